@@ -85,6 +85,16 @@ KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function)
 	return type;
 }
 
+char *
+QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the query of %s must not be NULL", function)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
 void
 ColumnTypeRefused(TupleDesc columns, int attno, const char *what, const char *expected,
 				  const char *hint)

@@ -23,6 +23,9 @@ extern void RunQuery(const char *function, const char *query, DestReceiver *rece
 /* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
 extern Oid	KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
 
+/* The text of the query argument, which must not be NULL. */
+extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function);
+
 /* Column `attno` (from 1) must be of the key's type; `function` is for the hint. */
 extern void CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
 
