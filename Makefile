@@ -43,15 +43,17 @@ ifneq ($(shell test $(MAJORVERSION) -ge 15 && echo fits),fits)
 $(error crm_profile needs PostgreSQL 15 or newer, $(PG_CONFIG) belongs to $(VERSION))
 endif
 
-$(DATA_built): $(sort $(wildcard sql/[0-9]*.sql))
-	cat $^ >$@
+PIECES = $(sort $(wildcard sql/[0-9]*.sql))
+$(DATA_built): $(PIECES) build/made_with
+	cat $(PIECES) >$@
 
-# Objects are made anew when the server, the compiler or a flag is another than last time
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) build/flags
-build/flags: FORCE
+# Everything is made anew when the server, the compiler, a flag or the list of files is another than last time
+MADE_WITH = $(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS) $(OBJS) $(PIECES)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) build/made_with
+build/made_with: FORCE
 	@tools/setup build
 	@mkdir -p build
-	@echo '$(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS)' | cmp -s - $@ || echo '$(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS)' >$@
+	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' >$@
 .PHONY: FORCE
 
 installcheck: build/installcheck/isolation
