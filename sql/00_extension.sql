@@ -1,0 +1,4 @@
+-- crm_profile: customer profiles inside PostgreSQL
+\echo Use "CREATE EXTENSION crm_profile" to load this file. \quit
+
+COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments';

@@ -1,0 +1,19 @@
+/*
+ * compat.h: the only place that knows PostgreSQL's versions.
+ */
+#ifndef CRM_COMPAT_H
+#define CRM_COMPAT_H
+
+#ifndef HAVE_INT128
+#error "crm_profile adds amounts up in 128-bit integers: it needs a 64-bit platform with gcc or clang"
+#endif
+
+#if PG_VERSION_NUM < 150000
+#error "crm_profile needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#endif							/* CRM_COMPAT_H */

@@ -1,0 +1,207 @@
+/*
+ * decimal.c: exact amounts of money as scaled integers.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "decimal.h"
+
+/*
+ * The stored form of a numeric (see PostgreSQL's numeric.c; unchanged on disk
+ * since 9.1): a 16-bit header word, in the long form a 16-bit weight, then
+ * digits in base 10 000, none of them a leading or trailing zero.
+ */
+#define HEADER_SIGN_MASK	0xC000
+#define HEADER_NEGATIVE		0x4000
+#define HEADER_SHORT		0x8000
+#define HEADER_SPECIAL		0xC000
+#define SPECIAL_MASK		0xF000
+#define SPECIAL_NAN			0xC000
+#define SHORT_NEGATIVE		0x2000
+#define SHORT_WEIGHT_SIGN	0x0040
+#define SHORT_WEIGHT_MASK	0x003F
+#define BASE_DIGITS			4
+
+const int64 PowerOfTen[19] = {
+	INT64CONST(1), INT64CONST(10), INT64CONST(100), INT64CONST(1000), INT64CONST(10000),
+	INT64CONST(100000), INT64CONST(1000000), INT64CONST(10000000), INT64CONST(100000000),
+	INT64CONST(1000000000), INT64CONST(10000000000), INT64CONST(100000000000),
+	INT64CONST(1000000000000), INT64CONST(10000000000000), INT64CONST(100000000000000),
+	INT64CONST(1000000000000000), INT64CONST(10000000000000000),
+	INT64CONST(100000000000000000), INT64CONST(1000000000000000000),
+};
+
+void
+AmountOutOfRange(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("amount is out of range"),
+			 errdetail("The amounts of one day, and the largest amount at the most decimals used, must fit 18 digits."),
+			 errhint("Round the amounts to fewer decimals: round(amount, 2).")));
+}
+
+/* Refuses what no amount can be. */
+static void pg_attribute_noreturn()
+NumericRefused(Datum value, const char *what, bool scale)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+
+	if (scale)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s %s has more than %d decimals", what, text, MAX_SCALE),
+				 errhint("Round it: round(%s, 2).", what)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s cannot be %s", what, text),
+			 errhint("Leave such rows out, or set the %s to NULL: rows without an amount are skipped.", what)));
+}
+
+static inline uint16
+LoadWord(const char *p)
+{
+	uint16		word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+Decimal
+DecimalFromNumeric(Datum value, const char *what)
+{
+	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
+	const char *p = VARDATA_ANY(datum);
+	const char *end = p + VARSIZE_ANY_EXHDR(datum);
+	uint16		header = LoadWord(p);
+	bool		negative;
+	int			weight;
+	int			ndigits;
+	int64		mantissa = 0;
+	Decimal		result;
+
+	p += sizeof(uint16);
+	if ((header & HEADER_SIGN_MASK) == HEADER_SPECIAL)
+		NumericRefused(value, what, false);
+	if (header & HEADER_SHORT)
+	{
+		negative = (header & SHORT_NEGATIVE) != 0;
+		weight = header & SHORT_WEIGHT_MASK;
+		if (header & SHORT_WEIGHT_SIGN)
+			weight |= ~SHORT_WEIGHT_MASK;
+	}
+	else
+	{
+		negative = (header & HEADER_SIGN_MASK) == HEADER_NEGATIVE;
+		weight = (int16) LoadWord(p);
+		p += sizeof(uint16);
+	}
+	ndigits = (end - p) / sizeof(uint16);
+
+	result.mantissa = 0;
+	result.scale = 0;
+	if (ndigits == 0)
+		return result;
+
+	/* all digits but the last: 4 of them never overflow */
+	for (int i = 0; i < ndigits - 1; i++, p += sizeof(uint16))
+	{
+		if (i < 4)
+			mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
+		else if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa) ||
+				 pg_add_s64_overflow(mantissa, LoadWord(p), &mantissa))
+			AmountOutOfRange();
+	}
+
+	/* the last one, without the zeros at its end when it is a fraction */
+	{
+		int			digit = LoadWord(p);
+		int			places = BASE_DIGITS;
+		int			groups = ndigits - 1 - weight;	/* of the fraction */
+
+		if (groups > 0)
+		{
+			while (digit % 10 == 0 && places > 1)
+			{
+				digit /= 10;
+				places--;
+			}
+			result.scale = groups * BASE_DIGITS - (BASE_DIGITS - places);
+			if (result.scale > MAX_SCALE)
+				NumericRefused(value, what, true);
+		}
+		if (pg_mul_s64_overflow(mantissa, PowerOfTen[places], &mantissa) ||
+			pg_add_s64_overflow(mantissa, digit, &mantissa))
+			AmountOutOfRange();
+		for (; groups < 0; groups++)
+			if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa))
+				AmountOutOfRange();
+	}
+	result.mantissa = negative ? -mantissa : mantissa;
+
+	if ((Pointer) datum != DatumGetPointer(value))
+		pfree(datum);
+	return result;
+}
+
+bool
+RescaleFits(int64 mantissa, int from, int to, int64 *result)
+{
+	Assert(from <= to);
+	return !pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], result);
+}
+
+int64
+Rescale(int64 mantissa, int from, int to)
+{
+	int64		result;
+
+	if (from == to)
+		return mantissa;
+	if (!RescaleFits(mantissa, from, to, &result))
+		AmountOutOfRange();
+	return result;
+}
+
+/* Never gives INT64_MIN, so that every amount has a negative. */
+int64
+AddAmounts(int64 a, int64 b)
+{
+	int64		sum;
+
+	if (unlikely(pg_add_s64_overflow(a, b, &sum) || sum == PG_INT64_MIN))
+		AmountOutOfRange();
+	return sum;
+}
+
+/* A total as a numeric, in the display scale given. */
+Numeric
+NumericFromInt128(int128 value, int scale)
+{
+	char		digits[64];
+	char	   *p = digits + sizeof(digits);
+	bool		negative = value < 0;
+	int			places = 0;
+
+	if (value >= PG_INT64_MIN && value <= PG_INT64_MAX)
+		return int64_div_fast_to_numeric((int64) value, scale);
+
+	*--p = '\0';
+	do
+	{
+		int			digit = (int) (value % 10);
+
+		*--p = '0' + (negative ? -digit : digit);
+		value /= 10;
+		if (++places == scale)
+			*--p = '.';
+	} while (value != 0);
+	if (negative)
+		*--p = '-';
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(p),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}

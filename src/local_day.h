@@ -1,0 +1,45 @@
+/*
+ * local_day.h: which day it was, and which days a period covers.
+ */
+#ifndef CRM_LOCAL_DAY_H
+#define CRM_LOCAL_DAY_H
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "pgtime.h"
+#include "utils/date.h"
+
+/*
+ * Stretches of time in which the session's time zone keeps one offset.  Asking
+ * the time zone library for every row costs more than all the rest of a row.
+ */
+#define LOCAL_DAY_STRETCHES 16
+
+typedef struct LocalDayCache
+{
+	struct
+	{
+		pg_time_t	from;
+		pg_time_t	to;			/* exclusive */
+		long		offset;		/* seconds east of UTC */
+	}			stretch[LOCAL_DAY_STRETCHES];
+	int			used;
+	int			hit;			/* where the last one was found */
+	pg_tz	   *zone;
+} LocalDayCache;
+
+/* An error for the infinite dates; `what` names the value. */
+extern DateADT CheckedDay(DateADT day, const char *what);
+
+extern DateADT DayOfTimestamp(Timestamp t);
+
+/* The day in the session's time zone. */
+extern DateADT LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache);
+
+/* A cache that lives as long as the call's FmgrInfo. */
+extern LocalDayCache *LocalDayCacheOf(FunctionCallInfo fcinfo);
+
+/* as_of - period, cut to the day: the last day before the period. */
+extern DateADT DayBeforePeriod(DateADT as_of, const Interval *period);
+
+#endif							/* CRM_LOCAL_DAY_H */
