@@ -55,8 +55,10 @@ ORDER BY object;
 -- Runs with the rights of somebody other than the caller
 SELECT object FROM function WHERE prosecdef ORDER BY object;
 
--- Said to be leakproof, which no function is that reports bad values
-SELECT object FROM function WHERE proleakproof ORDER BY object;
+-- Said to be leakproof, which no function is that reports bad values: only what compares or hashes for operators and indexes can be
+SELECT object FROM function f WHERE proleakproof
+	AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = f.oid) AND NOT EXISTS (SELECT FROM pg_amproc a WHERE a.amproc = f.oid)
+ORDER BY object;
 
 -- A C function of another library than the extension's
 SELECT object, probin FROM function WHERE lanname = 'c' AND probin <> '$libdir/crm_profile' ORDER BY object;
