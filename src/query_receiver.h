@@ -9,6 +9,7 @@
 #ifndef CRM_QUERY_RECEIVER_H
 #define CRM_QUERY_RECEIVER_H
 
+#include "compat.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
 #include "tcop/dest.h"
