@@ -117,7 +117,7 @@ typedef struct Parser
 	const char *next;
 } Parser;
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 ParseFailed(Parser *parser, const char *expected)
 {
 	ereport(ERROR,

@@ -91,7 +91,7 @@ extern PurchaseHistory *HistoryFromDatum(Datum value);
 
 extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
 extern bool ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day);
-extern void HistoryCorrupted(void) pg_attribute_noreturn();
+pg_noreturn extern void HistoryCorrupted(void);
 
 /* False: no purchase on or before window.as_of. */
 extern bool SummarizeHistory(const PurchaseHistory *history, HistoryWindow window,

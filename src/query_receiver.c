@@ -16,7 +16,7 @@
 
 #include "query_receiver.h"
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 QueryRefused(const char *function, const char *why)
 {
 	ereport(ERROR,

@@ -9,6 +9,7 @@
 #ifndef CRM_QUERY_RECEIVER_H
 #define CRM_QUERY_RECEIVER_H
 
+#include "compat.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
 #include "tcop/dest.h"
@@ -36,7 +37,7 @@ extern void CheckColumnCount(TupleDesc columns, int least, const char *expected)
 extern int	ColumnNamed(TupleDesc columns, const char *name);
 
 /* An error that names the column, its type, and what it should be. */
-extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
-							  const char *expected, const char *hint) pg_attribute_noreturn();
+pg_noreturn extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
+							  const char *expected, const char *hint);
 
 #endif							/* CRM_QUERY_RECEIVER_H */
