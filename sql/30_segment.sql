@@ -125,9 +125,11 @@ CREATE TABLE crm_profile.scheme_rule (
 	CONSTRAINT scheme_rule_r_range CHECK (r_from BETWEEN 1 AND 9 AND r_to BETWEEN 1 AND 9 AND r_from <= r_to),
 	CONSTRAINT scheme_rule_f_range CHECK (f_from BETWEEN 1 AND 9 AND f_to BETWEEN 1 AND 9 AND f_from <= f_to),
 	CONSTRAINT scheme_rule_m_range CHECK (m_from BETWEEN 1 AND 9 AND m_to BETWEEN 1 AND 9 AND m_from <= m_to),
-	CONSTRAINT scheme_rule_ranges_or_cells CHECK (cells IS NULL OR num_nonnulls(r_from, r_to, f_from, f_to, m_from, m_to) = 0),
+	CONSTRAINT scheme_rule_ranges_or_cells CHECK (cells IS NULL OR
+		num_nonnulls(r_from, r_to, f_from, f_to, m_from, m_to) = 0),
 	CONSTRAINT scheme_rule_cells_of_three_digits CHECK (cells IS NULL OR
-		(array_position(cells, NULL) IS NULL AND array_to_string(cells, ' ') ~ '^[1-9]{3}( [1-9]{3})*$'))
+		(array_ndims(cells) = 1 AND array_to_string(cells, ',', '?') ~ '^[1-9]{3}(,[1-9]{3})*$'
+			AND length(array_to_string(cells, ',', '?')) = 4 * cardinality(cells) - 1))
 );
 COMMENT ON TABLE crm_profile.scheme_rule IS
 	'the rules of the schemes: a customer gets the segment of the first rule, by position, that the three scores meet';

@@ -439,7 +439,7 @@ guard_schemes(PG_FUNCTION_ARGS)
 						RelationGetRelationName(trigger->tg_relation)),
 				 errhint("DELETE FROM crm_profile.scheme WHERE NOT built_in takes away your own.")));
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
-		elog(ERROR, "guard_schemes is fired for rows");
+		elog(ERROR, "guard_schemes must be a row trigger");
 
 	column = trigger->tg_trigger->tgargs[0];
 	result = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple :

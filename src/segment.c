@@ -31,7 +31,8 @@
 #define SCHEME_VERSION	1
 #define MAX_SCHEME_SIZE	4000	/* bytes: fits on a page beside other columns */
 
-static void pg_attribute_noreturn()
+/* What every refusal of a value from outside looks like. */
+static void
 SchemeRefused(int sqlstate, const char *why)
 {
 	ereport(ERROR,
@@ -326,7 +327,7 @@ segment_scheme_in(PG_FUNCTION_ARGS)
 
 /* ---------- what people ask ---------- */
 
-static void pg_attribute_noreturn()
+static void
 BinsDiffer(int score_bins, int scheme_bins)
 {
 	ereport(ERROR,
