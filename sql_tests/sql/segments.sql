@@ -230,31 +230,32 @@ SELECT '{"bins": 5, "segments": [{"": "555"}]}'::segment_scheme;
 SELECT '{"bins": 5, "segments": [{"x": "555"}], "more": 1}'::segment_scheme;
 
 -- Binary: there and back; then each beginning of the bytes, and each byte changed in four ways: refused with an error of ours, or a value whose bytes they are
+SET jit = off;	-- a thousand small statements
 DO $$
 DECLARE
 	file text := current_setting('data_directory') || '/segments.bin';
 	good bytea; hostile bytea; back segment_scheme; refused int := 0; taken int := 0; wrong int := 0;
 BEGIN
 	CREATE TEMP TABLE received (scheme segment_scheme);
-	FOR good IN SELECT segment_scheme_send(scheme) FROM value WHERE id IN (2, 4) ORDER BY id LOOP
-		FOR hostile IN SELECT good
-			UNION ALL SELECT good || bytea '\x00'
-			UNION ALL SELECT substr(good, 1, n) FROM generate_series(0, length(good) - 1) n
-			UNION ALL SELECT set_byte(good, n, get_byte(good, n) # x) FROM generate_series(0, length(good) - 1) n, unnest('{1,7,128,255}'::int[]) x
-		LOOP
-			EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', hostile, file);
-			BEGIN
-				EXECUTE format('COPY received FROM %L (FORMAT binary)', file);
-				SELECT scheme INTO back FROM received;
-				IF segment_scheme_send(back) <> hostile OR back <> back::text::segment_scheme THEN wrong := wrong + 1; END IF;
-				taken := taken + 1;
-				DELETE FROM received;
-			EXCEPTION WHEN OTHERS THEN
-				refused := refused + 1;
-				IF SQLSTATE NOT IN ('22P03', '22023', '08P01', '22021', '54000') THEN RAISE NOTICE '% %', SQLSTATE, SQLERRM; END IF;
-			END;
-		END LOOP;
+	SELECT segment_scheme_send(scheme) INTO good FROM value WHERE id = 4;
+	FOR hostile IN SELECT good
+		UNION ALL SELECT good || bytea '\x00'
+		UNION ALL SELECT substr(good, 1, n) FROM generate_series(0, length(good) - 1) n
+		UNION ALL SELECT set_byte(good, n, get_byte(good, n) # x) FROM generate_series(0, length(good) - 1) n, unnest('{1,7,128,255}'::int[]) x
+	LOOP
+		EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', hostile, file);
+		BEGIN
+			EXECUTE format('COPY received FROM %L (FORMAT binary)', file);
+			SELECT scheme INTO back FROM received;
+			IF segment_scheme_send(back) <> hostile OR back <> back::text::segment_scheme THEN wrong := wrong + 1; END IF;
+			taken := taken + 1;
+			DELETE FROM received;
+		EXCEPTION WHEN OTHERS THEN
+			refused := refused + 1;
+			IF SQLSTATE NOT IN ('22P03', '22023', '08P01', '22021', '54000') THEN RAISE NOTICE '% %', SQLSTATE, SQLERRM; END IF;
+		END;
 	END LOOP;
 	EXECUTE format('COPY (SELECT) TO %L', file);
-	RAISE NOTICE 'many refused: %, some taken: %, of those wrong: %', refused > 300, taken >= 2, wrong;
+	RAISE NOTICE 'all beginnings refused: %, some taken: %, of those wrong: %', refused > length(good), taken > 1, wrong;
 END $$;
+RESET jit;
