@@ -61,25 +61,6 @@ SELECT problem, count(*) FROM check_scheme('r-package') GROUP BY 1 ORDER BY 1;
 SELECT * FROM check_scheme('r-package') WHERE problem = 'unreachable' OR cell IN ('113', '421', '555', '222') ORDER BY problem, cell, detail COLLATE "C";
 SELECT * FROM check_scheme('standard') UNION ALL SELECT * FROM check_scheme('rf');
 
--- The same in plain SQL over the rules
-CREATE TEMP VIEW covered AS
-	SELECT scheme, position, segment, cell
-	FROM scheme_rule JOIN scheme s ON s.name = scheme,
-		generate_series(1, s.bins) r, generate_series(1, s.bins) f, generate_series(1, s.bins) m, LATERAL (SELECT r::text || f || m AS cell) c
-	WHERE CASE WHEN cells IS NOT NULL THEN cell = ANY (cells)
-		ELSE r BETWEEN coalesce(r_from, 1) AND coalesce(r_to, 9) AND f BETWEEN coalesce(f_from, 1) AND coalesce(f_to, 9)
-			AND m BETWEEN coalesce(m_from, 1) AND coalesce(m_to, 9) END;
-CREATE TEMP VIEW truth AS
-	SELECT name AS scheme, 'uncovered' AS problem, r::text || f || m AS what
-	FROM scheme, generate_series(1, bins) r, generate_series(1, bins) f, generate_series(1, bins) m
-	WHERE NOT EXISTS (SELECT FROM covered c WHERE c.scheme = name AND c.cell = r::text || f || m)
-	UNION ALL
-	SELECT scheme, 'overlapping', cell FROM covered GROUP BY scheme, cell HAVING count(DISTINCT segment) > 1
-	UNION ALL
-	SELECT scheme, 'unreachable', segment FROM scheme_rule u
-	WHERE NOT EXISTS (SELECT FROM covered c WHERE c.scheme = u.scheme AND c.position = u.position
-		AND NOT EXISTS (SELECT FROM covered e WHERE e.scheme = c.scheme AND e.cell = c.cell AND e.position < c.position));
-
 -- ---------------------------------------------------------------- a scheme of one's own
 
 INSERT INTO scheme (name) VALUES ('five');
@@ -104,6 +85,26 @@ SELECT * FROM check_scheme('mixed') WHERE problem = 'unreachable';
 INSERT INTO scheme (name, bins) VALUES ('nine', 9);
 INSERT INTO scheme_rule (scheme, segment, r_from, f_to, m_from) VALUES ('nine', 'Some', 5, 7, 2), ('nine', 'Others', NULL, NULL, NULL), ('nine', 'Nobody', 9, 1, 9);
 SELECT pg_column_size(compile_scheme('nine')) < 2000 AS small, count(*) FROM segments(compile_scheme('nine'));
+-- check_scheme finds what plain SQL finds in the rules
+CREATE TEMP TABLE covered AS
+	SELECT scheme, position, segment, cell
+	FROM scheme_rule JOIN scheme s ON s.name = scheme,
+		generate_series(1, s.bins) r, generate_series(1, s.bins) f, generate_series(1, s.bins) m, LATERAL (SELECT r::text || f || m AS cell) c
+	WHERE CASE WHEN cells IS NOT NULL THEN cell = ANY (cells)
+		ELSE r BETWEEN coalesce(r_from, 1) AND coalesce(r_to, 9) AND f BETWEEN coalesce(f_from, 1) AND coalesce(f_to, 9)
+			AND m BETWEEN coalesce(m_from, 1) AND coalesce(m_to, 9) END;
+CREATE INDEX ON covered (scheme, cell, position);
+ANALYZE covered;
+CREATE TEMP VIEW truth AS
+	SELECT name AS scheme, 'uncovered' AS problem, r::text || f || m AS what
+	FROM scheme, generate_series(1, bins) r, generate_series(1, bins) f, generate_series(1, bins) m
+	WHERE NOT EXISTS (SELECT FROM covered c WHERE c.scheme = name AND c.cell = r::text || f || m)
+	UNION ALL
+	SELECT scheme, 'overlapping', cell FROM covered GROUP BY scheme, cell HAVING count(DISTINCT segment) > 1
+	UNION ALL
+	SELECT scheme, 'unreachable', segment FROM scheme_rule u
+	WHERE NOT EXISTS (SELECT FROM covered c WHERE c.scheme = u.scheme AND c.position = u.position
+		AND NOT EXISTS (SELECT FROM covered e WHERE e.scheme = c.scheme AND e.cell = c.cell AND e.position < c.position));
 SELECT scheme, problem, count(*), count(*) FILTER (WHERE t.what IS NULL) AS too_much, count(*) FILTER (WHERE c.problem IS NULL) AS missing
 FROM (SELECT name AS scheme, problem, coalesce(cell, segments[1]) AS what FROM scheme, check_scheme(name)) c FULL JOIN truth t USING (scheme, problem, what)
 GROUP BY scheme, problem ORDER BY scheme COLLATE "C", problem;
