@@ -59,7 +59,7 @@ NumericRefused(Datum value, const char *what, bool scale)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s cannot be %s", what, text),
-			 errhint("Leave such rows out, or set the %s to NULL: rows without an amount are skipped.", what)));
+			 errhint("Leave such rows out, or make it NULL: nullif(%s, '%s').", what, text)));
 }
 
 static inline uint16
