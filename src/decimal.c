@@ -57,7 +57,7 @@ NumericExcerpt(Datum value)
 }
 
 /* Refuses NaN and the infinities. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 RefuseSpecial(Datum value, const char *what)
 {
 	char	   *text = NumericExcerpt(value);
@@ -68,7 +68,7 @@ RefuseSpecial(Datum value, const char *what)
 			 errhint("Leave such rows out, or make it NULL: nullif(%s, '%s').", what, text)));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 RefuseScale(Datum value, const char *what)
 {
 	ereport(ERROR,
@@ -77,7 +77,7 @@ RefuseScale(Datum value, const char *what)
 			 errhint("Round it: round(%s, 2).", what)));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 RefuseMagnitude(Datum value, const char *what)
 {
 	ereport(ERROR,
