@@ -2,6 +2,7 @@
 SET DateStyle = ISO;
 SET IntervalStyle = postgres;
 SET extra_float_digits = 1;
+SET bytea_output = hex;
 \getenv abs_srcdir PG_ABS_SRCDIR
 CREATE SCHEMA rfm;
 SET search_path = rfm, crm_profile, public;
