@@ -109,31 +109,59 @@ ClvSampleFromState(const FitState *state, double unit_days, ClvSample *sample)
 	IndexTimes(sample);
 }
 
+/* The stretch that a time falls into; the first one is for time 0 alone. */
+static inline int
+StretchOf(double time, double length)
+{
+	return time <= 0 ? 0 : 1 + Min(COARSE_TIMES - 1, (int) (time / length));
+}
+
+/* Adds a time to the mean of its stretch. */
+static void
+AddToMean(double *mean, double *weight, double time, double more)
+{
+	*weight += more;
+	*mean += (time - *mean) * more / *weight;
+}
+
 /*
  * Customers of the same x whose t_x and T fall into the same stretches of time
- * become one with the mean t_x and T.  The points are in order of x and t_x, so
- * that one row of stretches of T is open at a time.
+ * become one, with the means of those stretches for t_x and T, so that there
+ * are few points and few times.  The points are in order of x and t_x: one row
+ * of stretches of T is open at a time.
  */
 ClvSample *
 CoarseClvSample(ClvSample *sample)
 {
 	ClvSample  *coarse;
-	ClvPoint   *row[COARSE_TIMES];
-	double		stretch = sample->times[sample->ntimes - 1] / COARSE_TIMES;
+	ClvPoint   *row[COARSE_TIMES + 1];
+	double		mean_t[COARSE_TIMES + 1] = {0};
+	double		mean_T[COARSE_TIMES + 1] = {0};
+	double		weight_t[COARSE_TIMES + 1] = {0};
+	double		weight_T[COARSE_TIMES + 1] = {0};
+	double		length = sample->times[sample->ntimes - 1] / COARSE_TIMES;
 	int64		row_x = -1;
 	int			row_t = -1;
 
 	if (sample->npoints < COARSE_FROM)
 		return sample;
+	for (int64 i = 0; i < sample->npoints; i++)
+	{
+		const ClvPoint *point = &sample->points[i];
+		int			t = StretchOf(point->t_x, length);
+		int			T = StretchOf(point->T, length);
+
+		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
+		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
+	}
 	coarse = palloc0(sizeof(ClvSample));
 	coarse->weight = sample->weight;
 	coarse->points = AllocArray(sample->npoints, sizeof(ClvPoint));
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int			t = Min(COARSE_TIMES - 1, (int) (point->t_x / stretch));
-		int			T = Min(COARSE_TIMES - 1, (int) (point->T / stretch));
-		ClvPoint   *into;
+		int			t = StretchOf(point->t_x, length);
+		int			T = StretchOf(point->T, length);
 
 		if (point->x != row_x || t != row_t)
 		{
@@ -144,19 +172,12 @@ CoarseClvSample(ClvSample *sample)
 		if (row[T] == NULL)
 		{
 			row[T] = &coarse->points[coarse->npoints++];
-			memset(row[T], 0, sizeof(ClvPoint));
 			row[T]->x = point->x;
+			row[T]->t_x = mean_t[t];
+			row[T]->T = Max(mean_T[T], mean_t[t]);
+			row[T]->weight = 0;
 		}
-		into = row[T];
-		into->weight += point->weight;
-		into->t_x += point->weight * point->t_x;
-		into->T += point->weight * point->T;
-	}
-	for (int64 i = 0; i < coarse->npoints; i++)
-	{
-		coarse->points[i].t_x /= coarse->points[i].weight;
-		coarse->points[i].T = Max(coarse->points[i].T / coarse->points[i].weight,
-								  coarse->points[i].t_x);
+		row[T]->weight += point->weight;
 	}
 	IndexTimes(coarse);
 	return coarse;
