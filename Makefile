@@ -18,7 +18,6 @@ DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 
 SHLIB_LINK = -Wl,--as-needed -lnlopt -lm
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-SHLIB_LINK = -Wl,--as-needed -lnlopt -lm
 ifdef SANITIZE
 PG_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=undefined
 SHLIB_LINK += -fsanitize=undefined

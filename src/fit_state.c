@@ -36,7 +36,7 @@ NewFitState(int64 capacity)
 	return state;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 FitStateDamaged(void)
 {
 	ereport(ERROR,

@@ -245,7 +245,7 @@ typedef struct ModelText
 	const char *next;
 } ModelText;
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 ModelTextFailed(const ModelText *text, const char *expected)
 {
 	ereport(ERROR,
