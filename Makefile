@@ -16,8 +16,9 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 
-SHLIB_LINK = -Wl,--as-needed -lnlopt -lm
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+# -Bsymbolic: calls inside the library stay inside; the server loads extensions into one name space
+SHLIB_LINK = -Wl,-Bsymbolic -Wl,--as-needed -lnlopt -lm
 ifdef SANITIZE
 PG_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=undefined
 SHLIB_LINK += -fsanitize=undefined
