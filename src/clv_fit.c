@@ -18,6 +18,7 @@
 #define COARSE_FROM		4096	/* points; below, a sample is its own coarse one */
 #define COARSE_TIMES	48		/* stretches that the time is cut into */
 #define LEAST_RATE		1e-4	/* purchases by customer to start from */
+#define MOST_RATIO		1e3		/* between the mean values of first and later purchases */
 #define COARSE_SPEND	0.03	/* amounts within so much are taken as one */
 
 static void *
@@ -321,7 +322,8 @@ FitSpendPart(ClvModel *model, const FitState *state)
 	double		first = MeanFirstValue(state);
 
 	SpendSampleFromState(state, model, &sample);
-	if (first > 0 && model->mean_value > 0)
+	/* where first and later purchases have nothing in common, the first tells nothing */
+	if (first > 0 && model->mean_value > first / MOST_RATIO && model->mean_value < first * MOST_RATIO)
 		model->first_ratio = model->mean_value / first;
 	if (model->spend_customers < FEW_REPEATERS)
 	{

@@ -17,12 +17,11 @@
 #include "utils/tuplestore.h"
 
 #include "clv_model.h"
+#include "fit_state.h"
 
 #define LEAST_PARAMETER		1e-12
 #define MOST_PARAMETER		1e12
-#define MOST_SPEND			1e18
-#define LEAST_UNIT			(1.0 / 24)
-#define MOST_UNIT			36525.0
+#define MOST_SPEND			1e40
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
 
@@ -91,7 +90,7 @@ ClvModelFault(const void *data)
 	if (ClvModelIsUsable(model) &&
 		!AllBetween(model->parameters, CLV_PARAMETERS, LEAST_PARAMETER, MOST_PARAMETER))
 		return "parameters are not all between 1e-12 and 1e12";
-	if (!(model->unit >= LEAST_UNIT && model->unit <= MOST_UNIT))
+	if (!(model->unit >= LEAST_UNIT_DAYS && model->unit <= MOST_UNIT_DAYS))
 		return "unit_days is not between an hour and a hundred years";
 	if (model->repeaters > model->customers)
 		return "there are more repeaters than customers";
@@ -100,13 +99,13 @@ ClvModelFault(const void *data)
 		return "a variance is negative";
 	if (SpendIsFitted(model) &&
 		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, LEAST_PARAMETER, MOST_SPEND))
-		return "spend_parameters are not all between 1e-12 and 1e18";
+		return "spend_parameters are not all between 1e-12 and 1e40";
 	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
 		return "spend_parameters give no mean: q is not above 1";
 	if (!(model->mean_value >= 0 && model->mean_value <= MOST_SPEND))
-		return "mean_value is not between 0 and 1e18";
+		return "mean_value is not between 0 and 1e40";
 	if (!(model->first_ratio >= 0 && model->first_ratio <= MOST_SPEND))
-		return "first_ratio is not between 0 and 1e18";
+		return "first_ratio is not between 0 and 1e40";
 	return NULL;
 }
 
@@ -168,7 +167,7 @@ UnitFromInterval(const Interval *unit)
 	double		days = unit->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) + unit->day +
 		(double) unit->time / USECS_PER_DAY;
 
-	if (!(days >= LEAST_UNIT && days <= MOST_UNIT))
+	if (!(days >= LEAST_UNIT_DAYS && days <= MOST_UNIT_DAYS))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unit must be between an hour and a hundred years, not %s",

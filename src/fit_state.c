@@ -12,6 +12,8 @@
 
 #define FIT_STATE_VERSION	1
 #define FIRST_CAPACITY		32
+#define MOST_AMOUNT			1e30	/* far beyond what histories can hold */
+#define MOST_PURCHASES		9e18	/* of all customers together: they are counted in int64 */
 
 static inline int64
 Capacity(const FitState *state)
@@ -66,7 +68,8 @@ FitStateArgument(FunctionCallInfo fcinfo, int argument)
 		state->nsorted < 0 || state->nentries < state->nsorted ||
 		state->nentries > Capacity(state) || state->basis > VALUE_PROFIT ||
 		!IS_VALID_DATE(state->as_of) || !IS_VALID_DATE(state->until) ||
-		state->until < state->as_of || !(state->unit > 0) || !isfinite(state->unit))
+		state->until < state->as_of ||
+		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
 		FitStateDamaged();
 	return state;
 }
@@ -264,8 +267,8 @@ EntryIsPossible(const FitEntry *entry)
 			return FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				(FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
-			return (entry->key & PG_UINT32_MAX) > 0 && isfinite(FitAmount(entry)) &&
-				FitAmount(entry) >= 0;
+			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
+				FitAmount(entry) <= MOST_AMOUNT;
 		case FIT_GAP:
 			return (entry->key & PG_UINT32_MAX) > 0;
 	}
@@ -275,13 +278,24 @@ EntryIsPossible(const FitEntry *entry)
 void
 SortFitState(FitState *state)
 {
+	double		purchases = 0;
+
 	for (int64 i = 1; i < state->nsorted; i++)
 		if (!EntryBefore(&state->entries[i - 1], &state->entries[i]))
 			FitStateDamaged();
 	CompactFitState(state);
 	for (int64 i = 0; i < state->nentries; i++)
-		if (!EntryIsPossible(&state->entries[i]))
+	{
+		const FitEntry *entry = &state->entries[i];
+
+		if (!EntryIsPossible(entry))
 			FitStateDamaged();
+		purchases += (double) entry->weight;
+		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
+			purchases += (double) entry->weight * (double) FitPurchases(entry);
+	}
+	if (purchases > MOST_PURCHASES)
+		FitStateDamaged();
 }
 
 double

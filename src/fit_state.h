@@ -22,6 +22,10 @@ typedef struct FitEntry
 	int64		weight;
 } FitEntry;
 
+/* The units of time that a model may have, in days. */
+#define LEAST_UNIT_DAYS	(1.0 / 24)
+#define MOST_UNIT_DAYS	36525.0
+
 /* Kinds, in the highest bits of the key. */
 #define FIT_CUSTOMER	UINT64CONST(0)	/* (x, t_x), (T, later purchase days); days */
 #define FIT_SPEND		UINT64CONST(2)	/* (x), (bits of the positive amount of x purchases, or 0) */

@@ -73,7 +73,7 @@ ModelFault(const ModelFormat *format, const void *model)
 			return psprintf("%s is no date", field->name);
 		for (int j = 0; field->kind == FIELD_NUMBERS && j < field->count; j++)
 			if (!isfinite(((const double *) place)[j]))
-				return psprintf("%s is not finite", field->name);
+				return psprintf("a number of %s is not finite", field->name);
 	}
 	return format->fault(model);
 }
@@ -160,7 +160,7 @@ DecodeModel(const ModelFormat *format, const struct varlena *value, void *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("%s is damaged", format->type),
-				 errdetail("Its bytes: %s.", fault)));
+				 errdetail("The fault: %s.", fault)));
 }
 
 struct varlena *
@@ -172,7 +172,7 @@ CheckedModel(const ModelFormat *format, const void *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid %s", format->type),
-				 errdetail("%c%s.", pg_toupper((unsigned char) fault[0]), fault + 1)));
+				 errdetail("The fault: %s.", fault)));
 	return EncodeModel(format, model);
 }
 
@@ -382,7 +382,7 @@ ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid %s: \"%.200s\"", format->type, text.text),
-				 errdetail("%c%s.", pg_toupper((unsigned char) fault[0]), fault + 1)));
+				 errdetail("The fault: %s.", fault)));
 	PG_RETURN_POINTER(EncodeModel(format, model));
 }
 
@@ -401,7 +401,7 @@ ModelRecv(const ModelFormat *format, FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid binary form of %s", format->type),
-				 errdetail("Its bytes: %s.", fault)));
+				 errdetail("The fault: %s.", fault)));
 	PG_RETURN_POINTER(EncodeModel(format, model));
 }
 

@@ -1,6 +1,8 @@
 -- The rhythm of purchases and lapse_probability
 SET search_path TO public, crm_profile;
 SET extra_float_digits TO 1;
+SET datestyle TO iso;
+SET intervalstyle TO postgres;
 
 -- So many purchases, one every `gap` days from 2024-01-01 on
 CREATE FUNCTION regular(purchases int, gap int) RETURNS purchase_history LANGUAGE sql IMMUTABLE AS $$
