@@ -313,9 +313,10 @@ TakeValue(ModelText *text, const ModelField *field, void *place)
 	else if (field->kind == FIELD_DATE)
 	{
 		char	   *word = TakeWord(text, "a date");
+		Size		year = strspn(word, "0123456789");
 
 		/* only ISO, the year first, is the same under every DateStyle */
-		if (strcspn(word, "-") < 4)
+		if (year < 4 || word[year] != '-')
 		{
 			text->next = before;
 			ModelTextFailed(text, "a date such as 2025-01-31");

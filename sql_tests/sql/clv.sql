@@ -1,7 +1,9 @@
 -- Models of repeat purchase: predictions of given models against published numbers and independent formulas, their
 -- properties, and what bad input gives. Fits are in clv_fit.
-SET search_path TO public, crm_profile;
+CREATE SCHEMA test_clv;
+SET search_path TO test_clv, crm_profile;
 SET extra_float_digits TO 1;
+SET jit TO off; -- the helpers run thousands of small queries
 SET datestyle TO iso;
 SET intervalstyle TO postgres;
 
@@ -237,3 +239,5 @@ SELECT '{parameters: [1, 2, 3, 4], customers: 1, repeaters: 2}'::clv_model;
 SELECT '{parameters: [1, 2, 3, 4], as_of: 31/12/2020}'::clv_model;
 SELECT '{parameters: [1, 2, 3, 4], status: no data}'::clv_model;
 SELECT '{parameters: [1, 2, 3, 4], covariance: [-1, 0, 1, 0, 0, 1, 0, 0, 0, 1]}'::clv_model;
+SET client_min_messages TO error;
+DROP SCHEMA test_clv CASCADE;

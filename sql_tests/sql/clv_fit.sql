@@ -1,6 +1,8 @@
 -- Fits of the models of repeat purchase: published results, what must not matter, what must be told, simulated customers
-SET search_path TO public, crm_profile;
+CREATE SCHEMA test_clv_fit;
+SET search_path TO test_clv_fit, crm_profile;
 SET extra_float_digits TO 1;
+SET jit TO off; -- the helpers run thousands of small queries
 SET datestyle TO iso;
 SET intervalstyle TO postgres;
 
@@ -229,3 +231,5 @@ FROM fit f, clv_parameters(f.m) p JOIN LATERAL clv_parameters(f.truth) t USING (
 -- Fallbacks are usable
 SELECT bool_and(p_alive(h, m, '2023-02-25') BETWEEN 0 AND 1 AND expected_purchases(h, m, '2023-02-25', '1 year') BETWEEN 0 AND 366) AS usable
 FROM fit JOIN simulated USING (id), clv_model_card(m) WHERE status <> 'converged';
+SET client_min_messages TO error;
+DROP SCHEMA test_clv_fit CASCADE;

@@ -1,6 +1,8 @@
 -- The rhythm of purchases and lapse_probability
-SET search_path TO public, crm_profile;
+CREATE SCHEMA test_rhythm;
+SET search_path TO test_rhythm, crm_profile;
 SET extra_float_digits TO 1;
+SET jit TO off; -- the helpers run thousands of small queries
 SET datestyle TO iso;
 SET intervalstyle TO postgres;
 
@@ -107,3 +109,5 @@ SELECT rhythm_model(1, 0, 1);
 SELECT rhythm_model(1, 1, 'infinity');
 SELECT '{regularity: 2}'::rhythm_model;
 SELECT lapse_probability('{2020-01-01: 5}', rhythm_model(1, 1, 1), 'infinity');
+SET client_min_messages TO error;
+DROP SCHEMA test_rhythm CASCADE;
