@@ -15,11 +15,11 @@
 #include "clv_fit.h"
 #include "local_day.h"
 
-#define COARSE_FROM		4096	/* points; below, a sample is its own coarse one */
-#define COARSE_TIMES	48		/* stretches that the time is cut into */
-#define LEAST_RATE		1e-4	/* purchases by customer to start from */
-#define MOST_RATIO		1e3		/* between the mean values of first and later purchases */
-#define COARSE_SPEND	0.03	/* amounts within so much are taken as one */
+#define COARSE_FROM 4096  /* points; below, a sample is its own coarse one */
+#define COARSE_TIMES 48   /* stretches that the time is cut into */
+#define LEAST_RATE 1e-4   /* purchases by customer to start from */
+#define MOST_RATIO 1e3    /* between the mean values of first and later purchases */
+#define COARSE_SPEND 0.03 /* amounts within so much are taken as one */
 
 static void *
 AllocArray(int64 count, Size size)
@@ -38,12 +38,12 @@ AllocArray(int64 count, Size size)
 static int32
 TimeAt(const ClvSample *sample, double time)
 {
-	int64		low = 0;
-	int64		high = sample->ntimes - 1;
+	int64 low = 0;
+	int64 high = sample->ntimes - 1;
 
 	while (low < high)
 	{
-		int64		middle = (low + high) / 2;
+		int64 middle = (low + high) / 2;
 
 		if (sample->times[middle] < time)
 			low = middle + 1;
@@ -57,8 +57,8 @@ TimeAt(const ClvSample *sample, double time)
 static void
 IndexTimes(ClvSample *sample)
 {
-	double	   *times = AllocArray(2 * sample->npoints, sizeof(double));
-	int64		n = 0;
+	double *times = AllocArray(2 * sample->npoints, sizeof(double));
+	int64 n = 0;
 
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
@@ -89,7 +89,7 @@ ClvSampleFromState(const FitState *state, double unit_days, ClvSample *sample)
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
-		ClvPoint   *point = &sample->points[sample->npoints];
+		ClvPoint *point = &sample->points[sample->npoints];
 
 		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
 			break;
@@ -134,23 +134,23 @@ AddToMean(double *mean, double *weight, double time, double more)
 ClvSample *
 CoarseClvSample(ClvSample *sample)
 {
-	ClvSample  *coarse;
-	ClvPoint   *row[COARSE_TIMES + 1];
-	double		mean_t[COARSE_TIMES + 1] = {0};
-	double		mean_T[COARSE_TIMES + 1] = {0};
-	double		weight_t[COARSE_TIMES + 1] = {0};
-	double		weight_T[COARSE_TIMES + 1] = {0};
-	double		length = sample->times[sample->ntimes - 1] / COARSE_TIMES;
-	int64		row_x = -1;
-	int			row_t = -1;
+	ClvSample *coarse;
+	ClvPoint *row[COARSE_TIMES + 1];
+	double mean_t[COARSE_TIMES + 1] = {0};
+	double mean_T[COARSE_TIMES + 1] = {0};
+	double weight_t[COARSE_TIMES + 1] = {0};
+	double weight_T[COARSE_TIMES + 1] = {0};
+	double length = sample->times[sample->ntimes - 1] / COARSE_TIMES;
+	int64 row_x = -1;
+	int row_t = -1;
 
 	if (sample->npoints < COARSE_FROM)
 		return sample;
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int			t = StretchOf(point->t_x, length);
-		int			T = StretchOf(point->T, length);
+		int t = StretchOf(point->t_x, length);
+		int T = StretchOf(point->T, length);
 
 		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
 		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
@@ -161,8 +161,8 @@ CoarseClvSample(ClvSample *sample)
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int			t = StretchOf(point->t_x, length);
-		int			T = StretchOf(point->T, length);
+		int t = StretchOf(point->t_x, length);
+		int T = StretchOf(point->T, length);
 
 		if (point->x != row_x || t != row_t)
 		{
@@ -189,12 +189,10 @@ static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
 {
 	static const double bg[][CLV_PARAMETERS] = {
-		{0.7, 0.5, 0.9, 2}, {0.25, 0.5, 0.8, 2.5}, {2, 0.7, 0.5, 3}, {1, 0.5, 3, 10}
-	};
+		{0.7, 0.5, 0.9, 2}, {0.25, 0.5, 0.8, 2.5}, {2, 0.7, 0.5, 3}, {1, 0.5, 3, 10}};
 	static const double pareto[][CLV_PARAMETERS] = {
-		{0.7, 0.6, 0.7, 0.7}, {0.3, 0.4, 1.5, 3}, {2, 0.8, 0.4, 0.5}, {1, 0.7, 4, 10}
-	};
-	const double (*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
+		{0.7, 0.6, 0.7, 0.7}, {0.3, 0.4, 1.5, 3}, {2, 0.8, 0.4, 0.5}, {1, 0.7, 4, 10}};
+	const double(*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
 
 	problem->nstarts = lengthof(bg);
 	for (int s = 0; s < problem->nstarts; s++)
@@ -205,15 +203,15 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 	}
 }
 
-/* The purchase part, of a sample whose unit of time is its mean T, `scale` in units of the model. */
+/* The purchase part, of a sample whose unit of time is its mean T, `scale` in units of the model.
+ */
 static void
 FitPurchasePart(ClvModel *model, ClvSample *sample, double scale)
 {
-	static const LogLikelihood likelihood[] = {
-		BgNbdLogLikelihood, MbgNbdLogLikelihood, ParetoNbdLogLikelihood
-	};
-	FitProblem	problem = {.nparameters = CLV_PARAMETERS, .sample = sample};
-	FitResult	result;
+	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
+											   ParetoNbdLogLikelihood};
+	FitProblem problem = {.nparameters = CLV_PARAMETERS, .sample = sample};
+	FitResult result;
 
 	problem.likelihood = likelihood[model->family];
 	problem.coarse = CoarseClvSample(sample);
@@ -252,7 +250,7 @@ CoarseSpendSample(SpendSample *sample)
 {
 	SpendSample *coarse;
 	SpendPoint *last = NULL;
-	double		limit = 0;
+	double limit = 0;
 
 	if (sample->npoints < COARSE_FROM)
 		return sample;
@@ -280,8 +278,8 @@ CoarseSpendSample(SpendSample *sample)
 static void
 SpendSampleFromState(const FitState *state, ClvModel *model, SpendSample *sample)
 {
-	double		amount = 0;
-	double		purchases = 0;
+	double amount = 0;
+	double purchases = 0;
 
 	sample->npoints = 0;
 	sample->points = AllocArray(state->nentries, sizeof(SpendPoint));
@@ -314,16 +312,16 @@ static void
 FitSpendPart(ClvModel *model, const FitState *state)
 {
 	static const double starts[][SPEND_PARAMETERS] = {
-		{4, 4, 0.75}, {1.5, 3, 1.5}, {1, 12, 11}, {15, 3, 0.15}
-	};
+		{4, 4, 0.75}, {1.5, 3, 1.5}, {1, 12, 11}, {15, 3, 0.15}};
 	SpendSample sample;
-	FitProblem	problem = {.nparameters = SPEND_PARAMETERS, .sample = &sample};
-	FitResult	result;
-	double		first = MeanFirstValue(state);
+	FitProblem problem = {.nparameters = SPEND_PARAMETERS, .sample = &sample};
+	FitResult result;
+	double first = MeanFirstValue(state);
 
 	SpendSampleFromState(state, model, &sample);
 	/* where first and later purchases have nothing in common, the first tells nothing */
-	if (first > 0 && model->mean_value > first / MOST_RATIO && model->mean_value < first * MOST_RATIO)
+	if (first > 0 && model->mean_value > first / MOST_RATIO &&
+		model->mean_value < first * MOST_RATIO)
 		model->first_ratio = model->mean_value / first;
 	if (model->spend_customers < FEW_REPEATERS)
 	{
@@ -347,16 +345,16 @@ FitSpendPart(ClvModel *model, const FitState *state)
 	memcpy(model->spend_parameters, result.parameters, sizeof(model->spend_parameters));
 	model->spend_parameters[SPEND_V] *= model->mean_value;
 	memcpy(model->spend_covariance, result.covariance, sizeof(model->spend_covariance));
-	model->spend_log_likelihood = result.log_likelihood -
-		(double) model->spend_customers * log(model->mean_value);
+	model->spend_log_likelihood =
+		result.log_likelihood - (double) model->spend_customers * log(model->mean_value);
 	model->spend_status = result.parameters[SPEND_Q] > 1.001 ? FIT_CONVERGED : FIT_NO_MEAN;
 }
 
 void
 FitClvModel(FitState *state, ClvModel *model)
 {
-	ClvSample	sample;
-	double		scale = 0;
+	ClvSample sample;
+	double scale = 0;
 
 	memcpy(model, ClvModelFormat.defaults, sizeof(*model));
 	model->family = state->purpose;
@@ -392,25 +390,26 @@ void
 WarnOfClvFit(const ClvModel *model)
 {
 	if (model->status == FIT_FAILED)
-		ereport(WARNING,
-				(errmsg("the %s model did not converge", ClvFamilyNames[model->family]),
-				 errdetail("It has %lld customers, %lld of them with a repeat purchase.",
-						   (long long) model->customers, (long long) model->repeaters),
-				 errhint("Its predictions are NULL. Fit more customers, a longer history or another model.")));
+		ereport(WARNING, (errmsg("the %s model did not converge", ClvFamilyNames[model->family]),
+						  errdetail("It has %lld customers, %lld of them with a repeat purchase.",
+									(long long) model->customers, (long long) model->repeaters),
+						  errhint("Its predictions are NULL. Fit more customers, a longer history "
+								  "or another model.")));
 	else if (model->status != FIT_CONVERGED)
-		ereport(WARNING,
-				(errmsg("the %s model falls back on a penalised likelihood: %s",
-						ClvFamilyNames[model->family],
-						model->status == FIT_FEW_REPEATERS ? "too few customers bought again" :
-						"the likelihood has no maximum"),
-				 errdetail("It has %lld customers, %lld of them with a repeat purchase.",
-						   (long long) model->customers, (long long) model->repeaters),
-				 errhint("Its predictions lean on assumptions; see the documentation of clv_fit.")));
+		ereport(
+			WARNING,
+			(errmsg("the %s model falls back on a penalised likelihood: %s",
+					ClvFamilyNames[model->family],
+					model->status == FIT_FEW_REPEATERS ? "too few customers bought again"
+													   : "the likelihood has no maximum"),
+			 errdetail("It has %lld customers, %lld of them with a repeat purchase.",
+					   (long long) model->customers, (long long) model->repeaters),
+			 errhint("Its predictions lean on assumptions; see the documentation of clv_fit.")));
 	else if (model->spend_status != FIT_CONVERGED && model->spend_customers >= FEW_REPEATERS)
 		ereport(WARNING,
 				(errmsg("the spend part of the model falls back on the mean value: %s",
-						model->spend_status == FIT_NO_MEAN ? "q is not above 1" :
-						"the likelihood has no maximum")));
+						model->spend_status == FIT_NO_MEAN ? "q is not above 1"
+														   : "the likelihood has no maximum")));
 }
 
 /* ---------- the aggregate ---------- */
@@ -418,7 +417,7 @@ WarnOfClvFit(const ClvModel *model)
 void
 ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 {
-	int			last = PG_NARGS();
+	int last = PG_NARGS();
 
 	options->as_of = options->until = CheckedDay(PG_GETARG_DATEADT(argument), "as_of");
 	options->purpose = CLV_MBG_NBD;
@@ -430,14 +429,13 @@ ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 		options->unit = UnitFromInterval(PG_GETARG_INTERVAL_P(argument + 2));
 	if (argument + 3 < last && !PG_ARGISNULL(argument + 3))
 	{
-		text	   *name = PG_GETARG_TEXT_PP(argument + 3);
-		int			basis = WordNumber(ValueBasisNames, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+		text *name = PG_GETARG_TEXT_PP(argument + 3);
+		int basis = WordNumber(ValueBasisNames, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 
 		if (basis < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown value \"%s\"", text_to_cstring(name)),
-					 errhint("A model's value is revenue or profit.")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("unknown value \"%s\"", text_to_cstring(name)),
+							errhint("A model's value is revenue or profit.")));
 		options->basis = (uint8) basis;
 	}
 }
@@ -456,8 +454,8 @@ PG_FUNCTION_INFO_V1(clv_fit_transfn);
 Datum
 clv_fit_transfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state;
-	FitOptions	options;
+	FitState *state;
+	FitOptions options;
 	CustomerFacts facts;
 
 	(void) AggregateContext(fcinfo, "clv_fit_transfn");
@@ -486,8 +484,8 @@ PG_FUNCTION_INFO_V1(clv_fit_finalfn);
 Datum
 clv_fit_finalfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state;
-	ClvModel	model;
+	FitState *state;
+	ClvModel model;
 
 	(void) AggregateContext(fcinfo, "clv_fit_finalfn");
 	state = FitStateArgument(fcinfo, 0);

@@ -25,38 +25,39 @@
 #include "clv_predict.h"
 #include "local_day.h"
 
-#define LINE_COLUMNS	8
-#define DECILES			10
-#define LAST_CLASS		7		/* x of the frequency class that has no end */
-#define MAX_LINES		(1 + (LAST_CLASS + 1) + DECILES)
+#define LINE_COLUMNS 8
+#define DECILES 10
+#define LAST_CLASS 7 /* x of the frequency class that has no end */
+#define MAX_LINES (1 + (LAST_CLASS + 1) + DECILES)
 
 /* Customers alike in what was known of them and in what they did. */
 typedef struct Outcome
 {
-	double		predicted;
-	double		actual;
-	double		weight;
-	int64		x;
+	double predicted;
+	double actual;
+	double weight;
+	int64 x;
 } Outcome;
 
 /* Sums over outcomes. */
 typedef struct Tally
 {
-	double		weight;
-	double		predicted;
-	double		actual;
-	double		error;			/* absolute */
-	double		squares_predicted;	/* around the means, added up one by one */
-	double		squares_actual;
-	double		products;
+	double weight;
+	double predicted;
+	double actual;
+	double error;             /* absolute */
+	double squares_predicted; /* around the means, added up one by one */
+	double squares_actual;
+	double products;
 } Tally;
 
 #define ST_SORT SortOutcomes
 #define ST_ELEMENT_TYPE Outcome
-#define ST_COMPARE(a, b) \
-	((a)->predicted != (b)->predicted ? ((a)->predicted < (b)->predicted ? -1 : 1) : \
-	 (a)->x != (b)->x ? ((a)->x < (b)->x ? -1 : 1) : \
-	 (a)->actual < (b)->actual ? -1 : (a)->actual > (b)->actual)
+#define ST_COMPARE(a, b)                                                                           \
+	((a)->predicted != (b)->predicted ? ((a)->predicted < (b)->predicted ? -1 : 1)                 \
+	 : (a)->x != (b)->x               ? ((a)->x < (b)->x ? -1 : 1)                                 \
+	 : (a)->actual < (b)->actual      ? -1                                                         \
+									  : (a)->actual > (b)->actual)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -65,10 +66,10 @@ typedef struct Tally
 static void
 AddToTally(Tally *tally, const Outcome *outcome)
 {
-	double		before = tally->weight;
-	double		off_predicted = 0;
-	double		off_actual = 0;
-	double		share;
+	double before = tally->weight;
+	double off_predicted = 0;
+	double off_actual = 0;
+	double share;
 
 	if (before > 0)
 	{
@@ -89,10 +90,10 @@ AddToTally(Tally *tally, const Outcome *outcome)
 static Outcome *
 Outcomes(const FitState *state, const ClvModel *model, int64 *noutcomes)
 {
-	Outcome    *outcomes = palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)),
-										   MCXT_ALLOC_HUGE);
-	double		horizon = (double) ((int64) state->until - state->as_of) / model->unit;
-	int64		n = 0;
+	Outcome *outcomes =
+		palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
+	double horizon = (double) ((int64) state->until - state->as_of) / model->unit;
+	int64 n = 0;
 
 	for (int64 i = 0; i < state->nentries; i++)
 	{
@@ -119,9 +120,9 @@ Outcomes(const FitState *state, const ClvModel *model, int64 *noutcomes)
 static Datum
 LineDatum(TupleDesc desc, const char *part, const char *class, const Tally *tally)
 {
-	Datum		values[LINE_COLUMNS];
-	bool		nulls[LINE_COLUMNS] = {false};
-	double		spread = tally->squares_predicted * tally->squares_actual;
+	Datum values[LINE_COLUMNS];
+	bool nulls[LINE_COLUMNS] = {false};
+	double spread = tally->squares_predicted * tally->squares_actual;
 
 	values[0] = CStringGetTextDatum(part);
 	values[1] = CStringGetTextDatum(class);
@@ -143,11 +144,11 @@ LineDatum(TupleDesc desc, const char *part, const char *class, const Tally *tall
 static int
 Report(TupleDesc desc, Outcome *outcomes, int64 n, Datum *lines)
 {
-	Tally		total = {0};
-	Tally		classes[LAST_CLASS + 1] = {{0}};
-	Tally		deciles[DECILES] = {{0}};
-	double		below = 0;
-	int			nlines = 0;
+	Tally total = {0};
+	Tally classes[LAST_CLASS + 1] = {{0}};
+	Tally deciles[DECILES] = {{0}};
+	double below = 0;
+	int nlines = 0;
 
 	for (int64 i = 0; i < n; i++)
 	{
@@ -157,8 +158,8 @@ Report(TupleDesc desc, Outcome *outcomes, int64 n, Datum *lines)
 	SortOutcomes(outcomes, n);
 	for (int64 i = 0, end; i < n; i = end)
 	{
-		double		alike = 0;
-		int			decile;
+		double alike = 0;
+		int decile;
 
 		for (end = i; end < n && outcomes[end].predicted == outcomes[i].predicted; end++)
 			alike += outcomes[end].weight;
@@ -184,10 +185,10 @@ PG_FUNCTION_INFO_V1(clv_holdout_transfn);
 Datum
 clv_holdout_transfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state;
-	FitOptions	options;
+	FitState *state;
+	FitOptions options;
 	CustomerFacts facts;
-	DateADT		fit_until;
+	DateADT fit_until;
 
 	(void) AggregateContext(fcinfo, "clv_holdout_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
@@ -200,8 +201,7 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 	ClvFitOptions(fcinfo, 3, &options);
 	if (fit_until >= options.until)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("fit_until must be before as_of"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("fit_until must be before as_of"),
 				 errhint("The days between the two are what is predicted.")));
 	options.as_of = fit_until;
 	state = FitStateFor(FitStateArgument(fcinfo, 0), &options);
@@ -215,14 +215,14 @@ PG_FUNCTION_INFO_V1(clv_holdout_finalfn);
 Datum
 clv_holdout_finalfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state;
-	ClvModel	model;
-	Outcome    *outcomes;
-	int64		noutcomes;
-	Oid			line_type;
-	TupleDesc	desc;
-	Datum		lines[MAX_LINES];
-	int			nlines;
+	FitState *state;
+	ClvModel model;
+	Outcome *outcomes;
+	int64 noutcomes;
+	Oid line_type;
+	TupleDesc desc;
+	Datum lines[MAX_LINES];
+	int nlines;
 
 	(void) AggregateContext(fcinfo, "clv_holdout_finalfn");
 	state = FitStateArgument(fcinfo, 0);

@@ -30,7 +30,7 @@ Chances(ClvFamily family, double x)
 static int64
 GroupEnd(const ClvSample *sample, int64 first)
 {
-	int64		end = first;
+	int64 end = first;
 
 	while (end < sample->npoints && sample->points[end].x == sample->points[first].x)
 		end++;
@@ -40,11 +40,11 @@ GroupEnd(const ClvSample *sample, int64 first)
 /* Sums over the points of one x that the two BG models need. */
 typedef struct BgSums
 {
-	double		weight;
-	double		value;			/* of the log of the last factor of the likelihood */
-	double		lost;			/* P(lost) */
-	double		log_time;		/* mean of ln(alpha + t), by P(lost) at t_x, else at T */
-	double		inverse_time;
+	double weight;
+	double value;    /* of the log of the last factor of the likelihood */
+	double lost;     /* P(lost) */
+	double log_time; /* mean of ln(alpha + t), by P(lost) at t_x, else at T */
+	double inverse_time;
 } BgSums;
 
 /*
@@ -58,13 +58,13 @@ SumBgGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
 	memset(sums, 0, sizeof(*sums));
 	for (; point < end; point++)
 	{
-		double		log_T = log_at[point->T_at];
-		double		log_t = log_at[point->t_x_at];
-		double		inverse_T = inverse_at[point->T_at];
-		double		e = k * (log_T - log_t) + log_drop;
-		double		u = exp(-fabs(e));
-		double		lost = e >= 0 ? 1 / (1 + u) : u / (1 + u);
-		double		value = (e > 0 ? e : 0) + log1p(u) - k * log_T;
+		double log_T = log_at[point->T_at];
+		double log_t = log_at[point->t_x_at];
+		double inverse_T = inverse_at[point->T_at];
+		double e = k * (log_T - log_t) + log_drop;
+		double u = exp(-fabs(e));
+		double lost = e >= 0 ? 1 / (1 + u) : u / (1 + u);
+		double value = (e > 0 ? e : 0) + log1p(u) - k * log_T;
 
 		if (immortal)
 		{
@@ -75,21 +75,22 @@ SumBgGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
 		sums->value += point->weight * value;
 		sums->lost += point->weight * lost;
 		sums->log_time += point->weight * (log_T + lost * (log_t - log_T));
-		sums->inverse_time += point->weight *
-			(inverse_T + lost * (inverse_at[point->t_x_at] - inverse_T));
+		sums->inverse_time +=
+			point->weight * (inverse_T + lost * (inverse_at[point->t_x_at] - inverse_T));
 	}
 }
 
 static double
-BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *parameters, double *gradient)
+BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *parameters,
+				double *gradient)
 {
-	double		r = parameters[CLV_R];
-	double		alpha = parameters[CLV_ALPHA];
-	double		a = parameters[CLV_A];
-	double		b = parameters[CLV_B];
-	double	   *log_at = sample->scratch;
-	double	   *inverse_at = sample->scratch + sample->ntimes;
-	double		total = 0;
+	double r = parameters[CLV_R];
+	double alpha = parameters[CLV_ALPHA];
+	double a = parameters[CLV_A];
+	double b = parameters[CLV_B];
+	double *log_at = sample->scratch;
+	double *inverse_at = sample->scratch + sample->ntimes;
+	double total = 0;
 
 	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
 	for (int64 i = 0; i < sample->ntimes; i++)
@@ -99,13 +100,13 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 	}
 	for (int64 first = 0, end; first < sample->npoints; first = end)
 	{
-		double		x = (double) sample->points[first].x;
-		double		y = Chances(family, x);
-		double		k = r + x;
-		double		survivors;	/* b + y - 1 */
-		double		by_b;
-		double		by_ab;
-		BgSums		sums;
+		double x = (double) sample->points[first].x;
+		double y = Chances(family, x);
+		double k = r + x;
+		double survivors; /* b + y - 1 */
+		double by_b;
+		double by_ab;
+		BgSums sums;
 
 		end = GroupEnd(sample, first);
 		survivors = b + y - 1;
@@ -145,8 +146,8 @@ MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient)
  */
 typedef struct ParetoTails
 {
-	double	   *log_a;			/* ln(α+y), ln(β+y): these two do not depend on x */
-	double	   *log_b;
+	double *log_a; /* ln(α+y), ln(β+y): these two do not depend on x */
+	double *log_b;
 	PowerIntegral *tail;
 } ParetoTails;
 
@@ -166,17 +167,17 @@ static void
 BuildTails(const ClvSample *sample, const ParetoTails *tails, const double *parameters, double k,
 		   int64 from, int64 to)
 {
-	double		alpha = parameters[CLV_ALPHA];
-	double		beta = parameters[CLV_BETA];
-	double		e2 = parameters[CLV_S] + 1;
+	double alpha = parameters[CLV_ALPHA];
+	double beta = parameters[CLV_BETA];
+	double e2 = parameters[CLV_S] + 1;
 
 	memset(&tails->tail[to], 0, sizeof(PowerIntegral));
 	for (int64 i = to - 1; i >= from; i--)
 	{
-		double		y = sample->times[i];
-		double		step_a = tails->log_a[i + 1] - tails->log_a[i];
-		double		step_b = tails->log_b[i + 1] - tails->log_b[i];
-		double		carry = exp(-k * step_a - e2 * step_b);
+		double y = sample->times[i];
+		double step_a = tails->log_a[i + 1] - tails->log_a[i];
+		double step_b = tails->log_b[i + 1] - tails->log_b[i];
+		double carry = exp(-k * step_a - e2 * step_b);
 		const PowerIntegral *next = &tails->tail[i + 1];
 		PowerIntegral *tail = &tails->tail[i];
 
@@ -194,37 +195,37 @@ static double
 SumParetoGroup(const ClvSample *sample, const ParetoTails *tails, int64 first, int64 end,
 			   const double *parameters, double *gradient)
 {
-	double		alpha = parameters[CLV_ALPHA];
-	double		s = parameters[CLV_S];
-	double		beta = parameters[CLV_BETA];
-	double		k = parameters[CLV_R] + (double) sample->points[first].x;
-	double		total = 0;
+	double alpha = parameters[CLV_ALPHA];
+	double s = parameters[CLV_S];
+	double beta = parameters[CLV_BETA];
+	double k = parameters[CLV_R] + (double) sample->points[first].x;
+	double total = 0;
 
 	for (int64 i = first; i < end; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
 		const PowerIntegral *t = &tails->tail[point->t_x_at];
 		const PowerIntegral *T = &tails->tail[point->T_at];
-		double		log_a = tails->log_a[point->t_x_at];
-		double		log_b = tails->log_b[point->t_x_at];
-		double		step_a = tails->log_a[point->T_at] - log_a;
-		double		step_b = tails->log_b[point->T_at] - log_b;
-		double		carry = exp(-k * step_a - (s + 1) * step_b);
+		double log_a = tails->log_a[point->t_x_at];
+		double log_b = tails->log_b[point->t_x_at];
+		double step_a = tails->log_a[point->T_at] - log_a;
+		double step_b = tails->log_b[point->T_at] - log_b;
+		double carry = exp(-k * step_a - (s + 1) * step_b);
 		/* alive at T, or dropped out between t_x and T: both relative to f(t_x) */
-		double		alive = (beta + point->T) * carry;
-		double		lost = Max(t->value - carry * T->value, 0);
-		double		scale = point->weight / (alive + s * lost);
+		double alive = (beta + point->T) * carry;
+		double lost = Max(t->value - carry * T->value, 0);
+		double scale = point->weight / (alive + s * lost);
 
 		total += point->weight * (log(alive + s * lost) - k * log_a - (s + 1) * log_b);
-		gradient[CLV_R] -= point->weight * log_a + scale *
-			(alive * step_a + s * (t->log_a - carry * (T->log_a + step_a * T->value)));
-		gradient[CLV_ALPHA] -= scale * k *
-			(alive / (alpha + point->T) + s * (t->inverse_a - carry * T->inverse_a));
-		gradient[CLV_S] += scale *
-			(lost - alive * step_b - s * (t->log_b - carry * (T->log_b + step_b * T->value))) -
-			point->weight * log_b;
-		gradient[CLV_BETA] -= scale * s *
-			(carry + (s + 1) * (t->inverse_b - carry * T->inverse_b));
+		gradient[CLV_R] -=
+			point->weight * log_a +
+			scale * (alive * step_a + s * (t->log_a - carry * (T->log_a + step_a * T->value)));
+		gradient[CLV_ALPHA] -=
+			scale * k * (alive / (alpha + point->T) + s * (t->inverse_a - carry * T->inverse_a));
+		gradient[CLV_S] += scale * (lost - alive * step_b -
+									s * (t->log_b - carry * (T->log_b + step_b * T->value))) -
+						   point->weight * log_b;
+		gradient[CLV_BETA] -= scale * s * (carry + (s + 1) * (t->inverse_b - carry * T->inverse_b));
 	}
 	return total;
 }
@@ -234,11 +235,11 @@ ParetoNbdLogLikelihood(void *data, const double *parameters, double *gradient)
 {
 	const ClvSample *sample = (const ClvSample *) data;
 	ParetoTails tails = TailsOf(sample);
-	double		r = parameters[CLV_R];
-	double		alpha = parameters[CLV_ALPHA];
-	double		s = parameters[CLV_S];
-	double		beta = parameters[CLV_BETA];
-	double		total = 0;
+	double r = parameters[CLV_R];
+	double alpha = parameters[CLV_ALPHA];
+	double s = parameters[CLV_S];
+	double beta = parameters[CLV_BETA];
+	double total = 0;
 
 	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
 	for (int64 i = 0; i < sample->ntimes; i++)
@@ -248,10 +249,10 @@ ParetoNbdLogLikelihood(void *data, const double *parameters, double *gradient)
 	}
 	for (int64 first = 0, end; first < sample->npoints; first = end)
 	{
-		double		x = (double) sample->points[first].x;
-		double		weight = 0;
-		int64		from = sample->points[first].t_x_at;
-		int64		to = 0;
+		double x = (double) sample->points[first].x;
+		double weight = 0;
+		int64 from = sample->points[first].t_x_at;
+		int64 to = 0;
 
 		end = GroupEnd(sample, first);
 		for (int64 i = first; i < end; i++)
@@ -275,21 +276,21 @@ double
 GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 {
 	const SpendSample *sample = (const SpendSample *) data;
-	double		p = parameters[SPEND_P];
-	double		q = parameters[SPEND_Q];
-	double		v = parameters[SPEND_V];
-	double		total = 0;
+	double p = parameters[SPEND_P];
+	double q = parameters[SPEND_Q];
+	double v = parameters[SPEND_V];
+	double total = 0;
 
 	memset(gradient, 0, SPEND_PARAMETERS * sizeof(double));
 	for (int64 i = 0; i < sample->npoints;)
 	{
-		int64		group = sample->points[i].x;
-		double		x = (double) group;
-		double		weight = 0;
-		double		logs = 0;	/* of v + z */
-		double		own = 0;	/* of z */
-		double		inverse = 0;
-		double		by_q;
+		int64 group = sample->points[i].x;
+		double x = (double) group;
+		double weight = 0;
+		double logs = 0; /* of v + z */
+		double own = 0;  /* of z */
+		double inverse = 0;
+		double by_q;
 
 		/* a density of m = z/x: the Jacobian turns ln z into ln m */
 		for (; i < sample->npoints && sample->points[i].x == group; i++)
@@ -303,7 +304,7 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 		}
 		by_q = DigammaDifference(q, p * x);
 		total += weight * (LogGammaRatio(q, p * x) - lgamma(p * x) + q * log(v) + log(x)) +
-			(p * x - 1) * own - (p * x + q) * logs;
+				 (p * x - 1) * own - (p * x + q) * logs;
 		/* ψ(px+q) - ψ(px) */
 		gradient[SPEND_P] += x * (weight * DigammaDifference(p * x, q) + own - logs);
 		gradient[SPEND_Q] += weight * (by_q + log(v)) - logs;
@@ -315,15 +316,15 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 double
 LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *customer)
 {
-	double		k = parameters[CLV_R] + customer->x;
-	double		silence = customer->T - customer->t_x;
-	double		at_last = parameters[CLV_ALPHA] + customer->t_x;
-	double		by_rate = k * log1p(silence / at_last);
+	double k = parameters[CLV_R] + customer->x;
+	double silence = customer->T - customer->t_x;
+	double at_last = parameters[CLV_ALPHA] + customer->t_x;
+	double by_rate = k * log1p(silence / at_last);
 
 	if (family == CLV_PARETO_NBD)
 	{
-		double		s = parameters[CLV_S];
-		double		beta_last = parameters[CLV_BETA] + customer->t_x;
+		double s = parameters[CLV_S];
+		double beta_last = parameters[CLV_BETA] + customer->t_x;
 		PowerIntegral lost;
 
 		if (silence <= 0)
@@ -333,7 +334,7 @@ LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *cu
 	}
 	else
 	{
-		double		y = Chances(family, customer->x);
+		double y = Chances(family, customer->x);
 
 		if (y == 0)
 			return -INFINITY;
@@ -344,19 +345,19 @@ LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *cu
 double
 ClvLogLikelihood(ClvFamily family, const double *parameters, const ClvCustomer *customer)
 {
-	double		r = parameters[CLV_R];
-	double		alpha = parameters[CLV_ALPHA];
-	double		value = LogGammaRatio(r, customer->x) - r * log1p(customer->T / alpha) -
-		customer->x * log(alpha + customer->T);
+	double r = parameters[CLV_R];
+	double alpha = parameters[CLV_ALPHA];
+	double value = LogGammaRatio(r, customer->x) - r * log1p(customer->T / alpha) -
+				   customer->x * log(alpha + customer->T);
 
 	if (family == CLV_PARETO_NBD)
 		value -= parameters[CLV_S] * log1p(customer->T / parameters[CLV_BETA]);
 	else
 	{
-		double		y = Chances(family, customer->x);
+		double y = Chances(family, customer->x);
 
 		value += LogGammaRatio(parameters[CLV_B], y) -
-			LogGammaRatio(parameters[CLV_A] + parameters[CLV_B], y);
+				 LogGammaRatio(parameters[CLV_A] + parameters[CLV_B], y);
 	}
 	return value + SoftPlus(LogDropoutOdds(family, parameters, customer));
 }
@@ -365,15 +366,15 @@ double
 PurchasesIfAlive(ClvFamily family, const double *parameters, const ClvCustomer *customer,
 				 double horizon)
 {
-	double		k = parameters[CLV_R] + customer->x;
-	double		at_end = parameters[CLV_ALPHA] + customer->T;
+	double k = parameters[CLV_R] + customer->x;
+	double at_end = parameters[CLV_ALPHA] + customer->T;
 
 	if (family == CLV_PARETO_NBD)
 	{
-		double		beta_end = parameters[CLV_BETA] + customer->T;
+		double beta_end = parameters[CLV_BETA] + customer->T;
 
 		return k * beta_end / at_end *
-			DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
+			   DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
 	}
 	return ExpectedUntilDropout(k, horizon / at_end, parameters[CLV_A],
 								parameters[CLV_B] + Chances(family, customer->x));
@@ -383,8 +384,8 @@ double
 AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer *customer,
 				   double horizon)
 {
-	double		k = parameters[CLV_R] + customer->x;
-	double		at_end = parameters[CLV_ALPHA] + customer->T;
+	double k = parameters[CLV_R] + customer->x;
+	double at_end = parameters[CLV_ALPHA] + customer->T;
 	PowerIntegral first;
 
 	/* BG/NBD and MBG/NBD drop out at a purchase, so the next one is sure to come */
@@ -401,6 +402,5 @@ AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer
 double
 MedianWait(const double *parameters, const ClvCustomer *customer)
 {
-	return (parameters[CLV_ALPHA] + customer->T) *
-		expm1(M_LN2 / (parameters[CLV_R] + customer->x));
+	return (parameters[CLV_ALPHA] + customer->T) * expm1(M_LN2 / (parameters[CLV_R] + customer->x));
 }

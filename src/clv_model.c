@@ -19,15 +19,14 @@
 #include "clv_model.h"
 #include "fit_state.h"
 
-#define LEAST_PARAMETER		1e-12
-#define MOST_PARAMETER		1e12
-#define MOST_SPEND			1e40
+#define LEAST_PARAMETER 1e-12
+#define MOST_PARAMETER 1e12
+#define MOST_SPEND 1e40
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
 
 static const char *const ParameterNames[][CLV_PARAMETERS] = {
-	{"r", "alpha", "a", "b"}, {"r", "alpha", "a", "b"}, {"r", "alpha", "s", "beta"}
-};
+	{"r", "alpha", "a", "b"}, {"r", "alpha", "a", "b"}, {"r", "alpha", "s", "beta"}};
 static const char *const SpendParameterNames[] = {"p", "q", "v"};
 
 static const ClvModel Defaults = {
@@ -37,7 +36,10 @@ static const ClvModel Defaults = {
 	.unit = WEEK_DAYS,
 };
 
-#define FIELD(name, kind, count, words) {#name, kind, offsetof(ClvModel, name), count, words}
+#define FIELD(name, kind, count, words)                                                            \
+	{                                                                                              \
+#name, kind, offsetof(ClvModel, name), count, words                                        \
+	}
 
 static const ModelField Fields[] = {
 	{"model", FIELD_WORD, offsetof(ClvModel, family), 1, ClvFamilyNames},
@@ -151,29 +153,28 @@ clv_model_send(PG_FUNCTION_ARGS)
 ClvFamily
 ClvFamilyFromText(text *name)
 {
-	int			family = WordNumber(ClvFamilyNames, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	int family = WordNumber(ClvFamilyNames, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 
 	if (family < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown model \"%s\"", text_to_cstring(name)),
-				 errhint("Known models are bg/nbd, mbg/nbd and pareto/nbd.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown model \"%s\"", text_to_cstring(name)),
+						errhint("Known models are bg/nbd, mbg/nbd and pareto/nbd.")));
 	return (ClvFamily) family;
 }
 
 double
 UnitFromInterval(const Interval *unit)
 {
-	double		days = unit->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) + unit->day +
-		(double) unit->time / USECS_PER_DAY;
+	double days = unit->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) + unit->day +
+				  (double) unit->time / USECS_PER_DAY;
 
 	if (!(days >= LEAST_UNIT_DAYS && days <= MOST_UNIT_DAYS))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unit must be between an hour and a hundred years, not %s",
-						DatumGetCString(DirectFunctionCall1(interval_out,
-															IntervalPGetDatum(unit)))),
-				 errhint("Give an interval such as '1 week'.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unit must be between an hour and a hundred years, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(unit)))),
+			 errhint("Give an interval such as '1 week'.")));
 	return days;
 }
 
@@ -181,16 +182,15 @@ UnitFromInterval(const Interval *unit)
 static void
 NumbersFromArray(ArrayType *array, const char *what, double *numbers, int count)
 {
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
+	Datum *values;
+	bool *nulls;
+	int n;
 
-	deconstruct_array(array, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &values, &nulls, &n);
+	deconstruct_array(array, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values,
+					  &nulls, &n);
 	if (n != count || ARR_NDIM(array) != 1 || array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be %d numbers", what, count)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be %d numbers", what, count)));
 	for (int i = 0; i < n; i++)
 		numbers[i] = DatumGetFloat8(values[i]);
 }
@@ -200,7 +200,7 @@ PG_FUNCTION_INFO_V1(clv_model);
 Datum
 clv_model(PG_FUNCTION_ARGS)
 {
-	ClvModel	model = Defaults;
+	ClvModel model = Defaults;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
@@ -224,9 +224,9 @@ PutParameters(ReturnSetInfo *result, const char *part, const char *const *names,
 {
 	for (int i = 0; i < count; i++)
 	{
-		double		variance = covariance[COVARIANCES(i + 1) - 1];
-		Datum		values[5];
-		bool		nulls[5] = {false};
+		double variance = covariance[COVARIANCES(i + 1) - 1];
+		Datum values[5];
+		bool nulls[5] = {false};
 
 		values[0] = CStringGetTextDatum(part);
 		values[1] = CStringGetTextDatum(names[i]);
@@ -244,7 +244,7 @@ Datum
 clv_parameters(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ClvModel	model;
+	ClvModel model;
 
 	InitMaterializedSRF(fcinfo, 0);
 	DecodeModel(&ClvModelFormat, PG_GETARG_VARLENA_PP(0), &model);
@@ -260,12 +260,12 @@ PG_FUNCTION_INFO_V1(clv_model_card);
 Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
-	ClvModel	model;
-	TupleDesc	desc;
-	Datum		values[14];
-	bool		nulls[14] = {false};
-	Interval	unit = {0};
-	int			n = 0;
+	ClvModel model;
+	TupleDesc desc;
+	Datum values[14];
+	bool nulls[14] = {false};
+	Interval unit = {0};
+	int n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

@@ -21,45 +21,45 @@
 #include "local_day.h"
 #include "special_functions.h"
 
-#define MOST_HORIZON_DAYS	36525	/* a hundred years */
-#define MOST_MONTHS			1201
-#define MEMO_SLOTS			2048	/* a power of two */
-#define FALLBACK_WEIGHT		1.0		/* purchases that the mean value counts for */
-#define DIFFERENCE			1e-4	/* of the log of a parameter */
+#define MOST_HORIZON_DAYS 36525 /* a hundred years */
+#define MOST_MONTHS 1201
+#define MEMO_SLOTS 2048     /* a power of two */
+#define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
+#define DIFFERENCE 1e-4     /* of the log of a parameter */
 
 /* What a customer who is alive will do depends on x and T: many share them. */
 typedef struct Memo
 {
-	int64		x_plus_1;		/* 0: empty */
-	int64		age;
-	double		value;
+	int64 x_plus_1; /* 0: empty */
+	int64 age;
+	double value;
 } Memo;
 
 /* What stays the same from row to row, in fn_extra. */
 typedef struct Predictor
 {
-	ClvModel	model;			/* must be first: CachedModel puts it there */
-	bool		has_horizon;
-	DateADT		as_of;
-	Interval	interval;
-	double		discount;		/* monthly */
-	double		horizon;		/* in units */
-	int			nmonths;
-	double		month_end[MOST_MONTHS];	/* in units, the last one is the horizon */
-	Memo		memo[MEMO_SLOTS];
+	ClvModel model; /* must be first: CachedModel puts it there */
+	bool has_horizon;
+	DateADT as_of;
+	Interval interval;
+	double discount; /* monthly */
+	double horizon;  /* in units */
+	int nmonths;
+	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
+	Memo memo[MEMO_SLOTS];
 } Predictor;
 
 /* One customer's question. */
 typedef struct Question
 {
-	Predictor  *predictor;
+	Predictor *predictor;
 	CustomerFacts facts;
 	ClvCustomer customer;
-	bool		first_counts;	/* a first purchase tells of value where it is the only one */
+	bool first_counts; /* a first purchase tells of value where it is the only one */
 } Question;
 
 /* An answer at the parameters given, which need not be the model's own. */
-typedef double (*Answer) (const Question *question, const double *parameters, const double *spend);
+typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
 
 ClvCustomer
 CustomerInUnits(const ClvModel *model, const CustomerFacts *facts, DateADT as_of)
@@ -76,9 +76,8 @@ CustomerInUnits(const ClvModel *model, const CustomerFacts *facts, DateADT as_of
 static double
 DaysAhead(DateADT as_of, const Interval *interval)
 {
-	Timestamp	end = DatumGetTimestamp(DirectFunctionCall2(date_pl_interval,
-															DateADTGetDatum(as_of),
-															IntervalPGetDatum(interval)));
+	Timestamp end = DatumGetTimestamp(
+		DirectFunctionCall2(date_pl_interval, DateADTGetDatum(as_of), IntervalPGetDatum(interval)));
 
 	if (TIMESTAMP_NOT_FINITE(end))
 		return INFINITY;
@@ -88,15 +87,15 @@ DaysAhead(DateADT as_of, const Interval *interval)
 double
 HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 {
-	double		days = DaysAhead(as_of, horizon);
+	double days = DaysAhead(as_of, horizon);
 
 	if (!(days >= 0 && days <= MOST_HORIZON_DAYS))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("horizon must be between 0 and 100 years, not %s",
-						DatumGetCString(DirectFunctionCall1(interval_out,
-															IntervalPGetDatum(horizon)))),
-				 errhint("Give an interval such as '90 days'.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("horizon must be between 0 and 100 years, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(horizon)))),
+			 errhint("Give an interval such as '90 days'.")));
 	return days / model->unit;
 }
 
@@ -107,8 +106,8 @@ SetMonths(Predictor *predictor)
 	predictor->nmonths = 0;
 	while (predictor->nmonths < MOST_MONTHS)
 	{
-		Interval	months = {.month = predictor->nmonths + 1};
-		double		end = DaysAhead(predictor->as_of, &months) / predictor->model.unit;
+		Interval months = {.month = predictor->nmonths + 1};
+		double end = DaysAhead(predictor->as_of, &months) / predictor->model.unit;
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
 		if (end >= predictor->horizon)
@@ -125,10 +124,9 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 		return;
 	predictor->has_horizon = false;
 	if (!(discount >= 0 && discount <= 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("monthly_discount must be between 0 and 1, not %g", discount),
-				 errhint("One percent a month is 0.01.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
+						errhint("One percent a month is 0.01.")));
 	predictor->horizon = HorizonInUnits(&predictor->model, as_of, interval);
 	predictor->as_of = as_of;
 	predictor->interval = *interval;
@@ -145,8 +143,8 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 static bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor  *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, sizeof(Predictor));
-	DateADT		as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, sizeof(Predictor));
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 
 	if (horizon_argument > 0)
 		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
@@ -173,16 +171,16 @@ static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		PurchasesIfAlive((ClvFamily) question->predictor->model.family, parameters,
-						 &question->customer, question->predictor->horizon);
+		   PurchasesIfAlive((ClvFamily) question->predictor->model.family, parameters,
+							&question->customer, question->predictor->horizon);
 }
 
 static double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		AnyPurchaseIfAlive((ClvFamily) question->predictor->model.family, parameters,
-						   &question->customer, question->predictor->horizon);
+		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model.family, parameters,
+							  &question->customer, question->predictor->horizon);
 }
 
 static double
@@ -200,8 +198,8 @@ AnswerValue(const Question *question, const double *parameters, const double *sp
 {
 	const ClvModel *model = &question->predictor->model;
 	const CustomerFacts *facts = &question->facts;
-	double		purchases = (double) facts->valued_days;
-	double		amount = facts->repeat_value;
+	double purchases = (double) facts->valued_days;
+	double amount = facts->repeat_value;
 
 	if (question->first_counts && facts->purchase_days == 1 && facts->first_value > 0 &&
 		model->first_ratio > 0)
@@ -213,7 +211,7 @@ AnswerValue(const Question *question, const double *parameters, const double *sp
 		purchases = amount = 0;
 	if (SpendIsFitted(model))
 		return spend[SPEND_P] * (spend[SPEND_V] + amount) /
-			(spend[SPEND_P] * purchases + spend[SPEND_Q] - 1);
+			   (spend[SPEND_P] * purchases + spend[SPEND_Q] - 1);
 	return (FALLBACK_WEIGHT * model->mean_value + amount) / (FALLBACK_WEIGHT + purchases);
 }
 
@@ -222,14 +220,14 @@ static double
 DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
 {
 	const Predictor *predictor = question->predictor;
-	double		sum = 0;
-	double		before = 0;
-	double		factor = 1;
+	double sum = 0;
+	double before = 0;
+	double factor = 1;
 
 	for (int i = 0; i < predictor->nmonths; i++)
 	{
-		double		purchases = PurchasesIfAlive((ClvFamily) predictor->model.family, parameters,
-												 &question->customer, predictor->month_end[i]);
+		double purchases = PurchasesIfAlive((ClvFamily) predictor->model.family, parameters,
+											&question->customer, predictor->month_end[i]);
 
 		factor /= 1 + predictor->discount;
 		sum += (purchases - before) * factor;
@@ -242,14 +240,14 @@ static double
 AnswerClv(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
-		DiscountedPurchasesIfAlive(question, parameters);
+		   DiscountedPurchasesIfAlive(question, parameters);
 }
 
 double
 ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
 	return Logistic(-LogDropoutOdds((ClvFamily) model->family, model->parameters, customer)) *
-		PurchasesIfAlive((ClvFamily) model->family, model->parameters, customer, horizon);
+		   PurchasesIfAlive((ClvFamily) model->family, model->parameters, customer, horizon);
 }
 
 /* Whether the model says anything about value. */
@@ -264,10 +262,10 @@ static Memo *
 FindMemo(const Question *question, bool *found)
 {
 	const CustomerFacts *facts = &question->facts;
-	Predictor  *predictor = question->predictor;
-	int64		age = (int64) predictor->as_of - facts->first;
-	uint64		hash = MixHash64((uint64) facts->purchase_days << 32 ^ (uint64) age);
-	Memo	   *memo = &predictor->memo[hash & (MEMO_SLOTS - 1)];
+	Predictor *predictor = question->predictor;
+	int64 age = (int64) predictor->as_of - facts->first;
+	uint64 hash = MixHash64((uint64) facts->purchase_days << 32 ^ (uint64) age);
+	Memo *memo = &predictor->memo[hash & (MEMO_SLOTS - 1)];
 
 	*found = memo->x_plus_1 == facts->purchase_days && memo->age == age;
 	memo->x_plus_1 = facts->purchase_days;
@@ -281,7 +279,7 @@ PG_FUNCTION_INFO_V1(p_alive);
 Datum
 p_alive(PG_FUNCTION_ARGS)
 {
-	Question	question;
+	Question question;
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
@@ -292,10 +290,10 @@ PG_FUNCTION_INFO_V1(expected_purchases);
 Datum
 expected_purchases(PG_FUNCTION_ARGS)
 {
-	Question	question;
-	Memo	   *memo;
+	Question question;
+	Memo *memo;
 	const ClvModel *model;
-	bool		found;
+	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
@@ -311,7 +309,7 @@ PG_FUNCTION_INFO_V1(probability_of_purchase);
 Datum
 probability_of_purchase(PG_FUNCTION_ARGS)
 {
-	Question	question;
+	Question question;
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
@@ -323,7 +321,7 @@ PG_FUNCTION_INFO_V1(expected_value);
 Datum
 expected_value(PG_FUNCTION_ARGS)
 {
-	Question	question;
+	Question question;
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(&question.predictor->model))
 		PG_RETURN_NULL();
@@ -335,10 +333,10 @@ PG_FUNCTION_INFO_V1(clv);
 Datum
 clv(PG_FUNCTION_ARGS)
 {
-	Question	question;
-	Memo	   *memo;
+	Question question;
+	Memo *memo;
 	const ClvModel *model;
-	bool		found;
+	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
 		!KnowsValue(&question.predictor->model))
@@ -356,7 +354,7 @@ clv(PG_FUNCTION_ARGS)
 static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
-	double		days = as_of + ceil(wait * question->predictor->model.unit);
+	double days = as_of + ceil(wait * question->predictor->model.unit);
 
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return false;
@@ -368,8 +366,8 @@ PG_FUNCTION_INFO_V1(next_purchase);
 Datum
 next_purchase(PG_FUNCTION_ARGS)
 {
-	Question	question;
-	DateADT		day;
+	Question question;
+	DateADT day;
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) ||
 		!DayAfter(&question, PG_GETARG_DATEADT(2),
@@ -383,7 +381,7 @@ PG_FUNCTION_INFO_V1(clv_log_likelihood);
 Datum
 clv_log_likelihood(PG_FUNCTION_ARGS)
 {
-	Question	question;
+	Question question;
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
@@ -416,9 +414,9 @@ Slopes(const Question *question, Answer answer, bool probability, double *parame
 {
 	for (int i = 0; i < n; i++)
 	{
-		double		middle = vary[i];
-		double		up;
-		double		down;
+		double middle = vary[i];
+		double up;
+		double down;
 
 		vary[i] = middle * exp(DIFFERENCE);
 		up = OnScale(answer(question, parameters, spend), probability);
@@ -438,12 +436,12 @@ DeltaInterval(const Question *question, Answer answer, bool probability, bool wi
 			  double level, double *lower, double *upper)
 {
 	const ClvModel *model = &question->predictor->model;
-	double		parameters[CLV_PARAMETERS];
-	double		spend[SPEND_PARAMETERS];
-	double		slopes[CLV_PARAMETERS];
-	double		value;
-	double		variance;
-	double		reach;
+	double parameters[CLV_PARAMETERS];
+	double spend[SPEND_PARAMETERS];
+	double slopes[CLV_PARAMETERS];
+	double value;
+	double variance;
+	double reach;
 
 	if (model->covariance[0] == 0)
 		return false;
@@ -471,24 +469,24 @@ DeltaInterval(const Question *question, Answer answer, bool probability, bool wi
 static Datum
 IntervalRow(FunctionCallInfo fcinfo, const Datum *bounds, const bool *nulls)
 {
-	TupleDesc	desc;
+	TupleDesc desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), (Datum *) bounds, (bool *) nulls));
+	return HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(desc), (Datum *) bounds, (bool *) nulls));
 }
 
 /* The level: the last argument of every interval function. */
 static double
 LevelArgument(FunctionCallInfo fcinfo)
 {
-	double		level = PG_GETARG_FLOAT8(PG_NARGS() - 1);
+	double level = PG_GETARG_FLOAT8(PG_NARGS() - 1);
 
 	if (!(level > 0 && level < 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("level must be between 0 and 1, not %g", level),
-				 errhint("Give 0.95 for a 95 %% interval.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("level must be between 0 and 1, not %g", level),
+						errhint("Give 0.95 for a 95 %% interval.")));
 	return level;
 }
 
@@ -497,12 +495,12 @@ static Datum
 AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, double discount,
 			   bool probability, bool with_spend, bool first_counts)
 {
-	double		level = LevelArgument(fcinfo);
-	Question	question;
-	Datum		bounds[2];
-	bool		nulls[2] = {true, true};
-	double		lower;
-	double		upper;
+	double level = LevelArgument(fcinfo);
+	Question question;
+	Datum bounds[2];
+	bool nulls[2] = {true, true};
+	double lower;
+	double upper;
 
 	if (ReadQuestion(fcinfo, horizon_argument, discount, &question) &&
 		(!with_spend || KnowsValue(&question.predictor->model)))
@@ -558,17 +556,17 @@ PG_FUNCTION_INFO_V1(next_purchase_interval);
 Datum
 next_purchase_interval(PG_FUNCTION_ARGS)
 {
-	double		level = LevelArgument(fcinfo);
-	Question	question;
-	Datum		bounds[2];
-	bool		nulls[2] = {true, true};
-	double		wait[2];
+	double level = LevelArgument(fcinfo);
+	Question question;
+	Datum bounds[2];
+	bool nulls[2] = {true, true};
+	double wait[2];
 
 	if (ReadQuestion(fcinfo, 0, 0, &question) &&
 		DeltaInterval(&question, AnswerWait, false, false, level, &wait[0], &wait[1]))
 		for (int i = 0; i < 2; i++)
 		{
-			DateADT		day;
+			DateADT day;
 
 			nulls[i] = !DayAfter(&question, PG_GETARG_DATEADT(2), wait[i], &day);
 			bounds[i] = nulls[i] ? (Datum) 0 : DateADTGetDatum(day);

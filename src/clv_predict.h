@@ -7,7 +7,8 @@
 #include "clv_model.h"
 
 /* The customer in units of the model. */
-extern ClvCustomer CustomerInUnits(const ClvModel *model, const CustomerFacts *facts, DateADT as_of);
+extern ClvCustomer
+CustomerInUnits(const ClvModel *model, const CustomerFacts *facts, DateADT as_of);
 
 /* Time from as_of to as_of + interval in units of the model; an error where it makes no sense. */
 extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
@@ -15,4 +16,4 @@ extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interva
 /* E[Y(t)]: purchase days to come within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
-#endif							/* CRM_CLV_PREDICT_H */
+#endif /* CRM_CLV_PREDICT_H */

@@ -20,15 +20,16 @@ LookAtCustomer(const PurchaseHistory *history, DateADT as_of, DateADT until, Val
 {
 	HistoryReader reader;
 	PurchaseDay day;
-	int128		first_value = 0;
-	int128		repeat_value = 0;
+	int128 first_value = 0;
+	int128 repeat_value = 0;
 
 	memset(facts, 0, sizeof(*facts));
 	HistoryReaderInit(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= until)
 	{
-		bool		valued = basis == VALUE_REVENUE || (day.cost | day.covered) != 0;
-		int128		value = basis == VALUE_REVENUE ? (int128) day.amount : (int128) day.covered - day.cost;
+		bool valued = basis == VALUE_REVENUE || (day.cost | day.covered) != 0;
+		int128 value =
+			basis == VALUE_REVENUE ? (int128) day.amount : (int128) day.covered - day.cost;
 
 		if (day.day > as_of)
 		{

@@ -10,10 +10,10 @@
 
 #include "fit_state.h"
 
-#define FIT_STATE_VERSION	1
-#define FIRST_CAPACITY		32
-#define MOST_AMOUNT			1e30	/* far beyond what histories can hold */
-#define MOST_PURCHASES		9e18	/* of all customers together: they are counted in int64 */
+#define FIT_STATE_VERSION 1
+#define FIRST_CAPACITY 32
+#define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
+#define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
 static inline int64
 Capacity(const FitState *state)
@@ -24,15 +24,15 @@ Capacity(const FitState *state)
 static FitState *
 NewFitState(int64 capacity)
 {
-	Size		size = add_size(offsetof(FitState, entries), mul_size(capacity, sizeof(FitEntry)));
-	FitState   *state;
+	Size size = add_size(offsetof(FitState, entries), mul_size(capacity, sizeof(FitEntry)));
+	FitState *state;
 
 	if (!AllocSizeIsValid(size))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many different customers for one fit"),
-				 errdetail("The fit would have to keep %lld different facts.", (long long) capacity),
-				 errhint("Fit the model to a sample of the customers.")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many different customers for one fit"),
+						errdetail("The fit would have to keep %lld different facts.",
+								  (long long) capacity),
+						errhint("Fit the model to a sample of the customers.")));
 	state = palloc(size);
 	SET_VARSIZE(state, size);
 	return state;
@@ -41,16 +41,14 @@ NewFitState(int64 capacity)
 pg_noreturn static void
 FitStateDamaged(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("state of a fit is damaged")));
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("state of a fit is damaged")));
 }
 
 FitState *
 FitStateArgument(FunctionCallInfo fcinfo, int argument)
 {
 	struct varlena *value;
-	FitState   *state;
+	FitState *state;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
@@ -58,7 +56,7 @@ FitStateArgument(FunctionCallInfo fcinfo, int argument)
 	state = (FitState *) value;
 	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
 	{
-		Size		size = VARSIZE_ANY_EXHDR(value);
+		Size size = VARSIZE_ANY_EXHDR(value);
 
 		state = palloc(size + VARHDRSZ);
 		SET_VARSIZE(state, size + VARHDRSZ);
@@ -91,18 +89,18 @@ FitStateFor(FitState *state, const FitOptions *options)
 	else if (state->purpose != options->purpose || state->basis != options->basis ||
 			 state->as_of != options->as_of || state->until != options->until ||
 			 state->unit != options->unit)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of and the options must be the same for all customers of a fit"),
-				 errhint("Give constants, or GROUP BY what differs.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("as_of and the options must be the same for all customers of a fit"),
+						errhint("Give constants, or GROUP BY what differs.")));
 	return state;
 }
 
 #define ST_SORT SortEntries
 #define ST_ELEMENT_TYPE FitEntry
-#define ST_COMPARE(a, b) \
-	((a)->key != (b)->key ? ((a)->key < (b)->key ? -1 : 1) : \
-	 (a)->detail < (b)->detail ? -1 : (a)->detail > (b)->detail)
+#define ST_COMPARE(a, b)                                                                           \
+	((a)->key != (b)->key        ? ((a)->key < (b)->key ? -1 : 1)                                  \
+	 : (a)->detail < (b)->detail ? -1                                                              \
+								 : (a)->detail > (b)->detail)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -138,12 +136,12 @@ PutEntry(FitEntry *out, int64 n, const FitEntry *entry)
 static void
 CompactFitState(FitState *state)
 {
-	int64		ntail = state->nentries - state->nsorted;
-	FitEntry   *tail = state->entries + state->nsorted;
-	FitEntry   *head;
-	int64		kept = 0;
-	int64		i = 0;
-	int64		j = 0;
+	int64 ntail = state->nentries - state->nsorted;
+	FitEntry *tail = state->entries + state->nsorted;
+	FitEntry *head;
+	int64 kept = 0;
+	int64 i = 0;
+	int64 j = 0;
 
 	if (ntail == 0)
 		return;
@@ -170,8 +168,8 @@ CompactFitState(FitState *state)
 static FitState *
 GrowFitState(FitState *state)
 {
-	FitState   *grown;
-	Size		used;
+	FitState *grown;
+	Size used;
 
 	CompactFitState(state);
 	if (state->nentries <= Capacity(state) / 2)
@@ -187,7 +185,7 @@ GrowFitState(FitState *state)
 FitState *
 AddFitEntry(FitState *state, uint64 key, uint64 detail, int64 weight)
 {
-	FitEntry   *entry;
+	FitEntry *entry;
 
 	if (state->nentries == Capacity(state))
 		state = GrowFitState(state);
@@ -201,9 +199,9 @@ AddFitEntry(FitState *state, uint64 key, uint64 detail, int64 weight)
 FitState *
 AddCustomer(FitState *state, const CustomerFacts *facts)
 {
-	uint64		x = (uint64) (facts->purchase_days - 1);
-	uint64		t_x = (uint64) ((int64) facts->last - facts->first);
-	uint64		T = (uint64) ((int64) state->as_of - facts->first);
+	uint64 x = (uint64) (facts->purchase_days - 1);
+	uint64 t_x = (uint64) ((int64) facts->last - facts->first);
+	uint64 T = (uint64) ((int64) state->as_of - facts->first);
 
 	return AddFitEntry(state, FIT_KEY(FIT_CUSTOMER, x << 32 | t_x),
 					   T << 32 | (uint64) facts->later_days, 1);
@@ -213,13 +211,13 @@ AddCustomer(FitState *state, const CustomerFacts *facts)
 FitState *
 AddSpend(FitState *state, const CustomerFacts *facts)
 {
-	uint64		bits = 0;
+	uint64 bits = 0;
 
 	if (facts->valued_days == 0)
 		return state;
 	if (facts->repeat_value > 0)
 	{
-		int128		sum;
+		int128 sum;
 
 		memcpy(&bits, &facts->repeat_value, sizeof(bits));
 		memcpy(&sum, state->first_sum, sizeof(sum));
@@ -233,9 +231,9 @@ AddSpend(FitState *state, const CustomerFacts *facts)
 FitState *
 CombineFitStates(FitState *state, const FitState *other)
 {
-	FitOptions	options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
-	int128		sum;
-	int128		more;
+	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	int128 sum;
+	int128 more;
 
 	state = FitStateFor(state, &options);
 	memcpy(&sum, state->first_sum, sizeof(sum));
@@ -245,8 +243,8 @@ CombineFitStates(FitState *state, const FitState *other)
 	state->first_count += other->first_count;
 	for (int64 i = 0; i < other->nentries; i++)
 	{
-		FitState   *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
-									   other->entries[i].weight);
+		FitState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
+									 other->entries[i].weight);
 
 		if (next != state)
 			pfree(state);
@@ -265,10 +263,10 @@ EntryIsPossible(const FitEntry *entry)
 	{
 		case FIT_CUSTOMER:
 			return FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
-				(FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
+				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
 			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
-				FitAmount(entry) <= MOST_AMOUNT;
+				   FitAmount(entry) <= MOST_AMOUNT;
 		case FIT_GAP:
 			return (entry->key & PG_UINT32_MAX) > 0;
 	}
@@ -278,7 +276,7 @@ EntryIsPossible(const FitEntry *entry)
 void
 SortFitState(FitState *state)
 {
-	double		purchases = 0;
+	double purchases = 0;
 
 	for (int64 i = 1; i < state->nsorted; i++)
 		if (!EntryBefore(&state->entries[i - 1], &state->entries[i]))
@@ -301,7 +299,7 @@ SortFitState(FitState *state)
 double
 MeanFirstValue(const FitState *state)
 {
-	int128		sum;
+	int128 sum;
 
 	memcpy(&sum, state->first_sum, sizeof(sum));
 	if (state->first_count <= 0 || sum <= 0)

@@ -17,48 +17,48 @@
 /* An entry says how many times the same thing was seen. */
 typedef struct FitEntry
 {
-	uint64		key;			/* kind, and the first half of what was seen */
-	uint64		detail;
-	int64		weight;
+	uint64 key; /* kind, and the first half of what was seen */
+	uint64 detail;
+	int64 weight;
 } FitEntry;
 
 /* The units of time that a model may have, in days. */
-#define LEAST_UNIT_DAYS	(1.0 / 24)
-#define MOST_UNIT_DAYS	36525.0
+#define LEAST_UNIT_DAYS (1.0 / 24)
+#define MOST_UNIT_DAYS 36525.0
 
 /* Kinds, in the highest bits of the key. */
-#define FIT_CUSTOMER	UINT64CONST(0)	/* (x, t_x), (T, later purchase days); days */
-#define FIT_SPEND		UINT64CONST(2)	/* (x), (bits of the positive amount of x purchases, or 0) */
-#define FIT_GAP			UINT64CONST(3)	/* (days between two purchase days), () */
-#define FIT_KIND(key)	((key) >> 62)
+#define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
+#define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the positive amount of x purchases, or 0) */
+#define FIT_GAP UINT64CONST(3)      /* (days between two purchase days), () */
+#define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
 
 /* What is fitted; all rows of an aggregate must agree on it. */
 typedef struct FitOptions
 {
-	uint8		purpose;		/* number of the model's family */
-	uint8		basis;			/* ValueBasis */
-	DateADT		as_of;
-	DateADT		until;			/* end of the holdout period; as_of without one */
-	double		unit;			/* days */
+	uint8 purpose; /* number of the model's family */
+	uint8 basis;   /* ValueBasis */
+	DateADT as_of;
+	DateADT until; /* end of the holdout period; as_of without one */
+	double unit;   /* days */
 } FitOptions;
 
 typedef struct FitState
 {
-	int32		vl_len_;
-	uint8		version;
-	uint8		purpose;
-	uint8		basis;
-	uint8		unused;
-	DateADT		as_of;
-	DateADT		until;
-	double		unit;
-	int64		nentries;
-	int64		nsorted;
+	int32 vl_len_;
+	uint8 version;
+	uint8 purpose;
+	uint8 basis;
+	uint8 unused;
+	DateADT as_of;
+	DateADT until;
+	double unit;
+	int64 nentries;
+	int64 nsorted;
 	/* first purchases of those whose repeat purchases have a value: count, sum in 10^-6 */
-	int64		first_count;
-	uint64		first_sum[2];	/* an int128, low half first */
-	FitEntry	entries[FLEXIBLE_ARRAY_MEMBER];
+	int64 first_count;
+	uint64 first_sum[2]; /* an int128, low half first */
+	FitEntry entries[FLEXIBLE_ARRAY_MEMBER];
 } FitState;
 
 /* The state argument, aligned and checked; NULL: none yet. */
@@ -106,10 +106,10 @@ FitLaterPurchases(const FitEntry *entry)
 static inline double
 FitAmount(const FitEntry *entry)
 {
-	double		amount;
+	double amount;
 
 	memcpy(&amount, &entry->detail, sizeof(amount));
 	return amount;
 }
 
-#endif							/* CRM_FIT_STATE_H */
+#endif /* CRM_FIT_STATE_H */

@@ -18,30 +18,29 @@
 
 #include "maximize.h"
 
-#define LOG_BOUND			14.0	/* |ln parameter| at most, in scaled units */
-#define PENALTY_SD			1.5		/* of the ln of a parameter, when penalised */
-#define MAX_LOG_SE			4.0		/* a parameter known no better is not identified */
-#define GAIN_TOLERANCE		1e-7	/* log-likelihood still to be gained at the maximum */
-#define CLIMB_EVALUATIONS	300
-#define POLISH_EVALUATIONS	25
-#define POLISH_ROUNDS		6
-#define DIFFERENCE			1e-4
+#define LOG_BOUND 14.0      /* |ln parameter| at most, in scaled units */
+#define PENALTY_SD 1.5      /* of the ln of a parameter, when penalised */
+#define MAX_LOG_SE 4.0      /* a parameter known no better is not identified */
+#define GAIN_TOLERANCE 1e-7 /* log-likelihood still to be gained at the maximum */
+#define CLIMB_EVALUATIONS 300
+#define POLISH_EVALUATIONS 25
+#define POLISH_ROUNDS 6
+#define DIFFERENCE 1e-4
 
-const char *const FitStatusNames[] = {
-	"given", "converged", "few repeaters", "no maximum", "not converged", "no mean", "no data", NULL
-};
+const char *const FitStatusNames[] = {"given",         "converged", "few repeaters", "no maximum",
+									  "not converged", "no mean",   "no data",       NULL};
 
 /* The function being climbed: u -> log-likelihood at exp(origin + axes u), over the weight. */
 typedef struct Climb
 {
 	const FitProblem *problem;
-	void	   *sample;
-	double		origin[MAX_FIT_PARAMETERS];
-	double		axes[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
-	nlopt_opt	opt;
+	void *sample;
+	double origin[MAX_FIT_PARAMETERS];
+	double axes[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
+	nlopt_opt opt;
 	/* the best so far, should the optimiser be stopped */
-	double		best_value;
-	double		best[MAX_FIT_PARAMETERS];
+	double best_value;
+	double best[MAX_FIT_PARAMETERS];
 } Climb;
 
 /*
@@ -51,8 +50,8 @@ typedef struct Climb
 static double
 ValueAt(const FitProblem *problem, void *sample, const double *logs, double *gradient)
 {
-	double		parameters[MAX_FIT_PARAMETERS];
-	double		value;
+	double parameters[MAX_FIT_PARAMETERS];
+	double value;
 
 	for (int i = 0; i < problem->nparameters; i++)
 		parameters[i] = exp(logs[i]);
@@ -62,7 +61,7 @@ ValueAt(const FitProblem *problem, void *sample, const double *logs, double *gra
 		gradient[i] *= parameters[i];
 		if (problem->penalized)
 		{
-			double		off = (logs[i] - log(problem->start[0][i])) / PENALTY_SD;
+			double off = (logs[i] - log(problem->start[0][i])) / PENALTY_SD;
 
 			value -= off * off / 2;
 			gradient[i] -= off / PENALTY_SD;
@@ -75,11 +74,11 @@ ValueAt(const FitProblem *problem, void *sample, const double *logs, double *gra
 static void
 LogsAt(const Climb *climb, const double *u, double *logs)
 {
-	int			n = climb->problem->nparameters;
+	int n = climb->problem->nparameters;
 
 	for (int i = 0; i < n; i++)
 	{
-		double		value = climb->origin[i];
+		double value = climb->origin[i];
 
 		for (int j = 0; j < n; j++)
 			value += climb->axes[i][j] * u[j];
@@ -91,10 +90,10 @@ LogsAt(const Climb *climb, const double *u, double *logs)
 static double
 Objective(unsigned n, const double *u, double *gradient, void *data)
 {
-	Climb	   *climb = (Climb *) data;
-	double		logs[MAX_FIT_PARAMETERS];
-	double		by_log[MAX_FIT_PARAMETERS];
-	double		value;
+	Climb *climb = (Climb *) data;
+	double logs[MAX_FIT_PARAMETERS];
+	double by_log[MAX_FIT_PARAMETERS];
+	double value;
 
 	if (InterruptPending && INTERRUPTS_CAN_BE_PROCESSED())
 		nlopt_force_stop(climb->opt);
@@ -127,15 +126,15 @@ Objective(unsigned n, const double *u, double *gradient, void *data)
 static void
 ClimbWithNlopt(Climb *climb, bool bounded, int evaluations)
 {
-	int			n = climb->problem->nparameters;
+	int n = climb->problem->nparameters;
 	nlopt_result outcome;
 
 	climb->best_value = -DBL_MAX;
 	memset(climb->best, 0, sizeof(climb->best));
 	do
 	{
-		double		u[MAX_FIT_PARAMETERS];
-		double		value;
+		double u[MAX_FIT_PARAMETERS];
+		double value;
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(u, climb->best, sizeof(u));
@@ -145,8 +144,8 @@ ClimbWithNlopt(Climb *climb, bool bounded, int evaluations)
 		nlopt_set_max_objective(climb->opt, Objective, climb);
 		if (bounded)
 		{
-			double		lower[MAX_FIT_PARAMETERS];
-			double		upper[MAX_FIT_PARAMETERS];
+			double lower[MAX_FIT_PARAMETERS];
+			double upper[MAX_FIT_PARAMETERS];
 
 			for (int i = 0; i < n; i++)
 			{
@@ -170,7 +169,7 @@ Cholesky(double matrix[][MAX_FIT_PARAMETERS], double factor[][MAX_FIT_PARAMETERS
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j <= i; j++)
 		{
-			double		sum = matrix[i][j];
+			double sum = matrix[i][j];
 
 			for (int k = 0; k < j; k++)
 				sum -= factor[i][k] * factor[j][k];
@@ -191,7 +190,7 @@ InverseTransposed(double factor[][MAX_FIT_PARAMETERS], double inverse[][MAX_FIT_
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < n; j++)
 		{
-			double		sum = i == j;
+			double sum = i == j;
 
 			/* inverse[i][j] is (L^-1)[j][i] */
 			if (j < i)
@@ -213,10 +212,10 @@ static void
 Information(const FitProblem *problem, void *sample, const double *logs,
 			double information[][MAX_FIT_PARAMETERS])
 {
-	int			n = problem->nparameters;
-	double		up[MAX_FIT_PARAMETERS];
-	double		down[MAX_FIT_PARAMETERS];
-	double		at[MAX_FIT_PARAMETERS];
+	int n = problem->nparameters;
+	double up[MAX_FIT_PARAMETERS];
+	double down[MAX_FIT_PARAMETERS];
+	double at[MAX_FIT_PARAMETERS];
 
 	for (int i = 0; i < n; i++)
 	{
@@ -239,8 +238,8 @@ static bool
 Whiten(const FitProblem *problem, void *sample, const double *logs,
 	   double axes[][MAX_FIT_PARAMETERS])
 {
-	double		information[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
-	double		factor[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
+	double information[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
+	double factor[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
 
 	Information(problem, sample, logs, information);
 	if (!Cholesky(information, factor, problem->nparameters))
@@ -253,12 +252,12 @@ Whiten(const FitProblem *problem, void *sample, const double *logs,
 static void
 ClimbFromStarts(const FitProblem *problem, double *logs)
 {
-	int			n = problem->nparameters;
-	double		best = -DBL_MAX;
+	int n = problem->nparameters;
+	double best = -DBL_MAX;
 
 	for (int s = 0; s < problem->nstarts; s++)
 	{
-		Climb		climb = {.problem = problem, .sample = problem->coarse};
+		Climb climb = {.problem = problem, .sample = problem->coarse};
 
 		for (int i = 0; i < n; i++)
 		{
@@ -281,15 +280,15 @@ ClimbFromStarts(const FitProblem *problem, double *logs)
 static bool
 Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS], double *value)
 {
-	int			n = problem->nparameters;
+	int n = problem->nparameters;
 
 	for (int round = 0; round < POLISH_ROUNDS; round++)
 	{
-		Climb		climb = {.problem = problem, .sample = problem->sample};
-		double		gradient[MAX_FIT_PARAMETERS];
-		double		newton[MAX_FIT_PARAMETERS];
-		double		gain = 0;
-		double		root_weight = sqrt(problem->weight);
+		Climb climb = {.problem = problem, .sample = problem->sample};
+		double gradient[MAX_FIT_PARAMETERS];
+		double newton[MAX_FIT_PARAMETERS];
+		double gain = 0;
+		double root_weight = sqrt(problem->weight);
 
 		/* the units of u: the objective is over the weight, so is its curvature */
 		memcpy(climb.origin, logs, n * sizeof(double));
@@ -307,7 +306,7 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 		memset(newton, 0, sizeof(newton));
 		for (int j = 0; j < n; j++)
 		{
-			double		g = 0;
+			double g = 0;
 
 			for (int i = 0; i < n; i++)
 				g += axes[i][j] * gradient[i];
@@ -324,7 +323,7 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 			gain = 0;
 			for (int j = 0; j < n; j++)
 			{
-				double		g = 0;
+				double g = 0;
 
 				for (int i = 0; i < n; i++)
 					g += axes[i][j] * gradient[i];
@@ -340,16 +339,16 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 void
 MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 {
-	int			n = problem->nparameters;
-	double		logs[MAX_FIT_PARAMETERS];
-	double		axes[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
-	double		gradient[MAX_FIT_PARAMETERS];
-	double	   *out = result->covariance;
+	int n = problem->nparameters;
+	double logs[MAX_FIT_PARAMETERS];
+	double axes[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
+	double gradient[MAX_FIT_PARAMETERS];
+	double *out = result->covariance;
 
 	memset(result, 0, sizeof(*result));
 	ClimbFromStarts(problem, logs);
 	result->converged = Whiten(problem, problem->coarse, logs, axes) &&
-		Polish(problem, logs, axes, &result->log_likelihood);
+						Polish(problem, logs, axes, &result->log_likelihood);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -364,7 +363,7 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j <= i; j++)
 		{
-			double		sum = 0;
+			double sum = 0;
 
 			for (int k = 0; k < n; k++)
 				sum += axes[i][k] * axes[j][k];
@@ -377,7 +376,7 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 double
 QuadraticForm(const double *covariance, const double *gradient, int n)
 {
-	double		sum = 0;
+	double sum = 0;
 
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j <= i; j++, covariance++)

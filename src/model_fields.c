@@ -30,7 +30,7 @@ WordNumber(const char *const *words, const char *text, Size length)
 static int
 WordCount(const ModelField *field)
 {
-	int			n = 0;
+	int n = 0;
 
 	while (field->words[n])
 		n++;
@@ -63,8 +63,8 @@ ModelFault(const ModelFormat *format, const void *model)
 		const ModelField *field = &format->fields[i];
 		const void *place = FIELD_PLACE(model, field);
 
-		if (field->kind == FIELD_WORD && (*(const int32 *) place < 0 ||
-										  *(const int32 *) place >= WordCount(field)))
+		if (field->kind == FIELD_WORD &&
+			(*(const int32 *) place < 0 || *(const int32 *) place >= WordCount(field)))
 			return psprintf("%s is not one of its words", field->name);
 		if (field->kind == FIELD_COUNT && *(const int64 *) place < 0)
 			return psprintf("%s is negative", field->name);
@@ -81,9 +81,9 @@ ModelFault(const ModelFormat *format, const void *model)
 struct varlena *
 EncodeModel(const ModelFormat *format, const void *model)
 {
-	Size		most = VARHDRSZ + 1;
+	Size most = VARHDRSZ + 1;
 	struct varlena *value;
-	uint8	   *p;
+	uint8 *p;
 
 	for (int i = 0; i < format->nfields; i++)
 		most += Max(FieldSize(&format->fields[i]), sizeof(int64));
@@ -96,7 +96,7 @@ EncodeModel(const ModelFormat *format, const void *model)
 		const void *place = FIELD_PLACE(model, field);
 
 		if (field->kind == FIELD_WORD)
-			*p++ = (uint8) *(const int32 *) place;
+			*p++ = (uint8) * (const int32 *) place;
 		else if (field->kind == FIELD_COUNT)
 			p = WriteInt64(p, *(const int64 *) place);
 		else if (field->kind == FIELD_DATE)
@@ -114,7 +114,7 @@ EncodeModel(const ModelFormat *format, const void *model)
 static const char *
 ReadModel(const ModelFormat *format, const void *bytes, Size size, void *model)
 {
-	ByteReader	reader;
+	ByteReader reader;
 	struct varlena *again;
 	const char *fault;
 
@@ -125,7 +125,7 @@ ReadModel(const ModelFormat *format, const void *bytes, Size size, void *model)
 	for (int i = 0; i < format->nfields; i++)
 	{
 		const ModelField *field = &format->fields[i];
-		void	   *place = FIELD_PLACE(model, field);
+		void *place = FIELD_PLACE(model, field);
 
 		if (field->kind == FIELD_WORD)
 			*(int32 *) place = ReadByte(&reader);
@@ -157,10 +157,8 @@ DecodeModel(const ModelFormat *format, const struct varlena *value, void *model)
 	const char *fault = ReadModel(format, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), model);
 
 	if (fault)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("%s is damaged", format->type),
-				 errdetail("The fault: %s.", fault)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("%s is damaged", format->type),
+						errdetail("The fault: %s.", fault)));
 }
 
 struct varlena *
@@ -169,10 +167,8 @@ CheckedModel(const ModelFormat *format, const void *model)
 	const char *fault = ModelFault(format, model);
 
 	if (fault)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid %s", format->type),
-				 errdetail("The fault: %s.", fault)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid %s", format->type), errdetail("The fault: %s.", fault)));
 	return EncodeModel(format, model);
 }
 
@@ -182,7 +178,7 @@ static void
 PrintDate(StringInfo out, DateADT day)
 {
 	struct pg_tm tm;
-	char		text[MAXDATELEN + 1];
+	char text[MAXDATELEN + 1];
 
 	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
 	EncodeDateOnly(&tm, USE_ISO_DATES, text);
@@ -192,7 +188,7 @@ PrintDate(StringInfo out, DateADT day)
 static void
 PrintNumbers(StringInfo out, const double *numbers, int count)
 {
-	char		text[DOUBLE_SHORTEST_DECIMAL_LEN];
+	char text[DOUBLE_SHORTEST_DECIMAL_LEN];
 
 	for (int i = 0; i < count; i++)
 	{
@@ -204,9 +200,9 @@ PrintNumbers(StringInfo out, const double *numbers, int count)
 Datum
 ModelOut(const ModelFormat *format, FunctionCallInfo fcinfo)
 {
-	void	   *model = palloc(format->size);
+	void *model = palloc(format->size);
 	StringInfoData out;
-	bool		first = true;
+	bool first = true;
 
 	DecodeModel(format, PG_GETARG_VARLENA_PP(0), model);
 	initStringInfo(&out);
@@ -251,8 +247,8 @@ ModelTextFailed(const ModelText *text, const char *expected)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("invalid input syntax for type %s: \"%.200s\"", text->format->type, text->text),
-			 *text->next ? errdetail("Expected %s at \"%.20s\".", expected, text->next) :
-			 errdetail("Expected %s at the end.", expected),
+			 *text->next ? errdetail("Expected %s at \"%.20s\".", expected, text->next)
+						 : errdetail("Expected %s at the end.", expected),
 			 errhint("Write %s.", text->format->example)));
 }
 
@@ -278,7 +274,7 @@ TakeSign(ModelText *text, char sign)
 static char *
 TakeWord(ModelText *text, const char *expected)
 {
-	Size		length;
+	Size length;
 	const char *start;
 
 	SkipSpace(text);
@@ -299,7 +295,7 @@ TakeValue(ModelText *text, const ModelField *field, void *place)
 
 	if (field->kind == FIELD_WORD)
 	{
-		char	   *word = TakeWord(text, "a word");
+		char *word = TakeWord(text, "a word");
 
 		*(int32 *) place = WordNumber(field->words, word, strlen(word));
 		if (*(int32 *) place < 0)
@@ -312,8 +308,8 @@ TakeValue(ModelText *text, const ModelField *field, void *place)
 		*(int64 *) place = pg_strtoint64(TakeWord(text, "a count"));
 	else if (field->kind == FIELD_DATE)
 	{
-		char	   *word = TakeWord(text, "a date");
-		Size		year = strspn(word, "0123456789");
+		char *word = TakeWord(text, "a date");
+		Size year = strspn(word, "0123456789");
 
 		/* only ISO, the year first, is the same under every DateStyle */
 		if (year < 4 || word[year] != '-')
@@ -325,18 +321,19 @@ TakeValue(ModelText *text, const ModelField *field, void *place)
 	}
 	else
 	{
-		bool		list = field->count > 1;
+		bool list = field->count > 1;
 
 		if (list && !TakeSign(text, '['))
 			ModelTextFailed(text, "\"[\"");
 		for (int i = 0; i < field->count; i++)
 		{
-			char	   *word;
+			char *word;
 
 			if (i > 0 && !TakeSign(text, ','))
 				ModelTextFailed(text, psprintf("%d numbers of %s", field->count, field->name));
 			word = TakeWord(text, "a number");
-			((double *) place)[i] = DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(word)));
+			((double *) place)[i] =
+				DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(word)));
 		}
 		if (list && !TakeSign(text, ']'))
 			ModelTextFailed(text, "\"]\"");
@@ -346,9 +343,9 @@ TakeValue(ModelText *text, const ModelField *field, void *place)
 Datum
 ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo)
 {
-	ModelText	text = {format, PG_GETARG_CSTRING(0), PG_GETARG_CSTRING(0)};
-	void	   *model = palloc(format->size);
-	bool	   *seen = palloc0(format->nfields * sizeof(bool));
+	ModelText text = {format, PG_GETARG_CSTRING(0), PG_GETARG_CSTRING(0)};
+	void *model = palloc(format->size);
+	bool *seen = palloc0(format->nfields * sizeof(bool));
 	const char *fault;
 
 	memcpy(model, format->defaults, format->size);
@@ -357,8 +354,8 @@ ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo)
 	do
 	{
 		const char *before = text.next;
-		char	   *name = TakeWord(&text, "the name of a field");
-		int			i = 0;
+		char *name = TakeWord(&text, "the name of a field");
+		int i = 0;
 
 		while (i < format->nfields && strcmp(format->fields[i].name, name) != 0)
 			i++;
@@ -380,10 +377,9 @@ ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo)
 
 	fault = ModelFault(format, model);
 	if (fault)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid %s: \"%.200s\"", format->type, text.text),
-				 errdetail("The fault: %s.", fault)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid %s: \"%.200s\"", format->type, text.text),
+						errdetail("The fault: %s.", fault)));
 	PG_RETURN_POINTER(EncodeModel(format, model));
 }
 
@@ -392,17 +388,16 @@ ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo)
 Datum
 ModelRecv(const ModelFormat *format, FunctionCallInfo fcinfo)
 {
-	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
-	Size		size = message->len - message->cursor;
+	StringInfo message = (StringInfo) PG_GETARG_POINTER(0);
+	Size size = message->len - message->cursor;
 	const char *bytes = pq_getmsgbytes(message, size);
-	void	   *model = palloc(format->size);
+	void *model = palloc(format->size);
 	const char *fault = ReadModel(format, bytes, size, model);
 
 	if (fault)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid binary form of %s", format->type),
-				 errdetail("The fault: %s.", fault)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("invalid binary form of %s", format->type),
+						errdetail("The fault: %s.", fault)));
 	PG_RETURN_POINTER(EncodeModel(format, model));
 }
 
@@ -422,16 +417,16 @@ ModelSend(const ModelFormat *format, FunctionCallInfo fcinfo)
 /* What CachedModel keeps: the decoded model, then the bytes that it came from. */
 typedef struct ModelCache
 {
-	Size		nbytes;
-	char	   *bytes;
-	double		decoded[FLEXIBLE_ARRAY_MEMBER];	/* aligned for any struct */
+	Size nbytes;
+	char *bytes;
+	double decoded[FLEXIBLE_ARRAY_MEMBER]; /* aligned for any struct */
 } ModelCache;
 
 void *
 CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Size size)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(argument);
-	Size		nbytes = VARSIZE_ANY_EXHDR(value);
+	Size nbytes = VARSIZE_ANY_EXHDR(value);
 	ModelCache *cache = (ModelCache *) fcinfo->flinfo->fn_extra;
 
 	if (cache && cache->nbytes == nbytes && memcmp(cache->bytes, VARDATA_ANY(value), nbytes) == 0)
@@ -439,7 +434,8 @@ CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Si
 
 	if (cache == NULL)
 	{
-		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, offsetof(ModelCache, decoded) + size);
+		cache =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, offsetof(ModelCache, decoded) + size);
 		fcinfo->flinfo->fn_extra = cache;
 	}
 	/* an error on the way must not leave a half-made cache that looks valid */

@@ -15,32 +15,32 @@
 
 typedef enum FieldKind
 {
-	FIELD_WORD,					/* int32: one of `words` */
-	FIELD_COUNT,				/* int64, not negative */
-	FIELD_DATE,					/* DateADT, -infinity: none */
-	FIELD_NUMBERS,				/* `count` doubles */
+	FIELD_WORD,    /* int32: one of `words` */
+	FIELD_COUNT,   /* int64, not negative */
+	FIELD_DATE,    /* DateADT, -infinity: none */
+	FIELD_NUMBERS, /* `count` doubles */
 } FieldKind;
 
 typedef struct ModelField
 {
 	const char *name;
-	FieldKind	kind;
-	Size		offset;			/* in the struct */
-	int			count;
-	const char *const *words;	/* ends with NULL */
+	FieldKind kind;
+	Size offset; /* in the struct */
+	int count;
+	const char *const *words; /* ends with NULL */
 } ModelField;
 
 typedef struct ModelFormat
 {
-	const char *type;			/* name of the SQL type */
-	uint8		version;
-	Size		size;			/* of the struct */
-	const void *defaults;		/* a struct */
+	const char *type; /* name of the SQL type */
+	uint8 version;
+	Size size;            /* of the struct */
+	const void *defaults; /* a struct */
 	const ModelField *fields;
-	int			nfields;
+	int nfields;
 	/* what is wrong with a model whose fields are well-formed; NULL: nothing */
-	const char *(*fault) (const void *model);
-	const char *example;		/* for hints */
+	const char *(*fault)(const void *model);
+	const char *example; /* for hints */
 } ModelFormat;
 
 extern struct varlena *EncodeModel(const ModelFormat *format, const void *model);
@@ -62,9 +62,10 @@ extern struct varlena *CheckedModel(const ModelFormat *format, const void *model
  * same.  `size` (at least the struct's) is what the caller wants kept there: the
  * rest is zeroed whenever the model changes.
  */
-extern void *CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Size size);
+extern void *
+CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Size size);
 
 /* The number of a word, -1: not among them. */
-extern int	WordNumber(const char *const *words, const char *text, Size length);
+extern int WordNumber(const char *const *words, const char *text, Size length);
 
-#endif							/* CRM_MODEL_FIELDS_H */
+#endif /* CRM_MODEL_FIELDS_H */

@@ -26,11 +26,11 @@
 double
 LapseProbability(int k, double a, double b, double n, double total, double silence)
 {
-	double		shape = a + k * n;
-	double		known = b + total;
-	double		q = silence / (known + silence);
-	double		term = exp(-shape * log1p(silence / known));
-	double		sum = 0;
+	double shape = a + k * n;
+	double known = b + total;
+	double q = silence / (known + silence);
+	double term = exp(-shape * log1p(silence / known));
+	double sum = 0;
 
 	for (int j = 0; j < k; j++)
 	{
@@ -48,23 +48,23 @@ double
 RhythmLogLikelihood(void *data, const double *parameters, double *gradient)
 {
 	const RhythmSample *sample = (const RhythmSample *) data;
-	double		a = parameters[0];
-	double		b = parameters[1];
-	double		total = sample->constant;
-	double		by_a = 0;
-	double		by_b = 0;
+	double a = parameters[0];
+	double b = parameters[1];
+	double total = sample->constant;
+	double by_a = 0;
+	double by_b = 0;
 
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const RhythmPoint *point = &sample->points[i];
-		double		shape = a + sample->k * point->n;
-		double		all = b + point->total + point->silence;
-		double		q = point->silence / all;
-		double		term = 1;
-		double		sum = 1;
-		double		slope = 0;	/* of ln(A)_j by A */
-		double		sum_a = 0;
-		double		sum_q = 0;
+		double shape = a + sample->k * point->n;
+		double all = b + point->total + point->silence;
+		double q = point->silence / all;
+		double term = 1;
+		double sum = 1;
+		double slope = 0; /* of ln(A)_j by A */
+		double sum_a = 0;
+		double sum_q = 0;
 
 		for (int j = 1; j < sample->k; j++)
 		{
@@ -77,7 +77,8 @@ RhythmLogLikelihood(void *data, const double *parameters, double *gradient)
 		/* dq/db = -q/all, so that of q^j by b is -j q^j/all */
 		total += point->weight * (LogGammaRatio(a, shape - a) - a * log1p((all - b) / b) -
 								  (shape - a) * log(all) + log(sum));
-		by_a += point->weight * (DigammaDifference(a, shape - a) - log1p((all - b) / b) + sum_a / sum);
+		by_a +=
+			point->weight * (DigammaDifference(a, shape - a) - log1p((all - b) / b) + sum_a / sum);
 		by_b += point->weight * (a / b - (shape + sum_q / sum) / all);
 	}
 	gradient[0] = by_a;
@@ -89,7 +90,10 @@ RhythmLogLikelihood(void *data, const double *parameters, double *gradient)
 
 static const RhythmModel Defaults = {.regularity = 1, .as_of = DATEVAL_NOBEGIN};
 
-#define FIELD(name, kind, count, words) {#name, kind, offsetof(RhythmModel, name), count, words}
+#define FIELD(name, kind, count, words)                                                            \
+	{                                                                                              \
+#name, kind, offsetof(RhythmModel, name), count, words                                     \
+	}
 
 static const ModelField Fields[] = {
 	FIELD(regularity, FIELD_COUNT, 1, NULL),
@@ -183,10 +187,10 @@ rhythm_parameters(PG_FUNCTION_ARGS)
 	DecodeModel(&RhythmModelFormat, PG_GETARG_VARLENA_PP(0), &model);
 	for (int i = 0; i < lengthof(names); i++)
 	{
-		double		variance = i == 0 ? 0 : model.covariance[COVARIANCES(i) - 1];
-		double		estimate = i == 0 ? (double) model.regularity : model.parameters[i - 1];
-		Datum		values[4];
-		bool		nulls[4] = {false};
+		double variance = i == 0 ? 0 : model.covariance[COVARIANCES(i) - 1];
+		double estimate = i == 0 ? (double) model.regularity : model.parameters[i - 1];
+		Datum values[4];
+		bool nulls[4] = {false};
 
 		values[0] = CStringGetTextDatum(names[i]);
 		values[1] = Float8GetDatum(estimate);

@@ -15,16 +15,16 @@
 #include "local_day.h"
 #include "rhythm.h"
 
-#define RHYTHM_PURPOSE	16		/* no ClvFamily */
-#define CLOSE_ENOUGH	4.0		/* coarse log-likelihoods that far apart are looked at again */
+#define RHYTHM_PURPOSE 16 /* no ClvFamily */
+#define CLOSE_ENOUGH 4.0  /* coarse log-likelihoods that far apart are looked at again */
 
 /* The customers of a sample in days, as gaps and a silence; `scale` is the unit of time. */
 static void
 PointsFromSample(const ClvSample *customers, double scale, RhythmSample *sample)
 {
 	sample->npoints = customers->npoints;
-	sample->points = palloc_extended(mul_size(Max(customers->npoints, 1), sizeof(RhythmPoint)),
-									 MCXT_ALLOC_HUGE);
+	sample->points =
+		palloc_extended(mul_size(Max(customers->npoints, 1), sizeof(RhythmPoint)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < customers->npoints; i++)
 	{
 		const ClvPoint *point = &customers->points[i];
@@ -52,7 +52,7 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double weight
 				double log_gaps, bool penalized, FitResult *result)
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
-	FitProblem	problem = {.nparameters = RHYTHM_PARAMETERS, .likelihood = RhythmLogLikelihood};
+	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS, .likelihood = RhythmLogLikelihood};
 
 	sample->k = coarse->k = k;
 	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
@@ -79,15 +79,16 @@ static void
 FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double weight,
 				double log_gaps, bool penalized)
 {
-	double		gaps = (double) model->gaps;
-	double		guess[MAX_REGULARITY + 1];
-	double		best_guess = -INFINITY;
-	FitResult	result;
+	double gaps = (double) model->gaps;
+	double guess[MAX_REGULARITY + 1];
+	double best_guess = -INFINITY;
+	FitResult result;
 
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		guess[k] = FitAtRegularity(k, coarse, coarse, weight, gaps, log_gaps, penalized, &result) ?
-			result.log_likelihood : -INFINITY;
+		guess[k] = FitAtRegularity(k, coarse, coarse, weight, gaps, log_gaps, penalized, &result)
+					   ? result.log_likelihood
+					   : -INFINITY;
 		best_guess = Max(best_guess, guess[k]);
 	}
 	for (int k = 1; k <= MAX_REGULARITY; k++)
@@ -108,13 +109,13 @@ FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, 
 static void
 FitRhythm(FitState *state, RhythmModel *model)
 {
-	ClvSample	customers;
+	ClvSample customers;
 	RhythmSample sample;
 	RhythmSample coarse;
-	double		log_gaps = 0;
-	double		days = 0;
-	double		scale;
-	int64		repeaters = 0;
+	double log_gaps = 0;
+	double days = 0;
+	double scale;
+	int64 repeaters = 0;
 
 	memcpy(model, RhythmModelFormat.defaults, sizeof(*model));
 	model->as_of = state->as_of;
@@ -123,7 +124,7 @@ FitRhythm(FitState *state, RhythmModel *model)
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
-		int64		gap = (int64) (entry->key & PG_UINT32_MAX);
+		int64 gap = (int64) (entry->key & PG_UINT32_MAX);
 
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
 		{
@@ -163,13 +164,14 @@ WarnOfRhythmFit(const RhythmModel *model)
 {
 	if (model->status == FIT_CONVERGED)
 		return;
-	ereport(WARNING,
-			(errmsg(model->status == FIT_FAILED ? "the rhythm model did not converge" :
-					model->status == FIT_FEW_REPEATERS ?
-					"the rhythm model falls back on a penalised likelihood: too few customers bought again" :
-					"the rhythm model falls back on a penalised likelihood: the likelihood has no maximum"),
-			 errdetail("It has %lld customers with %lld gaps between purchases.",
-					   (long long) model->customers, (long long) model->gaps)));
+	ereport(WARNING, (errmsg(model->status == FIT_FAILED ? "the rhythm model did not converge"
+							 : model->status == FIT_FEW_REPEATERS
+								 ? "the rhythm model falls back on a penalised likelihood: too few "
+								   "customers bought again"
+								 : "the rhythm model falls back on a penalised likelihood: the "
+								   "likelihood has no maximum"),
+					  errdetail("It has %lld customers with %lld gaps between purchases.",
+								(long long) model->customers, (long long) model->gaps)));
 }
 
 /* Adds the gaps between a customer's purchase days up to as_of. */
@@ -178,8 +180,8 @@ AddGaps(FitState *state, const PurchaseHistory *history)
 {
 	HistoryReader reader;
 	PurchaseDay day;
-	bool		first = true;
-	DateADT		previous = 0;
+	bool first = true;
+	DateADT previous = 0;
 
 	HistoryReaderInit(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
@@ -199,8 +201,8 @@ PG_FUNCTION_INFO_V1(rhythm_fit_transfn);
 Datum
 rhythm_fit_transfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state;
-	FitOptions	options = {.purpose = RHYTHM_PURPOSE, .unit = 1};
+	FitState *state;
+	FitOptions options = {.purpose = RHYTHM_PURPOSE, .unit = 1};
 	PurchaseHistory *history;
 	CustomerFacts facts;
 
@@ -223,7 +225,7 @@ PG_FUNCTION_INFO_V1(rhythm_fit_finalfn);
 Datum
 rhythm_fit_finalfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state;
+	FitState *state;
 	RhythmModel model;
 
 	(void) AggregateContext(fcinfo, "rhythm_fit_finalfn");
@@ -240,7 +242,7 @@ Datum
 lapse_probability(PG_FUNCTION_ARGS)
 {
 	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel));
-	DateADT		as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	CustomerFacts facts;
 
 	if (model->status == FIT_FAILED ||

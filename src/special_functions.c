@@ -7,16 +7,16 @@
 
 #include "special_functions.h"
 
-#define STIRLING_FROM	100.0	/* from here on three terms of Stirling's series are exact */
-#define DIGAMMA_FROM	10.0
-#define SHORT_PRODUCT	16
+#define STIRLING_FROM 100.0 /* from here on three terms of Stirling's series are exact */
+#define DIGAMMA_FROM 10.0
+#define SHORT_PRODUCT 16
 
 /* ln Γ(z) - (z - 1/2) ln z + z - ln(2π)/2 */
 static double
 StirlingRest(double z)
 {
-	double		i = 1 / z;
-	double		i2 = i * i;
+	double i = 1 / z;
+	double i2 = i * i;
 
 	return i * (1.0 / 12 - i2 * (1.0 / 360 - i2 / 1260));
 }
@@ -26,7 +26,7 @@ LogGammaRatio(double a, double n)
 {
 	if (n <= SHORT_PRODUCT && n == floor(n))
 	{
-		double		product = 1;
+		double product = 1;
 
 		/* a is at most 1e15 or so: sixteen factors stay in range */
 		for (int i = 0; i < (int) n; i++)
@@ -35,8 +35,8 @@ LogGammaRatio(double a, double n)
 			return log(product);
 	}
 	if (a >= STIRLING_FROM)
-		return (a + n - 0.5) * log1p(n / a) + n * (log(a) - 1) +
-			StirlingRest(a + n) - StirlingRest(a);
+		return (a + n - 0.5) * log1p(n / a) + n * (log(a) - 1) + StirlingRest(a + n) -
+			   StirlingRest(a);
 	return lgamma(a + n) - lgamma(a);
 }
 
@@ -44,16 +44,17 @@ LogGammaRatio(double a, double n)
 static double
 DigammaRest(double z)
 {
-	double		i2 = 1 / (z * z);
+	double i2 = 1 / (z * z);
 
-	return -0.5 / z - i2 * (1.0 / 12 - i2 * (1.0 / 120 - i2 * (1.0 / 252 - i2 * (1.0 / 240 - i2 / 132))));
+	return -0.5 / z -
+		   i2 * (1.0 / 12 - i2 * (1.0 / 120 - i2 * (1.0 / 252 - i2 * (1.0 / 240 - i2 / 132))));
 }
 
 double
 DigammaDifference(double a, double n)
 {
-	double		below = 0;
-	double		b = a + n;
+	double below = 0;
+	double b = a + n;
 
 	if (n <= SHORT_PRODUCT && n == floor(n))
 	{
@@ -71,14 +72,13 @@ DigammaDifference(double a, double n)
 double
 NormalQuantileOfLevel(double level)
 {
-	double		tail = 1 - level;
-	double		z = 1;
+	double tail = 1 - level;
+	double z = 1;
 
 	/* erfc is convex here: Newton's steps from the left never pass the root */
 	for (int i = 0; i < 100; i++)
 	{
-		double		step = (erfc(z * M_SQRT1_2) - tail) /
-			(sqrt(2 / M_PI) * exp(-z * z / 2));
+		double step = (erfc(z * M_SQRT1_2) - tail) / (sqrt(2 / M_PI) * exp(-z * z / 2));
 
 		z += step;
 		if (z < 0)
@@ -92,10 +92,16 @@ NormalQuantileOfLevel(double level)
 /* Gauss-Legendre nodes and weights on [-1, 1]; they are symmetric. */
 #define GAUSS_PAIRS 4
 static const double GaussNode[GAUSS_PAIRS] = {
-	0.1834346424956498, 0.5255324099163290, 0.7966664774136267, 0.9602898564975363,
+	0.1834346424956498,
+	0.5255324099163290,
+	0.7966664774136267,
+	0.9602898564975363,
 };
 static const double GaussWeight[GAUSS_PAIRS] = {
-	0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763,
+	0.3626837833783620,
+	0.3137066458778873,
+	0.2223810344533745,
+	0.1012285362903763,
 };
 
 /*
@@ -106,28 +112,28 @@ static const double GaussWeight[GAUSS_PAIRS] = {
 void
 IntegratePowers(double e1, double a, double e2, double b, double length, PowerIntegral *integral)
 {
-	double		near = Min(a, b);
-	double		from = 0;
+	double near = Min(a, b);
+	double from = 0;
 
 	memset(integral, 0, sizeof(*integral));
 	for (int panel = 0; panel < 4096 && from < length; panel++)
 	{
-		double		rate = e1 / (a + from) + e2 / (b + from);
-		double		step = Min(near + from, 4 / rate);
-		double		sum = 0;
-		double		half;
-		double		middle;
+		double rate = e1 / (a + from) + e2 / (b + from);
+		double step = Min(near + from, 4 / rate);
+		double sum = 0;
+		double half;
+		double middle;
 
 		step = Min(step, length - from);
 		half = step / 2;
 		middle = from + half;
 		for (int i = -GAUSS_PAIRS; i < GAUSS_PAIRS; i++)
 		{
-			int			pair = i < 0 ? -i - 1 : i;
-			double		d = middle + (i < 0 ? -half : half) * GaussNode[pair];
-			double		log_a = log1p(d / a);
-			double		log_b = log1p(d / b);
-			double		f = half * GaussWeight[pair] * exp(-e1 * log_a - e2 * log_b);
+			int pair = i < 0 ? -i - 1 : i;
+			double d = middle + (i < 0 ? -half : half) * GaussNode[pair];
+			double log_a = log1p(d / a);
+			double log_b = log1p(d / b);
+			double f = half * GaussWeight[pair] * exp(-e1 * log_a - e2 * log_b);
 
 			sum += f;
 			integral->log_a += f * log_a;
@@ -151,15 +157,15 @@ IntegratePowers(double e1, double a, double e2, double b, double length, PowerIn
 static double
 DropoutSeries(double shape, double ratio, double a, double b, int terms)
 {
-	double		z = ratio / (1 + ratio);
-	double		probability = exp(-shape * log1p(ratio));
-	double		survival = 1;	/* E[(1-p)^j] */
-	double		events = 0;		/* D(n) */
-	double		sum = 0;
+	double z = ratio / (1 + ratio);
+	double probability = exp(-shape * log1p(ratio));
+	double survival = 1; /* E[(1-p)^j] */
+	double events = 0;   /* D(n) */
+	double sum = 0;
 
 	for (int n = 1; n <= terms; n++)
 	{
-		double		term;
+		double term;
 
 		events += survival;
 		survival *= (b + n - 1) / (a + b + n - 1);
@@ -183,23 +189,23 @@ DropoutSeries(double shape, double ratio, double a, double b, int terms)
 static double
 DropoutIntegral(double shape, double ratio, double a, double b)
 {
-	double		mode = log(a / b);
-	double		width = sqrt(1 / a + 1 / b);
-	double		step = Min(0.4, width / 2);
-	double		low = Max(-log1p(shape * ratio) - 25, mode - 45 * (width + 1 / a));
-	double		high = Min(30, mode + 45 * (width + 1 / b));
-	double		peak = -a * SoftPlus(-mode) - b * SoftPlus(mode);
-	int			steps = Max(1, (int) ceil((high - low) / step));
-	double		s = low - step / 2;
-	double		left = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-a * step);
-	double		mass = left;
-	double		sum = left * shape * ratio;
-	double		right;
+	double mode = log(a / b);
+	double width = sqrt(1 / a + 1 / b);
+	double step = Min(0.4, width / 2);
+	double low = Max(-log1p(shape * ratio) - 25, mode - 45 * (width + 1 / a));
+	double high = Min(30, mode + 45 * (width + 1 / b));
+	double peak = -a * SoftPlus(-mode) - b * SoftPlus(mode);
+	int steps = Max(1, (int) ceil((high - low) / step));
+	double s = low - step / 2;
+	double left = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-a * step);
+	double mass = left;
+	double sum = left * shape * ratio;
+	double right;
 
 	for (int i = 0; i < steps; i++)
 	{
-		double		p;
-		double		density;
+		double p;
+		double density;
 
 		s += step;
 		p = Logistic(s);
@@ -217,7 +223,7 @@ DropoutIntegral(double shape, double ratio, double a, double b)
 double
 ExpectedUntilDropout(double shape, double ratio, double a, double b)
 {
-	double		terms = 2 * shape * ratio + 40 * (1 + ratio) + 20 * sqrt(shape * ratio * (1 + ratio));
+	double terms = 2 * shape * ratio + 40 * (1 + ratio) + 20 * sqrt(shape * ratio * (1 + ratio));
 
 	if (ratio <= 0)
 		return 0;

@@ -23,15 +23,15 @@ extern double NormalQuantileOfLevel(double level);
  */
 typedef struct PowerIntegral
 {
-	double		value;
-	double		log_a;			/* weighted with ln(1 + d/a) */
-	double		log_b;			/* weighted with ln(1 + d/b) */
-	double		inverse_a;		/* weighted with 1/(a + d) */
-	double		inverse_b;		/* weighted with 1/(b + d) */
+	double value;
+	double log_a;     /* weighted with ln(1 + d/a) */
+	double log_b;     /* weighted with ln(1 + d/b) */
+	double inverse_a; /* weighted with 1/(a + d) */
+	double inverse_b; /* weighted with 1/(b + d) */
 } PowerIntegral;
 
-extern void IntegratePowers(double e1, double a, double e2, double b, double length,
-							PowerIntegral *integral);
+extern void
+IntegratePowers(double e1, double a, double e2, double b, double length, PowerIntegral *integral);
 
 /*
  * The expected number of events up to the one at which the process dies: events
@@ -52,7 +52,7 @@ SoftPlus(double x)
 static inline double
 Logistic(double x)
 {
-	double		u = exp(-fabs(x));
+	double u = exp(-fabs(x));
 
 	return x >= 0 ? 1 / (1 + u) : u / (1 + u);
 }
@@ -64,4 +64,4 @@ DecayIntegral(double y, double L)
 	return fabs(y * L) < 1e-12 ? L : -expm1(-y * L) / y;
 }
 
-#endif							/* CRM_SPECIAL_FUNCTIONS_H */
+#endif /* CRM_SPECIAL_FUNCTIONS_H */
