@@ -20,11 +20,11 @@
 
 #define LOG_BOUND 14.0      /* |ln parameter| at most, in scaled units */
 #define PENALTY_SD 1.5      /* of the ln of a parameter, when penalised */
-#define MAX_LOG_SE 4.0      /* a parameter known no better is not identified */
+#define MAX_LOG_SE 20.0     /* a parameter known no better lies on a ridge without end */
 #define GAIN_TOLERANCE 1e-7 /* log-likelihood still to be gained at the maximum */
 #define CLIMB_EVALUATIONS 300
 #define POLISH_EVALUATIONS 25
-#define POLISH_ROUNDS 6
+#define POLISH_ROUNDS 12
 #define DIFFERENCE 1e-4
 
 const char *const FitStatusNames[] = {"given",         "converged", "few repeaters", "no maximum",
@@ -156,7 +156,7 @@ ClimbWithNlopt(Climb *climb, bool bounded, int evaluations)
 			nlopt_set_upper_bounds(climb->opt, upper);
 		}
 		nlopt_set_maxeval(climb->opt, evaluations);
-		nlopt_set_ftol_rel(climb->opt, bounded ? 1e-9 : 1e-15);
+		nlopt_set_ftol_rel(climb->opt, bounded ? 1e-11 : 1e-15);
 		outcome = nlopt_optimize(climb->opt, u, &value);
 		nlopt_destroy(climb->opt);
 	} while (outcome == NLOPT_FORCED_STOP);
@@ -233,19 +233,32 @@ Information(const FitProblem *problem, void *sample, const double *logs,
 			information[i][j] = information[j][i] = (information[i][j] + information[j][i]) / 2;
 }
 
-/* Where the information is the unit matrix; false where there is none. */
+/*
+ * The axes along which the information is the unit matrix.  False: it is not
+ * positive definite; then the axes are those of the nearest damped one, good for
+ * going on, but there is no maximum here.
+ */
 static bool
 Whiten(const FitProblem *problem, void *sample, const double *logs,
 	   double axes[][MAX_FIT_PARAMETERS])
 {
+	int n = problem->nparameters;
 	double information[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
 	double factor[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
+	double damping = 1e-6;
+	bool definite;
 
 	Information(problem, sample, logs, information);
-	if (!Cholesky(information, factor, problem->nparameters))
-		return false;
-	InverseTransposed(factor, axes, problem->nparameters);
-	return true;
+	definite = Cholesky(information, factor, n);
+	for (bool sound = definite; !sound && damping < 1e6; damping *= 10)
+	{
+		for (int i = 0; i < n; i++)
+			information[i][i] = fabs(information[i][i]) + damping * problem->weight;
+		sound = Cholesky(information, factor, n);
+	}
+	if (damping < 1e6)
+		InverseTransposed(factor, axes, n);
+	return definite;
 }
 
 /* Climbs from all starts on the coarse sample: the best logs. */
@@ -288,6 +301,7 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 		double gradient[MAX_FIT_PARAMETERS];
 		double newton[MAX_FIT_PARAMETERS];
 		double gain = 0;
+		bool definite;
 		double root_weight = sqrt(problem->weight);
 
 		/* the units of u: the objective is over the weight, so is its curvature */
@@ -298,8 +312,7 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 		ClimbWithNlopt(&climb, false, POLISH_EVALUATIONS);
 		LogsAt(&climb, climb.best, logs);
 
-		if (!Whiten(problem, problem->sample, logs, axes))
-			return false;
+		definite = Whiten(problem, problem->sample, logs, axes);
 		*value = ValueAt(problem, problem->sample, logs, gradient);
 
 		/* Newton's step in the whitened space is the gradient itself */
@@ -314,7 +327,7 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 			for (int i = 0; i < n; i++)
 				newton[i] += axes[i][j] * g;
 		}
-		if (gain < 1e-2)
+		if (definite && gain < 1e-2)
 		{
 			/* close by: the quadratic is exact enough to go all the way */
 			for (int i = 0; i < n; i++)
@@ -330,7 +343,7 @@ Polish(const FitProblem *problem, double *logs, double axes[][MAX_FIT_PARAMETERS
 				gain += g * g / 2;
 			}
 		}
-		if (gain < GAIN_TOLERANCE)
+		if (definite && gain < GAIN_TOLERANCE)
 			return isfinite(*value);
 	}
 	return false;
@@ -341,14 +354,14 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 {
 	int n = problem->nparameters;
 	double logs[MAX_FIT_PARAMETERS];
-	double axes[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
+	double axes[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS] = {{0}};
 	double gradient[MAX_FIT_PARAMETERS];
 	double *out = result->covariance;
 
 	memset(result, 0, sizeof(*result));
 	ClimbFromStarts(problem, logs);
-	result->converged = Whiten(problem, problem->coarse, logs, axes) &&
-						Polish(problem, logs, axes, &result->log_likelihood);
+	(void) Whiten(problem, problem->coarse, logs, axes);
+	result->converged = Polish(problem, logs, axes, &result->log_likelihood);
 
 	for (int i = 0; i < n; i++)
 	{
