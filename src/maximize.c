@@ -95,7 +95,7 @@ Objective(unsigned n, const double *u, double *gradient, void *data)
 	double by_log[MAX_FIT_PARAMETERS];
 	double value;
 
-	if (InterruptPending && INTERRUPTS_CAN_BE_PROCESSED())
+	if ((QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED())
 		nlopt_force_stop(climb->opt);
 	LogsAt(climb, u, logs);
 	value = ValueAt(climb->problem, climb->sample, logs, by_log) / climb->problem->weight;
@@ -119,9 +119,9 @@ Objective(unsigned n, const double *u, double *gradient, void *data)
 }
 
 /*
- * Climbs from u = 0 and leaves the best place in climb->best.  An interrupt
- * stops the optimiser, is served outside of it, and if it was not one that ends
- * the query, the climb goes on.
+ * Climbs from u = 0 and leaves the best place in climb->best.  A cancel stops
+ * the optimiser and is served outside of it; should it turn out not to end the
+ * query, the climb begins anew, since the result must not depend on its moment.
  */
 static void
 ClimbWithNlopt(Climb *climb, bool bounded, int evaluations)
@@ -129,15 +129,15 @@ ClimbWithNlopt(Climb *climb, bool bounded, int evaluations)
 	int n = climb->problem->nparameters;
 	nlopt_result outcome;
 
-	climb->best_value = -DBL_MAX;
-	memset(climb->best, 0, sizeof(climb->best));
 	do
 	{
 		double u[MAX_FIT_PARAMETERS];
 		double value;
 
 		CHECK_FOR_INTERRUPTS();
-		memcpy(u, climb->best, sizeof(u));
+		climb->best_value = -DBL_MAX;
+		memset(climb->best, 0, sizeof(climb->best));
+		memset(u, 0, sizeof(u));
 		climb->opt = nlopt_create(NLOPT_LD_SLSQP, n);
 		if (climb->opt == NULL)
 			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
