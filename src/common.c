@@ -7,6 +7,7 @@
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "port/pg_bswap.h"
+#include "utils/memutils.h"
 
 #include "common.h"
 
@@ -27,6 +28,44 @@ AggregateContext(FunctionCallInfo fcinfo, const char *function)
 				 errmsg("%s is the support function of an aggregate and cannot be called directly",
 						function)));
 	return context;
+}
+
+/* What DecodeOnce keeps in fn_extra. */
+typedef struct DecodedValue
+{
+	MemoryContext context;		/* of this struct and all that hangs on it */
+	void	   *decoded;
+	Size		size;
+	char		bytes[FLEXIBLE_ARRAY_MEMBER];
+} DecodedValue;
+
+void *
+DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
+		   void *(*decode) (const struct varlena *value))
+{
+	DecodedValue *kept = (DecodedValue *) fcinfo->flinfo->fn_extra;
+	Size		size = VARSIZE_ANY_EXHDR(value);
+	MemoryContext context;
+	MemoryContext caller;
+
+	if (likely(kept != NULL && kept->size == size &&
+			   memcmp(kept->bytes, VARDATA_ANY(value), size) == 0))
+		return kept->decoded;
+
+	fcinfo->flinfo->fn_extra = NULL;
+	if (kept != NULL)
+		MemoryContextDelete(kept->context);
+	context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "decoded value",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	kept = palloc(offsetof(DecodedValue, bytes) + size);
+	kept->context = context;
+	kept->size = size;
+	memcpy(kept->bytes, VARDATA_ANY(value), size);
+	kept->decoded = decode(value);
+	MemoryContextSwitchTo(caller);
+	fcinfo->flinfo->fn_extra = kept;
+	return kept->decoded;
 }
 
 /*

@@ -11,6 +11,14 @@
 /* The memory context of the aggregate that is calling; an error outside of one. */
 extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *function);
 
+/*
+ * What `decode` makes of a model or scheme argument, kept from call to call for
+ * as long as the value's bytes stay the same.  `decode` allocates in the
+ * current memory context and may raise errors.
+ */
+extern void *DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
+						void *(*decode) (const struct varlena *value));
+
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 
