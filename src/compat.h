@@ -12,8 +12,18 @@
 #error "crm_profile needs PostgreSQL 15 or newer"
 #endif
 
+#include "datatype/timestamp.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
+#endif
+
+/* Intervals may be infinite since PostgreSQL 17. */
+#ifndef INTERVAL_NOT_FINITE
+#define INTERVAL_NOT_FINITE(interval) false
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 #endif							/* CRM_COMPAT_H */

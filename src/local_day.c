@@ -10,6 +10,7 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "local_day.h"
 
 DateADT
@@ -61,6 +62,14 @@ DayOfTimestamp(Timestamp t)
 	return DayOfMicroseconds(t);
 }
 
+pg_noreturn static void
+TimestampOutOfRange(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("timestamp out of range")));
+}
+
 /*
  * Seconds east of UTC at the time given.  The library tells the next moment at
  * which the offset changes; times that share that moment share the offset.
@@ -92,9 +101,7 @@ ZoneOffset(LocalDayCache *cache, pg_time_t t)
 		case 1:
 			break;
 		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-					 errmsg("timestamp out of range")));
+			TimestampOutOfRange();
 	}
 
 	/* a stretch known from a later moment on? */
@@ -125,7 +132,11 @@ LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache)
 		cache->hit = 0;
 		cache->zone = session_timezone;
 	}
-	return DayOfMicroseconds(t + ZoneOffset(cache, UnixSeconds(t)) * USECS_PER_SEC);
+	t += ZoneOffset(cache, UnixSeconds(t)) * USECS_PER_SEC;
+	/* as AT TIME ZONE has it: the first and the last local day may lie outside */
+	if (!IS_VALID_TIMESTAMP(t))
+		TimestampOutOfRange();
+	return DayOfMicroseconds(t);
 }
 
 LocalDayCache *
@@ -137,22 +148,41 @@ LocalDayCacheOf(FunctionCallInfo fcinfo)
 	return (LocalDayCache *) fcinfo->flinfo->fn_extra;
 }
 
+pg_noreturn static void
+PeriodRefused(const Interval *period)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("period must be positive and finite, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out,
+														IntervalPGetDatum(period)))),
+			 errhint("Give an interval such as '1 year' or '90 days'.")));
+}
+
+void
+CheckPeriod(const Interval *period)
+{
+	static const Interval zero;
+
+	if (INTERVAL_NOT_FINITE(period) ||
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
+										  IntervalPGetDatum(&zero))))
+		PeriodRefused(period);
+}
+
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
-	Timestamp	start = DatumGetTimestamp(DirectFunctionCall2(date_mi_interval,
-															  DateADTGetDatum(as_of),
-															  IntervalPGetDatum(period)));
+	Timestamp	start;
 	DateADT		day;
 
+	CheckPeriod(period);
+	start = DatumGetTimestamp(DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of),
+												  IntervalPGetDatum(period)));
 	CheckFinite(start);
 	day = DayOfMicroseconds(start);
+	/* such as 1 month less 30 days, in February */
 	if (day >= as_of)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("period must be positive, not %s",
-						DatumGetCString(DirectFunctionCall1(interval_out,
-															IntervalPGetDatum(period)))),
-				 errhint("Give a positive interval, such as '1 year' or '90 days'.")));
+		PeriodRefused(period);
 	return day;
 }
