@@ -14,6 +14,9 @@
 /* ---------- numbers ---------- */
 
 #define NUMBER_SLOTS (2 * MAX_NUMBERS)
+#define NUMBER_SLOT_BITS 12
+StaticAssertDecl(NUMBER_SLOTS == 1 << NUMBER_SLOT_BITS, "the slots are a power of two");
+
 #define SIGN_BIT UINT64CONST(0x8000000000000000)
 
 /* The bits of a double so that they are in the order of the numbers. */
@@ -54,7 +57,8 @@ NewNumberCounts(MemoryContext context)
 static inline bool
 AddToKey(NumberCounts *counts, uint64 key, int64 count)
 {
-	uint32		i = MixHash64(key) & (NUMBER_SLOTS - 1);
+	/* Fibonacci hashing: the high bits of the product depend on all of the key */
+	uint32		i = (key * UINT64CONST(0x9e3779b97f4a7c15)) >> (64 - NUMBER_SLOT_BITS);
 
 	while (counts->table[i].count > 0)
 	{
