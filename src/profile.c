@@ -347,7 +347,7 @@ FingerprintFromJson(JsonbContainer *object)
 	if (!JsonMember(object, "model", &value))
 		InputRefused("The member \"model\" is missing.");
 	text = JsonString(&value, "model");
-	fingerprint = strtou64(text, &end, 16);
+	fingerprint = strtoull(text, &end, 16);
 	if (strlen(text) != 16 || *end != '\0')
 		InputRefused("The member \"model\" must be 16 hexadecimal digits.");
 	return fingerprint;
