@@ -3,7 +3,8 @@ CREATE SCHEMA profile_nearest;
 SET search_path = profile_nearest, crm_profile, public;
 
 -- Mixed attributes, missing values, sets, weights; few distinct values, so that there are many ties
-CREATE FUNCTION r(i int, n int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT (('x' || substr(md5(i || ' ' || n), 1, 7))::bit(28)::int) $$;
+-- (plain arithmetic, so that PostgreSQL puts the function's body into the query)
+CREATE FUNCTION r(i int, n int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT ((((i::bigint * 73856093) # (n::bigint * 19349663)) * 16807 % 2147483647) * 48271 % 2147483647)::int $$;
 CREATE TABLE person AS SELECT i AS id, nullif(r(i, 1) % 60, 7) AS age, nullif(r(i, 2) % 1000, 5)::float8 AS spend, CASE WHEN r(i, 3) % 4 > 0 THEN r(i, 4) % 5 END AS kids,
 	'c' || nullif(r(i, 5) % 9, 0) AS city, r(i, 6) % 2 = 0 AS member, CASE WHEN r(i, 7) % 5 > 0 THEN ARRAY(SELECT 'tag' || t FROM generate_series(1, 12) t WHERE r(i, 10 + t) % 3 = 0) END AS tags
 FROM generate_series(1, 3000) i;
