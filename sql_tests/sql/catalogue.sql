@@ -3,7 +3,7 @@
 
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
-	('collect_purchase_histories'), ('rfm_scores'), ('match_prospects'),
+	('collect_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('nearest_profiles'),
 	('create_source'), ('alter_source'), ('drop_source'), ('refresh'), ('check_source'), ('forget_customer');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
