@@ -12,8 +12,14 @@
 #error "crm_profile needs PostgreSQL 15 or newer"
 #endif
 
+#include "datatype/timestamp.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
+#endif
+
+/* Intervals may be infinite since PostgreSQL 17. */
+#ifndef INTERVAL_NOT_FINITE
+#define INTERVAL_NOT_FINITE(interval) false
 #endif
 
 #endif							/* CRM_COMPAT_H */

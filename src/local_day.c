@@ -10,6 +10,7 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "local_day.h"
 
 DateADT
@@ -137,22 +138,41 @@ LocalDayCacheOf(FunctionCallInfo fcinfo)
 	return (LocalDayCache *) fcinfo->flinfo->fn_extra;
 }
 
+static void pg_attribute_noreturn()
+PeriodRefused(const Interval *period)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("period must be positive and finite, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out,
+														IntervalPGetDatum(period)))),
+			 errhint("Give an interval such as '1 year' or '90 days'.")));
+}
+
+void
+CheckPeriod(const Interval *period)
+{
+	static const Interval zero;
+
+	if (INTERVAL_NOT_FINITE(period) ||
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
+										  IntervalPGetDatum(&zero))))
+		PeriodRefused(period);
+}
+
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
-	Timestamp	start = DatumGetTimestamp(DirectFunctionCall2(date_mi_interval,
-															  DateADTGetDatum(as_of),
-															  IntervalPGetDatum(period)));
+	Timestamp	start;
 	DateADT		day;
 
+	CheckPeriod(period);
+	start = DatumGetTimestamp(DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of),
+												  IntervalPGetDatum(period)));
 	CheckFinite(start);
 	day = DayOfMicroseconds(start);
+	/* such as 1 month less 30 days, in February */
 	if (day >= as_of)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("period must be positive, not %s",
-						DatumGetCString(DirectFunctionCall1(interval_out,
-															IntervalPGetDatum(period)))),
-				 errhint("Give a positive interval, such as '1 year' or '90 days'.")));
+		PeriodRefused(period);
 	return day;
 }

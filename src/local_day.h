@@ -39,6 +39,9 @@ extern DateADT LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache);
 /* A cache that lives as long as the call's FmgrInfo. */
 extern LocalDayCache *LocalDayCacheOf(FunctionCallInfo fcinfo);
 
+/* A positive, finite period. */
+extern void CheckPeriod(const Interval *period);
+
 /* as_of - period, cut to the day: the last day before the period. */
 extern DateADT DayBeforePeriod(DateADT as_of, const Interval *period);
 

@@ -1,0 +1,56 @@
+/*
+ * rank_selection.h: the values at given ranks of a population that is read
+ * several times, without sorting it.
+ *
+ * A pass counts the values by their next bits; a few passes (one where the
+ * values span less than 2^14, as recency and frequency do) pin every rank down.
+ * The population may lie in memory or in a file; the counters take 2 MB at most.
+ */
+#ifndef CRM_RANK_SELECTION_H
+#define CRM_RANK_SELECTION_H
+
+#define MAX_RANKS	18
+
+typedef struct RankSelection
+{
+	int			nranks;
+	int			place[MAX_RANKS];	/* of the caller's i-th rank among the sorted ones */
+	int64		rank[MAX_RANKS];	/* sorted, from 0; counted within its group */
+	int			group_of[MAX_RANKS];	/* which of the groups it lies in */
+	int			ngroups;
+	uint64		group[MAX_RANKS];	/* leading bits, growing */
+	int64		base;			/* the least value */
+	int			bits_left;		/* of the values, less base, not yet known */
+	int			digit_bits;		/* looked at in a pass */
+	int64	   *counts;			/* by group and digit */
+} RankSelection;
+
+/* Starts a search among values of least..most; the ranks may come in any order. */
+extern void RankSelectionBegin(RankSelection *s, int64 least, int64 most,
+							   const int64 *ranks, int nranks);
+
+/* Whether (another) pass over the population is needed; if so, starts it. */
+extern bool RankSelectionPass(RankSelection *s);
+
+/* The value at the i-th of the ranks, once no further pass is needed. */
+extern int64 RankSelectionValue(const RankSelection *s, int i);
+
+extern void RankSelectionEnd(RankSelection *s);
+
+/* Counts one value of the population in this pass. */
+static inline void
+RankSelectionCount(RankSelection *s, int64 value)
+{
+	uint64		v = (uint64) value - (uint64) s->base;
+	uint64		lead = (v >> (s->bits_left - 1)) >> 1;	/* bits_left may be 64 */
+	int			g = 0;
+
+	while (s->group[g] < lead)
+		if (++g == s->ngroups)
+			return;
+	if (s->group[g] == lead)
+		s->counts[((int64) g << s->digit_bits) +
+				  ((v >> (s->bits_left - s->digit_bits)) & ((UINT64CONST(1) << s->digit_bits) - 1))]++;
+}
+
+#endif							/* CRM_RANK_SELECTION_H */
