@@ -15,6 +15,7 @@
 #include "binning.h"
 
 #define MAX_BLOCKS 64
+#define MAX_RANKED_GROUPS 256
 #define SPIKE_SHARE 0.05    /* a level with this share of the rows may stand alone */
 #define FINE_PRICE 1.0      /* of a bin more on a trend that is believed */
 #define NOMINAL_PRICE 2.0   /* two groups of words must differ by chi-square 4 */
@@ -58,9 +59,8 @@ PriceOfBin(ClassCount total)
 	return Max(2.0, 0.5 * log((double) Size64(total)));
 }
 
-/* The fewest rows for which both classes are expected to be seen LEAST_EXPECTED times. */
-static double
-LeastSize(ClassCount total)
+double
+LeastBinSize(ClassCount total)
 {
 	int64 rarer = Min(total.targets, total.others);
 
@@ -256,9 +256,9 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
 	ClassCount total = SumClassCounts(levels, nlevels);
 	double price = PriceOfBin(total);
-	double least = LeastSize(total);
+	double least = LeastBinSize(total);
 	int spike = FindSpike(levels, nlevels, least);
-	Bins bins = {.nbins = 1, .rare = -1, .p_value = 1.0};
+	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
 	int current = 0;
 
@@ -309,19 +309,32 @@ CompareRates(const void *a, const void *b)
 
 /*
  * Merges neighbours in the order of rates, cheapest first, as long as the two
- * do not differ by the price of a bin.
+ * do not differ by the price of a bin.  Very many levels are first gathered
+ * into groups of about equal size.
  */
 static int
-MergeRanked(RankedLevel *ranked, int nranked, double price, int *bin_of_rank)
+MergeRanked(const RankedLevel *ranked, int nranked, double price, int *bin_of_rank)
 {
-	ClassCount *groups = palloc(nranked * sizeof(ClassCount));
-	int *ends = palloc(nranked * sizeof(int));
-	int n = nranked;
+	ClassCount groups[MAX_RANKED_GROUPS];
+	int ends[MAX_RANKED_GROUPS];
+	int64 left = 0;
+	int64 share = 0;
+	int n = 0;
 
 	for (int i = 0; i < nranked; i++)
+		left += Size64(ranked[i].count);
+	for (int i = 0; i < nranked; i++)
 	{
-		groups[i] = ranked[i].count;
-		ends[i] = i;
+		if (n == 0 || (n < MAX_RANKED_GROUPS &&
+					   (nranked <= MAX_RANKED_GROUPS || Size64(groups[n - 1]) >= share)))
+		{
+			share = left / (MAX_RANKED_GROUPS - n);
+			groups[n++] = ranked[i].count;
+		}
+		else
+			groups[n - 1] = AddCounts(groups[n - 1], ranked[i].count);
+		left -= Size64(ranked[i].count);
+		ends[n - 1] = i;
 	}
 	while (n > 1)
 	{
@@ -353,19 +366,46 @@ MergeRanked(RankedLevel *ranked, int nranked, double price, int *bin_of_rank)
 		if (i == ends[g])
 			g++;
 	}
-	pfree(groups);
-	pfree(ends);
 	return n;
+}
+
+/* The bin whose rate comes nearest to that of all: what is unknown is taken for it. */
+static int
+AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int nbins)
+{
+	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
+	ClassCount total = {0, 0};
+	double nearest = HUGE_VAL;
+	int best = 0;
+
+	for (int i = 0; i < nranked; i++)
+	{
+		counts[bin_of_rank[i]] = AddCounts(counts[bin_of_rank[i]], ranked[i].count);
+		total = AddCounts(total, ranked[i].count);
+	}
+	for (int b = 0; b < nbins; b++)
+	{
+		double away = fabs((double) counts[b].targets / Size64(counts[b]) -
+						   (double) total.targets / Size64(total));
+
+		if (away < nearest)
+		{
+			nearest = away;
+			best = b;
+		}
+	}
+	pfree(counts);
+	return best;
 }
 
 Bins
 BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
-	double least = LeastSize(SumClassCounts(levels, nlevels));
+	double least = LeastBinSize(SumClassCounts(levels, nlevels));
 	RankedLevel *ranked = palloc((nlevels + 1) * sizeof(RankedLevel));
 	ClassCount *counts = palloc((nlevels + 1) * sizeof(ClassCount));
 	RankedLevel rest = {.level = nlevels};
-	Bins bins = {.nbins = 1, .rare = -1, .p_value = 1.0};
+	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	int nranked = 0;
 
 	memset(bin, 0, nlevels * sizeof(uint16));
@@ -377,10 +417,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 			ranked[nranked++] = (RankedLevel){.count = levels[i], .level = i};
 	}
 	if (Size64(rest.count) > 0)
-	{
 		ranked[nranked++] = rest;
-		bins.rare = 0;
-	}
 	for (int i = 0; i < nranked; i++)
 	{
 		counts[i] = ranked[i].count;
@@ -396,6 +433,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 
 		qsort(ranked, nranked, sizeof(RankedLevel), CompareRates);
 		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PRICE, bin_of_rank);
+		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
 		for (int i = 0; i < nranked; i++)
 		{
 			if (ranked[i].level < nlevels)
@@ -403,7 +441,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 			else
 				bins.rare = bin_of_rank[i];
 		}
-		for (int i = 0; i < nlevels && bins.rare >= 0; i++)
+		for (int i = 0; i < nlevels; i++)
 			if (Size64(levels[i]) < least)
 				bin[i] = bins.rare;
 		pfree(bin_of_rank);

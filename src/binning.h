@@ -10,17 +10,22 @@
 
 #include "statistics.h"
 
+#define MAX_BINS 65 /* the most that either function makes */
+
+/* The fewest rows of a bin: both classes are expected five times, as for chi-square. */
+extern double LeastBinSize(ClassCount total);
+
 /* Bins as found. */
 typedef struct Bins
 {
 	int nbins;
-	int rare;       /* the bin of levels too rare to have their own say; -1: none */
+	int rare;       /* of words too rare to have their own say, and of unknown ones */
 	double p_value; /* that chance alone gives such bins, the search for them included */
 } Bins;
 
 /*
  * Both write the bin of each level, counted from 0.  Levels without rows go
- * where their neighbours go, or with the rare ones.
+ * where their neighbours go, or with the rare words.
  *
  * Levels in order (numbers, days): bins are ranges, plus at most one level
  * that stands out on its own.  Rates run one way from bin to bin unless the

@@ -17,6 +17,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "storage/shmem.h"
 
 #include "binning.h"
 #include "scorecard.h"
@@ -117,7 +118,7 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 		counts[bin[level - 1] + 1].others += levels[level].others;
 		counts[bin[level - 1] + 1].targets += levels[level].targets;
 	}
-	binning->rare[f] = bins.rare < 0 ? -1 : bins.rare + 1;
+	binning->rare[f] = bins.rare + 1;
 	binning->nbins[f] = bins.nbins + 1;
 	/* all in one bin: then that a value is missing must tell something, or nothing does */
 	if (bins.nbins == 1 && LikelihoodRatio(counts, 2) < TELLING_RATIO)
@@ -420,6 +421,31 @@ RegressionFree(Regression *r)
 	pfree(r->prior);
 }
 
+/* Bins that no row of the fit fell into get the mean of the feature's points. */
+static void
+FillEmptyBins(const Binning *binning, double *theta)
+{
+	for (int u = 0; u < binning->nused; u++)
+	{
+		const ClassCount *count = binning->count[binning->used[u]];
+		int nbins = binning->nbins[binning->used[u]];
+		double *points = &theta[binning->offset[u]];
+		double sum = 0;
+		double rows = 0;
+
+		for (int b = 0; b < nbins; b++)
+		{
+			double size = (double) count[b].targets + count[b].others;
+
+			sum += points[b] * size;
+			rows += size;
+		}
+		for (int b = 0; b < nbins; b++)
+			if (count[b].targets + count[b].others == 0)
+				points[b] = sum / rows;
+	}
+}
+
 /* ---------- quality ---------- */
 
 typedef struct ScoredRow
@@ -521,6 +547,7 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 		{
 			SetPrior(&r, Freedoms[i]);
 			Minimise(&r);
+			FillEmptyBins(binning, r.theta);
 			for (int64 row = 0; row < card->nrows; row++)
 				if (fold[row] == left_out)
 					score[i][row] = 1 / (1 + exp(-LinearScore(binning, r.theta, row)));
@@ -583,10 +610,6 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 			best = i;
 			card->quality = quality;
 		}
-#ifdef PROTO
-		fprintf(stderr, "  freedom %g: auc %.5f log loss %.5f\n", Freedoms[i], quality.auc,
-				quality.log_loss);
-#endif
 		pfree(score[i]);
 	}
 	card->freedom = Freedoms[best];
@@ -595,6 +618,7 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 	RegressionInit(&r, card, binning, target, fold, -1);
 	SetPrior(&r, card->freedom);
 	Minimise(&r);
+	FillEmptyBins(binning, r.theta);
 	KeepPoints(card, binning, r.theta);
 	RegressionFree(&r);
 }

@@ -24,7 +24,7 @@ typedef struct ScorecardFeature
 	/* what the fit finds: bin 0 holds the missing values */
 	int nbins;         /* with bin 0; 0: the feature tells nothing and is left out */
 	uint8 *bin;        /* of each level */
-	int rare;          /* bin of levels too rare to have their own say, -1: none */
+	int rare;          /* bin of words too rare to have their own say, and of unknown ones */
 	ClassCount *count; /* of each bin */
 	double *points;    /* of each bin: what it adds to the log-odds */
 } ScorecardFeature;

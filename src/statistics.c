@@ -53,21 +53,13 @@ LikelihoodRatio(const ClassCount *counts, int ncounts)
 	return Max(0.0, 2 * (apart - GroupLogLikelihood(SumClassCounts(counts, ncounts))));
 }
 
-/* The sum of the groups' information values, with weights as WeightOfEvidence has them. */
-static double
-InformationValue(const ClassCount *counts, int ncounts, ClassCount total, int groups)
+double
+GroupInformationValue(ClassCount group, ClassCount total, int groups)
 {
-	double value = 0;
+	double of_targets = (group.targets + 0.5) / (total.targets + 0.5 * groups);
+	double of_others = (group.others + 0.5) / (total.others + 0.5 * groups);
 
-	for (int i = 0; i < ncounts; i++)
-	{
-		double of_targets = (counts[i].targets + 0.5) / (total.targets + 0.5 * groups);
-		double of_others = (counts[i].others + 0.5) / (total.others + 0.5 * groups);
-
-		if (counts[i].targets + counts[i].others > 0)
-			value += (of_targets - of_others) * log(of_targets / of_others);
-	}
-	return value;
+	return (of_targets - of_others) * log(of_targets / of_others);
 }
 
 Association
@@ -83,7 +75,9 @@ MeasureAssociation(const ClassCount *counts, int ncounts)
 
 	for (int i = 0; i < ncounts; i++)
 		groups += counts[i].targets + counts[i].others > 0;
-	a.information_value = InformationValue(counts, ncounts, total, groups);
+	for (int i = 0; i < ncounts; i++)
+		if (counts[i].targets + counts[i].others > 0)
+			a.information_value += GroupInformationValue(counts[i], total, groups);
 	if (groups < 2 || total.targets == 0 || total.others == 0)
 		return a;
 

@@ -33,7 +33,10 @@ extern ClassCount SumClassCounts(const ClassCount *counts, int ncounts);
  */
 extern double WeightOfEvidence(ClassCount group, ClassCount total, int groups);
 
-/* Association of the groups (rows without any member are left out). */
+/* What the group adds to the information value. */
+extern double GroupInformationValue(ClassCount group, ClassCount total, int groups);
+
+/* Association of the groups (those without rows are left out). */
 extern Association MeasureAssociation(const ClassCount *counts, int ncounts);
 
 /* P(X > chi_square) for df degrees of freedom. */
