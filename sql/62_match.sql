@@ -165,3 +165,29 @@ CREATE FUNCTION crm_profile.match_quality(model crm_profile.match_model,
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_quality(crm_profile.match_model) IS
 	'how good the model is on customers it had not seen (5-fold cross-validation, bins and strength included): AUC, log loss, the log loss of knowing the base rate only';
+
+---------------------------------------------------------------- prospects
+
+CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_profile.match_model, OUT attribute text, OUT place text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
+COMMENT ON FUNCTION crm_profile.match_places(crm_profile.profile, crm_profile.match_model) IS
+	'where the profile stands: for each attribute of the card its value, or its range if it is a number, and each member of its sets; missing ones are left out';
+
+CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
+	method text DEFAULT 'scorecard', most integer DEFAULT NULL, options jsonb DEFAULT NULL,
+	OUT prospect anyelement, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
+	OUT nearest_customer anyelement, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 1000;
+COMMENT ON FUNCTION crm_profile.match_prospects(anyelement, text, text, text, integer, jsonb) IS
+	'prospects ranked by their likeness to the customers whose is_target is true, with reasons; both queries return the key first, of the type of the first argument, and attributes by name; who is a customer already is left out and counted in a notice';
+
+CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospects text,
+	share double precision DEFAULT 0.1, options jsonb DEFAULT NULL,
+	OUT attribute text, OUT value text, OUT prospects_there bigint, OUT look_alikes bigint,
+	OUT share_of_prospects double precision, OUT share_of_look_alikes double precision, OUT concentration double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 20;
+COMMENT ON FUNCTION crm_profile.where_to_find(anyelement, text, text, double precision, jsonb) IS
+	'the values of attributes that hold more look-alikes (the best-scored share of the prospects) than their share of prospects, the most telling first';

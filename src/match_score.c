@@ -209,7 +209,7 @@ Datum
 explain_match(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(1));
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
 	ProfileView view;
 
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
@@ -229,6 +229,36 @@ explain_match(PG_FUNCTION_ARGS)
 		values[4] = Int64GetDatum(count.targets + count.others);
 		nulls[5] = count.targets + count.others == 0;
 		values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* (profile, match_model) → (attribute, place): where the profile stands, in terms of the card */
+PG_FUNCTION_INFO_V1(match_places);
+Datum
+match_places(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	ProfileView view;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		int bin = FeatureBin(feature, &view);
+		bool has_range = feature->slot < model->nscaled;
+		Datum values[2];
+		bool nulls[2] = {false};
+
+		/* of sets what somebody has, not all that they have not */
+		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
+			continue;
+		values[0] = CStringGetTextDatum(FeatureName(model, feature));
+		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin) :
+										FeatureValue(model, feature, &view));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -582,7 +582,10 @@ KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 			mean +=
 				points[b] * (feature->count[b].targets + feature->count[b].others) / card->nrows;
 		for (int b = 0; b < feature->nbins; b++)
-			feature->points[b] = points[b] - mean;
+			if (feature->count[b].targets + feature->count[b].others > 0)
+				feature->points[b] = points[b] - mean;
+			else
+				feature->points[b] = 0;
 		card->intercept += mean;
 	}
 }
