@@ -94,8 +94,6 @@ typedef struct ProfileAttribute
 	int			set_bytes;		/* sets: (nvalues + SET_OTHER_BITS) / 8, rounded up */
 } ProfileAttribute;
 
-struct ValueTable;
-
 /* A profile_model decoded; attributes are in the order of the record fitted. */
 typedef struct ProfileModel
 {
@@ -165,6 +163,12 @@ typedef struct ProfileView
 	const uint8 *bitmaps;
 	const uint8 *numbers;
 } ProfileView;
+
+/* Takes bytes apart; false if their number is not what they say themselves. */
+extern bool ViewProfileBytes(ProfileView *view, const uint8 *bytes, int size);
+
+/* The same for the head alone: counts, set_bytes, levels and head_size are set. */
+extern bool ViewProfileHead(ProfileView *view, const uint8 *bytes, int size);
 
 /* Takes a profile apart; detoasts it if need be. */
 extern void OpenProfile(ProfileView *view, Datum value);
