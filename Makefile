@@ -1,22 +1,105 @@
-# crm_profile: customer profiles inside PostgreSQL
+# crm_profile: customer profiles inside PostgreSQL.  `make help` lists the targets.
 EXTENSION = crm_profile
-EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" crm_profile.control)
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" crm_profile.control)
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+# Targets that are not PGXS's. Its own `check` only says that it is not supported, so PGXS is not read when one of these is asked for;
+# nor can it be on a machine that still lacks it. Then the PGXS targets go to a second make, after the set-up.
+OWN = help check demo bench format dist
+BUILD = all install uninstall installcheck installdirs clean distclean
+
+ifeq ($(filter $(OWN),$(MAKECMDGOALS))$(if $(PGXS),,no PGXS),)
+
 MODULE_big = $(EXTENSION)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+SHLIB_LINK = -Wl,--as-needed -lnlopt -lm
+ifdef SANITIZE
+PG_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=undefined
+SHLIB_LINK += -fsanitize=undefined
+endif
 
 REGRESS = $(sort $(patsubst sql_tests/sql/%.sql,%,$(wildcard sql_tests/sql/*.sql)))
-REGRESS_OPTS = --inputdir=sql_tests --outputdir=build --load-extension=$(EXTENSION)
-EXTRA_CLEAN = $(DATA_built)
+ISOLATION = $(sort $(patsubst sql_tests/specs/%.spec,%,$(wildcard sql_tests/specs/*.spec)))
+# from PostgreSQL 16 on expected/ has an option of its own; 15 looks for it in the input directory
+EXPECTED = $(if $(filter-out 15,$(MAJORVERSION)),--expecteddir=sql_tests)
+REGRESS_OPTS = --inputdir=sql_tests --outputdir=build/installcheck $(EXPECTED) --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=sql_tests --outputdir=build/installcheck/isolation $(EXPECTED) --load-extension=$(EXTENSION)
+EXTRA_CLEAN = $(EXTENSION)--*.sql build
 
-PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+# JIT bitcode where its compiler is there; `make with_llvm=no` leaves it out
+CLANG_OF_PG := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)
+ifeq ($(shell command -v '$(CLANG_OF_PG)'),)
+override with_llvm = no
+endif
+
 include $(PGXS)
 
-$(DATA_built): $(sort $(wildcard sql/[0-9]*.sql))
-	cat $^ >$@
+ifneq ($(shell test $(MAJORVERSION) -ge 15 && echo fits),fits)
+$(error crm_profile needs PostgreSQL 15 or newer, $(PG_CONFIG) belongs to $(VERSION))
+endif
 
-$(OBJS): $(wildcard src/*.h)
+PIECES = $(sort $(wildcard sql/[0-9]*.sql))
+$(DATA_built): $(PIECES) build/made_with
+	cat $(PIECES) >$@
+
+# Everything is made anew when the server, the compiler, a flag or the list of files is another than last time
+MADE_WITH = $(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS) $(OBJS) $(PIECES)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) build/made_with
+build/made_with: FORCE
+	@tools/setup build
+	@mkdir -p build
+	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' >$@
+.PHONY: FORCE
+
+installcheck: build/installcheck/isolation
+build/installcheck/isolation:
+	@mkdir -p $@
+
+else
+
+.PHONY: $(OWN) $(BUILD)
+.NOTPARALLEL:
+
+$(filter-out clean distclean,$(BUILD)):
+	@tools/setup build
+	@$(MAKE) --no-print-directory $@
+clean distclean:
+	@$(if $(PGXS),$(MAKE) --no-print-directory $@,rm -rf build $(EXTENSION)--*.sql src/*.o src/*.bc *.so)
+
+help:
+	@echo 'make            build the extension'
+	@echo 'make install    install it into the PostgreSQL of $$PG_CONFIG (default: pg_config in PATH)'
+	@echo 'make demo       show it at work on real orders, in a throwaway cluster'
+	@echo 'make check      build it and run every test in throwaway clusters; SANITIZE=1: under UBSan'
+	@echo 'make installcheck  run the SQL and isolation tests against the running server (PGHOST, PGPORT, PGUSER)'
+	@echo 'make bench      measure it against plain SQL, in a throwaway cluster'
+	@echo 'make format     bring the C sources into shape with clang-format'
+	@echo 'make dist       write $(EXTENSION)-$(EXTVERSION).zip for PGXN from the committed tree'
+	@echo 'make clean      remove what was built'
+
+check:
+	@tools/setup test
+	@tools/check $(TESTS)
+
+demo:
+	@tools/setup run
+	@tools/with-cluster demo/run
+
+# A server set up for measuring: nothing in the background, no plan other than the one that is measured
+bench:
+	@tools/setup run
+	@tools/with-cluster -c shared_buffers=1GB -c max_wal_size=16GB -c checkpoint_timeout=1h -c autovacuum=off -c jit=off bench/run
+
+format:
+	@tools/setup format
+	clang-format -i $(wildcard src/*.c src/*.h)
+
+dist:
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(EXTENSION)-$(EXTVERSION).zip HEAD
+
+endif

@@ -22,4 +22,8 @@
 #define INTERVAL_NOT_FINITE(interval) false
 #endif
 
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #endif							/* CRM_COMPAT_H */

@@ -46,7 +46,7 @@ AmountOutOfRange(void)
 }
 
 /* Refuses what no amount can be. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 NumericRefused(Datum value, const char *what, bool scale)
 {
 	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));

@@ -35,6 +35,6 @@ extern bool RescaleFits(int64 mantissa, int from, int to, int64 *result);
 
 extern int64 AddAmounts(int64 a, int64 b);
 extern Numeric NumericFromInt128(int128 value, int scale);
-extern void AmountOutOfRange(void) pg_attribute_noreturn();
+pg_noreturn extern void AmountOutOfRange(void);
 
 #endif							/* CRM_DECIMAL_H */

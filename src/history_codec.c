@@ -278,6 +278,26 @@ EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 	return history;
 }
 
+int
+MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount, const Decimal *cost)
+{
+	int			scale;
+
+	purchase->day = day;
+	purchase->orders = amount.mantissa >= 0 ? 1 : 0;
+	purchase->amount = amount.mantissa;
+	purchase->cost = 0;
+	purchase->covered = 0;
+	if (cost == NULL)
+		return amount.scale;
+
+	scale = Max(amount.scale, cost->scale);
+	purchase->amount = Rescale(amount.mantissa, amount.scale, scale);
+	purchase->cost = Rescale(cost->mantissa, cost->scale, scale);
+	purchase->covered = purchase->amount;
+	return scale;
+}
+
 void
 AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
 {

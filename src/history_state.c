@@ -15,7 +15,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "history_state.h"
 #include "local_day.h"
 #include "purchase_history.h"
 
@@ -242,28 +241,6 @@ StateArgument(FunctionCallInfo fcinfo)
 					value, HistoryScale(value), HistoryHasCosts(value));
 }
 
-int
-DayFromPurchase(PurchaseDay *day, Datum amount, bool has_cost, Datum cost)
-{
-	Decimal		a = DecimalFromNumeric(amount, "amount");
-
-	day->orders = a.mantissa >= 0 ? 1 : 0;
-	day->amount = a.mantissa;
-	day->cost = 0;
-	day->covered = 0;
-	if (has_cost)
-	{
-		Decimal		c = DecimalFromNumeric(cost, "cost");
-		int			scale = Max(a.scale, c.scale);
-
-		day->amount = Rescale(a.mantissa, a.scale, scale);
-		day->cost = Rescale(c.mantissa, c.scale, scale);
-		day->covered = day->amount;
-		return scale;
-	}
-	return a.scale;
-}
-
 /* One row of an aggregate: (state, day, amount [, cost]), the day given. */
 static Datum
 AddRow(FunctionCallInfo fcinfo, DateADT date)
@@ -271,10 +248,13 @@ AddRow(FunctionCallInfo fcinfo, DateADT date)
 	HistoryState *state = StateArgument(fcinfo);
 	bool		has_cost = PG_NARGS() > 3 && !PG_ARGISNULL(3);
 	PurchaseDay day;
-	int			scale = DayFromPurchase(&day, PG_GETARG_DATUM(2), has_cost,
-										has_cost ? PG_GETARG_DATUM(3) : (Datum) 0);
+	Decimal		cost = {0, 0};
+	int			scale;
 
-	day.day = date;
+	if (has_cost)
+		cost = DecimalFromNumeric(PG_GETARG_DATUM(3), "cost");
+	scale = MakePurchaseDay(&day, date, DecimalFromNumeric(PG_GETARG_DATUM(2), "amount"),
+							has_cost ? &cost : NULL);
 	PG_RETURN_POINTER(AddToState(state, &day, scale, has_cost));
 }
 

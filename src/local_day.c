@@ -138,7 +138,7 @@ LocalDayCacheOf(FunctionCallInfo fcinfo)
 	return (LocalDayCache *) fcinfo->flinfo->fn_extra;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 PeriodRefused(const Interval *period)
 {
 	ereport(ERROR,

@@ -15,7 +15,6 @@
 #include "utils/datetime.h"
 #include "utils/numeric.h"
 
-#include "history_state.h"
 #include "local_day.h"
 #include "purchase_history.h"
 
@@ -118,7 +117,7 @@ typedef struct Parser
 	const char *next;
 } Parser;
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 ParseFailed(Parser *parser, const char *expected)
 {
 	ereport(ERROR,
@@ -406,6 +405,7 @@ purchase_history_add(PG_FUNCTION_ARGS)
 	bool		has_cost = PG_NARGS() > 3 && !PG_ARGISNULL(3);
 	PurchaseDay day;
 	PurchaseHistory *one;
+	Decimal		cost = {0, 0};
 	int			scale;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -414,9 +414,11 @@ purchase_history_add(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(PG_GETARG_HISTORY(0));
 	}
-	scale = DayFromPurchase(&day, PG_GETARG_DATUM(2), has_cost,
-							has_cost ? PG_GETARG_DATUM(3) : (Datum) 0);
-	day.day = CheckedDay(PG_GETARG_DATEADT(1), "purchase day");
+	if (has_cost)
+		cost = DecimalFromNumeric(PG_GETARG_DATUM(3), "cost");
+	scale = MakePurchaseDay(&day, CheckedDay(PG_GETARG_DATEADT(1), "purchase day"),
+							DecimalFromNumeric(PG_GETARG_DATUM(2), "amount"),
+							has_cost ? &cost : NULL);
 	one = EncodeHistory(&day, 1, scale);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_POINTER(one);

@@ -91,7 +91,7 @@ extern PurchaseHistory *HistoryFromDatum(Datum value);
 
 extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
 extern bool ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day);
-extern void HistoryCorrupted(void) pg_attribute_noreturn();
+pg_noreturn extern void HistoryCorrupted(void);
 
 /* False: no purchase on or before window.as_of. */
 extern bool SummarizeHistory(const PurchaseHistory *history, HistoryWindow window,
@@ -105,6 +105,13 @@ extern PurchaseHistory *EncodeSortedHistory(const PurchaseDay *days, int64 ndays
 
 /* Sorts days and adds up those of the same day; returns how many are left. */
 extern int64 SortPurchaseDays(PurchaseDay *days, int64 ndays);
+
+/*
+ * One order, or a refund where the amount is negative, with its cost where that
+ * is known (else NULL); returns the scale of its amounts.
+ */
+extern int	MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount,
+							const Decimal *cost);
 
 /* Adds b to a, both of the same day and scale. */
 extern void AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b);

@@ -16,7 +16,7 @@
 
 #include "query_receiver.h"
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 QueryRefused(const char *function, const char *why)
 {
 	ereport(ERROR,
@@ -83,6 +83,16 @@ KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function)
 				 errhint("Cast the first argument to the type of the key: %s(NULL::bigint, …).",
 						 function)));
 	return type;
+}
+
+char *
+QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the query of %s must not be NULL", function)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
 void

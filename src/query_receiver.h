@@ -9,6 +9,7 @@
 #ifndef CRM_QUERY_RECEIVER_H
 #define CRM_QUERY_RECEIVER_H
 
+#include "compat.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
 #include "tcop/dest.h"
@@ -23,6 +24,9 @@ extern void RunQuery(const char *function, const char *query, DestReceiver *rece
 /* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
 extern Oid	KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
 
+/* The text of the query argument, which must not be NULL. */
+extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function);
+
 /* Column `attno` (from 1) must be of the key's type; `function` is for the hint. */
 extern void CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
 
@@ -33,7 +37,7 @@ extern void CheckColumnCount(TupleDesc columns, int least, const char *expected)
 extern int	ColumnNamed(TupleDesc columns, const char *name);
 
 /* An error that names the column, its type, and what it should be. */
-extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
-							  const char *expected, const char *hint) pg_attribute_noreturn();
+pg_noreturn extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
+							  const char *expected, const char *hint);
 
 #endif							/* CRM_QUERY_RECEIVER_H */

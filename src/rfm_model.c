@@ -281,7 +281,7 @@ rfm_model_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 ModelRefused(const char *why)
 {
 	ereport(ERROR,

@@ -9,6 +9,8 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 
+#include "compat.h"
+
 /* Order of the bytes, the shorter first where one begins the other. */
 static int
 CompareValues(FunctionCallInfo fcinfo)

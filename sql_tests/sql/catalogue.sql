@@ -1,0 +1,185 @@
+-- Faults in the definitions of the extension's objects, after PostgreSQL's own opr_sanity and type_sanity. Every query must come back empty;
+-- a row names an object with the fault that the comment above the query tells. Exceptions are listed here, and nowhere else.
+
+-- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
+CREATE TEMP TABLE acts (name) AS VALUES
+	('collect_purchase_histories'), ('rfm_scores'), ('match_prospects'),
+	('create_source'), ('alter_source'), ('drop_source'), ('refresh'), ('check_source'), ('forget_customer');
+-- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
+CREATE TEMP TABLE whole (name) AS VALUES
+	('profile_fit');
+-- Functions that may be leakproof: they say nothing about any value, not even in an error
+CREATE TEMP TABLE silent (name) AS VALUES
+	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');
+
+CREATE TEMP VIEW member AS
+	SELECT d.classid, d.objid, i.type, i.schema, i.name, pg_catalog.pg_describe_object(d.classid, d.objid, 0) AS object
+	FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'crm_profile',
+		pg_identify_object(d.classid, d.objid, 0) i
+	WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
+CREATE TEMP VIEW function AS
+	SELECT p.*, m.object, l.lanname FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+		JOIN pg_language l ON l.oid = p.prolang;
+CREATE TEMP VIEW operator AS
+	SELECT o.*, m.object FROM member m JOIN pg_operator o ON m.classid = 'pg_operator'::regclass AND o.oid = m.objid;
+CREATE TEMP VIEW base_type AS
+	SELECT t.*, m.object FROM member m JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+	WHERE t.typtype = 'b' AND t.typcategory <> 'A';
+CREATE TEMP VIEW aggregate AS
+	SELECT a.*, f.object, f.proname, f.proparallel, f.proargtypes FROM function f JOIN pg_aggregate a ON a.aggfnoid = f.oid;
+CREATE TEMP VIEW relation AS
+	SELECT c.*, m.object FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid;
+
+-- This test sees the extension
+SELECT count(*) = 0 AS blind FROM member HAVING count(*) = 0;
+
+-- No comment. What PostgreSQL makes on its own account is not asked for one: array and row types, the operator family of an
+-- operator class, sequences of columns
+SELECT object FROM member m
+WHERE pg_catalog.obj_description(objid, classid::regclass::name) IS NULL
+	AND NOT (classid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+		WHERE t.oid = m.objid AND (t.typcategory = 'A' OR c.relkind <> 'c')))
+	AND NOT (classid = 'pg_opfamily'::regclass AND EXISTS (SELECT FROM pg_opclass c JOIN pg_opfamily f ON f.oid = c.opcfamily
+		WHERE f.oid = m.objid AND f.opfname = c.opcname))
+	AND NOT (classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_depend d
+		WHERE d.classid = m.classid AND d.objid = m.objid AND d.refclassid = m.classid AND d.deptype IN ('a', 'i')))
+ORDER BY object;
+
+-- Outside the extension's schema
+SELECT object FROM member WHERE schema <> 'crm_profile' ORDER BY object;
+
+-- ---------------------------------------------------------------- functions
+
+-- Volatile or not parallel safe without being listed above: most often a mark that was forgotten
+SELECT object, provolatile, proparallel FROM function
+WHERE (provolatile = 'v' OR proparallel <> 's') AND prokind = 'f' AND prorettype <> 'trigger'::regtype AND proname NOT IN (SELECT name FROM acts)
+ORDER BY object;
+
+-- Runs with the rights of somebody other than the caller
+SELECT object FROM function WHERE prosecdef ORDER BY object;
+
+-- Leakproof without being listed above. What compares or hashes for operators and indexes may be
+SELECT object FROM function f WHERE proleakproof AND proname NOT IN (SELECT name FROM silent)
+	AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = f.oid) AND NOT EXISTS (SELECT FROM pg_amproc a WHERE a.amproc = f.oid)
+ORDER BY object;
+
+-- A C function of another library than the extension's
+SELECT object, probin FROM function WHERE lanname = 'c' AND probin <> '$libdir/crm_profile' ORDER BY object;
+
+-- Overloads on one C symbol that differ in strictness or parallel safety
+SELECT prosrc FROM function WHERE lanname = 'c' GROUP BY prosrc
+HAVING count(DISTINCT proisstrict) > 1 OR count(DISTINCT proparallel) > 1 ORDER BY prosrc;
+
+-- Names in the body looked up at run time without a search_path that is fixed and has the temporary schema, if at all, as its last
+SELECT object, proconfig FROM function
+WHERE lanname IN ('sql', 'plpgsql') AND prosqlbody IS NULL
+	AND NOT EXISTS (SELECT FROM unnest(proconfig) s WHERE s ~ '^search_path=(""|.*, ?"?pg_temp"?)$')
+ORDER BY object;
+
+-- Called by users, yet an argument has no name. Support functions of types, operators, casts, aggregates and indexes are not
+SELECT object FROM function f
+WHERE pronargs > 0 AND prokind IN ('f', 'a', 'p') AND (proargnames IS NULL OR '' = ANY (proargnames[1:pronargs]))
+	AND NOT proargtypes::oid[] && ARRAY['internal', 'cstring']::regtype[]::oid[]
+	AND NOT EXISTS (SELECT FROM pg_type t WHERE f.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout))
+	AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = f.oid)
+	AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castfunc = f.oid)
+	AND NOT EXISTS (SELECT FROM pg_amproc a WHERE a.amproc = f.oid)
+	AND NOT EXISTS (SELECT FROM pg_aggregate a WHERE f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
+		a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn))
+ORDER BY object;
+
+-- ---------------------------------------------------------------- operators
+
+-- No function behind it (a shell that a commutator or negator clause left), or one that is not strict, immutable and parallel safe
+SELECT o.object FROM operator o LEFT JOIN pg_proc p ON p.oid = o.oprcode
+WHERE p.oid IS NULL OR NOT p.proisstrict OR p.provolatile <> 'i' OR p.proparallel <> 's' ORDER BY o.object;
+
+-- A commutator or negator whose operands do not fit, or that does not name the operator back
+SELECT o.object, 'commutator' AS fault FROM operator o JOIN pg_operator c ON c.oid = o.oprcom
+WHERE (c.oprcom, c.oprleft, c.oprright, c.oprresult) IS DISTINCT FROM (o.oid, o.oprright, o.oprleft, o.oprresult)
+UNION ALL
+SELECT o.object, 'negator' FROM operator o JOIN pg_operator n ON n.oid = o.oprnegate
+WHERE (n.oprnegate, n.oprleft, n.oprright, n.oprresult) IS DISTINCT FROM (o.oid, o.oprleft, o.oprright, o.oprresult) OR n.oid = o.oid
+ORDER BY object, fault;
+
+-- A comparison without the commutator, negator or estimators that go with its name
+SELECT object, c.oprname AS commutator, n.oprname AS negator, o.oprrest, o.oprjoin
+FROM operator o LEFT JOIN pg_operator c ON c.oid = o.oprcom LEFT JOIN pg_operator n ON n.oid = o.oprnegate
+	JOIN (VALUES ('=', '=', '<>', 'eqsel', 'eqjoinsel'), ('<>', '<>', '=', 'neqsel', 'neqjoinsel'),
+		('<', '>', '>=', 'scalarltsel', 'scalarltjoinsel'), ('<=', '>=', '>', 'scalarlesel', 'scalarlejoinsel'),
+		('>', '<', '<=', 'scalargtsel', 'scalargtjoinsel'), ('>=', '<=', '<', 'scalargesel', 'scalargejoinsel'))
+		AS should (name, com, neg, rest, joins) ON o.oprname = should.name
+WHERE (c.oprname, n.oprname, o.oprrest::oid, o.oprjoin::oid)
+	IS DISTINCT FROM (com::name, neg::name, ('pg_catalog.' || rest)::regproc::oid, ('pg_catalog.' || joins)::regproc::oid)
+ORDER BY object;
+
+-- Equality that cannot be hashed and merged, or has no hash and btree operator class to do it with
+SELECT object, oprcanhash, oprcanmerge FROM operator o
+WHERE oprname = '=' AND (NOT oprcanhash OR NOT oprcanmerge
+	OR 2 > (SELECT count(*) FROM pg_amop s JOIN pg_am a ON a.oid = s.amopmethod WHERE s.amopopr = o.oid
+		AND (a.amname, s.amopstrategy) IN (('btree', 3), ('hash', 1))))
+ORDER BY object;
+
+-- A yes-or-no operator of two operands without an estimator
+SELECT object FROM operator WHERE oprresult = 'bool'::regtype AND oprleft <> 0 AND oprrest = 0 ORDER BY object;
+
+-- Operator classes that their access method finds wanting (it tells why as INFO)
+SELECT m.object FROM member m JOIN pg_opclass c ON m.classid = 'pg_opclass'::regclass AND c.oid = m.objid
+WHERE NOT amvalidate(c.oid) ORDER BY m.object;
+
+-- ---------------------------------------------------------------- types and casts
+
+-- A base type without text or binary input and output, all four strict, not volatile and parallel safe
+SELECT t.object, fault FROM base_type t,
+	LATERAL (VALUES ('input', typinput), ('output', typoutput), ('receive', typreceive), ('send', typsend)) AS io (fault, fn)
+	LEFT JOIN pg_proc p ON p.oid = io.fn::oid
+WHERE p.oid IS NULL OR NOT p.proisstrict OR p.provolatile = 'v' OR p.proparallel <> 's'
+ORDER BY t.object, fault;
+
+-- A cast that PostgreSQL would slip in unasked
+SELECT m.object FROM member m JOIN pg_cast c ON m.classid = 'pg_cast'::regclass AND c.oid = m.objid
+WHERE c.castcontext = 'i' ORDER BY m.object;
+
+-- ---------------------------------------------------------------- aggregates
+
+-- Parallel safety unlike that of its functions
+SELECT a.object FROM aggregate a
+WHERE (a.proparallel = 's') <> (SELECT bool_and(p.proparallel = 's') FROM pg_proc p
+	WHERE p.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn))
+ORDER BY a.object;
+
+-- Cannot be split between workers, partitions or nodes, and is not listed above
+SELECT object FROM aggregate WHERE aggcombinefn = 0 AND proname NOT IN (SELECT name FROM whole) ORDER BY object;
+
+-- Combinable, but the state does not travel: internal without serial functions, or with a strict combine function
+SELECT a.object FROM aggregate a JOIN pg_proc p ON p.oid = a.aggcombinefn
+WHERE a.aggtranstype = 'internal'::regtype AND (a.aggserialfn = 0 OR a.aggdeserialfn = 0 OR p.proisstrict)
+ORDER BY a.object;
+
+-- Combinable with a polymorphic argument: distributed plans cannot split it
+SELECT object FROM aggregate
+WHERE aggcombinefn <> 0 AND EXISTS (SELECT FROM unnest(proargtypes::oid[]) a JOIN pg_type t ON t.oid = a WHERE t.typname LIKE 'any%')
+ORDER BY object;
+
+-- ---------------------------------------------------------------- tables, views, rights
+
+-- Anybody may write, and no row-level security decides which rows
+SELECT object, privilege_type FROM relation, aclexplode(relacl) a
+WHERE a.grantee = 0 AND a.privilege_type <> 'SELECT' AND relkind IN ('r', 'p', 'v') AND NOT relrowsecurity
+ORDER BY object, privilege_type;
+
+-- Anybody may create objects in the extension's schema
+SELECT nspname FROM pg_namespace, aclexplode(nspacl) a WHERE nspname = 'crm_profile' AND a.grantee = 0 AND a.privilege_type = 'CREATE';
+
+-- A table that pg_dump would leave behind empty
+SELECT r.object FROM relation r WHERE relkind IN ('r', 'p')
+	AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'crm_profile' AND r.oid = ANY (e.extconfig))
+ORDER BY r.object;
+
+-- A table without a primary key
+SELECT object FROM relation r WHERE relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisprimary)
+ORDER BY object;
+
+-- A view that reads with its owner's rights
+SELECT object FROM relation WHERE relkind = 'v' AND NOT coalesce(reloptions && ARRAY['security_invoker=true', 'security_invoker=on'], false)
+ORDER BY object;

@@ -1,0 +1,43 @@
+# pg_upgrade, to the same version as there is no other here: the stored bytes go over as they are
+use strict;
+use warnings;
+use CrmProfile;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $old = PostgreSQL::Test::Cluster->new('old');
+$old->init;
+$old->start;
+load_user_data($old, 'shop');
+my $contents = contents($old, 'shop');
+my $schema = schema_of($old, 'shop');
+my $bindir = $old->config_data('--bindir');
+$old->stop;
+
+my $new = PostgreSQL::Test::Cluster->new('new');
+$new->init;
+
+# It writes into the directory it is started in
+chdir PostgreSQL::Test::Utils::tempdir;
+command_ok(
+	[
+		'pg_upgrade', '--no-sync',
+		'-d', $old->data_dir, '-D', $new->data_dir,
+		'-b', $bindir, '-B', $bindir,
+		'-s', $new->host, '-p', $old->port, '-P', $new->port
+	],
+	'pg_upgrade');
+$new->start;
+is(contents($new, 'shop'), $contents, 'the same rows');
+is(schema_of($new, 'shop'), $schema, 'the same dump');
+
+# The index that went over finds the values that went over
+is( $new->safe_psql(
+		'shop', 'SET search_path = crm_profile; SET enable_seqscan = off;
+		SELECT count(*) = (SELECT count(*) FROM app.history) FROM app.history h
+		WHERE EXISTS (SELECT FROM app.history g WHERE g.history = h.history OFFSET 0)'),
+	't',
+	'found through the index');
+
+done_testing();

@@ -1,0 +1,24 @@
+# A hot standby answers every read with the same rows as its primary
+use strict;
+use warnings;
+use CrmProfile;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->start;
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+load_user_data($primary, 'shop');
+$primary->safe_psql('shop', "INSERT INTO app.orders VALUES (1001, 5, '2025-01-01', 10, 3);
+	UPDATE app.history SET history = crm_profile.purchase_history_add(history, '2025-01-01', 10, 3) WHERE customer = 5");
+$primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
+is($standby->safe_psql('shop', 'SELECT pg_is_in_recovery()'), 't', 'it is a standby');
+is(contents($standby, 'shop'), contents($primary, 'shop'), 'the same rows');
+
+done_testing();

@@ -1,0 +1,18 @@
+-- What a user keeps with the extension: the TAP tests see whether it survives a dump, an upgrade and replication. Add what your area
+-- lets people store: columns of its types, indexes and views that use its functions, rows in the extension's own tables.
+CREATE EXTENSION crm_profile;
+CREATE SCHEMA app;
+
+CREATE TABLE app.orders (id int PRIMARY KEY, customer int NOT NULL, ordered_on date NOT NULL, amount numeric(12,2) NOT NULL, cost numeric(12,2));
+INSERT INTO app.orders
+	SELECT i, i * i % 23, date '2024-02-28' + i * 7 % 400, (i * 37 % 1000) / 10.0 - CASE WHEN i % 11 = 0 THEN 120 ELSE 0 END,
+		CASE WHEN i % 3 > 0 THEN i % 40 END
+	FROM generate_series(1, 400) i;
+
+CREATE TABLE app.history (customer int PRIMARY KEY, history crm_profile.purchase_history NOT NULL);
+INSERT INTO app.history SELECT customer, crm_profile.purchase_history_agg(ordered_on, amount, cost) FROM app.orders GROUP BY customer;
+CREATE INDEX ON app.history (history);
+CREATE VIEW app.customer AS
+	SELECT customer, crm_profile.recency(history, date '2025-04-30') AS recency, crm_profile.frequency(history) AS frequency,
+		crm_profile.monetary(history) AS monetary
+	FROM app.history;
