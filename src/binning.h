@@ -10,7 +10,7 @@
 
 #include "statistics.h"
 
-#define MAX_BINS 65 /* the most that either function makes */
+#define MAX_ATTRIBUTE_BINS 65 /* the most that either function makes */
 
 /* The fewest rows of a bin: both classes are expected five times, as for chi-square. */
 extern double LeastBinSize(ClassCount total);

@@ -10,7 +10,7 @@
 #include "scorecard.h"
 
 #define MATCH_MODEL_VERSION 1
-#define MAX_FEATURE_BINS (MAX_BINS + 1) /* with that of missing values */
+#define MAX_FEATURE_BINS (MAX_ATTRIBUTE_BINS + 1) /* with that of missing values */
 #define MISSING_BIN 0
 
 /* One slot of a profile, or one member of a set, with the points of its bins. */

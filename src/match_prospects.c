@@ -448,8 +448,8 @@ match_prospects(PG_FUNCTION_ARGS)
 					 "ON near.k = r.k ",
 					 PG_ARGISNULL(4) ? "true" : psprintf("r.rank <= %d", PG_GETARG_INT32(4)));
 	if (!by_card)
-		appendStringInfoString(&query, "LEFT JOIN LATERAL (SELECT c.p FROM known AS c WHERE c.k = "
-									   "near.n LIMIT 1) AS b ON true ");
+		appendStringInfoString(
+			&query, "LEFT JOIN (SELECT DISTINCT ON (k) k, p FROM known) AS b ON b.k = near.n ");
 	appendStringInfoString(&query, "ORDER BY r.rank, r.k::text COLLATE \"C\"");
 	HandOn(fcinfo, &q, query.data, 4);
 	return (Datum) 0;

@@ -68,7 +68,7 @@ typedef struct LabeledBin
 typedef struct Relevance
 {
 	int nbins;
-	LabeledBin bins[MAX_BINS + 1];
+	LabeledBin bins[MAX_ATTRIBUTE_BINS + 1];
 	Association association;
 	double chance; /* p-value with the search for bins paid for */
 } Relevance;
@@ -544,7 +544,7 @@ Measure(const CountedAttribute *attribute, Relevance *relevance)
 	int nlevels;
 	Level *levels = SortedLevels(attribute->table, &nlevels);
 	ClassCount *counts = palloc_extended((nlevels + 1) * sizeof(ClassCount), MCXT_ALLOC_HUGE);
-	ClassCount groups[MAX_BINS + 1];
+	ClassCount groups[MAX_ATTRIBUTE_BINS + 1];
 
 	CHECK_FOR_INTERRUPTS();
 	memset(relevance, 0, sizeof(*relevance));
@@ -606,7 +606,7 @@ static Datum
 BinsDatum(const Relevance *relevance, Oid bin_type)
 {
 	TupleDesc columns = lookup_rowtype_tupdesc(bin_type, -1);
-	Datum rows[MAX_BINS + 1];
+	Datum rows[MAX_ATTRIBUTE_BINS + 1];
 	ClassCount total = {0, 0};
 
 	for (int b = 0; b < relevance->nbins; b++)
