@@ -182,8 +182,8 @@ LogChoose(int n, int k)
 }
 
 /*
- * The better of the cuts that run one way, drawn finer, or the free one where
- * it earns a bin's price more.
+ * The better of the cuts that run one way, drawn finer, or the free one, which
+ * pays a bin's price for its freedom.
  */
 static void
 CutOrdered(const ClassCount *levels, int nlevels, int skip, double price, double least, Cut *cut)
@@ -201,7 +201,8 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, double price, double
 	if (!rising)
 		*cut = falling;
 	CutBlocks(blocks, nblocks, price, least, &other);
-	if (other.worth > cut->worth + price)
+	other.worth -= price;
+	if (other.worth > cut->worth)
 		*cut = other;
 	else if (cut->nbins > 1)
 	{
@@ -271,8 +272,9 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		Cut around;
 
 		CutOrdered(levels, nlevels, spike, price, least, &around);
-		around.worth += GroupLogLikelihood(levels[spike]) - price;
-		if (around.worth > cut.worth + price)
+		/* a bin more, and a shape more to choose from */
+		around.worth += GroupLogLikelihood(levels[spike]) - 2 * price;
+		if (around.worth > cut.worth)
 			cut = around;
 		else
 			spike = -1;

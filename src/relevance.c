@@ -386,6 +386,8 @@ BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 			/* one value names itself */;
 		else if (bins.nbins == 1)
 			label = psprintf("%s to %s", label, LevelText(attribute, levels[last].value));
+		else if (first == 0 && last == nlevels - 1)
+			label = pstrdup("any other");
 		else if (first == 0)
 			label = psprintf("up to %s", LevelText(attribute, levels[last].value));
 		else if (last == nlevels - 1)
