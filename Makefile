@@ -17,7 +17,8 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-SHLIB_LINK = -Wl,--as-needed -lnlopt -lm
+# -Bsymbolic: calls inside the library stay inside; the server loads extensions into one name space
+SHLIB_LINK = -Wl,-Bsymbolic -Wl,--as-needed -lnlopt -lm
 ifdef SANITIZE
 PG_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=undefined
 SHLIB_LINK += -fsanitize=undefined

@@ -15,6 +15,7 @@
 
 typedef struct HistorySink
 {
+	RecordPool *pool;
 	PurchaseCollector *collector;
 	ReturnSetInfo *result;
 } HistorySink;
@@ -22,7 +23,8 @@ typedef struct HistorySink
 static void
 StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
 {
-	((HistorySink *) sink)->collector = CreatePurchaseCollector(key, PER_DAY, costs, scale,
+	((HistorySink *) sink)->collector = CreatePurchaseCollector(((HistorySink *) sink)->pool, key,
+																PER_DAY, costs, scale,
 																HashMemoryLimit());
 }
 
@@ -56,8 +58,10 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	sink.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	sink.pool = CreateRecordPool(CurrentMemoryContext);
 	ReceivePurchases(function, key_type, QueryArgument(fcinfo, 1, function), StartCollecting,
 					 Collect, &sink);
 	DrainPurchaseCollector(sink.collector, EmitHistory, &sink);
+	DeleteRecordPool(sink.pool);
 	return (Datum) 0;
 }

@@ -24,14 +24,21 @@
 /* A partition is parted again rather than grouped in more memory than this. */
 #define MIN_PARTITION_LIMIT	((Size) 4 * 1024 * 1024)
 
+/*
+ * Records are made compact long before memory runs out: fresh memory has to be
+ * cleared by the kernel, which takes longer than adding up does.
+ */
+#define FIRST_COMPACTION	((Size) 32 * 1024 * 1024)
+
 /* With less, files would be written in crumbs. */
 #define MIN_MEMORY			((Size) 8 * 1024 * 1024)
 
+/* Aligned, so that adding a record touches one cache line of it. */
 typedef struct Partition
 {
 	RecordStore store;
 	int64		compacted;		/* records left when it was made compact last */
-} Partition;
+} pg_attribute_aligned(128) Partition;
 
 /* A customer while a partition is being grouped. */
 typedef struct CustomerGroup
@@ -66,7 +73,8 @@ struct PurchaseCollector
 	int			level;			/* how often the rows were parted before */
 	Size		memory_limit;	/* of all records */
 	Size		partition_limit;	/* of the records of one partition */
-	bool		compacting;		/* making partitions compact has paid so far */
+	Size		compact_at;		/* the size of all records at which to make them compact */
+	bool		compacting;		/* doing so has paid so far */
 	Size		key_offset;		/* of the key's bytes in a record, where it has any */
 	Partition	partitions[PARTITIONS];
 	Grouping	grouping;
@@ -231,13 +239,14 @@ HashMemoryLimit(void)
 }
 
 static PurchaseCollector *
-NewCollector(MemoryContext context, const CustomerKey *key, CollectorGrain grain, bool costs,
-			 int scale, Size memory, int level)
+NewCollector(MemoryContext context, RecordPool *pool, const CustomerKey *key,
+			 CollectorGrain grain, bool costs, int scale, Size memory, int level)
 {
-	PurchaseCollector *collector = MemoryContextAllocZero(context, sizeof(PurchaseCollector));
+	PurchaseCollector *collector = (PurchaseCollector *)
+		TYPEALIGN(128, MemoryContextAllocZero(context, sizeof(PurchaseCollector) + 128));
 
 	collector->context = context;
-	collector->pool = CreateRecordPool(context);
+	collector->pool = pool;
 	collector->key = *key;
 	collector->grain = grain;
 	collector->costs = costs;
@@ -248,6 +257,7 @@ NewCollector(MemoryContext context, const CustomerKey *key, CollectorGrain grain
 	collector->partition_limit = Max(MIN_PARTITION_LIMIT, memory / 64);
 	collector->memory_limit = memory > 4 * collector->partition_limit ?
 		memory - 2 * collector->partition_limit : memory / 2;
+	collector->compact_at = Min(FIRST_COMPACTION, collector->memory_limit);
 	collector->compacting = true;
 	collector->key_offset = FixedRecordSize(costs);
 	for (int i = 0; i < PARTITIONS; i++)
@@ -256,16 +266,16 @@ NewCollector(MemoryContext context, const CustomerKey *key, CollectorGrain grain
 }
 
 PurchaseCollector *
-CreatePurchaseCollector(const CustomerKey *key, CollectorGrain grain, bool costs, int scale,
-						Size memory)
+CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key, CollectorGrain grain,
+						bool costs, int scale, Size memory)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "purchase collector",
 												  ALLOCSET_DEFAULT_SIZES);
 
-	return NewCollector(context, key, grain, costs, scale, memory, 0);
+	return NewCollector(context, pool, key, grain, costs, scale, memory, 0);
 }
 
-static void MakeRoom(PurchaseCollector *collector, Partition *grown);
+static void CheckMemory(PurchaseCollector *collector, Partition *grown);
 
 /* The partition of a key: another byte of its hash at every level. */
 static inline Partition *
@@ -287,10 +297,8 @@ StorePurchase(PurchaseCollector *collector, Datum customer, uint64 bits,
 	FillRecord(NewRecord(&partition->store, &collector->key, collector->key_offset, customer,
 						 bits, collector->scale),
 			   purchase, collector->costs);
-	if (unlikely(partition->store.memory != before) &&
-		(collector->pool->used > collector->memory_limit ||
-		 partition->store.memory > collector->partition_limit))
-		MakeRoom(collector, partition);
+	if (unlikely(partition->store.memory != before))
+		CheckMemory(collector, partition);
 }
 
 void
@@ -298,7 +306,11 @@ CollectPurchase(PurchaseCollector *collector, Datum customer, uint64 bits, Purch
 				int scale)
 {
 	if (unlikely(scale > collector->scale))
+	{
+		for (int i = 0; i < PARTITIONS; i++)
+			RecordStoreSeal(&collector->partitions[i].store);
 		collector->scale = scale;
+	}
 	else if (scale < collector->scale)
 	{
 		purchase->amount = Rescale(purchase->amount, scale, collector->scale);
@@ -437,6 +449,7 @@ GroupPartition(PurchaseCollector *collector, RecordStore *store)
 	uint32		start = 0;
 
 	CHECK_FOR_INTERRUPTS();
+	RecordStoreSeal(store);
 	for (RecordBlock *block = store->first; block != NULL; block = block->next)
 		if (block->scale != collector->scale)
 			RescaleBlock(collector, block);
@@ -491,21 +504,22 @@ GroupPartition(PurchaseCollector *collector, RecordStore *store)
 
 /* ---------- when memory runs out ---------- */
 
-/* Replaces the resident records of a partition by their sums; true if that paid. */
-static bool
+/* Replaces the resident records of a partition by their sums. */
+static void
 CompactPartition(PurchaseCollector *collector, Partition *partition)
 {
 	Grouping   *g = &collector->grouping;
-	RecordStore compact = {.pool = collector->pool, .file = partition->store.file,
-	.file_bytes = partition->store.file_bytes};
-	int64		before = partition->store.records;
+	RecordStore compact = {.pool = collector->pool,.file = partition->store.file,
+		.file_bytes = partition->store.file_bytes,
+		.file_records = partition->store.file_records};
 
-	if (before < 2 * partition->compacted)
-		return false;
+	/* what was made compact last time has to be doubled by new records to be worth it */
+	if (partition->store.records < 2 * partition->compacted)
+		return;
 	GroupPartition(collector, &partition->store);
 	for (uint32 i = 0; i < g->ngroups; i++)
 	{
-		CustomerGroup	   *group = &g->groups[i];
+		CustomerGroup *group = &g->groups[i];
 		Datum		customer = RecordCustomer(group->record, &collector->key,
 											  collector->key_offset);
 
@@ -518,31 +532,54 @@ CompactPartition(PurchaseCollector *collector, Partition *partition)
 	RecordStoreReset(&partition->store);
 	partition->store = compact;
 	partition->compacted = compact.records;
-	return compact.records <= before / 2;
 }
 
-/*
- * Called when a partition has grown and there is too much of it, or of all.
- * Takes the largest: the more records, the more of them belong together.
- */
+/* Makes all partitions compact, and decides when to do so again, if ever. */
 static void
-MakeRoom(PurchaseCollector *collector, Partition *grown)
+CompactAll(PurchaseCollector *collector)
 {
-	do
-	{
-		Partition  *largest = grown;
+	Size		before = collector->pool->used;
 
-		for (int i = 0; i < PARTITIONS; i++)
-			if (collector->partitions[i].store.memory > largest->store.memory)
-				largest = &collector->partitions[i];
-		if (collector->compacting && CompactPartition(collector, largest))
-			continue;
-		/* nearly all days differ: sums are not worth another try */
-		if (largest->compacted * 4 > largest->store.records * 3)
-			collector->compacting = false;
-		RecordStoreSpill(&largest->store);
-		largest->compacted = 0;
-	} while (collector->pool->used > collector->memory_limit);
+	for (int i = 0; i < PARTITIONS; i++)
+		CompactPartition(collector, &collector->partitions[i]);
+	collector->compacting = collector->pool->used < before - before / 4;
+	collector->compact_at = Min(Max(collector->compact_at, 2 * collector->pool->used),
+								collector->memory_limit);
+}
+
+static void
+SpillPartition(Partition *partition)
+{
+	RecordStoreSpill(&partition->store);
+	partition->compacted = 0;
+}
+
+static Partition *
+LargestPartition(PurchaseCollector *collector)
+{
+	Partition  *largest = &collector->partitions[0];
+
+	for (int i = 1; i < PARTITIONS; i++)
+		if (collector->partitions[i].store.memory > largest->store.memory)
+			largest = &collector->partitions[i];
+	return largest;
+}
+
+/* Called when a partition has grown: makes room where there is too much of it, or of all. */
+static void
+CheckMemory(PurchaseCollector *collector, Partition *grown)
+{
+	if (collector->compacting && collector->pool->used > collector->compact_at)
+		CompactAll(collector);
+	while (collector->pool->used > collector->memory_limit)
+		SpillPartition(LargestPartition(collector));
+	if (grown->store.memory > collector->partition_limit)
+	{
+		/* one customer with very many orders? */
+		CompactPartition(collector, grown);
+		if (grown->store.memory > collector->partition_limit / 2)
+			SpillPartition(grown);
+	}
 }
 
 /* ---------- handing out ---------- */
@@ -569,9 +606,9 @@ PartAgain(PurchaseCollector *collector, RecordStore *store)
 {
 	MemoryContext context = AllocSetContextCreate(collector->context, "purchase collector, parted again",
 												  ALLOCSET_DEFAULT_SIZES);
-	PurchaseCollector *parts = NewCollector(context, &collector->key, collector->grain,
-											collector->costs, collector->scale, 0,
-											collector->level + 1);
+	PurchaseCollector *parts = NewCollector(context, collector->pool, &collector->key,
+											collector->grain, collector->costs,
+											collector->scale, 0, collector->level + 1);
 	RecordCursor cursor;
 	RecordBlock *block;
 

@@ -70,9 +70,10 @@ typedef struct PurchaseRecord
 typedef void (*CustomerSink) (void *sink, Datum customer, PurchaseDay *days, int64 ndays,
 							  int scale);
 
-/* `memory`: what its records may take, in bytes. */
-extern PurchaseCollector *CreatePurchaseCollector(const CustomerKey *key, CollectorGrain grain,
-												  bool costs, int scale, Size memory);
+/* `memory`: what the pool may take, in bytes; the pool is the caller's. */
+extern PurchaseCollector *CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key,
+												  CollectorGrain grain, bool costs, int scale,
+												  Size memory);
 
 /* Adds a purchase; amounts in units of 10^-scale. */
 extern void CollectPurchase(PurchaseCollector *collector, Datum customer, uint64 bits,

@@ -3,11 +3,17 @@
  */
 #include "postgres.h"
 
+#include <sys/mman.h>
+
 #include "storage/buffile.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
 #include "record_store.h"
+
+#define FIRST_CHUNK		((Size) 64 * 1024)
+#define MAX_CHUNK		((Size) 16 * 1024 * 1024)
+#define HUGE_PAGE		((Size) 2 * 1024 * 1024)
 
 /* What stands before the data of a block in the file. */
 typedef struct FileBlockHeader
@@ -22,6 +28,19 @@ BlockMemory(Size capacity)
 	return offsetof(RecordBlock, data) + capacity;
 }
 
+/* Asks for huge pages where the system has them; the answer does not matter. */
+static void
+AdviseHugePages(void *chunk, Size size)
+{
+#ifdef MADV_HUGEPAGE
+	char	   *start = (char *) TYPEALIGN(HUGE_PAGE, chunk);
+	char	   *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, (char *) chunk + size);
+
+	if (start < end)
+		(void) madvise(start, end - start, MADV_HUGEPAGE);
+#endif
+}
+
 RecordPool *
 CreateRecordPool(MemoryContext parent)
 {
@@ -30,19 +49,79 @@ CreateRecordPool(MemoryContext parent)
 	RecordPool *pool = MemoryContextAllocZero(context, sizeof(RecordPool));
 
 	pool->context = context;
+	pool->chunk_size = FIRST_CHUNK;
 	return pool;
+}
+
+void
+DeleteRecordPool(RecordPool *pool)
+{
+	MemoryContextDelete(pool->context);
+}
+
+/* Bytes of a chunk, a new and larger one when it is used up. */
+static void *
+CutFromChunk(RecordPool *pool, Size size)
+{
+	void	   *bytes;
+
+	size = MAXALIGN(size);
+	if (pool->chunk_left < size)
+	{
+		pool->chunk = MemoryContextAllocHuge(pool->context, pool->chunk_size);
+		pool->chunk_left = pool->chunk_size;
+		AdviseHugePages(pool->chunk, pool->chunk_size);
+		pool->chunk_size = Min(pool->chunk_size * 2, MAX_CHUNK);
+	}
+	bytes = pool->chunk;
+	pool->chunk += size;
+	pool->chunk_left -= size;
+	return bytes;
+}
+
+/* The list of free blocks of a capacity; NULL for odd ones, which come alone. */
+static RecordBlock **
+FreeList(RecordPool *pool, Size capacity)
+{
+	if (capacity == SMALL_BLOCK_CAPACITY)
+		return &pool->free_small;
+	return capacity == BLOCK_CAPACITY ? &pool->free_large : NULL;
 }
 
 static RecordBlock *
 AllocateBlock(RecordPool *pool, Size capacity, int scale)
 {
-	RecordBlock *block = MemoryContextAllocHuge(pool->context, BlockMemory(capacity));
+	RecordBlock **list = FreeList(pool, capacity);
+	RecordBlock *block;
 
+	if (list == NULL)
+		block = MemoryContextAllocHuge(pool->context, BlockMemory(capacity));
+	else if (*list != NULL)
+	{
+		block = *list;
+		*list = block->next;
+	}
+	else
+		block = CutFromChunk(pool, BlockMemory(capacity));
 	block->next = NULL;
 	block->used = 0;
 	block->capacity = capacity;
 	block->scale = scale;
 	return block;
+}
+
+static void
+FreeBlock(RecordPool *pool, RecordBlock *block)
+{
+	RecordBlock **list = FreeList(pool, block->capacity);
+
+	if (list == NULL)
+	{
+		pfree(block);
+		return;
+	}
+	block->next = *list;
+	*list = block;
 }
 
 /* Puts a block behind the resident ones. */
@@ -58,15 +137,25 @@ AddBlock(RecordStore *store, RecordBlock *block)
 	store->pool->used += BlockMemory(block->capacity);
 }
 
-RecordBlock *
+void
+RecordStoreSeal(RecordStore *store)
+{
+	if (store->next != NULL)
+		store->last->used = store->next - store->last->data;
+	store->next = store->end = NULL;
+}
+
+void
 RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 {
 	/* most stores of a small query never need more than a little */
-	Size		capacity = store->first == NULL ? FIRST_BLOCK_CAPACITY : BLOCK_CAPACITY;
+	Size		capacity = store->first == NULL ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
 	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale);
 
+	RecordStoreSeal(store);
 	AddBlock(store, block);
-	return block;
+	store->next = block->data;
+	store->end = block->data + block->capacity;
 }
 
 /* Frees the resident blocks. */
@@ -78,9 +167,10 @@ FreeBlocks(RecordStore *store)
 		RecordBlock *block = store->first;
 
 		store->first = block->next;
-		pfree(block);
+		FreeBlock(store->pool, block);
 	}
 	store->last = NULL;
+	store->next = store->end = NULL;
 	store->pool->used -= store->memory;
 	store->memory = 0;
 	store->records = 0;
@@ -91,6 +181,7 @@ RecordStoreSpill(RecordStore *store)
 {
 	MemoryContext caller = MemoryContextSwitchTo(store->pool->context);
 
+	RecordStoreSeal(store);
 	if (store->file == NULL)
 		store->file = BufFileCreateTemp(false);
 	for (RecordBlock *block = store->first; block != NULL; block = block->next)
@@ -102,6 +193,7 @@ RecordStoreSpill(RecordStore *store)
 		store->file_bytes += block->used;
 	}
 	MemoryContextSwitchTo(caller);
+	store->file_records += store->records;
 	FreeBlocks(store);
 }
 
@@ -125,13 +217,23 @@ ReadFileBlock(RecordStore *store, RecordBlock *buffer)
 		if (got == block->used)
 		{
 			if (buffer != NULL && block != buffer)
-				pfree(buffer);
+				FreeBlock(store->pool, buffer);
 			return block;
 		}
 	}
 	ereport(ERROR,
 			(errcode_for_file_access(),
 			 errmsg("could not read a temporary file: read only %zu bytes", got)));
+}
+
+static void
+CloseFile(RecordStore *store)
+{
+	if (store->file != NULL)
+		BufFileClose(store->file);
+	store->file = NULL;
+	store->file_bytes = 0;
+	store->file_records = 0;
 }
 
 static void
@@ -148,29 +250,27 @@ RecordStoreLoad(RecordStore *store)
 {
 	RecordBlock *block;
 
+	RecordStoreSeal(store);
 	if (store->file == NULL)
 		return;
 	RewindFile(store);
 	while ((block = ReadFileBlock(store, NULL)) != NULL)
 		AddBlock(store, block);
-	BufFileClose(store->file);
-	store->file = NULL;
-	store->file_bytes = 0;
+	store->records += store->file_records;
+	CloseFile(store);
 }
 
 void
 RecordStoreReset(RecordStore *store)
 {
 	FreeBlocks(store);
-	if (store->file != NULL)
-		BufFileClose(store->file);
-	store->file = NULL;
-	store->file_bytes = 0;
+	CloseFile(store);
 }
 
 void
 RecordCursorBegin(RecordCursor *cursor, RecordStore *store)
 {
+	RecordStoreSeal(store);
 	cursor->store = store;
 	cursor->in_file = store->file != NULL;
 	cursor->block = NULL;
@@ -203,6 +303,6 @@ void
 RecordCursorEnd(RecordCursor *cursor)
 {
 	if (cursor->buffer != NULL)
-		pfree(cursor->buffer);
+		FreeBlock(cursor->store->pool, cursor->buffer);
 	cursor->buffer = NULL;
 }

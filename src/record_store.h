@@ -22,43 +22,61 @@ typedef struct RecordBlock
 	char		data[FLEXIBLE_ARRAY_MEMBER];
 } RecordBlock;
 
-#define FIRST_BLOCK_CAPACITY	2000
+#define SMALL_BLOCK_CAPACITY	2000
 #define BLOCK_CAPACITY			32000
 
-/* Memory that several stores share. */
+/*
+ * Memory that several stores share.  Blocks are cut from large chunks, for which
+ * the kernel is asked for huge pages: filling hundreds of megabytes page by page
+ * would cost as much as all else that is done to a row.  Blocks that are given
+ * back serve again; the chunks go with the pool.
+ */
 typedef struct RecordPool
 {
 	MemoryContext context;
-	Size		used;
+	Size		used;			/* by the blocks of the stores */
+	char	   *chunk;			/* what is left of the newest chunk */
+	Size		chunk_left;
+	Size		chunk_size;		/* of the next one */
+	RecordBlock *free_small;
+	RecordBlock *free_large;
 } RecordPool;
 
 typedef struct RecordStore
 {
+	char	   *next;			/* where the next record goes */
+	char	   *end;			/* of the last block */
+	Size		memory;			/* of the resident blocks */
+	int64		records;		/* in the resident blocks */
 	RecordPool *pool;
 	RecordBlock *first;			/* the resident blocks, in order */
 	RecordBlock *last;
-	Size		memory;			/* of the resident blocks */
-	int64		records;		/* in the resident blocks */
 	BufFile    *file;			/* what came before them */
 	Size		file_bytes;
+	int64		file_records;
 } RecordStore;
 
 extern RecordPool *CreateRecordPool(MemoryContext parent);
+extern void DeleteRecordPool(RecordPool *pool);
 
-/* A block with room for `size` bytes more at that scale. */
-extern RecordBlock *RecordStoreNewBlock(RecordStore *store, Size size, int scale);
+/* Begins a block with room for `size` bytes at least. */
+extern void RecordStoreNewBlock(RecordStore *store, Size size, int scale);
 
-/* Room for a record of an aligned size. */
+/* Ends the last block; before the store is read, and when the scale changes. */
+extern void RecordStoreSeal(RecordStore *store);
+
+/* Room for a record of an aligned size; `scale` is that of all since the last seal. */
 static inline char *
 RecordStoreAppend(RecordStore *store, Size size, int scale)
 {
-	RecordBlock *block = store->last;
 	char	   *record;
 
-	if (unlikely(block == NULL || block->capacity - block->used < size || block->scale != scale))
-		block = RecordStoreNewBlock(store, size, scale);
-	record = block->data + block->used;
-	block->used += size;
+	if (unlikely((Size) (store->end - store->next) < size))
+		RecordStoreNewBlock(store, size, scale);
+	record = store->next;
+	store->next += size;
+	/* by the time this store's turn comes again, the line will be there to be written to */
+	__builtin_prefetch(store->next + 64, 1);
 	store->records++;
 	return record;
 }

@@ -64,7 +64,8 @@ StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 
 	sink->key = *key;
 	sink->memory_limit = HashMemoryLimit();
-	sink->collector = CreatePurchaseCollector(key, PER_CUSTOMER, false, scale, sink->memory_limit);
+	sink->collector = CreatePurchaseCollector(sink->pool, key, PER_CUSTOMER, false, scale,
+											  sink->memory_limit);
 }
 
 /*
@@ -296,6 +297,6 @@ rfm_scores(PG_FUNCTION_ARGS)
 	}
 	RecordCursorEnd(&sink.cursor);
 	RecordStoreReset(&sink.customers);
-	MemoryContextDelete(sink.pool->context);
+	DeleteRecordPool(sink.pool);
 	return (Datum) 0;
 }

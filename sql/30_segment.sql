@@ -1,0 +1,314 @@
+-- Segments: schemes as people edit them, compiled schemes, and what they call a score
+
+---------------------------------------------------------------- segment_scheme
+
+CREATE TYPE crm_profile.segment_scheme;
+
+CREATE FUNCTION crm_profile.segment_scheme_in(text cstring) RETURNS crm_profile.segment_scheme
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_out(scheme crm_profile.segment_scheme) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_recv(message internal) RETURNS crm_profile.segment_scheme
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_send(scheme crm_profile.segment_scheme) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE crm_profile.segment_scheme (
+	INPUT = crm_profile.segment_scheme_in,
+	OUTPUT = crm_profile.segment_scheme_out,
+	RECEIVE = crm_profile.segment_scheme_recv,
+	SEND = crm_profile.segment_scheme_send,
+	ALIGNMENT = int4,
+	STORAGE = plain
+);
+
+COMMENT ON TYPE crm_profile.segment_scheme IS
+	'a compiled scheme: the segment of every cell; from compile_scheme(), read by segment()';
+COMMENT ON FUNCTION crm_profile.segment_scheme_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.segment_scheme_out(crm_profile.segment_scheme) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.segment_scheme_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.segment_scheme_send(crm_profile.segment_scheme) IS 'I/O';
+
+---------------------------------------------------------------- comparison: equal contents have equal bytes
+
+CREATE FUNCTION crm_profile.segment_scheme_eq(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_ne(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_lt(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_le(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_gt(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_ge(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_cmp(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS integer
+	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_hash(value crm_profile.segment_scheme) RETURNS integer
+	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.segment_scheme_hash_extended(value crm_profile.segment_scheme, seed bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+
+CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_eq,
+	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_ne,
+	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_lt,
+	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_le,
+	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_gt,
+	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_ge,
+	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
+
+CREATE OPERATOR CLASS crm_profile.segment_scheme_ops DEFAULT FOR TYPE crm_profile.segment_scheme USING btree AS
+	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
+	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
+	FUNCTION 1 crm_profile.segment_scheme_cmp(crm_profile.segment_scheme, crm_profile.segment_scheme);
+CREATE OPERATOR CLASS crm_profile.segment_scheme_ops DEFAULT FOR TYPE crm_profile.segment_scheme USING hash AS
+	OPERATOR 1 crm_profile.=,
+	FUNCTION 1 crm_profile.segment_scheme_hash(crm_profile.segment_scheme),
+	FUNCTION 2 crm_profile.segment_scheme_hash_extended(crm_profile.segment_scheme, bigint);
+
+COMMENT ON OPERATOR crm_profile.= (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'equal';
+COMMENT ON FUNCTION crm_profile.segment_scheme_eq(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of = operator';
+COMMENT ON OPERATOR crm_profile.<> (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'not equal';
+COMMENT ON FUNCTION crm_profile.segment_scheme_ne(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of <> operator';
+COMMENT ON OPERATOR crm_profile.< (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'less than (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.segment_scheme_lt(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of < operator';
+COMMENT ON OPERATOR crm_profile.<= (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.segment_scheme_le(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of <= operator';
+COMMENT ON OPERATOR crm_profile.> (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'greater than (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.segment_scheme_gt(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of > operator';
+COMMENT ON OPERATOR crm_profile.>= (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.segment_scheme_ge(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of >= operator';
+COMMENT ON FUNCTION crm_profile.segment_scheme_cmp(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'less-equal-greater';
+COMMENT ON FUNCTION crm_profile.segment_scheme_hash(crm_profile.segment_scheme) IS 'hash';
+COMMENT ON FUNCTION crm_profile.segment_scheme_hash_extended(crm_profile.segment_scheme, bigint) IS 'hash';
+COMMENT ON OPERATOR CLASS crm_profile.segment_scheme_ops USING btree IS 'default btree operator class of segment_scheme';
+COMMENT ON OPERATOR FAMILY crm_profile.segment_scheme_ops USING btree IS 'default btree operator family of segment_scheme';
+COMMENT ON OPERATOR CLASS crm_profile.segment_scheme_ops USING hash IS 'default hash operator class of segment_scheme';
+COMMENT ON OPERATOR FAMILY crm_profile.segment_scheme_ops USING hash IS 'default hash operator family of segment_scheme';
+
+---------------------------------------------------------------- the tables that people edit
+
+CREATE TABLE crm_profile.scheme (
+	name text CONSTRAINT scheme_pkey PRIMARY KEY
+		CONSTRAINT scheme_name_not_blank CHECK (name <> '' AND name = btrim(name)),
+	bins integer NOT NULL DEFAULT 5
+		CONSTRAINT scheme_bins_from_2_to_9 CHECK (bins BETWEEN 2 AND 9),
+	description text,
+	built_in boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE crm_profile.scheme IS
+	'schemes: complete sets of rules that give every customer a segment; add your own with INSERT';
+COMMENT ON COLUMN crm_profile.scheme.name IS 'what compile_scheme() and rfm_scores() call it';
+COMMENT ON COLUMN crm_profile.scheme.bins IS 'number of scores in each dimension, as in the model';
+COMMENT ON COLUMN crm_profile.scheme.description IS 'what it is good for, in words';
+COMMENT ON COLUMN crm_profile.scheme.built_in IS 'comes with the extension: cannot be changed, is not dumped';
+
+CREATE TABLE crm_profile.scheme_rule (
+	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE,
+	position integer
+		CONSTRAINT scheme_rule_position_from_1 CHECK (position >= 1),
+	segment text NOT NULL
+		CONSTRAINT scheme_rule_segment_not_blank CHECK (segment <> '' AND segment = btrim(segment)),
+	r_from integer, r_to integer,
+	f_from integer, f_to integer,
+	m_from integer, m_to integer,
+	cells text[],
+	description text,
+	strategy text,
+	CONSTRAINT scheme_rule_pkey PRIMARY KEY (scheme, position),
+	CONSTRAINT scheme_rule_r_range CHECK (r_from BETWEEN 1 AND 9 AND r_to BETWEEN 1 AND 9 AND r_from <= r_to),
+	CONSTRAINT scheme_rule_f_range CHECK (f_from BETWEEN 1 AND 9 AND f_to BETWEEN 1 AND 9 AND f_from <= f_to),
+	CONSTRAINT scheme_rule_m_range CHECK (m_from BETWEEN 1 AND 9 AND m_to BETWEEN 1 AND 9 AND m_from <= m_to),
+	CONSTRAINT scheme_rule_ranges_or_cells CHECK (cells IS NULL OR
+		num_nonnulls(r_from, r_to, f_from, f_to, m_from, m_to) = 0),
+	CONSTRAINT scheme_rule_cells_of_three_digits CHECK (cells IS NULL OR
+		(array_ndims(cells) = 1 AND array_to_string(cells, ',', '?') ~ '^[1-9]{3}(,[1-9]{3})*$'
+			AND length(array_to_string(cells, ',', '?')) = 4 * cardinality(cells) - 1))
+);
+COMMENT ON TABLE crm_profile.scheme_rule IS
+	'the rules of the schemes: a customer gets the segment of the first rule, by position, that the three scores meet';
+COMMENT ON COLUMN crm_profile.scheme_rule.scheme IS 'the scheme';
+COMMENT ON COLUMN crm_profile.scheme_rule.position IS 'order of the rules; left out, the rule goes behind the last one';
+COMMENT ON COLUMN crm_profile.scheme_rule.segment IS 'name of the segment; several rules may share it';
+COMMENT ON COLUMN crm_profile.scheme_rule.r_from IS 'lowest recency score; NULL: unbounded';
+COMMENT ON COLUMN crm_profile.scheme_rule.r_to IS 'highest recency score; NULL: unbounded';
+COMMENT ON COLUMN crm_profile.scheme_rule.f_from IS 'lowest frequency score; NULL: unbounded';
+COMMENT ON COLUMN crm_profile.scheme_rule.f_to IS 'highest frequency score; NULL: unbounded';
+COMMENT ON COLUMN crm_profile.scheme_rule.m_from IS 'lowest monetary score; NULL: unbounded';
+COMMENT ON COLUMN crm_profile.scheme_rule.m_to IS 'highest monetary score; NULL: unbounded';
+COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells themselves, in place of ranges: {555,554,545}';
+COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who these customers are, in words';
+COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with them, in words';
+
+GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme', 'WHERE NOT built_in');
+SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',
+	'WHERE scheme NOT IN (SELECT name FROM crm_profile.scheme WHERE built_in)');
+
+CREATE FUNCTION crm_profile.guard_schemes() RETURNS trigger
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION crm_profile.guard_schemes() IS
+	'keeps the built-in schemes as they are, and numbers rules without a position';
+
+CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
+	FOR EACH ROW EXECUTE FUNCTION crm_profile.guard_schemes('name');
+CREATE TRIGGER guard_schemes_truncate BEFORE TRUNCATE ON crm_profile.scheme
+	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile.guard_schemes('name');
+CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme_rule
+	FOR EACH ROW EXECUTE FUNCTION crm_profile.guard_schemes('scheme');
+CREATE TRIGGER guard_schemes_truncate BEFORE TRUNCATE ON crm_profile.scheme_rule
+	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile.guard_schemes('scheme');
+COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme IS 'keeps the built-in schemes as they are';
+COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme IS 'keeps the built-in schemes as they are';
+COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme_rule IS 'keeps the built-in schemes as they are, and numbers rules without a position';
+COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme_rule IS 'keeps the built-in schemes as they are';
+
+---------------------------------------------------------------- functions
+
+CREATE FUNCTION crm_profile.compile_scheme(name text) RETURNS crm_profile.segment_scheme
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile.compile_scheme(text) IS
+	'the scheme of that name as a value, the first rule that covers a cell giving its segment; in a query over many customers write it as a subquery: (SELECT compile_scheme(…))';
+
+CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme) IS
+	'the segment of a score; NULL for a cell that the scheme does not cover';
+
+CREATE FUNCTION crm_profile.segments(scheme crm_profile.segment_scheme,
+	OUT "position" integer, OUT segment text, OUT cell_count integer, OUT cells text[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 11;
+COMMENT ON FUNCTION crm_profile.segments(crm_profile.segment_scheme) IS
+	'the segments of a scheme in order, with the cells that they have in fact';
+
+CREATE FUNCTION crm_profile.check_scheme(name text,
+	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
+COMMENT ON FUNCTION crm_profile.check_scheme(text) IS
+	'what is wrong with a scheme: uncovered and overlapping cells, rules that are unreachable or beyond its bins; no row if it is a true partition';
+
+---------------------------------------------------------------- the built-in schemes
+
+INSERT INTO crm_profile.scheme (name, description, built_in) VALUES
+	('standard', 'Eleven segments from all three scores; every one of the 125 cells is in exactly one segment. The scheme to begin with.', true),
+	('rf', 'Ten segments from recency and frequency alone, for those who judge customers by behaviour and not by spend; every cell is in exactly one segment.', true),
+	('r-package', 'Faulty, kept only to reproduce earlier results: the range map that the R package rfm made popular. It leaves 36 of 125 cells without a segment, 39 are in several, and the rules New, Promising and Can''t Lose never apply. Use standard.', true);
+
+INSERT INTO crm_profile.scheme_rule (scheme, position, segment, cells, description, strategy) VALUES
+	('standard', 1, 'Champions',
+		'{555,554,544,545,454,455,445}',
+		'They bought very recently, buy often and spend the most.',
+		'Treat them as insiders: early access, a personal thank-you, a referral programme. Save the discounts, they buy without.'),
+	('standard', 2, 'Loyal',
+		'{543,444,435,355,354,345,344,335}',
+		'They come back regularly and spend well.',
+		'Offer the next better product, ask for reviews, invite them into the loyalty programme.'),
+	('standard', 3, 'Potential Loyalist',
+		'{553,552,551,542,541,533,532,531,453,452,451,442,441,433,432,431,423,353,352,351,342,341,333,323}',
+		'They bought lately and more than once, but are not yet regulars.',
+		'Give them a reason for the next order: membership, a recommendation that fits what they bought, free delivery.'),
+	('standard', 4, 'New',
+		'{512,511,422,421,412,411,311}',
+		'They bought for the first time not long ago, and little so far.',
+		'Welcome them, help them to get the most out of what they bought, and suggest a second purchase soon.'),
+	('standard', 5, 'Promising',
+		'{525,524,523,522,521,515,514,513,425,424,415,414,413,315,314,313}',
+		'They bought recently and not often, but their baskets show that there is more to come.',
+		'Get to know them: a small free extra, content about the range, an offer that matches their first basket.'),
+	('standard', 6, 'Need Attention',
+		'{535,534,443,434,343,334,325,324}',
+		'Good customers in frequency and spend whose last purchase is slipping into the past.',
+		'Remind them now with a limited offer based on what they bought before.'),
+	('standard', 7, 'About To Sleep',
+		'{331,321,312,221,213}',
+		'Middling to low in everything, and it has been a while.',
+		'Share what is popular or new, and a modest discount; do not spend much on them.'),
+	('standard', 8, 'At Risk',
+		'{255,254,253,252,245,244,243,242,235,234,225,224,153,152,145,143,142,135,134,133,125,124}',
+		'They used to buy often or spend well, but have not been seen for a long time.',
+		'Win them back with a personal message, a renewal offer and help if something went wrong.'),
+	('standard', 9, 'Can''t Lose',
+		'{155,154,144,215,214,115,114,113}',
+		'They spent much and have stayed away for a long time.',
+		'Call them or write in person, ask what happened, and do not lose them to a competitor over a small thing.'),
+	('standard', 10, 'Hibernating',
+		'{332,322,251,241,233,232,231,223,222,212,211,132,123,122}',
+		'Their last purchase is long ago; they bought seldom and little.',
+		'Include them in seasonal campaigns with relevant products, and leave it at that.'),
+	('standard', 11, 'Lost',
+		'{151,141,131,121,112,111}',
+		'Lowest in recency, and never much of a customer.',
+		'Try one low-cost reactivation, then stop writing to them.');
+
+INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_from, f_to, description, strategy) VALUES
+	('rf', 1, 'Champions', 5, 5, 4, 5,
+		'They bought very recently and buy often.',
+		'Treat them as insiders: early access, a personal thank-you, a referral programme. Save the discounts, they buy without.'),
+	('rf', 2, 'Loyal', 3, 4, 4, 5,
+		'They come back regularly, the last time not long ago.',
+		'Offer the next better product, ask for reviews, invite them into the loyalty programme.'),
+	('rf', 3, 'Potential Loyalist', 4, 5, 2, 3,
+		'They bought lately and more than once, but are not yet regulars.',
+		'Give them a reason for the next order: membership, a recommendation that fits what they bought, free delivery.'),
+	('rf', 4, 'New', 5, 5, 1, 1,
+		'They bought once, very recently.',
+		'Welcome them, help them to get the most out of what they bought, and suggest a second purchase soon.'),
+	('rf', 5, 'Promising', 4, 4, 1, 1,
+		'They bought once, and quite recently.',
+		'Get to know them: a small free extra, content about the range, an offer that matches their first basket.'),
+	('rf', 6, 'Need Attention', 3, 3, 3, 3,
+		'Average in recency and frequency: they could go either way.',
+		'Remind them now with a limited offer based on what they bought before.'),
+	('rf', 7, 'About To Sleep', 3, 3, 1, 2,
+		'They bought seldom, and it has been a while.',
+		'Share what is popular or new, and a modest discount; do not spend much on them.'),
+	('rf', 8, 'Can''t Lose', 1, 2, 5, 5,
+		'They were among the most frequent buyers and have stayed away for a long time.',
+		'Call them or write in person, ask what happened, and do not lose them to a competitor over a small thing.'),
+	('rf', 9, 'At Risk', 1, 2, 3, 4,
+		'They used to buy regularly, but have not been seen for a long time.',
+		'Win them back with a personal message, a renewal offer and help if something went wrong.'),
+	('rf', 10, 'Hibernating', 1, 2, 1, 2,
+		'Their last purchase is long ago, and they bought seldom.',
+		'Include them in seasonal campaigns with relevant products, and leave it at that.');
+
+INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_from, f_to, m_from, m_to, description, strategy) VALUES
+	('r-package', 1, 'Champions', 4, 5, 4, 5, 4, 5,
+		'They bought very recently, buy often and spend the most.',
+		'Treat them as insiders: early access, a personal thank-you, a referral programme. Save the discounts, they buy without.'),
+	('r-package', 2, 'Loyal', 2, 5, 3, 5, 3, 5,
+		'They come back regularly and spend well.',
+		'Offer the next better product, ask for reviews, invite them into the loyalty programme.'),
+	('r-package', 3, 'Potential Loyalist', 3, 5, 1, 3, 1, 3,
+		'They bought lately and more than once, but are not yet regulars.',
+		'Give them a reason for the next order: membership, a recommendation that fits what they bought, free delivery.'),
+	('r-package', 4, 'New', 4, 5, 1, 1, 1, 1,
+		'They bought for the first time not long ago, and little so far. (No customer comes here: earlier rules have all of its cells.)',
+		'Welcome them, help them to get the most out of what they bought, and suggest a second purchase soon.'),
+	('r-package', 5, 'Promising', 3, 4, 1, 1, 1, 1,
+		'They bought recently and not often, but their baskets show that there is more to come. (No customer comes here: earlier rules have all of its cells.)',
+		'Get to know them: a small free extra, content about the range, an offer that matches their first basket.'),
+	('r-package', 6, 'Need Attention', 2, 3, 2, 3, 2, 3,
+		'Good customers in frequency and spend whose last purchase is slipping into the past.',
+		'Remind them now with a limited offer based on what they bought before.'),
+	('r-package', 7, 'About To Sleep', 2, 3, 1, 2, 1, 2,
+		'Middling to low in everything, and it has been a while.',
+		'Share what is popular or new, and a modest discount; do not spend much on them.'),
+	('r-package', 8, 'At Risk', 1, 2, 2, 5, 2, 5,
+		'They used to buy often or spend well, but have not been seen for a long time.',
+		'Win them back with a personal message, a renewal offer and help if something went wrong.'),
+	('r-package', 9, 'Can''t Lose', 1, 1, 4, 5, 4, 5,
+		'They spent much and have stayed away for a long time. (No customer comes here: earlier rules have all of its cells.)',
+		'Call them or write in person, ask what happened, and do not lose them to a competitor over a small thing.'),
+	('r-package', 10, 'Lost', 1, 2, 1, 2, 1, 2,
+		'Lowest scores in recency, frequency and spend.',
+		'Try one low-cost reactivation, then stop writing to them.');
