@@ -391,8 +391,8 @@ CheckTargets(const FitState *state, int64 ntargets)
 						   ntargets > 0 ? "targets" : "others"),
 				 errhint("Give it all customers, with is_target true for the best of them.")));
 	if (rarer < FEW_TARGETS)
-		ereport(WARNING, (errmsg("match_fit has only " INT64_FORMAT " %s to learn from", rarer,
-								 ntargets == rarer ? "targets" : "others"),
+		ereport(WARNING, (errmsg("match_fit has few %s to learn from: " INT64_FORMAT,
+								 ntargets == rarer ? "targets" : "others", rarer),
 						  errdetail("With fewer than %d its figures are uncertain.", FEW_TARGETS)));
 }
 

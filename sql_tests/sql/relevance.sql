@@ -103,20 +103,20 @@ CREATE TABLE kinds AS
 		(CASE WHEN i <= 1000 THEN 'happy' ELSE 'sad' END)::mood AS mood,
 		CASE WHEN i <= 1000 THEN ARRAY['a', 'b', 'a', NULL] WHEN i % 2 = 0 THEN ARRAY['b'] WHEN i % 3 = 0 THEN NULL ELSE '{}' END AS members
 	FROM generate_series(1, 2000) i;
-SELECT 'numeric' AS kind, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(number, target)).bins FROM kinds)) b
-UNION ALL SELECT 'float', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(float, target)).bins FROM kinds)) b
-UNION ALL SELECT 'flag', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(flag, target)).bins FROM kinds)) b
-UNION ALL SELECT 'day', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(day, target)).bins FROM kinds)) b
-UNION ALL SELECT 'moment', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(moment, target)).bins FROM kinds)) b
-UNION ALL SELECT 'word', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(word, target)).bins FROM kinds)) b
-UNION ALL SELECT 'mood', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(mood, target)).bins FROM kinds)) b
-UNION ALL SELECT 'members', b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(members, target)).bins FROM kinds)) b;
+SELECT kind, bin, rows, targets FROM (SELECT 'numeric' AS kind, o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(number, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'float', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(float, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'flag', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(flag, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'day', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(day, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'moment', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(moment, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'word', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(word, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'mood', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(mood, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
+UNION ALL SELECT 'members', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(members, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)) x ORDER BY kind COLLATE "C", o;
 
 -- Shapes: one way where the data say so, a spike apart, a valley kept
 SELECT s.shape, (SELECT string_agg(b.bin || ': ' || round(b.rate::numeric, 2), '; ' ORDER BY o) FROM unnest(s.bins) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)) AS bins
 FROM (SELECT 'rising' AS shape, (attribute_relevance(i % 20, i / 20 % 100 < 5 + 2 * (i % 20))).bins FROM generate_series(0, 19999) i
 	UNION ALL SELECT 'spike', (attribute_relevance(CASE WHEN i % 3 = 0 THEN 0 ELSE i % 20 - 10 END, i / 60 % 100 < CASE WHEN i % 3 = 0 THEN 40 ELSE 10 END)).bins FROM generate_series(0, 19999) i
-	UNION ALL SELECT 'valley', (attribute_relevance(i % 20, i / 20 % 100 < CASE WHEN i % 20 BETWEEN 5 AND 14 THEN 10 ELSE 40 END)).bins FROM generate_series(0, 19999) i) s;
+	UNION ALL SELECT 'valley', (attribute_relevance(i % 20, i / 20 % 100 < CASE WHEN i % 20 BETWEEN 5 AND 14 THEN 10 ELSE 40 END)).bins FROM generate_series(0, 19999) i) s ORDER BY s.shape COLLATE "C";
 
 -- Missing values, rows without a target, odd numbers
 SELECT verdict, rows, targets, rows_without_target, missing_rate, bins[1].bin, bins[2].bin AS then
