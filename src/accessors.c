@@ -140,7 +140,9 @@ cost_coverage(PG_FUNCTION_ARGS)
 
 	if (!SummarizeArguments(fcinfo, &summary) || summary.amount == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8((double) summary.covered / (double) summary.amount);
+	/* not -0 where refunds outweigh the orders */
+	PG_RETURN_FLOAT8(summary.covered == 0 ? 0.0 :
+					 (double) summary.covered / (double) summary.amount);
 }
 
 PG_FUNCTION_INFO_V1(average_order_value);

@@ -233,23 +233,44 @@ NumberFromWord(Word word, double *number)
 	return *stop == '\0' && isfinite(*number);
 }
 
+static inline uint64
+LoadBytes8(const char *p)
+{
+	uint64		bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	return pg_ntoh64(bytes);
+}
+
+static inline uint64
+LoadBytes4(const char *p)
+{
+	uint32		bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	return pg_ntoh32(bytes);
+}
+
+/* Eight bytes at a time; the last ones may overlap those before. */
 uint64
 HashWord(Word word)
 {
-	uint64		h = UINT64CONST(0x9e3779b97f4a7c15) + word.length;
+	uint64		h = UINT64CONST(0x9e3779b97f4a7c15) * (word.length + 1);
 	const char *p = word.text;
-	int			left = word.length;
-	uint64		chunk;
+	int			length = word.length;
 
-	for (; left >= 8; left -= 8, p += 8)
+	if (length >= 8)
 	{
-		memcpy(&chunk, p, 8);
-		h = MixHash64(h ^ pg_ntoh64(chunk));
+		for (; length > 8; length -= 8, p += 8)
+			h = MixHash64(h ^ LoadBytes8(p));
+		return MixHash64(h ^ LoadBytes8(word.text + word.length - 8));
 	}
-	chunk = 0;
-	for (int i = 0; i < left; i++)
-		chunk = chunk << 8 | (uint8) p[i];
-	return MixHash64(h ^ chunk);
+	if (length >= 4)
+		return MixHash64(h ^ (LoadBytes4(p) << 32 | LoadBytes4(p + length - 4)));
+	if (length > 0)
+		h ^= (uint64) (uint8) p[0] << 16 | (uint64) (uint8) p[length / 2] << 8 |
+			(uint8) p[length - 1];
+	return MixHash64(h);
 }
 
 bool

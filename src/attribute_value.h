@@ -66,10 +66,25 @@ extern bool NumberFromWord(Word word, double *number);
 
 extern Word TrimmedWord(const char *text, int length);
 
+/* Words are short: no call of memcmp for them. */
 static inline bool
 WordsAreEqual(Word a, Word b)
 {
-	return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
+	uint64		x;
+	uint64		y;
+
+	if (a.length != b.length)
+		return false;
+	if (a.length < 8)
+	{
+		for (int i = 0; i < a.length; i++)
+			if (a.text[i] != b.text[i])
+				return false;
+		return true;
+	}
+	memcpy(&x, a.text + a.length - 8, 8);
+	memcpy(&y, b.text + b.length - 8, 8);
+	return x == y && (a.length == 8 || memcmp(a.text, b.text, a.length - 8) == 0);
 }
 
 /* The same on every machine and in every version: what it decides is stored. */

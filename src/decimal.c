@@ -45,21 +45,46 @@ AmountOutOfRange(void)
 			 errhint("Round the amounts to fewer decimals: round(amount, 2).")));
 }
 
-/* Refuses what no amount can be. */
-pg_noreturn static void
-NumericRefused(Datum value, const char *what, bool scale)
+/* A numeric for an error message, which may have thousands of digits. */
+static char *
+NumericExcerpt(Datum value)
 {
 	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
 
-	if (scale)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s %s has more than %d decimals", what, text, MAX_SCALE),
-				 errhint("Round it: round(%s, 2).", what)));
+	if (strlen(text) > 40)
+		strcpy(text + 37, "...");
+	return text;
+}
+
+/* Refuses NaN and the infinities. */
+pg_noreturn static void
+RefuseSpecial(Datum value, const char *what)
+{
+	char	   *text = NumericExcerpt(value);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s cannot be %s", what, text),
-			 errhint("Leave such rows out, or set the %s to NULL: rows without an amount are skipped.", what)));
+			 errhint("Leave such rows out, or make it NULL: nullif(%s, '%s').", what, text)));
+}
+
+pg_noreturn static void
+RefuseScale(Datum value, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s %s has more than %d decimals", what, NumericExcerpt(value), MAX_SCALE),
+			 errhint("Round it: round(%s, 2).", what)));
+}
+
+pg_noreturn static void
+RefuseMagnitude(Datum value, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("%s %s is out of range", what, NumericExcerpt(value)),
+			 errdetail("It has more than 18 digits."),
+			 errhint("Round it to fewer decimals, or leave such rows out.")));
 }
 
 static inline uint16
@@ -86,7 +111,7 @@ DecimalFromNumeric(Datum value, const char *what)
 
 	p += sizeof(uint16);
 	if ((header & HEADER_SIGN_MASK) == HEADER_SPECIAL)
-		NumericRefused(value, what, false);
+		RefuseSpecial(value, what);
 	if (header & HEADER_SHORT)
 	{
 		negative = (header & SHORT_NEGATIVE) != 0;
@@ -107,6 +132,10 @@ DecimalFromNumeric(Datum value, const char *what)
 	if (ndigits == 0)
 		return result;
 
+	/* before an overflow can hide it: the last of three groups is below 10^-8 */
+	if (ndigits - 1 - weight > 2)
+		RefuseScale(value, what);
+
 	/* all digits but the last: 4 of them never overflow */
 	for (int i = 0; i < ndigits - 1; i++, p += sizeof(uint16))
 	{
@@ -114,7 +143,7 @@ DecimalFromNumeric(Datum value, const char *what)
 			mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
 		else if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa) ||
 				 pg_add_s64_overflow(mantissa, LoadWord(p), &mantissa))
-			AmountOutOfRange();
+			RefuseMagnitude(value, what);
 	}
 
 	/* the last one, without the zeros at its end when it is a fraction */
@@ -132,14 +161,14 @@ DecimalFromNumeric(Datum value, const char *what)
 			}
 			result.scale = groups * BASE_DIGITS - (BASE_DIGITS - places);
 			if (result.scale > MAX_SCALE)
-				NumericRefused(value, what, true);
+				RefuseScale(value, what);
 		}
 		if (pg_mul_s64_overflow(mantissa, PowerOfTen[places], &mantissa) ||
 			pg_add_s64_overflow(mantissa, digit, &mantissa))
-			AmountOutOfRange();
+			RefuseMagnitude(value, what);
 		for (; groups < 0; groups++)
 			if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa))
-				AmountOutOfRange();
+				RefuseMagnitude(value, what);
 	}
 	result.mantissa = negative ? -mantissa : mantissa;
 

@@ -12,23 +12,31 @@
 
 /* ---------- any machine ---------- */
 
-/* Sums up num and den of one row of a block. */
+/* Sums up num and den of one row of a block; simple loops, for compilers to vectorise. */
 static inline void
 AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool scaled,
 			   uint16 *num, uint16 *den)
 {
-	for (int lane = 0; lane < KERNEL_LANES; lane++)
-		for (int i = 0; i < 2; i++)
+	uint8		differences[KERNEL_ROW];
+	uint8		weights[KERNEL_ROW];
+
+	for (int half = 0; half < KERNEL_ROW; half += 32)
+		for (int i = 0; i < 32; i++)
 		{
-			uint8		code = row[2 * lane + i];
-			uint16		weight = code == CODE_MISSING ? 0 : levels[i];
-			uint16		difference = code > codes[i] ? code - codes[i] : codes[i] - code;
+			uint8		code = row[half + i];
+			uint8		weight = code == CODE_MISSING ? 0 : levels[i];
+			uint8		difference = code > codes[i] ? code - codes[i] : codes[i] - code;
 
 			if (!scaled)
-				difference = difference == 0 ? 0 : weight;
-			num[lane] += Min(difference, weight);
-			den[lane] += weight;
+				difference = difference == 0 ? 0 : 255;
+			differences[half + i] = Min(difference, weight);
+			weights[half + i] = weight;
 		}
+	for (int lane = 0; lane < KERNEL_LANES; lane++)
+	{
+		num[lane] += differences[2 * lane] + differences[2 * lane + 1];
+		den[lane] += weights[2 * lane] + weights[2 * lane + 1];
+	}
 }
 
 static int

@@ -305,7 +305,8 @@ AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
 	if (pg_add_s32_overflow(a->orders, b->orders, &a->orders))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("too many orders on one day")));
+				 errmsg("too many orders on one day"),
+				 errdetail("A day holds at most %d.", PG_INT32_MAX)));
 	a->cost = AddAmounts(a->cost, b->cost);
 	a->covered = AddAmounts(a->covered, b->covered);
 }

@@ -62,6 +62,14 @@ DayOfTimestamp(Timestamp t)
 	return DayOfMicroseconds(t);
 }
 
+pg_noreturn static void
+TimestampOutOfRange(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("timestamp out of range")));
+}
+
 /*
  * Seconds east of UTC at the time given.  The library tells the next moment at
  * which the offset changes; times that share that moment share the offset.
@@ -93,9 +101,7 @@ ZoneOffset(LocalDayCache *cache, pg_time_t t)
 		case 1:
 			break;
 		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-					 errmsg("timestamp out of range")));
+			TimestampOutOfRange();
 	}
 
 	/* a stretch known from a later moment on? */
@@ -126,7 +132,11 @@ LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache)
 		cache->hit = 0;
 		cache->zone = session_timezone;
 	}
-	return DayOfMicroseconds(t + ZoneOffset(cache, UnixSeconds(t)) * USECS_PER_SEC);
+	t += ZoneOffset(cache, UnixSeconds(t)) * USECS_PER_SEC;
+	/* as AT TIME ZONE has it: the first and the last local day may lie outside */
+	if (!IS_VALID_TIMESTAMP(t))
+		TimestampOutOfRange();
+	return DayOfMicroseconds(t);
 }
 
 LocalDayCache *

@@ -371,10 +371,6 @@ StartCounting(FitState *state)
 		if (column->kind_given ? !HasRange(column->kind) :
 			class != COLUMN_NUMBER && class != COLUMN_DATE)
 			column->words = NewWordCounts(state->context);
-		if (column->range_given && column->numbers == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("attribute \"%s\" has a range, but is not numeric", column->name)));
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -930,6 +926,11 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 
 		att->name = column->name;
 		att->kind = KindOfColumn(column);
+		if (column->range_given && !HasRange(att->kind))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("attribute \"%s\" has a range, but is %s", att->name,
+							AttributeKindName(att->kind))));
 		att->missing = column->missing + (column->words ? column->words->missing : 0);
 		if (HasRange(att->kind))
 			FindRange(state, column, att);

@@ -52,8 +52,16 @@ BitmapSize(const ProfileView *layout)
 	return size;
 }
 
-/* Points the parts of a box into its bytes behind the head; returns their size. */
+/* The bytes of a box behind the head. */
 static int
+BoxSize(const ProfileView *layout)
+{
+	return layout->nscaled + layout->ncoded + layout->nsets + 2 * layout->nscaled +
+		layout->ncoded * (int) sizeof(uint64) + 2 * BitmapSize(layout);
+}
+
+/* Points the parts of a box into its bytes behind the head. */
+static void
 LayOutBox(Box *box, uint8 *bytes)
 {
 	const ProfileView *layout = &box->layout;
@@ -66,7 +74,6 @@ LayOutBox(Box *box, uint8 *bytes)
 	box->codes = box->high + layout->nscaled;
 	box->any = box->codes + layout->ncoded * sizeof(uint64);
 	box->all = box->any + box->bitmap_size;
-	return box->all + box->bitmap_size - bytes;
 }
 
 static inline uint64
@@ -95,13 +102,14 @@ CodeBit(uint8 code)
 static bytea *
 NewBox(Box *box, const ProfileView *view)
 {
-	int			size = LayOutBox((box->layout = *view, box), NULL);
+	int			size = BoxSize(view);
 	bytea	   *key = palloc0(VARHDRSZ + 1 + view->head_size + size);
 	uint8	   *bytes = (uint8 *) VARDATA(key);
 
 	SET_VARSIZE(key, VARHDRSZ + 1 + view->head_size + size);
 	*bytes++ = KEY_INNER;
 	memcpy(bytes, view->head, view->head_size);
+	ViewProfileHead(&box->layout, bytes, view->head_size);
 	LayOutBox(box, bytes + view->head_size);
 	memset(box->low, 0xff, view->nscaled);
 	memset(box->all, 0xff, box->bitmap_size);
@@ -172,8 +180,11 @@ OpenKey(Datum value, ProfileView *view, Box *box)
 	if (size > 1 && bytes[0] == KEY_LEAF && ViewProfileBytes(view, bytes + 1, size - 1))
 		return true;
 	if (size > 1 && bytes[0] == KEY_INNER && ViewProfileHead(&box->layout, bytes + 1, size - 1) &&
-		size == 1 + box->layout.head_size + LayOutBox(box, bytes + 1 + box->layout.head_size))
+		size == 1 + box->layout.head_size + BoxSize(&box->layout))
+	{
+		LayOutBox(box, bytes + 1 + box->layout.head_size);
 		return false;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INDEX_CORRUPTED),
 			 errmsg("invalid key in an index of profiles"),

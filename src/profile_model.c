@@ -452,6 +452,24 @@ ProfileModelFromDatum(Datum value)
 
 /* ---------- decoded once ---------- */
 
+/*
+ * True if a model as it comes is the one kept.  Where its bytes are in the open
+ * the fingerprint tells; compressed ones, and pointers into a toast table, are
+ * equal if all their bytes are.
+ */
+static inline bool
+SameRawModel(const struct varlena *kept, const struct varlena *raw)
+{
+	Size		size = VARSIZE_ANY(raw);
+
+	if (kept == NULL || VARSIZE_ANY(kept) != size)
+		return false;
+	if (!VARATT_IS_EXTENDED(raw) && !VARATT_IS_EXTENDED(kept) &&
+		size >= VARHDRSZ + MODEL_HEAD_SIZE)
+		size = VARHDRSZ + MODEL_HEAD_SIZE;
+	return memcmp(kept, raw, size) == 0;
+}
+
 const ProfileModel *
 CachedProfileModel(ProfileModelCache *cache, Datum value, MemoryContext parent)
 {
@@ -459,9 +477,7 @@ CachedProfileModel(ProfileModelCache *cache, Datum value, MemoryContext parent)
 	Size		size = VARSIZE_ANY(raw);
 	MemoryContext caller;
 
-	/* equal pointers into a toast table are equal values, too */
-	if (likely(cache->raw != NULL && VARSIZE_ANY(cache->raw) == size &&
-			   memcmp(cache->raw, raw, size) == 0))
+	if (likely(SameRawModel(cache->raw, raw)))
 		return cache->model;
 
 	cache->raw = NULL;

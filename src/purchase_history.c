@@ -3,13 +3,13 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -110,6 +110,8 @@ purchase_history_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
+#define SPACES	" \t\n\r\f\v"
+
 /* What is left of a text that is being read. */
 typedef struct Parser
 {
@@ -117,14 +119,22 @@ typedef struct Parser
 	const char *next;
 } Parser;
 
+/* At most that many bytes of a text, no character cut in two. */
+static char *
+Excerpt(const char *text, int most)
+{
+	return pnstrdup(text, pg_mbcliplen(text, strlen(text), most));
+}
+
 pg_noreturn static void
 ParseFailed(Parser *parser, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid input syntax for type purchase_history: \"%.200s\"", parser->text),
+			 errmsg("invalid input syntax for type purchase_history: \"%s\"",
+					Excerpt(parser->text, 200)),
 			 *parser->next ?
-			 errdetail("Expected %s at \"%.20s\".", expected, parser->next) :
+			 errdetail("Expected %s at \"%s\".", expected, Excerpt(parser->next, 20)) :
 			 errdetail("Expected %s at the end.", expected),
 			 errhint("Write {2025-01-31: 25.50, 2025-02-03: 77 (2 orders, cost 31.20)}.")));
 }
@@ -132,7 +142,7 @@ ParseFailed(Parser *parser, const char *expected)
 static void
 SkipSpace(Parser *parser)
 {
-	while (isspace((unsigned char) *parser->next))
+	while (scanner_isspace(*parser->next))
 		parser->next++;
 }
 
@@ -157,7 +167,7 @@ TakeUntil(Parser *parser, const char *stops, const char *expected)
 
 	SkipSpace(parser);
 	length = strcspn(parser->next, stops);
-	while (length > 0 && isspace((unsigned char) parser->next[length - 1]))
+	while (length > 0 && scanner_isspace(parser->next[length - 1]))
 		length--;
 	if (length == 0)
 		ParseFailed(parser, expected);
@@ -168,12 +178,17 @@ TakeUntil(Parser *parser, const char *stops, const char *expected)
 static DateADT
 TakeDay(Parser *parser)
 {
-	char	   *text = TakeUntil(parser, ":,(){}", "a day");
+	Parser		before;
+	char	   *text;
 	DateADT		day;
+
+	SkipSpace(parser);
+	before = *parser;
+	text = TakeUntil(parser, ":,(){}", "a day");
 
 	/* only ISO, the year first, is the same under every DateStyle */
 	if (strspn(text, "0123456789-") < strcspn(text, " ") || strcspn(text, "-") < 4)
-		ParseFailed(parser, "a day such as 2025-01-31 before");
+		ParseFailed(&before, "a day such as 2025-01-31");
 	day = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
 	return CheckedDay(day, "purchase day");
 }
@@ -181,7 +196,7 @@ TakeDay(Parser *parser)
 static Decimal
 TakeAmount(Parser *parser, const char *what)
 {
-	char	   *text = TakeUntil(parser, ",(){} ", "an amount");
+	char	   *text = TakeUntil(parser, ",(){}" SPACES, "an amount");
 
 	return DecimalFromNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
 												  ObjectIdGetDatum(InvalidOid),
@@ -191,7 +206,7 @@ TakeAmount(Parser *parser, const char *what)
 static int32
 TakeCount(Parser *parser)
 {
-	char	   *text = TakeUntil(parser, ",() ", "a number of orders");
+	char	   *text = TakeUntil(parser, ",(){}" SPACES, "a number of orders");
 	int32		orders = pg_strtoint32(text);
 
 	if (orders < 0)
@@ -216,20 +231,22 @@ TakeEntry(Parser *parser, PurchaseDay *day, int *scale)
 	day->orders = 1;
 	if (Take(parser, "("))
 	{
-		do
+		bool		has_cost = Take(parser, "cost");
+
+		if (!has_cost)
 		{
-			if (Take(parser, "cost"))
-			{
-				cost = TakeAmount(parser, "cost");
-				covered = Take(parser, "of") ? TakeAmount(parser, "covered amount") : amount;
-			}
-			else
-			{
-				day->orders = TakeCount(parser);
-				if (!Take(parser, "orders") && !Take(parser, "order"))
-					ParseFailed(parser, "\"orders\"");
-			}
-		} while (Take(parser, ","));
+			day->orders = TakeCount(parser);
+			if (!Take(parser, "orders") && !Take(parser, "order"))
+				ParseFailed(parser, "\"orders\"");
+			has_cost = Take(parser, ",");
+			if (has_cost && !Take(parser, "cost"))
+				ParseFailed(parser, "\"cost\"");
+		}
+		if (has_cost)
+		{
+			cost = TakeAmount(parser, "cost");
+			covered = Take(parser, "of") ? TakeAmount(parser, "covered amount") : amount;
+		}
 		if (!Take(parser, ")"))
 			ParseFailed(parser, "\")\"");
 	}
@@ -300,7 +317,7 @@ purchase_history_in(PG_FUNCTION_ARGS)
 	}
 	SkipSpace(&parser);
 	if (*parser.next)
-		ParseFailed(&parser, "nothing more");
+		ParseFailed(&parser, "the end");
 	PG_RETURN_POINTER(EncodeHistory(list.days, list.ndays, list.scale));
 }
 

@@ -73,6 +73,8 @@ WordIsMissing(const ProfileModel *model, Word word)
 		const char *missing = model->missing[m];
 		int			i = 0;
 
+		if (word.length > 0 && missing[0] != pg_ascii_tolower((unsigned char) word.text[0]))
+			continue;
 		while (i < word.length &&
 			   pg_ascii_tolower((unsigned char) word.text[i]) == (unsigned char) missing[i])
 			i++;

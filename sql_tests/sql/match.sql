@@ -165,13 +165,14 @@ SELECT count(*) = (SELECT count(*) FROM person WHERE "ID" % 10 = 0) AS all_there
 CREATE TABLE c AS SELECT "ID", "Response" = 1 AS is_target, "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency",
 	"MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5" FROM person;
 CREATE TABLE parts AS SELECT pm, (SELECT match_fit(profile(c, pm), is_target, pm) FROM c WHERE "ID" % 10 > 0) AS mm FROM (SELECT profile_fit(c, '{"ignore": ["ID", "is_target"]}') AS pm FROM c WHERE "ID" % 10 > 0 OFFSET 0) x;
-SELECT bool_and(abs(m.score - match_score(profile(c, pm), mm)) < 1e-12) AS score, bool_and(m.reasons = match_reasons(profile(c, pm), mm)) AS reasons,
-	bool_and(m.reasons_json = match_reasons_json(profile(c, pm), mm)) AS json FROM matched m JOIN c ON c."ID" = m.prospect, parts;
+CREATE TABLE coded AS SELECT "ID", is_target, profile(c, pm) AS p FROM c, parts;
+SELECT bool_and(abs(m.score - match_score(c.p, mm)) < 1e-12) AS score, bool_and(m.reasons = match_reasons(c.p, mm)) AS reasons,
+	bool_and(m.reasons_json = match_reasons_json(c.p, mm)) AS json FROM matched m JOIN coded c ON c."ID" = m.prospect, parts;
 SELECT bool_and(rank = r) AS rank, bool_and(decile = floor((r - 1) * 10 / n) + 1) AS decile
 FROM (SELECT rank, decile, rank() OVER (ORDER BY score DESC) AS r, count(*) OVER () AS n FROM matched) x;
 -- the nearest of the best customers, all of them tried
-SELECT bool_and(abs(m.similarity - x.best) < 1e-6) AS nearest, bool_and(own.is_target) AS is_target FROM parts, matched m JOIN c ON c."ID" = m.prospect JOIN c own ON own."ID" = m.nearest_customer,
-	LATERAL (SELECT max(similarity(profile(c, pm), profile(t, pm))) AS best FROM c t WHERE t.is_target AND t."ID" % 10 > 0) x WHERE m.rank <= 20;
+SELECT bool_and(abs(m.similarity - x.best) < 1e-6) AS nearest, bool_and(own.is_target) AS is_target FROM matched m JOIN coded c ON c."ID" = m.prospect JOIN coded own ON own."ID" = m.nearest_customer,
+	LATERAL (SELECT max(similarity(c.p, t.p)) AS best FROM coded t WHERE t.is_target AND t."ID" % 10 > 0) x WHERE m.rank <= 20;
 -- it works on those it has not seen
 SELECT (avg(r) FILTER (WHERE NOT is_target) - avg(r) FILTER (WHERE is_target)) / count(*) > 0.25 AS auc_above_75_percent
 FROM (SELECT is_target, rank() OVER (ORDER BY score DESC) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS r FROM matched JOIN c ON "ID" = prospect) x;
@@ -180,9 +181,9 @@ SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'custome
 -- likeness: the ten nearest targets against the ten nearest others
 CREATE TABLE near AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 5);
 SELECT count(*), bool_and(abs(n.score - (1 - o.s) / (2 - o.s - t.s)) < 1e-6) AS score, bool_and(lift IS NULL) AS no_lift, bool_and(reasons ~ '=') AS reasons
-FROM near n JOIN c ON c."ID" = n.prospect, parts,
-	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(profile(c, pm), profile(x, pm)) AS s FROM c x WHERE x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) t,
-	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(profile(c, pm), profile(x, pm)) AS s FROM c x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) o;
+FROM near n JOIN coded c ON c."ID" = n.prospect,
+	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) t,
+	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) o;
 
 -- keys of another type, e-mail addresses in another spelling, attributes that only one side has
 SET client_min_messages = notice;
@@ -217,5 +218,5 @@ SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', most => 0);
 SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 1);
 \set VERBOSITY default
 
-DROP TABLE c, person, bank, model, profiles, held_out, noise, likes, likes_model, copied, tiny, odd, odd_model, matched, parts, near, place;
+DROP TABLE c, coded, person, bank, model, profiles, held_out, noise, likes, likes_model, copied, tiny, odd, odd_model, matched, parts, near, place;
 DROP FUNCTION refused;
