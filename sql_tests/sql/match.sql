@@ -170,9 +170,12 @@ SELECT bool_and(abs(m.score - match_score(c.p, mm)) < 1e-12) AS score, bool_and(
 	bool_and(m.reasons_json = match_reasons_json(c.p, mm)) AS json FROM matched m JOIN coded c ON c."ID" = m.prospect, parts;
 SELECT bool_and(rank = r) AS rank, bool_and(decile = floor((r - 1) * 10 / n) + 1) AS decile
 FROM (SELECT rank, decile, rank() OVER (ORDER BY score DESC) AS r, count(*) OVER () AS n FROM matched) x;
--- the nearest of the best customers, all of them tried
+-- the nearest of the best customers, all of them tried (in a plain plan: what is tested is match_prospects)
+ANALYZE matched, coded;
+SET max_parallel_workers_per_gather = 0; SET jit = off;
 SELECT bool_and(abs(m.similarity - x.best) < 1e-6) AS nearest, bool_and(own.is_target) AS is_target FROM matched m JOIN coded c ON c."ID" = m.prospect JOIN coded own ON own."ID" = m.nearest_customer,
 	LATERAL (SELECT max(similarity(c.p, t.p)) AS best FROM coded t WHERE t.is_target AND t."ID" % 10 > 0) x WHERE m.rank <= 20;
+RESET max_parallel_workers_per_gather; RESET jit;
 -- it works on those it has not seen
 SELECT (avg(r) FILTER (WHERE NOT is_target) - avg(r) FILTER (WHERE is_target)) / count(*) > 0.25 AS auc_above_75_percent
 FROM (SELECT is_target, rank() OVER (ORDER BY score DESC) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS r FROM matched JOIN c ON "ID" = prospect) x;
@@ -180,10 +183,12 @@ SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'custome
 
 -- likeness: the ten nearest targets against the ten nearest others
 CREATE TABLE near AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 5);
+SET max_parallel_workers_per_gather = 0; SET jit = off;
 SELECT count(*), bool_and(abs(n.score - (1 - o.s) / (2 - o.s - t.s)) < 1e-6) AS score, bool_and(lift IS NULL) AS no_lift, bool_and(reasons ~ '=') AS reasons
 FROM near n JOIN coded c ON c."ID" = n.prospect,
 	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) t,
 	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) o;
+RESET max_parallel_workers_per_gather; RESET jit;
 
 -- keys of another type, e-mail addresses in another spelling, attributes that only one side has
 SET client_min_messages = notice;
