@@ -55,9 +55,9 @@ ClassOfType(Oid type)
 void
 InitAttributeColumn(AttributeColumn *column, Oid type, MemoryContext context)
 {
-	Oid			output;
-	bool		is_varlena;
-	Oid			worded;
+	Oid output;
+	bool is_varlena;
+	Oid worded;
 
 	memset(column, 0, sizeof(*column));
 	column->type = getBaseType(type);
@@ -100,11 +100,11 @@ ColumnNumber(const AttributeColumn *column, Datum value)
 double
 ColumnDay(const AttributeColumn *column, Datum value)
 {
-	Timestamp	t;
+	Timestamp t;
 
 	if (column->type == DATEOID)
 	{
-		DateADT		day = DatumGetDateADT(value);
+		DateADT day = DatumGetDateADT(value);
 
 		return DATE_NOT_FINITE(day) ? get_float8_nan() : day;
 	}
@@ -116,7 +116,7 @@ char *
 DayText(double day)
 {
 	struct pg_tm tm;
-	char	   *text;
+	char *text;
 
 	if (!(day >= DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE &&
 		  day < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
@@ -130,14 +130,12 @@ DayText(double day)
 double
 DayFromText(const char *text)
 {
-	DateADT		day;
+	DateADT day;
 
 	/* the year first is the same under every DateStyle */
 	if (strcspn(text, "-") < 4)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-				 errmsg("\"%s\" is not a day", text),
-				 errhint("Write it as 2025-01-31.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
 	day = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
 	return DATE_NOT_FINITE(day) ? get_float8_nan() : day;
 }
@@ -158,13 +156,13 @@ TrimmedWord(const char *text, int length)
 		text++;
 		length--;
 	}
-	return (Word) {text, length};
+	return (Word){text, length};
 }
 
 Word
 ColumnWord(AttributeColumn *column, Datum value)
 {
-	char	   *text;
+	char *text;
 
 	if (column->is_text)
 	{
@@ -173,7 +171,7 @@ ColumnWord(AttributeColumn *column, Datum value)
 		return TrimmedWord(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
 	}
 	if (column->class == COLUMN_BOOLEAN)
-		return DatumGetBool(value) ? (Word) {"true", 4} : (Word) {"false", 5};
+		return DatumGetBool(value) ? (Word){"true", 4} : (Word){"false", 5};
 	if (column->class == COLUMN_DATE)
 		/* not the output function: it follows DateStyle */
 		text = DayText(ColumnDay(column, value));
@@ -185,10 +183,10 @@ ColumnWord(AttributeColumn *column, Datum value)
 Word *
 ColumnWords(AttributeColumn *column, Datum value, int *nwords)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-	Word	   *words;
+	Datum *elements;
+	bool *nulls;
+	int n;
+	Word *words;
 	AttributeColumn element = *column;
 
 	deconstruct_array(DatumGetArrayTypeP(value), column->element_type, column->element_length,
@@ -205,11 +203,11 @@ ColumnWords(AttributeColumn *column, Datum value, int *nwords)
 bool
 NumberFromWord(Word word, double *number)
 {
-	char		buffer[64];
+	char buffer[64];
 	const char *p = word.text;
 	const char *end = p + word.length;
-	bool		digits = false;
-	char	   *stop;
+	bool digits = false;
+	char *stop;
 
 	if (word.length == 0 || word.length >= sizeof(buffer))
 		return false;
@@ -236,7 +234,7 @@ NumberFromWord(Word word, double *number)
 static inline uint64
 LoadBytes8(const char *p)
 {
-	uint64		bytes;
+	uint64 bytes;
 
 	memcpy(&bytes, p, sizeof(bytes));
 	return pg_ntoh64(bytes);
@@ -245,7 +243,7 @@ LoadBytes8(const char *p)
 static inline uint64
 LoadBytes4(const char *p)
 {
-	uint32		bytes;
+	uint32 bytes;
 
 	memcpy(&bytes, p, sizeof(bytes));
 	return pg_ntoh32(bytes);
@@ -255,9 +253,9 @@ LoadBytes4(const char *p)
 uint64
 HashWord(Word word)
 {
-	uint64		h = UINT64CONST(0x9e3779b97f4a7c15) * (word.length + 1);
+	uint64 h = UINT64CONST(0x9e3779b97f4a7c15) * (word.length + 1);
 	const char *p = word.text;
-	int			length = word.length;
+	int length = word.length;
 
 	if (length >= 8)
 	{
@@ -269,21 +267,21 @@ HashWord(Word word)
 		return MixHash64(h ^ (LoadBytes4(p) << 32 | LoadBytes4(p + length - 4)));
 	if (length > 0)
 		h ^= (uint64) (uint8) p[0] << 16 | (uint64) (uint8) p[length / 2] << 8 |
-			(uint8) p[length - 1];
+			 (uint8) p[length - 1];
 	return MixHash64(h);
 }
 
 bool
 TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 {
-	Oid			type = HeapTupleHeaderGetTypeId(record);
-	int32		typmod = HeapTupleHeaderGetTypMod(record);
-	bool		changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod;
+	Oid type = HeapTupleHeaderGetTypeId(record);
+	int32 typmod = HeapTupleHeaderGetTypMod(record);
+	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod;
 	HeapTupleData tuple;
 
 	if (changed)
 	{
-		TupleDesc	columns = lookup_rowtype_tupdesc(type, typmod);
+		TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
 		MemoryContext caller = MemoryContextSwitchTo(context);
 
 		shape->type = type;

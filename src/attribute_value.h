@@ -14,9 +14,9 @@ typedef enum ColumnClass
 {
 	COLUMN_NUMBER,
 	COLUMN_BOOLEAN,
-	COLUMN_DATE,				/* date, timestamp; timestamptz by UTC */
+	COLUMN_DATE, /* date, timestamp; timestamptz by UTC */
 	COLUMN_ENUM,
-	COLUMN_WORD,				/* text and its like, and all that has a text form only */
+	COLUMN_WORD, /* text and its like, and all that has a text form only */
 	COLUMN_ARRAY
 } ColumnClass;
 
@@ -24,21 +24,21 @@ typedef enum ColumnClass
 typedef struct Word
 {
 	const char *text;
-	int			length;
+	int length;
 } Word;
 
 /* How to read one column of a record. */
 typedef struct AttributeColumn
 {
 	ColumnClass class;
-	Oid			type;			/* base type */
-	bool		is_text;		/* read the words without the output function */
-	FmgrInfo	output;
+	Oid type;     /* base type */
+	bool is_text; /* read the words without the output function */
+	FmgrInfo output;
 	/* arrays */
-	Oid			element_type;
-	int16		element_length;
-	bool		element_by_value;
-	char		element_align;
+	Oid element_type;
+	int16 element_length;
+	bool element_by_value;
+	char element_align;
 } AttributeColumn;
 
 extern void InitAttributeColumn(AttributeColumn *column, Oid type, MemoryContext context);
@@ -70,8 +70,8 @@ extern Word TrimmedWord(const char *text, int length);
 static inline bool
 WordsAreEqual(Word a, Word b)
 {
-	uint64		x;
-	uint64		y;
+	uint64 x;
+	uint64 y;
 
 	if (a.length != b.length)
 		return false;
@@ -95,11 +95,11 @@ extern uint64 HashWord(Word word);
 /* The row type of the records that come, looked up when it changes. */
 typedef struct RecordShape
 {
-	Oid			type;
-	int32		typmod;
-	TupleDesc	columns;		/* a copy of its own; NULL: none yet */
-	Datum	   *values;			/* of the record taken apart last */
-	bool	   *nulls;
+	Oid type;
+	int32 typmod;
+	TupleDesc columns; /* a copy of its own; NULL: none yet */
+	Datum *values;     /* of the record taken apart last */
+	bool *nulls;
 } RecordShape;
 
 /*
@@ -108,4 +108,4 @@ typedef struct RecordShape
  */
 extern bool TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
 
-#endif							/* CRM_ATTRIBUTE_VALUE_H */
+#endif /* CRM_ATTRIBUTE_VALUE_H */

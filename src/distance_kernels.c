@@ -14,18 +14,18 @@
 
 /* Sums up num and den of one row of a block; simple loops, for compilers to vectorise. */
 static inline void
-AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool scaled,
-			   uint16 *num, uint16 *den)
+AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool scaled, uint16 *num,
+			   uint16 *den)
 {
-	uint8		differences[KERNEL_ROW];
-	uint8		weights[KERNEL_ROW];
+	uint8 differences[KERNEL_ROW];
+	uint8 weights[KERNEL_ROW];
 
 	for (int half = 0; half < KERNEL_ROW; half += 32)
 		for (int i = 0; i < 32; i++)
 		{
-			uint8		code = row[half + i];
-			uint8		weight = code == CODE_MISSING ? 0 : levels[i];
-			uint8		difference = code > codes[i] ? code - codes[i] : codes[i] - code;
+			uint8 code = row[half + i];
+			uint8 weight = code == CODE_MISSING ? 0 : levels[i];
+			uint8 difference = code > codes[i] ? code - codes[i] : codes[i] - code;
 
 			if (!scaled)
 				difference = difference == 0 ? 0 : 255;
@@ -40,8 +40,8 @@ AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool s
 }
 
 static int
-PortableKernel(const KernelQuery *query, const uint8 *blocks, int from, int to,
-			   uint16 threshold, uint16 slack, KernelHit *hit)
+PortableKernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
+			   uint16 slack, KernelHit *hit)
 {
 	for (int block = from; block < to; block++)
 	{
@@ -83,24 +83,25 @@ Sse2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 	for (int block = from; block < to; block++)
 	{
 		const uint8 *row = blocks + (Size) block * query->pairs * KERNEL_ROW;
-		__m128i		num[4] = {zero, zero, zero, zero};
-		__m128i		den[4] = {zero, zero, zero, zero};
-		uint32		lanes = 0;
+		__m128i num[4] = {zero, zero, zero, zero};
+		__m128i den[4] = {zero, zero, zero, zero};
+		uint32 lanes = 0;
 
 		for (int p = 0; p < query->pairs; p++, row += KERNEL_ROW)
 		{
-			__m128i		code = _mm_load_si128((const __m128i *) query->codes[p]);
-			__m128i		level = _mm_load_si128((const __m128i *) query->levels[p]);
-			bool		scaled = p < query->scaled_pairs;
+			__m128i code = _mm_load_si128((const __m128i *) query->codes[p]);
+			__m128i level = _mm_load_si128((const __m128i *) query->levels[p]);
+			bool scaled = p < query->scaled_pairs;
 
 			for (int i = 0; i < 4; i++)
 			{
-				__m128i		t = _mm_load_si128((const __m128i *) row + i);
-				__m128i		weight = _mm_andnot_si128(_mm_cmpeq_epi8(t, missing), level);
-				__m128i		difference = scaled ?
-					_mm_min_epu8(_mm_or_si128(_mm_subs_epu8(t, code), _mm_subs_epu8(code, t)),
-								 weight) :
-					_mm_andnot_si128(_mm_cmpeq_epi8(t, code), weight);
+				__m128i t = _mm_load_si128((const __m128i *) row + i);
+				__m128i weight = _mm_andnot_si128(_mm_cmpeq_epi8(t, missing), level);
+				__m128i difference =
+					scaled
+						? _mm_min_epu8(_mm_or_si128(_mm_subs_epu8(t, code), _mm_subs_epu8(code, t)),
+									   weight)
+						: _mm_andnot_si128(_mm_cmpeq_epi8(t, code), weight);
 
 				num[i] = _mm_add_epi16(num[i], AddNeighbours128(difference));
 				den[i] = _mm_add_epi16(den[i], AddNeighbours128(weight));
@@ -108,9 +109,12 @@ Sse2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 		}
 		for (int i = 0; i < 4; i += 2)
 		{
-			__m128i		over0 = _mm_subs_epu16(num[i], _mm_adds_epu16(_mm_mulhi_epu16(den[i], factor), addend));
-			__m128i		over1 = _mm_subs_epu16(num[i + 1], _mm_adds_epu16(_mm_mulhi_epu16(den[i + 1], factor), addend));
-			__m128i		passed = _mm_packs_epi16(_mm_cmpeq_epi16(over0, zero), _mm_cmpeq_epi16(over1, zero));
+			__m128i over0 =
+				_mm_subs_epu16(num[i], _mm_adds_epu16(_mm_mulhi_epu16(den[i], factor), addend));
+			__m128i over1 = _mm_subs_epu16(
+				num[i + 1], _mm_adds_epu16(_mm_mulhi_epu16(den[i + 1], factor), addend));
+			__m128i passed =
+				_mm_packs_epi16(_mm_cmpeq_epi16(over0, zero), _mm_cmpeq_epi16(over1, zero));
 
 			lanes |= (uint32) _mm_movemask_epi8(passed) << (8 * i);
 		}
@@ -139,35 +143,33 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 	const __m256i ones = _mm256_set1_epi8(1);
 	const __m256i factor = _mm256_set1_epi16((short) threshold);
 	const __m256i addend = _mm256_set1_epi16((short) slack);
-	const int	scaled_pairs = query->scaled_pairs;
-	const int	pairs = query->pairs;
+	const int scaled_pairs = query->scaled_pairs;
+	const int pairs = query->pairs;
 
 	for (int block = from; block < to; block++)
 	{
 		const __m256i *row = (const __m256i *) (blocks + (Size) block * pairs * KERNEL_ROW);
-		__m256i		num0 = zero;
-		__m256i		num1 = zero;
-		__m256i		den0 = zero;
-		__m256i		den1 = zero;
-		__m256i		passed0;
-		__m256i		passed1;
-		uint32		lanes;
-		int			p = 0;
+		__m256i num0 = zero;
+		__m256i num1 = zero;
+		__m256i den0 = zero;
+		__m256i den1 = zero;
+		__m256i passed0;
+		__m256i passed1;
+		uint32 lanes;
+		int p = 0;
 
 		for (; p < scaled_pairs; p++, row += 2)
 		{
-			__m256i		code = _mm256_load_si256((const __m256i *) query->codes[p]);
-			__m256i		level = _mm256_load_si256((const __m256i *) query->levels[p]);
-			__m256i		t0 = _mm256_load_si256(row);
-			__m256i		t1 = _mm256_load_si256(row + 1);
-			__m256i		weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
-			__m256i		weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
-			__m256i		difference0 = _mm256_min_epu8(_mm256_or_si256(_mm256_subs_epu8(t0, code),
-																	  _mm256_subs_epu8(code, t0)),
-													  weight0);
-			__m256i		difference1 = _mm256_min_epu8(_mm256_or_si256(_mm256_subs_epu8(t1, code),
-																	  _mm256_subs_epu8(code, t1)),
-													  weight1);
+			__m256i code = _mm256_load_si256((const __m256i *) query->codes[p]);
+			__m256i level = _mm256_load_si256((const __m256i *) query->levels[p]);
+			__m256i t0 = _mm256_load_si256(row);
+			__m256i t1 = _mm256_load_si256(row + 1);
+			__m256i weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
+			__m256i weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
+			__m256i difference0 = _mm256_min_epu8(
+				_mm256_or_si256(_mm256_subs_epu8(t0, code), _mm256_subs_epu8(code, t0)), weight0);
+			__m256i difference1 = _mm256_min_epu8(
+				_mm256_or_si256(_mm256_subs_epu8(t1, code), _mm256_subs_epu8(code, t1)), weight1);
 
 			num0 = _mm256_add_epi16(num0, _mm256_maddubs_epi16(difference0, ones));
 			num1 = _mm256_add_epi16(num1, _mm256_maddubs_epi16(difference1, ones));
@@ -176,14 +178,14 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 		}
 		for (; p < pairs; p++, row += 2)
 		{
-			__m256i		code = _mm256_load_si256((const __m256i *) query->codes[p]);
-			__m256i		level = _mm256_load_si256((const __m256i *) query->levels[p]);
-			__m256i		t0 = _mm256_load_si256(row);
-			__m256i		t1 = _mm256_load_si256(row + 1);
-			__m256i		weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
-			__m256i		weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
-			__m256i		difference0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, code), weight0);
-			__m256i		difference1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, code), weight1);
+			__m256i code = _mm256_load_si256((const __m256i *) query->codes[p]);
+			__m256i level = _mm256_load_si256((const __m256i *) query->levels[p]);
+			__m256i t0 = _mm256_load_si256(row);
+			__m256i t1 = _mm256_load_si256(row + 1);
+			__m256i weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
+			__m256i weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
+			__m256i difference0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, code), weight0);
+			__m256i difference1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, code), weight1);
 
 			num0 = _mm256_add_epi16(num0, _mm256_maddubs_epi16(difference0, ones));
 			num1 = _mm256_add_epi16(num1, _mm256_maddubs_epi16(difference1, ones));
@@ -192,11 +194,14 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 		}
 
 		passed0 = _mm256_cmpeq_epi16(
-									 _mm256_subs_epu16(num0, _mm256_adds_epu16(_mm256_mulhi_epu16(den0, factor), addend)), zero);
+			_mm256_subs_epu16(num0, _mm256_adds_epu16(_mm256_mulhi_epu16(den0, factor), addend)),
+			zero);
 		passed1 = _mm256_cmpeq_epi16(
-									 _mm256_subs_epu16(num1, _mm256_adds_epu16(_mm256_mulhi_epu16(den1, factor), addend)), zero);
+			_mm256_subs_epu16(num1, _mm256_adds_epu16(_mm256_mulhi_epu16(den1, factor), addend)),
+			zero);
 		/* packs works in halves of the register: put them back in order */
-		lanes = (uint32) _mm256_movemask_epi8(_mm256_permute4x64_epi64(_mm256_packs_epi16(passed0, passed1), 0xd8));
+		lanes = (uint32) _mm256_movemask_epi8(
+			_mm256_permute4x64_epi64(_mm256_packs_epi16(passed0, passed1), 0xd8));
 		if (unlikely(lanes != 0))
 		{
 			hit->lanes = lanes;
@@ -210,7 +215,7 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 	return to;
 }
 
-#endif							/* HAVE_X86_KERNELS */
+#endif /* HAVE_X86_KERNELS */
 
 DistanceKernel
 ChooseDistanceKernel(const char *name)

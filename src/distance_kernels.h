@@ -14,34 +14,34 @@
 
 #include "profile.h"
 
-#define KERNEL_LANES	32
-#define KERNEL_ROW		(2 * KERNEL_LANES)
-#define MAX_PAIRS		(MAX_ATTRIBUTES / 2 + 2)
+#define KERNEL_LANES 32
+#define KERNEL_ROW (2 * KERNEL_LANES)
+#define MAX_PAIRS (MAX_ATTRIBUTES / 2 + 2)
 
 /* The profile that all others are compared with. */
 typedef struct KernelQuery
 {
-	int			scaled_pairs;
-	int			pairs;
+	int scaled_pairs;
+	int pairs;
 	/* for each pair its two codes and levels, over and over: as wide as any register */
-	uint8		codes[MAX_PAIRS][32] pg_attribute_aligned(32);
-	uint8		levels[MAX_PAIRS][32] pg_attribute_aligned(32); /* 0: the query misses it */
+	uint8 codes[MAX_PAIRS][32] pg_attribute_aligned(32);
+	uint8 levels[MAX_PAIRS][32] pg_attribute_aligned(32); /* 0: the query misses it */
 } KernelQuery;
 
 /* What a kernel found in a block. */
 typedef struct KernelHit
 {
-	uint32		lanes;			/* bit i: lane i passed */
-	uint16		num[KERNEL_LANES] pg_attribute_aligned(32);
-	uint16		den[KERNEL_LANES] pg_attribute_aligned(32);
+	uint32 lanes; /* bit i: lane i passed */
+	uint16 num[KERNEL_LANES] pg_attribute_aligned(32);
+	uint16 den[KERNEL_LANES] pg_attribute_aligned(32);
 } KernelHit;
 
 /*
  * The first block from `from` on, before `to`, with a lane that passes
  * num <= den * threshold / 65536 + slack; `to` if there is none.
  */
-typedef int (*DistanceKernel) (const KernelQuery *query, const uint8 *blocks, int from, int to,
-							   uint16 threshold, uint16 slack, KernelHit *hit);
+typedef int (*DistanceKernel)(const KernelQuery *query, const uint8 *blocks, int from, int to,
+							  uint16 threshold, uint16 slack, KernelHit *hit);
 
 /* The fastest kernel of this machine, or the one of that name; NULL: not here. */
 extern DistanceKernel ChooseDistanceKernel(const char *name);
@@ -65,4 +65,4 @@ KernelPlace(int nscaled, int slot)
 	return slot < nscaled ? slot : slot - nscaled + 2 * ScaledPairs(nscaled);
 }
 
-#endif							/* CRM_DISTANCE_KERNELS_H */
+#endif /* CRM_DISTANCE_KERNELS_H */

@@ -10,19 +10,18 @@
 
 #include "json_read.h"
 
-static void pg_attribute_noreturn()
-WrongType(const char *where, const char *expected)
+static void
+pg_attribute_noreturn() WrongType(const char *where, const char *expected)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s must be %s", where, expected)));
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be %s", where, expected)));
 }
 
 bool
 JsonMember(JsonbContainer *object, const char *key, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL &&
-		value->type != jbvNull;
+		   value->type != jbvNull;
 }
 
 char *
@@ -38,14 +37,13 @@ JsonNumber(const JsonbValue *value, const char *where)
 {
 	if (value->type != jbvNumeric)
 		WrongType(where, "a number");
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8,
-											  NumericGetDatum(value->val.numeric)));
+	return DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
 }
 
 int64
 JsonCount(const JsonbValue *value, const char *where)
 {
-	int64		count;
+	int64 count;
 
 	if (value->type != jbvNumeric)
 		WrongType(where, "a whole number");
@@ -73,13 +71,12 @@ JsonArray(const JsonbValue *value, const char *where)
 
 void
 JsonEachMember(JsonbContainer *object,
-			   void (*take) (const char *key, const JsonbValue *value, void *arg),
-			   void *arg)
+			   void (*take)(const char *key, const JsonbValue *value, void *arg), void *arg)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbValue	v;
+	JsonbValue v;
 	JsonbIteratorToken token;
-	char	   *key = NULL;
+	char *key = NULL;
 
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{

@@ -18,8 +18,8 @@ extern JsonbContainer *JsonObject(const JsonbValue *value, const char *where);
 extern JsonbContainer *JsonArray(const JsonbValue *value, const char *where);
 
 /* Calls `take` for each member of an object. */
-extern void JsonEachMember(JsonbContainer *object,
-						   void (*take) (const char *key, const JsonbValue *value, void *arg),
-						   void *arg);
+extern void
+JsonEachMember(JsonbContainer *object,
+			   void (*take)(const char *key, const JsonbValue *value, void *arg), void *arg);
 
-#endif							/* CRM_JSON_READ_H */
+#endif /* CRM_JSON_READ_H */

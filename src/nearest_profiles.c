@@ -32,69 +32,69 @@
 #include "profile.h"
 #include "query_receiver.h"
 
-#define FUNCTION_NAME	"nearest_profiles"
-#define MAX_K			10000
-#define MAX_BATCH		1024	/* candidates */
-#define STRIP_BYTES		(256 * 1024)	/* of targets that a candidate is run over: fits a cache */
+#define FUNCTION_NAME "nearest_profiles"
+#define MAX_K 10000
+#define MAX_BATCH 1024           /* candidates */
+#define STRIP_BYTES (256 * 1024) /* of targets that a candidate is run over: fits a cache */
 
 /* A target in a candidate's heap; the farthest is at the root. */
 typedef struct Neighbour
 {
-	uint16		num;
-	uint16		den;
-	int64		ordinal;		/* place among the targets in order of key */
-	Datum		key;			/* lives in the chunk until that is left */
+	uint16 num;
+	uint16 den;
+	int64 ordinal; /* place among the targets in order of key */
+	Datum key;     /* lives in the chunk until that is left */
 } Neighbour;
 
 typedef struct Candidate
 {
-	Datum		key;
-	uint8	   *codes;
-	uint8	   *bitmaps;
-	int			found;			/* neighbours in the heap */
-	Neighbour  *heap;
+	Datum key;
+	uint8 *codes;
+	uint8 *bitmaps;
+	int found; /* neighbours in the heap */
+	Neighbour *heap;
 } Candidate;
 
 /* Targets in memory. */
 typedef struct Chunk
 {
-	int64		first;			/* ordinal of target 0 */
-	int			ntargets;
-	int			room;
-	uint8	   *blocks;
-	uint8	   *bitmaps;		/* bitmap_size bytes a target */
-	Datum	   *keys;
-	MemoryContext context;		/* of the keys */
+	int64 first; /* ordinal of target 0 */
+	int ntargets;
+	int room;
+	uint8 *blocks;
+	uint8 *bitmaps; /* bitmap_size bytes a target */
+	Datum *keys;
+	MemoryContext context; /* of the keys */
 } Chunk;
 
 typedef struct NearestState
 {
-	DestReceiver receiver;		/* must be first */
+	DestReceiver receiver; /* must be first */
 	MemoryContext context;
-	Oid			key_type;
-	Oid			profile_type;
-	int16		key_length;
-	bool		key_by_value;
-	int			k;
+	Oid key_type;
+	Oid profile_type;
+	int16 key_length;
+	bool key_by_value;
+	int k;
 	DistanceKernel kernel;
 	ReturnSetInfo *rsinfo;
-	int64		skipped;		/* rows of the query that runs without key or profile */
+	int64 skipped; /* rows of the query that runs without key or profile */
 
 	/* the layout of all profiles, from the first target */
-	uint8	   *head;			/* NULL: there is none */
-	ProfileView layout;			/* of head */
-	int			bitmap_size;
-	int			pairs;
+	uint8 *head;        /* NULL: there is none */
+	ProfileView layout; /* of head */
+	int bitmap_size;
+	int pairs;
 
 	Tuplesortstate *targets;
 	TupleTableSlot *target_slot;
-	int64		ntargets;
-	Chunk		chunk;
+	int64 ntargets;
+	Chunk chunk;
 	KernelQuery *query;
 
-	Candidate  *candidates;
-	int			ncandidates;
-	int			batch;
+	Candidate *candidates;
+	int ncandidates;
+	int batch;
 	MemoryContext batch_context;
 } NearestState;
 
@@ -112,10 +112,9 @@ CheckColumns(NearestState *state, TupleDesc columns)
 {
 	CheckColumnCount(columns, 2, "a key and a profile");
 	if (columns->natts > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the query returns %d columns, 2 are expected", columns->natts),
-				 errdetail("Expected a key and a profile.")));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("the query returns %d columns, 2 are expected", columns->natts),
+						errdetail("Expected a key and a profile.")));
 	CheckKeyColumn(columns, 1, state->key_type, FUNCTION_NAME);
 	if (TupleDescAttr(columns, 1)->atttypid != state->profile_type)
 		ColumnTypeRefused(columns, 2, "profile", "crm_profile.profile",
@@ -153,9 +152,8 @@ static void
 TellSkipped(NearestState *state, const char *what)
 {
 	if (state->skipped > 0)
-		ereport(NOTICE,
-				(errmsg("%lld rows of the %s query were left out: key or profile is NULL",
-						(long long) state->skipped, what)));
+		ereport(NOTICE, (errmsg("%lld rows of the %s query were left out: key or profile is NULL",
+								(long long) state->skipped, what)));
 	state->skipped = 0;
 }
 
@@ -209,12 +207,11 @@ ReceiveTarget(TupleTableSlot *slot, DestReceiver *self)
 static void
 CollectTargets(NearestState *state, const char *query)
 {
-	TupleDesc	columns = CreateTemplateTupleDesc(2);
-	AttrNumber	sort_column = 1;
-	bool		nulls_first = false;
-	Oid			less_than;
-	Oid			collation = OidIsValid(get_typcollation(state->key_type)) ?
-		C_COLLATION_OID : InvalidOid;
+	TupleDesc columns = CreateTemplateTupleDesc(2);
+	AttrNumber sort_column = 1;
+	bool nulls_first = false;
+	Oid less_than;
+	Oid collation = OidIsValid(get_typcollation(state->key_type)) ? C_COLLATION_OID : InvalidOid;
 
 	get_sort_group_operators(state->key_type, true, false, false, &less_than, NULL, NULL, NULL);
 	TupleDescInitEntry(columns, 1, "key", state->key_type, -1, 0);
@@ -234,35 +231,34 @@ CollectTargets(NearestState *state, const char *query)
 static void
 MakeChunk(NearestState *state)
 {
-	Size		target_size = 2 * state->pairs + state->bitmap_size + sizeof(Datum) +
-		(state->key_by_value ? 0 : 32);
-	int64		room = get_hash_memory_limit() / 2 / target_size;
-	Chunk	   *chunk = &state->chunk;
+	Size target_size =
+		2 * state->pairs + state->bitmap_size + sizeof(Datum) + (state->key_by_value ? 0 : 32);
+	int64 room = get_hash_memory_limit() / 2 / target_size;
+	Chunk *chunk = &state->chunk;
 
 	room = Max(room, 8192);
 	room = Min(Min(room, state->ntargets), PG_INT32_MAX / 2);
 	room = TYPEALIGN(KERNEL_LANES, room);
 	chunk->room = (int) room;
-	chunk->blocks = (uint8 *) TYPEALIGN(64, palloc_extended(mul_size(room, 2 * state->pairs) + 64,
-															MCXT_ALLOC_HUGE));
+	chunk->blocks = (uint8 *) TYPEALIGN(
+		64, palloc_extended(mul_size(room, 2 * state->pairs) + 64, MCXT_ALLOC_HUGE));
 	chunk->bitmaps = palloc_extended(mul_size(room, state->bitmap_size) + 1, MCXT_ALLOC_HUGE);
 	chunk->keys = palloc_extended(mul_size(room, sizeof(Datum)), MCXT_ALLOC_HUGE);
-	chunk->context = AllocSetContextCreate(state->context, "keys of targets",
-										   ALLOCSET_DEFAULT_SIZES);
+	chunk->context =
+		AllocSetContextCreate(state->context, "keys of targets", ALLOCSET_DEFAULT_SIZES);
 }
 
 /* Puts a profile's codes into its lane. */
 static void
 PackTarget(NearestState *state, int index, const ProfileView *view)
 {
-	uint8	   *block = state->chunk.blocks +
-		(Size) (index / KERNEL_LANES) * state->pairs * KERNEL_ROW;
-	int			lane = index % KERNEL_LANES;
-	int			natts = view->nscaled + view->ncoded + view->nsets;
+	uint8 *block = state->chunk.blocks + (Size) (index / KERNEL_LANES) * state->pairs * KERNEL_ROW;
+	int lane = index % KERNEL_LANES;
+	int natts = view->nscaled + view->ncoded + view->nsets;
 
 	for (int slot = 0; slot < natts; slot++)
 	{
-		int			place = KernelPlace(view->nscaled, slot);
+		int place = KernelPlace(view->nscaled, slot);
 
 		block[(place / 2) * KERNEL_ROW + 2 * lane + place % 2] = view->codes[slot];
 	}
@@ -274,7 +270,7 @@ PackTarget(NearestState *state, int index, const ProfileView *view)
 static bool
 NextChunk(NearestState *state)
 {
-	Chunk	   *chunk = &state->chunk;
+	Chunk *chunk = &state->chunk;
 	MemoryContext caller;
 
 	chunk->first += chunk->ntargets;
@@ -291,8 +287,8 @@ NextChunk(NearestState *state)
 		slot_getallattrs(state->target_slot);
 		OpenProfile(&view, state->target_slot->tts_values[1]);
 		PackTarget(state, chunk->ntargets, &view);
-		chunk->keys[chunk->ntargets++] = datumCopy(state->target_slot->tts_values[0],
-												   state->key_by_value, state->key_length);
+		chunk->keys[chunk->ntargets++] =
+			datumCopy(state->target_slot->tts_values[0], state->key_by_value, state->key_length);
 	}
 	MemoryContextSwitchTo(caller);
 	return chunk->ntargets > 0;
@@ -310,8 +306,8 @@ OneChunkIsAll(const NearestState *state)
 static inline bool
 IsFarther(const Neighbour *a, const Neighbour *b)
 {
-	uint32		left = (uint32) a->num * b->den;
-	uint32		right = (uint32) b->num * a->den;
+	uint32 left = (uint32) a->num * b->den;
+	uint32 right = (uint32) b->num * a->den;
 
 	return left != right ? left > right : a->ordinal > b->ordinal;
 }
@@ -319,11 +315,11 @@ IsFarther(const Neighbour *a, const Neighbour *b)
 static void
 SiftDown(Neighbour *heap, int n, int i)
 {
-	Neighbour	moved = heap[i];
+	Neighbour moved = heap[i];
 
 	for (;;)
 	{
-		int			child = 2 * i + 1;
+		int child = 2 * i + 1;
 
 		if (child >= n)
 			break;
@@ -340,8 +336,8 @@ SiftDown(Neighbour *heap, int n, int i)
 static void
 AddNeighbour(Candidate *candidate, int k, const Neighbour *neighbour)
 {
-	Neighbour  *heap = candidate->heap;
-	int			i;
+	Neighbour *heap = candidate->heap;
+	int i;
 
 	if (candidate->found == k)
 	{
@@ -365,15 +361,15 @@ PrepareQuery(NearestState *state, const Candidate *candidate)
 {
 	KernelQuery *query = state->query;
 	const ProfileView *layout = &state->layout;
-	int			natts = layout->nscaled + layout->ncoded + layout->nsets;
-	uint8		codes[2 * MAX_PAIRS];
-	uint8		levels[2 * MAX_PAIRS];
+	int natts = layout->nscaled + layout->ncoded + layout->nsets;
+	uint8 codes[2 * MAX_PAIRS];
+	uint8 levels[2 * MAX_PAIRS];
 
 	memset(codes, 0, sizeof(codes));
 	memset(levels, 0, sizeof(levels));
 	for (int slot = 0; slot < natts; slot++)
 	{
-		int			place = KernelPlace(layout->nscaled, slot);
+		int place = KernelPlace(layout->nscaled, slot);
 
 		codes[place] = candidate->codes[slot];
 		if (candidate->codes[slot] != CODE_MISSING)
@@ -396,17 +392,18 @@ SetsDistance(const NearestState *state, const Candidate *candidate, int target)
 	const ProfileView *layout = &state->layout;
 	const uint8 *a = candidate->bitmaps;
 	const uint8 *b = state->chunk.bitmaps + (Size) target * state->bitmap_size;
-	const uint8 *block = state->chunk.blocks +
-		(Size) (target / KERNEL_LANES) * state->pairs * KERNEL_ROW;
-	uint32		num = 0;
+	const uint8 *block =
+		state->chunk.blocks + (Size) (target / KERNEL_LANES) * state->pairs * KERNEL_ROW;
+	uint32 num = 0;
 
 	for (int i = 0; i < layout->nsets; i++)
 	{
-		int			slot = layout->nscaled + layout->ncoded + i;
-		int			place = KernelPlace(layout->nscaled, slot);
+		int slot = layout->nscaled + layout->ncoded + i;
+		int place = KernelPlace(layout->nscaled, slot);
 
 		if (candidate->codes[slot] != CODE_MISSING &&
-			block[(place / 2) * KERNEL_ROW + 2 * (target % KERNEL_LANES) + place % 2] != CODE_MISSING)
+			block[(place / 2) * KERNEL_ROW + 2 * (target % KERNEL_LANES) + place % 2] !=
+				CODE_MISSING)
 			num += JaccardDistance(a, b, layout->set_bytes[i], layout->levels[slot]);
 		a += layout->set_bytes[i];
 		b += layout->set_bytes[i];
@@ -418,13 +415,13 @@ SetsDistance(const NearestState *state, const Candidate *candidate, int target)
 static void
 ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 {
-	KernelHit	hit;
-	bool		full = candidate->found == state->k;
+	KernelHit hit;
+	bool full = candidate->found == state->k;
 	const Chunk *chunk = &state->chunk;
 
 	for (int block = from;; block++)
 	{
-		uint32		threshold = 0;
+		uint32 threshold = 0;
 
 		if (full)
 		{
@@ -433,8 +430,8 @@ ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 			/* a later target enters only if it is nearer, and nothing is nearer than 0 */
 			if (farthest->num == 0)
 				return;
-			threshold = Min(((uint32) farthest->num * 65536 + farthest->den - 1) / farthest->den,
-							65535);
+			threshold =
+				Min(((uint32) farthest->num * 65536 + farthest->den - 1) / farthest->den, 65535);
 		}
 		block = state->kernel(state->query, chunk->blocks, block, to, (uint16) threshold,
 							  full ? 0 : 65535, &hit);
@@ -442,10 +439,10 @@ ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 			return;
 		for (uint32 lanes = hit.lanes; lanes != 0; lanes &= lanes - 1)
 		{
-			int			lane = pg_rightmost_one_pos32(lanes);
-			int			target = block * KERNEL_LANES + lane;
-			Neighbour	neighbour;
-			uint32		num = hit.num[lane];
+			int lane = pg_rightmost_one_pos32(lanes);
+			int target = block * KERNEL_LANES + lane;
+			Neighbour neighbour;
+			uint32 num = hit.num[lane];
 
 			if (hit.den[lane] == 0)
 				continue;
@@ -472,7 +469,7 @@ KeepKeys(NearestState *state)
 	for (int c = 0; c < state->ncandidates && !state->key_by_value; c++)
 		for (int i = 0; i < state->candidates[c].found; i++)
 		{
-			Neighbour  *neighbour = &state->candidates[c].heap[i];
+			Neighbour *neighbour = &state->candidates[c].heap[i];
 
 			if (neighbour->ordinal >= state->chunk.first)
 				neighbour->key = datumCopy(neighbour->key, false, state->key_length);
@@ -484,8 +481,8 @@ KeepKeys(NearestState *state)
 static void
 ScanChunk(NearestState *state)
 {
-	int			blocks = (state->chunk.ntargets + KERNEL_LANES - 1) / KERNEL_LANES;
-	int			strip = Max(1, STRIP_BYTES / (state->pairs * KERNEL_ROW));
+	int blocks = (state->chunk.ntargets + KERNEL_LANES - 1) / KERNEL_LANES;
+	int strip = Max(1, STRIP_BYTES / (state->pairs * KERNEL_ROW));
 
 	for (int from = 0; from < blocks; from += strip)
 		for (int c = 0; c < state->ncandidates; c++)
@@ -502,7 +499,7 @@ ReturnNeighbours(NearestState *state, Candidate *candidate)
 {
 	for (int n = candidate->found - 1; n > 0; n--)
 	{
-		Neighbour	farthest = candidate->heap[0];
+		Neighbour farthest = candidate->heap[0];
 
 		candidate->heap[0] = candidate->heap[n];
 		candidate->heap[n] = farthest;
@@ -511,14 +508,14 @@ ReturnNeighbours(NearestState *state, Candidate *candidate)
 	for (int i = 0; i < candidate->found; i++)
 	{
 		const Neighbour *neighbour = &candidate->heap[i];
-		Datum		values[4];
-		bool		nulls[4] = {0};
+		Datum values[4];
+		bool nulls[4] = {0};
 
 		values[0] = candidate->key;
 		values[1] = neighbour->key;
 		values[2] = Int32GetDatum(i + 1);
-		values[3] = Float8GetDatum((double) (neighbour->den - neighbour->num) /
-								   (double) neighbour->den);
+		values[3] =
+			Float8GetDatum((double) (neighbour->den - neighbour->num) / (double) neighbour->den);
 		tuplestore_putvalues(state->rsinfo->setResult, state->rsinfo->setDesc, values, nulls);
 	}
 }
@@ -551,9 +548,9 @@ ReceiveCandidate(TupleTableSlot *slot, DestReceiver *self)
 {
 	NearestState *state = (NearestState *) self;
 	ProfileView view;
-	Candidate  *candidate;
+	Candidate *candidate;
 	MemoryContext caller;
-	int			natts;
+	int natts;
 
 	if (!RowIsComplete(state, slot) || state->ntargets == 0)
 		return true;
@@ -586,11 +583,11 @@ RunCandidates(NearestState *state, const char *query)
 		state->query = (KernelQuery *) TYPEALIGN(32, palloc0(sizeof(KernelQuery) + 32));
 	}
 	state->batch = (int) Min(MAX_BATCH, get_hash_memory_limit() / 4 /
-							 (state->k * sizeof(Neighbour) + MAX_ATTRIBUTES));
+											(state->k * sizeof(Neighbour) + MAX_ATTRIBUTES));
 	state->batch = Max(state->batch, 16);
 	state->candidates = palloc(state->batch * sizeof(Candidate));
-	state->batch_context = AllocSetContextCreate(state->context, "candidates",
-												 ALLOCSET_DEFAULT_SIZES);
+	state->batch_context =
+		AllocSetContextCreate(state->context, "candidates", ALLOCSET_DEFAULT_SIZES);
 	state->receiver.receiveSlot = ReceiveCandidate;
 	RunQuery(FUNCTION_NAME, query, &state->receiver);
 	TellSkipped(state, "candidates");
@@ -603,12 +600,11 @@ Datum
 nearest_profiles(PG_FUNCTION_ARGS)
 {
 	NearestState *state;
-	char	   *kernel = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	char *kernel = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the queries and k of nearest_profiles cannot be NULL")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the queries and k of nearest_profiles cannot be NULL")));
 	InitMaterializedSRF(fcinfo, 0);
 	state = palloc0(sizeof(NearestState));
 	state->context = CurrentMemoryContext;
@@ -622,15 +618,15 @@ nearest_profiles(PG_FUNCTION_ARGS)
 	get_typlenbyval(state->key_type, &state->key_length, &state->key_by_value);
 	state->k = PG_GETARG_INT32(3);
 	if (state->k < 1 || state->k > MAX_K)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("k must be 1 to %d, not %d", MAX_K, state->k)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("k must be 1 to %d, not %d", MAX_K, state->k)));
 	state->kernel = ChooseDistanceKernel(kernel);
 	if (state->kernel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("there is no kernel \"%s\" on this machine", kernel),
-				 errhint("The kernels are avx2, sse2 (on x86) and portable; NULL takes the fastest.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("there is no kernel \"%s\" on this machine", kernel),
+			 errhint("The kernels are avx2, sse2 (on x86) and portable; NULL takes the fastest.")));
 
 	CollectTargets(state, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	RunCandidates(state, text_to_cstring(PG_GETARG_TEXT_PP(1)));

@@ -17,8 +17,8 @@
 
 #include "profile_model.h"
 
-#define HEAD_COUNTS		(2 + (int) sizeof(uint64))	/* nscaled, ncoded, nsets stand there */
-#define HEAD_SET_BYTES	(HEAD_COUNTS + 3)
+#define HEAD_COUNTS (2 + (int) sizeof(uint64)) /* nscaled, ncoded, nsets stand there */
+#define HEAD_SET_BYTES (HEAD_COUNTS + 3)
 
 /* The levels of profiles that do not carry any. */
 static const uint8 *
@@ -35,7 +35,7 @@ bool
 ViewProfileHead(ProfileView *view, const uint8 *bytes, int size)
 {
 	const uint8 *p;
-	int			natts;
+	int natts;
 
 	if (size < HEAD_SET_BYTES || bytes[0] != PROFILE_VERSION)
 		return false;
@@ -59,8 +59,8 @@ ViewProfileHead(ProfileView *view, const uint8 *bytes, int size)
 bool
 ViewProfileBytes(ProfileView *view, const uint8 *bytes, int size)
 {
-	int			natts;
-	int			bitmap_size = 0;
+	int natts;
+	int bitmap_size = 0;
 
 	if (!ViewProfileHead(view, bytes, size))
 		return false;
@@ -79,16 +79,14 @@ OpenProfile(ProfileView *view, Datum value)
 	struct varlena *profile = PG_DETOAST_DATUM_PACKED(value);
 
 	if (!ViewProfileBytes(view, (const uint8 *) VARDATA_ANY(profile), VARSIZE_ANY_EXHDR(profile)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid profile"),
-				 errhint("It may be of a newer version of the extension.")));
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid profile"),
+						errhint("It may be of a newer version of the extension.")));
 }
 
 uint64
 ProfileFingerprint(const ProfileView *view)
 {
-	ByteReader	r;
+	ByteReader r;
 
 	ByteReaderInit(&r, view->head + 2, sizeof(uint64));
 	return (uint64) ReadInt64(&r);
@@ -100,12 +98,12 @@ CheckProfileOfModel(const ProfileView *view, const ProfileModel *model)
 	if (likely(view->head_size == model->head_size &&
 			   memcmp(view->head, model->head, model->head_size) == 0))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the profile was made by another profile_model"),
-			 errdetail("The profile is of model %016" INT64_MODIFIER "x, the model is %016" INT64_MODIFIER "x.",
-					   ProfileFingerprint(view), model->fingerprint),
-			 errhint("Encode the record with this model: profile(record, model).")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("the profile was made by another profile_model"),
+					errdetail("The profile is of model %016" INT64_MODIFIER
+							  "x, the model is %016" INT64_MODIFIER "x.",
+							  ProfileFingerprint(view), model->fingerprint),
+					errhint("Encode the record with this model: profile(record, model).")));
 }
 
 void
@@ -113,12 +111,12 @@ CheckSameModel(const ProfileView *a, const ProfileView *b)
 {
 	if (likely(a->head_size == b->head_size && memcmp(a->head, b->head, a->head_size) == 0))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("profiles of different models cannot be compared"),
-			 errdetail("One is of model %016" INT64_MODIFIER "x, the other of %016" INT64_MODIFIER "x.",
-					   ProfileFingerprint(a), ProfileFingerprint(b)),
-			 errhint("Encode both with the same profile_model.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("profiles of different models cannot be compared"),
+					errdetail("One is of model %016" INT64_MODIFIER
+							  "x, the other of %016" INT64_MODIFIER "x.",
+							  ProfileFingerprint(a), ProfileFingerprint(b)),
+					errhint("Encode both with the same profile_model.")));
 }
 
 const uint8 *
@@ -137,7 +135,7 @@ static bool
 SetIsValid(const ProfileView *view, int i)
 {
 	const uint8 *bitmap = SetBitmap(view, i);
-	uint8		code = view->codes[view->nscaled + view->ncoded + i];
+	uint8 code = view->codes[view->nscaled + view->ncoded + i];
 
 	if (view->set_bytes[i] < 1 || view->set_bytes[i] > MAX_SET_BYTES)
 		return false;
@@ -153,20 +151,20 @@ SetIsValid(const ProfileView *view, int i)
 static bool
 ScaledIsValid(const ProfileView *view, int slot)
 {
-	float		number = SlotNumber(view, slot);
-	float		canonical = SlotIsMissing(view, slot) ? get_float4_nan() : number + 0.0f;
+	float number = SlotNumber(view, slot);
+	float canonical = SlotIsMissing(view, slot) ? get_float4_nan() : number + 0.0f;
 
 	if (memcmp(&number, &canonical, sizeof(number)) != 0)
 		return false;
 	return SlotIsMissing(view, slot) ||
-		(isfinite(number) && view->codes[slot] <= view->levels[slot]);
+		   (isfinite(number) && view->codes[slot] <= view->levels[slot]);
 }
 
 static bool
 ProfileIsValid(const uint8 *bytes, int size)
 {
 	ProfileView view;
-	bool		weighted = false;
+	bool weighted = false;
 
 	if (!ViewProfileBytes(&view, bytes, size) || (bytes[1] & ~PROFILE_WEIGHTED) != 0)
 		return false;
@@ -205,8 +203,8 @@ PG_FUNCTION_INFO_V1(profile_recv);
 Datum
 profile_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	in = (StringInfo) PG_GETARG_POINTER(0);
-	int			size = in->len - in->cursor;
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
+	int size = in->len - in->cursor;
 	struct varlena *value = palloc(size + VARHDRSZ);
 
 	SET_VARSIZE(value, size + VARHDRSZ);
@@ -234,7 +232,7 @@ profile_out(PG_FUNCTION_ARGS)
 {
 	ProfileView view;
 	StringInfoData out;
-	int			slot = 0;
+	int slot = 0;
 
 	OpenProfile(&view, PG_GETARG_DATUM(0));
 	initStringInfo(&out);
@@ -249,7 +247,7 @@ profile_out(PG_FUNCTION_ARGS)
 	appendStringInfoString(&out, ", \"numbers\": [");
 	for (; slot < view.nscaled; slot++)
 	{
-		char		number[FLOAT_SHORTEST_DECIMAL_LEN];
+		char number[FLOAT_SHORTEST_DECIMAL_LEN];
 
 		appendStringInfoString(&out, slot > 0 ? ", " : "");
 		if (SlotIsMissing(&view, slot))
@@ -295,20 +293,18 @@ profile_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
-static void pg_attribute_noreturn()
-InputRefused(const char *detail)
+static void
+pg_attribute_noreturn() InputRefused(const char *detail)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid input for type profile"),
-			 errdetail_internal("%s", detail)));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					errmsg("invalid input for type profile"), errdetail_internal("%s", detail)));
 }
 
 /* A member that is an array of at most MAX_ATTRIBUTES. */
 static JsonbContainer *
 ArrayMember(JsonbContainer *object, const char *key, int *n)
 {
-	JsonbValue	value;
+	JsonbValue value;
 	JsonbContainer *array;
 
 	if (!JsonMember(object, key, &value))
@@ -323,7 +319,7 @@ ArrayMember(JsonbContainer *object, const char *key, int *n)
 static int
 SmallCount(const JsonbValue *value, const char *where, int limit)
 {
-	int64		count = JsonCount(value, where);
+	int64 count = JsonCount(value, where);
 
 	if (count > limit)
 		InputRefused(psprintf("A number in \"%s\" is above %d.", where, limit));
@@ -339,15 +335,15 @@ CodeFromJson(const JsonbValue *value, const char *where)
 static uint64
 FingerprintFromJson(JsonbContainer *object)
 {
-	JsonbValue	value;
-	char	   *text;
-	char	   *end;
-	uint64		fingerprint;
+	JsonbValue value;
+	char *text;
+	char *end;
+	uint64 fingerprint;
 
 	if (!JsonMember(object, "model", &value))
 		InputRefused("The member \"model\" is missing.");
 	text = JsonString(&value, "model");
-	fingerprint = strtou64(text, &end, 16);
+	fingerprint = strtoull(text, &end, 16);
 	if (strlen(text) != 16 || *end != '\0')
 		InputRefused("The member \"model\" must be 16 hexadecimal digits.");
 	return fingerprint;
@@ -357,20 +353,20 @@ PG_FUNCTION_INFO_V1(profile_in);
 Datum
 profile_in(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
+	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
 	JsonbContainer *root = &json->root;
 	JsonbContainer *numbers;
 	JsonbContainer *codes;
 	JsonbContainer *sets;
-	JsonbValue	value;
-	int			nscaled;
-	int			ncoded;
-	int			nsets;
-	int			natts;
+	JsonbValue value;
+	int nscaled;
+	int ncoded;
+	int nsets;
+	int natts;
 	StringInfoData out;
 	StringInfoData bitmaps;
 	StringInfoData floats;
-	uint8		fingerprint[sizeof(uint64)];
+	uint8 fingerprint[sizeof(uint64)];
 
 	if (!JsonContainerIsObject(root))
 		InputRefused("It must be a JSON object.");
@@ -402,21 +398,21 @@ profile_in(PG_FUNCTION_ARGS)
 	}
 	if (JsonMember(root, "levels", &value))
 	{
-		int			nlevels;
+		int nlevels;
 		JsonbContainer *levels = ArrayMember(root, "levels", &nlevels);
 
 		if (nlevels != natts)
 			InputRefused("There must be one of \"levels\" for each attribute.");
 		for (int i = 0; i < nlevels; i++)
-			appendStringInfoChar(&out, SmallCount(getIthJsonbValueFromContainer(levels, i),
-												  "levels", MAX_LEVELS));
+			appendStringInfoChar(
+				&out, SmallCount(getIthJsonbValueFromContainer(levels, i), "levels", MAX_LEVELS));
 	}
 	for (int i = 0; i < nscaled; i++)
 	{
 		JsonbValue *pair = getIthJsonbValueFromContainer(numbers, i);
-		float		number = get_float4_nan();
-		uint32		bits;
-		int			code = CODE_MISSING;
+		float number = get_float4_nan();
+		uint32 bits;
+		int code = CODE_MISSING;
 
 		if (pair->type != jbvNull)
 		{
@@ -437,9 +433,9 @@ profile_in(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nsets; i++)
 	{
 		JsonbContainer *set = JsonObject(getIthJsonbValueFromContainer(sets, i), "sets");
-		uint8		bitmap[MAX_SET_BYTES] = {0};
-		int			bytes;
-		bool		present;
+		uint8 bitmap[MAX_SET_BYTES] = {0};
+		int bytes;
+		bool present;
 
 		JsonMember(set, "bytes", &value);
 		bytes = SmallCount(&value, "bytes", MAX_SET_BYTES);
@@ -450,8 +446,7 @@ profile_in(PG_FUNCTION_ARGS)
 
 			for (int b = 0; b < JsonContainerSize(bits); b++)
 			{
-				int			bit = SmallCount(getIthJsonbValueFromContainer(bits, b), "bits",
-											 bytes * 8 - 1);
+				int bit = SmallCount(getIthJsonbValueFromContainer(bits, b), "bits", bytes * 8 - 1);
 
 				bitmap[bit >> 3] |= 1 << (bit & 7);
 			}
@@ -472,8 +467,8 @@ profile_in(PG_FUNCTION_ARGS)
 uint32
 JaccardDistance(const uint8 *a, const uint8 *b, int bytes, uint32 levels)
 {
-	uint32		both = 0;
-	uint32		either = 0;
+	uint32 both = 0;
+	uint32 either = 0;
 
 	for (int i = 0; i < bytes; i++)
 	{
@@ -486,11 +481,11 @@ JaccardDistance(const uint8 *a, const uint8 *b, int bytes, uint32 levels)
 void
 ProfileDistance(const ProfileView *a, const ProfileView *b, uint32 *num, uint32 *den)
 {
-	int			slot;
+	int slot;
 	const uint8 *bitmap_a = a->bitmaps;
 	const uint8 *bitmap_b = b->bitmaps;
-	uint32		n = 0;
-	uint32		d = 0;
+	uint32 n = 0;
+	uint32 d = 0;
 
 	for (slot = 0; slot < a->nscaled; slot++)
 		if (!SlotIsMissing(a, slot) && !SlotIsMissing(b, slot))
@@ -536,8 +531,8 @@ PG_FUNCTION_INFO_V1(profile_similarity);
 Datum
 profile_similarity(PG_FUNCTION_ARGS)
 {
-	uint32		num;
-	uint32		den;
+	uint32 num;
+	uint32 den;
 
 	if (!DistanceOfArguments(fcinfo, &num, &den))
 		PG_RETURN_NULL();
@@ -548,8 +543,8 @@ PG_FUNCTION_INFO_V1(profile_distance);
 Datum
 profile_distance(PG_FUNCTION_ARGS)
 {
-	uint32		num;
-	uint32		den;
+	uint32 num;
+	uint32 den;
 
 	if (!DistanceOfArguments(fcinfo, &num, &den))
 		PG_RETURN_NULL();
@@ -563,7 +558,7 @@ SetText(const ProfileView *view, const ProfileAttribute *att)
 {
 	const uint8 *bitmap = SetBitmap(view, att->slot - view->nscaled - view->ncoded);
 	StringInfoData out;
-	bool		other = false;
+	bool other = false;
 
 	initStringInfo(&out);
 	for (int bit = 0; bit < att->set_bytes * 8; bit++)
@@ -583,13 +578,13 @@ SetText(const ProfileView *view, const ProfileAttribute *att)
 char *
 AttributeValueText(const ProfileView *view, const ProfileAttribute *att)
 {
-	int			code = view->codes[att->slot];
+	int code = view->codes[att->slot];
 
 	if (code == CODE_MISSING)
 		return NULL;
 	if (att->kind == KIND_NUMERIC)
 	{
-		char	   *text = palloc(FLOAT_SHORTEST_DECIMAL_LEN);
+		char *text = palloc(FLOAT_SHORTEST_DECIMAL_LEN);
 
 		float_to_shortest_decimal_buf(SlotNumber(view, att->slot), text);
 		return text;
@@ -622,8 +617,8 @@ profile_values(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < model->natts; i++)
 	{
-		Datum		values[3];
-		bool		nulls[3] = {0};
+		Datum values[3];
+		bool nulls[3] = {0};
 
 		values[0] = CStringGetTextDatum(model->atts[i].name);
 		values[1] = CStringGetTextDatum(AttributeKindName(model->atts[i].kind));
@@ -637,7 +632,7 @@ profile_values(PG_FUNCTION_ARGS)
 static uint32
 SlotDistance(const ProfileView *a, const ProfileView *b, int slot)
 {
-	int			set = slot - a->nscaled - a->ncoded;
+	int set = slot - a->nscaled - a->ncoded;
 
 	if (slot < a->nscaled)
 		return abs((int) a->codes[slot] - (int) b->codes[slot]);
@@ -656,8 +651,8 @@ explain_similarity(PG_FUNCTION_ARGS)
 	ProfileModel *model = ProfileModelFromDatum(PG_GETARG_DATUM(2));
 	ProfileView a;
 	ProfileView b;
-	uint32		num;
-	uint32		den;
+	uint32 num;
+	uint32 den;
 
 	OpenProfile(&a, PG_GETARG_DATUM(0));
 	OpenProfile(&b, PG_GETARG_DATUM(1));
@@ -668,8 +663,8 @@ explain_similarity(PG_FUNCTION_ARGS)
 	for (int i = 0; i < model->natts; i++)
 	{
 		const ProfileAttribute *att = &model->atts[i];
-		Datum		values[7] = {0};
-		bool		nulls[7] = {0};
+		Datum values[7] = {0};
+		bool nulls[7] = {0};
 
 		values[0] = CStringGetTextDatum(att->name);
 		values[1] = CStringGetTextDatum(AttributeKindName(att->kind));
@@ -679,7 +674,7 @@ explain_similarity(PG_FUNCTION_ARGS)
 		nulls[5] = nulls[6] = nulls[2] || nulls[3] || att->levels == 0;
 		if (!nulls[5])
 		{
-			double		alike = att->levels - SlotDistance(&a, &b, att->slot);
+			double alike = att->levels - SlotDistance(&a, &b, att->slot);
 
 			values[5] = Float8GetDatum(alike / att->levels);
 			values[6] = Float8GetDatum(alike / den);

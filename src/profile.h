@@ -50,19 +50,19 @@
 
 #include "common.h"
 
-#define PROFILE_VERSION			1
-#define PROFILE_MODEL_VERSION	1
+#define PROFILE_VERSION 1
+#define PROFILE_MODEL_VERSION 1
 
-#define PROFILE_WEIGHTED		0x01
+#define PROFILE_WEIGHTED 0x01
 
-#define MAX_ATTRIBUTES			250 /* so that MAX_ATTRIBUTES * MAX_LEVELS < 2^16 */
-#define MAX_LEVELS				254
-#define CODE_MISSING			255
+#define MAX_ATTRIBUTES 250 /* so that MAX_ATTRIBUTES * MAX_LEVELS < 2^16 */
+#define MAX_LEVELS 254
+#define CODE_MISSING 255
 
-#define MAX_NOMINAL_VALUES		191 /* of a dictionary: leaves codes to tell others apart */
-#define MAX_SET_VALUES			248
-#define SET_OTHER_BITS			8	/* bits that elements outside of the dictionary share */
-#define MAX_SET_BYTES			((MAX_SET_VALUES + SET_OTHER_BITS) / 8)
+#define MAX_NOMINAL_VALUES 191 /* of a dictionary: leaves codes to tell others apart */
+#define MAX_SET_VALUES 248
+#define SET_OTHER_BITS 8 /* bits that elements outside of the dictionary share */
+#define MAX_SET_BYTES ((MAX_SET_VALUES + SET_OTHER_BITS) / 8)
 
 /* ---------- models ---------- */
 
@@ -73,7 +73,7 @@ typedef enum AttributeKind
 	KIND_DATE = 1,
 	KIND_ORDINAL = 2,
 	KIND_NOMINAL = 3,
-	KIND_BOOLEAN = 4,			/* dictionary: false, true */
+	KIND_BOOLEAN = 4, /* dictionary: false, true */
 	KIND_SET = 5
 } AttributeKind;
 
@@ -81,42 +81,42 @@ typedef struct ProfileAttribute
 {
 	const char *name;
 	AttributeKind kind;
-	int			slot;
-	double		weight;			/* as given, >= 0 */
-	uint8		levels;			/* the same in steps of 1/MAX_LEVELS of the largest */
-	double		low;			/* scaled: the range; ordinal: 0 and nvalues - 1 */
-	double		high;
-	int			nvalues;		/* dictionary: in the order of codes, ranks or bits */
+	int slot;
+	double weight; /* as given, >= 0 */
+	uint8 levels;  /* the same in steps of 1/MAX_LEVELS of the largest */
+	double low;    /* scaled: the range; ordinal: 0 and nvalues - 1 */
+	double high;
+	int nvalues; /* dictionary: in the order of codes, ranks or bits */
 	const char **values;
-	int64	   *counts;			/* rows that the fit found with each of them */
-	int64		other;			/* rows (sets: elements) with a value outside of it */
-	int64		missing;		/* rows without a value */
-	int			set_bytes;		/* sets: (nvalues + SET_OTHER_BITS) / 8, rounded up */
+	int64 *counts; /* rows that the fit found with each of them */
+	int64 other;   /* rows (sets: elements) with a value outside of it */
+	int64 missing; /* rows without a value */
+	int set_bytes; /* sets: (nvalues + SET_OTHER_BITS) / 8, rounded up */
 } ProfileAttribute;
 
 /* A profile_model decoded; attributes are in the order of the record fitted. */
 typedef struct ProfileModel
 {
-	uint64		fingerprint;
-	int64		nrows;			/* rows that were fitted */
-	int			natts;
+	uint64 fingerprint;
+	int64 nrows; /* rows that were fitted */
+	int natts;
 	ProfileAttribute *atts;
-	int			nscaled;		/* attributes of each group */
-	int			ncoded;
-	int			nsets;
-	int		   *slot_att;		/* slot -> index in atts */
-	int			nignored;		/* columns that profile() passes over */
+	int nscaled; /* attributes of each group */
+	int ncoded;
+	int nsets;
+	int *slot_att; /* slot -> index in atts */
+	int nignored;  /* columns that profile() passes over */
 	const char **ignored;
-	int			nmissing;		/* words that mean "missing", in lower case */
+	int nmissing; /* words that mean "missing", in lower case */
 	const char **missing;
-	int			nmissing_numbers;
-	double	   *missing_numbers;
+	int nmissing_numbers;
+	double *missing_numbers;
 	struct ValueTable *value_table; /* word -> code, for encoding (profile_encode.c) */
 
 	/* what every profile of this model begins with */
-	uint8	   *head;
-	int			head_size;
-	int			profile_size;	/* all bytes of a profile but the varlena header */
+	uint8 *head;
+	int head_size;
+	int profile_size; /* all bytes of a profile but the varlena header */
 } ProfileModel;
 
 /* Decodes a profile_model in the current memory context. */
@@ -131,13 +131,13 @@ extern const ProfileModel *ProfileModelArgument(FunctionCallInfo fcinfo, int n);
 /* The same for those that keep more: embed the cache, zeroed at first. */
 typedef struct ProfileModelCache
 {
-	struct varlena *raw;		/* the datum as it came, perhaps compressed */
-	MemoryContext context;		/* holds raw and model; a child of the one given */
+	struct varlena *raw;   /* the datum as it came, perhaps compressed */
+	MemoryContext context; /* holds raw and model; a child of the one given */
 	ProfileModel *model;
 } ProfileModelCache;
 
-extern const ProfileModel *CachedProfileModel(ProfileModelCache *cache, Datum value,
-											  MemoryContext parent);
+extern const ProfileModel *
+CachedProfileModel(ProfileModelCache *cache, Datum value, MemoryContext parent);
 
 /* The model's stored form: what profile_fit returns. */
 extern Datum ProfileModelGetDatum(ProfileModel *model);
@@ -152,13 +152,13 @@ extern const char *AttributeKindName(AttributeKind kind);
 /* A profile taken apart; points into the value. */
 typedef struct ProfileView
 {
-	const uint8 *head;			/* version .. levels: equal for all profiles of a model */
-	int			head_size;
-	int			nscaled;
-	int			ncoded;
-	int			nsets;
+	const uint8 *head; /* version .. levels: equal for all profiles of a model */
+	int head_size;
+	int nscaled;
+	int ncoded;
+	int nsets;
 	const uint8 *set_bytes;
-	const uint8 *levels;		/* one a slot, weighted or not */
+	const uint8 *levels; /* one a slot, weighted or not */
 	const uint8 *codes;
 	const uint8 *bitmaps;
 	const uint8 *numbers;
@@ -191,8 +191,8 @@ SlotIsMissing(const ProfileView *view, int slot)
 static inline float
 SlotNumber(const ProfileView *view, int slot)
 {
-	uint32		bits;
-	float		number;
+	uint32 bits;
+	float number;
 
 	memcpy(&bits, view->numbers + slot * sizeof(bits), sizeof(bits));
 	bits = pg_ntoh32(bits);
@@ -226,4 +226,4 @@ extern void ProfileDistance(const ProfileView *a, const ProfileView *b, uint32 *
 /* The distance of two bitmaps in steps: 0 .. levels; two empty sets are equal. */
 extern uint32 JaccardDistance(const uint8 *a, const uint8 *b, int bytes, uint32 levels);
 
-#endif							/* CRM_PROFILE_H */
+#endif /* CRM_PROFILE_H */

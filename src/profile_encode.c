@@ -17,9 +17,9 @@
 /* Where an attribute of the model is found in the records that come. */
 typedef struct EncodedColumn
 {
-	int			column;			/* index in the record */
+	int column; /* index in the record */
 	AttributeColumn input;
-	double		scale;			/* steps per unit of a scaled attribute */
+	double scale; /* steps per unit of a scaled attribute */
 } EncodedColumn;
 
 /* What profile() keeps between its calls. */
@@ -27,8 +27,8 @@ typedef struct Encoder
 {
 	ProfileModelCache cache;
 	RecordShape shape;
-	uint64		fingerprint;	/* of the model that `columns` is for */
-	EncodedColumn *columns;		/* one an attribute; NULL: not set up */
+	uint64 fingerprint;     /* of the model that `columns` is for */
+	EncodedColumn *columns; /* one an attribute; NULL: not set up */
 	MemoryContext context;
 } Encoder;
 
@@ -54,18 +54,21 @@ CheckColumnIsKnown(const ProfileModel *model, const char *name)
 	for (int i = 0; i < model->nignored; i++)
 		if (strcmp(model->ignored[i], name) == 0)
 			return;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("the profile model has no attribute \"%s\"", name),
-			 errdetail("The record has a column of that name; the model was fitted on records without it."),
-			 errhint("Pass a record of the model's attributes only: profile(r, model) FROM (SELECT … FROM …) AS r; or fit the model with it under \"ignore\".")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_UNDEFINED_COLUMN),
+		 errmsg("the profile model has no attribute \"%s\"", name),
+		 errdetail(
+			 "The record has a column of that name; the model was fitted on records without it."),
+		 errhint("Pass a record of the model's attributes only: profile(r, model) FROM (SELECT … "
+				 "FROM …) AS r; or fit the model with it under \"ignore\".")));
 }
 
 /* Finds the model's attributes among the columns of the record. */
 static void
 SetUpColumns(Encoder *encoder, const ProfileModel *model)
 {
-	TupleDesc	columns = encoder->shape.columns;
+	TupleDesc columns = encoder->shape.columns;
 	EncodedColumn *found;
 
 	for (int c = 0; c < columns->natts; c++)
@@ -76,9 +79,8 @@ SetUpColumns(Encoder *encoder, const ProfileModel *model)
 			continue;
 		CheckColumnIsKnown(model, name);
 		if (FindColumn(columns, name) != c)
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("the record has two columns named \"%s\"", name)));
+			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+							errmsg("the record has two columns named \"%s\"", name)));
 	}
 
 	found = MemoryContextAlloc(encoder->context, (model->natts + 1) * sizeof(EncodedColumn));
@@ -86,23 +88,24 @@ SetUpColumns(Encoder *encoder, const ProfileModel *model)
 	{
 		const ProfileAttribute *att = &model->atts[i];
 		EncodedColumn *column = &found[i];
-		Oid			type;
+		Oid type;
 
 		column->column = FindColumn(columns, att->name);
 		if (column->column < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("the record has no column \"%s\"", att->name),
-					 errdetail("It is an attribute of the profile model."),
-					 errhint("Columns are found by name; give a missing one as NULL AS %s.",
-							 quote_identifier(att->name))));
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+							errmsg("the record has no column \"%s\"", att->name),
+							errdetail("It is an attribute of the profile model."),
+							errhint("Columns are found by name; give a missing one as NULL AS %s.",
+									quote_identifier(att->name))));
 		type = TupleDescAttr(columns, column->column)->atttypid;
 		InitAttributeColumn(&column->input, type, encoder->context);
 		if (!KindTakesColumn(att->kind, column->input.class))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("attribute \"%s\" is %s in the profile model, but has type %s in the record",
-							att->name, AttributeKindName(att->kind), format_type_be(type))));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg(
+					 "attribute \"%s\" is %s in the profile model, but has type %s in the record",
+					 att->name, AttributeKindName(att->kind), format_type_be(type))));
 		column->scale = att->high > att->low ? att->levels / (att->high - att->low) : 0;
 	}
 	encoder->columns = found;
@@ -113,22 +116,24 @@ static double
 NumberOfColumn(const ProfileModel *model, const ProfileAttribute *att, EncodedColumn *column,
 			   Datum value)
 {
-	double		number;
+	double number;
 
 	if (att->kind == KIND_DATE)
 		return ColumnDay(&column->input, value);
 	if (column->input.class == COLUMN_WORD)
 	{
-		Word		word = ColumnWord(&column->input, value);
+		Word word = ColumnWord(&column->input, value);
 
 		if (WordIsMissing(model, word))
 			return get_float8_nan();
 		if (!NumberFromWord(word, &number))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("attribute \"%s\" is numeric in the profile model, but a value is \"%.*s\"",
-							att->name, word.length, word.text),
-					 errhint("If it stands for a missing value, name it in the \"missing\" option of profile_fit.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("attribute \"%s\" is numeric in the profile model, but a value is \"%.*s\"",
+						att->name, word.length, word.text),
+				 errhint("If it stands for a missing value, name it in the \"missing\" option of "
+						 "profile_fit.")));
 	}
 	else
 		number = ColumnNumber(&column->input, value);
@@ -140,12 +145,12 @@ static uint8
 EncodeScaled(const ProfileModel *model, const ProfileAttribute *att, EncodedColumn *column,
 			 Datum value, bool null, float *number)
 {
-	double		x = get_float8_nan();
+	double x = get_float8_nan();
 
 	if (!null && att->kind == KIND_ORDINAL)
 	{
-		Word		word = ColumnWord(&column->input, value);
-		int			rank = LookUpValue(model, att - model->atts, word, HashWord(word));
+		Word word = ColumnWord(&column->input, value);
+		int rank = LookUpValue(model, att - model->atts, word, HashWord(word));
 
 		if (rank >= 0)
 			x = rank;
@@ -167,9 +172,9 @@ static uint8
 EncodeCoded(const ProfileModel *model, const ProfileAttribute *att, EncodedColumn *column,
 			Datum value)
 {
-	Word		word;
-	uint64		hash;
-	int			code;
+	Word word;
+	uint64 hash;
+	int code;
 
 	if (att->kind == KIND_BOOLEAN && column->input.class == COLUMN_BOOLEAN)
 		return DatumGetBool(value) ? 1 : 0;
@@ -189,13 +194,13 @@ static void
 EncodeSet(const ProfileModel *model, const ProfileAttribute *att, EncodedColumn *column,
 		  Datum value, uint8 *bitmap)
 {
-	int			nwords;
-	Word	   *words = ColumnWords(&column->input, value, &nwords);
+	int nwords;
+	Word *words = ColumnWords(&column->input, value, &nwords);
 
 	for (int i = 0; i < nwords; i++)
 	{
-		uint64		hash = HashWord(words[i]);
-		int			bit = LookUpValue(model, att - model->atts, words[i], hash);
+		uint64 hash = HashWord(words[i]);
+		int bit = LookUpValue(model, att - model->atts, words[i], hash);
 
 		if (bit == VALUE_MISSING)
 			continue;
@@ -210,10 +215,10 @@ static struct varlena *
 EncodeRecord(Encoder *encoder, const ProfileModel *model)
 {
 	struct varlena *profile = palloc0(VARHDRSZ + model->profile_size);
-	uint8	   *codes = (uint8 *) VARDATA(profile) + model->head_size;
-	uint8	   *bitmap = codes + model->natts;
-	uint8	   *numbers = (uint8 *) VARDATA(profile) + model->profile_size -
-		model->nscaled * sizeof(float4);
+	uint8 *codes = (uint8 *) VARDATA(profile) + model->head_size;
+	uint8 *bitmap = codes + model->natts;
+	uint8 *numbers =
+		(uint8 *) VARDATA(profile) + model->profile_size - model->nscaled * sizeof(float4);
 
 	SET_VARSIZE(profile, VARHDRSZ + model->profile_size);
 	memcpy(VARDATA(profile), model->head, model->head_size);
@@ -221,13 +226,13 @@ EncodeRecord(Encoder *encoder, const ProfileModel *model)
 	{
 		const ProfileAttribute *att = &model->atts[model->slot_att[slot]];
 		EncodedColumn *column = &encoder->columns[model->slot_att[slot]];
-		Datum		value = encoder->shape.values[column->column];
-		bool		null = encoder->shape.nulls[column->column];
+		Datum value = encoder->shape.values[column->column];
+		bool null = encoder->shape.nulls[column->column];
 
 		if (slot < model->nscaled)
 		{
-			float		number;
-			uint32		bits;
+			float number;
+			uint32 bits;
 
 			codes[slot] = EncodeScaled(model, att, column, value, null, &number);
 			memcpy(&bits, &number, sizeof(bits));
@@ -250,14 +255,14 @@ PG_FUNCTION_INFO_V1(profile_from_record);
 Datum
 profile_from_record(PG_FUNCTION_ARGS)
 {
-	Encoder    *encoder = (Encoder *) fcinfo->flinfo->fn_extra;
+	Encoder *encoder = (Encoder *) fcinfo->flinfo->fn_extra;
 	const ProfileModel *model;
 
 	if (encoder == NULL)
 	{
 		encoder = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Encoder));
-		encoder->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "profile encoder",
-												 ALLOCSET_SMALL_SIZES);
+		encoder->context =
+			AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "profile encoder", ALLOCSET_SMALL_SIZES);
 		fcinfo->flinfo->fn_extra = encoder;
 	}
 	model = CachedProfileModel(&encoder->cache, PG_GETARG_DATUM(1), fcinfo->flinfo->fn_mcxt);

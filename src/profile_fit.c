@@ -26,35 +26,51 @@
 #include "profile_model.h"
 #include "value_counts.h"
 
-#define DEFAULT_MAX_VALUES	100
+#define DEFAULT_MAX_VALUES 100
 
 /* An attribute of text whose values are all different is an identifier from here on. */
-#define MIN_IDENTIFIER_ROWS	100
+#define MIN_IDENTIFIER_ROWS 100
 
 static const char *const DefaultMissing[] = {
-	"", "?", "-", "--", ".", "unknown", "na", "n/a", "n.a.", "#n/a", "nan", "null", "(null)",
-	"missing", "undefined", "unspecified", "not specified", "not available",
+	"",
+	"?",
+	"-",
+	"--",
+	".",
+	"unknown",
+	"na",
+	"n/a",
+	"n.a.",
+	"#n/a",
+	"nan",
+	"null",
+	"(null)",
+	"missing",
+	"undefined",
+	"unspecified",
+	"not specified",
+	"not available",
 };
 
 typedef struct FitColumn
 {
-	char	   *name;
-	Oid			type;
-	int			index;			/* in the record */
+	char *name;
+	Oid type;
+	int index; /* in the record */
 	AttributeColumn input;
-	bool		kind_given;
-	AttributeKind kind;			/* if given */
-	bool		weight_given;
-	double		weight;
-	bool		range_given;
-	double		low;
-	double		high;
-	const char **order;			/* values from lowest to highest; NULL: not given */
-	int			norder;
+	bool kind_given;
+	AttributeKind kind; /* if given */
+	bool weight_given;
+	double weight;
+	bool range_given;
+	double low;
+	double high;
+	const char **order; /* values from lowest to highest; NULL: not given */
+	int norder;
 
-	int64		missing;		/* NULL, NaN and the like; words are counted by `words` */
-	bool		all_numbers;	/* so far; COLUMN_WORD only */
-	NumberCounts *numbers;		/* NULL: not needed */
+	int64 missing;         /* NULL, NaN and the like; words are counted by `words` */
+	bool all_numbers;      /* so far; COLUMN_WORD only */
+	NumberCounts *numbers; /* NULL: not needed */
 	WordCounts *words;
 } FitColumn;
 
@@ -62,15 +78,15 @@ typedef struct FitState
 {
 	MemoryContext context;
 	RecordShape shape;
-	Jsonb	   *options;		/* NULL: none */
-	int			ncolumns;
-	FitColumn  *columns;
-	int			nignored;
+	Jsonb *options; /* NULL: none */
+	int ncolumns;
+	FitColumn *columns;
+	int nignored;
 	const char **ignored;
-	int			max_values;
-	bool		robust;
-	ProfileModel missing;		/* only what stands for missing is set */
-	int64		nrows;
+	int max_values;
+	bool robust;
+	ProfileModel missing; /* only what stands for missing is set */
+	int64 nrows;
 } FitState;
 
 /* ---------- options ---------- */
@@ -84,90 +100,87 @@ ColumnOfOption(FitState *state, const char *name, const char *option)
 	for (int i = 0; i < state->nignored; i++)
 		if (strcmp(state->ignored[i], name) == 0)
 			return NULL;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("the option \"%s\" of profile_fit names \"%s\", which is no column of the record",
-					option, name)));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_UNDEFINED_COLUMN),
+		 errmsg("the option \"%s\" of profile_fit names \"%s\", which is no column of the record",
+				option, name)));
 }
 
 static void
 TakeKind(const char *key, const JsonbValue *value, void *arg)
 {
-	FitColumn  *column = ColumnOfOption((FitState *) arg, key, "kinds");
-	char	   *kind = JsonString(value, "a kind");
+	FitColumn *column = ColumnOfOption((FitState *) arg, key, "kinds");
+	char *kind = JsonString(value, "a kind");
 
 	if (column == NULL)
 		return;
 	if (!AttributeKindFromName(kind, &column->kind))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there is no attribute kind \"%s\"", kind),
-				 errdetail("It is given for the attribute \"%s\".", key),
-				 errhint("The kinds are numeric, date, ordinal, nominal, boolean, set and ignore.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no attribute kind \"%s\"", kind),
+			 errdetail("It is given for the attribute \"%s\".", key),
+			 errhint("The kinds are numeric, date, ordinal, nominal, boolean, set and ignore.")));
 	column->kind_given = true;
 }
 
 static void
 TakeOrder(const char *key, const JsonbValue *value, void *arg)
 {
-	FitColumn  *column = ColumnOfOption((FitState *) arg, key, "order");
+	FitColumn *column = ColumnOfOption((FitState *) arg, key, "order");
 	JsonbContainer *array = JsonArray(value, "an order");
 
 	if (column == NULL)
 		return;
 	if (column->kind_given && column->kind != KIND_ORDINAL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("attribute \"%s\" has an order, but its kind is %s", key,
-						AttributeKindName(column->kind))));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("attribute \"%s\" has an order, but its kind is %s", key,
+							   AttributeKindName(column->kind))));
 	column->kind = KIND_ORDINAL;
 	column->kind_given = true;
 	column->norder = JsonContainerSize(array);
 	column->order = palloc((column->norder + 1) * sizeof(char *));
 	for (int i = 0; i < column->norder; i++)
 	{
-		char	   *text = JsonString(getIthJsonbValueFromContainer(array, i), "a value of an order");
-		Word		word = TrimmedWord(text, strlen(text));
+		char *text = JsonString(getIthJsonbValueFromContainer(array, i), "a value of an order");
+		Word word = TrimmedWord(text, strlen(text));
 
 		column->order[i] = pnstrdup(word.text, word.length);
 		for (int j = 0; j < i; j++)
 			if (strcmp(column->order[i], column->order[j]) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("the order of attribute \"%s\" has the value \"%s\" twice", key,
-								column->order[i])));
+				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+								errmsg("the order of attribute \"%s\" has the value \"%s\" twice",
+									   key, column->order[i])));
 	}
 	if (column->norder > MAX_NOMINAL_VALUES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the order of attribute \"%s\" has %d values", key, column->norder),
-				 errdetail("At most %d are possible.", MAX_NOMINAL_VALUES)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the order of attribute \"%s\" has %d values", key, column->norder),
+						errdetail("At most %d are possible.", MAX_NOMINAL_VALUES)));
 }
 
 static void
 TakeRange(const char *key, const JsonbValue *value, void *arg)
 {
-	FitColumn  *column = ColumnOfOption((FitState *) arg, key, "ranges");
+	FitColumn *column = ColumnOfOption((FitState *) arg, key, "ranges");
 	JsonbContainer *array = JsonArray(value, "a range");
-	double		bounds[2];
+	double bounds[2];
 
 	if (column == NULL)
 		return;
 	if (JsonContainerSize(array) != 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the range of attribute \"%s\" must be [low, high]", key)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the range of attribute \"%s\" must be [low, high]", key)));
 	for (int i = 0; i < 2; i++)
 	{
 		JsonbValue *bound = getIthJsonbValueFromContainer(array, i);
 
-		bounds[i] = bound->type == jbvString ? DayFromText(JsonString(bound, "a range")) :
-			JsonNumber(bound, "a bound of a range");
+		bounds[i] = bound->type == jbvString ? DayFromText(JsonString(bound, "a range"))
+											 : JsonNumber(bound, "a bound of a range");
 		if ((bound->type == jbvString) != (column->input.class == COLUMN_DATE))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the range of attribute \"%s\" must be of %s", key,
-							column->input.class == COLUMN_DATE ? "days" : "numbers")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("the range of attribute \"%s\" must be of %s", key,
+								   column->input.class == COLUMN_DATE ? "days" : "numbers")));
 	}
 	if (!(bounds[0] < bounds[1]) || !isfinite(bounds[1] - bounds[0]))
 		ereport(ERROR,
@@ -181,13 +194,12 @@ TakeRange(const char *key, const JsonbValue *value, void *arg)
 static void
 TakeWeight(const char *key, const JsonbValue *value, void *arg)
 {
-	FitColumn  *column = ColumnOfOption((FitState *) arg, key, "weights");
-	double		weight = value->type == jbvNull ? 0 : JsonNumber(value, "a weight");
+	FitColumn *column = ColumnOfOption((FitState *) arg, key, "weights");
+	double weight = value->type == jbvNull ? 0 : JsonNumber(value, "a weight");
 
 	if (weight < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the weight of attribute \"%s\" is negative", key)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the weight of attribute \"%s\" is negative", key)));
 	if (column == NULL)
 		return;
 	column->weight = weight;
@@ -204,23 +216,22 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	for (int i = 0; i < lengthof(names); i++)
 		if (strcmp(key, names[i]) == 0)
 			return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("profile_fit has no option \"%s\"", key),
-			 errhint("The options are kinds, ignore, order, ranges, weights, missing, max_values and robust.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("profile_fit has no option \"%s\"", key),
+					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
+							"max_values and robust.")));
 }
 
 /* True if the options say that the column is no attribute. */
 static bool
 OptionsIgnore(JsonbContainer *options, const char *name)
 {
-	JsonbValue	value;
-	JsonbValue	kind;
+	JsonbValue value;
+	JsonbValue kind;
 
 	if (JsonMember(options, "kinds", &value) &&
-		JsonMember(JsonObject(&value, "kinds"), name, &kind) &&
-		kind.type == jbvString && kind.val.string.len == 6 &&
-		memcmp(kind.val.string.val, "ignore", 6) == 0)
+		JsonMember(JsonObject(&value, "kinds"), name, &kind) && kind.type == jbvString &&
+		kind.val.string.len == 6 && memcmp(kind.val.string.val, "ignore", 6) == 0)
 		return true;
 	if (JsonMember(options, "ignore", &value))
 	{
@@ -238,7 +249,7 @@ static void
 TakeGeneralOptions(FitState *state)
 {
 	JsonbContainer *options;
-	JsonbValue	value;
+	JsonbValue value;
 
 	state->max_values = DEFAULT_MAX_VALUES;
 	state->robust = true;
@@ -248,28 +259,25 @@ TakeGeneralOptions(FitState *state)
 		return;
 	options = &state->options->root;
 	if (!JsonContainerIsObject(options))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the options of profile_fit must be a JSON object")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the options of profile_fit must be a JSON object")));
 	JsonEachMember(options, CheckOptionName, NULL);
 	if (JsonMember(options, "missing", &value))
 		SetMissingFromJson(&state->missing, JsonArray(&value, "missing"));
 	if (JsonMember(options, "max_values", &value))
 	{
-		int64		n = JsonCount(&value, "max_values");
+		int64 n = JsonCount(&value, "max_values");
 
 		if (n < 1 || n > MAX_SET_VALUES)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("max_values must be 1 to %d", MAX_SET_VALUES)));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("max_values must be 1 to %d", MAX_SET_VALUES)));
 		state->max_values = (int) n;
 	}
 	if (JsonMember(options, "robust", &value))
 	{
 		if (value.type != jbvBool)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("robust must be true or false")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("robust must be true or false")));
 		state->robust = value.val.boolean;
 	}
 }
@@ -280,14 +288,17 @@ TakeColumnOptions(FitState *state)
 	static const struct
 	{
 		const char *name;
-		void		(*take) (const char *key, const JsonbValue *value, void *arg);
-	}			options[] = {
-		{"kinds", TakeKind}, {"order", TakeOrder}, {"ranges", TakeRange}, {"weights", TakeWeight},
+		void (*take)(const char *key, const JsonbValue *value, void *arg);
+	} options[] = {
+		{"kinds", TakeKind},
+		{"order", TakeOrder},
+		{"ranges", TakeRange},
+		{"weights", TakeWeight},
 	};
 
 	for (int i = 0; state->options != NULL && i < lengthof(options); i++)
 	{
-		JsonbValue	value;
+		JsonbValue value;
 
 		if (JsonMember(&state->options->root, options[i].name, &value))
 			JsonEachMember(JsonObject(&value, options[i].name), options[i].take, state);
@@ -301,7 +312,7 @@ NewFitState(MemoryContext parent, Jsonb *options)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "profile_fit", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	FitState   *state = palloc0(sizeof(FitState));
+	FitState *state = palloc0(sizeof(FitState));
 
 	state->context = context;
 	if (options != NULL)
@@ -321,7 +332,7 @@ static void
 AddFitColumn(FitState *state, const char *name, Oid type, int index)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
-	FitColumn  *column = &state->columns[state->ncolumns];
+	FitColumn *column = &state->columns[state->ncolumns];
 
 	if (state->options != NULL && OptionsIgnore(&state->options->root, name))
 		state->ignored[state->nignored++] = pstrdup(name);
@@ -329,14 +340,12 @@ AddFitColumn(FitState *state, const char *name, Oid type, int index)
 	{
 		for (int i = 0; i < state->ncolumns; i++)
 			if (strcmp(state->columns[i].name, name) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("the record has two columns named \"%s\"", name)));
+				ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+								errmsg("the record has two columns named \"%s\"", name)));
 		if (state->ncolumns == MAX_ATTRIBUTES)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("the record has more than %d attributes", MAX_ATTRIBUTES),
-					 errhint("Select fewer columns, or name some under \"ignore\".")));
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("the record has more than %d attributes", MAX_ATTRIBUTES),
+							errhint("Select fewer columns, or name some under \"ignore\".")));
 		column->name = pstrdup(name);
 		column->type = type;
 		column->index = index;
@@ -357,19 +366,19 @@ StartCounting(FitState *state)
 	TakeColumnOptions(state);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		FitColumn  *column = &state->columns[i];
+		FitColumn *column = &state->columns[i];
 		ColumnClass class = column->input.class;
 
 		if (column->kind_given && !KindTakesColumn(column->kind, class))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("attribute \"%s\" of type %s cannot be %s", column->name,
-							format_type_be(column->type), AttributeKindName(column->kind))));
-		if (column->kind_given ? HasRange(column->kind) :
-			class == COLUMN_NUMBER || class == COLUMN_DATE || class == COLUMN_WORD)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("attribute \"%s\" of type %s cannot be %s", column->name,
+								   format_type_be(column->type), AttributeKindName(column->kind))));
+		if (column->kind_given
+				? HasRange(column->kind)
+				: class == COLUMN_NUMBER || class == COLUMN_DATE || class == COLUMN_WORD)
 			column->numbers = NewNumberCounts(state->context);
-		if (column->kind_given ? !HasRange(column->kind) :
-			class != COLUMN_NUMBER && class != COLUMN_DATE)
+		if (column->kind_given ? !HasRange(column->kind)
+							   : class != COLUMN_NUMBER && class != COLUMN_DATE)
 			column->words = NewWordCounts(state->context);
 	}
 	MemoryContextSwitchTo(caller);
@@ -379,9 +388,9 @@ StartCounting(FitState *state)
 static void
 TakeShape(FitState *state)
 {
-	TupleDesc	columns = state->shape.columns;
-	bool		first = state->ncolumns == 0 && state->nignored == 0;
-	int			n = 0;
+	TupleDesc columns = state->shape.columns;
+	bool first = state->ncolumns == 0 && state->nignored == 0;
+	int n = 0;
 
 	for (int c = 0; c < columns->natts; c++)
 	{
@@ -399,24 +408,22 @@ TakeShape(FitState *state)
 			continue;
 		if (n == state->ncolumns || strcmp(state->columns[n].name, name) != 0 ||
 			state->columns[n].type != att->atttypid)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("records of different columns in one profile_fit"),
-					 errdetail("The column \"%s\" of type %s is not what stands at its place in the first record.",
-							   name, format_type_be(att->atttypid))));
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("records of different columns in one profile_fit"),
+							errdetail("The column \"%s\" of type %s is not what stands at its "
+									  "place in the first record.",
+									  name, format_type_be(att->atttypid))));
 		state->columns[n++].index = c;
 	}
 	if (!first && n < state->ncolumns)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("records of different columns in one profile_fit"),
-				 errdetail("A record has no column \"%s\".", state->columns[n].name)));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("records of different columns in one profile_fit"),
+						errdetail("A record has no column \"%s\".", state->columns[n].name)));
 	if (first)
 	{
 		if (state->ncolumns == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the record has no attributes")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("the record has no attributes")));
 		StartCounting(state);
 	}
 }
@@ -439,7 +446,7 @@ CountColumnNumber(FitState *state, FitColumn *column, double number)
 static void
 CountColumnWord(FitState *state, FitColumn *column, Word word)
 {
-	double		number;
+	double number;
 
 	if (column->words != NULL)
 	{
@@ -458,8 +465,8 @@ CountColumnWord(FitState *state, FitColumn *column, Word word)
 	else if (column->kind_given)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("attribute \"%s\" is to be numeric, but a value is \"%.*s\"",
-						column->name, word.length, word.text),
+				 errmsg("attribute \"%s\" is to be numeric, but a value is \"%.*s\"", column->name,
+						word.length, word.text),
 				 errhint("If it stands for a missing value, name it in the option \"missing\".")));
 	else
 		column->all_numbers = false;
@@ -470,12 +477,12 @@ CountColumn(FitState *state, FitColumn *column, Datum value)
 {
 	if (column->input.class == COLUMN_ARRAY)
 	{
-		int			nwords;
-		Word	   *words = ColumnWords(&column->input, value, &nwords);
+		int nwords;
+		Word *words = ColumnWords(&column->input, value, &nwords);
 
 		for (int i = 0; i < nwords; i++)
 		{
-			bool		again = false;
+			bool again = false;
 
 			/* a set has a value once, however often the array has it */
 			for (int j = 0; j < i && !again; j++)
@@ -498,7 +505,7 @@ Datum
 profile_fit_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext aggregate = AggregateContext(fcinfo, "profile_fit_transfn");
-	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
+	FitState *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
 
 	if (PG_ARGISNULL(1))
 	{
@@ -507,13 +514,13 @@ profile_fit_transfn(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	if (state == NULL)
-		state = NewFitState(aggregate, PG_NARGS() > 2 && !PG_ARGISNULL(2) ?
-							PG_GETARG_JSONB_P(2) : NULL);
+		state = NewFitState(aggregate,
+							PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_JSONB_P(2) : NULL);
 	if (TakeRecordApart(&state->shape, PG_GETARG_HEAPTUPLEHEADER(1), state->context))
 		TakeShape(state);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		FitColumn  *column = &state->columns[i];
+		FitColumn *column = &state->columns[i];
 
 		if (state->shape.nulls[column->index])
 			column->missing++;
@@ -531,8 +538,8 @@ Datum
 profile_fit_combine(PG_FUNCTION_ARGS)
 {
 	MemoryContext aggregate = AggregateContext(fcinfo, "profile_fit_combine");
-	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
-	FitState   *other = PG_ARGISNULL(1) ? NULL : (FitState *) PG_GETARG_POINTER(1);
+	FitState *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
+	FitState *other = PG_ARGISNULL(1) ? NULL : (FitState *) PG_GETARG_POINTER(1);
 
 	if (other == NULL)
 	{
@@ -551,20 +558,18 @@ profile_fit_combine(PG_FUNCTION_ARGS)
 		StartCounting(state);
 	}
 	if (state->ncolumns != other->ncolumns)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("records of different columns in one profile_fit")));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("records of different columns in one profile_fit")));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		FitColumn  *column = &state->columns[i];
-		FitColumn  *from = &other->columns[i];
+		FitColumn *column = &state->columns[i];
+		FitColumn *from = &other->columns[i];
 
 		if (strcmp(column->name, from->name) != 0 || column->type != from->type)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("records of different columns in one profile_fit"),
-					 errdetail("The columns \"%s\" and \"%s\" stand at the same place.",
-							   column->name, from->name)));
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("records of different columns in one profile_fit"),
+							errdetail("The columns \"%s\" and \"%s\" stand at the same place.",
+									  column->name, from->name)));
 		column->missing += from->missing;
 		column->all_numbers &= from->all_numbers;
 		if (column->numbers != NULL)
@@ -588,7 +593,7 @@ PG_FUNCTION_INFO_V1(profile_fit_serialize);
 Datum
 profile_fit_serialize(PG_FUNCTION_ARGS)
 {
-	FitState   *state = (FitState *) PG_GETARG_POINTER(0);
+	FitState *state = (FitState *) PG_GETARG_POINTER(0);
 	StringInfoData out;
 
 	(void) AggregateContext(fcinfo, "profile_fit_serialize");
@@ -601,7 +606,7 @@ profile_fit_serialize(PG_FUNCTION_ARGS)
 	pq_sendint32(&out, state->ncolumns);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		FitColumn  *column = &state->columns[i];
+		FitColumn *column = &state->columns[i];
 
 		SendString(&out, column->name, strlen(column->name));
 		pq_sendint32(&out, column->type);
@@ -609,7 +614,7 @@ profile_fit_serialize(PG_FUNCTION_ARGS)
 	}
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		FitColumn  *column = &state->columns[i];
+		FitColumn *column = &state->columns[i];
 
 		pq_sendint64(&out, column->missing);
 		pq_sendbyte(&out, column->all_numbers);
@@ -624,7 +629,7 @@ profile_fit_serialize(PG_FUNCTION_ARGS)
 static char *
 ReceiveString(StringInfo in)
 {
-	int			length = pq_getmsgint(in, 4);
+	int length = pq_getmsgint(in, 4);
 
 	return pnstrdup(pq_getmsgbytes(in, length), length);
 }
@@ -634,12 +639,12 @@ Datum
 profile_fit_deserialize(PG_FUNCTION_ARGS)
 {
 	MemoryContext aggregate = AggregateContext(fcinfo, "profile_fit_deserialize");
-	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
 	StringInfoData in;
-	Jsonb	   *options = NULL;
-	int			length;
-	int			n;
-	FitState   *state;
+	Jsonb *options = NULL;
+	int length;
+	int n;
+	FitState *state;
 
 	initStringInfo(&in);
 	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
@@ -657,15 +662,15 @@ profile_fit_deserialize(PG_FUNCTION_ARGS)
 	n = pq_getmsgint(&in, 4);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *name = ReceiveString(&in);
-		Oid			type = pq_getmsgint(&in, 4);
+		char *name = ReceiveString(&in);
+		Oid type = pq_getmsgint(&in, 4);
 
 		AddFitColumn(state, name, type, pq_getmsgint(&in, 4));
 	}
 	StartCounting(state);
 	for (int i = 0; i < n; i++)
 	{
-		FitColumn  *column = &state->columns[i];
+		FitColumn *column = &state->columns[i];
 
 		column->missing = pq_getmsgint64(&in);
 		column->all_numbers = pq_getmsgbyte(&in);
@@ -727,8 +732,8 @@ FindRange(const FitState *state, const FitColumn *column, ProfileAttribute *att)
 	att->high = numbers->max;
 	if (state->robust)
 	{
-		double		low = NumberQuantile(numbers, 0.05);
-		double		high = NumberQuantile(numbers, 0.95);
+		double low = NumberQuantile(numbers, 0.05);
+		double high = NumberQuantile(numbers, 0.95);
 
 		if (low < high)
 		{
@@ -737,11 +742,10 @@ FindRange(const FitState *state, const FitColumn *column, ProfileAttribute *att)
 		}
 	}
 	if (!isfinite(att->high - att->low))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("the numbers of attribute \"%s\" are too far apart", column->name),
-				 errhint("Give a range in the options: {\"ranges\": {\"%s\": [low, high]}}.",
-						 column->name)));
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("the numbers of attribute \"%s\" are too far apart", column->name),
+						errhint("Give a range in the options: {\"ranges\": {\"%s\": [low, high]}}.",
+								column->name)));
 	if (att->kind == KIND_DATE)
 	{
 		att->low = floor(att->low);
@@ -753,12 +757,12 @@ FindRange(const FitState *state, const FitColumn *column, ProfileAttribute *att)
 static const char **
 EnumLabels(Oid type, int *n)
 {
-	Relation	pg_enum = table_open(EnumRelationId, AccessShareLock);
-	Relation	index = index_open(EnumTypIdSortOrderIndexId, AccessShareLock);
+	Relation pg_enum = table_open(EnumRelationId, AccessShareLock);
+	Relation index = index_open(EnumTypIdSortOrderIndexId, AccessShareLock);
 	const char **labels = palloc(MAX_NOMINAL_VALUES * sizeof(char *));
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	*n = 0;
 	ScanKeyInit(&key, Anum_pg_enum_enumtypid, BTEqualStrategyNumber, F_OIDEQ,
@@ -767,11 +771,10 @@ EnumLabels(Oid type, int *n)
 	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
 	{
 		if (*n == MAX_NOMINAL_VALUES)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("type %s has more than %d values", format_type_be(type),
-							MAX_NOMINAL_VALUES),
-					 errhint("Give the kind of its attributes as nominal.")));
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("type %s has more than %d values", format_type_be(type),
+								   MAX_NOMINAL_VALUES),
+							errhint("Give the kind of its attributes as nominal.")));
 		labels[(*n)++] = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
 	}
 	systable_endscan_ordered(scan);
@@ -789,7 +792,7 @@ SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **wor
 	att->counts = palloc0((n + 1) * sizeof(int64));
 	for (int w = 0; w < nwords; w++)
 		for (int v = 0; v < n; v++)
-			if (WordsAreEqual(words[w]->word, (Word) {values[v], strlen(values[v])}))
+			if (WordsAreEqual(words[w]->word, (Word){values[v], strlen(values[v])}))
 				att->counts[v] += words[w]->count;
 }
 
@@ -798,17 +801,16 @@ static const char **
 NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
 {
 	const char **values = palloc((nwords + 1) * sizeof(char *));
-	double	   *numbers = palloc((nwords + 1) * sizeof(double));
+	double *numbers = palloc((nwords + 1) * sizeof(double));
 
 	if (nwords > MAX_NOMINAL_VALUES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("attribute \"%s\" has more than %d values, too many for ordinal",
-						column->name, MAX_NOMINAL_VALUES)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("attribute \"%s\" has more than %d values, too many for ordinal",
+							   column->name, MAX_NOMINAL_VALUES)));
 	for (int w = 0; w < nwords; w++)
 	{
-		double		number;
-		int			place = w;
+		double number;
+		int place = w;
 
 		if (!NumberFromWord(words[w]->word, &number))
 			ereport(ERROR,
@@ -833,7 +835,7 @@ static void
 FindDictionary(const FitState *state, const FitColumn *column, ProfileAttribute *att)
 {
 	static const char *const booleans[] = {"false", "true"};
-	int			nwords;
+	int nwords;
 	WordCount **words = FrequentWords(column->words, &nwords);
 
 	if (att->kind == KIND_BOOLEAN)
@@ -843,7 +845,7 @@ FindDictionary(const FitState *state, const FitColumn *column, ProfileAttribute 
 		att->counts = palloc0(2 * sizeof(int64));
 		for (int w = 0; w < nwords; w++)
 		{
-			int			value = BooleanFromWord(words[w]->word);
+			int value = BooleanFromWord(words[w]->word);
 
 			if (value >= 0)
 				att->counts[value] += words[w]->count;
@@ -852,7 +854,7 @@ FindDictionary(const FitState *state, const FitColumn *column, ProfileAttribute 
 	else if (att->kind == KIND_ORDINAL)
 	{
 		const char **order = column->order;
-		int			n = column->norder;
+		int n = column->norder;
 
 		if (order == NULL && column->input.class == COLUMN_ENUM)
 			order = EnumLabels(column->input.type, &n);
@@ -865,7 +867,7 @@ FindDictionary(const FitState *state, const FitColumn *column, ProfileAttribute 
 	}
 	else
 	{
-		int			n = Min(nwords, Min(state->max_values, MaxValues(att->kind)));
+		int n = Min(nwords, Min(state->max_values, MaxValues(att->kind)));
 		const char **values = palloc((n + 1) * sizeof(char *));
 
 		for (int v = 0; v < n; v++)
@@ -881,8 +883,8 @@ FindDictionary(const FitState *state, const FitColumn *column, ProfileAttribute 
 static bool
 TellsNothing(const FitColumn *column, const ProfileAttribute *att)
 {
-	int			nvalues = 0;
-	bool		repeated = false;
+	int nvalues = 0;
+	bool repeated = false;
 
 	if (HasRange(att->kind))
 		return att->low == att->high;
@@ -896,14 +898,14 @@ TellsNothing(const FitColumn *column, const ProfileAttribute *att)
 	if (nvalues <= 1 && att->other == 0)
 		return true;
 	return att->kind == KIND_NOMINAL && !column->kind_given && !repeated &&
-		column->words->total >= MIN_IDENTIFIER_ROWS;
+		   column->words->total >= MIN_IDENTIFIER_ROWS;
 }
 
 PG_FUNCTION_INFO_V1(profile_fit_finalfn);
 Datum
 profile_fit_finalfn(PG_FUNCTION_ARGS)
 {
-	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
+	FitState *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
 	ProfileModel model;
 
 	(void) AggregateContext(fcinfo, "profile_fit_finalfn");
@@ -921,16 +923,15 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 	model.atts = palloc0(model.natts * sizeof(ProfileAttribute));
 	for (int i = 0; i < model.natts; i++)
 	{
-		FitColumn  *column = &state->columns[i];
+		FitColumn *column = &state->columns[i];
 		ProfileAttribute *att = &model.atts[i];
 
 		att->name = column->name;
 		att->kind = KindOfColumn(column);
 		if (column->range_given && !HasRange(att->kind))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("attribute \"%s\" has a range, but is %s", att->name,
-							AttributeKindName(att->kind))));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("attribute \"%s\" has a range, but is %s", att->name,
+								   AttributeKindName(att->kind))));
 		att->missing = column->missing + (column->words ? column->words->missing : 0);
 		if (HasRange(att->kind))
 			FindRange(state, column, att);

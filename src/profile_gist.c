@@ -20,32 +20,32 @@
 
 #include "profile.h"
 
-#define KEY_LEAF	0
-#define KEY_INNER	1
+#define KEY_LEAF 0
+#define KEY_INNER 1
 
-#define BOX_VALUE	0x01
+#define BOX_VALUE 0x01
 #define BOX_MISSING 0x02
 
 /* A split may leave this share of the entries on one side. */
-#define MIN_SHARE	0.3
+#define MIN_SHARE 0.3
 
 typedef struct Box
 {
-	ProfileView layout;			/* head, counts and levels only */
-	int			natts;
-	int			bitmap_size;
-	uint8	   *flags;
-	uint8	   *low;
-	uint8	   *high;
-	uint8	   *codes;
-	uint8	   *any;
-	uint8	   *all;
+	ProfileView layout; /* head, counts and levels only */
+	int natts;
+	int bitmap_size;
+	uint8 *flags;
+	uint8 *low;
+	uint8 *high;
+	uint8 *codes;
+	uint8 *any;
+	uint8 *all;
 } Box;
 
 static int
 BitmapSize(const ProfileView *layout)
 {
-	int			size = 0;
+	int size = 0;
 
 	for (int i = 0; i < layout->nsets; i++)
 		size += layout->set_bytes[i];
@@ -57,7 +57,7 @@ static int
 BoxSize(const ProfileView *layout)
 {
 	return layout->nscaled + layout->ncoded + layout->nsets + 2 * layout->nscaled +
-		layout->ncoded * (int) sizeof(uint64) + 2 * BitmapSize(layout);
+		   layout->ncoded * (int) sizeof(uint64) + 2 * BitmapSize(layout);
 }
 
 /* Points the parts of a box into its bytes behind the head. */
@@ -79,7 +79,7 @@ LayOutBox(Box *box, uint8 *bytes)
 static inline uint64
 LoadCodes(const Box *box, int i)
 {
-	uint64		codes;
+	uint64 codes;
 
 	memcpy(&codes, box->codes + i * sizeof(codes), sizeof(codes));
 	return codes;
@@ -102,9 +102,9 @@ CodeBit(uint8 code)
 static bytea *
 NewBox(Box *box, const ProfileView *view)
 {
-	int			size = BoxSize(view);
-	bytea	   *key = palloc0(VARHDRSZ + 1 + view->head_size + size);
-	uint8	   *bytes = (uint8 *) VARDATA(key);
+	int size = BoxSize(view);
+	bytea *key = palloc0(VARHDRSZ + 1 + view->head_size + size);
+	uint8 *bytes = (uint8 *) VARDATA(key);
 
 	SET_VARSIZE(key, VARHDRSZ + 1 + view->head_size + size);
 	*bytes++ = KEY_INNER;
@@ -119,12 +119,12 @@ NewBox(Box *box, const ProfileView *view)
 static void
 AddProfile(Box *box, const ProfileView *view)
 {
-	int			ncoded = view->nscaled + view->ncoded;
+	int ncoded = view->nscaled + view->ncoded;
 
 	CheckSameModel(&box->layout, view);
 	for (int slot = 0; slot < box->natts; slot++)
 	{
-		uint8		code = view->codes[slot];
+		uint8 code = view->codes[slot];
 
 		if (code == CODE_MISSING)
 		{
@@ -173,9 +173,9 @@ AddBox(Box *box, const Box *other)
 static bool
 OpenKey(Datum value, ProfileView *view, Box *box)
 {
-	bytea	   *key = PG_DETOAST_DATUM_PACKED(value);
-	uint8	   *bytes = (uint8 *) VARDATA_ANY(key);
-	int			size = VARSIZE_ANY_EXHDR(key);
+	bytea *key = PG_DETOAST_DATUM_PACKED(value);
+	uint8 *bytes = (uint8 *) VARDATA_ANY(key);
+	int size = VARSIZE_ANY_EXHDR(key);
 
 	if (size > 1 && bytes[0] == KEY_LEAF && ViewProfileBytes(view, bytes + 1, size - 1))
 		return true;
@@ -185,10 +185,8 @@ OpenKey(Datum value, ProfileView *view, Box *box)
 		LayOutBox(box, bytes + 1 + box->layout.head_size);
 		return false;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("invalid key in an index of profiles"),
-			 errhint("REINDEX the index.")));
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED), errmsg("invalid key in an index of profiles"),
+					errhint("REINDEX the index.")));
 }
 
 /* The box of any key; a leaf's is made for it. */
@@ -210,16 +208,17 @@ OpenBox(Datum value, Box *box)
 static uint32
 SlotBound(const ProfileView *query, const Box *box, int slot)
 {
-	uint8		code = query->codes[slot];
-	int			set = slot - query->nscaled - query->ncoded;
-	uint32		levels = query->levels[slot];
-	uint32		both = 0;
-	uint32		either = 0;
-	int			start = 0;
+	uint8 code = query->codes[slot];
+	int set = slot - query->nscaled - query->ncoded;
+	uint32 levels = query->levels[slot];
+	uint32 both = 0;
+	uint32 either = 0;
+	int start = 0;
 
 	if (slot < query->nscaled)
-		return code < box->low[slot] ? box->low[slot] - code :
-			code > box->high[slot] ? code - box->high[slot] : 0;
+		return code < box->low[slot]    ? box->low[slot] - code
+			   : code > box->high[slot] ? code - box->high[slot]
+										: 0;
 	if (set < 0)
 		return LoadCodes(box, slot - query->nscaled) & CodeBit(code) ? 0 : levels;
 
@@ -237,8 +236,8 @@ SlotBound(const ProfileView *query, const Box *box, int slot)
 /* One attribute that profiles below a box may miss. */
 typedef struct OptionalSlot
 {
-	uint32		bound;
-	uint32		levels;
+	uint32 bound;
+	uint32 levels;
 } OptionalSlot;
 
 static int
@@ -246,8 +245,8 @@ CompareOptionalSlots(const void *a, const void *b)
 {
 	const OptionalSlot *x = a;
 	const OptionalSlot *y = b;
-	uint32		left = x->bound * y->levels;
-	uint32		right = y->bound * x->levels;
+	uint32 left = x->bound * y->levels;
+	uint32 right = y->bound * x->levels;
 
 	return left < right ? -1 : left > right;
 }
@@ -261,20 +260,20 @@ static double
 BoxBound(const ProfileView *query, const Box *box)
 {
 	OptionalSlot optional[MAX_ATTRIBUTES];
-	int			noptional = 0;
-	uint32		num = 0;
-	uint32		den = 0;
+	int noptional = 0;
+	uint32 num = 0;
+	uint32 den = 0;
 
 	for (int slot = 0; slot < box->natts; slot++)
 	{
-		uint32		bound;
+		uint32 bound;
 
 		if (query->codes[slot] == CODE_MISSING || !(box->flags[slot] & BOX_VALUE) ||
 			query->levels[slot] == 0)
 			continue;
 		bound = SlotBound(query, box, slot);
 		if (box->flags[slot] & BOX_MISSING)
-			optional[noptional++] = (OptionalSlot) {bound, query->levels[slot]};
+			optional[noptional++] = (OptionalSlot){bound, query->levels[slot]};
 		else
 		{
 			num += bound;
@@ -299,13 +298,13 @@ PG_FUNCTION_INFO_V1(profile_gist_distance);
 Datum
 profile_gist_distance(PG_FUNCTION_ARGS)
 {
-	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	bool	   *recheck = (bool *) PG_GETARG_POINTER(4);
+	GISTENTRY *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
+	bool *recheck = (bool *) PG_GETARG_POINTER(4);
 	ProfileView query;
 	ProfileView view;
-	Box			box;
-	uint32		num;
-	uint32		den;
+	Box box;
+	uint32 num;
+	uint32 den;
 
 	*recheck = false;
 	OpenProfile(&query, PG_GETARG_DATUM(1));
@@ -333,11 +332,11 @@ PG_FUNCTION_INFO_V1(profile_gist_compress);
 Datum
 profile_gist_compress(PG_FUNCTION_ARGS)
 {
-	GISTENTRY  *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
-	GISTENTRY  *compressed;
+	GISTENTRY *entry = (GISTENTRY *) PG_GETARG_POINTER(0);
+	GISTENTRY *compressed;
 	struct varlena *profile;
-	bytea	   *key;
-	int			size;
+	bytea *key;
+	int size;
 
 	if (!entry->leafkey)
 		PG_RETURN_POINTER(entry);
@@ -356,15 +355,15 @@ profile_gist_compress(PG_FUNCTION_ARGS)
 static bytea *
 UnionOf(const GistEntryVector *entries, const OffsetNumber *offsets, int n)
 {
-	Box			all;
-	bytea	   *key = NULL;
+	Box all;
+	bytea *key = NULL;
 
 	for (int i = 0; i < n; i++)
 	{
-		Datum		value = entries->vector[offsets ? offsets[i] : i].key;
+		Datum value = entries->vector[offsets ? offsets[i] : i].key;
 		ProfileView view;
-		Box			box;
-		bool		leaf = OpenKey(value, &view, &box);
+		Box box;
+		bool leaf = OpenKey(value, &view, &box);
 
 		if (key == NULL)
 			key = NewBox(&all, leaf ? &view : &box.layout);
@@ -381,8 +380,8 @@ Datum
 profile_gist_union(PG_FUNCTION_ARGS)
 {
 	GistEntryVector *entries = (GistEntryVector *) PG_GETARG_POINTER(0);
-	int		   *size = (int *) PG_GETARG_POINTER(1);
-	bytea	   *key = UnionOf(entries, NULL, entries->n);
+	int *size = (int *) PG_GETARG_POINTER(1);
+	bytea *key = UnionOf(entries, NULL, entries->n);
 
 	*size = VARSIZE(key);
 	PG_RETURN_POINTER(key);
@@ -392,12 +391,12 @@ PG_FUNCTION_INFO_V1(profile_gist_same);
 Datum
 profile_gist_same(PG_FUNCTION_ARGS)
 {
-	bytea	   *a = PG_GETARG_BYTEA_PP(0);
-	bytea	   *b = PG_GETARG_BYTEA_PP(1);
-	bool	   *same = (bool *) PG_GETARG_POINTER(2);
+	bytea *a = PG_GETARG_BYTEA_PP(0);
+	bytea *b = PG_GETARG_BYTEA_PP(1);
+	bool *same = (bool *) PG_GETARG_POINTER(2);
 
 	*same = VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+			memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 	PG_RETURN_POINTER(same);
 }
 
@@ -406,12 +405,12 @@ PG_FUNCTION_INFO_V1(profile_gist_penalty);
 Datum
 profile_gist_penalty(PG_FUNCTION_ARGS)
 {
-	float	   *penalty = (float *) PG_GETARG_POINTER(2);
+	float *penalty = (float *) PG_GETARG_POINTER(2);
 	const ProfileView *layout;
-	Box			box;
-	Box			added;
-	float		growth = 0;
-	int			start = 0;
+	Box box;
+	Box added;
+	float growth = 0;
+	int start = 0;
 
 	OpenBox(((GISTENTRY *) PG_GETARG_POINTER(0))->key, &box);
 	OpenBox(((GISTENTRY *) PG_GETARG_POINTER(1))->key, &added);
@@ -427,17 +426,16 @@ profile_gist_penalty(PG_FUNCTION_ARGS)
 		}
 	for (int i = 0; i < layout->ncoded; i++)
 	{
-		uint64		codes = LoadCodes(&box, i);
-		int			more = pg_popcount64(LoadCodes(&added, i) & ~codes);
+		uint64 codes = LoadCodes(&box, i);
+		int more = pg_popcount64(LoadCodes(&added, i) & ~codes);
 
 		/* the first values of a box say most */
-		growth += (float) layout->levels[layout->nscaled + i] * more /
-			(1 + pg_popcount64(codes));
+		growth += (float) layout->levels[layout->nscaled + i] * more / (1 + pg_popcount64(codes));
 	}
 	for (int i = 0; i < layout->nsets; start += layout->set_bytes[i++])
 	{
-		int			more = 0;
-		int			have = 0;
+		int more = 0;
+		int have = 0;
 
 		for (int b = start; b < start + layout->set_bytes[i]; b++)
 		{
@@ -455,21 +453,22 @@ static double
 BoxDistance(const Box *a, const Box *b)
 {
 	const ProfileView *layout = &a->layout;
-	double		distance = 0;
-	int			start = 0;
+	double distance = 0;
+	int start = 0;
 
 	for (int slot = 0; slot < layout->nscaled; slot++)
 		if (a->flags[slot] & b->flags[slot] & BOX_VALUE)
-			distance += abs((int) a->low[slot] + (int) a->high[slot] -
-							(int) b->low[slot] - (int) b->high[slot]) / 2.0;
+			distance += abs((int) a->low[slot] + (int) a->high[slot] - (int) b->low[slot] -
+							(int) b->high[slot]) /
+						2.0;
 	for (int i = 0; i < layout->ncoded; i++)
 	{
-		uint64		x = LoadCodes(a, i);
-		uint64		y = LoadCodes(b, i);
+		uint64 x = LoadCodes(a, i);
+		uint64 y = LoadCodes(b, i);
 
 		if (x != 0 && y != 0)
 			distance += layout->levels[layout->nscaled + i] *
-				(1.0 - (double) pg_popcount64(x & y) / pg_popcount64(x | y));
+						(1.0 - (double) pg_popcount64(x & y) / pg_popcount64(x | y));
 	}
 	for (int i = 0; i < layout->nsets; start += layout->set_bytes[i++])
 		distance += JaccardDistance(a->any + start, b->any + start, layout->set_bytes[i],
@@ -480,7 +479,7 @@ BoxDistance(const Box *a, const Box *b)
 typedef struct SplitEntry
 {
 	OffsetNumber offset;
-	double		side;			/* below 0: nearer to the first seed */
+	double side; /* below 0: nearer to the first seed */
 } SplitEntry;
 
 static int
@@ -497,12 +496,12 @@ CompareSplitEntries(const void *a, const void *b)
 static int
 FarthestBox(const Box *boxes, int n, int from)
 {
-	int			farthest = from;
-	double		most = -1;
+	int farthest = from;
+	double most = -1;
 
 	for (int i = 0; i < n; i++)
 	{
-		double		distance = BoxDistance(&boxes[from], &boxes[i]);
+		double distance = BoxDistance(&boxes[from], &boxes[i]);
 
 		if (i != from && distance > most)
 		{
@@ -520,12 +519,12 @@ profile_gist_picksplit(PG_FUNCTION_ARGS)
 {
 	GistEntryVector *entries = (GistEntryVector *) PG_GETARG_POINTER(0);
 	GIST_SPLITVEC *split = (GIST_SPLITVEC *) PG_GETARG_POINTER(1);
-	int			n = entries->n - FirstOffsetNumber;
-	Box		   *boxes = palloc(n * sizeof(Box));
+	int n = entries->n - FirstOffsetNumber;
+	Box *boxes = palloc(n * sizeof(Box));
 	SplitEntry *order = palloc(n * sizeof(SplitEntry));
-	int			a;
-	int			b;
-	int			left = 0;
+	int a;
+	int b;
+	int left = 0;
 
 	for (int i = 0; i < n; i++)
 		OpenBox(entries->vector[FirstOffsetNumber + i].key, &boxes[i]);

@@ -108,7 +108,7 @@ FindAttribute(const ProfileModel *model, const char *name)
 static void
 SetLevels(ProfileModel *model)
 {
-	double		largest = 0;
+	double largest = 0;
 
 	for (int i = 0; i < model->natts; i++)
 		largest = Max(largest, model->atts[i].weight);
@@ -127,7 +127,7 @@ SetLevels(ProfileModel *model)
 static void
 SetSlots(ProfileModel *model)
 {
-	int			slot = 0;
+	int slot = 0;
 
 	model->nscaled = model->ncoded = model->nsets = 0;
 	model->slot_att = palloc((model->natts + 1) * sizeof(int));
@@ -153,9 +153,9 @@ SetSlots(ProfileModel *model)
 static void
 SetHead(ProfileModel *model)
 {
-	bool		weighted = false;
-	int			bitmap_size = 0;
-	uint8	   *p;
+	bool weighted = false;
+	int bitmap_size = 0;
+	uint8 *p;
 
 	for (int i = 0; i < model->natts; i++)
 		weighted |= model->atts[i].levels != MAX_LEVELS;
@@ -169,8 +169,8 @@ SetHead(ProfileModel *model)
 	*p++ = model->nsets;
 	for (int i = 0; i < model->nsets; i++)
 	{
-		int			slot = model->nscaled + model->ncoded + i;
-		int			bytes = model->atts[model->slot_att[slot]].set_bytes;
+		int slot = model->nscaled + model->ncoded + i;
+		int bytes = model->atts[model->slot_att[slot]].set_bytes;
 
 		*p++ = bytes;
 		bitmap_size += bytes;
@@ -179,8 +179,8 @@ SetHead(ProfileModel *model)
 		for (int slot = 0; slot < model->natts; slot++)
 			*p++ = model->atts[model->slot_att[slot]].levels;
 	model->head_size = p - model->head;
-	model->profile_size = model->head_size + model->natts + bitmap_size +
-		model->nscaled * sizeof(float4);
+	model->profile_size =
+		model->head_size + model->natts + bitmap_size + model->nscaled * sizeof(float4);
 }
 
 static void
@@ -208,7 +208,7 @@ Complete(ProfileModel *model)
 static void
 AppendVarint(StringInfo out, uint64 v)
 {
-	uint8		bytes[MAX_VARINT];
+	uint8 bytes[MAX_VARINT];
 
 	appendBinaryStringInfo(out, (char *) bytes, WriteVarint(bytes, v) - bytes);
 }
@@ -223,7 +223,7 @@ AppendWord(StringInfo out, const char *word)
 static void
 AppendFloat8(StringInfo out, double v)
 {
-	uint8		bytes[sizeof(double)];
+	uint8 bytes[sizeof(double)];
 
 	WriteFloat8(bytes, v);
 	appendBinaryStringInfo(out, (char *) bytes, sizeof(bytes));
@@ -235,7 +235,7 @@ Datum
 ProfileModelGetDatum(ProfileModel *model)
 {
 	StringInfoData out;
-	uint8	   *bytes;
+	uint8 *bytes;
 	struct varlena *value;
 
 	initStringInfo(&out);
@@ -279,8 +279,8 @@ ProfileModelGetDatum(ProfileModel *model)
 	SET_VARSIZE(value, out.len);
 	bytes = (uint8 *) VARDATA(value);
 	*bytes = PROFILE_MODEL_VERSION;
-	model->fingerprint = StableHash64(bytes + MODEL_HEAD_SIZE,
-									  VARSIZE(value) - VARHDRSZ - MODEL_HEAD_SIZE);
+	model->fingerprint =
+		StableHash64(bytes + MODEL_HEAD_SIZE, VARSIZE(value) - VARHDRSZ - MODEL_HEAD_SIZE);
 	WriteInt64(bytes + 1, (int64) model->fingerprint);
 	return PointerGetDatum(value);
 }
@@ -289,7 +289,7 @@ ProfileModelGetDatum(ProfileModel *model)
 static int
 ReadNumberOf(ByteReader *r, int least, int limit)
 {
-	uint64		n = ReadVarint(r);
+	uint64 n = ReadVarint(r);
 
 	if (n > limit || n > (r->end - r->next) / least)
 	{
@@ -302,8 +302,8 @@ ReadNumberOf(ByteReader *r, int least, int limit)
 static const char *
 ReadWord(ByteReader *r)
 {
-	uint64		length = ReadVarint(r);
-	char	   *word;
+	uint64 length = ReadVarint(r);
+	char *word;
 
 	if (r->failed || length > r->end - r->next)
 	{
@@ -363,7 +363,7 @@ ReadAttribute(ByteReader *r, ProfileAttribute *att)
 static ProfileModel *
 ReadModel(const struct varlena *value)
 {
-	ByteReader	reader;
+	ByteReader reader;
 	ByteReader *r = &reader;
 	ProfileModel *model = palloc0(sizeof(ProfileModel));
 
@@ -413,12 +413,10 @@ ModelFault(const ProfileModel *model)
 			(!isfinite(att->low) || !isfinite(att->high) || att->low > att->high))
 			return psprintf("The range of attribute \"%s\" must be finite, low before high.",
 							att->name);
-		if (att->kind == KIND_DATE &&
-			(att->low != rint(att->low) || att->high != rint(att->high) ||
-			 !IS_VALID_DATE(att->low) || !IS_VALID_DATE(att->high)))
+		if (att->kind == KIND_DATE && (att->low != rint(att->low) || att->high != rint(att->high) ||
+									   !IS_VALID_DATE(att->low) || !IS_VALID_DATE(att->high)))
 			return psprintf("The range of attribute \"%s\" must be of whole days.", att->name);
-		if (att->nvalues > MaxValues(att->kind) ||
-			(att->kind == KIND_BOOLEAN && att->nvalues != 2))
+		if (att->nvalues > MaxValues(att->kind) || (att->kind == KIND_BOOLEAN && att->nvalues != 2))
 			return psprintf("The dictionary of attribute \"%s\" has a wrong size.", att->name);
 		if (att->missing < 0 || att->other < 0)
 			return psprintf("A count of attribute \"%s\" is out of range.", att->name);
@@ -428,8 +426,9 @@ ModelFault(const ProfileModel *model)
 				return psprintf("A count of attribute \"%s\" is out of range.", att->name);
 			for (int w = 0; w < v; w++)
 				if (strcmp(att->values[v], att->values[w]) == 0)
-					return psprintf("The dictionary of attribute \"%s\" has the value \"%s\" twice.",
-									att->name, att->values[v]);
+					return psprintf(
+						"The dictionary of attribute \"%s\" has the value \"%s\" twice.", att->name,
+						att->values[v]);
 		}
 	}
 	return NULL;
@@ -442,10 +441,8 @@ ProfileModelFromDatum(Datum value)
 	ProfileModel *model = ReadModel(bytes);
 
 	if (model == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid profile_model"),
-				 errhint("It may be of a newer version of the extension.")));
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid profile_model"),
+						errhint("It may be of a newer version of the extension.")));
 	Complete(model);
 	return model;
 }
@@ -460,12 +457,11 @@ ProfileModelFromDatum(Datum value)
 static inline bool
 SameRawModel(const struct varlena *kept, const struct varlena *raw)
 {
-	Size		size = VARSIZE_ANY(raw);
+	Size size = VARSIZE_ANY(raw);
 
 	if (kept == NULL || VARSIZE_ANY(kept) != size)
 		return false;
-	if (!VARATT_IS_EXTENDED(raw) && !VARATT_IS_EXTENDED(kept) &&
-		size >= VARHDRSZ + MODEL_HEAD_SIZE)
+	if (!VARATT_IS_EXTENDED(raw) && !VARATT_IS_EXTENDED(kept) && size >= VARHDRSZ + MODEL_HEAD_SIZE)
 		size = VARHDRSZ + MODEL_HEAD_SIZE;
 	return memcmp(kept, raw, size) == 0;
 }
@@ -474,7 +470,7 @@ const ProfileModel *
 CachedProfileModel(ProfileModelCache *cache, Datum value, MemoryContext parent)
 {
 	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
-	Size		size = VARSIZE_ANY(raw);
+	Size size = VARSIZE_ANY(raw);
 	MemoryContext caller;
 
 	if (likely(SameRawModel(cache->raw, raw)))
@@ -502,10 +498,10 @@ const ProfileModel *
 ProfileModelArgument(FunctionCallInfo fcinfo, int n)
 {
 	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
-														  sizeof(ProfileModelCache));
-	return CachedProfileModel((ProfileModelCache *) fcinfo->flinfo->fn_extra,
-							  PG_GETARG_DATUM(n), fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ProfileModelCache));
+	return CachedProfileModel((ProfileModelCache *) fcinfo->flinfo->fn_extra, PG_GETARG_DATUM(n),
+							  fcinfo->flinfo->fn_mcxt);
 }
 
 /* ---------- binary form: the stored bytes ---------- */
@@ -544,8 +540,8 @@ PG_FUNCTION_INFO_V1(profile_model_recv);
 Datum
 profile_model_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	in = (StringInfo) PG_GETARG_POINTER(0);
-	int			size = in->len - in->cursor;
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
+	int size = in->len - in->cursor;
 	struct varlena *value = palloc(size + VARHDRSZ);
 	ProfileModel *model;
 
@@ -561,10 +557,11 @@ profile_model_recv(PG_FUNCTION_ARGS)
 		if (VARSIZE(again) == VARSIZE(value) && memcmp(again, value, VARSIZE(value)) == 0)
 			PG_RETURN_POINTER(value);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid binary form of type profile_model"),
-			 errhint("Only what profile_model_send of the same format version wrote can be read.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+		 errmsg("invalid binary form of type profile_model"),
+		 errhint("Only what profile_model_send of the same format version wrote can be read.")));
 }
 
 /* ---------- text form: JSON ---------- */
@@ -572,7 +569,7 @@ profile_model_recv(PG_FUNCTION_ARGS)
 static void
 AppendNumberText(StringInfo out, double v)
 {
-	char		buffer[DOUBLE_SHORTEST_DECIMAL_LEN];
+	char buffer[DOUBLE_SHORTEST_DECIMAL_LEN];
 
 	double_to_shortest_decimal_buf(v, buffer);
 	appendStringInfoString(out, buffer);
@@ -611,8 +608,8 @@ AppendAttribute(StringInfo out, const ProfileAttribute *att)
 		AppendBound(out, att, "low", att->low);
 		AppendBound(out, att, "high", att->high);
 	}
-	appendStringInfo(out, ", \"missing\": " INT64_FORMAT ", \"other\": " INT64_FORMAT,
-					 att->missing, att->other);
+	appendStringInfo(out, ", \"missing\": " INT64_FORMAT ", \"other\": " INT64_FORMAT, att->missing,
+					 att->other);
 	if (!HasRange(att->kind))
 	{
 		appendStringInfoString(out, ", \"values\": [");
@@ -658,20 +655,19 @@ profile_model_out(PG_FUNCTION_ARGS)
 static JsonbValue
 NeededMember(JsonbContainer *object, const char *key)
 {
-	JsonbValue	value;
+	JsonbValue value;
 
 	if (!JsonMember(object, key, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input for type profile_model"),
-				 errdetail("The member \"%s\" is missing.", key)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input for type profile_model"),
+						errdetail("The member \"%s\" is missing.", key)));
 	return value;
 }
 
 static double
 BoundFromJson(const ProfileAttribute *att, JsonbContainer *object, const char *key)
 {
-	JsonbValue	value = NeededMember(object, key);
+	JsonbValue value = NeededMember(object, key);
 
 	if (att->kind == KIND_DATE)
 		return DayFromText(JsonString(&value, key));
@@ -693,17 +689,16 @@ StringsFromJson(JsonbContainer *array, const char *where, int *n)
 static void
 AttributeFromJson(ProfileAttribute *att, JsonbContainer *object)
 {
-	JsonbValue	value = NeededMember(object, "name");
-	char	   *kind;
+	JsonbValue value = NeededMember(object, "name");
+	char *kind;
 
 	att->name = JsonString(&value, "name");
 	value = NeededMember(object, "kind");
 	kind = JsonString(&value, "kind");
 	if (!AttributeKindFromName(kind, &att->kind))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input for type profile_model"),
-				 errdetail("There is no attribute kind \"%s\".", kind)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input for type profile_model"),
+						errdetail("There is no attribute kind \"%s\".", kind)));
 	value = NeededMember(object, "weight");
 	att->weight = JsonNumber(&value, "weight");
 	value = NeededMember(object, "missing");
@@ -724,11 +719,10 @@ AttributeFromJson(ProfileAttribute *att, JsonbContainer *object)
 		value = NeededMember(object, "counts");
 		counts = JsonArray(&value, "counts");
 		if (JsonContainerSize(counts) != att->nvalues)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid input for type profile_model"),
-					 errdetail("Attribute \"%s\" has %d values, but %d counts.", att->name,
-							   att->nvalues, (int) JsonContainerSize(counts))));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+							errmsg("invalid input for type profile_model"),
+							errdetail("Attribute \"%s\" has %d values, but %d counts.", att->name,
+									  att->nvalues, (int) JsonContainerSize(counts))));
 		att->counts = palloc((att->nvalues + 1) * sizeof(int64));
 		for (int v = 0; v < att->nvalues; v++)
 			att->counts[v] = JsonCount(getIthJsonbValueFromContainer(counts, v), "counts");
@@ -738,7 +732,7 @@ AttributeFromJson(ProfileAttribute *att, JsonbContainer *object)
 void
 SetMissingFromJson(ProfileModel *model, JsonbContainer *array)
 {
-	int			n = JsonContainerSize(array);
+	int n = JsonContainerSize(array);
 
 	model->nmissing = model->nmissing_numbers = 0;
 	model->missing = palloc((n + 1) * sizeof(char *));
@@ -751,9 +745,9 @@ SetMissingFromJson(ProfileModel *model, JsonbContainer *array)
 			model->missing_numbers[model->nmissing_numbers++] = JsonNumber(value, "missing");
 		else
 		{
-			char	   *word = JsonString(value, "missing");
-			Word		trimmed = TrimmedWord(word, strlen(word));
-			char	   *lower = pnstrdup(trimmed.text, trimmed.length);
+			char *word = JsonString(value, "missing");
+			Word trimmed = TrimmedWord(word, strlen(word));
+			char *lower = pnstrdup(trimmed.text, trimmed.length);
 
 			for (char *c = lower; *c; c++)
 				*c = pg_ascii_tolower((unsigned char) *c);
@@ -766,17 +760,16 @@ PG_FUNCTION_INFO_V1(profile_model_in);
 Datum
 profile_model_in(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
+	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
 	ProfileModel *model = palloc0(sizeof(ProfileModel));
 	JsonbContainer *array;
-	JsonbValue	value;
+	JsonbValue value;
 	const char *fault;
 
 	if (!JsonContainerIsObject(&json->root))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input for type profile_model"),
-				 errdetail("It must be a JSON object.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input for type profile_model"),
+						errdetail("It must be a JSON object.")));
 	value = NeededMember(&json->root, "rows");
 	model->nrows = JsonCount(&value, "rows");
 	value = NeededMember(&json->root, "missing");
@@ -797,8 +790,7 @@ profile_model_in(PG_FUNCTION_ARGS)
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input for type profile_model"),
-				 errdetail_internal("%s", fault)));
+				 errmsg("invalid input for type profile_model"), errdetail_internal("%s", fault)));
 	PG_RETURN_DATUM(ProfileModelGetDatum(model));
 }
 
@@ -807,7 +799,7 @@ profile_model_in(PG_FUNCTION_ARGS)
 static Datum
 TextArray(const char *const *words, int n)
 {
-	Datum	   *texts = palloc((n + 1) * sizeof(Datum));
+	Datum *texts = palloc((n + 1) * sizeof(Datum));
 
 	for (int i = 0; i < n; i++)
 		texts[i] = CStringGetTextDatum(words[i]);
@@ -818,12 +810,13 @@ TextArray(const char *const *words, int n)
 char *
 ScaledText(const ProfileAttribute *att, double number)
 {
-	char	   *text;
+	char *text;
 
 	if (att->kind == KIND_DATE)
 		return DayText(number);
 	if (att->kind == KIND_ORDINAL)
-		return pstrdup(number >= 0 && number < att->nvalues ? att->values[(int) number] : "(other)");
+		return pstrdup(number >= 0 && number < att->nvalues ? att->values[(int) number]
+															: "(other)");
 	text = palloc(DOUBLE_SHORTEST_DECIMAL_LEN);
 	double_to_shortest_decimal_buf(number, text);
 	return text;
@@ -841,8 +834,8 @@ profile_attributes(PG_FUNCTION_ARGS)
 	for (int i = 0; i < model->natts; i++)
 	{
 		ProfileAttribute *att = &model->atts[i];
-		Datum		values[10];
-		bool		nulls[10] = {0};
+		Datum values[10];
+		bool nulls[10] = {0};
 
 		values[0] = CStringGetTextDatum(att->name);
 		values[1] = CStringGetTextDatum(AttributeKindName(att->kind));
@@ -856,7 +849,7 @@ profile_attributes(PG_FUNCTION_ARGS)
 		}
 		else
 		{
-			Datum	   *counts = palloc((att->nvalues + 1) * sizeof(Datum));
+			Datum *counts = palloc((att->nvalues + 1) * sizeof(Datum));
 
 			for (int v = 0; v < att->nvalues; v++)
 				counts[v] = Int64GetDatum(att->counts[v]);

@@ -29,7 +29,7 @@ IsScaled(AttributeKind kind)
 }
 
 /* The most values that a dictionary of that kind can have. */
-extern int	MaxValues(AttributeKind kind);
+extern int MaxValues(AttributeKind kind);
 
 /* A number of a scaled attribute in words: a day, a rank's name, a number. */
 extern char *ScaledText(const ProfileAttribute *att, double number);
@@ -40,20 +40,20 @@ extern char *ScaledText(const ProfileAttribute *att, double number);
 typedef struct ValueTable
 {
 	struct ValueEntry *entries;
-	uint32		mask;
+	uint32 mask;
 } ValueTable;
 
 extern ValueTable *MakeValueTables(const ProfileModel *model);
 
 /* The position of a word in the attribute's dictionary; -1: missing, -2: other. */
-#define VALUE_MISSING	(-1)
-#define VALUE_OTHER		(-2)
-extern int	LookUpValue(const ProfileModel *model, int att, Word word, uint64 hash);
+#define VALUE_MISSING (-1)
+#define VALUE_OTHER (-2)
+extern int LookUpValue(const ProfileModel *model, int att, Word word, uint64 hash);
 
 extern bool WordIsMissing(const ProfileModel *model, Word word);
 extern bool NumberIsMissing(const ProfileModel *model, double number);
 
 /* true, yes, 1, … are 1; false, no, 0, … are 0; anything else is -1. */
-extern int	BooleanFromWord(Word word);
+extern int BooleanFromWord(Word word);
 
-#endif							/* CRM_PROFILE_MODEL_H */
+#endif /* CRM_PROFILE_MODEL_H */

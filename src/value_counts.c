@@ -14,15 +14,18 @@
 /* ---------- numbers ---------- */
 
 #define NUMBER_SLOTS (2 * MAX_NUMBERS)
+#define NUMBER_SLOT_BITS 12
+StaticAssertDecl(NUMBER_SLOTS == 1 << NUMBER_SLOT_BITS, "the slots are a power of two");
+
 #define SIGN_BIT UINT64CONST(0x8000000000000000)
 
 /* The bits of a double so that they are in the order of the numbers. */
 static inline uint64
 OrderedBits(double number)
 {
-	uint64		bits;
+	uint64 bits;
 
-	number += 0.0;				/* there is one zero only */
+	number += 0.0; /* there is one zero only */
 	memcpy(&bits, &number, sizeof(bits));
 	return bits & SIGN_BIT ? ~bits : bits | SIGN_BIT;
 }
@@ -31,8 +34,8 @@ OrderedBits(double number)
 static double
 NumberOfKey(uint64 key, int dropped)
 {
-	uint64		bits = key << dropped;
-	double		number;
+	uint64 bits = key << dropped;
+	double number;
 
 	if (dropped > 0)
 		bits |= UINT64CONST(1) << (dropped - 1);
@@ -54,7 +57,8 @@ NewNumberCounts(MemoryContext context)
 static inline bool
 AddToKey(NumberCounts *counts, uint64 key, int64 count)
 {
-	uint32		i = MixHash64(key) & (NUMBER_SLOTS - 1);
+	/* Fibonacci hashing: the high bits of the product depend on all of the key */
+	uint32 i = (key * UINT64CONST(0x9e3779b97f4a7c15)) >> (64 - NUMBER_SLOT_BITS);
 
 	while (counts->table[i].count > 0)
 	{
@@ -78,7 +82,7 @@ static void
 DropBit(NumberCounts *counts)
 {
 	NumberCount old[MAX_NUMBERS];
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < NUMBER_SLOTS; i++)
 		if (counts->table[i].count > 0)
@@ -142,10 +146,10 @@ SendNumberCounts(StringInfo out, const NumberCounts *counts)
 void
 ReceiveNumberCounts(StringInfo in, NumberCounts *counts)
 {
-	double		min = pq_getmsgfloat8(in);
-	double		max = pq_getmsgfloat8(in);
-	int			dropped = pq_getmsgint(in, 4);
-	int			used = pq_getmsgint(in, 4);
+	double min = pq_getmsgfloat8(in);
+	double max = pq_getmsgfloat8(in);
+	int dropped = pq_getmsgint(in, 4);
+	int used = pq_getmsgint(in, 4);
 
 	if (used == 0)
 		return;
@@ -155,7 +159,7 @@ ReceiveNumberCounts(StringInfo in, NumberCounts *counts)
 		DropBit(counts);
 	for (int i = 0; i < used; i++)
 	{
-		uint64		key = pq_getmsgint64(in);
+		uint64 key = pq_getmsgint64(in);
 
 		AddToNumber(counts, key << dropped, pq_getmsgint64(in));
 	}
@@ -164,8 +168,8 @@ ReceiveNumberCounts(StringInfo in, NumberCounts *counts)
 static int
 CompareNumberCounts(const void *a, const void *b)
 {
-	uint64		x = ((const NumberCount *) a)->key;
-	uint64		y = ((const NumberCount *) b)->key;
+	uint64 x = ((const NumberCount *) a)->key;
+	uint64 y = ((const NumberCount *) b)->key;
 
 	return x < y ? -1 : x > y;
 }
@@ -174,7 +178,7 @@ CompareNumberCounts(const void *a, const void *b)
 static double
 NumberOfRank(const NumberCount *sorted, const NumberCounts *counts, int64 rank)
 {
-	int			i = 0;
+	int i = 0;
 
 	while (rank >= sorted[i].count)
 		rank -= sorted[i++].count;
@@ -185,11 +189,11 @@ double
 NumberQuantile(NumberCounts *counts, double p)
 {
 	NumberCount sorted[MAX_NUMBERS];
-	int			n = 0;
-	double		position = p * (double) (counts->total - 1);
-	int64		rank = (int64) floor(position);
-	double		low;
-	double		high;
+	int n = 0;
+	double position = p * (double) (counts->total - 1);
+	int64 rank = (int64) floor(position);
+	double low;
+	double high;
 
 	for (int i = 0; i < NUMBER_SLOTS; i++)
 		if (counts->table[i].count > 0)
@@ -209,8 +213,7 @@ NewWordCounts(MemoryContext context)
 {
 	WordCounts *counts = MemoryContextAllocZero(context, sizeof(WordCounts));
 
-	counts->context = AllocSetContextCreate(context, "words of an attribute",
-											ALLOCSET_SMALL_SIZES);
+	counts->context = AllocSetContextCreate(context, "words of an attribute", ALLOCSET_SMALL_SIZES);
 	counts->mask = FIRST_WORD_SLOTS - 1;
 	counts->table = MemoryContextAllocZero(counts->context, FIRST_WORD_SLOTS * sizeof(WordCount));
 	return counts;
@@ -219,7 +222,7 @@ NewWordCounts(MemoryContext context)
 static inline WordCount *
 FindWord(const WordCounts *counts, Word word, uint64 hash)
 {
-	uint32		i = hash >> 32 & counts->mask;
+	uint32 i = hash >> 32 & counts->mask;
 
 	while (counts->table[i].word.text != NULL &&
 		   !(counts->table[i].hash == hash && WordsAreEqual(counts->table[i].word, word)))
@@ -238,8 +241,8 @@ static void
 RebuildWords(WordCounts *counts, uint32 slots)
 {
 	MemoryContext old_context = counts->context;
-	WordCount  *old = counts->table;
-	uint32		old_slots = counts->mask + 1;
+	WordCount *old = counts->table;
+	uint32 old_slots = counts->mask + 1;
 
 	counts->context = AllocSetContextCreate(MemoryContextGetParent(old_context),
 											"words of an attribute", ALLOCSET_SMALL_SIZES);
@@ -248,8 +251,8 @@ RebuildWords(WordCounts *counts, uint32 slots)
 	counts->used = 0;
 	for (uint32 i = 0; i < old_slots; i++)
 	{
-		WordCount  *entry;
-		char	   *text;
+		WordCount *entry;
+		char *text;
 
 		if (old[i].word.text == NULL || !(old[i].is_missing || HashIsKept(counts, old[i].hash)))
 			continue;
@@ -267,8 +270,8 @@ RebuildWords(WordCounts *counts, uint32 slots)
 static void
 AddWord(WordCounts *counts, Word word, uint64 hash, int64 count, bool is_missing)
 {
-	WordCount  *entry;
-	char	   *text;
+	WordCount *entry;
+	char *text;
 
 	if (word.length > MAX_WORD_LENGTH)
 		return;
@@ -285,7 +288,7 @@ AddWord(WordCounts *counts, Word word, uint64 hash, int64 count, bool is_missing
 	entry = FindWord(counts, word, hash);
 	text = MemoryContextAlloc(counts->context, word.length + 1);
 	memcpy(text, word.text, word.length);
-	entry->word = (Word) {text, word.length};
+	entry->word = (Word){text, word.length};
 	entry->hash = hash;
 	entry->count = count;
 	entry->is_missing = is_missing;
@@ -295,9 +298,9 @@ AddWord(WordCounts *counts, Word word, uint64 hash, int64 count, bool is_missing
 bool
 CountWord(WordCounts *counts, Word word, int64 count, WordIsMissingFn is_missing, const void *arg)
 {
-	uint64		hash = HashWord(word);
-	WordCount  *entry = FindWord(counts, word, hash);
-	bool		missing;
+	uint64 hash = HashWord(word);
+	WordCount *entry = FindWord(counts, word, hash);
+	bool missing;
 
 	if (entry->word.text != NULL)
 	{
@@ -320,8 +323,8 @@ void
 MergeWordCounts(WordCounts *counts, const WordCounts *other, WordIsMissingFn is_missing,
 				const void *arg)
 {
-	int64		total = counts->total + other->total;
-	int64		missing = counts->missing + other->missing;
+	int64 total = counts->total + other->total;
+	int64 missing = counts->missing + other->missing;
 
 	if (counts->zero_bits < other->zero_bits)
 	{
@@ -354,10 +357,10 @@ SendWordCounts(StringInfo out, const WordCounts *counts)
 void
 ReceiveWordCounts(StringInfo in, WordCounts *counts, WordIsMissingFn is_missing, const void *arg)
 {
-	int			zero_bits = pq_getmsgint(in, 4);
-	int64		total = counts->total + pq_getmsgint64(in);
-	int64		missing = counts->missing + pq_getmsgint64(in);
-	int			used = pq_getmsgint(in, 4);
+	int zero_bits = pq_getmsgint(in, 4);
+	int64 total = counts->total + pq_getmsgint64(in);
+	int64 missing = counts->missing + pq_getmsgint64(in);
+	int used = pq_getmsgint(in, 4);
 
 	if (counts->zero_bits < zero_bits)
 	{
@@ -366,10 +369,10 @@ ReceiveWordCounts(StringInfo in, WordCounts *counts, WordIsMissingFn is_missing,
 	}
 	for (int i = 0; i < used; i++)
 	{
-		int			length = pq_getmsgint(in, 4);
+		int length = pq_getmsgint(in, 4);
 		const char *text = pq_getmsgbytes(in, length);
 
-		CountWord(counts, (Word) {text, length}, pq_getmsgint64(in), is_missing, arg);
+		CountWord(counts, (Word){text, length}, pq_getmsgint64(in), is_missing, arg);
 	}
 	counts->total = total;
 	counts->missing = missing;
@@ -381,7 +384,7 @@ CompareWordCounts(const void *a, const void *b)
 {
 	const WordCount *x = *(WordCount *const *) a;
 	const WordCount *y = *(WordCount *const *) b;
-	int			order;
+	int order;
 
 	if (x->count != y->count)
 		return x->count > y->count ? -1 : 1;

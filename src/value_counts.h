@@ -21,18 +21,18 @@
 
 typedef struct NumberCount
 {
-	uint64		key;			/* the number's bits in order, the low ones dropped */
-	int64		count;			/* 0: free */
+	uint64 key;  /* the number's bits in order, the low ones dropped */
+	int64 count; /* 0: free */
 } NumberCount;
 
 typedef struct NumberCounts
 {
-	int			dropped;		/* bits */
-	int			used;
-	int64		total;
-	double		min;
-	double		max;
-	NumberCount *table;			/* 2 * MAX_NUMBERS, open addressing */
+	int dropped; /* bits */
+	int used;
+	int64 total;
+	double min;
+	double max;
+	NumberCount *table; /* 2 * MAX_NUMBERS, open addressing */
 } NumberCounts;
 
 extern NumberCounts *NewNumberCounts(MemoryContext context);
@@ -53,44 +53,44 @@ extern double NumberQuantile(NumberCounts *counts, double p);
  * and complete; past that, only the words whose hash ends in so many zero bits as
  * needed are kept, with exact counts, and the others are counted together.
  */
-#define MAX_WORDS			16384
-#define MAX_WORD_LENGTH		100 /* longer ones are never kept */
+#define MAX_WORDS 16384
+#define MAX_WORD_LENGTH 100 /* longer ones are never kept */
 
 typedef struct WordCount
 {
-	uint64		hash;
-	Word		word;			/* text NULL: free */
-	int64		count;
-	bool		is_missing;		/* one of the words for missing: never dropped */
+	uint64 hash;
+	Word word; /* text NULL: free */
+	int64 count;
+	bool is_missing; /* one of the words for missing: never dropped */
 } WordCount;
 
 typedef struct WordCounts
 {
 	MemoryContext context;
-	int			zero_bits;		/* of the hashes of words that are kept */
-	int			used;
-	uint32		mask;
-	int64		total;			/* words that are not missing, kept or not */
-	int64		missing;
-	WordCount  *table;
+	int zero_bits; /* of the hashes of words that are kept */
+	int used;
+	uint32 mask;
+	int64 total; /* words that are not missing, kept or not */
+	int64 missing;
+	WordCount *table;
 } WordCounts;
 
 /* What a word says that is seen for the first time. */
-typedef bool (*WordIsMissingFn) (Word word, const void *arg);
+typedef bool (*WordIsMissingFn)(Word word, const void *arg);
 
 extern WordCounts *NewWordCounts(MemoryContext context);
 
 /* Returns false if the word stands for missing. */
-extern bool CountWord(WordCounts *counts, Word word, int64 count, WordIsMissingFn is_missing,
-					  const void *arg);
-extern void MergeWordCounts(WordCounts *counts, const WordCounts *other,
-							WordIsMissingFn is_missing, const void *arg);
+extern bool
+CountWord(WordCounts *counts, Word word, int64 count, WordIsMissingFn is_missing, const void *arg);
+extern void MergeWordCounts(WordCounts *counts, const WordCounts *other, WordIsMissingFn is_missing,
+							const void *arg);
 
 extern void SendWordCounts(StringInfo out, const WordCounts *counts);
-extern void ReceiveWordCounts(StringInfo in, WordCounts *counts, WordIsMissingFn is_missing,
-							  const void *arg);
+extern void
+ReceiveWordCounts(StringInfo in, WordCounts *counts, WordIsMissingFn is_missing, const void *arg);
 
 /* The words that were kept and do not stand for missing, the most frequent first. */
 extern WordCount **FrequentWords(const WordCounts *counts, int *n);
 
-#endif							/* CRM_VALUE_COUNTS_H */
+#endif /* CRM_VALUE_COUNTS_H */

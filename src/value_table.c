@@ -9,16 +9,16 @@
 
 typedef struct ValueEntry
 {
-	uint64		hash;
-	Word		word;			/* text NULL: free */
-	int			value;
+	uint64 hash;
+	Word word; /* text NULL: free */
+	int value;
 } ValueEntry;
 
 static void
 AddValue(ValueTable *table, Word word, int value)
 {
-	uint64		hash = HashWord(word);
-	uint32		i = hash & table->mask;
+	uint64 hash = HashWord(word);
+	uint32 i = hash & table->mask;
 
 	while (table->entries[i].word.text != NULL)
 	{
@@ -26,7 +26,7 @@ AddValue(ValueTable *table, Word word, int value)
 			return;
 		i = (i + 1) & table->mask;
 	}
-	table->entries[i] = (ValueEntry) {hash, word, value};
+	table->entries[i] = (ValueEntry){hash, word, value};
 }
 
 ValueTable *
@@ -37,7 +37,7 @@ MakeValueTables(const ProfileModel *model)
 	for (int i = 0; i < model->natts; i++)
 	{
 		const ProfileAttribute *att = &model->atts[i];
-		uint32		size = pg_nextpower2_32(2 * (att->nvalues + model->nmissing) + 2);
+		uint32 size = pg_nextpower2_32(2 * (att->nvalues + model->nmissing) + 2);
 
 		if (HasRange(att->kind))
 			continue;
@@ -45,9 +45,9 @@ MakeValueTables(const ProfileModel *model)
 		tables[i].mask = size - 1;
 		/* what a dictionary names is a value, even if it is a word for missing */
 		for (int v = 0; v < att->nvalues; v++)
-			AddValue(&tables[i], (Word) {att->values[v], strlen(att->values[v])}, v);
+			AddValue(&tables[i], (Word){att->values[v], strlen(att->values[v])}, v);
 		for (int m = 0; m < model->nmissing; m++)
-			AddValue(&tables[i], (Word) {model->missing[m], strlen(model->missing[m])},
+			AddValue(&tables[i], (Word){model->missing[m], strlen(model->missing[m])},
 					 VALUE_MISSING);
 	}
 	return tables;
@@ -71,7 +71,7 @@ WordIsMissing(const ProfileModel *model, Word word)
 	for (int m = 0; m < model->nmissing; m++)
 	{
 		const char *missing = model->missing[m];
-		int			i = 0;
+		int i = 0;
 
 		if (word.length > 0 && missing[0] != pg_ascii_tolower((unsigned char) word.text[0]))
 			continue;
