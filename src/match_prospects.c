@@ -450,7 +450,8 @@ match_prospects(PG_FUNCTION_ARGS)
 	if (!by_card)
 		appendStringInfoString(
 			&query, "LEFT JOIN (SELECT DISTINCT ON (k) k, p FROM known) AS b ON b.k = near.n ");
-	appendStringInfo(&query, "ORDER BY r.rank, near.s DESC NULLS LAST, r.k::text COLLATE \"C\" LIMIT %s",
+	appendStringInfo(&query,
+					 "ORDER BY r.rank, near.s DESC NULLS LAST, r.k::text COLLATE \"C\" LIMIT %s",
 					 PG_ARGISNULL(4) ? "ALL" : psprintf("%d", PG_GETARG_INT32(4)));
 	HandOn(fcinfo, &q, query.data, 4);
 	return (Datum) 0;

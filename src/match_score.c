@@ -257,8 +257,8 @@ match_places(PG_FUNCTION_ARGS)
 		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
 			continue;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
-		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin) :
-										FeatureValue(model, feature, &view));
+		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin)
+												  : FeatureValue(model, feature, &view));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
