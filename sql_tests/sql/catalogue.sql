@@ -3,11 +3,11 @@
 
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
-	('collect_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('nearest_profiles'),
+	('collect_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('nearest_profiles'),
 	('create_source'), ('alter_source'), ('drop_source'), ('refresh'), ('check_source'), ('forget_customer');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
-	('profile_fit');
+	('profile_fit'), ('attribute_relevance'), ('match_fit');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');
