@@ -8,10 +8,11 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "json_read.h"
 
-static void
-pg_attribute_noreturn() WrongType(const char *where, const char *expected)
+pg_noreturn static void
+WrongType(const char *where, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be %s", where, expected)));

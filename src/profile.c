@@ -293,8 +293,8 @@ profile_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
-static void
-pg_attribute_noreturn() InputRefused(const char *detail)
+pg_noreturn static void
+InputRefused(const char *detail)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					errmsg("invalid input for type profile"), errdetail_internal("%s", detail)));
