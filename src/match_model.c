@@ -522,9 +522,8 @@ match_model_out(PG_FUNCTION_ARGS)
 		appendStringInfoChar(&out, ']');
 	}
 	appendStringInfo(&out,
-					 "], \"fingerprint\": \"%016" INT64_MODIFIER
-					 "x\", \"slots\": [%d, %d, %d], \"set_bytes\": [",
-					 model->fingerprint, model->nscaled, model->ncoded, model->nsets);
+					 "], \"fingerprint\": \"%016llx\", \"slots\": [%d, %d, %d], \"set_bytes\": [",
+					 (unsigned long long) model->fingerprint, model->nscaled, model->ncoded, model->nsets);
 	for (int i = 0; i < model->nsets; i++)
 		appendStringInfo(&out, "%s%d", i > 0 ? ", " : "", model->set_bytes[i]);
 	appendStringInfoString(&out, "], \"features\": [");
@@ -751,9 +750,9 @@ OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the profile was made with another profile_model than the match_model"),
-				 errdetail("The profile's model is %016" INT64_MODIFIER
-						   "x, the match_model was fitted with %016" INT64_MODIFIER "x.",
-						   ProfileFingerprint(view), model->fingerprint),
+				 errdetail("The profile's model is %016llx, the match_model was fitted with %016llx.",
+						   (unsigned long long) ProfileFingerprint(view),
+						   (unsigned long long) model->fingerprint),
 				 errhint("Encode customers and prospects with one and the same profile_model.")));
 }
 

@@ -100,9 +100,9 @@ CheckProfileOfModel(const ProfileView *view, const ProfileModel *model)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("the profile was made by another profile_model"),
-					errdetail("The profile is of model %016" INT64_MODIFIER
-							  "x, the model is %016" INT64_MODIFIER "x.",
-							  ProfileFingerprint(view), model->fingerprint),
+					errdetail("The profile is of model %016llx, the model is %016llx.",
+							  (unsigned long long) ProfileFingerprint(view),
+							  (unsigned long long) model->fingerprint),
 					errhint("Encode the record with this model: profile(record, model).")));
 }
 
@@ -113,9 +113,9 @@ CheckSameModel(const ProfileView *a, const ProfileView *b)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("profiles of different models cannot be compared"),
-					errdetail("One is of model %016" INT64_MODIFIER
-							  "x, the other of %016" INT64_MODIFIER "x.",
-							  ProfileFingerprint(a), ProfileFingerprint(b)),
+					errdetail("One is of model %016llx, the other of %016llx.",
+							  (unsigned long long) ProfileFingerprint(a),
+							  (unsigned long long) ProfileFingerprint(b)),
 					errhint("Encode both with the same profile_model.")));
 }
 
@@ -236,7 +236,8 @@ profile_out(PG_FUNCTION_ARGS)
 
 	OpenProfile(&view, PG_GETARG_DATUM(0));
 	initStringInfo(&out);
-	appendStringInfo(&out, "{\"model\": \"%016" INT64_MODIFIER "x\"", ProfileFingerprint(&view));
+	appendStringInfo(&out, "{\"model\": \"%016llx\"",
+					 (unsigned long long) ProfileFingerprint(&view));
 	if (view.head[1] & PROFILE_WEIGHTED)
 	{
 		appendStringInfoString(&out, ", \"levels\": [");

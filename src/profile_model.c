@@ -873,5 +873,5 @@ profile_model_fingerprint(PG_FUNCTION_ARGS)
 {
 	const ProfileModel *model = ProfileModelArgument(fcinfo, 0);
 
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%016" INT64_MODIFIER "x", model->fingerprint)));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%016llx", (unsigned long long) model->fingerprint)));
 }
