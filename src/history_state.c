@@ -39,7 +39,7 @@ typedef struct HistoryState
 	uint8		data[FLEXIBLE_ARRAY_MEMBER];	/* body, tail, room */
 } HistoryState;
 
-#define FIRST_STATE_SIZE	64	/* some nine days */
+#define FIRST_STATE_SIZE	128	/* some twenty days */
 #define RAW_STATE_SIZE		256 /* up to here a state grows without a body */
 #define MIN_TAIL_ROOM		64
 #define MAX_TAIL_DAY		(5 * MAX_VARINT)
