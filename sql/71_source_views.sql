@@ -28,8 +28,10 @@ BEGIN
 	template := replace(template, '{scheme}', quote_literal(src.scheme));
 	template := replace(template, '{bins}', src.bins::text);
 	template := replace(template, '{value}', src.tier_by);
-	RETURN replace(template, '{today}', coalesce(quote_literal(src.as_of::text) || '::date',
+	template := replace(template, '{today}', coalesce(quote_literal(src.as_of::text) || '::date',
 		format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone)));
+	-- last, so that nothing in it is taken for a word of the template
+	RETURN replace(template, '{orders_query}', src.orders_query);
 END $$;
 COMMENT ON FUNCTION crm_profile.source_expand(text, crm_profile.source) IS 'a template of SQL with the names and settings of a source in it';
 

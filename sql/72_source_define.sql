@@ -98,7 +98,7 @@ COMMENT ON FUNCTION crm_profile.create_source(text, text, text, text, text, text
 	'registers a customer and an order table and makes the views; what is left out is inferred; returns the mapping in effect and which of it was given or inferred';
 
 CREATE FUNCTION crm_profile.source_of(name text) RETURNS crm_profile.source
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
 	src crm_profile.source;
 BEGIN
@@ -123,6 +123,27 @@ BEGIN
 	RETURN src;
 END $$;
 COMMENT ON FUNCTION crm_profile.source_own(text) IS 'the definition of a source; an error unless the current role is its owner';
+
+CREATE FUNCTION crm_profile.source_own_locked(name text, "nowait" boolean DEFAULT false) RETURNS crm_profile.source
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
+DECLARE
+	src crm_profile.source := crm_profile.source_own(source_own_locked.name);
+BEGIN
+	-- who comes second waits here
+	IF "nowait" THEN
+		SELECT s.* INTO src FROM crm_profile.source s WHERE s.name = source_own_locked.name FOR UPDATE NOWAIT;
+	ELSE
+		SELECT s.* INTO src FROM crm_profile.source s WHERE s.name = source_own_locked.name FOR UPDATE;
+	END IF;
+	IF src.name IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist any more', source_own_locked.name);
+	END IF;
+	RETURN src;
+EXCEPTION WHEN lock_not_available THEN
+	RAISE lock_not_available USING MESSAGE = format('source "%s" is being refreshed or altered', source_own_locked.name),
+		HINT = 'Try again later, or leave out nowait to wait for it.';
+END $$;
+COMMENT ON FUNCTION crm_profile.source_own_locked(text, boolean) IS 'the same, locked against refresh, alter_source and forget_customer until the end of the transaction';
 
 CREATE FUNCTION crm_profile.alter_source(
 	name text,
@@ -154,13 +175,11 @@ CREATE FUNCTION crm_profile.alter_source(
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	old crm_profile.source := crm_profile.source_own(alter_source.name);
-	src crm_profile.source;
+	old crm_profile.source := crm_profile.source_own_locked(alter_source.name);
+	src crm_profile.source := old;
 	resettable CONSTANT text[] := '{customer_key,order_customer,ordered_at,amount,cost,order_key,order_filter,amount_scale,attributes,interactions,interaction_customer,interacted_at,bins,period,as_of,active_days}';
 	wrong text;
 BEGIN
-	SELECT s.* INTO old FROM crm_profile.source s WHERE s.name = alter_source.name FOR UPDATE;
-	src := old;
 	SELECT r INTO wrong FROM unnest(alter_source.reset) r WHERE r <> ALL (resettable);
 	IF wrong IS NOT NULL THEN
 		PERFORM crm_profile.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
@@ -199,8 +218,13 @@ BEGIN
 		PERFORM crm_profile.source_argument_error('customer_key', format('the key would have type %s, so far it has %s', src.key_type, old.key_type),
 			'The views of a source keep the types of their columns.', 'Drop the source and create it anew.');
 	END IF;
-	DELETE FROM crm_profile.source s WHERE s.name = src.name;
-	INSERT INTO crm_profile.source SELECT (src).*;
+	UPDATE crm_profile.source s SET customers = src.customers, customer_key = src.customer_key, orders = src.orders, order_customer = src.order_customer,
+			ordered_at = src.ordered_at, amount = src.amount, cost = src.cost, order_key = src.order_key,
+			order_filter = src.order_filter, amount_scale = src.amount_scale, time_zone = src.time_zone, attributes = src.attributes,
+			interactions = src.interactions, interaction_customer = src.interaction_customer, interacted_at = src.interacted_at,
+			scheme = src.scheme, bins = src.bins, period = src.period, as_of = src.as_of, active_days = src.active_days,
+			tier_by = src.tier_by, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
+		WHERE s.name = src.name;
 	PERFORM crm_profile.source_admit(src, 'customer_history');
 	PERFORM crm_profile.source_build_views(src);
 	IF src.materialize THEN

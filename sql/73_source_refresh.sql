@@ -85,31 +85,16 @@ CREATE FUNCTION crm_profile.refresh_as_owner(name text, "nowait" boolean, verbos
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	src crm_profile.source;
+	src crm_profile.source := crm_profile.source_own_locked(refresh_as_owner.name, "nowait");
 	found_norms crm_profile.customer_norms;
 	started timestamptz;
 	today date;
 BEGIN
-	PERFORM crm_profile.source_own(refresh_as_owner.name);
-	-- of two refreshes of one source the second waits here for the first
-	IF "nowait" THEN
-		BEGIN
-			SELECT s.* INTO src FROM crm_profile.source s WHERE s.name = refresh_as_owner.name FOR UPDATE NOWAIT;
-		EXCEPTION WHEN lock_not_available THEN
-			RAISE lock_not_available USING MESSAGE = format('source "%s" is being refreshed or altered', refresh_as_owner.name),
-				HINT = 'Try again later, or leave out nowait to wait for it.';
-		END;
-	ELSE
-		SELECT s.* INTO src FROM crm_profile.source s WHERE s.name = refresh_as_owner.name FOR UPDATE;
-	END IF;
-	IF src.name IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist any more', refresh_as_owner.name);
-	END IF;
 	started := clock_timestamp();
 	today := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 
 	SELECT h.written, h.removed, h.seconds INTO customers_written, customers_removed, collect_seconds FROM crm_profile.refresh_histories(src, "verbose") h;
-	SELECT (m.norms).*  INTO found_norms FROM crm_profile.refresh_models(src, today, started, "verbose") m;
+	SELECT (m.norms).* INTO found_norms FROM crm_profile.refresh_models(src, today, started, "verbose") m;
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - collect_seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile.refresh_profiles(src, today, "verbose");
