@@ -160,8 +160,11 @@ COMMENT ON FUNCTION crm_profile.near_names(text, text[]) IS
 CREATE FUNCTION crm_profile.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RAISE EXCEPTION 'argument "%" of the source: %', argument, problem
-		USING ERRCODE = 'invalid_parameter_value', DETAIL = coalesce(detail, 'See the documentation of create_source.'), HINT = coalesce(hint, 'Nothing was changed.');
+	detail := coalesce(detail, 'Nothing was changed.');
+	IF hint IS NULL THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail;
+	END IF;
+	RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail, HINT = hint;
 END $$;
 COMMENT ON FUNCTION crm_profile.source_argument_error(text, text, text, text) IS 'raises the error of create_source() and alter_source() about one argument';
 
@@ -296,7 +299,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile.source_canonical(text, text, text) IS 'a query with every name in it qualified';
 
 CREATE FUNCTION crm_profile.source_resolve(src crm_profile.source) RETURNS crm_profile.source
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
 	path text := crm_profile.source_path(src.search_path);
 	customers oid;
@@ -336,7 +339,8 @@ BEGIN
 		src.orders := btrim(src.orders, E' ;\n\t');
 		PERFORM set_config('search_path', path, true);
 		BEGIN
-			EXECUTE format('CREATE VIEW %I.source_orders AS %s', src.schema, src.orders);
+			-- in brackets nothing but a single query gets through
+			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.schema, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
 			PERFORM crm_profile.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a SELECT that works by itself.');
 		END;

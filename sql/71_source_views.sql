@@ -1,6 +1,6 @@
 -- The tables and views of a source
 
-CREATE FUNCTION crm_profile.source_expand(template text, src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -13,6 +13,7 @@ BEGIN
 	END IF;
 	-- what is made of other words comes first
 	template := replace(template, '{contacted}', contacted);
+	template := replace(template, '{as_of}', as_of);
 	template := replace(template, '{in_period}', CASE WHEN src.period IS NULL THEN '' ELSE ', {period}' END);
 	template := replace(template, '{rfm}', format(latest, 'rfm'));
 	template := replace(template, '{segments}', format(latest, 'segments'));
@@ -33,11 +34,11 @@ BEGIN
 	-- last, so that nothing in it is taken for a word of the template
 	RETURN replace(template, '{orders_query}', src.orders_query);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_expand(text, crm_profile.source) IS 'a template of SQL with the names and settings of a source in it';
+COMMENT ON FUNCTION crm_profile.source_expand(text, crm_profile.source, text) IS 'a template of SQL with the names and settings of a source in it';
 
-CREATE FUNCTION crm_profile.source_profile_query(as_of text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN pg_catalog.replace($$SELECT
+CREATE FUNCTION crm_profile.source_profile_query() RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN $$SELECT
 	c.{key} AS customer,
 	crm_profile.first_purchase(h.history, {as_of}) AS first_purchase,
 	crm_profile.last_purchase(h.history, {as_of}) AS last_purchase,
@@ -60,8 +61,8 @@ CREATE FUNCTION crm_profile.source_profile_query(as_of text) RETURNS text
 		WHEN crm_profile.{value}(h.history, {as_of}{in_period}) >= {b_from} THEN 'B'
 		WHEN crm_profile.{value}(h.history, {as_of}{in_period}) IS NOT NULL THEN 'C'
 	END AS value_tier
-FROM {customers} c LEFT JOIN {schema}.customer_history h ON h.customer = c.{key}$$, '{as_of}', as_of);
-COMMENT ON FUNCTION crm_profile.source_profile_query(text) IS 'the template behind customer_profile and profile_as_of, for this as-of date';
+FROM {customers} c LEFT JOIN {schema}.customer_history h ON h.customer = c.{key}$$;
+COMMENT ON FUNCTION crm_profile.source_profile_query() IS 'the template behind customer_profile and profile_as_of';
 
 CREATE FUNCTION crm_profile.source_comment(schema text, relation text, comment text, columns text[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -137,7 +138,7 @@ CREATE FUNCTION crm_profile.source_build_views(src crm_profile.source) RETURNS v
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	columns CONSTANT text[] := crm_profile.source_profile_columns();
-	profile CONSTANT text := crm_profile.source_profile_query('{today}');
+	profile CONSTANT text := crm_profile.source_profile_query();
 BEGIN
 	IF src.materialize THEN
 		IF to_regclass(format('%I.stored_profile', src.schema)) IS NULL THEN
@@ -158,7 +159,7 @@ BEGIN
 	PERFORM crm_profile.source_comment(src.schema, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle and value tier', columns);
 
 	EXECUTE crm_profile.source_expand('CREATE OR REPLACE FUNCTION {schema}.profile_as_of(as_of date) RETURNS SETOF {schema}.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC '
-		|| crm_profile.source_profile_query('profile_as_of.as_of') || '; END', src);
+		|| crm_profile.source_profile_query() || '; END', src, 'profile_as_of.as_of');
 	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.schema);
 
 	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.segment_summary WITH (security_invoker = true) AS

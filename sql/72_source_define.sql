@@ -262,6 +262,6 @@ DECLARE
 	src crm_profile.source := crm_profile.source_of(name);
 BEGIN
 	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, src.orders_query,
-		crm_profile.source_expand(crm_profile.source_profile_query('{today}'), src));
+		crm_profile.source_expand(crm_profile.source_profile_query(), src));
 END $$;
 COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and that of customer_profile';

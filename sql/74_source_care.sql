@@ -153,7 +153,7 @@ CREATE FUNCTION crm_profile.profile_now_as_owner(name text, key text,
 #variable_conflict use_column
 DECLARE
 	src crm_profile.source := crm_profile.source_own(profile_now_as_owner.name);
-	fields CONSTANT text := split_part(crm_profile.source_profile_query('{today}'), 'FROM {customers} c', 1);
+	fields CONSTANT text := split_part(crm_profile.source_profile_query(), 'FROM {customers} c', 1);
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
 	RETURN QUERY EXECUTE crm_profile.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
