@@ -57,7 +57,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile.refresh_models(crm_profile.source, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
 
 CREATE FUNCTION crm_profile.refresh_profiles(src crm_profile.source, today date, verbose boolean) RETURNS double precision
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
 	columns text;

@@ -149,18 +149,23 @@ CREATE FUNCTION crm_profile.profile_now_as_owner(name text, key text,
 	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
 	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text)
 	RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET datestyle = 'ISO' AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
 	src crm_profile.source := crm_profile.source_own(profile_now_as_owner.name);
 	fields CONSTANT text := split_part(crm_profile.source_profile_query(), 'FROM {customers} c', 1);
+	found crm_profile.purchase_history;
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
+	-- a policy on the orders is an error; one on the customers decides whether the customer is there
+	PERFORM set_config('row_security', 'off', true);
+	EXECUTE crm_profile.source_expand('SELECT history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src) INTO found
+		USING crm_profile.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
+	PERFORM set_config('row_security', 'on', true);
 	RETURN QUERY EXECUTE crm_profile.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
 			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier
-		FROM (' || fields || 'FROM {customers} c LEFT JOIN crm_profile.collect_purchase_histories(NULL::{key_type}, $2) h ON h.customer = c.{key}
-			WHERE c.{key} = $1::{key_type}) p', src)
-		USING key, crm_profile.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
+		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
+		USING key, found;
 END $$;
 COMMENT ON FUNCTION crm_profile.profile_now_as_owner(text, text) IS 'what profile_now() does once it is the owner';
 
