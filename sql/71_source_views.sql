@@ -164,9 +164,9 @@ BEGIN
 
 	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.segment_summary WITH (security_invoker = true) AS
 		WITH label(place, segment, strategy) AS (
-			SELECT s.position, s.segment, (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = {scheme} AND r.segment = s.segment ORDER BY r.position LIMIT 1)
+			SELECT s.position AS place, s.segment AS segment, (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = {scheme} AND r.segment = s.segment ORDER BY r.position LIMIT 1) AS strategy
 				FROM crm_profile.segments({segments}) s
-			UNION ALL SELECT NULL, '(unscored)', NULL),
+			UNION ALL SELECT NULL AS place, '(unscored)' AS segment, NULL AS strategy),
 		measured AS (
 			SELECT coalesce(p.segment, '(unscored)') AS segment, count(*) AS customers, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency) AS median_recency,

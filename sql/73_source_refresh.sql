@@ -1,5 +1,10 @@
 -- refresh
 
+CREATE FUNCTION crm_profile.store_purchase_histories(key anyelement, query text, target regclass) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
+COMMENT ON FUNCTION crm_profile.store_purchase_histories(anyelement, text, regclass) IS
+	'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint; returns the number of histories';
+
 CREATE FUNCTION crm_profile.refresh_histories(src crm_profile.source, verbose boolean, OUT written bigint, OUT removed bigint, OUT seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -8,9 +13,8 @@ BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
 	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.customer_history', src.schema)::regclass) THEN
-		EXECUTE crm_profile.source_expand('INSERT INTO {schema}.customer_history SELECT customer, history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src)
-			USING src.orders_query;
-		GET DIAGNOSTICS written = ROW_COUNT;
+		EXECUTE crm_profile.source_expand('SELECT crm_profile.store_purchase_histories(NULL::{key_type}, $1, $2)', src) INTO written
+			USING src.orders_query, format('%I.customer_history', src.schema)::regclass;
 		removed := 0;
 		EXECUTE format('CREATE UNIQUE INDEX customer_history_key ON %I.customer_history (customer)', src.schema);
 		EXECUTE format('ANALYZE %I.customer_history', src.schema);
@@ -36,11 +40,11 @@ CREATE FUNCTION crm_profile.refresh_models(src crm_profile.source, today date, s
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
-	rfm crm_profile.rfm_model;
+	fitted record;
 BEGIN
-	EXECUTE crm_profile.source_expand('SELECT crm_profile.rfm_fit(history, $1, {bins}, {period}) FROM {schema}.customer_history', src) INTO rfm USING today;
-	EXECUTE crm_profile.source_expand('SELECT (crm_profile.customer_norms_fit(history, $1, {period}, $2)).* FROM {schema}.customer_history', src)
-		INTO norms USING today, src.tier_by = 'profit';
+	EXECUTE crm_profile.source_expand('SELECT crm_profile.rfm_fit(history, $1, {bins}, {period}) AS rfm, crm_profile.customer_norms_fit(history, $1, {period}, $2) AS norms
+		FROM {schema}.customer_history', src) INTO fitted USING today, src.tier_by = 'profit';
+	norms := fitted.norms;
 	-- what is as it was is not written again
 	EXECUTE crm_profile.source_expand('INSERT INTO {schema}.model (fitted_at, as_of, rfm, scheme, segments, active_days, a_from, b_from)
 		SELECT n.* FROM (SELECT $1, $2, $3, {scheme}::text, crm_profile.compile_scheme({scheme}), coalesce($4, ($5).active_days, 90), ($5).a_from, ($5).b_from)
@@ -48,7 +52,7 @@ BEGIN
 		WHERE NOT EXISTS (SELECT FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) o
 			WHERE ROW(o.as_of, o.rfm, o.scheme, o.segments, o.active_days, o.a_from, o.b_from)::text
 				= ROW(n.as_of, n.rfm, n.scheme, n.segments, n.active_days, n.a_from, n.b_from)::text)', src)
-		USING started, today, rfm, src.active_days, norms;
+		USING started, today, fitted.rfm, src.active_days, norms;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": models fitted to % customers in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);

@@ -16,3 +16,9 @@ CREATE VIEW app.customer AS
 	SELECT customer, crm_profile.recency(history, date '2025-04-30') AS recency, crm_profile.frequency(history) AS frequency,
 		crm_profile.monetary(history) AS monetary
 	FROM app.history;
+
+CREATE TABLE app.customers (id int PRIMARY KEY);
+INSERT INTO app.customers SELECT generate_series(0, 25);
+SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', as_of => '2025-04-30',
+	time_zone => 'Asia/Tokyo', schema => 'app', materialize => true);
+SELECT crm_profile.refresh('app');
