@@ -40,6 +40,9 @@ endif
 
 include $(PGXS)
 
+# the portable kernel is written for the compiler to vectorise
+src/distance_kernels.o: CFLAGS += $(CFLAGS_VECTORIZE)
+
 ifneq ($(shell test $(MAJORVERSION) -ge 15 && echo fits),fits)
 $(error crm_profile needs PostgreSQL 15 or newer, $(PG_CONFIG) belongs to $(VERSION))
 endif

@@ -3,5 +3,5 @@
 
 COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments';
 
--- types and functions are for everybody, as with any type; what the tables hold is guarded where they are made
+-- functions and types are for everybody; what tables hold is guarded table by table
 GRANT USAGE ON SCHEMA crm_profile TO PUBLIC;

@@ -24,6 +24,9 @@ extern const int64 PowerOfTen[19];
 /* Reads a numeric in the form it is stored in; `what` names it in errors. */
 extern Decimal DecimalFromNumeric(Datum value, const char *what);
 
+/* Any numeric as the nearest double; NaN and infinity as they are. */
+extern double DoubleFromNumeric(Datum value);
+
 /* A mantissa at a larger or equal scale; an error when it leaves the 64-bit range. */
 extern int64 Rescale(int64 mantissa, int from, int to);
 

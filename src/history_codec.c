@@ -16,6 +16,10 @@
 #define MAX_DAY_BYTES		(3 * MAX_VARINT)	/* gap, extra, amount */
 #define MAX_COST_BYTES		(2 * MAX_VARINT)	/* cost, covered */
 
+/* More days than these, with costs, might not fit into a value. */
+#define MAX_HISTORY_DAYS \
+	((int64) ((MaxAllocSize - VARHDRSZ - HISTORY_HEADER) / (MAX_DAY_BYTES + MAX_COST_BYTES)))
+
 #define EXTRA_FOLLOWS		0x01
 #define COVERED_FOLLOWS		0x02
 
@@ -243,6 +247,15 @@ WriteDay(uint8 *p, const PurchaseDay *day, uint64 gap, bool costs, int64 divisor
 	return p;
 }
 
+pg_noreturn static void
+HistoryTooLong(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("purchase history is too long"),
+			 errdetail("It can have at most %lld days.", (long long) MAX_HISTORY_DAYS)));
+}
+
 PurchaseHistory *
 EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 {
@@ -252,17 +265,13 @@ EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 	Size		most;
 	uint8	   *p;
 
+	if (ndays > MAX_HISTORY_DAYS)
+		HistoryTooLong();
 	for (int64 i = 0; i < ndays && !costs; i++)
 		costs = (days[i].cost | days[i].covered) != 0;
 
-	most = mul_size(ndays, MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
-	most = add_size(most, VARHDRSZ + HISTORY_HEADER);
-	if (!AllocSizeIsValid(most))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("purchase history is too long"),
-				 errdetail("It has %lld days.", (long long) ndays)));
-
+	most = VARHDRSZ + HISTORY_HEADER +
+		ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
 	history = palloc(most);
 	p = (uint8 *) VARDATA(history);
 	*p++ = HISTORY_VERSION;
@@ -393,12 +402,14 @@ HistoryIsValid(const PurchaseHistory *history)
 	if (reader.scale > MAX_SCALE)
 		return false;
 
-	days = palloc_extended(mul_size(size / 2, sizeof(PurchaseDay)), MCXT_ALLOC_HUGE);
+	/* an entry has two bytes at least */
+	days = palloc_extended(Min(size / 2, MAX_HISTORY_DAYS) * sizeof(PurchaseDay), MCXT_ALLOC_HUGE);
 	while (reader.bytes.next < reader.bytes.end)
 	{
 		PurchaseDay *day = &days[ndays];
 
-		/* an entry has two bytes at least, so the array cannot overflow */
+		if (ndays == MAX_HISTORY_DAYS)
+			HistoryTooLong();
 		NextDay(&reader, day);
 		if (reader.bytes.failed || !IS_VALID_DATE(day->day) || day->day <= previous ||
 			day->orders < 0 || day->cost == PG_INT64_MIN || day->covered == PG_INT64_MIN ||

@@ -4,7 +4,16 @@
  * The state is itself a purchase_history, in its loose form: an encoded body,
  * then a tail of days as they came, unsorted, then room for more.  A concrete
  * state type lets parallel, partition-wise and distributed plans split the
- * aggregates; the tail makes adding a row cost no more than storing it.
+ * aggregates; the tail makes adding a row cost no more than writing it down.
+ *
+ * A day of the tail is about as small as one of the body, so that most states
+ * never have to grow, and more groups fit into memory:
+ *
+ *	day		varint: zigzag of the days since the entry before (the first: since
+ *			FIRST_DAY_BASE), shifted left by one bit; bit 0: `extra` follows
+ *	extra	varint: orders * 2 + (amount < 0); without it: one order, amount >= 0
+ *	amount	varint: magnitude in units of 10^-scale
+ *	cost	zigzag varint, then covered the same way, where the state has costs
  */
 #include "postgres.h"
 
@@ -25,20 +34,16 @@ typedef struct HistoryState
 	uint8		flags;			/* HISTORY_LOOSE, HISTORY_COSTS, the tail's scale */
 	uint16		unused;
 	uint32		body_size;		/* 0: no body */
-	uint32		tail_count;
-	uint8		data[FLEXIBLE_ARRAY_MEMBER];	/* body, aligned tail, room */
+	uint32		tail_size;
+	DateADT		last_day;		/* of the tail */
+	uint8		data[FLEXIBLE_ARRAY_MEMBER];	/* body, tail, room */
 } HistoryState;
 
-#define FIRST_STATE_SIZE	64	/* three days */
+#define FIRST_STATE_SIZE	128	/* some twenty days */
 #define RAW_STATE_SIZE		256 /* up to here a state grows without a body */
 #define MIN_TAIL_ROOM		64
-
-/* A day without costs takes the first half of a PurchaseDay. */
-static inline Size
-TailEntrySize(bool costs)
-{
-	return costs ? sizeof(PurchaseDay) : offsetof(PurchaseDay, cost);
-}
+#define MAX_TAIL_DAY		(5 * MAX_VARINT)
+#define MIN_TAIL_DAY		2
 
 static inline bool
 StateHasCosts(const HistoryState *state)
@@ -53,21 +58,41 @@ StateScale(const HistoryState *state)
 }
 
 static inline Size
-TailOffset(const HistoryState *state)
+StateUsed(const HistoryState *state)
 {
-	return offsetof(HistoryState, data) + MAXALIGN(state->body_size);
+	return offsetof(HistoryState, data) + state->body_size + state->tail_size;
 }
 
 static inline uint8 *
-TailEntry(const HistoryState *state, uint32 i)
+WriteTailDay(uint8 *p, const PurchaseDay *day, DateADT last_day, bool costs)
 {
-	return (uint8 *) state + TailOffset(state) + i * TailEntrySize(StateHasCosts(state));
+	bool		extra = day->orders != 1 || day->amount < 0;
+
+	p = WriteVarint(p, (ZigZag((int64) day->day - last_day) << 1) | extra);
+	if (extra)
+		p = WriteVarint(p, ((uint64) day->orders << 1) | (day->amount < 0));
+	p = WriteVarint(p, day->amount < 0 ? (uint64) -day->amount : (uint64) day->amount);
+	if (costs)
+	{
+		p = WriteVarint(p, ZigZag(day->cost));
+		p = WriteVarint(p, ZigZag(day->covered));
+	}
+	return p;
 }
 
-static inline bool
-StateHasRoom(const HistoryState *state)
+static inline void
+ReadTailDay(ByteReader *bytes, PurchaseDay *day, DateADT last_day, bool costs)
 {
-	return TailEntry(state, state->tail_count + 1) <= (uint8 *) state + VARSIZE(state);
+	uint64		token = ReadVarint(bytes);
+	uint64		extra = (token & 1) ? ReadVarint(bytes) : 2;
+	uint64		magnitude = ReadVarint(bytes);
+
+	bytes->failed |= magnitude > PG_INT64_MAX;
+	day->day = (DateADT) (last_day + UnZigZag(token >> 1));
+	day->orders = (int32) (extra >> 1);
+	day->amount = (extra & 1) ? -(int64) magnitude : (int64) magnitude;
+	day->cost = costs ? UnZigZag(ReadVarint(bytes)) : 0;
+	day->covered = costs ? UnZigZag(ReadVarint(bytes)) : 0;
 }
 
 /* A state of the given size with a copy of a body (or none) and an empty tail. */
@@ -81,7 +106,8 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 	state->flags = HISTORY_LOOSE | (costs ? HISTORY_COSTS : 0) | (scale << HISTORY_SCALE_SHIFT);
 	state->unused = 0;
 	state->body_size = body ? VARSIZE_ANY(body) : 0;
-	state->tail_count = 0;
+	state->tail_size = 0;
+	state->last_day = FIRST_DAY_BASE;
 	if (body)
 		memcpy(state->data, body, state->body_size);
 	return state;
@@ -89,7 +115,7 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 
 /*
  * A state as it comes from a tuple or another process: aligned, and with
- * counts that lie within it.
+ * sizes that lie within it.
  */
 static HistoryState *
 CheckedState(const PurchaseHistory *value)
@@ -106,8 +132,7 @@ CheckedState(const PurchaseHistory *value)
 	}
 	if (VARSIZE(state) < offsetof(HistoryState, data) ||
 		state->body_size > VARSIZE(state) - offsetof(HistoryState, data) ||
-		TailOffset(state) > VARSIZE(state) ||
-		state->tail_count > (VARSIZE(state) - TailOffset(state)) / TailEntrySize(StateHasCosts(state)) ||
+		state->tail_size > VARSIZE(state) - offsetof(HistoryState, data) - state->body_size ||
 		StateScale(state) > MAX_SCALE)
 		HistoryCorrupted();
 	return state;
@@ -117,7 +142,9 @@ CheckedState(const PurchaseHistory *value)
 static PurchaseDay *
 StateDays(const HistoryState *state, int scale, int64 *ndays)
 {
-	Size		entry = TailEntrySize(StateHasCosts(state));
+	Size		most = state->tail_size / MIN_TAIL_DAY + 1;
+	DateADT		last_day = FIRST_DAY_BASE;
+	ByteReader	tail;
 	PurchaseDay *days;
 	int64		n = 0;
 
@@ -125,18 +152,20 @@ StateDays(const HistoryState *state, int scale, int64 *ndays)
 	{
 		PurchaseDay *body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
 
-		days = repalloc_huge(body, (n + state->tail_count + 1) * sizeof(PurchaseDay));
+		days = repalloc_huge(body, (n + most) * sizeof(PurchaseDay));
 	}
 	else
-		days = palloc_extended((state->tail_count + 1) * sizeof(PurchaseDay), MCXT_ALLOC_HUGE);
+		days = palloc_extended(most * sizeof(PurchaseDay), MCXT_ALLOC_HUGE);
 
-	for (uint32 i = 0; i < state->tail_count; i++)
+	ByteReaderInit(&tail, state->data + state->body_size, state->tail_size);
+	while (tail.next < tail.end)
 	{
 		PurchaseDay *day = &days[n++];
 
-		day->cost = 0;
-		day->covered = 0;
-		memcpy(day, TailEntry(state, i), entry);
+		ReadTailDay(&tail, day, last_day, StateHasCosts(state));
+		if (tail.failed)
+			HistoryCorrupted();
+		last_day = day->day;
 		day->amount = Rescale(day->amount, StateScale(state), scale);
 		day->cost = Rescale(day->cost, StateScale(state), scale);
 		day->covered = Rescale(day->covered, StateScale(state), scale);
@@ -164,7 +193,7 @@ RepackState(const HistoryState *state, int scale, bool costs)
 	int64		ndays;
 	PurchaseDay *days = StateDays(state, scale, &ndays);
 	PurchaseHistory *body = EncodeHistory(days, ndays, scale);
-	Size		size = offsetof(HistoryState, data) + MAXALIGN(VARSIZE(body));
+	Size		size = offsetof(HistoryState, data) + VARSIZE(body);
 	HistoryState *packed;
 
 	size = add_size(size, Max(MIN_TAIL_ROOM, VARSIZE(body) / 2));
@@ -178,7 +207,7 @@ RepackState(const HistoryState *state, int scale, bool costs)
 	return packed;
 }
 
-/* The state with room for another day. */
+/* A larger state with the same days. */
 static HistoryState *
 GrowState(const HistoryState *state)
 {
@@ -202,16 +231,13 @@ GrowState(const HistoryState *state)
 static HistoryState *
 AddToState(HistoryState *state, PurchaseDay *day, int scale, bool costs)
 {
+	uint8		entry[MAX_TAIL_DAY];
+	Size		size;
+
 	if (state == NULL)
 		state = NewState(FIRST_STATE_SIZE, NULL, scale, costs);
 	else if (unlikely(scale > StateScale(state) || (costs && !StateHasCosts(state))))
-		state = RepackState(state, Max(scale, StateScale(state)),
-							costs || StateHasCosts(state));
-	else if (!StateHasRoom(state))
-	{
-		state = GrowState(state);
-		Assert(StateHasRoom(state));
-	}
+		state = RepackState(state, Max(scale, StateScale(state)), costs || StateHasCosts(state));
 
 	if (scale < StateScale(state))
 	{
@@ -219,7 +245,16 @@ AddToState(HistoryState *state, PurchaseDay *day, int scale, bool costs)
 		day->cost = Rescale(day->cost, scale, StateScale(state));
 		day->covered = Rescale(day->covered, scale, StateScale(state));
 	}
-	memcpy(TailEntry(state, state->tail_count++), day, TailEntrySize(StateHasCosts(state)));
+	for (;;)
+	{
+		size = WriteTailDay(entry, day, state->last_day, StateHasCosts(state)) - entry;
+		if (likely(size <= VARSIZE(state) - StateUsed(state)))
+			break;
+		state = GrowState(state);
+	}
+	memcpy((uint8 *) state + StateUsed(state), entry, size);
+	state->tail_size += size;
+	state->last_day = day->day;
 	return state;
 }
 
@@ -236,9 +271,9 @@ StateArgument(FunctionCallInfo fcinfo)
 		return CheckedState(value);
 
 	/* a compact one: what a distributed plan has sent as text */
-	return NewState(pg_nextpower2_size_t(offsetof(HistoryState, data) + MAXALIGN(VARSIZE(value)) +
-										 MIN_TAIL_ROOM),
-					value, HistoryScale(value), HistoryHasCosts(value));
+	return NewState(
+		pg_nextpower2_size_t(offsetof(HistoryState, data) + VARSIZE_ANY(value) + MIN_TAIL_ROOM),
+		value, HistoryScale(value), HistoryHasCosts(value));
 }
 
 /* One row of an aggregate: (state, day, amount [, cost]), the day given. */

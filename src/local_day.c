@@ -159,14 +159,20 @@ PeriodRefused(const Interval *period)
 			 errhint("Give an interval such as '1 year' or '90 days'.")));
 }
 
-void
-CheckPeriod(const Interval *period)
+bool
+PeriodIsValid(const Interval *period)
 {
 	static const Interval zero;
 
-	if (INTERVAL_NOT_FINITE(period) ||
-		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
-										  IntervalPGetDatum(&zero))))
+	return !INTERVAL_NOT_FINITE(period) &&
+		DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
+										 IntervalPGetDatum(&zero)));
+}
+
+void
+CheckPeriod(const Interval *period)
+{
+	if (!PeriodIsValid(period))
 		PeriodRefused(period);
 }
 

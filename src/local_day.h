@@ -39,7 +39,8 @@ extern DateADT LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache);
 /* A cache that lives as long as the call's FmgrInfo. */
 extern LocalDayCache *LocalDayCacheOf(FunctionCallInfo fcinfo);
 
-/* A positive, finite period. */
+/* Periods are positive and finite. */
+extern bool PeriodIsValid(const Interval *period);
 extern void CheckPeriod(const Interval *period);
 
 /* as_of - period, cut to the day: the last day before the period. */

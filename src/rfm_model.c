@@ -76,6 +76,8 @@ RfmModelFault(const RfmModel *model)
 			if (model->threshold[what][i - 1] > model->threshold[what][i])
 				return psprintf("The %s thresholds do not grow.", dimension_name[what]);
 	}
+	if (model->has_period && !PeriodIsValid(&model->period))
+		return "The period must be positive and finite.";
 	if (model->fitted && (!IS_VALID_DATE(model->as_of) || DATE_NOT_FINITE(model->as_of)))
 		return "The as-of date is out of range.";
 	if (model->fitted && (model->customers <= 0 || model->median_frequency <= 0))
@@ -205,8 +207,6 @@ rfm_model_recv(PG_FUNCTION_ARGS)
 	valid = ReadRfmModel(value, &model) && RfmModelFault(&model) == NULL;
 	if (valid)
 	{
-		if (model.has_period)
-			CheckPeriod(&model.period);
 		again = EncodeRfmModel(&model);
 		valid = VARSIZE(again) == VARSIZE(value) && memcmp(again, value, VARSIZE(value)) == 0;
 	}
@@ -398,7 +398,6 @@ rfm_model_in(PG_FUNCTION_ARGS)
 															  CStringGetDatum(JsonText(&value)),
 															  ObjectIdGetDatum(InvalidOid),
 															  Int32GetDatum(-1)));
-		CheckPeriod(&model.period);
 	}
 	ReadFit(json, &model);
 	fault = RfmModelFault(&model);

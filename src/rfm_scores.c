@@ -187,6 +187,18 @@ PrepareWriter(ScoreWriter *writer, const RfmModel *model, const SchemeLookup *sc
 					CStringGetTextDatum(psprintf("%d%d%d", r, f, m));
 }
 
+/* The amount with two decimals, or as many more as it has. */
+static Datum
+AmountNumeric(int64 amount, int scale)
+{
+	while (scale > 2 && amount % 10 == 0)
+	{
+		amount /= 10;
+		scale--;
+	}
+	return NumericGetDatum(NumericFromInt128(amount, scale));
+}
+
 static void
 WriteScores(ScoreWriter *writer, ScoreSink *sink, const PurchaseRecord *record, Datum *values,
 			bool *nulls)
@@ -203,7 +215,7 @@ WriteScores(ScoreWriter *writer, ScoreSink *sink, const PurchaseRecord *record, 
 	nulls[RECENCY_DAYS] = nulls[ORDERS] = nulls[AMOUNT] = false;
 	values[RECENCY_DAYS] = Int32GetDatum(sink->as_of - record->day);
 	values[ORDERS] = Int64GetDatum(record->orders);
-	values[AMOUNT] = NumericGetDatum(NumericFromInt128(record->amount, sink->population.scale));
+	values[AMOUNT] = AmountNumeric(record->amount, sink->population.scale);
 	if (record->orders == 0)
 		return;
 

@@ -1,5 +1,8 @@
 -- Segments: built-in schemes, schemes of one's own, compiled schemes, what they call a score, what is wrong with rules
 SET search_path = crm_profile;
+-- many small statements: none is worth a compiler or a worker
+SET jit = off;
+SET max_parallel_workers_per_gather = 0;
 
 -- All scores of five bins
 CREATE TEMP TABLE cell AS
@@ -199,6 +202,9 @@ CREATE TABLE trap.scheme (name text);
 SET search_path = trap, pg_catalog;
 SELECT crm_profile.segment('555', crm_profile.compile_scheme('rf'));
 SET search_path = crm_profile;
+-- many small statements: none is worth a compiler or a worker
+SET jit = off;
+SET max_parallel_workers_per_gather = 0;
 DROP SCHEMA trap CASCADE;
 
 -- ---------------------------------------------------------------- the value
@@ -231,7 +237,7 @@ SELECT '{"bins": 5, "segments": [{"": "555"}]}'::segment_scheme;
 SELECT '{"bins": 5, "segments": [{"x": "555"}], "more": 1}'::segment_scheme;
 
 -- Binary: there and back; then each beginning of the bytes, and each byte changed in four ways: refused with an error of ours, or a value whose bytes they are
-SET jit = off;	-- a thousand small statements
+
 DO $$
 DECLARE
 	file text := current_setting('data_directory') || '/segments.bin';
@@ -259,4 +265,4 @@ BEGIN
 	EXECUTE format('COPY (SELECT) TO %L', file);
 	RAISE NOTICE 'all beginnings refused: %, some taken: %, of those wrong: %', refused > length(good), taken > 1, wrong;
 END $$;
-RESET jit;
+

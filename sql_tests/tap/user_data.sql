@@ -17,6 +17,18 @@ CREATE VIEW app.customer AS
 		crm_profile.monetary(history) AS monetary
 	FROM app.history;
 
+-- a fitted match, the profiles it was fitted on, and a view that scores them
+CREATE TABLE app.card (pm crm_profile.profile_model NOT NULL, mm crm_profile.match_model);
+INSERT INTO app.card SELECT crm_profile.profile_fit(o, '{"ignore": ["id", "customer"]}') FROM app.orders o;
+UPDATE app.card SET mm = (SELECT crm_profile.match_fit(crm_profile.profile(o, pm), amount > 60, pm) FROM app.orders o);
+CREATE VIEW app.score AS
+	SELECT id, round(crm_profile.match_score(crm_profile.profile(o, pm), mm)::numeric, 9) AS score, crm_profile.match_reasons(crm_profile.profile(o, pm), mm) AS reasons
+	FROM app.orders o, app.card;
+CREATE VIEW app.relevance AS
+	SELECT r.attribute, r.verdict, round(r.information_value::numeric, 9) AS information_value
+	FROM unnest((SELECT crm_profile.attribute_relevance(o, amount > 60, '{id}') FROM app.orders o)) AS r;
+
+-- a source with its tables, views and policies
 CREATE TABLE app.customers (id int PRIMARY KEY);
 INSERT INTO app.customers SELECT generate_series(0, 25);
 SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', as_of => '2025-04-30',

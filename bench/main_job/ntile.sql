@@ -1,0 +1,28 @@
+-- What most people write: three NTILE, which gives customers with equal values different scores
+CREATE TEMPORARY TABLE ntile AS
+WITH facts AS (
+	SELECT customer_id, date :'as_of' - max(ordered_at)::date AS recency, count(*) AS frequency, sum(amount) AS monetary
+	FROM orders
+	GROUP BY customer_id
+), scores AS (
+	SELECT *,
+		ntile(5) OVER (ORDER BY recency DESC) AS r,
+		ntile(5) OVER (ORDER BY frequency) AS f,
+		ntile(5) OVER (ORDER BY monetary) AS m
+	FROM facts
+)
+SELECT customer_id AS customer, recency, frequency, monetary, r, f, m, (r * 100 + f * 10 + m)::text AS cell,
+	CASE
+		WHEN r * 100 + f * 10 + m IN (555, 554, 544, 545, 454, 455, 445) THEN 'Champions'
+		WHEN r * 100 + f * 10 + m IN (543, 444, 435, 355, 354, 345, 344, 335) THEN 'Loyal'
+		WHEN r * 100 + f * 10 + m IN (553, 552, 551, 542, 541, 533, 532, 531, 453, 452, 451, 442, 441, 433, 432, 431, 423, 353, 352, 351, 342, 341, 333, 323) THEN 'Potential Loyalist'
+		WHEN r * 100 + f * 10 + m IN (512, 511, 422, 421, 412, 411, 311) THEN 'New'
+		WHEN r * 100 + f * 10 + m IN (525, 524, 523, 522, 521, 515, 514, 513, 425, 424, 415, 414, 413, 315, 314, 313) THEN 'Promising'
+		WHEN r * 100 + f * 10 + m IN (535, 534, 443, 434, 343, 334, 325, 324) THEN 'Need Attention'
+		WHEN r * 100 + f * 10 + m IN (331, 321, 312, 221, 213) THEN 'About To Sleep'
+		WHEN r * 100 + f * 10 + m IN (255, 254, 253, 252, 245, 244, 243, 242, 235, 234, 225, 224, 153, 152, 145, 143, 142, 135, 134, 133, 125, 124) THEN 'At Risk'
+		WHEN r * 100 + f * 10 + m IN (155, 154, 144, 215, 214, 115, 114, 113) THEN 'Can''t Lose'
+		WHEN r * 100 + f * 10 + m IN (332, 322, 251, 241, 233, 232, 231, 223, 222, 212, 211, 132, 123, 122) THEN 'Hibernating'
+		WHEN r * 100 + f * 10 + m IN (151, 141, 131, 121, 112, 111) THEN 'Lost'
+	END AS segment
+FROM scores;

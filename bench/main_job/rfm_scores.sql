@@ -1,0 +1,2 @@
+CREATE TEMPORARY TABLE scored AS
+SELECT * FROM rfm_scores(NULL::bigint, 'SELECT customer_id, ordered_at, amount FROM orders', :'as_of');

@@ -1,0 +1,416 @@
+---------------------------------------------------------------- repeat purchase and value: what a customer will do and be worth
+
+---------------------------------------------------------------- the type clv_model
+
+CREATE TYPE crm_profile.clv_model;
+
+CREATE FUNCTION crm_profile.clv_model_in(text cstring) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_out(model crm_profile.clv_model) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_recv(message internal) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_send(model crm_profile.clv_model) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE crm_profile.clv_model (
+	INPUT = crm_profile.clv_model_in,
+	OUTPUT = crm_profile.clv_model_out,
+	RECEIVE = crm_profile.clv_model_recv,
+	SEND = crm_profile.clv_model_send,
+	ALIGNMENT = int4,
+	STORAGE = plain
+);
+
+COMMENT ON TYPE crm_profile.clv_model IS
+	'a fitted model of repeat purchase (bg/nbd, mbg/nbd or pareto/nbd) with Gamma-Gamma spend: parameters, unit of time, what it was fitted to and how well';
+COMMENT ON FUNCTION crm_profile.clv_model_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.clv_model_out(crm_profile.clv_model) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.clv_model_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.clv_model_send(crm_profile.clv_model) IS 'I/O';
+
+---------------------------------------------------------------- comparison: equal contents have equal bytes
+
+CREATE FUNCTION crm_profile.clv_model_eq(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_ne(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_lt(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_le(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_gt(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_ge(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_cmp(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS integer
+	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_hash(value crm_profile.clv_model) RETURNS integer
+	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.clv_model_hash_extended(value crm_profile.clv_model, seed bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+
+CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_eq,
+	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_ne,
+	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_lt,
+	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_le,
+	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_gt,
+	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_ge,
+	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
+
+CREATE OPERATOR CLASS crm_profile.clv_model_ops DEFAULT FOR TYPE crm_profile.clv_model USING btree AS
+	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
+	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
+	FUNCTION 1 crm_profile.clv_model_cmp(crm_profile.clv_model, crm_profile.clv_model);
+CREATE OPERATOR CLASS crm_profile.clv_model_ops DEFAULT FOR TYPE crm_profile.clv_model USING hash AS
+	OPERATOR 1 crm_profile.=,
+	FUNCTION 1 crm_profile.clv_model_hash(crm_profile.clv_model),
+	FUNCTION 2 crm_profile.clv_model_hash_extended(crm_profile.clv_model, bigint);
+
+COMMENT ON OPERATOR crm_profile.= (crm_profile.clv_model, crm_profile.clv_model) IS 'equal';
+COMMENT ON FUNCTION crm_profile.clv_model_eq(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of = operator';
+COMMENT ON OPERATOR crm_profile.<> (crm_profile.clv_model, crm_profile.clv_model) IS 'not equal';
+COMMENT ON FUNCTION crm_profile.clv_model_ne(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of <> operator';
+COMMENT ON OPERATOR crm_profile.< (crm_profile.clv_model, crm_profile.clv_model) IS 'less than (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.clv_model_lt(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of < operator';
+COMMENT ON OPERATOR crm_profile.<= (crm_profile.clv_model, crm_profile.clv_model) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.clv_model_le(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of <= operator';
+COMMENT ON OPERATOR crm_profile.> (crm_profile.clv_model, crm_profile.clv_model) IS 'greater than (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.clv_model_gt(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of > operator';
+COMMENT ON OPERATOR crm_profile.>= (crm_profile.clv_model, crm_profile.clv_model) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.clv_model_ge(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of >= operator';
+COMMENT ON FUNCTION crm_profile.clv_model_cmp(crm_profile.clv_model, crm_profile.clv_model) IS 'less-equal-greater';
+COMMENT ON FUNCTION crm_profile.clv_model_hash(crm_profile.clv_model) IS 'hash';
+COMMENT ON FUNCTION crm_profile.clv_model_hash_extended(crm_profile.clv_model, bigint) IS 'hash';
+COMMENT ON OPERATOR CLASS crm_profile.clv_model_ops USING btree IS 'default btree operator class of clv_model';
+COMMENT ON OPERATOR FAMILY crm_profile.clv_model_ops USING btree IS 'default btree operator family of clv_model';
+COMMENT ON OPERATOR CLASS crm_profile.clv_model_ops USING hash IS 'default hash operator class of clv_model';
+COMMENT ON OPERATOR FAMILY crm_profile.clv_model_ops USING hash IS 'default hash operator family of clv_model';
+
+CREATE FUNCTION crm_profile.clv_model(model text, parameters double precision[],
+	spend_parameters double precision[] DEFAULT NULL, unit interval DEFAULT '1 week')
+	RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.clv_model(text, double precision[], double precision[], interval) IS
+	'a model from parameters known already: r, alpha, a, b (bg/nbd, mbg/nbd) or r, alpha, s, beta (pareto/nbd); p, q, v of Gamma-Gamma; NULL without a name or parameters';
+
+CREATE FUNCTION crm_profile.clv_parameters(model crm_profile.clv_model,
+	OUT part text, OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 7;
+COMMENT ON FUNCTION crm_profile.clv_parameters(crm_profile.clv_model) IS
+	'the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL where a fit gave none';
+
+CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
+	OUT model text, OUT value text, OUT unit interval, OUT as_of date, OUT status text,
+	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
+	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
+	OUT mean_value double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_model_card(crm_profile.clv_model) IS
+	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value';
+
+---------------------------------------------------------------- the fit
+
+CREATE FUNCTION crm_profile.fit_state_combine(a bytea, b bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION crm_profile.clv_fit_finalfn(state bytea) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION crm_profile.fit_state_combine(bytea, bytea) IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile.clv_fit_finalfn(bytea) IS 'aggregate final function';
+
+CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date) (
+	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date) IS
+	'the mbg/nbd model of the customers'' purchases up to as_of, in weeks; NULL histories are skipped, customers without a purchase by then too';
+
+CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text) (
+	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text) IS
+	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in weeks';
+
+CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval) (
+	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval) IS
+	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given';
+
+CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval, value text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval, text) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text) (
+	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text) IS
+	'the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in';
+
+---------------------------------------------------------------- holdout
+
+CREATE TYPE crm_profile.clv_holdout_line AS (
+	part text,
+	class text,
+	customers bigint,
+	predicted double precision,
+	actual double precision,
+	calibration double precision,
+	mean_absolute_error double precision,
+	correlation double precision
+);
+COMMENT ON TYPE crm_profile.clv_holdout_line IS
+	'one line of a holdout test: purchase days predicted and actual, in total, by frequency class or by decile of the prediction';
+
+CREATE FUNCTION crm_profile.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION crm_profile.clv_holdout_finalfn(bytea) IS 'aggregate final function';
+
+CREATE FUNCTION crm_profile.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
+	SFUNC = crm_profile.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
+	'fits mbg/nbd to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+
+CREATE FUNCTION crm_profile.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
+	SFUNC = crm_profile.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
+	'fits the model to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+
+CREATE FUNCTION crm_profile.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
+	SFUNC = crm_profile.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
+	'fits the model, in the unit given, to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+
+---------------------------------------------------------------- predictions
+
+CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+	'probability that the customer is still one at as_of; NULL without a purchase by then or where the model did not converge';
+CREATE FUNCTION crm_profile.p_alive_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
+	OUT lower double precision, OUT upper double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+COMMENT ON FUNCTION crm_profile.p_alive_interval(crm_profile.purchase_history, crm_profile.clv_model, date, double precision) IS
+	'confidence interval of p_alive at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
+	'expected number of purchase days in the horizon that follows as_of; NULL as for p_alive; the horizon is between 0 and 100 years';
+CREATE FUNCTION crm_profile.expected_purchases_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
+	OUT lower double precision, OUT upper double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+COMMENT ON FUNCTION crm_profile.expected_purchases_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
+	'confidence interval of expected_purchases at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
+	'probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive';
+CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
+	OUT lower double precision, OUT upper double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
+	'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+	'expected value of a purchase day to come (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive or where the model knows no values';
+CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, first_purchase boolean) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date, boolean) IS
+	'expected_value; with first_purchase the value of one-time buyers is drawn towards that of their first purchase, as clv does';
+CREATE FUNCTION crm_profile.expected_value_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
+	OUT lower double precision, OUT upper double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+COMMENT ON FUNCTION crm_profile.expected_value_interval(crm_profile.purchase_history, crm_profile.clv_model, date, double precision) IS
+	'confidence interval of expected_value at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
+	'expected value of all purchases in the horizon that follows as_of, each months discounted by that rate; NULL as for expected_value';
+CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, level double precision DEFAULT 0.95,
+	OUT lower double precision, OUT upper double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+COMMENT ON FUNCTION crm_profile.clv_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, double precision) IS
+	'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+	'median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar';
+CREATE FUNCTION crm_profile.next_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
+	OUT lower date, OUT upper date) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
+COMMENT ON FUNCTION crm_profile.next_purchase_interval(crm_profile.purchase_history, crm_profile.clv_model, date, double precision) IS
+	'confidence interval of next_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.clv_log_likelihood(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.clv_log_likelihood(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+	'log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive';
+
+---------------------------------------------------------------- the type rhythm_model
+
+CREATE TYPE crm_profile.rhythm_model;
+
+CREATE FUNCTION crm_profile.rhythm_model_in(text cstring) RETURNS crm_profile.rhythm_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_out(model crm_profile.rhythm_model) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_recv(message internal) RETURNS crm_profile.rhythm_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_send(model crm_profile.rhythm_model) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE crm_profile.rhythm_model (
+	INPUT = crm_profile.rhythm_model_in,
+	OUTPUT = crm_profile.rhythm_model_out,
+	RECEIVE = crm_profile.rhythm_model_recv,
+	SEND = crm_profile.rhythm_model_send,
+	ALIGNMENT = int4,
+	STORAGE = plain
+);
+
+COMMENT ON TYPE crm_profile.rhythm_model IS
+	'a fitted model of the days between purchases: how regular customers are, and how their rates differ';
+COMMENT ON FUNCTION crm_profile.rhythm_model_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.rhythm_model_out(crm_profile.rhythm_model) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.rhythm_model_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION crm_profile.rhythm_model_send(crm_profile.rhythm_model) IS 'I/O';
+
+---------------------------------------------------------------- comparison: equal contents have equal bytes
+
+CREATE FUNCTION crm_profile.rhythm_model_eq(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_ne(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_lt(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_le(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_gt(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_ge(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_cmp(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS integer
+	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_hash(value crm_profile.rhythm_model) RETURNS integer
+	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION crm_profile.rhythm_model_hash_extended(value crm_profile.rhythm_model, seed bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+
+CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_eq,
+	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
+CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_ne,
+	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_lt,
+	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_le,
+	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
+CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_gt,
+	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
+CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_ge,
+	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
+
+CREATE OPERATOR CLASS crm_profile.rhythm_model_ops DEFAULT FOR TYPE crm_profile.rhythm_model USING btree AS
+	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
+	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
+	FUNCTION 1 crm_profile.rhythm_model_cmp(crm_profile.rhythm_model, crm_profile.rhythm_model);
+CREATE OPERATOR CLASS crm_profile.rhythm_model_ops DEFAULT FOR TYPE crm_profile.rhythm_model USING hash AS
+	OPERATOR 1 crm_profile.=,
+	FUNCTION 1 crm_profile.rhythm_model_hash(crm_profile.rhythm_model),
+	FUNCTION 2 crm_profile.rhythm_model_hash_extended(crm_profile.rhythm_model, bigint);
+
+COMMENT ON OPERATOR crm_profile.= (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'equal';
+COMMENT ON FUNCTION crm_profile.rhythm_model_eq(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of = operator';
+COMMENT ON OPERATOR crm_profile.<> (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'not equal';
+COMMENT ON FUNCTION crm_profile.rhythm_model_ne(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of <> operator';
+COMMENT ON OPERATOR crm_profile.< (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'less than (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.rhythm_model_lt(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of < operator';
+COMMENT ON OPERATOR crm_profile.<= (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.rhythm_model_le(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of <= operator';
+COMMENT ON OPERATOR crm_profile.> (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'greater than (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.rhythm_model_gt(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of > operator';
+COMMENT ON OPERATOR crm_profile.>= (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
+COMMENT ON FUNCTION crm_profile.rhythm_model_ge(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of >= operator';
+COMMENT ON FUNCTION crm_profile.rhythm_model_cmp(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'less-equal-greater';
+COMMENT ON FUNCTION crm_profile.rhythm_model_hash(crm_profile.rhythm_model) IS 'hash';
+COMMENT ON FUNCTION crm_profile.rhythm_model_hash_extended(crm_profile.rhythm_model, bigint) IS 'hash';
+COMMENT ON OPERATOR CLASS crm_profile.rhythm_model_ops USING btree IS 'default btree operator class of rhythm_model';
+COMMENT ON OPERATOR FAMILY crm_profile.rhythm_model_ops USING btree IS 'default btree operator family of rhythm_model';
+COMMENT ON OPERATOR CLASS crm_profile.rhythm_model_ops USING hash IS 'default hash operator class of rhythm_model';
+COMMENT ON OPERATOR FAMILY crm_profile.rhythm_model_ops USING hash IS 'default hash operator family of rhythm_model';
+
+CREATE FUNCTION crm_profile.rhythm_model(regularity integer, a double precision, b double precision)
+	RETURNS crm_profile.rhythm_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.rhythm_model(integer, double precision, double precision) IS
+	'a model from parameters known already: gaps are Gamma(regularity, rate), rates Gamma(a, b), time in days';
+CREATE FUNCTION crm_profile.rhythm_parameters(model crm_profile.rhythm_model,
+	OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 3;
+COMMENT ON FUNCTION crm_profile.rhythm_parameters(crm_profile.rhythm_model) IS
+	'the parameters of a rhythm model, time in days, with standard errors from the observed information at the regularity chosen';
+CREATE FUNCTION crm_profile.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION crm_profile.rhythm_fit_finalfn(bytea) IS 'aggregate final function';
+
+CREATE FUNCTION crm_profile.rhythm_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'rhythm_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.rhythm_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.rhythm_fit(history crm_profile.purchase_history, as_of date) (
+	SFUNC = crm_profile.rhythm_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile.rhythm_fit_finalfn,
+	COMBINEFUNC = crm_profile.fit_state_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.rhythm_fit(crm_profile.purchase_history, date) IS
+	'the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped';
+
+CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.rhythm_model, as_of date) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.rhythm_model, date) IS
+	'probability that a customer of this rhythm would have bought again by now: near 1, the silence is out of character; NULL without a purchase by as_of';

@@ -1,0 +1,235 @@
+-- Fits of the models of repeat purchase: published results, what must not matter, what must be told, simulated customers
+CREATE SCHEMA test_clv_fit;
+SET search_path TO test_clv_fit, crm_profile;
+SET extra_float_digits TO 1;
+SET jit TO off; -- the helpers run thousands of small queries
+SET datestyle TO iso;
+SET intervalstyle TO postgres;
+
+CREATE TABLE purchase (customer int, day date, amount numeric);
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set cmd '\\copy purchase from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
+:cmd
+CREATE TABLE cdnow AS SELECT customer, purchase_history_agg(day, amount) AS history FROM purchase GROUP BY customer;
+
+-- ---------------------------------------------------------------- CDNOW, weeks 1 to 39: published fits
+
+CREATE TABLE fitted AS
+SELECT 'bg' AS name, clv_fit(history, '1997-09-30', 'bg/nbd') AS m FROM cdnow
+UNION ALL SELECT 'mbg', clv_fit(history, '1997-09-30') FROM cdnow
+UNION ALL SELECT 'pareto', clv_fit(history, '1997-09-30', 'pareto/nbd') FROM cdnow;
+-- 0.243 4.414 0.793 2.426, 0.525 6.183 0.891 1.614, 0.553 10.578 0.606 11.669; 6.25 3.74 15.44
+SELECT name, string_agg(round(estimate::numeric, 3)::text, ' ' ORDER BY o) FILTER (WHERE part = 'purchases') AS purchases,
+	string_agg(round(estimate::numeric, 2)::text, ' ' ORDER BY o) FILTER (WHERE part = 'spend') AS spend,
+	min(status) AS status, bool_and(standard_error > 0 AND standard_error < estimate) AS errors
+FROM fitted, clv_parameters(m) WITH ORDINALITY AS p (part, parameter, estimate, standard_error, status, o) GROUP BY name ORDER BY name;
+-- -9582.43 -9582.13 -9594.97; -4055.92
+SELECT name, model, value, unit, as_of, status, customers, repeaters, repeat_purchases, round(log_likelihood::numeric, 2) AS log_likelihood,
+	spend_status, spend_customers, spend_excluded, round(spend_log_likelihood::numeric, 2) AS spend, round(mean_value::numeric, 2) AS mean_value
+FROM fitted, clv_model_card(m) ORDER BY name;
+-- The log-likelihood of the card is that of the customers
+SELECT name, max(abs(c.log_likelihood - l)) < 1e-6 AS same FROM (SELECT name, m, sum(clv_log_likelihood(history, m, '1997-09-30')) AS l
+	FROM fitted, cdnow GROUP BY name, m) q, clv_model_card(m) c GROUP BY name ORDER BY name;
+-- x = 26, t_x = 30.857, T = 31: 0.9689 and 25.757; 0.9979 and 25.456
+CREATE FUNCTION customer(x int, t_x int) RETURNS purchase_history LANGUAGE sql IMMUTABLE AS $$
+	SELECT purchase_history_agg(day, 10) FROM (
+		SELECT date '2020-01-01' UNION ALL
+		SELECT date '2020-01-01' + t_x - x + i FROM generate_series(1, x) i) d (day) $$;
+SELECT name, round(p_alive(customer(26, 216), m, '2020-08-05')::numeric, 4) AS p_alive,
+	round(expected_purchases(customer(26, 216), m, '2020-08-05', '52 weeks')::numeric, 3) AS purchases FROM fitted WHERE name <> 'mbg' ORDER BY name;
+SELECT string_agg(round(expected_value(history, m, '1997-09-30')::numeric, 2)::text, ' ' ORDER BY customer)
+	AS "24.65 18.91 35.17 35.17 35.17 71.46 18.91 35.17 27.28 35.17"
+FROM fitted, cdnow WHERE name = 'bg' AND customer <= 10;
+-- One-time buyers: with first_purchase their value leans to what they spent, a big spender's up, a small one's down
+SELECT customer, round(monetary(history, '1997-09-30')) AS first, round(expected_value(history, m, '1997-09-30')) AS population,
+	round(expected_value(history, m, '1997-09-30', true)) AS leaning,
+	abs(clv(history, m, '1997-09-30', '90 days', 0) / expected_purchases(history, m, '1997-09-30', '90 days')
+		/ expected_value(history, m, '1997-09-30', true) - 1) < 1e-9 AS as_clv
+FROM fitted, cdnow WHERE name = 'mbg' AND purchase_days(history, '1997-09-30') = 1 AND customer < 30 ORDER BY customer LIMIT 6;
+
+-- Holdout, weeks 40 to 78: 1882 came; 1653 and 1666 predicted
+SELECT part, class, customers, round(predicted) AS predicted, actual, round(calibration::numeric, 2) AS calibration,
+	round(mean_absolute_error::numeric, 2) AS error, round(correlation::numeric, 2) AS correlation
+FROM unnest((SELECT clv_holdout(history, '1997-09-30', '1998-06-30', 'bg/nbd') FROM cdnow));
+SELECT round(predicted) AS predicted, actual FROM unnest((SELECT clv_holdout(history, '1997-09-30', '1998-06-30', 'pareto/nbd') FROM cdnow)) WHERE part = 'total';
+-- The same by hand
+SELECT abs(l.predicted - h.predicted) < 1e-6 AS predicted, l.actual = h.actual AS actual, abs(l.mean_absolute_error - h.error) < 1e-9 AS error,
+	abs(l.correlation - h.correlation) < 1e-9 AS correlation
+FROM unnest((SELECT clv_holdout(history, '1997-09-30', '1998-06-30') FROM cdnow)) l,
+	(SELECT sum(p) AS predicted, sum(a) AS actual, avg(abs(p - a)) AS error, corr(p, a) AS correlation FROM (
+		SELECT expected_purchases(history, m, '1997-09-30', '273 days') AS p, purchase_days(history) - purchase_days(history, '1997-09-30') AS a
+		FROM fitted, cdnow WHERE name = 'mbg') q) h
+WHERE l.part = 'total';
+SELECT clv_holdout(history, '1998-06-30', '1998-06-30') FROM cdnow;
+
+-- ---------------------------------------------------------------- what must not matter
+
+-- The order of the rows, parallel plans, partial aggregates
+SELECT (SELECT clv_fit(history, '1997-09-30' ORDER BY customer) FROM cdnow) = m AS up,
+	(SELECT clv_fit(history, '1997-09-30' ORDER BY customer DESC) FROM cdnow) = m AS down FROM fitted WHERE name = 'mbg';
+BEGIN;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SET LOCAL max_parallel_workers_per_gather = 3;
+SELECT clv_fit(history, '1997-09-30') = (SELECT m FROM fitted WHERE name = 'mbg') AS parallel FROM cdnow;
+COMMIT;
+-- The unit: rates by day are those by week over 7
+SELECT abs(w.estimate / d.estimate - CASE parameter WHEN 'alpha' THEN 1 / 7.0 ELSE 1 END) < 1e-5 AS same, parameter
+FROM (SELECT clv_fit(history, '1997-09-30', 'mbg/nbd', '1 day') AS m FROM cdnow) q, clv_parameters(q.m) d
+	JOIN LATERAL (SELECT p.* FROM fitted f, clv_parameters(f.m) p WHERE f.name = 'mbg') w USING (part, parameter) ORDER BY part, parameter;
+-- GROUP BY and FILTER
+SELECT half, m = CASE half WHEN 0 THEN even ELSE odd END AS same
+FROM (SELECT customer % 2 AS half, clv_fit(history, '1997-09-30') AS m FROM cdnow GROUP BY 1) g,
+	(SELECT clv_fit(history, '1997-09-30') FILTER (WHERE customer % 2 = 0) AS even,
+		clv_fit(history, '1997-09-30') FILTER (WHERE customer % 2 = 1) AS odd FROM cdnow) f ORDER BY half;
+-- NULLs and customers of later days are no customers
+SELECT clv_fit(h, '1997-09-30') = (SELECT m FROM fitted WHERE name = 'mbg') AS same
+FROM (SELECT history FROM cdnow UNION ALL VALUES (NULL), ('{}'::purchase_history), ('{1998-01-01: 5}'), ('{1997-02-01: -5 (0 orders)}')) v (h);
+SELECT clv_fit(history, '1990-01-01') IS NULL AS nobody_yet, clv_fit(NULL, '1997-09-30') IS NULL AS no_history, clv_fit(history, NULL) IS NULL AS no_day FROM cdnow;
+
+-- ---------------------------------------------------------------- profit
+
+-- Cost at 60 % of each amount: profit is two fifths of revenue, and so are its predictions
+CREATE TABLE costed AS SELECT customer, purchase_history_agg(day, amount, round(amount * 0.6, 4)) AS history FROM purchase GROUP BY customer;
+SELECT abs(expected_value(c.history, p, '1997-09-30') / expected_value(c.history, m, '1997-09-30') - 0.4) < 1e-4 AS value,
+	abs(clv(c.history, p, '1997-09-30', '1 year', 0.01) / clv(c.history, m, '1997-09-30', '1 year', 0.01) - 0.4) < 1e-4 AS clv,
+	(clv_model_card(p)).value
+FROM (SELECT clv_fit(history, '1997-09-30', 'mbg/nbd', '1 week', 'profit') AS p FROM costed) q, fitted, costed c WHERE name = 'mbg' AND customer IN (1, 3) ORDER BY customer;
+-- No cost is known: nothing is said about profit
+SELECT spend_status, spend_customers, expected_value('{1997-01-01: 5}', m, '1997-09-30') IS NULL AS unknown
+FROM (SELECT clv_fit(history, '1997-09-30', NULL, NULL, 'profit') AS m FROM cdnow) q, clv_model_card(m);
+
+-- ---------------------------------------------------------------- fallbacks, and what is told of them
+
+-- All one-time buyers
+SELECT status, customers, repeaters, spend_status, expected_purchases('{2020-02-01: 5}', m, '2020-06-01', '90 days') BETWEEN 0 AND 0.2 AS usable,
+	expected_value('{2020-02-01: 5}', m, '2020-06-01') IS NULL AS no_value
+FROM (SELECT clv_fit(h, '2020-06-01', model) AS m, model FROM (SELECT customer(0, 0) || customer(0, 0) AS h FROM generate_series(1, 50)) v,
+	unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model GROUP BY model) q, clv_model_card(m) ORDER BY q.model;
+-- A single customer, first seen today
+SELECT status, p_alive('{2020-01-01: 5}', m, '2020-02-01') BETWEEN 0 AND 1 AS usable FROM (SELECT clv_fit('{2020-01-01: 5}', '2020-01-01') AS m) q, clv_model_card(m);
+-- Everybody alike: the likelihood rises towards no differences at all
+SELECT status, spend_status, p_alive(customer(10, 100), m, '2020-04-20') BETWEEN 0 AND 1 AS usable
+FROM (SELECT clv_fit(customer(10, 100), '2020-04-12', 'pareto/nbd') AS m FROM generate_series(1, 100)) q, clv_model_card(m);
+-- Refunds that eat the repeat purchases up: counted, and they say nothing about value
+SELECT spend_status, spend_customers, spend_excluded, mean_value, round(expected_value('{2020-01-01: 9, 2020-02-01: 7, 2020-02-02: -8 (0 orders)}', m, '2020-06-01')::numeric, 6) AS value
+FROM (SELECT clv_fit(h, '2020-06-01', 'mbg/nbd') AS m FROM (VALUES ('{2020-01-01: 9, 2020-02-01: 7, 2020-02-02: -8 (0 orders)}'::purchase_history),
+	('{2020-01-01: 9, 2020-02-01: 20}'), ('{2020-01-01: 9, 2020-03-01: 30, 2020-04-01: 10}')) v (h)) q, clv_model_card(m);
+-- A tail of amounts without a mean (q = 1/2): the mean value stands in, and counts for one purchase
+SELECT spend_status, spend_customers, abs(expected_value('{2020-01-01: 1, 2020-02-01: 100}', m, '2020-06-01') / ((mean_value + 100) / 2) - 1) < 1e-9 AS shrunk
+FROM (SELECT clv_fit((SELECT purchase_history_agg(date '2020-01-01' + 20 * j, round((401.0 / i) ^ 2, 2)) FROM generate_series(0, 1 + i % 3) j), '2020-06-01') AS m
+	FROM generate_series(1, 400) i) q, clv_model_card(m);
+
+-- Options that differ from row to row; unknown ones
+SELECT clv_fit(history, '1997-09-30'::date + customer % 2) FROM cdnow;
+SELECT clv_fit(history, '1997-09-30', CASE WHEN customer > 5 THEN 'bg/nbd' ELSE 'mbg/nbd' END) FROM cdnow;
+SELECT clv_fit(history, '1997-09-30', 'nbd') FROM cdnow;
+SELECT clv_fit(history, '1997-09-30', 'bg/nbd', '0 days') FROM cdnow;
+SELECT clv_fit(history, '1997-09-30', 'bg/nbd', '1 week', 'turnover') FROM cdnow;
+SELECT clv_fit(history, 'infinity') FROM cdnow;
+
+-- Support functions called by hand, and states that no fit has written
+SELECT clv_fit_transfn(NULL, '{}', '1997-09-30');
+SELECT fit_state_combine(NULL, '\x00');
+SELECT clv_fit_finalfn('\x00');
+CREATE AGGREGATE hostile(bytea) (SFUNC = fit_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
+CREATE FUNCTION refused(state bytea) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN (SELECT CASE WHEN hostile(state) IS NULL THEN 'nothing' ELSE 'a model' END);
+EXCEPTION WHEN data_corrupted THEN RETURN 'refused';
+END $$;
+CREATE AGGREGATE bare(bytea) (SFUNC = fit_state_combine, STYPE = bytea);
+CREATE AGGREGATE bare_state(h purchase_history, as_of date) (SFUNC = clv_fit_transfn, STYPE = bytea);
+CREATE TABLE state AS SELECT bare_state(history, '1997-09-30') AS s FROM cdnow WHERE customer < 20;
+SET client_min_messages TO error;
+SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refused(substring(s FROM 1 FOR 60)) AS cut FROM state;
+-- Every byte of the header and the first entries turned over: refused or fitted, never anything else
+SELECT count(*) AS tries FROM state, generate_series(0, 200) i, LATERAL refused(set_byte(s, i, get_byte(s, i) # 255)) r WHERE r IN ('refused', 'a model', 'nothing');
+RESET client_min_messages;
+
+-- ---------------------------------------------------------------- 200 simulated data sets over a wide grid
+
+CREATE FUNCTION gamma_variate(shape float8) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE d float8; c float8; x float8; v float8; boost float8 := 1;
+BEGIN
+	IF shape < 1 THEN
+		boost := (1 - random()) ^ (1 / shape);
+		shape := shape + 1;
+	END IF;
+	d := shape - 1.0 / 3;
+	c := 1 / sqrt(9 * d);
+	LOOP
+		x := sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random());
+		v := (1 + c * x) ^ 3;
+		CONTINUE WHEN v <= 0;
+		IF ln(1 - random()) < x * x / 2 + d - d * v + d * ln(v) THEN
+			RETURN d * v * boost;
+		END IF;
+	END LOOP;
+END $$;
+-- Customers who behave as the model says, first seen over 20 weeks, watched until week 60
+CREATE FUNCTION simulate(customers int, model text, r float8, alpha float8, a float8, b float8) RETURNS SETOF purchase_history LANGUAGE plpgsql AS $$
+DECLARE birth float8; rate float8; drop_out float8; died float8; time float8; days date[]; previous int; day int;
+BEGIN
+	FOR i IN 1..customers LOOP
+		birth := floor(random() * 140);
+		rate := greatest(gamma_variate(r) / alpha / 7, 1e-12);
+		drop_out := 0; died := 420;
+		IF model = 'pareto/nbd' THEN
+			died := least(died, birth - ln(1 - random()) / greatest(gamma_variate(a) / b / 7, 1e-12));
+		ELSE
+			drop_out := gamma_variate(a);
+			drop_out := drop_out / (drop_out + gamma_variate(b));
+		END IF;
+		time := birth; previous := birth; days := ARRAY[date '2022-01-01' + previous];
+		IF model <> 'mbg/nbd' OR random() >= drop_out THEN
+			LOOP
+				time := time - ln(1 - random()) / rate;
+				EXIT WHEN time >= died;
+				day := greatest(floor(time)::int, previous + 1);
+				EXIT WHEN day > 420;
+				days := days || (date '2022-01-01' + day);
+				previous := day;
+				EXIT WHEN random() < drop_out;
+			END LOOP;
+		END IF;
+		RETURN NEXT (SELECT purchase_history_agg(d, 10) FROM unnest(days) d);
+	END LOOP;
+END $$;
+SELECT setseed(0.25);
+CREATE TABLE world AS
+SELECT row_number() OVER () AS id, * FROM unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model,
+	unnest('{0.2, 0.6, 1.5, 5}'::float8[]) r, unnest('{3, 12, 40}'::float8[]) alpha,
+	(VALUES (0.3, 2), (0.8, 2.5), (1.5, 1.5), (3, 10), (0.5, 20), (2, 0.6)) v (a, b)
+LIMIT 200;
+CREATE TABLE simulated AS SELECT id, h FROM world, simulate(250, model, r, alpha, a, b) h;
+SET client_min_messages TO error;
+CREATE TABLE fit AS SELECT id, w.model, clv_model(w.model, ARRAY[r, alpha, a, b]) AS truth, clv_fit(h, '2023-02-25', w.model) AS m
+	FROM world w JOIN simulated USING (id) GROUP BY id, w.model, r, alpha, a, b;
+RESET client_min_messages;
+-- Every fit has ended in one way or the other, and most at a maximum
+SELECT count(*) AS fits, count(*) FILTER (WHERE status = 'converged') >= 120 AS most_converged,
+	count(*) FILTER (WHERE status NOT IN ('converged', 'no maximum', 'few repeaters')) AS failed
+FROM fit, clv_model_card(m);
+-- No silent failures: none that is called a maximum is less likely than the truth, or than a place beside it in any direction of the parameters
+CREATE TABLE beside AS
+SELECT id, f.model, e.l, clv_model(f.model, ARRAY[e.p[1] * exp(s[1]), e.p[2] * exp(s[2]), e.p[3] * exp(s[3]), e.p[4] * exp(s[4])]) AS m
+FROM fit f, LATERAL (SELECT array_agg(p.estimate ORDER BY o) AS p, min(c.log_likelihood) AS l
+		FROM clv_model_card(f.m) c, clv_parameters(f.m) WITH ORDINALITY AS p (part, parameter, estimate, se, status, o)
+		WHERE p.part = 'purchases' AND c.status = 'converged') e,
+	unnest('{0.02, -0.02}'::float8[]) d, LATERAL (VALUES (ARRAY[d, 0, 0, 0]), (ARRAY[0, d, 0, 0]), (ARRAY[0, 0, d, 0]), (ARRAY[0, 0, 0, d]),
+		(ARRAY[d, d, 0, 0]), (ARRAY[0, 0, d, d])) v (s)
+WHERE e.l IS NOT NULL;
+SELECT count(*) AS silent_failures FROM (
+	SELECT b.id FROM beside b JOIN simulated USING (id) GROUP BY b.id, b.m, b.l HAVING sum(clv_log_likelihood(h, b.m, '2023-02-25')) > b.l
+	UNION SELECT f.id FROM fit f JOIN simulated USING (id), clv_model_card(f.m) c WHERE c.status = 'converged' GROUP BY f.id, f.truth, c.log_likelihood
+		HAVING sum(clv_log_likelihood(h, f.truth, '2023-02-25')) > c.log_likelihood) q;
+-- Parameters within two standard errors of the truth in about 95 of 100 cases (whole days blur them a little)
+SELECT avg((abs(ln(p.estimate / t.estimate)) <= 2 * p.standard_error / p.estimate)::int) > 0.88 AS covered
+FROM fit f, clv_parameters(f.m) p JOIN LATERAL clv_parameters(f.truth) t USING (part, parameter) WHERE p.status = 'converged' AND p.part = 'purchases';
+-- Fallbacks are usable
+SELECT bool_and(p_alive(h, m, '2023-02-25') BETWEEN 0 AND 1 AND expected_purchases(h, m, '2023-02-25', '1 year') BETWEEN 0 AND 366) AS usable
+FROM fit JOIN simulated USING (id), clv_model_card(m) WHERE status <> 'converged';
+SET client_min_messages TO error;
+DROP SCHEMA test_clv_fit CASCADE;

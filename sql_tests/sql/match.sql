@@ -1,0 +1,227 @@
+-- match_fit and what a match_model says; match_prospects, where_to_find
+SET search_path = public, crm_profile;
+SET datestyle = ISO;
+SET extra_float_digits = 1;
+SET client_min_messages = warning;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\getenv abs_builddir PG_ABS_BUILDDIR
+
+CREATE TABLE person ("ID" int, "Year_Birth" int, "Education" text, "Marital_Status" text, "Income" numeric, "Kidhome" int, "Teenhome" int,
+	"Dt_Customer" date, "Recency" int, "MntWines" int, "MntFruits" int, "MntMeatProducts" int, "MntFishProducts" int, "MntSweetProducts" int,
+	"MntGoldProds" int, "NumDealsPurchases" int, "NumWebPurchases" int, "NumCatalogPurchases" int, "NumStorePurchases" int,
+	"NumWebVisitsMonth" int, "AcceptedCmp3" int, "AcceptedCmp4" int, "AcceptedCmp5" int, "AcceptedCmp1" int, "AcceptedCmp2" int,
+	"Complain" int, "Z_CostContact" int, "Z_Revenue" int, "Response" int);
+\set cmd '\\copy person from program ''gzip -dc ' :abs_srcdir '/data/customer_personality.csv.gz'' csv header'
+:cmd
+CREATE TABLE bank (age int, job text, marital text, education text, "default" text, balance int, housing text, loan text, contact text,
+	day int, month text, duration int, campaign int, pdays int, previous int, poutcome text, y text);
+\set cmd '\\copy bank from program ''gzip -dc ' :abs_srcdir '/data/bank_marketing.csv.gz'' csv header'
+:cmd
+
+CREATE TABLE model AS SELECT profile_fit(person, '{"ignore": ["ID", "Response"]}') AS pm FROM person;
+CREATE TABLE profiles AS SELECT "ID" AS id, profile(person, (SELECT pm FROM model)) AS p, "Response" = 1 AS target FROM person;
+ALTER TABLE model ADD mm match_model;
+UPDATE model SET mm = (SELECT match_fit(p, target, pm) FROM profiles);
+
+-- ---------------------------------------------------------------- the fit is the optimum that it claims to be
+-- Sums of (score - target) over the rows of a bin must balance the pull of the prior: the inverse of the covariance freedom * I + w w' (w: weights
+-- of evidence) times the points, which the card shows less their mean. The shift back follows from the balance of the whole attribute.
+SELECT abs(sum(match_score(p, mm) - target::int)) < 1e-4 AS as_many_expected_as_there_are FROM profiles, model;
+WITH card AS (SELECT c.* FROM model, match_card(mm) c),
+	gradient AS (SELECT e.attribute, e.bin, sum(match_score(p, mm) - target::int) AS g FROM profiles, model, explain_match(p, mm) e GROUP BY e.attribute, e.bin),
+	term AS (SELECT c.attribute, c.bin, c.points, c.woe, g.g, (match_quality(mm)).freedom AS s,
+			count(*) OVER w AS k, sum(c.woe) OVER w AS sw, sum(c.points) OVER w AS sp, sum(c.woe * c.points) OVER w AS wp, sum(c.woe ^ 2) OVER w AS ww
+		FROM card c JOIN gradient g USING (attribute, bin), model WINDOW w AS (PARTITION BY c.attribute)),
+	shift AS (SELECT *, (sw * wp / (s + ww) - sp) / (k - sw ^ 2 / (s + ww)) AS c FROM term)
+SELECT count(*) > 50 AS many_bins, max(abs(g + (points + c - woe * (wp + c * sw) / (s + ww)) / s)) < 1e-4 AS gradient_is_zero FROM shift;
+-- the card's counts are those of the table, its points add up to the score
+SELECT bool_and(c.rows = n AND c.targets = t) AS counts FROM model, match_card(mm) c
+JOIN (SELECT e.attribute, e.bin, count(*) AS n, count(*) FILTER (WHERE target) AS t FROM profiles, model, explain_match(p, mm) e GROUP BY 1, 2) x USING (attribute, bin);
+SELECT max(abs(match_score(p, mm) - 1 / (1 + exp(-(q.intercept + (SELECT sum(points) FROM explain_match(p, mm))))))) < 1e-12 AS sums,
+	max(abs(match_lift(p, mm) - match_score(p, mm) / q.base_rate)) < 1e-12 AS lifts
+FROM profiles, model, match_quality(mm) q;
+
+-- ---------------------------------------------------------------- quality
+-- cross-validated, against the bounds of an independent implementation on the same data (scikit-learn: bench/match)
+SELECT rows, targets, round(base_rate::numeric, 4) AS base_rate, auc > 0.88 AS auc, log_loss < 0.28 AS log_loss,
+	abs(base_log_loss + base_rate * ln(base_rate) + (1 - base_rate) * ln(1 - base_rate)) < 1e-12 AS base, skipped FROM model, match_quality(mm);
+SELECT rows, attributes, auc > 0.766 AS auc, log_loss < 0.302 AS log_loss FROM
+	(SELECT match_fit(profile(bank, m), y = 'yes') AS mm FROM bank, (SELECT profile_fit(bank, '{"ignore": ["y", "duration"]}') AS m FROM bank) x) y, match_quality(mm);
+-- the same honestly by hand: fit on four fifths, score the fifth; AUC by the rank sum, within what folds of another shuffle make of it
+CREATE TABLE held_out AS
+	SELECT f.fold, match_score(profile(person, f.pm), f.mm) AS score, "Response" = 1 AS target
+	FROM (SELECT fold, pm, (SELECT match_fit(profile(person, pm), "Response" = 1) FROM person WHERE "ID" % 5 <> fold) AS mm
+		FROM (SELECT fold, (SELECT profile_fit(person, '{"ignore": ["ID", "Response"]}') FROM person WHERE "ID" % 5 <> fold) AS pm FROM generate_series(0, 4) fold OFFSET 0) x OFFSET 0) f
+	JOIN person ON "ID" % 5 = f.fold;
+SELECT count(*), abs((sum(rank) FILTER (WHERE target) - t * (t + 1) / 2) / (t * (count(*) - t)) - (SELECT auc FROM model, match_quality(mm))) < 0.015 AS as_good_as_it_said
+FROM (SELECT target, rank() OVER (ORDER BY score) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS rank, count(*) FILTER (WHERE target) OVER () AS t FROM held_out) x GROUP BY t;
+SELECT abs(avg(-ln(CASE WHEN target THEN score ELSE 1 - score END)) - (SELECT log_loss FROM model, match_quality(mm))) < 0.02 AS log_loss FROM held_out;
+-- deciles: all rows and targets are in them, lift is theirs, and what was expected came
+SELECT count(*), sum(d.rows) = q.rows AS rows, sum(d.targets) = q.targets AS targets, bool_and(abs(d.lift - d.targets / (d.rows * q.base_rate)) < 1e-9) AS lift,
+	max(cumulative_targets) AS cumulative, max(d.lift) > 4 AS steep, max(abs(d.rate - d.expected_rate)) < 0.08 AS calibrated
+FROM model, match_quality(mm) q, match_deciles(mm) d GROUP BY q.rows, q.targets;
+
+-- Nothing to find: noise of many values is no better than chance, and says so
+CREATE TABLE noise AS
+	SELECT i, h[1] % 10 = 0 AS target, h[2] AS n1, h[3] AS n2, h[4] % 10 AS n3, (h[5] % 12)::text AS w1, (h[6] % 150)::text AS w2, h[7] % 2 = 0 AS b1,
+		CASE WHEN h[8] % 2 = 0 THEN h[9] END AS n4, ARRAY[(h[10] % 20)::text, (h[11] % 20)::text] AS a1
+	FROM (SELECT i, ARRAY(SELECT ('x' || substr(md5(i || ' ' || k), 1, 7))::bit(28)::int FROM generate_series(1, 12) k) AS h FROM generate_series(1, 4000) i) x;
+SELECT auc BETWEEN 0.45 AND 0.55 AS chance, log_loss >= base_log_loss - 0.001 AS no_gain
+FROM (SELECT match_fit(profile(noise, m), target) AS mm FROM noise, (SELECT profile_fit(noise, '{"ignore": ["i", "target"]}') AS m FROM noise) x) y, match_quality(mm);
+-- Sets: a member that tells
+CREATE TABLE likes AS SELECT i, a1, n1 FROM noise;
+CREATE TABLE likes_model AS SELECT profile_fit(likes, '{"ignore": ["i"]}') AS m FROM likes;
+SELECT c.attribute, c.bin, c.rows = (SELECT count(*) FROM likes WHERE '7' = ANY (a1)) AS has, c.rate > 0.4 AS likely, c.points > 0 AS up
+FROM (SELECT match_fit(profile(likes, m), a1 @> '{7}' AND i % 2 = 0 OR i % 20 = 1, m) AS mm FROM likes, likes_model) y, match_card(mm) c ORDER BY c.attribute COLLATE "C", c.bin COLLATE "C";
+
+-- ---------------------------------------------------------------- the order of the rows is of no account, bit by bit
+SELECT (SELECT match_fit(p, target, pm ORDER BY id) FROM profiles, model) = (SELECT match_fit(p, target, pm ORDER BY md5(id::text)) FROM profiles, model) AS same;
+-- but what it learns from is: rows without profile or target are counted
+SELECT rows, skipped FROM (SELECT match_fit(CASE WHEN id % 10 > 0 THEN p END, CASE WHEN id % 7 > 0 THEN target END) AS mm FROM profiles) x, match_quality(mm);
+SELECT count(*) FILTER (WHERE id % 10 > 0 AND id % 7 > 0) AS rows, count(*) FILTER (WHERE id % 10 = 0 OR id % 7 = 0) AS skipped FROM profiles;
+
+-- ---------------------------------------------------------------- the type
+SELECT mm::text::match_model = mm AS text, length(mm::text) > 1000 AS long FROM model;
+CREATE TABLE copied (mm match_model);
+\set file :abs_builddir '/match_model.bin'
+\set cmd '\\copy (select mm from model) to ' :'file' ' binary'
+:cmd
+\set cmd '\\copy copied from ' :'file' ' binary'
+:cmd
+SELECT c.mm = m.mm AS binary FROM copied c, model m;
+SELECT ''::match_model;
+SELECT '[]'::match_model;
+SELECT '{"rows": 1}'::match_model;
+SELECT '{"rows": -1}'::match_model;
+CREATE FUNCTION refused(text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+	PERFORM $1::match_model;
+	RETURN 'taken';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN SQLERRM || ' | ' || detail;
+END $$;
+CREATE TABLE tiny AS SELECT (SELECT match_fit(profile(t, m), i % 100 < 40 - v * 8)::text
+		FROM (SELECT i, i % 5 AS v, CASE WHEN i % 3 > 0 THEN 'a' ELSE 'b' END AS w FROM generate_series(1, 1000) i) t,
+			(SELECT profile_fit(t, '{"ignore": ["i"], "kinds": {"v": "numeric"}}') AS m FROM (SELECT i, i % 5 AS v, CASE WHEN i % 3 > 0 THEN 'a' ELSE 'b' END AS w FROM generate_series(1, 1000) i) t) x) AS mm;
+SELECT mm::match_model::text = mm AS lossless FROM tiny;
+SELECT what, refused(jsonb_set(mm::jsonb, path::text[], value::jsonb)::text) FROM tiny, (VALUES
+	(1, 'auc', '{auc}', '2'), (2, 'counts', '{targets}', '5000'), (3, 'freedom', '{freedom}', '0'), (4, 'deciles', '{deciles}', '[]'),
+	(5, 'slot', '{features,0,slot}', '9'), (6, 'ranges', '{features,0,low}', '[3, 1, 2, 0]'), (7, 'points', '{features,0,bins,1,2}', '"x"'),
+	(8, 'fingerprint', '{fingerprint}', '"abc"'), (9, 'bins', '{features,0,bins}', '[[1, 1, 0]]'), (10, 'slots', '{slots}', '[0, 0, 0]'),
+	(11, 'words', '{profile_model}', '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "v", "kind": "numeric", "weight": 1, "low": 0, "high": 4, "missing": 0, "other": 0}]}')) v(i, what, path, value) ORDER BY i;
+
+-- ---------------------------------------------------------------- in words
+SELECT attribute, bin, rows, targets, round(rate::numeric, 3) AS rate, round(points::numeric, 1) AS points FROM model, match_card(mm)
+WHERE attribute IN ('Marital_Status', 'AcceptedCmp5', 'Income', 'Dt_Customer');
+SELECT match_reasons(p, mm), match_reasons(p, mm, 1) AS one FROM profiles, model WHERE id = 5524;
+SELECT jsonb_array_length(match_reasons_json(p, mm, 3)) AS three, r->>'attribute' AS attribute, r->>'value' AS value, r->>'bin' AS bin, r->>'rows' AS rows
+FROM profiles, model, jsonb_array_elements(match_reasons_json(p, mm, 3)) r WHERE id = 5524;
+-- the reasons are the strongest of all
+SELECT (SELECT array_agg(r->>'attribute') FROM jsonb_array_elements(match_reasons_json(p, mm, 5)) r)
+	= ARRAY(SELECT attribute FROM explain_match(p, mm) ORDER BY abs(points) DESC LIMIT 5) AS strongest FROM profiles, model WHERE id = 5524;
+-- fitted without the profile model, a card has no names
+SELECT DISTINCT attribute ~ '^slot \d+$' AS by_slot FROM (SELECT match_fit(p, target) AS mm FROM profiles) x, match_card(mm);
+
+-- ---------------------------------------------------------------- odd input
+\set VERBOSITY terse
+SELECT match_fit(p, true) FROM profiles;
+SELECT match_fit(p, false) FROM profiles;
+SELECT match_fit(p, target) IS NULL AS nothing FROM profiles WHERE false;
+SELECT match_fit(p, NULL) IS NULL AS nothing FROM profiles;
+-- few targets: a warning, and a model all the same
+SELECT rows, targets FROM (SELECT match_fit(p, target) AS mm FROM (SELECT * FROM profiles WHERE NOT target UNION ALL (SELECT * FROM profiles WHERE target ORDER BY id LIMIT 20)) x) y, match_quality(mm);
+SELECT rows, targets, attributes FROM (SELECT match_fit(p, id = 5524) AS mm FROM profiles) y, match_quality(mm);
+-- a profile of another model
+SELECT match_score(p, (SELECT mm::match_model FROM tiny)) FROM profiles LIMIT 1;
+SELECT match_fit(p, target, m) FROM profiles, likes_model;
+SELECT match_fit(p, i % 2 = 0) FROM (SELECT p, id AS i FROM profiles UNION ALL SELECT profile(likes, m), i FROM likes, likes_model) x;
+SELECT match_reasons(p, mm, 0) FROM profiles, model LIMIT 1;
+-- constant attributes, all attributes missing, values never seen: every profile has a score
+CREATE TABLE odd AS SELECT i, 1 AS constant, CASE WHEN i % 4 > 0 THEN i % 8 END AS number, CASE WHEN i % 5 > 0 THEN (i % 8)::text || 'w' END AS word FROM generate_series(1, 800) i;
+CREATE TABLE odd_model AS SELECT profile_fit(odd, '{"ignore": ["i"], "kinds": {"number": "numeric", "constant": "numeric"}}') AS pm, NULL::match_model AS mm FROM odd;
+UPDATE odd_model SET mm = (SELECT match_fit(profile(odd, pm), i % 8 < 3, pm) FROM odd);
+SELECT attribute, bin, rows, targets FROM odd_model, match_card(mm);
+SELECT o.constant, o.number, o.word, match_score(profile(o, pm), mm) BETWEEN 0 AND 1 AS scored, e.bins FROM odd_model,
+	LATERAL (SELECT 0 AS i, v.* FROM (VALUES (1, NULL, NULL), (NULL, NULL, NULL), (7, 1e9, 'never seen'), (1, -1e9, '1w'), (1, 'NaN', '2w')) v(constant, number, word)) o,
+	LATERAL (SELECT string_agg(attribute || ': ' || bin, ', ') AS bins FROM explain_match(profile(o, pm), mm)) e ORDER BY o::text COLLATE "C";
+-- hostile strength: two identical attributes, one that says it all
+SELECT round(auc::numeric, 3) AS auc, log_loss < 0.05 AS sure FROM (SELECT match_fit(profile(t, m), i > 500) AS mm FROM (SELECT i, i AS a, i AS b FROM generate_series(1, 1000) i) t,
+	(SELECT profile_fit(t, '{"ignore": ["i"]}') AS m FROM (SELECT i, i AS a, i AS b FROM generate_series(1, 1000) i) t) x) y, match_quality(mm);
+\set VERBOSITY default
+
+-- ---------------------------------------------------------------- from two queries to prospects
+-- customers: all but every tenth person; prospects: those, with some customers among them
+\set customers 'SELECT "ID", "Response" = 1 AS is_target, "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5" FROM person WHERE "ID" % 10 > 0'
+\set prospects 'SELECT "ID", "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5" FROM person WHERE "ID" % 10 = 0 OR "ID" < 50'
+SET client_min_messages = notice;
+CREATE TABLE matched AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects');
+SELECT count(*) FROM person WHERE "ID" % 10 > 0 AND "ID" < 50;
+SET client_min_messages = warning;
+-- every other prospect is there, with the score that the parts give
+SELECT count(*) = (SELECT count(*) FROM person WHERE "ID" % 10 = 0) AS all_there, count(DISTINCT prospect) = count(*) AS once, min(rank), count(DISTINCT decile),
+	bool_and(similarity BETWEEN 0 AND 1) AS similar, bool_and(length(reasons) > 0) AS reasons FROM matched;
+CREATE TABLE c AS SELECT "ID", "Response" = 1 AS is_target, "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency",
+	"MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5" FROM person;
+CREATE TABLE parts AS SELECT pm, (SELECT match_fit(profile(c, pm), is_target, pm) FROM c WHERE "ID" % 10 > 0) AS mm FROM (SELECT profile_fit(c, '{"ignore": ["ID", "is_target"]}') AS pm FROM c WHERE "ID" % 10 > 0 OFFSET 0) x;
+CREATE TABLE coded AS SELECT "ID", is_target, profile(c, pm) AS p FROM c, parts;
+SELECT bool_and(abs(m.score - match_score(c.p, mm)) < 1e-12) AS score, bool_and(m.reasons = match_reasons(c.p, mm)) AS reasons,
+	bool_and(m.reasons_json = match_reasons_json(c.p, mm)) AS json FROM matched m JOIN coded c ON c."ID" = m.prospect, parts;
+SELECT bool_and(rank = r) AS rank, bool_and(decile = floor((r - 1) * 10 / n) + 1) AS decile
+FROM (SELECT rank, decile, rank() OVER (ORDER BY score DESC) AS r, count(*) OVER () AS n FROM matched) x;
+-- the nearest of the best customers, all of them tried (in a plain plan: what is tested is match_prospects)
+ANALYZE matched, coded;
+SET max_parallel_workers_per_gather = 0; SET jit = off;
+SELECT bool_and(abs(m.similarity - x.best) < 1e-6) AS nearest, bool_and(own.is_target) AS is_target FROM matched m JOIN coded c ON c."ID" = m.prospect JOIN coded own ON own."ID" = m.nearest_customer,
+	LATERAL (SELECT max(similarity(c.p, t.p)) AS best FROM coded t WHERE t.is_target AND t."ID" % 10 > 0) x WHERE m.rank <= 20;
+RESET max_parallel_workers_per_gather; RESET jit;
+-- it works on those it has not seen
+SELECT (avg(r) FILTER (WHERE NOT is_target) - avg(r) FILTER (WHERE is_target)) / count(*) > 0.25 AS auc_above_75_percent
+FROM (SELECT is_target, rank() OVER (ORDER BY score DESC) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS r FROM matched JOIN c ON "ID" = prospect) x;
+SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'customers' || ';', :'prospects', most => 3);
+
+-- likeness: the ten nearest targets against the ten nearest others
+CREATE TABLE near AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 5);
+SET max_parallel_workers_per_gather = 0; SET jit = off;
+SELECT count(*), bool_and(abs(n.score - (1 - o.s) / (2 - o.s - t.s)) < 1e-6) AS score, bool_and(lift IS NULL) AS no_lift, bool_and(reasons ~ '=') AS reasons
+FROM near n JOIN coded c ON c."ID" = n.prospect,
+	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) t,
+	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) o;
+RESET max_parallel_workers_per_gather; RESET jit;
+
+-- keys of another type, e-mail addresses in another spelling, attributes that only one side has
+SET client_min_messages = notice;
+SELECT count(*) FROM match_prospects(NULL::text,
+	'SELECT ''c'' || i, i % 7 < 3 AS is_target, i % 7 AS a, ''User'' || i || ''@Example.org'' AS email, 1 AS mine FROM generate_series(1, 500) i',
+	'SELECT ''p'' || i, i % 7 AS a, '' user'' || i || ''@example.ORG '' AS email, 2 AS yours FROM generate_series(491, 600) i UNION ALL SELECT ''p0'', 3, NULL, 2 UNION ALL SELECT ''p00'', 3, '''', 2');
+SET client_min_messages = warning;
+SELECT count(*) FROM match_prospects(NULL::int, :'customers', 'SELECT "ID", "Income", "MntWines" FROM person WHERE false');
+
+-- where to look: the counts of each place, recomputed
+CREATE TABLE place AS SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 0.2);
+SELECT count(*) > 5 AS places, bool_and(concentration > 1) AS more_than_their_share FROM place;
+SELECT p.value, p.prospects_there = count(*) AS there, p.look_alikes = count(*) FILTER (WHERE m.rank <= 0.2 * n) AS alike,
+	abs(p.concentration - count(*) FILTER (WHERE m.rank <= 0.2 * n) * n / (count(*) * k)::float8) < 1e-9 AS concentration
+FROM place p JOIN c ON c."Marital_Status" = p.value OR c."Education" = p.value JOIN matched m ON m.prospect = c."ID",
+	(SELECT count(*) AS n, count(*) FILTER (WHERE rank <= 0.2 * (SELECT count(*) FROM matched)) AS k FROM matched) x
+WHERE p.attribute IN ('Marital_Status', 'Education') GROUP BY p.value, p.prospects_there, p.look_alikes, p.concentration, n, k ORDER BY p.value COLLATE "C";
+
+\set VERBOSITY terse
+SELECT * FROM match_prospects(NULL, 'SELECT 1, true AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'SELECT 1, 2 AS a, 3 AS b', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'SELECT 1, 5 AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 'SELECT 1, 2 AS b');
+SELECT * FROM match_prospects(NULL::int, 'SELECT ''x''::text, true AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a WHERE false', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'DELETE FROM person', 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 'DELETE FROM person RETURNING 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, NULL, 'SELECT 1, 2 AS a');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'magic');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', most => 0);
+SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 1);
+\set VERBOSITY default
+
+DROP TABLE c, coded, person, bank, model, profiles, held_out, noise, likes, likes_model, copied, tiny, odd, odd_model, matched, parts, near, place;
+DROP FUNCTION refused;

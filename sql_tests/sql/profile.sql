@@ -1,0 +1,180 @@
+-- profile_fit, profile, similarity: what they say, down to the last value, on data small enough to work out by hand
+CREATE SCHEMA profile_test;
+SET search_path = profile_test, crm_profile, public;
+SET datestyle = ISO;
+SET extra_float_digits = 0;
+
+CREATE TYPE size AS ENUM ('small', 'medium', 'large');
+CREATE TABLE people (id int, age int, income numeric, joined date, city text, shoe size, member boolean, likes text[], answer text);
+INSERT INTO people VALUES
+	(1, 20, 0,      '2020-01-01', 'Ulm',  'small',  true,  '{tea,cake}',  '10'),
+	(2, 30, 127,    '2020-01-11', 'Ulm',  'medium', false, '{tea}',       '20'),
+	(3, 40, 254,    '2020-01-21', 'Bonn', 'large',  true,  '{}',          '30'),
+	(4, NULL, NULL, NULL,         NULL,   NULL,     NULL,  NULL,          NULL),
+	(5, 30, 'NaN',  'infinity',   ' ? ',  'small',  true,  '{beer,tea,tea,NULL}', 'Unknown');
+
+-- Kinds follow from types and values; NaN, infinity and the words for missing count as missing
+CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"]}') AS m FROM people p;
+SELECT attribute, kind, weight, low, high, "values", counts, other, missing, missing_rate FROM models, profile_attributes(m);
+SELECT m FROM models;
+SELECT m::text::profile_model = m AS same_text, fingerprint(m::text::profile_model) = fingerprint(m) AS same_fingerprint FROM models;
+
+CREATE TABLE profiles AS SELECT id, profile(p, m) AS p FROM people p, models;
+SELECT id, v.* FROM profiles, models, profile_values(p, m) v WHERE id IN (1, 4, 5) ORDER BY id, attribute;
+SELECT id, p FROM profiles ORDER BY id;
+SELECT bool_and(p::text::profile = p) AS lossless FROM profiles;
+
+-- By hand: age 10/20, income 127/254, joined 10/20, city equal, shoe 1/2, member differs, likes share 1 of 2, answer 10/20 (text, but numbers)
+SELECT attribute, kind, value_a, value_b, weight, similarity, contribution FROM profiles a, profiles b, models, explain_similarity(a.p, b.p, m)
+WHERE a.id = 1 AND b.id = 2;
+SELECT similarity(a.p, b.p) AS similarity, a.p <-> b.p AS distance, (0.5 + 0.5 + 0.5 + 1 + 0.5 + 0 + 0.5 + 0.5) / 8 AS by_hand
+FROM profiles a, profiles b WHERE a.id = 1 AND b.id = 2;
+-- Missing on either side: not compared. 1 and 5 share age (10/20), shoe, member, likes (1 of 3)
+SELECT similarity(a.p, b.p) AS similarity, (0.5 + 1 + 1 + 1 / 3.0) / 4 AS by_hand FROM profiles a, profiles b WHERE a.id = 1 AND b.id = 5;
+-- Everything missing: nothing to say, and last in every order
+SELECT id, similarity(p, (SELECT p FROM profiles WHERE id = 1)) FROM profiles
+ORDER BY p <-> (SELECT p FROM profiles WHERE id = 1);
+SELECT a.id, a.p <-> a.p AS self FROM profiles a ORDER BY 1;
+-- Two empty sets are alike
+SELECT e.similarity FROM profiles a, models, explain_similarity(a.p, a.p, m) e WHERE id = 3 AND attribute = 'likes';
+
+-- Outside of what was fitted: clamped, "(other)", equal others alike and different ones not
+SELECT p.n, v.attribute, v.value FROM models,
+	(VALUES (1, ROW(1, 99, -5.0, '2031-01-01', 'Rome', NULL, true, '{wine,tea}', '1e3')::people),
+		(2, ROW(1, 99, -5.0, '2031-01-01', 'Oslo', NULL, true, '{wine,tea}', '1e3')::people)) p (n, r), profile_values(profile(r, m), m) v
+ORDER BY n, attribute;
+SELECT a.c, b.c, e.attribute, e.similarity FROM models, unnest('{Rome,Oslo,Ulm}'::text[]) a (c), unnest('{Rome}'::text[]) b (c),
+	explain_similarity(profile(ROW(1, 99, 0, '2020-01-01', a.c, NULL, true, '{}', 1)::people, m),
+		profile(ROW(1, 40, 0, '2020-01-01', b.c, NULL, true, '{}', 1)::people, m), m) e
+WHERE attribute IN ('age', 'city') ORDER BY 1, 3;
+
+-- Options
+SELECT attribute, kind, weight, low, high, "values", other, missing FROM profile_attributes((SELECT profile_fit(p, '{
+	"kinds": {"id": "ignore", "age": "nominal", "answer": "nominal"}, "order": {"city": ["Bonn", "Ulm"]}, "ranges": {"income": [0, 1000], "joined": ["2019-01-01", "2021-01-01"]},
+	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1}') FROM people p));
+-- A weight twice as large counts twice
+SELECT similarity(profile(a, m), profile(b, m)) AS similarity, (2 * 0.5 + 1) / 3 AS by_hand
+FROM (SELECT profile_fit(r, '{"weights": {"income": 2}, "ranges": {"income": [0, 254]}}') AS m FROM (SELECT income, city FROM people) r) f,
+	(SELECT 0::numeric AS income, 'Ulm' AS city) a, (SELECT 127::numeric AS income, 'Ulm' AS city) b;
+-- Weights as attribute_relevance gives them: any {attribute: number}
+SELECT attribute, weight FROM profile_attributes((SELECT profile_fit(r, jsonb_build_object('weights',
+	(SELECT jsonb_object_agg(a, iv) FROM (VALUES ('income', 0.4), ('city', 0.1)) w (a, iv)))) FROM (SELECT income, city FROM people) r));
+-- What tells nothing weighs nothing: constants, identifiers
+SELECT attribute, kind, weight FROM profile_attributes((SELECT profile_fit(r)
+	FROM (SELECT 7 AS constant, 'x' AS word, 'c' || i AS identifier, i % 3 AS three FROM generate_series(1, 200) i) r));
+-- Outliers do not stretch the range, unless asked to: the middle 90 % of 1..100 and one million
+SELECT robust, low, high FROM (VALUES ('{"robust": true}'), ('{"robust": false}')) o (robust),
+	profile_attributes((SELECT profile_fit(r, robust::jsonb) FROM (SELECT i AS x FROM generate_series(1, 100) i UNION ALL SELECT 1000000) r));
+
+-- Records of any kind: whole rows, subqueries in another order of columns, anonymous rows, composite values
+SELECT profile(p, m) = (SELECT profile(s, m) FROM (SELECT answer, likes, member, shoe, city, joined, income, age FROM people WHERE id = 1) s) AS same
+FROM people p, models WHERE id = 1;
+SELECT attribute, kind FROM profile_attributes((SELECT profile_fit(ROW(age, city)) FROM people));
+SELECT profile(NULL::people, m) IS NULL AS of_null, (SELECT profile_fit(p) FROM people p WHERE false) IS NULL AS of_none FROM models;
+ALTER TABLE people DROP COLUMN id, ADD COLUMN extra int;
+SELECT profile(p, m) FROM people p, models;
+ALTER TABLE people DROP COLUMN extra;
+SELECT count(profile(p, m)) FROM people p, models;
+
+-- The same model in any order of rows, and split among processes
+CREATE TABLE many AS SELECT i, i * 0.37 AS x, sqrt(i) AS y, 'w' || (i * 7919 % 20011) AS word, ARRAY['e' || i % 400, 'e' || i % 7] AS tags, (i % 977)::text AS number
+FROM generate_series(1, 60000) i;
+ANALYZE many;
+CREATE TABLE orders_of_rows AS
+	SELECT 'forth' AS o, profile_fit(r) AS m FROM (SELECT * FROM many ORDER BY i) r
+	UNION ALL SELECT 'back', profile_fit(r) FROM (SELECT * FROM many ORDER BY i DESC) r
+	UNION ALL SELECT 'mixed', profile_fit(r) FROM (SELECT * FROM many ORDER BY i * 7919 % 60013) r;
+SELECT count(DISTINCT m) AS models FROM orders_of_rows;
+BEGIN;
+SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL max_parallel_workers_per_gather = 2;
+CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+	DECLARE line text; BEGIN FOR line IN EXECUTE 'EXPLAIN (costs off) ' || query LOOP RETURN NEXT line; END LOOP; END $$;
+SELECT count(*) AS partial FROM plan_of('SELECT profile_fit(r) FROM many r') p WHERE p ~ 'Partial Aggregate';
+SELECT profile_fit(r) = (SELECT m FROM orders_of_rows WHERE o = 'forth') AS same FROM many r;
+COMMIT;
+-- Counts are exact as long as a dictionary is complete; the rest is counted
+SELECT attribute, kind, low, high, cardinality("values") AS n, other, missing FROM orders_of_rows, profile_attributes(m) WHERE o = 'forth';
+
+-- Binary form, there and back
+CREATE TABLE arrived (v text, same boolean);
+CREATE TABLE models_in (m profile_model);
+CREATE TABLE profiles_in (p profile);
+SELECT current_setting('data_directory') || '/crm_profile_profile' AS file \gset
+COPY models TO :'file' (FORMAT binary);
+COPY models_in FROM :'file' (FORMAT binary);
+SELECT count(*) AS same FROM models_in JOIN models USING (m);
+COPY (SELECT p FROM profiles) TO :'file' (FORMAT binary);
+COPY profiles_in FROM :'file' (FORMAT binary);
+SELECT count(*) AS same FROM profiles_in JOIN profiles USING (p);
+TRUNCATE models_in, profiles_in;
+
+-- Every cut, every changed byte: refused, or a value of its own that goes there and back
+CREATE FUNCTION receive(kind text, bytes bytea) RETURNS text LANGUAGE plpgsql SET jit = off SET max_parallel_workers_per_gather = 0 AS $$
+DECLARE
+	file text := current_setting('data_directory') || '/crm_profile_profile';
+	lossless boolean;
+BEGIN
+	EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', bytes, file);
+	BEGIN
+		IF kind = 'profile' THEN
+			DELETE FROM profiles_in;
+			EXECUTE format('COPY profiles_in FROM %L (FORMAT binary)', file);
+			SELECT p::text::profile = p AND profile_send(p) = bytes AND (p <-> p) IS NOT DISTINCT FROM (p <-> p) INTO lossless FROM profiles_in;
+		ELSE
+			DELETE FROM models_in;
+			EXECUTE format('COPY models_in FROM %L (FORMAT binary)', file);
+			SELECT m::text::profile_model = m AND profile_model_send(m) = bytes INTO lossless FROM models_in;
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		RETURN sqlstate || ' ' || sqlerrm;
+	END;
+	RETURN CASE WHEN lossless THEN 'a value of its own' ELSE 'accepted, but is not what came' END;
+END $$;
+CREATE TABLE bytes AS
+	SELECT 'profile' AS kind, profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
+	UNION ALL SELECT 'profile', profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
+		(SELECT profile_fit(r, '{"weights": {"a": 0.3}}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f
+	UNION ALL SELECT 'model', profile_model_send(m) FROM models;
+CREATE TABLE outcome AS
+	SELECT kind, receive(kind, substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n WHERE kind = 'profile' OR n % 5 = 0
+	UNION ALL SELECT kind, receive(kind, b || '\x00') FROM bytes
+	UNION ALL SELECT kind, receive(kind, set_byte(b, n, get_byte(b, n) # x)) FROM bytes, generate_series(0, length(b) - 1) n, unnest('{1,2,16,128,255}'::int[]) x
+		WHERE kind = 'profile' OR n % 3 = 0;
+-- (22021: no text in the database's encoding)
+SELECT kind, CASE WHEN said ~ '^(22P03 invalid binary form|22021)' THEN 'refused' ELSE said END AS what, count(*) > 0 AS some FROM outcome GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- Errors that name the attribute
+SELECT profile(r, m) FROM (SELECT 1 AS age) r, models;
+SELECT profile(r, m) FROM (SELECT p.*, 1 AS id2 FROM people p) r, models;
+SELECT profile(r, m) FROM (SELECT 'x' AS age, income, joined, city, shoe, member, likes, answer FROM people) r, models;
+SELECT profile(r, m) FROM (SELECT current_date AS age, income, joined, city, shoe, member, likes, answer FROM people) r, models;
+SELECT profile(r, m) FROM (SELECT age, age, income, joined, city, shoe, member, likes, answer FROM people) r, models;
+SELECT similarity(p, profile(r, (SELECT profile_fit(r) FROM (SELECT 1 AS a UNION SELECT 2) r))) IS NULL FROM profiles, (SELECT 1 AS a) r WHERE id = 1;
+SELECT profile_values(p, (SELECT profile_fit(r) FROM (SELECT 1 AS a UNION SELECT 2) r)) FROM profiles WHERE id = 1;
+SELECT profile_fit(p, '{"kinds": {"ages": "nominal"}}') FROM people p;
+SELECT profile_fit(p, '{"kinds": {"age": "odd"}}') FROM people p;
+SELECT profile_fit(p, '{"kinds": {"likes": "numeric"}}') FROM people p;
+SELECT profile_fit(p, '{"kinds": {"city": "numeric"}}') FROM people p;
+SELECT profile_fit(p, '{"kinds": {"city": "ordinal"}}') FROM people p;
+SELECT profile_fit(p, '{"weights": {"age": -1}}') FROM people p;
+SELECT profile_fit(p, '{"ranges": {"age": [5, 1]}}') FROM people p;
+SELECT profile_fit(p, '{"ranges": {"city": [1, 2]}}') FROM people p;
+SELECT profile_fit(p, '{"wieghts": {}}') FROM people p;
+SELECT profile_fit(p, '[]') FROM people p;
+SELECT profile_fit(p, '{"ignore": ["age", "income", "joined", "city", "shoe", "member", "likes", "answer"]}') FROM people p;
+
+-- Bytes and text from outside
+SELECT 'x'::profile_model;
+SELECT '{}'::profile_model;
+SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": []}'::profile_model;
+SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "a", "kind": "numeric", "weight": -1, "low": 0, "high": 1, "missing": 0, "other": 0}]}'::profile_model;
+SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "a", "kind": "numeric", "weight": 1, "low": 2, "high": 1, "missing": 0, "other": 0}]}'::profile_model;
+SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "a", "kind": "nominal", "weight": 1, "missing": 0, "other": 0, "values": ["x", "x"], "counts": [1, 1]}]}'::profile_model;
+SELECT '{"model": "00", "numbers": [], "codes": [1], "sets": []}'::profile;
+SELECT '{"model": "0000000000000000", "numbers": [], "codes": [], "sets": []}'::profile;
+SELECT '{"model": "0000000000000000", "numbers": [[1, 255]], "codes": [], "sets": []}'::profile;
+SELECT '{"model": "0000000000000000", "levels": [9], "numbers": [[1, 10]], "codes": [], "sets": []}'::profile;
+SELECT '{"model": "0000000000000000", "numbers": [], "codes": [], "sets": [{"bytes": 1, "bits": [8]}]}'::profile;
+SELECT '{"model": "0000000000000000", "numbers": [[1, 2]], "codes": [3], "sets": [{"bytes": 1, "bits": [7]}]}'::profile;
+SET client_min_messages = warning;
+DROP SCHEMA profile_test CASCADE;

@@ -1,0 +1,111 @@
+/*
+ * attribute_value.h: the values of a record's columns as numbers, days, words
+ * and sets of words, whatever their types.
+ */
+#ifndef CRM_ATTRIBUTE_VALUE_H
+#define CRM_ATTRIBUTE_VALUE_H
+
+#include "access/htup_details.h"
+#include "access/tupdesc.h"
+#include "fmgr.h"
+
+/* What a column's type offers. */
+typedef enum ColumnClass
+{
+	COLUMN_NUMBER,
+	COLUMN_BOOLEAN,
+	COLUMN_DATE, /* date, timestamp; timestamptz by UTC */
+	COLUMN_ENUM,
+	COLUMN_WORD, /* text and its like, and all that has a text form only */
+	COLUMN_ARRAY
+} ColumnClass;
+
+/* A word without outer blanks; not terminated by a zero. */
+typedef struct Word
+{
+	const char *text;
+	int length;
+} Word;
+
+/* How to read one column of a record. */
+typedef struct AttributeColumn
+{
+	ColumnClass class;
+	Oid type;     /* base type */
+	bool is_text; /* read the words without the output function */
+	FmgrInfo output;
+	/* arrays */
+	Oid element_type;
+	int16 element_length;
+	bool element_by_value;
+	char element_align;
+} AttributeColumn;
+
+extern void InitAttributeColumn(AttributeColumn *column, Oid type, MemoryContext context);
+
+/* The number of a COLUMN_NUMBER or COLUMN_BOOLEAN value; NaN and infinity as they are. */
+extern double ColumnNumber(const AttributeColumn *column, Datum value);
+
+/* Days since 2000-01-01 of a COLUMN_DATE value; NaN for the infinite ones. */
+extern double ColumnDay(const AttributeColumn *column, Datum value);
+
+/* A day in ISO form, whatever DateStyle says. */
+extern char *DayText(double day);
+
+/* The reverse; an error if the text is no ISO day. */
+extern double DayFromText(const char *text);
+
+/* The word of any value but an array's; may be allocated in the current context. */
+extern Word ColumnWord(AttributeColumn *column, Datum value);
+
+/* The words of an array's elements that are not NULL. */
+extern Word *ColumnWords(AttributeColumn *column, Datum value, int *nwords);
+
+/* The number that a word stands for; false: none, or one with leading zeros (a code). */
+extern bool NumberFromWord(Word word, double *number);
+
+extern Word TrimmedWord(const char *text, int length);
+
+/* Words are short: no call of memcmp for them. */
+static inline bool
+WordsAreEqual(Word a, Word b)
+{
+	uint64 x;
+	uint64 y;
+
+	if (a.length != b.length)
+		return false;
+	if (a.length < 8)
+	{
+		for (int i = 0; i < a.length; i++)
+			if (a.text[i] != b.text[i])
+				return false;
+		return true;
+	}
+	memcpy(&x, a.text + a.length - 8, 8);
+	memcpy(&y, b.text + b.length - 8, 8);
+	return x == y && (a.length == 8 || memcmp(a.text, b.text, a.length - 8) == 0);
+}
+
+/* The same on every machine and in every version: what it decides is stored. */
+extern uint64 HashWord(Word word);
+
+/* ---------- records ---------- */
+
+/* The row type of the records that come, looked up when it changes. */
+typedef struct RecordShape
+{
+	Oid type;
+	int32 typmod;
+	TupleDesc columns; /* a copy of its own; NULL: none yet */
+	Datum *values;     /* of the record taken apart last */
+	bool *nulls;
+} RecordShape;
+
+/*
+ * Takes a record apart into shape->values and shape->nulls; true if its row type
+ * is another than the last one's.  What is kept lives in `context`.
+ */
+extern bool TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
+
+#endif /* CRM_ATTRIBUTE_VALUE_H */

@@ -1,0 +1,27 @@
+/*
+ * clv_fit.h: from the state of an aggregate to a fitted repeat-purchase model.
+ */
+#ifndef CRM_CLV_FIT_H
+#define CRM_CLV_FIT_H
+
+#include "clv_model.h"
+#include "fit_state.h"
+
+/* Fits the model; what did not go well is in its statuses. */
+extern void FitClvModel(FitState *state, ClvModel *model);
+
+/* The WARNING for whoever asked for a fit that is not the maximum of its likelihood. */
+extern void WarnOfClvFit(const ClvModel *model);
+
+/* The customers of a sorted state as points in the given unit, in a sample with scratch. */
+extern void ClvSampleFromState(const FitState *state, double unit_days, ClvSample *sample);
+
+/* A smaller sample much like it; the sample itself where it is small. */
+extern ClvSample *CoarseClvSample(ClvSample *sample);
+
+/* Reads (as_of, model, unit, value) from `argument` on; NULL model, unit and value: the default. */
+extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
+
+#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+
+#endif /* CRM_CLV_FIT_H */

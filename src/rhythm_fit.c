@@ -1,0 +1,255 @@
+/*
+ * rhythm_fit.c: the aggregate that fits rhythm models, and their prediction.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "clv_fit.h"
+#include "fit_state.h"
+#include "local_day.h"
+#include "rhythm.h"
+
+#define RHYTHM_PURPOSE 16 /* no ClvFamily */
+#define CLOSE_ENOUGH 4.0  /* coarse log-likelihoods that far apart are looked at again */
+
+/* The customers of a sample in days, as gaps and a silence; `scale` is the unit of time. */
+static void
+PointsFromSample(const ClvSample *customers, double scale, RhythmSample *sample)
+{
+	sample->npoints = customers->npoints;
+	sample->points =
+		palloc_extended(mul_size(Max(customers->npoints, 1), sizeof(RhythmPoint)), MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < customers->npoints; i++)
+	{
+		const ClvPoint *point = &customers->points[i];
+
+		sample->points[i].weight = point->weight;
+		sample->points[i].n = (double) point->x;
+		sample->points[i].total = point->t_x / scale;
+		sample->points[i].silence = (point->T - point->t_x) / scale;
+	}
+}
+
+/*
+ * What of the log-likelihood does not depend on a and b, gaps in the unit of
+ * time: Σ (k - 1) ln gap - ln Γ(k) over all gaps.
+ */
+static double
+ConstantOf(int k, double gaps, double log_gaps)
+{
+	return (k - 1) * log_gaps - gaps * lgamma(k);
+}
+
+/* Looks for the best a and b at one regularity; false: no maximum. */
+static bool
+FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double weight, double gaps,
+				double log_gaps, bool penalized, FitResult *result)
+{
+	static const double shapes[] = {1, 0.4, 3, 8};
+	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS, .likelihood = RhythmLogLikelihood};
+
+	sample->k = coarse->k = k;
+	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
+	problem.sample = sample;
+	problem.coarse = coarse;
+	problem.weight = weight;
+	problem.penalized = penalized;
+	problem.nstarts = lengthof(shapes);
+	for (int s = 0; s < problem.nstarts; s++)
+	{
+		/* the unit of time is the mean gap, so the mean rate a/b is about k */
+		problem.start[s][0] = shapes[s];
+		problem.start[s][1] = shapes[s] / k;
+	}
+	MaximizeLikelihood(&problem, result);
+	return result->converged;
+}
+
+/*
+ * Every regularity on the coarse sample, then those that come close to the best
+ * on the whole one.
+ */
+static void
+FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double weight,
+				double log_gaps, bool penalized)
+{
+	double gaps = (double) model->gaps;
+	double guess[MAX_REGULARITY + 1];
+	double best_guess = -INFINITY;
+	FitResult result;
+
+	for (int k = 1; k <= MAX_REGULARITY; k++)
+	{
+		guess[k] = FitAtRegularity(k, coarse, coarse, weight, gaps, log_gaps, penalized, &result)
+					   ? result.log_likelihood
+					   : -INFINITY;
+		best_guess = Max(best_guess, guess[k]);
+	}
+	for (int k = 1; k <= MAX_REGULARITY; k++)
+	{
+		if (!(guess[k] > best_guess - CLOSE_ENOUGH) ||
+			!FitAtRegularity(k, sample, coarse, weight, gaps, log_gaps, penalized, &result) ||
+			(model->status != FIT_FAILED && result.log_likelihood <= model->log_likelihood))
+			continue;
+		model->status = FIT_CONVERGED;
+		model->regularity = k;
+		model->log_likelihood = result.log_likelihood;
+		memcpy(model->parameters, result.parameters, sizeof(model->parameters));
+		memcpy(model->covariance, result.covariance, sizeof(model->covariance));
+	}
+}
+
+/* Fits the model to a state; what did not go well is in its status. */
+static void
+FitRhythm(FitState *state, RhythmModel *model)
+{
+	ClvSample customers;
+	RhythmSample sample;
+	RhythmSample coarse;
+	double log_gaps = 0;
+	double days = 0;
+	double scale;
+	int64 repeaters = 0;
+
+	memcpy(model, RhythmModelFormat.defaults, sizeof(*model));
+	model->as_of = state->as_of;
+	SortFitState(state);
+	ClvSampleFromState(state, 1, &customers);
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+		int64 gap = (int64) (entry->key & PG_UINT32_MAX);
+
+		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
+		{
+			model->customers += entry->weight;
+			if (FitPurchases(entry) > 0)
+				repeaters += entry->weight;
+			days += (double) entry->weight * (double) FitAge(entry);
+		}
+		if (FIT_KIND(entry->key) != FIT_GAP)
+			continue;
+		model->gaps += entry->weight;
+		log_gaps += (double) entry->weight * log((double) gap);
+	}
+	/* the unit of time: days seen, the silences too, over gaps; 1 where nothing was seen */
+	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
+	PointsFromSample(&customers, scale, &sample);
+	PointsFromSample(CoarseClvSample(&customers), scale, &coarse);
+	log_gaps -= (double) model->gaps * log(scale);
+
+	model->status = FIT_FAILED;
+	if (repeaters >= FEW_REPEATERS)
+		FitRegularities(model, &sample, &coarse, customers.weight, log_gaps, false);
+	if (model->status == FIT_FAILED)
+	{
+		FitRegularities(model, &sample, &coarse, customers.weight, log_gaps, true);
+		if (model->status == FIT_CONVERGED)
+			model->status = repeaters < FEW_REPEATERS ? FIT_FEW_REPEATERS : FIT_NO_MAXIMUM;
+	}
+	if (model->status == FIT_FAILED)
+		return;
+	model->parameters[1] *= scale;
+	model->log_likelihood -= (double) model->gaps * log(scale);
+}
+
+static void
+WarnOfRhythmFit(const RhythmModel *model)
+{
+	if (model->status == FIT_CONVERGED)
+		return;
+	ereport(WARNING, (errmsg(model->status == FIT_FAILED ? "the rhythm model did not converge"
+							 : model->status == FIT_FEW_REPEATERS
+								 ? "the rhythm model falls back on a penalised likelihood: too few "
+								   "customers bought again"
+								 : "the rhythm model falls back on a penalised likelihood: the "
+								   "likelihood has no maximum"),
+					  errdetail("It has %lld customers with %lld gaps between purchases.",
+								(long long) model->customers, (long long) model->gaps)));
+}
+
+/* Adds the gaps between a customer's purchase days up to as_of. */
+static FitState *
+AddGaps(FitState *state, const PurchaseHistory *history)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	bool first = true;
+	DateADT previous = 0;
+
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
+	{
+		if (day.orders == 0)
+			continue;
+		if (!first)
+			state = AddFitEntry(state, FIT_KEY(FIT_GAP, (int64) day.day - previous), 0, 1);
+		first = false;
+		previous = day.day;
+	}
+	return state;
+}
+
+/* (state, history, as_of) */
+PG_FUNCTION_INFO_V1(rhythm_fit_transfn);
+Datum
+rhythm_fit_transfn(PG_FUNCTION_ARGS)
+{
+	FitState *state;
+	FitOptions options = {.purpose = RHYTHM_PURPOSE, .unit = 1};
+	PurchaseHistory *history;
+	CustomerFacts facts;
+
+	(void) AggregateContext(fcinfo, "rhythm_fit_transfn");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	{
+		if (PG_ARGISNULL(0))
+			PG_RETURN_NULL();
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	}
+	options.as_of = options.until = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	state = FitStateFor(FitStateArgument(fcinfo, 0), &options);
+	history = PG_GETARG_HISTORY(1);
+	if (LookAtCustomer(history, options.as_of, options.as_of, VALUE_REVENUE, &facts))
+		state = AddGaps(AddCustomer(state, &facts), history);
+	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(rhythm_fit_finalfn);
+Datum
+rhythm_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	FitState *state;
+	RhythmModel model;
+
+	(void) AggregateContext(fcinfo, "rhythm_fit_finalfn");
+	state = FitStateArgument(fcinfo, 0);
+	if (state->purpose != RHYTHM_PURPOSE || state->nentries == 0)
+		PG_RETURN_NULL();
+	FitRhythm(state, &model);
+	WarnOfRhythmFit(&model);
+	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
+}
+
+PG_FUNCTION_INFO_V1(lapse_probability);
+Datum
+lapse_probability(PG_FUNCTION_ARGS)
+{
+	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel));
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	CustomerFacts facts;
+
+	if (model->status == FIT_FAILED ||
+		!LookAtCustomer(PG_GETARG_HISTORY(0), as_of, as_of, VALUE_REVENUE, &facts))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(LapseProbability((int) model->regularity, model->parameters[0],
+									  model->parameters[1], (double) (facts.purchase_days - 1),
+									  (double) ((int64) facts.last - facts.first),
+									  (double) ((int64) as_of - facts.last)));
+}

@@ -1,0 +1,54 @@
+/*
+ * statistics.h: how strongly an attribute and a yes/no target hang together.
+ *
+ * Pure numerics on tables of counts: no SQL, no rows.
+ */
+#ifndef CRM_STATISTICS_H
+#define CRM_STATISTICS_H
+
+/* How many of a group are not targets, and how many are. */
+typedef struct ClassCount
+{
+	int64 others;
+	int64 targets;
+} ClassCount;
+
+/* What a table of groups by target says. */
+typedef struct Association
+{
+	double information_value;
+	double chi_square;
+	int df;
+	double p_value;            /* of chi_square; 1 where df is 0 */
+	double cramers_v;          /* bias-corrected */
+	double mutual_information; /* in nats */
+	double least_expected;     /* smallest expected count: below 5 chi_square is doubtful */
+} Association;
+
+extern ClassCount SumClassCounts(const ClassCount *counts, int ncounts);
+
+/*
+ * Weight of evidence of one of `groups` groups: the log of how much more of
+ * the targets than of the others it holds, half a row added to each cell.
+ */
+extern double WeightOfEvidence(ClassCount group, ClassCount total, int groups);
+
+/* What the group adds to the information value. */
+extern double GroupInformationValue(ClassCount group, ClassCount total, int groups);
+
+/* Association of the groups (those without rows are left out). */
+extern Association MeasureAssociation(const ClassCount *counts, int ncounts);
+
+/* P(X > chi_square) for df degrees of freedom. */
+extern double ChiSquareTail(double chi_square, double df);
+
+/* Twice the log-likelihood that the groups gain over one group for all (the G statistic). */
+extern double LikelihoodRatio(const ClassCount *counts, int ncounts);
+
+/* Log-likelihood of a group at its own rate. */
+extern double GroupLogLikelihood(ClassCount group);
+
+/* Benjamini-Hochberg: adjusts p-values in place for having looked at all of them. */
+extern void AdjustPValues(double *p, int n);
+
+#endif /* CRM_STATISTICS_H */
