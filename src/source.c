@@ -193,7 +193,8 @@ near_names(PG_FUNCTION_ARGS)
 	if (found == 0)
 		PG_RETURN_NULL();
 	initStringInfo(&list);
-	for (int i = 0; i < found; i++)
+	/* a near one leaves those out that are much farther away */
+	for (int i = 0; i < found && (distance[i] == distance[0] || distance[i] < 2 * distance[0]); i++)
 		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", near[i]);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(list.data, list.len));
 }

@@ -44,7 +44,8 @@ SELECT crm_profile.alter_source('s', amount => 'totl');
 SELECT crm_profile.alter_source('s', reset => '{name}');
 SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total');
 -- the names are qualified once and for all: another search_path, the same tables
-SELECT split_part(crm_profile.explain_source('s'), E'\n\n', 1);
+-- (newer versions leave out the table's name before its columns)
+SELECT regexp_replace(replace(split_part(crm_profile.explain_source('s'), E'\n\n', 1), 'sale.', ''), '\s+', ' ', 'g') AS query;
 RESET search_path;
 -- no orders yet, then one late in the evening in Tokyo that is still the day before in UTC
 SELECT orders, customers FROM crm_profile.refresh('s');
