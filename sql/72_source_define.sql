@@ -52,19 +52,19 @@ BEGIN
 	src.order_key := create_source.order_key;
 	src.order_filter := create_source.order_filter;
 	src.amount_scale := create_source.amount_scale;
-	src.time_zone := create_source.time_zone;
+	src.time_zone := coalesce(create_source.time_zone, current_setting('TimeZone'));
 	src.attributes := create_source.attributes;
 	src.interactions := create_source.interactions;
 	src.interaction_customer := create_source.interaction_customer;
 	src.interacted_at := create_source.interacted_at;
-	src.scheme := create_source.scheme;
+	src.scheme := coalesce(create_source.scheme, 'standard');
 	src.bins := create_source.bins;
 	src.period := create_source.period;
 	src.as_of := create_source.as_of;
 	src.active_days := create_source.active_days;
-	src.tier_by := create_source.tier_by;
+	src.tier_by := coalesce(create_source.tier_by, 'monetary');
 	src.materialize := coalesce(create_source.materialize, false);
-	src.search_path := create_source.search_path;
+	src.search_path := coalesce(create_source.search_path, '{}');
 
 	IF octet_length(src.schema) > 63 OR src.schema IN ('information_schema', 'crm_profile') OR src.schema LIKE 'pg\_%' THEN
 		PERFORM crm_profile.source_argument_error('schema', format('"%s" cannot be the name of a schema of views', src.schema), NULL, 'Write schema => with another name.');
