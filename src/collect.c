@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "collect.h"
 #include "purchase_collector.h"
 #include "purchase_history.h"
 #include "purchase_receiver.h"
@@ -17,7 +18,8 @@ typedef struct HistorySink
 {
 	RecordPool *pool;
 	PurchaseCollector *collector;
-	ReturnSetInfo *result;
+	HistoryConsumer take;
+	void	   *consumer;
 } HistorySink;
 
 static void
@@ -34,12 +36,33 @@ Collect(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scal
 	CollectPurchase(((HistorySink *) sink)->collector, customer, bits, purchase, scale);
 }
 
+static void
+EmitHistory(void *arg, Datum customer, PurchaseDay *days, int64 ndays, int scale)
+{
+	HistorySink *sink = arg;
+
+	sink->take(sink->consumer, customer, EncodeSortedHistory(days, ndays, scale));
+}
+
+void
+CollectHistories(const char *function, Oid key_type, const char *query, HistoryConsumer take,
+				 void *consumer)
+{
+	HistorySink sink = {0};
+
+	sink.take = take;
+	sink.consumer = consumer;
+	sink.pool = CreateRecordPool(CurrentMemoryContext);
+	ReceivePurchases(function, key_type, query, StartCollecting, Collect, &sink);
+	DrainPurchaseCollector(sink.collector, EmitHistory, &sink);
+	DeleteRecordPool(sink.pool);
+}
+
 /* One row of the result. */
 static void
-EmitHistory(void *sink, Datum customer, PurchaseDay *days, int64 ndays, int scale)
+ReturnHistory(void *consumer, Datum customer, PurchaseHistory *history)
 {
-	ReturnSetInfo *result = ((HistorySink *) sink)->result;
-	PurchaseHistory *history = EncodeSortedHistory(days, ndays, scale);
+	ReturnSetInfo *result = consumer;
 	Datum		values[2] = {customer, PointerGetDatum(history)};
 	bool		nulls[2] = {false, false};
 
@@ -53,15 +76,10 @@ Datum
 collect_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "collect_purchase_histories";
-	HistorySink sink = {0};
 	Oid			key_type = KeyArgumentType(fcinfo, 0, function);
 
 	InitMaterializedSRF(fcinfo, 0);
-	sink.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	sink.pool = CreateRecordPool(CurrentMemoryContext);
-	ReceivePurchases(function, key_type, QueryArgument(fcinfo, 1, function), StartCollecting,
-					 Collect, &sink);
-	DrainPurchaseCollector(sink.collector, EmitHistory, &sink);
-	DeleteRecordPool(sink.pool);
+	CollectHistories(function, key_type, QueryArgument(fcinfo, 1, function), ReturnHistory,
+					 fcinfo->resultinfo);
 	return (Datum) 0;
 }

@@ -31,13 +31,15 @@ sub contents
 					WHERE extname = 'crm_profile' AND d.classid = 'pg_class'::regclass AND d.deptype = 'e'))
 		ORDER BY c.oid::regclass::text COLLATE "C"});
 	return join "\n",
-	  map { "$_:\n" . $node->safe_psql($database, qq{SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}) } @relations;
+	  map { "$_:\n" . $node->safe_psql($database, qq{SET timezone = 'UTC'; SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}) } @relations;
 }
 
 # schema_of(NODE, DATABASE): pg_dump's text without what differs from run to run
 sub schema_of
 {
 	my ($node, $database) = @_;
+	# time stamps in the rows follow the session's time zone
+	local $ENV{PGTZ} = 'UTC';
 	my ($dump) = run_command([ 'pg_dump', '-d', $node->connstr($database) ]);
 	return join "\n", grep { !/^(--|\\(un)?restrict |$)/ } split /\n/, $dump;
 }

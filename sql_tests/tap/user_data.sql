@@ -27,3 +27,10 @@ CREATE VIEW app.score AS
 CREATE VIEW app.relevance AS
 	SELECT r.attribute, r.verdict, round(r.information_value::numeric, 9) AS information_value
 	FROM unnest((SELECT crm_profile.attribute_relevance(o, amount > 60, '{id}') FROM app.orders o)) AS r;
+
+-- a source with its tables, views and policies
+CREATE TABLE app.customers (id int PRIMARY KEY);
+INSERT INTO app.customers SELECT generate_series(0, 25);
+SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', as_of => '2025-04-30',
+	time_zone => 'Asia/Tokyo', schema => 'app', materialize => true);
+SELECT crm_profile.refresh('app');

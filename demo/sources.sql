@@ -1,0 +1,34 @@
+-- A source over the demo's orders, after rfm.sql and in its database
+\set ON_ERROR_STOP on
+\pset border 1
+\pset footer off
+\pset null -
+SET DateStyle = ISO;
+SET client_min_messages = warning;
+\echo
+\echo '================================================================================'
+\echo ' 9. A source: tables mapped once, refreshed, and read through views'
+\echo '================================================================================'
+\echo 'What is left out is found in the catalogue.'
+\echo
+\set ECHO queries
+CREATE TABLE customers AS
+SELECT customer, min(country) AS country FROM orders WHERE customer IS NOT NULL GROUP BY customer;
+
+ALTER TABLE customers ADD PRIMARY KEY (customer);
+
+SELECT * FROM crm_profile.create_source('shop', 'customers', 'orders', as_of => '2011-12-09');
+
+SELECT orders, customers, customers_written FROM crm_profile.refresh('shop');
+
+SELECT segment, customers, round(customer_share::numeric * 100) AS "% of them", round(monetary) AS revenue,
+       round(monetary_share::numeric * 100) AS "% of it"
+FROM shop.segment_summary;
+
+SELECT lifecycle, value_tier, count(*), round(sum(monetary)) AS revenue
+FROM shop.customer_profile GROUP BY 1, 2 ORDER BY 1, 2;
+
+SELECT from_segment, to_segment, customers, round(share::numeric * 100) AS "%"
+FROM shop.segment_migration WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 5;
+
+SELECT severity, problem, count FROM crm_profile.check_source('shop');

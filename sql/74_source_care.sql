@@ -1,0 +1,179 @@
+-- check_source, suggest_sources, forget_customer, profile_now
+
+---------------------------------------------------------------- data quality
+
+CREATE FUNCTION crm_profile.check_source_as_owner(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+#variable_conflict use_column
+DECLARE
+	src crm_profile.source := crm_profile.source_own(check_source_as_owner.name);
+	today date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
+BEGIN
+	PERFORM set_config('timezone', src.time_zone, true);
+	RETURN QUERY EXECUTE crm_profile.source_expand(replace($sql$
+		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM ({orders_query}) o),
+		counted AS (
+			SELECT count(*) AS all_rows,
+				count(*) FILTER (WHERE customer IS NULL) AS no_customer,
+				count(*) FILTER (WHERE ordered_at IS NULL) AS no_day,
+				count(*) FILTER (WHERE amount IS NULL) AS no_amount,
+				count(*) FILTER (WHERE amount IN ('NaN', 'Infinity', '-Infinity')) AS not_a_number,
+				count(*) FILTER (WHERE NOT isfinite(ordered_at)) AS endless_day,
+				count(*) FILTER (WHERE isfinite(ordered_at) AND ordered_at >= $1 + 1) AS later,
+				count(*) FILTER (WHERE isfinite(ordered_at) AND ordered_at < date '1970-01-01') AS long_ago,
+				count(*) FILTER (WHERE amount < 0 AND amount > '-Infinity') AS negative,
+				count(*) FILTER (WHERE amount = 0) AS zero,
+				count(*) FILTER (WHERE scale(trim_scale(amount)) > 6) AS too_fine
+			FROM orders),
+		orphan AS (
+			SELECT count(*) AS orders, min(o.customer::text) AS example FROM orders o
+			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM {customers} c WHERE c.{key} = o.customer)),
+		repeated AS (
+			SELECT coalesce(sum(n - 1), 0)::bigint AS orders, min(customer::text) AS example
+			FROM (SELECT customer, count(*) AS n FROM orders WHERE customer IS NOT NULL GROUP BY customer, ordered_at, amount HAVING count(*) > 1) g),
+		keys AS (
+			SELECT count(*) FILTER (WHERE {key} IS NULL) AS no_key, count({key}) - count(DISTINCT {key}) AS twice,
+				count(*) FILTER (WHERE {key} IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.customer = c.{key})) AS without_orders
+			FROM {customers} c)
+		SELECT v.severity, v.problem, v.count, v.detail
+		FROM counted, orphan, repeated, keys, LATERAL (VALUES
+			(1, 'error', 'amounts that are no number', not_a_number, 'NaN or infinite: a refresh stops at them. Leave them out with order_filter, or correct them.'),
+			(2, 'error', 'days without end', endless_day, 'infinity or -infinity: a refresh stops at them. Leave them out with order_filter, or correct them.'),
+			(3, 'error', 'amounts of more than 6 decimals', too_fine, 'A refresh stops at them. Set amount_scale.'),
+			(4, 'error', 'customers with the same key', twice, 'customer_profile would have them more than once. Name another customer_key.'),
+			(5, 'warning', 'no orders at all', CASE WHEN all_rows = 0 THEN 1 ELSE 0 END, 'Is order_filter right?'),
+			(6, 'warning', 'orders without customer', no_customer, 'They are left out.'),
+			(7, 'warning', 'orders without day', no_day, 'They are left out.'),
+			(8, 'warning', 'orders without amount', no_amount, 'They are left out.'),
+			(9, 'warning', 'orders of unknown customers', orphan.orders, 'Their customer is not in the customer table, such as ' || orphan.example || ': they count for thresholds, but customer_profile does not show them.'),
+			(10, 'warning', 'orders after the as-of date', later, 'They are stored, but the views do not count them before their day.'),
+			(11, 'warning', 'orders before 1970', long_ago, 'Placeholder dates?'),
+			(12, 'warning', 'customers without key', no_key, 'They are left out of joins.'),
+			(13, 'note', 'orders that look like others', CASE WHEN {lines} THEN 0 ELSE repeated.orders END, 'Same customer, time and amount, such as those of customer ' || repeated.example || '. Lines of one order need order_key; double imports need cleaning.'),
+			(14, 'note', 'negative amounts', negative, 'Counted as refunds: they lower monetary and are no orders.'),
+			(15, 'note', 'orders of amount 0', zero, 'Counted as orders.'),
+			(16, 'note', 'customers without orders', without_orders, 'In the views, without a score.'))
+			v(n, severity, problem, count, detail)
+		WHERE v.count > 0 ORDER BY v.n$sql$, '{lines}', (src.order_key IS NOT NULL)::text), src) USING today;
+END $$;
+COMMENT ON FUNCTION crm_profile.check_source_as_owner(text) IS 'what check_source() does once it is the owner';
+
+CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
+COMMENT ON FUNCTION crm_profile.check_source(text) IS
+	'what is amiss in the data of a source: severity error (a refresh fails or the views are wrong), warning or note; no row if nothing is';
+
+---------------------------------------------------------------- suggestions
+
+CREATE FUNCTION crm_profile.suggest_sources(OUT customers text, OUT orders text, OUT customer_rows bigint, OUT order_rows bigint, OUT reason text, OUT call text)
+	RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH usable AS (
+		SELECT c.oid, c.relname::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
+			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile')
+			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
+	keyed AS (
+		SELECT u.*, a.attnum AS key_number, a.attname::text AS key, a.atttypid AS key_type
+		FROM usable u JOIN pg_index i ON i.indrelid = u.oid AND i.indisprimary AND i.indnkeyatts = 1
+			JOIN pg_attribute a ON a.attrelid = u.oid AND a.attnum = i.indkey[0]),
+	pair AS (
+		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
+			a.attname::text AS order_customer, a.attnum AS customer_number,
+			EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND f.confrelid = k.oid
+				AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[k.key_number]) AS by_foreign_key
+		FROM keyed k JOIN usable o ON o.oid <> k.oid JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped),
+	candidate AS (
+		SELECT p.*, d.days, m.amounts,
+			(p.customers_name ~* '(customer|client|kunde|buyer|member|account|contact|person|people|user|patron|donor)')::int * 2
+			+ (p.orders_name ~* '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)')::int * 2
+			+ p.by_foreign_key::int + (p.order_rows > p.customer_rows)::int AS likely
+		FROM pair p,
+			LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attname ~* '(order|invoice|sale|purchase|sold)' DESC, a.attname ~* '(date|time|_at|_on)$' DESC, a.attnum) AS days
+				FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped
+					AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)) d,
+			LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attname ~* '(total|amount|revenue|betrag|sum)' DESC, a.attname ~* '(price|value)' DESC, a.attnum) AS amounts
+				FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped
+					AND a.atttypid IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype)
+					AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = p.orders AND c.contype IN ('p', 'f') AND a.attnum = ANY (c.conkey))) m
+		WHERE d.days IS NOT NULL AND m.amounts IS NOT NULL
+			AND (p.by_foreign_key OR EXISTS (SELECT FROM keyed k JOIN pg_attribute a ON a.attrelid = p.orders AND a.attnum = p.customer_number
+				WHERE k.oid = p.customers AND a.attname = k.key AND k.key <> 'id' AND a.atttypid = k.key_type)))
+	SELECT c.customers::regclass::text, c.orders::regclass::text, NULLIF(c.customer_rows, -1), NULLIF(c.order_rows, -1),
+		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'same column name ' END || c.order_customer,
+			'day ' || array_to_string(c.days, ' or '), 'amount ' || array_to_string(c.amounts, ' or ')),
+		format('SELECT * FROM crm_profile.create_source(%L, customers => %L, orders => %L, order_customer => %L, ordered_at => %L, amount => %L)',
+			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders::regclass, c.order_customer, c.days[1], c.amounts[1])
+	FROM candidate c
+	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
+END $$;
+COMMENT ON FUNCTION crm_profile.suggest_sources() IS
+	'pairs of tables that look like customers and their orders, the likeliest first, with the call of create_source() for each; row counts are the planner''s estimates';
+
+---------------------------------------------------------------- single customers
+
+CREATE FUNCTION crm_profile.forget_customer_as_owner(name text, key text, OUT histories_deleted bigint, OUT orders_left bigint)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	src crm_profile.source;
+BEGIN
+	src := crm_profile.source_own_locked(forget_customer_as_owner.name);
+	EXECUTE crm_profile.source_expand('DELETE FROM {schema}.customer_history WHERE customer = $1::{key_type}', src) USING key;
+	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
+	IF src.materialize THEN
+		EXECUTE crm_profile.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
+	END IF;
+	EXECUTE crm_profile.source_expand('SELECT count(*) FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
+	IF orders_left > 0 THEN
+		RAISE WARNING 'customer % still has % orders in %', key, orders_left, src.orders
+			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
+	END IF;
+	RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION crm_profile.forget_customer_as_owner(text, text) IS 'what forget_customer() does once it is the owner';
+
+CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT histories_deleted bigint, OUT orders_left bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
+COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
+	'erases what the source keeps of a customer, and tells how many orders the next refresh would read again';
+
+CREATE FUNCTION crm_profile.profile_now_as_owner(name text, key text,
+	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
+	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
+	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
+#variable_conflict use_column
+DECLARE
+	src crm_profile.source := crm_profile.source_own(profile_now_as_owner.name);
+	fields CONSTANT text := split_part(crm_profile.source_profile_query(), 'FROM {customers} c', 1);
+	found crm_profile.purchase_history;
+BEGIN
+	PERFORM set_config('timezone', src.time_zone, true);
+	-- a policy on the orders is an error; one on the customers decides whether the customer is there
+	PERFORM set_config('row_security', 'off', true);
+	EXECUTE crm_profile.source_expand('SELECT history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src) INTO found
+		USING crm_profile.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
+	PERFORM set_config('row_security', 'on', true);
+	RETURN QUERY EXECUTE crm_profile.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
+			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier
+		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
+		USING key, found;
+END $$;
+COMMENT ON FUNCTION crm_profile.profile_now_as_owner(text, text) IS 'what profile_now() does once it is the owner';
+
+CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible,
+	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
+	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
+	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
+COMMENT ON FUNCTION crm_profile.profile_now(text, anycompatible) IS
+	'one customer straight from the orders as they are now, your own uncommitted ones too, by the thresholds of the last refresh; no row for an unknown customer';

@@ -1,0 +1,148 @@
+-- Who may do what with a source, and with whose rights it runs
+SET client_min_messages = warning;
+SET jit = off;
+\set SHOW_CONTEXT never
+CREATE ROLE regress_crm_owner;
+CREATE ROLE regress_crm_analyst;
+CREATE ROLE regress_crm_other;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_crm_owner, regress_crm_other', current_database()); END $$;
+CREATE SCHEMA shop;
+GRANT USAGE ON SCHEMA shop TO PUBLIC;
+CREATE TABLE shop.customer (id smallint PRIMARY KEY, region text);
+CREATE TABLE shop.orders (customer_id int, day date, amount numeric);
+INSERT INTO shop.customer SELECT i, CASE WHEN i % 2 = 0 THEN 'north' ELSE 'south' END FROM generate_series(1, 10) i;
+INSERT INTO shop.orders SELECT 1 + i % 8, date '2025-01-01' + i, i FROM generate_series(1, 100) i;
+
+-- without rights on the tables
+SET ROLE regress_crm_owner;
+SELECT * FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', order_customer => 'customer_id');
+RESET ROLE;
+GRANT SELECT ON shop.customer, shop.orders TO regress_crm_owner;
+SET ROLE regress_crm_owner;
+SELECT argument, value FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', order_customer => 'customer_id', as_of => '2025-06-01') WHERE origin = 'inferred';
+SELECT orders, customers FROM crm_profile.refresh('s');
+SELECT pg_typeof(customer), count(*) FROM s.customer_profile GROUP BY 1;
+-- without the right to make a schema
+SET ROLE regress_crm_analyst;
+SELECT * FROM crm_profile.create_source('t', 'shop.customer', 'shop.orders');
+-- others neither see it nor touch it
+SET ROLE regress_crm_other;
+SELECT name FROM crm_profile.sources;
+SELECT * FROM crm_profile.refresh('s');
+SELECT crm_profile.alter_source('s', bins => 5);
+SELECT crm_profile.drop_source('s');
+SELECT crm_profile.explain_source('s');
+SELECT * FROM crm_profile.forget_customer('s', 1);
+SELECT * FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', schema => 'mine');
+SELECT * FROM crm_profile.refresh_as_owner('s', false, false);
+UPDATE crm_profile.source SET orders_query = 'SELECT 1';
+DELETE FROM crm_profile.source;
+INSERT INTO crm_profile.source (name, owner, schema, customers, customer_key, key_type, orders, order_customer, ordered_at, amount, time_zone, scheme, bins, tier_by, materialize, search_path, orders_query)
+VALUES ('planted', 'regress_crm_owner', 'x', 'x', 'x', 'int', 'x', 'x', 'x', 'x', 'UTC', 'standard', 5, 'monetary', false, '{}', 'SELECT 1');
+RESET ROLE;
+SELECT name FROM crm_profile.source WHERE name = 's';
+
+-- the views need rights on themselves, their tables and the customer table; not on the orders
+GRANT USAGE ON SCHEMA s TO regress_crm_analyst;
+GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_crm_analyst;
+SET ROLE regress_crm_analyst;
+SELECT count(*) FROM s.customer_profile;
+RESET ROLE;
+GRANT SELECT (id) ON shop.customer TO regress_crm_analyst;
+SET ROLE regress_crm_analyst;
+SELECT count(*), sum(frequency) FROM s.customer_profile;
+SELECT sum(customers) FROM s.segment_summary;
+SELECT count(*) FROM shop.orders;
+-- row-level security on the customers: no more is seen in any view, nor in the storage
+RESET ROLE;
+ALTER TABLE shop.customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY north ON shop.customer FOR SELECT TO regress_crm_analyst USING (id % 2 = 0);
+CREATE POLICY everybody ON shop.customer FOR SELECT TO regress_crm_owner USING (true);
+SET ROLE regress_crm_analyst;
+SELECT array_agg(customer ORDER BY customer) FROM s.customer_profile;
+SELECT array_agg(customer ORDER BY customer) FROM s.customer_history;
+SELECT sum(customers) FROM s.segment_summary;
+SELECT sum(customers) FROM s.segment_migration;
+SELECT sum(orders) FROM s.purchase_calendar;
+SELECT count(*) FROM s.profile_as_of('2025-03-01');
+SET ROLE regress_crm_owner;
+SELECT count(*) FROM s.customer_profile;
+-- profiles that only some customers are in are no profiles to keep
+SELECT crm_profile.alter_source('s', materialize => true);
+RESET ROLE;
+ALTER ROLE regress_crm_owner BYPASSRLS;
+SET ROLE regress_crm_owner;
+SELECT crm_profile.alter_source('s', materialize => true);
+GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_crm_analyst;
+SET ROLE regress_crm_analyst;
+SELECT array_agg(customer ORDER BY customer) FROM s.customer_profile;
+SET ROLE regress_crm_owner;
+SELECT crm_profile.alter_source('s', materialize => false);
+
+-- row-level security on the orders: an error, not a part of the truth
+RESET ROLE;
+ALTER ROLE regress_crm_owner NOBYPASSRLS;
+ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON shop.orders FOR SELECT TO regress_crm_owner USING (amount < 10);
+SET ROLE regress_crm_owner;
+SELECT * FROM crm_profile.refresh('s');
+SELECT * FROM crm_profile.profile_now('s', 1);
+SELECT * FROM crm_profile.check_source('s');
+-- so it is for a superuser, who does it as the owner
+RESET ROLE;
+SELECT * FROM crm_profile.refresh('s');
+ALTER TABLE shop.orders DISABLE ROW LEVEL SECURITY;
+SELECT orders, customers FROM crm_profile.refresh('s');
+SELECT tableowner FROM pg_tables WHERE schemaname = 's' ORDER BY 1;
+-- rights that the owner lost are lost for refresh, whoever calls it
+REVOKE SELECT ON shop.orders FROM regress_crm_owner;
+SELECT * FROM crm_profile.refresh('s');
+GRANT SELECT ON shop.orders TO regress_crm_owner;
+
+-- what the owner plants runs as the owner: it cannot take the refresher's rights
+SET ROLE regress_crm_owner;
+CREATE FUNCTION s.planted(amount numeric) RETURNS numeric LANGUAGE plpgsql AS $$
+BEGIN
+	IF amount = 1 THEN
+		RAISE WARNING 'runs as %, path %', current_user, current_setting('search_path');
+		BEGIN
+			EXECUTE 'RESET ROLE';
+		EXCEPTION WHEN OTHERS THEN RAISE WARNING 'reset role: %', SQLERRM;
+		END;
+		BEGIN
+			EXECUTE 'SET SESSION AUTHORIZATION DEFAULT';
+		EXCEPTION WHEN OTHERS THEN RAISE WARNING 'session authorization: %', SQLERRM;
+		END;
+		BEGIN
+			EXECUTE 'ALTER ROLE regress_crm_owner SUPERUSER';
+		EXCEPTION WHEN OTHERS THEN RAISE WARNING 'alter role: %', SQLSTATE;
+		END;
+		BEGIN
+			EXECUTE 'CREATE TEMP TABLE trap (x int)';
+		EXCEPTION WHEN OTHERS THEN RAISE WARNING 'temp table: %', SQLERRM;
+		END;
+	END IF;
+	RETURN amount;
+END $$;
+SELECT crm_profile.alter_source('s', amount => 's.planted(amount)');
+RESET ROLE;
+SELECT orders FROM crm_profile.refresh('s');
+SELECT current_user = session_user AS same, current_setting('search_path') AS path;
+SELECT customer FROM crm_profile.profile_now('s', 2);
+-- a deferred trigger on the storage would run at commit, as somebody else
+SET ROLE regress_crm_owner;
+CREATE FUNCTION s.later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'later, as %', current_user; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER later AFTER INSERT OR UPDATE ON s.customer_history DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION s.later();
+RESET ROLE;
+INSERT INTO shop.orders VALUES (9, '2025-02-01', 5);
+SELECT orders FROM crm_profile.refresh('s');
+SET ROLE regress_crm_owner;
+DROP TRIGGER later ON s.customer_history;
+DROP FUNCTION s.later();
+RESET ROLE;
+-- drop by a superuser is fine, alter is not: what it makes would be his
+SELECT crm_profile.alter_source('s', bins => 5);
+SELECT crm_profile.drop_source('s', cascade => true);
+DROP SCHEMA shop CASCADE;
+DROP OWNED BY regress_crm_owner, regress_crm_analyst, regress_crm_other;
+DROP ROLE regress_crm_owner, regress_crm_analyst, regress_crm_other;
