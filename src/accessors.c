@@ -141,8 +141,8 @@ cost_coverage(PG_FUNCTION_ARGS)
 	if (!SummarizeArguments(fcinfo, &summary) || summary.amount == 0)
 		PG_RETURN_NULL();
 	/* not -0 where refunds outweigh the orders */
-	PG_RETURN_FLOAT8(summary.covered == 0 ? 0.0 :
-					 (double) summary.covered / (double) summary.amount);
+	PG_RETURN_FLOAT8(summary.covered == 0 ? 0.0
+										  : (double) summary.covered / (double) summary.amount);
 }
 
 PG_FUNCTION_INFO_V1(average_order_value);
@@ -153,10 +153,9 @@ average_order_value(PG_FUNCTION_ARGS)
 
 	if (!SummarizeArguments(fcinfo, &summary) || summary.orders == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(DirectFunctionCall2(numeric_div,
-										NumericGetDatum(NumericFromInt128(summary.amount,
-																		  summary.scale)),
-										NumericGetDatum(int64_to_numeric(summary.orders))));
+	PG_RETURN_DATUM(DirectFunctionCall2(
+		numeric_div, NumericGetDatum(NumericFromInt128(summary.amount, summary.scale)),
+		NumericGetDatum(int64_to_numeric(summary.orders))));
 }
 
 PG_FUNCTION_INFO_V1(mean_gap);
@@ -179,11 +178,11 @@ gap_stddev(PG_FUNCTION_ARGS)
 	HistoryReader reader;
 	HistoryWindow window = WindowArguments(fcinfo);
 	PurchaseDay day;
-	DateADT		previous = 0;
-	int64		purchase_days = 0;
-	int64		gaps;
-	int128		sum = 0;
-	int128		squares = 0;
+	DateADT previous = 0;
+	int64 purchase_days = 0;
+	int64 gaps;
+	int128 sum = 0;
+	int128 squares = 0;
 
 	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
 	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
@@ -192,7 +191,7 @@ gap_stddev(PG_FUNCTION_ARGS)
 			continue;
 		if (purchase_days++ > 0)
 		{
-			int64		gap = (int64) day.day - previous;
+			int64 gap = (int64) day.day - previous;
 
 			sum += gap;
 			squares += (int128) gap * gap;
@@ -202,8 +201,8 @@ gap_stddev(PG_FUNCTION_ARGS)
 	gaps = purchase_days - 1;
 	if (gaps < 2)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(sqrt((double) (gaps * squares - sum * sum) /
-						  ((double) gaps * (double) (gaps - 1))));
+	PG_RETURN_FLOAT8(
+		sqrt((double) (gaps * squares - sum * sum) / ((double) gaps * (double) (gaps - 1))));
 }
 
 /* An amount as a float: the exact decimal, rounded once. */
@@ -222,7 +221,7 @@ trend(PG_FUNCTION_ARGS)
 	HistoryWindow before;
 	HistorySummary recent;
 	HistorySummary earlier;
-	double		sum;
+	double sum;
 
 	before.as_of = now.after;
 	before.after = DayBeforePeriod(before.as_of, PG_GETARG_INTERVAL_P(2));
@@ -242,16 +241,16 @@ monthly_purchases(PG_FUNCTION_ARGS)
 	HistoryReader reader;
 	HistoryWindow window = WindowArguments(fcinfo);
 	PurchaseDay day;
-	int64		orders[MONTHS_PER_YEAR] = {0};
-	Datum		months[MONTHS_PER_YEAR];
-	bool		purchased = false;
+	int64 orders[MONTHS_PER_YEAR] = {0};
+	Datum months[MONTHS_PER_YEAR];
+	bool purchased = false;
 
 	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
 	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
 	{
-		int			y;
-		int			m;
-		int			d;
+		int y;
+		int m;
+		int d;
 
 		if (day.orders == 0)
 			continue;

@@ -19,15 +19,14 @@ typedef struct HistorySink
 	RecordPool *pool;
 	PurchaseCollector *collector;
 	HistoryConsumer take;
-	void	   *consumer;
+	void *consumer;
 } HistorySink;
 
 static void
 StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
 {
-	((HistorySink *) sink)->collector = CreatePurchaseCollector(((HistorySink *) sink)->pool, key,
-																PER_DAY, costs, scale,
-																HashMemoryLimit());
+	((HistorySink *) sink)->collector = CreatePurchaseCollector(
+		((HistorySink *) sink)->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
 }
 
 static void
@@ -63,8 +62,8 @@ static void
 ReturnHistory(void *consumer, Datum customer, PurchaseHistory *history)
 {
 	ReturnSetInfo *result = consumer;
-	Datum		values[2] = {customer, PointerGetDatum(history)};
-	bool		nulls[2] = {false, false};
+	Datum values[2] = {customer, PointerGetDatum(history)};
+	bool nulls[2] = {false, false};
 
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	pfree(history);
@@ -76,7 +75,7 @@ Datum
 collect_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "collect_purchase_histories";
-	Oid			key_type = KeyArgumentType(fcinfo, 0, function);
+	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 
 	InitMaterializedSRF(fcinfo, 0);
 	CollectHistories(function, key_type, QueryArgument(fcinfo, 1, function), ReturnHistory,

@@ -9,10 +9,10 @@
 #include "purchase_history.h"
 
 /* Takes one customer's history, which it may keep or pfree. */
-typedef void (*HistoryConsumer) (void *consumer, Datum customer, PurchaseHistory *history);
+typedef void (*HistoryConsumer)(void *consumer, Datum customer, PurchaseHistory *history);
 
 /* Runs the query of orders and hands the history of each customer to `take`. */
 extern void CollectHistories(const char *function, Oid key_type, const char *query,
 							 HistoryConsumer take, void *consumer);
 
-#endif							/* CRM_COLLECT_H */
+#endif /* CRM_COLLECT_H */

@@ -33,18 +33,18 @@ AggregateContext(FunctionCallInfo fcinfo, const char *function)
 /* What DecodeOnce keeps in fn_extra. */
 typedef struct DecodedValue
 {
-	MemoryContext context;		/* of this struct and all that hangs on it */
-	void	   *decoded;
-	Size		size;
-	char		bytes[FLEXIBLE_ARRAY_MEMBER];
+	MemoryContext context; /* of this struct and all that hangs on it */
+	void *decoded;
+	Size size;
+	char bytes[FLEXIBLE_ARRAY_MEMBER];
 } DecodedValue;
 
 void *
 DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
-		   void *(*decode) (const struct varlena *value))
+		   void *(*decode)(const struct varlena *value))
 {
 	DecodedValue *kept = (DecodedValue *) fcinfo->flinfo->fn_extra;
-	Size		size = VARSIZE_ANY_EXHDR(value);
+	Size size = VARSIZE_ANY_EXHDR(value);
 	MemoryContext context;
 	MemoryContext caller;
 
@@ -55,8 +55,7 @@ DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
 	fcinfo->flinfo->fn_extra = NULL;
 	if (kept != NULL)
 		MemoryContextDelete(kept->context);
-	context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "decoded value",
-									ALLOCSET_SMALL_SIZES);
+	context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "decoded value", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);
 	kept = palloc(offsetof(DecodedValue, bytes) + size);
 	kept->context = context;
@@ -75,9 +74,9 @@ DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
 uint64
 StableHash64(const void *bytes, Size size)
 {
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
 	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
-	uint64		hash;
+	uint64 hash;
 
 	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 ||
 		pg_cryptohash_update(ctx, (const uint8 *) bytes, size) < 0 ||
@@ -92,11 +91,11 @@ StableHash64(const void *bytes, Size size)
 uint64
 ReadVarintSlow(ByteReader *r)
 {
-	uint64		v = 0;
+	uint64 v = 0;
 
 	for (int shift = 0; shift < 64; shift += 7)
 	{
-		uint8		byte = ReadByte(r);
+		uint8 byte = ReadByte(r);
 
 		if (shift == 63 && byte > 1)
 			break;
@@ -115,7 +114,7 @@ ReadVarintSlow(ByteReader *r)
 uint8 *
 WriteInt64(uint8 *p, int64 v)
 {
-	uint64		wire = pg_hton64((uint64) v);
+	uint64 wire = pg_hton64((uint64) v);
 
 	memcpy(p, &wire, sizeof(wire));
 	return p + sizeof(wire);
@@ -124,7 +123,7 @@ WriteInt64(uint8 *p, int64 v)
 int64
 ReadInt64(ByteReader *r)
 {
-	uint64		wire;
+	uint64 wire;
 
 	if (r->end - r->next < (ptrdiff_t) sizeof(wire))
 	{
@@ -139,7 +138,7 @@ ReadInt64(ByteReader *r)
 uint8 *
 WriteFloat8(uint8 *p, double v)
 {
-	int64		bits;
+	int64 bits;
 
 	memcpy(&bits, &v, sizeof(bits));
 	return WriteInt64(p, bits);
@@ -148,8 +147,8 @@ WriteFloat8(uint8 *p, double v)
 double
 ReadFloat8(ByteReader *r)
 {
-	int64		bits = ReadInt64(r);
-	double		v;
+	int64 bits = ReadInt64(r);
+	double v;
 
 	memcpy(&v, &bits, sizeof(v));
 	return v;

@@ -17,7 +17,7 @@ extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *funct
  * current memory context and may raise errors.
  */
 extern void *DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
-						void *(*decode) (const struct varlena *value));
+						void *(*decode)(const struct varlena *value));
 
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
@@ -42,7 +42,7 @@ typedef struct ByteReader
 {
 	const uint8 *next;
 	const uint8 *end;
-	bool		failed;
+	bool failed;
 } ByteReader;
 
 static inline void
@@ -109,4 +109,4 @@ extern int64 ReadInt64(ByteReader *r);
 extern uint8 *WriteFloat8(uint8 *p, double v);
 extern double ReadFloat8(ByteReader *r);
 
-#endif							/* CRM_COMMON_H */
+#endif /* CRM_COMMON_H */

@@ -5,7 +5,8 @@
 #define CRM_COMPAT_H
 
 #ifndef HAVE_INT128
-#error "crm_profile adds amounts up in 128-bit integers: it needs a 64-bit platform with gcc or clang"
+#error                                                                                             \
+	"crm_profile adds amounts up in 128-bit integers: it needs a 64-bit platform with gcc or clang"
 #endif
 
 #if PG_VERSION_NUM < 150000
@@ -26,4 +27,4 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-#endif							/* CRM_COMPAT_H */
+#endif /* CRM_COMPAT_H */

@@ -15,41 +15,53 @@
  * since 9.1): a 16-bit header word, in the long form a 16-bit weight, then
  * digits in base 10 000, none of them a leading or trailing zero.
  */
-#define HEADER_SIGN_MASK	0xC000
-#define HEADER_NEGATIVE		0x4000
-#define HEADER_SHORT		0x8000
-#define HEADER_SPECIAL		0xC000
-#define SPECIAL_MASK		0xF000
-#define SPECIAL_NAN			0xC000
-#define SHORT_NEGATIVE		0x2000
-#define SHORT_WEIGHT_SIGN	0x0040
-#define SHORT_WEIGHT_MASK	0x003F
-#define BASE_DIGITS			4
+#define HEADER_SIGN_MASK 0xC000
+#define HEADER_NEGATIVE 0x4000
+#define HEADER_SHORT 0x8000
+#define HEADER_SPECIAL 0xC000
+#define SPECIAL_MASK 0xF000
+#define SPECIAL_NAN 0xC000
+#define SHORT_NEGATIVE 0x2000
+#define SHORT_WEIGHT_SIGN 0x0040
+#define SHORT_WEIGHT_MASK 0x003F
+#define BASE_DIGITS 4
 
 const int64 PowerOfTen[19] = {
-	INT64CONST(1), INT64CONST(10), INT64CONST(100), INT64CONST(1000), INT64CONST(10000),
-	INT64CONST(100000), INT64CONST(1000000), INT64CONST(10000000), INT64CONST(100000000),
-	INT64CONST(1000000000), INT64CONST(10000000000), INT64CONST(100000000000),
-	INT64CONST(1000000000000), INT64CONST(10000000000000), INT64CONST(100000000000000),
-	INT64CONST(1000000000000000), INT64CONST(10000000000000000),
-	INT64CONST(100000000000000000), INT64CONST(1000000000000000000),
+	INT64CONST(1),
+	INT64CONST(10),
+	INT64CONST(100),
+	INT64CONST(1000),
+	INT64CONST(10000),
+	INT64CONST(100000),
+	INT64CONST(1000000),
+	INT64CONST(10000000),
+	INT64CONST(100000000),
+	INT64CONST(1000000000),
+	INT64CONST(10000000000),
+	INT64CONST(100000000000),
+	INT64CONST(1000000000000),
+	INT64CONST(10000000000000),
+	INT64CONST(100000000000000),
+	INT64CONST(1000000000000000),
+	INT64CONST(10000000000000000),
+	INT64CONST(100000000000000000),
+	INT64CONST(1000000000000000000),
 };
 
 void
 AmountOutOfRange(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("amount is out of range"),
-			 errdetail("The amounts of one day, and the largest amount at the most decimals used, must fit 18 digits."),
-			 errhint("Round the amounts to fewer decimals: round(amount, 2).")));
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("amount is out of range"),
+					errdetail("The amounts of one day, and the largest amount at the most decimals "
+							  "used, must fit 18 digits."),
+					errhint("Round the amounts to fewer decimals: round(amount, 2).")));
 }
 
 /* A numeric for an error message, which may have thousands of digits. */
 static char *
 NumericExcerpt(Datum value)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
 
 	if (strlen(text) > 40)
 		strcpy(text + 37, "...");
@@ -60,11 +72,10 @@ NumericExcerpt(Datum value)
 pg_noreturn static void
 RefuseSpecial(Datum value, const char *what)
 {
-	char	   *text = NumericExcerpt(value);
+	char *text = NumericExcerpt(value);
 
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s cannot be %s", what, text),
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s cannot be %s", what, text),
 			 errhint("Leave such rows out, or make it NULL: nullif(%s, '%s').", what, text)));
 }
 
@@ -80,17 +91,16 @@ RefuseScale(Datum value, const char *what)
 pg_noreturn static void
 RefuseMagnitude(Datum value, const char *what)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("%s %s is out of range", what, NumericExcerpt(value)),
-			 errdetail("It has more than 18 digits."),
-			 errhint("Round it to fewer decimals, or leave such rows out.")));
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					errmsg("%s %s is out of range", what, NumericExcerpt(value)),
+					errdetail("It has more than 18 digits."),
+					errhint("Round it to fewer decimals, or leave such rows out.")));
 }
 
 static inline uint16
 LoadWord(const char *p)
 {
-	uint16		word;
+	uint16 word;
 
 	memcpy(&word, p, sizeof(word));
 	return word;
@@ -102,12 +112,12 @@ DecimalFromNumeric(Datum value, const char *what)
 	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
 	const char *p = VARDATA_ANY(datum);
 	const char *end = p + VARSIZE_ANY_EXHDR(datum);
-	uint16		header = LoadWord(p);
-	bool		negative;
-	int			weight;
-	int			ndigits;
-	int64		mantissa = 0;
-	Decimal		result;
+	uint16 header = LoadWord(p);
+	bool negative;
+	int weight;
+	int ndigits;
+	int64 mantissa = 0;
+	Decimal result;
 
 	p += sizeof(uint16);
 	if ((header & HEADER_SIGN_MASK) == HEADER_SPECIAL)
@@ -148,9 +158,9 @@ DecimalFromNumeric(Datum value, const char *what)
 
 	/* the last one, without the zeros at its end when it is a fraction */
 	{
-		int			digit = LoadWord(p);
-		int			places = BASE_DIGITS;
-		int			groups = ndigits - 1 - weight;	/* of the fraction */
+		int digit = LoadWord(p);
+		int places = BASE_DIGITS;
+		int groups = ndigits - 1 - weight; /* of the fraction */
 
 		if (groups > 0)
 		{
@@ -181,10 +191,10 @@ DecimalFromNumeric(Datum value, const char *what)
 Numeric
 NumericFromInt128(int128 value, int scale)
 {
-	char		digits[64];
-	char	   *p = digits + sizeof(digits);
-	bool		negative = value < 0;
-	int			places = 0;
+	char digits[64];
+	char *p = digits + sizeof(digits);
+	bool negative = value < 0;
+	int places = 0;
 
 	if (value >= PG_INT64_MIN && value <= PG_INT64_MAX)
 		return int64_div_fast_to_numeric((int64) value, scale);
@@ -192,7 +202,7 @@ NumericFromInt128(int128 value, int scale)
 	*--p = '\0';
 	do
 	{
-		int			digit = (int) (value % 10);
+		int digit = (int) (value % 10);
 
 		*--p = '0' + (negative ? -digit : digit);
 		value /= 10;
@@ -215,12 +225,12 @@ DoubleFromNumeric(Datum value)
 {
 	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
 	const char *p = VARDATA_ANY(datum);
-	uint16		header = LoadWord(p);
-	int			ndigits;
-	int			weight;
-	bool		negative;
-	int64		mantissa = 0;
-	int			decimals;
+	uint16 header = LoadWord(p);
+	int ndigits;
+	int weight;
+	bool negative;
+	int64 mantissa = 0;
+	int decimals;
 
 	if ((header & HEADER_SIGN_MASK) == HEADER_SHORT)
 	{
@@ -232,12 +242,13 @@ DoubleFromNumeric(Datum value)
 		decimals = (ndigits - 1 - weight) * BASE_DIGITS;
 		if (ndigits <= 3 && decimals >= -BASE_DIGITS && decimals <= 18)
 		{
-			double		magnitude;
+			double magnitude;
 
 			for (int i = 0; i < ndigits; i++)
-				mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p + (i + 1) * sizeof(uint16));
-			magnitude = decimals > 0 ? (double) mantissa / (double) PowerOfTen[decimals] :
-				(double) (mantissa * PowerOfTen[-decimals]);
+				mantissa =
+					mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p + (i + 1) * sizeof(uint16));
+			magnitude = decimals > 0 ? (double) mantissa / (double) PowerOfTen[decimals]
+									 : (double) (mantissa * PowerOfTen[-decimals]);
 			return negative ? -magnitude : magnitude;
 		}
 	}

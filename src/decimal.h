@@ -16,8 +16,8 @@
 
 typedef struct Decimal
 {
-	int64		mantissa;
-	int			scale;			/* minimal: a scale above 0 ends in a digit that is not 0 */
+	int64 mantissa;
+	int scale; /* minimal: a scale above 0 ends in a digit that is not 0 */
 } Decimal;
 
 extern const int64 PowerOfTen[19];
@@ -42,7 +42,7 @@ RescaleFits(int64 mantissa, int from, int to, int64 *result)
 static inline int64
 Rescale(int64 mantissa, int from, int to)
 {
-	int64		result;
+	int64 result;
 
 	if (unlikely(!RescaleFits(mantissa, from, to, &result)))
 		AmountOutOfRange();
@@ -53,7 +53,7 @@ Rescale(int64 mantissa, int from, int to)
 static inline int64
 AddAmounts(int64 a, int64 b)
 {
-	int64		sum;
+	int64 sum;
 
 	if (unlikely(pg_add_s64_overflow(a, b, &sum) || sum == PG_INT64_MIN))
 		AmountOutOfRange();
@@ -63,4 +63,4 @@ AddAmounts(int64 a, int64 b)
 /* A total as a numeric, in the display scale given. */
 extern Numeric NumericFromInt128(int128 value, int scale);
 
-#endif							/* CRM_DECIMAL_H */
+#endif /* CRM_DECIMAL_H */

@@ -12,23 +12,21 @@
 
 #include "purchase_history.h"
 
-#define HISTORY_HEADER		2	/* version and flags */
-#define MAX_DAY_BYTES		(3 * MAX_VARINT)	/* gap, extra, amount */
-#define MAX_COST_BYTES		(2 * MAX_VARINT)	/* cost, covered */
+#define HISTORY_HEADER 2                /* version and flags */
+#define MAX_DAY_BYTES (3 * MAX_VARINT)  /* gap, extra, amount */
+#define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
 
 /* More days than these, with costs, might not fit into a value. */
-#define MAX_HISTORY_DAYS \
+#define MAX_HISTORY_DAYS                                                                           \
 	((int64) ((MaxAllocSize - VARHDRSZ - HISTORY_HEADER) / (MAX_DAY_BYTES + MAX_COST_BYTES)))
 
-#define EXTRA_FOLLOWS		0x01
-#define COVERED_FOLLOWS		0x02
+#define EXTRA_FOLLOWS 0x01
+#define COVERED_FOLLOWS 0x02
 
 void
 HistoryCorrupted(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("purchase history is damaged")));
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("purchase history is damaged")));
 }
 
 static inline const uint8 *
@@ -41,7 +39,7 @@ bool
 HistoryIsLoose(const PurchaseHistory *history)
 {
 	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
-		(HistoryBytes(history)[1] & HISTORY_LOOSE) != 0;
+		   (HistoryBytes(history)[1] & HISTORY_LOOSE) != 0;
 }
 
 int
@@ -59,7 +57,7 @@ HistoryHasCosts(const PurchaseHistory *history)
 void
 HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history)
 {
-	uint8		flags;
+	uint8 flags;
 
 	ByteReaderInit(&reader->bytes, HistoryBytes(history), VARSIZE_ANY_EXHDR(history));
 	if (ReadByte(&reader->bytes) != HISTORY_VERSION)
@@ -90,10 +88,10 @@ static inline bool
 NextDay(HistoryReader *reader, PurchaseDay *day)
 {
 	ByteReader *bytes = &reader->bytes;
-	int			shift = reader->costs ? 2 : 1;
-	uint64		token;
-	uint64		gap;
-	bool		negative = false;
+	int shift = reader->costs ? 2 : 1;
+	uint64 token;
+	uint64 gap;
+	bool negative = false;
 
 	if (bytes->next >= bytes->end)
 		return false;
@@ -111,7 +109,7 @@ NextDay(HistoryReader *reader, PurchaseDay *day)
 
 	if (token & EXTRA_FOLLOWS)
 	{
-		uint64		extra = ReadVarint(bytes);
+		uint64 extra = ReadVarint(bytes);
 
 		negative = (extra & 1) != 0;
 		day->orders = (int32) (extra >> 1);
@@ -136,7 +134,7 @@ NextDay(HistoryReader *reader, PurchaseDay *day)
 bool
 ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
 {
-	bool		more = NextDay(reader, day);
+	bool more = NextDay(reader, day);
 
 	if (unlikely(reader->bytes.failed))
 		HistoryCorrupted();
@@ -148,7 +146,7 @@ SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySu
 {
 	HistoryReader reader;
 	PurchaseDay day;
-	bool		purchased = false;
+	bool purchased = false;
 
 	HistoryReaderInit(&reader, history);
 	memset(summary, 0, sizeof(*summary));
@@ -193,7 +191,7 @@ DayIsEmpty(const PurchaseDay *day)
 static inline int
 TrailingZeros(int64 value, int most)
 {
-	int			zeros = 0;
+	int zeros = 0;
 
 	while (zeros < most && value % 10 == 0)
 	{
@@ -209,7 +207,7 @@ TrailingZeros(int64 value, int most)
 static int
 SpareDecimals(const PurchaseDay *days, int64 ndays, int scale)
 {
-	int			spare = scale;
+	int spare = scale;
 
 	for (int64 i = 0; i < ndays && spare > 0; i++)
 	{
@@ -227,10 +225,10 @@ SpareDecimals(const PurchaseDay *days, int64 ndays, int scale)
 static inline uint8 *
 WriteDay(uint8 *p, const PurchaseDay *day, uint64 gap, bool costs, int64 divisor)
 {
-	int64		amount = day->amount / divisor;
-	int64		covered = day->covered / divisor;
-	bool		extra = day->orders != 1 || amount < 0;
-	uint64		token = gap << 1;
+	int64 amount = day->amount / divisor;
+	int64 covered = day->covered / divisor;
+	bool extra = day->orders != 1 || amount < 0;
+	uint64 token = gap << 1;
 
 	if (costs)
 		token = (token << 1) | (covered != amount ? COVERED_FOLLOWS : 0);
@@ -250,36 +248,33 @@ WriteDay(uint8 *p, const PurchaseDay *day, uint64 gap, bool costs, int64 divisor
 pg_noreturn static void
 HistoryTooLong(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("purchase history is too long"),
-			 errdetail("It can have at most %lld days.", (long long) MAX_HISTORY_DAYS)));
+	ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("purchase history is too long"),
+					errdetail("It can have at most %lld days.", (long long) MAX_HISTORY_DAYS)));
 }
 
 PurchaseHistory *
 EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 {
 	PurchaseHistory *history;
-	bool		costs = false;
-	int			spare = SpareDecimals(days, ndays, scale);
-	Size		most;
-	uint8	   *p;
+	bool costs = false;
+	int spare = SpareDecimals(days, ndays, scale);
+	Size most;
+	uint8 *p;
 
 	if (ndays > MAX_HISTORY_DAYS)
 		HistoryTooLong();
 	for (int64 i = 0; i < ndays && !costs; i++)
 		costs = (days[i].cost | days[i].covered) != 0;
 
-	most = VARHDRSZ + HISTORY_HEADER +
-		ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
+	most = VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
 	history = palloc(most);
 	p = (uint8 *) VARDATA(history);
 	*p++ = HISTORY_VERSION;
 	*p++ = (uint8) ((costs ? HISTORY_COSTS : 0) | ((scale - spare) << HISTORY_SCALE_SHIFT));
 	for (int64 i = 0; i < ndays; i++)
 	{
-		uint64		gap = i == 0 ? ZigZag((int64) days[i].day - FIRST_DAY_BASE) :
-			(uint64) ((int64) days[i].day - days[i - 1].day - 1);
+		uint64 gap = i == 0 ? ZigZag((int64) days[i].day - FIRST_DAY_BASE)
+							: (uint64) ((int64) days[i].day - days[i - 1].day - 1);
 
 		p = WriteDay(p, &days[i], gap, costs, PowerOfTen[spare]);
 	}
@@ -291,8 +286,7 @@ void
 TooManyOrders(void)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("too many orders on one day"),
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("too many orders on one day"),
 			 errdetail("A day holds at most %d.", PG_INT32_MAX)));
 }
 
@@ -306,8 +300,8 @@ TooManyOrders(void)
 int64
 SortPurchaseDays(PurchaseDay *days, int64 ndays)
 {
-	int64		kept = 0;
-	bool		sorted = true;
+	int64 kept = 0;
+	bool sorted = true;
 
 	/* orders mostly arrive in order of day */
 	for (int64 i = 1; i < ndays && sorted; i++)
@@ -337,10 +331,10 @@ PurchaseDay *
 DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays)
 {
 	HistoryReader reader;
-	Size		most = VARSIZE_ANY_EXHDR(history) / 2;	/* an entry has two bytes at least */
-	PurchaseDay *days = palloc_extended(mul_size(Max(most, 1), sizeof(PurchaseDay)),
-										MCXT_ALLOC_HUGE);
-	int64		n = 0;
+	Size most = VARSIZE_ANY_EXHDR(history) / 2; /* an entry has two bytes at least */
+	PurchaseDay *days =
+		palloc_extended(mul_size(Max(most, 1), sizeof(PurchaseDay)), MCXT_ALLOC_HUGE);
+	int64 n = 0;
 
 	HistoryReaderInit(&reader, history);
 	while (ReadPurchaseDay(&reader, &days[n]))
@@ -364,12 +358,12 @@ bool
 HistoryIsValid(const PurchaseHistory *history)
 {
 	const uint8 *bytes = HistoryBytes(history);
-	Size		size = VARSIZE_ANY_EXHDR(history);
+	Size size = VARSIZE_ANY_EXHDR(history);
 	HistoryReader reader;
 	PurchaseDay *days;
 	PurchaseHistory *again;
-	int64		ndays = 0;
-	int64		previous = PG_INT64_MIN;
+	int64 ndays = 0;
+	int64 previous = PG_INT64_MIN;
 
 	if (size < HISTORY_HEADER || bytes[0] != HISTORY_VERSION ||
 		(bytes[1] & ~(HISTORY_COSTS | (HISTORY_SCALE_MASK << HISTORY_SCALE_SHIFT))) != 0)

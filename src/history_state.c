@@ -29,21 +29,21 @@
 
 typedef struct HistoryState
 {
-	int32		vl_len_;
-	uint8		version;
-	uint8		flags;			/* HISTORY_LOOSE, HISTORY_COSTS, the tail's scale */
-	uint16		unused;
-	uint32		body_size;		/* 0: no body */
-	uint32		tail_size;
-	DateADT		last_day;		/* of the tail */
-	uint8		data[FLEXIBLE_ARRAY_MEMBER];	/* body, tail, room */
+	int32 vl_len_;
+	uint8 version;
+	uint8 flags; /* HISTORY_LOOSE, HISTORY_COSTS, the tail's scale */
+	uint16 unused;
+	uint32 body_size; /* 0: no body */
+	uint32 tail_size;
+	DateADT last_day;                  /* of the tail */
+	uint8 data[FLEXIBLE_ARRAY_MEMBER]; /* body, tail, room */
 } HistoryState;
 
-#define FIRST_STATE_SIZE	128	/* some twenty days */
-#define RAW_STATE_SIZE		256 /* up to here a state grows without a body */
-#define MIN_TAIL_ROOM		64
-#define MAX_TAIL_DAY		(5 * MAX_VARINT)
-#define MIN_TAIL_DAY		2
+#define FIRST_STATE_SIZE 128 /* some twenty days */
+#define RAW_STATE_SIZE 256   /* up to here a state grows without a body */
+#define MIN_TAIL_ROOM 64
+#define MAX_TAIL_DAY (5 * MAX_VARINT)
+#define MIN_TAIL_DAY 2
 
 static inline bool
 StateHasCosts(const HistoryState *state)
@@ -66,7 +66,7 @@ StateUsed(const HistoryState *state)
 static inline uint8 *
 WriteTailDay(uint8 *p, const PurchaseDay *day, DateADT last_day, bool costs)
 {
-	bool		extra = day->orders != 1 || day->amount < 0;
+	bool extra = day->orders != 1 || day->amount < 0;
 
 	p = WriteVarint(p, (ZigZag((int64) day->day - last_day) << 1) | extra);
 	if (extra)
@@ -83,9 +83,9 @@ WriteTailDay(uint8 *p, const PurchaseDay *day, DateADT last_day, bool costs)
 static inline void
 ReadTailDay(ByteReader *bytes, PurchaseDay *day, DateADT last_day, bool costs)
 {
-	uint64		token = ReadVarint(bytes);
-	uint64		extra = (token & 1) ? ReadVarint(bytes) : 2;
-	uint64		magnitude = ReadVarint(bytes);
+	uint64 token = ReadVarint(bytes);
+	uint64 extra = (token & 1) ? ReadVarint(bytes) : 2;
+	uint64 magnitude = ReadVarint(bytes);
 
 	bytes->failed |= magnitude > PG_INT64_MAX;
 	day->day = (DateADT) (last_day + UnZigZag(token >> 1));
@@ -124,7 +124,7 @@ CheckedState(const PurchaseHistory *value)
 
 	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
 	{
-		Size		size = VARSIZE_ANY_EXHDR(value);
+		Size size = VARSIZE_ANY_EXHDR(value);
 
 		state = palloc(size + VARHDRSZ);
 		SET_VARSIZE(state, size + VARHDRSZ);
@@ -142,11 +142,11 @@ CheckedState(const PurchaseHistory *value)
 static PurchaseDay *
 StateDays(const HistoryState *state, int scale, int64 *ndays)
 {
-	Size		most = state->tail_size / MIN_TAIL_DAY + 1;
-	DateADT		last_day = FIRST_DAY_BASE;
-	ByteReader	tail;
+	Size most = state->tail_size / MIN_TAIL_DAY + 1;
+	DateADT last_day = FIRST_DAY_BASE;
+	ByteReader tail;
 	PurchaseDay *days;
-	int64		n = 0;
+	int64 n = 0;
 
 	if (state->body_size > 0)
 	{
@@ -178,7 +178,7 @@ PurchaseHistory *
 CompactState(const PurchaseHistory *value)
 {
 	HistoryState *state = CheckedState(value);
-	int64		ndays;
+	int64 ndays;
 	PurchaseDay *days = StateDays(state, StateScale(state), &ndays);
 	PurchaseHistory *history = EncodeHistory(days, ndays, StateScale(state));
 
@@ -190,17 +190,16 @@ CompactState(const PurchaseHistory *value)
 static HistoryState *
 RepackState(const HistoryState *state, int scale, bool costs)
 {
-	int64		ndays;
+	int64 ndays;
 	PurchaseDay *days = StateDays(state, scale, &ndays);
 	PurchaseHistory *body = EncodeHistory(days, ndays, scale);
-	Size		size = offsetof(HistoryState, data) + VARSIZE(body);
+	Size size = offsetof(HistoryState, data) + VARSIZE(body);
 	HistoryState *packed;
 
 	size = add_size(size, Max(MIN_TAIL_ROOM, VARSIZE(body) / 2));
 	if (size > MaxAllocSize / 2)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("purchase history is too long")));
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("purchase history is too long")));
 	packed = NewState(pg_nextpower2_size_t(size), body, scale, costs);
 	pfree(days);
 	pfree(body);
@@ -212,7 +211,7 @@ static HistoryState *
 GrowState(const HistoryState *state)
 {
 	HistoryState *grown;
-	Size		size = VARSIZE(state);
+	Size size = VARSIZE(state);
 
 	if (state->body_size > 0 || size >= RAW_STATE_SIZE)
 		return RepackState(state, StateScale(state), StateHasCosts(state));
@@ -231,8 +230,8 @@ GrowState(const HistoryState *state)
 static HistoryState *
 AddToState(HistoryState *state, PurchaseDay *day, int scale, bool costs)
 {
-	uint8		entry[MAX_TAIL_DAY];
-	Size		size;
+	uint8 entry[MAX_TAIL_DAY];
+	Size size;
 
 	if (state == NULL)
 		state = NewState(FIRST_STATE_SIZE, NULL, scale, costs);
@@ -281,10 +280,10 @@ static Datum
 AddRow(FunctionCallInfo fcinfo, DateADT date)
 {
 	HistoryState *state = StateArgument(fcinfo);
-	bool		has_cost = PG_NARGS() > 3 && !PG_ARGISNULL(3);
+	bool has_cost = PG_NARGS() > 3 && !PG_ARGISNULL(3);
 	PurchaseDay day;
-	Decimal		cost = {0, 0};
-	int			scale;
+	Decimal cost = {0, 0};
+	int scale;
 
 	if (has_cost)
 		cost = DecimalFromNumeric(PG_GETARG_DATUM(3), "cost");
@@ -348,9 +347,9 @@ purchase_history_agg_combine(PG_FUNCTION_ARGS)
 	HistoryState *state;
 	PurchaseHistory *other;
 	PurchaseDay *days;
-	int64		ndays;
-	int			scale;
-	bool		costs;
+	int64 ndays;
+	int scale;
+	bool costs;
 
 	(void) AggregateContext(fcinfo, "purchase_history_agg_combine");
 	if (PG_ARGISNULL(1))

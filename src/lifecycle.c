@@ -24,9 +24,8 @@ static int32
 CheckedDays(int32 days, const char *what)
 {
 	if (days < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be at least 1, not %d", what, days)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be at least 1, not %d", what, days)));
 	return days;
 }
 
@@ -35,16 +34,15 @@ PG_FUNCTION_INFO_V1(lifecycle);
 Datum
 lifecycle(PG_FUNCTION_ARGS)
 {
-	DateADT		as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
-	int64		active = CheckedDays(PG_GETARG_INT32(2), "active_days");
-	int64		inactive = PG_NARGS() > 3 ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") :
-		2 * active;
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	int64 active = CheckedDays(PG_GETARG_INT32(2), "active_days");
+	int64 inactive = PG_NARGS() > 3 ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * active;
 	HistoryReader reader;
 	PurchaseDay day;
-	int64		first = 0;
-	int64		last = 0;
-	bool		purchased = false;
-	bool		won_back = false;
+	int64 first = 0;
+	int64 last = 0;
+	bool purchased = false;
+	bool won_back = false;
 	const char *word;
 
 	if (inactive < active)
@@ -89,22 +87,22 @@ lifecycle(PG_FUNCTION_ARGS)
 
 typedef struct NormsState
 {
-	int64		customers;
-	int64		orders;
-	DateADT		newest;
-	int64		gaps[MOST_GAP_DAYS + 1];	/* repeat buyers by mean gap, rounded up */
-	int64		repeat_buyers;
-	int64	   *values;			/* in units of 10^-scale, positive ones only */
-	int64		nvalues;
-	int64		capacity;
-	int			scale;
+	int64 customers;
+	int64 orders;
+	DateADT newest;
+	int64 gaps[MOST_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
+	int64 repeat_buyers;
+	int64 *values; /* in units of 10^-scale, positive ones only */
+	int64 nvalues;
+	int64 capacity;
+	int scale;
 } NormsState;
 
 /* Keeps what one customer is worth. */
 static void
 KeepValue(NormsState *state, int128 value, int scale)
 {
-	int64		narrow;
+	int64 narrow;
 
 	if (value <= 0)
 		return;
@@ -135,11 +133,11 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	HistoryWindow window = WHOLE_HISTORY;
 	HistoryReader reader;
 	PurchaseDay day;
-	DateADT		first = 0;
-	DateADT		last = 0;
-	int64		purchase_days = 0;
-	int128		value = 0;
-	bool		by_profit = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	DateADT first = 0;
+	DateADT last = 0;
+	int64 purchase_days = 0;
+	int128 value = 0;
+	bool by_profit = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 
 	if (state == NULL)
@@ -176,7 +174,7 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	}
 	if (purchase_days > 1)
 	{
-		int64		days = ((int64) last - first + purchase_days - 2) / (purchase_days - 1);
+		int64 days = ((int64) last - first + purchase_days - 2) / (purchase_days - 1);
 
 		state->gaps[Min(days, MOST_GAP_DAYS)]++;
 		state->repeat_buyers++;
@@ -190,8 +188,8 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 static int
 ActiveDays(const NormsState *state)
 {
-	int64		seen = 0;
-	int			days = 0;
+	int64 seen = 0;
+	int days = 0;
 
 	while (days < MOST_GAP_DAYS && (seen += state->gaps[days]) * 10 < state->repeat_buyers * 9)
 		days++;
@@ -201,8 +199,8 @@ ActiveDays(const NormsState *state)
 static int
 CompareDescending(const void *a, const void *b)
 {
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
+	int64 x = *(const int64 *) a;
+	int64 y = *(const int64 *) b;
 
 	return x < y ? 1 : x > y ? -1 : 0;
 }
@@ -215,10 +213,10 @@ CompareDescending(const void *a, const void *b)
 static void
 TierThresholds(const NormsState *state, int64 *a_from, int64 *b_from)
 {
-	int64	   *sorted = state->values;
-	int128		total = 0;
-	int128		richer = 0;
-	int64		next;
+	int64 *sorted = state->values;
+	int128 total = 0;
+	int128 richer = 0;
+	int64 next;
 
 	qsort(sorted, state->nvalues, sizeof(int64), CompareDescending);
 	for (int64 i = 0; i < state->nvalues; i++)
@@ -242,11 +240,11 @@ Datum
 customer_norms_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	NormsState *state = PG_ARGISNULL(0) ? NULL : (NormsState *) PG_GETARG_POINTER(0);
-	TupleDesc	columns;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {false};
-	int64		a_from = 0;
-	int64		b_from = 0;
+	TupleDesc columns;
+	Datum values[6] = {0};
+	bool nulls[6] = {false};
+	int64 a_from = 0;
+	int64 b_from = 0;
 
 	(void) AggregateContext(fcinfo, "customer_norms_fit_finalfn");
 	if (state == NULL || state->customers == 0)

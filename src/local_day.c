@@ -37,7 +37,7 @@ CheckFinite(Timestamp t)
 static inline DateADT
 DayOfMicroseconds(int64 t)
 {
-	int64		day = t / USECS_PER_DAY;
+	int64 day = t / USECS_PER_DAY;
 
 	if (t % USECS_PER_DAY < 0)
 		day--;
@@ -48,7 +48,7 @@ DayOfMicroseconds(int64 t)
 static inline pg_time_t
 UnixSeconds(TimestampTz t)
 {
-	pg_time_t	seconds = t / USECS_PER_SEC;
+	pg_time_t seconds = t / USECS_PER_SEC;
 
 	if (t % USECS_PER_SEC < 0)
 		seconds--;
@@ -66,8 +66,7 @@ pg_noreturn static void
 TimestampOutOfRange(void)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-			 errmsg("timestamp out of range")));
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 }
 
 /*
@@ -77,11 +76,11 @@ TimestampOutOfRange(void)
 static long
 ZoneOffset(LocalDayCache *cache, pg_time_t t)
 {
-	long		before;
-	long		after;
-	int			is_dst;
-	pg_time_t	boundary;
-	int			slot;
+	long before;
+	long after;
+	int is_dst;
+	pg_time_t boundary;
+	int slot;
 
 	if (cache->hit < cache->used && cache->stretch[cache->hit].from <= t &&
 		t < cache->stretch[cache->hit].to)
@@ -95,7 +94,7 @@ ZoneOffset(LocalDayCache *cache, pg_time_t t)
 
 	switch (pg_next_dst_boundary(&t, &before, &is_dst, &boundary, &after, &is_dst, cache->zone))
 	{
-		case 0:					/* no change to come */
+		case 0: /* no change to come */
 			boundary = PG_INT64_MAX;
 			break;
 		case 1:
@@ -143,8 +142,8 @@ LocalDayCache *
 LocalDayCacheOf(FunctionCallInfo fcinfo)
 {
 	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
-														  sizeof(LocalDayCache));
+		fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LocalDayCache));
 	return (LocalDayCache *) fcinfo->flinfo->fn_extra;
 }
 
@@ -154,8 +153,7 @@ PeriodRefused(const Interval *period)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("period must be positive and finite, not %s",
-					DatumGetCString(DirectFunctionCall1(interval_out,
-														IntervalPGetDatum(period)))),
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(period)))),
 			 errhint("Give an interval such as '1 year' or '90 days'.")));
 }
 
@@ -165,8 +163,8 @@ PeriodIsValid(const Interval *period)
 	static const Interval zero;
 
 	return !INTERVAL_NOT_FINITE(period) &&
-		DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
-										 IntervalPGetDatum(&zero)));
+		   DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
+											IntervalPGetDatum(&zero)));
 }
 
 void
@@ -179,12 +177,12 @@ CheckPeriod(const Interval *period)
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
-	Timestamp	start;
-	DateADT		day;
+	Timestamp start;
+	DateADT day;
 
 	CheckPeriod(period);
-	start = DatumGetTimestamp(DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of),
-												  IntervalPGetDatum(period)));
+	start = DatumGetTimestamp(
+		DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of), IntervalPGetDatum(period)));
 	CheckFinite(start);
 	day = DayOfMicroseconds(start);
 	/* such as 1 month less 30 days, in February */

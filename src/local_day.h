@@ -19,13 +19,13 @@ typedef struct LocalDayCache
 {
 	struct
 	{
-		pg_time_t	from;
-		pg_time_t	to;			/* exclusive */
-		long		offset;		/* seconds east of UTC */
-	}			stretch[LOCAL_DAY_STRETCHES];
-	int			used;
-	int			hit;			/* where the last one was found */
-	pg_tz	   *zone;
+		pg_time_t from;
+		pg_time_t to; /* exclusive */
+		long offset;  /* seconds east of UTC */
+	} stretch[LOCAL_DAY_STRETCHES];
+	int used;
+	int hit; /* where the last one was found */
+	pg_tz *zone;
 } LocalDayCache;
 
 /* An error for the infinite dates; `what` names the value. */
@@ -46,4 +46,4 @@ extern void CheckPeriod(const Interval *period);
 /* as_of - period, cut to the day: the last day before the period. */
 extern DateADT DayBeforePeriod(DateADT as_of, const Interval *period);
 
-#endif							/* CRM_LOCAL_DAY_H */
+#endif /* CRM_LOCAL_DAY_H */

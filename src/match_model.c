@@ -521,9 +521,9 @@ match_model_out(PG_FUNCTION_ARGS)
 		AppendNumberText(&out, card->quality.decile[d].expected);
 		appendStringInfoChar(&out, ']');
 	}
-	appendStringInfo(&out,
-					 "], \"fingerprint\": \"%016llx\", \"slots\": [%d, %d, %d], \"set_bytes\": [",
-					 (unsigned long long) model->fingerprint, model->nscaled, model->ncoded, model->nsets);
+	appendStringInfo(
+		&out, "], \"fingerprint\": \"%016llx\", \"slots\": [%d, %d, %d], \"set_bytes\": [",
+		(unsigned long long) model->fingerprint, model->nscaled, model->ncoded, model->nsets);
 	for (int i = 0; i < model->nsets; i++)
 		appendStringInfo(&out, "%s%d", i > 0 ? ", " : "", model->set_bytes[i]);
 	appendStringInfoString(&out, "], \"features\": [");
@@ -747,13 +747,14 @@ OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model)
 				 view->nscaled != model->nscaled || view->ncoded != model->ncoded ||
 				 view->nsets != model->nsets ||
 				 memcmp(view->set_bytes, model->set_bytes, model->nsets) != 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the profile was made with another profile_model than the match_model"),
-				 errdetail("The profile's model is %016llx, the match_model was fitted with %016llx.",
-						   (unsigned long long) ProfileFingerprint(view),
-						   (unsigned long long) model->fingerprint),
-				 errhint("Encode customers and prospects with one and the same profile_model.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the profile was made with another profile_model than the match_model"),
+			 errdetail("The profile's model is %016llx, the match_model was fitted with %016llx.",
+					   (unsigned long long) ProfileFingerprint(view),
+					   (unsigned long long) model->fingerprint),
+			 errhint("Encode customers and prospects with one and the same profile_model.")));
 }
 
 int

@@ -17,67 +17,67 @@
 
 #include "purchase_collector.h"
 
-#define PARTITION_BITS	8
-#define PARTITIONS		(1 << PARTITION_BITS)
-#define MAX_LEVEL		(64 / PARTITION_BITS - 1)
+#define PARTITION_BITS 8
+#define PARTITIONS (1 << PARTITION_BITS)
+#define MAX_LEVEL (64 / PARTITION_BITS - 1)
 
 /* A partition is parted again rather than grouped in more memory than this. */
-#define MIN_PARTITION_LIMIT	((Size) 4 * 1024 * 1024)
+#define MIN_PARTITION_LIMIT ((Size) 4 * 1024 * 1024)
 
 /*
  * Records are made compact long before memory runs out: fresh memory has to be
  * cleared by the kernel, which takes longer than adding up does.
  */
-#define FIRST_COMPACTION	((Size) 96 * 1024 * 1024)
+#define FIRST_COMPACTION ((Size) 96 * 1024 * 1024)
 
 /* With less, files would be written in crumbs. */
-#define MIN_MEMORY			((Size) 8 * 1024 * 1024)
+#define MIN_MEMORY ((Size) 8 * 1024 * 1024)
 
 /* Aligned, so that adding a record touches one cache line of it. */
 typedef struct Partition
 {
 	RecordStore store;
-	int64		compacted;		/* records left when it was made compact last */
+	int64 compacted; /* records left when it was made compact last */
 } pg_attribute_aligned(128) Partition;
 
 /* A customer while a partition is being grouped. */
 typedef struct CustomerGroup
 {
-	uint64		key;
-	const PurchaseRecord *record;	/* any of its records, for the key */
-	uint32		count;			/* of its records */
-	uint32		start;			/* of its days in Grouping.days, then their end */
+	uint64 key;
+	const PurchaseRecord *record; /* any of its records, for the key */
+	uint32 count;                 /* of its records */
+	uint32 start;                 /* of its days in Grouping.days, then their end */
 } CustomerGroup;
 
 /* Working arrays, kept from partition to partition. */
 typedef struct Grouping
 {
-	uint32	   *slots;			/* hash table: group + 1, 0 for none */
-	uint32		nslots;
-	CustomerGroup	   *groups;
-	uint32		ngroups;
-	uint32		groups_room;
-	uint32	   *group_of;		/* of each record */
+	uint32 *slots; /* hash table: group + 1, 0 for none */
+	uint32 nslots;
+	CustomerGroup *groups;
+	uint32 ngroups;
+	uint32 groups_room;
+	uint32 *group_of; /* of each record */
 	PurchaseDay *days;
-	uint32		records_room;
+	uint32 records_room;
 } Grouping;
 
 struct PurchaseCollector
 {
-	MemoryContext context;		/* of all that follows */
+	MemoryContext context; /* of all that follows */
 	RecordPool *pool;
 	CustomerKey key;
 	CollectorGrain grain;
-	bool		costs;
-	int			scale;			/* of new records: the largest seen */
-	int			level;			/* how often the rows were parted before */
-	Size		memory_limit;	/* of all records */
-	Size		partition_limit;	/* of the records of one partition */
-	Size		compact_at;		/* the size of all records at which to make them compact */
-	bool		compacting;		/* doing so has paid so far */
-	Size		key_offset;		/* of the key's bytes in a record, where it has any */
-	Partition	partitions[PARTITIONS];
-	Grouping	grouping;
+	bool costs;
+	int scale;            /* of new records: the largest seen */
+	int level;            /* how often the rows were parted before */
+	Size memory_limit;    /* of all records */
+	Size partition_limit; /* of the records of one partition */
+	Size compact_at;      /* the size of all records at which to make them compact */
+	bool compacting;      /* doing so has paid so far */
+	Size key_offset;      /* of the key's bytes in a record, where it has any */
+	Partition partitions[PARTITIONS];
+	Grouping grouping;
 };
 
 /* ---------- keys and records ---------- */
@@ -85,16 +85,16 @@ struct PurchaseCollector
 void
 InitCustomerKey(CustomerKey *key, Oid type, Oid collation)
 {
-	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO |
-											  TYPECACHE_HASH_PROC_FINFO |
-											  TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+	TypeCacheEntry *entry =
+		lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO | TYPECACHE_HASH_PROC_FINFO |
+									TYPECACHE_HASH_EXTENDED_PROC_FINFO);
 
 	if (!OidIsValid(entry->eq_opr_finfo.fn_oid) || !OidIsValid(entry->hash_proc_finfo.fn_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("customers cannot be told apart by values of type %s", format_type_be(type)),
-				 errdetail("The type has no hash operator class."),
-				 errhint("Cast the customer to text.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("customers cannot be told apart by values of type %s",
+							   format_type_be(type)),
+						errdetail("The type has no hash operator class."),
+						errhint("Cast the customer to text.")));
 	key->type = type;
 	key->collation = collation;
 	key->len = entry->typlen;
@@ -112,8 +112,9 @@ InitCustomerKey(CustomerKey *key, Oid type, Oid collation)
 			key->integer = false;
 	}
 	key->hash_extended = OidIsValid(entry->hash_extended_proc_finfo.fn_oid);
-	fmgr_info_copy(&key->hash, key->hash_extended ? &entry->hash_extended_proc_finfo :
-				   &entry->hash_proc_finfo, CurrentMemoryContext);
+	fmgr_info_copy(&key->hash,
+				   key->hash_extended ? &entry->hash_extended_proc_finfo : &entry->hash_proc_finfo,
+				   CurrentMemoryContext);
 	fmgr_info_copy(&key->equal, &entry->eq_opr_finfo, CurrentMemoryContext);
 }
 
@@ -150,7 +151,7 @@ RecordSize(const PurchaseRecord *record, const CustomerKey *key, Size key_offset
 static inline Datum
 RecordCustomer(const PurchaseRecord *record, const CustomerKey *key, Size key_offset)
 {
-	char	   *bytes = (char *) record + key_offset + KEY_SIZE_BYTES;
+	char *bytes = (char *) record + key_offset + KEY_SIZE_BYTES;
 
 	if (key->integer)
 		return (Datum) record->key;
@@ -159,11 +160,11 @@ RecordCustomer(const PurchaseRecord *record, const CustomerKey *key, Size key_of
 
 /* A new record with its key; the rest is the caller's to fill in. */
 static inline PurchaseRecord *
-NewRecord(RecordStore *store, const CustomerKey *key, Size key_offset, Datum customer,
-		  uint64 bits, int scale)
+NewRecord(RecordStore *store, const CustomerKey *key, Size key_offset, Datum customer, uint64 bits,
+		  int scale)
 {
 	PurchaseRecord *record;
-	Size		size;
+	Size size;
 
 	if (likely(key->integer))
 	{
@@ -172,8 +173,8 @@ NewRecord(RecordStore *store, const CustomerKey *key, Size key_offset, Datum cus
 		return record;
 	}
 	size = KeyBytes(key, customer);
-	record = (PurchaseRecord *) RecordStoreAppend(store, key_offset + KEY_SIZE_BYTES +
-												  MAXALIGN(size), scale);
+	record = (PurchaseRecord *) RecordStoreAppend(
+		store, key_offset + KEY_SIZE_BYTES + MAXALIGN(size), scale);
 	record->key = bits;
 	*KeySizeOf(record, key_offset) = (uint32) size;
 	if (key->byval)
@@ -239,11 +240,11 @@ HashMemoryLimit(void)
 }
 
 static PurchaseCollector *
-NewCollector(MemoryContext context, RecordPool *pool, const CustomerKey *key,
-			 CollectorGrain grain, bool costs, int scale, Size memory, int level)
+NewCollector(MemoryContext context, RecordPool *pool, const CustomerKey *key, CollectorGrain grain,
+			 bool costs, int scale, Size memory, int level)
 {
-	PurchaseCollector *collector = (PurchaseCollector *)
-		TYPEALIGN(128, MemoryContextAllocZero(context, sizeof(PurchaseCollector) + 128));
+	PurchaseCollector *collector = (PurchaseCollector *) TYPEALIGN(
+		128, MemoryContextAllocZero(context, sizeof(PurchaseCollector) + 128));
 
 	collector->context = context;
 	collector->pool = pool;
@@ -255,8 +256,9 @@ NewCollector(MemoryContext context, RecordPool *pool, const CustomerKey *key,
 	/* grouping a partition takes up to twice its records */
 	memory = Max(memory, MIN_MEMORY);
 	collector->partition_limit = Max(MIN_PARTITION_LIMIT, memory / 64);
-	collector->memory_limit = memory > 4 * collector->partition_limit ?
-		memory - 2 * collector->partition_limit : memory / 2;
+	collector->memory_limit = memory > 4 * collector->partition_limit
+								  ? memory - 2 * collector->partition_limit
+								  : memory / 2;
 	collector->compact_at = Min(FIRST_COMPACTION, collector->memory_limit);
 	collector->compacting = true;
 	collector->key_offset = FixedRecordSize(costs);
@@ -266,11 +268,11 @@ NewCollector(MemoryContext context, RecordPool *pool, const CustomerKey *key,
 }
 
 PurchaseCollector *
-CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key, CollectorGrain grain,
-						bool costs, int scale, Size memory)
+CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key, CollectorGrain grain, bool costs,
+						int scale, Size memory)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "purchase collector",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "purchase collector", ALLOCSET_DEFAULT_SIZES);
 
 	return NewCollector(context, pool, key, grain, costs, scale, memory, 0);
 }
@@ -281,7 +283,7 @@ static void CheckMemory(PurchaseCollector *collector, Partition *grown);
 static inline Partition *
 PartitionOf(PurchaseCollector *collector, uint64 bits)
 {
-	int			shift = 64 - PARTITION_BITS * (collector->level + 1);
+	int shift = 64 - PARTITION_BITS * (collector->level + 1);
 
 	return &collector->partitions[(MixHash64(bits) >> shift) & (PARTITIONS - 1)];
 }
@@ -291,11 +293,11 @@ static inline void
 StorePurchase(PurchaseCollector *collector, Datum customer, uint64 bits,
 			  const PurchaseDay *purchase)
 {
-	Partition  *partition = PartitionOf(collector, bits);
-	Size		before = partition->store.memory;
+	Partition *partition = PartitionOf(collector, bits);
+	Size before = partition->store.memory;
 
-	FillRecord(NewRecord(&partition->store, &collector->key, collector->key_offset, customer,
-						 bits, collector->scale),
+	FillRecord(NewRecord(&partition->store, &collector->key, collector->key_offset, customer, bits,
+						 collector->scale),
 			   purchase, collector->costs);
 	if (unlikely(partition->store.memory != before))
 		CheckMemory(collector, partition);
@@ -337,12 +339,11 @@ ScratchRoom(PurchaseCollector *collector, void *array, Size size)
 static void
 PrepareGrouping(PurchaseCollector *collector, int64 records)
 {
-	Grouping   *g = &collector->grouping;
+	Grouping *g = &collector->grouping;
 
 	if (records > PG_UINT32_MAX / 4)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many purchases of too few customers")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many purchases of too few customers")));
 	if (g->records_room < records || g->slots == NULL)
 	{
 		g->records_room = Max(1024, records + records / 8);
@@ -365,21 +366,20 @@ SameCustomer(PurchaseCollector *collector, const CustomerGroup *group, const Pur
 		return false;
 	if (collector->key.integer)
 		return true;
-	return DatumGetBool(FunctionCall2Coll(&collector->key.equal, collector->key.collation,
-										  RecordCustomer(group->record, &collector->key,
-														 collector->key_offset),
-										  RecordCustomer(record, &collector->key,
-														 collector->key_offset)));
+	return DatumGetBool(
+		FunctionCall2Coll(&collector->key.equal, collector->key.collation,
+						  RecordCustomer(group->record, &collector->key, collector->key_offset),
+						  RecordCustomer(record, &collector->key, collector->key_offset)));
 }
 
 /* The group of a record's customer, a new one if need be. */
 static inline uint32
 GroupOf(PurchaseCollector *collector, const PurchaseRecord *record)
 {
-	Grouping   *g = &collector->grouping;
-	uint32		mask = g->nslots - 1;
-	uint32		slot = (uint32) MixHash64(record->key) & mask;
-	CustomerGroup	   *group;
+	Grouping *g = &collector->grouping;
+	uint32 mask = g->nslots - 1;
+	uint32 slot = (uint32) MixHash64(record->key) & mask;
+	CustomerGroup *group;
 
 	while (g->slots[slot] != 0)
 	{
@@ -404,7 +404,7 @@ GroupOf(PurchaseCollector *collector, const PurchaseRecord *record)
 static inline void
 AddToCustomer(PurchaseDay *total, const PurchaseDay *purchase)
 {
-	DateADT		last = Max(total->day, purchase->day);
+	DateADT last = Max(total->day, purchase->day);
 
 	AddPurchaseDay(total, purchase);
 	total->day = last;
@@ -421,21 +421,20 @@ RescaleBlock(PurchaseCollector *collector, RecordBlock *block)
 		record->amount = Rescale(record->amount, block->scale, collector->scale);
 		if (collector->costs)
 			for (int i = 0; i < 2; i++)
-				RecordCosts(record)[i] = Rescale(RecordCosts(record)[i], block->scale,
-												 collector->scale);
+				RecordCosts(record)[i] =
+					Rescale(RecordCosts(record)[i], block->scale, collector->scale);
 		p += RecordSize(record, &collector->key, collector->key_offset);
 	}
 	block->scale = collector->scale;
 }
 
 /* Runs over the records of a resident store. */
-#define FOR_EACH_RECORD(collector, store, record) \
-	for (RecordBlock *block_ = (store)->first; block_ != NULL; block_ = block_->next) \
-		for (PurchaseRecord *record = (PurchaseRecord *) block_->data; \
-			 (char *) record < block_->data + block_->used; \
-			 record = (PurchaseRecord *) ((char *) record + \
-										  RecordSize(record, &(collector)->key, \
-													 (collector)->key_offset)))
+#define FOR_EACH_RECORD(collector, store, record)                                                  \
+	for (RecordBlock *block_ = (store)->first; block_ != NULL; block_ = block_->next)              \
+		for (PurchaseRecord *record = (PurchaseRecord *) block_->data;                             \
+			 (char *) record < block_->data + block_->used;                                        \
+			 record = (PurchaseRecord *) ((char *) record + RecordSize(record, &(collector)->key,  \
+																	   (collector)->key_offset)))
 
 /*
  * Groups the resident records of a partition by customer.  Afterwards the days
@@ -444,9 +443,9 @@ RescaleBlock(PurchaseCollector *collector, RecordBlock *block)
 static void
 GroupPartition(PurchaseCollector *collector, RecordStore *store)
 {
-	Grouping   *g = &collector->grouping;
-	uint32		n = 0;
-	uint32		start = 0;
+	Grouping *g = &collector->grouping;
+	uint32 n = 0;
+	uint32 start = 0;
 
 	CHECK_FOR_INTERRUPTS();
 	RecordStoreSeal(store);
@@ -459,7 +458,7 @@ GroupPartition(PurchaseCollector *collector, RecordStore *store)
 	{
 		FOR_EACH_RECORD(collector, store, record)
 		{
-			uint32		i = GroupOf(collector, record);
+			uint32 i = GroupOf(collector, record);
 			PurchaseDay purchase;
 
 			DayOfRecord(&purchase, record, false);
@@ -478,7 +477,7 @@ GroupPartition(PurchaseCollector *collector, RecordStore *store)
 
 	FOR_EACH_RECORD(collector, store, record)
 	{
-		uint32		i = GroupOf(collector, record);
+		uint32 i = GroupOf(collector, record);
 
 		g->group_of[n++] = i;
 		g->groups[i].count++;
@@ -490,12 +489,12 @@ GroupPartition(PurchaseCollector *collector, RecordStore *store)
 	}
 	n = 0;
 	FOR_EACH_RECORD(collector, store, record)
-		DayOfRecord(&g->days[g->groups[g->group_of[n++]].start++], record, collector->costs);
+	DayOfRecord(&g->days[g->groups[g->group_of[n++]].start++], record, collector->costs);
 	for (uint32 i = 0; i < g->ngroups; i++)
 	{
-		CustomerGroup	   *group = &g->groups[i];
+		CustomerGroup *group = &g->groups[i];
 		PurchaseDay *days = &g->days[group->start - group->count];
-		uint32		kept = SortPurchaseDays(days, group->count);
+		uint32 kept = SortPurchaseDays(days, group->count);
 
 		group->start -= group->count - kept;
 		group->count = kept;
@@ -508,10 +507,11 @@ GroupPartition(PurchaseCollector *collector, RecordStore *store)
 static void
 CompactPartition(PurchaseCollector *collector, Partition *partition)
 {
-	Grouping   *g = &collector->grouping;
-	RecordStore compact = {.pool = collector->pool,.file = partition->store.file,
-		.file_bytes = partition->store.file_bytes,
-		.file_records = partition->store.file_records};
+	Grouping *g = &collector->grouping;
+	RecordStore compact = {.pool = collector->pool,
+						   .file = partition->store.file,
+						   .file_bytes = partition->store.file_bytes,
+						   .file_records = partition->store.file_records};
 
 	/* what was made compact last time has to be doubled by new records to be worth it */
 	if (partition->store.records < 2 * partition->compacted)
@@ -520,8 +520,7 @@ CompactPartition(PurchaseCollector *collector, Partition *partition)
 	for (uint32 i = 0; i < g->ngroups; i++)
 	{
 		CustomerGroup *group = &g->groups[i];
-		Datum		customer = RecordCustomer(group->record, &collector->key,
-											  collector->key_offset);
+		Datum customer = RecordCustomer(group->record, &collector->key, collector->key_offset);
 
 		for (uint32 j = group->start - group->count; j < group->start; j++)
 			FillRecord(NewRecord(&compact, &collector->key, collector->key_offset, customer,
@@ -538,13 +537,13 @@ CompactPartition(PurchaseCollector *collector, Partition *partition)
 static void
 CompactAll(PurchaseCollector *collector)
 {
-	Size		before = collector->pool->used;
+	Size before = collector->pool->used;
 
 	for (int i = 0; i < PARTITIONS; i++)
 		CompactPartition(collector, &collector->partitions[i]);
 	collector->compacting = collector->pool->used < before - before / 4;
-	collector->compact_at = Min(Max(collector->compact_at, 2 * collector->pool->used),
-								collector->memory_limit);
+	collector->compact_at =
+		Min(Max(collector->compact_at, 2 * collector->pool->used), collector->memory_limit);
 }
 
 static void
@@ -557,7 +556,7 @@ SpillPartition(Partition *partition)
 static Partition *
 LargestPartition(PurchaseCollector *collector)
 {
-	Partition  *largest = &collector->partitions[0];
+	Partition *largest = &collector->partitions[0];
 
 	for (int i = 1; i < PARTITIONS; i++)
 		if (collector->partitions[i].store.memory > largest->store.memory)
@@ -587,12 +586,12 @@ CheckMemory(PurchaseCollector *collector, Partition *grown)
 static void
 EmitPartition(PurchaseCollector *collector, RecordStore *store, CustomerSink emit, void *sink)
 {
-	Grouping   *g = &collector->grouping;
+	Grouping *g = &collector->grouping;
 
 	GroupPartition(collector, store);
 	for (uint32 i = 0; i < g->ngroups; i++)
 	{
-		CustomerGroup	   *group = &g->groups[i];
+		CustomerGroup *group = &g->groups[i];
 
 		emit(sink, RecordCustomer(group->record, &collector->key, collector->key_offset),
 			 &g->days[group->start - group->count], group->count, collector->scale);
@@ -604,11 +603,11 @@ EmitPartition(PurchaseCollector *collector, RecordStore *store, CustomerSink emi
 static PurchaseCollector *
 PartAgain(PurchaseCollector *collector, RecordStore *store)
 {
-	MemoryContext context = AllocSetContextCreate(collector->context, "purchase collector, parted again",
-												  ALLOCSET_DEFAULT_SIZES);
-	PurchaseCollector *parts = NewCollector(context, collector->pool, &collector->key,
-											collector->grain, collector->costs,
-											collector->scale, 0, collector->level + 1);
+	MemoryContext context = AllocSetContextCreate(
+		collector->context, "purchase collector, parted again", ALLOCSET_DEFAULT_SIZES);
+	PurchaseCollector *parts =
+		NewCollector(context, collector->pool, &collector->key, collector->grain, collector->costs,
+					 collector->scale, 0, collector->level + 1);
 	RecordCursor cursor;
 	RecordBlock *block;
 

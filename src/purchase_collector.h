@@ -20,14 +20,14 @@
 /* A type that customers are told apart by. */
 typedef struct CustomerKey
 {
-	Oid			type;
-	Oid			collation;
-	int16		len;
-	bool		byval;
-	bool		integer;		/* int2, int4, int8, …: equal bits, equal keys */
-	FmgrInfo	hash;
-	bool		hash_extended;	/* 64 bits wide */
-	FmgrInfo	equal;
+	Oid type;
+	Oid collation;
+	int16 len;
+	bool byval;
+	bool integer; /* int2, int4, int8, …: equal bits, equal keys */
+	FmgrInfo hash;
+	bool hash_extended; /* 64 bits wide */
+	FmgrInfo equal;
 } CustomerKey;
 
 extern void InitCustomerKey(CustomerKey *key, Oid type, Oid collation);
@@ -39,16 +39,16 @@ CustomerKeyBits(CustomerKey *key, Datum customer)
 	if (likely(key->integer))
 		return (uint64) customer;
 	if (key->hash_extended)
-		return DatumGetUInt64(FunctionCall2Coll(&key->hash, key->collation, customer,
-												Int64GetDatum(0)));
+		return DatumGetUInt64(
+			FunctionCall2Coll(&key->hash, key->collation, customer, Int64GetDatum(0)));
 	return DatumGetUInt32(FunctionCall1Coll(&key->hash, key->collation, customer));
 }
 
 /* What is added up. */
 typedef enum CollectorGrain
 {
-	PER_DAY,					/* customer and day: for histories */
-	PER_CUSTOMER				/* the customer: last day, sum of orders, sum of amounts */
+	PER_DAY,     /* customer and day: for histories */
+	PER_CUSTOMER /* the customer: last day, sum of orders, sum of amounts */
 } CollectorGrain;
 
 typedef struct PurchaseCollector PurchaseCollector;
@@ -60,20 +60,19 @@ typedef struct PurchaseCollector PurchaseCollector;
  */
 typedef struct PurchaseRecord
 {
-	uint64		key;			/* CustomerKeyBits */
-	int64		amount;
-	DateADT		day;
-	int32		orders;
+	uint64 key; /* CustomerKeyBits */
+	int64 amount;
+	DateADT day;
+	int32 orders;
 } PurchaseRecord;
 
 /* Receives a customer: days in order and added up, or one entry in all. */
-typedef void (*CustomerSink) (void *sink, Datum customer, PurchaseDay *days, int64 ndays,
-							  int scale);
+typedef void (*CustomerSink)(void *sink, Datum customer, PurchaseDay *days, int64 ndays, int scale);
 
 /* `memory`: what the pool may take, in bytes; the pool is the caller's. */
-extern PurchaseCollector *CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key,
-												  CollectorGrain grain, bool costs, int scale,
-												  Size memory);
+extern PurchaseCollector *
+CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key, CollectorGrain grain, bool costs,
+						int scale, Size memory);
 
 /* Adds a purchase; amounts in units of 10^-scale. */
 extern void CollectPurchase(PurchaseCollector *collector, Datum customer, uint64 bits,
@@ -86,9 +85,9 @@ extern void DrainPurchaseCollector(PurchaseCollector *collector, CustomerSink em
 extern Size HashMemoryLimit(void);
 
 /* Records outside of a collector: their size, their customer. */
-extern PurchaseRecord *AppendCustomer(RecordStore *store, const CustomerKey *key, Datum customer,
-									  uint64 bits, int scale);
+extern PurchaseRecord *
+AppendCustomer(RecordStore *store, const CustomerKey *key, Datum customer, uint64 bits, int scale);
 extern Datum CustomerOfRecord(const CustomerKey *key, const PurchaseRecord *record);
 extern Size SizeOfRecord(const CustomerKey *key, const PurchaseRecord *record);
 
-#endif							/* CRM_PURCHASE_COLLECTOR_H */
+#endif /* CRM_PURCHASE_COLLECTOR_H */

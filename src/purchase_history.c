@@ -40,7 +40,7 @@ static void
 AppendDay(StringInfo out, DateADT day)
 {
 	struct pg_tm tm;
-	char		text[MAXDATELEN + 1];
+	char text[MAXDATELEN + 1];
 
 	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
 	EncodeDateOnly(&tm, USE_ISO_DATES, text);
@@ -51,7 +51,7 @@ AppendDay(StringInfo out, DateADT day)
 static void
 AppendAmount(StringInfo out, int64 amount, int scale)
 {
-	uint64		magnitude = amount < 0 ? -(uint64) amount : (uint64) amount;
+	uint64 magnitude = amount < 0 ? -(uint64) amount : (uint64) amount;
 
 	while (scale > 0 && magnitude % 10 == 0)
 	{
@@ -73,14 +73,14 @@ purchase_history_out(PG_FUNCTION_ARGS)
 	HistoryReader reader;
 	PurchaseDay day;
 	StringInfoData out;
-	bool		first = true;
+	bool first = true;
 
 	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '{');
 	while (ReadPurchaseDay(&reader, &day))
 	{
-		bool		cost = (day.cost | day.covered) != 0;
+		bool cost = (day.cost | day.covered) != 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!first)
@@ -110,12 +110,12 @@ purchase_history_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
-#define SPACES	" \t\n\r\f\v"
+#define SPACES " \t\n\r\f\v"
 
 /* What is left of a text that is being read. */
 typedef struct Parser
 {
-	const char *text;			/* whole, for errors */
+	const char *text; /* whole, for errors */
 	const char *next;
 } Parser;
 
@@ -129,14 +129,13 @@ Excerpt(const char *text, int most)
 pg_noreturn static void
 ParseFailed(Parser *parser, const char *expected)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid input syntax for type purchase_history: \"%s\"",
-					Excerpt(parser->text, 200)),
-			 *parser->next ?
-			 errdetail("Expected %s at \"%s\".", expected, Excerpt(parser->next, 20)) :
-			 errdetail("Expected %s at the end.", expected),
-			 errhint("Write {2025-01-31: 25.50, 2025-02-03: 77 (2 orders, cost 31.20)}.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					errmsg("invalid input syntax for type purchase_history: \"%s\"",
+						   Excerpt(parser->text, 200)),
+					*parser->next
+						? errdetail("Expected %s at \"%s\".", expected, Excerpt(parser->next, 20))
+						: errdetail("Expected %s at the end.", expected),
+					errhint("Write {2025-01-31: 25.50, 2025-02-03: 77 (2 orders, cost 31.20)}.")));
 }
 
 static void
@@ -150,7 +149,7 @@ SkipSpace(Parser *parser)
 static bool
 Take(Parser *parser, const char *word)
 {
-	size_t		length = strlen(word);
+	size_t length = strlen(word);
 
 	SkipSpace(parser);
 	if (strncmp(parser->next, word, length) != 0)
@@ -163,7 +162,7 @@ Take(Parser *parser, const char *word)
 static char *
 TakeUntil(Parser *parser, const char *stops, const char *expected)
 {
-	size_t		length;
+	size_t length;
 
 	SkipSpace(parser);
 	length = strcspn(parser->next, stops);
@@ -178,9 +177,9 @@ TakeUntil(Parser *parser, const char *stops, const char *expected)
 static DateADT
 TakeDay(Parser *parser)
 {
-	Parser		before;
-	char	   *text;
-	DateADT		day;
+	Parser before;
+	char *text;
+	DateADT day;
 
 	SkipSpace(parser);
 	before = *parser;
@@ -196,23 +195,22 @@ TakeDay(Parser *parser)
 static Decimal
 TakeAmount(Parser *parser, const char *what)
 {
-	char	   *text = TakeUntil(parser, ",(){}" SPACES, "an amount");
+	char *text = TakeUntil(parser, ",(){}" SPACES, "an amount");
 
 	return DecimalFromNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-												  ObjectIdGetDatum(InvalidOid),
-												  Int32GetDatum(-1)), what);
+												  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)),
+							  what);
 }
 
 static int32
 TakeCount(Parser *parser)
 {
-	char	   *text = TakeUntil(parser, ",(){}" SPACES, "a number of orders");
-	int32		orders = pg_strtoint32(text);
+	char *text = TakeUntil(parser, ",(){}" SPACES, "a number of orders");
+	int32 orders = pg_strtoint32(text);
 
 	if (orders < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("number of orders cannot be negative: %d", orders)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("number of orders cannot be negative: %d", orders)));
 	return orders;
 }
 
@@ -220,9 +218,9 @@ TakeCount(Parser *parser)
 static void
 TakeEntry(Parser *parser, PurchaseDay *day, int *scale)
 {
-	Decimal		amount;
-	Decimal		cost = {0, 0};
-	Decimal		covered = {0, 0};
+	Decimal amount;
+	Decimal cost = {0, 0};
+	Decimal covered = {0, 0};
 
 	day->day = TakeDay(parser);
 	if (!Take(parser, ":"))
@@ -231,7 +229,7 @@ TakeEntry(Parser *parser, PurchaseDay *day, int *scale)
 	day->orders = 1;
 	if (Take(parser, "("))
 	{
-		bool		has_cost = Take(parser, "cost");
+		bool has_cost = Take(parser, "cost");
 
 		if (!has_cost)
 		{
@@ -260,9 +258,9 @@ TakeEntry(Parser *parser, PurchaseDay *day, int *scale)
 typedef struct DayList
 {
 	PurchaseDay *days;
-	int64		ndays;
-	int64		room;
-	int			scale;
+	int64 ndays;
+	int64 room;
+	int scale;
 } DayList;
 
 static void
@@ -271,9 +269,9 @@ AppendToDayList(DayList *list, PurchaseDay *day, int scale)
 	if (list->ndays == list->room)
 	{
 		list->room = Max(16, list->room * 2);
-		list->days = list->days == NULL ?
-			palloc(list->room * sizeof(PurchaseDay)) :
-			repalloc_huge(list->days, list->room * sizeof(PurchaseDay));
+		list->days = list->days == NULL
+						 ? palloc(list->room * sizeof(PurchaseDay))
+						 : repalloc_huge(list->days, list->room * sizeof(PurchaseDay));
 	}
 	if (scale > list->scale)
 	{
@@ -295,8 +293,8 @@ PG_FUNCTION_INFO_V1(purchase_history_in);
 Datum
 purchase_history_in(PG_FUNCTION_ARGS)
 {
-	Parser		parser;
-	DayList		list = {0};
+	Parser parser;
+	DayList list = {0};
 
 	parser.text = parser.next = PG_GETARG_CSTRING(0);
 	if (!Take(&parser, "{"))
@@ -306,7 +304,7 @@ purchase_history_in(PG_FUNCTION_ARGS)
 		do
 		{
 			PurchaseDay day;
-			int			scale;
+			int scale;
 
 			CHECK_FOR_INTERRUPTS();
 			TakeEntry(&parser, &day, &scale);
@@ -339,17 +337,19 @@ PG_FUNCTION_INFO_V1(purchase_history_recv);
 Datum
 purchase_history_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	in = (StringInfo) PG_GETARG_POINTER(0);
-	int			size = in->len - in->cursor;
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
+	int size = in->len - in->cursor;
 	PurchaseHistory *history = palloc(size + VARHDRSZ);
 
 	SET_VARSIZE(history, size + VARHDRSZ);
 	pq_copymsgbytes(in, VARDATA(history), size);
 	if (!HistoryIsValid(history))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid binary form of type purchase_history"),
-				 errhint("Only what purchase_history_send of the same format version wrote can be read.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid binary form of type purchase_history"),
+			 errhint(
+				 "Only what purchase_history_send of the same format version wrote can be read.")));
 	PG_RETURN_POINTER(history);
 }
 
@@ -362,12 +362,12 @@ purchase_history_recv(PG_FUNCTION_ARGS)
 static PurchaseHistory *
 CombineHistories(const PurchaseHistory *a, const PurchaseHistory *b, bool subtract)
 {
-	int			scale = Max(HistoryScale(a), HistoryScale(b));
-	int64		na;
-	int64		nb;
+	int scale = Max(HistoryScale(a), HistoryScale(b));
+	int64 na;
+	int64 nb;
 	PurchaseDay *days = DecodeHistory(a, scale, &na);
 	PurchaseDay *more = DecodeHistory(b, scale, &nb);
-	int64		kept;
+	int64 kept;
 
 	days = repalloc_huge(days, (na + nb + 1) * sizeof(PurchaseDay));
 	for (int64 i = 0; i < nb; i++)
@@ -390,12 +390,12 @@ CombineHistories(const PurchaseHistory *a, const PurchaseHistory *b, bool subtra
 
 				initStringInfo(&day);
 				AppendDay(&day, days[i].day);
-				ereport(ERROR,
-						(errcode(ERRCODE_DATA_EXCEPTION),
-						 errmsg("cannot take away orders that the history does not have"),
-						 errdetail("On %s it would be left with %d orders.", day.data,
-								   days[i].orders),
-						 errhint("Only what was merged into a history can be taken away from it.")));
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("cannot take away orders that the history does not have"),
+					 errdetail("On %s it would be left with %d orders.", day.data, days[i].orders),
+					 errhint("Only what was merged into a history can be taken away from it.")));
 			}
 	return EncodeSortedHistory(days, kept, scale);
 }
@@ -419,11 +419,11 @@ PG_FUNCTION_INFO_V1(purchase_history_add);
 Datum
 purchase_history_add(PG_FUNCTION_ARGS)
 {
-	bool		has_cost = PG_NARGS() > 3 && !PG_ARGISNULL(3);
+	bool has_cost = PG_NARGS() > 3 && !PG_ARGISNULL(3);
 	PurchaseDay day;
 	PurchaseHistory *one;
-	Decimal		cost = {0, 0};
-	int			scale;
+	Decimal cost = {0, 0};
+	int scale;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 	{
@@ -433,9 +433,9 @@ purchase_history_add(PG_FUNCTION_ARGS)
 	}
 	if (has_cost)
 		cost = DecimalFromNumeric(PG_GETARG_DATUM(3), "cost");
-	scale = MakePurchaseDay(&day, CheckedDay(PG_GETARG_DATEADT(1), "purchase day"),
-							DecimalFromNumeric(PG_GETARG_DATUM(2), "amount"),
-							has_cost ? &cost : NULL);
+	scale =
+		MakePurchaseDay(&day, CheckedDay(PG_GETARG_DATEADT(1), "purchase day"),
+						DecimalFromNumeric(PG_GETARG_DATUM(2), "amount"), has_cost ? &cost : NULL);
 	one = EncodeHistory(&day, 1, scale);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_POINTER(one);
@@ -448,8 +448,8 @@ Datum
 purchase_history_as_of(PG_FUNCTION_ARGS)
 {
 	PurchaseHistory *history = PG_GETARG_HISTORY(0);
-	DateADT		as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
-	int64		ndays;
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	int64 ndays;
 	PurchaseDay *days = DecodeHistory(history, HistoryScale(history), &ndays);
 
 	while (ndays > 0 && days[ndays - 1].day > as_of)
@@ -471,9 +471,9 @@ purchases(PG_FUNCTION_ARGS)
 	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
 	while (ReadPurchaseDay(&reader, &day))
 	{
-		bool		cost = (day.cost | day.covered) != 0;
-		Datum		values[5];
-		bool		nulls[5] = {false, false, false, !cost, !cost};
+		bool cost = (day.cost | day.covered) != 0;
+		Datum values[5];
+		bool nulls[5] = {false, false, false, !cost, !cost};
 
 		CHECK_FOR_INTERRUPTS();
 		values[0] = DateADTGetDatum(day.day);

@@ -30,59 +30,59 @@
 #include "common.h"
 #include "decimal.h"
 
-#define HISTORY_VERSION		1
-#define HISTORY_COSTS		0x01
+#define HISTORY_VERSION 1
+#define HISTORY_COSTS 0x01
 #define HISTORY_SCALE_SHIFT 1
-#define HISTORY_SCALE_MASK	0x07
-#define HISTORY_LOOSE		0x80
+#define HISTORY_SCALE_MASK 0x07
+#define HISTORY_LOOSE 0x80
 
-#define FIRST_DAY_BASE		5479	/* 2015-01-01: days near it take two bytes */
+#define FIRST_DAY_BASE 5479 /* 2015-01-01: days near it take two bytes */
 
 typedef struct varlena PurchaseHistory;
 
 /* One day of a history. */
 typedef struct PurchaseDay
 {
-	int64		amount;
-	DateADT		day;
-	int32		orders;
+	int64 amount;
+	DateADT day;
+	int32 orders;
 	/* only where costs are known: 0 and 0 say that none is */
-	int64		cost;
-	int64		covered;		/* the part of the amount that the cost covers */
+	int64 cost;
+	int64 covered; /* the part of the amount that the cost covers */
 } PurchaseDay;
 
 /* Reads the days of a history one after the other. */
 typedef struct HistoryReader
 {
-	ByteReader	bytes;
-	DateADT		day;			/* of the entry read last */
-	int			scale;
-	bool		costs;
-	bool		first;
+	ByteReader bytes;
+	DateADT day; /* of the entry read last */
+	int scale;
+	bool costs;
+	bool first;
 } HistoryReader;
 
 /* The days that a question looks at: after < day <= as_of. */
 typedef struct HistoryWindow
 {
-	DateADT		after;
-	DateADT		as_of;
+	DateADT after;
+	DateADT as_of;
 } HistoryWindow;
 
-#define WHOLE_HISTORY ((HistoryWindow) {PG_INT32_MIN, PG_INT32_MAX})
+#define WHOLE_HISTORY ((HistoryWindow){PG_INT32_MIN, PG_INT32_MAX})
 
 /* What a window holds. */
 typedef struct HistorySummary
 {
-	DateADT		last_ever;		/* last purchase day up to as_of, window or not */
-	DateADT		first;			/* purchase days in the window; only if purchase_days > 0 */
-	DateADT		last;
-	int64		orders;
-	int64		purchase_days;
-	int128		amount;			/* in units of 10^-scale */
-	int128		cost;
-	int128		covered;
-	bool		costs;			/* a cost is known */
-	int			scale;
+	DateADT last_ever; /* last purchase day up to as_of, window or not */
+	DateADT first;     /* purchase days in the window; only if purchase_days > 0 */
+	DateADT last;
+	int64 orders;
+	int64 purchase_days;
+	int128 amount; /* in units of 10^-scale */
+	int128 cost;
+	int128 covered;
+	bool costs; /* a cost is known */
+	int scale;
 } HistorySummary;
 
 /* A history argument, detoasted (often in place, with a short header) and compact. */
@@ -94,8 +94,8 @@ extern bool ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day);
 pg_noreturn extern void HistoryCorrupted(void);
 
 /* False: no purchase on or before window.as_of. */
-extern bool SummarizeHistory(const PurchaseHistory *history, HistoryWindow window,
-							 HistorySummary *summary);
+extern bool
+SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
 
 /* Sorts, adds up and encodes days in any order; the array is scratch afterwards. */
 extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);
@@ -113,7 +113,7 @@ extern int64 SortPurchaseDays(PurchaseDay *days, int64 ndays);
 static inline int
 MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount, const Decimal *cost)
 {
-	int			scale;
+	int scale;
 
 	purchase->day = day;
 	purchase->orders = amount.mantissa >= 0 ? 1 : 0;
@@ -145,7 +145,7 @@ AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
 
 /* Sets out a history's days at the scale given (not below its own). */
 extern PurchaseDay *DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays);
-extern int	HistoryScale(const PurchaseHistory *history);
+extern int HistoryScale(const PurchaseHistory *history);
 extern bool HistoryHasCosts(const PurchaseHistory *history);
 
 /* The one check of everything that comes from outside. */
@@ -155,4 +155,4 @@ extern bool HistoryIsValid(const PurchaseHistory *history);
 extern bool HistoryIsLoose(const PurchaseHistory *history);
 extern PurchaseHistory *CompactState(const PurchaseHistory *state);
 
-#endif							/* CRM_PURCHASE_HISTORY_H */
+#endif /* CRM_PURCHASE_HISTORY_H */

@@ -21,32 +21,32 @@
 #include "query_receiver.h"
 
 #define CUSTOMER_COLUMN 1
-#define DAY_COLUMN		2
-#define AMOUNT_COLUMN	3
-#define COLUMNS			"customer, day or time stamp, amount; optionally columns named cost and order_key"
+#define DAY_COLUMN 2
+#define AMOUNT_COLUMN 3
+#define COLUMNS "customer, day or time stamp, amount; optionally columns named cost and order_key"
 
 typedef struct PurchaseReceiver
 {
 	DestReceiver pub;
 	const char *function;
-	Oid			key_type;
-	MemoryContext context;		/* of what outlives a row */
+	Oid key_type;
+	MemoryContext context; /* of what outlives a row */
 	CustomerKey key;
-	Oid			day_type;
-	Oid			amount_type;
-	Oid			cost_type;
-	int			cost_column;	/* 0: none */
-	int			order_column;	/* 0: none */
+	Oid day_type;
+	Oid amount_type;
+	Oid cost_type;
+	int cost_column;  /* 0: none */
+	int order_column; /* 0: none */
 	LocalDayCache days;
 	PurchaseSinkStart start;
 	PurchaseSink take;
-	void	   *sink;
+	void *sink;
 
 	/* order lines, where there is an order key */
 	Tuplesortstate *lines;
-	TupleDesc	columns;
-	FmgrInfo	same_order;
-	Oid			order_collation;
+	TupleDesc columns;
+	FmgrInfo same_order;
+	Oid order_collation;
 } PurchaseReceiver;
 
 /* ---------- columns ---------- */
@@ -61,7 +61,7 @@ ColumnType(TupleDesc columns, int attno)
 static Oid
 AmountType(TupleDesc columns, int attno, const char *what)
 {
-	Oid			type = ColumnType(columns, attno);
+	Oid type = ColumnType(columns, attno);
 
 	switch (type)
 	{
@@ -72,9 +72,10 @@ AmountType(TupleDesc columns, int attno, const char *what)
 			return type;
 		case FLOAT4OID:
 		case FLOAT8OID:
-			ColumnTypeRefused(columns, attno, what, "numeric or an integer type: floats are not exact",
-							  psprintf("Round it: round(%s::numeric, 2).",
-									   quote_identifier(NameStr(TupleDescAttr(columns, attno - 1)->attname))));
+			ColumnTypeRefused(
+				columns, attno, what, "numeric or an integer type: floats are not exact",
+				psprintf("Round it: round(%s::numeric, 2).",
+						 quote_identifier(NameStr(TupleDescAttr(columns, attno - 1)->attname))));
 		default:
 			ColumnTypeRefused(columns, attno, what, "numeric or an integer type", NULL);
 	}
@@ -99,8 +100,8 @@ CheckDayColumn(TupleDesc columns)
 static int
 DeclaredScale(TupleDesc columns, int attno)
 {
-	int32		typmod = TupleDescAttr(columns, attno - 1)->atttypmod;
-	int			scale;
+	int32 typmod = TupleDescAttr(columns, attno - 1)->atttypmod;
+	int scale;
 
 	if (ColumnType(columns, attno) != NUMERICOID || typmod < (int32) VARHDRSZ)
 		return 0;
@@ -112,10 +113,10 @@ DeclaredScale(TupleDesc columns, int attno)
 static void
 StartLines(PurchaseReceiver *receiver, TupleDesc columns)
 {
-	AttrNumber	attnos[2] = {CUSTOMER_COLUMN, (AttrNumber) receiver->order_column};
-	Oid			operators[2];
-	Oid			collations[2];
-	bool		nulls_first[2] = {false, false};
+	AttrNumber attnos[2] = {CUSTOMER_COLUMN, (AttrNumber) receiver->order_column};
+	Oid operators[2];
+	Oid collations[2];
+	bool nulls_first[2] = {false, false};
 	TypeCacheEntry *entry = NULL;
 
 	for (int i = 0; i < 2; i++)
@@ -141,7 +142,7 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 {
 	PurchaseReceiver *receiver = (PurchaseReceiver *) self;
 	MemoryContext caller = MemoryContextSwitchTo(receiver->context);
-	int			scale;
+	int scale;
 
 	CheckColumnCount(columns, AMOUNT_COLUMN, COLUMNS);
 	CheckKeyColumn(columns, CUSTOMER_COLUMN, receiver->key_type, receiver->function);
@@ -183,7 +184,7 @@ DayOf(PurchaseReceiver *receiver, Datum value)
 static inline Decimal
 AmountOf(Oid type, Datum value, const char *what)
 {
-	Decimal		amount = {0, 0};
+	Decimal amount = {0, 0};
 
 	switch (type)
 	{
@@ -207,7 +208,7 @@ AmountOf(Oid type, Datum value, const char *what)
 static inline void
 TakePurchase(PurchaseReceiver *receiver, Datum customer, PurchaseDay *purchase, int scale)
 {
-	Datum		flat = customer;
+	Datum flat = customer;
 
 	if (!receiver->key.integer && receiver->key.len == -1)
 		flat = PointerGetDatum(PG_DETOAST_DATUM_PACKED(customer));
@@ -220,11 +221,10 @@ TakePurchase(PurchaseReceiver *receiver, Datum customer, PurchaseDay *purchase, 
 static inline int
 PurchaseOfRow(PurchaseReceiver *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
-	Decimal		amount = AmountOf(receiver->amount_type, row->tts_values[AMOUNT_COLUMN - 1],
-								  "amount");
-	DateADT		day = DayOf(receiver, row->tts_values[DAY_COLUMN - 1]);
-	int			c = receiver->cost_column - 1;
-	Decimal		cost;
+	Decimal amount = AmountOf(receiver->amount_type, row->tts_values[AMOUNT_COLUMN - 1], "amount");
+	DateADT day = DayOf(receiver, row->tts_values[DAY_COLUMN - 1]);
+	int c = receiver->cost_column - 1;
+	Decimal cost;
 
 	if (c < 0 || row->tts_isnull[c])
 		return MakePurchaseDay(purchase, day, amount, NULL);
@@ -237,7 +237,7 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 {
 	PurchaseReceiver *receiver = (PurchaseReceiver *) self;
 	PurchaseDay purchase;
-	int			scale;
+	int scale;
 
 	slot_getallattrs(row);
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
@@ -259,30 +259,29 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 static bool
 SameOrder(PurchaseReceiver *receiver, TupleTableSlot *a, TupleTableSlot *b)
 {
-	int			o = receiver->order_column - 1;
+	int o = receiver->order_column - 1;
 
 	/* a line without an order key is an order of its own */
 	return !a->tts_isnull[o] && !b->tts_isnull[o] &&
-		DatumGetBool(FunctionCall2Coll(&receiver->key.equal, receiver->key.collation,
-									   a->tts_values[CUSTOMER_COLUMN - 1],
-									   b->tts_values[CUSTOMER_COLUMN - 1])) &&
-		DatumGetBool(FunctionCall2Coll(&receiver->same_order, receiver->order_collation,
-									   a->tts_values[o], b->tts_values[o]));
+		   DatumGetBool(FunctionCall2Coll(&receiver->key.equal, receiver->key.collation,
+										  a->tts_values[CUSTOMER_COLUMN - 1],
+										  b->tts_values[CUSTOMER_COLUMN - 1])) &&
+		   DatumGetBool(FunctionCall2Coll(&receiver->same_order, receiver->order_collation,
+										  a->tts_values[o], b->tts_values[o]));
 }
 
 /* Adds a line to its order, which is as old as its oldest line. */
 static void
 AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 {
-	int			to = Max(*scale, line_scale);
-	DateADT		day = Min(order->day, line->day);
+	int to = Max(*scale, line_scale);
+	DateADT day = Min(order->day, line->day);
 
-	order->amount = AddAmounts(Rescale(order->amount, *scale, to),
-							   Rescale(line->amount, line_scale, to));
-	order->cost = AddAmounts(Rescale(order->cost, *scale, to),
-							 Rescale(line->cost, line_scale, to));
-	order->covered = AddAmounts(Rescale(order->covered, *scale, to),
-								Rescale(line->covered, line_scale, to));
+	order->amount =
+		AddAmounts(Rescale(order->amount, *scale, to), Rescale(line->amount, line_scale, to));
+	order->cost = AddAmounts(Rescale(order->cost, *scale, to), Rescale(line->cost, line_scale, to));
+	order->covered =
+		AddAmounts(Rescale(order->covered, *scale, to), Rescale(line->covered, line_scale, to));
 	order->day = day;
 	*scale = to;
 }
@@ -301,13 +300,13 @@ TakeLines(PurchaseReceiver *receiver)
 	TupleTableSlot *line = MakeSingleTupleTableSlot(receiver->columns, &TTSOpsMinimalTuple);
 	TupleTableSlot *first = MakeSingleTupleTableSlot(receiver->columns, &TTSOpsMinimalTuple);
 	PurchaseDay order = {0};
-	int			scale = 0;
+	int scale = 0;
 
 	tuplesort_performsort(receiver->lines);
 	while (tuplesort_gettupleslot(receiver->lines, true, true, line, NULL))
 	{
 		PurchaseDay purchase;
-		int			line_scale;
+		int line_scale;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(line);
@@ -339,8 +338,8 @@ NothingToDo(DestReceiver *self)
 }
 
 void
-ReceivePurchases(const char *function, Oid key_type, const char *query,
-				 PurchaseSinkStart start, PurchaseSink take, void *sink)
+ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
+				 PurchaseSink take, void *sink)
 {
 	PurchaseReceiver *receiver = palloc0(sizeof(PurchaseReceiver));
 

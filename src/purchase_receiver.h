@@ -14,11 +14,11 @@
 #include "purchase_history.h"
 
 /* What becomes of a purchase; amounts in units of 10^-scale. */
-typedef void (*PurchaseSink) (void *sink, Datum customer, uint64 bits, PurchaseDay *purchase,
-							  int scale);
+typedef void (*PurchaseSink)(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase,
+							 int scale);
 
 /* Called once the columns are known, before the first purchase. */
-typedef void (*PurchaseSinkStart) (void *sink, const CustomerKey *key, bool costs, int scale);
+typedef void (*PurchaseSinkStart)(void *sink, const CustomerKey *key, bool costs, int scale);
 
 /*
  * Runs the query and hands on every purchase in it; rows without customer, day
@@ -27,4 +27,4 @@ typedef void (*PurchaseSinkStart) (void *sink, const CustomerKey *key, bool cost
 extern void ReceivePurchases(const char *function, Oid key_type, const char *query,
 							 PurchaseSinkStart start, PurchaseSink take, void *sink);
 
-#endif							/* CRM_PURCHASE_RECEIVER_H */
+#endif /* CRM_PURCHASE_RECEIVER_H */

@@ -19,23 +19,22 @@
 pg_noreturn static void
 QueryRefused(const char *function, const char *why)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the query of %s must be a single SELECT", function),
-			 errdetail("%s", why),
-			 errhint("The query is run once and only read from.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("the query of %s must be a single SELECT", function),
+					errdetail("%s", why), errhint("The query is run once and only read from.")));
 }
 
 /* Refuses everything but one SELECT that only reads. */
 static void
 CheckQuery(const char *function, SPIPlanPtr plan)
 {
-	List	   *sources = SPI_plan_get_plan_sources(plan);
+	List *sources = SPI_plan_get_plan_sources(plan);
 	CachedPlanSource *source;
-	Query	   *query;
+	Query *query;
 
 	if (list_length(sources) != 1)
-		QueryRefused(function, sources == NIL ? "It is empty." : "It holds more than one statement.");
+		QueryRefused(function,
+					 sources == NIL ? "It is empty." : "It holds more than one statement.");
 	source = (CachedPlanSource *) linitial(sources);
 	if (list_length(source->query_list) != 1)
 		QueryRefused(function, "A rule rewrites it to something else.");
@@ -51,9 +50,9 @@ CheckQuery(const char *function, SPIPlanPtr plan)
 void
 RunQuery(const char *function, const char *query, DestReceiver *receiver)
 {
-	SPIPlanPtr	plan;
+	SPIPlanPtr plan;
 	SPIExecuteOptions options;
-	int			result;
+	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -74,7 +73,7 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 Oid
 KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function)
 {
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, argument);
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, argument);
 
 	if (!OidIsValid(type) || type == UNKNOWNOID)
 		ereport(ERROR,
@@ -89,9 +88,8 @@ char *
 QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function)
 {
 	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the query of %s must not be NULL", function)));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the query of %s must not be NULL", function)));
 	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
@@ -101,28 +99,24 @@ ColumnTypeRefused(TupleDesc columns, int attno, const char *what, const char *ex
 {
 	Form_pg_attribute column = TupleDescAttr(columns, attno - 1);
 
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column %d (\"%s\") of the query, the %s, has type %s", attno,
-					NameStr(column->attname), what,
-					format_type_be(column->atttypid)),
-			 errdetail("Expected %s.", expected),
-			 hint ? errhint("%s", hint) : 0));
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("column %d (\"%s\") of the query, the %s, has type %s", attno,
+						   NameStr(column->attname), what, format_type_be(column->atttypid)),
+					errdetail("Expected %s.", expected), hint ? errhint("%s", hint) : 0));
 }
 
 void
 CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function)
 {
-	Oid			type = TupleDescAttr(columns, attno - 1)->atttypid;
+	Oid type = TupleDescAttr(columns, attno - 1)->atttypid;
 
-	if (type == key_type ||
-		(getBaseType(type) == getBaseType(key_type)) ||
+	if (type == key_type || (getBaseType(type) == getBaseType(key_type)) ||
 		(get_typlen(type) == -1 && IsBinaryCoercible(type, key_type)))
 		return;
-	ColumnTypeRefused(columns, attno, "customer",
-					  psprintf("%s, the type of the first argument", format_type_be(key_type)),
-					  psprintf("Write %s(NULL::%s, …), or cast the column.", function,
-							   format_type_be(type)));
+	ColumnTypeRefused(
+		columns, attno, "customer",
+		psprintf("%s, the type of the first argument", format_type_be(key_type)),
+		psprintf("Write %s(NULL::%s, …), or cast the column.", function, format_type_be(type)));
 }
 
 void
@@ -130,26 +124,24 @@ CheckColumnCount(TupleDesc columns, int least, const char *expected)
 {
 	if (columns->natts >= least)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("the query returns %d column%s, %d are needed", columns->natts,
-					columns->natts == 1 ? "" : "s", least),
-			 errdetail("Expected %s.", expected)));
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("the query returns %d column%s, %d are needed", columns->natts,
+						   columns->natts == 1 ? "" : "s", least),
+					errdetail("Expected %s.", expected)));
 }
 
 int
 ColumnNamed(TupleDesc columns, const char *name)
 {
-	int			found = 0;
+	int found = 0;
 
 	for (int i = 0; i < columns->natts; i++)
 	{
 		if (strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) != 0)
 			continue;
 		if (found)
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("the query returns two columns named \"%s\"", name)));
+			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+							errmsg("the query returns two columns named \"%s\"", name)));
 		found = i + 1;
 	}
 	return found;

@@ -22,7 +22,7 @@
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
 
 /* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
-extern Oid	KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
+extern Oid KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
 
 /* The text of the query argument, which must not be NULL. */
 extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function);
@@ -34,10 +34,10 @@ extern void CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const cha
 extern void CheckColumnCount(TupleDesc columns, int least, const char *expected);
 
 /* The attno of the column of that name, 0 if there is none; twice is an error. */
-extern int	ColumnNamed(TupleDesc columns, const char *name);
+extern int ColumnNamed(TupleDesc columns, const char *name);
 
 /* An error that names the column, its type, and what it should be. */
 pg_noreturn extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
-							  const char *expected, const char *hint);
+										  const char *expected, const char *hint);
 
-#endif							/* CRM_QUERY_RECEIVER_H */
+#endif /* CRM_QUERY_RECEIVER_H */

@@ -12,7 +12,7 @@
 void
 RankSelectionBegin(RankSelection *s, int64 least, int64 most, const int64 *ranks, int nranks)
 {
-	uint64		span = (uint64) most - (uint64) least;
+	uint64 span = (uint64) most - (uint64) least;
 
 	Assert(nranks <= MAX_RANKS);
 	memset(s, 0, sizeof(*s));
@@ -32,13 +32,13 @@ RankSelectionBegin(RankSelection *s, int64 least, int64 most, const int64 *ranks
 static void
 EndPass(RankSelection *s)
 {
-	uint64		found[MAX_RANKS];
-	uint64		mask = (UINT64CONST(1) << s->digit_bits) - 1;
+	uint64 found[MAX_RANKS];
+	uint64 mask = (UINT64CONST(1) << s->digit_bits) - 1;
 
 	for (int i = 0; i < s->nranks; i++)
 	{
 		const int64 *counts = s->counts + ((int64) s->group_of[i] << s->digit_bits);
-		uint64		digit = 0;
+		uint64 digit = 0;
 
 		while (digit < mask && s->rank[i] >= counts[digit])
 			s->rank[i] -= counts[digit++];
@@ -58,7 +58,7 @@ EndPass(RankSelection *s)
 bool
 RankSelectionPass(RankSelection *s)
 {
-	int			passes;
+	int passes;
 
 	if (s->counts != NULL)
 	{

@@ -9,25 +9,25 @@
 #ifndef CRM_RANK_SELECTION_H
 #define CRM_RANK_SELECTION_H
 
-#define MAX_RANKS	18
+#define MAX_RANKS 18
 
 typedef struct RankSelection
 {
-	int			nranks;
-	int			place[MAX_RANKS];	/* of the caller's i-th rank among the sorted ones */
-	int64		rank[MAX_RANKS];	/* sorted, from 0; counted within its group */
-	int			group_of[MAX_RANKS];	/* which of the groups it lies in */
-	int			ngroups;
-	uint64		group[MAX_RANKS];	/* leading bits, growing */
-	int64		base;			/* the least value */
-	int			bits_left;		/* of the values, less base, not yet known */
-	int			digit_bits;		/* looked at in a pass */
-	int64	   *counts;			/* by group and digit */
+	int nranks;
+	int place[MAX_RANKS];    /* of the caller's i-th rank among the sorted ones */
+	int64 rank[MAX_RANKS];   /* sorted, from 0; counted within its group */
+	int group_of[MAX_RANKS]; /* which of the groups it lies in */
+	int ngroups;
+	uint64 group[MAX_RANKS]; /* leading bits, growing */
+	int64 base;              /* the least value */
+	int bits_left;           /* of the values, less base, not yet known */
+	int digit_bits;          /* looked at in a pass */
+	int64 *counts;           /* by group and digit */
 } RankSelection;
 
 /* Starts a search among values of least..most; the ranks may come in any order. */
-extern void RankSelectionBegin(RankSelection *s, int64 least, int64 most,
-							   const int64 *ranks, int nranks);
+extern void
+RankSelectionBegin(RankSelection *s, int64 least, int64 most, const int64 *ranks, int nranks);
 
 /* Whether (another) pass over the population is needed; if so, starts it. */
 extern bool RankSelectionPass(RankSelection *s);
@@ -41,16 +41,16 @@ extern void RankSelectionEnd(RankSelection *s);
 static inline void
 RankSelectionCount(RankSelection *s, int64 value)
 {
-	uint64		v = (uint64) value - (uint64) s->base;
-	uint64		lead = (v >> (s->bits_left - 1)) >> 1;	/* bits_left may be 64 */
-	int			g = 0;
+	uint64 v = (uint64) value - (uint64) s->base;
+	uint64 lead = (v >> (s->bits_left - 1)) >> 1; /* bits_left may be 64 */
+	int g = 0;
 
 	while (s->group[g] < lead)
 		if (++g == s->ngroups)
 			return;
 	if (s->group[g] == lead)
-		s->counts[((int64) g << s->digit_bits) +
-				  ((v >> (s->bits_left - s->digit_bits)) & ((UINT64CONST(1) << s->digit_bits) - 1))]++;
+		s->counts[((int64) g << s->digit_bits) + ((v >> (s->bits_left - s->digit_bits)) &
+												  ((UINT64CONST(1) << s->digit_bits) - 1))]++;
 }
 
-#endif							/* CRM_RANK_SELECTION_H */
+#endif /* CRM_RANK_SELECTION_H */

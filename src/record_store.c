@@ -11,15 +11,15 @@
 #include "compat.h"
 #include "record_store.h"
 
-#define FIRST_CHUNK		((Size) 64 * 1024)
-#define MAX_CHUNK		((Size) 16 * 1024 * 1024)
-#define HUGE_PAGE		((Size) 2 * 1024 * 1024)
+#define FIRST_CHUNK ((Size) 64 * 1024)
+#define MAX_CHUNK ((Size) 16 * 1024 * 1024)
+#define HUGE_PAGE ((Size) 2 * 1024 * 1024)
 
 /* What stands before the data of a block in the file. */
 typedef struct FileBlockHeader
 {
-	uint32		used;
-	int32		scale;
+	uint32 used;
+	int32 scale;
 } FileBlockHeader;
 
 static inline Size
@@ -33,8 +33,8 @@ static void
 AdviseHugePages(void *chunk, Size size)
 {
 #ifdef MADV_HUGEPAGE
-	char	   *start = (char *) TYPEALIGN(HUGE_PAGE, chunk);
-	char	   *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, (char *) chunk + size);
+	char *start = (char *) TYPEALIGN(HUGE_PAGE, chunk);
+	char *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, (char *) chunk + size);
 
 	if (start < end)
 		(void) madvise(start, end - start, MADV_HUGEPAGE);
@@ -44,8 +44,8 @@ AdviseHugePages(void *chunk, Size size)
 RecordPool *
 CreateRecordPool(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "crm_profile records",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(parent, "crm_profile records", ALLOCSET_DEFAULT_SIZES);
 	RecordPool *pool = MemoryContextAllocZero(context, sizeof(RecordPool));
 
 	pool->context = context;
@@ -63,7 +63,7 @@ DeleteRecordPool(RecordPool *pool)
 static void *
 CutFromChunk(RecordPool *pool, Size size)
 {
-	void	   *bytes;
+	void *bytes;
 
 	size = MAXALIGN(size);
 	if (pool->chunk_left < size)
@@ -149,7 +149,7 @@ void
 RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 {
 	/* most stores of a small query never need more than a little */
-	Size		capacity = store->first == NULL ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
+	Size capacity = store->first == NULL ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
 	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale);
 
 	RecordStoreSeal(store);
@@ -203,7 +203,7 @@ ReadFileBlock(RecordStore *store, RecordBlock *buffer)
 {
 	FileBlockHeader header;
 	RecordBlock *block = buffer;
-	size_t		got = BufFileRead(store->file, &header, sizeof(header));
+	size_t got = BufFileRead(store->file, &header, sizeof(header));
 
 	if (got == 0)
 		return NULL;
@@ -221,9 +221,8 @@ ReadFileBlock(RecordStore *store, RecordBlock *buffer)
 			return block;
 		}
 	}
-	ereport(ERROR,
-			(errcode_for_file_access(),
-			 errmsg("could not read a temporary file: read only %zu bytes", got)));
+	ereport(ERROR, (errcode_for_file_access(),
+					errmsg("could not read a temporary file: read only %zu bytes", got)));
 }
 
 static void
@@ -240,9 +239,7 @@ static void
 RewindFile(RecordStore *store)
 {
 	if (BufFileSeek(store->file, 0, 0L, SEEK_SET) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not rewind a temporary file")));
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not rewind a temporary file")));
 }
 
 void

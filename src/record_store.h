@@ -16,14 +16,14 @@
 typedef struct RecordBlock
 {
 	struct RecordBlock *next;
-	uint32		used;			/* bytes of data */
-	uint32		capacity;
-	int32		scale;
-	char		data[FLEXIBLE_ARRAY_MEMBER];
+	uint32 used; /* bytes of data */
+	uint32 capacity;
+	int32 scale;
+	char data[FLEXIBLE_ARRAY_MEMBER];
 } RecordBlock;
 
-#define SMALL_BLOCK_CAPACITY	2000
-#define BLOCK_CAPACITY			32000
+#define SMALL_BLOCK_CAPACITY 2000
+#define BLOCK_CAPACITY 32000
 
 /*
  * Memory that several stores share.  Blocks are cut from large chunks, for which
@@ -34,26 +34,26 @@ typedef struct RecordBlock
 typedef struct RecordPool
 {
 	MemoryContext context;
-	Size		used;			/* by the blocks of the stores */
-	char	   *chunk;			/* what is left of the newest chunk */
-	Size		chunk_left;
-	Size		chunk_size;		/* of the next one */
+	Size used;   /* by the blocks of the stores */
+	char *chunk; /* what is left of the newest chunk */
+	Size chunk_left;
+	Size chunk_size; /* of the next one */
 	RecordBlock *free_small;
 	RecordBlock *free_large;
 } RecordPool;
 
 typedef struct RecordStore
 {
-	char	   *next;			/* where the next record goes */
-	char	   *end;			/* of the last block */
-	Size		memory;			/* of the resident blocks */
-	int64		records;		/* in the resident blocks */
+	char *next;    /* where the next record goes */
+	char *end;     /* of the last block */
+	Size memory;   /* of the resident blocks */
+	int64 records; /* in the resident blocks */
 	RecordPool *pool;
-	RecordBlock *first;			/* the resident blocks, in order */
+	RecordBlock *first; /* the resident blocks, in order */
 	RecordBlock *last;
-	BufFile    *file;			/* what came before them */
-	Size		file_bytes;
-	int64		file_records;
+	BufFile *file; /* what came before them */
+	Size file_bytes;
+	int64 file_records;
 } RecordStore;
 
 extern RecordPool *CreateRecordPool(MemoryContext parent);
@@ -69,7 +69,7 @@ extern void RecordStoreSeal(RecordStore *store);
 static inline char *
 RecordStoreAppend(RecordStore *store, Size size, int scale)
 {
-	char	   *record;
+	char *record;
 
 	if (unlikely((Size) (store->end - store->next) < size))
 		RecordStoreNewBlock(store, size, scale);
@@ -94,8 +94,8 @@ extern void RecordStoreReset(RecordStore *store);
 typedef struct RecordCursor
 {
 	RecordStore *store;
-	bool		in_file;
-	RecordBlock *block;			/* of the file: a buffer of the cursor's own */
+	bool in_file;
+	RecordBlock *block; /* of the file: a buffer of the cursor's own */
 	RecordBlock *buffer;
 } RecordCursor;
 
@@ -103,4 +103,4 @@ extern void RecordCursorBegin(RecordCursor *cursor, RecordStore *store);
 extern RecordBlock *RecordCursorNext(RecordCursor *cursor);
 extern void RecordCursorEnd(RecordCursor *cursor);
 
-#endif							/* CRM_RECORD_STORE_H */
+#endif /* CRM_RECORD_STORE_H */

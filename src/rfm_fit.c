@@ -23,16 +23,16 @@
 /* A quantile lies at x[low] + (x[low + 1] - x[low]) * part / parts. */
 typedef struct Quantile
 {
-	int64		low;
-	int			part;
-	int			parts;
+	int64 low;
+	int part;
+	int parts;
 } Quantile;
 
 static Quantile
 QuantileAt(int64 customers, int i, int bins)
 {
-	int128		position = (int128) (customers - 1) * i;
-	Quantile	q = {(int64) (position / bins), (int) (position % bins), bins};
+	int128 position = (int128) (customers - 1) * i;
+	Quantile q = {(int64) (position / bins), (int) (position % bins), bins};
 
 	return q;
 }
@@ -41,7 +41,7 @@ QuantileAt(int64 customers, int i, int bins)
 static int128
 FloorDivide(int128 a, int128 b)
 {
-	int128		quotient = a / b;
+	int128 quotient = a / b;
 
 	return quotient * b > a ? quotient - 1 : quotient;
 }
@@ -50,10 +50,10 @@ FloorDivide(int128 a, int128 b)
 static int64
 SortableFloat8(double v)
 {
-	int64		bits;
+	int64 bits;
 
 	if (v == 0)
-		v = 0;					/* no negative zero */
+		v = 0; /* no negative zero */
 	memcpy(&bits, &v, sizeof(bits));
 	return bits < 0 ? bits ^ PG_INT64_MAX : bits;
 }
@@ -61,7 +61,7 @@ SortableFloat8(double v)
 static double
 Float8FromSortable(int64 bits)
 {
-	double		v;
+	double v;
 
 	if (bits < 0)
 		bits ^= PG_INT64_MAX;
@@ -101,7 +101,7 @@ OrderValue(int128 monetary, int scale, int64 frequency)
 static int64
 CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
 {
-	int128		exact = (int128) low * q.parts + ((int128) high - low) * q.part;
+	int128 exact = (int128) low * q.parts + ((int128) high - low) * q.part;
 
 	return (int64) FloorDivide(exact * PowerOfTen[to - from], q.parts);
 }
@@ -110,7 +110,7 @@ CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
 static int
 RoomyScale(int64 least, int64 most, int scale)
 {
-	int64		ignored;
+	int64 ignored;
 
 	for (int to = MAX_SCALE; to > scale; to--)
 		if (RescaleFits(least, scale, to, &ignored) && RescaleFits(most, scale, to, &ignored))
@@ -122,23 +122,23 @@ bool
 FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 {
 	RankSelection selection[ORDER_VALUE + 1];
-	bool		active[ORDER_VALUE + 1];
-	int64		least[ORDER_VALUE + 1];
-	int64		most[ORDER_VALUE + 1];
-	int64		ranks[MAX_RANKS];
-	int			nselections = medians ? ORDER_VALUE + 1 : ORDER_VALUE;
-	int64		customers = 0;
+	bool active[ORDER_VALUE + 1];
+	int64 least[ORDER_VALUE + 1];
+	int64 most[ORDER_VALUE + 1];
+	int64 ranks[MAX_RANKS];
+	int nselections = medians ? ORDER_VALUE + 1 : ORDER_VALUE;
+	int64 customers = 0;
 	const RfmFacts *facts;
-	Quantile	quantile[MAX_BINS];
-	Quantile	median;
-	bool		again;
+	Quantile quantile[MAX_BINS];
+	Quantile median;
+	bool again;
 
 	population->rewind(population);
 	while ((facts = population->next(population)) != NULL)
 	{
 		for (int what = 0; what < nselections; what++)
 		{
-			int64		v = FactValue(facts, what, population->scale);
+			int64 v = FactValue(facts, what, population->scale);
 
 			if (customers == 0 || v < least[what])
 				least[what] = v;
@@ -159,9 +159,9 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 	}
 	for (int what = 0; what < nselections; what++)
 	{
-		int64		wanted[MAX_RANKS];
-		int			n = 0;
-		bool		with_median = what == ORDER_VALUE || (what == FREQUENCY && medians);
+		int64 wanted[MAX_RANKS];
+		int n = 0;
+		bool with_median = what == ORDER_VALUE || (what == FREQUENCY && medians);
 
 		/* the median's two ranks come last */
 		if (what != ORDER_VALUE)
@@ -193,19 +193,18 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 	model->customers = customers;
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
-		int			from = what == MONETARY ? population->scale : 0;
+		int from = what == MONETARY ? population->scale : 0;
 
 		model->scale[what] = RoomyScale(least[what], most[what], from);
 		for (int i = 1; i < bins; i++)
-			model->threshold[what][i - 1] =
-				CutQuantile(quantile[i], RankSelectionValue(&selection[what], 2 * i - 2),
-							RankSelectionValue(&selection[what], 2 * i - 1), from,
-							model->scale[what]);
+			model->threshold[what][i - 1] = CutQuantile(
+				quantile[i], RankSelectionValue(&selection[what], 2 * i - 2),
+				RankSelectionValue(&selection[what], 2 * i - 1), from, model->scale[what]);
 	}
 	if (medians)
 	{
-		double		low = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 0));
-		double		high = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 1));
+		double low = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 0));
+		double high = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 1));
 
 		model->median_order_value = median.part == 0 ? low : low + (high - low) / 2;
 		model->median_frequency =
@@ -219,11 +218,11 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 static inline int
 ThresholdsBelow(const RfmModel *model, RfmDimension what, int128 value, int scale)
 {
-	int			below = 0;
+	int below = 0;
 
 	if (scale > model->scale[what])
 	{
-		int64		unit = PowerOfTen[scale - model->scale[what]];
+		int64 unit = PowerOfTen[scale - model->scale[what]];
 
 		while (below < model->bins - 1 && (int128) model->threshold[what][below] * unit < value)
 			below++;
@@ -238,8 +237,7 @@ ThresholdsBelow(const RfmModel *model, RfmDimension what, int128 value, int scal
 }
 
 RfmScore
-ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
-		 int monetary_scale)
+ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary, int monetary_scale)
 {
 	return MakeRfmScore(model->bins - ThresholdsBelow(model, RECENCY, recency, 0),
 						1 + ThresholdsBelow(model, FREQUENCY, frequency, 0),
@@ -266,15 +264,15 @@ RfmFactsOf(const PurchaseHistory *history, DateADT as_of, const Interval *period
 typedef struct RfmFitState
 {
 	RfmPopulation population;
-	DateADT		as_of;
-	int			bins;
-	bool		has_period;
-	Interval	period;
-	DateADT		after;			/* last day before the period */
-	RfmFacts   *facts;
-	int64		count;
-	int64		room;
-	int64		next;			/* of the population's reading */
+	DateADT as_of;
+	int bins;
+	bool has_period;
+	Interval period;
+	DateADT after; /* last day before the period */
+	RfmFacts *facts;
+	int64 count;
+	int64 room;
+	int64 next; /* of the population's reading */
 } RfmFitState;
 
 static void
@@ -317,7 +315,8 @@ static void
 RescaleFitState(RfmFitState *state, int scale)
 {
 	for (int64 i = 0; i < state->count; i++)
-		state->facts[i].monetary = Rescale(state->facts[i].monetary, state->population.scale, scale);
+		state->facts[i].monetary =
+			Rescale(state->facts[i].monetary, state->population.scale, scale);
 	state->population.scale = scale;
 }
 
@@ -327,9 +326,9 @@ AddFacts(RfmFitState *state, MemoryContext context, RfmFacts facts, int scale)
 	if (state->count == state->room)
 	{
 		state->room = Max(1024, state->room * 2);
-		state->facts = state->facts == NULL ?
-			MemoryContextAllocHuge(context, state->room * sizeof(RfmFacts)) :
-			repalloc_huge(state->facts, state->room * sizeof(RfmFacts));
+		state->facts = state->facts == NULL
+						   ? MemoryContextAllocHuge(context, state->room * sizeof(RfmFacts))
+						   : repalloc_huge(state->facts, state->room * sizeof(RfmFacts));
 	}
 	if (scale > state->population.scale)
 		RescaleFitState(state, scale);
@@ -341,21 +340,17 @@ AddFacts(RfmFitState *state, MemoryContext context, RfmFacts facts, int scale)
 static RfmFitState *
 FitStateForRow(FunctionCallInfo fcinfo, MemoryContext context)
 {
-	bool		has_period = PG_NARGS() > 4 && !PG_ARGISNULL(4);
-	Interval   *period = has_period ? PG_GETARG_INTERVAL_P(4) : NULL;
-	DateADT		as_of;
-	int			bins;
+	bool has_period = PG_NARGS() > 4 && !PG_ARGISNULL(4);
+	Interval *period = has_period ? PG_GETARG_INTERVAL_P(4) : NULL;
+	DateADT as_of;
+	int bins;
 	RfmFitState *state;
 
 	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("as_of must not be NULL")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("as_of must not be NULL")));
 	as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	if (PG_NARGS() > 3 && PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("bins must not be NULL")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("bins must not be NULL")));
 	bins = PG_NARGS() > 3 ? CheckedBins(PG_GETARG_INT32(3)) : DEFAULT_BINS;
 
 	if (PG_ARGISNULL(0))
@@ -363,10 +358,9 @@ FitStateForRow(FunctionCallInfo fcinfo, MemoryContext context)
 	state = (RfmFitState *) PG_GETARG_POINTER(0);
 	if (state->as_of != as_of || state->bins != bins || state->has_period != has_period ||
 		(has_period && memcmp(&state->period, period, sizeof(Interval)) != 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of, bins and period of rfm_fit must be the same for all rows"),
-				 errhint("Fit a model for each by GROUP BY.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("as_of, bins and period of rfm_fit must be the same for all rows"),
+						errhint("Fit a model for each by GROUP BY.")));
 	return state;
 }
 
@@ -379,11 +373,11 @@ rfm_fit_transfn(PG_FUNCTION_ARGS)
 	HistorySummary summary;
 
 	if (!PG_ARGISNULL(1) &&
-		SummarizeHistory(PG_GETARG_HISTORY(1), (HistoryWindow) {state->after, state->as_of},
+		SummarizeHistory(PG_GETARG_HISTORY(1), (HistoryWindow){state->after, state->as_of},
 						 &summary) &&
 		summary.orders > 0)
 	{
-		RfmFacts	facts;
+		RfmFacts facts;
 
 		if (summary.orders > PG_INT32_MAX || summary.amount > PG_INT64_MAX ||
 			summary.amount < -PG_INT64_MAX)
@@ -425,10 +419,9 @@ rfm_fit_serialize(PG_FUNCTION_ARGS)
 	(void) AggregateContext(fcinfo, "rfm_fit_serialize");
 	state = (RfmFitState *) PG_GETARG_POINTER(0);
 	if (state->count > (int64) (MaxAllocSize / 32))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many customers for a parallel rfm_fit"),
-				 errhint("Set max_parallel_workers_per_gather to 0.")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many customers for a parallel rfm_fit"),
+						errhint("Set max_parallel_workers_per_gather to 0.")));
 	pq_begintypsend(&out);
 	pq_sendbyte(&out, FIT_STATE_VERSION);
 	pq_sendint32(&out, state->as_of);
@@ -453,15 +446,15 @@ Datum
 rfm_fit_deserialize(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "rfm_fit_deserialize");
-	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
 	StringInfoData in;
 	RfmFitState *state;
-	DateADT		as_of;
-	Interval	period;
-	int			bins;
-	int			scale;
-	int			has_period;
-	int64		count;
+	DateADT as_of;
+	Interval period;
+	int bins;
+	int scale;
+	int has_period;
+	int64 count;
 
 	initStringInfo(&in);
 	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
@@ -483,7 +476,7 @@ rfm_fit_deserialize(PG_FUNCTION_ARGS)
 	state = NewFitState(context, as_of, bins, has_period ? &period : NULL);
 	for (int64 i = 0; i < count; i++)
 	{
-		RfmFacts	facts;
+		RfmFacts facts;
 
 		facts.monetary = pq_getmsgint64(&in);
 		facts.recency = (int32) pq_getmsgint(&in, 4);
@@ -497,8 +490,7 @@ rfm_fit_deserialize(PG_FUNCTION_ARGS)
 
 damaged:
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid state of rfm_fit")));
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("invalid state of rfm_fit")));
 }
 
 PG_FUNCTION_INFO_V1(rfm_fit_finalfn);
@@ -506,7 +498,7 @@ Datum
 rfm_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	RfmFitState *state;
-	RfmModel	model;
+	RfmModel model;
 
 	(void) AggregateContext(fcinfo, "rfm_fit_finalfn");
 	if (PG_ARGISNULL(0))

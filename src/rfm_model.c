@@ -34,9 +34,9 @@
 #include "local_day.h"
 #include "rfm_model.h"
 
-#define MODEL_VERSION	1
-#define MODEL_PERIOD	0x01
-#define MODEL_FITTED	0x02
+#define MODEL_VERSION 1
+#define MODEL_PERIOD 0x01
+#define MODEL_FITTED 0x02
 
 static const char *const dimension_name[RFM_DIMENSIONS] = {"recency", "frequency", "monetary"};
 
@@ -65,13 +65,13 @@ static const char *
 RfmModelFault(const RfmModel *model)
 {
 	if (model->bins < MIN_BINS || model->bins > MAX_BINS)
-		return psprintf("The number of bins must be between %d and %d, not %d.", MIN_BINS,
-						MAX_BINS, model->bins);
+		return psprintf("The number of bins must be between %d and %d, not %d.", MIN_BINS, MAX_BINS,
+						model->bins);
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
 		if (model->scale[what] > MAX_SCALE)
-			return psprintf("The %s thresholds have more than %d decimals.",
-							dimension_name[what], MAX_SCALE);
+			return psprintf("The %s thresholds have more than %d decimals.", dimension_name[what],
+							MAX_SCALE);
 		for (int i = 1; i < model->bins - 1; i++)
 			if (model->threshold[what][i - 1] > model->threshold[what][i])
 				return psprintf("The %s thresholds do not grow.", dimension_name[what]);
@@ -90,9 +90,9 @@ RfmModelFault(const RfmModel *model)
 struct varlena *
 EncodeRfmModel(const RfmModel *given)
 {
-	RfmModel	model = *given;
+	RfmModel model = *given;
 	struct varlena *value = palloc(sizeof(RfmModel) + VARHDRSZ);
-	uint8	   *p = (uint8 *) VARDATA(value);
+	uint8 *p = (uint8 *) VARDATA(value);
 
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 		MinimizeScale(&model, what);
@@ -125,11 +125,11 @@ EncodeRfmModel(const RfmModel *given)
 static bool
 ReadRfmModel(const struct varlena *value, RfmModel *model)
 {
-	ByteReader	bytes;
-	uint8		flags;
-	int64		month = 0;
-	int64		day = 0;
-	int64		as_of = 0;
+	ByteReader bytes;
+	uint8 flags;
+	int64 month = 0;
+	int64 day = 0;
+	int64 as_of = 0;
 
 	memset(model, 0, sizeof(*model));
 	ByteReaderInit(&bytes, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
@@ -164,18 +164,16 @@ ReadRfmModel(const struct varlena *value, RfmModel *model)
 		model->median_order_value = ReadFloat8(&bytes);
 	}
 	return !bytes.failed && bytes.next == bytes.end && month == model->period.month &&
-		day == model->period.day && as_of == model->as_of;
+		   day == model->period.day && as_of == model->as_of;
 }
 
 void *
 DecodeRfmModel(const struct varlena *value)
 {
-	RfmModel   *model = palloc(sizeof(RfmModel));
+	RfmModel *model = palloc(sizeof(RfmModel));
 
 	if (!ReadRfmModel(value, model) || RfmModelFault(model) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("rfm_model is damaged")));
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("rfm_model is damaged")));
 	return model;
 }
 
@@ -195,12 +193,12 @@ PG_FUNCTION_INFO_V1(rfm_model_recv);
 Datum
 rfm_model_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	in = (StringInfo) PG_GETARG_POINTER(0);
-	int			size = in->len - in->cursor;
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
+	int size = in->len - in->cursor;
 	struct varlena *value = palloc(size + VARHDRSZ);
 	struct varlena *again;
-	RfmModel	model;
-	bool		valid;
+	RfmModel model;
+	bool valid;
 
 	SET_VARSIZE(value, size + VARHDRSZ);
 	pq_copymsgbytes(in, VARDATA(value), size);
@@ -211,9 +209,8 @@ rfm_model_recv(PG_FUNCTION_ARGS)
 		valid = VARSIZE(again) == VARSIZE(value) && memcmp(again, value, VARSIZE(value)) == 0;
 	}
 	if (!valid)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid binary form of type rfm_model")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("invalid binary form of type rfm_model")));
 	PG_RETURN_POINTER(value);
 }
 
@@ -230,7 +227,7 @@ ThresholdNumeric(int64 mantissa, int scale)
 static void
 AppendDecimal(StringInfo out, int64 mantissa, int scale)
 {
-	Datum		text = DirectFunctionCall1(numeric_out, ThresholdNumeric(mantissa, scale));
+	Datum text = DirectFunctionCall1(numeric_out, ThresholdNumeric(mantissa, scale));
 
 	appendStringInfoString(out, DatumGetCString(text));
 }
@@ -239,7 +236,7 @@ PG_FUNCTION_INFO_V1(rfm_model_out);
 Datum
 rfm_model_out(PG_FUNCTION_ARGS)
 {
-	RfmModel   *model = DecodeRfmModel(PG_GETARG_VARLENA_PP(0));
+	RfmModel *model = DecodeRfmModel(PG_GETARG_VARLENA_PP(0));
 	StringInfoData out;
 
 	initStringInfo(&out);
@@ -258,7 +255,7 @@ rfm_model_out(PG_FUNCTION_ARGS)
 	if (model->has_period)
 	{
 		struct pg_itm itm;
-		char		text[MAXDATELEN + 1];
+		char text[MAXDATELEN + 1];
 
 		interval2itm(model->period, &itm);
 		EncodeInterval(&itm, INTSTYLE_ISO_8601, text);
@@ -267,12 +264,13 @@ rfm_model_out(PG_FUNCTION_ARGS)
 	if (model->fitted)
 	{
 		struct pg_tm tm;
-		char		text[MAXDATELEN + 1];
+		char text[MAXDATELEN + 1];
 
 		j2date(model->as_of + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
 		EncodeDateOnly(&tm, USE_ISO_DATES, text);
-		appendStringInfo(&out, ", \"as_of\": \"%s\", \"customers\": %lld, \"median_frequency\": ",
-						 text, (long long) model->customers);
+		appendStringInfo(&out,
+						 ", \"as_of\": \"%s\", \"customers\": %lld, \"median_frequency\": ", text,
+						 (long long) model->customers);
 		AppendDecimal(&out, model->median_frequency, MAX_SCALE);
 		double_to_shortest_decimal_buf(model->median_order_value, text);
 		appendStringInfo(&out, ", \"median_order_value\": %s", text);
@@ -284,10 +282,8 @@ rfm_model_out(PG_FUNCTION_ARGS)
 pg_noreturn static void
 ModelRefused(const char *why)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid rfm_model"),
-			 errdetail("%s", why)));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid rfm_model"),
+					errdetail("%s", why)));
 }
 
 /* A member of the object, of the type wanted; NULL if it is not there. */
@@ -305,7 +301,7 @@ Member(Jsonb *json, const char *name, enum jbvType type, JsonbValue *value)
 static void
 SetThresholds(RfmModel *model, RfmDimension what, const Decimal *decimals)
 {
-	int			scale = 0;
+	int scale = 0;
 
 	for (int i = 0; i < model->bins - 1; i++)
 		scale = Max(scale, decimals[i].scale);
@@ -318,10 +314,10 @@ SetThresholds(RfmModel *model, RfmDimension what, const Decimal *decimals)
 static void
 ReadThresholds(Jsonb *json, RfmModel *model, RfmDimension what)
 {
-	JsonbValue	member;
+	JsonbValue member;
 	JsonbValue *array = Member(json, dimension_name[what], jbvBinary, &member);
-	Decimal		decimals[MAX_BINS - 1];
-	int			n;
+	Decimal decimals[MAX_BINS - 1];
+	int n;
 
 	if (array == NULL || !JsonContainerIsArray(array->val.binary.data))
 		ModelRefused(psprintf("The array \"%s\" is missing.", dimension_name[what]));
@@ -350,11 +346,11 @@ JsonText(JsonbValue *value)
 static void
 ReadFit(Jsonb *json, RfmModel *model)
 {
-	JsonbValue	as_of;
-	JsonbValue	customers;
-	JsonbValue	frequency;
-	JsonbValue	order_value;
-	Decimal		median;
+	JsonbValue as_of;
+	JsonbValue customers;
+	JsonbValue frequency;
+	JsonbValue order_value;
+	Decimal median;
 
 	model->fitted = Member(json, "as_of", jbvString, &as_of) != NULL;
 	if (!model->fitted)
@@ -362,24 +358,25 @@ ReadFit(Jsonb *json, RfmModel *model)
 	if (!Member(json, "customers", jbvNumeric, &customers) ||
 		!Member(json, "median_frequency", jbvNumeric, &frequency) ||
 		!Member(json, "median_order_value", jbvNumeric, &order_value))
-		ModelRefused("With \"as_of\" go \"customers\", \"median_frequency\" and \"median_order_value\".");
-	model->as_of = CheckedDay(DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(JsonText(&as_of)))),
-							  "as_of");
-	model->customers = DatumGetInt64(DirectFunctionCall1(numeric_int8,
-														 NumericGetDatum(customers.val.numeric)));
+		ModelRefused(
+			"With \"as_of\" go \"customers\", \"median_frequency\" and \"median_order_value\".");
+	model->as_of = CheckedDay(
+		DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(JsonText(&as_of)))), "as_of");
+	model->customers =
+		DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(customers.val.numeric)));
 	median = DecimalFromNumeric(NumericGetDatum(frequency.val.numeric), "median_frequency");
 	model->median_frequency = Rescale(median.mantissa, median.scale, MAX_SCALE);
-	model->median_order_value = DatumGetFloat8(DirectFunctionCall1(numeric_float8,
-																   NumericGetDatum(order_value.val.numeric)));
+	model->median_order_value = DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8, NumericGetDatum(order_value.val.numeric)));
 }
 
 PG_FUNCTION_INFO_V1(rfm_model_in);
 Datum
 rfm_model_in(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
-	RfmModel	model;
-	JsonbValue	value;
+	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
+	RfmModel model;
+	JsonbValue value;
 	const char *fault;
 
 	memset(&model, 0, sizeof(model));
@@ -387,17 +384,16 @@ rfm_model_in(PG_FUNCTION_ARGS)
 		ModelRefused("It is not a JSON object.");
 	if (Member(json, "bins", jbvNumeric, &value) == NULL)
 		ModelRefused("The number \"bins\" is missing.");
-	model.bins = CheckedBins(DatumGetInt32(DirectFunctionCall1(numeric_int4,
-															   NumericGetDatum(value.val.numeric))));
+	model.bins = CheckedBins(
+		DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric))));
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 		ReadThresholds(json, &model, what);
 	if (Member(json, "period", jbvString, &value) != NULL)
 	{
 		model.has_period = true;
-		model.period = *DatumGetIntervalP(DirectFunctionCall3(interval_in,
-															  CStringGetDatum(JsonText(&value)),
-															  ObjectIdGetDatum(InvalidOid),
-															  Int32GetDatum(-1)));
+		model.period = *DatumGetIntervalP(
+			DirectFunctionCall3(interval_in, CStringGetDatum(JsonText(&value)),
+								ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	}
 	ReadFit(json, &model);
 	fault = RfmModelFault(&model);
@@ -412,16 +408,16 @@ rfm_model_in(PG_FUNCTION_ARGS)
 static void
 ThresholdArgument(FunctionCallInfo fcinfo, int argument, RfmModel *model, RfmDimension what)
 {
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(argument);
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-	Decimal		decimals[MAX_BINS - 1];
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(argument);
+	Datum *elements;
+	bool *nulls;
+	int n;
+	Decimal decimals[MAX_BINS - 1];
 
 	deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	if (ARR_NDIM(array) > 1)
-		ModelRefused(psprintf("The %s thresholds must be an array of one dimension.",
-							  dimension_name[what]));
+		ModelRefused(
+			psprintf("The %s thresholds must be an array of one dimension.", dimension_name[what]));
 	if (what == RECENCY)
 	{
 		if (n < MIN_BINS - 1 || n > MAX_BINS - 1)
@@ -430,8 +426,8 @@ ThresholdArgument(FunctionCallInfo fcinfo, int argument, RfmModel *model, RfmDim
 		model->bins = n + 1;
 	}
 	else if (n != model->bins - 1)
-		ModelRefused(psprintf("There are %d recency thresholds, but %d for %s.", model->bins - 1,
-							  n, dimension_name[what]));
+		ModelRefused(psprintf("There are %d recency thresholds, but %d for %s.", model->bins - 1, n,
+							  dimension_name[what]));
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
@@ -446,7 +442,7 @@ PG_FUNCTION_INFO_V1(rfm_model_make);
 Datum
 rfm_model_make(PG_FUNCTION_ARGS)
 {
-	RfmModel	model;
+	RfmModel model;
 	const char *fault;
 
 	memset(&model, 0, sizeof(model));
@@ -468,21 +464,21 @@ PG_FUNCTION_INFO_V1(thresholds);
 Datum
 thresholds(PG_FUNCTION_ARGS)
 {
-	RfmModel   *model = DecodeRfmModel(PG_GETARG_VARLENA_PP(0));
-	TupleDesc	row;
-	Datum		values[RFM_DIMENSIONS];
-	bool		nulls[RFM_DIMENSIONS] = {false};
+	RfmModel *model = DecodeRfmModel(PG_GETARG_VARLENA_PP(0));
+	TupleDesc row;
+	Datum values[RFM_DIMENSIONS];
+	bool nulls[RFM_DIMENSIONS] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
-		Datum		numerics[MAX_BINS - 1];
+		Datum numerics[MAX_BINS - 1];
 
 		for (int i = 0; i < model->bins - 1; i++)
 			numerics[i] = ThresholdNumeric(model->threshold[what][i], model->scale[what]);
-		values[what] = PointerGetDatum(construct_array(numerics, model->bins - 1, NUMERICOID, -1,
-													   false, TYPALIGN_INT));
+		values[what] = PointerGetDatum(
+			construct_array(numerics, model->bins - 1, NUMERICOID, -1, false, TYPALIGN_INT));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls)));
 }

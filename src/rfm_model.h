@@ -28,33 +28,33 @@ typedef enum RfmDimension
  */
 typedef struct RfmModel
 {
-	int			bins;
-	int			scale[RFM_DIMENSIONS];
-	int64		threshold[RFM_DIMENSIONS][MAX_BINS - 1];
-	bool		has_period;
-	Interval	period;
-	bool		fitted;			/* the rest only then */
-	DateADT		as_of;
-	int64		customers;		/* with a score */
-	int64		median_frequency;	/* at MAX_SCALE decimals */
-	double		median_order_value;
+	int bins;
+	int scale[RFM_DIMENSIONS];
+	int64 threshold[RFM_DIMENSIONS][MAX_BINS - 1];
+	bool has_period;
+	Interval period;
+	bool fitted; /* the rest only then */
+	DateADT as_of;
+	int64 customers;        /* with a score */
+	int64 median_frequency; /* at MAX_SCALE decimals */
+	double median_order_value;
 } RfmModel;
 
 /* What scoring needs to know of a customer. */
 typedef struct RfmFacts
 {
-	int64		monetary;		/* in units of 10^-scale, the scale kept elsewhere */
-	int32		recency;
-	int32		frequency;		/* 0: none in the period, no score */
+	int64 monetary; /* in units of 10^-scale, the scale kept elsewhere */
+	int32 recency;
+	int32 frequency; /* 0: none in the period, no score */
 } RfmFacts;
 
 /* A population that can be read again and again. */
 typedef struct RfmPopulation
 {
-	void		(*rewind) (struct RfmPopulation *population);
+	void (*rewind)(struct RfmPopulation *population);
 	/* the next customer with a score, NULL at the end */
-	const RfmFacts *(*next) (struct RfmPopulation *population);
-	int			scale;			/* of the monetary values */
+	const RfmFacts *(*next)(struct RfmPopulation *population);
+	int scale; /* of the monetary values */
 } RfmPopulation;
 
 /* False: the population is empty, and there is nothing to fit. */
@@ -73,4 +73,4 @@ extern double OrderValue(int128 monetary, int scale, int64 frequency);
 extern struct varlena *EncodeRfmModel(const RfmModel *model);
 extern void *DecodeRfmModel(const struct varlena *value);
 
-#endif							/* CRM_RFM_MODEL_H */
+#endif /* CRM_RFM_MODEL_H */

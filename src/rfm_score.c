@@ -18,10 +18,9 @@ int
 CheckedBins(int32 bins)
 {
 	if (bins < MIN_BINS || bins > MAX_BINS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("number of bins must be between %d and %d, not %d", MIN_BINS, MAX_BINS,
-						bins)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("number of bins must be between %d and %d, not %d", MIN_BINS,
+							   MAX_BINS, bins)));
 	return bins;
 }
 
@@ -29,8 +28,8 @@ CheckedBins(int32 bins)
 static bool
 ScoreIsValid(int r, int f, int m, int bins)
 {
-	return bins >= MIN_BINS && bins <= MAX_BINS &&
-		r >= 1 && r <= bins && f >= 1 && f <= bins && m >= 1 && m <= bins;
+	return bins >= MIN_BINS && bins <= MAX_BINS && r >= 1 && r <= bins && f >= 1 && f <= bins &&
+		   m >= 1 && m <= bins;
 }
 
 /* ---------- text form: 545, or 434/4 where the bins are not 5 ---------- */
@@ -39,10 +38,11 @@ PG_FUNCTION_INFO_V1(rfm_score_in);
 Datum
 rfm_score_in(PG_FUNCTION_ARGS)
 {
-	char	   *text = PG_GETARG_CSTRING(0);
-	int			digit[4] = {0, 0, 0, DEFAULT_BINS};
-	bool		shape = strspn(text, "0123456789") == 3 &&
-		(text[3] == '\0' || (text[3] == '/' && strspn(text + 4, "0123456789") == 1 && text[5] == '\0'));
+	char *text = PG_GETARG_CSTRING(0);
+	int digit[4] = {0, 0, 0, DEFAULT_BINS};
+	bool shape = strspn(text, "0123456789") == 3 &&
+				 (text[3] == '\0' ||
+				  (text[3] == '/' && strspn(text + 4, "0123456789") == 1 && text[5] == '\0'));
 
 	if (shape)
 	{
@@ -52,10 +52,10 @@ rfm_score_in(PG_FUNCTION_ARGS)
 			digit[3] = text[4] - '0';
 	}
 	if (!shape || !ScoreIsValid(digit[0], digit[1], digit[2], digit[3]))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid input syntax for type rfm_score: \"%s\"", text),
-				 errhint("Write the three scores as digits from 1 to 5, such as 545; with another number of bins add it: 434/4.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input syntax for type rfm_score: \"%s\"", text),
+						errhint("Write the three scores as digits from 1 to 5, such as 545; with "
+								"another number of bins add it: 434/4.")));
 	PG_RETURN_RFM_SCORE(MakeRfmScore(digit[0], digit[1], digit[2], digit[3]));
 }
 
@@ -63,25 +63,24 @@ PG_FUNCTION_INFO_V1(rfm_score_out);
 Datum
 rfm_score_out(PG_FUNCTION_ARGS)
 {
-	RfmScore	score = PG_GETARG_RFM_SCORE(0);
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
 
 	if (RFM_BINS(score) == DEFAULT_BINS)
 		PG_RETURN_CSTRING(psprintf("%d%d%d", RFM_R(score), RFM_F(score), RFM_M(score)));
-	PG_RETURN_CSTRING(psprintf("%d%d%d/%d", RFM_R(score), RFM_F(score), RFM_M(score),
-							   RFM_BINS(score)));
+	PG_RETURN_CSTRING(
+		psprintf("%d%d%d/%d", RFM_R(score), RFM_F(score), RFM_M(score), RFM_BINS(score)));
 }
 
 PG_FUNCTION_INFO_V1(rfm_score_recv);
 Datum
 rfm_score_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	in = (StringInfo) PG_GETARG_POINTER(0);
-	RfmScore	score = (RfmScore) pq_getmsgint(in, 4);
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
+	RfmScore score = (RfmScore) pq_getmsgint(in, 4);
 
 	if (!ScoreIsValid(RFM_R(score), RFM_F(score), RFM_M(score), RFM_BINS(score)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid binary form of type rfm_score")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("invalid binary form of type rfm_score")));
 	PG_RETURN_RFM_SCORE(score);
 }
 
@@ -131,7 +130,7 @@ PG_FUNCTION_INFO_V1(rfm_score_to_integer);
 Datum
 rfm_score_to_integer(PG_FUNCTION_ARGS)
 {
-	RfmScore	score = PG_GETARG_RFM_SCORE(0);
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
 
 	PG_RETURN_INT32(RFM_R(score) * 100 + RFM_F(score) * 10 + RFM_M(score));
 }
@@ -141,26 +140,24 @@ PG_FUNCTION_INFO_V1(rfm_score_make);
 Datum
 rfm_score_make(PG_FUNCTION_ARGS)
 {
-	int			bins = CheckedBins(PG_GETARG_INT32(3));
+	int bins = CheckedBins(PG_GETARG_INT32(3));
 
 	if (!ScoreIsValid(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("scores must be between 1 and %d, the number of bins: %d, %d, %d", bins,
-						PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2))));
-	PG_RETURN_RFM_SCORE(MakeRfmScore(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2),
-									 bins));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("scores must be between 1 and %d, the number of bins: %d, %d, %d",
+							   bins, PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2))));
+	PG_RETURN_RFM_SCORE(
+		MakeRfmScore(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins));
 }
 
 /* ---------- order: by recency, then frequency, then monetary score ---------- */
 
-#define COMPARISON(name, op) \
-PG_FUNCTION_INFO_V1(rfm_score_##name); \
-Datum \
-rfm_score_##name(PG_FUNCTION_ARGS) \
-{ \
-	PG_RETURN_BOOL(PG_GETARG_RFM_SCORE(0) op PG_GETARG_RFM_SCORE(1)); \
-}
+#define COMPARISON(name, op)                                                                       \
+	PG_FUNCTION_INFO_V1(rfm_score_##name);                                                         \
+	Datum rfm_score_##name(PG_FUNCTION_ARGS)                                                       \
+	{                                                                                              \
+		PG_RETURN_BOOL(PG_GETARG_RFM_SCORE(0) op PG_GETARG_RFM_SCORE(1));                          \
+	}
 
 COMPARISON(eq, ==)
 COMPARISON(ne, !=)
@@ -173,8 +170,8 @@ PG_FUNCTION_INFO_V1(rfm_score_cmp);
 Datum
 rfm_score_cmp(PG_FUNCTION_ARGS)
 {
-	RfmScore	a = PG_GETARG_RFM_SCORE(0);
-	RfmScore	b = PG_GETARG_RFM_SCORE(1);
+	RfmScore a = PG_GETARG_RFM_SCORE(0);
+	RfmScore b = PG_GETARG_RFM_SCORE(1);
 
 	PG_RETURN_INT32(a < b ? -1 : a > b);
 }
@@ -201,14 +198,14 @@ Datum
 rfm_score(PG_FUNCTION_ARGS)
 {
 	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
-	DateADT		as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	HistorySummary summary;
 
 	if (!RfmFactsOf(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
 					&summary))
 		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(ScoreRfm(model, as_of - summary.last_ever, summary.orders,
-								 summary.amount, summary.scale));
+	PG_RETURN_RFM_SCORE(
+		ScoreRfm(model, as_of - summary.last_ever, summary.orders, summary.amount, summary.scale));
 }
 
 /* Frequency and order value against the medians of the population that was fitted. */
@@ -221,17 +218,16 @@ purchase_pattern(PG_FUNCTION_ARGS)
 		{"many small", "many large"},
 	};
 	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
-	DateADT		as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	HistorySummary summary;
-	bool		many;
-	bool		large;
+	bool many;
+	bool large;
 
 	if (!model->fitted)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("this rfm_model holds no medians"),
-				 errdetail("It was made from thresholds, not fitted to customers."),
-				 errhint("Use a model from rfm_fit().")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("this rfm_model holds no medians"),
+						errdetail("It was made from thresholds, not fitted to customers."),
+						errhint("Use a model from rfm_fit().")));
 	if (!RfmFactsOf(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
 					&summary))
 		PG_RETURN_NULL();

@@ -23,7 +23,7 @@
 #include "rfm_model.h"
 #include "segment.h"
 
-#define NO_PURCHASE PG_INT32_MIN	/* the day of what is no purchase */
+#define NO_PURCHASE PG_INT32_MIN /* the day of what is no purchase */
 
 /* The columns of the result. */
 enum
@@ -42,30 +42,30 @@ enum
 
 typedef struct ScoreSink
 {
-	RfmPopulation population;	/* must be first: a cursor over `customers` */
-	DateADT		as_of;
-	DateADT		after;			/* last day before the period */
+	RfmPopulation population; /* must be first: a cursor over `customers` */
+	DateADT as_of;
+	DateADT after; /* last day before the period */
 	CustomerKey key;
 	PurchaseCollector *collector;
 	RecordPool *pool;
-	Size		memory_limit;
-	RecordStore customers;		/* one record each: last day, orders, amount */
+	Size memory_limit;
+	RecordStore customers; /* one record each: last day, orders, amount */
 	RecordCursor cursor;
-	bool		reading;
+	bool reading;
 	RecordBlock *block;
-	char	   *next;
-	RfmFacts	facts;
+	char *next;
+	RfmFacts facts;
 } ScoreSink;
 
 static void
 StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 {
-	ScoreSink  *sink = arg;
+	ScoreSink *sink = arg;
 
 	sink->key = *key;
 	sink->memory_limit = HashMemoryLimit();
-	sink->collector = CreatePurchaseCollector(sink->pool, key, PER_CUSTOMER, false, scale,
-											  sink->memory_limit);
+	sink->collector =
+		CreatePurchaseCollector(sink->pool, key, PER_CUSTOMER, false, scale, sink->memory_limit);
 }
 
 /*
@@ -75,11 +75,11 @@ StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 static void
 TakePurchase(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
-	ScoreSink  *sink = arg;
+	ScoreSink *sink = arg;
 
 	if (unlikely(purchase->day <= sink->after || purchase->day > sink->as_of))
 	{
-		bool		earlier = purchase->day <= sink->as_of && purchase->orders > 0;
+		bool earlier = purchase->day <= sink->as_of && purchase->orders > 0;
 
 		purchase->day = earlier ? purchase->day : NO_PURCHASE;
 		purchase->orders = 0;
@@ -94,7 +94,7 @@ TakePurchase(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int 
 static void
 KeepCustomer(void *arg, Datum customer, PurchaseDay *total, int64 ndays, int scale)
 {
-	ScoreSink  *sink = arg;
+	ScoreSink *sink = arg;
 	PurchaseRecord *record = AppendCustomer(&sink->customers, &sink->key, customer,
 											sink->key.integer ? (uint64) customer : 0, scale);
 
@@ -111,7 +111,7 @@ KeepCustomer(void *arg, Datum customer, PurchaseDay *total, int64 ndays, int sca
 static void
 RewindCustomers(RfmPopulation *population)
 {
-	ScoreSink  *sink = (ScoreSink *) population;
+	ScoreSink *sink = (ScoreSink *) population;
 
 	if (sink->reading)
 		RecordCursorEnd(&sink->cursor);
@@ -141,7 +141,7 @@ NextCustomer(ScoreSink *sink)
 static const RfmFacts *
 NextFacts(RfmPopulation *population)
 {
-	ScoreSink  *sink = (ScoreSink *) population;
+	ScoreSink *sink = (ScoreSink *) population;
 	const PurchaseRecord *record;
 
 	while ((record = NextCustomer(sink)) != NULL)
@@ -163,16 +163,15 @@ typedef struct ScoreWriter
 {
 	const RfmModel *model;
 	const SchemeLookup *scheme; /* NULL: no segments */
-	Datum		cells[MAX_BINS * MAX_BINS * MAX_BINS];
+	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
 } ScoreWriter;
 
 static inline Datum *
 CellText(ScoreWriter *writer, RfmScore score)
 {
-	int			bins = writer->model->bins;
+	int bins = writer->model->bins;
 
-	return &writer->cells[((RFM_R(score) - 1) * bins + RFM_F(score) - 1) * bins +
-						  RFM_M(score) - 1];
+	return &writer->cells[((RFM_R(score) - 1) * bins + RFM_F(score) - 1) * bins + RFM_M(score) - 1];
 }
 
 static void
@@ -203,8 +202,8 @@ static void
 WriteScores(ScoreWriter *writer, ScoreSink *sink, const PurchaseRecord *record, Datum *values,
 			bool *nulls)
 {
-	text	   *segment = NULL;
-	RfmScore	score;
+	text *segment = NULL;
+	RfmScore score;
 
 	memset(nulls, true, RESULT_COLUMNS * sizeof(bool));
 	nulls[CUSTOMER] = false;
@@ -236,7 +235,7 @@ WriteScores(ScoreWriter *writer, ScoreSink *sink, const PurchaseRecord *record, 
 static const SchemeLookup *
 SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 {
-	char	   *name;
+	char *name;
 	SchemeLookup *scheme;
 
 	if (PG_ARGISNULL(argument))
@@ -244,12 +243,12 @@ SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(argument));
 	scheme = DecodeScheme(CompileScheme(name));
 	if (scheme->bins != bins)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("scheme \"%s\" is for %d bins, the scores have %d", name, scheme->bins,
-						bins),
-				 errhint("Name a scheme of %d bins, or scheme => NULL for scores without segments.",
-						 bins)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("scheme \"%s\" is for %d bins, the scores have %d", name, scheme->bins, bins),
+			 errhint("Name a scheme of %d bins, or scheme => NULL for scores without segments.",
+					 bins)));
 	return scheme;
 }
 
@@ -260,26 +259,27 @@ rfm_scores(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "rfm_scores";
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			key_type = KeyArgumentType(fcinfo, 0, function);
+	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	const char *query = QueryArgument(fcinfo, 1, function);
-	ScoreSink	sink = {.population = {.rewind = RewindCustomers,.next = NextFacts}};
+	ScoreSink sink = {.population = {.rewind = RewindCustomers, .next = NextFacts}};
 	ScoreWriter writer;
-	RfmModel	model;
+	RfmModel model;
 	const SchemeLookup *scheme;
 	const PurchaseRecord *record;
 	MemoryContext row_context;
 	MemoryContext caller;
-	int			bins;
+	int bins;
 
 	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("as_of of %s must not be NULL", function),
-				 errhint("Name the day to score at: as_of => current_date, or a day in the past.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("as_of of %s must not be NULL", function),
+			 errhint("Name the day to score at: as_of => current_date, or a day in the past.")));
 	sink.as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	bins = PG_ARGISNULL(3) ? DEFAULT_BINS : CheckedBins(PG_GETARG_INT32(3));
-	sink.after = PG_ARGISNULL(4) ? NO_PURCHASE :
-		DayBeforePeriod(sink.as_of, PG_GETARG_INTERVAL_P(4));
+	sink.after =
+		PG_ARGISNULL(4) ? NO_PURCHASE : DayBeforePeriod(sink.as_of, PG_GETARG_INTERVAL_P(4));
 	scheme = SchemeArgument(fcinfo, 5, bins);
 	sink.pool = CreateRecordPool(CurrentMemoryContext);
 	sink.customers.pool = sink.pool;
@@ -293,13 +293,13 @@ rfm_scores(PG_FUNCTION_ARGS)
 	(void) FitRfm(&model, &sink.population, bins, false);
 	PrepareWriter(&writer, &model, scheme);
 
-	row_context = AllocSetContextCreate(CurrentMemoryContext, "rfm_scores row",
-										ALLOCSET_DEFAULT_SIZES);
+	row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "rfm_scores row", ALLOCSET_DEFAULT_SIZES);
 	RewindCustomers(&sink.population);
 	while ((record = NextCustomer(&sink)) != NULL)
 	{
-		Datum		values[RESULT_COLUMNS];
-		bool		nulls[RESULT_COLUMNS];
+		Datum values[RESULT_COLUMNS];
+		bool nulls[RESULT_COLUMNS];
 
 		caller = MemoryContextSwitchTo(row_context);
 		WriteScores(&writer, &sink, record, values, nulls);

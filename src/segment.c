@@ -28,17 +28,14 @@
 #include "common.h"
 #include "segment.h"
 
-#define SCHEME_VERSION	1
-#define MAX_SCHEME_SIZE	4000	/* bytes: fits on a page beside other columns */
+#define SCHEME_VERSION 1
+#define MAX_SCHEME_SIZE 4000 /* bytes: fits on a page beside other columns */
 
 /* What every refusal of a value from outside looks like. */
 static void
 SchemeRefused(int sqlstate, const char *why)
 {
-	ereport(ERROR,
-			(errcode(sqlstate),
-			 errmsg("invalid segment_scheme"),
-			 errdetail("%s", why)));
+	ereport(ERROR, (errcode(sqlstate), errmsg("invalid segment_scheme"), errdetail("%s", why)));
 }
 
 /* ---------- bytes ---------- */
@@ -58,9 +55,9 @@ CheckScheme(const SchemeLookup *lookup)
 		for (int j = 0; j < i; j++)
 			if (VARSIZE(label) == VARSIZE(lookup->labels[j]) &&
 				memcmp(label, lookup->labels[j], VARSIZE(label)) == 0)
-				SchemeRefused(ERRCODE_INVALID_PARAMETER_VALUE,
-							  psprintf("Two segments have the name \"%s\".",
-									   text_to_cstring(label)));
+				SchemeRefused(
+					ERRCODE_INVALID_PARAMETER_VALUE,
+					psprintf("Two segments have the name \"%s\".", text_to_cstring(label)));
 	}
 	for (int cell = 0; cell < CellCount(lookup->bins); cell++)
 		if (lookup->cells[cell] > lookup->nlabels)
@@ -72,9 +69,9 @@ CheckScheme(const SchemeLookup *lookup)
 SegmentScheme *
 EncodeScheme(const SchemeLookup *lookup)
 {
-	Size		size = VARHDRSZ + 3 + CellCount(lookup->bins);
+	Size size = VARHDRSZ + 3 + CellCount(lookup->bins);
 	SegmentScheme *scheme;
-	uint8	   *p;
+	uint8 *p;
 
 	CheckScheme(lookup);
 	for (int i = 0; i < lookup->nlabels; i++)
@@ -88,19 +85,17 @@ EncodeScheme(const SchemeLookup *lookup)
 	p += CellCount(lookup->bins);
 	for (int i = 0; i < lookup->nlabels; i++)
 	{
-		Size		length = VARSIZE(lookup->labels[i]) - VARHDRSZ;
+		Size length = VARSIZE(lookup->labels[i]) - VARHDRSZ;
 
 		p = WriteVarint(p, length);
 		memcpy(p, VARDATA(lookup->labels[i]), length);
 		p += length;
 	}
 	if (p - (uint8 *) VARDATA(scheme) > MAX_SCHEME_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("scheme is too large"),
-				 errdetail("It takes %zu bytes, the limit is %d.",
-						   (Size) (p - (uint8 *) VARDATA(scheme)), MAX_SCHEME_SIZE),
-				 errhint("Use fewer segments or shorter names.")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("scheme is too large"),
+						errdetail("It takes %zu bytes, the limit is %d.",
+								  (Size) (p - (uint8 *) VARDATA(scheme)), MAX_SCHEME_SIZE),
+						errhint("Use fewer segments or shorter names.")));
 	SET_VARSIZE(scheme, p - (uint8 *) scheme);
 	return scheme;
 }
@@ -109,7 +104,7 @@ void *
 DecodeScheme(const SegmentScheme *scheme)
 {
 	SchemeLookup *lookup = palloc0(sizeof(SchemeLookup));
-	ByteReader	bytes;
+	ByteReader bytes;
 
 	ByteReaderInit(&bytes, VARDATA_ANY(scheme), VARSIZE_ANY_EXHDR(scheme));
 	bytes.failed = ReadByte(&bytes) != SCHEME_VERSION;
@@ -122,7 +117,7 @@ DecodeScheme(const SegmentScheme *scheme)
 	lookup->labels = palloc(lookup->nlabels * sizeof(text *));
 	for (int i = 0; i < lookup->nlabels; i++)
 	{
-		uint64		length = ReadVarint(&bytes);
+		uint64 length = ReadVarint(&bytes);
 
 		if (bytes.failed || length > bytes.end - bytes.next)
 			goto damaged;
@@ -135,9 +130,7 @@ DecodeScheme(const SegmentScheme *scheme)
 	return lookup;
 
 damaged:
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("segment_scheme is damaged")));
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("segment_scheme is damaged")));
 }
 
 /*
@@ -158,8 +151,8 @@ segment_scheme_send(PG_FUNCTION_ARGS)
 	pq_sendbytes(&out, (char *) lookup->cells, CellCount(lookup->bins));
 	for (int i = 0; i < lookup->nlabels; i++)
 	{
-		char	   *label = text_to_cstring(lookup->labels[i]);
-		char	   *sent = pg_server_to_client(label, strlen(label));
+		char *label = text_to_cstring(lookup->labels[i]);
+		char *sent = pg_server_to_client(label, strlen(label));
 
 		pq_sendint32(&out, strlen(sent));
 		pq_sendbytes(&out, sent, strlen(sent));
@@ -171,9 +164,9 @@ PG_FUNCTION_INFO_V1(segment_scheme_recv);
 Datum
 segment_scheme_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	in = (StringInfo) PG_GETARG_POINTER(0);
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
 	SchemeLookup lookup = {0};
-	int			version = pq_getmsgbyte(in);
+	int version = pq_getmsgbyte(in);
 
 	if (version != SCHEME_VERSION)
 		SchemeRefused(ERRCODE_INVALID_BINARY_REPRESENTATION,
@@ -184,9 +177,9 @@ segment_scheme_recv(PG_FUNCTION_ARGS)
 	pq_copymsgbytes(in, (char *) lookup.cells, CellCount(lookup.bins));
 	for (int i = 0; i < lookup.nlabels; i++)
 	{
-		int			sent = pq_getmsgint(in, 4);
-		int			length;
-		char	   *label = pq_getmsgtext(in, sent, &length);
+		int sent = pq_getmsgint(in, 4);
+		int length;
+		char *label = pq_getmsgtext(in, sent, &length);
 
 		lookup.labels[i] = cstring_to_text_with_len(label, length);
 	}
@@ -243,8 +236,8 @@ ReadCells(SchemeLookup *lookup, int label, const char *cells)
 {
 	for (;;)
 	{
-		int			length;
-		int			cell;
+		int length;
+		int cell;
 
 		cells += strspn(cells, " ");
 		length = strcspn(cells, " ");
@@ -277,8 +270,8 @@ static void
 ReadSegment(SchemeLookup *lookup, int label, const JsonbValue *element)
 {
 	JsonbIterator *iterator;
-	JsonbValue	value;
-	char	   *name;
+	JsonbValue value;
+	char *name;
 
 	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data) ||
 		JsonContainerSize(element->val.binary.data) != 1)
@@ -297,23 +290,23 @@ PG_FUNCTION_INFO_V1(segment_scheme_in);
 Datum
 segment_scheme_in(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
+	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
 	SchemeLookup lookup = {0};
-	JsonbValue	bins;
-	JsonbValue	segments;
+	JsonbValue bins;
+	JsonbValue segments;
 	JsonbContainer *array;
 
 	if (!JB_ROOT_IS_OBJECT(json) || JB_ROOT_COUNT(json) != 2 ||
 		getKeyJsonValueFromContainer(&json->root, "bins", strlen("bins"), &bins) == NULL ||
-		getKeyJsonValueFromContainer(&json->root, "segments", strlen("segments"),
-									 &segments) == NULL ||
+		getKeyJsonValueFromContainer(&json->root, "segments", strlen("segments"), &segments) ==
+			NULL ||
 		bins.type != jbvNumeric || segments.type != jbvBinary ||
 		!JsonContainerIsArray(segments.val.binary.data))
 		SchemeRefused(ERRCODE_INVALID_TEXT_REPRESENTATION,
 					  "It is not a JSON object of the number \"bins\" and the array \"segments\".");
 	array = segments.val.binary.data;
-	lookup.bins = CheckedBins(DatumGetInt32(DirectFunctionCall1(numeric_int4,
-																NumericGetDatum(bins.val.numeric))));
+	lookup.bins = CheckedBins(
+		DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(bins.val.numeric))));
 	if (JsonContainerSize(array) > MAX_LABELS)
 		SchemeRefused(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 					  psprintf("It has %d segments, the limit is %d.",
@@ -330,13 +323,12 @@ segment_scheme_in(PG_FUNCTION_ARGS)
 static void
 BinsDiffer(int score_bins, int scheme_bins)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("score and scheme have different numbers of bins"),
-			 errdetail("The score was made with %d, the scheme is for %d.", score_bins,
-					   scheme_bins),
-			 errhint("Fit the model with %d bins, or take a scheme of %d.", scheme_bins,
-					 score_bins)));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		 errmsg("score and scheme have different numbers of bins"),
+		 errdetail("The score was made with %d, the scheme is for %d.", score_bins, scheme_bins),
+		 errhint("Fit the model with %d bins, or take a scheme of %d.", scheme_bins, score_bins)));
 }
 
 /* (score, scheme): the name of the segment, NULL for a cell that the scheme leaves uncovered. */
@@ -344,9 +336,9 @@ PG_FUNCTION_INFO_V1(segment);
 Datum
 segment(PG_FUNCTION_ARGS)
 {
-	RfmScore	score = PG_GETARG_RFM_SCORE(0);
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
 	const SchemeLookup *lookup = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeScheme);
-	text	   *label;
+	text *label;
 
 	if (unlikely(RFM_BINS(score) != lookup->bins))
 		BinsDiffer(RFM_BINS(score), lookup->bins);
@@ -361,8 +353,8 @@ segment(PG_FUNCTION_ARGS)
 static Datum
 CellArray(const SchemeLookup *lookup, int label, int *count)
 {
-	Datum		cells[MAX_CELLS];
-	int			n = 0;
+	Datum cells[MAX_CELLS];
+	int n = 0;
 
 	for (int cell = CellCount(lookup->bins) - 1; cell >= 0; cell--)
 		if (lookup->cells[cell] == label + 1)
@@ -382,9 +374,9 @@ segments(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < lookup->nlabels; i++)
 	{
-		Datum		values[4];
-		bool		nulls[4] = {false};
-		int			count;
+		Datum values[4];
+		bool nulls[4] = {false};
+		int count;
 
 		values[0] = Int32GetDatum(i + 1);
 		values[1] = PointerGetDatum(lookup->labels[i]);

@@ -8,8 +8,8 @@
 
 #include "rfm_score.h"
 
-#define MAX_CELLS	(MAX_BINS * MAX_BINS * MAX_BINS)
-#define MAX_LABELS	255
+#define MAX_CELLS (MAX_BINS * MAX_BINS * MAX_BINS)
+#define MAX_LABELS 255
 
 /* The stored form: a varlena, never toasted (see segment.c). */
 typedef struct varlena SegmentScheme;
@@ -17,10 +17,10 @@ typedef struct varlena SegmentScheme;
 /* A scheme taken apart for lookups. */
 typedef struct SchemeLookup
 {
-	int			bins;
-	int			nlabels;
-	text	  **labels;			/* in the order of the rules */
-	uint8		cells[MAX_CELLS];	/* by CellOf: 0: none, else label + 1 */
+	int bins;
+	int nlabels;
+	text **labels;          /* in the order of the rules */
+	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else label + 1 */
 } SchemeLookup;
 
 /* A scheme's value taken apart, in the current context; fit for DecodeOnce. */
@@ -53,15 +53,15 @@ CellDigits(int cell, int bins)
 }
 
 /* The cell that the text names, -1 if it is not three digits from 1 to bins. */
-extern int	CellFromText(const char *digits, int length, int bins);
+extern int CellFromText(const char *digits, int length, int bins);
 
 /* The label of a cell, NULL where no rule covers it; bins must be the scheme's. */
 static inline text *
 SegmentOfCell(const SchemeLookup *lookup, int r, int f, int m)
 {
-	uint8		label = lookup->cells[CellOf(r, f, m, lookup->bins)];
+	uint8 label = lookup->cells[CellOf(r, f, m, lookup->bins)];
 
 	return label == 0 ? NULL : lookup->labels[label - 1];
 }
 
-#endif							/* CRM_SEGMENT_H */
+#endif /* CRM_SEGMENT_H */

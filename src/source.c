@@ -28,30 +28,28 @@
 static Oid
 SourceOwner(const char *name)
 {
-	Oid			type = TEXTOID;
-	Datum		value = CStringGetTextDatum(name);
-	Oid			owner;
-	bool		isnull;
+	Oid type = TEXTOID;
+	Datum value = CStringGetTextDatum(name);
+	Oid owner;
+	bool isnull;
 
-	if (SPI_execute_with_args("SELECT owner::pg_catalog.oid FROM crm_profile.source WHERE name OPERATOR(pg_catalog.=) $1",
+	if (SPI_execute_with_args("SELECT owner::pg_catalog.oid FROM crm_profile.source WHERE name "
+							  "OPERATOR(pg_catalog.=) $1",
 							  1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the sources");
 	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("source \"%s\" does not exist, or you are not its owner", name),
-				 errhint("SELECT name, owner FROM crm_profile.sources shows yours.")));
-	owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-										   &isnull));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("source \"%s\" does not exist, or you are not its owner", name),
+						errhint("SELECT name, owner FROM crm_profile.sources shows yours.")));
+	owner =
+		DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	if (!has_privs_of_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of source \"%s\"", name)));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be owner of source \"%s\"", name)));
 	if (GetUserNameFromId(owner, true) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the owner of source \"%s\" does not exist any more", name),
-				 errhint("Drop the source and create it again.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("the owner of source \"%s\" does not exist any more", name),
+						errhint("Drop the source and create it again.")));
 	return owner;
 }
 
@@ -69,11 +67,11 @@ RunImplementation(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	StringInfoData query;
-	Oid		   *types;
-	int			nargs;
-	Datum	   *values;
-	char	   *nulls;
-	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
+	Oid *types;
+	int nargs;
+	Datum *values;
+	char *nulls;
+	char *function = get_func_name(fcinfo->flinfo->fn_oid);
 
 	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &nargs);
 	values = palloc((nargs + 1) * sizeof(Datum));
@@ -88,8 +86,8 @@ RunImplementation(FunctionCallInfo fcinfo)
 		nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
 		if (types[i] == ANYCOMPATIBLEOID)
 		{
-			Oid			output;
-			bool		varlena;
+			Oid output;
+			bool varlena;
 
 			types[i] = TEXTOID;
 			if (fcinfo->args[i].isnull)
@@ -117,15 +115,14 @@ PG_FUNCTION_INFO_V1(run_as_owner);
 Datum
 run_as_owner(PG_FUNCTION_ARGS)
 {
-	Oid			owner;
-	Oid			user;
-	int			sec_context;
-	int			nest_level;
+	Oid owner;
+	Oid user;
+	int sec_context;
+	int nest_level;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the name of the source must not be NULL")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the name of the source must not be NULL")));
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	owner = SourceOwner(text_to_cstring(PG_GETARG_TEXT_PP(0)));
@@ -149,24 +146,24 @@ PG_FUNCTION_INFO_V1(near_names);
 Datum
 near_names(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	int			length = strlen(name);
-	int			limit = Max(2, length / 3);
-	Datum	   *candidates;
-	bool	   *nulls;
-	int			ncandidates;
-	int			distance[NEAR_NAMES];
-	char	   *near[NEAR_NAMES];
-	int			found = 0;
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int length = strlen(name);
+	int limit = Max(2, length / 3);
+	Datum *candidates;
+	bool *nulls;
+	int ncandidates;
+	int distance[NEAR_NAMES];
+	char *near[NEAR_NAMES];
+	int found = 0;
 	StringInfoData list;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &candidates,
 					  &nulls, &ncandidates);
 	for (int i = 0; i < ncandidates; i++)
 	{
-		char	   *candidate;
-		int			d;
-		int			at;
+		char *candidate;
+		int d;
+		int at;
 
 		if (nulls[i])
 			continue;

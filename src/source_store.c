@@ -31,13 +31,13 @@
 
 typedef struct HistoryStore
 {
-	Relation	table;
-	MemoryContext batch;		/* what the slots of a batch point to */
+	Relation table;
+	MemoryContext batch; /* what the slots of a batch point to */
 	TupleTableSlot *slots[BATCH];
-	int			nslots;
+	int nslots;
 	BulkInsertState bulk;
-	CommandId	command;
-	int64		stored;
+	CommandId command;
+	int64 stored;
 } HistoryStore;
 
 static Oid
@@ -54,15 +54,15 @@ HistoryType(void)
 static void
 CheckTarget(Relation table, Oid key_type)
 {
-	TupleDesc	columns = RelationGetDescr(table);
-	AclResult	right = pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT);
+	TupleDesc columns = RelationGetDescr(table);
+	AclResult right = pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT);
 
 	if (right != ACLCHECK_OK)
 		aclcheck_error(right, get_relkind_objtype(table->rd_rel->relkind),
 					   RelationGetRelationName(table));
 	if (table->rd_rel->relkind != RELKIND_RELATION || table->rd_rel->relispartition ||
-		RelationGetIndexList(table) != NIL || table->rd_rel->relhasrules || table->trigdesc != NULL ||
-		(columns->constr != NULL && columns->constr->num_check > 0) ||
+		RelationGetIndexList(table) != NIL || table->rd_rel->relhasrules ||
+		table->trigdesc != NULL || (columns->constr != NULL && columns->constr->num_check > 0) ||
 		check_enable_rls(RelationGetRelid(table), InvalidOid, true) == RLS_ENABLED ||
 		columns->natts != 2 || TupleDescAttr(columns, 0)->attisdropped ||
 		TupleDescAttr(columns, 1)->attisdropped || TupleDescAttr(columns, 0)->attgenerated ||
@@ -71,7 +71,8 @@ CheckTarget(Relation table, Oid key_type)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is no new table of histories", RelationGetRelationName(table)),
-				 errdetail("It must have the columns customer and history and no index, trigger, rule or constraint.")));
+				 errdetail("It must have the columns customer and history and no index, trigger, "
+						   "rule or constraint.")));
 }
 
 static void
@@ -113,19 +114,18 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_purchase_histories";
 	HistoryStore store = {0};
-	Oid			key_type = KeyArgumentType(fcinfo, 0, function);
-	char	   *query = QueryArgument(fcinfo, 1, function);
+	Oid key_type = KeyArgumentType(fcinfo, 0, function);
+	char *query = QueryArgument(fcinfo, 1, function);
 
 	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the target of %s must not be NULL", function)));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the target of %s must not be NULL", function)));
 	if (XactReadOnly)
 		PreventCommandIfReadOnly("store_purchase_histories()");
 	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
 	CheckTarget(store.table, key_type);
-	store.batch = AllocSetContextCreate(CurrentMemoryContext, "histories to store",
-										ALLOCSET_DEFAULT_SIZES);
+	store.batch =
+		AllocSetContextCreate(CurrentMemoryContext, "histories to store", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < BATCH; i++)
 		store.slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsVirtual);
 	store.bulk = GetBulkInsertState();

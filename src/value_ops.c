@@ -17,9 +17,9 @@ CompareValues(FunctionCallInfo fcinfo)
 {
 	struct varlena *a = PG_GETARG_VARLENA_PP(0);
 	struct varlena *b = PG_GETARG_VARLENA_PP(1);
-	Size		na = VARSIZE_ANY_EXHDR(a);
-	Size		nb = VARSIZE_ANY_EXHDR(b);
-	int			order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(na, nb));
+	Size na = VARSIZE_ANY_EXHDR(a);
+	Size nb = VARSIZE_ANY_EXHDR(b);
+	int order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(na, nb));
 
 	if (order == 0)
 		order = na < nb ? -1 : na > nb;
@@ -82,7 +82,7 @@ Datum
 value_hash(PG_FUNCTION_ARGS)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-	Datum		hash = hash_any((unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	Datum hash = hash_any((unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 
 	PG_FREE_IF_COPY(value, 0);
 	return hash;
@@ -93,8 +93,8 @@ Datum
 value_hash_extended(PG_FUNCTION_ARGS)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-	Datum		hash = hash_any_extended((unsigned char *) VARDATA_ANY(value),
-										 VARSIZE_ANY_EXHDR(value), PG_GETARG_INT64(1));
+	Datum hash = hash_any_extended((unsigned char *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+								   PG_GETARG_INT64(1));
 
 	PG_FREE_IF_COPY(value, 0);
 	return hash;
