@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# clv.sh [CUSTOMERS]: fits and predictions of repeat-purchase models on simulated customers, one core, beside SciPy's fit of the same data.
-# Runs against the server that PGHOST and PGPORT name; makes the schema bench_clv and drops it again. Needs python3-scipy.
+# Repeat-purchase models: fits and predictions on 1 000 000 simulated customers, one core, beside SciPy's fit of the same data.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+cd "$(dirname "$0")"
+here=$PWD
 customers=${1:-1000000}
-python=${PYTHON:-/usr/bin/python3}
+python=/usr/bin/python3
 export PGOPTIONS='-c search_path=bench_clv,crm_profile,public -c max_parallel_workers_per_gather=0 -c jit=off -c client_min_messages=warning'
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; psql -qX -c "DROP SCHEMA IF EXISTS bench_clv CASCADE"' EXIT
 psql -qX -c 'CREATE EXTENSION IF NOT EXISTS crm_profile' -c 'DROP SCHEMA IF EXISTS bench_clv CASCADE' -c 'CREATE SCHEMA bench_clv'
 
 for model in bg mbg pareto; do
-  "$python" "$here/clv_simulate.py" $model/nbd "$customers" >"$tmp/orders"
+  "$python" "$here/clv/simulate.py" $model/nbd "$customers" >"$tmp/orders"
   psql -qX -v ON_ERROR_STOP=1 <<SQL
 CREATE UNLOGGED TABLE orders (customer int, day date, amount numeric);
 \\copy orders from '$tmp/orders' csv
@@ -60,6 +60,8 @@ FROM (SELECT 'bg/nbd' AS model, m, '{0.8,12,0.8,2.5,6.25,3.74,15.44}'::float8[] 
 	clv_parameters(m) WITH ORDINALITY AS p (part, parameter, estimate, standard_error, status, o), LATERAL (SELECT t[o] AS truth) t
 GROUP BY model ORDER BY model;
 SQL
-echo 'The bg/nbd purchase part alone, in SciPy: a row a customer, then distinct customers with weights (data in memory, reading not counted)'
-"$python" "$here/clv_scipy.py" "$tmp/each"
-"$python" "$here/clv_scipy.py" "$tmp/distinct"
+if ./python_with scipy python3-scipy; then
+  echo 'The bg/nbd purchase part alone, in SciPy: a row a customer, then distinct customers with weights (data in memory, reading not counted)'
+  "$python" "$here/clv/scipy_fit.py" "$tmp/each"
+  "$python" "$here/clv/scipy_fit.py" "$tmp/distinct"
+fi

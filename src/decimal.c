@@ -177,36 +177,6 @@ DecimalFromNumeric(Datum value, const char *what)
 	return result;
 }
 
-bool
-RescaleFits(int64 mantissa, int from, int to, int64 *result)
-{
-	Assert(from <= to);
-	return !pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], result);
-}
-
-int64
-Rescale(int64 mantissa, int from, int to)
-{
-	int64		result;
-
-	if (from == to)
-		return mantissa;
-	if (!RescaleFits(mantissa, from, to, &result))
-		AmountOutOfRange();
-	return result;
-}
-
-/* Never gives INT64_MIN, so that every amount has a negative. */
-int64
-AddAmounts(int64 a, int64 b)
-{
-	int64		sum;
-
-	if (unlikely(pg_add_s64_overflow(a, b, &sum) || sum == PG_INT64_MIN))
-		AmountOutOfRange();
-	return sum;
-}
-
 /* A total as a numeric, in the display scale given. */
 Numeric
 NumericFromInt128(int128 value, int scale)

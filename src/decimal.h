@@ -7,6 +7,7 @@
 #ifndef CRM_DECIMAL_H
 #define CRM_DECIMAL_H
 
+#include "common/int.h"
 #include "utils/numeric.h"
 
 #include "compat.h"
@@ -27,14 +28,39 @@ extern Decimal DecimalFromNumeric(Datum value, const char *what);
 /* Any numeric as the nearest double; NaN and infinity as they are. */
 extern double DoubleFromNumeric(Datum value);
 
-/* A mantissa at a larger or equal scale; an error when it leaves the 64-bit range. */
-extern int64 Rescale(int64 mantissa, int from, int to);
-
-/* The same when it is known to fit, or the caller handles the overflow. */
-extern bool RescaleFits(int64 mantissa, int from, int to, int64 *result);
-
-extern int64 AddAmounts(int64 a, int64 b);
-extern Numeric NumericFromInt128(int128 value, int scale);
 pg_noreturn extern void AmountOutOfRange(void);
+
+/* A mantissa at a larger or equal scale; false where it leaves the 64-bit range. */
+static inline bool
+RescaleFits(int64 mantissa, int from, int to, int64 *result)
+{
+	Assert(from <= to);
+	return !pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], result);
+}
+
+/* The same, with an error in that case. */
+static inline int64
+Rescale(int64 mantissa, int from, int to)
+{
+	int64		result;
+
+	if (unlikely(!RescaleFits(mantissa, from, to, &result)))
+		AmountOutOfRange();
+	return result;
+}
+
+/* Never gives INT64_MIN, so that every amount has a negative. */
+static inline int64
+AddAmounts(int64 a, int64 b)
+{
+	int64		sum;
+
+	if (unlikely(pg_add_s64_overflow(a, b, &sum) || sum == PG_INT64_MIN))
+		AmountOutOfRange();
+	return sum;
+}
+
+/* A total as a numeric, in the display scale given. */
+extern Numeric NumericFromInt128(int128 value, int scale);
 
 #endif							/* CRM_DECIMAL_H */

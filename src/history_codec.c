@@ -287,37 +287,13 @@ EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 	return history;
 }
 
-int
-MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount, const Decimal *cost)
-{
-	int			scale;
-
-	purchase->day = day;
-	purchase->orders = amount.mantissa >= 0 ? 1 : 0;
-	purchase->amount = amount.mantissa;
-	purchase->cost = 0;
-	purchase->covered = 0;
-	if (cost == NULL)
-		return amount.scale;
-
-	scale = Max(amount.scale, cost->scale);
-	purchase->amount = Rescale(amount.mantissa, amount.scale, scale);
-	purchase->cost = Rescale(cost->mantissa, cost->scale, scale);
-	purchase->covered = purchase->amount;
-	return scale;
-}
-
 void
-AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
+TooManyOrders(void)
 {
-	a->amount = AddAmounts(a->amount, b->amount);
-	if (pg_add_s32_overflow(a->orders, b->orders, &a->orders))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("too many orders on one day"),
-				 errdetail("A day holds at most %d.", PG_INT32_MAX)));
-	a->cost = AddAmounts(a->cost, b->cost);
-	a->covered = AddAmounts(a->covered, b->covered);
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("too many orders on one day"),
+			 errdetail("A day holds at most %d.", PG_INT32_MAX)));
 }
 
 #define ST_SORT SortDays

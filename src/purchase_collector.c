@@ -28,7 +28,7 @@
  * Records are made compact long before memory runs out: fresh memory has to be
  * cleared by the kernel, which takes longer than adding up does.
  */
-#define FIRST_COMPACTION	((Size) 32 * 1024 * 1024)
+#define FIRST_COMPACTION	((Size) 96 * 1024 * 1024)
 
 /* With less, files would be written in crumbs. */
 #define MIN_MEMORY			((Size) 8 * 1024 * 1024)

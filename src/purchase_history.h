@@ -110,11 +110,38 @@ extern int64 SortPurchaseDays(PurchaseDay *days, int64 ndays);
  * One order, or a refund where the amount is negative, with its cost where that
  * is known (else NULL); returns the scale of its amounts.
  */
-extern int	MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount,
-							const Decimal *cost);
+static inline int
+MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount, const Decimal *cost)
+{
+	int			scale;
+
+	purchase->day = day;
+	purchase->orders = amount.mantissa >= 0 ? 1 : 0;
+	purchase->amount = amount.mantissa;
+	purchase->cost = 0;
+	purchase->covered = 0;
+	if (cost == NULL)
+		return amount.scale;
+
+	scale = Max(amount.scale, cost->scale);
+	purchase->amount = Rescale(amount.mantissa, amount.scale, scale);
+	purchase->cost = Rescale(cost->mantissa, cost->scale, scale);
+	purchase->covered = purchase->amount;
+	return scale;
+}
+
+pg_noreturn extern void TooManyOrders(void);
 
 /* Adds b to a, both of the same day and scale. */
-extern void AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b);
+static inline void
+AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
+{
+	a->amount = AddAmounts(a->amount, b->amount);
+	if (unlikely(pg_add_s32_overflow(a->orders, b->orders, &a->orders)))
+		TooManyOrders();
+	a->cost = AddAmounts(a->cost, b->cost);
+	a->covered = AddAmounts(a->covered, b->covered);
+}
 
 /* Sets out a history's days at the scale given (not below its own). */
 extern PurchaseDay *DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays);

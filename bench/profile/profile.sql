@@ -1,9 +1,7 @@
--- Profiles: fitting, encoding and all against all.  Run by itself:
---   tools/with-cluster -c shared_buffers=1GB -c max_wal_size=16GB -c autovacuum=off -c jit=off psql -qX -f bench/profile.sql
+-- Profiles: fitting, encoding and all against all.  Run by bench/profile.sh.
 -- Every figure is the best of three runs on one core, in milliseconds where nothing else is said.
 \pset footer off
 SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS crm_profile;
 SET search_path = public, crm_profile;
 SET max_parallel_workers_per_gather = 0;
 SET jit = off;

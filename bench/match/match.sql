@@ -1,8 +1,7 @@
--- Accuracy on held-out folds, and speed, of match_fit and what belongs to it.  Run by bench/match.
+-- Accuracy on held-out folds, and speed, of match_fit and what belongs to it.  Run by bench/match.sh.
 \set ON_ERROR_STOP on
 \pset footer off
 \pset border 1
-CREATE EXTENSION crm_profile;
 SET search_path = public, crm_profile;
 
 CREATE TABLE bank (age int, job text, marital text, education text, "default" text, balance int, housing text, loan text, contact text,
