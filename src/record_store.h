@@ -19,7 +19,7 @@ typedef struct RecordBlock
 	uint32 used; /* bytes of data */
 	uint32 capacity;
 	int32 scale;
-	char data[FLEXIBLE_ARRAY_MEMBER];
+	pg_attribute_aligned(MAXIMUM_ALIGNOF) char data[FLEXIBLE_ARRAY_MEMBER];
 } RecordBlock;
 
 #define SMALL_BLOCK_CAPACITY 2000
