@@ -77,7 +77,7 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 	static const char *const function = "collect_purchase_histories";
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 
-	InitMaterializedSRF(fcinfo, 0);
+	StartBulkResult(fcinfo);
 	CollectHistories(function, key_type, QueryArgument(fcinfo, 1, function), ReturnHistory,
 					 fcinfo->resultinfo);
 	return (Datum) 0;

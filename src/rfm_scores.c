@@ -284,7 +284,7 @@ rfm_scores(PG_FUNCTION_ARGS)
 	sink.pool = CreateRecordPool(CurrentMemoryContext);
 	sink.customers.pool = sink.pool;
 
-	InitMaterializedSRF(fcinfo, 0);
+	StartBulkResult(fcinfo);
 	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, &sink);
 	DrainPurchaseCollector(sink.collector, KeepCustomer, &sink);
 
