@@ -540,7 +540,18 @@ CompactAll(PurchaseCollector *collector)
 	Size before = collector->pool->used;
 
 	for (int i = 0; i < PARTITIONS; i++)
+	{
+		RecordStore *store = &collector->partitions[i].store;
+		int64 records = store->records;
+
 		CompactPartition(collector, &collector->partitions[i]);
+		/* the first one that is made compact speaks for all */
+		if (store->records > records - records / 4 && records > 0)
+		{
+			collector->compacting = false;
+			return;
+		}
+	}
 	collector->compacting = collector->pool->used < before - before / 4;
 	collector->compact_at =
 		Min(Max(collector->compact_at, 2 * collector->pool->used), collector->memory_limit);
