@@ -541,12 +541,13 @@ CompactAll(PurchaseCollector *collector)
 
 	for (int i = 0; i < PARTITIONS; i++)
 	{
-		RecordStore *store = &collector->partitions[i].store;
-		int64 records = store->records;
+		Partition *partition = &collector->partitions[i];
+		int64 records = partition->store.records;
+		bool first_time = partition->compacted == 0 && records > 0;
 
-		CompactPartition(collector, &collector->partitions[i]);
-		/* the first one that is made compact speaks for all */
-		if (store->records > records - records / 4 && records > 0)
+		CompactPartition(collector, partition);
+		/* purchases that do not add up here do not do so elsewhere */
+		if (first_time && partition->store.records > records - records / 4)
 		{
 			collector->compacting = false;
 			return;
