@@ -19,6 +19,7 @@
 #include "local_day.h"
 #include "purchase_receiver.h"
 #include "query_receiver.h"
+#include "stored_numeric.h"
 
 #define CUSTOMER_COLUMN 1
 #define DAY_COLUMN 2
@@ -220,7 +221,7 @@ TakePurchase(PurchaseReceiver *receiver, Datum customer, PurchaseDay *purchase, 
 }
 
 /* The purchase in a row whose customer, day and amount are there. */
-static inline int
+static pg_attribute_always_inline int
 PurchaseOfRow(PurchaseReceiver *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
 	Datum value = row->tts_values[AMOUNT_COLUMN - 1];
