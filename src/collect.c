@@ -20,6 +20,7 @@ typedef struct HistorySink
 	PurchaseCollector *collector;
 	HistoryConsumer take;
 	void *consumer;
+	Progress progress;
 } HistorySink;
 
 static void
@@ -41,19 +42,24 @@ EmitHistory(void *arg, Datum customer, PurchaseDay *days, int64 ndays, int scale
 	HistorySink *sink = arg;
 
 	sink->take(sink->consumer, customer, EncodeSortedHistory(days, ndays, scale));
+	CountProgress(&sink->progress);
 }
 
 void
-CollectHistories(const char *function, Oid key_type, const char *query, HistoryConsumer take,
-				 void *consumer)
+CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
+				 HistoryConsumer take, void *consumer)
 {
 	HistorySink sink = {0};
 
 	sink.take = take;
 	sink.consumer = consumer;
+	sink.progress.label = progress;
 	sink.pool = CreateRecordPool(CurrentMemoryContext);
-	ReceivePurchases(function, key_type, query, StartCollecting, Collect, &sink);
+	ReceivePurchases(function, key_type, query, StartCollecting, Collect, &sink,
+					 progress != NULL ? &sink.progress : NULL);
+	StartProgress(&sink.progress, "histories made", "customers");
 	DrainPurchaseCollector(sink.collector, EmitHistory, &sink);
+	FinishProgress(&sink.progress);
 	DeleteRecordPool(sink.pool);
 }
 
@@ -69,7 +75,7 @@ ReturnHistory(void *consumer, Datum customer, PurchaseHistory *history)
 	pfree(history);
 }
 
-/* (key anyelement, query text) */
+/* (key anyelement, query text [, progress text]) */
 PG_FUNCTION_INFO_V1(collect_purchase_histories);
 Datum
 collect_purchase_histories(PG_FUNCTION_ARGS)
@@ -78,7 +84,7 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 
 	StartBulkResult(fcinfo);
-	CollectHistories(function, key_type, QueryArgument(fcinfo, 1, function), ReturnHistory,
-					 fcinfo->resultinfo);
+	CollectHistories(function, key_type, QueryArgument(fcinfo, 1, function),
+					 ProgressArgument(fcinfo, 2), ReturnHistory, fcinfo->resultinfo);
 	return (Datum) 0;
 }

@@ -285,7 +285,7 @@ rfm_scores(PG_FUNCTION_ARGS)
 	sink.customers.pool = sink.pool;
 
 	StartBulkResult(fcinfo);
-	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, &sink);
+	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, &sink, NULL);
 	DrainPurchaseCollector(sink.collector, KeepCustomer, &sink);
 
 	memset(&model, 0, sizeof(model));

@@ -107,7 +107,7 @@ StoreHistory(void *consumer, Datum customer, PurchaseHistory *history)
 		FlushBatch(store);
 }
 
-/* (key anyelement, query text, target regclass): the number of histories stored. */
+/* (key anyelement, query text, target regclass, progress text): the number of histories stored. */
 PG_FUNCTION_INFO_V1(store_purchase_histories);
 Datum
 store_purchase_histories(PG_FUNCTION_ARGS)
@@ -131,7 +131,7 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 	store.bulk = GetBulkInsertState();
 	store.command = GetCurrentCommandId(true);
 
-	CollectHistories(function, key_type, query, StoreHistory, &store);
+	CollectHistories(function, key_type, query, ProgressArgument(fcinfo, 3), StoreHistory, &store);
 	FlushBatch(&store);
 
 	FreeBulkInsertState(store.bulk);
