@@ -171,7 +171,7 @@ BEGIN
 			SELECT coalesce(p.segment, '(unscored)') AS segment, count(*) AS customers, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency) AS median_recency,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency) AS median_frequency,
-				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision) AS median_monetary
+				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision)::numeric::double precision AS median_monetary
 			FROM {schema}.customer_profile p GROUP BY 1)
 		SELECT l.segment, coalesce(m.customers, 0) AS customers,
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision AS customer_share,

@@ -86,7 +86,7 @@ COMMENT ON FUNCTION crm_profile.run_history_query(anyelement, text) IS 'the rows
 CREATE FUNCTION crm_profile.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RAISE INFO '%: % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
+	RAISE INFO 'source "%": % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_progress(text, bigint, text, double precision) IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
@@ -96,7 +96,7 @@ DECLARE
 	started timestamptz := clock_timestamp();
 	stored timestamptz;
 	histories text := crm_profile.source_history_query(src);
-	progress text := CASE WHEN "verbose" THEN src.name END;
+	progress text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	new_histories text := 'crm_profile.run_history_query(NULL::{key_type}, $1)';
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
@@ -130,9 +130,9 @@ BEGIN
 			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', src)
 			INTO written, removed USING coalesce(histories, src.orders_query), progress;
 	END IF;
-	seconds := extract(epoch FROM clock_timestamp() - started);
+	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	IF "verbose" THEN
-		RAISE INFO '%: % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
+		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_histories(crm_profile.source, boolean) IS 'first part of a refresh: collects the histories and writes those that differ';
@@ -156,7 +156,7 @@ BEGIN
 		USING started, today, fitted.rfm, src.active_days, norms;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
-		PERFORM crm_profile.refresh_progress(src.name, coalesce((norms).customers, 0), 'histories fitted', seconds);
+		RAISE INFO 'source "%": models fitted to % customers in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_models(crm_profile.source, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
@@ -179,10 +179,10 @@ BEGIN
 			ON CONFLICT (customer) DO UPDATE SET ' || columns || ' RETURNING 1)
 		SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM changed)', src) INTO profiles, written USING today;
 	EXECUTE format('ANALYZE %I.stored_profile', src.schema);
-	seconds := extract(epoch FROM clock_timestamp() - began);
+	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
 	IF "verbose" THEN
 		PERFORM crm_profile.refresh_progress(src.name, profiles, 'profiles compared', seconds);
-		RAISE INFO '%: % profiles written', src.name, written;
+		RAISE INFO 'source "%": % profiles written', src.name, written;
 	END IF;
 	RETURN seconds;
 END $$;
@@ -208,9 +208,6 @@ BEGIN
 	IF src.materialize THEN
 		profile_seconds := crm_profile.refresh_profiles(src, today, "verbose");
 	END IF;
-	collect_seconds := round(collect_seconds::numeric, 3);
-	fit_seconds := round(fit_seconds::numeric, 3);
-	profile_seconds := round(profile_seconds::numeric, 3);
 	orders := coalesce(found_norms.orders, 0);
 	customers := coalesce(found_norms.customers, 0);
 	UPDATE crm_profile.source s SET last_refresh = started, refresh_seconds = extract(epoch FROM clock_timestamp() - started), norms = found_norms

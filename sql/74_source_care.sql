@@ -173,9 +173,10 @@ BEGIN
 	IF src.materialize THEN
 		EXECUTE crm_profile.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
 	END IF;
-	EXECUTE crm_profile.source_expand('SELECT count(*) FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
+	EXECUTE crm_profile.source_expand('SELECT count(' || CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END
+		|| ') FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
 	IF orders_left > 0 THEN
-		RAISE WARNING 'customer % still has % orders in %', key, orders_left, src.orders
+		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
 	END IF;
 	RETURN NEXT;
