@@ -9,7 +9,12 @@ DECLARE
 BEGIN
 	IF src.interactions IS NOT NULL THEN
 		contacted := format('CASE WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential'' END', src.interactions, src.interaction_customer,
-			CASE WHEN src.interacted_at IS NULL THEN '' ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at) END);
+			CASE
+				WHEN src.interacted_at IS NULL THEN ''
+				WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
+					THEN format(' AND i.%I < ({as_of} + 1)::timestamp AT TIME ZONE %L', src.interacted_at, src.time_zone)
+				ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at)
+			END);
 	END IF;
 	-- what is made of other words comes first
 	template := replace(template, '{contacted}', contacted);

@@ -4,19 +4,25 @@
 #ifndef CRM_COLLECT_H
 #define CRM_COLLECT_H
 
-#include "postgres.h"
+#include "fmgr.h"
 
-#include "progress.h"
 #include "purchase_history.h"
 
-/* Takes one customer's history, which it may keep or pfree. */
-typedef void (*HistoryConsumer)(void *consumer, Datum customer, PurchaseHistory *history);
+typedef struct HistoryCollection HistoryCollection;
 
 /*
- * Runs the query of orders and hands the history of each customer to `take`;
- * `progress`: begins each of the lines that tell how far it is, NULL: none.
+ * Runs the query of orders, whose customers are of the type given.  `progress`
+ * begins each of the lines that tell how far it is; NULL: there are none.
  */
-extern void CollectHistories(const char *function, Oid key_type, const char *query,
-							 const char *progress, HistoryConsumer take, void *consumer);
+extern HistoryCollection *CollectHistories(const char *function, Oid key_type, const char *query,
+										   const char *progress);
+
+/*
+ * The next customer, valid until the next call, and the history, made in the
+ * current memory context; false at the end.
+ */
+extern bool NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history);
+
+extern void EndHistories(HistoryCollection *collection);
 
 #endif /* CRM_COLLECT_H */

@@ -13,7 +13,7 @@ CREATE TABLE sale (id int, client_id varchar(5) REFERENCES client, other_id varc
 INSERT INTO sale SELECT i, 'c ' || 1 + i % 50, 'o ' || 1 + i % 40, timestamptz '2025-01-01 22:30Z' + i * interval '5 hours', date '2025-01-03' + i / 5, i % 97 + 0.125, i % 89, i % 7, i % 50 * 100 + i / 100 FROM generate_series(1, 1000) i;
 CREATE VIEW big_sale AS SELECT * FROM sale WHERE total > 20;
 CREATE TABLE visit (client varchar(5), at timestamptz, noted date);
-INSERT INTO visit VALUES ('c 55', '2025-06-01Z', '2025-05-01'), ('c 56', '2025-09-01Z', '2025-09-01');
+INSERT INTO visit VALUES ('c 55', '2025-06-01Z', '2025-05-01'), ('c 56', '2025-09-01Z', '2025-09-01'), ('c 57', '2025-09-30 22:30Z', '2025-10-01');
 INSERT INTO crm_profile.scheme (name, bins, description) VALUES ('three', 3, 'for this test');
 INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, r_to) VALUES ('three', 'Awake', 2, NULL), ('three', 'Asleep', NULL, 1);
 SELECT count(*) FROM crm_profile.create_source('s', 'client', 'sale', customer_key => 'id', ordered_at => 'sold_at', amount => 'total', as_of => '2025-08-01', time_zone => 'UTC');
@@ -56,6 +56,7 @@ SELECT * FROM altered($$ order_filter => 'id > 500' $$);
 SELECT * FROM altered($$ period => '30 days' $$);
 SELECT * FROM altered($$ active_days => 10 $$);
 SELECT * FROM altered($$ as_of => '2025-09-30' $$);
+-- one of the three is from the day after, where the source is
 SELECT * FROM altered($$ interactions => 'visit', interaction_customer => 'client', interacted_at => 'at' $$);
 SELECT * FROM altered($$ interacted_at => 'noted', as_of => '2025-08-01' $$);
 SELECT * FROM altered($$ attributes => '{country,home = country = ''AT''}' $$);
