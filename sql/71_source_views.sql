@@ -9,7 +9,12 @@ DECLARE
 BEGIN
 	IF src.interactions IS NOT NULL THEN
 		contacted := format('CASE WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential'' END', src.interactions, src.interaction_customer,
-			CASE WHEN src.interacted_at IS NULL THEN '' ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at) END);
+			CASE
+				WHEN src.interacted_at IS NULL THEN ''
+				WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
+					THEN format(' AND i.%I < ({as_of} + 1)::timestamp AT TIME ZONE %L', src.interacted_at, src.time_zone)
+				ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at)
+			END);
 	END IF;
 	-- what is made of other words comes first
 	template := replace(template, '{contacted}', contacted);
@@ -171,7 +176,7 @@ BEGIN
 			SELECT coalesce(p.segment, '(unscored)') AS segment, count(*) AS customers, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency) AS median_recency,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency) AS median_frequency,
-				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision) AS median_monetary
+				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision)::numeric::double precision AS median_monetary
 			FROM {schema}.customer_profile p GROUP BY 1)
 		SELECT l.segment, coalesce(m.customers, 0) AS customers,
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision AS customer_share,

@@ -260,8 +260,14 @@ CREATE FUNCTION crm_profile.explain_source(name text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src crm_profile.source := crm_profile.source_of(name);
+	shards record := crm_profile.source_shards(src);
+	road text := '';
 BEGIN
-	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, src.orders_query,
-		crm_profile.source_expand(crm_profile.source_profile_query(), src));
+	IF shards.orders IS NOT NULL THEN
+		road := format(E'-- Citus distributes %s: the workers make %s, nothing else leaves them\n', shards.orders,
+			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END);
+	END IF;
+	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, road,
+		coalesce(crm_profile.source_history_query(src), src.orders_query), crm_profile.source_expand(crm_profile.source_profile_query(), src));
 END $$;
 COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and that of customer_profile';

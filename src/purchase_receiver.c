@@ -43,6 +43,7 @@ typedef struct PurchaseReceiver
 	PurchaseSinkStart start;
 	PurchaseSink take;
 	void *sink;
+	Progress *progress; /* NULL: nobody wants to know */
 
 	/* order lines, where there is an order key */
 	Tuplesortstate *lines;
@@ -251,6 +252,8 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 	PurchaseDay purchase;
 	int scale;
 
+	if (receiver->progress != NULL)
+		CountProgress(receiver->progress);
 	slot_getallattrs(row);
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
 		row->tts_isnull[AMOUNT_COLUMN - 1])
@@ -351,7 +354,7 @@ NothingToDo(DestReceiver *self)
 
 void
 ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
-				 PurchaseSink take, void *sink)
+				 PurchaseSink take, void *sink, Progress *progress)
 {
 	PurchaseReceiver *receiver = palloc0(sizeof(PurchaseReceiver));
 
@@ -366,8 +369,13 @@ ReceivePurchases(const char *function, Oid key_type, const char *query, Purchase
 	receiver->start = start;
 	receiver->take = take;
 	receiver->sink = sink;
+	receiver->progress = progress;
 
+	if (progress != NULL)
+		StartProgress(progress, "rows read", "rows");
 	RunQuery(function, query, &receiver->pub);
+	if (progress != NULL)
+		FinishProgress(progress);
 	if (receiver->lines != NULL)
 		TakeLines(receiver);
 	pfree(receiver);

@@ -293,7 +293,7 @@ StartRfmScores(FunctionCallInfo fcinfo, BulkRows *rows)
 	scan->pool = CreateRecordPool(CurrentMemoryContext);
 	scan->customers.pool = scan->pool;
 
-	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan);
+	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan, NULL);
 	KeepCustomers(scan);
 	(void) FitRfm(model, &scan->population, model->bins, false);
 	RewindCustomers(&scan->population);
