@@ -184,22 +184,31 @@ CoarseClvSample(ClvSample *sample)
 	return coarse;
 }
 
+/* ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all buy, or leave, alike, and where nobody
+ * leaves. */
+static const double BgBasis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}, {0, 0, 1, 1}, {0, 0, 1}};
+/* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
+static const double ParetoBasis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}, {0, 0, 1}, {0, 0, 1, -1}};
+/* ln(p, q, v) by ln(p, q, pv/q): edges where a customer's purchases, or customers, are alike */
+static const double SpendBasis[][MAX_FIT_PARAMETERS] = {{1}, {0, 1}, {-1, 1, 1}};
+
 /* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
 static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
 {
+	/* the second number: purchases while alive over purchases in all */
 	static const double bg[][CLV_PARAMETERS] = {
-		{0.7, 0.5, 0.9, 2}, {0.25, 0.5, 0.8, 2.5}, {2, 0.7, 0.5, 3}, {1, 0.5, 3, 10}};
+		{0.7, 2, 2, 0.45}, {0.25, 2, 2.5, 0.32}, {2, 1.4, 3, 0.17}, {1, 2, 10, 0.3}};
 	static const double pareto[][CLV_PARAMETERS] = {
-		{0.7, 0.6, 0.7, 0.7}, {0.3, 0.4, 1.5, 3}, {2, 0.8, 0.4, 0.5}, {1, 0.7, 4, 10}};
+		{0.7, 1.7, 0.7, 1}, {0.3, 2.5, 1.5, 0.5}, {2, 1.25, 0.4, 0.8}, {1, 1.4, 4, 0.4}};
 	const double(*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
 
+	problem->basis = family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
 	problem->nstarts = lengthof(bg);
 	for (int s = 0; s < problem->nstarts; s++)
 	{
 		memcpy(problem->start[s], starts[s], sizeof(starts[s]));
-		/* the second number is alpha * rate / r: how much of the time a customer is alive */
-		problem->start[s][CLV_ALPHA] *= starts[s][CLV_R] / rate;
+		problem->start[s][1] *= rate;
 	}
 }
 
@@ -224,13 +233,13 @@ FitPurchasePart(ClvModel *model, ClvSample *sample, double scale)
 	if (model->repeaters >= FEW_REPEATERS)
 	{
 		MaximizeLikelihood(&problem, &result);
-		model->status = result.converged ? FIT_CONVERGED : FIT_NO_MAXIMUM;
+		model->status = result.status;
 	}
-	if (model->status != FIT_CONVERGED)
+	if (!FitIsMaximum(model->status))
 	{
 		problem.penalized = true;
 		MaximizeLikelihood(&problem, &result);
-		if (!result.converged)
+		if (!FitIsMaximum(result.status))
 		{
 			model->status = FIT_FAILED;
 			return;
@@ -312,7 +321,7 @@ static void
 FitSpendPart(ClvModel *model, const FitState *state)
 {
 	static const double starts[][SPEND_PARAMETERS] = {
-		{4, 4, 0.75}, {1.5, 3, 1.5}, {1, 12, 11}, {15, 3, 0.15}};
+		{4, 4, 0.75}, {1.5, 3, 0.75}, {1, 12, 0.92}, {15, 3, 0.75}};
 	SpendSample sample;
 	FitProblem problem = {.nparameters = SPEND_PARAMETERS, .sample = &sample};
 	FitResult result;
@@ -330,6 +339,7 @@ FitSpendPart(ClvModel *model, const FitState *state)
 	}
 	for (int64 i = 0; i < sample.npoints; i++)
 		sample.points[i].z /= model->mean_value;
+	problem.basis = SpendBasis;
 	problem.likelihood = GammaGammaLogLikelihood;
 	problem.coarse = CoarseSpendSample(&sample);
 	problem.weight = (double) model->spend_customers;
@@ -337,17 +347,16 @@ FitSpendPart(ClvModel *model, const FitState *state)
 	for (int s = 0; s < problem.nstarts; s++)
 		memcpy(problem.start[s], starts[s], sizeof(starts[s]));
 	MaximizeLikelihood(&problem, &result);
-	if (!result.converged)
-	{
-		model->spend_status = FIT_NO_MAXIMUM;
+	model->spend_status = result.status;
+	if (result.status == FIT_NO_MAXIMUM)
 		return;
-	}
 	memcpy(model->spend_parameters, result.parameters, sizeof(model->spend_parameters));
 	model->spend_parameters[SPEND_V] *= model->mean_value;
 	memcpy(model->spend_covariance, result.covariance, sizeof(model->spend_covariance));
 	model->spend_log_likelihood =
 		result.log_likelihood - (double) model->spend_customers * log(model->mean_value);
-	model->spend_status = result.parameters[SPEND_Q] > 1.001 ? FIT_CONVERGED : FIT_NO_MEAN;
+	if (result.parameters[SPEND_Q] <= 1.001)
+		model->spend_status = FIT_NO_MEAN;
 }
 
 void

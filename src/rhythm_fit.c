@@ -52,7 +52,10 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double weight
 				double log_gaps, bool penalized, FitResult *result)
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
-	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS, .likelihood = RhythmLogLikelihood};
+	/* ln(a, b) by ln(a, a/b): an edge where everybody has the same rate */
+	static const double basis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}};
+	FitProblem problem = {
+		.nparameters = RHYTHM_PARAMETERS, .basis = basis, .likelihood = RhythmLogLikelihood};
 
 	sample->k = coarse->k = k;
 	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
@@ -65,10 +68,10 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double weight
 	{
 		/* the unit of time is the mean gap, so the mean rate a/b is about k */
 		problem.start[s][0] = shapes[s];
-		problem.start[s][1] = shapes[s] / k;
+		problem.start[s][1] = k;
 	}
 	MaximizeLikelihood(&problem, result);
-	return result->converged;
+	return FitIsMaximum(result->status);
 }
 
 /*
@@ -97,7 +100,7 @@ FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, 
 			!FitAtRegularity(k, sample, coarse, weight, gaps, log_gaps, penalized, &result) ||
 			(model->status != FIT_FAILED && result.log_likelihood <= model->log_likelihood))
 			continue;
-		model->status = FIT_CONVERGED;
+		model->status = result.status;
 		model->regularity = k;
 		model->log_likelihood = result.log_likelihood;
 		memcpy(model->parameters, result.parameters, sizeof(model->parameters));
@@ -150,7 +153,7 @@ FitRhythm(FitState *state, RhythmModel *model)
 	if (model->status == FIT_FAILED)
 	{
 		FitRegularities(model, &sample, &coarse, customers.weight, log_gaps, true);
-		if (model->status == FIT_CONVERGED)
+		if (FitIsMaximum(model->status))
 			model->status = repeaters < FEW_REPEATERS ? FIT_FEW_REPEATERS : FIT_NO_MAXIMUM;
 	}
 	if (model->status == FIT_FAILED)
@@ -162,7 +165,7 @@ FitRhythm(FitState *state, RhythmModel *model)
 static void
 WarnOfRhythmFit(const RhythmModel *model)
 {
-	if (model->status == FIT_CONVERGED)
+	if (FitIsMaximum(model->status))
 		return;
 	ereport(WARNING, (errmsg(model->status == FIT_FAILED ? "the rhythm model did not converge"
 							 : model->status == FIT_FEW_REPEATERS
