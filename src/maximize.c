@@ -25,7 +25,7 @@
 #define PENALTY_SD 1.5      /* of the ln of a parameter, when penalised */
 #define MAX_LOG_SE 20.0     /* a coordinate known no better may have its maximum at an edge */
 #define GAIN_TOLERANCE 1e-7 /* log-likelihood still to be gained at the maximum */
-#define EDGE_TOLERANCE 1e-5 /* log-likelihood that counts as level, by the edges */
+#define EDGE_TOLERANCE 1e-4 /* log-likelihood that counts as level, by the edges */
 #define EDGE_SLOPE 1e-4     /* what may still be gained beyond an edge, a customer */
 #define CLIMB_EVALUATIONS 300
 #define POLISH_EVALUATIONS 25
@@ -122,6 +122,12 @@ ValueAt(const FitProblem *problem, void *sample, const double *at, double *gradi
 	return value;
 }
 
+static inline double
+BetweenEdges(double coordinate)
+{
+	return Max(-EDGE, Min(EDGE, coordinate));
+}
+
 /* The coordinates at u, kept between the edges. */
 static void
 CoordinatesAt(const Climb *climb, const double *u, double *at)
@@ -132,7 +138,7 @@ CoordinatesAt(const Climb *climb, const double *u, double *at)
 
 		for (int j = 0; j < climb->naxes; j++)
 			value += climb->axes[i][j] * u[j];
-		at[i] = Max(-EDGE, Min(EDGE, value));
+		at[i] = BetweenEdges(value);
 	}
 }
 
@@ -422,10 +428,20 @@ Polish(const FitProblem *problem, void *sample, Place *place)
 		gain = NewtonGain(problem, place, gradient, NULL);
 		if (definite && gain < 1e-2)
 		{
-			/* close by: the quadratic is exact enough to go all the way */
-			(void) NewtonGain(problem, place, gradient, place->at);
-			place->value = ValueAt(problem, sample, place->at, gradient);
-			gain = NewtonGain(problem, place, gradient, NULL);
+			/* close by: where the quadratic is exact enough, it leads all the way */
+			Place there = *place;
+			double left;
+
+			(void) NewtonGain(problem, place, gradient, there.at);
+			for (int i = 0; i < n; i++)
+				there.at[i] = BetweenEdges(there.at[i]);
+			there.value = ValueAt(problem, sample, there.at, gradient);
+			left = NewtonGain(problem, &there, gradient, NULL);
+			if (left < gain)
+			{
+				*place = there;
+				gain = left;
+			}
 		}
 		if (definite && gain < GAIN_TOLERANCE)
 			return IsInside(problem, place);
@@ -452,32 +468,54 @@ AllAreKnown(const FitProblem *problem, const Place *place)
 	return true;
 }
 
+/* Whether the coarse sample is as likely wherever a fixed coordinate is. */
+static bool
+IsWithoutEffect(const FitProblem *problem, const Place *place, int coordinate)
+{
+	for (double at = -EDGE; at <= EDGE; at += EDGE)
+	{
+		Place there = *place;
+		double gradient[MAX_FIT_PARAMETERS];
+
+		there.at[coordinate] = at;
+		there.value = ValueAt(problem, problem->coarse, there.at, gradient);
+		if (!(fabs(there.value - place->value) < EDGE_TOLERANCE))
+			return false;
+	}
+	return true;
+}
+
 /*
- * Fixes one more coordinate where the coarse sample is most likely: at an edge,
- * or in the middle when it does not matter.  False: inside it is more likely than
+ * Fixes one more coordinate at the edge where the coarse sample is most likely, or
+ * in the middle when it makes no difference.  False: inside it is more likely than
  * at any edge.
  */
 static bool
 GoToEdge(const FitProblem *problem, Place *place)
 {
-	static const double ends[] = {0, -EDGE, EDGE};
 	Place inside = *place;
 	Place best = {.value = -DBL_MAX};
+	int coordinate = -1;
 
 	ClimbCoarsely(problem, &inside);
 	for (int i = 0; i < problem->nparameters; i++)
-		for (int e = 0; e < lengthof(ends) && !place->fixed[i]; e++)
+		for (double end = -EDGE; end <= EDGE && !place->fixed[i]; end += 2 * EDGE)
 		{
 			Place there = inside;
 
-			there.at[i] = ends[e];
+			there.at[i] = end;
 			there.fixed[i] = true;
 			ClimbCoarsely(problem, &there);
-			if (there.value > best.value + EDGE_TOLERANCE)
+			if (there.value > best.value)
+			{
 				best = there;
+				coordinate = i;
+			}
 		}
-	if (best.value < inside.value - EDGE_TOLERANCE)
+	if (!(best.value >= inside.value - EDGE_TOLERANCE))
 		return false;
+	if (IsWithoutEffect(problem, &best, coordinate))
+		best.at[coordinate] = 0;
 	*place = best;
 	return true;
 }
