@@ -232,6 +232,7 @@ FitState *
 CombineFitStates(FitState *state, const FitState *other)
 {
 	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	FitState *given = state;
 	int128 sum;
 	int128 more;
 
@@ -246,7 +247,8 @@ CombineFitStates(FitState *state, const FitState *other)
 		FitState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
 									 other->entries[i].weight);
 
-		if (next != state)
+		/* the executor frees the state that it gave */
+		if (next != state && state != given)
 			pfree(state);
 		state = next;
 	}
