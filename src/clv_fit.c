@@ -196,11 +196,14 @@ static const double SpendBasis[][MAX_FIT_PARAMETERS] = {{1}, {0, 1}, {-1, 1, 1}}
 static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
 {
-	/* the second number: purchases while alive over purchases in all */
-	static const double bg[][CLV_PARAMETERS] = {
-		{0.7, 2, 2, 0.45}, {0.25, 2, 2.5, 0.32}, {2, 1.4, 3, 0.17}, {1, 2, 10, 0.3}};
-	static const double pareto[][CLV_PARAMETERS] = {
-		{0.7, 1.7, 0.7, 1}, {0.3, 2.5, 1.5, 0.5}, {2, 1.25, 0.4, 0.8}, {1, 1.4, 4, 0.4}};
+	/* the second number: purchases while alive over purchases in all; the last two of each: lost at
+	 * once or hardly ever */
+	static const double bg[][CLV_PARAMETERS] = {{0.7, 2, 2, 0.45}, {0.25, 2, 2.5, 0.32},
+												{2, 1.4, 3, 0.17}, {1, 2, 10, 0.3},
+												{1, 1.5, 0.05, 1}, {20, 5, 0.5, 5}};
+	static const double pareto[][CLV_PARAMETERS] = {{0.7, 1.7, 0.7, 1},  {0.3, 2.5, 1.5, 0.5},
+													{2, 1.25, 0.4, 0.8}, {1, 1.4, 4, 0.4},
+													{1, 1.5, 0.05, 20},  {20, 3, 0.05, 20}};
 	const double(*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
 
 	problem->basis = family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;

@@ -11,7 +11,7 @@
 #define CRM_MAXIMIZE_H
 
 #define MAX_FIT_PARAMETERS 4
-#define MAX_FIT_STARTS 4
+#define MAX_FIT_STARTS 6
 #define COVARIANCES(n) ((n) * ((n) + 1) / 2)
 
 /* How a fit ended; the numbers are stored. */
