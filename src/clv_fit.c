@@ -399,25 +399,52 @@ FitClvModel(FitState *state, ClvModel *model)
 }
 
 void
+WarnOfFit(const char *model, FitStatus status, const char *detail)
+{
+	switch (status)
+	{
+		case FIT_FAILED:
+			ereport(WARNING,
+					(errmsg("the %s model did not converge", model),
+					 errdetail_internal("%s", detail),
+					 errhint("Its predictions are NULL. Fit more customers, a longer history "
+							 "or another model.")));
+			break;
+		case FIT_FEW_REPEATERS:
+		case FIT_NO_MAXIMUM:
+			ereport(
+				WARNING,
+				(errmsg("the %s model falls back on a penalised likelihood: %s", model,
+						status == FIT_FEW_REPEATERS ? "too few customers bought again"
+													: "the likelihood has no maximum"),
+				 errdetail_internal("%s", detail),
+				 errhint(
+					 "Its predictions lean on assumptions; see the documentation of the fit.")));
+			break;
+		case FIT_EDGE:
+			ereport(
+				NOTICE,
+				(errmsg("the %s model has its maximum at an edge", model),
+				 errdetail_internal("%s", detail),
+				 errhint("Parameters without a standard error have gone to their limit; see the "
+						 "documentation of the fit.")));
+			break;
+		default:
+			break;
+	}
+}
+
+void
 WarnOfClvFit(const ClvModel *model)
 {
-	if (model->status == FIT_FAILED)
-		ereport(WARNING, (errmsg("the %s model did not converge", ClvFamilyNames[model->family]),
-						  errdetail("It has %lld customers, %lld of them with a repeat purchase.",
-									(long long) model->customers, (long long) model->repeaters),
-						  errhint("Its predictions are NULL. Fit more customers, a longer history "
-								  "or another model.")));
-	else if (model->status != FIT_CONVERGED)
-		ereport(
-			WARNING,
-			(errmsg("the %s model falls back on a penalised likelihood: %s",
-					ClvFamilyNames[model->family],
-					model->status == FIT_FEW_REPEATERS ? "too few customers bought again"
-													   : "the likelihood has no maximum"),
-			 errdetail("It has %lld customers, %lld of them with a repeat purchase.",
-					   (long long) model->customers, (long long) model->repeaters),
-			 errhint("Its predictions lean on assumptions; see the documentation of clv_fit.")));
-	else if (model->spend_status != FIT_CONVERGED && model->spend_customers >= FEW_REPEATERS)
+	WarnOfFit(ClvFamilyNames[model->family], model->status,
+			  psprintf("It has %lld customers, %lld of them with a repeat purchase.",
+					   (long long) model->customers, (long long) model->repeaters));
+	if (model->spend_customers < FEW_REPEATERS)
+		return;
+	if (model->spend_status == FIT_EDGE)
+		ereport(NOTICE, (errmsg("the spend part of the model has its maximum at an edge")));
+	else if (model->spend_status != FIT_CONVERGED)
 		ereport(WARNING,
 				(errmsg("the spend part of the model falls back on the mean value: %s",
 						model->spend_status == FIT_NO_MEAN ? "q is not above 1"
@@ -452,15 +479,6 @@ ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 	}
 }
 
-/* What a skipped row leaves: the state as it was. */
-static Datum
-KeepState(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /* (state, history, as_of [, model [, unit [, value]]]) */
 PG_FUNCTION_INFO_V1(clv_fit_transfn);
 Datum
@@ -472,7 +490,7 @@ clv_fit_transfn(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "clv_fit_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return KeepState(fcinfo);
+		return KeepFitState(fcinfo);
 	ClvFitOptions(fcinfo, 2, &options);
 	state = FitStateFor(FitStateArgument(fcinfo, 0), &options);
 	if (LookAtCustomer(PG_GETARG_HISTORY(1), options.as_of, options.until,
@@ -488,7 +506,7 @@ fit_state_combine(PG_FUNCTION_ARGS)
 {
 	(void) AggregateContext(fcinfo, "fit_state_combine");
 	if (PG_ARGISNULL(1))
-		return KeepState(fcinfo);
+		return KeepFitState(fcinfo);
 	PG_RETURN_POINTER(CombineFitStates(FitStateArgument(fcinfo, 0), FitStateArgument(fcinfo, 1)));
 }
 

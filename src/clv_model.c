@@ -122,33 +122,7 @@ const ModelFormat ClvModelFormat = {
 	.example = "{model: bg/nbd, parameters: [0.243, 4.414, 0.793, 2.426]}",
 };
 
-PG_FUNCTION_INFO_V1(clv_model_in);
-Datum
-clv_model_in(PG_FUNCTION_ARGS)
-{
-	return ModelIn(&ClvModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(clv_model_out);
-Datum
-clv_model_out(PG_FUNCTION_ARGS)
-{
-	return ModelOut(&ClvModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(clv_model_recv);
-Datum
-clv_model_recv(PG_FUNCTION_ARGS)
-{
-	return ModelRecv(&ClvModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(clv_model_send);
-Datum
-clv_model_send(PG_FUNCTION_ARGS)
-{
-	return ModelSend(&ClvModelFormat, fcinfo);
-}
+MODEL_IO(clv_model, ClvModelFormat)
 
 ClvFamily
 ClvFamilyFromText(text *name)

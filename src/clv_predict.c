@@ -447,6 +447,16 @@ Slopes(const Question *question, Answer answer, bool probability, double *parame
 	}
 }
 
+/* Whether a fit says how well it knows its parameters; at edges some are not in question. */
+static bool
+HasCovariance(const ClvModel *model)
+{
+	for (int i = 0; i < lengthof(model->covariance); i++)
+		if (model->covariance[i] != 0)
+			return true;
+	return false;
+}
+
 /*
  * The interval of an answer; false: the model's parameters have no covariance,
  * or the interval has no finite bounds.
@@ -463,7 +473,7 @@ DeltaInterval(const Question *question, Answer answer, bool probability, bool wi
 	double variance;
 	double reach;
 
-	if (model->covariance[0] == 0)
+	if (!HasCovariance(model))
 		return false;
 	memcpy(parameters, model->parameters, sizeof(parameters));
 	memcpy(spend, model->spend_parameters, sizeof(spend));

@@ -72,6 +72,14 @@ FitStateArgument(FunctionCallInfo fcinfo, int argument)
 	return state;
 }
 
+Datum
+KeepFitState(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
 FitState *
 FitStateFor(FitState *state, const FitOptions *options)
 {

@@ -149,8 +149,8 @@ RhythmModelFault(const void *data)
 	if (model->status == FIT_NO_MEAN || model->status == FIT_NO_DATA)
 		return "status is one that only spend can have";
 	for (int i = 0; i < RHYTHM_PARAMETERS && model->status != FIT_FAILED; i++)
-		if (!(model->parameters[i] >= 1e-12 && model->parameters[i] <= 1e12))
-			return "parameters are not all between 1e-12 and 1e12";
+		if (!(model->parameters[i] >= 1e-20 && model->parameters[i] <= 1e20))
+			return "parameters are not all between 1e-20 and 1e20";
 	if (model->covariance[0] < 0 || model->covariance[2] < 0)
 		return "a variance is negative";
 	return NULL;
@@ -167,33 +167,7 @@ const ModelFormat RhythmModelFormat = {
 	.example = "{regularity: 2, parameters: [1.5, 20]}",
 };
 
-PG_FUNCTION_INFO_V1(rhythm_model_in);
-Datum
-rhythm_model_in(PG_FUNCTION_ARGS)
-{
-	return ModelIn(&RhythmModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(rhythm_model_out);
-Datum
-rhythm_model_out(PG_FUNCTION_ARGS)
-{
-	return ModelOut(&RhythmModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(rhythm_model_recv);
-Datum
-rhythm_model_recv(PG_FUNCTION_ARGS)
-{
-	return ModelRecv(&RhythmModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(rhythm_model_send);
-Datum
-rhythm_model_send(PG_FUNCTION_ARGS)
-{
-	return ModelSend(&RhythmModelFormat, fcinfo);
-}
+MODEL_IO(rhythm_model, RhythmModelFormat)
 
 PG_FUNCTION_INFO_V1(rhythm_model);
 Datum

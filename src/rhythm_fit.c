@@ -152,21 +152,6 @@ FitRhythm(FitState *state, RhythmModel *model)
 	model->log_likelihood -= (double) model->gaps * log(scale);
 }
 
-static void
-WarnOfRhythmFit(const RhythmModel *model)
-{
-	if (FitIsMaximum(model->status))
-		return;
-	ereport(WARNING, (errmsg(model->status == FIT_FAILED ? "the rhythm model did not converge"
-							 : model->status == FIT_FEW_REPEATERS
-								 ? "the rhythm model falls back on a penalised likelihood: too few "
-								   "customers bought again"
-								 : "the rhythm model falls back on a penalised likelihood: the "
-								   "likelihood has no maximum"),
-					  errdetail("It has %lld customers with %lld gaps between purchases.",
-								(long long) model->customers, (long long) model->gaps)));
-}
-
 /* Adds the gaps between a customer's purchase days up to as_of. */
 static FitState *
 AddGaps(FitState *state, const PurchaseHistory *history)
@@ -201,11 +186,7 @@ rhythm_fit_transfn(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "rhythm_fit_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return KeepFitState(fcinfo);
 	options.as_of = options.until = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	state = FitStateFor(FitStateArgument(fcinfo, 0), &options);
 	history = PG_GETARG_HISTORY(1);
@@ -226,7 +207,9 @@ rhythm_fit_finalfn(PG_FUNCTION_ARGS)
 	if (state->purpose != RHYTHM_PURPOSE || state->nentries == 0)
 		PG_RETURN_NULL();
 	FitRhythm(state, &model);
-	WarnOfRhythmFit(&model);
+	WarnOfFit("rhythm", model.status,
+			  psprintf("It has %lld customers with %lld gaps between purchases.",
+					   (long long) model.customers, (long long) model.gaps));
 	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
 }
 
