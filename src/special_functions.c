@@ -233,8 +233,9 @@ DropoutSeries(double shape, double ratio, double a, double b, int terms)
 		double term;
 
 		events += survival;
-		survival *= (b + n - 1) / (a + b + n - 1);
-		probability *= z * (shape + n - 1) / n;
+		/* b may be far below 1: nothing of it is to be lost */
+		survival *= (b + (n - 1)) / (a + b + (n - 1));
+		probability *= z * (shape + (n - 1)) / n;
 		term = probability * events;
 		sum += term;
 		/* past the mean the terms fall faster than z^n n */
@@ -282,7 +283,10 @@ DropoutIntegral(double shape, double ratio, double a, double b)
 	right = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-b * step);
 	mass += right;
 	sum += right * -expm1(-shape * log1p(ratio));
-	return sum / mass;
+	if (mass > 0)
+		return sum / mass;
+	/* p is too near to 0, or to 1, to tell it from that */
+	return mode < 0 ? shape * ratio : -expm1(-shape * log1p(ratio));
 }
 
 double
@@ -292,6 +296,13 @@ ExpectedUntilDropout(double shape, double ratio, double a, double b)
 
 	if (ratio <= 0)
 		return 0;
+	/* p hardly varies */
+	if (Min(a, b) > 1e8)
+	{
+		double p = a / (a + b);
+
+		return -expm1(-shape * log1p(p * ratio)) / p;
+	}
 	if (terms < 4000 && shape * log1p(ratio) < 600)
 		return DropoutSeries(shape, ratio, a, b, 4 * (int) terms);
 	return DropoutIntegral(shape, ratio, a, b);
