@@ -214,18 +214,18 @@ static void
 ClimbCoarsely(const FitProblem *problem, Place *place)
 {
 	Climb climb = {.problem = problem, .sample = problem->coarse};
-	int free[MAX_FIT_PARAMETERS];
+	int unfixed[MAX_FIT_PARAMETERS];
 	double lower[MAX_FIT_PARAMETERS];
 	double upper[MAX_FIT_PARAMETERS];
 	double gradient[MAX_FIT_PARAMETERS];
 
-	climb.naxes = FreeCoordinates(problem, place, free);
+	climb.naxes = FreeCoordinates(problem, place, unfixed);
 	memcpy(climb.origin, place->at, sizeof(climb.origin));
 	for (int j = 0; j < climb.naxes; j++)
 	{
-		climb.axes[free[j]][j] = 1;
-		lower[j] = -EDGE - place->at[free[j]];
-		upper[j] = EDGE - place->at[free[j]];
+		climb.axes[unfixed[j]][j] = 1;
+		lower[j] = -EDGE - place->at[unfixed[j]];
+		upper[j] = EDGE - place->at[unfixed[j]];
 	}
 	if (climb.naxes > 0)
 	{
@@ -287,8 +287,8 @@ static void
 Information(const FitProblem *problem, void *sample, const Place *place,
 			double information[][MAX_FIT_PARAMETERS])
 {
-	int free[MAX_FIT_PARAMETERS];
-	int n = FreeCoordinates(problem, place, free);
+	int unfixed[MAX_FIT_PARAMETERS];
+	int n = FreeCoordinates(problem, place, unfixed);
 	double up[MAX_FIT_PARAMETERS];
 	double down[MAX_FIT_PARAMETERS];
 	double at[MAX_FIT_PARAMETERS];
@@ -297,12 +297,12 @@ Information(const FitProblem *problem, void *sample, const Place *place,
 	{
 		CHECK_FOR_INTERRUPTS();
 		memcpy(at, place->at, sizeof(at));
-		at[free[i]] = place->at[free[i]] + DIFFERENCE;
+		at[unfixed[i]] = place->at[unfixed[i]] + DIFFERENCE;
 		(void) ValueAt(problem, sample, at, up);
-		at[free[i]] = place->at[free[i]] - DIFFERENCE;
+		at[unfixed[i]] = place->at[unfixed[i]] - DIFFERENCE;
 		(void) ValueAt(problem, sample, at, down);
 		for (int j = 0; j < n; j++)
-			information[i][j] = (down[free[j]] - up[free[j]]) / (2 * DIFFERENCE);
+			information[i][j] = (down[unfixed[j]] - up[unfixed[j]]) / (2 * DIFFERENCE);
 	}
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < i; j++)
@@ -317,8 +317,8 @@ Information(const FitProblem *problem, void *sample, const Place *place,
 static bool
 Whiten(const FitProblem *problem, void *sample, Place *place)
 {
-	int free[MAX_FIT_PARAMETERS];
-	int n = FreeCoordinates(problem, place, free);
+	int unfixed[MAX_FIT_PARAMETERS];
+	int n = FreeCoordinates(problem, place, unfixed);
 	double information[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
 	double factor[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
 	double inverse[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS];
@@ -338,7 +338,7 @@ Whiten(const FitProblem *problem, void *sample, Place *place)
 		InverseTransposed(factor, inverse, n);
 		memset(place->axes, 0, sizeof(place->axes));
 		for (int i = 0; i < n; i++)
-			memcpy(place->axes[free[i]], inverse[i], n * sizeof(double));
+			memcpy(place->axes[unfixed[i]], inverse[i], n * sizeof(double));
 	}
 	return definite;
 }
@@ -400,7 +400,7 @@ static bool
 Polish(const FitProblem *problem, void *sample, Place *place)
 {
 	int n = problem->nparameters;
-	int free[MAX_FIT_PARAMETERS];
+	int unfixed[MAX_FIT_PARAMETERS];
 	double root_weight = sqrt(problem->weight);
 	double gradient[MAX_FIT_PARAMETERS];
 	double before = -DBL_MAX;
@@ -412,7 +412,7 @@ Polish(const FitProblem *problem, void *sample, Place *place)
 		bool definite;
 
 		/* the units of u: the objective is over the weight, so is its curvature */
-		climb.naxes = FreeCoordinates(problem, place, free);
+		climb.naxes = FreeCoordinates(problem, place, unfixed);
 		memcpy(climb.origin, place->at, sizeof(climb.origin));
 		for (int i = 0; i < n; i++)
 			for (int j = 0; j < climb.naxes; j++)
@@ -512,7 +512,7 @@ GoToEdge(const FitProblem *problem, Place *place)
 				coordinate = i;
 			}
 		}
-	if (!(best.value >= inside.value - EDGE_TOLERANCE))
+	if (coordinate < 0 || best.value < inside.value - EDGE_TOLERANCE)
 		return false;
 	if (IsWithoutEffect(problem, &best, coordinate))
 		best.at[coordinate] = 0;
@@ -529,9 +529,9 @@ static bool
 LeaveEdges(const FitProblem *problem, void *sample, Place *place)
 {
 	double gradient[MAX_FIT_PARAMETERS];
-	int free[MAX_FIT_PARAMETERS];
+	int unfixed[MAX_FIT_PARAMETERS];
 
-	if (FreeCoordinates(problem, place, free) == problem->nparameters)
+	if (FreeCoordinates(problem, place, unfixed) == problem->nparameters)
 		return false;
 	for (double off = EDGE - 4; off >= 0; off -= 4)
 		for (double middle = -2; middle <= 2; middle += 4)
@@ -611,7 +611,7 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 {
 	int n = problem->nparameters;
 	Place place;
-	int free[MAX_FIT_PARAMETERS];
+	int unfixed[MAX_FIT_PARAMETERS];
 	double logs[MAX_FIT_PARAMETERS];
 	double gradient[MAX_FIT_PARAMETERS];
 	double by_log[MAX_FIT_PARAMETERS][MAX_FIT_PARAMETERS] = {{0}};
@@ -625,9 +625,9 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 	if (problem->coarse != problem->sample)
 		found = Settle(problem, problem->sample, &place);
 	found = found && EdgesAreLevel(problem, &place);
-	result->status = !found                                        ? FIT_NO_MAXIMUM
-					 : FreeCoordinates(problem, &place, free) == n ? FIT_CONVERGED
-																   : FIT_EDGE;
+	result->status = !found                                           ? FIT_NO_MAXIMUM
+					 : FreeCoordinates(problem, &place, unfixed) == n ? FIT_CONVERGED
+																	  : FIT_EDGE;
 	if (!found)
 		return;
 
