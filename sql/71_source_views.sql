@@ -184,7 +184,8 @@ BEGIN
 
 	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_card WITH (security_invoker = true) AS
 		WITH latest AS MATERIALIZED (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1)
-		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer AS line, l.section, l.item, coalesce(l.value, l.number::text) AS value, l.number, l.standard_error, l.note
+		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer AS line, l.section, l.item,
+			coalesce(l.value, CASE WHEN l.number = trunc(l.number) THEN l.number::numeric::text ELSE l.number::real::text END) AS value, l.number, l.standard_error, l.note
 		FROM (
 			SELECT 1 AS part, v.line, 'refresh' AS section, v.item, v.value, v.number, NULL::double precision AS standard_error, v.note
 			FROM latest m, LATERAL (VALUES

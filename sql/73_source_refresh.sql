@@ -47,7 +47,7 @@ CREATE FUNCTION crm_profile.refresh_models(src crm_profile.source, today date, s
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
 	SET client_min_messages = error AS $$
 DECLARE
-	most_fitted CONSTANT double precision := 2000000;
+	most_fitted CONSTANT double precision := 250000;
 	most_tested CONSTANT double precision := 100000;
 	holdout_days CONSTANT integer := 90;
 	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;

@@ -232,6 +232,7 @@ FitState *
 CombineFitStates(FitState *state, const FitState *other)
 {
 	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	const FitState *given = state; /* the executor's: it frees it itself when another comes back */
 	int128 sum;
 	int128 more;
 
@@ -246,7 +247,7 @@ CombineFitStates(FitState *state, const FitState *other)
 		FitState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
 									 other->entries[i].weight);
 
-		if (next != state)
+		if (next != state && state != given)
 			pfree(state);
 		state = next;
 	}
