@@ -187,14 +187,14 @@ BEGIN
 		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer AS line, l.section, l.item,
 			coalesce(l.value, CASE WHEN l.number = trunc(l.number) THEN l.number::numeric::text ELSE l.number::real::text END) AS value, l.number, l.standard_error, l.note
 		FROM (
-			SELECT 1 AS part, v.line, 'refresh' AS section, v.item, v.value, v.number, NULL::double precision AS standard_error, v.note
+			SELECT 1 AS part, v.line AS line, 'refresh' AS section, v.item AS item, v.value AS value, v.number AS number, NULL::double precision AS standard_error, v.note AS note
 			FROM latest m, LATERAL (VALUES
 				(1, 'fitted at', to_char(m.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
 				(2, 'as of', to_char(m.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
 				(3, 'customers', NULL, m.customers, 'customers with a history'),
 				(4, 'share fitted', NULL, m.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all')) v(line, item, value, number, note)
 			UNION ALL
-			SELECT 2, v.line, 'purchases', v.item, v.value, v.number, NULL, v.note
+			SELECT 2 AS part, v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM latest m, crm_profile.clv_model_card(m.clv) c, LATERAL (VALUES
 				(1, 'model', coalesce(c.model, 'none'), NULL::double precision, 'model of repeat purchase; none: nobody had bought'),
 				(2, 'status', c.status, NULL, 'how the fit ended: converged; few repeaters, no maximum: a cautious guess; not converged: no predictions'),
@@ -205,15 +205,15 @@ BEGIN
 				(7, 'log-likelihood', NULL, c.log_likelihood, 'higher: fits better; compare models of the same customers only')) v(line, item, value, number, note)
 			WHERE v.line <= 1 OR c.model IS NOT NULL
 			UNION ALL
-			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END, 10 + p.n, p.part, p.parameter, NULL, p.estimate, p.standard_error,
+			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
 				CASE p.parameter
 					WHEN 'r' THEN 'shape of the purchase rates of the customers' WHEN 'alpha' THEN 'scale of these rates: their mean is r by alpha'
 					WHEN 'a' THEN 'of the chance to leave after a purchase: its mean is a by a + b' WHEN 'b' THEN 'of the same'
 					WHEN 's' THEN 'shape of the rates of leaving' WHEN 'beta' THEN 'scale of these rates: their mean is s by beta'
-					WHEN 'p' THEN 'shape of the values of a customer''s purchases' ELSE 'of the spread of the customers'' mean values' END
+					WHEN 'p' THEN 'shape of the values of a customer''s purchases' ELSE 'of the spread of the customers'' mean values' END AS note
 			FROM latest m, crm_profile.clv_parameters(m.clv) WITH ORDINALITY AS p(part, parameter, estimate, standard_error, status, n)
 			UNION ALL
-			SELECT 3, v.line, 'spend', v.item, v.value, v.number, NULL, v.note
+			SELECT 3 AS part, v.line AS line, 'spend' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM latest m, crm_profile.clv_model_card(m.clv) c, LATERAL (VALUES
 				(1, 'model', 'gamma-gamma', NULL::double precision, 'model of the value of a purchase day'),
 				(2, 'status', c.spend_status, NULL, 'how its fit ended; anything but converged: the mean value stands in; no data: clv_365d is NULL'),
@@ -224,32 +224,33 @@ BEGIN
 				(7, 'log-likelihood', NULL, c.spend_log_likelihood, 'higher: fits better')) v(line, item, value, number, note)
 			WHERE c.model IS NOT NULL
 			UNION ALL
-			SELECT 4, v.line, 'rhythm', v.item, v.value, v.number, v.standard_error, v.note
-			FROM latest m, crm_profile.rhythm_model_card(m.rhythm) c, LATERAL (
-				SELECT 1, 'status', c.status, NULL::double precision, NULL::double precision, 'how the fit ended; not converged, few repeaters: the active window decides alone'
-				UNION ALL SELECT 2, 'customers', NULL, c.customers, NULL, 'customers that it was fitted to'
-				UNION ALL SELECT 3, 'gaps', NULL, c.gaps, NULL, 'times between two purchase days of a customer'
-				UNION ALL SELECT 4, 'log-likelihood', NULL, c.log_likelihood, NULL, 'higher: fits better'
-				UNION ALL SELECT 10 + p.n, p.parameter, NULL, p.estimate, p.standard_error,
-					CASE p.parameter WHEN 'regularity' THEN '1: purchases come at random, to 12: like clockwork' WHEN 'a' THEN 'shape of the rates of the customers' ELSE 'scale of these rates, in days' END
-				FROM crm_profile.rhythm_parameters(m.rhythm) WITH ORDINALITY AS p(parameter, estimate, standard_error, status, n)) v(line, item, value, number, standard_error, note)
+			SELECT 4 AS part, v.line AS line, 'rhythm' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
+			FROM latest m, crm_profile.rhythm_model_card(m.rhythm) c, LATERAL (VALUES
+				(1, 'status', c.status, NULL::double precision, 'how the fit ended; not converged, few repeaters: the active window decides alone'),
+				(2, 'customers', NULL, c.customers, 'customers that it was fitted to'),
+				(3, 'gaps', NULL, c.gaps, 'times between two purchase days of a customer'),
+				(4, 'log-likelihood', NULL, c.log_likelihood, 'higher: fits better')) v(line, item, value, number, note)
 			UNION ALL
-			SELECT 5, v.line, 'lifecycle and tiers', v.item, NULL, v.number, NULL, v.note
+			SELECT 4 AS part, 10 + p.n AS line, 'rhythm' AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
+				CASE p.parameter WHEN 'regularity' THEN '1: purchases come at random, to 12: like clockwork' WHEN 'a' THEN 'shape of the rates of the customers' ELSE 'scale of these rates, in days' END AS note
+			FROM latest m, crm_profile.rhythm_parameters(m.rhythm) WITH ORDINALITY AS p(parameter, estimate, standard_error, status, n)
+			UNION ALL
+			SELECT 5 AS part, v.line AS line, 'lifecycle and tiers' AS section, v.item AS item, NULL AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM latest m, LATERAL (VALUES
 				(1, 'active window', m.active_days::double precision, 'days; what customers without a rhythm of their own are measured by'),
-				(2, 'tier A from', m.a_from, 'least value so far'),
-				(3, 'tier B from', m.b_from, 'least value so far'),
-				(4, 'predicted tier A from', m.predicted_a_from, 'least clv_365d'),
-				(5, 'predicted tier B from', m.predicted_b_from, 'least clv_365d')) v(line, item, number, note)
+				(2, 'tier A from', m.a_from, 'least monetary, or profit, of the tier'),
+				(3, 'tier B from', m.b_from, 'least monetary, or profit, of the tier'),
+				(4, 'predicted tier A from', m.predicted_a_from, 'least clv_365d of the tier'),
+				(5, 'predicted tier B from', m.predicted_b_from, 'least clv_365d of the tier')) v(line, item, number, note)
 			UNION ALL
-			SELECT 6, v.line, 'scores', v.item, v.value, NULL, NULL, v.note
+			SELECT 6 AS part, v.line AS line, 'scores' AS section, v.item AS item, v.value AS value, NULL AS number, NULL AS standard_error, v.note AS note
 			FROM latest m, crm_profile.thresholds(m.rfm) t, LATERAL (VALUES
 				(1, 'scheme', m.scheme, 'the segment scheme'),
 				(2, 'recency', array_to_string(t.recency, ', '), 'days: each one exceeded takes a score away'),
 				(3, 'frequency', array_to_string(t.frequency, ', '), 'orders: each one exceeded adds a score'),
 				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score')) v(line, item, value, note)
 			UNION ALL
-			SELECT 7, v.line, 'holdout', v.item, v.value, v.number, NULL, v.note
+			SELECT 7 AS part, v.line AS line, 'holdout' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM latest m LEFT JOIN LATERAL unnest(m.holdout) h ON h.part = 'total', LATERAL (VALUES
 				(1, 'status', CASE WHEN m.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, or no fit; by class: model_holdout'),
 				(2, 'fitted until', to_char(m.holdout_fit_until, 'YYYY-MM-DD'), NULL, 'last day that the forecast knew'),
