@@ -165,9 +165,9 @@ BEGIN
 	SELECT h.written, h.removed, h.seconds INTO customers_written, customers_removed, collect_seconds FROM crm_profile.refresh_histories(src, "verbose") h;
 	SELECT m.* INTO models FROM crm_profile.refresh_models(src, today, started, "verbose") m;
 	found_norms := models.norms;
-	clv_seconds := models.clv_seconds;
-	rhythm_seconds := models.rhythm_seconds;
-	holdout_seconds := models.holdout_seconds;
+	clv_seconds := round(models.clv_seconds::numeric, 3);
+	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
+	holdout_seconds := round(models.holdout_seconds::numeric, 3);
 	clv_status := models.clv_status;
 	rhythm_status := models.rhythm_status;
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - collect_seconds;

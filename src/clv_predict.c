@@ -23,7 +23,7 @@
 
 #define MOST_HORIZON_DAYS 36525 /* a hundred years */
 #define MOST_MONTHS 1201
-#define MEMO_SLOTS 16384    /* a power of two */
+#define MEMO_SLOTS 2048     /* a power of two */
 #define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
 #define DIFFERENCE 1e-4     /* of the log of a parameter */
 

@@ -231,8 +231,8 @@ AddSpend(FitState *state, const CustomerFacts *facts)
 FitState *
 CombineFitStates(FitState *state, const FitState *other)
 {
+	FitState *given = state;
 	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
-	const FitState *given = state; /* the executor's: it frees it itself when another comes back */
 	int128 sum;
 	int128 more;
 
@@ -247,6 +247,7 @@ CombineFitStates(FitState *state, const FitState *other)
 		FitState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
 									 other->entries[i].weight);
 
+		/* the executor frees what it gave when it gets something else back */
 		if (next != state && state != given)
 			pfree(state);
 		state = next;
