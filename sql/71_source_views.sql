@@ -197,7 +197,7 @@ BEGIN
 			SELECT 2 AS part, v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM latest m, crm_profile.clv_model_card(m.clv) c, LATERAL (VALUES
 				(1, 'model', coalesce(c.model, 'none'), NULL::double precision, 'model of repeat purchase; none: nobody had bought'),
-				(2, 'status', c.status, NULL, 'how the fit ended: converged; few repeaters, no maximum: a cautious guess; not converged: no predictions'),
+				(2, 'status', c.status, NULL, 'how the fit ended; few repeaters, no maximum: a cautious guess; not converged: no predictions'),
 				(3, 'unit in days', NULL, extract(epoch FROM c.unit) / 86400, 'the unit of time of the parameters'),
 				(4, 'customers', NULL, c.customers, 'customers that it was fitted to'),
 				(5, 'repeaters', NULL, c.repeaters, 'those who bought on more than one day'),
@@ -216,7 +216,7 @@ BEGIN
 			SELECT 3 AS part, v.line AS line, 'spend' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM latest m, crm_profile.clv_model_card(m.clv) c, LATERAL (VALUES
 				(1, 'model', 'gamma-gamma', NULL::double precision, 'model of the value of a purchase day'),
-				(2, 'status', c.spend_status, NULL, 'how its fit ended; anything but converged: the mean value stands in; no data: clv_365d is NULL'),
+				(2, 'status', c.spend_status, NULL, 'how its fit ended; few repeaters, no maximum, no mean: the mean value stands in; no data: clv_365d is NULL'),
 				(3, 'value', c.value, NULL, 'revenue, or profit where the tiers go by profit'),
 				(4, 'customers', NULL, c.spend_customers, 'customers whose repeat purchases have a positive value'),
 				(5, 'left out', NULL, c.spend_excluded, 'those whose repeat purchases have none: refunds took it'),
