@@ -27,8 +27,8 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
-#include EXPLAIN_FORMAT_H
-#include EXPLAIN_STATE_H
+#include CRM_EXPLAIN_FORMAT_H
+#include CRM_EXPLAIN_STATE_H
 
 #include "bulk_scan.h"
 

@@ -34,12 +34,13 @@
 #define FunctionAclCheck(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
 #endif
 
+/* PostgreSQL's own names without CRM_ are its headers' guards */
 #if PG_VERSION_NUM >= 180000
-#define EXPLAIN_FORMAT_H "commands/explain_format.h"
-#define EXPLAIN_STATE_H "commands/explain_state.h"
+#define CRM_EXPLAIN_FORMAT_H "commands/explain_format.h"
+#define CRM_EXPLAIN_STATE_H "commands/explain_state.h"
 #else
-#define EXPLAIN_FORMAT_H "commands/explain.h"
-#define EXPLAIN_STATE_H "commands/explain.h"
+#define CRM_EXPLAIN_FORMAT_H "commands/explain.h"
+#define CRM_EXPLAIN_STATE_H "commands/explain.h"
 #endif
 
 #endif /* CRM_COMPAT_H */
