@@ -312,7 +312,8 @@ BEGIN
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency) AS median_recency,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency) AS median_frequency,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision) AS median_monetary,
-				sum(p.clv_365d) AS predicted_value, avg(p.p_alive) AS mean_p_alive
+				-- as numeric: sums of floats would depend on the order of the rows
+				sum(p.clv_365d::numeric) AS predicted_value, avg(p.p_alive::numeric) AS mean_p_alive
 			FROM {schema}.customer_profile p GROUP BY 1)
 		SELECT l.segment, coalesce(m.customers, 0) AS customers,
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision AS customer_share,
@@ -321,7 +322,8 @@ BEGIN
 			m.profit,
 			(m.profit / NULLIF(sum(m.profit) OVER (), 0))::double precision AS profit_share,
 			m.median_recency, m.median_frequency, m.median_monetary, l.strategy,
-			m.predicted_value, m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0) AS predicted_value_share, m.mean_p_alive
+			m.predicted_value::double precision AS predicted_value,
+			(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))::double precision AS predicted_value_share, m.mean_p_alive::double precision AS mean_p_alive
 		FROM label l LEFT JOIN measured m ON m.segment = l.segment ORDER BY l.place$sql$, src);
 	PERFORM crm_profile.source_comment(src.schema, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', ARRAY[
 		['segment', 'the segment; (unscored): no order in the period'],
