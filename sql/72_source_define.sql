@@ -23,6 +23,7 @@ CREATE FUNCTION crm_profile.create_source(
 	as_of date DEFAULT NULL,
 	active_days integer DEFAULT NULL,
 	tier_by text DEFAULT 'monetary',
+	clv_model text DEFAULT 'mbg/nbd',
 	materialize boolean DEFAULT false,
 	schema text DEFAULT NULL,
 	search_path name[] DEFAULT pg_catalog.current_schemas(false),
@@ -63,6 +64,7 @@ BEGIN
 	src.as_of := create_source.as_of;
 	src.active_days := create_source.active_days;
 	src.tier_by := coalesce(create_source.tier_by, 'monetary');
+	src.clv_model := coalesce(create_source.clv_model, 'mbg/nbd');
 	src.materialize := coalesce(create_source.materialize, false);
 	src.search_path := coalesce(create_source.search_path, '{}');
 
@@ -94,7 +96,7 @@ BEGIN
 			(12, 'schema', src.schema, false)) a(n, argument, value, always)
 		WHERE a.value IS NOT NULL ORDER BY a.n;
 END $$;
-COMMENT ON FUNCTION crm_profile.create_source(text, text, text, text, text, text, text, text, text, text, integer, text, text[], text, text, text, text, integer, interval, date, integer, text, boolean, text, name[]) IS
+COMMENT ON FUNCTION crm_profile.create_source IS
 	'registers a customer and an order table and makes the views; what is left out is inferred; returns the mapping in effect and which of it was given or inferred';
 
 CREATE FUNCTION crm_profile.source_of(name text) RETURNS crm_profile.source
@@ -168,6 +170,7 @@ CREATE FUNCTION crm_profile.alter_source(
 	as_of date DEFAULT NULL,
 	active_days integer DEFAULT NULL,
 	tier_by text DEFAULT NULL,
+	clv_model text DEFAULT NULL,
 	materialize boolean DEFAULT NULL,
 	reset text[] DEFAULT '{}',
 	search_path name[] DEFAULT pg_catalog.current_schemas(false))
@@ -208,6 +211,7 @@ BEGIN
 	src.as_of := coalesce(alter_source.as_of, src.as_of);
 	src.active_days := coalesce(alter_source.active_days, src.active_days);
 	src.tier_by := coalesce(alter_source.tier_by, src.tier_by);
+	src.clv_model := coalesce(alter_source.clv_model, src.clv_model);
 	src.materialize := coalesce(alter_source.materialize, src.materialize);
 	-- new names are the caller's; those that stay are looked up as they were
 	SELECT array_agg(p ORDER BY n) INTO src.search_path
@@ -223,7 +227,7 @@ BEGIN
 			order_filter = src.order_filter, amount_scale = src.amount_scale, time_zone = src.time_zone, attributes = src.attributes,
 			interactions = src.interactions, interaction_customer = src.interaction_customer, interacted_at = src.interacted_at,
 			scheme = src.scheme, bins = src.bins, period = src.period, as_of = src.as_of, active_days = src.active_days,
-			tier_by = src.tier_by, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
+			tier_by = src.tier_by, clv_model = src.clv_model, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
 		WHERE s.name = src.name;
 	PERFORM crm_profile.source_admit(src, 'customer_history');
 	PERFORM crm_profile.source_build_views(src);
@@ -233,7 +237,7 @@ BEGIN
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile.alter_source(text, text, text, text, text, text, text, text, text, text, integer, text, text[], text, text, text, text, integer, interval, date, integer, text, boolean, text[], name[]) IS
+COMMENT ON FUNCTION crm_profile.alter_source IS
 	'changes the arguments that are given; those listed in reset go back to what create_source() does without them';
 
 CREATE FUNCTION crm_profile.drop_source(name text, "cascade" boolean DEFAULT false) RETURNS void
@@ -243,7 +247,7 @@ DECLARE
 	object text;
 BEGIN
 	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
-			'FUNCTION IF EXISTS %I.profile_as_of(date)', 'VIEW IF EXISTS %I.purchase_calendar', 'VIEW IF EXISTS %I.rfm_grid',
+			'FUNCTION IF EXISTS %I.profile_as_of(date)', 'VIEW IF EXISTS %I.model_card', 'VIEW IF EXISTS %I.model_holdout', 'VIEW IF EXISTS %I.purchase_calendar', 'VIEW IF EXISTS %I.rfm_grid',
 			'VIEW IF EXISTS %I.segment_summary', 'VIEW IF EXISTS %I.customer_profile', 'TABLE IF EXISTS %I.stored_profile',
 			'TABLE IF EXISTS %I.model', 'TABLE IF EXISTS %I.customer_history'] LOOP
 		EXECUTE format('DROP ' || object, src.schema) || CASE WHEN "cascade" THEN ' CASCADE' ELSE '' END;

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -208,4 +209,27 @@ rhythm_parameters(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* One row that says what the model rests on. */
+PG_FUNCTION_INFO_V1(rhythm_model_card);
+Datum
+rhythm_model_card(PG_FUNCTION_ARGS)
+{
+	RhythmModel model;
+	TupleDesc desc;
+	Datum values[5];
+	bool nulls[5] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	DecodeModel(&RhythmModelFormat, PG_GETARG_VARLENA_PP(0), &model);
+	nulls[0] = model.as_of == DATEVAL_NOBEGIN;
+	values[0] = DateADTGetDatum(model.as_of);
+	values[1] = CStringGetTextDatum(FitStatusNames[model.status]);
+	values[2] = Int64GetDatum(model.customers);
+	values[3] = Int64GetDatum(model.gaps);
+	nulls[4] = model.status == FIT_GIVEN || model.status == FIT_FAILED;
+	values[4] = Float8GetDatum(model.log_likelihood);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -30,7 +30,7 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 
-my @views = qw(customer_profile segment_summary rfm_grid purchase_calendar segment_migration model customer_history);
+my @views = qw(customer_profile segment_summary rfm_grid purchase_calendar segment_migration model model_card model_holdout customer_history);
 
 # What the source shows, as text
 sub shown
