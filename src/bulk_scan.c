@@ -138,8 +138,7 @@ NeedsWholeRow(RelOptInfo *rel)
 	Bitmapset *columns = NULL;
 	ListCell *cell;
 
-	if (!bms_is_empty(rel->attr_needed[InvalidAttrNumber - rel->min_attr]))
-		return true;
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
 	foreach (cell, rel->baserestrictinfo)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &columns);
 	return bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns);

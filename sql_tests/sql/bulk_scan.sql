@@ -46,6 +46,8 @@ SELECT (SELECT count(*) FROM :scores WHERE segment = 'Champions') - (SELECT coun
 	(SELECT count(*) FROM :scores a JOIN :scores b USING (customer, cell)) AS self_join,
 	(SELECT count(*) FROM (SELECT FROM :scores LIMIT 5) x) AS "limit",
 	(SELECT count(*) FROM (SELECT customer FROM :scores EXCEPT SELECT customer FROM by_function) x) AS "except";
+SELECT count(u) AS union_all, count(DISTINCT u) AS once FROM (SELECT s FROM :scores s UNION ALL SELECT s FROM :scores s) u(u);
+SELECT count(*) AS filtered_by_row FROM :scores s WHERE s IS NOT NULL AND s::text LIKE '(5,%';
 SELECT customer, monetary, cell FROM :scores ORDER BY monetary DESC, customer LIMIT 3;
 SELECT s.customer, s.cell FROM :scores s, purchase p WHERE s.customer = p.customer AND p.amount < 0.2 ORDER BY 1, 2;
 
