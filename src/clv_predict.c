@@ -23,18 +23,32 @@
 
 #define MOST_HORIZON_DAYS 36525 /* a hundred years */
 #define MOST_MONTHS 1201
-#define MEMO_SLOTS 2048     /* a power of two */
+#define FIRST_SLOTS 256 /* of a table of memos; powers of two */
+#define MOST_SLOTS 65536
 #define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
 #define DIFFERENCE 1e-4     /* of the log of a parameter */
 
-/* Answers of before: many customers share what they depend on, one-time buyers most of all. */
+/* An answer of before. */
 typedef struct Memo
 {
-	int64 purchase_days; /* 0: empty */
-	int32 age;           /* days from the first purchase to as_of */
-	int32 silence;       /* and from the last one, where it matters */
+	uint32 generation;
+	int32 purchase_days;
+	int32 age;     /* days from the first purchase to as_of */
+	int32 silence; /* and from the last one, where it matters */
 	double value;
 } Memo;
+
+/*
+ * Answers of before: many customers share what they depend on, one-time buyers
+ * most of all.  Those of another generation are forgotten.
+ */
+typedef struct MemoTable
+{
+	Memo *slots;
+	int64 nslots; /* a power of two */
+	int64 misses; /* since there are so many slots */
+	uint32 generation;
+} MemoTable;
 
 /* What stays the same from row to row, in fn_extra. */
 typedef struct Predictor
@@ -47,14 +61,17 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	Memo if_alive[MEMO_SLOTS];     /* of x and T, within the horizon */
-	Memo alive[MEMO_SLOTS];        /* P(alive), where it takes an integral */
+	bool begun;
+	/* from here on kept when the model changes */
+	MemoTable if_alive; /* of x and T, within the horizon */
+	MemoTable alive;    /* P(alive), where it takes an integral */
 } Predictor;
 
 /* One customer's question. */
 typedef struct Question
 {
 	Predictor *predictor;
+	MemoryContext context; /* that lives as long as the predictor */
 	CustomerFacts facts;
 	DateADT as_of;
 	ClvCustomer customer;
@@ -118,6 +135,19 @@ SetMonths(Predictor *predictor)
 	}
 }
 
+/* Forgets all answers at once. */
+static void
+ForgetMemos(MemoTable *table)
+{
+	table->generation++;
+	if (table->generation == 0)
+	{
+		/* around once: the oldest ones would look new */
+		memset(table->slots, 0, table->nslots * sizeof(Memo));
+		table->generation = 1;
+	}
+}
+
 /* Takes note of the horizon, and of the discount, of this call. */
 static void
 SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double discount)
@@ -135,7 +165,7 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
-	memset(predictor->if_alive, 0, sizeof(predictor->if_alive));
+	ForgetMemos(&predictor->if_alive);
 	predictor->has_horizon = true;
 }
 
@@ -146,8 +176,14 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 static bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, sizeof(Predictor));
+	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, if_alive),
+									   sizeof(Predictor) - offsetof(Predictor, if_alive));
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+
+	if (!predictor->begun)
+		ForgetMemos(&predictor->alive);
+	predictor->begun = true;
+	question->context = fcinfo->flinfo->fn_mcxt;
 
 	if (horizon_argument > 0)
 		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
@@ -261,16 +297,36 @@ KnowsValue(const ClvModel *model)
 	return SpendIsFitted(model) || model->mean_value > 0;
 }
 
+/* A larger table, which is worth it once there are more answers than slots. */
+static void
+GrowMemos(MemoTable *table, MemoryContext context)
+{
+	int64 nslots = table->nslots == 0 ? FIRST_SLOTS : table->nslots * 4;
+	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
+
+	if (table->slots != NULL)
+		pfree(table->slots);
+	table->slots = slots;
+	table->nslots = nslots;
+	table->misses = 0;
+}
+
 /* Where the answer for this customer is kept, and whether it is there. */
 static Memo *
-FindMemo(Memo *memos, const Question *question, int32 silence, bool *found)
+FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 {
-	int64 purchase_days = question->facts.purchase_days;
+	int32 purchase_days = (int32) question->facts.purchase_days;
 	int32 age = question->as_of - question->facts.first;
 	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
-	Memo *memo = &memos[hash & (MEMO_SLOTS - 1)];
+	Memo *memo;
 
-	*found = memo->purchase_days == purchase_days && memo->age == age && memo->silence == silence;
+	if (table->misses >= table->nslots && table->nslots < MOST_SLOTS)
+		GrowMemos(table, question->context);
+	memo = &table->slots[hash & (table->nslots - 1)];
+	*found = memo->generation == table->generation && memo->purchase_days == purchase_days &&
+			 memo->age == age && memo->silence == silence;
+	table->misses += !*found;
+	memo->generation = table->generation;
 	memo->purchase_days = purchase_days;
 	memo->age = age;
 	memo->silence = silence;
@@ -287,7 +343,7 @@ Alive(const Question *question)
 
 	if (predictor->model.family != CLV_PARETO_NBD)
 		return AnswerAlive(question, predictor->model.parameters, NULL);
-	memo = FindMemo(predictor->alive, question, question->as_of - question->facts.last, &found);
+	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
 	if (!found)
 		memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
 	return memo->value;
@@ -318,7 +374,7 @@ expected_purchases(PG_FUNCTION_ARGS)
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
 	model = &question.predictor->model;
-	memo = FindMemo(question.predictor->if_alive, &question, 0, &found);
+	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = PurchasesIfAlive((ClvFamily) model->family, model->parameters,
 									   &question.customer, question.predictor->horizon);
@@ -363,7 +419,7 @@ clv(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	question.first_counts = true;
 	model = &question.predictor->model;
-	memo = FindMemo(question.predictor->if_alive, &question, 0, &found);
+	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
 	PG_RETURN_FLOAT8(memo->value * Alive(&question) *

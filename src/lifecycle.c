@@ -145,7 +145,7 @@ Datum
 lifecycle_rhythm(PG_FUNCTION_ARGS)
 {
 	const RhythmModel *rhythm =
-		CachedModel(&RhythmModelFormat, fcinfo, PG_NARGS() - 1, sizeof(RhythmModel));
+		CachedModel(&RhythmModelFormat, fcinfo, PG_NARGS() - 1, sizeof(RhythmModel), 0);
 	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
 
 	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL);

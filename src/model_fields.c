@@ -423,7 +423,8 @@ typedef struct ModelCache
 } ModelCache;
 
 void *
-CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Size size)
+CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Size size,
+			Size lasting)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(argument);
 	Size nbytes = VARSIZE_ANY_EXHDR(value);
@@ -434,8 +435,8 @@ CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Si
 
 	if (cache == NULL)
 	{
-		cache =
-			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, offsetof(ModelCache, decoded) + size);
+		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
+									   offsetof(ModelCache, decoded) + size + lasting);
 		fcinfo->flinfo->fn_extra = cache;
 	}
 	/* an error on the way must not leave a half-made cache that looks valid */

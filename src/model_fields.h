@@ -73,10 +73,11 @@ extern struct varlena *CheckedModel(const ModelFormat *format, const void *model
 /*
  * A model argument, decoded; kept in fn_extra for as long as its bytes stay the
  * same.  `size` (at least the struct's) is what the caller wants kept there: the
- * rest is zeroed whenever the model changes.
+ * rest is zeroed whenever the model changes.  Behind it are `lasting` bytes that
+ * are zeroed once and stay when it does.
  */
-extern void *
-CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument, Size size);
+extern void *CachedModel(const ModelFormat *format, FunctionCallInfo fcinfo, int argument,
+						 Size size, Size lasting);
 
 /* The number of a word, -1: not among them. */
 extern int WordNumber(const char *const *words, const char *text, Size length);

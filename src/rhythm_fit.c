@@ -217,7 +217,7 @@ PG_FUNCTION_INFO_V1(lapse_probability);
 Datum
 lapse_probability(PG_FUNCTION_ARGS)
 {
-	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel));
+	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel), 0);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	CustomerFacts facts;
 

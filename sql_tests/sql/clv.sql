@@ -167,6 +167,23 @@ SELECT count(*) FILTER (WHERE p <= before + 1e-12) = count(before) AS falls FROM
 SELECT name, p_alive(customer(0, 0), m, after(0)) = 1 AS same_day, p_alive(customer(0, 0), m, after(500)) = 1 AS one_time_buyer
 FROM published ORDER BY name;
 
+-- ---------------------------------------------------------------- models and days that change from row to row
+
+-- What is kept from row to row does not show: the same answers as with one model and one day at a time
+CREATE TABLE alone (name text, customer int, as_of date, p_alive float8, purchases float8, clv float8);
+DO $$ DECLARE p record; d date; BEGIN
+	FOR p IN SELECT * FROM published LOOP
+		FOREACH d IN ARRAY '{1997-09-30, 1998-03-31}'::date[] LOOP
+			INSERT INTO alone SELECT p.name, customer, d, p_alive(history, p.m, d), expected_purchases(history, p.m, d, '90 days'), clv(history, p.m, d, '1 year', .01) FROM cdnow;
+		END LOOP;
+	END LOOP;
+END $$;
+CREATE TABLE mixed AS
+SELECT name, customer, as_of, p_alive(history, m, as_of), expected_purchases(history, m, as_of, '90 days') AS purchases, clv(history, m, as_of, '1 year', .01)
+FROM (SELECT * FROM cdnow, published, unnest('{1997-09-30, 1998-03-31}'::date[]) as_of ORDER BY customer, as_of, name OFFSET 0) q;
+SELECT count(*), count(*) FILTER (WHERE (a.p_alive, a.purchases, a.clv) IS DISTINCT FROM (m.p_alive, m.purchases, m.clv)) AS differences
+FROM mixed m FULL JOIN alone a USING (name, customer, as_of);
+
 -- ---------------------------------------------------------------- confidence intervals
 
 CREATE TABLE fitted AS SELECT clv_fit(history, '1997-09-30', 'mbg/nbd') AS m FROM cdnow;
