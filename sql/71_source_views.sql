@@ -5,12 +5,16 @@ CREATE FUNCTION crm_profile.source_expand(template text, src crm_profile.source,
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
 	latest CONSTANT text := '(SELECT m.%s FROM {schema}.model m ORDER BY m.id DESC LIMIT 1)';
-	contacted text := 'NULL';
+	contacted text := '';
 BEGIN
 	IF src.interactions IS NOT NULL THEN
-		contacted := format('CASE WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential'' END', src.interactions, src.interaction_customer,
+		contacted := format(' WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential''', src.interactions, src.interaction_customer,
 			CASE WHEN src.interacted_at IS NULL THEN '' ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at) END);
 	END IF;
+	IF src.prospect_customer IS NOT NULL THEN
+		contacted := contacted || format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::{key_type} = c.{key}) THEN ''probable''', src.prospects, src.prospect_customer);
+	END IF;
+	contacted := coalesce('CASE' || NULLIF(contacted, '') || ' END', 'NULL');
 	-- what is made of other words comes first
 	template := replace(template, '{contacted}', contacted);
 	template := replace(template, '{as_of}', as_of);
@@ -97,7 +101,8 @@ BEGIN
 		['history', 'all purchase days, amounts and costs']]);
 	PERFORM crm_profile.source_admit(src, 'customer_history');
 	EXECUTE crm_profile.source_expand('CREATE TABLE {schema}.model (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fitted_at timestamptz NOT NULL, as_of date NOT NULL,
-		rfm crm_profile.rfm_model, scheme text NOT NULL, segments crm_profile.segment_scheme NOT NULL, active_days integer NOT NULL, a_from numeric, b_from numeric)', src);
+		rfm crm_profile.rfm_model, scheme text NOT NULL, segments crm_profile.segment_scheme NOT NULL, active_days integer NOT NULL, a_from numeric, b_from numeric,
+		profile crm_profile.profile_model, match crm_profile.match_model, best text)', src);
 	PERFORM crm_profile.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
 		['id', 'number of the model; the highest is in use'],
 		['fitted_at', 'when it was fitted'],
@@ -107,7 +112,10 @@ BEGIN
 		['segments', 'the scheme as it was then'],
 		['active_days', 'the active window of the lifecycle'],
 		['a_from', 'least value of tier A'],
-		['b_from', 'least value of tier B']]);
+		['b_from', 'least value of tier B'],
+		['profile', 'how attributes are encoded; NULL: the source has none'],
+		['match', 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best'],
+		['best', 'who counted as the best then']]);
 END $$;
 COMMENT ON FUNCTION crm_profile.source_build_tables(crm_profile.source) IS 'the tables of a new source';
 
@@ -130,7 +138,7 @@ CREATE FUNCTION crm_profile.source_profile_columns() RETURNS text[]
 		['m_score', 'monetary score'],
 		['cell', 'the three scores as digits'],
 		['segment', 'segment by the scheme of the source; NULL: not scored'],
-		['lifecycle', 'new, active, lapsing, inactive, won back; potential: contacted, no order yet; NULL: neither'],
+		['lifecycle', 'new, active, lapsing, inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these'],
 		['value_tier', 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest']];
 COMMENT ON FUNCTION crm_profile.source_profile_columns() IS 'the columns of customer_profile and their comments';
 
@@ -242,5 +250,7 @@ BEGIN
 		['customers', 'number of customers'],
 		['share', 'share of the customers of from_segment'],
 		['monetary', 'their amount in the period']]);
+
+	PERFORM crm_profile.source_build_match(src);
 END $$;
 COMMENT ON FUNCTION crm_profile.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';
