@@ -191,7 +191,7 @@ BEGIN
 		condition := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
 	END IF;
 	BEGIN
-		src.best_query := crm_profile.source_canonical(format(E'SELECT customer FROM %I.customer_profile WHERE (%s\n) IS TRUE', src.schema, condition), src.schema, crm_profile.source_path(src.search_path));
+		src.best_query := crm_profile.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.schema), src.schema, crm_profile.source_path(src.search_path));
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM crm_profile.source_argument_error('best', problem,
@@ -282,14 +282,14 @@ COMMENT ON FUNCTION crm_profile.source_profile_options(crm_profile.source) IS 't
 
 CREATE FUNCTION crm_profile.source_sample(customers bigint) RETURNS bytea
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN customers > 200000 THEN substring(int8send((200000 / customers::double precision * 4294967296)::bigint) FROM 5) END;
+	RETURN CASE WHEN customers > 100000 THEN substring(int8send((100000 / customers::double precision * 4294967296)::bigint) FROM 5) END;
 COMMENT ON FUNCTION crm_profile.source_sample(bigint) IS
-	'below which sha256 of the key a customer is among some 200 000 to learn from; NULL: all are';
+	'below which sha256 of the key a customer is among some 100 000 to learn from; NULL: all are';
 
 CREATE FUNCTION crm_profile.source_fit_query(src crm_profile.source) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(%s) q LEFT JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, src.best_query, crm_profile.source_attribute_names(src));
-COMMENT ON FUNCTION crm_profile.source_fit_query(crm_profile.source) IS 'the customers q with their attributes r, and b where they are among the best';
+	RETURN format('(%s) q JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, src.best_query, crm_profile.source_attribute_names(src));
+COMMENT ON FUNCTION crm_profile.source_fit_query(crm_profile.source) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
 
 CREATE FUNCTION crm_profile.source_keep_match(src crm_profile.source, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -325,19 +325,15 @@ BEGIN
 		PERFORM crm_profile.source_keep_match(src, started, NULL, NULL);
 		RETURN;
 	END IF;
-	IF src.prospects IS NULL THEN
-		EXECUTE format('SELECT crm_profile.profile_fit(r, $1) AS profile FROM (%s) q CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, crm_profile.source_attribute_names(src))
-			INTO found USING crm_profile.source_profile_options(src);
-	ELSE
-		EXECUTE 'SELECT crm_profile.profile_fit(r, $1) AS profile, count(b.customer) AS best, count(*) AS customers FROM ' || crm_profile.source_fit_query(src)
-			INTO found USING crm_profile.source_profile_options(src);
-		best := found.best;
-		others := found.customers - found.best;
+	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) AS profile, count(*) AS customers FROM (%s) q CROSS JOIN LATERAL (SELECT %s) r',
+		src.customer_query, crm_profile.source_attribute_names(src)) INTO found USING crm_profile.source_profile_options(src);
+	IF src.prospects IS NOT NULL THEN
 		-- one class alone is nothing to learn from
-		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.customer IS NOT NULL AS best FROM ' || crm_profile.source_fit_query(src)
-				|| ' WHERE $2 IS NULL OR sha256(convert_to(q.customer::text, ''UTF8'')) < $2)
-			SELECT CASE WHEN (SELECT bool_or(c.best) AND NOT bool_and(c.best) FROM c) THEN (SELECT crm_profile.match_fit(c.profile, c.best, $1) FROM c) END'
-			INTO match USING found.profile, crm_profile.source_sample(found.customers);
+		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile.source_fit_query(src)
+				|| ' WHERE $2 IS NULL OR sha256(convert_to(q.customer::text, ''UTF8'')) < $2),
+			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
+			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile.match_fit(c.profile, c.is_best, $1) FROM c) END FROM n'
+			INTO best, others, match USING found.profile, crm_profile.source_sample(found.customers);
 	END IF;
 	PERFORM crm_profile.source_keep_match(src, started, found.profile, match);
 	seconds := extract(epoch FROM clock_timestamp() - began);
@@ -389,7 +385,7 @@ BEGIN
 	-- the letters keep keys of prospects apart from those of customers: who is who is told by prospect_customer
 	RETURN QUERY SELECT substr(m.prospect, 2), m.score, m.lift, m.rank, m.decile, substr(m.nearest_customer, 2), m.similarity, m.reasons, m.reasons_json
 		FROM crm_profile.match_prospects(NULL::text,
-			format('SELECT ''c'' || q.customer::text AS customer, b.customer IS NOT NULL AS is_target, %s FROM %s%s', attributes, crm_profile.source_fit_query(src),
+			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile.source_fit_query(src),
 				' WHERE sha256(convert_to(q.customer::text, ''UTF8'')) < ' || quote_literal(crm_profile.source_sample(customers)) || '::bytea'),
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile.source_prospects(src)),
 			method, most, crm_profile.source_profile_options(src)) m;
