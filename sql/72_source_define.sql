@@ -217,7 +217,8 @@ BEGIN
 	END IF;
 	PERFORM crm_profile.source_reserved('order_lines', alter_source.order_lines, 'line_order', alter_source.line_order, 'line_product', alter_source.line_product,
 		'line_category', alter_source.line_category, 'payments', alter_source.payments, 'campaigns', alter_source.campaigns);
-	IF 'prospects' = ANY (alter_source.reset) THEN
+	-- the columns of another table are others
+	IF 'prospects' = ANY (alter_source.reset) OR alter_source.prospects IS NOT NULL THEN
 		reset := alter_source.reset || '{prospect_key,prospect_customer}';
 	END IF;
 	IF cardinality(alter_source.reset) > 0 THEN

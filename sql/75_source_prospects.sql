@@ -157,7 +157,8 @@ BEGIN
 			EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 				PERFORM crm_profile.source_argument_error('attributes', format('"%s" does not work over the prospects: %s', attribute.name, SQLERRM),
 					format('It is %s; the columns of %s are: %s.', attribute.expression, src.prospects, array_to_string(crm_profile.source_columns(prospects), ', ')),
-					coalesce('Did you mean ' || crm_profile.near_names(btrim(attribute.expression, '" '), crm_profile.source_columns(prospects)) || '? A view of the prospects may bear the names of the customers'' columns.',
+					concat_ws(' ', 'Did you mean ' || CASE WHEN NOT attribute.name = ANY (crm_profile.source_columns(prospects))
+							THEN crm_profile.near_names(btrim(attribute.expression, '" '), crm_profile.source_columns(prospects)) END || '?',
 						'A view of the prospects may bear the names of the customers'' columns.'));
 			END;
 			IF crm_profile.source_attribute_class(kind) <> crm_profile.source_attribute_class(prospect_kind) THEN
@@ -364,7 +365,7 @@ COMMENT ON FUNCTION crm_profile.source_check_prospects(crm_profile.source) IS 't
 
 ---------------------------------------------------------------- ranked prospects
 
-CREATE FUNCTION crm_profile.match_prospects_as_owner(source text, most integer, method text,
+CREATE FUNCTION crm_profile.match_prospects_as_owner(source text, most integer,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
@@ -388,14 +389,14 @@ BEGIN
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile.source_fit_query(src),
 				' WHERE sha256(convert_to(q.customer::text, ''UTF8'')) < ' || quote_literal(crm_profile.source_sample(customers)) || '::bytea'),
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile.source_prospects(src)),
-			method, most, crm_profile.source_profile_options(src)) m;
+			'scorecard', most, crm_profile.source_profile_options(src)) m;
 END $$;
-COMMENT ON FUNCTION crm_profile.match_prospects_as_owner(text, integer, text) IS 'what match_prospects() over a source does once it is the owner';
+COMMENT ON FUNCTION crm_profile.match_prospects_as_owner(text, integer) IS 'what match_prospects() over a source does once it is the owner';
 
-CREATE FUNCTION crm_profile.match_prospects(source text, most integer DEFAULT NULL, method text DEFAULT 'scorecard',
+CREATE FUNCTION crm_profile.match_prospects(source text, most integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
-COMMENT ON FUNCTION crm_profile.match_prospects(text, integer, text) IS
+COMMENT ON FUNCTION crm_profile.match_prospects(text, integer) IS
 	'the prospects of a source ranked by their likeness to its best customers as they are now, with reasons; fits anew, as the owner of the source; keys as text';
