@@ -4,81 +4,100 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "funcapi.h"
-#include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
+#include "bulk_scan.h"
 #include "collect.h"
 #include "purchase_collector.h"
 #include "purchase_history.h"
 #include "purchase_receiver.h"
 #include "query_receiver.h"
 
-typedef struct HistorySink
+struct HistoryCollection
 {
 	RecordPool *pool;
 	PurchaseCollector *collector;
-	HistoryConsumer take;
-	void *consumer;
-} HistorySink;
+};
 
 static void
 StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
 {
-	((HistorySink *) sink)->collector = CreatePurchaseCollector(
-		((HistorySink *) sink)->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
+	HistoryCollection *collection = sink;
+
+	collection->collector =
+		CreatePurchaseCollector(collection->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
 }
 
 static void
 Collect(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
-	CollectPurchase(((HistorySink *) sink)->collector, customer, bits, purchase, scale);
+	CollectPurchase(((HistoryCollection *) sink)->collector, customer, bits, purchase, scale);
 }
 
-static void
-EmitHistory(void *arg, Datum customer, PurchaseDay *days, int64 ndays, int scale)
+HistoryCollection *
+CollectHistories(const char *function, Oid key_type, const char *query)
 {
-	HistorySink *sink = arg;
+	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
-	sink->take(sink->consumer, customer, EncodeSortedHistory(days, ndays, scale));
+	collection->pool = CreateRecordPool(CurrentMemoryContext);
+	ReceivePurchases(function, key_type, query, StartCollecting, Collect, collection);
+	return collection;
+}
+
+bool
+NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history)
+{
+	CollectedCustomer next;
+
+	if (!NextCollected(collection->collector, &next))
+		return false;
+	*customer = next.customer;
+	*history = EncodeSortedHistory(next.days, next.ndays, next.scale);
+	return true;
 }
 
 void
-CollectHistories(const char *function, Oid key_type, const char *query, HistoryConsumer take,
-				 void *consumer)
+EndHistories(HistoryCollection *collection)
 {
-	HistorySink sink = {0};
-
-	sink.take = take;
-	sink.consumer = consumer;
-	sink.pool = CreateRecordPool(CurrentMemoryContext);
-	ReceivePurchases(function, key_type, query, StartCollecting, Collect, &sink);
-	DrainPurchaseCollector(sink.collector, EmitHistory, &sink);
-	DeleteRecordPool(sink.pool);
+	EndPurchaseCollector(collection->collector);
+	DeleteRecordPool(collection->pool);
+	pfree(collection);
 }
 
-/* One row of the result. */
-static void
-ReturnHistory(void *consumer, Datum customer, PurchaseHistory *history)
-{
-	ReturnSetInfo *result = consumer;
-	Datum values[2] = {customer, PointerGetDatum(history)};
-	bool nulls[2] = {false, false};
+/* ---------- collect_purchase_histories ---------- */
 
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	pfree(history);
+static bool
+NextRow(void *state, Datum *values, bool *nulls)
+{
+	PurchaseHistory *history;
+
+	if (!NextHistory(state, &values[0], &history))
+		return false;
+	values[1] = PointerGetDatum(history);
+	nulls[0] = nulls[1] = false;
+	return true;
+}
+
+static void
+End(void *state)
+{
+	EndHistories(state);
 }
 
 /* (key anyelement, query text) */
+void
+StartCollectPurchaseHistories(FunctionCallInfo fcinfo, BulkRows *rows)
+{
+	static const char *const function = "collect_purchase_histories";
+
+	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+								   QueryArgument(fcinfo, 1, function));
+	rows->next = NextRow;
+	rows->end = End;
+}
+
 PG_FUNCTION_INFO_V1(collect_purchase_histories);
 Datum
 collect_purchase_histories(PG_FUNCTION_ARGS)
 {
-	static const char *const function = "collect_purchase_histories";
-	Oid key_type = KeyArgumentType(fcinfo, 0, function);
-
-	StartBulkResult(fcinfo);
-	CollectHistories(function, key_type, QueryArgument(fcinfo, 1, function), ReturnHistory,
-					 fcinfo->resultinfo);
-	return (Datum) 0;
+	return ReturnBulkRows(fcinfo, StartCollectPurchaseHistories);
 }

@@ -4,15 +4,21 @@
 #ifndef CRM_COLLECT_H
 #define CRM_COLLECT_H
 
-#include "postgres.h"
+#include "fmgr.h"
 
 #include "purchase_history.h"
 
-/* Takes one customer's history, which it may keep or pfree. */
-typedef void (*HistoryConsumer)(void *consumer, Datum customer, PurchaseHistory *history);
+typedef struct HistoryCollection HistoryCollection;
 
-/* Runs the query of orders and hands the history of each customer to `take`. */
-extern void CollectHistories(const char *function, Oid key_type, const char *query,
-							 HistoryConsumer take, void *consumer);
+/* Runs the query of orders, whose customers are of the type given. */
+extern HistoryCollection *CollectHistories(const char *function, Oid key_type, const char *query);
+
+/*
+ * The next customer, valid until the next call, and the history, made in the
+ * current memory context; false at the end.
+ */
+extern bool NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history);
+
+extern void EndHistories(HistoryCollection *collection);
 
 #endif /* CRM_COLLECT_H */

@@ -66,12 +66,33 @@ ReadByte(ByteReader *r)
 
 extern uint64 ReadVarintSlow(ByteReader *r);
 
-/* An unsigned integer, seven bits a byte, low bits first, shortest form only. */
+/*
+ * An unsigned integer, seven bits a byte, low bits first, shortest form only.
+ * Most take one to three bytes.
+ */
 static inline uint64
 ReadVarint(ByteReader *r)
 {
-	if (likely(r->next < r->end && *r->next < 0x80))
-		return *r->next++;
+	const uint8 *p = r->next;
+
+	if (likely(r->end - p >= 3))
+	{
+		if (p[0] < 0x80)
+		{
+			r->next = p + 1;
+			return p[0];
+		}
+		if (p[1] < 0x80 && p[1] != 0)
+		{
+			r->next = p + 2;
+			return (p[0] & 0x7f) | (uint64) p[1] << 7;
+		}
+		if (p[1] >= 0x80 && p[2] < 0x80 && p[2] != 0)
+		{
+			r->next = p + 3;
+			return (p[0] & 0x7f) | (uint64) (p[1] & 0x7f) << 7 | (uint64) p[2] << 14;
+		}
+	}
 	return ReadVarintSlow(r);
 }
 

@@ -27,4 +27,19 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define FunctionAclCheck(function, role)                                                           \
+	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#else
+#define FunctionAclCheck(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define EXPLAIN_FORMAT_H "commands/explain_format.h"
+#define EXPLAIN_STATE_H "commands/explain_state.h"
+#else
+#define EXPLAIN_FORMAT_H "commands/explain.h"
+#define EXPLAIN_STATE_H "commands/explain.h"
+#endif
+
 #endif /* CRM_COMPAT_H */

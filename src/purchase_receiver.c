@@ -35,6 +35,7 @@ typedef struct PurchaseReceiver
 	Oid day_type;
 	Oid amount_type;
 	Oid cost_type;
+	int scale;        /* that amounts are likely to have */
 	int cost_column;  /* 0: none */
 	int order_column; /* 0: none */
 	LocalDayCache days;
@@ -161,6 +162,7 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 	receiver->order_column = ColumnNamed(columns, "order_key");
 	if (receiver->order_column > 0)
 		StartLines(receiver, columns);
+	receiver->scale = scale;
 	receiver->start(receiver->sink, &receiver->key, receiver->cost_column > 0, scale);
 	MemoryContextSwitchTo(caller);
 }
@@ -221,11 +223,20 @@ TakePurchase(PurchaseReceiver *receiver, Datum customer, PurchaseDay *purchase, 
 static inline int
 PurchaseOfRow(PurchaseReceiver *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
-	Decimal amount = AmountOf(receiver->amount_type, row->tts_values[AMOUNT_COLUMN - 1], "amount");
+	Datum value = row->tts_values[AMOUNT_COLUMN - 1];
 	DateADT day = DayOf(receiver, row->tts_values[DAY_COLUMN - 1]);
 	int c = receiver->cost_column - 1;
+	Decimal amount;
 	Decimal cost;
 
+	if (c < 0 && receiver->amount_type == NUMERICOID && receiver->scale <= USUAL_SCALE &&
+		UsualAmount(value, receiver->scale, &amount.mantissa))
+	{
+		amount.scale = receiver->scale;
+		return MakePurchaseDay(purchase, day, amount, NULL);
+	}
+	amount = AmountOf(receiver->amount_type, value, "amount");
+	receiver->scale = Max(receiver->scale, amount.scale);
 	if (c < 0 || row->tts_isnull[c])
 		return MakePurchaseDay(purchase, day, amount, NULL);
 	cost = AmountOf(receiver->cost_type, row->tts_values[c], "cost");

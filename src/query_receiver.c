@@ -7,19 +7,14 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "query_receiver.h"
-
-#define BULK_RESULT_KILOBYTES 1024
 
 pg_noreturn static void
 QueryRefused(const char *function, const char *why)
@@ -73,21 +68,6 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	SPI_finish();
-}
-
-void
-StartBulkResult(FunctionCallInfo fcinfo)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext caller;
-
-	InitMaterializedSRF(fcinfo, 0);
-	tuplestore_end(result->setResult);
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	result->setResult =
-		tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false,
-							  Min(work_mem, BULK_RESULT_KILOBYTES));
-	MemoryContextSwitchTo(caller);
 }
 
 Oid

@@ -21,13 +21,6 @@
  */
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
 
-/*
- * InitMaterializedSRF with a result that goes to a temporary file early: there it
- * lies packed, while in memory every row would take a chunk of its own, which
- * has to be cleared by the kernel first.
- */
-extern void StartBulkResult(FunctionCallInfo fcinfo);
-
 /* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
 extern Oid KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
 

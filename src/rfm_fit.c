@@ -91,7 +91,10 @@ FactValue(const RfmFacts *facts, int what, int scale)
 double
 OrderValue(int128 monetary, int scale, int64 frequency)
 {
-	return (double) monetary / ((double) PowerOfTen[scale] * (double) frequency);
+	/* the conversion of 128 bits is a slow library call */
+	double amount = (int64) monetary == monetary ? (double) (int64) monetary : (double) monetary;
+
+	return amount / ((double) PowerOfTen[scale] * (double) frequency);
 }
 
 /*

@@ -6,24 +6,19 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
+#include "bulk_scan.h"
 #include "local_day.h"
 #include "purchase_collector.h"
 #include "purchase_receiver.h"
 #include "query_receiver.h"
 #include "rfm_model.h"
 #include "segment.h"
-
-#define NO_PURCHASE PG_INT32_MIN /* the day of what is no purchase */
 
 /* The columns of the result. */
 enum
@@ -40,32 +35,43 @@ enum
 	RESULT_COLUMNS
 };
 
-typedef struct ScoreSink
+/* Everything that a row of the result is made of, besides the customer. */
+typedef struct ScoreWriter
+{
+	RfmModel model;
+	const SchemeLookup *scheme; /* NULL: no segments */
+	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
+} ScoreWriter;
+
+typedef struct ScoreScan
 {
 	RfmPopulation population; /* must be first: a cursor over `customers` */
 	DateADT as_of;
 	DateADT after; /* last day before the period */
-	CustomerKey key;
 	PurchaseCollector *collector;
 	RecordPool *pool;
 	Size memory_limit;
+	RecordFormat format;
 	RecordStore customers; /* one record each: last day, orders, amount */
 	RecordCursor cursor;
 	bool reading;
 	RecordBlock *block;
 	char *next;
 	RfmFacts facts;
-} ScoreSink;
+	ScoreWriter writer;
+} ScoreScan;
+
+/* ---------- the facts of every customer ---------- */
 
 static void
 StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 {
-	ScoreSink *sink = arg;
+	ScoreScan *scan = arg;
 
-	sink->key = *key;
-	sink->memory_limit = HashMemoryLimit();
-	sink->collector =
-		CreatePurchaseCollector(sink->pool, key, PER_CUSTOMER, false, scale, sink->memory_limit);
+	scan->format.key = *key;
+	scan->memory_limit = HashMemoryLimit();
+	scan->collector =
+		CreatePurchaseCollector(scan->pool, key, PER_CUSTOMER, false, scale, scan->memory_limit);
 }
 
 /*
@@ -75,35 +81,37 @@ StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 static void
 TakePurchase(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
-	ScoreSink *sink = arg;
+	ScoreScan *scan = arg;
 
-	if (unlikely(purchase->day <= sink->after || purchase->day > sink->as_of))
+	if (unlikely(purchase->day <= scan->after || purchase->day > scan->as_of))
 	{
-		bool earlier = purchase->day <= sink->as_of && purchase->orders > 0;
+		bool earlier = purchase->day <= scan->as_of && purchase->orders > 0;
 
-		purchase->day = earlier ? purchase->day : NO_PURCHASE;
+		purchase->day = earlier ? purchase->day : NO_DAY;
 		purchase->orders = 0;
 		purchase->amount = 0;
 	}
 	else if (purchase->orders == 0)
-		purchase->day = NO_PURCHASE;
-	CollectPurchase(sink->collector, customer, bits, purchase, scale);
+		purchase->day = NO_DAY;
+	CollectPurchase(scan->collector, customer, bits, purchase, scale);
 }
 
-/* Keeps the facts of a customer. */
+/* Keeps the facts of all customers, since scores take more than one look at them. */
 static void
-KeepCustomer(void *arg, Datum customer, PurchaseDay *total, int64 ndays, int scale)
+KeepCustomers(ScoreScan *scan)
 {
-	ScoreSink *sink = arg;
-	PurchaseRecord *record = AppendCustomer(&sink->customers, &sink->key, customer,
-											sink->key.integer ? (uint64) customer : 0, scale);
+	CollectedCustomer next;
 
-	record->amount = total->amount;
-	record->day = total->day;
-	record->orders = total->orders;
-	sink->population.scale = scale;
-	if (sink->pool->used > sink->memory_limit)
-		RecordStoreSpill(&sink->customers);
+	while (NextCollected(scan->collector, &next))
+	{
+		AppendPurchase(&scan->customers, &scan->format, next.customer,
+					   scan->format.key.integer ? (uint64) next.customer : 0, next.days,
+					   next.scale);
+		scan->population.scale = next.scale;
+		if (scan->pool->used > scan->memory_limit)
+			RecordStoreSpill(&scan->customers);
+	}
+	EndPurchaseCollector(scan->collector);
 }
 
 /* ---------- the customers as a population ---------- */
@@ -111,78 +119,72 @@ KeepCustomer(void *arg, Datum customer, PurchaseDay *total, int64 ndays, int sca
 static void
 RewindCustomers(RfmPopulation *population)
 {
-	ScoreSink *sink = (ScoreSink *) population;
+	ScoreScan *scan = (ScoreScan *) population;
 
-	if (sink->reading)
-		RecordCursorEnd(&sink->cursor);
-	RecordCursorBegin(&sink->cursor, &sink->customers);
-	sink->reading = true;
-	sink->block = NULL;
+	if (scan->reading)
+		RecordCursorEnd(&scan->cursor);
+	RecordCursorBegin(&scan->cursor, &scan->customers);
+	scan->reading = true;
+	scan->block = NULL;
 }
 
+/* The next customer, with the sum of all purchases; NULL at the end. */
 static const PurchaseRecord *
-NextCustomer(ScoreSink *sink)
+NextCustomer(ScoreScan *scan, PurchaseDay *total)
 {
 	const PurchaseRecord *record;
 
-	while (sink->block == NULL || sink->next >= sink->block->data + sink->block->used)
+	while (scan->block == NULL || scan->next >= scan->block->data + scan->block->used)
 	{
 		CHECK_FOR_INTERRUPTS();
-		sink->block = RecordCursorNext(&sink->cursor);
-		if (sink->block == NULL)
+		scan->block = RecordCursorNext(&scan->cursor);
+		if (scan->block == NULL)
 			return NULL;
-		sink->next = sink->block->data;
+		scan->next = scan->block->data;
 	}
-	record = (const PurchaseRecord *) sink->next;
-	sink->next += SizeOfRecord(&sink->key, record);
+	record = (const PurchaseRecord *) scan->next;
+	scan->next += RecordSize(record, &scan->format);
+	ReadRecord(record, &scan->format, total);
 	return record;
 }
 
 static const RfmFacts *
 NextFacts(RfmPopulation *population)
 {
-	ScoreSink *sink = (ScoreSink *) population;
-	const PurchaseRecord *record;
+	ScoreScan *scan = (ScoreScan *) population;
+	PurchaseDay total;
 
-	while ((record = NextCustomer(sink)) != NULL)
+	while (NextCustomer(scan, &total) != NULL)
 	{
-		if (record->orders == 0)
+		if (total.orders == 0)
 			continue;
-		sink->facts.recency = sink->as_of - record->day;
-		sink->facts.frequency = record->orders;
-		sink->facts.monetary = record->amount;
-		return &sink->facts;
+		scan->facts.recency = scan->as_of - total.day;
+		scan->facts.frequency = total.orders;
+		scan->facts.monetary = total.amount;
+		return &scan->facts;
 	}
 	return NULL;
 }
 
 /* ---------- the result ---------- */
 
-/* Everything that a row of the result is made of, besides the customer. */
-typedef struct ScoreWriter
-{
-	const RfmModel *model;
-	const SchemeLookup *scheme; /* NULL: no segments */
-	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
-} ScoreWriter;
-
 static inline Datum *
 CellText(ScoreWriter *writer, RfmScore score)
 {
-	int bins = writer->model->bins;
+	int bins = writer->model.bins;
 
 	return &writer->cells[((RFM_R(score) - 1) * bins + RFM_F(score) - 1) * bins + RFM_M(score) - 1];
 }
 
 static void
-PrepareWriter(ScoreWriter *writer, const RfmModel *model, const SchemeLookup *scheme)
+PrepareCells(ScoreWriter *writer)
 {
-	writer->model = model;
-	writer->scheme = scheme;
-	for (int r = 1; r <= model->bins; r++)
-		for (int f = 1; f <= model->bins; f++)
-			for (int m = 1; m <= model->bins; m++)
-				*CellText(writer, MakeRfmScore(r, f, m, model->bins)) =
+	int bins = writer->model.bins;
+
+	for (int r = 1; r <= bins; r++)
+		for (int f = 1; f <= bins; f++)
+			for (int m = 1; m <= bins; m++)
+				*CellText(writer, MakeRfmScore(r, f, m, bins)) =
 					CStringGetTextDatum(psprintf("%d%d%d", r, f, m));
 }
 
@@ -198,29 +200,34 @@ AmountNumeric(int64 amount, int scale)
 	return NumericGetDatum(NumericFromInt128(amount, scale));
 }
 
-static void
-WriteScores(ScoreWriter *writer, ScoreSink *sink, const PurchaseRecord *record, Datum *values,
-			bool *nulls)
+static bool
+NextScores(void *state, Datum *values, bool *nulls)
 {
+	ScoreScan *scan = state;
+	ScoreWriter *writer = &scan->writer;
+	PurchaseDay total;
+	const PurchaseRecord *record = NextCustomer(scan, &total);
 	text *segment = NULL;
 	RfmScore score;
 
+	if (record == NULL)
+		return false;
 	memset(nulls, true, RESULT_COLUMNS * sizeof(bool));
 	nulls[CUSTOMER] = false;
-	values[CUSTOMER] = CustomerOfRecord(&sink->key, record);
-	if (record->day == NO_PURCHASE)
-		return;
+	values[CUSTOMER] = RecordCustomer(record, &scan->format);
+	if (total.day == NO_DAY)
+		return true;
 
 	nulls[RECENCY_DAYS] = nulls[ORDERS] = nulls[AMOUNT] = false;
-	values[RECENCY_DAYS] = Int32GetDatum(sink->as_of - record->day);
-	values[ORDERS] = Int64GetDatum(record->orders);
-	values[AMOUNT] = AmountNumeric(record->amount, sink->population.scale);
-	if (record->orders == 0)
-		return;
+	values[RECENCY_DAYS] = Int32GetDatum(scan->as_of - total.day);
+	values[ORDERS] = Int64GetDatum(total.orders);
+	values[AMOUNT] = AmountNumeric(total.amount, scan->population.scale);
+	if (total.orders == 0)
+		return true;
 
 	nulls[R_SCORE] = nulls[F_SCORE] = nulls[M_SCORE] = nulls[CELL] = false;
-	score = ScoreRfm(writer->model, sink->as_of - record->day, record->orders, record->amount,
-					 sink->population.scale);
+	score = ScoreRfm(&writer->model, scan->as_of - total.day, total.orders, total.amount,
+					 scan->population.scale);
 	values[R_SCORE] = Int32GetDatum(RFM_R(score));
 	values[F_SCORE] = Int32GetDatum(RFM_F(score));
 	values[M_SCORE] = Int32GetDatum(RFM_M(score));
@@ -229,6 +236,18 @@ WriteScores(ScoreWriter *writer, ScoreSink *sink, const PurchaseRecord *record, 
 		segment = SegmentOfCell(writer->scheme, RFM_R(score), RFM_F(score), RFM_M(score));
 	nulls[SEGMENT] = segment == NULL;
 	values[SEGMENT] = PointerGetDatum(segment);
+	return true;
+}
+
+static void
+EndScores(void *state)
+{
+	ScoreScan *scan = state;
+
+	RecordCursorEnd(&scan->cursor);
+	RecordStoreReset(&scan->customers);
+	DeleteRecordPool(scan->pool);
+	pfree(scan);
 }
 
 /* The segments of the result; NULL for none. */
@@ -253,22 +272,14 @@ SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 }
 
 /* (key anyelement, query text, as_of date, bins int, period interval, scheme text) */
-PG_FUNCTION_INFO_V1(rfm_scores);
-Datum
-rfm_scores(PG_FUNCTION_ARGS)
+void
+StartRfmScores(FunctionCallInfo fcinfo, BulkRows *rows)
 {
 	static const char *const function = "rfm_scores";
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	const char *query = QueryArgument(fcinfo, 1, function);
-	ScoreSink sink = {.population = {.rewind = RewindCustomers, .next = NextFacts}};
-	ScoreWriter writer;
-	RfmModel model;
-	const SchemeLookup *scheme;
-	const PurchaseRecord *record;
-	MemoryContext row_context;
-	MemoryContext caller;
-	int bins;
+	ScoreScan *scan = palloc0(sizeof(ScoreScan));
+	RfmModel *model = &scan->writer.model;
 
 	if (PG_ARGISNULL(2))
 		ereport(
@@ -276,39 +287,29 @@ rfm_scores(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("as_of of %s must not be NULL", function),
 			 errhint("Name the day to score at: as_of => current_date, or a day in the past.")));
-	sink.as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	bins = PG_ARGISNULL(3) ? DEFAULT_BINS : CheckedBins(PG_GETARG_INT32(3));
-	sink.after =
-		PG_ARGISNULL(4) ? NO_PURCHASE : DayBeforePeriod(sink.as_of, PG_GETARG_INTERVAL_P(4));
-	scheme = SchemeArgument(fcinfo, 5, bins);
-	sink.pool = CreateRecordPool(CurrentMemoryContext);
-	sink.customers.pool = sink.pool;
+	scan->population.rewind = RewindCustomers;
+	scan->population.next = NextFacts;
+	scan->as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	model->bins = PG_ARGISNULL(3) ? DEFAULT_BINS : CheckedBins(PG_GETARG_INT32(3));
+	scan->after = PG_ARGISNULL(4) ? NO_DAY : DayBeforePeriod(scan->as_of, PG_GETARG_INTERVAL_P(4));
+	scan->writer.scheme = SchemeArgument(fcinfo, 5, model->bins);
+	PrepareCells(&scan->writer);
+	scan->pool = CreateRecordPool(CurrentMemoryContext);
+	scan->customers.pool = scan->pool;
 
-	StartBulkResult(fcinfo);
-	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, &sink);
-	DrainPurchaseCollector(sink.collector, KeepCustomer, &sink);
+	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan);
+	KeepCustomers(scan);
+	(void) FitRfm(model, &scan->population, model->bins, false);
+	RewindCustomers(&scan->population);
 
-	memset(&model, 0, sizeof(model));
-	model.bins = bins;
-	(void) FitRfm(&model, &sink.population, bins, false);
-	PrepareWriter(&writer, &model, scheme);
+	rows->state = scan;
+	rows->next = NextScores;
+	rows->end = EndScores;
+}
 
-	row_context =
-		AllocSetContextCreate(CurrentMemoryContext, "rfm_scores row", ALLOCSET_DEFAULT_SIZES);
-	RewindCustomers(&sink.population);
-	while ((record = NextCustomer(&sink)) != NULL)
-	{
-		Datum values[RESULT_COLUMNS];
-		bool nulls[RESULT_COLUMNS];
-
-		caller = MemoryContextSwitchTo(row_context);
-		WriteScores(&writer, &sink, record, values, nulls);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(row_context);
-	}
-	RecordCursorEnd(&sink.cursor);
-	RecordStoreReset(&sink.customers);
-	DeleteRecordPool(sink.pool);
-	return (Datum) 0;
+PG_FUNCTION_INFO_V1(rfm_scores);
+Datum
+rfm_scores(PG_FUNCTION_ARGS)
+{
+	return ReturnBulkRows(fcinfo, StartRfmScores);
 }

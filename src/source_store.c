@@ -90,19 +90,17 @@ FlushBatch(HistoryStore *store)
 }
 
 static void
-StoreHistory(void *consumer, Datum customer, PurchaseHistory *history)
+StoreHistory(HistoryStore *store, Datum customer, PurchaseHistory *history)
 {
-	HistoryStore *store = consumer;
 	Form_pg_attribute key = TupleDescAttr(RelationGetDescr(store->table), 0);
 	TupleTableSlot *slot = store->slots[store->nslots];
 	MemoryContext caller = MemoryContextSwitchTo(store->batch);
 
 	slot->tts_values[0] = datumCopy(customer, key->attbyval, key->attlen);
-	slot->tts_values[1] = datumCopy(PointerGetDatum(history), false, -1);
+	slot->tts_values[1] = PointerGetDatum(history);
 	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
 	ExecStoreVirtualTuple(slot);
 	MemoryContextSwitchTo(caller);
-	pfree(history);
 	if (++store->nslots == BATCH)
 		FlushBatch(store);
 }
@@ -114,6 +112,7 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_purchase_histories";
 	HistoryStore store = {0};
+	HistoryCollection *collection;
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	char *query = QueryArgument(fcinfo, 1, function);
 
@@ -131,7 +130,20 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 	store.bulk = GetBulkInsertState();
 	store.command = GetCurrentCommandId(true);
 
-	CollectHistories(function, key_type, query, StoreHistory, &store);
+	collection = CollectHistories(function, key_type, query);
+	for (;;)
+	{
+		Datum customer;
+		PurchaseHistory *history;
+		MemoryContext caller = MemoryContextSwitchTo(store.batch);
+		bool more = NextHistory(collection, &customer, &history);
+
+		MemoryContextSwitchTo(caller);
+		if (!more)
+			break;
+		StoreHistory(&store, customer, history);
+	}
+	EndHistories(collection);
 	FlushBatch(&store);
 
 	FreeBulkInsertState(store.bulk);
