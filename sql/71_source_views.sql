@@ -11,7 +11,8 @@ BEGIN
 		contacted := format(' WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential''', src.interactions, src.interaction_customer,
 			CASE WHEN src.interacted_at IS NULL THEN '' ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at) END);
 	END IF;
-	IF src.prospect_customer IS NOT NULL THEN
+	-- who is referred to by a prospect is not in the prospect table himself
+	IF src.prospect_customer = src.prospect_key THEN
 		contacted := contacted || format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::{key_type} = c.{key}) THEN ''probable''', src.prospects, src.prospect_customer);
 	END IF;
 	contacted := coalesce('CASE' || NULLIF(contacted, '') || ' END', 'NULL');
