@@ -252,6 +252,7 @@ BEGIN
 		['share', 'share of the customers of from_segment'],
 		['monetary', 'their amount in the period']]);
 
+	PERFORM crm_profile.source_build_persona(src);
 	PERFORM crm_profile.source_build_match(src);
 END $$;
 COMMENT ON FUNCTION crm_profile.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';

@@ -298,7 +298,7 @@ DECLARE
 	src crm_profile.source := crm_profile.source_of(name);
 	object text;
 BEGIN
-	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.prospect_match', 'VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
+	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.prospect_match', 'VIEW IF EXISTS %I.segment_persona', 'VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
 			'FUNCTION IF EXISTS %I.profile_as_of(date)', 'VIEW IF EXISTS %I.purchase_calendar', 'VIEW IF EXISTS %I.rfm_grid',
 			'VIEW IF EXISTS %I.segment_summary', 'VIEW IF EXISTS %I.customer_profile', 'TABLE IF EXISTS %I.stored_profile',
 			'TABLE IF EXISTS %I.model', 'TABLE IF EXISTS %I.customer_history'] LOOP

@@ -175,6 +175,34 @@ SELECT match_seconds > 0 AS matched FROM crm_profile.refresh('zip');
 SELECT count(*), count(score) FROM zip.prospect_match;
 SELECT crm_profile.drop_source('zip');
 
+-- ---------------------------------------------------------------- what kind of people each segment is
+SELECT crm_profile.alter_source('shop', attributes => ARRAY['born', 'school = lower(education)', 'Income', 'kids', 'parent = kids > 0', 'since = created_at', 'tags = ARRAY[education, marital_status, education]']);
+CREATE TABLE persona AS SELECT * FROM shop.segment_persona;
+SELECT attribute, count(*) > 3 AS several, count(DISTINCT segment) > 2 AS segments, min(concentration) > 1 AS more_than_others, max(share_of_segment) <= 1 AS shares FROM persona GROUP BY attribute ORDER BY attribute COLLATE "C";
+-- each of the rows by its own words: who of the segment has it, who of all customers
+CREATE FUNCTION has(c client, attribute text, value text) RETURNS boolean LANGUAGE sql RETURN CASE attribute
+	WHEN 'school' THEN lower(c.education) = value
+	WHEN 'parent' THEN (c.kids > 0)::text = value
+	WHEN 'tags' THEN value IN (c.education, c.marital_status)
+	ELSE CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END >= coalesce(substring(value FROM '^[0-9.]+')::numeric, 0)
+		AND CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END < coalesce(substring(value FROM 'below ([0-9.]+)')::numeric, 'Infinity') END;
+CREATE TABLE people AS SELECT c AS client, coalesce(segment, '(unscored)') AS segment FROM client c JOIN shop.customer_profile ON customer = c.id;
+SELECT count(*) > 30 AS many, bool_and(n = p.customers) AS customers, bool_and(abs(n / m::float8 - share_of_segment) < 1e-9) AS share, bool_and(abs(a / o::float8 - share_of_customers) < 1e-9) AS of_all,
+	bool_and(abs(n::float8 * o / m / a - concentration) < 1e-9) AS concentration, bool_and((n - m * a / o::float8) / sqrt(m * a / o::float8 * (1 - m / o::float8)) > 2) AS beyond_chance
+FROM persona p, LATERAL (
+	SELECT count(*) FILTER (WHERE has(client, attribute, value)) AS a, count(has(client, attribute, value)) AS o,
+		count(*) FILTER (WHERE has(client, attribute, value) AND x.segment = p.segment) AS n, count(has(client, attribute, value)) FILTER (WHERE x.segment = p.segment) AS m
+	FROM people x) t;
+-- and none is left out
+SELECT count(*) AS differences FROM (
+	SELECT x.segment, v.attribute, v.value, count(*) AS n FROM people x, LATERAL (VALUES ('school', lower((client).education)), ('parent', ((client).kids > 0)::text)) v(attribute, value) GROUP BY 1, 2, 3) g,
+	LATERAL (SELECT count(*) AS o, count(*) FILTER (WHERE x.segment = g.segment) AS m, count(*) FILTER (WHERE has(client, g.attribute, g.value)) AS a FROM people x) t
+WHERE (m * a / o::float8 >= 5 AND n - m * a / o::float8 > 2 * sqrt(m * a / o::float8 * (1 - m / o::float8))) <> EXISTS (SELECT FROM persona p WHERE (p.segment, p.attribute, p.value) = (g.segment, g.attribute, g.value));
+-- ranges are fifths of all customers
+SELECT count(*) AS ranges, bool_and(share_of_customers BETWEEN 0.19 AND 0.21) AS fifths FROM persona WHERE attribute = 'Income';
+DROP TABLE people;
+DROP FUNCTION has(client, text, text);
+
 -- ---------------------------------------------------------------- prospects taken away, and given again
 CREATE VIEW mine AS SELECT prospect, score FROM shop.prospect_match;
 SELECT crm_profile.alter_source('shop', reset => '{prospects}');
@@ -190,6 +218,7 @@ SELECT match_seconds > 0 AS matched FROM crm_profile.refresh('shop');
 SELECT count(*) AS prospects, count(*) FILTER (WHERE (v.score, v.lift, v.reasons) IS DISTINCT FROM (t.score, t.lift, t.reasons)) AS differences
 FROM shop.prospect_match v FULL JOIN scored t USING (prospect);
 SELECT crm_profile.alter_source('shop', reset => '{prospects,attributes}');
+SELECT to_regclass('shop.segment_persona') IS NULL AS gone;
 SELECT match_seconds FROM crm_profile.refresh('shop');
 SELECT crm_profile.drop_source('shop');
 SELECT count(*) FROM pg_namespace WHERE nspname = 'shop';
