@@ -7,7 +7,7 @@ rounds=${BENCH_ROUNDS:-3}
 run_psql() { psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 run_psql -v customers="$customers" -v prospects="$prospects" <<'SQL'
--- who has a number of the last digit 5 or 6 (of seven) earns and buys more
+-- seven kinds of people, by the number: each earns and buys more than the one before
 CREATE FUNCTION people(count int, seed int, OUT id int, OUT age int, OUT income int, OUT job text, OUT city text, OUT member boolean, OUT kids smallint, OUT channel text)
 	RETURNS SETOF record LANGUAGE sql AS $$
 	SELECT i, 18 + h[1] % 60, h[2] % 80000 + 5000 * (i % 7), CASE WHEN i % 7 > 4 AND h[3] % 10 < 3 THEN 'a' ELSE chr(97 + h[3] % 5) END, 'city' || h[4] % 300, h[5] % 2 = 0 OR i % 7 = 6, h[6] % 5, chr(120 + h[7] % 3)

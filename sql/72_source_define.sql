@@ -319,6 +319,7 @@ DECLARE
 BEGIN
 	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, src.orders_query,
 		crm_profile.source_expand(crm_profile.source_profile_query(), src))
-		|| coalesce(format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, CASE WHEN src.prospects IS NOT NULL THEN crm_profile.source_match_query(src) END), '');
+		|| CASE WHEN src.prospects IS NULL THEN '' ELSE
+			format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, crm_profile.source_match_query(src)) END;
 END $$;
 COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match';

@@ -54,6 +54,7 @@ CREATE FUNCTION crm_profile.source_common_columns(src crm_profile.source, custom
 			AND crm_profile.source_attribute_class(c.atttypid) = crm_profile.source_attribute_class(p.atttypid)
 			AND (crm_profile.source_attribute_class(c.atttypid) <> 'word'
 				OR (SELECT typcategory FROM pg_type WHERE oid = c.atttypid) IN ('S', 'E'))
+			AND has_column_privilege(customers, c.attnum, 'SELECT') AND has_column_privilege(prospects, p.attnum, 'SELECT')
 			-- a key, or a reference to one, says who it is
 			AND c.attname <> ALL (ARRAY[src.customer_key, src.prospect_key, coalesce(src.prospect_customer, '')])
 			AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indisunique AND i.indnkeyatts = 1

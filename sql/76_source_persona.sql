@@ -8,7 +8,7 @@ DECLARE
 	by_member CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, m.member AS value, count(*) AS customers FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL) m(member) GROUP BY p.segment, m.member';
 	by_range CONSTANT text := 'SELECT %1$L::text AS attribute, b.segment, CASE WHEN b.bucket = 0 THEN ''below '' || %3$s WHEN b.bucket = cardinality(b.breaks) THEN %4$s || '' and more'' ELSE %4$s || '' to below '' || %5$s END AS value, b.customers
 		FROM (SELECT p.segment, k.breaks, width_bucket(p.%2$I, k.breaks) AS bucket, count(*) AS customers
-			FROM person p, (SELECT percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY o.%2$I) AS breaks FROM person o) k
+			FROM person p, (SELECT percentile_disc(''{0.2,0.4,0.6,0.8}''::double precision[]) WITHIN GROUP (ORDER BY o.%2$I) AS breaks FROM person o) k
 			WHERE p.%2$I IS NOT NULL GROUP BY p.segment, k.breaks, width_bucket(p.%2$I, k.breaks)) b';
 	attribute record;
 	type oid;
