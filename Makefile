@@ -40,6 +40,10 @@ endif
 
 include $(PGXS)
 
+# the database of `make check`, so that messages which name it are the same
+CONTRIB_TESTDB = regress_crm_profile
+ISOLATION_TESTDB = regress_crm_profile
+
 # the portable kernel is written for the compiler to vectorise
 src/distance_kernels.o: CFLAGS += $(CFLAGS_VECTORIZE)
 

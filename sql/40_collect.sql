@@ -11,6 +11,12 @@ CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query tex
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile.bulk_function_support;
 COMMENT ON FUNCTION crm_profile.collect_purchase_histories(anyelement, text) IS
 	'the purchase history of every customer in a query of orders (customer, day or time stamp, amount [, cost] [, order_key]); the first argument is a NULL of the customers'' type';
+CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query text, progress text,
+	OUT customer anyelement, OUT history crm_profile.purchase_history)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile.bulk_function_support;
+COMMENT ON FUNCTION crm_profile.collect_purchase_histories(anyelement, text, text) IS
+	'the same with INFO lines that begin with this text, every few seconds: rows read, histories made, and how many a second; NULL: no lines';
 
 CREATE FUNCTION crm_profile.rfm_scores(key anyelement, query text, as_of date,
 	bins integer DEFAULT 5, period interval DEFAULT NULL, scheme text DEFAULT 'standard',

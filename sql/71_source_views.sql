@@ -1,5 +1,14 @@
 -- The tables and views of a source
 
+CREATE FUNCTION crm_profile.source_contact(src crm_profile.source, customer text, day text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
+		WHEN src.interacted_at IS NULL THEN ''
+		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
+			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
+		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
+COMMENT ON FUNCTION crm_profile.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+
 CREATE FUNCTION crm_profile.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
@@ -8,8 +17,7 @@ DECLARE
 	contacted text := '';
 BEGIN
 	IF src.interactions IS NOT NULL THEN
-		contacted := format(' WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential''', src.interactions, src.interaction_customer,
-			CASE WHEN src.interacted_at IS NULL THEN '' ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at) END);
+		contacted := format(' WHEN %s THEN ''potential''', crm_profile.source_contact(src, 'c.{key}', '{as_of}'));
 	END IF;
 	-- who is referred to by a prospect is not in the prospect table himself
 	IF src.prospect_customer = src.prospect_key THEN
@@ -180,7 +188,7 @@ BEGIN
 			SELECT coalesce(p.segment, '(unscored)') AS segment, count(*) AS customers, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency) AS median_recency,
 				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency) AS median_frequency,
-				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision) AS median_monetary
+				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision)::numeric::double precision AS median_monetary
 			FROM {schema}.customer_profile p GROUP BY 1)
 		SELECT l.segment, coalesce(m.customers, 0) AS customers,
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision AS customer_share,

@@ -316,9 +316,15 @@ CREATE FUNCTION crm_profile.explain_source(name text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src crm_profile.source := crm_profile.source_of(name);
+	shards record := crm_profile.source_shards(src);
+	road text := '';
 BEGIN
-	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, src.orders_query,
-		crm_profile.source_expand(crm_profile.source_profile_query(), src))
+	IF shards.orders IS NOT NULL THEN
+		road := format(E'-- Citus distributes %s: the workers make %s, nothing else leaves them\n', shards.orders,
+			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END);
+	END IF;
+	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, road,
+		coalesce(crm_profile.source_history_query(src), src.orders_query), crm_profile.source_expand(crm_profile.source_profile_query(), src))
 		|| CASE WHEN src.prospects IS NULL THEN '' ELSE
 			format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, crm_profile.source_match_query(src)) END;
 END $$;

@@ -1,37 +1,138 @@
 -- refresh
 
-CREATE FUNCTION crm_profile.store_purchase_histories(key anyelement, query text, target regclass) RETURNS bigint
+---------------------------------------------------------------- from orders to histories
+
+CREATE FUNCTION crm_profile.store_purchase_histories(key anyelement, query text, target regclass, progress text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
-COMMENT ON FUNCTION crm_profile.store_purchase_histories(anyelement, text, regclass) IS
+COMMENT ON FUNCTION crm_profile.store_purchase_histories(anyelement, text, regclass, text) IS
 	'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint; returns the number of histories';
+
+CREATE FUNCTION crm_profile.describe_query(query text, OUT relations oid[], OUT column_types oid[])
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile.describe_query(text) IS
+	'the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run';
+
+CREATE FUNCTION crm_profile.source_shards(src crm_profile.source, OUT orders text, OUT whole boolean)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+		RETURN;
+	END IF;
+	-- a catalogue that only Citus has
+	EXECUTE 'SELECT string_agg(format(''%s by %I'', p.logicalrelid, a.attname), '', '' ORDER BY p.logicalrelid::text),
+			bool_and(quote_ident(a.attname) = $2 AND format_type(a.atttypid, -1) = $3)
+		FROM pg_dist_partition p JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
+		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
+		INTO orders, whole USING (crm_profile.describe_query(src.orders_query)).relations, src.order_customer, src.key_type;
+END $$;
+COMMENT ON FUNCTION crm_profile.source_shards(crm_profile.source) IS
+	'the order tables that Citus distributes, and by what; whole: by the customer, as the source has it; NULL: none is distributed';
+
+CREATE FUNCTION crm_profile.source_aggregate_query(src crm_profile.source) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- all that a worker needs is in the query: the settings of this session do not get there
+	day CONSTANT text := CASE (crm_profile.describe_query(src.orders_query)).column_types[2]
+		WHEN 'timestamptz'::regtype THEN format('(o.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'o.ordered_at::date' END;
+	template text;
+BEGIN
+	IF src.order_key IS NULL THEN
+		template := 'SELECT o.customer, crm_profile.purchase_history_agg({day}, o.amount::numeric{cost}) AS history
+FROM ({orders_query}) o
+WHERE o.customer IS NOT NULL AND o.ordered_at IS NOT NULL AND o.amount IS NOT NULL
+GROUP BY o.customer';
+	ELSE
+		-- loose: lines without an order key are orders of their own
+		template := 'SELECT l.customer, coalesce(crm_profile.purchase_history_agg(l.day, l.amount), ''{}'')
+		OPERATOR(crm_profile.||) coalesce(crm_profile.purchase_history_merge_agg(l.loose), ''{}''){covered} AS history
+FROM (SELECT o.customer, min({day}) AS day,
+		CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) END AS amount,{sums}
+		CASE WHEN o.order_key IS NULL THEN crm_profile.purchase_history_agg({day}, o.amount::numeric{cost}) END AS loose
+	FROM ({orders_query}) o
+	WHERE o.customer IS NOT NULL AND o.ordered_at IS NOT NULL AND o.amount IS NOT NULL
+	GROUP BY o.customer, o.order_key) l
+GROUP BY l.customer';
+		-- costs that only some lines of an order have: merged with the amount they cover, and the amount taken away again
+		template := replace(template, '{covered}', CASE WHEN src.cost IS NULL THEN '' ELSE '
+		OPERATOR(crm_profile.||) coalesce(crm_profile.purchase_history_agg(l.day, l.covered, l.cost), ''{}'')
+		OPERATOR(crm_profile.-) coalesce(crm_profile.purchase_history_agg(l.day, l.covered), ''{}'')' END);
+		template := replace(template, '{sums}', CASE WHEN src.cost IS NULL THEN '' ELSE '
+		CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) FILTER (WHERE o.cost IS NOT NULL) END AS covered,
+		CASE WHEN o.order_key IS NOT NULL THEN sum(o.cost::numeric) END AS cost,' END);
+	END IF;
+	template := replace(replace(template, '{day}', day), '{cost}', CASE WHEN src.cost IS NULL THEN '' ELSE ', o.cost::numeric' END);
+	RETURN replace(template, '{orders_query}', src.orders_query);
+END $$;
+COMMENT ON FUNCTION crm_profile.source_aggregate_query(crm_profile.source) IS
+	'one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source';
+
+CREATE FUNCTION crm_profile.source_history_query(src crm_profile.source) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN (crm_profile.source_shards(src)).orders IS NOT NULL THEN crm_profile.source_aggregate_query(src) END;
+COMMENT ON FUNCTION crm_profile.source_history_query(crm_profile.source) IS
+	'where the orders lie on other machines, the query that makes the histories there; NULL: the orders are collected here';
+
+CREATE FUNCTION crm_profile.run_history_query(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history)
+	RETURNS SETOF record
+	LANGUAGE plpgsql ROWS 100000 COST 1000000 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- on its own: what else is in the refresh shall not keep Citus from handing it on
+	RETURN QUERY EXECUTE query;
+END $$;
+COMMENT ON FUNCTION crm_profile.run_history_query(anyelement, text) IS 'the rows (customer, history) of a query; the first argument is a NULL of the customers'' type';
+
+---------------------------------------------------------------- the parts of a refresh
+
+CREATE FUNCTION crm_profile.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RAISE INFO 'source "%": % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
+END $$;
+COMMENT ON FUNCTION crm_profile.refresh_progress(text, bigint, text, double precision) IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
 CREATE FUNCTION crm_profile.refresh_histories(src crm_profile.source, verbose boolean, OUT written bigint, OUT removed bigint, OUT seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
+	stored timestamptz;
+	histories text := crm_profile.source_history_query(src);
+	progress text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
+	new_histories text := 'crm_profile.run_history_query(NULL::{key_type}, $1)';
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
+	IF histories IS NULL THEN
+		new_histories := 'crm_profile.collect_purchase_histories(NULL::{key_type}, $1, $2)';
+	END IF;
 	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.customer_history', src.schema)::regclass) THEN
-		EXECUTE crm_profile.source_expand('SELECT crm_profile.store_purchase_histories(NULL::{key_type}, $1, $2)', src) INTO written
-			USING src.orders_query, format('%I.customer_history', src.schema)::regclass;
+		IF histories IS NULL THEN
+			EXECUTE crm_profile.source_expand('SELECT crm_profile.store_purchase_histories(NULL::{key_type}, $1, $2, $3)', src) INTO written
+				USING src.orders_query, format('%I.customer_history', src.schema)::regclass, progress;
+		ELSE
+			EXECUTE crm_profile.source_expand('INSERT INTO {schema}.customer_history SELECT n.customer, n.history FROM ' || new_histories || ' n', src) USING histories;
+			GET DIAGNOSTICS written = ROW_COUNT;
+		END IF;
 		removed := 0;
+		stored := clock_timestamp();
 		EXECUTE format('CREATE UNIQUE INDEX customer_history_key ON %I.customer_history (customer)', src.schema);
 		EXECUTE format('ANALYZE %I.customer_history', src.schema);
+		IF "verbose" THEN
+			PERFORM crm_profile.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));
+		END IF;
 	ELSE
 		EXECUTE crm_profile.source_expand('WITH difference AS MATERIALIZED (
 				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1) n FULL JOIN {schema}.customer_history o ON o.customer = n.customer
+				FROM ' || new_histories || ' n FULL JOIN {schema}.customer_history o ON o.customer = n.customer
 				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
 			gone AS (DELETE FROM {schema}.customer_history o USING difference d WHERE o.customer = d.customer AND d.history IS NULL RETURNING 1),
 			changed AS (INSERT INTO {schema}.customer_history SELECT customer, history FROM difference WHERE history IS NOT NULL
 				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
 			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', src)
-			INTO written, removed USING src.orders_query;
+			INTO written, removed USING coalesce(histories, src.orders_query), progress;
 	END IF;
-	seconds := extract(epoch FROM clock_timestamp() - started);
+	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": histories collected and compared in % s, % written, % removed', src.name, round(seconds::numeric, 1), written, removed;
+		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_histories(crm_profile.source, boolean) IS 'first part of a refresh: collects the histories and writes those that differ';
@@ -65,19 +166,23 @@ CREATE FUNCTION crm_profile.refresh_profiles(src crm_profile.source, today date,
 DECLARE
 	began timestamptz := clock_timestamp();
 	columns text;
+	profiles bigint;
+	written bigint;
 	seconds double precision;
 BEGIN
 	SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
 		WHERE attrelid = format('%I.stored_profile', src.schema)::regclass AND attnum > 0 AND NOT attisdropped;
 	EXECUTE crm_profile.source_expand('WITH fresh AS MATERIALIZED (SELECT p.* FROM {schema}.profile_as_of($1) p),
-		gone AS (DELETE FROM {schema}.stored_profile o WHERE NOT EXISTS (SELECT FROM fresh n WHERE n.customer = o.customer))
-		INSERT INTO {schema}.stored_profile SELECT n.* FROM fresh n LEFT JOIN {schema}.stored_profile was ON was.customer = n.customer
-			WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
-		ON CONFLICT (customer) DO UPDATE SET ' || columns, src) USING today;
+		gone AS (DELETE FROM {schema}.stored_profile o WHERE NOT EXISTS (SELECT FROM fresh n WHERE n.customer = o.customer)),
+		changed AS (INSERT INTO {schema}.stored_profile SELECT n.* FROM fresh n LEFT JOIN {schema}.stored_profile was ON was.customer = n.customer
+				WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
+			ON CONFLICT (customer) DO UPDATE SET ' || columns || ' RETURNING 1)
+		SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM changed)', src) INTO profiles, written USING today;
 	EXECUTE format('ANALYZE %I.stored_profile', src.schema);
-	seconds := extract(epoch FROM clock_timestamp() - began);
+	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": profiles written in % s', src.name, round(seconds::numeric, 1);
+		PERFORM crm_profile.refresh_progress(src.name, profiles, 'profiles compared', seconds);
+		RAISE INFO 'source "%": % profiles written', src.name, written;
 	END IF;
 	RETURN seconds;
 END $$;

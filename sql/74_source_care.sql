@@ -74,6 +74,11 @@ CREATE FUNCTION crm_profile.suggest_sources(OUT customers text, OUT orders text,
 	RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+	people CONSTANT text := '(customer|client|kunde|buyer|member|account|contact|person|people|user|patron|donor)';
+	sum_like CONSTANT text := '(total|amount|revenue|turnover|betrag|summe|umsatz|sum$)';
+	-- money that is not what the customer bought for
+	beside CONSTANT text := '(freight|ship|tax|vat|discount|rabatt|weight|fee|margin|cost|balance)';
 BEGIN
 	RETURN QUERY
 	WITH usable AS (
@@ -85,34 +90,73 @@ BEGIN
 		SELECT u.*, a.attnum AS key_number, a.attname::text AS key, a.atttypid AS key_type
 		FROM usable u JOIN pg_index i ON i.indrelid = u.oid AND i.indisprimary AND i.indnkeyatts = 1
 			JOIN pg_attribute a ON a.attrelid = u.oid AND a.attnum = i.indkey[0]),
+	-- columns that look like the sum of an order or a line, a price, a number of pieces, a rate of discount
+	money_column AS (
+		SELECT u.oid, a.attname::text AS name, a.attnum, a.attname ~* beside AS beside, a.attname ~* sum_like AND a.attname !~* beside AS sum, a.attname ~* '(price|preis)' AS price, a.attname ~* '^(discount|rabatt)' AS discount
+		FROM usable u JOIN pg_attribute a ON a.attrelid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE a.atttypid IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype)
+			AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = u.oid AND c.contype IN ('p', 'f') AND a.attnum = ANY (c.conkey))),
+	-- price times pieces, by table, where there is just one of each
+	product AS (
+		SELECT p.oid, ARRAY[p.name, q.attname::text] AS factors, (SELECT d.name FROM money_column d WHERE d.oid = p.oid AND d.discount ORDER BY d.attnum LIMIT 1) AS discount
+		FROM (SELECT oid, min(name) AS name FROM money_column WHERE price AND NOT beside GROUP BY oid HAVING count(*) = 1) p
+			JOIN LATERAL (SELECT min(a.attname::text) AS attname FROM pg_attribute a WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
+				AND a.attname ~* '(^|_)(quantity|qty|pieces|units|menge|anzahl)$' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+				HAVING count(*) = 1) q ON true),
+	-- tables of order lines: {l} stands for their alias
+	line AS (
+		SELECT f.confrelid AS orders, f.conrelid AS lines, a.attname::text AS line_key, k.key AS order_key,
+			coalesce((SELECT '{l}' || quote_ident(m.name) FROM money_column m WHERE m.oid = f.conrelid AND m.sum ORDER BY m.attnum LIMIT 1), x.expression) AS amount
+		FROM pg_constraint f JOIN keyed k ON k.oid = f.confrelid AND f.confkey = ARRAY[k.key_number] JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
+			JOIN usable u ON u.oid = f.conrelid
+			LEFT JOIN LATERAL (SELECT '{l}' || quote_ident(p.factors[1]) || ' * {l}' || quote_ident(p.factors[2]) || coalesce(' * (1 - {l}' || quote_ident(p.discount) || ')', '') AS expression
+				FROM product p WHERE p.oid = f.conrelid) x ON true
+		WHERE f.contype = 'f' AND f.conrelid <> f.confrelid),
 	pair AS (
 		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
-			a.attname::text AS order_customer, a.attnum AS customer_number,
+			k.name ~* people AS named, a.attname::text AS order_customer, a.attnum AS customer_number,
 			EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND f.confrelid = k.oid
-				AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[k.key_number]) AS by_foreign_key
+				AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[k.key_number]) AS by_foreign_key,
+			a.atttypid = k.key_type AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
+				AND ((a.attname = k.key AND k.key <> 'id') OR a.attname IN (k.name || '_' || k.key, rtrim(k.name, 's') || '_' || k.key)
+				OR (k.name ~* people AND a.attname IN ('customer_id', 'customer', 'client_id', 'client'))) AS by_name
 		FROM keyed k JOIN usable o ON o.oid <> k.oid JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped),
 	candidate AS (
-		SELECT p.*, d.days, m.amounts,
-			(p.customers_name ~* '(customer|client|kunde|buyer|member|account|contact|person|people|user|patron|donor)')::int * 2
-			+ (p.orders_name ~* '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)')::int * 2
+		SELECT p.*, d.days, m.amounts, m.sum, l.lines, l.line_key, l.order_key, l.amount AS line_amount, x.amount AS product_amount, x.order_key AS product_key,
+			p.named::int * 2 + (p.orders_name ~* '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)')::int * 2
 			+ p.by_foreign_key::int + (p.order_rows > p.customer_rows)::int AS likely
-		FROM pair p,
-			LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attname ~* '(order|invoice|sale|purchase|sold)' DESC, a.attname ~* '(date|time|_at|_on)$' DESC, a.attnum) AS days
+		FROM pair p
+			CROSS JOIN LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attname ~* '(order|invoice|sale|purchase|sold)' DESC, a.attname ~* '(date|time|_at|_on)$' DESC, a.attnum) AS days
 				FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped
-					AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)) d,
-			LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attname ~* '(total|amount|revenue|betrag|sum)' DESC, a.attname ~* '(price|value)' DESC, a.attnum) AS amounts
-				FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped
-					AND a.atttypid IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype)
-					AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = p.orders AND c.contype IN ('p', 'f') AND a.attnum = ANY (c.conkey))) m
-		WHERE d.days IS NOT NULL AND m.amounts IS NOT NULL
-			AND (p.by_foreign_key OR EXISTS (SELECT FROM keyed k JOIN pg_attribute a ON a.attrelid = p.orders AND a.attnum = p.customer_number
-				WHERE k.oid = p.customers AND a.attname = k.key AND k.key <> 'id' AND a.atttypid = k.key_type)))
+					AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)) d
+			CROSS JOIN LATERAL (SELECT array_agg(m.name ORDER BY m.sum DESC, m.beside, m.price DESC, m.attnum) AS amounts, bool_or(m.sum) AS sum
+				FROM money_column m WHERE m.oid = p.orders) m
+			LEFT JOIN LATERAL (SELECT quote_ident(x.factors[1]) || ' * ' || quote_ident(x.factors[2]) || coalesce(' * (1 - ' || quote_ident(x.discount) || ')', '') AS amount,
+					(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped AND a.attnum <> p.customer_number
+						AND a.attname ~* '^(order|invoice|receipt|basket|sale)s?_?(no|nr|number|id|key)?$' AND a.atttypid NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+						ORDER BY a.attnum LIMIT 1) AS order_key
+				FROM product x WHERE x.oid = p.orders) x ON true
+			LEFT JOIN LATERAL (SELECT l.* FROM line l WHERE l.orders = p.orders AND l.lines <> p.customers AND l.amount IS NOT NULL ORDER BY l.lines LIMIT 1) l ON true
+		WHERE d.days IS NOT NULL AND (m.amounts IS NOT NULL OR l.amount IS NOT NULL) AND (p.by_foreign_key OR p.by_name)),
+	-- the sum of an order, where it has one; else what its lines, or the row as a line, say
+	chosen AS (
+		SELECT c.*, l.by_lines, l.amount,
+			CASE WHEN l.by_lines THEN format('SELECT o.%I, o.%I, o.%I, %s AS line_amount FROM %s o JOIN %s l ON l.%I = o.%I',
+				c.order_customer, c.days[1], c.order_key, replace(c.line_amount, '{l}', 'l.'), c.orders::regclass, c.lines::regclass, c.line_key, c.order_key)
+				ELSE c.orders::regclass::text END AS orders_sql,
+			CASE WHEN l.by_lines THEN quote_ident(c.order_key) WHEN l.amount = c.product_amount THEN quote_ident(c.product_key) END AS key
+		FROM candidate c, LATERAL (SELECT coalesce(NOT c.sum, true) AND c.line_amount IS NOT NULL AS by_lines,
+			CASE WHEN c.sum THEN quote_ident(c.amounts[1]) WHEN c.line_amount IS NOT NULL THEN 'line_amount' ELSE coalesce(c.product_amount, quote_ident(c.amounts[1])) END AS amount) l
+		-- where somebody is called a customer, the others that the orders refer to are not meant
+		WHERE c.named OR NOT EXISTS (SELECT FROM candidate n WHERE n.orders = c.orders AND n.named))
 	SELECT c.customers::regclass::text, c.orders::regclass::text, NULLIF(c.customer_rows, -1), NULLIF(c.order_rows, -1),
-		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'same column name ' END || c.order_customer,
-			'day ' || array_to_string(c.days, ' or '), 'amount ' || array_to_string(c.amounts, ' or ')),
-		format('SELECT * FROM crm_profile.create_source(%L, customers => %L, orders => %L, order_customer => %L, ordered_at => %L, amount => %L)',
-			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders::regclass, c.order_customer, c.days[1], c.amounts[1])
-	FROM candidate c
+		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'column name ' END || c.order_customer,
+			'day ' || array_to_string(c.days, ' or '),
+			'amount ' || CASE WHEN c.by_lines THEN replace(c.line_amount, '{l}', '') || ' of ' || c.lines::regclass WHEN c.amount = c.product_amount THEN c.amount ELSE array_to_string(c.amounts, ' or ') END),
+		format('SELECT * FROM crm_profile.create_source(%L, customers => %L, orders => %L, order_customer => %L, ordered_at => %L, amount => %L',
+			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders_sql, quote_ident(c.order_customer), quote_ident(c.days[1]), c.amount)
+			|| coalesce(', order_key => ' || quote_literal(c.key), '') || ')'
+	FROM chosen c
 	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
 END $$;
 COMMENT ON FUNCTION crm_profile.suggest_sources() IS
@@ -132,9 +176,10 @@ BEGIN
 	IF src.materialize THEN
 		EXECUTE crm_profile.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
 	END IF;
-	EXECUTE crm_profile.source_expand('SELECT count(*) FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
+	EXECUTE crm_profile.source_expand('SELECT count(' || CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END
+		|| ') FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
 	IF orders_left > 0 THEN
-		RAISE WARNING 'customer % still has % orders in %', key, orders_left, src.orders
+		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
 	END IF;
 	RETURN NEXT;

@@ -239,8 +239,7 @@ BEGIN
 	query := replace(query, '{match}', format(latest, 'match'));
 	query := replace(query, '{profile}', format(latest, 'profile'));
 	query := replace(query, '{lifecycle}', CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN '''probable''::text'
-		ELSE format('CASE WHEN EXISTS (SELECT FROM %s i WHERE i.%I = q.customer%s) THEN ''potential'' ELSE ''probable'' END', src.interactions, src.interaction_customer,
-			CASE WHEN src.interacted_at IS NULL THEN '' ELSE format(' AND i.%I < {today} + 1', src.interacted_at) END) END);
+		ELSE format('CASE WHEN %s THEN ''potential'' ELSE ''probable'' END', crm_profile.source_contact(src, 'q.customer', '{today}')) END);
 	query := crm_profile.source_expand(query, src);
 	RETURN replace(replace(query, '{attributes}', crm_profile.source_attribute_names(src)), '{prospects}', crm_profile.source_prospects(src));
 END $$;

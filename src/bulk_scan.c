@@ -27,8 +27,8 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
-#include EXPLAIN_FORMAT_H
-#include EXPLAIN_STATE_H
+#include EXPLAIN_FORMAT_HEADER
+#include EXPLAIN_STATE_HEADER
 
 #include "bulk_scan.h"
 

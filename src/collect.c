@@ -7,6 +7,7 @@
 
 #include "bulk_scan.h"
 #include "collect.h"
+#include "progress.h"
 #include "purchase_collector.h"
 #include "purchase_history.h"
 #include "purchase_receiver.h"
@@ -16,6 +17,7 @@ struct HistoryCollection
 {
 	RecordPool *pool;
 	PurchaseCollector *collector;
+	Progress progress;
 };
 
 static void
@@ -34,12 +36,15 @@ Collect(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scal
 }
 
 HistoryCollection *
-CollectHistories(const char *function, Oid key_type, const char *query)
+CollectHistories(const char *function, Oid key_type, const char *query, const char *progress)
 {
 	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
 	collection->pool = CreateRecordPool(CurrentMemoryContext);
-	ReceivePurchases(function, key_type, query, StartCollecting, Collect, collection);
+	collection->progress.label = progress;
+	ReceivePurchases(function, key_type, query, StartCollecting, Collect, collection,
+					 progress != NULL ? &collection->progress : NULL);
+	StartProgress(&collection->progress, "histories made", "customers");
 	return collection;
 }
 
@@ -49,9 +54,13 @@ NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **hi
 	CollectedCustomer next;
 
 	if (!NextCollected(collection->collector, &next))
+	{
+		FinishProgress(&collection->progress);
 		return false;
+	}
 	*customer = next.customer;
 	*history = EncodeSortedHistory(next.days, next.ndays, next.scale);
+	CountProgress(&collection->progress);
 	return true;
 }
 
@@ -83,14 +92,14 @@ End(void *state)
 	EndHistories(state);
 }
 
-/* (key anyelement, query text) */
+/* (key anyelement, query text [, progress text]) */
 void
 StartCollectPurchaseHistories(FunctionCallInfo fcinfo, BulkRows *rows)
 {
 	static const char *const function = "collect_purchase_histories";
 
 	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-								   QueryArgument(fcinfo, 1, function));
+								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2));
 	rows->next = NextRow;
 	rows->end = End;
 }

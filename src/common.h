@@ -6,6 +6,8 @@
 #define CRM_COMMON_H
 
 #include "fmgr.h"
+#include "port/pg_bitutils.h"
+
 #include "compat.h"
 
 /* The memory context of the aggregate that is calling; an error outside of one. */
@@ -68,29 +70,27 @@ extern uint64 ReadVarintSlow(ByteReader *r);
 
 /*
  * An unsigned integer, seven bits a byte, low bits first, shortest form only.
- * Most take one to three bytes.
+ * Those of up to four bytes are read without a branch on their length, which
+ * no processor could foretell.
  */
 static inline uint64
 ReadVarint(ByteReader *r)
 {
 	const uint8 *p = r->next;
 
-	if (likely(r->end - p >= 3))
+	if (likely(r->end - p >= 4))
 	{
-		if (p[0] < 0x80)
+		uint32 word = p[0] | (uint32) p[1] << 8 | (uint32) p[2] << 16 | (uint32) p[3] << 24;
+		uint32 ends = ~word & 0x80808080;
+		uint32 lowest = ends & -ends;
+		uint32 last = (lowest >> 7) * 0xff; /* the byte that ends the integer */
+
+		if (likely(ends != 0 && ((word & last) != 0 || last == 0xff)))
 		{
-			r->next = p + 1;
-			return p[0];
-		}
-		if (p[1] < 0x80 && p[1] != 0)
-		{
-			r->next = p + 2;
-			return (p[0] & 0x7f) | (uint64) p[1] << 7;
-		}
-		if (p[1] >= 0x80 && p[2] < 0x80 && p[2] != 0)
-		{
-			r->next = p + 3;
-			return (p[0] & 0x7f) | (uint64) (p[1] & 0x7f) << 7 | (uint64) p[2] << 14;
+			word &= lowest - 1;
+			r->next = p + pg_rightmost_one_pos32(lowest) / 8 + 1;
+			return (word & 0x7f) | (word >> 1 & 0x3f80) | (word >> 2 & 0x1fc000) |
+				   (word >> 3 & 0xfe00000);
 		}
 	}
 	return ReadVarintSlow(r);

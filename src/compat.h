@@ -35,11 +35,11 @@
 #endif
 
 #if PG_VERSION_NUM >= 180000
-#define EXPLAIN_FORMAT_H "commands/explain_format.h"
-#define EXPLAIN_STATE_H "commands/explain_state.h"
+#define EXPLAIN_FORMAT_HEADER "commands/explain_format.h"
+#define EXPLAIN_STATE_HEADER "commands/explain_state.h"
 #else
-#define EXPLAIN_FORMAT_H "commands/explain.h"
-#define EXPLAIN_STATE_H "commands/explain.h"
+#define EXPLAIN_FORMAT_HEADER "commands/explain.h"
+#define EXPLAIN_STATE_HEADER "commands/explain.h"
 #endif
 
 #endif /* CRM_COMPAT_H */

@@ -25,13 +25,6 @@ extern const int64 PowerOfTen[19];
 /* Reads a numeric in the form it is stored in; `what` names it in errors. */
 extern Decimal DecimalFromNumeric(Datum value, const char *what);
 
-/*
- * The usual amount at once in units of 10^-scale (at most USUAL_SCALE); false: it
- * is another one, DecimalFromNumeric tells what.
- */
-#define USUAL_SCALE 4
-extern bool UsualAmount(Datum value, int scale, int64 *amount);
-
 /* Any numeric as the nearest double; NaN and infinity as they are. */
 extern double DoubleFromNumeric(Datum value);
 

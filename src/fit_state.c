@@ -231,6 +231,7 @@ AddSpend(FitState *state, const CustomerFacts *facts)
 FitState *
 CombineFitStates(FitState *state, const FitState *other)
 {
+	FitState *given = state;
 	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
 	int128 sum;
 	int128 more;
@@ -246,7 +247,8 @@ CombineFitStates(FitState *state, const FitState *other)
 		FitState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
 									 other->entries[i].weight);
 
-		if (next != state)
+		/* the executor frees what it gave when it gets something else back */
+		if (next != state && state != given)
 			pfree(state);
 		state = next;
 	}

@@ -24,24 +24,12 @@ CheckedDay(DateADT day, const char *what)
 	return day;
 }
 
-/* The infinite time stamps are as little of a day as the infinite dates. */
-static void
+void
 CheckFinite(Timestamp t)
 {
 	if (TIMESTAMP_NOT_FINITE(t))
 		(void) CheckedDay(TIMESTAMP_IS_NOBEGIN(t) ? DATEVAL_NOBEGIN : DATEVAL_NOEND,
 						  "purchase day");
-}
-
-/* Division that rounds towards the past. */
-static inline DateADT
-DayOfMicroseconds(int64 t)
-{
-	int64 day = t / USECS_PER_DAY;
-
-	if (t % USECS_PER_DAY < 0)
-		day--;
-	return (DateADT) day;
 }
 
 /* Whole seconds since 1970, rounded towards the past. */
@@ -53,13 +41,6 @@ UnixSeconds(TimestampTz t)
 	if (t % USECS_PER_SEC < 0)
 		seconds--;
 	return seconds + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (pg_time_t) SECS_PER_DAY;
-}
-
-DateADT
-DayOfTimestamp(Timestamp t)
-{
-	CheckFinite(t);
-	return DayOfMicroseconds(t);
 }
 
 pg_noreturn static void

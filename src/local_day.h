@@ -31,7 +31,25 @@ typedef struct LocalDayCache
 /* An error for the infinite dates; `what` names the value. */
 extern DateADT CheckedDay(DateADT day, const char *what);
 
-extern DateADT DayOfTimestamp(Timestamp t);
+/* An error for the infinite time stamps, which are as little of a day as those. */
+extern void CheckFinite(Timestamp t);
+
+/* Rounds towards the past. */
+static inline DateADT
+DayOfMicroseconds(int64 t)
+{
+	int64 day = t / USECS_PER_DAY;
+
+	return (DateADT) (t % USECS_PER_DAY < 0 ? day - 1 : day);
+}
+
+static inline DateADT
+DayOfTimestamp(Timestamp t)
+{
+	if (unlikely(TIMESTAMP_NOT_FINITE(t)))
+		CheckFinite(t);
+	return DayOfMicroseconds(t);
+}
 
 /* The day in the session's time zone. */
 extern DateADT LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache);

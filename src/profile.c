@@ -452,7 +452,7 @@ profile_in(PG_FUNCTION_ARGS)
 				bitmap[bit >> 3] |= 1 << (bit & 7);
 			}
 		}
-		appendStringInfoChar(&out, present ? 0 : CODE_MISSING);
+		appendStringInfoChar(&out, present ? 0 : (char) CODE_MISSING);
 		appendBinaryStringInfo(&bitmaps, (char *) bitmap, bytes);
 	}
 	appendBinaryStringInfo(&out, bitmaps.data, bitmaps.len);

@@ -16,17 +16,15 @@
 /* A partition is parted again rather than grouped in more memory than this. */
 #define MIN_PARTITION_LIMIT ((Size) 4 * 1024 * 1024)
 
-/*
- * Records are made compact long before memory runs out: fresh memory has to be
- * cleared by the kernel, which takes longer than adding up does.
- */
-#define FIRST_COMPACTION ((Size) 96 * 1024 * 1024)
-
 /* With less, files would be written in crumbs. */
 #define MIN_MEMORY ((Size) 8 * 1024 * 1024)
 
-/* Grouping takes up to so many times the memory of the records. */
+/*
+ * Grouping takes up to so many times the memory of a partition's records, at any
+ * limit up to this, which comes on top of it.
+ */
 #define GROUPING_FACTOR 5
+#define GROUPING_ALLOWANCE ((Size) 20 * 1024 * 1024)
 
 /* Aligned, so that adding a record touches one cache line of it. */
 typedef struct Partition
@@ -45,7 +43,6 @@ struct PurchaseCollector
 	int level;            /* how often the rows were parted before */
 	Size memory_limit;    /* of all records */
 	Size partition_limit; /* of the records of one partition */
-	Size compact_at;      /* the size of all records at which to make them compact */
 	bool compacting;      /* doing so has paid so far */
 	Partition partitions[PARTITIONS];
 	PurchaseGroups groups;
@@ -98,8 +95,7 @@ CreatePurchaseCollector(RecordPool *pool, const CustomerKey *key, CollectorGrain
 	memory = Max(memory, MIN_MEMORY);
 	collector->partition_limit = Max(MIN_PARTITION_LIMIT, memory / 128);
 	collector->memory_limit =
-		Max(memory / 2, memory - Min(memory, GROUPING_FACTOR * collector->partition_limit));
-	collector->compact_at = Min(FIRST_COMPACTION, collector->memory_limit);
+		memory + GROUPING_ALLOWANCE - GROUPING_FACTOR * collector->partition_limit;
 	collector->compacting = true;
 	return collector;
 }
@@ -243,7 +239,7 @@ CompactPartition(PurchaseCollector *collector, Partition *partition)
 	ReplaceResident(&partition->store, &compact);
 }
 
-/* Makes all partitions compact, and decides when to do so again, if ever. */
+/* Makes all partitions compact, and decides whether ever to do so again. */
 static void
 CompactAll(PurchaseCollector *collector)
 {
@@ -264,8 +260,6 @@ CompactAll(PurchaseCollector *collector)
 		}
 	}
 	collector->compacting = collector->pool->used < before - before / 4;
-	collector->compact_at =
-		Min(Max(collector->compact_at, 2 * collector->pool->used), collector->memory_limit);
 }
 
 static void
@@ -290,7 +284,7 @@ LargestPartition(PurchaseCollector *collector)
 static void
 CheckMemory(PurchaseCollector *collector, Partition *grown)
 {
-	if (collector->compacting && collector->pool->used > collector->compact_at)
+	if (collector->compacting && collector->pool->used > collector->memory_limit)
 		CompactAll(collector);
 	while (collector->pool->used > collector->memory_limit)
 		SpillPartition(LargestPartition(collector));

@@ -19,6 +19,7 @@
 #include "local_day.h"
 #include "purchase_receiver.h"
 #include "query_receiver.h"
+#include "stored_numeric.h"
 
 #define CUSTOMER_COLUMN 1
 #define DAY_COLUMN 2
@@ -42,6 +43,7 @@ typedef struct PurchaseReceiver
 	PurchaseSinkStart start;
 	PurchaseSink take;
 	void *sink;
+	Progress *progress; /* NULL: nobody wants to know */
 
 	/* order lines, where there is an order key */
 	Tuplesortstate *lines;
@@ -220,7 +222,7 @@ TakePurchase(PurchaseReceiver *receiver, Datum customer, PurchaseDay *purchase, 
 }
 
 /* The purchase in a row whose customer, day and amount are there. */
-static inline int
+static pg_attribute_always_inline int
 PurchaseOfRow(PurchaseReceiver *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
 	Datum value = row->tts_values[AMOUNT_COLUMN - 1];
@@ -250,6 +252,8 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 	PurchaseDay purchase;
 	int scale;
 
+	if (receiver->progress != NULL)
+		CountProgress(receiver->progress);
 	slot_getallattrs(row);
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
 		row->tts_isnull[AMOUNT_COLUMN - 1])
@@ -350,7 +354,7 @@ NothingToDo(DestReceiver *self)
 
 void
 ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
-				 PurchaseSink take, void *sink)
+				 PurchaseSink take, void *sink, Progress *progress)
 {
 	PurchaseReceiver *receiver = palloc0(sizeof(PurchaseReceiver));
 
@@ -365,8 +369,13 @@ ReceivePurchases(const char *function, Oid key_type, const char *query, Purchase
 	receiver->start = start;
 	receiver->take = take;
 	receiver->sink = sink;
+	receiver->progress = progress;
 
+	if (progress != NULL)
+		StartProgress(progress, "rows read", "rows");
 	RunQuery(function, query, &receiver->pub);
+	if (progress != NULL)
+		FinishProgress(progress);
 	if (receiver->lines != NULL)
 		TakeLines(receiver);
 	pfree(receiver);

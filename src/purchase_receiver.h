@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 
+#include "progress.h"
 #include "purchase_collector.h"
 #include "purchase_history.h"
 
@@ -22,9 +23,11 @@ typedef void (*PurchaseSinkStart)(void *sink, const CustomerKey *key, bool costs
 
 /*
  * Runs the query and hands on every purchase in it; rows without customer, day
- * or amount are skipped.  `function` is the SQL function that does so.
+ * or amount are skipped.  `function` is the SQL function that does so; rows are
+ * counted in `progress`, unless it is NULL.
  */
 extern void ReceivePurchases(const char *function, Oid key_type, const char *query,
-							 PurchaseSinkStart start, PurchaseSink take, void *sink);
+							 PurchaseSinkStart start, PurchaseSink take, void *sink,
+							 Progress *progress);
 
 #endif /* CRM_PURCHASE_RECEIVER_H */

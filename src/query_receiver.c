@@ -93,6 +93,14 @@ QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function)
 	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
+char *
+ProgressArgument(FunctionCallInfo fcinfo, int argument)
+{
+	if (PG_NARGS() <= argument || PG_ARGISNULL(argument))
+		return NULL;
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
 void
 ColumnTypeRefused(TupleDesc columns, int attno, const char *what, const char *expected,
 				  const char *hint)

@@ -27,6 +27,9 @@ extern Oid KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *fu
 /* The text of the query argument, which must not be NULL. */
 extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function);
 
+/* The optional argument that begins each line of progress; NULL: no lines. */
+extern char *ProgressArgument(FunctionCallInfo fcinfo, int argument);
+
 /* Column `attno` (from 1) must be of the key's type; `function` is for the hint. */
 extern void CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
 

@@ -4,7 +4,9 @@
  *
  * A pass counts the values by their next bits; a few passes (one where the
  * values span less than 2^14, as recency and frequency do) pin every rank down.
- * The population may lie in memory or in a file; the counters take 2 MB at most.
+ * When few values are left that a rank may be, the last pass gathers and sorts
+ * them.  The population may lie in memory or in a file; the counters take 2 MB
+ * at most.
  */
 #ifndef CRM_RANK_SELECTION_H
 #define CRM_RANK_SELECTION_H
@@ -19,10 +21,13 @@ typedef struct RankSelection
 	int group_of[MAX_RANKS]; /* which of the groups it lies in */
 	int ngroups;
 	uint64 group[MAX_RANKS]; /* leading bits, growing */
+	int64 size[MAX_RANKS];   /* how many values have them */
 	int64 base;              /* the least value */
 	int bits_left;           /* of the values, less base, not yet known */
 	int digit_bits;          /* looked at in a pass */
-	int64 *counts;           /* by group and digit */
+	int64 *counts;           /* by group and digit, */
+	uint64 *gathered;        /* or the values of all groups, less base, in the last pass */
+	int64 ngathered;
 } RankSelection;
 
 /* Starts a search among values of least..most; the ranks may come in any order. */
@@ -37,20 +42,7 @@ extern int64 RankSelectionValue(const RankSelection *s, int i);
 
 extern void RankSelectionEnd(RankSelection *s);
 
-/* Counts one value of the population in this pass. */
-static inline void
-RankSelectionCount(RankSelection *s, int64 value)
-{
-	uint64 v = (uint64) value - (uint64) s->base;
-	uint64 lead = (v >> (s->bits_left - 1)) >> 1; /* bits_left may be 64 */
-	int g = 0;
-
-	while (s->group[g] < lead)
-		if (++g == s->ngroups)
-			return;
-	if (s->group[g] == lead)
-		s->counts[((int64) g << s->digit_bits) + ((v >> (s->bits_left - s->digit_bits)) &
-												  ((UINT64CONST(1) << s->digit_bits) - 1))]++;
-}
+/* Looks at some values of the population in this pass. */
+extern void RankSelectionLook(RankSelection *s, const int64 *values, int nvalues);
 
 #endif /* CRM_RANK_SELECTION_H */

@@ -272,6 +272,7 @@ RecordCursorBegin(RecordCursor *cursor, RecordStore *store)
 	cursor->in_file = store->file != NULL;
 	cursor->block = NULL;
 	cursor->buffer = NULL;
+	cursor->ended = false;
 	if (cursor->in_file)
 	{
 		RewindFile(store);
@@ -292,7 +293,10 @@ RecordCursorNext(RecordCursor *cursor)
 			return cursor->buffer = block;
 		cursor->in_file = false;
 	}
+	if (cursor->ended)
+		return NULL;
 	cursor->block = cursor->block == NULL ? store->first : cursor->block->next;
+	cursor->ended = cursor->block == NULL;
 	return cursor->block;
 }
 

@@ -95,6 +95,7 @@ typedef struct RecordCursor
 {
 	RecordStore *store;
 	bool in_file;
+	bool ended;
 	RecordBlock *block; /* of the file: a buffer of the cursor's own */
 	RecordBlock *buffer;
 } RecordCursor;

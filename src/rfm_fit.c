@@ -72,22 +72,6 @@ Float8FromSortable(int64 bits)
 /* What a selection looks at: one of the dimensions or the value of an order. */
 #define ORDER_VALUE RFM_DIMENSIONS
 
-static inline int64
-FactValue(const RfmFacts *facts, int what, int scale)
-{
-	switch (what)
-	{
-		case RECENCY:
-			return facts->recency;
-		case FREQUENCY:
-			return facts->frequency;
-		case MONETARY:
-			return facts->monetary;
-		default:
-			return SortableFloat8(OrderValue(facts->monetary, scale, facts->frequency));
-	}
-}
-
 double
 OrderValue(int128 monetary, int scale, int64 frequency)
 {
@@ -95,6 +79,30 @@ OrderValue(int128 monetary, int scale, int64 frequency)
 	double amount = (int64) monetary == monetary ? (double) (int64) monetary : (double) monetary;
 
 	return amount / ((double) PowerOfTen[scale] * (double) frequency);
+}
+
+static void
+FactValues(const RfmFacts *facts, int n, int what, int scale, int64 *values)
+{
+	switch (what)
+	{
+		case RECENCY:
+			for (int i = 0; i < n; i++)
+				values[i] = facts[i].recency;
+			return;
+		case FREQUENCY:
+			for (int i = 0; i < n; i++)
+				values[i] = facts[i].frequency;
+			return;
+		case MONETARY:
+			for (int i = 0; i < n; i++)
+				values[i] = facts[i].monetary;
+			return;
+		default:
+			for (int i = 0; i < n; i++)
+				values[i] =
+					SortableFloat8(OrderValue(facts[i].monetary, scale, facts[i].frequency));
+	}
 }
 
 /*
@@ -131,24 +139,28 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 	int64 ranks[MAX_RANKS];
 	int nselections = medians ? ORDER_VALUE + 1 : ORDER_VALUE;
 	int64 customers = 0;
-	const RfmFacts *facts;
+	RfmFacts facts[RFM_BATCH];
+	int64 values[RFM_BATCH];
+	int n;
 	Quantile quantile[MAX_BINS];
 	Quantile median;
 	bool again;
 
 	population->rewind(population);
-	while ((facts = population->next(population)) != NULL)
+	while ((n = population->next(population, facts)) > 0)
 	{
 		for (int what = 0; what < nselections; what++)
 		{
-			int64 v = FactValue(facts, what, population->scale);
-
-			if (customers == 0 || v < least[what])
-				least[what] = v;
-			if (customers == 0 || v > most[what])
-				most[what] = v;
+			FactValues(facts, n, what, population->scale, values);
+			if (customers == 0)
+				least[what] = most[what] = values[0];
+			for (int i = 0; i < n; i++)
+			{
+				least[what] = Min(least[what], values[i]);
+				most[what] = Max(most[what], values[i]);
+			}
 		}
-		customers++;
+		customers += n;
 	}
 	if (customers == 0)
 		return false;
@@ -163,19 +175,19 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 	for (int what = 0; what < nselections; what++)
 	{
 		int64 wanted[MAX_RANKS];
-		int n = 0;
+		int nwanted = 0;
 		bool with_median = what == ORDER_VALUE || (what == FREQUENCY && medians);
 
 		/* the median's two ranks come last */
 		if (what != ORDER_VALUE)
-			for (; n < 2 * (bins - 1); n++)
-				wanted[n] = ranks[n];
+			for (; nwanted < 2 * (bins - 1); nwanted++)
+				wanted[nwanted] = ranks[nwanted];
 		if (with_median)
 		{
-			wanted[n++] = median.low;
-			wanted[n++] = Min(median.low + 1, customers - 1);
+			wanted[nwanted++] = median.low;
+			wanted[nwanted++] = Min(median.low + 1, customers - 1);
 		}
-		RankSelectionBegin(&selection[what], least[what], most[what], wanted, n);
+		RankSelectionBegin(&selection[what], least[what], most[what], wanted, nwanted);
 	}
 
 	for (;;)
@@ -186,10 +198,13 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 		if (!again)
 			break;
 		population->rewind(population);
-		while ((facts = population->next(population)) != NULL)
+		while ((n = population->next(population, facts)) > 0)
 			for (int what = 0; what < nselections; what++)
 				if (active[what])
-					RankSelectionCount(&selection[what], FactValue(facts, what, population->scale));
+				{
+					FactValues(facts, n, what, population->scale, values);
+					RankSelectionLook(&selection[what], values, n);
+				}
 	}
 
 	model->bins = bins;
@@ -284,14 +299,16 @@ RewindFitState(RfmPopulation *population)
 	((RfmFitState *) population)->next = 0;
 }
 
-static const RfmFacts *
-NextOfFitState(RfmPopulation *population)
+static int
+NextOfFitState(RfmPopulation *population, RfmFacts *facts)
 {
 	RfmFitState *state = (RfmFitState *) population;
+	int n = (int) Min(RFM_BATCH, state->count - state->next);
 
-	if ((state->next & 0xffff) == 0)
-		CHECK_FOR_INTERRUPTS();
-	return state->next < state->count ? &state->facts[state->next++] : NULL;
+	CHECK_FOR_INTERRUPTS();
+	memcpy(facts, state->facts + state->next, n * sizeof(RfmFacts));
+	state->next += n;
+	return n;
 }
 
 static RfmFitState *

@@ -48,12 +48,14 @@ typedef struct RfmFacts
 	int32 frequency; /* 0: none in the period, no score */
 } RfmFacts;
 
+#define RFM_BATCH 256
+
 /* A population that can be read again and again. */
 typedef struct RfmPopulation
 {
 	void (*rewind)(struct RfmPopulation *population);
-	/* the next customer with a score, NULL at the end */
-	const RfmFacts *(*next)(struct RfmPopulation *population);
+	/* the next customers with a score, up to RFM_BATCH of them; how many, 0 at the end */
+	int (*next)(struct RfmPopulation *population, RfmFacts *facts);
 	int scale; /* of the monetary values */
 } RfmPopulation;
 

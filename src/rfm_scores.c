@@ -57,7 +57,6 @@ typedef struct ScoreScan
 	bool reading;
 	RecordBlock *block;
 	char *next;
-	RfmFacts facts;
 	ScoreWriter writer;
 } ScoreScan;
 
@@ -148,22 +147,19 @@ NextCustomer(ScoreScan *scan, PurchaseDay *total)
 	return record;
 }
 
-static const RfmFacts *
-NextFacts(RfmPopulation *population)
+static int
+NextFacts(RfmPopulation *population, RfmFacts *facts)
 {
 	ScoreScan *scan = (ScoreScan *) population;
 	PurchaseDay total;
+	int n = 0;
 
-	while (NextCustomer(scan, &total) != NULL)
-	{
-		if (total.orders == 0)
-			continue;
-		scan->facts.recency = scan->as_of - total.day;
-		scan->facts.frequency = total.orders;
-		scan->facts.monetary = total.amount;
-		return &scan->facts;
-	}
-	return NULL;
+	while (n < RFM_BATCH && NextCustomer(scan, &total) != NULL)
+		if (total.orders > 0)
+			facts[n++] = (RfmFacts){.recency = scan->as_of - total.day,
+									.frequency = total.orders,
+									.monetary = total.amount};
+	return n;
 }
 
 /* ---------- the result ---------- */
@@ -297,7 +293,7 @@ StartRfmScores(FunctionCallInfo fcinfo, BulkRows *rows)
 	scan->pool = CreateRecordPool(CurrentMemoryContext);
 	scan->customers.pool = scan->pool;
 
-	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan);
+	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan, NULL);
 	KeepCustomers(scan);
 	(void) FitRfm(model, &scan->population, model->bins, false);
 	RewindCustomers(&scan->population);

@@ -1,6 +1,6 @@
 /*
  * source.c: what sources need from C: running their stored SQL as their owner,
- * and near names for misspelt ones.
+ * what a query reads, and near names for misspelt ones.
  */
 #include "postgres.h"
 
@@ -15,6 +15,8 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/tuplestore.h"
 #include "utils/varlena.h"
 
@@ -137,6 +139,64 @@ run_as_owner(PG_FUNCTION_ARGS)
 
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/* ---------- what a query reads ---------- */
+
+static Datum
+OidArray(const Oid *oids, int n)
+{
+	Datum *values = palloc((n + 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		values[i] = ObjectIdGetDatum(oids[i]);
+	return PointerGetDatum(construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* (query): the relations that it reads, and the types of its columns; it is not run. */
+PG_FUNCTION_INFO_V1(describe_query);
+Datum
+describe_query(PG_FUNCTION_ARGS)
+{
+	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	MemoryContext caller = CurrentMemoryContext;
+	TupleDesc result;
+	SPIPlanPtr plan;
+	List *sources;
+	List *relations;
+	CachedPlanSource *source;
+	Datum values[2];
+	bool nulls[2] = {false, false};
+	Oid *oids;
+	int n = 0;
+	ListCell *cell;
+
+	if (get_call_result_type(fcinfo, NULL, &result) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	SPI_connect();
+	plan = SPI_prepare(query, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	sources = SPI_plan_get_plan_sources(plan);
+	source = list_length(sources) == 1 ? (CachedPlanSource *) linitial(sources) : NULL;
+	if (source == NULL || source->resultDesc == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("only a single query that returns rows can be described")));
+
+	MemoryContextSwitchTo(caller);
+	relations = list_copy(source->relationOids);
+	list_sort(relations, list_oid_cmp);
+	list_deduplicate_oid(relations);
+	oids = palloc((list_length(relations) + source->resultDesc->natts) * sizeof(Oid));
+	foreach (cell, relations)
+		oids[n++] = lfirst_oid(cell);
+	values[0] = OidArray(oids, n);
+	n = source->resultDesc->natts;
+	for (int i = 0; i < n; i++)
+		oids[i] = getBaseType(TupleDescAttr(source->resultDesc, i)->atttypid);
+	values[1] = OidArray(oids, n);
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result), values, nulls)));
 }
 
 /* ---------- near names ---------- */

@@ -105,7 +105,7 @@ StoreHistory(HistoryStore *store, Datum customer, PurchaseHistory *history)
 		FlushBatch(store);
 }
 
-/* (key anyelement, query text, target regclass): the number of histories stored. */
+/* (key anyelement, query text, target regclass, progress text): the number of histories stored. */
 PG_FUNCTION_INFO_V1(store_purchase_histories);
 Datum
 store_purchase_histories(PG_FUNCTION_ARGS)
@@ -130,7 +130,7 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 	store.bulk = GetBulkInsertState();
 	store.command = GetCurrentCommandId(true);
 
-	collection = CollectHistories(function, key_type, query);
+	collection = CollectHistories(function, key_type, query, ProgressArgument(fcinfo, 3));
 	for (;;)
 	{
 		Datum customer;

@@ -202,8 +202,11 @@ SELECT ' { model : pareto/nbd , parameters:[1,2,3,4],unit_days: 1 } '::clv_model
 SELECT (clv_model_card(m)).* FROM published WHERE name = 'bg';
 SELECT * FROM clv_parameters('{model: pareto/nbd, parameters: [1, 2, 3, 4]}');
 CREATE TABLE copied (LIKE published);
-\copy (select * from published order by name) to 'clv_model.copy' (format binary)
-\copy copied from 'clv_model.copy' (format binary)
+\getenv abs_builddir PG_ABS_BUILDDIR
+\set cmd '\\copy (select * from published order by name) to ' :abs_builddir '/clv_model.copy (format binary)'
+:cmd
+\set cmd '\\copy copied from ' :abs_builddir '/clv_model.copy (format binary)'
+:cmd
 SELECT count(*) FROM copied NATURAL JOIN published;
 SELECT count(DISTINCT m) FROM (SELECT m FROM copied UNION ALL SELECT m FROM published) q;
 

@@ -74,6 +74,18 @@ SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
 SELECT clv_fit(history, '1997-09-30') = (SELECT m FROM fitted WHERE name = 'mbg') AS parallel FROM cdnow;
 COMMIT;
+-- a few customers first, then ever more: states grow while they are combined, without a parallel plan too
+BEGIN;
+CREATE TABLE parted (customer int, history purchase_history) PARTITION BY RANGE (customer);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (MINVALUE) TO (15);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (15) TO (800);
+CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (800) TO (1600);
+CREATE TABLE parted_4 PARTITION OF parted FOR VALUES FROM (1600) TO (MAXVALUE);
+INSERT INTO parted SELECT * FROM cdnow;
+SET LOCAL enable_partitionwise_aggregate = on;
+SET LOCAL max_parallel_workers_per_gather = 0;
+SELECT clv_fit(history, '1997-09-30') = (SELECT m FROM fitted WHERE name = 'mbg') AS by_partition FROM parted;
+ROLLBACK;
 -- The unit: rates by day are those by week over 7
 SELECT abs(w.estimate / d.estimate - CASE parameter WHEN 'alpha' THEN 1 / 7.0 ELSE 1 END) < 1e-5 AS same, parameter
 FROM (SELECT clv_fit(history, '1997-09-30', 'mbg/nbd', '1 day') AS m FROM cdnow) q, clv_parameters(q.m) d

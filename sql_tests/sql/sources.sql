@@ -13,12 +13,25 @@ CREATE SCHEMA northwind;
 SET search_path = northwind;
 \set file :abs_srcdir '/data/northwind.psql'
 \i :file
+CREATE TABLE employees (employee_id smallint PRIMARY KEY);
+ALTER TABLE orders ADD employee_id smallint REFERENCES employees, ADD freight real, ADD shipped_date date;
+-- what the catalogue suggests: the amount from the lines, not the freight; who sold is no customer
+SELECT customers, orders, reason FROM crm_profile.suggest_sources();
+SELECT call FROM crm_profile.suggest_sources() \gx
+SELECT call AS create_suggested FROM crm_profile.suggest_sources() \gset
+:create_suggested;
+SELECT crm_profile.alter_source('customers_orders', as_of => '1998-05-06');
+SELECT orders, customers FROM crm_profile.refresh('customers_orders');
+CREATE TABLE suggested AS SELECT * FROM customers_orders.customer_profile;
+SELECT crm_profile.drop_source('customers_orders');
+
 SELECT * FROM crm_profile.create_source('nw', 'customers',
 	'SELECT o.customer_id, o.order_date, o.order_id, d.unit_price * d.quantity * (1 - d.discount) AS amount FROM orders o JOIN order_details d USING (order_id)',
 	order_key => 'order_id', as_of => '1998-05-06', attributes => ARRAY['country', 'town = city']);
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('nw');
 -- the key has the type of the customer table
 SELECT pg_typeof(customer) FROM nw.customer_profile LIMIT 1;
+SELECT count(*) AS other_than_suggested FROM nw.customer_profile p FULL JOIN suggested s USING (customer) WHERE (p.frequency, p.monetary, p.cell) IS DISTINCT FROM (s.frequency, s.monetary, s.cell);
 -- every customer is there, also those without orders
 SELECT count(*), count(segment) FROM nw.customer_profile;
 -- the truth: lines of an order summed after rounding
@@ -125,6 +138,12 @@ SET search_path = retail;
 \i :file
 CREATE TABLE customers AS SELECT DISTINCT customer AS id, min(country) AS country FROM orders WHERE customer IS NOT NULL GROUP BY customer;
 ALTER TABLE customers ADD PRIMARY KEY (id);
+SELECT customers, orders, reason FROM crm_profile.suggest_sources() WHERE orders = 'retail.orders';
+SELECT call FROM crm_profile.suggest_sources() WHERE orders = 'retail.orders' \gx
+-- the invoice lines as they come from the shop's system: the amount is price by quantity, the invoice makes the order
+CREATE TABLE invoices (invoice_no int, stock_code text, quantity int, invoice_date timestamp, unit_price numeric(8,2), customer_id int);
+SELECT call FROM crm_profile.suggest_sources() WHERE orders = 'retail.invoices' \gx
+DROP TABLE invoices;
 SELECT * FROM crm_profile.create_source('retail', 'retail.customers', 'retail.orders', order_customer => 'customer', as_of => '2011-12-10', schema => 'retail_views');
 SELECT orders, customers FROM crm_profile.refresh('retail');
 SELECT count(*) FILTER (WHERE amount >= 0) AS orders, count(DISTINCT customer) AS customers FROM orders WHERE customer IS NOT NULL;

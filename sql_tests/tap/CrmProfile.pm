@@ -5,9 +5,10 @@ use strict;
 use warnings;
 use Exporter 'import';
 use File::Basename qw(dirname);
+use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(load_user_data contents schema_of);
+our @EXPORT = qw(load_user_data contents schema_of private_extensions);
 
 # load_user_data(NODE, DATABASE): what user_data.sql says, in a new database
 sub load_user_data
@@ -42,6 +43,30 @@ sub schema_of
 	local $ENV{PGTZ} = 'UTC';
 	my ($dump) = run_command([ 'pg_dump', '-d', $node->connstr($database) ]);
 	return join "\n", grep { !/^(--|\\(un)?restrict |$)/ } split /\n/, $dump;
+}
+
+# private_extensions(NODE): lets a new node read the extension from a copy of its own, and returns the directory of the control and SQL files in it,
+# where a test may change them and put others; undef where the extension is installed for good
+sub private_extensions
+{
+	my ($node) = @_;
+	my $copy = PostgreSQL::Test::Utils::tempdir . '/' . $node->name . '_extensions';
+	my $share = $node->config_data('--sharedir');
+	my $loader = $ENV{TEMP_CONFIG} ? slurp_file($ENV{TEMP_CONFIG}) : '';
+	if ($loader =~ /^extension_destdir = '(.+)'$/m)
+	{
+		PostgreSQL::Test::RecursiveCopy::copypath($1, $copy);
+		$node->append_conf('postgresql.conf', "extension_destdir = '$copy'");
+	}
+	elsif ($loader =~ /^extension_control_path = '([^':]+)/m)
+	{
+		mkdir $copy;
+		PostgreSQL::Test::RecursiveCopy::copypath("$1/extension", "$copy/extension");
+		$node->append_conf('postgresql.conf', "extension_control_path = '$copy:\$system'");
+		$share = '';
+	}
+	else { return undef; }
+	return "$copy$share/extension";
 }
 
 1;

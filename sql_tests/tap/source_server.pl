@@ -36,7 +36,7 @@ my @views = qw(customer_profile segment_summary rfm_grid purchase_calendar segme
 sub shown
 {
 	my ($where) = @_;
-	return join "\n", map { "$_:\n" . $where->safe_psql('shop', qq{SET timezone = 'UTC'; SELECT t::text FROM shop.$_ t ORDER BY t::text COLLATE "C"}) } @views;
+	return $where->safe_psql('shop', join "\n", q{SET timezone = 'UTC';}, map { qq{SELECT '$_'; SELECT t::text FROM shop.$_ t ORDER BY t::text COLLATE "C";} } @views);
 }
 
 # The standby answers the views, and says no to a refresh
@@ -62,27 +62,56 @@ is($node->safe_psql('shop', q{SET ROLE keeper; SELECT count(*) FROM crm_profile.
 $node->safe_psql('shop', q{INSERT INTO orders VALUES (40002, 2951, '2025-06-01', 5)});
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('shop')}), '1|0', 'and a refresh finds what is');
 
-# SIGKILL in the middle of a refresh: the old state or the new one, never a mix
+# Progress of a long refresh: what is done and how fast, every five seconds and at the end of each part
+$node->safe_psql('shop', q{
+	CREATE FUNCTION slow(id int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF id = 1000 THEN PERFORM pg_sleep(5.5); END IF; RETURN true; END $$;
+	GRANT CREATE ON DATABASE shop TO keeper;
+	SET ROLE keeper;
+	SELECT crm_profile.create_source('slow', 'customers', 'orders', order_filter => 'slow(id)', materialize => true)});
+($status, $out, $err) = $node->psql('shop', q{SELECT crm_profile.refresh('slow', verbose => true)});
+my $so_much = qr/in \d+\.\d s, \d+/;
+like($err, qr{INFO:  source "slow": 1024 rows read $so_much rows/s\n}, 'rows read so far');
+like($err, qr{INFO:  source "slow": 30002 rows read $so_much rows/s\n}, 'rows read');
+like($err, qr{INFO:  source "slow": 2902 histories made $so_much customers/s\n}, 'histories made');
+like($err, qr{INFO:  source "slow": 2902 histories indexed $so_much customers/s\n}, 'histories indexed');
+like($err, qr{INFO:  source "slow": 2902 histories written, 0 removed, in \d+\.\d s\n}, 'histories written');
+like($err, qr{INFO:  source "slow": models fitted to 2902 customers }, 'models fitted');
+like($err, qr{INFO:  source "slow": 3000 profiles compared $so_much customers/s\n}, 'profiles compared');
+like($err, qr{INFO:  source "slow": 3000 profiles written$}m, 'profiles written');
+is(join('', grep { length > 80 } map { s/^psql:\S+ //r } grep { /INFO/ } split /\n/, $err), '', 'each line fits a terminal');
+$node->safe_psql('shop', q{SET ROLE keeper; SELECT crm_profile.drop_source('slow')});
+
+# SIGKILL at any moment of a refresh, from its first to after its last: the old state or the new one, never a mix
 my %seen;
-my $killed = 0;
-for my $round (1 .. 12)
+my $old = shown($node);
+$node->safe_psql('shop', q{UPDATE orders SET amount = amount + 1; SELECT crm_profile.refresh('shop')});
+my $duration = $node->safe_psql('shop', q{SELECT refresh_seconds FROM crm_profile.sources WHERE name = 'shop'});
+my $new = shown($node);
+isnt($new, $old, 'each of these refreshes changes what is shown');
+my $rounds = 20;
+for my $round (1 .. $rounds)
 {
-	my $old = shown($node);
+	$old = $new;
 	$node->safe_psql('shop', 'UPDATE orders SET amount = amount + 1');
-	my ($in, $out, $err) = ('', '', '');
-	my $refresh = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('shop'), '-c', "SELECT crm_profile.refresh('shop')" ], '<', \$in, '>', \$out, '2>', \$err);
-	usleep(20_000 * $round);
-	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%refresh(%' AND state = 'active' AND pid <> pg_backend_pid()});
-	$killed += kill 'KILL', $pid if $pid;
-	$refresh->finish;
+	my ($in, $out, $err) = ('SELECT pg_backend_pid();' . "\n", '', '');
+	my $refresh = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('shop') ], '<', \$in, '>', \$out, '2>', \$err);
+	$refresh->pump until $out =~ /^(\d+)\n/;
+	my $pid = $1;
+	$in .= "SELECT crm_profile.refresh('shop');\n";
+	$refresh->pump_nb while length $in;
+	usleep(1_000_000 * $duration * 1.3 * $round / $rounds);
+	kill 'KILL', $pid;
+	$in .= "\\q\n";
+	eval { $refresh->finish };
 	# it may be between going down and coming up
-	for (1 .. 100) { my ($ret) = $node->psql('postgres', 'SELECT 1', connstr => $node->connstr('postgres')); last if $ret == 0; usleep(100_000); }
+	for (1 .. 100) { my ($ret) = $node->psql('postgres', 'SELECT 1'); last if $ret == 0; usleep(50_000); }
 	my $after = shown($node);
 	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
-	$seen{ $after eq $old ? 'old' : $after eq shown($node) ? 'new' : 'mix' }++;
+	$new = shown($node);
+	$seen{ $after eq $old ? 'old' : $after eq $new ? 'new' : 'mix' }++;
 }
-diag("killed $killed refreshes; after them the state was " . join ', ', map { "$_ $seen{$_} times" } sort keys %seen);
-ok($killed > 0, 'refreshes were killed');
+note("$rounds refreshes killed over $duration s; after them the state was " . join ', ', map { "$_ $seen{$_} times" } sort keys %seen);
+cmp_ok($seen{old} // 0, '>', 0, 'killed before the end: the old state');
 is($seen{mix} // 0, 0, 'never a mix');
 
 # The source goes, and with it everything
