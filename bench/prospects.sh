@@ -48,6 +48,10 @@ SELECT * FROM big.prospect_match WHERE prospect = 4711;
 \set what 'one prospect by key'
 :measure
 SELECT clock_timestamp() AS began \gset
+SELECT * FROM big.segment_persona;
+\set what 'segment_persona'
+:measure
+SELECT clock_timestamp() AS began \gset
 SELECT * FROM crm_profile.match_prospects('big', 100);
 \set what 'match_prospects(source, 100), with the nearest customers'
 :measure
