@@ -5,6 +5,7 @@ cd "$(dirname "$0")"
 here=$PWD
 customers=${1:-1000000}
 python=/usr/bin/python3
+./python_with numpy python3-numpy || exit 0 # it simulates the customers
 export PGOPTIONS='-c search_path=bench_clv,crm_profile,public -c max_parallel_workers_per_gather=0 -c jit=off -c client_min_messages=warning'
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; psql -qX -c "DROP SCHEMA IF EXISTS bench_clv CASCADE"' EXIT
@@ -23,34 +24,8 @@ done
 psql -qX -At -F, -c "SELECT purchase_days(history) - 1, last_purchase(history) - first_purchase(history), date '2024-06-30' - first_purchase(history), 1 FROM bg" >"$tmp/each"
 sort "$tmp/each" | uniq -c | sed -E 's/^ *([0-9]+) (.*),1$/\2,\1/' >"$tmp/distinct"
 
-psql -qX -v ON_ERROR_STOP=1 <<'SQL' | grep -vE '^$|^\(|^ *[0-9.e+]+$|^-+$|^ *(sum|count) *$'
-SELECT count(monetary(history)) FROM bg;
-SELECT count(monetary(history)) FROM mbg;
-SELECT count(monetary(history)) FROM pareto;
-\timing on
-\echo monetary (to read the histories)
-SELECT count(monetary(history)) FROM mbg;
-\echo clv_fit bg/nbd
-CREATE TABLE fit_bg AS SELECT clv_fit(history, '2024-06-30', 'bg/nbd') AS m FROM bg;
-\echo clv_fit mbg/nbd
-CREATE TABLE fit_mbg AS SELECT clv_fit(history, '2024-06-30', 'mbg/nbd') AS m FROM mbg;
-\echo clv_fit pareto/nbd
-CREATE TABLE fit_pareto AS SELECT clv_fit(history, '2024-06-30', 'pareto/nbd') AS m FROM pareto;
-\echo rhythm_fit
-CREATE TABLE fit_rhythm AS SELECT rhythm_fit(history, '2024-06-30') AS m FROM mbg;
-\echo p_alive
-SELECT sum(p_alive(history, (SELECT m FROM fit_mbg), '2024-06-30')) FROM mbg;
-\echo p_alive, pareto/nbd
-SELECT sum(p_alive(history, (SELECT m FROM fit_pareto), '2024-06-30')) FROM pareto;
-\echo expected_purchases
-SELECT sum(expected_purchases(history, (SELECT m FROM fit_mbg), '2024-06-30', '90 days')) FROM mbg;
-\echo expected_purchases, pareto/nbd
-SELECT sum(expected_purchases(history, (SELECT m FROM fit_pareto), '2024-06-30', '90 days')) FROM pareto;
-\echo clv, one year
-SELECT sum(clv(history, (SELECT m FROM fit_mbg), '2024-06-30', '1 year', 0.01)) FROM mbg;
-\echo lapse_probability
-SELECT sum(lapse_probability(history, (SELECT m FROM fit_rhythm), '2024-06-30')) FROM mbg;
-SQL
+echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; $customers simulated customers for each model, one process, the histories read included"
+psql -qX -v ON_ERROR_STOP=1 -f clv/clv.sql
 echo 'Estimates against the parameters that were simulated (error in standard errors)'
 psql -qX <<'SQL'
 SELECT model, string_agg(format('%s %s (%s)', parameter, round(estimate::numeric, 4), round(((estimate - truth) / standard_error)::numeric, 1)), ', ' ORDER BY o) AS fit

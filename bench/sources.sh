@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A source: first refresh, refresh without a change, and a question to customer_profile as view and as table; medians of several rounds, each beside a
+# A source: first refresh, refresh without a change, and questions to customer_profile as view and as table; medians of several rounds, each beside a
 # bare scan of the orders and beside CREATE TABLE AS of the plain SQL RFM.
 set -euo pipefail
 orders=${BENCH_ORDERS:-10000000}
@@ -33,10 +33,11 @@ FROM (SELECT customer_id, date '2025-12-31' - max(ordered_at)::date AS recency, 
 :measure
 DROP TABLE plain;
 SELECT clock_timestamp() AS began \gset
-SELECT collect_seconds AS stored FROM crm_profile.refresh('big') \gset
+SELECT collect_seconds AS stored, clv_seconds AS clv, rhythm_seconds AS rhythm, holdout_seconds AS holdout FROM crm_profile.refresh('big') \gset
 \set what 'first refresh: histories, index and models'
 :measure
-INSERT INTO measured VALUES ('first refresh: histories and index alone', :stored);
+INSERT INTO measured VALUES ('first refresh: histories and index alone', :stored), ('first refresh: clv_fit and predicted tiers alone', :clv), ('first refresh: rhythm_fit alone', :rhythm),
+	('first refresh: holdout test alone', :holdout);
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'refresh without a change'
@@ -45,6 +46,10 @@ VACUUM big.customer_history;
 SELECT clock_timestamp() AS began \gset
 :question;
 \set what 'customers and amount by segment, from the view'
+:measure
+SELECT clock_timestamp() AS began \gset
+SELECT predicted_tier, count(*), sum(clv_365d), avg(p_alive) FROM big.customer_profile GROUP BY 1;
+\set what 'predicted tiers, value and P(alive), from the view'
 :measure
 SET client_min_messages = error;
 SELECT clock_timestamp() AS began \gset

@@ -31,4 +31,15 @@ FROM shop.customer_profile GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT from_segment, to_segment, customers, round(share::numeric * 100) AS "%"
 FROM shop.segment_migration WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 5;
 
+-- who is valuable by prediction, and silent for longer than their own rhythm explains?
+SELECT customer, recency, round(mean_gap) AS mean_gap, round(p_alive::numeric, 3) AS p_alive, round(expected_purchases_90d::numeric, 1) AS "purchases in 90 days",
+       round(clv_365d) AS clv_365d, next_purchase
+FROM shop.customer_profile WHERE predicted_tier = 'A' AND lifecycle = 'lapsing' ORDER BY clv_365d DESC LIMIT 5;
+
+SELECT segment, customers, round(monetary) AS revenue, round(predicted_value) AS "next year", round(predicted_value_share::numeric * 100) AS "% of it"
+FROM shop.segment_summary;
+
+-- the models behind it, and how good a forecast of the last 90 days would have been
+SELECT section, item, value, round(standard_error::numeric, 3) AS "s.e." FROM shop.model_card WHERE section IN ('purchases', 'rhythm', 'holdout');
+
 SELECT severity, problem, count FROM crm_profile.check_source('shop');

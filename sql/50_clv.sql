@@ -395,6 +395,12 @@ CREATE FUNCTION crm_profile.rhythm_parameters(model crm_profile.rhythm_model,
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 3;
 COMMENT ON FUNCTION crm_profile.rhythm_parameters(crm_profile.rhythm_model) IS
 	'the parameters of a rhythm model, time in days, with standard errors from the observed information at the regularity chosen';
+CREATE FUNCTION crm_profile.rhythm_model_card(fitted crm_profile.rhythm_model,
+	OUT as_of date, OUT status text, OUT customers bigint, OUT gaps bigint, OUT log_likelihood double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.rhythm_model_card(crm_profile.rhythm_model) IS
+	'what a rhythm model was fitted to and how the fit ended; gaps counts those between two purchase days of a customer';
 CREATE FUNCTION crm_profile.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile.rhythm_fit_finalfn(bytea) IS 'aggregate final function';

@@ -1,6 +1,6 @@
 -- Sources: existing customer and order tables, registered once, refreshed, and read through views
 
----------------------------------------------------------------- lifecycle and norms
+---------------------------------------------------------------- lifecycle
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
@@ -11,9 +11,53 @@ CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_o
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer) IS
 	'new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then';
 
+CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
+	'lifecycle with the window of repeat buyers their own: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days';
+CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.rhythm_model) IS
+	'the same, with inactive_days in place of twice active_days; a model that did not converge, or saw too few repeaters, leaves it to the days alone';
+
+---------------------------------------------------------------- value tiers
+
+CREATE TYPE crm_profile.value_tiers AS (
+	a_from double precision,
+	b_from double precision
+);
+COMMENT ON TYPE crm_profile.value_tiers IS 'where the tiers of an estimated value begin; from value_tiers_fit()';
+COMMENT ON COLUMN crm_profile.value_tiers.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together';
+COMMENT ON COLUMN crm_profile.value_tiers.b_from IS 'least value of tier B: the same with 95 %';
+
+CREATE FUNCTION crm_profile.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.value_tiers_fit_transfn(internal, double precision) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile.value_tiers_fit_finalfn(state internal) RETURNS crm_profile.value_tiers
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.value_tiers_fit_finalfn(internal) IS 'aggregate final function';
+CREATE AGGREGATE crm_profile.value_tiers_fit(value double precision) (
+	SFUNC = crm_profile.value_tiers_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile.value_tiers_fit_finalfn,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.value_tiers_fit(double precision) IS
+	'thresholds of the tiers A (80 %) and B (95 %) of a value, by its cumulative share; NULLs are skipped; NULL if nobody is worth anything';
+
+CREATE FUNCTION crm_profile.value_tier(value double precision, a_from double precision, b_from double precision) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.value_tier(double precision, double precision, double precision) IS
+	'A from a_from on, B from b_from on, else C; NULL for a NULL value';
+CREATE FUNCTION crm_profile.value_tier(value numeric, a_from numeric, b_from numeric) RETURNS text
+	AS 'MODULE_PATHNAME', 'value_tier_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.value_tier(numeric, numeric, numeric) IS
+	'A from a_from on, B from b_from on, else C; NULL for a NULL value';
+
+---------------------------------------------------------------- norms
+
 CREATE TYPE crm_profile.customer_norms AS (
 	customers bigint,
 	orders bigint,
+	oldest_order date,
 	newest_order date,
 	active_days integer,
 	a_from numeric,
@@ -22,6 +66,7 @@ CREATE TYPE crm_profile.customer_norms AS (
 COMMENT ON TYPE crm_profile.customer_norms IS 'what the customers of a source are like as a whole; from customer_norms_fit()';
 COMMENT ON COLUMN crm_profile.customer_norms.customers IS 'histories seen';
 COMMENT ON COLUMN crm_profile.customer_norms.orders IS 'orders in them, after as_of too';
+COMMENT ON COLUMN crm_profile.customer_norms.oldest_order IS 'the oldest day of an order';
 COMMENT ON COLUMN crm_profile.customer_norms.newest_order IS 'the newest day of an order, after as_of too';
 COMMENT ON COLUMN crm_profile.customer_norms.active_days IS 'days within which nine of ten repeat buyers come back, going by the mean gap of each; NULL below 20 repeat buyers';
 COMMENT ON COLUMN crm_profile.customer_norms.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together; NULL if nobody is worth anything';
@@ -77,6 +122,7 @@ CREATE TABLE crm_profile.source (
 	as_of date,
 	active_days integer,
 	tier_by text NOT NULL,
+	clv_model text NOT NULL,
 	materialize boolean NOT NULL,
 	search_path name[] NOT NULL,
 	orders_query text NOT NULL,
@@ -122,6 +168,7 @@ COMMENT ON COLUMN crm_profile.source.period IS 'look-back window; NULL: all time
 COMMENT ON COLUMN crm_profile.source.as_of IS 'the day of the views; NULL: today in time_zone';
 COMMENT ON COLUMN crm_profile.source.active_days IS 'the active window; NULL: learnt from the customers';
 COMMENT ON COLUMN crm_profile.source.tier_by IS 'monetary or profit: what value tiers go by';
+COMMENT ON COLUMN crm_profile.source.clv_model IS 'bg/nbd, mbg/nbd or pareto/nbd: the model of repeat purchase that a refresh fits';
 COMMENT ON COLUMN crm_profile.source.materialize IS 'customer_profile is kept as a table';
 COMMENT ON COLUMN crm_profile.source.search_path IS 'where names in the definition were looked up';
 COMMENT ON COLUMN crm_profile.source.orders_query IS 'the query that a refresh runs, all names qualified';
@@ -144,7 +191,7 @@ CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
 	SELECT s.name, s.owner::text AS owner, s.schema, s.customers, s.customer_key, s.orders, s.order_customer, s.ordered_at, s.amount, s.cost,
 		s.order_key, s.order_filter, s.amount_scale, s.time_zone, s.attributes, s.interactions, s.interaction_customer, s.interacted_at,
 		s.prospects, s.prospect_key, s.prospect_customer, s.best,
-		s.scheme, s.bins, s.period, s.as_of, s.materialize, s.tier_by,
+		s.scheme, s.bins, s.period, s.as_of, s.materialize, s.tier_by, s.clv_model,
 		coalesce(s.active_days, (s.norms).active_days, 90) AS active_days,
 		s.active_days IS NULL AND (s.norms).active_days IS NOT NULL AS active_days_learnt,
 		s.last_refresh, s.refresh_seconds,
@@ -195,6 +242,7 @@ COMMENT ON COLUMN crm_profile.sources.period IS 'look-back window; NULL: all tim
 COMMENT ON COLUMN crm_profile.sources.as_of IS 'the day of the views; NULL: today in time_zone';
 COMMENT ON COLUMN crm_profile.sources.materialize IS 'customer_profile is kept as a table';
 COMMENT ON COLUMN crm_profile.sources.tier_by IS 'monetary or profit: what value tiers go by';
+COMMENT ON COLUMN crm_profile.sources.clv_model IS 'the model of repeat purchase that a refresh fits';
 COMMENT ON COLUMN crm_profile.sources.active_days IS 'the active window in days, as set, or learnt at the last refresh, or 90';
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
 COMMENT ON COLUMN crm_profile.sources.last_refresh IS 'when the last refresh began';
@@ -522,6 +570,9 @@ BEGIN
 	END IF;
 	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
 		PERFORM crm_profile.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost =>, too.');
+	END IF;
+	IF src.clv_model NOT IN ('bg/nbd', 'mbg/nbd', 'pareto/nbd') THEN
+		PERFORM crm_profile.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: bg/nbd, mbg/nbd, pareto/nbd.', NULL);
 	END IF;
 	RETURN src;
 END $$;

@@ -27,6 +27,7 @@ CREATE FUNCTION crm_profile.create_source(
 	as_of date DEFAULT NULL,
 	active_days integer DEFAULT NULL,
 	tier_by text DEFAULT 'monetary',
+	clv_model text DEFAULT 'mbg/nbd',
 	materialize boolean DEFAULT false,
 	schema text DEFAULT NULL,
 	search_path name[] DEFAULT pg_catalog.current_schemas(false),
@@ -80,6 +81,7 @@ BEGIN
 	src.as_of := create_source.as_of;
 	src.active_days := create_source.active_days;
 	src.tier_by := coalesce(create_source.tier_by, 'monetary');
+	src.clv_model := coalesce(create_source.clv_model, 'mbg/nbd');
 	src.materialize := coalesce(create_source.materialize, false);
 	src.search_path := coalesce(create_source.search_path, '{}');
 
@@ -114,7 +116,7 @@ BEGIN
 			(15, 'best', CASE WHEN src.prospects IS NOT NULL THEN src.best END, false), (16, 'bins', src.bins::text, false), (17, 'schema', src.schema, false)) a(n, argument, value, always)
 		WHERE a.value IS NOT NULL ORDER BY a.n;
 END $$;
-COMMENT ON FUNCTION crm_profile.create_source(text, text, text, text, text, text, text, text, text, text, integer, text, text[], text, text, text, text, text, text, text, text, integer, interval, date, integer, text, boolean, text, name[], text, text, text, text, text, text) IS
+COMMENT ON FUNCTION crm_profile.create_source IS
 	'registers a customer and an order table and makes the views; what is left out is inferred; returns the mapping in effect and which of it was given or inferred';
 
 CREATE FUNCTION crm_profile.source_of(name text) RETURNS crm_profile.source
@@ -192,6 +194,7 @@ CREATE FUNCTION crm_profile.alter_source(
 	as_of date DEFAULT NULL,
 	active_days integer DEFAULT NULL,
 	tier_by text DEFAULT NULL,
+	clv_model text DEFAULT NULL,
 	materialize boolean DEFAULT NULL,
 	reset text[] DEFAULT '{}',
 	search_path name[] DEFAULT pg_catalog.current_schemas(false),
@@ -249,6 +252,7 @@ BEGIN
 	src.as_of := coalesce(alter_source.as_of, src.as_of);
 	src.active_days := coalesce(alter_source.active_days, src.active_days);
 	src.tier_by := coalesce(alter_source.tier_by, src.tier_by);
+	src.clv_model := coalesce(alter_source.clv_model, src.clv_model);
 	src.materialize := coalesce(alter_source.materialize, src.materialize);
 	-- new names are the caller's; those that stay are looked up as they were
 	SELECT array_agg(p ORDER BY n) INTO src.search_path
@@ -273,7 +277,7 @@ BEGIN
 			best = src.best, customer_query = src.customer_query, prospect_query = src.prospect_query,
 			best_customers = CASE WHEN learnt THEN s.best_customers END, other_customers = CASE WHEN learnt THEN s.other_customers END,
 			scheme = src.scheme, bins = src.bins, period = src.period, as_of = src.as_of, active_days = src.active_days,
-			tier_by = src.tier_by, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
+			tier_by = src.tier_by, clv_model = src.clv_model, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
 		WHERE s.name = src.name;
 	PERFORM crm_profile.source_admit(src, 'customer_history');
 	PERFORM crm_profile.source_build_views(src);
@@ -289,7 +293,7 @@ BEGIN
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile.alter_source(text, text, text, text, text, text, text, text, text, text, integer, text, text[], text, text, text, text, text, text, text, text, integer, interval, date, integer, text, boolean, text[], name[], text, text, text, text, text, text) IS
+COMMENT ON FUNCTION crm_profile.alter_source IS
 	'changes the arguments that are given; those listed in reset go back to what create_source() does without them';
 
 CREATE FUNCTION crm_profile.drop_source(name text, "cascade" boolean DEFAULT false) RETURNS void
@@ -298,8 +302,9 @@ DECLARE
 	src crm_profile.source := crm_profile.source_of(name);
 	object text;
 BEGIN
-	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.prospect_match', 'VIEW IF EXISTS %I.segment_persona', 'VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
-			'FUNCTION IF EXISTS %I.profile_as_of(date)', 'VIEW IF EXISTS %I.purchase_calendar', 'VIEW IF EXISTS %I.rfm_grid',
+	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.prospect_match', 'VIEW IF EXISTS %I.segment_persona',
+			'VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
+			'FUNCTION IF EXISTS %I.profile_as_of(date)', 'VIEW IF EXISTS %I.model_card', 'VIEW IF EXISTS %I.model_holdout', 'VIEW IF EXISTS %I.purchase_calendar', 'VIEW IF EXISTS %I.rfm_grid',
 			'VIEW IF EXISTS %I.segment_summary', 'VIEW IF EXISTS %I.customer_profile', 'TABLE IF EXISTS %I.stored_profile',
 			'TABLE IF EXISTS %I.model', 'TABLE IF EXISTS %I.customer_history'] LOOP
 		EXECUTE format('DROP ' || object, src.schema) || CASE WHEN "cascade" THEN ' CASCADE' ELSE '' END;

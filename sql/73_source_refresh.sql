@@ -137,27 +137,90 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_histories(crm_profile.source, boolean) IS 'first part of a refresh: collects the histories and writes those that differ';
 
-CREATE FUNCTION crm_profile.refresh_models(src crm_profile.source, today date, started timestamptz, verbose boolean, OUT norms crm_profile.customer_norms, OUT seconds double precision)
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION crm_profile.in_sample(key text, share double precision) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION crm_profile.in_sample(text, double precision) IS
+	'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
+
+CREATE FUNCTION crm_profile.refresh_models(src crm_profile.source, today date, started timestamptz, verbose boolean, OUT norms crm_profile.customer_norms,
+	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
+	SET client_min_messages = error AS $$
 DECLARE
+	most_fitted CONSTANT double precision := 250000;
+	most_tested CONSTANT double precision := 100000;
+	holdout_days CONSTANT integer := 90;
+	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;
 	began timestamptz := clock_timestamp();
-	fitted record;
+	seconds double precision;
+	new record;
+	rfm crm_profile.rfm_model;
+	clv crm_profile.clv_model;
+	predicted crm_profile.value_tiers;
+	rhythm crm_profile.rhythm_model;
+	fit_share double precision;
+	holdout crm_profile.clv_holdout_line[];
+	holdout_fit_until date;
+	holdout_until date;
+	holdout_share double precision;
+	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile.in_sample(customer::text, $2)';
 BEGIN
 	EXECUTE crm_profile.source_expand('SELECT crm_profile.rfm_fit(history, $1, {bins}, {period}) AS rfm, crm_profile.customer_norms_fit(history, $1, {period}, $2) AS norms
-		FROM {schema}.customer_history', src) INTO fitted USING today, src.tier_by = 'profit';
-	norms := fitted.norms;
-	-- what is as it was is not written again
-	EXECUTE crm_profile.source_expand('INSERT INTO {schema}.model (fitted_at, as_of, rfm, scheme, segments, active_days, a_from, b_from)
-		SELECT n.* FROM (SELECT $1, $2, $3, {scheme}::text, crm_profile.compile_scheme({scheme}), coalesce($4, ($5).active_days, 90), ($5).a_from, ($5).b_from)
-			n (fitted_at, as_of, rfm, scheme, segments, active_days, a_from, b_from)
-		WHERE NOT EXISTS (SELECT FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) o
-			WHERE ROW(o.as_of, o.rfm, o.scheme, o.segments, o.active_days, o.a_from, o.b_from)::text
-				= ROW(n.as_of, n.rfm, n.scheme, n.segments, n.active_days, n.a_from, n.b_from)::text)', src)
-		USING started, today, fitted.rfm, src.active_days, norms;
+		FROM {schema}.customer_history', src) INTO new USING today, src.tier_by = 'profit';
+	rfm := new.rfm;
+	norms := new.norms;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": models fitted to % customers in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);
+		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);
 	END IF;
+
+	began := clock_timestamp();
+	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
+	EXECUTE crm_profile.source_expand('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM {schema}.customer_history' || sample, src)
+		INTO clv USING today, fit_share, src.clv_model, basis;
+	EXECUTE crm_profile.source_expand('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile.source_clv_365d(history, $2, $1)) AS t FROM {schema}.customer_history) t', src)
+		INTO predicted USING today, clv;
+	clv_status := (crm_profile.clv_model_card(clv)).status;
+	clv_seconds := extract(epoch FROM clock_timestamp() - began);
+	IF "verbose" THEN
+		RAISE INFO 'source "%": % fitted in % s: %', src.name, src.clv_model, round(clv_seconds::numeric, 1), coalesce(clv_status, 'no purchase');
+	END IF;
+
+	began := clock_timestamp();
+	EXECUTE crm_profile.source_expand('SELECT crm_profile.rhythm_fit(history, $1) FROM {schema}.customer_history' || sample, src) INTO rhythm USING today, fit_share;
+	rhythm := coalesce(rhythm, '{status: not converged}');
+	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
+	rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
+	IF "verbose" THEN
+		RAISE INFO 'source "%": rhythm fitted in % s: %', src.name, round(rhythm_seconds::numeric, 1), rhythm_status;
+	END IF;
+
+	began := clock_timestamp();
+	holdout_until := least(today, (norms).newest_order);
+	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
+	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
+	IF holdout_fit_until < holdout_until THEN
+		EXECUTE crm_profile.source_expand('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM {schema}.customer_history' || sample, src)
+			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, src.clv_model;
+	END IF;
+	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
+	IF "verbose" THEN
+		RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
+	END IF;
+
+	-- what is as it was is not written again
+	EXECUTE crm_profile.source_expand('INSERT INTO {schema}.model (fitted_at, as_of, rfm, scheme, segments, active_days, a_from, b_from, customers,
+			clv, predicted_a_from, predicted_b_from, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share)
+		SELECT $1, n.* FROM (SELECT $2, $3, {scheme}::text, crm_profile.compile_scheme({scheme}), coalesce($4, ($5).active_days, 90), ($5).a_from, ($5).b_from, coalesce(($5).customers, 0),
+				$6, ($7).a_from, ($7).b_from, $8, $9, $10, CASE WHEN $10 IS NOT NULL THEN $11 END, CASE WHEN $10 IS NOT NULL THEN $12 END, CASE WHEN $10 IS NOT NULL THEN $13 END)
+			n (as_of, rfm, scheme, segments, active_days, a_from, b_from, customers,
+				clv, predicted_a_from, predicted_b_from, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share)
+		WHERE NOT EXISTS (SELECT FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) o
+			WHERE ROW(o.as_of, o.rfm, o.scheme, o.segments, o.active_days, o.a_from, o.b_from, o.customers,
+					o.clv, o.predicted_a_from, o.predicted_b_from, o.rhythm, o.fit_share, o.holdout, o.holdout_fit_until, o.holdout_until, o.holdout_share)::text
+				= n::text)', src)
+		USING started, today, rfm, src.active_days, norms, clv, predicted, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share;
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_models(crm_profile.source, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
 
@@ -191,11 +254,13 @@ COMMENT ON FUNCTION crm_profile.refresh_profiles(crm_profile.source, date, boole
 CREATE FUNCTION crm_profile.refresh_as_owner(name text, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
+	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
 	OUT match_seconds double precision)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src crm_profile.source := crm_profile.source_own_locked(refresh_as_owner.name, "nowait");
+	models record;
 	found_norms crm_profile.customer_norms;
 	matched record;
 	started timestamptz;
@@ -205,7 +270,13 @@ BEGIN
 	today := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 
 	SELECT h.written, h.removed, h.seconds INTO customers_written, customers_removed, collect_seconds FROM crm_profile.refresh_histories(src, "verbose") h;
-	SELECT (m.norms).* INTO found_norms FROM crm_profile.refresh_models(src, today, started, "verbose") m;
+	SELECT m.* INTO models FROM crm_profile.refresh_models(src, today, started, "verbose") m;
+	found_norms := models.norms;
+	clv_seconds := round(models.clv_seconds::numeric, 3);
+	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
+	holdout_seconds := round(models.holdout_seconds::numeric, 3);
+	clv_status := models.clv_status;
+	rhythm_status := models.rhythm_status;
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - collect_seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile.refresh_profiles(src, today, "verbose");
@@ -224,6 +295,7 @@ COMMENT ON FUNCTION crm_profile.refresh_as_owner(text, boolean, boolean) IS 'wha
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
+	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
 	OUT match_seconds double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;

@@ -195,7 +195,8 @@ COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
 CREATE FUNCTION crm_profile.profile_now_as_owner(name text, key text,
 	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
 	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text)
+	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
+	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
@@ -211,7 +212,8 @@ BEGIN
 		USING crm_profile.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
 	PERFORM set_config('row_security', 'on', true);
 	RETURN QUERY EXECUTE crm_profile.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
-			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier
+			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier,
+			p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase, p.predicted_tier
 		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
 		USING key, found;
 END $$;
@@ -220,7 +222,8 @@ COMMENT ON FUNCTION crm_profile.profile_now_as_owner(text, text) IS 'what profil
 CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible,
 	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
 	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text)
+	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
+	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.profile_now(text, anycompatible) IS

@@ -281,11 +281,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile.source_profile_options(crm_profile.source) IS 'the options of profile_fit() for the attributes of a source: words are words';
 
-CREATE FUNCTION crm_profile.source_sample(customers bigint) RETURNS bytea
+CREATE FUNCTION crm_profile.source_match_share(customers bigint) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN customers > 100000 THEN substring(int8send((100000 / customers::double precision * 4294967296)::bigint) FROM 5) END;
-COMMENT ON FUNCTION crm_profile.source_sample(bigint) IS
-	'below which sha256 of the key a customer is among some 100 000 to learn from; NULL: all are';
+	RETURN least(1, 100000 / greatest(customers, 1)::double precision);
+COMMENT ON FUNCTION crm_profile.source_match_share(bigint) IS 'the share of the customers that a match learns from: 100 000 of them, or all';
 
 CREATE FUNCTION crm_profile.source_fit_query(src crm_profile.source) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -331,10 +330,10 @@ BEGIN
 	IF src.prospects IS NOT NULL THEN
 		-- one class alone is nothing to learn from
 		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile.source_fit_query(src)
-				|| ' WHERE $2 IS NULL OR sha256(convert_to(q.customer::text, ''UTF8'')) < $2),
+				|| ' WHERE $2 = 1 OR crm_profile.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
 			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile.match_fit(c.profile, c.is_best, $1) FROM c) END FROM n'
-			INTO best, others, match USING found.profile, crm_profile.source_sample(found.customers);
+			INTO best, others, match USING found.profile, crm_profile.source_match_share(found.customers);
 	END IF;
 	PERFORM crm_profile.source_keep_match(src, started, found.profile, match);
 	seconds := extract(epoch FROM clock_timestamp() - began);
@@ -387,7 +386,7 @@ BEGIN
 	RETURN QUERY SELECT substr(m.prospect, 2), m.score, m.lift, m.rank, m.decile, substr(m.nearest_customer, 2), m.similarity, m.reasons, m.reasons_json
 		FROM crm_profile.match_prospects(NULL::text,
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile.source_fit_query(src),
-				' WHERE sha256(convert_to(q.customer::text, ''UTF8'')) < ' || quote_literal(crm_profile.source_sample(customers)) || '::bytea'),
+				CASE WHEN crm_profile.source_match_share(customers) < 1 THEN format(' WHERE crm_profile.in_sample(q.customer::text, %s)', crm_profile.source_match_share(customers)) END),
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile.source_prospects(src)),
 			'scorecard', most, crm_profile.source_profile_options(src)) m;
 END $$;

@@ -184,22 +184,34 @@ CoarseClvSample(ClvSample *sample)
 	return coarse;
 }
 
+/* ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all buy, or leave, alike, and where nobody
+ * leaves. */
+static const double BgBasis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}, {0, 0, 1, 1}, {0, 0, 1}};
+/* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
+static const double ParetoBasis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}, {0, 0, 1}, {0, 0, 1, -1}};
+/* ln(p, q, v) by ln(p, q, pv/q): edges where a customer's purchases, or customers, are alike */
+static const double SpendBasis[][MAX_FIT_PARAMETERS] = {{1}, {0, 1}, {-1, 1, 1}};
+
 /* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
 static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
 {
-	static const double bg[][CLV_PARAMETERS] = {
-		{0.7, 0.5, 0.9, 2}, {0.25, 0.5, 0.8, 2.5}, {2, 0.7, 0.5, 3}, {1, 0.5, 3, 10}};
-	static const double pareto[][CLV_PARAMETERS] = {
-		{0.7, 0.6, 0.7, 0.7}, {0.3, 0.4, 1.5, 3}, {2, 0.8, 0.4, 0.5}, {1, 0.7, 4, 10}};
+	/* the second number: purchases while alive over purchases in all; the last two of each: lost at
+	 * once or hardly ever */
+	static const double bg[][CLV_PARAMETERS] = {{0.7, 2, 2, 0.45}, {0.25, 2, 2.5, 0.32},
+												{2, 1.4, 3, 0.17}, {1, 2, 10, 0.3},
+												{1, 1.5, 0.05, 1}, {20, 5, 0.5, 5}};
+	static const double pareto[][CLV_PARAMETERS] = {{0.7, 1.7, 0.7, 1},  {0.3, 2.5, 1.5, 0.5},
+													{2, 1.25, 0.4, 0.8}, {1, 1.4, 4, 0.4},
+													{1, 1.5, 0.05, 20},  {20, 3, 0.05, 20}};
 	const double(*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
 
+	problem->basis = family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
 	problem->nstarts = lengthof(bg);
 	for (int s = 0; s < problem->nstarts; s++)
 	{
 		memcpy(problem->start[s], starts[s], sizeof(starts[s]));
-		/* the second number is alpha * rate / r: how much of the time a customer is alive */
-		problem->start[s][CLV_ALPHA] *= starts[s][CLV_R] / rate;
+		problem->start[s][1] *= rate;
 	}
 }
 
@@ -224,13 +236,13 @@ FitPurchasePart(ClvModel *model, ClvSample *sample, double scale)
 	if (model->repeaters >= FEW_REPEATERS)
 	{
 		MaximizeLikelihood(&problem, &result);
-		model->status = result.converged ? FIT_CONVERGED : FIT_NO_MAXIMUM;
+		model->status = result.status;
 	}
-	if (model->status != FIT_CONVERGED)
+	if (!FitIsMaximum(model->status))
 	{
 		problem.penalized = true;
 		MaximizeLikelihood(&problem, &result);
-		if (!result.converged)
+		if (!FitIsMaximum(result.status))
 		{
 			model->status = FIT_FAILED;
 			return;
@@ -312,7 +324,7 @@ static void
 FitSpendPart(ClvModel *model, const FitState *state)
 {
 	static const double starts[][SPEND_PARAMETERS] = {
-		{4, 4, 0.75}, {1.5, 3, 1.5}, {1, 12, 11}, {15, 3, 0.15}};
+		{4, 4, 0.75}, {1.5, 3, 0.75}, {1, 12, 0.92}, {15, 3, 0.75}};
 	SpendSample sample;
 	FitProblem problem = {.nparameters = SPEND_PARAMETERS, .sample = &sample};
 	FitResult result;
@@ -330,6 +342,7 @@ FitSpendPart(ClvModel *model, const FitState *state)
 	}
 	for (int64 i = 0; i < sample.npoints; i++)
 		sample.points[i].z /= model->mean_value;
+	problem.basis = SpendBasis;
 	problem.likelihood = GammaGammaLogLikelihood;
 	problem.coarse = CoarseSpendSample(&sample);
 	problem.weight = (double) model->spend_customers;
@@ -337,17 +350,16 @@ FitSpendPart(ClvModel *model, const FitState *state)
 	for (int s = 0; s < problem.nstarts; s++)
 		memcpy(problem.start[s], starts[s], sizeof(starts[s]));
 	MaximizeLikelihood(&problem, &result);
-	if (!result.converged)
-	{
-		model->spend_status = FIT_NO_MAXIMUM;
+	model->spend_status = result.status;
+	if (result.status == FIT_NO_MAXIMUM)
 		return;
-	}
 	memcpy(model->spend_parameters, result.parameters, sizeof(model->spend_parameters));
 	model->spend_parameters[SPEND_V] *= model->mean_value;
 	memcpy(model->spend_covariance, result.covariance, sizeof(model->spend_covariance));
 	model->spend_log_likelihood =
 		result.log_likelihood - (double) model->spend_customers * log(model->mean_value);
-	model->spend_status = result.parameters[SPEND_Q] > 1.001 ? FIT_CONVERGED : FIT_NO_MEAN;
+	if (result.parameters[SPEND_Q] <= 1.001)
+		model->spend_status = FIT_NO_MEAN;
 }
 
 void
@@ -387,25 +399,52 @@ FitClvModel(FitState *state, ClvModel *model)
 }
 
 void
+WarnOfFit(const char *model, FitStatus status, const char *detail)
+{
+	switch (status)
+	{
+		case FIT_FAILED:
+			ereport(WARNING,
+					(errmsg("the %s model did not converge", model),
+					 errdetail_internal("%s", detail),
+					 errhint("Its predictions are NULL. Fit more customers, a longer history "
+							 "or another model.")));
+			break;
+		case FIT_FEW_REPEATERS:
+		case FIT_NO_MAXIMUM:
+			ereport(
+				WARNING,
+				(errmsg("the %s model falls back on a penalised likelihood: %s", model,
+						status == FIT_FEW_REPEATERS ? "too few customers bought again"
+													: "the likelihood has no maximum"),
+				 errdetail_internal("%s", detail),
+				 errhint(
+					 "Its predictions lean on assumptions; see the documentation of the fit.")));
+			break;
+		case FIT_EDGE:
+			ereport(
+				NOTICE,
+				(errmsg("the %s model has its maximum at an edge", model),
+				 errdetail_internal("%s", detail),
+				 errhint("Parameters without a standard error have gone to their limit; see the "
+						 "documentation of the fit.")));
+			break;
+		default:
+			break;
+	}
+}
+
+void
 WarnOfClvFit(const ClvModel *model)
 {
-	if (model->status == FIT_FAILED)
-		ereport(WARNING, (errmsg("the %s model did not converge", ClvFamilyNames[model->family]),
-						  errdetail("It has %lld customers, %lld of them with a repeat purchase.",
-									(long long) model->customers, (long long) model->repeaters),
-						  errhint("Its predictions are NULL. Fit more customers, a longer history "
-								  "or another model.")));
-	else if (model->status != FIT_CONVERGED)
-		ereport(
-			WARNING,
-			(errmsg("the %s model falls back on a penalised likelihood: %s",
-					ClvFamilyNames[model->family],
-					model->status == FIT_FEW_REPEATERS ? "too few customers bought again"
-													   : "the likelihood has no maximum"),
-			 errdetail("It has %lld customers, %lld of them with a repeat purchase.",
-					   (long long) model->customers, (long long) model->repeaters),
-			 errhint("Its predictions lean on assumptions; see the documentation of clv_fit.")));
-	else if (model->spend_status != FIT_CONVERGED && model->spend_customers >= FEW_REPEATERS)
+	WarnOfFit(ClvFamilyNames[model->family], model->status,
+			  psprintf("It has %lld customers, %lld of them with a repeat purchase.",
+					   (long long) model->customers, (long long) model->repeaters));
+	if (model->spend_customers < FEW_REPEATERS)
+		return;
+	if (model->spend_status == FIT_EDGE)
+		ereport(NOTICE, (errmsg("the spend part of the model has its maximum at an edge")));
+	else if (model->spend_status != FIT_CONVERGED)
 		ereport(WARNING,
 				(errmsg("the spend part of the model falls back on the mean value: %s",
 						model->spend_status == FIT_NO_MEAN ? "q is not above 1"
@@ -440,15 +479,6 @@ ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 	}
 }
 
-/* What a skipped row leaves: the state as it was. */
-static Datum
-KeepState(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /* (state, history, as_of [, model [, unit [, value]]]) */
 PG_FUNCTION_INFO_V1(clv_fit_transfn);
 Datum
@@ -460,7 +490,7 @@ clv_fit_transfn(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "clv_fit_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return KeepState(fcinfo);
+		return KeepFitState(fcinfo);
 	ClvFitOptions(fcinfo, 2, &options);
 	state = FitStateFor(FitStateArgument(fcinfo, 0), &options);
 	if (LookAtCustomer(PG_GETARG_HISTORY(1), options.as_of, options.until,
@@ -476,7 +506,7 @@ fit_state_combine(PG_FUNCTION_ARGS)
 {
 	(void) AggregateContext(fcinfo, "fit_state_combine");
 	if (PG_ARGISNULL(1))
-		return KeepState(fcinfo);
+		return KeepFitState(fcinfo);
 	PG_RETURN_POINTER(CombineFitStates(FitStateArgument(fcinfo, 0), FitStateArgument(fcinfo, 1)));
 }
 

@@ -10,7 +10,11 @@
 /* Fits the model; what did not go well is in its statuses. */
 extern void FitClvModel(FitState *state, ClvModel *model);
 
-/* The WARNING for whoever asked for a fit that is not the maximum of its likelihood. */
+/*
+ * What is told to whoever asked for a fit: a WARNING where it is not the maximum of
+ * its likelihood, a NOTICE where that lies at an edge.
+ */
+extern void WarnOfFit(const char *model, FitStatus status, const char *detail);
 extern void WarnOfClvFit(const ClvModel *model);
 
 /* The customers of a sorted state as points in the given unit, in a sample with scratch. */

@@ -192,11 +192,7 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "clv_holdout_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return KeepFitState(fcinfo);
 	fit_until = CheckedDay(PG_GETARG_DATEADT(2), "fit_until");
 	ClvFitOptions(fcinfo, 3, &options);
 	if (fit_until >= options.until)

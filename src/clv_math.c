@@ -11,6 +11,9 @@
  * y = x.  The Pareto/NBD integral A0/(r+s+x) is taken as what it is, the
  * integral over the time of dropping out: it has no special cases, and its
  * derivatives are integrals of the same kind.
+ *
+ * Logs of times are taken relative to α and β, as ln(1 + t/α): so nothing
+ * cancels where r and α, or s and β, are huge and customers hardly differ.
  */
 #include "postgres.h"
 
@@ -43,13 +46,13 @@ typedef struct BgSums
 	double weight;
 	double value;    /* of the log of the last factor of the likelihood */
 	double lost;     /* P(lost) */
-	double log_time; /* mean of ln(alpha + t), by P(lost) at t_x, else at T */
+	double log_time; /* mean of ln(1 + t/alpha), by P(lost) at t_x, else at T */
 	double inverse_time;
 } BgSums;
 
 /*
  * With e the log-odds of being lost, the last factor of the likelihood is
- * (α+T)^-k (1 + e^e): one exponential gives it, P(lost) and the gradient.
+ * (1 + T/α)^-k (1 + e^e): one exponential gives it, P(lost) and the gradient.
  */
 static void
 SumBgGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
@@ -95,7 +98,7 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
 	for (int64 i = 0; i < sample->ntimes; i++)
 	{
-		log_at[i] = log(alpha + sample->times[i]);
+		log_at[i] = log1p(sample->times[i] / alpha);
 		inverse_at[i] = 1 / (alpha + sample->times[i]);
 	}
 	for (int64 first = 0, end; first < sample->npoints; first = end)
@@ -109,14 +112,14 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 		BgSums sums;
 
 		end = GroupEnd(sample, first);
-		survivors = b + y - 1;
+		survivors = b + (y - 1);
 		SumBgGroup(sample->points + first, sample->points + end, log_at, inverse_at, k,
 				   y > 0 ? log(a / survivors) : 0, y == 0, &sums);
 		by_b = DigammaDifference(b, y);
 		by_ab = DigammaDifference(a + b, y);
-		total += sums.value + sums.weight * (LogGammaRatio(r, x) + r * log(alpha) +
+		total += sums.value + sums.weight * (LogGammaRatio(r, x) - x * log(alpha) +
 											 LogGammaRatio(b, y) - LogGammaRatio(a + b, y));
-		gradient[CLV_R] += sums.weight * (DigammaDifference(r, x) + log(alpha)) - sums.log_time;
+		gradient[CLV_R] += sums.weight * DigammaDifference(r, x) - sums.log_time;
 		gradient[CLV_ALPHA] += sums.weight * r / alpha - k * sums.inverse_time;
 		gradient[CLV_A] += sums.lost / a - sums.weight * by_ab;
 		gradient[CLV_B] += sums.weight * (by_b - by_ab);
@@ -146,7 +149,7 @@ MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient)
  */
 typedef struct ParetoTails
 {
-	double *log_a; /* ln(α+y), ln(β+y): these two do not depend on x */
+	double *log_a; /* ln(1 + y/α), ln(1 + y/β): these two do not depend on x */
 	double *log_b;
 	PowerIntegral *tail;
 } ParetoTails;
@@ -198,6 +201,7 @@ SumParetoGroup(const ClvSample *sample, const ParetoTails *tails, int64 first, i
 	double alpha = parameters[CLV_ALPHA];
 	double s = parameters[CLV_S];
 	double beta = parameters[CLV_BETA];
+	double rate = s / beta;
 	double k = parameters[CLV_R] + (double) sample->points[first].x;
 	double total = 0;
 
@@ -211,21 +215,22 @@ SumParetoGroup(const ClvSample *sample, const ParetoTails *tails, int64 first, i
 		double step_a = tails->log_a[point->T_at] - log_a;
 		double step_b = tails->log_b[point->T_at] - log_b;
 		double carry = exp(-k * step_a - (s + 1) * step_b);
-		/* alive at T, or dropped out between t_x and T: both relative to f(t_x) */
-		double alive = (beta + point->T) * carry;
+		/* alive at T, or dropped out between t_x and T: both relative to β f(t_x) */
+		double alive = (1 + point->T / beta) * carry;
 		double lost = Max(t->value - carry * T->value, 0);
-		double scale = point->weight / (alive + s * lost);
+		double scale = point->weight / (alive + rate * lost);
 
-		total += point->weight * (log(alive + s * lost) - k * log_a - (s + 1) * log_b);
+		total += point->weight * (log(alive + rate * lost) - k * log_a - (s + 1) * log_b);
 		gradient[CLV_R] -=
 			point->weight * log_a +
-			scale * (alive * step_a + s * (t->log_a - carry * (T->log_a + step_a * T->value)));
+			scale * (alive * step_a + rate * (t->log_a - carry * (T->log_a + step_a * T->value)));
 		gradient[CLV_ALPHA] -=
-			scale * k * (alive / (alpha + point->T) + s * (t->inverse_a - carry * T->inverse_a));
-		gradient[CLV_S] += scale * (lost - alive * step_b -
-									s * (t->log_b - carry * (T->log_b + step_b * T->value))) -
+			scale * k * (alive / (alpha + point->T) + rate * (t->inverse_a - carry * T->inverse_a));
+		gradient[CLV_S] += scale * (lost / beta - alive * step_b -
+									rate * (t->log_b - carry * (T->log_b + step_b * T->value))) -
 						   point->weight * log_b;
-		gradient[CLV_BETA] -= scale * s * (carry + (s + 1) * (t->inverse_b - carry * T->inverse_b));
+		gradient[CLV_BETA] -=
+			scale * rate * (carry + (s + 1) * (t->inverse_b - carry * T->inverse_b));
 	}
 	return total;
 }
@@ -244,8 +249,8 @@ ParetoNbdLogLikelihood(void *data, const double *parameters, double *gradient)
 	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
 	for (int64 i = 0; i < sample->ntimes; i++)
 	{
-		tails.log_a[i] = log(alpha + sample->times[i]);
-		tails.log_b[i] = log(beta + sample->times[i]);
+		tails.log_a[i] = log1p(sample->times[i] / alpha);
+		tails.log_b[i] = log1p(sample->times[i] / beta);
 	}
 	for (int64 first = 0, end; first < sample->npoints; first = end)
 	{
@@ -263,10 +268,9 @@ ParetoNbdLogLikelihood(void *data, const double *parameters, double *gradient)
 		}
 		BuildTails(sample, &tails, parameters, r + x, from, to);
 		total += SumParetoGroup(sample, &tails, first, end, parameters, gradient);
-		total += weight * (LogGammaRatio(r, x) + r * log(alpha) + s * log(beta));
-		gradient[CLV_R] += weight * (DigammaDifference(r, x) + log(alpha));
+		total += weight * (LogGammaRatio(r, x) - x * log(alpha));
+		gradient[CLV_R] += weight * DigammaDifference(r, x);
 		gradient[CLV_ALPHA] += weight * r / alpha;
-		gradient[CLV_S] += weight * log(beta);
 		gradient[CLV_BETA] += weight * s / beta;
 	}
 	return total;
@@ -287,7 +291,7 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 		int64 group = sample->points[i].x;
 		double x = (double) group;
 		double weight = 0;
-		double logs = 0; /* of v + z */
+		double logs = 0; /* of 1 + z/v */
 		double own = 0;  /* of z */
 		double inverse = 0;
 		double by_q;
@@ -298,16 +302,16 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 			const SpendPoint *point = &sample->points[i];
 
 			weight += point->weight;
-			logs += point->weight * log(v + point->z);
+			logs += point->weight * log1p(point->z / v);
 			own += point->weight * log(point->z);
 			inverse += point->weight / (v + point->z);
 		}
 		by_q = DigammaDifference(q, p * x);
-		total += weight * (LogGammaRatio(q, p * x) - lgamma(p * x) + q * log(v) + log(x)) +
+		total += weight * (LogGammaRatio(q, p * x) - lgamma(p * x) - p * x * log(v) + log(x)) +
 				 (p * x - 1) * own - (p * x + q) * logs;
 		/* ψ(px+q) - ψ(px) */
-		gradient[SPEND_P] += x * (weight * DigammaDifference(p * x, q) + own - logs);
-		gradient[SPEND_Q] += weight * (by_q + log(v)) - logs;
+		gradient[SPEND_P] += x * (weight * (DigammaDifference(p * x, q) - log(v)) + own - logs);
+		gradient[SPEND_Q] += weight * by_q - logs;
 		gradient[SPEND_V] += weight * q / v - (p * x + q) * inverse;
 	}
 	return total;
@@ -325,12 +329,12 @@ LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *cu
 	{
 		double s = parameters[CLV_S];
 		double beta_last = parameters[CLV_BETA] + customer->t_x;
-		PowerIntegral lost;
+		double lost;
 
 		if (silence <= 0)
 			return -INFINITY;
-		IntegratePowers(k, at_last, s + 1, beta_last, silence, &lost);
-		return log(s * lost.value / beta_last) + by_rate + s * log1p(silence / beta_last);
+		lost = PowerIntegralValue(k, at_last, s + 1, beta_last, silence);
+		return log(s * lost / beta_last) + by_rate + s * log1p(silence / beta_last);
 	}
 	else
 	{
@@ -338,7 +342,7 @@ LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *cu
 
 		if (y == 0)
 			return -INFINITY;
-		return log(parameters[CLV_A]) - log(parameters[CLV_B] + y - 1) + by_rate;
+		return log(parameters[CLV_A]) - log(parameters[CLV_B] + (y - 1)) + by_rate;
 	}
 }
 
@@ -386,7 +390,6 @@ AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer
 {
 	double k = parameters[CLV_R] + customer->x;
 	double at_end = parameters[CLV_ALPHA] + customer->T;
-	PowerIntegral first;
 
 	/* BG/NBD and MBG/NBD drop out at a purchase, so the next one is sure to come */
 	if (family != CLV_PARETO_NBD)
@@ -394,9 +397,9 @@ AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer
 	if (horizon <= 0)
 		return 0;
 	/* the first purchase comes at some time, and before the end */
-	IntegratePowers(k + 1, at_end, parameters[CLV_S], parameters[CLV_BETA] + customer->T, horizon,
-					&first);
-	return Min(1, k / at_end * first.value);
+	return Min(1, k / at_end *
+					  PowerIntegralValue(k + 1, at_end, parameters[CLV_S],
+										 parameters[CLV_BETA] + customer->T, horizon));
 }
 
 double

@@ -19,8 +19,8 @@
 #include "clv_model.h"
 #include "fit_state.h"
 
-#define LEAST_PARAMETER 1e-12
-#define MOST_PARAMETER 1e12
+#define LEAST_PARAMETER 1e-20
+#define MOST_PARAMETER 1e20
 #define MOST_SPEND 1e40
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
@@ -91,7 +91,7 @@ ClvModelFault(const void *data)
 		return "status is one that only spend can have";
 	if (ClvModelIsUsable(model) &&
 		!AllBetween(model->parameters, CLV_PARAMETERS, LEAST_PARAMETER, MOST_PARAMETER))
-		return "parameters are not all between 1e-12 and 1e12";
+		return "parameters are not all between 1e-20 and 1e20";
 	if (!(model->unit >= LEAST_UNIT_DAYS && model->unit <= MOST_UNIT_DAYS))
 		return "unit_days is not between an hour and a hundred years";
 	if (model->repeaters > model->customers)
@@ -101,7 +101,7 @@ ClvModelFault(const void *data)
 		return "a variance is negative";
 	if (SpendIsFitted(model) &&
 		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, LEAST_PARAMETER, MOST_SPEND))
-		return "spend_parameters are not all between 1e-12 and 1e40";
+		return "spend_parameters are not all between 1e-20 and 1e40";
 	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
 		return "spend_parameters give no mean: q is not above 1";
 	if (!(model->mean_value >= 0 && model->mean_value <= MOST_SPEND))
@@ -122,33 +122,7 @@ const ModelFormat ClvModelFormat = {
 	.example = "{model: bg/nbd, parameters: [0.243, 4.414, 0.793, 2.426]}",
 };
 
-PG_FUNCTION_INFO_V1(clv_model_in);
-Datum
-clv_model_in(PG_FUNCTION_ARGS)
-{
-	return ModelIn(&ClvModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(clv_model_out);
-Datum
-clv_model_out(PG_FUNCTION_ARGS)
-{
-	return ModelOut(&ClvModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(clv_model_recv);
-Datum
-clv_model_recv(PG_FUNCTION_ARGS)
-{
-	return ModelRecv(&ClvModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(clv_model_send);
-Datum
-clv_model_send(PG_FUNCTION_ARGS)
-{
-	return ModelSend(&ClvModelFormat, fcinfo);
-}
+MODEL_IO(clv_model, ClvModelFormat)
 
 ClvFamily
 ClvFamilyFromText(text *name)
@@ -287,7 +261,7 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = CStringGetTextDatum(FitStatusNames[model.spend_status]);
 	values[n++] = Int64GetDatum(model.spend_customers);
 	values[n++] = Int64GetDatum(model.spend_excluded);
-	nulls[n] = model.spend_status != FIT_CONVERGED;
+	nulls[n] = !FitIsMaximum(model.spend_status);
 	values[n++] = Float8GetDatum(model.spend_log_likelihood);
 	nulls[n] = model.mean_value == 0;
 	values[n++] = Float8GetDatum(model.mean_value);

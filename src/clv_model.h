@@ -48,7 +48,7 @@ ClvModelIsUsable(const ClvModel *model)
 static inline bool
 SpendIsFitted(const ClvModel *model)
 {
-	return model->spend_status == FIT_CONVERGED || model->spend_status == FIT_GIVEN;
+	return FitIsMaximum(model->spend_status) || model->spend_status == FIT_GIVEN;
 }
 
 /* The family that a name stands for; an error for others. */

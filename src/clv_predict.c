@@ -27,11 +27,12 @@
 #define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
 #define DIFFERENCE 1e-4     /* of the log of a parameter */
 
-/* What a customer who is alive will do depends on x and T: many share them. */
+/* Answers of before: many customers share what they depend on, one-time buyers most of all. */
 typedef struct Memo
 {
-	int64 x_plus_1; /* 0: empty */
-	int64 age;
+	int64 purchase_days; /* 0: empty */
+	int32 age;           /* days from the first purchase to as_of */
+	int32 silence;       /* and from the last one, where it matters */
 	double value;
 } Memo;
 
@@ -46,7 +47,8 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	Memo memo[MEMO_SLOTS];
+	Memo if_alive[MEMO_SLOTS];     /* of x and T, within the horizon */
+	Memo alive[MEMO_SLOTS];        /* P(alive), where it takes an integral */
 } Predictor;
 
 /* One customer's question. */
@@ -54,6 +56,7 @@ typedef struct Question
 {
 	Predictor *predictor;
 	CustomerFacts facts;
+	DateADT as_of;
 	ClvCustomer customer;
 	bool first_counts; /* a first purchase tells of value where it is the only one */
 } Question;
@@ -132,7 +135,7 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
-	memset(predictor->memo, 0, sizeof(predictor->memo));
+	memset(predictor->if_alive, 0, sizeof(predictor->if_alive));
 	predictor->has_horizon = true;
 }
 
@@ -149,6 +152,7 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	if (horizon_argument > 0)
 		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
 	question->predictor = predictor;
+	question->as_of = as_of;
 	question->first_counts = false;
 	if (!ClvModelIsUsable(&predictor->model) ||
 		!LookAtCustomer(PG_GETARG_HISTORY(0), as_of, as_of, (ValueBasis) predictor->model.basis,
@@ -257,20 +261,36 @@ KnowsValue(const ClvModel *model)
 	return SpendIsFitted(model) || model->mean_value > 0;
 }
 
-/* Where the answer for this x and T is kept, and whether it is there. */
+/* Where the answer for this customer is kept, and whether it is there. */
 static Memo *
-FindMemo(const Question *question, bool *found)
+FindMemo(Memo *memos, const Question *question, int32 silence, bool *found)
 {
-	const CustomerFacts *facts = &question->facts;
-	Predictor *predictor = question->predictor;
-	int64 age = (int64) predictor->as_of - facts->first;
-	uint64 hash = MixHash64((uint64) facts->purchase_days << 32 ^ (uint64) age);
-	Memo *memo = &predictor->memo[hash & (MEMO_SLOTS - 1)];
+	int64 purchase_days = question->facts.purchase_days;
+	int32 age = question->as_of - question->facts.first;
+	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
+	Memo *memo = &memos[hash & (MEMO_SLOTS - 1)];
 
-	*found = memo->x_plus_1 == facts->purchase_days && memo->age == age;
-	memo->x_plus_1 = facts->purchase_days;
+	*found = memo->purchase_days == purchase_days && memo->age == age && memo->silence == silence;
+	memo->purchase_days = purchase_days;
 	memo->age = age;
+	memo->silence = silence;
 	return memo;
+}
+
+/* P(alive) at the parameters of the model. */
+static double
+Alive(const Question *question)
+{
+	Predictor *predictor = question->predictor;
+	Memo *memo;
+	bool found;
+
+	if (predictor->model.family != CLV_PARETO_NBD)
+		return AnswerAlive(question, predictor->model.parameters, NULL);
+	memo = FindMemo(predictor->alive, question, question->as_of - question->facts.last, &found);
+	if (!found)
+		memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+	return memo->value;
 }
 
 /* ---------- in SQL ---------- */
@@ -283,7 +303,7 @@ p_alive(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerAlive(&question, question.predictor->model.parameters, NULL));
+	PG_RETURN_FLOAT8(Alive(&question));
 }
 
 PG_FUNCTION_INFO_V1(expected_purchases);
@@ -298,11 +318,11 @@ expected_purchases(PG_FUNCTION_ARGS)
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
 	model = &question.predictor->model;
-	memo = FindMemo(&question, &found);
+	memo = FindMemo(question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = PurchasesIfAlive((ClvFamily) model->family, model->parameters,
 									   &question.customer, question.predictor->horizon);
-	PG_RETURN_FLOAT8(memo->value * AnswerAlive(&question, model->parameters, NULL));
+	PG_RETURN_FLOAT8(memo->value * Alive(&question));
 }
 
 PG_FUNCTION_INFO_V1(probability_of_purchase);
@@ -343,10 +363,10 @@ clv(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	question.first_counts = true;
 	model = &question.predictor->model;
-	memo = FindMemo(&question, &found);
+	memo = FindMemo(question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
-	PG_RETURN_FLOAT8(memo->value * AnswerAlive(&question, model->parameters, NULL) *
+	PG_RETURN_FLOAT8(memo->value * Alive(&question) *
 					 AnswerValue(&question, NULL, model->spend_parameters));
 }
 
@@ -427,6 +447,16 @@ Slopes(const Question *question, Answer answer, bool probability, double *parame
 	}
 }
 
+/* Whether a fit says how well it knows its parameters; at edges some are not in question. */
+static bool
+HasCovariance(const ClvModel *model)
+{
+	for (int i = 0; i < lengthof(model->covariance); i++)
+		if (model->covariance[i] != 0)
+			return true;
+	return false;
+}
+
 /*
  * The interval of an answer; false: the model's parameters have no covariance,
  * or the interval has no finite bounds.
@@ -443,7 +473,7 @@ DeltaInterval(const Question *question, Answer answer, bool probability, bool wi
 	double variance;
 	double reach;
 
-	if (model->covariance[0] == 0)
+	if (!HasCovariance(model))
 		return false;
 	memcpy(parameters, model->parameters, sizeof(parameters));
 	memcpy(spend, model->spend_parameters, sizeof(spend));

@@ -72,6 +72,14 @@ FitStateArgument(FunctionCallInfo fcinfo, int argument)
 	return state;
 }
 
+Datum
+KeepFitState(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
 FitState *
 FitStateFor(FitState *state, const FitOptions *options)
 {
@@ -231,8 +239,8 @@ AddSpend(FitState *state, const CustomerFacts *facts)
 FitState *
 CombineFitStates(FitState *state, const FitState *other)
 {
-	FitState *given = state;
 	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	FitState *given = state;
 	int128 sum;
 	int128 more;
 
@@ -247,7 +255,7 @@ CombineFitStates(FitState *state, const FitState *other)
 		FitState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
 									 other->entries[i].weight);
 
-		/* the executor frees what it gave when it gets something else back */
+		/* the executor frees the state that it gave */
 		if (next != state && state != given)
 			pfree(state);
 		state = next;

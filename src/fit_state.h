@@ -64,6 +64,9 @@ typedef struct FitState
 /* The state argument, aligned and checked; NULL: none yet. */
 extern FitState *FitStateArgument(FunctionCallInfo fcinfo, int argument);
 
+/* What a skipped row leaves: the state as it was. */
+extern Datum KeepFitState(FunctionCallInfo fcinfo);
+
 /* The state for a row of these options: a new one for the first, else an error if they differ. */
 extern FitState *FitStateFor(FitState *state, const FitOptions *options);
 

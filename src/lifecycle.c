@@ -17,8 +17,13 @@
 #include "decimal.h"
 #include "local_day.h"
 #include "purchase_history.h"
+#include "rhythm.h"
+#include "value_tiers.h"
 
 /* ---------- lifecycle ---------- */
+
+/* Three of four such silences would have ended with a purchase. */
+#define OUT_OF_RHYTHM 0.75
 
 static int32
 CheckedDays(int32 days, const char *what)
@@ -29,50 +34,121 @@ CheckedDays(int32 days, const char *what)
 	return days;
 }
 
-/* (history, as_of, active_days [, inactive_days]): NULL without a purchase by then. */
-PG_FUNCTION_INFO_V1(lifecycle);
-Datum
-lifecycle(PG_FUNCTION_ARGS)
+/* What a customer's silence is measured against. */
+typedef struct Patience
 {
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
-	int64 active = CheckedDays(PG_GETARG_INT32(2), "active_days");
-	int64 inactive = PG_NARGS() > 3 ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * active;
+	int64 active;              /* days */
+	int64 inactive;            /* days */
+	const RhythmModel *rhythm; /* NULL: the days alone decide */
+} Patience;
+
+/*
+ * Whether somebody who bought again `gaps` times within `total` days would most
+ * likely have done so once more within the silence.
+ */
+static bool
+OutOfRhythm(const RhythmModel *rhythm, int64 gaps, int64 total, double silence)
+{
+	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
+							(double) gaps, (double) total, silence) >= OUT_OF_RHYTHM;
+}
+
+/* One-time buyers have no rhythm: the active window stands in. */
+static bool
+IsLapsing(const Patience *patience, int64 gaps, int64 total, int64 silence)
+{
+	if (patience->rhythm == NULL || gaps == 0)
+		return silence >= patience->active;
+	return OutOfRhythm(patience->rhythm, gaps, total, (double) silence);
+}
+
+/* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
+static bool
+IsInactive(const Patience *patience, int64 gaps, int64 total, int64 silence)
+{
+	if (silence < patience->inactive)
+		return false;
+	return patience->rhythm == NULL || gaps == 0 ||
+		   OutOfRhythm(patience->rhythm, gaps, total,
+					   (double) silence * (double) patience->active / (double) patience->inactive);
+}
+
+/* The customer's word on that day; NULL without a purchase by then. */
+static const char *
+LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *patience)
+{
 	HistoryReader reader;
 	PurchaseDay day;
 	int64 first = 0;
 	int64 last = 0;
-	bool purchased = false;
+	int64 purchase_days = 0;
 	bool won_back = false;
-	const char *word;
 
-	if (inactive < active)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("inactive_days must not be below active_days"),
-				 errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".", inactive, active)));
-	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
+	HistoryReaderInit(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
 	{
 		if (day.orders == 0)
 			continue;
-		if (!purchased)
+		if (purchase_days == 0)
 			first = day.day;
-		else if (day.day > as_of - active && day.day - last > inactive)
+		else if (day.day > as_of - patience->active &&
+				 IsInactive(patience, purchase_days - 1, last - first, day.day - 1 - last))
 			won_back = true;
-		purchased = true;
+		purchase_days++;
 		last = day.day;
 	}
-	if (!purchased)
+	if (purchase_days == 0)
+		return NULL;
+	if (IsInactive(patience, purchase_days - 1, last - first, as_of - last))
+		return "inactive";
+	if (IsLapsing(patience, purchase_days - 1, last - first, as_of - last))
+		return "lapsing";
+	if (first > as_of - patience->active)
+		return "new";
+	return won_back ? "won back" : "active";
+}
+
+/* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
+static Datum
+Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm)
+{
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	Patience patience;
+	const char *word;
+
+	patience.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
+	patience.inactive =
+		inactive_given ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * patience.active;
+	patience.rhythm = rhythm;
+	if (patience.inactive < patience.active)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("inactive_days must not be below active_days"),
+						errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".",
+								  patience.inactive, patience.active)));
+	word = LifecycleWord(PG_GETARG_HISTORY(0), as_of, &patience);
+	if (word == NULL)
 		PG_RETURN_NULL();
-	if (last <= as_of - inactive)
-		word = "inactive";
-	else if (last <= as_of - active)
-		word = "lapsing";
-	else if (first > as_of - active)
-		word = "new";
-	else
-		word = won_back ? "won back" : "active";
 	PG_RETURN_TEXT_P(cstring_to_text(word));
+}
+
+/* (history, as_of, active_days [, inactive_days]) */
+PG_FUNCTION_INFO_V1(lifecycle);
+Datum
+lifecycle(PG_FUNCTION_ARGS)
+{
+	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL);
+}
+
+/* (history, as_of, active_days [, inactive_days], rhythm) */
+PG_FUNCTION_INFO_V1(lifecycle_rhythm);
+Datum
+lifecycle_rhythm(PG_FUNCTION_ARGS)
+{
+	const RhythmModel *rhythm =
+		CachedModel(&RhythmModelFormat, fcinfo, PG_NARGS() - 1, sizeof(RhythmModel));
+	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
+
+	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL);
 }
 
 /* ---------- customer_norms_fit ---------- */
@@ -81,14 +157,12 @@ lifecycle(PG_FUNCTION_ARGS)
 #define MOST_GAP_DAYS 3660
 /* With fewer repeat buyers than this there is nothing to learn from. */
 #define LEAST_REPEAT_BUYERS 20
-/* Cumulative shares, in percent, at which the tiers A and B end. */
-#define TIER_A_SHARE 80
-#define TIER_B_SHARE 95
 
 typedef struct NormsState
 {
 	int64 customers;
 	int64 orders;
+	DateADT oldest;
 	DateADT newest;
 	int64 gaps[MOST_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
 	int64 repeat_buyers;
@@ -143,6 +217,7 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	if (state == NULL)
 	{
 		state = palloc0(sizeof(NormsState));
+		state->oldest = DATEVAL_NOEND;
 		state->newest = DATEVAL_NOBEGIN;
 		state->capacity = 1024;
 		state->values = palloc(state->capacity * sizeof(int64));
@@ -160,7 +235,10 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	{
 		state->orders += day.orders;
 		if (day.orders > 0)
+		{
+			state->oldest = Min(state->oldest, day.day);
 			state->newest = Max(state->newest, day.day);
+		}
 		if (day.day > window.as_of)
 			continue;
 		if (day.orders > 0)
@@ -196,44 +274,6 @@ ActiveDays(const NormsState *state)
 	return days;
 }
 
-static int
-CompareDescending(const void *a, const void *b)
-{
-	int64 x = *(const int64 *) a;
-	int64 y = *(const int64 *) b;
-
-	return x < y ? 1 : x > y ? -1 : 0;
-}
-
-/*
- * The least values of tier A and B: a customer is in A if all who are worth more
- * have less than 80 % of the total together, in B with less than 95 %.  Equal
- * values so share a tier.
- */
-static void
-TierThresholds(const NormsState *state, int64 *a_from, int64 *b_from)
-{
-	int64 *sorted = state->values;
-	int128 total = 0;
-	int128 richer = 0;
-	int64 next;
-
-	qsort(sorted, state->nvalues, sizeof(int64), CompareDescending);
-	for (int64 i = 0; i < state->nvalues; i++)
-		total += sorted[i];
-	for (int64 i = 0; i < state->nvalues; i = next)
-	{
-		if (richer * 100 < total * TIER_A_SHARE)
-			*a_from = sorted[i];
-		if (richer * 100 < total * TIER_B_SHARE)
-			*b_from = sorted[i];
-		else
-			break;
-		for (next = i; next < state->nvalues && sorted[next] == sorted[i]; next++)
-			richer += sorted[next];
-	}
-}
-
 /* The composite type customer_norms; NULL for no history at all. */
 PG_FUNCTION_INFO_V1(customer_norms_fit_finalfn);
 Datum
@@ -241,8 +281,8 @@ customer_norms_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	NormsState *state = PG_ARGISNULL(0) ? NULL : (NormsState *) PG_GETARG_POINTER(0);
 	TupleDesc columns;
-	Datum values[6] = {0};
-	bool nulls[6] = {false};
+	Datum values[7] = {0};
+	bool nulls[7] = {false};
 	int64 a_from = 0;
 	int64 b_from = 0;
 
@@ -253,16 +293,17 @@ customer_norms_fit_finalfn(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum(state->customers);
 	values[1] = Int64GetDatum(state->orders);
-	nulls[2] = state->newest == DATEVAL_NOBEGIN;
-	values[2] = DateADTGetDatum(state->newest);
-	nulls[3] = state->repeat_buyers < LEAST_REPEAT_BUYERS;
-	values[3] = Int32GetDatum(ActiveDays(state));
-	nulls[4] = nulls[5] = state->nvalues == 0;
+	nulls[2] = nulls[3] = state->newest == DATEVAL_NOBEGIN;
+	values[2] = DateADTGetDatum(state->oldest);
+	values[3] = DateADTGetDatum(state->newest);
+	nulls[4] = state->repeat_buyers < LEAST_REPEAT_BUYERS;
+	values[4] = Int32GetDatum(ActiveDays(state));
+	nulls[5] = nulls[6] = state->nvalues == 0;
 	if (state->nvalues > 0)
 	{
-		TierThresholds(state, &a_from, &b_from);
-		values[4] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
-		values[5] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
+		TierThresholds(state->values, state->nvalues, &a_from, &b_from);
+		values[5] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
+		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
 }

@@ -48,11 +48,24 @@ extern struct varlena *EncodeModel(const ModelFormat *format, const void *model)
 /* Decodes and checks; damaged bytes are an error. */
 extern void DecodeModel(const ModelFormat *format, const struct varlena *value, void *model);
 
-/* The bodies of the four I/O functions of a type. */
+/* The bodies of the four I/O functions of a type, and the functions TYPE_in, _out, _recv and _send.
+ */
 extern Datum ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo);
 extern Datum ModelOut(const ModelFormat *format, FunctionCallInfo fcinfo);
 extern Datum ModelRecv(const ModelFormat *format, FunctionCallInfo fcinfo);
 extern Datum ModelSend(const ModelFormat *format, FunctionCallInfo fcinfo);
+
+#define MODEL_IO_FUNCTION(name, body, format)                                                      \
+	PG_FUNCTION_INFO_V1(name);                                                                     \
+	Datum name(PG_FUNCTION_ARGS)                                                                   \
+	{                                                                                              \
+		return body(&(format), fcinfo);                                                            \
+	}
+#define MODEL_IO(type, format)                                                                     \
+	MODEL_IO_FUNCTION(type##_in, ModelIn, format)                                                  \
+	MODEL_IO_FUNCTION(type##_out, ModelOut, format)                                                \
+	MODEL_IO_FUNCTION(type##_recv, ModelRecv, format)                                              \
+	MODEL_IO_FUNCTION(type##_send, ModelSend, format)
 
 /* The model as given by a constructor: checked like any other. */
 extern struct varlena *CheckedModel(const ModelFormat *format, const void *model);

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -40,49 +41,82 @@ LapseProbability(int k, double a, double b, double n, double total, double silen
 	return Max(0, 1 - sum);
 }
 
+/* What the customers with the same number of gaps share. */
+typedef struct RhythmGroup
+{
+	int64 n;
+	double shape; /* A = a + kn */
+	double log_ratio;
+	double digammas;
+	double term[MAX_REGULARITY];  /* (A)_j / j! */
+	double slope[MAX_REGULARITY]; /* its derivative by A */
+} RhythmGroup;
+
+static void
+SetRhythmGroup(RhythmGroup *group, int64 n, int k, double a, double b)
+{
+	double events = (double) k * n;
+	double slope = 0; /* of ln(A)_j by A */
+
+	group->n = n;
+	group->shape = a + events;
+	group->log_ratio = LogGammaRatio(a, events) - events * log(b);
+	group->digammas = DigammaDifference(a, events);
+	group->term[0] = 1;
+	group->slope[0] = 0;
+	for (int j = 1; j < k; j++)
+	{
+		slope += 1 / (group->shape + j - 1);
+		group->term[j] = group->term[j - 1] * (group->shape + j - 1) / j;
+		group->slope[j] = group->term[j] * slope;
+	}
+}
+
 /*
- * For each customer, up to the constant: a ln b - a ln(b + G + s) and so on,
- * and the log of Σ over j < k of (A)_j / j! q^j, q = s/(b + G + s).
+ * For each customer, up to the constant: ln Γ(A)/Γ(a) - kn ln b - A ln(1 + T/b),
+ * and the log of Σ over j < k of (A)_j / j! q^j, q = s/(b + T).
  */
 double
 RhythmLogLikelihood(void *data, const double *parameters, double *gradient)
 {
 	const RhythmSample *sample = (const RhythmSample *) data;
+	const ClvSample *customers = sample->customers;
 	double a = parameters[0];
 	double b = parameters[1];
+	double *log_at = customers->scratch;
+	double *inverse_at = customers->scratch + customers->ntimes;
 	double total = sample->constant;
-	double by_a = 0;
-	double by_b = 0;
+	RhythmGroup group = {.n = -1};
 
-	for (int64 i = 0; i < sample->npoints; i++)
+	memset(gradient, 0, RHYTHM_PARAMETERS * sizeof(double));
+	for (int64 i = 0; i < customers->ntimes; i++)
 	{
-		const RhythmPoint *point = &sample->points[i];
-		double shape = a + sample->k * point->n;
-		double all = b + point->total + point->silence;
-		double q = point->silence / all;
-		double term = 1;
-		double sum = 1;
-		double slope = 0; /* of ln(A)_j by A */
-		double sum_a = 0;
+		log_at[i] = log1p(customers->times[i] / b);
+		inverse_at[i] = 1 / (b + customers->times[i]);
+	}
+	for (int64 i = 0; i < customers->npoints; i++)
+	{
+		const ClvPoint *point = &customers->points[i];
+		double log_T = log_at[point->T_at];
+		double inverse = inverse_at[point->T_at];
+		double q = (point->T - point->t_x) * inverse;
+		double sum = 0;
+		double sum_a = 0; /* its derivatives by A, and by ln q */
 		double sum_q = 0;
 
-		for (int j = 1; j < sample->k; j++)
+		if (point->x != group.n)
+			SetRhythmGroup(&group, point->x, sample->k, a, b);
+		for (int j = sample->k - 1; j >= 0; j--)
 		{
-			slope += 1 / (shape + j - 1);
-			term *= q * (shape + j - 1) / j;
-			sum += term;
-			sum_a += term * slope;
-			sum_q += term * j;
+			sum_q = sum_q * q + j * group.term[j];
+			sum_a = sum_a * q + group.slope[j];
+			sum = sum * q + group.term[j];
 		}
-		/* dq/db = -q/all, so that of q^j by b is -j q^j/all */
-		total += point->weight * (LogGammaRatio(a, shape - a) - a * log1p((all - b) / b) -
-								  (shape - a) * log(all) + log(sum));
-		by_a +=
-			point->weight * (DigammaDifference(a, shape - a) - log1p((all - b) / b) + sum_a / sum);
-		by_b += point->weight * (a / b - (shape + sum_q / sum) / all);
+		/* dq/db = -q/(b + T) */
+		total += point->weight * (group.log_ratio - group.shape * log_T + log(sum));
+		gradient[0] += point->weight * (group.digammas - log_T + sum_a / sum);
+		gradient[1] += point->weight * (a / b - (group.shape + sum_q / sum) * inverse);
 	}
-	gradient[0] = by_a;
-	gradient[1] = by_b;
 	return total;
 }
 
@@ -116,8 +150,8 @@ RhythmModelFault(const void *data)
 	if (model->status == FIT_NO_MEAN || model->status == FIT_NO_DATA)
 		return "status is one that only spend can have";
 	for (int i = 0; i < RHYTHM_PARAMETERS && model->status != FIT_FAILED; i++)
-		if (!(model->parameters[i] >= 1e-12 && model->parameters[i] <= 1e12))
-			return "parameters are not all between 1e-12 and 1e12";
+		if (!(model->parameters[i] >= 1e-20 && model->parameters[i] <= 1e20))
+			return "parameters are not all between 1e-20 and 1e20";
 	if (model->covariance[0] < 0 || model->covariance[2] < 0)
 		return "a variance is negative";
 	return NULL;
@@ -134,33 +168,7 @@ const ModelFormat RhythmModelFormat = {
 	.example = "{regularity: 2, parameters: [1.5, 20]}",
 };
 
-PG_FUNCTION_INFO_V1(rhythm_model_in);
-Datum
-rhythm_model_in(PG_FUNCTION_ARGS)
-{
-	return ModelIn(&RhythmModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(rhythm_model_out);
-Datum
-rhythm_model_out(PG_FUNCTION_ARGS)
-{
-	return ModelOut(&RhythmModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(rhythm_model_recv);
-Datum
-rhythm_model_recv(PG_FUNCTION_ARGS)
-{
-	return ModelRecv(&RhythmModelFormat, fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(rhythm_model_send);
-Datum
-rhythm_model_send(PG_FUNCTION_ARGS)
-{
-	return ModelSend(&RhythmModelFormat, fcinfo);
-}
+MODEL_IO(rhythm_model, RhythmModelFormat)
 
 PG_FUNCTION_INFO_V1(rhythm_model);
 Datum
@@ -201,4 +209,27 @@ rhythm_parameters(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* One row that says what the model rests on. */
+PG_FUNCTION_INFO_V1(rhythm_model_card);
+Datum
+rhythm_model_card(PG_FUNCTION_ARGS)
+{
+	RhythmModel model;
+	TupleDesc desc;
+	Datum values[5];
+	bool nulls[5] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	DecodeModel(&RhythmModelFormat, PG_GETARG_VARLENA_PP(0), &model);
+	nulls[0] = model.as_of == DATEVAL_NOBEGIN;
+	values[0] = DateADTGetDatum(model.as_of);
+	values[1] = CStringGetTextDatum(FitStatusNames[model.status]);
+	values[2] = Int64GetDatum(model.customers);
+	values[3] = Int64GetDatum(model.gaps);
+	nulls[4] = model.status == FIT_GIVEN || model.status == FIT_FAILED;
+	values[4] = Float8GetDatum(model.log_likelihood);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

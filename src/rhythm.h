@@ -7,6 +7,7 @@
 #ifndef CRM_RHYTHM_H
 #define CRM_RHYTHM_H
 
+#include "clv_math.h"
 #include "maximize.h"
 #include "model_fields.h"
 
@@ -30,19 +31,10 @@ extern const ModelFormat RhythmModelFormat;
 /* P(a gap ends within the silence) of a customer with n gaps that took `total` days together. */
 extern double LapseProbability(int k, double a, double b, double n, double total, double silence);
 
-/* Customers alike: n gaps in `total` days, then a silence. */
-typedef struct RhythmPoint
-{
-	double weight;
-	double n;
-	double total;
-	double silence;
-} RhythmPoint;
-
+/* Customers with x gaps in t_x, then a silence up to T. */
 typedef struct RhythmSample
 {
-	RhythmPoint *points;
-	int64 npoints;
+	ClvSample *customers;
 	int k;
 	double constant; /* what of the log-likelihood does not depend on a and b */
 } RhythmSample;

@@ -18,24 +18,6 @@
 #define RHYTHM_PURPOSE 16 /* no ClvFamily */
 #define CLOSE_ENOUGH 4.0  /* coarse log-likelihoods that far apart are looked at again */
 
-/* The customers of a sample in days, as gaps and a silence; `scale` is the unit of time. */
-static void
-PointsFromSample(const ClvSample *customers, double scale, RhythmSample *sample)
-{
-	sample->npoints = customers->npoints;
-	sample->points =
-		palloc_extended(mul_size(Max(customers->npoints, 1), sizeof(RhythmPoint)), MCXT_ALLOC_HUGE);
-	for (int64 i = 0; i < customers->npoints; i++)
-	{
-		const ClvPoint *point = &customers->points[i];
-
-		sample->points[i].weight = point->weight;
-		sample->points[i].n = (double) point->x;
-		sample->points[i].total = point->t_x / scale;
-		sample->points[i].silence = (point->T - point->t_x) / scale;
-	}
-}
-
 /*
  * What of the log-likelihood does not depend on a and b, gaps in the unit of
  * time: Σ (k - 1) ln gap - ln Γ(k) over all gaps.
@@ -46,29 +28,35 @@ ConstantOf(int k, double gaps, double log_gaps)
 	return (k - 1) * log_gaps - gaps * lgamma(k);
 }
 
-/* Looks for the best a and b at one regularity; false: no maximum. */
+/*
+ * Looks for the best a and b at one regularity, from where `known` says or, if it
+ * is NULL, from several starts; false: no maximum.
+ */
 static bool
-FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double weight, double gaps,
-				double log_gaps, bool penalized, FitResult *result)
+FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, double log_gaps,
+				bool penalized, const FitResult *known, FitResult *result)
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
-	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS, .likelihood = RhythmLogLikelihood};
+	/* ln(a, b) by ln(a, a/b): an edge where everybody has the same rate */
+	static const double basis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}};
+	FitProblem problem = {
+		.nparameters = RHYTHM_PARAMETERS, .basis = basis, .likelihood = RhythmLogLikelihood};
 
 	sample->k = coarse->k = k;
 	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
 	problem.sample = sample;
 	problem.coarse = coarse;
-	problem.weight = weight;
+	problem.weight = sample->customers->weight;
 	problem.penalized = penalized;
-	problem.nstarts = lengthof(shapes);
+	problem.nstarts = known ? 1 : lengthof(shapes);
 	for (int s = 0; s < problem.nstarts; s++)
 	{
 		/* the unit of time is the mean gap, so the mean rate a/b is about k */
-		problem.start[s][0] = shapes[s];
-		problem.start[s][1] = shapes[s] / k;
+		problem.start[s][0] = known ? known->parameters[0] : shapes[s];
+		problem.start[s][1] = known ? known->parameters[0] / known->parameters[1] : k;
 	}
 	MaximizeLikelihood(&problem, result);
-	return result->converged;
+	return FitIsMaximum(result->status);
 }
 
 /*
@@ -76,32 +64,34 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double weight
  * on the whole one.
  */
 static void
-FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double weight,
-				double log_gaps, bool penalized)
+FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double log_gaps,
+				bool penalized)
 {
 	double gaps = (double) model->gaps;
-	double guess[MAX_REGULARITY + 1];
-	double best_guess = -INFINITY;
-	FitResult result;
+	FitResult result[MAX_REGULARITY + 1];
+	bool found[MAX_REGULARITY + 1];
+	double best = -INFINITY;
 
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		guess[k] = FitAtRegularity(k, coarse, coarse, weight, gaps, log_gaps, penalized, &result)
-					   ? result.log_likelihood
-					   : -INFINITY;
-		best_guess = Max(best_guess, guess[k]);
+		found[k] = FitAtRegularity(k, coarse, coarse, gaps, log_gaps, penalized, NULL, &result[k]);
+		if (found[k])
+			best = Max(best, result[k].log_likelihood);
 	}
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		if (!(guess[k] > best_guess - CLOSE_ENOUGH) ||
-			!FitAtRegularity(k, sample, coarse, weight, gaps, log_gaps, penalized, &result) ||
-			(model->status != FIT_FAILED && result.log_likelihood <= model->log_likelihood))
+		FitResult guess = result[k];
+
+		if (!found[k] || guess.log_likelihood <= best - CLOSE_ENOUGH ||
+			(sample != coarse && !FitAtRegularity(k, sample, coarse, gaps, log_gaps, penalized,
+												  penalized ? NULL : &guess, &result[k])) ||
+			(model->status != FIT_FAILED && result[k].log_likelihood <= model->log_likelihood))
 			continue;
-		model->status = FIT_CONVERGED;
+		model->status = result[k].status;
 		model->regularity = k;
-		model->log_likelihood = result.log_likelihood;
-		memcpy(model->parameters, result.parameters, sizeof(model->parameters));
-		memcpy(model->covariance, result.covariance, sizeof(model->covariance));
+		model->log_likelihood = result[k].log_likelihood;
+		memcpy(model->parameters, result[k].parameters, sizeof(model->parameters));
+		memcpy(model->covariance, result[k].covariance, sizeof(model->covariance));
 	}
 }
 
@@ -111,7 +101,8 @@ FitRhythm(FitState *state, RhythmModel *model)
 {
 	ClvSample customers;
 	RhythmSample sample;
-	RhythmSample coarse;
+	RhythmSample coarse_sample;
+	RhythmSample *coarse = &sample;
 	double log_gaps = 0;
 	double days = 0;
 	double scale;
@@ -120,7 +111,6 @@ FitRhythm(FitState *state, RhythmModel *model)
 	memcpy(model, RhythmModelFormat.defaults, sizeof(*model));
 	model->as_of = state->as_of;
 	SortFitState(state);
-	ClvSampleFromState(state, 1, &customers);
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
@@ -140,38 +130,26 @@ FitRhythm(FitState *state, RhythmModel *model)
 	}
 	/* the unit of time: days seen, the silences too, over gaps; 1 where nothing was seen */
 	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
-	PointsFromSample(&customers, scale, &sample);
-	PointsFromSample(CoarseClvSample(&customers), scale, &coarse);
+	ClvSampleFromState(state, scale, &customers);
+	sample.customers = &customers;
+	coarse_sample.customers = CoarseClvSample(&customers);
+	if (coarse_sample.customers != &customers)
+		coarse = &coarse_sample;
 	log_gaps -= (double) model->gaps * log(scale);
 
 	model->status = FIT_FAILED;
 	if (repeaters >= FEW_REPEATERS)
-		FitRegularities(model, &sample, &coarse, customers.weight, log_gaps, false);
+		FitRegularities(model, &sample, coarse, log_gaps, false);
 	if (model->status == FIT_FAILED)
 	{
-		FitRegularities(model, &sample, &coarse, customers.weight, log_gaps, true);
-		if (model->status == FIT_CONVERGED)
+		FitRegularities(model, &sample, coarse, log_gaps, true);
+		if (FitIsMaximum(model->status))
 			model->status = repeaters < FEW_REPEATERS ? FIT_FEW_REPEATERS : FIT_NO_MAXIMUM;
 	}
 	if (model->status == FIT_FAILED)
 		return;
 	model->parameters[1] *= scale;
 	model->log_likelihood -= (double) model->gaps * log(scale);
-}
-
-static void
-WarnOfRhythmFit(const RhythmModel *model)
-{
-	if (model->status == FIT_CONVERGED)
-		return;
-	ereport(WARNING, (errmsg(model->status == FIT_FAILED ? "the rhythm model did not converge"
-							 : model->status == FIT_FEW_REPEATERS
-								 ? "the rhythm model falls back on a penalised likelihood: too few "
-								   "customers bought again"
-								 : "the rhythm model falls back on a penalised likelihood: the "
-								   "likelihood has no maximum"),
-					  errdetail("It has %lld customers with %lld gaps between purchases.",
-								(long long) model->customers, (long long) model->gaps)));
 }
 
 /* Adds the gaps between a customer's purchase days up to as_of. */
@@ -208,11 +186,7 @@ rhythm_fit_transfn(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "rhythm_fit_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return KeepFitState(fcinfo);
 	options.as_of = options.until = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	state = FitStateFor(FitStateArgument(fcinfo, 0), &options);
 	history = PG_GETARG_HISTORY(1);
@@ -233,7 +207,9 @@ rhythm_fit_finalfn(PG_FUNCTION_ARGS)
 	if (state->purpose != RHYTHM_PURPOSE || state->nentries == 0)
 		PG_RETURN_NULL();
 	FitRhythm(state, &model);
-	WarnOfRhythmFit(&model);
+	WarnOfFit("rhythm", model.status,
+			  psprintf("It has %lld customers with %lld gaps between purchases.",
+					   (long long) model.customers, (long long) model.gaps));
 	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
 }
 

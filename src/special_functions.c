@@ -90,63 +90,128 @@ NormalQuantileOfLevel(double level)
 }
 
 /* Gauss-Legendre nodes and weights on [-1, 1]; they are symmetric. */
-#define GAUSS_PAIRS 4
-static const double GaussNode[GAUSS_PAIRS] = {
-	0.1834346424956498,
-	0.5255324099163290,
-	0.7966664774136267,
-	0.9602898564975363,
+typedef struct GaussRule
+{
+	int pairs;
+	double node[5];
+	double weight[5];
+} GaussRule;
+
+static const GaussRule LongRule = {
+	5,
+	{0.1488743389816312, 0.4333953941292472, 0.6794095682990244, 0.8650633666889845,
+	 0.9739065285171717},
+	{0.2955242247147529, 0.2692667193099964, 0.2190863625159820, 0.1494513491505806,
+	 0.0666713443086881},
 };
-static const double GaussWeight[GAUSS_PAIRS] = {
-	0.3626837833783620,
-	0.3137066458778873,
-	0.2223810344533745,
-	0.1012285362903763,
+static const GaussRule ShortRule = {
+	2,
+	{0.3399810435848563, 0.8611363115940526},
+	{0.6521451548625461, 0.3478548451374538},
 };
 
-/*
- * By Gauss-Legendre panels that grow with the distance from the singularities
- * at -a and -b and stay short where the integrand falls fast.  The lengths at
- * least double or the integrand falls by e^-4, so there are few of them.
+/* Panels of v that a rule is exact to 1e-14 for: their length, and the fall of the integrand in it.
  */
+#define LONG_PANEL 1.5
+#define LONG_FALL 5.0
+#define SHORT_PANEL 0.2
+#define MANY_EVENTS 1000.0 /* exponents from here on feel the rounding of 1 + d/b */
+
+/* The integrand at one node, with its moments where they are wanted. */
+static pg_attribute_always_inline void
+AddNode(double e1, double a, double e2, double b, double v, double growth, double weight,
+		bool moments, PowerIntegral *panel)
+{
+	double ratio = a / b;
+	double log_b = e2 < MANY_EVENTS ? log(1 + ratio * (growth - 1)) : log1p(ratio * expm1(v));
+	double f = weight * exp((1 - e1) * v - e2 * log_b);
+
+	panel->value += f;
+	if (moments)
+	{
+		panel->log_a += f * v;
+		panel->log_b += f * log_b;
+		panel->inverse_a += f / (a * growth);
+		panel->inverse_b += f / (b + a * (growth - 1));
+	}
+}
+
+/*
+ * With a the smaller of the two, by Gauss-Legendre in v = ln(1 + d/a).  In v the
+ * integrand is exponential, with singularities no nearer than π to the real axis,
+ * so that a few panels of fixed length reach any d.
+ */
+static pg_attribute_always_inline void
+Integrate(double e1, double a, double e2, double b, double length, bool moments,
+		  PowerIntegral *integral)
+{
+	double last = log1p(length / a);
+	double from = 0;
+	double from_d = 0;
+
+	memset(integral, 0, sizeof(*integral));
+	for (int i = 0; i < 4096 && from < last; i++)
+	{
+		double fall = e1 + e2 * (a + from_d) / (b + from_d);
+		double step = Min(last - from, Min(LONG_PANEL, LONG_FALL / fall));
+		bool is_short = step < SHORT_PANEL && step * fall < SHORT_PANEL;
+		const GaussRule *rule = is_short ? &ShortRule : &LongRule;
+		double half = step / 2;
+		double middle = from + half;
+		double growth = exp(middle);
+		double to_d;
+		PowerIntegral panel = {0};
+
+		for (int pair = 0; pair < rule->pairs; pair++)
+		{
+			double off = half * rule->node[pair];
+			double more = exp(off);
+
+			AddNode(e1, a, e2, b, middle + off, growth * more, rule->weight[pair], moments, &panel);
+			AddNode(e1, a, e2, b, middle - off, growth / more, rule->weight[pair], moments, &panel);
+		}
+		integral->value += half * a * panel.value;
+		integral->log_a += half * a * panel.log_a;
+		integral->log_b += half * a * panel.log_b;
+		integral->inverse_a += half * a * panel.inverse_a;
+		integral->inverse_b += half * a * panel.inverse_b;
+		from += step;
+		to_d = a * expm1(from);
+		/* what is to come is at most the mean of this panel over the rest */
+		if (half * a * panel.value * (length - to_d) < 1e-17 * integral->value * (to_d - from_d))
+			break;
+		from_d = to_d;
+	}
+}
+
 void
 IntegratePowers(double e1, double a, double e2, double b, double length, PowerIntegral *integral)
 {
-	double near = Min(a, b);
-	double from = 0;
+	PowerIntegral other;
 
-	memset(integral, 0, sizeof(*integral));
-	for (int panel = 0; panel < 4096 && from < length; panel++)
+	if (a <= b)
 	{
-		double rate = e1 / (a + from) + e2 / (b + from);
-		double step = Min(near + from, 4 / rate);
-		double sum = 0;
-		double half;
-		double middle;
-
-		step = Min(step, length - from);
-		half = step / 2;
-		middle = from + half;
-		for (int i = -GAUSS_PAIRS; i < GAUSS_PAIRS; i++)
-		{
-			int pair = i < 0 ? -i - 1 : i;
-			double d = middle + (i < 0 ? -half : half) * GaussNode[pair];
-			double log_a = log1p(d / a);
-			double log_b = log1p(d / b);
-			double f = half * GaussWeight[pair] * exp(-e1 * log_a - e2 * log_b);
-
-			sum += f;
-			integral->log_a += f * log_a;
-			integral->log_b += f * log_b;
-			integral->inverse_a += f / (a + d);
-			integral->inverse_b += f / (b + d);
-		}
-		integral->value += sum;
-		from += step;
-		/* what is to come is at most the mean so far over the rest */
-		if (sum / step * (length - from) < 1e-17 * integral->value)
-			break;
+		Integrate(e1, a, e2, b, length, true, integral);
+		return;
 	}
+	Integrate(e2, b, e1, a, length, true, &other);
+	integral->value = other.value;
+	integral->log_a = other.log_b;
+	integral->log_b = other.log_a;
+	integral->inverse_a = other.inverse_b;
+	integral->inverse_b = other.inverse_a;
+}
+
+double
+PowerIntegralValue(double e1, double a, double e2, double b, double length)
+{
+	PowerIntegral integral;
+
+	if (a <= b)
+		Integrate(e1, a, e2, b, length, false, &integral);
+	else
+		Integrate(e2, b, e1, a, length, false, &integral);
+	return integral.value;
 }
 
 /*
@@ -168,8 +233,9 @@ DropoutSeries(double shape, double ratio, double a, double b, int terms)
 		double term;
 
 		events += survival;
-		survival *= (b + n - 1) / (a + b + n - 1);
-		probability *= z * (shape + n - 1) / n;
+		/* b may be far below 1: nothing of it is to be lost */
+		survival *= (b + (n - 1)) / (a + b + (n - 1));
+		probability *= z * (shape + (n - 1)) / n;
 		term = probability * events;
 		sum += term;
 		/* past the mean the terms fall faster than z^n n */
@@ -217,7 +283,10 @@ DropoutIntegral(double shape, double ratio, double a, double b)
 	right = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-b * step);
 	mass += right;
 	sum += right * -expm1(-shape * log1p(ratio));
-	return sum / mass;
+	if (mass > 0)
+		return sum / mass;
+	/* p is too near to 0, or to 1, to tell it from that */
+	return mode < 0 ? shape * ratio : -expm1(-shape * log1p(ratio));
 }
 
 double
@@ -227,6 +296,13 @@ ExpectedUntilDropout(double shape, double ratio, double a, double b)
 
 	if (ratio <= 0)
 		return 0;
+	/* p hardly varies */
+	if (Min(a, b) > 1e8)
+	{
+		double p = a / (a + b);
+
+		return -expm1(-shape * log1p(p * ratio)) / p;
+	}
 	if (terms < 4000 && shape * log1p(ratio) < 600)
 		return DropoutSeries(shape, ratio, a, b, 4 * (int) terms);
 	return DropoutIntegral(shape, ratio, a, b);

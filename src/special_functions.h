@@ -33,6 +33,9 @@ typedef struct PowerIntegral
 extern void
 IntegratePowers(double e1, double a, double e2, double b, double length, PowerIntegral *integral);
 
+/* The value alone. */
+extern double PowerIntegralValue(double e1, double a, double e2, double b, double length);
+
 /*
  * The expected number of events up to the one at which the process dies: events
  * come as a negative binomial count, mean `shape` * `ratio`, and each is the last

@@ -139,9 +139,9 @@ WHERE customer = 1;
 -- ---------------------------------------------------------------- properties, up to extreme parameters
 
 CREATE TABLE extreme AS
-SELECT clv_model(model, ARRAY[r, alpha, a, b]) AS m, model
-FROM unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model, unnest('{1e-8, 0.3, 50, 1e8}'::float8[]) r,
-	unnest('{1e-8, 5, 1e8}'::float8[]) alpha, unnest('{1e-8, 1, 40, 1e8}'::float8[]) a, unnest('{1e-8, 2, 1e8}'::float8[]) b;
+SELECT clv_model(model, ARRAY[r, alpha, a, b], '{6.25, 3.74, 15.44}') AS m, model
+FROM unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model, unnest('{1e-20, 0.3, 50, 1e20}'::float8[]) r,
+	unnest('{1e-20, 5, 1e20}'::float8[]) alpha, unnest('{1e-20, 1, 40, 1e20}'::float8[]) a, unnest('{1e-20, 2, 1e20}'::float8[]) b;
 CREATE TABLE odd_customer AS
 SELECT customer(x, t_x) AS h, after(t_x + silence) AS as_of, x, t_x, silence
 FROM (VALUES (0, 0), (1, 1), (1, 3000), (40, 60), (2500, 3000)) v (x, t_x), unnest('{0, 3, 4000}'::int[]) silence;
@@ -150,11 +150,13 @@ SELECT count(*) AS questions,
 	count(*) FILTER (WHERE e1 >= 0 AND e2 >= e1 * (1 - 1e-9) AND e3 >= e2 * (1 - 1e-9) AND e3 < 'infinity') AS purchases_rise,
 	count(*) FILTER (WHERE q1 >= 0 AND q2 >= q1 - 1e-9 AND q2 <= p + 1e-9) AS probability,
 	count(*) FILTER (WHERE q2 <= e2 * (1 + 1e-9) + 1e-12) AS probability_below_purchases,
-	count(*) FILTER (WHERE l > '-infinity' AND l < 'infinity') AS log_likelihood
+	count(*) FILTER (WHERE l > '-infinity' AND l < 'infinity') AS log_likelihood,
+	count(*) FILTER (WHERE v >= 0 AND v < 'infinity') AS clv, count(*) FILTER (WHERE w IS NULL OR w >= as_of) AS next_purchase
 FROM (
 	SELECT p_alive(h, m, as_of) p, expected_purchases(h, m, as_of, '1 day') e1, expected_purchases(h, m, as_of, '1 year') e2,
 		expected_purchases(h, m, as_of, '100 years') e3, probability_of_purchase(h, m, as_of, '1 day') q1,
-		probability_of_purchase(h, m, as_of, '1 year') q2, clv_log_likelihood(h, m, as_of) l
+		probability_of_purchase(h, m, as_of, '1 year') q2, clv_log_likelihood(h, m, as_of) l,
+		clv(h, m, as_of, '1 year', 0.01) v, next_purchase(h, m, as_of) w, as_of
 	FROM extreme, odd_customer) q;
 -- P(alive) falls in silence
 SELECT count(*) FILTER (WHERE p <= before + 1e-12) = count(before) AS falls FROM (
@@ -202,13 +204,28 @@ SELECT ' { model : pareto/nbd , parameters:[1,2,3,4],unit_days: 1 } '::clv_model
 SELECT (clv_model_card(m)).* FROM published WHERE name = 'bg';
 SELECT * FROM clv_parameters('{model: pareto/nbd, parameters: [1, 2, 3, 4]}');
 CREATE TABLE copied (LIKE published);
-\getenv abs_builddir PG_ABS_BUILDDIR
-\set cmd '\\copy (select * from published order by name) to ' :abs_builddir '/clv_model.copy (format binary)'
-:cmd
-\set cmd '\\copy copied from ' :abs_builddir '/clv_model.copy (format binary)'
-:cmd
+SELECT current_setting('data_directory') || '/crm_profile_clv' AS file \gset
+COPY published TO :'file' (FORMAT binary);
+COPY copied FROM :'file' (FORMAT binary);
 SELECT count(*) FROM copied NATURAL JOIN published;
 SELECT count(DISTINCT m) FROM (SELECT m FROM copied UNION ALL SELECT m FROM published) q;
+-- A damaged value is refused, or is another sound model.  A file of bytea fields, read as models, brings any bytes before recv
+CREATE TABLE arrived (m clv_model);
+CREATE FUNCTION receive(bytes bytea) RETURNS text LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
+DECLARE
+	file text := current_setting('data_directory') || '/crm_profile_clv';
+BEGIN
+	EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', bytes, file);
+	DELETE FROM arrived;
+	EXECUTE format('COPY arrived FROM %L (FORMAT binary)', file);
+	RETURN (SELECT CASE WHEN clv_model_send(m) = bytes AND m::text::clv_model = m AND p_alive('{2020-01-01: 5}', m, '2020-02-01') BETWEEN 0 AND 1
+		THEN 'sound' ELSE 'neither' END FROM arrived);
+EXCEPTION WHEN invalid_binary_representation THEN RETURN 'refused';
+END $$;
+SELECT receive(b) AS sound, receive('') AS empty, receive(set_byte(b, 0, 2)) AS version, receive(substring(b FROM 1 FOR 40)) AS cut,
+	receive(b || '\x00') AS longer, (SELECT count(*) FROM generate_series(0, length(b) - 1) i WHERE receive(set_byte(b, i, get_byte(b, i) # 255)) IN ('sound', 'refused'))
+	= length(b) AS every_byte
+FROM published, clv_model_send(m) b WHERE name = 'pareto';
 
 -- ---------------------------------------------------------------- bad input
 

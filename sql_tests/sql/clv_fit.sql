@@ -133,6 +133,55 @@ SELECT spend_status, spend_customers, abs(expected_value('{2020-01-01: 1, 2020-0
 FROM (SELECT clv_fit((SELECT purchase_history_agg(date '2020-01-01' + 20 * j, round((401.0 / i) ^ 2, 2)) FROM generate_series(0, 1 + i % 3) j), '2020-06-01') AS m
 	FROM generate_series(1, 400) i) q, clv_model_card(m);
 
+-- ---------------------------------------------------------------- Online Retail: nobody seems to leave within the year
+
+\i :abs_srcdir/data/online_retail.psql
+CREATE TABLE retail AS SELECT customer, purchase_history_agg(ordered_at, amount) AS history FROM orders WHERE customer IS NOT NULL GROUP BY customer;
+CREATE TABLE retail_fit AS SELECT model, clv_fit(history, '2011-12-09', model) AS m FROM retail, unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model GROUP BY model;
+-- SciPy, from likelihoods of its own, with the inverse of the numerical Hessian: bg/nbd 0.82654 9.8436 0.0034374 6.7450 (0.02678 0.3731 0.01034 22.415),
+-- -37645.5376; mbg/nbd 0.82742 9.8621 0.0018562 11.8936 (0.02676 0.3723 0.01242 66.56), -37645.6397; spend 2.0011 3.6055 521.10, -18859.8265.
+-- pareto/nbd from six starts: no dropout at all, hence r and alpha of the NBD, 0.82756 9.8704, -37645.6573. There the likelihood's derivative towards any
+-- dropout rate from 1e-6 to 1e4 a week is negative (-10263 by the rate, at its least): no mixture of rates is more likely.
+SELECT q.model, status, round(log_likelihood::numeric, 3) AS log_likelihood, string_agg(parameter || ' ' || CASE WHEN standard_error IS NULL THEN '-' ELSE estimate::numeric(12, 5)::text END, ', ' ORDER BY o) AS estimates,
+	string_agg(coalesce(standard_error::numeric(12, 4)::text, '-'), ' ' ORDER BY o) AS errors
+FROM (SELECT f.model, c.status, c.log_likelihood, p.parameter, p.estimate, p.standard_error, p.o FROM retail_fit f, clv_model_card(m) c,
+	clv_parameters(m) WITH ORDINALITY AS p (part, parameter, estimate, standard_error, status, o) WHERE part = 'purchases') q GROUP BY q.model, status, log_likelihood ORDER BY model;
+SELECT max(estimate) FILTER (WHERE parameter = 's') / max(estimate) FILTER (WHERE parameter = 'beta') < 1e-8 AS nobody_leaves
+FROM retail_fit, clv_parameters(m) WHERE model = 'pareto/nbd';
+SELECT DISTINCT spend_status, round(spend_log_likelihood::numeric, 4) AS log_likelihood, spend_customers, spend_excluded,
+	(SELECT string_agg(round(estimate::numeric, 4)::text, ' ' ORDER BY o) FROM clv_parameters(m) WITH ORDINALITY AS p (part, parameter, estimate, se, status, o) WHERE part = 'spend') AS p_q_v
+FROM retail_fit, clv_model_card(m);
+-- No dropout of any kind is more likely than none
+SELECT count(*) AS tried, count(*) FILTER (WHERE l > told) AS more_likely FROM (SELECT rate, s, min(told) AS told, sum(clv_log_likelihood(history, other, '2011-12-09')) AS l
+	FROM retail, unnest('{0.05, 1, 20, 1e6}'::float8[]) s, unnest('{1e-6, 1e-4, 0.01, 1}'::float8[]) rate, clv_model('pareto/nbd', ARRAY[0.827559, 9.870365, s, s / rate]) other,
+		(SELECT (clv_model_card(m)).log_likelihood AS told FROM retail_fit WHERE model = 'pareto/nbd') f GROUP BY rate, s) q;
+-- Predictions and intervals hold at the edge: nobody is lost; the NBD's (r + x)/(alpha + T) purchases a week
+SELECT bool_and(p_alive(history, m, '2011-12-09') > 0.999) AS alive,
+	bool_and(abs(expected_purchases(history, m, '2011-12-09', '7 days') - (0.827559 + purchase_days(history) - 1) / (9.870365 + ('2011-12-09' - first_purchase(history)) / 7.0)) < 1e-5) AS purchases,
+	bool_and(e.lower < expected_purchases(history, m, '2011-12-09', '7 days') AND expected_purchases(history, m, '2011-12-09', '7 days') < e.upper) AS intervals
+FROM retail, retail_fit, expected_purchases_interval(history, m, '2011-12-09', '7 days') e WHERE model = 'pareto/nbd' AND purchase_days(history) > 0;
+-- spend_excluded in plain SQL: repeaters whose net amount after the first purchase day is not positive. Were refunds on days without a purchase left out, there would be 9.
+SELECT count(*) AS repeaters, count(*) FILTER (WHERE net <= 0) AS net, count(*) FILTER (WHERE on_purchase_days <= 0) AS on_purchase_days FROM (
+	SELECT sum(amount) FILTER (WHERE day > first) AS net, sum(amount) FILTER (WHERE day > first AND bought) AS on_purchase_days
+	FROM (SELECT customer, day, amount, bought, min(day) FILTER (WHERE bought) OVER (PARTITION BY customer) AS first
+		FROM (SELECT customer, ordered_at::date AS day, sum(amount) AS amount, bool_or(amount >= 0) AS bought FROM orders WHERE customer IS NOT NULL GROUP BY 1, 2) d) f
+	GROUP BY customer HAVING count(*) FILTER (WHERE bought) > 1) q;
+
+-- ---------------------------------------------------------------- at the edges
+
+SET client_min_messages TO warning; -- what is told comes in the order of the groups
+-- Everybody buys every ten weeks and stays: r and alpha grow without limit, their ratio is 4 purchases in 349 days
+SELECT c.status, max(p_alive(customer(1, 60), m, '2020-12-26')) > 0.999 AS nobody_leaves,
+	abs(max(estimate) FILTER (WHERE parameter = 'r') / max(estimate) FILTER (WHERE parameter = 'alpha') - 4 / (349 / 7.0)) < 1e-5 AS rate
+FROM (SELECT clv_fit(h, '2020-12-15', model) AS m FROM (SELECT purchase_history_agg(date '2020-01-01' + 70 * j, 10 + i % 3) AS h
+	FROM generate_series(1, 60) i, generate_series(0, 4) j GROUP BY i) q, unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model GROUP BY model) f,
+	clv_model_card(m) c, clv_parameters(m) p WHERE p.part = 'purchases' GROUP BY m, c.status, c.model ORDER BY c.model;
+-- Half of them leave at once, half stay: a and b vanish, their ratio is 1
+SELECT c.status, abs(max(estimate) FILTER (WHERE parameter = 'a') / max(estimate) FILTER (WHERE parameter = 'b') - 1) < 0.01 AS ratio, max(estimate) FILTER (WHERE parameter = 'a') < 1e-6 AS vanish
+FROM (SELECT clv_fit(CASE WHEN i % 2 = 0 THEN '{2020-01-01: 10}' ELSE h END, '2020-12-15', 'mbg/nbd') AS m FROM (SELECT i, purchase_history_agg(date '2020-01-01' + 10 * j + i % 7, 10 + i % 3) AS h
+	FROM generate_series(1, 100) i, generate_series(0, 34) j GROUP BY i) q) f, clv_model_card(m) c, clv_parameters(m) p WHERE p.part = 'purchases' GROUP BY c.status;
+RESET client_min_messages;
+
 -- Options that differ from row to row; unknown ones
 SELECT clv_fit(history, '1997-09-30'::date + customer % 2) FROM cdnow;
 SELECT clv_fit(history, '1997-09-30', CASE WHEN customer > 5 THEN 'bg/nbd' ELSE 'mbg/nbd' END) FROM cdnow;
@@ -155,6 +204,9 @@ CREATE AGGREGATE bare(bytea) (SFUNC = fit_state_combine, STYPE = bytea);
 CREATE AGGREGATE bare_state(h purchase_history, as_of date) (SFUNC = clv_fit_transfn, STYPE = bytea);
 CREATE TABLE state AS SELECT bare_state(history, '1997-09-30') AS s FROM cdnow WHERE customer < 20;
 SET client_min_messages TO error;
+-- Partial states of any number: a parallel plan's, which the executor keeps and frees
+CREATE AGGREGATE merged(bytea) (SFUNC = fit_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
+SELECT merged(s) = (SELECT m FROM fitted WHERE name = 'mbg') AS merged FROM (SELECT bare_state(history, '1997-09-30') AS s FROM cdnow GROUP BY customer % 50) q;
 SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refused(substring(s FROM 1 FOR 60)) AS cut FROM state;
 -- Every byte of the header and the first entries turned over: refused or fitted, never anything else
 SELECT count(*) AS tries FROM state, generate_series(0, 200) i, LATERAL refused(set_byte(s, i, get_byte(s, i) # 255)) r WHERE r IN ('refused', 'a model', 'nothing');
@@ -220,22 +272,22 @@ SET client_min_messages TO error;
 CREATE TABLE fit AS SELECT id, w.model, clv_model(w.model, ARRAY[r, alpha, a, b]) AS truth, clv_fit(h, '2023-02-25', w.model) AS m
 	FROM world w JOIN simulated USING (id) GROUP BY id, w.model, r, alpha, a, b;
 RESET client_min_messages;
--- Every fit has ended in one way or the other, and most at a maximum
-SELECT count(*) AS fits, count(*) FILTER (WHERE status = 'converged') >= 120 AS most_converged,
-	count(*) FILTER (WHERE status NOT IN ('converged', 'no maximum', 'few repeaters')) AS failed
+-- Every fit has found its maximum, inside or at an edge, but for those with hardly a repeat purchase
+SELECT count(*) AS fits, count(*) FILTER (WHERE status = 'converged') >= 140 AS inside, count(*) FILTER (WHERE status IN ('converged', 'edge')) AS converged,
+	count(*) FILTER (WHERE status = 'few repeaters' AND repeaters < 10) AS few_repeaters
 FROM fit, clv_model_card(m);
 -- No silent failures: none that is called a maximum is less likely than the truth, or than a place beside it in any direction of the parameters
 CREATE TABLE beside AS
 SELECT id, f.model, e.l, clv_model(f.model, ARRAY[e.p[1] * exp(s[1]), e.p[2] * exp(s[2]), e.p[3] * exp(s[3]), e.p[4] * exp(s[4])]) AS m
 FROM fit f, LATERAL (SELECT array_agg(p.estimate ORDER BY o) AS p, min(c.log_likelihood) AS l
 		FROM clv_model_card(f.m) c, clv_parameters(f.m) WITH ORDINALITY AS p (part, parameter, estimate, se, status, o)
-		WHERE p.part = 'purchases' AND c.status = 'converged') e,
+		WHERE p.part = 'purchases' AND c.status IN ('converged', 'edge')) e,
 	unnest('{0.02, -0.02}'::float8[]) d, LATERAL (VALUES (ARRAY[d, 0, 0, 0]), (ARRAY[0, d, 0, 0]), (ARRAY[0, 0, d, 0]), (ARRAY[0, 0, 0, d]),
 		(ARRAY[d, d, 0, 0]), (ARRAY[0, 0, d, d])) v (s)
 WHERE e.l IS NOT NULL;
 SELECT count(*) AS silent_failures FROM (
-	SELECT b.id FROM beside b JOIN simulated USING (id) GROUP BY b.id, b.m, b.l HAVING sum(clv_log_likelihood(h, b.m, '2023-02-25')) > b.l
-	UNION SELECT f.id FROM fit f JOIN simulated USING (id), clv_model_card(f.m) c WHERE c.status = 'converged' GROUP BY f.id, f.truth, c.log_likelihood
+	SELECT b.id FROM beside b JOIN simulated USING (id) GROUP BY b.id, b.m, b.l HAVING sum(clv_log_likelihood(h, b.m, '2023-02-25')) > b.l + 1e-5
+	UNION SELECT f.id FROM fit f JOIN simulated USING (id), clv_model_card(f.m) c WHERE c.status IN ('converged', 'edge') GROUP BY f.id, f.truth, c.log_likelihood
 		HAVING sum(clv_log_likelihood(h, f.truth, '2023-02-25')) > c.log_likelihood) q;
 -- Parameters within two standard errors of the truth in about 95 of 100 cases (whole days blur them a little)
 SELECT avg((abs(ln(p.estimate / t.estimate)) <= 2 * p.standard_error / p.estimate)::int) > 0.88 AS covered

@@ -65,6 +65,9 @@ SELECT sum(customers) FROM s.segment_summary;
 SELECT sum(customers) FROM s.segment_migration;
 SELECT sum(orders) FROM s.purchase_calendar;
 SELECT count(*) FROM s.profile_as_of('2025-03-01');
+-- what models were fitted to is the same for all
+SELECT value FROM s.model_card WHERE item = 'customers' AND section = 'refresh';
+SELECT customers FROM s.model_holdout WHERE part = 'total';
 SET ROLE regress_crm_owner;
 SELECT count(*) FROM s.customer_profile;
 -- profiles that only some customers are in are no profiles to keep

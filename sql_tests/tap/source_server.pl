@@ -30,7 +30,7 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 
-my @views = qw(customer_profile segment_summary rfm_grid purchase_calendar segment_migration model customer_history);
+my @views = qw(customer_profile segment_summary rfm_grid purchase_calendar segment_migration model model_card model_holdout customer_history);
 
 # What the source shows, as text
 sub shown
@@ -75,7 +75,7 @@ like($err, qr{INFO:  source "slow": 30002 rows read $so_much rows/s\n}, 'rows re
 like($err, qr{INFO:  source "slow": 2902 histories made $so_much customers/s\n}, 'histories made');
 like($err, qr{INFO:  source "slow": 2902 histories indexed $so_much customers/s\n}, 'histories indexed');
 like($err, qr{INFO:  source "slow": 2902 histories written, 0 removed, in \d+\.\d s\n}, 'histories written');
-like($err, qr{INFO:  source "slow": models fitted to 2902 customers }, 'models fitted');
+like($err, qr{INFO:  source "slow": thresholds of 2902 customers found in }, 'models fitted');
 like($err, qr{INFO:  source "slow": 3000 profiles compared $so_much customers/s\n}, 'profiles compared');
 like($err, qr{INFO:  source "slow": 3000 profiles written$}m, 'profiles written');
 is(join('', grep { length > 80 } map { s/^psql:\S+ //r } grep { /INFO/ } split /\n/, $err), '', 'each line fits a terminal');

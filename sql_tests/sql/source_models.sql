@@ -1,0 +1,237 @@
+-- Repeat-purchase and rhythm models of sources: columns, tiers, model_card and lifecycle against models fitted by hand and plain SQL
+\getenv abs_srcdir PG_ABS_SRCDIR
+SET datestyle = ISO;
+SET intervalstyle = postgres;
+SET client_min_messages = warning;
+SET jit = off;
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+
+-- ---------------------------------------------------------------- CDNOW, against the published fit
+CREATE SCHEMA cdnow;
+SET search_path = cdnow;
+CREATE TABLE purchase (customer int, day date, amount numeric);
+\set cmd '\\copy purchase from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
+:cmd
+CREATE TABLE customer AS SELECT DISTINCT customer FROM purchase UNION ALL SELECT 9999;
+ALTER TABLE customer ADD PRIMARY KEY (customer);
+SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'nbd');
+SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30');
+SELECT clv_model FROM crm_profile.sources WHERE name = 'cd';
+-- before the first refresh there is nothing to tell
+SELECT count(*), count(p_alive), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
+SELECT count(*) FROM cd.model_card;
+SELECT count(*) FROM cd.model_holdout;
+SELECT customers, clv_status, rhythm_status, clv_seconds + rhythm_seconds + holdout_seconds <= fit_seconds + 0.01 AS parts FROM crm_profile.refresh('cd');
+
+-- model_card has the published parameters and log-likelihoods, and the counts of plain SQL
+SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.525 6.183 0.891 1.614" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
+SELECT string_agg(round(number::numeric, 2)::text, ' ' ORDER BY line) AS "-4055.92 6.25 3.74 15.44" FROM cd.model_card WHERE section = 'spend' AND item IN ('p', 'q', 'v', 'log-likelihood');
+SELECT string_agg(value, ' ' ORDER BY line) FILTER (WHERE item <> 'log-likelihood') AS "2357 946 2457", bool_or(item = 'log-likelihood' AND abs(number - -9582.13) < 0.01) AS "-9582.13" FROM cd.model_card
+WHERE section = 'purchases' AND item IN ('customers', 'repeaters', 'repeat purchases', 'log-likelihood');
+CREATE VIEW raw AS
+	SELECT customer, count(DISTINCT day) - 1 AS x, (max(day) - min(day)) / 7.0::float8 AS t_x, (date '1997-09-30' - min(day)) / 7.0::float8 AS t,
+		date '1997-09-30' - max(day) AS recency
+	FROM purchase WHERE day <= '1997-09-30' GROUP BY customer;
+SELECT count(*), count(*) FILTER (WHERE x > 0), sum(x) FROM raw;
+-- … and those of models fitted by hand to histories of the raw orders
+CREATE TABLE hand AS SELECT customer, crm_profile.purchase_history_agg(day, amount) AS h FROM purchase GROUP BY customer;
+CREATE TABLE fitted AS SELECT crm_profile.clv_fit(h, '1997-09-30', 'mbg/nbd') AS m, crm_profile.rhythm_fit(h, '1997-09-30') AS r FROM hand;
+SELECT count(*) AS parameters, count(*) FILTER (WHERE (c.number, c.standard_error) IS DISTINCT FROM (p.estimate, p.standard_error)) AS differences
+FROM fitted, LATERAL (SELECT part, parameter, estimate, standard_error FROM crm_profile.clv_parameters(m) UNION ALL SELECT 'rhythm', parameter, estimate, standard_error FROM crm_profile.rhythm_parameters(r)) p
+	LEFT JOIN cd.model_card c ON c.section = p.part AND c.item = p.parameter;
+SELECT section, count(*) FROM cd.model_card GROUP BY section ORDER BY min(line);
+SELECT value FROM cd.model_card WHERE (section, item) IN (('purchases', 'model'), ('purchases', 'status'), ('purchases', 'unit in days'), ('refresh', 'as of'), ('refresh', 'customers'), ('refresh', 'share fitted'),
+	('spend', 'value'), ('rhythm', 'status'), ('holdout', 'fitted until'), ('holdout', 'forecast until')) ORDER BY line;
+SELECT count(*) AS differences FROM cd.model_card c, (SELECT (crm_profile.thresholds(rfm)).* FROM cd.model) t
+WHERE section = 'scores' AND item IN ('recency', 'frequency', 'monetary')
+	AND value <> array_to_string(CASE item WHEN 'recency' THEN recency WHEN 'frequency' THEN frequency ELSE monetary END, ', ');
+SELECT count(*) FROM cd.model_card WHERE note IS NULL OR (value IS NULL AND number IS NOT NULL);
+
+-- P(alive) by the paper's formula from the card's parameters over the raw orders
+SELECT count(*), max(abs(p_alive - 1 / (1 + a / (b + x) * ((alpha + t) / (alpha + t_x)) ^ (r + x)))) < 1e-9 AS formula
+FROM cd.customer_profile JOIN raw USING (customer),
+	(SELECT max(number) FILTER (WHERE item = 'r') AS r, max(number) FILTER (WHERE item = 'alpha') AS alpha, max(number) FILTER (WHERE item = 'a') AS a, max(number) FILTER (WHERE item = 'b') AS b
+		FROM cd.model_card WHERE section = 'purchases') p;
+-- the other columns by calls over the models fitted by hand
+SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase) IS DISTINCT FROM
+	(crm_profile.p_alive(h, m, '1997-09-30'), crm_profile.expected_purchases(h, m, '1997-09-30', '90 days'), crm_profile.clv(h, m, '1997-09-30', '365 days', 0.01), crm_profile.next_purchase(h, m, '1997-09-30'))) AS differences
+FROM fitted, cd.customer_profile p JOIN hand USING (customer);
+SELECT p_alive, expected_purchases_90d, clv_365d, next_purchase, predicted_tier, value_tier FROM cd.customer_profile WHERE customer = 9999;
+-- predicted tiers: the running total of those worth more is below 80 % and 95 %
+CREATE FUNCTION pg_temp.wrong_tiers(source text) RETURNS TABLE (customers bigint, wrong bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT count(*), count(*) FILTER (WHERE predicted_tier <> CASE WHEN richer < .8 THEN ''A'' WHEN richer < .95 THEN ''B'' ELSE ''C'' END)
+		FROM (SELECT predicted_tier, (sum(clv_365d) OVER (ORDER BY clv_365d DESC) - sum(clv_365d) OVER (PARTITION BY clv_365d)) / sum(clv_365d) OVER () AS richer
+			FROM %I.customer_profile WHERE clv_365d IS NOT NULL) q', source);
+END $$;
+SELECT * FROM pg_temp.wrong_tiers('cd');
+SELECT count(DISTINCT predicted_tier) FROM cd.customer_profile;
+-- sums reconcile
+SELECT count(*) AS segments, count(*) FILTER (WHERE abs(s.predicted_value - v) > 1e-6 OR abs(s.predicted_value_share - v / total) > 1e-9 OR abs(s.mean_p_alive - alive) > 1e-9
+	OR (s.predicted_value IS NULL) <> (v IS NULL)) AS differences, round(sum(s.predicted_value_share)::numeric, 9) AS shares
+FROM cd.segment_summary s LEFT JOIN (SELECT coalesce(segment, '(unscored)') AS segment, sum(clv_365d) AS v, avg(p_alive) AS alive FROM cd.customer_profile GROUP BY 1) p USING (segment),
+	(SELECT sum(clv_365d) AS total FROM cd.customer_profile) t;
+
+-- the holdout test: the model as fitted by hand to what was known, and plain SQL about what happened
+SELECT count(*) AS lines, sum(customers) FILTER (WHERE part = 'frequency') AS by_frequency, sum(customers) FILTER (WHERE part = 'decile') AS by_decile, min(fit_until), min(as_of) FROM cd.model_holdout;
+CREATE TABLE outcome AS
+	SELECT customer, crm_profile.expected_purchases(h, m, '1997-07-02', '90 days') AS predicted, coalesce(days, 0) AS actual
+	FROM (SELECT crm_profile.clv_fit(h, '1997-07-02') AS m FROM hand) f, hand
+		LEFT JOIN (SELECT customer, count(DISTINCT day) AS days FROM purchase WHERE day > '1997-07-02' AND day <= '1997-09-30' GROUP BY customer) p USING (customer)
+	WHERE crm_profile.first_purchase(h) <= '1997-07-02';
+SELECT customers = n AS customers, actual = a AS actual, abs(predicted - p) < 1e-6 AS predicted, abs(calibration - a / p) < 1e-9 AS calibration,
+	abs(mean_absolute_error - e) < 1e-9 AS error, abs(correlation - c) < 1e-9 AS correlation
+FROM cd.model_holdout, (SELECT count(*) AS n, sum(actual) AS a, sum(predicted) AS p, avg(abs(actual - predicted)) AS e, corr(actual, predicted) AS c FROM outcome) o WHERE part = 'total';
+SELECT count(*) AS differences FROM cd.model_card c, cd.model_holdout h WHERE section = 'holdout' AND part = 'total' AND number IS NOT NULL AND
+	number <> CASE item WHEN 'customers' THEN customers WHEN 'predicted' THEN predicted WHEN 'actual' THEN actual WHEN 'calibration' THEN calibration
+		WHEN 'mean absolute error' THEN mean_absolute_error WHEN 'correlation' THEN correlation WHEN 'share tested' THEN 1 END;
+
+-- other roads to the same columns
+CREATE TABLE live AS SELECT * FROM cd.customer_profile;
+SELECT count(*) AS differences FROM live l FULL JOIN cd.profile_as_of('1997-09-30') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
+SELECT count(*) AS differences FROM unnest('{1,2,3,9999}'::int[]) k, crm_profile.profile_now('cd', k) n JOIN live l ON l.customer = n.customer::int
+WHERE (n.lifecycle, n.p_alive, n.expected_purchases_90d, n.clv_365d, n.next_purchase, n.predicted_tier) IS DISTINCT FROM (l.lifecycle, l.p_alive, l.expected_purchases_90d, l.clv_365d, l.next_purchase, l.predicted_tier);
+SELECT crm_profile.alter_source('cd', materialize => true);
+SELECT count(*) AS differences FROM live l FULL JOIN cd.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
+SELECT crm_profile.alter_source('cd', materialize => false);
+SELECT count(*) AS differences FROM hand JOIN cd.profile_as_of('1997-06-30') p USING (customer), fitted
+WHERE p.p_alive IS DISTINCT FROM crm_profile.p_alive(h, m, '1997-06-30');
+-- nothing new, no new row in the log; another model, one
+SELECT customers_written FROM crm_profile.refresh('cd');
+SELECT count(*) FROM cd.model;
+SELECT crm_profile.alter_source('cd', clv_model => 'gg');
+SELECT crm_profile.alter_source('cd', clv_model => 'bg/nbd');
+SELECT clv_status FROM crm_profile.refresh('cd');
+SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.model;
+SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
+SELECT count(*) FILTER (WHERE p_alive = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.customer_profile JOIN raw USING (customer);
+-- a fit without parameters: no predictions, and nothing fails; the lifecycle goes by the days alone
+UPDATE cd.model SET clv = '{status: not converged}', rhythm = '{status: not converged}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
+SELECT count(*), count(p_alive), count(expected_purchases_90d), count(clv_365d), count(next_purchase), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
+SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_alive) FROM cd.segment_summary;
+SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;
+SELECT count(number) FROM cd.model_card WHERE item IN ('r', 'alpha', 'a', 'b', 'p', 'q', 'v');
+SELECT count(*) FROM cd.model_holdout;
+SELECT count(*) AS differences FROM cd.customer_profile p JOIN hand USING (customer), (SELECT active_days FROM crm_profile.sources WHERE name = 'cd') s
+WHERE p.lifecycle <> crm_profile.lifecycle(h, '1997-09-30', active_days);
+SELECT crm_profile.drop_source('cd');
+
+-- ---------------------------------------------------------------- lifecycle by rhythm, against the rules written down in SQL
+RESET search_path;
+DROP SCHEMA cdnow CASCADE;
+CREATE SCHEMA rhythm;
+SET search_path = rhythm;
+CREATE FUNCTION regular(purchases int, gap int) RETURNS crm_profile.purchase_history LANGUAGE sql IMMUTABLE AS $$
+	SELECT crm_profile.purchase_history_agg(date '2024-01-01' + gap * i, 10) FROM generate_series(0, purchases - 1) i $$;
+-- 1 - p^(a+kn) Σ Γ(a+kn+j) / (Γ(a+kn) j!) (1-p)^j over j < k
+CREATE FUNCTION lapse(k int, a float8, b float8, n int, total float8, silence float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE p float8 := (b + total) / (b + total + silence); s float8 := 0; term float8 := 1;
+BEGIN
+	FOR j IN 0..k - 1 LOOP
+		s := s + term;
+		term := term * (a + k * n + j) / (j + 1) * (1 - p);
+	END LOOP;
+	RETURN 1 - p ^ (a + k * n) * s;
+END $$;
+CREATE FUNCTION is_inactive(k int, a float8, b float8, active int, inactive int, n int, total int, silence int) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+	SELECT silence >= inactive AND (n = 0 OR lapse(k, a, b, n, total, silence * active::float8 / inactive) >= 0.75) $$;
+CREATE FUNCTION rules(k int, a float8, b float8, active int, inactive int, days date[], as_of date) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	WITH d AS (SELECT day, (lead(day) OVER (ORDER BY day))::date AS next, (row_number() OVER (ORDER BY day) - 1)::int AS n, day - min(day) OVER () AS total FROM unnest(days) day WHERE day <= as_of)
+	SELECT CASE WHEN is_inactive(k, a, b, active, inactive, n, total, as_of - day) THEN 'inactive'
+		WHEN CASE WHEN n = 0 THEN as_of - day >= active ELSE lapse(k, a, b, n, total, as_of - day) >= 0.75 END THEN 'lapsing'
+		WHEN day - total > as_of - active THEN 'new'
+		WHEN EXISTS (SELECT FROM d e WHERE e.next > as_of - active AND is_inactive(k, a, b, active, inactive, e.n, e.total, e.next - 1 - e.day)) THEN 'won back'
+		ELSE 'active' END
+	FROM d WHERE next IS NULL $$;
+WITH customer (days) AS (VALUES ('{2024-01-01}'::date[]), ('{2024-01-01,2024-01-08,2024-01-15,2024-01-22,2024-01-29,2024-02-05}'), ('{2021-01-03,2022-01-05,2023-01-02,2024-01-01}'),
+		('{2023-01-01,2024-01-01}'), ('{2023-06-01,2023-06-08,2023-06-15,2023-06-22,2024-01-01,2024-01-09}'), ('{2023-12-01,2024-01-15,2024-02-20}')),
+	asked AS (SELECT days, as_of::date, active, inactive, k, a, b FROM customer, generate_series(timestamp '2024-01-01', '2025-06-30', '3 days') as_of, (VALUES (30, 60), (45, 50), (200, 600)) w (active, inactive),
+		(VALUES (1, 0.4::float8, 80::float8), (4, 2, 20)) m (k, a, b)),
+	answer AS (SELECT rules(k, a, b, active, inactive, days, as_of) AS word, crm_profile.lifecycle(h, as_of, active, inactive, crm_profile.rhythm_model(k, a, b)) AS got,
+			inactive = 2 * active AS twice, crm_profile.lifecycle(h, as_of, active, crm_profile.rhythm_model(k, a, b)) AS short
+		FROM asked, LATERAL (SELECT crm_profile.purchase_history_agg(day, 1) AS h FROM unnest(days) day) l)
+SELECT word, count(*) > 50 AS many, count(*) FILTER (WHERE got IS DISTINCT FROM word) AS wrong, count(*) FILTER (WHERE twice AND short IS DISTINCT FROM word) AS wrong_without_inactive
+FROM answer GROUP BY word ORDER BY word COLLATE "C";
+-- silence leads from active over lapsing to inactive, and never back
+SELECT bool_and(place >= before) AS onward FROM (
+	SELECT place, lag(place) OVER (PARTITION BY n, gap ORDER BY s) AS before FROM (
+		SELECT n, gap, s, array_position('{new,active,lapsing,inactive}', crm_profile.lifecycle(regular(n, gap), date '2024-01-01' + gap * (n - 1) + s, 60, crm_profile.rhythm_model(2, 1, 30))) AS place
+		FROM unnest('{1,2,3,10}'::int[]) n, unnest('{1,7,90,365}'::int[]) gap, generate_series(0, 2000, 20) s) q) q;
+-- "came every week for three months, silent for two weeks", and once a year, against a window of 60 days; a model that knows nothing leaves it to the window
+SELECT m.what, crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 14, 60, m.m) AS weekly, crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 7, 60, m.m) AS on_time,
+	crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 119, 60, m.m) AS weekly_119, crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 120, 60, m.m) AS weekly_120,
+	crm_profile.lifecycle(regular(5, 365), date '2024-01-01' + 4 * 365 + 200, 60, m.m) AS yearly, crm_profile.lifecycle(regular(5, 365), date '2024-01-01' + 4 * 365 + 700, 60, m.m) AS yearly_700,
+	crm_profile.lifecycle(regular(5, 365), date '2024-01-01' + 4 * 365 + 20, 60, m.m) AS yearly_20
+FROM (VALUES (1, 'rhythm', crm_profile.rhythm_model(4, 2, 20)), (2, 'few repeaters', '{regularity: 4, parameters: [2, 20], status: few repeaters}'), (3, 'not converged', '{status: not converged}')) m (n, what, m)
+ORDER BY m.n;
+SELECT crm_profile.lifecycle(regular(2, 7), '2023-12-31', 60, crm_profile.rhythm_model(4, 2, 20)) IS NULL AS before_first, crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, NULL::crm_profile.rhythm_model) IS NULL AS no_model;
+SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 0, crm_profile.rhythm_model(4, 2, 20));
+SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, 59, crm_profile.rhythm_model(4, 2, 20));
+
+-- the same in a source: 300 customers who come every 5 to 100 days, one week in the middle left out, and the two
+CREATE TABLE customer AS SELECT generate_series(1, 302) AS id;
+ALTER TABLE customer ADD PRIMARY KEY (id);
+CREATE TABLE visit (customer_id int, day date, amount numeric);
+INSERT INTO visit SELECT c, date '2025-12-31' - c * 37 % 60 - (5 + c * 7 % 96) * i - (c * i * i) % 5, 20 + c % 30 FROM generate_series(1, 300) c, generate_series(0, 3 + c % 9) i;
+INSERT INTO visit SELECT 301, date '2025-12-31' - 14 - 7 * i, 30 FROM generate_series(0, 13) i;
+INSERT INTO visit SELECT 302, date '2025-12-31' - 200 - 365 * i, 30 FROM generate_series(0, 4) i;
+SELECT count(*) FROM crm_profile.create_source('visits', 'customer', 'visit', order_customer => 'customer_id', as_of => '2025-12-31');
+SELECT rhythm_status FROM crm_profile.refresh('visits');
+SELECT customer, recency, recency < s.active_days AS in_window, lifecycle, crm_profile.lifecycle(history, '2025-12-31', s.active_days) AS by_window
+FROM visits.customer_profile JOIN visits.customer_history USING (customer), crm_profile.sources s WHERE s.name = 'visits' AND customer > 300 ORDER BY customer;
+SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources s, (SELECT crm_profile.rhythm_fit(history, '2025-12-31') AS r FROM visits.customer_history) f
+WHERE s.name = 'visits' AND p.lifecycle IS DISTINCT FROM crm_profile.lifecycle(history, '2025-12-31', s.active_days, r);
+SELECT crm_profile.drop_source('visits');
+
+-- ---------------------------------------------------------------- hardly any customers, none, refunds only, profit
+CREATE TABLE sale (customer_id int, day date, amount numeric, cost numeric);
+SELECT count(*) FROM crm_profile.create_source('few', 'customer', 'sale', order_customer => 'customer_id', amount => 'amount', cost => 'cost', as_of => '2025-12-31', tier_by => 'profit');
+SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+SELECT section, item, value FROM few.model_card WHERE item IN ('status', 'model', 'customers', 'active window') ORDER BY line;
+SELECT count(*), count(p_alive), count(predicted_tier), count(lifecycle) FROM few.customer_profile;
+INSERT INTO sale VALUES (1, '2025-12-30', -5, NULL);
+SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+INSERT INTO sale VALUES (2, '2025-12-30', 5, NULL);
+SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+INSERT INTO sale VALUES (3, '2025-01-30', 50, 30), (3, '2025-12-30', 70, 40), (4, '2025-12-31', 10, 20), (5, '2026-01-01', 10, 2);
+SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+SELECT value FROM few.model_card WHERE item IN ('status', 'value', 'fitted until', 'forecast until') ORDER BY line;
+SELECT customer, lifecycle, p_alive BETWEEN 0 AND 1 AS alive, clv_365d > 0 AS worth, next_purchase > '2025-12-31' AS next, predicted_tier FROM few.customer_profile WHERE customer <= 6 ORDER BY customer;
+-- a model of profit, not of revenue
+SET client_min_messages = error;
+SELECT bool_and(p.clv_365d IS NOT DISTINCT FROM crm_profile.clv(history, m, '2025-12-31', '365 days', 0.01)) AS profit
+FROM few.customer_profile p JOIN few.customer_history USING (customer), (SELECT crm_profile.clv_fit(history, '2025-12-31', 'mbg/nbd', NULL, 'profit') AS m FROM few.customer_history) f;
+SET client_min_messages = warning;
+-- customers who do not differ at all: no plain maximum, the models say so and are used
+TRUNCATE sale;
+INSERT INTO sale SELECT c, date '2025-01-01' + 30 * i + c % 10, 10, 5 FROM generate_series(1, 300) c, generate_series(0, 11) i;
+SELECT clv_status <> 'converged' AS clv, rhythm_status <> 'converged' AS rhythm FROM crm_profile.refresh('few');
+SELECT count(*) FILTER (WHERE p_alive BETWEEN 0 AND 1) AS p_alive, count(*) FILTER (WHERE clv_365d BETWEEN 0 AND 1000) AS worth FROM few.customer_profile;
+SELECT * FROM pg_temp.wrong_tiers('few');
+SELECT crm_profile.drop_source('few');
+
+-- ---------------------------------------------------------------- value tiers by themselves
+SELECT (crm_profile.value_tiers_fit(v)).* FROM unnest('{80, 15, 5}'::float8[]) v;
+SELECT (crm_profile.value_tiers_fit(v)).* FROM unnest('{1, 1, 1, NULL, -5, 0}'::float8[]) v;
+SELECT crm_profile.value_tiers_fit(v) IS NULL AS nobody FROM unnest('{0, -1, NULL}'::float8[]) v;
+SELECT (t).a_from = 1e308 AS a_from, (t).b_from = 1e308 AS b_from FROM (SELECT crm_profile.value_tiers_fit(v) AS t FROM unnest('{5e-324, 1e308}'::float8[]) v) q;
+SELECT (t).a_from = 5e-324 AS a_from, (t).b_from = 5e-324 AS b_from FROM (SELECT crm_profile.value_tiers_fit(v) AS t FROM unnest('{5e-324}'::float8[]) v) q;
+SELECT crm_profile.value_tiers_fit(v) FROM unnest('{1, NaN}'::float8[]) v;
+SELECT crm_profile.value_tiers_fit(v) FROM unnest('{1, Infinity}'::float8[]) v;
+SELECT v, crm_profile.value_tier(v, 5, 3) AS tier, crm_profile.value_tier(v::float8, 5, 3) AS of_estimate, crm_profile.value_tier(v, NULL, NULL) AS nobody FROM unnest('{6, 5, 4.99, 3, 2, NULL}'::numeric[]) v;
+
+-- ---------------------------------------------------------------- many customers: the holdout test takes a sample
+SELECT count(*) FILTER (WHERE crm_profile.in_sample(k::text, 0)) AS none, count(*) FILTER (WHERE crm_profile.in_sample(k::text, 1)) AS all,
+	abs(count(*) FILTER (WHERE crm_profile.in_sample(k::text, 0.1)) - 2000) < 200 AS tenth,
+	count(*) FILTER (WHERE crm_profile.in_sample(k::text, 0.1) AND NOT crm_profile.in_sample(k::text, 0.2)) AS not_in_larger
+FROM generate_series(1, 20000) k;
+CREATE TABLE many AS SELECT c AS customer_id, date '2025-01-01' + (c * 7 + i * 60) % 365 AS day, 10 AS amount FROM generate_series(1, 105000) c, generate_series(0, c % 2) i;
+CREATE TABLE people AS SELECT generate_series(1, 105000) AS id;
+ALTER TABLE people ADD PRIMARY KEY (id);
+SELECT count(*) FROM crm_profile.create_source('many', 'people', 'many', order_customer => 'customer_id', amount => 'amount', as_of => '2025-12-31');
+SELECT customers FROM crm_profile.refresh('many');
+SELECT h.customers = (SELECT count(DISTINCT customer_id) FROM many WHERE day <= h.fit_until AND crm_profile.in_sample(customer_id::text, 100000 / 105000.0::float8)) AS sample, h.customers < 100000 AS fewer,
+	round(c.number::numeric, 4) AS share FROM many.model_holdout h, many.model_card c WHERE h.part = 'total' AND c.item = 'share tested';
+SELECT crm_profile.drop_source('many');
+DROP SCHEMA rhythm CASCADE;
