@@ -25,13 +25,15 @@ CREATE TABLE person ("ID" int, "Year_Birth" int, "Education" text, "Marital_Stat
 \copy person from program 'gzip -dc ../sql_tests/data/customer_personality.csv.gz' csv header
 CREATE TABLE shopper AS
 	SELECT "ID" AS id, "Year_Birth" AS born, "Education" AS education, "Marital_Status" AS marital_status, "Income" AS income,
-		"Kidhome" AS kids, "Teenhome" AS teens,
+		"Kidhome" AS kids, "Teenhome" AS teens, date '2014-06-29' - "Recency" AS last_order,
 		"MntWines" + "MntFruits" + "MntMeatProducts" + "MntFishProducts" + "MntSweetProducts" + "MntGoldProds" AS spent
 	FROM person;
 DROP TABLE person;
 \set ECHO queries
 CREATE TABLE client AS
-SELECT *, spent > 1200 AS is_best FROM shopper WHERE id % 10 <> 0;
+SELECT id, born, education, marital_status, income, kids, teens, spent,
+       spent > 1200 AS is_best
+FROM shopper WHERE id % 10 <> 0;
 
 CREATE TABLE lead AS
 SELECT id, born, education, marital_status, income, kids, teens
@@ -92,4 +94,25 @@ FROM where_to_find(NULL::int,
             marital_status, income, kids, teens FROM client',
     'SELECT * FROM lead', 0.2) LIMIT 6;
 \set ECHO none
+\echo
+\echo 'The same over a source: mapped once, learnt at every refresh, read as a view.'
+\echo '(Orders here are one line a customer: when he was last there, what he spent.)'
+\echo
+\pset format wrapped
+\set ECHO queries
+ALTER TABLE client ADD PRIMARY KEY (id);
+ALTER TABLE lead ADD PRIMARY KEY (id);
+
+SELECT * FROM crm_profile.create_source('food', 'client',
+    'SELECT id AS client_id, last_order, spent::numeric FROM shopper WHERE id % 10 <> 0',
+    as_of => '2014-06-30', prospects => 'lead', best => 'monetary > 1200');
+
+SELECT customers, round(match_seconds::numeric, 2) AS match_seconds
+FROM crm_profile.refresh('food');
+
+SELECT prospect, lifecycle, round(score::numeric, 2) AS chance,
+       round(lift::numeric, 1) AS lift, reasons
+FROM food.prospect_match ORDER BY score DESC, prospect LIMIT 5;
+\set ECHO none
+SELECT crm_profile.drop_source('food') \g /dev/null
 DROP TABLE shopper, client, lead;

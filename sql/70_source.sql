@@ -111,6 +111,11 @@ CREATE TABLE crm_profile.source (
 	interactions text,
 	interaction_customer text,
 	interacted_at text,
+	prospects text,
+	prospect_key text,
+	prospect_key_type text,
+	prospect_customer text,
+	best text NOT NULL,
 	scheme text NOT NULL,
 	bins integer NOT NULL,
 	period interval,
@@ -121,9 +126,14 @@ CREATE TABLE crm_profile.source (
 	materialize boolean NOT NULL,
 	search_path name[] NOT NULL,
 	orders_query text NOT NULL,
+	customer_query text,
+	prospect_query text,
+	best_query text,
 	last_refresh timestamptz,
 	refresh_seconds double precision,
-	norms crm_profile.customer_norms
+	norms crm_profile.customer_norms,
+	best_customers bigint,
+	other_customers bigint
 );
 COMMENT ON TABLE crm_profile.source IS
 	'registered sources, as create_source() and alter_source() write them; a row is seen by its owner only';
@@ -147,6 +157,11 @@ COMMENT ON COLUMN crm_profile.source.attributes IS 'columns of the customer tabl
 COMMENT ON COLUMN crm_profile.source.interactions IS 'table of enquiries, visits and the like, schema-qualified';
 COMMENT ON COLUMN crm_profile.source.interaction_customer IS 'its column with the customer''s key';
 COMMENT ON COLUMN crm_profile.source.interacted_at IS 'its column with day or time; NULL: any';
+COMMENT ON COLUMN crm_profile.source.prospects IS 'the prospect table, schema-qualified; NULL: none';
+COMMENT ON COLUMN crm_profile.source.prospect_key IS 'its key column';
+COMMENT ON COLUMN crm_profile.source.prospect_key_type IS 'the type of that key';
+COMMENT ON COLUMN crm_profile.source.prospect_customer IS 'its column with the key of the customer that a prospect is or becomes; NULL: none';
+COMMENT ON COLUMN crm_profile.source.best IS 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile';
 COMMENT ON COLUMN crm_profile.source.scheme IS 'the segment scheme';
 COMMENT ON COLUMN crm_profile.source.bins IS 'number of scores in each dimension';
 COMMENT ON COLUMN crm_profile.source.period IS 'look-back window; NULL: all time';
@@ -157,9 +172,14 @@ COMMENT ON COLUMN crm_profile.source.clv_model IS 'bg/nbd, mbg/nbd or pareto/nbd
 COMMENT ON COLUMN crm_profile.source.materialize IS 'customer_profile is kept as a table';
 COMMENT ON COLUMN crm_profile.source.search_path IS 'where names in the definition were looked up';
 COMMENT ON COLUMN crm_profile.source.orders_query IS 'the query that a refresh runs, all names qualified';
+COMMENT ON COLUMN crm_profile.source.customer_query IS 'customers and their attributes, all names qualified; NULL: no attributes';
+COMMENT ON COLUMN crm_profile.source.prospect_query IS 'prospects and their attributes, all names qualified; NULL: no prospects';
+COMMENT ON COLUMN crm_profile.source.best_query IS 'the keys of the best customers, all names qualified';
 COMMENT ON COLUMN crm_profile.source.last_refresh IS 'when the last refresh began';
 COMMENT ON COLUMN crm_profile.source.refresh_seconds IS 'how long it took';
 COMMENT ON COLUMN crm_profile.source.norms IS 'what it found';
+COMMENT ON COLUMN crm_profile.source.best_customers IS 'the best customers among those it compared prospects with; NULL: no prospects';
+COMMENT ON COLUMN crm_profile.source.other_customers IS 'the other ones among them';
 
 ALTER TABLE crm_profile.source ENABLE ROW LEVEL SECURITY;
 CREATE POLICY source_owner ON crm_profile.source USING (pg_catalog.pg_has_role(owner, 'USAGE'));
@@ -170,19 +190,28 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.source', '');
 CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
 	SELECT s.name, s.owner::text AS owner, s.schema, s.customers, s.customer_key, s.orders, s.order_customer, s.ordered_at, s.amount, s.cost,
 		s.order_key, s.order_filter, s.amount_scale, s.time_zone, s.attributes, s.interactions, s.interaction_customer, s.interacted_at,
+		s.prospects, s.prospect_key, s.prospect_customer, s.best,
 		s.scheme, s.bins, s.period, s.as_of, s.materialize, s.tier_by, s.clv_model,
 		coalesce(s.active_days, (s.norms).active_days, 90) AS active_days,
 		s.active_days IS NULL AND (s.norms).active_days IS NOT NULL AS active_days_learnt,
 		s.last_refresh, s.refresh_seconds,
 		(s.norms).orders AS orders_read, (s.norms).customers AS customers_with_history, (s.norms).newest_order AS newest_order,
-		CASE
+		s.best_customers,
+		NULLIF(concat_ws('; ', CASE
 			WHEN s.last_refresh IS NULL THEN 'never refreshed'
 			WHEN (s.norms).newest_order IS NULL THEN 'the last refresh found no orders'
 			WHEN d.today - (s.norms).newest_order > coalesce(s.active_days, (s.norms).active_days, 90)
 				THEN format('the as-of date is %s days past the newest order: everybody looks inactive; refresh the source, or set as_of', d.today - (s.norms).newest_order)
 			WHEN d.today < (s.norms).newest_order
 				THEN format('the as-of date is %s days before the newest order: later orders are left out', (s.norms).newest_order - d.today)
-		END AS warning
+		END, CASE
+			WHEN s.prospects IS NULL OR s.last_refresh IS NULL THEN NULL
+			WHEN s.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
+			WHEN s.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
+			WHEN s.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
+			WHEN least(s.best_customers, s.other_customers) < 50
+				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', s.best_customers, s.other_customers)
+		END), '') AS warning
 	FROM crm_profile.source s, LATERAL (SELECT coalesce(s.as_of, (CURRENT_TIMESTAMP AT TIME ZONE s.time_zone)::date) AS today) d;
 COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh and what it found';
 COMMENT ON COLUMN crm_profile.sources.name IS 'what refresh() and the other functions call it';
@@ -203,6 +232,10 @@ COMMENT ON COLUMN crm_profile.sources.attributes IS 'columns of the customer tab
 COMMENT ON COLUMN crm_profile.sources.interactions IS 'table of enquiries, visits and the like, schema-qualified';
 COMMENT ON COLUMN crm_profile.sources.interaction_customer IS 'its column with the customer''s key';
 COMMENT ON COLUMN crm_profile.sources.interacted_at IS 'its column with day or time; NULL: any';
+COMMENT ON COLUMN crm_profile.sources.prospects IS 'the prospect table, schema-qualified; NULL: none';
+COMMENT ON COLUMN crm_profile.sources.prospect_key IS 'its key column';
+COMMENT ON COLUMN crm_profile.sources.prospect_customer IS 'its column with the key of the customer that a prospect is or becomes; NULL: none';
+COMMENT ON COLUMN crm_profile.sources.best IS 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile';
 COMMENT ON COLUMN crm_profile.sources.scheme IS 'the segment scheme';
 COMMENT ON COLUMN crm_profile.sources.bins IS 'number of scores in each dimension';
 COMMENT ON COLUMN crm_profile.sources.period IS 'look-back window; NULL: all time';
@@ -217,6 +250,7 @@ COMMENT ON COLUMN crm_profile.sources.refresh_seconds IS 'how long it took';
 COMMENT ON COLUMN crm_profile.sources.orders_read IS 'orders in the stored histories';
 COMMENT ON COLUMN crm_profile.sources.customers_with_history IS 'customers with a stored history';
 COMMENT ON COLUMN crm_profile.sources.newest_order IS 'newest day of an order seen';
+COMMENT ON COLUMN crm_profile.sources.best_customers IS 'the best customers that prospects were compared with at the last refresh; NULL: no prospects then';
 COMMENT ON COLUMN crm_profile.sources.warning IS 'what to look at; NULL: nothing';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
@@ -381,8 +415,6 @@ DECLARE
 	candidates text[];
 	kind regtype;
 	scheme_bins integer;
-	attribute text;
-	parts text[];
 	key_sql text;
 	amount_sql text;
 	cost_sql text;
@@ -486,12 +518,6 @@ BEGIN
 		EXECUTE format('DROP VIEW %I.source_orders', src.schema);
 	END IF;
 
-	-- attributes
-	FOREACH attribute IN ARRAY coalesce(src.attributes, '{}') LOOP
-		parts := regexp_match(attribute, '^\s*(\w+)\s*=(?!=)\s*(.+)$');
-		PERFORM crm_profile.source_expression('attributes', coalesce(parts[2], attribute), customers, src.customers, path, NULL, NULL);
-	END LOOP;
-
 	-- interactions
 	IF src.interactions IS NOT NULL THEN
 		orders := crm_profile.source_relation('interactions', src.interactions, path);
@@ -509,6 +535,8 @@ BEGIN
 	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
 		PERFORM crm_profile.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of it.', NULL);
 	END IF;
+
+	src := crm_profile.source_resolve_prospects(src, customers, path);
 
 	-- settings
 	BEGIN

@@ -1,21 +1,29 @@
 -- The tables and views of a source
 
+CREATE FUNCTION crm_profile.source_contact(src crm_profile.source, customer text, day text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
+		WHEN src.interacted_at IS NULL THEN ''
+		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
+			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
+		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
+COMMENT ON FUNCTION crm_profile.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+
 CREATE FUNCTION crm_profile.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
 	latest CONSTANT text := '(SELECT m.%s FROM {schema}.model m ORDER BY m.id DESC LIMIT 1)';
-	contacted text := 'NULL';
+	contacted text := '';
 BEGIN
 	IF src.interactions IS NOT NULL THEN
-		contacted := format('CASE WHEN EXISTS (SELECT FROM %s i WHERE i.%I = c.{key}%s) THEN ''potential'' END', src.interactions, src.interaction_customer,
-			CASE
-				WHEN src.interacted_at IS NULL THEN ''
-				WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
-					THEN format(' AND i.%I < ({as_of} + 1)::timestamp AT TIME ZONE %L', src.interacted_at, src.time_zone)
-				ELSE format(' AND i.%I < {as_of} + 1', src.interacted_at)
-			END);
+		contacted := format(' WHEN %s THEN ''potential''', crm_profile.source_contact(src, 'c.{key}', '{as_of}'));
 	END IF;
+	-- who is referred to by a prospect is not in the prospect table himself
+	IF src.prospect_customer = src.prospect_key THEN
+		contacted := contacted || format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::{key_type} = c.{key}) THEN ''probable''', src.prospects, src.prospect_customer);
+	END IF;
+	contacted := coalesce('CASE' || NULLIF(contacted, '') || ' END', 'NULL');
 	-- what is made of other words comes first
 	template := replace(template, '{contacted}', contacted);
 	template := replace(template, '{as_of}', as_of);
@@ -115,7 +123,8 @@ BEGIN
 	EXECUTE crm_profile.source_expand('CREATE TABLE {schema}.model (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fitted_at timestamptz NOT NULL, as_of date NOT NULL,
 		rfm crm_profile.rfm_model, scheme text NOT NULL, segments crm_profile.segment_scheme NOT NULL, active_days integer NOT NULL, a_from numeric, b_from numeric,
 		customers bigint NOT NULL, clv crm_profile.clv_model, predicted_a_from double precision, predicted_b_from double precision, rhythm crm_profile.rhythm_model NOT NULL,
-		fit_share double precision NOT NULL, holdout crm_profile.clv_holdout_line[], holdout_fit_until date, holdout_until date, holdout_share double precision)', src);
+		fit_share double precision NOT NULL, holdout crm_profile.clv_holdout_line[], holdout_fit_until date, holdout_until date, holdout_share double precision,
+		profile crm_profile.profile_model, match crm_profile.match_model, best text)', src);
 	PERFORM crm_profile.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
 		['id', 'number of the model; the highest is in use'],
 		['fitted_at', 'when it was fitted'],
@@ -135,7 +144,10 @@ BEGIN
 		['holdout', 'how good forecasts would have been; NULL: too little to tell'],
 		['holdout_fit_until', 'last day that the forecasts of the holdout test knew'],
 		['holdout_until', 'last day that they were for'],
-		['holdout_share', 'share of the customers in the holdout test']]);
+		['holdout_share', 'share of the customers in the holdout test'],
+		['profile', 'how attributes are encoded; NULL: the source has none'],
+		['match', 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best'],
+		['best', 'who counted as the best then']]);
 END $$;
 COMMENT ON FUNCTION crm_profile.source_build_tables(crm_profile.source) IS 'the tables of a new source';
 
@@ -158,7 +170,7 @@ CREATE FUNCTION crm_profile.source_profile_columns() RETURNS text[]
 		['m_score', 'monetary score'],
 		['cell', 'the three scores as digits'],
 		['segment', 'segment by the scheme of the source; NULL: not scored'],
-		['lifecycle', 'new, active, lapsing (out of the customer''s own rhythm), inactive, won back; potential: contacted, no order yet; NULL: neither'],
+		['lifecycle', 'new, active, lapsing (out of the customer''s own rhythm), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these'],
 		['value_tier', 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest'],
 		['p_alive', 'probability that the customer is still one; NULL, as in all predictions: no order yet, or no model'],
 		['expected_purchases_90d', 'expected number of purchase days in the next 90 days'],
@@ -395,5 +407,7 @@ BEGIN
 		['share', 'share of the customers of from_segment'],
 		['monetary', 'their amount in the period']]);
 	PERFORM crm_profile.source_build_model_card(src);
+	PERFORM crm_profile.source_build_persona(src);
+	PERFORM crm_profile.source_build_match(src);
 END $$;
 COMMENT ON FUNCTION crm_profile.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';

@@ -17,6 +17,10 @@ CREATE FUNCTION crm_profile.create_source(
 	interactions text DEFAULT NULL,
 	interaction_customer text DEFAULT NULL,
 	interacted_at text DEFAULT NULL,
+	prospects text DEFAULT NULL,
+	prospect_key text DEFAULT NULL,
+	prospect_customer text DEFAULT NULL,
+	best text DEFAULT NULL,
 	scheme text DEFAULT 'standard',
 	bins integer DEFAULT NULL,
 	period interval DEFAULT NULL,
@@ -27,6 +31,12 @@ CREATE FUNCTION crm_profile.create_source(
 	materialize boolean DEFAULT false,
 	schema text DEFAULT NULL,
 	search_path name[] DEFAULT pg_catalog.current_schemas(false),
+	order_lines text DEFAULT NULL,
+	line_order text DEFAULT NULL,
+	line_product text DEFAULT NULL,
+	line_category text DEFAULT NULL,
+	payments text DEFAULT NULL,
+	campaigns text DEFAULT NULL,
 	OUT argument text, OUT value text, OUT origin text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -35,8 +45,11 @@ DECLARE
 	src crm_profile.source;
 	given jsonb := jsonb_strip_nulls(jsonb_build_object('customer_key', create_source.customer_key, 'order_customer', create_source.order_customer,
 		'ordered_at', create_source.ordered_at, 'amount', create_source.amount, 'bins', create_source.bins, 'schema', create_source.schema,
-		'interaction_customer', create_source.interaction_customer));
+		'interaction_customer', create_source.interaction_customer, 'attributes', create_source.attributes, 'prospect_key', create_source.prospect_key,
+		'prospect_customer', create_source.prospect_customer, 'best', create_source.best));
 BEGIN
+	PERFORM crm_profile.source_reserved('order_lines', create_source.order_lines, 'line_order', create_source.line_order, 'line_product', create_source.line_product,
+		'line_category', create_source.line_category, 'payments', create_source.payments, 'campaigns', create_source.campaigns);
 	IF create_source.name IS NULL OR create_source.name = '' OR create_source.name <> btrim(create_source.name) THEN
 		PERFORM crm_profile.source_argument_error('name', 'it is blank, or begins or ends with a blank', NULL, NULL);
 	END IF;
@@ -58,6 +71,10 @@ BEGIN
 	src.interactions := create_source.interactions;
 	src.interaction_customer := create_source.interaction_customer;
 	src.interacted_at := create_source.interacted_at;
+	src.prospects := create_source.prospects;
+	src.prospect_key := create_source.prospect_key;
+	src.prospect_customer := create_source.prospect_customer;
+	src.best := create_source.best;
 	src.scheme := coalesce(create_source.scheme, 'standard');
 	src.bins := create_source.bins;
 	src.period := create_source.period;
@@ -87,13 +104,16 @@ BEGIN
 	END;
 	PERFORM crm_profile.source_build_tables(src);
 	PERFORM crm_profile.source_build_views(src);
+	src := crm_profile.source_resolve_best(src);
+	UPDATE crm_profile.source s SET best_query = src.best_query WHERE s.name = src.name;
 	RETURN QUERY
 		SELECT a.argument, a.value, CASE WHEN a.always OR given ? a.argument THEN 'given' ELSE 'inferred' END
 		FROM (VALUES (1, 'customers', src.customers, true), (2, 'customer_key', src.customer_key, false), (3, 'orders', src.orders, true),
 			(4, 'order_customer', src.order_customer, false), (5, 'ordered_at', src.ordered_at, false), (6, 'amount', src.amount, false),
 			(7, 'cost', src.cost, true), (8, 'order_key', src.order_key, true), (9, 'order_filter', src.order_filter, true),
-			(10, 'interaction_customer', src.interaction_customer, false), (11, 'bins', src.bins::text, false),
-			(12, 'schema', src.schema, false)) a(n, argument, value, always)
+			(10, 'attributes', array_to_string(src.attributes, ', '), false), (11, 'interaction_customer', src.interaction_customer, false),
+			(12, 'prospects', src.prospects, true), (13, 'prospect_key', src.prospect_key, false), (14, 'prospect_customer', src.prospect_customer, false),
+			(15, 'best', CASE WHEN src.prospects IS NOT NULL THEN src.best END, false), (16, 'bins', src.bins::text, false), (17, 'schema', src.schema, false)) a(n, argument, value, always)
 		WHERE a.value IS NOT NULL ORDER BY a.n;
 END $$;
 COMMENT ON FUNCTION crm_profile.create_source IS
@@ -164,6 +184,10 @@ CREATE FUNCTION crm_profile.alter_source(
 	interactions text DEFAULT NULL,
 	interaction_customer text DEFAULT NULL,
 	interacted_at text DEFAULT NULL,
+	prospects text DEFAULT NULL,
+	prospect_key text DEFAULT NULL,
+	prospect_customer text DEFAULT NULL,
+	best text DEFAULT NULL,
 	scheme text DEFAULT NULL,
 	bins integer DEFAULT NULL,
 	period interval DEFAULT NULL,
@@ -173,19 +197,32 @@ CREATE FUNCTION crm_profile.alter_source(
 	clv_model text DEFAULT NULL,
 	materialize boolean DEFAULT NULL,
 	reset text[] DEFAULT '{}',
-	search_path name[] DEFAULT pg_catalog.current_schemas(false))
+	search_path name[] DEFAULT pg_catalog.current_schemas(false),
+	order_lines text DEFAULT NULL,
+	line_order text DEFAULT NULL,
+	line_product text DEFAULT NULL,
+	line_category text DEFAULT NULL,
+	payments text DEFAULT NULL,
+	campaigns text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	old crm_profile.source := crm_profile.source_own_locked(alter_source.name);
 	src crm_profile.source := old;
-	resettable CONSTANT text[] := '{customer_key,order_customer,ordered_at,amount,cost,order_key,order_filter,amount_scale,attributes,interactions,interaction_customer,interacted_at,bins,period,as_of,active_days}';
+	resettable CONSTANT text[] := '{customer_key,order_customer,ordered_at,amount,cost,order_key,order_filter,amount_scale,attributes,interactions,interaction_customer,interacted_at,prospects,prospect_key,prospect_customer,best,bins,period,as_of,active_days}';
 	wrong text;
+	learnt boolean;
 BEGIN
 	SELECT r INTO wrong FROM unnest(alter_source.reset) r WHERE r <> ALL (resettable);
 	IF wrong IS NOT NULL THEN
 		PERFORM crm_profile.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
+	END IF;
+	PERFORM crm_profile.source_reserved('order_lines', alter_source.order_lines, 'line_order', alter_source.line_order, 'line_product', alter_source.line_product,
+		'line_category', alter_source.line_category, 'payments', alter_source.payments, 'campaigns', alter_source.campaigns);
+	-- the columns of another table are others
+	IF 'prospects' = ANY (alter_source.reset) OR alter_source.prospects IS NOT NULL THEN
+		reset := alter_source.reset || '{prospect_key,prospect_customer}';
 	END IF;
 	IF cardinality(alter_source.reset) > 0 THEN
 		src := jsonb_populate_record(src, (SELECT jsonb_object_agg(r, NULL) FROM unnest(alter_source.reset) r));
@@ -205,6 +242,10 @@ BEGIN
 	src.interactions := coalesce(alter_source.interactions, src.interactions);
 	src.interaction_customer := coalesce(alter_source.interaction_customer, src.interaction_customer);
 	src.interacted_at := coalesce(alter_source.interacted_at, src.interacted_at);
+	src.prospects := coalesce(alter_source.prospects, src.prospects);
+	src.prospect_key := coalesce(alter_source.prospect_key, src.prospect_key);
+	src.prospect_customer := coalesce(alter_source.prospect_customer, src.prospect_customer);
+	src.best := coalesce(alter_source.best, src.best);
 	src.scheme := coalesce(alter_source.scheme, src.scheme);
 	src.bins := coalesce(alter_source.bins, CASE WHEN alter_source.scheme IS NULL THEN src.bins END);
 	src.period := coalesce(alter_source.period, src.period);
@@ -222,15 +263,30 @@ BEGIN
 		PERFORM crm_profile.source_argument_error('customer_key', format('the key would have type %s, so far it has %s', src.key_type, old.key_type),
 			'The views of a source keep the types of their columns.', 'Drop the source and create it anew.');
 	END IF;
+	IF src.prospect_key_type <> old.prospect_key_type THEN
+		PERFORM crm_profile.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
+			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
+	END IF;
+	-- whether the models of attributes go on being right
+	learnt := src.customer_query IS NOT DISTINCT FROM old.customer_query AND (src.prospects IS NULL) = (old.prospects IS NULL);
 	UPDATE crm_profile.source s SET customers = src.customers, customer_key = src.customer_key, orders = src.orders, order_customer = src.order_customer,
 			ordered_at = src.ordered_at, amount = src.amount, cost = src.cost, order_key = src.order_key,
 			order_filter = src.order_filter, amount_scale = src.amount_scale, time_zone = src.time_zone, attributes = src.attributes,
 			interactions = src.interactions, interaction_customer = src.interaction_customer, interacted_at = src.interacted_at,
+			prospects = src.prospects, prospect_key = src.prospect_key, prospect_key_type = src.prospect_key_type, prospect_customer = src.prospect_customer,
+			best = src.best, customer_query = src.customer_query, prospect_query = src.prospect_query,
+			best_customers = CASE WHEN learnt THEN s.best_customers END, other_customers = CASE WHEN learnt THEN s.other_customers END,
 			scheme = src.scheme, bins = src.bins, period = src.period, as_of = src.as_of, active_days = src.active_days,
 			tier_by = src.tier_by, clv_model = src.clv_model, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
 		WHERE s.name = src.name;
 	PERFORM crm_profile.source_admit(src, 'customer_history');
 	PERFORM crm_profile.source_build_views(src);
+	src := crm_profile.source_resolve_best(src);
+	UPDATE crm_profile.source s SET best_query = src.best_query WHERE s.name = src.name;
+	IF NOT learnt THEN
+		-- models of other attributes cannot read these
+		PERFORM crm_profile.source_keep_match(src, clock_timestamp(), NULL, NULL);
+	END IF;
 	IF src.materialize THEN
 		PERFORM crm_profile.source_admit(src, 'stored_profile');
 		PERFORM crm_profile.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false);
@@ -246,7 +302,8 @@ DECLARE
 	src crm_profile.source := crm_profile.source_of(name);
 	object text;
 BEGIN
-	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
+	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.prospect_match', 'VIEW IF EXISTS %I.segment_persona',
+			'VIEW IF EXISTS %I.segment_migration', 'FUNCTION IF EXISTS %I.segment_migration(date, date, boolean)',
 			'FUNCTION IF EXISTS %I.profile_as_of(date)', 'VIEW IF EXISTS %I.model_card', 'VIEW IF EXISTS %I.model_holdout', 'VIEW IF EXISTS %I.purchase_calendar', 'VIEW IF EXISTS %I.rfm_grid',
 			'VIEW IF EXISTS %I.segment_summary', 'VIEW IF EXISTS %I.customer_profile', 'TABLE IF EXISTS %I.stored_profile',
 			'TABLE IF EXISTS %I.model', 'TABLE IF EXISTS %I.customer_history'] LOOP
@@ -272,6 +329,8 @@ BEGIN
 			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END);
 	END IF;
 	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, road,
-		coalesce(crm_profile.source_history_query(src), src.orders_query), crm_profile.source_expand(crm_profile.source_profile_query(), src));
+		coalesce(crm_profile.source_history_query(src), src.orders_query), crm_profile.source_expand(crm_profile.source_profile_query(), src))
+		|| CASE WHEN src.prospects IS NULL THEN '' ELSE
+			format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, crm_profile.source_match_query(src)) END;
 END $$;
-COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and that of customer_profile';
+COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match';

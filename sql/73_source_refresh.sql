@@ -254,13 +254,15 @@ COMMENT ON FUNCTION crm_profile.refresh_profiles(crm_profile.source, date, boole
 CREATE FUNCTION crm_profile.refresh_as_owner(name text, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
+	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
+	OUT match_seconds double precision)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src crm_profile.source := crm_profile.source_own_locked(refresh_as_owner.name, "nowait");
 	models record;
 	found_norms crm_profile.customer_norms;
+	matched record;
 	started timestamptz;
 	today date;
 BEGIN
@@ -279,9 +281,12 @@ BEGIN
 	IF src.materialize THEN
 		profile_seconds := crm_profile.refresh_profiles(src, today, "verbose");
 	END IF;
+	SELECT m.* INTO matched FROM crm_profile.refresh_matches(src, started, "verbose") m;
+	match_seconds := matched.seconds;
 	orders := coalesce(found_norms.orders, 0);
 	customers := coalesce(found_norms.customers, 0);
-	UPDATE crm_profile.source s SET last_refresh = started, refresh_seconds = extract(epoch FROM clock_timestamp() - started), norms = found_norms
+	UPDATE crm_profile.source s SET last_refresh = started, refresh_seconds = extract(epoch FROM clock_timestamp() - started), norms = found_norms,
+			best_customers = matched.best, other_customers = matched.others
 		WHERE s.name = src.name;
 	RETURN NEXT;
 END $$;
@@ -290,7 +295,8 @@ COMMENT ON FUNCTION crm_profile.refresh_as_owner(text, boolean, boolean) IS 'wha
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
+	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
+	OUT match_seconds double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.refresh(text, boolean, boolean) IS

@@ -56,6 +56,9 @@ BEGIN
 			(16, 'note', 'customers without orders', without_orders, 'In the views, without a score.'))
 			v(n, severity, problem, count, detail)
 		WHERE v.count > 0 ORDER BY v.n$sql$, '{lines}', (src.order_key IS NOT NULL)::text), src) USING today;
+	IF src.prospects IS NOT NULL THEN
+		RETURN QUERY EXECUTE crm_profile.source_check_prospects(src);
+	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile.check_source_as_owner(text) IS 'what check_source() does once it is the owner';
 

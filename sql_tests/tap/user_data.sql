@@ -29,8 +29,10 @@ CREATE VIEW app.relevance AS
 	FROM unnest((SELECT crm_profile.attribute_relevance(o, amount > 60, '{id}') FROM app.orders o)) AS r;
 
 -- a source with its tables, views and policies
-CREATE TABLE app.customers (id int PRIMARY KEY);
-INSERT INTO app.customers SELECT generate_series(0, 25);
+CREATE TABLE app.customers (id int PRIMARY KEY, region text, age int);
+INSERT INTO app.customers SELECT i, 'r' || i * i % 23 % 3, i / 2 FROM generate_series(0, 120) i;
+CREATE TABLE app.prospects (prospect text PRIMARY KEY, region text, age smallint);
+INSERT INTO app.prospects SELECT 'p' || i, 'r' || i % 4, i * 7 % 60 FROM generate_series(1, 20) i;
 SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', as_of => '2025-04-30',
-	time_zone => 'Asia/Tokyo', schema => 'app', materialize => true);
+	time_zone => 'Asia/Tokyo', schema => 'app', materialize => true, prospects => 'app.prospects', best => 'customer > 60');
 SELECT crm_profile.refresh('app');
