@@ -8,6 +8,7 @@ run_psql() { psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 run_psql -v orders="$orders" -f orders.sql
 run_psql <<'SQL'
+SET work_mem = '1GB';
 CREATE TABLE customers AS SELECT DISTINCT customer_id FROM orders;
 ALTER TABLE customers ADD PRIMARY KEY (customer_id);
 VACUUM (FREEZE, ANALYZE) customers;
