@@ -302,8 +302,6 @@ BEGIN
 			EXECUTE crm_profile.source_expand('CREATE TABLE {schema}.stored_profile AS ' || profile || ' WITH NO DATA', src);
 			PERFORM crm_profile.source_comment(src.schema, 'stored_profile', 'customer_profile as of the last refresh', columns);
 			PERFORM crm_profile.source_admit(src, 'stored_profile');
-			EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %I.stored_profile (customer)', src.schema);
-			EXECUTE format('CREATE INDEX stored_profile_segment ON %I.stored_profile (segment)', src.schema);
 		END IF;
 		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_profile WITH (security_invoker = true) AS SELECT %s FROM %1$I.stored_profile', src.schema,
 			(SELECT string_agg(columns[i][1], ', ' ORDER BY i) FROM generate_subscripts(columns, 1) i));

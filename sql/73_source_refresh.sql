@@ -233,14 +233,23 @@ DECLARE
 	written bigint;
 	seconds double precision;
 BEGIN
-	SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
-		WHERE attrelid = format('%I.stored_profile', src.schema)::regclass AND attnum > 0 AND NOT attisdropped;
-	EXECUTE crm_profile.source_expand('WITH fresh AS MATERIALIZED (SELECT p.* FROM {schema}.profile_as_of($1) p),
-		gone AS (DELETE FROM {schema}.stored_profile o WHERE NOT EXISTS (SELECT FROM fresh n WHERE n.customer = o.customer)),
-		changed AS (INSERT INTO {schema}.stored_profile SELECT n.* FROM fresh n LEFT JOIN {schema}.stored_profile was ON was.customer = n.customer
-				WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
-			ON CONFLICT (customer) DO UPDATE SET ' || columns || ' RETURNING 1)
-		SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM changed)', src) INTO profiles, written USING today;
+	-- as with histories, the indexes come at the end of the first time
+	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.stored_profile', src.schema)::regclass) THEN
+		EXECUTE crm_profile.source_expand('INSERT INTO {schema}.stored_profile SELECT p.* FROM {schema}.profile_as_of($1) p', src) USING today;
+		GET DIAGNOSTICS written = ROW_COUNT;
+		profiles := written;
+		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %I.stored_profile (customer)', src.schema);
+		EXECUTE format('CREATE INDEX stored_profile_segment ON %I.stored_profile (segment)', src.schema);
+	ELSE
+		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+			WHERE attrelid = format('%I.stored_profile', src.schema)::regclass AND attnum > 0 AND NOT attisdropped;
+		EXECUTE crm_profile.source_expand('DELETE FROM {schema}.stored_profile o WHERE NOT EXISTS (SELECT FROM {customers} c WHERE c.{key} = o.customer)', src);
+		EXECUTE crm_profile.source_expand('INSERT INTO {schema}.stored_profile SELECT n.* FROM {schema}.profile_as_of($1) n LEFT JOIN {schema}.stored_profile was ON was.customer = n.customer
+			WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
+			ON CONFLICT (customer) DO UPDATE SET ' || columns, src) USING today;
+		GET DIAGNOSTICS written = ROW_COUNT;
+		EXECUTE crm_profile.source_expand('SELECT count(*) FROM {schema}.stored_profile', src) INTO profiles;
+	END IF;
 	EXECUTE format('ANALYZE %I.stored_profile', src.schema);
 	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
 	IF "verbose" THEN
