@@ -72,8 +72,8 @@ CREATE EXTENSION postgres_fdw SCHEMA shop;
 DO $$ BEGIN
 	EXECUTE format('CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
 		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database());
+	EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER here OPTIONS (user %L)', current_user);
 END $$;
-CREATE USER MAPPING FOR CURRENT_USER SERVER here;
 CREATE FOREIGN TABLE o_foreign (customer_id int, day date, amount numeric) SERVER here OPTIONS (schema_name 'shop', table_name 'o_part');
 SELECT count(*) FROM crm_profile.create_source('v9', 'c_small', 'o_foreign');
 SELECT * FROM differences('v9', 'p.customer');

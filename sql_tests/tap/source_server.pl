@@ -100,11 +100,12 @@ for my $round (1 .. $rounds)
 	$in .= "SELECT crm_profile.refresh('shop');\n";
 	$refresh->pump_nb while length $in;
 	usleep(1_000_000 * $duration * 1.3 * $round / $rounds);
+	my $logged = -s $node->logfile;
 	kill 'KILL', $pid;
 	$in .= "\\q\n";
 	eval { $refresh->finish };
-	# it may be between going down and coming up
-	for (1 .. 100) { my ($ret) = $node->psql('postgres', 'SELECT 1'); last if $ret == 0; usleep(50_000); }
+	# all other sessions go down with it, and the server comes up again
+	for (1 .. 1000) { last if slurp_file($node->logfile, $logged) =~ /ready to accept connections/; usleep(20_000); }
 	my $after = shown($node);
 	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
 	$new = shown($node);
