@@ -104,7 +104,8 @@ ALTER TABLE client ADD PRIMARY KEY (id);
 ALTER TABLE lead ADD PRIMARY KEY (id);
 
 SELECT * FROM crm_profile.create_source('food', 'client',
-    'SELECT id AS client_id, last_order, spent::numeric FROM shopper WHERE id % 10 <> 0',
+    'SELECT id AS client_id, last_order, spent::numeric
+     FROM shopper WHERE id % 10 <> 0',
     as_of => '2014-06-30', prospects => 'lead', best => 'monetary > 1200');
 
 SELECT customers, round(match_seconds::numeric, 2) AS match_seconds

@@ -13,33 +13,48 @@ SET client_min_messages = warning;
 \echo
 \set ECHO queries
 CREATE TABLE customers AS
-SELECT customer, min(country) AS country FROM orders WHERE customer IS NOT NULL GROUP BY customer;
+SELECT customer, min(country) AS country
+FROM orders WHERE customer IS NOT NULL GROUP BY customer;
 
 ALTER TABLE customers ADD PRIMARY KEY (customer);
 
-SELECT * FROM crm_profile.create_source('shop', 'customers', 'orders', as_of => '2011-12-09');
+SELECT * FROM crm_profile.create_source('shop', 'customers', 'orders',
+                                        as_of => '2011-12-09');
 
 SELECT orders, customers, customers_written FROM crm_profile.refresh('shop');
 
-SELECT segment, customers, round(customer_share::numeric * 100) AS "% of them", round(monetary) AS revenue,
-       round(monetary_share::numeric * 100) AS "% of it"
+SELECT segment, customers, round(100 * customer_share) AS "% of them",
+       round(monetary) AS revenue, round(100 * monetary_share) AS "% of it"
 FROM shop.segment_summary;
 
 SELECT lifecycle, value_tier, count(*), round(sum(monetary)) AS revenue
 FROM shop.customer_profile GROUP BY 1, 2 ORDER BY 1, 2;
 
-SELECT from_segment, to_segment, customers, round(share::numeric * 100) AS "%"
-FROM shop.segment_migration WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 5;
+SELECT from_segment, to_segment, customers, round(100 * share) AS "%"
+FROM shop.segment_migration
+WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 5;
 
--- who is valuable by prediction, and silent for longer than their own rhythm explains?
-SELECT customer, recency, round(mean_gap) AS mean_gap, round(p_alive::numeric, 3) AS p_alive, round(expected_purchases_90d::numeric, 1) AS "purchases in 90 days",
+\echo 'Who is valuable by prediction, and silent for longer than their own rhythm'
+\echo 'explains?'
+\echo
+SELECT customer, recency, round(mean_gap) AS gap,
+       round(p_alive::numeric, 3) AS p_alive,
+       round(expected_purchases_90d::numeric, 1) AS "next 90 days",
        round(clv_365d) AS clv_365d, next_purchase
-FROM shop.customer_profile WHERE predicted_tier = 'A' AND lifecycle = 'lapsing' ORDER BY clv_365d DESC LIMIT 5;
+FROM shop.customer_profile
+WHERE predicted_tier = 'A' AND lifecycle = 'lapsing'
+ORDER BY clv_365d DESC LIMIT 5;
 
-SELECT segment, customers, round(monetary) AS revenue, round(predicted_value) AS "next year", round(predicted_value_share::numeric * 100) AS "% of it"
+SELECT segment, customers, round(monetary) AS revenue,
+       round(predicted_value) AS "next year",
+       round(100 * predicted_value_share) AS "% of it"
 FROM shop.segment_summary;
 
--- the models behind it, and how good a forecast of the last 90 days would have been
-SELECT section, item, value, round(standard_error::numeric, 3) AS "s.e." FROM shop.model_card WHERE section IN ('purchases', 'rhythm', 'holdout');
+\echo 'The models behind it, and how good a forecast of the last 90 days would have'
+\echo 'been:'
+\echo
+SELECT section, item, value, round(standard_error::numeric, 3) AS "s.e."
+FROM shop.model_card
+WHERE section IN ('purchases', 'rhythm', 'holdout');
 
 SELECT severity, problem, count FROM crm_profile.check_source('shop');
