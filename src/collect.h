@@ -14,8 +14,8 @@ typedef struct HistoryCollection HistoryCollection;
  * Runs the query of orders, whose customers are of the type given.  `progress`
  * begins each of the lines that tell how far it is; NULL: there are none.
  */
-extern HistoryCollection *CollectHistories(const char *function, Oid key_type, const char *query,
-										   const char *progress);
+extern HistoryCollection *
+CollectHistories(const char *function, Oid key_type, const char *query, const char *progress);
 
 /*
  * The next customer, valid until the next call, and the history, made in the

@@ -26,8 +26,8 @@ typedef void (*PurchaseSinkStart)(void *sink, const CustomerKey *key, bool costs
  * or amount are skipped.  `function` is the SQL function that does so; rows are
  * counted in `progress`, unless it is NULL.
  */
-extern void ReceivePurchases(const char *function, Oid key_type, const char *query,
-							 PurchaseSinkStart start, PurchaseSink take, void *sink,
-							 Progress *progress);
+extern void
+ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
+				 PurchaseSink take, void *sink, Progress *progress);
 
 #endif /* CRM_PURCHASE_RECEIVER_H */

@@ -306,7 +306,8 @@ NextOfFitState(RfmPopulation *population, RfmFacts *facts)
 	int n = (int) Min(RFM_BATCH, state->count - state->next);
 
 	CHECK_FOR_INTERRUPTS();
-	memcpy(facts, state->facts + state->next, n * sizeof(RfmFacts));
+	if (n > 0)
+		memcpy(facts, state->facts + state->next, n * sizeof(RfmFacts));
 	state->next += n;
 	return n;
 }
