@@ -542,23 +542,10 @@ match_model_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
-/* The member that must be there. */
-static JsonbValue
-NeededMember(JsonbContainer *object, const char *key)
-{
-	JsonbValue value;
-
-	if (!JsonMember(object, key, &value))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input for type match_model"),
-						errdetail("The member \"%s\" is missing.", key)));
-	return value;
-}
-
 static int64
 NeededCount(JsonbContainer *object, const char *key)
 {
-	JsonbValue value = NeededMember(object, key);
+	JsonbValue value = JsonNeededMember(object, key, "match_model");
 
 	return JsonCount(&value, key);
 }
@@ -566,7 +553,7 @@ NeededCount(JsonbContainer *object, const char *key)
 static double
 NeededNumber(JsonbContainer *object, const char *key)
 {
-	JsonbValue value = NeededMember(object, key);
+	JsonbValue value = JsonNeededMember(object, key, "match_model");
 
 	return JsonNumber(&value, key);
 }
@@ -575,7 +562,7 @@ NeededNumber(JsonbContainer *object, const char *key)
 static JsonbContainer *
 NeededArray(JsonbContainer *object, const char *key, int least, int most, int *n)
 {
-	JsonbValue value = NeededMember(object, key);
+	JsonbValue value = JsonNeededMember(object, key, "match_model");
 	JsonbContainer *array = JsonArray(&value, key);
 
 	*n = JsonContainerSize(array);
@@ -629,7 +616,7 @@ TripleFromJson(JsonbContainer *array, int i, const char *where, int64 *first, in
 static void
 FeatureFromJson(const MatchModel *model, MatchFeature *feature, JsonbContainer *object)
 {
-	JsonbValue value = NeededMember(object, "slot");
+	JsonbValue value = JsonNeededMember(object, "slot", "match_model");
 	JsonbContainer *array;
 	int n;
 
@@ -637,7 +624,7 @@ FeatureFromJson(const MatchModel *model, MatchFeature *feature, JsonbContainer *
 	feature->member = -1;
 	if (FeatureIsSet(model, feature))
 	{
-		value = NeededMember(object, "member");
+		value = JsonNeededMember(object, "member", "match_model");
 		feature->member = SmallNumber(&value, "member");
 	}
 	array = NeededArray(object, "bins", 2, MAX_FEATURE_BINS, &feature->nbins);
@@ -667,7 +654,7 @@ FeatureFromJson(const MatchModel *model, MatchFeature *feature, JsonbContainer *
 static void
 LayoutFromJson(MatchModel *model, JsonbContainer *object)
 {
-	JsonbValue value = NeededMember(object, "fingerprint");
+	JsonbValue value = JsonNeededMember(object, "fingerprint", "match_model");
 	char *text = JsonString(&value, "fingerprint");
 	JsonbContainer *array;
 	int n;

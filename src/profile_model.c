@@ -651,23 +651,10 @@ profile_model_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(out.data);
 }
 
-/* The member that must be there. */
-static JsonbValue
-NeededMember(JsonbContainer *object, const char *key)
-{
-	JsonbValue value;
-
-	if (!JsonMember(object, key, &value))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input for type profile_model"),
-						errdetail("The member \"%s\" is missing.", key)));
-	return value;
-}
-
 static double
 BoundFromJson(const ProfileAttribute *att, JsonbContainer *object, const char *key)
 {
-	JsonbValue value = NeededMember(object, key);
+	JsonbValue value = JsonNeededMember(object, key, "profile_model");
 
 	if (att->kind == KIND_DATE)
 		return DayFromText(JsonString(&value, key));
@@ -689,21 +676,21 @@ StringsFromJson(JsonbContainer *array, const char *where, int *n)
 static void
 AttributeFromJson(ProfileAttribute *att, JsonbContainer *object)
 {
-	JsonbValue value = NeededMember(object, "name");
+	JsonbValue value = JsonNeededMember(object, "name", "profile_model");
 	char *kind;
 
 	att->name = JsonString(&value, "name");
-	value = NeededMember(object, "kind");
+	value = JsonNeededMember(object, "kind", "profile_model");
 	kind = JsonString(&value, "kind");
 	if (!AttributeKindFromName(kind, &att->kind))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 						errmsg("invalid input for type profile_model"),
 						errdetail("There is no attribute kind \"%s\".", kind)));
-	value = NeededMember(object, "weight");
+	value = JsonNeededMember(object, "weight", "profile_model");
 	att->weight = JsonNumber(&value, "weight");
-	value = NeededMember(object, "missing");
+	value = JsonNeededMember(object, "missing", "profile_model");
 	att->missing = JsonCount(&value, "missing");
-	value = NeededMember(object, "other");
+	value = JsonNeededMember(object, "other", "profile_model");
 	att->other = JsonCount(&value, "other");
 	if (HasRange(att->kind))
 	{
@@ -714,9 +701,9 @@ AttributeFromJson(ProfileAttribute *att, JsonbContainer *object)
 	{
 		JsonbContainer *counts;
 
-		value = NeededMember(object, "values");
+		value = JsonNeededMember(object, "values", "profile_model");
 		att->values = StringsFromJson(JsonArray(&value, "values"), "values", &att->nvalues);
-		value = NeededMember(object, "counts");
+		value = JsonNeededMember(object, "counts", "profile_model");
 		counts = JsonArray(&value, "counts");
 		if (JsonContainerSize(counts) != att->nvalues)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -770,13 +757,13 @@ profile_model_in(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 						errmsg("invalid input for type profile_model"),
 						errdetail("It must be a JSON object.")));
-	value = NeededMember(&json->root, "rows");
+	value = JsonNeededMember(&json->root, "rows", "profile_model");
 	model->nrows = JsonCount(&value, "rows");
-	value = NeededMember(&json->root, "missing");
+	value = JsonNeededMember(&json->root, "missing", "profile_model");
 	SetMissingFromJson(model, JsonArray(&value, "missing"));
-	value = NeededMember(&json->root, "ignored");
+	value = JsonNeededMember(&json->root, "ignored", "profile_model");
 	model->ignored = StringsFromJson(JsonArray(&value, "ignored"), "ignored", &model->nignored);
-	value = NeededMember(&json->root, "attributes");
+	value = JsonNeededMember(&json->root, "attributes", "profile_model");
 	array = JsonArray(&value, "attributes");
 	model->natts = JsonContainerSize(array);
 	model->atts = palloc0((model->natts + 1) * sizeof(ProfileAttribute));

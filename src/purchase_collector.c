@@ -20,8 +20,8 @@
 #define MIN_MEMORY ((Size) 8 * 1024 * 1024)
 
 /*
- * Grouping takes up to so many times the memory of a partition's records, at any
- * limit up to this, which comes on top of it.
+ * Grouping takes up to so many times the memory of a partition's records.  This
+ * much of it comes on top of what the rows may take, the rest is taken off that.
  */
 #define GROUPING_FACTOR 5
 #define GROUPING_ALLOWANCE ((Size) 20 * 1024 * 1024)

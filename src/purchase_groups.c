@@ -194,7 +194,9 @@ SortByCustomer(PurchaseGroups *groups, const RecordStore *store)
 	n = 0;
 	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
 		FOR_EACH_RECORD(record, block, groups->format)
-	groups->sorted[groups->groups[groups->group_of[n++]].end++] = record;
+		{
+			groups->sorted[groups->groups[groups->group_of[n++]].end++] = record;
+		}
 }
 
 void
