@@ -12,10 +12,11 @@ BUILD = all install uninstall installcheck installdirs clean distclean
 ifeq ($(filter $(OWN),$(MAKECMDGOALS))$(if $(PGXS),,no PGXS),)
 
 MODULE_big = $(EXTENSION)
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 
+PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 # -Bsymbolic: calls inside the library stay inside; the server loads extensions into one name space
 SHLIB_LINK = -Wl,-Bsymbolic -Wl,--as-needed -lnlopt -lm
@@ -45,7 +46,7 @@ CONTRIB_TESTDB = regress_crm_profile
 ISOLATION_TESTDB = regress_crm_profile
 
 # the portable kernel is written for the compiler to vectorise
-src/distance_kernels.o: CFLAGS += $(CFLAGS_VECTORIZE)
+src/profile/distance_kernels.o: CFLAGS += $(CFLAGS_VECTORIZE)
 
 ifneq ($(shell test $(MAJORVERSION) -ge 15 && echo fits),fits)
 $(error crm_profile needs PostgreSQL 15 or newer, $(PG_CONFIG) belongs to $(VERSION))
@@ -57,7 +58,7 @@ $(DATA_built): $(PIECES) build/made_with
 
 # Everything is made anew when the server, the compiler, a flag or the list of files is another than last time
 MADE_WITH = $(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS) $(OBJS) $(PIECES)
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) build/made_with
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h) build/made_with
 build/made_with: FORCE
 	@tools/setup build
 	@mkdir -p build
@@ -77,7 +78,7 @@ $(filter-out clean distclean,$(BUILD)):
 	@tools/setup build
 	@$(MAKE) --no-print-directory $@
 clean distclean:
-	@$(if $(PGXS),$(MAKE) --no-print-directory $@,rm -rf build $(EXTENSION)--*.sql src/*.o src/*.bc *.so)
+	@$(if $(PGXS),$(MAKE) --no-print-directory $@,rm -rf build $(EXTENSION)--*.sql src/*.o src/*.bc src/*/*.o src/*/*.bc *.so)
 
 help:
 	@echo 'make            build the extension'
@@ -105,7 +106,7 @@ bench:
 
 format:
 	@tools/setup format
-	clang-format -i $(wildcard src/*.c src/*.h)
+	clang-format -i $(wildcard src/*.[ch] src/*/*.[ch])
 
 dist:
 	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(EXTENSION)-$(EXTVERSION).zip HEAD

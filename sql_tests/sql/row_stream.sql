@@ -1,0 +1,129 @@
+-- The rows of rfm_scores and collect_purchase_histories, taken one at a time by a scan of their own, or from a tuplestore as those of
+-- other functions: the same rows in every kind of query
+CREATE SCHEMA row_stream;
+SET search_path = row_stream, crm_profile, public;
+SET DateStyle = ISO;
+
+CREATE TABLE purchase AS
+SELECT i % 701 AS customer, date '2024-01-01' + i * 37 % 700 AS day, (i * 7919 % 100000)::numeric / 100 AS amount FROM generate_series(1, 20000) i;
+
+-- which scan the planner takes for a query
+CREATE FUNCTION scans(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	found text[] := '{}';
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		found := found || (regexp_match(line, '(Custom Scan \(\w+\)|Function Scan on \w+)'))[1];
+	END LOOP;
+	RETURN array_to_string(found, ', ');
+END $$;
+\set scores 'rfm_scores(NULL::int, ''SELECT * FROM purchase'', ''2025-12-31'')'
+\set histories 'collect_purchase_histories(NULL::int, ''SELECT * FROM purchase'')'
+
+SELECT scans(format('SELECT * FROM %s', :'scores')) AS scores, scans(format('SELECT customer FROM %s h WHERE customer < 9', :'histories')) AS histories;
+-- not where whole rows, row numbers or other tables come in, nor where it is switched off
+SELECT scans(format('SELECT s FROM %s s', :'scores')) AS whole_row,
+	scans(format('SELECT * FROM %s WITH ORDINALITY', :'scores')) AS ordinality,
+	scans(format('SELECT * FROM ROWS FROM (%s, generate_series(1, 3)) r', :'scores')) AS rows_from,
+	scans('SELECT * FROM (VALUES (date ''2025-12-31'')) v(day), rfm_scores(NULL::int, ''SELECT * FROM purchase'', v.day + (random() > 2)::int) s') AS constant,
+	scans('SELECT * FROM purchase p, rfm_scores(NULL::int, ''SELECT * FROM purchase'', p.day) s') AS lateral;
+SET crm_profile.enable_row_stream = off;
+SELECT scans(format('SELECT * FROM %s', :'scores')) AS switched_off;
+CREATE TABLE by_function AS SELECT * FROM :scores;
+CREATE TABLE histories_by_function AS SELECT * FROM :histories;
+RESET crm_profile.enable_row_stream;
+
+-- the same rows
+CREATE TABLE by_scan AS SELECT * FROM :scores;
+SELECT count(*) AS customers, (SELECT count(*) FROM (TABLE by_scan EXCEPT TABLE by_function) d) AS different FROM by_scan;
+SELECT count(*) AS customers, count(*) FILTER (WHERE s.history IS DISTINCT FROM f.history) AS different
+FROM :histories s FULL JOIN histories_by_function f USING (customer);
+SELECT count(*), sum(monetary) = (SELECT sum(amount) FROM purchase) AS reconciles FROM :scores;
+
+-- filters, joins, limits, ordering, aggregates, set operations
+SELECT (SELECT count(*) FROM :scores WHERE segment = 'Champions') - (SELECT count(*) FROM by_function WHERE segment = 'Champions') AS filter,
+	(SELECT count(*) FROM :scores a JOIN :scores b USING (customer, cell)) AS self_join,
+	(SELECT count(*) FROM (SELECT FROM :scores LIMIT 5) x) AS "limit",
+	(SELECT count(*) FROM (SELECT customer FROM :scores EXCEPT SELECT customer FROM by_function) x) AS "except";
+SELECT count(u) AS union_all, count(DISTINCT u) AS once FROM (SELECT s FROM :scores s UNION ALL SELECT s FROM :scores s) u(u);
+SELECT count(*) AS filtered_by_row FROM :scores s WHERE s IS NOT NULL AND s::text LIKE '(5,%';
+SELECT customer, monetary, cell FROM :scores ORDER BY monetary DESC, customer LIMIT 3;
+SELECT s.customer, s.cell FROM :scores s, purchase p WHERE s.customer = p.customer AND p.amount < 0.2 ORDER BY 1, 2;
+
+-- looked at again and again: with the same arguments the rows are kept, with others they are made anew
+SET enable_material = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SELECT count(*), count(DISTINCT n), sum(monetary) = 3 * (SELECT sum(amount) FROM purchase) AS reconciles
+FROM generate_series(1, 3) n LEFT JOIN :scores s ON n + s.customer > 0;
+RESET enable_material;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+SELECT n, (SELECT count(*) FROM :scores WHERE customer % 4 = n) AS kept FROM generate_series(0, 4) n;
+SELECT n, (SELECT sum(frequency) FROM rfm_scores(NULL::int, 'SELECT * FROM purchase', date '2024-01-01' + n)) AS made_anew,
+	(SELECT count(*) FROM purchase WHERE day <= date '2024-01-01' + n) AS orders FROM generate_series(0, 600, 200) n;
+SELECT n, (SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT * FROM purchase', (SELECT max(day) - n FROM purchase)) WHERE recency = 0) AS customers,
+	(SELECT count(DISTINCT customer) FROM purchase WHERE day = (SELECT max(day) - n FROM purchase)) AS expected FROM generate_series(0, 2) n;
+
+-- cursors, also backward and beyond the transaction; prepared statements
+BEGIN;
+DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT customer, cell FROM :scores WHERE customer < 3 ORDER BY customer;
+FETCH 2 FROM c;
+FETCH BACKWARD 1 FROM c;
+COMMIT;
+FETCH FORWARD 2 FROM c;
+CLOSE c;
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT customer FROM :scores;
+MOVE 5 IN c;
+SELECT count(*) FROM :scores;
+MOVE BACKWARD 3 IN c;
+MOVE FORWARD ALL IN c;
+COMMIT;
+PREPARE scored(date) AS SELECT count(*), sum(frequency) FROM rfm_scores(NULL::int, 'SELECT * FROM purchase', $1);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE scored('2025-12-31');
+EXECUTE scored('2024-06-30');
+EXECUTE scored(NULL);
+DEALLOCATE scored;
+RESET plan_cache_mode;
+
+-- whoever may not call the function may not scan it
+REVOKE EXECUTE ON FUNCTION rfm_scores FROM PUBLIC;
+CREATE ROLE row_stream_user;
+GRANT USAGE ON SCHEMA row_stream TO row_stream_user;
+GRANT SELECT ON purchase TO row_stream_user;
+SET ROLE row_stream_user;
+SELECT count(*) FROM :scores;
+SELECT count(*) FROM :histories;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION rfm_scores TO PUBLIC;
+-- errors of the query come out as they are
+SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT customer, day FROM purchase', '2025-12-31');
+SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT customer, day, round(amount / (customer - 700), 2) FROM purchase', '2025-12-31');
+
+-- Amounts of all sizes and scales side by side, days far away: what does not fit a narrow record takes a wide one, with the same sums
+CREATE TABLE odd AS
+SELECT i % 97 AS customer,
+	CASE i % 11 WHEN 0 THEN date '4713-01-01 BC' + i WHEN 1 THEN date '5874897-12-31' - i WHEN 2 THEN date '2941760-01-01' + i % 50 ELSE date '2024-01-01' + i % 400 END AS day,
+	CASE i % 13 WHEN 0 THEN 2147483647 WHEN 1 THEN -2147483648 WHEN 2 THEN 2147483648 WHEN 3 THEN -2147483649 WHEN 4 THEN 0 WHEN 5 THEN 21474836.47
+		WHEN 6 THEN 21474836.48 WHEN 7 THEN 0.05 WHEN 8 THEN 99999999 WHEN 9 THEN 10000000000 WHEN 10 THEN -0.0001 WHEN 11 THEN 12345678.9 ELSE i END::numeric AS amount,
+	i
+FROM generate_series(1, 30000) i;
+UPDATE odd SET amount = amount + 0.000001 WHERE i > 29000 AND abs(amount) < 1000000;
+\set compare 'SELECT count(*) AS customers, count(*) FILTER (WHERE c.history IS DISTINCT FROM a.history) AS different FROM (SELECT customer, purchase_history_agg(day, amount) AS history FROM odd GROUP BY 1) a FULL JOIN collect_purchase_histories(NULL::int, ''SELECT customer, day, amount FROM odd ORDER BY i'') c USING (customer)'
+:compare;
+SELECT count(*) AS customers, count(*) FILTER (WHERE s.monetary IS DISTINCT FROM o.amount OR s.frequency <> o.orders OR s.recency IS DISTINCT FROM date '2025-12-31' - o.last) AS different
+FROM rfm_scores(NULL::int, 'SELECT customer, day, amount FROM odd ORDER BY i', '2025-12-31') s
+	FULL JOIN (SELECT customer, sum(amount) AS amount, count(*) FILTER (WHERE amount >= 0) AS orders, max(day) FILTER (WHERE amount >= 0) AS last
+		FROM odd WHERE day <= '2025-12-31' GROUP BY 1) o USING (customer);
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+:compare;
+RESET work_mem;
+RESET hash_mem_multiplier;
+
+SET client_min_messages = warning;
+DROP SCHEMA row_stream CASCADE;
+DROP ROLE row_stream_user;

@@ -1,0 +1,156 @@
+/*
+ * caller_query.c: running the caller's query once and taking its rows straight
+ * out of the executor.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
+
+#include "base/caller_query.h"
+
+pg_noreturn static void
+QueryRefused(const char *function, const char *why)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("the query of %s must be a single SELECT", function),
+					errdetail("%s", why), errhint("The query is run once and only read from.")));
+}
+
+/* Refuses everything but one SELECT that only reads. */
+static void
+CheckQuery(const char *function, SPIPlanPtr plan)
+{
+	List *sources = SPI_plan_get_plan_sources(plan);
+	CachedPlanSource *source;
+	Query *query;
+
+	if (list_length(sources) != 1)
+		QueryRefused(function,
+					 sources == NIL ? "It is empty." : "It holds more than one statement.");
+	source = (CachedPlanSource *) linitial(sources);
+	if (list_length(source->query_list) != 1)
+		QueryRefused(function, "A rule rewrites it to something else.");
+	query = linitial_node(Query, source->query_list);
+	if (query->commandType != CMD_SELECT)
+		QueryRefused(function, "It is another kind of statement.");
+	if (query->hasModifyingCTE)
+		QueryRefused(function, "A common table expression in it writes.");
+	if (query->rowMarks != NIL)
+		QueryRefused(function, "It locks rows.");
+}
+
+void
+RunQuery(const char *function, const char *query, DestReceiver *receiver)
+{
+	SPIPlanPtr plan;
+	SPIExecuteOptions options;
+	int result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	CheckQuery(function, plan);
+
+	memset(&options, 0, sizeof(options));
+	options.read_only = true;
+	options.dest = receiver;
+	result = SPI_execute_plan_extended(plan, &options);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	SPI_finish();
+}
+
+Oid
+KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function)
+{
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, argument);
+
+	if (!OidIsValid(type) || type == UNKNOWNOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+				 errmsg("could not determine the type of the customer key"),
+				 errhint("Cast the first argument to the type of the key: %s(NULL::bigint, …).",
+						 function)));
+	return type;
+}
+
+char *
+QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the query of %s must not be NULL", function)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
+char *
+ProgressArgument(FunctionCallInfo fcinfo, int argument)
+{
+	if (PG_NARGS() <= argument || PG_ARGISNULL(argument))
+		return NULL;
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
+void
+ColumnTypeRefused(TupleDesc columns, int attno, const char *what, const char *expected,
+				  const char *hint)
+{
+	Form_pg_attribute column = TupleDescAttr(columns, attno - 1);
+
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("column %d (\"%s\") of the query, the %s, has type %s", attno,
+						   NameStr(column->attname), what, format_type_be(column->atttypid)),
+					errdetail("Expected %s.", expected), hint ? errhint("%s", hint) : 0));
+}
+
+void
+CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function)
+{
+	Oid type = TupleDescAttr(columns, attno - 1)->atttypid;
+
+	if (type == key_type || (getBaseType(type) == getBaseType(key_type)) ||
+		(get_typlen(type) == -1 && IsBinaryCoercible(type, key_type)))
+		return;
+	ColumnTypeRefused(
+		columns, attno, "customer",
+		psprintf("%s, the type of the first argument", format_type_be(key_type)),
+		psprintf("Write %s(NULL::%s, …), or cast the column.", function, format_type_be(type)));
+}
+
+void
+CheckColumnCount(TupleDesc columns, int least, const char *expected)
+{
+	if (columns->natts >= least)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("the query returns %d column%s, %d are needed", columns->natts,
+						   columns->natts == 1 ? "" : "s", least),
+					errdetail("Expected %s.", expected)));
+}
+
+int
+ColumnNamed(TupleDesc columns, const char *name)
+{
+	int found = 0;
+
+	for (int i = 0; i < columns->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) != 0)
+			continue;
+		if (found)
+			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_COLUMN),
+							errmsg("the query returns two columns named \"%s\"", name)));
+		found = i + 1;
+	}
+	return found;
+}

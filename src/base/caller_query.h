@@ -1,0 +1,46 @@
+/*
+ * caller_query.h: running the caller's query once and taking its rows straight
+ * out of the executor.
+ *
+ * The functions of the bulk road (collect_purchase_histories, rfm_scores, …)
+ * embed a DestReceiver in a struct of their own, check the columns in rStartup
+ * with the helpers here, and hand it to RunQuery.
+ */
+#ifndef CRM_CALLER_QUERY_H
+#define CRM_CALLER_QUERY_H
+
+#include "base/compat.h"
+#include "access/tupdesc.h"
+#include "fmgr.h"
+#include "tcop/dest.h"
+
+/*
+ * Runs one SELECT under the caller's rights and snapshot; anything else is an
+ * error that names the function.  SPI is connected only inside, so what the
+ * receiver must keep it allocates in a context of its own.
+ */
+extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
+
+/* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
+extern Oid KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
+
+/* The text of the query argument, which must not be NULL. */
+extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function);
+
+/* The optional argument that begins each line of progress; NULL: no lines. */
+extern char *ProgressArgument(FunctionCallInfo fcinfo, int argument);
+
+/* Column `attno` (from 1) must be of the key's type; `function` is for the hint. */
+extern void CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
+
+/* At least so many columns; `expected` lists them for the error. */
+extern void CheckColumnCount(TupleDesc columns, int least, const char *expected);
+
+/* The attno of the column of that name, 0 if there is none; twice is an error. */
+extern int ColumnNamed(TupleDesc columns, const char *name);
+
+/* An error that names the column, its type, and what it should be. */
+pg_noreturn extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
+										  const char *expected, const char *hint);
+
+#endif /* CRM_CALLER_QUERY_H */

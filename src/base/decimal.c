@@ -1,0 +1,232 @@
+/*
+ * decimal.c: exact amounts of money as scaled integers.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "base/decimal.h"
+#include "base/numeric_bytes.h"
+
+const int64 PowerOfTen[19] = {
+	INT64CONST(1),
+	INT64CONST(10),
+	INT64CONST(100),
+	INT64CONST(1000),
+	INT64CONST(10000),
+	INT64CONST(100000),
+	INT64CONST(1000000),
+	INT64CONST(10000000),
+	INT64CONST(100000000),
+	INT64CONST(1000000000),
+	INT64CONST(10000000000),
+	INT64CONST(100000000000),
+	INT64CONST(1000000000000),
+	INT64CONST(10000000000000),
+	INT64CONST(100000000000000),
+	INT64CONST(1000000000000000),
+	INT64CONST(10000000000000000),
+	INT64CONST(100000000000000000),
+	INT64CONST(1000000000000000000),
+};
+
+void
+AmountOutOfRange(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("amount is out of range"),
+					errdetail("The amounts of one day, and the largest amount at the most decimals "
+							  "used, must fit 18 digits."),
+					errhint("Round the amounts to fewer decimals: round(amount, 2).")));
+}
+
+/* A numeric for an error message, which may have thousands of digits. */
+static char *
+NumericExcerpt(Datum value)
+{
+	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+
+	if (strlen(text) > 40)
+		strcpy(text + 37, "...");
+	return text;
+}
+
+/* Refuses NaN and the infinities. */
+pg_noreturn static void
+RefuseSpecial(Datum value, const char *what)
+{
+	char *text = NumericExcerpt(value);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s cannot be %s", what, text),
+			 errhint("Leave such rows out, or make it NULL: nullif(%s, '%s').", what, text)));
+}
+
+pg_noreturn static void
+RefuseScale(Datum value, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s %s has more than %d decimals", what, NumericExcerpt(value), MAX_SCALE),
+			 errhint("Round it: round(%s, 2).", what)));
+}
+
+pg_noreturn static void
+RefuseMagnitude(Datum value, const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					errmsg("%s %s is out of range", what, NumericExcerpt(value)),
+					errdetail("It has more than 18 digits."),
+					errhint("Round it to fewer decimals, or leave such rows out.")));
+}
+
+Decimal
+DecimalFromNumeric(Datum value, const char *what)
+{
+	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
+	const char *p = VARDATA_ANY(datum);
+	const char *end = p + VARSIZE_ANY_EXHDR(datum);
+	uint16 header = LoadWord(p);
+	bool negative;
+	int weight;
+	int ndigits;
+	int64 mantissa = 0;
+	Decimal result;
+
+	p += sizeof(uint16);
+	if ((header & HEADER_SIGN_MASK) == HEADER_SPECIAL)
+		RefuseSpecial(value, what);
+	if (header & HEADER_SHORT)
+	{
+		negative = (header & SHORT_NEGATIVE) != 0;
+		weight = header & SHORT_WEIGHT_MASK;
+		if (header & SHORT_WEIGHT_SIGN)
+			weight |= ~SHORT_WEIGHT_MASK;
+	}
+	else
+	{
+		negative = (header & HEADER_SIGN_MASK) == HEADER_NEGATIVE;
+		weight = (int16) LoadWord(p);
+		p += sizeof(uint16);
+	}
+	ndigits = (end - p) / sizeof(uint16);
+
+	result.mantissa = 0;
+	result.scale = 0;
+	if (ndigits == 0)
+		return result;
+
+	/* before an overflow can hide it: the last of three groups is below 10^-8 */
+	if (ndigits - 1 - weight > 2)
+		RefuseScale(value, what);
+
+	/* all digits but the last: 4 of them never overflow */
+	for (int i = 0; i < ndigits - 1; i++, p += sizeof(uint16))
+	{
+		if (i < 4)
+			mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
+		else if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa) ||
+				 pg_add_s64_overflow(mantissa, LoadWord(p), &mantissa))
+			RefuseMagnitude(value, what);
+	}
+
+	/* the last one, without the zeros at its end when it is a fraction */
+	{
+		int digit = LoadWord(p);
+		int places = BASE_DIGITS;
+		int groups = ndigits - 1 - weight; /* of the fraction */
+
+		if (groups > 0)
+		{
+			while (digit % 10 == 0 && places > 1)
+			{
+				digit /= 10;
+				places--;
+			}
+			result.scale = groups * BASE_DIGITS - (BASE_DIGITS - places);
+			if (result.scale > MAX_SCALE)
+				RefuseScale(value, what);
+		}
+		if (pg_mul_s64_overflow(mantissa, PowerOfTen[places], &mantissa) ||
+			pg_add_s64_overflow(mantissa, digit, &mantissa))
+			RefuseMagnitude(value, what);
+		for (; groups < 0; groups++)
+			if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa))
+				RefuseMagnitude(value, what);
+	}
+	result.mantissa = negative ? -mantissa : mantissa;
+
+	if ((Pointer) datum != DatumGetPointer(value))
+		pfree(datum);
+	return result;
+}
+
+/* A total as a numeric, in the display scale given. */
+Numeric
+NumericFromInt128(int128 value, int scale)
+{
+	char digits[64];
+	char *p = digits + sizeof(digits);
+	bool negative = value < 0;
+	int places = 0;
+
+	if (value >= PG_INT64_MIN && value <= PG_INT64_MAX)
+		return int64_div_fast_to_numeric((int64) value, scale);
+
+	*--p = '\0';
+	do
+	{
+		int digit = (int) (value % 10);
+
+		*--p = '0' + (negative ? -digit : digit);
+		value /= 10;
+		if (++places == scale)
+			*--p = '.';
+	} while (value != 0);
+	if (negative)
+		*--p = '-';
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(p),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+/*
+ * Three stored digits (up to 12 decimal ones) go through an exact integer that one
+ * division by an exact power of ten rounds correctly; PostgreSQL's own way, for all
+ * the rest, goes through text and takes ten times as long.
+ */
+double
+DoubleFromNumeric(Datum value)
+{
+	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
+	const char *p = VARDATA_ANY(datum);
+	uint16 header = LoadWord(p);
+	int ndigits;
+	int weight;
+	bool negative;
+	int64 mantissa = 0;
+	int decimals;
+
+	if ((header & HEADER_SIGN_MASK) == HEADER_SHORT)
+	{
+		ndigits = (VARSIZE_ANY_EXHDR(datum) - sizeof(uint16)) / sizeof(uint16);
+		negative = (header & SHORT_NEGATIVE) != 0;
+		weight = header & SHORT_WEIGHT_MASK;
+		if (header & SHORT_WEIGHT_SIGN)
+			weight |= ~SHORT_WEIGHT_MASK;
+		decimals = (ndigits - 1 - weight) * BASE_DIGITS;
+		if (ndigits <= 3 && decimals >= -BASE_DIGITS && decimals <= 18)
+		{
+			double magnitude;
+
+			for (int i = 0; i < ndigits; i++)
+				mantissa =
+					mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p + (i + 1) * sizeof(uint16));
+			magnitude = decimals > 0 ? (double) mantissa / (double) PowerOfTen[decimals]
+									 : (double) (mantissa * PowerOfTen[-decimals]);
+			return negative ? -magnitude : magnitude;
+		}
+	}
+	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
+}

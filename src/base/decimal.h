@@ -1,0 +1,66 @@
+/*
+ * decimal.h: exact amounts of money as scaled integers.
+ *
+ * An amount is a 64-bit mantissa in units of 10^-scale, with a scale of 0 to 6.
+ * Totals are 128-bit, so that adding up amounts never overflows.
+ */
+#ifndef CRM_DECIMAL_H
+#define CRM_DECIMAL_H
+
+#include "common/int.h"
+#include "utils/numeric.h"
+
+#include "base/compat.h"
+
+#define MAX_SCALE 6
+
+typedef struct Decimal
+{
+	int64 mantissa;
+	int scale; /* minimal: a scale above 0 ends in a digit that is not 0 */
+} Decimal;
+
+extern const int64 PowerOfTen[19];
+
+/* Reads a numeric in the form it is stored in; `what` names it in errors. */
+extern Decimal DecimalFromNumeric(Datum value, const char *what);
+
+/* Any numeric as the nearest double; NaN and infinity as they are. */
+extern double DoubleFromNumeric(Datum value);
+
+pg_noreturn extern void AmountOutOfRange(void);
+
+/* A mantissa at a larger or equal scale; false where it leaves the 64-bit range. */
+static inline bool
+RescaleFits(int64 mantissa, int from, int to, int64 *result)
+{
+	Assert(from <= to);
+	return !pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], result);
+}
+
+/* The same, with an error in that case. */
+static inline int64
+Rescale(int64 mantissa, int from, int to)
+{
+	int64 result;
+
+	if (unlikely(!RescaleFits(mantissa, from, to, &result)))
+		AmountOutOfRange();
+	return result;
+}
+
+/* Never gives INT64_MIN, so that every amount has a negative. */
+static inline int64
+AddAmounts(int64 a, int64 b)
+{
+	int64 sum;
+
+	if (unlikely(pg_add_s64_overflow(a, b, &sum) || sum == PG_INT64_MIN))
+		AmountOutOfRange();
+	return sum;
+}
+
+/* A total as a numeric, in the display scale given. */
+extern Numeric NumericFromInt128(int128 value, int scale);
+
+#endif /* CRM_DECIMAL_H */

@@ -1,0 +1,101 @@
+/*
+ * json_read.c: reading jsonb that follows a known shape.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+#include "base/compat.h"
+#include "base/json_read.h"
+
+pg_noreturn static void
+WrongType(const char *where, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be %s", where, expected)));
+}
+
+bool
+JsonMember(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL &&
+		   value->type != jbvNull;
+}
+
+JsonbValue
+JsonNeededMember(JsonbContainer *object, const char *key, const char *type)
+{
+	JsonbValue value;
+
+	if (!JsonMember(object, key, &value))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input for type %s", type),
+						errdetail("The member \"%s\" is missing.", key)));
+	return value;
+}
+
+char *
+JsonString(const JsonbValue *value, const char *where)
+{
+	if (value->type != jbvString)
+		WrongType(where, "a string");
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+double
+JsonNumber(const JsonbValue *value, const char *where)
+{
+	if (value->type != jbvNumeric)
+		WrongType(where, "a number");
+	return DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+}
+
+int64
+JsonCount(const JsonbValue *value, const char *where)
+{
+	int64 count;
+
+	if (value->type != jbvNumeric)
+		WrongType(where, "a whole number");
+	count = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
+	if (count < 0)
+		WrongType(where, "a whole number, 0 or more");
+	return count;
+}
+
+JsonbContainer *
+JsonObject(const JsonbValue *value, const char *where)
+{
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		WrongType(where, "an object");
+	return value->val.binary.data;
+}
+
+JsonbContainer *
+JsonArray(const JsonbValue *value, const char *where)
+{
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		WrongType(where, "an array");
+	return value->val.binary.data;
+}
+
+void
+JsonEachMember(JsonbContainer *object,
+			   void (*take)(const char *key, const JsonbValue *value, void *arg), void *arg)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue v;
+	JsonbIteratorToken token;
+	char *key = NULL;
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(v.val.string.val, v.val.string.len);
+		else if (token == WJB_VALUE)
+			take(key, &v, arg);
+	}
+}

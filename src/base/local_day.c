@@ -1,0 +1,173 @@
+/*
+ * local_day.c: which day it was, and which days a period covers.
+ */
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "pgtime.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/local_day.h"
+
+DateADT
+CheckedDay(DateADT day, const char *what)
+{
+	if (DATE_NOT_FINITE(day))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("%s cannot be %s", what, DATE_IS_NOBEGIN(day) ? "-infinity" : "infinity"),
+				 errhint("Give a date, or leave such rows out.")));
+	return day;
+}
+
+void
+CheckFinite(Timestamp t)
+{
+	if (TIMESTAMP_NOT_FINITE(t))
+		(void) CheckedDay(TIMESTAMP_IS_NOBEGIN(t) ? DATEVAL_NOBEGIN : DATEVAL_NOEND,
+						  "purchase day");
+}
+
+/* Whole seconds since 1970, rounded towards the past. */
+static inline pg_time_t
+UnixSeconds(TimestampTz t)
+{
+	pg_time_t seconds = t / USECS_PER_SEC;
+
+	if (t % USECS_PER_SEC < 0)
+		seconds--;
+	return seconds + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (pg_time_t) SECS_PER_DAY;
+}
+
+pg_noreturn static void
+TimestampOutOfRange(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+}
+
+/*
+ * Seconds east of UTC at the time given.  The library tells the next moment at
+ * which the offset changes; times that share that moment share the offset.
+ */
+static long
+ZoneOffset(LocalDayCache *cache, pg_time_t t)
+{
+	long before;
+	long after;
+	int is_dst;
+	pg_time_t boundary;
+	int slot;
+
+	if (cache->hit < cache->used && cache->stretch[cache->hit].from <= t &&
+		t < cache->stretch[cache->hit].to)
+		return cache->stretch[cache->hit].offset;
+	for (int i = 0; i < cache->used; i++)
+		if (cache->stretch[i].from <= t && t < cache->stretch[i].to)
+		{
+			cache->hit = i;
+			return cache->stretch[i].offset;
+		}
+
+	switch (pg_next_dst_boundary(&t, &before, &is_dst, &boundary, &after, &is_dst, cache->zone))
+	{
+		case 0: /* no change to come */
+			boundary = PG_INT64_MAX;
+			break;
+		case 1:
+			break;
+		default:
+			TimestampOutOfRange();
+	}
+
+	/* a stretch known from a later moment on? */
+	for (slot = 0; slot < cache->used; slot++)
+		if (cache->stretch[slot].to == boundary)
+			break;
+	if (slot == cache->used)
+	{
+		if (cache->used < LOCAL_DAY_STRETCHES)
+			cache->used++;
+		else
+			slot = (cache->hit + 1) % LOCAL_DAY_STRETCHES;
+		cache->stretch[slot].to = boundary;
+	}
+	cache->stretch[slot].from = t;
+	cache->stretch[slot].offset = before;
+	cache->hit = slot;
+	return before;
+}
+
+DateADT
+LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache)
+{
+	CheckFinite(t);
+	if (cache->zone != session_timezone)
+	{
+		cache->used = 0;
+		cache->hit = 0;
+		cache->zone = session_timezone;
+	}
+	t += ZoneOffset(cache, UnixSeconds(t)) * USECS_PER_SEC;
+	/* as AT TIME ZONE has it: the first and the last local day may lie outside */
+	if (!IS_VALID_TIMESTAMP(t))
+		TimestampOutOfRange();
+	return DayOfMicroseconds(t);
+}
+
+LocalDayCache *
+LocalDayCacheOf(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LocalDayCache));
+	return (LocalDayCache *) fcinfo->flinfo->fn_extra;
+}
+
+pg_noreturn static void
+PeriodRefused(const Interval *period)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("period must be positive and finite, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(period)))),
+			 errhint("Give an interval such as '1 year' or '90 days'.")));
+}
+
+bool
+PeriodIsValid(const Interval *period)
+{
+	static const Interval zero;
+
+	return !INTERVAL_NOT_FINITE(period) &&
+		   DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(period),
+											IntervalPGetDatum(&zero)));
+}
+
+void
+CheckPeriod(const Interval *period)
+{
+	if (!PeriodIsValid(period))
+		PeriodRefused(period);
+}
+
+DateADT
+DayBeforePeriod(DateADT as_of, const Interval *period)
+{
+	Timestamp start;
+	DateADT day;
+
+	CheckPeriod(period);
+	start = DatumGetTimestamp(
+		DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of), IntervalPGetDatum(period)));
+	CheckFinite(start);
+	day = DayOfMicroseconds(start);
+	/* such as 1 month less 30 days, in February */
+	if (day >= as_of)
+		PeriodRefused(period);
+	return day;
+}

@@ -1,0 +1,94 @@
+/*
+ * numeric_bytes.h: the bytes of a numeric, for amounts that are read by the million.
+ */
+#ifndef CRM_NUMERIC_BYTES_H
+#define CRM_NUMERIC_BYTES_H
+
+#include "base/decimal.h"
+
+/*
+ * The stored form of a numeric (see PostgreSQL's numeric.c; unchanged on disk
+ * since 9.1): a 16-bit header word, in the long form a 16-bit weight, then
+ * digits in base 10 000, none of them a leading or trailing zero.
+ */
+#define HEADER_SIGN_MASK 0xC000
+#define HEADER_NEGATIVE 0x4000
+#define HEADER_SHORT 0x8000
+#define HEADER_SPECIAL 0xC000
+#define SPECIAL_MASK 0xF000
+#define SPECIAL_NAN 0xC000
+#define SHORT_NEGATIVE 0x2000
+#define SHORT_WEIGHT_SIGN 0x0040
+#define SHORT_WEIGHT_MASK 0x003F
+#define BASE_DIGITS 4
+
+#define USUAL_SCALE BASE_DIGITS
+
+static inline uint16
+LoadWord(const char *p)
+{
+	uint16 word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/*
+ * The usual amount (up to 12 digits before the point and 4 behind it) at once in
+ * units of 10^-scale, which is at most USUAL_SCALE; false: it is another one,
+ * DecimalFromNumeric tells what.
+ */
+static inline bool
+UsualAmount(Datum value, int scale, int64 *amount)
+{
+	static const struct
+	{
+		uint32 divisor;
+		uint64 inverse; /* 2^32 / divisor, rounded up: exact for four digits */
+	} fraction[BASE_DIGITS + 1] = {{10000, 429497},
+								   {1000, 4294968},
+								   {100, 42949673},
+								   {10, 429496730},
+								   {1, UINT64CONST(4294967296)}};
+	const char *p = DatumGetPointer(value);
+	int size;
+	uint16 header;
+	int ndigits;
+	int groups; /* of the fraction, if positive */
+	int64 mantissa = 0;
+
+	if (!VARATT_IS_SHORT(p) || VARATT_IS_EXTERNAL(p))
+		return false;
+	size = VARSIZE_SHORT(p) - VARHDRSZ_SHORT;
+	p = VARDATA_SHORT(p);
+	header = LoadWord(p);
+	if (size < (int) sizeof(uint16) || (header & HEADER_SPECIAL) != HEADER_SHORT)
+		return false;
+	ndigits = size / sizeof(uint16) - 1;
+	if (ndigits == 0)
+	{
+		*amount = 0;
+		return true;
+	}
+	groups = ndigits - 1 - (header & SHORT_WEIGHT_SIGN ? -1 : header & SHORT_WEIGHT_MASK);
+	if (groups < 0 || groups > 1 || ndigits > 3 + groups ||
+		(header & SHORT_WEIGHT_SIGN && (header & SHORT_WEIGHT_MASK) != SHORT_WEIGHT_MASK))
+		return false;
+	p += sizeof(uint16);
+	for (int i = groups; i < ndigits; i++, p += sizeof(uint16))
+		mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
+	mantissa *= PowerOfTen[scale];
+	if (groups == 1)
+	{
+		uint32 digit = LoadWord(p);
+		uint32 part = (uint32) ((digit * fraction[scale].inverse) >> 32);
+
+		if (part * fraction[scale].divisor != digit)
+			return false;
+		mantissa += part;
+	}
+	*amount = header & SHORT_NEGATIVE ? -mantissa : mantissa;
+	return true;
+}
+
+#endif /* CRM_NUMERIC_BYTES_H */

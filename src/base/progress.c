@@ -1,0 +1,48 @@
+/*
+ * progress.c: INFO lines of what is done so far, and how fast.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "base/progress.h"
+
+#define SECONDS_BETWEEN_LINES 5
+
+void
+StartProgress(Progress *progress, const char *what, const char *unit)
+{
+	progress->what = what;
+	progress->unit = unit;
+	progress->done = 0;
+	progress->began = GetCurrentTimestamp();
+	progress->next = progress->began + SECONDS_BETWEEN_LINES * USECS_PER_SEC;
+}
+
+static void
+TellProgress(Progress *progress, TimestampTz now)
+{
+	double seconds = (double) Max(now - progress->began, 1) / USECS_PER_SEC;
+
+	ereport(INFO,
+			(errmsg("%s: " INT64_FORMAT " %s in %.1f s, %.0f %s/s", progress->label, progress->done,
+					progress->what, seconds, progress->done / seconds, progress->unit)));
+}
+
+void
+TellProgressIfDue(Progress *progress)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now < progress->next)
+		return;
+	TellProgress(progress, now);
+	progress->next = now + SECONDS_BETWEEN_LINES * USECS_PER_SEC;
+}
+
+void
+FinishProgress(Progress *progress)
+{
+	if (progress->label != NULL)
+		TellProgress(progress, GetCurrentTimestamp());
+}

@@ -1,0 +1,465 @@
+/*
+ * row_stream.c: set-returning functions whose rows can be had one at a time.
+ */
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/ruleutils.h"
+#include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include EXPLAIN_FORMAT_HEADER
+#include EXPLAIN_STATE_HEADER
+
+#include "base/row_stream.h"
+
+/*
+ * A tuplestore of this size soon goes to a temporary file: there rows lie packed,
+ * while in memory each would take a chunk of its own, which has to be cleared by
+ * the kernel first.
+ */
+#define TUPLESTORE_KILOBYTES 1024
+
+/* The functions that registered themselves. */
+#define MOST_ROW_STREAMS 8
+
+static struct
+{
+	PGFunction function;
+	RowStreamStart start;
+} row_streams[MOST_ROW_STREAMS];
+static int nrow_streams = 0;
+
+/* ---------- rows into a tuplestore ---------- */
+
+static Tuplestorestate *
+BeginTuplestore(bool random_access)
+{
+	return tuplestore_begin_heap(random_access, false, Min(work_mem, TUPLESTORE_KILOBYTES));
+}
+
+/* Writes all rows to a tuplestore. */
+static void
+StoreRows(RowStream *rows, Tuplestorestate *store, TupleDesc columns)
+{
+	MemoryContext row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "bulk row", ALLOCSET_DEFAULT_SIZES);
+	Datum *values = palloc(columns->natts * sizeof(Datum));
+	bool *nulls = palloc(columns->natts * sizeof(bool));
+	MemoryContext caller = MemoryContextSwitchTo(row_context);
+
+	while (rows->next(rows->state, values, nulls))
+	{
+		tuplestore_putvalues(store, columns, values, nulls);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(row_context);
+	rows->end(rows->state);
+}
+
+Datum
+ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+	RowStream rows;
+
+	InitMaterializedSRF(fcinfo, 0);
+	tuplestore_end(result->setResult);
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->setResult = BeginTuplestore((result->allowedModes & SFRM_Materialize_Random) != 0);
+	MemoryContextSwitchTo(caller);
+
+	start(fcinfo, &rows);
+	StoreRows(&rows, result->setResult, result->setDesc);
+	return (Datum) 0;
+}
+
+/* ---------- planning ---------- */
+
+static bool enable_row_stream = true;
+static set_rel_pathlist_hook_type previous_pathlist_hook;
+
+/*
+ * Marks the functions whose rows can be had one at a time.  Called before paths
+ * are made, it sees to it that the library is loaded and its hook in place.
+ */
+PG_FUNCTION_INFO_V1(row_stream_support);
+Datum
+row_stream_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(NULL);
+}
+
+/* What starts a function; NULL if it is not one of ours, or not as it was. */
+static RowStreamStart
+RowStreamStartOf(Oid function)
+{
+	Oid support = get_func_support(function);
+	FmgrInfo info;
+
+	if (!OidIsValid(support))
+		return NULL;
+	fmgr_info(support, &info);
+	if (info.fn_addr != row_stream_support)
+		return NULL;
+	fmgr_info(function, &info);
+	for (int i = 0; i < nrow_streams; i++)
+		if (info.fn_addr == row_streams[i].function)
+			return row_streams[i].start;
+	return NULL;
+}
+
+/* Whether a query takes the rows of a relation as composite values. */
+static bool
+NeedsWholeRow(RelOptInfo *rel)
+{
+	Bitmapset *columns = NULL;
+	ListCell *cell;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
+	foreach (cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &columns);
+	return bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns);
+}
+
+/* The call that a relation of the query stands for; NULL if a bulk scan cannot be it. */
+static FuncExpr *
+StreamedCall(RelOptInfo *rel, RangeTblEntry *rte)
+{
+	RangeTblFunction *function;
+
+	if (rte->rtekind != RTE_FUNCTION || rte->funcordinality || list_length(rte->functions) != 1 ||
+		!bms_is_empty(rel->lateral_relids))
+		return NULL;
+	function = linitial_node(RangeTblFunction, rte->functions);
+	if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL ||
+		RowStreamStartOf(((FuncExpr *) function->funcexpr)->funcid) == NULL || NeedsWholeRow(rel))
+		return NULL;
+	return (FuncExpr *) function->funcexpr;
+}
+
+static Node *CreateRowStreamScanState(CustomScan *scan);
+static const CustomScanMethods RowStreamScanMethods = {"RowStreamScan", CreateRowStreamScanState};
+
+/* The columns of the call, as the scan yields them. */
+static List *
+RowStreamScanColumns(FuncExpr *call, Index relid)
+{
+	TupleDesc columns = get_expr_result_tupdesc((Node *) call, false);
+	List *targets = NIL;
+
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, i);
+		Var *var =
+			makeVar(relid, i + 1, column->atttypid, column->atttypmod, column->attcollation, 0);
+
+		targets = lappend(targets, makeTargetEntry((Expr *) var, i + 1,
+												   pstrdup(NameStr(column->attname)), false));
+	}
+	return targets;
+}
+
+static Plan *
+PlanRowStreamScan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets,
+				  List *clauses, List *custom_plans)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	FuncExpr *call = StreamedCall(rel, planner_rt_fetch(rel->relid, root));
+
+	scan->scan.plan.targetlist = targets;
+	scan->scan.plan.qual = extract_actual_clauses(clauses, false);
+	scan->flags = path->flags;
+	scan->custom_exprs = list_make1(copyObject(call));
+	scan->custom_scan_tlist = RowStreamScanColumns(call, rel->relid);
+	scan->methods = &RowStreamScanMethods;
+	return &scan->scan.plan;
+}
+
+static const CustomPathMethods RowStreamPathMethods = {"RowStreamScan", PlanRowStreamScan, NULL};
+
+/* Offers a bulk scan beside the function scan, cheaper by a row's trip through the tuplestore. */
+static void
+AddRowStreamScanPath(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
+{
+	Path *function_scan = NULL;
+	CustomPath *path;
+	ListCell *cell;
+
+	if (previous_pathlist_hook)
+		previous_pathlist_hook(root, rel, relid, rte);
+	if (!enable_row_stream || StreamedCall(rel, rte) == NULL)
+		return;
+	foreach (cell, rel->pathlist)
+		if (((Path *) lfirst(cell))->pathtype == T_FunctionScan)
+			function_scan = lfirst(cell);
+	if (function_scan == NULL)
+		return;
+	path = makeNode(CustomPath);
+	path->path = *function_scan;
+	path->path.type = T_CustomPath;
+	path->path.pathtype = T_CustomScan;
+	path->path.total_cost -= cpu_tuple_cost * rel->tuples / 2;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->methods = &RowStreamPathMethods;
+	add_path(rel, &path->path);
+}
+
+/* ---------- execution ---------- */
+
+typedef struct RowStreamScanState
+{
+	CustomScanState css; /* must be first */
+	FuncExpr *call;
+	List *arguments;       /* ExprStates */
+	Bitmapset *params;     /* that the arguments depend on */
+	bool depends_on_plans; /* and maybe on others */
+	MemoryContext context; /* of a run of the function */
+	bool running;
+	RowStream rows;
+	bool rescanned;         /* the same rows are asked for again: */
+	Tuplestorestate *store; /* then they are kept */
+	TupleTableSlot *kept;
+} RowStreamScanState;
+
+/* Collects the parameters of an expression; true if it cannot tell them. */
+static bool
+CollectParams(Node *node, Bitmapset **params)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) || IsA(node, AlternativeSubPlan))
+		return true;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		*params = bms_add_member(*params, ((Param *) node)->paramid);
+	return expression_tree_walker(node, CollectParams, params);
+}
+
+static void
+BeginRowStreamScan(CustomScanState *node, EState *estate, int eflags)
+{
+	RowStreamScanState *state = (RowStreamScanState *) node;
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	AclResult right;
+
+	state->call = linitial_node(FuncExpr, scan->custom_exprs);
+	right = FunctionAclCheck(state->call->funcid, GetUserId());
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, OBJECT_FUNCTION, get_func_name(state->call->funcid));
+	InvokeFunctionExecuteHook(state->call->funcid);
+	state->arguments = ExecInitExprList(state->call->args, &node->ss.ps);
+	state->depends_on_plans = CollectParams((Node *) state->call->args, &state->params);
+	state->kept = ExecInitExtraTupleSlot(estate, node->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
+										 &TTSOpsMinimalTuple);
+	state->context =
+		AllocSetContextCreate(estate->es_query_cxt, "RowStreamScan", ALLOCSET_DEFAULT_SIZES);
+}
+
+/* Does the function's work up to its first row. */
+static void
+RunFunction(RowStreamScanState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	MemoryContext caller = MemoryContextSwitchTo(state->context);
+	FunctionCallInfo fcinfo = palloc0(SizeForFunctionCallInfo(list_length(state->arguments)));
+	FmgrInfo *function = palloc(sizeof(FmgrInfo));
+	RowStreamStart start = RowStreamStartOf(state->call->funcid);
+	PgStat_FunctionCallUsage usage;
+	ListCell *cell;
+	int i = 0;
+
+	if (start == NULL)
+		elog(ERROR, "function %u is no bulk function", state->call->funcid);
+	fmgr_info(state->call->funcid, function);
+	fmgr_info_set_expr((Node *) state->call, function);
+	InitFunctionCallInfoData(*fcinfo, function, list_length(state->arguments),
+							 state->call->inputcollid, NULL, NULL);
+	foreach (cell, state->arguments)
+	{
+		fcinfo->args[i].value = ExecEvalExpr(lfirst(cell), econtext, &fcinfo->args[i].isnull);
+		i++;
+	}
+	pgstat_init_function_usage(fcinfo, &usage);
+	start(fcinfo, &state->rows);
+	pgstat_end_function_usage(&usage, true);
+	state->running = true;
+	MemoryContextSwitchTo(caller);
+}
+
+/* Ends a run, and forgets its rows. */
+static void
+EndRun(RowStreamScanState *state)
+{
+	if (state->running)
+		state->rows.end(state->rows.state);
+	state->running = false;
+	if (state->store != NULL)
+		tuplestore_end(state->store);
+	state->store = NULL;
+	MemoryContextReset(state->context);
+}
+
+/* The same rows are asked for again, and may be once more: keeps them. */
+static void
+KeepRows(RowStreamScanState *state)
+{
+	MemoryContext caller = MemoryContextSwitchTo(state->context);
+
+	state->store = BeginTuplestore(false);
+	StoreRows(&state->rows, state->store, state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor);
+	state->running = false;
+	MemoryContextSwitchTo(caller);
+}
+
+static TupleTableSlot *
+NextKeptRow(RowStreamScanState *state, TupleTableSlot *slot)
+{
+	TupleTableSlot *kept = state->kept;
+
+	if (!tuplestore_gettupleslot(state->store, true, false, kept))
+		return slot;
+	slot_getallattrs(kept);
+	memcpy(slot->tts_values, kept->tts_values, kept->tts_nvalid * sizeof(Datum));
+	memcpy(slot->tts_isnull, kept->tts_isnull, kept->tts_nvalid * sizeof(bool));
+	return ExecStoreVirtualTuple(slot);
+}
+
+static TupleTableSlot *
+NextStreamedRow(ScanState *node)
+{
+	RowStreamScanState *state = (RowStreamScanState *) node;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	MemoryContext caller;
+	bool more;
+
+	if (!state->running && state->store == NULL)
+	{
+		RunFunction(state);
+		if (state->rescanned)
+			KeepRows(state);
+	}
+	ExecClearTuple(slot);
+	if (state->store != NULL)
+		return NextKeptRow(state, slot);
+	caller = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
+	more = state->rows.next(state->rows.state, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(caller);
+	return more ? ExecStoreVirtualTuple(slot) : slot;
+}
+
+/* Rows are not locked, and so never looked at again. */
+static bool
+RecheckStreamedRow(ScanState *node, TupleTableSlot *slot)
+{
+	return true;
+}
+
+static TupleTableSlot *
+ExecRowStreamScan(CustomScanState *node)
+{
+	return ExecScan(&node->ss, NextStreamedRow, RecheckStreamedRow);
+}
+
+static void
+EndRowStreamScan(CustomScanState *node)
+{
+	EndRun((RowStreamScanState *) node);
+}
+
+static void
+ReScanRowStreamScan(CustomScanState *node)
+{
+	RowStreamScanState *state = (RowStreamScanState *) node;
+	bool changed = state->depends_on_plans || bms_overlap(state->params, node->ss.ps.chgParam);
+
+	ExecScanReScan(&node->ss);
+	if (state->store != NULL && !changed)
+	{
+		tuplestore_rescan(state->store);
+		return;
+	}
+	state->rescanned = state->running && !changed;
+	EndRun(state);
+}
+
+/* The call, where EXPLAIN is to be verbose, as it stands below a function scan. */
+static void
+ExplainRowStreamScan(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	RowStreamScanState *state = (RowStreamScanState *) node;
+	List *context;
+
+	if (!es->verbose)
+	{
+		ExplainPropertyText("Function", get_func_name(state->call->funcid), es);
+		return;
+	}
+	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
+	ExplainPropertyText("Function Call",
+						deparse_expression((Node *) state->call, context, true, false), es);
+}
+
+static const CustomExecMethods RowStreamExecMethods = {
+	.CustomName = "RowStreamScan",
+	.BeginCustomScan = BeginRowStreamScan,
+	.ExecCustomScan = ExecRowStreamScan,
+	.EndCustomScan = EndRowStreamScan,
+	.ReScanCustomScan = ReScanRowStreamScan,
+	.ExplainCustomScan = ExplainRowStreamScan,
+};
+
+static Node *
+CreateRowStreamScanState(CustomScan *scan)
+{
+	RowStreamScanState *state = palloc0(sizeof(RowStreamScanState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &RowStreamExecMethods;
+	return (Node *) state;
+}
+
+/* ---------- the library ---------- */
+
+void
+RegisterRowStream(PGFunction function, RowStreamStart start)
+{
+	if (nrow_streams == MOST_ROW_STREAMS)
+		elog(ERROR, "too many row streams");
+	row_streams[nrow_streams].function = function;
+	row_streams[nrow_streams++].start = start;
+}
+
+void
+InitRowStreams(void)
+{
+	DefineCustomBoolVariable(
+		"crm_profile.enable_row_stream",
+		"Lets the planner take the rows of rfm_scores and collect_purchase_histories one at a "
+		"time.",
+		"Off: they are written to a tuplestore first, as those of other functions are.",
+		&enable_row_stream, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	RegisterCustomScanMethods(&RowStreamScanMethods);
+	previous_pathlist_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = AddRowStreamScanPath;
+}

@@ -1,0 +1,32 @@
+/*
+ * row_stream.h: set-returning functions whose rows can be had one at a time.
+ *
+ * A function in FROM has all its rows written to a tuplestore before the first
+ * is read; for millions of them that takes as long as everything else.  So such
+ * a function offers its rows one by one: ReturnRowStream writes them to a
+ * tuplestore where PostgreSQL asks for that, and in most queries the planner is
+ * given a scan that takes the rows straight from it.
+ */
+#ifndef CRM_ROW_STREAM_H
+#define CRM_ROW_STREAM_H
+
+#include "fmgr.h"
+
+typedef struct RowStream
+{
+	void *state;
+	/* The next row, in the current memory context or the state's; false at the end. */
+	bool (*next)(void *state, Datum *values, bool *nulls);
+	void (*end)(void *state);
+} RowStream;
+
+/* Does what the function is called for, up to its first row. */
+typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
+
+extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);
+
+/* Makes the functions known whose rows can be had so; at most a handful. */
+extern void RegisterRowStream(PGFunction function, RowStreamStart start);
+extern void InitRowStreams(void);
+
+#endif /* CRM_ROW_STREAM_H */

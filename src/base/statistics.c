@@ -1,0 +1,193 @@
+/*
+ * statistics.c: how strongly an attribute and a yes/no target hang together.
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "base/statistics.h"
+
+ClassCount
+SumClassCounts(const ClassCount *counts, int ncounts)
+{
+	ClassCount total = {0, 0};
+
+	for (int i = 0; i < ncounts; i++)
+	{
+		total.others += counts[i].others;
+		total.targets += counts[i].targets;
+	}
+	return total;
+}
+
+double
+WeightOfEvidence(ClassCount group, ClassCount total, int groups)
+{
+	double of_targets = (group.targets + 0.5) / (total.targets + 0.5 * groups);
+	double of_others = (group.others + 0.5) / (total.others + 0.5 * groups);
+
+	return log(of_targets / of_others);
+}
+
+static inline double
+XLogX(double x)
+{
+	return x > 0 ? x * log(x) : 0.0;
+}
+
+double
+GroupLogLikelihood(ClassCount group)
+{
+	return XLogX(group.targets) + XLogX(group.others) -
+		   XLogX((double) group.targets + group.others);
+}
+
+double
+LikelihoodRatio(const ClassCount *counts, int ncounts)
+{
+	double apart = 0;
+
+	for (int i = 0; i < ncounts; i++)
+		apart += GroupLogLikelihood(counts[i]);
+	return Max(0.0, 2 * (apart - GroupLogLikelihood(SumClassCounts(counts, ncounts))));
+}
+
+double
+GroupInformationValue(ClassCount group, ClassCount total, int groups)
+{
+	double of_targets = (group.targets + 0.5) / (total.targets + 0.5 * groups);
+	double of_others = (group.others + 0.5) / (total.others + 0.5 * groups);
+
+	return (of_targets - of_others) * log(of_targets / of_others);
+}
+
+Association
+MeasureAssociation(const ClassCount *counts, int ncounts)
+{
+	ClassCount total = SumClassCounts(counts, ncounts);
+	double n = (double) total.targets + total.others;
+	Association a = {.p_value = 1.0};
+	int groups = 0;
+	double phi2;
+	double corrected_groups;
+	double corrected_classes;
+
+	for (int i = 0; i < ncounts; i++)
+		groups += counts[i].targets + counts[i].others > 0;
+	for (int i = 0; i < ncounts; i++)
+		if (counts[i].targets + counts[i].others > 0)
+			a.information_value += GroupInformationValue(counts[i], total, groups);
+	if (groups < 2 || total.targets == 0 || total.others == 0)
+		return a;
+
+	a.least_expected = DBL_MAX;
+	for (int i = 0; i < ncounts; i++)
+	{
+		double size = (double) counts[i].targets + counts[i].others;
+		double of_targets = size * total.targets / n;
+		double of_others = size * total.others / n;
+
+		if (size == 0)
+			continue;
+		a.chi_square +=
+			(counts[i].targets - of_targets) * (counts[i].targets - of_targets) / of_targets +
+			(counts[i].others - of_others) * (counts[i].others - of_others) / of_others;
+		a.least_expected = Min(a.least_expected, Min(of_targets, of_others));
+	}
+	a.df = groups - 1;
+	a.p_value = ChiSquareTail(a.chi_square, a.df);
+	a.mutual_information = LikelihoodRatio(counts, ncounts) / (2 * n);
+
+	/* Bergsma 2013: what chance alone would show is taken off, and the table's size with it */
+	phi2 = Max(0.0, a.chi_square / n - a.df / (n - 1));
+	corrected_groups = groups - (groups - 1.0) * (groups - 1.0) / (n - 1);
+	corrected_classes = 2 - 1 / (n - 1);
+	if (phi2 > 0 && corrected_groups > 1 && corrected_classes > 1)
+		a.cramers_v = Min(1.0, sqrt(phi2 / (Min(corrected_groups, corrected_classes) - 1)));
+	return a;
+}
+
+/*
+ * The upper regularised incomplete gamma function at (df/2, chi_square/2): the
+ * series below the hump, Lentz's continued fraction above it.
+ */
+double
+ChiSquareTail(double chi_square, double df)
+{
+	double a = df / 2;
+	double x = chi_square / 2;
+	double scale;
+
+	if (x <= 0 || df <= 0)
+		return 1.0;
+	scale = exp(a * log(x) - x - lgamma(a));
+	if (x < a + 1)
+	{
+		double term = 1 / a;
+		double sum = term;
+
+		for (int i = 1; i < 10000 && term > sum * DBL_EPSILON; i++)
+		{
+			term *= x / (a + i);
+			sum += term;
+		}
+		return Max(0.0, 1 - scale * sum);
+	}
+	else
+	{
+		double b = x + 1 - a;
+		double c = 1 / DBL_MIN;
+		double d = 1 / b;
+		double h = d;
+
+		for (int i = 1; i < 10000; i++)
+		{
+			double an = -i * (i - a);
+			double step;
+
+			b += 2;
+			d = an * d + b;
+			if (fabs(d) < DBL_MIN)
+				d = DBL_MIN;
+			c = b + an / c;
+			if (fabs(c) < DBL_MIN)
+				c = DBL_MIN;
+			d = 1 / d;
+			step = d * c;
+			h *= step;
+			if (fabs(step - 1) < DBL_EPSILON)
+				break;
+		}
+		return scale * h;
+	}
+}
+
+static int
+CompareIndirect(const void *a, const void *b)
+{
+	double x = **(double *const *) a;
+	double y = **(double *const *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+void
+AdjustPValues(double *p, int n)
+{
+	double **order;
+	double least = 1.0;
+
+	if (n == 0)
+		return;
+	order = palloc(n * sizeof(double *));
+	for (int i = 0; i < n; i++)
+		order[i] = &p[i];
+	qsort(order, n, sizeof(double *), CompareIndirect);
+	for (int i = n - 1; i >= 0; i--)
+	{
+		least = Min(least, *order[i] * n / (i + 1));
+		*order[i] = least;
+	}
+	pfree(order);
+}

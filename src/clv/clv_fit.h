@@ -1,0 +1,31 @@
+/*
+ * clv_fit.h: from the state of an aggregate to a fitted repeat-purchase model.
+ */
+#ifndef CRM_CLV_FIT_H
+#define CRM_CLV_FIT_H
+
+#include "clv/clv_model.h"
+#include "clv/summary_state.h"
+
+/* Fits the model; what did not go well is in its statuses. */
+extern void FitClvModel(SummaryState *state, ClvModel *model);
+
+/*
+ * What is told to whoever asked for a fit: a WARNING where it is not the maximum of
+ * its likelihood, a NOTICE where that lies at an edge.
+ */
+extern void WarnOfFit(const char *model, FitStatus status, const char *detail);
+extern void WarnOfClvFit(const ClvModel *model);
+
+/* The customers of a sorted state as points in the given unit, in a sample with scratch. */
+extern void ClvSampleFromState(const SummaryState *state, double unit_days, ClvSample *sample);
+
+/* A smaller sample much like it; the sample itself where it is small. */
+extern ClvSample *CoarseClvSample(ClvSample *sample);
+
+/* Reads (as_of, model, unit, value) from `argument` on; NULL model, unit and value: the default. */
+extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
+
+#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+
+#endif /* CRM_CLV_FIT_H */

@@ -1,0 +1,409 @@
+/*
+ * clv_math.c: the repeat-purchase models as their papers have them.
+ *
+ * BG/NBD: Fader, Hardie and Lee (2005), Marketing Science 24; MBG/NBD:
+ * Batislam, Denizel and Filiztekin (2007), Int. J. of Research in Marketing 24;
+ * Pareto/NBD: Schmittlein, Morrison and Colombo (1987), Management Science 33;
+ * Gamma-Gamma: Fader and Hardie (2013), brucehardie.com/notes/025.
+ *
+ * BG/NBD and MBG/NBD share their formulas: MBG/NBD lets a customer drop out at
+ * the first purchase too, so that it counts y = x + 1 chances where BG/NBD has
+ * y = x.  The Pareto/NBD integral A0/(r+s+x) is taken as what it is, the
+ * integral over the time of dropping out: it has no special cases, and its
+ * derivatives are integrals of the same kind.
+ *
+ * Logs of times are taken relative to α and β, as ln(1 + t/α): so nothing
+ * cancels where r and α, or s and β, are huge and customers hardly differ.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "base/special_functions.h"
+#include "clv/clv_math.h"
+
+/* The number of chances to drop out that a customer has survived. */
+static inline double
+Chances(ClvFamily family, double x)
+{
+	return family == CLV_MBG_NBD ? x + 1 : x;
+}
+
+/* One past the last point with the x of the point at `first`. */
+static int64
+GroupEnd(const ClvSample *sample, int64 first)
+{
+	int64 end = first;
+
+	while (end < sample->npoints && sample->points[end].x == sample->points[first].x)
+		end++;
+	return end;
+}
+
+/* Sums over the points of one x that the two BG models need. */
+typedef struct BgSums
+{
+	double weight;
+	double value;    /* of the log of the last factor of the likelihood */
+	double lost;     /* P(lost) */
+	double log_time; /* mean of ln(1 + t/alpha), by P(lost) at t_x, else at T */
+	double inverse_time;
+} BgSums;
+
+/*
+ * With e the log-odds of being lost, the last factor of the likelihood is
+ * (1 + T/α)^-k (1 + e^e): one exponential gives it, P(lost) and the gradient.
+ */
+static void
+SumBgGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
+		   const double *inverse_at, double k, double log_drop, bool immortal, BgSums *sums)
+{
+	memset(sums, 0, sizeof(*sums));
+	for (; point < end; point++)
+	{
+		double log_T = log_at[point->T_at];
+		double log_t = log_at[point->t_x_at];
+		double inverse_T = inverse_at[point->T_at];
+		double e = k * (log_T - log_t) + log_drop;
+		double u = exp(-fabs(e));
+		double lost = e >= 0 ? 1 / (1 + u) : u / (1 + u);
+		double value = (e > 0 ? e : 0) + log1p(u) - k * log_T;
+
+		if (immortal)
+		{
+			lost = 0;
+			value = -k * log_T;
+		}
+		sums->weight += point->weight;
+		sums->value += point->weight * value;
+		sums->lost += point->weight * lost;
+		sums->log_time += point->weight * (log_T + lost * (log_t - log_T));
+		sums->inverse_time +=
+			point->weight * (inverse_T + lost * (inverse_at[point->t_x_at] - inverse_T));
+	}
+}
+
+static double
+BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *parameters,
+				double *gradient)
+{
+	double r = parameters[CLV_R];
+	double alpha = parameters[CLV_ALPHA];
+	double a = parameters[CLV_A];
+	double b = parameters[CLV_B];
+	double *log_at = sample->scratch;
+	double *inverse_at = sample->scratch + sample->ntimes;
+	double total = 0;
+
+	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
+	for (int64 i = 0; i < sample->ntimes; i++)
+	{
+		log_at[i] = log1p(sample->times[i] / alpha);
+		inverse_at[i] = 1 / (alpha + sample->times[i]);
+	}
+	for (int64 first = 0, end; first < sample->npoints; first = end)
+	{
+		double x = (double) sample->points[first].x;
+		double y = Chances(family, x);
+		double k = r + x;
+		double survivors; /* b + y - 1 */
+		double by_b;
+		double by_ab;
+		BgSums sums;
+
+		end = GroupEnd(sample, first);
+		survivors = b + (y - 1);
+		SumBgGroup(sample->points + first, sample->points + end, log_at, inverse_at, k,
+				   y > 0 ? log(a / survivors) : 0, y == 0, &sums);
+		by_b = DigammaDifference(b, y);
+		by_ab = DigammaDifference(a + b, y);
+		total += sums.value + sums.weight * (LogGammaRatio(r, x) - x * log(alpha) +
+											 LogGammaRatio(b, y) - LogGammaRatio(a + b, y));
+		gradient[CLV_R] += sums.weight * DigammaDifference(r, x) - sums.log_time;
+		gradient[CLV_ALPHA] += sums.weight * r / alpha - k * sums.inverse_time;
+		gradient[CLV_A] += sums.lost / a - sums.weight * by_ab;
+		gradient[CLV_B] += sums.weight * (by_b - by_ab);
+		if (y > 0)
+			gradient[CLV_B] -= sums.lost / survivors;
+	}
+	return total;
+}
+
+double
+BgNbdLogLikelihood(void *sample, const double *parameters, double *gradient)
+{
+	return BgLogLikelihood((ClvSample *) sample, CLV_BG_NBD, parameters, gradient);
+}
+
+double
+MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient)
+{
+	return BgLogLikelihood((ClvSample *) sample, CLV_MBG_NBD, parameters, gradient);
+}
+
+/*
+ * For one x and every time y: the integrals from y to the last time of
+ * f(τ)/f(y), f(τ) = (α+τ)^-k (β+τ)^-(s+1), and of the same with the weights that
+ * PowerIntegral has.  Built from the last time backwards, every one from the
+ * next; relative to f(y) nothing under- or overflows.
+ */
+typedef struct ParetoTails
+{
+	double *log_a; /* ln(1 + y/α), ln(1 + y/β): these two do not depend on x */
+	double *log_b;
+	PowerIntegral *tail;
+} ParetoTails;
+
+static ParetoTails
+TailsOf(const ClvSample *sample)
+{
+	ParetoTails tails;
+
+	StaticAssertStmt(sizeof(PowerIntegral) == 5 * sizeof(double), "scratch holds PowerIntegrals");
+	tails.log_a = sample->scratch;
+	tails.log_b = sample->scratch + sample->ntimes;
+	tails.tail = (PowerIntegral *) (sample->scratch + 2 * sample->ntimes);
+	return tails;
+}
+
+static void
+BuildTails(const ClvSample *sample, const ParetoTails *tails, const double *parameters, double k,
+		   int64 from, int64 to)
+{
+	double alpha = parameters[CLV_ALPHA];
+	double beta = parameters[CLV_BETA];
+	double e2 = parameters[CLV_S] + 1;
+
+	memset(&tails->tail[to], 0, sizeof(PowerIntegral));
+	for (int64 i = to - 1; i >= from; i--)
+	{
+		double y = sample->times[i];
+		double step_a = tails->log_a[i + 1] - tails->log_a[i];
+		double step_b = tails->log_b[i + 1] - tails->log_b[i];
+		double carry = exp(-k * step_a - e2 * step_b);
+		const PowerIntegral *next = &tails->tail[i + 1];
+		PowerIntegral *tail = &tails->tail[i];
+
+		IntegratePowers(k, alpha + y, e2, beta + y, sample->times[i + 1] - y, tail);
+		tail->value += carry * next->value;
+		tail->log_a += carry * (next->log_a + step_a * next->value);
+		tail->log_b += carry * (next->log_b + step_b * next->value);
+		tail->inverse_a += carry * next->inverse_a;
+		tail->inverse_b += carry * next->inverse_b;
+	}
+}
+
+/* The points of one x. */
+static double
+SumParetoGroup(const ClvSample *sample, const ParetoTails *tails, int64 first, int64 end,
+			   const double *parameters, double *gradient)
+{
+	double alpha = parameters[CLV_ALPHA];
+	double s = parameters[CLV_S];
+	double beta = parameters[CLV_BETA];
+	double rate = s / beta;
+	double k = parameters[CLV_R] + (double) sample->points[first].x;
+	double total = 0;
+
+	for (int64 i = first; i < end; i++)
+	{
+		const ClvPoint *point = &sample->points[i];
+		const PowerIntegral *t = &tails->tail[point->t_x_at];
+		const PowerIntegral *T = &tails->tail[point->T_at];
+		double log_a = tails->log_a[point->t_x_at];
+		double log_b = tails->log_b[point->t_x_at];
+		double step_a = tails->log_a[point->T_at] - log_a;
+		double step_b = tails->log_b[point->T_at] - log_b;
+		double carry = exp(-k * step_a - (s + 1) * step_b);
+		/* alive at T, or dropped out between t_x and T: both relative to β f(t_x) */
+		double alive = (1 + point->T / beta) * carry;
+		double lost = Max(t->value - carry * T->value, 0);
+		double scale = point->weight / (alive + rate * lost);
+
+		total += point->weight * (log(alive + rate * lost) - k * log_a - (s + 1) * log_b);
+		gradient[CLV_R] -=
+			point->weight * log_a +
+			scale * (alive * step_a + rate * (t->log_a - carry * (T->log_a + step_a * T->value)));
+		gradient[CLV_ALPHA] -=
+			scale * k * (alive / (alpha + point->T) + rate * (t->inverse_a - carry * T->inverse_a));
+		gradient[CLV_S] += scale * (lost / beta - alive * step_b -
+									rate * (t->log_b - carry * (T->log_b + step_b * T->value))) -
+						   point->weight * log_b;
+		gradient[CLV_BETA] -=
+			scale * rate * (carry + (s + 1) * (t->inverse_b - carry * T->inverse_b));
+	}
+	return total;
+}
+
+double
+ParetoNbdLogLikelihood(void *data, const double *parameters, double *gradient)
+{
+	const ClvSample *sample = (const ClvSample *) data;
+	ParetoTails tails = TailsOf(sample);
+	double r = parameters[CLV_R];
+	double alpha = parameters[CLV_ALPHA];
+	double s = parameters[CLV_S];
+	double beta = parameters[CLV_BETA];
+	double total = 0;
+
+	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
+	for (int64 i = 0; i < sample->ntimes; i++)
+	{
+		tails.log_a[i] = log1p(sample->times[i] / alpha);
+		tails.log_b[i] = log1p(sample->times[i] / beta);
+	}
+	for (int64 first = 0, end; first < sample->npoints; first = end)
+	{
+		double x = (double) sample->points[first].x;
+		double weight = 0;
+		int64 from = sample->points[first].t_x_at;
+		int64 to = 0;
+
+		end = GroupEnd(sample, first);
+		for (int64 i = first; i < end; i++)
+		{
+			weight += sample->points[i].weight;
+			from = Min(from, sample->points[i].t_x_at);
+			to = Max(to, sample->points[i].T_at);
+		}
+		BuildTails(sample, &tails, parameters, r + x, from, to);
+		total += SumParetoGroup(sample, &tails, first, end, parameters, gradient);
+		total += weight * (LogGammaRatio(r, x) - x * log(alpha));
+		gradient[CLV_R] += weight * DigammaDifference(r, x);
+		gradient[CLV_ALPHA] += weight * r / alpha;
+		gradient[CLV_BETA] += weight * s / beta;
+	}
+	return total;
+}
+
+double
+GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
+{
+	const SpendSample *sample = (const SpendSample *) data;
+	double p = parameters[SPEND_P];
+	double q = parameters[SPEND_Q];
+	double v = parameters[SPEND_V];
+	double total = 0;
+
+	memset(gradient, 0, SPEND_PARAMETERS * sizeof(double));
+	for (int64 i = 0; i < sample->npoints;)
+	{
+		int64 group = sample->points[i].x;
+		double x = (double) group;
+		double weight = 0;
+		double logs = 0; /* of 1 + z/v */
+		double own = 0;  /* of z */
+		double inverse = 0;
+		double by_q;
+
+		/* a density of m = z/x: the Jacobian turns ln z into ln m */
+		for (; i < sample->npoints && sample->points[i].x == group; i++)
+		{
+			const SpendPoint *point = &sample->points[i];
+
+			weight += point->weight;
+			logs += point->weight * log1p(point->z / v);
+			own += point->weight * log(point->z);
+			inverse += point->weight / (v + point->z);
+		}
+		by_q = DigammaDifference(q, p * x);
+		total += weight * (LogGammaRatio(q, p * x) - lgamma(p * x) - p * x * log(v) + log(x)) +
+				 (p * x - 1) * own - (p * x + q) * logs;
+		/* ψ(px+q) - ψ(px) */
+		gradient[SPEND_P] += x * (weight * (DigammaDifference(p * x, q) - log(v)) + own - logs);
+		gradient[SPEND_Q] += weight * by_q - logs;
+		gradient[SPEND_V] += weight * q / v - (p * x + q) * inverse;
+	}
+	return total;
+}
+
+double
+LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *customer)
+{
+	double k = parameters[CLV_R] + customer->x;
+	double silence = customer->T - customer->t_x;
+	double at_last = parameters[CLV_ALPHA] + customer->t_x;
+	double by_rate = k * log1p(silence / at_last);
+
+	if (family == CLV_PARETO_NBD)
+	{
+		double s = parameters[CLV_S];
+		double beta_last = parameters[CLV_BETA] + customer->t_x;
+		double lost;
+
+		if (silence <= 0)
+			return -INFINITY;
+		lost = PowerIntegralValue(k, at_last, s + 1, beta_last, silence);
+		return log(s * lost / beta_last) + by_rate + s * log1p(silence / beta_last);
+	}
+	else
+	{
+		double y = Chances(family, customer->x);
+
+		if (y == 0)
+			return -INFINITY;
+		return log(parameters[CLV_A]) - log(parameters[CLV_B] + (y - 1)) + by_rate;
+	}
+}
+
+double
+ClvLogLikelihood(ClvFamily family, const double *parameters, const ClvCustomer *customer)
+{
+	double r = parameters[CLV_R];
+	double alpha = parameters[CLV_ALPHA];
+	double value = LogGammaRatio(r, customer->x) - r * log1p(customer->T / alpha) -
+				   customer->x * log(alpha + customer->T);
+
+	if (family == CLV_PARETO_NBD)
+		value -= parameters[CLV_S] * log1p(customer->T / parameters[CLV_BETA]);
+	else
+	{
+		double y = Chances(family, customer->x);
+
+		value += LogGammaRatio(parameters[CLV_B], y) -
+				 LogGammaRatio(parameters[CLV_A] + parameters[CLV_B], y);
+	}
+	return value + SoftPlus(LogDropoutOdds(family, parameters, customer));
+}
+
+double
+PurchasesIfAlive(ClvFamily family, const double *parameters, const ClvCustomer *customer,
+				 double horizon)
+{
+	double k = parameters[CLV_R] + customer->x;
+	double at_end = parameters[CLV_ALPHA] + customer->T;
+
+	if (family == CLV_PARETO_NBD)
+	{
+		double beta_end = parameters[CLV_BETA] + customer->T;
+
+		return k * beta_end / at_end *
+			   DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
+	}
+	return ExpectedUntilDropout(k, horizon / at_end, parameters[CLV_A],
+								parameters[CLV_B] + Chances(family, customer->x));
+}
+
+double
+AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer *customer,
+				   double horizon)
+{
+	double k = parameters[CLV_R] + customer->x;
+	double at_end = parameters[CLV_ALPHA] + customer->T;
+
+	/* BG/NBD and MBG/NBD drop out at a purchase, so the next one is sure to come */
+	if (family != CLV_PARETO_NBD)
+		return -expm1(-k * log1p(horizon / at_end));
+	if (horizon <= 0)
+		return 0;
+	/* the first purchase comes at some time, and before the end */
+	return Min(1, k / at_end *
+					  PowerIntegralValue(k + 1, at_end, parameters[CLV_S],
+										 parameters[CLV_BETA] + customer->T, horizon));
+}
+
+double
+MedianWait(const double *parameters, const ClvCustomer *customer)
+{
+	return (parameters[CLV_ALPHA] + customer->T) * expm1(M_LN2 / (parameters[CLV_R] + customer->x));
+}

@@ -1,0 +1,110 @@
+/*
+ * clv_math.h: the repeat-purchase models as their papers have them: likelihoods
+ * with gradients, and predictions.  Pure numerics, no SQL.
+ *
+ * Time is in units of the model.  A customer is (x, t_x, T): repeat purchase
+ * days, time from the first purchase to the last, and to the as-of date.
+ */
+#ifndef CRM_CLV_MATH_H
+#define CRM_CLV_MATH_H
+
+/* The families; the numbers are stored. */
+typedef enum ClvFamily
+{
+	CLV_BG_NBD = 0,
+	CLV_MBG_NBD = 1,
+	CLV_PARETO_NBD = 2,
+} ClvFamily;
+
+#define CLV_PARAMETERS 4
+#define SPEND_PARAMETERS 3
+
+/* The parameters in the order of the papers. */
+enum
+{
+	CLV_R,
+	CLV_ALPHA,
+	CLV_A,
+	CLV_B, /* BG/NBD, MBG/NBD */
+	CLV_S = CLV_A,
+	CLV_BETA = CLV_B /* Pareto/NBD */
+};
+enum
+{
+	SPEND_P,
+	SPEND_Q,
+	SPEND_V
+};
+
+typedef struct ClvCustomer
+{
+	double x;
+	double t_x;
+	double T;
+} ClvCustomer;
+
+/* Customers alike, for a fit. */
+typedef struct ClvPoint
+{
+	double weight; /* how many customers */
+	double t_x;
+	double T;
+	int64 x;
+	int32 t_x_at; /* both among ClvSample.times */
+	int32 T_at;
+} ClvPoint;
+
+/* Points in order of x: what depends on x alone is computed once a group. */
+typedef struct ClvSample
+{
+	ClvPoint *points;
+	int64 npoints;
+	double *times; /* every t_x and T, ascending */
+	int64 ntimes;
+	double *scratch; /* CLV_SCRATCH doubles a time */
+	double weight;   /* of all points */
+} ClvSample;
+
+#define CLV_SCRATCH 7
+
+/* Spend for a fit: customers alike, `z` the amount of x repeat purchases. */
+typedef struct SpendPoint
+{
+	double weight;
+	double z;
+	int64 x;
+} SpendPoint;
+
+typedef struct SpendSample
+{
+	SpendPoint *points; /* in order of x */
+	int64 npoints;
+} SpendSample;
+
+/*
+ * Log-likelihoods and, in `gradient`, their derivatives by the parameters.  The
+ * sample is a void * for the sake of maximum_likelihood.h.
+ */
+extern double BgNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
+extern double MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
+extern double ParetoNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
+extern double GammaGammaLogLikelihood(void *sample, const double *parameters, double *gradient);
+
+/* The log-likelihood of one customer. */
+extern double
+ClvLogLikelihood(ClvFamily family, const double *parameters, const ClvCustomer *customer);
+
+/* ln of the odds that the customer is lost: -infinity where P(alive) is 1. */
+extern double
+LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *customer);
+
+/* What a customer who is alive at T will do within the horizon; these depend on x and T only. */
+extern double PurchasesIfAlive(ClvFamily family, const double *parameters,
+							   const ClvCustomer *customer, double horizon);
+extern double AnyPurchaseIfAlive(ClvFamily family, const double *parameters,
+								 const ClvCustomer *customer, double horizon);
+
+/* The median time to the next purchase of a customer who stays alive. */
+extern double MedianWait(const double *parameters, const ClvCustomer *customer);
+
+#endif /* CRM_CLV_MATH_H */

@@ -1,0 +1,270 @@
+/*
+ * clv_model.c: the type clv_model.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "clv/clv_model.h"
+#include "clv/summary_state.h"
+
+#define LEAST_PARAMETER 1e-20
+#define MOST_PARAMETER 1e20
+#define MOST_SPEND 1e40
+
+const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
+
+static const char *const ParameterNames[][CLV_PARAMETERS] = {
+	{"r", "alpha", "a", "b"}, {"r", "alpha", "a", "b"}, {"r", "alpha", "s", "beta"}};
+static const char *const SpendParameterNames[] = {"p", "q", "v"};
+
+static const ClvModel Defaults = {
+	.family = CLV_MBG_NBD,
+	.spend_status = FIT_NO_DATA,
+	.as_of = DATEVAL_NOBEGIN,
+	.unit = WEEK_DAYS,
+};
+
+#define FIELD(name, kind, count, words)                                                            \
+	{                                                                                              \
+#name, kind, offsetof(ClvModel, name), count, words                                        \
+	}
+
+static const ModelField Fields[] = {
+	{"model", FIELD_WORD, offsetof(ClvModel, family), 1, ClvFamilyNames},
+	FIELD(parameters, FIELD_NUMBERS, CLV_PARAMETERS, NULL),
+	{"unit_days", FIELD_NUMBERS, offsetof(ClvModel, unit), 1, NULL},
+	FIELD(status, FIELD_WORD, 1, FitStatusNames),
+	FIELD(as_of, FIELD_DATE, 1, NULL),
+	FIELD(customers, FIELD_COUNT, 1, NULL),
+	FIELD(repeaters, FIELD_COUNT, 1, NULL),
+	FIELD(purchases, FIELD_COUNT, 1, NULL),
+	FIELD(log_likelihood, FIELD_NUMBERS, 1, NULL),
+	FIELD(covariance, FIELD_NUMBERS, COVARIANCES(CLV_PARAMETERS), NULL),
+	{"value", FIELD_WORD, offsetof(ClvModel, basis), 1, ValueBasisNames},
+	FIELD(spend_parameters, FIELD_NUMBERS, SPEND_PARAMETERS, NULL),
+	FIELD(spend_status, FIELD_WORD, 1, FitStatusNames),
+	FIELD(spend_customers, FIELD_COUNT, 1, NULL),
+	FIELD(spend_excluded, FIELD_COUNT, 1, NULL),
+	FIELD(spend_log_likelihood, FIELD_NUMBERS, 1, NULL),
+	FIELD(spend_covariance, FIELD_NUMBERS, COVARIANCES(SPEND_PARAMETERS), NULL),
+	FIELD(mean_value, FIELD_NUMBERS, 1, NULL),
+	FIELD(first_ratio, FIELD_NUMBERS, 1, NULL),
+};
+
+static bool
+AllBetween(const double *numbers, int count, double least, double most)
+{
+	for (int i = 0; i < count; i++)
+		if (!(numbers[i] >= least && numbers[i] <= most))
+			return false;
+	return true;
+}
+
+/* A variance is not negative. */
+static bool
+VariancesAreSound(const double *covariance, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (covariance[COVARIANCES(i + 1) - 1] < 0)
+			return false;
+	return true;
+}
+
+static const char *
+ClvModelFault(const void *data)
+{
+	const ClvModel *model = (const ClvModel *) data;
+
+	if (model->status == FIT_NO_MEAN || model->status == FIT_NO_DATA)
+		return "status is one that only spend can have";
+	if (ClvModelIsUsable(model) &&
+		!AllBetween(model->parameters, CLV_PARAMETERS, LEAST_PARAMETER, MOST_PARAMETER))
+		return "parameters are not all between 1e-20 and 1e20";
+	if (!(model->unit >= LEAST_UNIT_DAYS && model->unit <= MOST_UNIT_DAYS))
+		return "unit_days is not between an hour and a hundred years";
+	if (model->repeaters > model->customers)
+		return "there are more repeaters than customers";
+	if (!VariancesAreSound(model->covariance, CLV_PARAMETERS) ||
+		!VariancesAreSound(model->spend_covariance, SPEND_PARAMETERS))
+		return "a variance is negative";
+	if (SpendIsFitted(model) &&
+		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, LEAST_PARAMETER, MOST_SPEND))
+		return "spend_parameters are not all between 1e-20 and 1e40";
+	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
+		return "spend_parameters give no mean: q is not above 1";
+	if (!(model->mean_value >= 0 && model->mean_value <= MOST_SPEND))
+		return "mean_value is not between 0 and 1e40";
+	if (!(model->first_ratio >= 0 && model->first_ratio <= MOST_SPEND))
+		return "first_ratio is not between 0 and 1e40";
+	return NULL;
+}
+
+const ModelFormat ClvModelFormat = {
+	.type = "clv_model",
+	.version = 1,
+	.size = sizeof(ClvModel),
+	.defaults = &Defaults,
+	.fields = Fields,
+	.nfields = lengthof(Fields),
+	.fault = ClvModelFault,
+	.example = "{model: bg/nbd, parameters: [0.243, 4.414, 0.793, 2.426]}",
+};
+
+MODEL_IO(clv_model, ClvModelFormat)
+
+ClvFamily
+ClvFamilyFromText(text *name)
+{
+	int family = WordNumber(ClvFamilyNames, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+
+	if (family < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown model \"%s\"", text_to_cstring(name)),
+						errhint("Known models are bg/nbd, mbg/nbd and pareto/nbd.")));
+	return (ClvFamily) family;
+}
+
+double
+UnitFromInterval(const Interval *unit)
+{
+	double days = unit->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) + unit->day +
+				  (double) unit->time / USECS_PER_DAY;
+
+	if (!(days >= LEAST_UNIT_DAYS && days <= MOST_UNIT_DAYS))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unit must be between an hour and a hundred years, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(unit)))),
+			 errhint("Give an interval such as '1 week'.")));
+	return days;
+}
+
+/* Reads an array of just `count` numbers. */
+static void
+NumbersFromArray(ArrayType *array, const char *what, double *numbers, int count)
+{
+	Datum *values;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(array, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values,
+					  &nulls, &n);
+	if (n != count || ARR_NDIM(array) != 1 || array_contains_nulls(array))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be %d numbers", what, count)));
+	for (int i = 0; i < n; i++)
+		numbers[i] = DatumGetFloat8(values[i]);
+}
+
+/* clv_model(model, parameters, spend_parameters, unit): parameters from elsewhere. */
+PG_FUNCTION_INFO_V1(clv_model);
+Datum
+clv_model(PG_FUNCTION_ARGS)
+{
+	ClvModel model = Defaults;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	model.family = ClvFamilyFromText(PG_GETARG_TEXT_PP(0));
+	NumbersFromArray(PG_GETARG_ARRAYTYPE_P(1), "parameters", model.parameters, CLV_PARAMETERS);
+	if (!PG_ARGISNULL(2))
+	{
+		NumbersFromArray(PG_GETARG_ARRAYTYPE_P(2), "spend_parameters", model.spend_parameters,
+						 SPEND_PARAMETERS);
+		model.spend_status = FIT_GIVEN;
+	}
+	if (!PG_ARGISNULL(3))
+		model.unit = UnitFromInterval(PG_GETARG_INTERVAL_P(3));
+	PG_RETURN_POINTER(CheckedModel(&ClvModelFormat, &model));
+}
+
+/* Rows (part, parameter, estimate, standard_error, status) of one part. */
+static void
+PutParameters(ReturnSetInfo *result, const char *part, const char *const *names, int count,
+			  FitStatus status, bool usable, const double *parameters, const double *covariance)
+{
+	for (int i = 0; i < count; i++)
+	{
+		double variance = covariance[COVARIANCES(i + 1) - 1];
+		Datum values[5];
+		bool nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(part);
+		values[1] = CStringGetTextDatum(names[i]);
+		values[2] = Float8GetDatum(parameters[i]);
+		values[3] = Float8GetDatum(parameters[i] * sqrt(variance));
+		values[4] = CStringGetTextDatum(FitStatusNames[status]);
+		nulls[2] = !usable;
+		nulls[3] = !usable || variance == 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+PG_FUNCTION_INFO_V1(clv_parameters);
+Datum
+clv_parameters(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ClvModel model;
+
+	InitMaterializedSRF(fcinfo, 0);
+	DecodeModel(&ClvModelFormat, PG_GETARG_VARLENA_PP(0), &model);
+	PutParameters(result, "purchases", ParameterNames[model.family], CLV_PARAMETERS, model.status,
+				  ClvModelIsUsable(&model), model.parameters, model.covariance);
+	PutParameters(result, "spend", SpendParameterNames, SPEND_PARAMETERS, model.spend_status,
+				  SpendIsFitted(&model), model.spend_parameters, model.spend_covariance);
+	return (Datum) 0;
+}
+
+/* One row that says what the model is and what it rests on. */
+PG_FUNCTION_INFO_V1(clv_model_card);
+Datum
+clv_model_card(PG_FUNCTION_ARGS)
+{
+	ClvModel model;
+	TupleDesc desc;
+	Datum values[14];
+	bool nulls[14] = {false};
+	Interval unit = {0};
+	int n = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	DecodeModel(&ClvModelFormat, PG_GETARG_VARLENA_PP(0), &model);
+	unit.day = (int32) model.unit;
+	unit.time = (TimeOffset) rint((model.unit - unit.day) * USECS_PER_DAY);
+
+	values[n++] = CStringGetTextDatum(ClvFamilyNames[model.family]);
+	values[n++] = CStringGetTextDatum(ValueBasisNames[model.basis]);
+	values[n++] = IntervalPGetDatum(&unit);
+	nulls[n] = model.as_of == DATEVAL_NOBEGIN;
+	values[n++] = DateADTGetDatum(model.as_of);
+	values[n++] = CStringGetTextDatum(FitStatusNames[model.status]);
+	values[n++] = Int64GetDatum(model.customers);
+	values[n++] = Int64GetDatum(model.repeaters);
+	values[n++] = Int64GetDatum(model.purchases);
+	nulls[n] = model.status == FIT_GIVEN || model.status == FIT_FAILED;
+	values[n++] = Float8GetDatum(model.log_likelihood);
+	values[n++] = CStringGetTextDatum(FitStatusNames[model.spend_status]);
+	values[n++] = Int64GetDatum(model.spend_customers);
+	values[n++] = Int64GetDatum(model.spend_excluded);
+	nulls[n] = !FitIsMaximum(model.spend_status);
+	values[n++] = Float8GetDatum(model.spend_log_likelihood);
+	nulls[n] = model.mean_value == 0;
+	values[n++] = Float8GetDatum(model.mean_value);
+	Assert(n == lengthof(values));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}

@@ -1,0 +1,60 @@
+/*
+ * clv_model.h: a fitted repeat-purchase model with its spend part.
+ */
+#ifndef CRM_CLV_MODEL_H
+#define CRM_CLV_MODEL_H
+
+#include "base/maximum_likelihood.h"
+#include "base/model_fields.h"
+#include "clv/clv_math.h"
+#include "clv/purchase_summary.h"
+
+#define WEEK_DAYS 7.0
+
+typedef struct ClvModel
+{
+	int32 family; /* ClvFamily */
+	int32 basis;  /* ValueBasis */
+	int32 status; /* FitStatus, of the purchase part */
+	int32 spend_status;
+	DateADT as_of; /* of the fit; -infinity: none */
+	double unit;   /* days */
+	int64 customers;
+	int64 repeaters; /* x > 0 */
+	int64 purchases; /* sum of x */
+	double parameters[CLV_PARAMETERS];
+	double log_likelihood;
+	double covariance[COVARIANCES(CLV_PARAMETERS)]; /* of the logs of the parameters */
+	int64 spend_customers;                          /* repeat purchases with a positive value */
+	int64 spend_excluded;                           /* repeat purchases without */
+	double spend_parameters[SPEND_PARAMETERS];
+	double spend_log_likelihood;
+	double spend_covariance[COVARIANCES(SPEND_PARAMETERS)];
+	double mean_value;  /* of a repeat purchase day, observed */
+	double first_ratio; /* mean repeat value over mean first value; 0: unknown */
+} ClvModel;
+
+extern const ModelFormat ClvModelFormat;
+extern const char *const ClvFamilyNames[];
+
+/* Whether there are parameters to predict with. */
+static inline bool
+ClvModelIsUsable(const ClvModel *model)
+{
+	return model->status != FIT_FAILED;
+}
+
+/* Whether the Gamma-Gamma parameters hold; otherwise the mean value stands in. */
+static inline bool
+SpendIsFitted(const ClvModel *model)
+{
+	return FitIsMaximum(model->spend_status) || model->spend_status == FIT_GIVEN;
+}
+
+/* The family that a name stands for; an error for others. */
+extern ClvFamily ClvFamilyFromText(text *name);
+
+/* The days of a unit of time; an error where it is not positive. */
+extern double UnitFromInterval(const Interval *unit);
+
+#endif /* CRM_CLV_MODEL_H */

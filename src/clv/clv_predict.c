@@ -1,0 +1,661 @@
+/*
+ * clv_predict.c: what a fitted model says of one customer, in SQL.
+ *
+ * Every prediction is a pure function of (history, model, as_of, …).  It is NULL
+ * where the history has no purchase on or before as_of, where the model did not
+ * converge and, for values, where the model knows nothing about spend.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "base/local_day.h"
+#include "base/special_functions.h"
+#include "clv/clv_predict.h"
+
+#define MOST_HORIZON_DAYS 36525 /* a hundred years */
+#define MOST_MONTHS 1201
+#define FIRST_SLOTS 256 /* of a table of memos; powers of two */
+#define MOST_SLOTS 65536
+#define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
+#define DIFFERENCE 1e-4     /* of the log of a parameter */
+
+/* An answer of before. */
+typedef struct Memo
+{
+	uint32 generation;
+	int32 purchase_days;
+	int32 age;     /* days from the first purchase to as_of */
+	int32 silence; /* and from the last one, where it matters */
+	double value;
+} Memo;
+
+/*
+ * Answers of before: many customers share what they depend on, one-time buyers
+ * most of all.  Those of another generation are forgotten.
+ */
+typedef struct MemoTable
+{
+	Memo *slots;
+	int64 nslots; /* a power of two */
+	int64 misses; /* since there are so many slots */
+	uint32 generation;
+} MemoTable;
+
+/* What stays the same from row to row, in fn_extra. */
+typedef struct Predictor
+{
+	ClvModel model; /* must be first: CachedModel puts it there */
+	bool has_horizon;
+	DateADT as_of;
+	Interval interval;
+	double discount; /* monthly */
+	double horizon;  /* in units */
+	int nmonths;
+	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
+	bool begun;
+	/* from here on kept when the model changes */
+	MemoTable if_alive; /* of x and T, within the horizon */
+	MemoTable alive;    /* P(alive), where it takes an integral */
+} Predictor;
+
+/* One customer's question. */
+typedef struct Question
+{
+	Predictor *predictor;
+	MemoryContext context; /* that lives as long as the predictor */
+	PurchaseSummary facts;
+	DateADT as_of;
+	ClvCustomer customer;
+	bool first_counts; /* a first purchase tells of value where it is the only one */
+} Question;
+
+/* An answer at the parameters given, which need not be the model's own. */
+typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
+
+ClvCustomer
+CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of)
+{
+	ClvCustomer customer;
+
+	customer.x = (double) (facts->purchase_days - 1);
+	customer.t_x = (double) ((int64) facts->last - facts->first) / model->unit;
+	customer.T = (double) ((int64) as_of - facts->first) / model->unit;
+	return customer;
+}
+
+/* Days from as_of to as_of + interval. */
+static double
+DaysAhead(DateADT as_of, const Interval *interval)
+{
+	Timestamp end = DatumGetTimestamp(
+		DirectFunctionCall2(date_pl_interval, DateADTGetDatum(as_of), IntervalPGetDatum(interval)));
+
+	if (TIMESTAMP_NOT_FINITE(end))
+		return INFINITY;
+	return ((double) end - (double) as_of * USECS_PER_DAY) / USECS_PER_DAY;
+}
+
+double
+HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
+{
+	double days = DaysAhead(as_of, horizon);
+
+	if (!(days >= 0 && days <= MOST_HORIZON_DAYS))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("horizon must be between 0 and 100 years, not %s",
+					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(horizon)))),
+			 errhint("Give an interval such as '90 days'.")));
+	return days / model->unit;
+}
+
+/* The ends of the calendar months after as_of, the last one cut at the horizon. */
+static void
+SetMonths(Predictor *predictor)
+{
+	predictor->nmonths = 0;
+	while (predictor->nmonths < MOST_MONTHS)
+	{
+		Interval months = {.month = predictor->nmonths + 1};
+		double end = DaysAhead(predictor->as_of, &months) / predictor->model.unit;
+
+		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
+		if (end >= predictor->horizon)
+			break;
+	}
+}
+
+/* Forgets all answers at once. */
+static void
+ForgetMemos(MemoTable *table)
+{
+	table->generation++;
+	if (table->generation == 0)
+	{
+		/* around once: the oldest ones would look new */
+		memset(table->slots, 0, table->nslots * sizeof(Memo));
+		table->generation = 1;
+	}
+}
+
+/* Takes note of the horizon, and of the discount, of this call. */
+static void
+SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double discount)
+{
+	if (predictor->has_horizon && predictor->as_of == as_of && predictor->discount == discount &&
+		memcmp(&predictor->interval, interval, sizeof(Interval)) == 0)
+		return;
+	predictor->has_horizon = false;
+	if (!(discount >= 0 && discount <= 1))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
+						errhint("One percent a month is 0.01.")));
+	predictor->horizon = HorizonInUnits(&predictor->model, as_of, interval);
+	predictor->as_of = as_of;
+	predictor->interval = *interval;
+	predictor->discount = discount;
+	SetMonths(predictor);
+	ForgetMemos(&predictor->if_alive);
+	predictor->has_horizon = true;
+}
+
+/*
+ * The question of the arguments (history, model, as_of [, horizon …]); false:
+ * the answer is NULL.  An interval function has its level behind them.
+ */
+static bool
+ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
+{
+	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, if_alive),
+									   sizeof(Predictor) - offsetof(Predictor, if_alive));
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+
+	if (!predictor->begun)
+		ForgetMemos(&predictor->alive);
+	predictor->begun = true;
+	question->context = fcinfo->flinfo->fn_mcxt;
+
+	if (horizon_argument > 0)
+		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
+	question->predictor = predictor;
+	question->as_of = as_of;
+	question->first_counts = false;
+	if (!ClvModelIsUsable(&predictor->model) ||
+		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, (ValueBasis) predictor->model.basis,
+							&question->facts))
+		return false;
+	question->customer = CustomerInUnits(&predictor->model, &question->facts, as_of);
+	return true;
+}
+
+/* ---------- the answers ---------- */
+
+static double
+AnswerAlive(const Question *question, const double *parameters, const double *spend)
+{
+	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model.family, parameters,
+									&question->customer));
+}
+
+static double
+AnswerPurchases(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerAlive(question, parameters, spend) *
+		   PurchasesIfAlive((ClvFamily) question->predictor->model.family, parameters,
+							&question->customer, question->predictor->horizon);
+}
+
+static double
+AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerAlive(question, parameters, spend) *
+		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model.family, parameters,
+							  &question->customer, question->predictor->horizon);
+}
+
+static double
+AnswerWait(const Question *question, const double *parameters, const double *spend)
+{
+	return MedianWait(parameters, &question->customer);
+}
+
+/*
+ * The expected value of a purchase: the mean of all customers, drawn towards
+ * what is known of this one.
+ */
+static double
+AnswerValue(const Question *question, const double *parameters, const double *spend)
+{
+	const ClvModel *model = &question->predictor->model;
+	const PurchaseSummary *facts = &question->facts;
+	double purchases = (double) facts->valued_days;
+	double amount = facts->repeat_value;
+
+	if (question->first_counts && facts->purchase_days == 1 && facts->first_value > 0 &&
+		model->first_ratio > 0)
+	{
+		purchases = 1;
+		amount = facts->first_value * model->first_ratio;
+	}
+	if (purchases == 0 || amount <= 0)
+		purchases = amount = 0;
+	if (SpendIsFitted(model))
+		return spend[SPEND_P] * (spend[SPEND_V] + amount) /
+			   (spend[SPEND_P] * purchases + spend[SPEND_Q] - 1);
+	return (FALLBACK_WEIGHT * model->mean_value + amount) / (FALLBACK_WEIGHT + purchases);
+}
+
+/* Purchases of a customer who is alive, each discounted by the month it falls into. */
+static double
+DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
+{
+	const Predictor *predictor = question->predictor;
+	double sum = 0;
+	double before = 0;
+	double factor = 1;
+
+	for (int i = 0; i < predictor->nmonths; i++)
+	{
+		double purchases = PurchasesIfAlive((ClvFamily) predictor->model.family, parameters,
+											&question->customer, predictor->month_end[i]);
+
+		factor /= 1 + predictor->discount;
+		sum += (purchases - before) * factor;
+		before = purchases;
+	}
+	return sum;
+}
+
+static double
+AnswerClv(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
+		   DiscountedPurchasesIfAlive(question, parameters);
+}
+
+double
+ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	return Logistic(-LogDropoutOdds((ClvFamily) model->family, model->parameters, customer)) *
+		   PurchasesIfAlive((ClvFamily) model->family, model->parameters, customer, horizon);
+}
+
+/* Whether the model says anything about value. */
+static inline bool
+KnowsValue(const ClvModel *model)
+{
+	return SpendIsFitted(model) || model->mean_value > 0;
+}
+
+/* A larger table, which is worth it once there are more answers than slots. */
+static void
+GrowMemos(MemoTable *table, MemoryContext context)
+{
+	int64 nslots = table->nslots == 0 ? FIRST_SLOTS : table->nslots * 4;
+	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
+
+	if (table->slots != NULL)
+		pfree(table->slots);
+	table->slots = slots;
+	table->nslots = nslots;
+	table->misses = 0;
+}
+
+/* Where the answer for this customer is kept, and whether it is there. */
+static Memo *
+FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
+{
+	int32 purchase_days = (int32) question->facts.purchase_days;
+	int32 age = question->as_of - question->facts.first;
+	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
+	Memo *memo;
+
+	if (table->misses >= table->nslots && table->nslots < MOST_SLOTS)
+		GrowMemos(table, question->context);
+	memo = &table->slots[hash & (table->nslots - 1)];
+	*found = memo->generation == table->generation && memo->purchase_days == purchase_days &&
+			 memo->age == age && memo->silence == silence;
+	table->misses += !*found;
+	memo->generation = table->generation;
+	memo->purchase_days = purchase_days;
+	memo->age = age;
+	memo->silence = silence;
+	return memo;
+}
+
+/* P(alive) at the parameters of the model. */
+static double
+Alive(const Question *question)
+{
+	Predictor *predictor = question->predictor;
+	Memo *memo;
+	bool found;
+
+	if (predictor->model.family != CLV_PARETO_NBD)
+		return AnswerAlive(question, predictor->model.parameters, NULL);
+	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
+	if (!found)
+		memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+	return memo->value;
+}
+
+/* ---------- in SQL ---------- */
+
+PG_FUNCTION_INFO_V1(p_alive);
+Datum
+p_alive(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestion(fcinfo, 0, 0, &question))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(Alive(&question));
+}
+
+PG_FUNCTION_INFO_V1(expected_purchases);
+Datum
+expected_purchases(PG_FUNCTION_ARGS)
+{
+	Question question;
+	Memo *memo;
+	const ClvModel *model;
+	bool found;
+
+	if (!ReadQuestion(fcinfo, 3, 0, &question))
+		PG_RETURN_NULL();
+	model = &question.predictor->model;
+	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
+	if (!found)
+		memo->value = PurchasesIfAlive((ClvFamily) model->family, model->parameters,
+									   &question.customer, question.predictor->horizon);
+	PG_RETURN_FLOAT8(memo->value * Alive(&question));
+}
+
+PG_FUNCTION_INFO_V1(probability_of_purchase);
+Datum
+probability_of_purchase(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestion(fcinfo, 3, 0, &question))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL));
+}
+
+/* (history, model, as_of [, first_purchase]) */
+PG_FUNCTION_INFO_V1(expected_value);
+Datum
+expected_value(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(&question.predictor->model))
+		PG_RETURN_NULL();
+	question.first_counts = PG_NARGS() > 3 && PG_GETARG_BOOL(3);
+	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model.spend_parameters));
+}
+
+PG_FUNCTION_INFO_V1(clv);
+Datum
+clv(PG_FUNCTION_ARGS)
+{
+	Question question;
+	Memo *memo;
+	const ClvModel *model;
+	bool found;
+
+	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
+		!KnowsValue(&question.predictor->model))
+		PG_RETURN_NULL();
+	question.first_counts = true;
+	model = &question.predictor->model;
+	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
+	if (!found)
+		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
+	PG_RETURN_FLOAT8(memo->value * Alive(&question) *
+					 AnswerValue(&question, NULL, model->spend_parameters));
+}
+
+/* The day that lies so many units after as_of; false: beyond the calendar. */
+static bool
+DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
+{
+	double days = as_of + ceil(wait * question->predictor->model.unit);
+
+	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
+		return false;
+	*day = (DateADT) days;
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(next_purchase);
+Datum
+next_purchase(PG_FUNCTION_ARGS)
+{
+	Question question;
+	DateADT day;
+
+	if (!ReadQuestion(fcinfo, 0, 0, &question) ||
+		!DayAfter(&question, PG_GETARG_DATEADT(2),
+				  AnswerWait(&question, question.predictor->model.parameters, NULL), &day))
+		PG_RETURN_NULL();
+	PG_RETURN_DATEADT(day);
+}
+
+/* The model's log-likelihood of one customer, time in its unit. */
+PG_FUNCTION_INFO_V1(clv_log_likelihood);
+Datum
+clv_log_likelihood(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestion(fcinfo, 0, 0, &question))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model.family,
+									  question.predictor->model.parameters, &question.customer));
+}
+
+/* ---------- confidence intervals ----------
+ *
+ * By the delta method, on a scale on which the answer has no bounds: the logit
+ * for probabilities, the log for what is positive.
+ */
+
+static double
+OnScale(double value, bool probability)
+{
+	return probability ? log(value) - log1p(-value) : log(value);
+}
+
+static double
+FromScale(double value, bool probability)
+{
+	return probability ? Logistic(value) : exp(value);
+}
+
+/* The slopes of the answer, on its scale, by the logs of one part's parameters. */
+static void
+Slopes(const Question *question, Answer answer, bool probability, double *parameters, double *spend,
+	   double *vary, int n, double *slopes)
+{
+	for (int i = 0; i < n; i++)
+	{
+		double middle = vary[i];
+		double up;
+		double down;
+
+		vary[i] = middle * exp(DIFFERENCE);
+		up = OnScale(answer(question, parameters, spend), probability);
+		vary[i] = middle * exp(-DIFFERENCE);
+		down = OnScale(answer(question, parameters, spend), probability);
+		vary[i] = middle;
+		slopes[i] = (up - down) / (2 * DIFFERENCE);
+	}
+}
+
+/* Whether a fit says how well it knows its parameters; at edges some are not in question. */
+static bool
+HasCovariance(const ClvModel *model)
+{
+	for (int i = 0; i < lengthof(model->covariance); i++)
+		if (model->covariance[i] != 0)
+			return true;
+	return false;
+}
+
+/*
+ * The interval of an answer; false: the model's parameters have no covariance,
+ * or the interval has no finite bounds.
+ */
+static bool
+DeltaInterval(const Question *question, Answer answer, bool probability, bool with_spend,
+			  double level, double *lower, double *upper)
+{
+	const ClvModel *model = &question->predictor->model;
+	double parameters[CLV_PARAMETERS];
+	double spend[SPEND_PARAMETERS];
+	double slopes[CLV_PARAMETERS];
+	double value;
+	double variance;
+	double reach;
+
+	if (!HasCovariance(model))
+		return false;
+	memcpy(parameters, model->parameters, sizeof(parameters));
+	memcpy(spend, model->spend_parameters, sizeof(spend));
+	value = answer(question, parameters, spend);
+	*lower = *upper = value;
+	/* a certainty, such as P(alive) of one-time buyers under BG/NBD, whatever the parameters */
+	if (value <= 0 || (probability && value >= 1))
+		return true;
+	Slopes(question, answer, probability, parameters, spend, parameters, CLV_PARAMETERS, slopes);
+	variance = QuadraticForm(model->covariance, slopes, CLV_PARAMETERS);
+	if (with_spend && SpendIsFitted(model))
+	{
+		Slopes(question, answer, probability, parameters, spend, spend, SPEND_PARAMETERS, slopes);
+		variance += QuadraticForm(model->spend_covariance, slopes, SPEND_PARAMETERS);
+	}
+	reach = NormalQuantileOfLevel(level) * sqrt(Max(variance, 0));
+	*lower = FromScale(OnScale(value, probability) - reach, probability);
+	*upper = FromScale(OnScale(value, probability) + reach, probability);
+	return isfinite(*lower) && isfinite(*upper);
+}
+
+/* The row (lower, upper) of an interval function; both NULL where there is none. */
+static Datum
+IntervalRow(FunctionCallInfo fcinfo, const Datum *bounds, const bool *nulls)
+{
+	TupleDesc desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(desc), (Datum *) bounds, (bool *) nulls));
+}
+
+/* The level: the last argument of every interval function. */
+static double
+LevelArgument(FunctionCallInfo fcinfo)
+{
+	double level = PG_GETARG_FLOAT8(PG_NARGS() - 1);
+
+	if (!(level > 0 && level < 1))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("level must be between 0 and 1, not %g", level),
+						errhint("Give 0.95 for a 95 %% interval.")));
+	return level;
+}
+
+/* Body of the interval functions; the arguments but the level are the prediction's. */
+static Datum
+AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, double discount,
+			   bool probability, bool with_spend, bool first_counts)
+{
+	double level = LevelArgument(fcinfo);
+	Question question;
+	Datum bounds[2];
+	bool nulls[2] = {true, true};
+	double lower;
+	double upper;
+
+	if (ReadQuestion(fcinfo, horizon_argument, discount, &question) &&
+		(!with_spend || KnowsValue(&question.predictor->model)))
+	{
+		question.first_counts = first_counts;
+		if (DeltaInterval(&question, answer, probability, with_spend, level, &lower, &upper))
+		{
+			bounds[0] = Float8GetDatum(lower);
+			bounds[1] = Float8GetDatum(upper);
+			nulls[0] = nulls[1] = false;
+		}
+	}
+	return IntervalRow(fcinfo, bounds, nulls);
+}
+
+PG_FUNCTION_INFO_V1(p_alive_interval);
+Datum
+p_alive_interval(PG_FUNCTION_ARGS)
+{
+	return AnswerInterval(fcinfo, AnswerAlive, 0, 0, true, false, false);
+}
+
+PG_FUNCTION_INFO_V1(expected_purchases_interval);
+Datum
+expected_purchases_interval(PG_FUNCTION_ARGS)
+{
+	return AnswerInterval(fcinfo, AnswerPurchases, 3, 0, false, false, false);
+}
+
+PG_FUNCTION_INFO_V1(probability_of_purchase_interval);
+Datum
+probability_of_purchase_interval(PG_FUNCTION_ARGS)
+{
+	return AnswerInterval(fcinfo, AnswerAnyPurchase, 3, 0, true, false, false);
+}
+
+PG_FUNCTION_INFO_V1(clv_interval);
+Datum
+clv_interval(PG_FUNCTION_ARGS)
+{
+	return AnswerInterval(fcinfo, AnswerClv, 3, PG_GETARG_FLOAT8(4), false, true, true);
+}
+
+/* Of the spend part alone: the purchase part has no say. */
+PG_FUNCTION_INFO_V1(expected_value_interval);
+Datum
+expected_value_interval(PG_FUNCTION_ARGS)
+{
+	return AnswerInterval(fcinfo, AnswerValue, 0, 0, false, true, false);
+}
+
+PG_FUNCTION_INFO_V1(next_purchase_interval);
+Datum
+next_purchase_interval(PG_FUNCTION_ARGS)
+{
+	double level = LevelArgument(fcinfo);
+	Question question;
+	Datum bounds[2];
+	bool nulls[2] = {true, true};
+	double wait[2];
+
+	if (ReadQuestion(fcinfo, 0, 0, &question) &&
+		DeltaInterval(&question, AnswerWait, false, false, level, &wait[0], &wait[1]))
+		for (int i = 0; i < 2; i++)
+		{
+			DateADT day;
+
+			nulls[i] = !DayAfter(&question, PG_GETARG_DATEADT(2), wait[i], &day);
+			bounds[i] = nulls[i] ? (Datum) 0 : DateADTGetDatum(day);
+		}
+	return IntervalRow(fcinfo, bounds, nulls);
+}

@@ -1,0 +1,19 @@
+/*
+ * clv_predict.h: what a fitted model says of one customer.
+ */
+#ifndef CRM_CLV_PREDICT_H
+#define CRM_CLV_PREDICT_H
+
+#include "clv/clv_model.h"
+
+/* The customer in units of the model. */
+extern ClvCustomer
+CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
+
+/* Time from as_of to as_of + interval in units of the model; an error where it makes no sense. */
+extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
+
+/* E[Y(t)]: purchase days to come within the horizon. */
+extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
+
+#endif /* CRM_CLV_PREDICT_H */

@@ -1,0 +1,58 @@
+/*
+ * purchase_summary.c: what the models of repeat purchase look at in a history.
+ */
+#include "postgres.h"
+
+#include "clv/purchase_summary.h"
+
+const char *const ValueBasisNames[] = {"revenue", "profit", NULL};
+
+/* An exact amount, rounded to a double once. */
+static double
+AmountAsDouble(int128 amount, int scale)
+{
+	return (double) amount / (double) PowerOfTen[scale];
+}
+
+bool
+SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until, ValueBasis basis,
+				   PurchaseSummary *facts)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	int128 first_value = 0;
+	int128 repeat_value = 0;
+
+	memset(facts, 0, sizeof(*facts));
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= until)
+	{
+		bool valued = basis == VALUE_REVENUE || (day.cost | day.covered) != 0;
+		int128 value =
+			basis == VALUE_REVENUE ? (int128) day.amount : (int128) day.covered - day.cost;
+
+		if (day.day > as_of)
+		{
+			facts->later_days += day.orders > 0;
+			continue;
+		}
+		if (day.orders > 0)
+		{
+			if (facts->purchase_days++ == 0)
+				facts->first = day.day;
+			else
+				facts->valued_days += valued;
+			facts->last = day.day;
+		}
+		/* refunds before the first purchase belong to none that we know of */
+		if (facts->purchase_days == 0)
+			continue;
+		if (day.day == facts->first)
+			first_value = value;
+		else
+			repeat_value += value;
+	}
+	facts->first_value = AmountAsDouble(first_value, reader.scale);
+	facts->repeat_value = AmountAsDouble(repeat_value, reader.scale);
+	return facts->purchase_days > 0;
+}

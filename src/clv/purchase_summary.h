@@ -1,0 +1,33 @@
+/*
+ * purchase_summary.h: what the models of repeat purchase look at in a history.
+ */
+#ifndef CRM_PURCHASE_SUMMARY_H
+#define CRM_PURCHASE_SUMMARY_H
+
+#include "history/purchase_history.h"
+
+/* What a customer's worth is counted in; the numbers are stored. */
+typedef enum ValueBasis
+{
+	VALUE_REVENUE = 0,
+	VALUE_PROFIT = 1, /* amount less cost, of the purchases with known costs */
+} ValueBasis;
+
+extern const char *const ValueBasisNames[];
+
+typedef struct PurchaseSummary
+{
+	DateADT first; /* purchase days up to as_of */
+	DateADT last;
+	int64 purchase_days;
+	int64 valued_days;   /* repeat purchase days that say something about value */
+	double first_value;  /* of the first purchase day */
+	double repeat_value; /* of all that came after it, net of refunds */
+	int64 later_days;    /* purchase days after as_of, up to `until` */
+} PurchaseSummary;
+
+/* False: no purchase on or before as_of.  Without a holdout `until` is as_of. */
+extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
+							   ValueBasis basis, PurchaseSummary *facts);
+
+#endif /* CRM_PURCHASE_SUMMARY_H */

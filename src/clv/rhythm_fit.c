@@ -1,0 +1,231 @@
+/*
+ * rhythm_fit.c: the aggregate that fits rhythm models, and their prediction.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "base/local_day.h"
+#include "clv/clv_fit.h"
+#include "clv/rhythm.h"
+#include "clv/summary_state.h"
+
+#define RHYTHM_PURPOSE 16 /* no ClvFamily */
+#define CLOSE_ENOUGH 4.0  /* coarse log-likelihoods that far apart are looked at again */
+
+/*
+ * What of the log-likelihood does not depend on a and b, gaps in the unit of
+ * time: Σ (k - 1) ln gap - ln Γ(k) over all gaps.
+ */
+static double
+ConstantOf(int k, double gaps, double log_gaps)
+{
+	return (k - 1) * log_gaps - gaps * lgamma(k);
+}
+
+/*
+ * Looks for the best a and b at one regularity, from where `known` says or, if it
+ * is NULL, from several starts; false: no maximum.
+ */
+static bool
+FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, double log_gaps,
+				bool penalized, const FitResult *known, FitResult *result)
+{
+	static const double shapes[] = {1, 0.4, 3, 8};
+	/* ln(a, b) by ln(a, a/b): an edge where everybody has the same rate */
+	static const double basis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}};
+	FitProblem problem = {
+		.nparameters = RHYTHM_PARAMETERS, .basis = basis, .likelihood = RhythmLogLikelihood};
+
+	sample->k = coarse->k = k;
+	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
+	problem.sample = sample;
+	problem.coarse = coarse;
+	problem.weight = sample->customers->weight;
+	problem.penalized = penalized;
+	problem.nstarts = known ? 1 : lengthof(shapes);
+	for (int s = 0; s < problem.nstarts; s++)
+	{
+		/* the unit of time is the mean gap, so the mean rate a/b is about k */
+		problem.start[s][0] = known ? known->parameters[0] : shapes[s];
+		problem.start[s][1] = known ? known->parameters[0] / known->parameters[1] : k;
+	}
+	MaximizeLikelihood(&problem, result);
+	return FitIsMaximum(result->status);
+}
+
+/*
+ * Every regularity on the coarse sample, then those that come close to the best
+ * on the whole one.
+ */
+static void
+FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double log_gaps,
+				bool penalized)
+{
+	double gaps = (double) model->gaps;
+	FitResult result[MAX_REGULARITY + 1];
+	bool found[MAX_REGULARITY + 1];
+	double best = -INFINITY;
+
+	for (int k = 1; k <= MAX_REGULARITY; k++)
+	{
+		found[k] = FitAtRegularity(k, coarse, coarse, gaps, log_gaps, penalized, NULL, &result[k]);
+		if (found[k])
+			best = Max(best, result[k].log_likelihood);
+	}
+	for (int k = 1; k <= MAX_REGULARITY; k++)
+	{
+		FitResult guess = result[k];
+
+		if (!found[k] || guess.log_likelihood <= best - CLOSE_ENOUGH ||
+			(sample != coarse && !FitAtRegularity(k, sample, coarse, gaps, log_gaps, penalized,
+												  penalized ? NULL : &guess, &result[k])) ||
+			(model->status != FIT_FAILED && result[k].log_likelihood <= model->log_likelihood))
+			continue;
+		model->status = result[k].status;
+		model->regularity = k;
+		model->log_likelihood = result[k].log_likelihood;
+		memcpy(model->parameters, result[k].parameters, sizeof(model->parameters));
+		memcpy(model->covariance, result[k].covariance, sizeof(model->covariance));
+	}
+}
+
+/* Fits the model to a state; what did not go well is in its status. */
+static void
+FitRhythm(SummaryState *state, RhythmModel *model)
+{
+	ClvSample customers;
+	RhythmSample sample;
+	RhythmSample coarse_sample;
+	RhythmSample *coarse = &sample;
+	double log_gaps = 0;
+	double days = 0;
+	double scale;
+	int64 repeaters = 0;
+
+	memcpy(model, RhythmModelFormat.defaults, sizeof(*model));
+	model->as_of = state->as_of;
+	SortSummaryState(state);
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+		int64 gap = (int64) (entry->key & PG_UINT32_MAX);
+
+		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
+		{
+			model->customers += entry->weight;
+			if (FitPurchases(entry) > 0)
+				repeaters += entry->weight;
+			days += (double) entry->weight * (double) FitAge(entry);
+		}
+		if (FIT_KIND(entry->key) != FIT_GAP)
+			continue;
+		model->gaps += entry->weight;
+		log_gaps += (double) entry->weight * log((double) gap);
+	}
+	/* the unit of time: days seen, the silences too, over gaps; 1 where nothing was seen */
+	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
+	ClvSampleFromState(state, scale, &customers);
+	sample.customers = &customers;
+	coarse_sample.customers = CoarseClvSample(&customers);
+	if (coarse_sample.customers != &customers)
+		coarse = &coarse_sample;
+	log_gaps -= (double) model->gaps * log(scale);
+
+	model->status = FIT_FAILED;
+	if (repeaters >= FEW_REPEATERS)
+		FitRegularities(model, &sample, coarse, log_gaps, false);
+	if (model->status == FIT_FAILED)
+	{
+		FitRegularities(model, &sample, coarse, log_gaps, true);
+		if (FitIsMaximum(model->status))
+			model->status = repeaters < FEW_REPEATERS ? FIT_FEW_REPEATERS : FIT_NO_MAXIMUM;
+	}
+	if (model->status == FIT_FAILED)
+		return;
+	model->parameters[1] *= scale;
+	model->log_likelihood -= (double) model->gaps * log(scale);
+}
+
+/* Adds the gaps between a customer's purchase days up to as_of. */
+static SummaryState *
+AddGaps(SummaryState *state, const PurchaseHistory *history)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	bool first = true;
+	DateADT previous = 0;
+
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
+	{
+		if (day.orders == 0)
+			continue;
+		if (!first)
+			state = AddFitEntry(state, FIT_KEY(FIT_GAP, (int64) day.day - previous), 0, 1);
+		first = false;
+		previous = day.day;
+	}
+	return state;
+}
+
+/* (state, history, as_of) */
+PG_FUNCTION_INFO_V1(rhythm_fit_transfn);
+Datum
+rhythm_fit_transfn(PG_FUNCTION_ARGS)
+{
+	SummaryState *state;
+	FitOptions options = {.purpose = RHYTHM_PURPOSE, .unit = 1};
+	PurchaseHistory *history;
+	PurchaseSummary facts;
+
+	(void) AggregateContext(fcinfo, "rhythm_fit_transfn");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return KeepSummaryState(fcinfo);
+	options.as_of = options.until = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
+	history = PG_GETARG_HISTORY(1);
+	if (SummarizePurchases(history, options.as_of, options.as_of, VALUE_REVENUE, &facts))
+		state = AddGaps(AddCustomer(state, &facts), history);
+	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(rhythm_fit_finalfn);
+Datum
+rhythm_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	SummaryState *state;
+	RhythmModel model;
+
+	(void) AggregateContext(fcinfo, "rhythm_fit_finalfn");
+	state = SummaryStateArgument(fcinfo, 0);
+	if (state->purpose != RHYTHM_PURPOSE || state->nentries == 0)
+		PG_RETURN_NULL();
+	FitRhythm(state, &model);
+	WarnOfFit("rhythm", model.status,
+			  psprintf("It has %lld customers with %lld gaps between purchases.",
+					   (long long) model.customers, (long long) model.gaps));
+	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
+}
+
+PG_FUNCTION_INFO_V1(lapse_probability);
+Datum
+lapse_probability(PG_FUNCTION_ARGS)
+{
+	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel), 0);
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	PurchaseSummary facts;
+
+	if (model->status == FIT_FAILED ||
+		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, VALUE_REVENUE, &facts))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(LapseProbability((int) model->regularity, model->parameters[0],
+									  model->parameters[1], (double) (facts.purchase_days - 1),
+									  (double) ((int64) facts.last - facts.first),
+									  (double) ((int64) as_of - facts.last)));
+}

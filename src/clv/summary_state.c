@@ -1,0 +1,318 @@
+/*
+ * summary_state.c: the state of the aggregates that fit models to histories.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "clv/summary_state.h"
+
+#define FIT_STATE_VERSION 1
+#define FIRST_CAPACITY 32
+#define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
+#define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
+
+static inline int64
+Capacity(const SummaryState *state)
+{
+	return (int64) ((VARSIZE(state) - offsetof(SummaryState, entries)) / sizeof(FitEntry));
+}
+
+static SummaryState *
+NewFitState(int64 capacity)
+{
+	Size size = add_size(offsetof(SummaryState, entries), mul_size(capacity, sizeof(FitEntry)));
+	SummaryState *state;
+
+	if (!AllocSizeIsValid(size))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many different customers for one fit"),
+						errdetail("The fit would have to keep %lld different facts.",
+								  (long long) capacity),
+						errhint("Fit the model to a sample of the customers.")));
+	state = palloc(size);
+	SET_VARSIZE(state, size);
+	return state;
+}
+
+pg_noreturn static void
+FitStateDamaged(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("state of a fit is damaged")));
+}
+
+SummaryState *
+SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
+{
+	struct varlena *value;
+	SummaryState *state;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
+	state = (SummaryState *) value;
+	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
+	{
+		Size size = VARSIZE_ANY_EXHDR(value);
+
+		state = palloc(size + VARHDRSZ);
+		SET_VARSIZE(state, size + VARHDRSZ);
+		memcpy(VARDATA(state), VARDATA_ANY(value), size);
+	}
+	if (VARSIZE(state) < offsetof(SummaryState, entries) || state->version != FIT_STATE_VERSION ||
+		state->nsorted < 0 || state->nentries < state->nsorted ||
+		state->nentries > Capacity(state) || state->basis > VALUE_PROFIT ||
+		!IS_VALID_DATE(state->as_of) || !IS_VALID_DATE(state->until) ||
+		state->until < state->as_of ||
+		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
+		FitStateDamaged();
+	return state;
+}
+
+Datum
+KeepSummaryState(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+SummaryState *
+SummaryStateFor(SummaryState *state, const FitOptions *options)
+{
+	if (state == NULL)
+	{
+		state = NewFitState(FIRST_CAPACITY);
+		memset((char *) state + VARHDRSZ, 0, offsetof(SummaryState, entries) - VARHDRSZ);
+		state->version = FIT_STATE_VERSION;
+		state->purpose = options->purpose;
+		state->basis = options->basis;
+		state->as_of = options->as_of;
+		state->until = options->until;
+		state->unit = options->unit;
+	}
+	else if (state->purpose != options->purpose || state->basis != options->basis ||
+			 state->as_of != options->as_of || state->until != options->until ||
+			 state->unit != options->unit)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("as_of and the options must be the same for all customers of a fit"),
+						errhint("Give constants, or GROUP BY what differs.")));
+	return state;
+}
+
+#define ST_SORT SortEntries
+#define ST_ELEMENT_TYPE FitEntry
+#define ST_COMPARE(a, b)                                                                           \
+	((a)->key != (b)->key        ? ((a)->key < (b)->key ? -1 : 1)                                  \
+	 : (a)->detail < (b)->detail ? -1                                                              \
+								 : (a)->detail > (b)->detail)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static inline bool
+EntryBefore(const FitEntry *a, const FitEntry *b)
+{
+	return a->key != b->key ? a->key < b->key : a->detail < b->detail;
+}
+
+static inline bool
+SameEntry(const FitEntry *a, const FitEntry *b)
+{
+	return a->key == b->key && a->detail == b->detail;
+}
+
+/* Appends to sorted entries, or adds to the last of them; returns how many there are. */
+static inline int64
+PutEntry(FitEntry *out, int64 n, const FitEntry *entry)
+{
+	if (n > 0 && SameEntry(&out[n - 1], entry))
+	{
+		if (out[n - 1].weight > PG_INT64_MAX - entry->weight)
+			FitStateDamaged();
+		out[n - 1].weight += entry->weight;
+		return n;
+	}
+	out[n] = *entry;
+	return n + 1;
+}
+
+/* Sorts what came last and merges it with the rest. */
+static void
+CompactFitState(SummaryState *state)
+{
+	int64 ntail = state->nentries - state->nsorted;
+	FitEntry *tail = state->entries + state->nsorted;
+	FitEntry *head;
+	int64 kept = 0;
+	int64 i = 0;
+	int64 j = 0;
+
+	if (ntail == 0)
+		return;
+	SortEntries(tail, ntail);
+	for (j = 0; j < ntail; j++)
+		kept = PutEntry(tail, kept, &tail[j]);
+	ntail = kept;
+
+	/* the head moves out of the way and is merged back with the tail */
+	head = palloc_extended(mul_size(Max(state->nsorted, 1), sizeof(FitEntry)), MCXT_ALLOC_HUGE);
+	memcpy(head, state->entries, state->nsorted * sizeof(FitEntry));
+	kept = 0;
+	for (j = 0; i < state->nsorted || j < ntail;)
+		if (j == ntail || (i < state->nsorted && !EntryBefore(&tail[j], &head[i])))
+			kept = PutEntry(state->entries, kept, &head[i++]);
+		else
+			kept = PutEntry(state->entries, kept, &tail[j++]);
+	pfree(head);
+	state->nentries = kept;
+	state->nsorted = kept;
+}
+
+/* The state with room for another entry. */
+static SummaryState *
+GrowSummaryState(SummaryState *state)
+{
+	SummaryState *grown;
+	Size used;
+
+	CompactFitState(state);
+	if (state->nentries <= Capacity(state) / 2)
+		return state;
+	grown = NewFitState(2 * Capacity(state));
+	used = offsetof(SummaryState, entries) + state->nentries * sizeof(FitEntry);
+	memcpy((char *) grown + VARHDRSZ, (char *) state + VARHDRSZ, used - VARHDRSZ);
+	/* the room travels between processes: it must not carry old memory along */
+	memset((char *) grown + used, 0, VARSIZE(grown) - used);
+	return grown;
+}
+
+SummaryState *
+AddFitEntry(SummaryState *state, uint64 key, uint64 detail, int64 weight)
+{
+	FitEntry *entry;
+
+	if (state->nentries == Capacity(state))
+		state = GrowSummaryState(state);
+	entry = &state->entries[state->nentries++];
+	entry->key = key;
+	entry->detail = detail;
+	entry->weight = weight;
+	return state;
+}
+
+SummaryState *
+AddCustomer(SummaryState *state, const PurchaseSummary *facts)
+{
+	uint64 x = (uint64) (facts->purchase_days - 1);
+	uint64 t_x = (uint64) ((int64) facts->last - facts->first);
+	uint64 T = (uint64) ((int64) state->as_of - facts->first);
+
+	return AddFitEntry(state, FIT_KEY(FIT_CUSTOMER, x << 32 | t_x),
+					   T << 32 | (uint64) facts->later_days, 1);
+}
+
+/* What the customer's repeat purchases say about spend; nothing, where there are none. */
+SummaryState *
+AddSpend(SummaryState *state, const PurchaseSummary *facts)
+{
+	uint64 bits = 0;
+
+	if (facts->valued_days == 0)
+		return state;
+	if (facts->repeat_value > 0)
+	{
+		int128 sum;
+
+		memcpy(&bits, &facts->repeat_value, sizeof(bits));
+		memcpy(&sum, state->first_sum, sizeof(sum));
+		sum += (int128) rint(facts->first_value * 1e6);
+		memcpy(state->first_sum, &sum, sizeof(sum));
+		state->first_count++;
+	}
+	return AddFitEntry(state, FIT_KEY(FIT_SPEND, facts->valued_days), bits, 1);
+}
+
+SummaryState *
+CombineSummaryStates(SummaryState *state, const SummaryState *other)
+{
+	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	SummaryState *given = state;
+	int128 sum;
+	int128 more;
+
+	state = SummaryStateFor(state, &options);
+	memcpy(&sum, state->first_sum, sizeof(sum));
+	memcpy(&more, other->first_sum, sizeof(more));
+	sum = (int128) ((uint128) sum + (uint128) more);
+	memcpy(state->first_sum, &sum, sizeof(sum));
+	state->first_count += other->first_count;
+	for (int64 i = 0; i < other->nentries; i++)
+	{
+		SummaryState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
+										 other->entries[i].weight);
+
+		/* the executor frees the state that it gave */
+		if (next != state && state != given)
+			pfree(state);
+		state = next;
+	}
+	return state;
+}
+
+/* Whether an entry could come of a history; a state may come from anywhere. */
+static bool
+EntryIsPossible(const FitEntry *entry)
+{
+	if (entry->weight <= 0)
+		return false;
+	switch (FIT_KIND(entry->key))
+	{
+		case FIT_CUSTOMER:
+			return FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
+				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
+		case FIT_SPEND:
+			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
+				   FitAmount(entry) <= MOST_AMOUNT;
+		case FIT_GAP:
+			return (entry->key & PG_UINT32_MAX) > 0;
+	}
+	return false;
+}
+
+void
+SortSummaryState(SummaryState *state)
+{
+	double purchases = 0;
+
+	for (int64 i = 1; i < state->nsorted; i++)
+		if (!EntryBefore(&state->entries[i - 1], &state->entries[i]))
+			FitStateDamaged();
+	CompactFitState(state);
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+
+		if (!EntryIsPossible(entry))
+			FitStateDamaged();
+		purchases += (double) entry->weight;
+		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
+			purchases += (double) entry->weight * (double) FitPurchases(entry);
+	}
+	if (purchases > MOST_PURCHASES)
+		FitStateDamaged();
+}
+
+double
+MeanFirstValue(const SummaryState *state)
+{
+	int128 sum;
+
+	memcpy(&sum, state->first_sum, sizeof(sum));
+	if (state->first_count <= 0 || sum <= 0)
+		return 0;
+	return (double) sum / 1e6 / (double) state->first_count;
+}

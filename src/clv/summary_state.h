@@ -1,0 +1,118 @@
+/*
+ * summary_state.h: the state of the aggregates that fit models to histories.
+ *
+ * Weighted distinct facts: a bytea of fixed entries, the first of them sorted
+ * and distinct, the others as they came, with room for more.  A concrete type
+ * lets parallel, partition-wise and distributed plans split the aggregates, and
+ * weights are integers, so the result depends on no order.
+ */
+#ifndef CRM_SUMMARY_STATE_H
+#define CRM_SUMMARY_STATE_H
+
+#include "fmgr.h"
+#include "utils/date.h"
+
+#include "clv/purchase_summary.h"
+
+/* An entry says how many times the same thing was seen. */
+typedef struct FitEntry
+{
+	uint64 key; /* kind, and the first half of what was seen */
+	uint64 detail;
+	int64 weight;
+} FitEntry;
+
+/* The units of time that a model may have, in days. */
+#define LEAST_UNIT_DAYS (1.0 / 24)
+#define MOST_UNIT_DAYS 36525.0
+
+/* Kinds, in the highest bits of the key. */
+#define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
+#define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the positive amount of x purchases, or 0) */
+#define FIT_GAP UINT64CONST(3)      /* (days between two purchase days), () */
+#define FIT_KIND(key) ((key) >> 62)
+#define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
+
+/* What is fitted; all rows of an aggregate must agree on it. */
+typedef struct FitOptions
+{
+	uint8 purpose; /* number of the model's family */
+	uint8 basis;   /* ValueBasis */
+	DateADT as_of;
+	DateADT until; /* end of the holdout period; as_of without one */
+	double unit;   /* days */
+} FitOptions;
+
+typedef struct SummaryState
+{
+	int32 vl_len_;
+	uint8 version;
+	uint8 purpose;
+	uint8 basis;
+	uint8 unused;
+	DateADT as_of;
+	DateADT until;
+	double unit;
+	int64 nentries;
+	int64 nsorted;
+	/* first purchases of those whose repeat purchases have a value: count, sum in 10^-6 */
+	int64 first_count;
+	uint64 first_sum[2]; /* an int128, low half first */
+	FitEntry entries[FLEXIBLE_ARRAY_MEMBER];
+} SummaryState;
+
+/* The state argument, aligned and checked; NULL: none yet. */
+extern SummaryState *SummaryStateArgument(FunctionCallInfo fcinfo, int argument);
+
+/* What a skipped row leaves: the state as it was. */
+extern Datum KeepSummaryState(FunctionCallInfo fcinfo);
+
+/* The state for a row of these options: a new one for the first, else an error if they differ. */
+extern SummaryState *SummaryStateFor(SummaryState *state, const FitOptions *options);
+
+/* These return the state, or a larger one in its place, in the current memory context. */
+extern SummaryState *AddFitEntry(SummaryState *state, uint64 key, uint64 detail, int64 weight);
+extern SummaryState *AddCustomer(SummaryState *state, const PurchaseSummary *facts);
+extern SummaryState *AddSpend(SummaryState *state, const PurchaseSummary *facts);
+extern SummaryState *CombineSummaryStates(SummaryState *state, const SummaryState *other);
+
+/* All entries sorted and distinct, each of them possible: what a fit starts from. */
+extern void SortSummaryState(SummaryState *state);
+
+/* The mean first purchase of those whose repeat purchases have a value; 0: unknown. */
+extern double MeanFirstValue(const SummaryState *state);
+
+static inline int64
+FitPurchases(const FitEntry *entry)
+{
+	return (int64) (entry->key >> 32);
+}
+
+static inline int64
+FitLastDay(const FitEntry *entry)
+{
+	return (int64) (entry->key & PG_UINT32_MAX);
+}
+
+static inline int64
+FitAge(const FitEntry *entry)
+{
+	return (int64) (entry->detail >> 32);
+}
+
+static inline int64
+FitLaterPurchases(const FitEntry *entry)
+{
+	return (int64) (entry->detail & PG_UINT32_MAX);
+}
+
+static inline double
+FitAmount(const FitEntry *entry)
+{
+	double amount;
+
+	memcpy(&amount, &entry->detail, sizeof(amount));
+	return amount;
+}
+
+#endif /* CRM_SUMMARY_STATE_H */

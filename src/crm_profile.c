@@ -1,0 +1,25 @@
+/*
+ * crm_profile.c: the module.  Each room sets up what it needs when the library
+ * is loaded.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "base/row_stream.h"
+#include "orders/collect_histories.h"
+#include "rfm/score_orders.h"
+
+PG_MODULE_MAGIC;
+
+extern void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	InitRowStreams();
+	InitCollectHistories();
+	InitScoreOrders();
+	MarkGUCPrefixReserved("crm_profile");
+}

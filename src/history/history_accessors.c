@@ -1,0 +1,269 @@
+/*
+ * history_accessors.c: what a purchase history says, at any as-of date.
+ *
+ * Every accessor looks at the days up to as_of, with a period at those after
+ * as_of - period; without either at the whole history.  All are strict.  Where
+ * there is no purchase on or before as_of the answer is NULL; where there is
+ * one, but none in the period, counts and amounts are 0.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/numeric.h"
+
+#include "base/local_day.h"
+#include "history/purchase_history.h"
+
+/* The window that the arguments (history [, as_of [, period]]) speak of. */
+static HistoryWindow
+WindowArguments(FunctionCallInfo fcinfo)
+{
+	HistoryWindow window = WHOLE_HISTORY;
+
+	if (PG_NARGS() > 1)
+		window.as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	if (PG_NARGS() > 2)
+		window.after = DayBeforePeriod(window.as_of, PG_GETARG_INTERVAL_P(2));
+	return window;
+}
+
+/* Sums up what the arguments speak of; false: no purchase on or before as_of. */
+static bool
+SummarizeArguments(FunctionCallInfo fcinfo, HistorySummary *summary)
+{
+	return SummarizeHistory(PG_GETARG_HISTORY(0), WindowArguments(fcinfo), summary);
+}
+
+PG_FUNCTION_INFO_V1(first_purchase);
+Datum
+first_purchase(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary) || summary.purchase_days == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATEADT(summary.first);
+}
+
+PG_FUNCTION_INFO_V1(last_purchase);
+Datum
+last_purchase(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary) || summary.purchase_days == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATEADT(summary.last);
+}
+
+PG_FUNCTION_INFO_V1(recency);
+Datum
+recency(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary))
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(PG_GETARG_DATEADT(1) - summary.last_ever);
+}
+
+PG_FUNCTION_INFO_V1(tenure);
+Datum
+tenure(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary))
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(PG_GETARG_DATEADT(1) - summary.first);
+}
+
+PG_FUNCTION_INFO_V1(frequency);
+Datum
+frequency(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(summary.orders);
+}
+
+PG_FUNCTION_INFO_V1(purchase_days);
+Datum
+purchase_days(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary))
+		PG_RETURN_NULL();
+	PG_RETURN_INT32((int32) summary.purchase_days);
+}
+
+PG_FUNCTION_INFO_V1(monetary);
+Datum
+monetary(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary))
+		PG_RETURN_NULL();
+	PG_RETURN_NUMERIC(NumericFromInt128(summary.amount, summary.scale));
+}
+
+PG_FUNCTION_INFO_V1(profit);
+Datum
+profit(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary))
+		PG_RETURN_NULL();
+	/* purchases, but no cost of any: unknown; nothing at all in the period: 0 */
+	if (!summary.costs && (summary.purchase_days > 0 || summary.amount != 0))
+		PG_RETURN_NULL();
+	PG_RETURN_NUMERIC(NumericFromInt128(summary.covered - summary.cost, summary.scale));
+}
+
+PG_FUNCTION_INFO_V1(cost_coverage);
+Datum
+cost_coverage(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary) || summary.amount == 0)
+		PG_RETURN_NULL();
+	/* not -0 where refunds outweigh the orders */
+	PG_RETURN_FLOAT8(summary.covered == 0 ? 0.0
+										  : (double) summary.covered / (double) summary.amount);
+}
+
+PG_FUNCTION_INFO_V1(average_order_value);
+Datum
+average_order_value(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary) || summary.orders == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall2(
+		numeric_div, NumericGetDatum(NumericFromInt128(summary.amount, summary.scale)),
+		NumericGetDatum(int64_to_numeric(summary.orders))));
+}
+
+PG_FUNCTION_INFO_V1(mean_gap);
+Datum
+mean_gap(PG_FUNCTION_ARGS)
+{
+	HistorySummary summary;
+
+	if (!SummarizeArguments(fcinfo, &summary) || summary.purchase_days < 2)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8((double) (summary.last - summary.first) /
+					 (double) (summary.purchase_days - 1));
+}
+
+/* The sample standard deviation, from exact integer sums: no cancellation. */
+PG_FUNCTION_INFO_V1(gap_stddev);
+Datum
+gap_stddev(PG_FUNCTION_ARGS)
+{
+	HistoryReader reader;
+	HistoryWindow window = WindowArguments(fcinfo);
+	PurchaseDay day;
+	DateADT previous = 0;
+	int64 purchase_days = 0;
+	int64 gaps;
+	int128 sum = 0;
+	int128 squares = 0;
+
+	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
+	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
+	{
+		if (day.day <= window.after || day.orders == 0)
+			continue;
+		if (purchase_days++ > 0)
+		{
+			int64 gap = (int64) day.day - previous;
+
+			sum += gap;
+			squares += (int128) gap * gap;
+		}
+		previous = day.day;
+	}
+	gaps = purchase_days - 1;
+	if (gaps < 2)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(
+		sqrt((double) (gaps * squares - sum * sum) / ((double) gaps * (double) (gaps - 1))));
+}
+
+/* An amount as a float: the exact decimal, rounded once. */
+static double
+AmountAsFloat8(int128 amount, int scale)
+{
+	return (double) amount / (double) PowerOfTen[scale];
+}
+
+PG_FUNCTION_INFO_V1(trend);
+Datum
+trend(PG_FUNCTION_ARGS)
+{
+	PurchaseHistory *history = PG_GETARG_HISTORY(0);
+	HistoryWindow now = WindowArguments(fcinfo);
+	HistoryWindow before;
+	HistorySummary recent;
+	HistorySummary earlier;
+	double sum;
+
+	before.as_of = now.after;
+	before.after = DayBeforePeriod(before.as_of, PG_GETARG_INTERVAL_P(2));
+	if (!SummarizeHistory(history, now, &recent))
+		PG_RETURN_NULL();
+	(void) SummarizeHistory(history, before, &earlier);
+	sum = AmountAsFloat8(recent.amount + earlier.amount, recent.scale);
+	if (sum <= 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(AmountAsFloat8(recent.amount - earlier.amount, recent.scale) / sum);
+}
+
+PG_FUNCTION_INFO_V1(monthly_purchases);
+Datum
+monthly_purchases(PG_FUNCTION_ARGS)
+{
+	HistoryReader reader;
+	HistoryWindow window = WindowArguments(fcinfo);
+	PurchaseDay day;
+	int64 orders[MONTHS_PER_YEAR] = {0};
+	Datum months[MONTHS_PER_YEAR];
+	bool purchased = false;
+
+	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
+	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
+	{
+		int y;
+		int m;
+		int d;
+
+		if (day.orders == 0)
+			continue;
+		purchased = true;
+		if (day.day <= window.after)
+			continue;
+		j2date(day.day + POSTGRES_EPOCH_JDATE, &y, &m, &d);
+		orders[m - 1] += day.orders;
+	}
+	if (!purchased)
+		PG_RETURN_NULL();
+	for (int m = 0; m < MONTHS_PER_YEAR; m++)
+		months[m] = Int64GetDatum(orders[m]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(months, MONTHS_PER_YEAR, INT8OID, sizeof(int64),
+										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}

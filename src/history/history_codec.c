@@ -1,0 +1,393 @@
+/*
+ * history_codec.c: purchase histories as bytes, and what they hold.
+ *
+ * No function here knows of SQL; the format is described in purchase_history.h.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "datatype/timestamp.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "history/purchase_history.h"
+
+#define HISTORY_HEADER 2                /* version and flags */
+#define MAX_DAY_BYTES (3 * MAX_VARINT)  /* gap, extra, amount */
+#define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
+
+/* More days than these, with costs, might not fit into a value. */
+#define MAX_HISTORY_DAYS                                                                           \
+	((int64) ((MaxAllocSize - VARHDRSZ - HISTORY_HEADER) / (MAX_DAY_BYTES + MAX_COST_BYTES)))
+
+#define EXTRA_FOLLOWS 0x01
+#define COVERED_FOLLOWS 0x02
+
+void
+HistoryCorrupted(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("purchase history is damaged")));
+}
+
+static inline const uint8 *
+HistoryBytes(const PurchaseHistory *history)
+{
+	return (const uint8 *) VARDATA_ANY(history);
+}
+
+bool
+HistoryIsLoose(const PurchaseHistory *history)
+{
+	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
+		   (HistoryBytes(history)[1] & HISTORY_LOOSE) != 0;
+}
+
+int
+HistoryScale(const PurchaseHistory *history)
+{
+	return (HistoryBytes(history)[1] >> HISTORY_SCALE_SHIFT) & HISTORY_SCALE_MASK;
+}
+
+bool
+HistoryHasCosts(const PurchaseHistory *history)
+{
+	return (HistoryBytes(history)[1] & HISTORY_COSTS) != 0;
+}
+
+void
+HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history)
+{
+	uint8 flags;
+
+	ByteReaderInit(&reader->bytes, HistoryBytes(history), VARSIZE_ANY_EXHDR(history));
+	if (ReadByte(&reader->bytes) != HISTORY_VERSION)
+		HistoryCorrupted();
+	flags = ReadByte(&reader->bytes);
+	if (flags & HISTORY_LOOSE)
+		HistoryCorrupted();
+	reader->costs = (flags & HISTORY_COSTS) != 0;
+	reader->scale = (flags >> HISTORY_SCALE_SHIFT) & HISTORY_SCALE_MASK;
+	reader->first = true;
+	reader->day = 0;
+}
+
+/* The magnitude of an amount as a signed integer of the sign given. */
+static inline int64
+SignedAmount(HistoryReader *reader, uint64 magnitude, bool negative)
+{
+	if (unlikely(magnitude > PG_INT64_MAX))
+		reader->bytes.failed = true;
+	return negative ? -(int64) magnitude : (int64) magnitude;
+}
+
+/*
+ * The next day, false at the end.  Bytes that no encoder wrote raise an error;
+ * HistoryIsValid, which looks at what comes from outside, tells them apart first.
+ */
+static inline bool
+NextDay(HistoryReader *reader, PurchaseDay *day)
+{
+	ByteReader *bytes = &reader->bytes;
+	int shift = reader->costs ? 2 : 1;
+	uint64 token;
+	uint64 gap;
+	bool negative = false;
+
+	if (bytes->next >= bytes->end)
+		return false;
+
+	token = ReadVarint(bytes);
+	gap = token >> shift;
+	if (reader->first)
+	{
+		reader->day = (DateADT) (FIRST_DAY_BASE + UnZigZag(gap));
+		reader->first = false;
+	}
+	else
+		reader->day += (DateADT) (gap + 1);
+	day->day = reader->day;
+
+	if (token & EXTRA_FOLLOWS)
+	{
+		uint64 extra = ReadVarint(bytes);
+
+		negative = (extra & 1) != 0;
+		day->orders = (int32) (extra >> 1);
+	}
+	else
+		day->orders = 1;
+
+	day->amount = SignedAmount(reader, ReadVarint(bytes), negative);
+	if (reader->costs)
+	{
+		day->cost = UnZigZag(ReadVarint(bytes));
+		day->covered = (token & COVERED_FOLLOWS) ? UnZigZag(ReadVarint(bytes)) : day->amount;
+	}
+	else
+	{
+		day->cost = 0;
+		day->covered = 0;
+	}
+	return true;
+}
+
+bool
+ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
+{
+	bool more = NextDay(reader, day);
+
+	if (unlikely(reader->bytes.failed))
+		HistoryCorrupted();
+	return more;
+}
+
+bool
+SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	bool purchased = false;
+
+	HistoryReaderInit(&reader, history);
+	memset(summary, 0, sizeof(*summary));
+	summary->scale = reader.scale;
+	while (NextDay(&reader, &day) && day.day <= window.as_of)
+	{
+		if (day.orders > 0)
+		{
+			purchased = true;
+			summary->last_ever = day.day;
+		}
+		if (day.day <= window.after)
+			continue;
+		if (day.orders > 0)
+		{
+			if (summary->purchase_days++ == 0)
+				summary->first = day.day;
+			summary->last = day.day;
+			summary->orders += day.orders;
+		}
+		summary->amount += day.amount;
+		if (reader.costs)
+		{
+			summary->cost += day.cost;
+			summary->covered += day.covered;
+			summary->costs |= (day.cost | day.covered) != 0;
+		}
+	}
+	if (unlikely(reader.bytes.failed))
+		HistoryCorrupted();
+	return purchased;
+}
+
+/* An entry that says nothing: no order, no amount, no cost. */
+static inline bool
+DayIsEmpty(const PurchaseDay *day)
+{
+	return (day->orders | day->amount | day->cost | day->covered) == 0;
+}
+
+/* How many powers of ten (at most `most`) divide the value. */
+static inline int
+TrailingZeros(int64 value, int most)
+{
+	int zeros = 0;
+
+	while (zeros < most && value % 10 == 0)
+	{
+		if (value == 0)
+			return most;
+		value /= 10;
+		zeros++;
+	}
+	return zeros;
+}
+
+/* The decimals that none of the days uses. */
+static int
+SpareDecimals(const PurchaseDay *days, int64 ndays, int scale)
+{
+	int spare = scale;
+
+	for (int64 i = 0; i < ndays && spare > 0; i++)
+	{
+		spare = TrailingZeros(days[i].amount, spare);
+		if ((days[i].cost | days[i].covered) != 0)
+		{
+			spare = TrailingZeros(days[i].cost, spare);
+			spare = TrailingZeros(days[i].covered, spare);
+		}
+	}
+	return spare;
+}
+
+/* One entry; `gap` is what the format calls so. */
+static inline uint8 *
+WriteDay(uint8 *p, const PurchaseDay *day, uint64 gap, bool costs, int64 divisor)
+{
+	int64 amount = day->amount / divisor;
+	int64 covered = day->covered / divisor;
+	bool extra = day->orders != 1 || amount < 0;
+	uint64 token = gap << 1;
+
+	if (costs)
+		token = (token << 1) | (covered != amount ? COVERED_FOLLOWS : 0);
+	p = WriteVarint(p, token | (extra ? EXTRA_FOLLOWS : 0));
+	if (extra)
+		p = WriteVarint(p, ((uint64) day->orders << 1) | (amount < 0));
+	p = WriteVarint(p, amount < 0 ? (uint64) -amount : (uint64) amount);
+	if (costs)
+	{
+		p = WriteVarint(p, ZigZag(day->cost / divisor));
+		if (covered != amount)
+			p = WriteVarint(p, ZigZag(covered));
+	}
+	return p;
+}
+
+pg_noreturn static void
+HistoryTooLong(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("purchase history is too long"),
+					errdetail("It can have at most %lld days.", (long long) MAX_HISTORY_DAYS)));
+}
+
+PurchaseHistory *
+EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
+{
+	PurchaseHistory *history;
+	bool costs = false;
+	int spare = SpareDecimals(days, ndays, scale);
+	Size most;
+	uint8 *p;
+
+	if (ndays > MAX_HISTORY_DAYS)
+		HistoryTooLong();
+	for (int64 i = 0; i < ndays && !costs; i++)
+		costs = (days[i].cost | days[i].covered) != 0;
+
+	most = VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
+	history = palloc(most);
+	p = (uint8 *) VARDATA(history);
+	*p++ = HISTORY_VERSION;
+	*p++ = (uint8) ((costs ? HISTORY_COSTS : 0) | ((scale - spare) << HISTORY_SCALE_SHIFT));
+	for (int64 i = 0; i < ndays; i++)
+	{
+		uint64 gap = i == 0 ? ZigZag((int64) days[i].day - FIRST_DAY_BASE)
+							: (uint64) ((int64) days[i].day - days[i - 1].day - 1);
+
+		p = WriteDay(p, &days[i], gap, costs, PowerOfTen[spare]);
+	}
+	SET_VARSIZE(history, p - (uint8 *) history);
+	return history;
+}
+
+void
+TooManyOrders(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("too many orders on one day"),
+			 errdetail("A day holds at most %d.", PG_INT32_MAX)));
+}
+
+#define ST_SORT SortDays
+#define ST_ELEMENT_TYPE PurchaseDay
+#define ST_COMPARE(a, b) ((a)->day < (b)->day ? -1 : (a)->day > (b)->day)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+int64
+SortPurchaseDays(PurchaseDay *days, int64 ndays)
+{
+	int64 kept = 0;
+	bool sorted = true;
+
+	/* orders mostly arrive in order of day */
+	for (int64 i = 1; i < ndays && sorted; i++)
+		sorted = days[i - 1].day <= days[i].day;
+	if (!sorted)
+		SortDays(days, ndays);
+
+	for (int64 i = 0; i < ndays;)
+	{
+		PurchaseDay sum = days[i++];
+
+		while (i < ndays && days[i].day == sum.day)
+			AddPurchaseDay(&sum, &days[i++]);
+		if (!DayIsEmpty(&sum))
+			days[kept++] = sum;
+	}
+	return kept;
+}
+
+PurchaseHistory *
+EncodeHistory(PurchaseDay *days, int64 ndays, int scale)
+{
+	return EncodeSortedHistory(days, SortPurchaseDays(days, ndays), scale);
+}
+
+PurchaseDay *
+DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays)
+{
+	HistoryReader reader;
+	Size most = VARSIZE_ANY_EXHDR(history) / 2; /* an entry has two bytes at least */
+	PurchaseDay *days =
+		palloc_extended(mul_size(Max(most, 1), sizeof(PurchaseDay)), MCXT_ALLOC_HUGE);
+	int64 n = 0;
+
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &days[n]))
+	{
+		PurchaseDay *day = &days[n++];
+
+		day->amount = Rescale(day->amount, reader.scale, scale);
+		day->cost = Rescale(day->cost, reader.scale, scale);
+		day->covered = Rescale(day->covered, reader.scale, scale);
+	}
+	*ndays = n;
+	return days;
+}
+
+/*
+ * Whether the bytes are just those that an encoder would write.  Reading and
+ * writing again proves it: whatever is overlong, out of range, out of order or
+ * not minimal comes out as other bytes.
+ */
+bool
+HistoryIsValid(const PurchaseHistory *history)
+{
+	const uint8 *bytes = HistoryBytes(history);
+	Size size = VARSIZE_ANY_EXHDR(history);
+	HistoryReader reader;
+	PurchaseDay *days;
+	PurchaseHistory *again;
+	int64 ndays = 0;
+	int64 previous = PG_INT64_MIN;
+
+	if (size < HISTORY_HEADER || bytes[0] != HISTORY_VERSION ||
+		(bytes[1] & ~(HISTORY_COSTS | (HISTORY_SCALE_MASK << HISTORY_SCALE_SHIFT))) != 0)
+		return false;
+	HistoryReaderInit(&reader, history);
+	if (reader.scale > MAX_SCALE)
+		return false;
+
+	/* an entry has two bytes at least */
+	days = palloc_extended(Min(size / 2, MAX_HISTORY_DAYS) * sizeof(PurchaseDay), MCXT_ALLOC_HUGE);
+	while (reader.bytes.next < reader.bytes.end)
+	{
+		PurchaseDay *day = &days[ndays];
+
+		if (ndays == MAX_HISTORY_DAYS)
+			HistoryTooLong();
+		NextDay(&reader, day);
+		if (reader.bytes.failed || !IS_VALID_DATE(day->day) || day->day <= previous ||
+			day->orders < 0 || day->cost == PG_INT64_MIN || day->covered == PG_INT64_MIN ||
+			DayIsEmpty(day))
+			return false;
+		previous = day->day;
+		ndays++;
+	}
+	again = EncodeSortedHistory(days, ndays, reader.scale);
+	return VARSIZE_ANY_EXHDR(again) == size && memcmp(VARDATA_ANY(again), bytes, size) == 0;
+}

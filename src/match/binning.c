@@ -1,0 +1,454 @@
+/*
+ * binning.c: bins of one attribute that tell targets from others.
+ *
+ * Levels are first gathered into a few dozen blocks of about equal size.  The
+ * best cut of the blocks into bins maximises the log-likelihood of the target
+ * less a price per bin (dynamic programming, exact).  To be believed at all, bins
+ * must pay the price of the Bayesian information criterion, which grows with
+ * the number of rows; a trend that is believed may be drawn finer at Akaike's
+ * price.  No number here was fitted to a data set.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "match/binning.h"
+
+#define MAX_BLOCKS 64
+#define MAX_RANKED_GROUPS 256
+#define SPIKE_SHARE 0.05    /* a level with this share of the rows may stand alone */
+#define FINE_PRICE 1.0      /* of a bin more on a trend that is believed */
+#define NOMINAL_PRICE 2.0   /* two groups of words must differ by chi-square 4 */
+#define NOMINAL_CHANCE 0.05 /* above it differences between words are taken for chance */
+#define LEAST_EXPECTED 5.0  /* of targets and of others in a bin, as for chi-square */
+
+/* Neighbouring levels that are not cut apart any more. */
+typedef struct Block
+{
+	ClassCount count;
+	int first; /* level */
+} Block;
+
+/* A way to cut blocks into bins. */
+typedef struct Cut
+{
+	double worth; /* log-likelihood less the price of the bins */
+	int nbins;
+	int first[MAX_BLOCKS]; /* the first level of each bin */
+	double ways;           /* logarithm of the number of cuts into as many bins */
+} Cut;
+
+static inline int64
+Size64(ClassCount c)
+{
+	return c.targets + c.others;
+}
+
+static inline ClassCount
+AddCounts(ClassCount a, ClassCount b)
+{
+	a.others += b.others;
+	a.targets += b.targets;
+	return a;
+}
+
+/* What one more bin must bring: half the logarithm of the number of rows, at least. */
+static double
+PriceOfBin(ClassCount total)
+{
+	return Max(2.0, 0.5 * log((double) Size64(total)));
+}
+
+double
+LeastBinSize(ClassCount total)
+{
+	int64 rarer = Min(total.targets, total.others);
+
+	return rarer > 0 ? LEAST_EXPECTED * Size64(total) / rarer : HUGE_VAL;
+}
+
+/* Gathers levels, in order, into blocks; a frequent level makes a block of its own. */
+static int
+GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
+{
+	ClassCount total = SumClassCounts(levels, nlevels);
+	double share;
+	double left;
+	int nblocks = 0;
+	bool open = false;
+
+	if (skip >= 0)
+	{
+		total.others -= levels[skip].others;
+		total.targets -= levels[skip].targets;
+	}
+	/* what is left is shared by the blocks that are left, so that there are never too many */
+	left = Size64(total);
+	share = left / MAX_BLOCKS;
+	for (int i = 0; i < nlevels; i++)
+	{
+		int64 size = Size64(levels[i]);
+
+		if (i == skip || size == 0)
+			continue;
+		if (open && nblocks < MAX_BLOCKS &&
+			(size >= share || Size64(blocks[nblocks - 1].count) + size > share))
+			open = false;
+		if (!open)
+		{
+			share = left / (MAX_BLOCKS - nblocks);
+			blocks[nblocks].count = (ClassCount){0, 0};
+			blocks[nblocks++].first = i;
+			open = true;
+		}
+		blocks[nblocks - 1].count = AddCounts(blocks[nblocks - 1].count, levels[i]);
+		left -= size;
+	}
+	return nblocks;
+}
+
+/* Pools neighbours until their rates run one way: isotonic regression. */
+static int
+PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
+{
+	int n = 0;
+
+	for (int i = 0; i < nblocks; i++)
+	{
+		pooled[n++] = blocks[i];
+		while (n > 1)
+		{
+			ClassCount a = pooled[n - 2].count;
+			ClassCount b = pooled[n - 1].count;
+			double turn = (double) a.targets * Size64(b) - (double) b.targets * Size64(a);
+
+			if (rising ? turn <= 0 : turn >= 0)
+				break;
+			pooled[n - 2].count = AddCounts(a, b);
+			n--;
+		}
+	}
+	return n;
+}
+
+/* The best cut of the blocks, each bin of at least `least` rows. */
+static void
+CutBlocks(const Block *blocks, int nblocks, double price, double least, Cut *cut)
+{
+	double best[MAX_BLOCKS + 1];
+	int from[MAX_BLOCKS + 1];
+	int bins[MAX_BLOCKS + 1];
+
+	best[0] = 0;
+	bins[0] = 0;
+	for (int end = 1; end <= nblocks; end++)
+	{
+		ClassCount bin = {0, 0};
+
+		best[end] = -HUGE_VAL;
+		from[end] = 0;
+		bins[end] = 1;
+		for (int start = end - 1; start >= 0; start--)
+		{
+			double worth;
+
+			bin = AddCounts(bin, blocks[start].count);
+			if (Size64(bin) < least && start > 0)
+				continue;
+			worth = best[start] + GroupLogLikelihood(bin) - price;
+			/* of equal cuts the one with fewer bins */
+			if (worth > best[end])
+			{
+				best[end] = worth;
+				from[end] = start;
+				bins[end] = bins[start] + 1;
+			}
+		}
+		/* too few rows to stand alone: only good as the beginning of a longer bin */
+		if (end < nblocks && from[end] == 0 && Size64(bin) < least)
+			best[end] = -HUGE_VAL;
+	}
+	cut->worth = best[nblocks];
+	cut->nbins = bins[nblocks];
+	for (int end = nblocks, i = cut->nbins - 1; end > 0; end = from[end], i--)
+		cut->first[i] = blocks[from[end]].first;
+}
+
+/* The logarithm of the number of ways to choose k of n. */
+static double
+LogChoose(int n, int k)
+{
+	return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
+}
+
+/*
+ * The better of the cuts that run one way, drawn finer, or the free one, which
+ * pays a bin's price for its freedom.
+ */
+static void
+CutOrdered(const ClassCount *levels, int nlevels, int skip, double price, double least, Cut *cut)
+{
+	Block blocks[MAX_BLOCKS];
+	Block pooled[MAX_BLOCKS];
+	int nblocks = GatherBlocks(levels, nlevels, skip, blocks);
+	bool rising;
+	Cut falling;
+	Cut other;
+
+	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), price, least, cut);
+	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), price, least, &falling);
+	rising = cut->worth >= falling.worth;
+	if (!rising)
+		*cut = falling;
+	CutBlocks(blocks, nblocks, price, least, &other);
+	other.worth -= price;
+	if (other.worth > cut->worth)
+		*cut = other;
+	else if (cut->nbins > 1)
+	{
+		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PRICE, least, &other);
+		other.worth = cut->worth;
+		*cut = other;
+	}
+	cut->ways = LogChoose(nblocks - 1, cut->nbins - 1);
+}
+
+/* The most frequent level, if it holds enough rows among enough others to be a spike. */
+static int
+FindSpike(const ClassCount *levels, int nlevels, double least)
+{
+	int64 total = Size64(SumClassCounts(levels, nlevels));
+	int spike = -1;
+	int64 most = 0;
+	int used = 0;
+
+	for (int i = 0; i < nlevels; i++)
+	{
+		int64 size = Size64(levels[i]);
+
+		used += size > 0;
+		if (size > most)
+		{
+			most = size;
+			spike = i;
+		}
+	}
+	if (used < 3 || most < SPIKE_SHARE * total || most < least)
+		return -1;
+	return spike;
+}
+
+/* Chance of bins as far apart as these, times the number of ways to cut them. */
+static double
+ChanceOfBins(const ClassCount *levels, int nlevels, const uint16 *bin, int nbins, double ways)
+{
+	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
+	double chance;
+
+	for (int i = 0; i < nlevels; i++)
+		counts[bin[i]] = AddCounts(counts[bin[i]], levels[i]);
+	chance = ChiSquareTail(LikelihoodRatio(counts, nbins), nbins - 1);
+	pfree(counts);
+	return chance > 0 ? Min(1.0, exp(log(chance) + ways)) : 0.0;
+}
+
+Bins
+BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
+{
+	ClassCount total = SumClassCounts(levels, nlevels);
+	double price = PriceOfBin(total);
+	double least = LeastBinSize(total);
+	int spike = FindSpike(levels, nlevels, least);
+	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
+	Cut cut;
+	int current = 0;
+
+	memset(bin, 0, nlevels * sizeof(uint16));
+	if (total.targets == 0 || total.others == 0)
+		return bins;
+	CutOrdered(levels, nlevels, -1, price, least, &cut);
+	if (spike >= 0)
+	{
+		Cut around;
+
+		CutOrdered(levels, nlevels, spike, price, least, &around);
+		/* a bin more, and a shape more to choose from */
+		around.worth += GroupLogLikelihood(levels[spike]) - 2 * price;
+		if (around.worth > cut.worth)
+			cut = around;
+		else
+			spike = -1;
+	}
+	for (int i = 0; i < nlevels; i++)
+	{
+		while (current + 1 < cut.nbins && i >= cut.first[current + 1])
+			current++;
+		bin[i] = i == spike ? cut.nbins : current;
+	}
+	bins.nbins = cut.nbins + (spike >= 0);
+	bins.p_value = ChanceOfBins(levels, nlevels, bin, bins.nbins, cut.ways);
+	return bins;
+}
+
+/* A level among others, by its rate. */
+typedef struct RankedLevel
+{
+	ClassCount count;
+	double rate;
+	int level;
+} RankedLevel;
+
+static int
+CompareRates(const void *a, const void *b)
+{
+	const RankedLevel *x = a;
+	const RankedLevel *y = b;
+
+	if (x->rate != y->rate)
+		return x->rate < y->rate ? -1 : 1;
+	return x->level - y->level;
+}
+
+/*
+ * Merges neighbours in the order of rates, cheapest first, as long as the two
+ * do not differ by the price of a bin.  Very many levels are first gathered
+ * into groups of about equal size.
+ */
+static int
+MergeRanked(const RankedLevel *ranked, int nranked, double price, int *bin_of_rank)
+{
+	ClassCount groups[MAX_RANKED_GROUPS];
+	int ends[MAX_RANKED_GROUPS];
+	int64 left = 0;
+	int64 share = 0;
+	int n = 0;
+
+	for (int i = 0; i < nranked; i++)
+		left += Size64(ranked[i].count);
+	for (int i = 0; i < nranked; i++)
+	{
+		if (n == 0 || (n < MAX_RANKED_GROUPS &&
+					   (nranked <= MAX_RANKED_GROUPS || Size64(groups[n - 1]) >= share)))
+		{
+			share = left / (MAX_RANKED_GROUPS - n);
+			groups[n++] = ranked[i].count;
+		}
+		else
+			groups[n - 1] = AddCounts(groups[n - 1], ranked[i].count);
+		left -= Size64(ranked[i].count);
+		ends[n - 1] = i;
+	}
+	while (n > 1)
+	{
+		double cheapest = HUGE_VAL;
+		int at = 0;
+
+		for (int i = 0; i + 1 < n; i++)
+		{
+			double loss = GroupLogLikelihood(groups[i]) + GroupLogLikelihood(groups[i + 1]) -
+						  GroupLogLikelihood(AddCounts(groups[i], groups[i + 1]));
+
+			if (loss < cheapest)
+			{
+				cheapest = loss;
+				at = i;
+			}
+		}
+		if (cheapest >= price && n <= MAX_BLOCKS)
+			break;
+		groups[at] = AddCounts(groups[at], groups[at + 1]);
+		ends[at] = ends[at + 1];
+		n--;
+		memmove(&groups[at + 1], &groups[at + 2], (n - at - 1) * sizeof(ClassCount));
+		memmove(&ends[at + 1], &ends[at + 2], (n - at - 1) * sizeof(int));
+	}
+	for (int i = 0, g = 0; i < nranked; i++)
+	{
+		bin_of_rank[i] = g;
+		if (i == ends[g])
+			g++;
+	}
+	return n;
+}
+
+/* The bin whose rate comes nearest to that of all: what is unknown is taken for it. */
+static int
+AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int nbins)
+{
+	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
+	ClassCount total = {0, 0};
+	double nearest = HUGE_VAL;
+	int best = 0;
+
+	for (int i = 0; i < nranked; i++)
+	{
+		counts[bin_of_rank[i]] = AddCounts(counts[bin_of_rank[i]], ranked[i].count);
+		total = AddCounts(total, ranked[i].count);
+	}
+	for (int b = 0; b < nbins; b++)
+	{
+		double away = fabs((double) counts[b].targets / Size64(counts[b]) -
+						   (double) total.targets / Size64(total));
+
+		if (away < nearest)
+		{
+			nearest = away;
+			best = b;
+		}
+	}
+	pfree(counts);
+	return best;
+}
+
+Bins
+BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
+{
+	double least = LeastBinSize(SumClassCounts(levels, nlevels));
+	RankedLevel *ranked = palloc((nlevels + 1) * sizeof(RankedLevel));
+	ClassCount *counts = palloc((nlevels + 1) * sizeof(ClassCount));
+	RankedLevel rest = {.level = nlevels};
+	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
+	int nranked = 0;
+
+	memset(bin, 0, nlevels * sizeof(uint16));
+	for (int i = 0; i < nlevels; i++)
+	{
+		if (Size64(levels[i]) < least)
+			rest.count = AddCounts(rest.count, levels[i]);
+		else
+			ranked[nranked++] = (RankedLevel){.count = levels[i], .level = i};
+	}
+	if (Size64(rest.count) > 0)
+		ranked[nranked++] = rest;
+	for (int i = 0; i < nranked; i++)
+	{
+		counts[i] = ranked[i].count;
+		ranked[i].rate = (double) counts[i].targets / Size64(counts[i]);
+	}
+	if (nranked > 1)
+		bins.p_value = ChiSquareTail(LikelihoodRatio(counts, nranked), nranked - 1);
+
+	/* sorting by rate makes differences out of chance: first ask whether there are any */
+	if (bins.p_value < NOMINAL_CHANCE)
+	{
+		int *bin_of_rank = palloc(nranked * sizeof(int));
+
+		qsort(ranked, nranked, sizeof(RankedLevel), CompareRates);
+		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PRICE, bin_of_rank);
+		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
+		for (int i = 0; i < nranked; i++)
+		{
+			if (ranked[i].level < nlevels)
+				bin[ranked[i].level] = bin_of_rank[i];
+			else
+				bins.rare = bin_of_rank[i];
+		}
+		for (int i = 0; i < nlevels; i++)
+			if (Size64(levels[i]) < least)
+				bin[i] = bins.rare;
+		pfree(bin_of_rank);
+	}
+	pfree(ranked);
+	pfree(counts);
+	return bins;
+}

@@ -1,0 +1,381 @@
+/*
+ * match_score.c: what a match_model says about a profile, and about itself.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/shortest_dec.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "match/match_model.h"
+
+#define LEAST_POINTS 0.01 /* a reason that moves the odds by less than a hundredth is none */
+
+static inline double
+Chance(double log_odds)
+{
+	return 1 / (1 + exp(-log_odds));
+}
+
+/* Share of targets among the rows of the fit. */
+static double
+BaseRate(const MatchModel *model)
+{
+	return (double) model->card.ntargets / model->card.nrows;
+}
+
+static double
+BinRate(ClassCount count)
+{
+	return (double) count.targets / (count.targets + count.others);
+}
+
+/* (profile, match_model) */
+PG_FUNCTION_INFO_V1(match_score);
+Datum
+match_score(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	ProfileView view;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	PG_RETURN_FLOAT8(Chance(MatchLogOdds(model, &view)));
+}
+
+/* (profile, match_model) */
+PG_FUNCTION_INFO_V1(match_lift);
+Datum
+match_lift(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	ProfileView view;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	if (model->card.ntargets == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(Chance(MatchLogOdds(model, &view)) / BaseRate(model));
+}
+
+/* ---------- reasons ---------- */
+
+typedef struct Reason
+{
+	const MatchFeature *feature;
+	int bin;
+	double points;
+} Reason;
+
+/* The strongest first; of equal ones the order of the model. */
+static int
+CompareReasons(const void *a, const void *b)
+{
+	const Reason *x = a;
+	const Reason *y = b;
+
+	if (fabs(x->points) != fabs(y->points))
+		return fabs(x->points) > fabs(y->points) ? -1 : 1;
+	return x->feature < y->feature ? -1 : x->feature > y->feature;
+}
+
+/* All that moves the profile's score, the strongest first. */
+static Reason *
+FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
+{
+	Reason *reasons = palloc((model->nfeatures + 1) * sizeof(Reason));
+	int n = 0;
+
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		int bin = FeatureBin(feature, view);
+
+		if (fabs(feature->points[bin]) >= LEAST_POINTS)
+			reasons[n++] = (Reason){feature, bin, feature->points[bin]};
+	}
+	qsort(reasons, n, sizeof(Reason), CompareReasons);
+	*nreasons = n;
+	return reasons;
+}
+
+static int
+CheckedMost(int most)
+{
+	if (most < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the number of reasons must be positive, not %d", most)));
+	return most;
+}
+
+/* "up: job = retired (22.8 %), …": the share of targets among those who have the same. */
+static void
+AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
+			  const Reason *reasons, int nreasons, bool up)
+{
+	bool first = true;
+
+	for (int i = 0; i < nreasons; i++)
+	{
+		const MatchFeature *feature = reasons[i].feature;
+		ClassCount count = feature->count[reasons[i].bin];
+
+		if ((reasons[i].points > 0) != up)
+			continue;
+		if (first)
+			appendStringInfo(out, "%s%s: ", out->len > 0 ? "; " : "", up ? "up" : "down");
+		appendStringInfo(out, "%s%s = %s", first ? "" : ", ", FeatureName(model, feature),
+						 FeatureValue(model, feature, view));
+		if (count.targets + count.others > 0)
+			appendStringInfo(out, " (%.1f %%)", 100 * BinRate(count));
+		first = false;
+	}
+}
+
+/* (profile, match_model, most) */
+PG_FUNCTION_INFO_V1(match_reasons);
+Datum
+match_reasons(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	int most = CheckedMost(PG_GETARG_INT32(2));
+	ProfileView view;
+	StringInfoData out;
+	Reason *reasons;
+	int n;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	reasons = FindReasons(model, &view, &n);
+	initStringInfo(&out);
+	AppendReasons(&out, model, &view, reasons, Min(n, most), true);
+	AppendReasons(&out, model, &view, reasons, Min(n, most), false);
+	PG_RETURN_TEXT_P(cstring_to_text(out.data));
+}
+
+static void
+AppendJsonNumber(StringInfo out, const char *key, double v)
+{
+	char buffer[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	double_to_shortest_decimal_buf(v, buffer);
+	appendStringInfo(out, ", \"%s\": %s", key, buffer);
+}
+
+/* (profile, match_model, most) */
+PG_FUNCTION_INFO_V1(match_reasons_json);
+Datum
+match_reasons_json(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	int most = CheckedMost(PG_GETARG_INT32(2));
+	ProfileView view;
+	StringInfoData out;
+	Reason *reasons;
+	int n;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	reasons = FindReasons(model, &view, &n);
+	initStringInfo(&out);
+	appendStringInfoChar(&out, '[');
+	for (int i = 0; i < Min(n, most); i++)
+	{
+		const MatchFeature *feature = reasons[i].feature;
+		ClassCount count = feature->count[reasons[i].bin];
+
+		appendStringInfoString(&out, i > 0 ? ", {\"attribute\": " : "{\"attribute\": ");
+		escape_json(&out, FeatureName(model, feature));
+		appendStringInfoString(&out, ", \"value\": ");
+		escape_json(&out, FeatureValue(model, feature, &view));
+		appendStringInfoString(&out, ", \"bin\": ");
+		escape_json(&out, BinLabel(model, feature, reasons[i].bin));
+		AppendJsonNumber(&out, "points", reasons[i].points);
+		appendStringInfo(&out, ", \"rows\": " INT64_FORMAT, count.targets + count.others);
+		if (count.targets + count.others > 0)
+			AppendJsonNumber(&out, "rate", BinRate(count));
+		appendStringInfoChar(&out, '}');
+	}
+	appendStringInfoChar(&out, ']');
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+}
+
+/* (profile, match_model) → (attribute, value, bin, points, rows, rate), every attribute of the card
+ */
+PG_FUNCTION_INFO_V1(explain_match);
+Datum
+explain_match(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	ProfileView view;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		int bin = FeatureBin(feature, &view);
+		ClassCount count = feature->count[bin];
+		Datum values[6];
+		bool nulls[6] = {false};
+
+		values[0] = CStringGetTextDatum(FeatureName(model, feature));
+		values[1] = CStringGetTextDatum(FeatureValue(model, feature, &view));
+		values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
+		values[3] = Float8GetDatum(feature->points[bin]);
+		values[4] = Int64GetDatum(count.targets + count.others);
+		nulls[5] = count.targets + count.others == 0;
+		values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* (profile, match_model) → (attribute, place): where the profile stands, in terms of the card */
+PG_FUNCTION_INFO_V1(match_places);
+Datum
+match_places(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	ProfileView view;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		int bin = FeatureBin(feature, &view);
+		bool has_range = feature->slot < model->nscaled;
+		Datum values[2];
+		bool nulls[2] = {false};
+
+		/* of sets what somebody has, not all that they have not */
+		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
+			continue;
+		values[0] = CStringGetTextDatum(FeatureName(model, feature));
+		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin)
+												  : FeatureValue(model, feature, &view));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---------- the model itself ---------- */
+
+/* (match_model) → (attribute, bin, rows, targets, rate, woe, points) */
+PG_FUNCTION_INFO_V1(match_card);
+Datum
+match_card(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(0));
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		ClassCount total = SumClassCounts(feature->count, feature->nbins);
+		int filled = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int b = 0; b < feature->nbins; b++)
+			filled += feature->count[b].targets + feature->count[b].others > 0;
+		/* missing values come last */
+		for (int k = 1; k <= feature->nbins; k++)
+		{
+			int b = k % feature->nbins;
+			ClassCount count = feature->count[b];
+			Datum values[7];
+			bool nulls[7] = {false};
+
+			if (count.targets + count.others == 0)
+				continue;
+			values[0] = CStringGetTextDatum(FeatureName(model, feature));
+			values[1] = CStringGetTextDatum(BinLabel(model, feature, b));
+			values[2] = Int64GetDatum(count.targets + count.others);
+			values[3] = Int64GetDatum(count.targets);
+			values[4] = Float8GetDatum(BinRate(count));
+			values[5] = Float8GetDatum(WeightOfEvidence(count, total, filled));
+			values[6] = Float8GetDatum(feature->points[b]);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* (match_model) → (decile, rows, targets, rate, expected_rate, lift, cumulative_targets) */
+PG_FUNCTION_INFO_V1(match_deciles);
+Datum
+match_deciles(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(0));
+	int64 targets = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int d = 0; d < SCORECARD_DECILES; d++)
+	{
+		const ScoreDecile *decile = &model->card.quality.decile[d];
+		bool none = decile->rows == 0;
+		Datum values[7];
+		bool nulls[7] = {false,
+						 false,
+						 false,
+						 none,
+						 none,
+						 none || model->card.ntargets == 0,
+						 model->card.ntargets == 0};
+
+		targets += decile->targets;
+		values[0] = Int32GetDatum(d + 1);
+		values[1] = Int64GetDatum(decile->rows);
+		values[2] = Int64GetDatum(decile->targets);
+		values[3] = Float8GetDatum(none ? 0 : (double) decile->targets / decile->rows);
+		values[4] = Float8GetDatum(none ? 0 : decile->expected / decile->rows);
+		values[5] = Float8GetDatum(
+			nulls[5] ? 0 : (double) decile->targets / decile->rows / BaseRate(model));
+		values[6] = Float8GetDatum(nulls[6] ? 0 : (double) targets / model->card.ntargets);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* (match_model) → (rows, targets, base_rate, attributes, auc, log_loss, base_log_loss, intercept,
+ * freedom, skipped) */
+PG_FUNCTION_INFO_V1(match_quality);
+Datum
+match_quality(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(0));
+	const Scorecard *card = &model->card;
+	bool no_rate = card->nrows == 0;
+	double rate = no_rate ? 0 : BaseRate(model);
+	Datum values[10];
+	bool nulls[10] = {false};
+	TupleDesc columns;
+	int attributes = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "match_quality must return a row");
+	for (int i = 0; i < model->nfeatures; i++)
+		attributes += i == 0 || model->features[i].slot != model->features[i - 1].slot;
+	values[0] = Int64GetDatum(card->nrows);
+	values[1] = Int64GetDatum(card->ntargets);
+	values[2] = Float8GetDatum(rate);
+	nulls[2] = no_rate;
+	values[3] = Int32GetDatum(attributes);
+	values[4] = Float8GetDatum(card->quality.auc);
+	values[5] = Float8GetDatum(card->quality.log_loss);
+	/* what giving everybody the base rate would lose */
+	values[6] =
+		Float8GetDatum(rate <= 0 || rate >= 1 ? 0 : -rate * log(rate) - (1 - rate) * log(1 - rate));
+	nulls[6] = no_rate;
+	values[7] = Float8GetDatum(card->intercept);
+	values[8] = Float8GetDatum(card->freedom);
+	values[9] = Int64GetDatum(model->skipped);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+}

@@ -1,0 +1,745 @@
+/*
+ * relevance.c: attribute_relevance, how much each attribute tells about who is
+ * a target.
+ *
+ * The state counts targets and others by distinct value; bins, statistics and
+ * words come at the end.  One attribute and a whole record share all of it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/tupdesc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "base/common.h"
+#include "base/statistics.h"
+#include "match/binning.h"
+#include "match/target_counts.h"
+#include "profile/attribute_value.h"
+
+#define FEW_TARGETS 50
+#define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it nothing is believed */
+#define MAX_SET_GROUPS 10 /* members of sets that get a bin */
+#define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
+
+/* One attribute on its way. */
+typedef struct CountedAttribute
+{
+	char *name; /* NULL: the only one */
+	AttributeColumn column;
+	LevelTable *table;
+	ClassCount missing;
+	bool ignored;
+} CountedAttribute;
+
+/* The state of the aggregates. */
+typedef struct RelevanceState
+{
+	MemoryContext context;
+	MemoryContext row; /* reset after each row */
+	RecordShape shape; /* of records only */
+	int nattributes;
+	CountedAttribute *attributes;
+	ClassCount rows;
+	int64 without_target;
+} RelevanceState;
+
+/* One bin of the answer. */
+typedef struct LabeledBin
+{
+	char *label;
+	ClassCount count;
+} LabeledBin;
+
+/* The answer for one attribute. */
+typedef struct Relevance
+{
+	int nbins;
+	LabeledBin bins[MAX_ATTRIBUTE_BINS + 1];
+	Association association;
+	double chance; /* p-value with the search for bins paid for */
+} Relevance;
+
+/* ---------- counting ---------- */
+
+static ClassCount
+OneRow(bool is_target)
+{
+	return (ClassCount){.targets = is_target, .others = !is_target};
+}
+
+/* The bytes of a number such that their order is that of numbers. */
+static Word
+NumberAsWord(double number, uint64 *buffer)
+{
+	int64 bits;
+
+	number += 0.0; /* -0 is 0 */
+	memcpy(&bits, &number, sizeof(bits));
+	*buffer = pg_hton64(bits < 0 ? ~(uint64) bits : (uint64) bits | PG_INT64_MIN);
+	return (Word){(const char *) buffer, sizeof(*buffer)};
+}
+
+static double
+NumberFromBytes(Word word)
+{
+	uint64 bits;
+	double number;
+
+	memcpy(&bits, word.text, sizeof(bits));
+	bits = pg_ntoh64(bits);
+	bits = bits >> 63 ? bits & ~(uint64) PG_INT64_MIN : ~bits;
+	memcpy(&number, &bits, sizeof(number));
+	return number;
+}
+
+static int
+CompareWords(const void *a, const void *b)
+{
+	const Word *x = a;
+	const Word *y = b;
+	int order = memcmp(x->text, y->text, Min(x->length, y->length));
+
+	return order != 0 ? order : x->length - y->length;
+}
+
+/* A set as bytes: its members once each and in order, the length before each. */
+static Word
+SetAsWord(Word *members, int nmembers)
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	if (nmembers > 1)
+		qsort(members, nmembers, sizeof(Word), CompareWords);
+	for (int i = 0; i < nmembers; i++)
+	{
+		if (members[i].length == 0 || (i > 0 && WordsAreEqual(members[i], members[i - 1])))
+			continue;
+		appendBinaryStringInfo(&bytes, (const char *) &members[i].length, sizeof(int));
+		appendBinaryStringInfo(&bytes, members[i].text, members[i].length);
+	}
+	return (Word){bytes.data, bytes.len};
+}
+
+/* The next member of a set that SetAsWord made. */
+static bool
+NextMember(Word set, int *at, Word *member)
+{
+	if (*at >= set.length)
+		return false;
+	memcpy(&member->length, set.text + *at, sizeof(int));
+	member->text = set.text + *at + sizeof(int);
+	*at += sizeof(int) + member->length;
+	return true;
+}
+
+static void
+CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target)
+{
+	AttributeColumn *column = &attribute->column;
+	bool missing = isnull;
+	uint64 buffer;
+	Word word;
+
+	if (!isnull)
+		switch (column->class)
+		{
+			case COLUMN_NUMBER:
+			case COLUMN_DATE:
+			{
+				double number = column->class == COLUMN_NUMBER ? ColumnNumber(column, value)
+															   : ColumnDay(column, value);
+
+				missing = isnan(number);
+				word = NumberAsWord(number, &buffer);
+				break;
+			}
+			case COLUMN_ARRAY:
+			{
+				int nmembers;
+				Word *members = ColumnWords(column, value, &nmembers);
+
+				word = SetAsWord(members, nmembers);
+				break;
+			}
+			default:
+				word = ColumnWord(column, value);
+				missing = word.length == 0;
+		}
+	if (!missing)
+		CountLevel(attribute->table, word, OneRow(is_target));
+	else if (is_target)
+		attribute->missing.targets++;
+	else
+		attribute->missing.others++;
+}
+
+/* A state in the aggregate's own context. */
+static RelevanceState *
+NewState(FunctionCallInfo fcinfo, int nattributes)
+{
+	MemoryContext context = AllocSetContextCreate(AggregateContext(fcinfo, "attribute_relevance"),
+												  "attribute_relevance", ALLOCSET_DEFAULT_SIZES);
+	RelevanceState *state = MemoryContextAllocZero(context, sizeof(RelevanceState));
+
+	state->context = context;
+	state->row = AllocSetContextCreate(context, "attribute_relevance row", ALLOCSET_SMALL_SIZES);
+	state->nattributes = nattributes;
+	state->attributes =
+		MemoryContextAllocZero(context, sizeof(CountedAttribute) * Max(1, nattributes));
+	return state;
+}
+
+static void
+StartAttribute(RelevanceState *state, int i, Oid type)
+{
+	CountedAttribute *attribute = &state->attributes[i];
+
+	InitAttributeColumn(&attribute->column, type, state->context);
+	attribute->table = CreateLevelTable(state->context);
+}
+
+/* Counts the row itself; false: it has no target, and that is all there is to it. */
+static bool
+StartRow(RelevanceState *state, FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(2))
+	{
+		state->without_target++;
+		return false;
+	}
+	if (PG_GETARG_BOOL(2))
+		state->rows.targets++;
+	else
+		state->rows.others++;
+	return true;
+}
+
+/* (state, attribute of any type, is_target) */
+PG_FUNCTION_INFO_V1(attribute_relevance_transfn);
+Datum
+attribute_relevance_transfn(PG_FUNCTION_ARGS)
+{
+	RelevanceState *state;
+
+	if (PG_ARGISNULL(0))
+	{
+		state = NewState(fcinfo, 1);
+		StartAttribute(state, 0, get_fn_expr_argtype(fcinfo->flinfo, 1));
+	}
+	else
+	{
+		AggregateContext(fcinfo, "attribute_relevance");
+		state = (RelevanceState *) PG_GETARG_POINTER(0);
+	}
+	if (StartRow(state, fcinfo))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->row);
+
+		CountValue(&state->attributes[0], PG_ARGISNULL(1), PG_GETARG_DATUM(1), PG_GETARG_BOOL(2));
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(state->row);
+	}
+	PG_RETURN_POINTER(state);
+}
+
+/* Is the name among the elements of a text array? */
+static bool
+IsListed(const char *name, ArrayType *list)
+{
+	Datum *elements;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(list, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (!nulls[i] && strcmp(TextDatumGetCString(elements[i]), name) == 0)
+			return true;
+	return false;
+}
+
+/* The attributes of a record: its columns, but for dropped and ignored ones. */
+static void
+StartAttributes(RelevanceState *state, ArrayType *ignored)
+{
+	for (int i = 0; i < state->nattributes; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(state->shape.columns, i);
+
+		state->attributes[i].name = MemoryContextStrdup(state->context, NameStr(column->attname));
+		state->attributes[i].ignored =
+			column->attisdropped ||
+			(ignored != NULL && IsListed(NameStr(column->attname), ignored));
+		if (!column->attisdropped)
+			StartAttribute(state, i, column->atttypid);
+	}
+}
+
+/* (state, record, is_target [, ignored]) */
+PG_FUNCTION_INFO_V1(attribute_relevance_record_transfn);
+Datum
+attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
+{
+	RelevanceState *state = PG_ARGISNULL(0) ? NULL : (RelevanceState *) PG_GETARG_POINTER(0);
+	HeapTupleHeader record;
+	MemoryContext caller;
+
+	AggregateContext(fcinfo, "attribute_relevance");
+	if (PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("attribute_relevance needs a record, not NULL"),
+						errhint("Write attribute_relevance(c, …) FROM customers AS c.")));
+	record = PG_GETARG_HEAPTUPLEHEADER(1);
+	if (state == NULL)
+	{
+		RecordShape shape = {0};
+		MemoryContext context = AggregateContext(fcinfo, "attribute_relevance");
+
+		TakeRecordApart(&shape, record, context);
+		state = NewState(fcinfo, shape.columns->natts);
+		state->shape = shape;
+		StartAttributes(state,
+						PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_ARRAYTYPE_P(3) : NULL);
+	}
+	else if (state->shape.type != HeapTupleHeaderGetTypeId(record) ||
+			 state->shape.typmod != HeapTupleHeaderGetTypMod(record))
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("attribute_relevance needs records that have the same columns")));
+	else
+		TakeRecordApart(&state->shape, record, state->context);
+	if (!StartRow(state, fcinfo))
+		PG_RETURN_POINTER(state);
+
+	caller = MemoryContextSwitchTo(state->row);
+	for (int i = 0; i < state->nattributes; i++)
+		if (!state->attributes[i].ignored)
+			CountValue(&state->attributes[i], state->shape.nulls[i], state->shape.values[i],
+					   PG_GETARG_BOOL(2));
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(state->row);
+	PG_RETURN_POINTER(state);
+}
+
+/* ---------- bins and their labels ---------- */
+
+static char *
+LevelText(const CountedAttribute *attribute, Word value)
+{
+	switch (attribute->column.class)
+	{
+		case COLUMN_NUMBER:
+			return float8out_internal(NumberFromBytes(value));
+		case COLUMN_DATE:
+			return DayText(NumberFromBytes(value));
+		default:
+			return pnstrdup(value.text, value.length);
+	}
+}
+
+static void
+AppendBin(Relevance *relevance, char *label, ClassCount count)
+{
+	relevance->bins[relevance->nbins].label = label;
+	relevance->bins[relevance->nbins++].count = count;
+}
+
+/* Ranges of numbers or days, named after the values found at their borders. */
+static void
+BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
+		  const ClassCount *counts, Relevance *relevance)
+{
+	uint16 *bin = palloc((nlevels + 1) * sizeof(uint16));
+	Bins bins = BinOrderedLevels(counts, nlevels, bin);
+
+	for (int b = 0; b < bins.nbins; b++)
+	{
+		ClassCount count = {0, 0};
+		int first = -1;
+		int last = -1;
+		char *label;
+
+		for (int i = 0; i < nlevels; i++)
+			if (bin[i] == b)
+			{
+				if (first < 0)
+					first = i;
+				last = i;
+				count.targets += counts[i].targets;
+				count.others += counts[i].others;
+			}
+		label = LevelText(attribute, levels[first].value);
+		if (first == last)
+			/* one value names itself */;
+		else if (bins.nbins == 1)
+			label = psprintf("%s to %s", label, LevelText(attribute, levels[last].value));
+		else if (first == 0 && last == nlevels - 1)
+			label = pstrdup("any other");
+		else if (first == 0)
+			label = psprintf("up to %s", LevelText(attribute, levels[last].value));
+		else if (last == nlevels - 1)
+			label = psprintf("%s and more", label);
+		else
+			label = psprintf("%s to %s", label, LevelText(attribute, levels[last].value));
+		AppendBin(relevance, label, count);
+	}
+	relevance->chance = bins.p_value;
+	pfree(bin);
+}
+
+/* Groups of words, the highest rate first. */
+static void
+BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
+		 const ClassCount *counts, Relevance *relevance)
+{
+	uint16 *bin = palloc((nlevels + 1) * sizeof(uint16));
+	Bins bins = BinNominalLevels(counts, nlevels, bin);
+
+	for (int b = bins.nbins - 1; b >= 0; b--)
+	{
+		StringInfoData label;
+		ClassCount count = {0, 0};
+		int named = 0;
+
+		initStringInfo(&label);
+		for (int i = 0; i < nlevels; i++)
+			if (bin[i] == b)
+			{
+				if (named++ < MAX_LABEL_WORDS)
+					appendStringInfo(&label, "%s%s", named > 1 ? ", " : "",
+									 LevelText(attribute, levels[i].value));
+				count.targets += counts[i].targets;
+				count.others += counts[i].others;
+			}
+		if (named > MAX_LABEL_WORDS)
+			appendStringInfo(&label, " and %d more", named - MAX_LABEL_WORDS);
+		AppendBin(relevance, label.data, count);
+	}
+	relevance->chance = bins.p_value;
+	pfree(bin);
+}
+
+/* A member of sets, with the rows whose sets have it. */
+typedef struct TellingMember
+{
+	const Level *member;
+	double chance; /* that having it or not makes no difference */
+} TellingMember;
+
+static int
+CompareTelling(const void *a, const void *b)
+{
+	const TellingMember *x = a;
+	const TellingMember *y = b;
+
+	if (x->chance != y->chance)
+		return x->chance < y->chance ? -1 : 1;
+	return CompareWords(&x->member->value, &y->member->value);
+}
+
+/* The members of sets that tell something, the most telling first. */
+static TellingMember *
+FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, int *ntelling,
+				   double *chance)
+{
+	LevelTable *table = CreateLevelTable(CurrentMemoryContext);
+	ClassCount total = SumClassCounts(counts, nlevels);
+	double least = LeastBinSize(total);
+	const Level *members;
+	int nmembers;
+	TellingMember *telling;
+	int n = 0;
+
+	for (int i = 0; i < nlevels; i++)
+	{
+		int at = 0;
+		Word member;
+
+		while (NextMember(levels[i].value, &at, &member))
+			CountLevel(table, member, counts[i]);
+	}
+	members = SortedLevels(table, &nmembers);
+	telling = palloc((nmembers + 1) * sizeof(TellingMember));
+	*chance = 1.0;
+	for (int i = 0; i < nmembers; i++)
+	{
+		ClassCount split[2] = {members[i].count};
+		double p;
+
+		split[1].targets = total.targets - split[0].targets;
+		split[1].others = total.others - split[0].others;
+		if (split[0].targets + split[0].others < least ||
+			split[1].targets + split[1].others < least)
+			continue;
+		/* as many questions as there are members */
+		p = Min(1.0, nmembers * ChiSquareTail(LikelihoodRatio(split, 2), 1));
+		*chance = Min(*chance, p);
+		if (p < CHANCE_LIMIT)
+			telling[n++] = (TellingMember){&members[i], p};
+	}
+	qsort(telling, n, sizeof(TellingMember), CompareTelling);
+	*ntelling = Min(n, MAX_SET_GROUPS);
+	return telling;
+}
+
+static bool
+SetHas(Word set, Word wanted)
+{
+	int at = 0;
+	Word member;
+
+	while (NextMember(set, &at, &member))
+		if (WordsAreEqual(member, wanted))
+			return true;
+	return false;
+}
+
+/* Sets by the first telling member that they have. */
+static void
+BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
+{
+	int ntelling;
+	TellingMember *telling =
+		FindTellingMembers(levels, nlevels, counts, &ntelling, &relevance->chance);
+	ClassCount groups[MAX_SET_GROUPS + 1] = {{0}};
+
+	for (int i = 0; i < nlevels; i++)
+	{
+		int g = 0;
+
+		while (g < ntelling && !SetHas(levels[i].value, telling[g].member->value))
+			g++;
+		groups[g].targets += counts[i].targets;
+		groups[g].others += counts[i].others;
+	}
+	for (int g = 0; g <= ntelling; g++)
+	{
+		Word value = g < ntelling ? telling[g].member->value : (Word){"", 0};
+
+		if (groups[g].targets + groups[g].others == 0)
+			continue;
+		AppendBin(relevance,
+				  g < ntelling
+					  ? psprintf("%s%s", g > 0 ? "else " : "", pnstrdup(value.text, value.length))
+					  : pstrdup(ntelling > 0 ? "none of these" : "any"),
+				  groups[g]);
+	}
+}
+
+/* Bins one attribute and measures what they tell. */
+static void
+Measure(const CountedAttribute *attribute, Relevance *relevance)
+{
+	int nlevels;
+	Level *levels = SortedLevels(attribute->table, &nlevels);
+	ClassCount *counts = palloc_extended((nlevels + 1) * sizeof(ClassCount), MCXT_ALLOC_HUGE);
+	ClassCount groups[MAX_ATTRIBUTE_BINS + 1];
+
+	CHECK_FOR_INTERRUPTS();
+	memset(relevance, 0, sizeof(*relevance));
+	for (int i = 0; i < nlevels; i++)
+		counts[i] = levels[i].count;
+	relevance->chance = 1.0;
+	if (nlevels == 0)
+		/* all values are missing */;
+	else if (attribute->column.class == COLUMN_NUMBER || attribute->column.class == COLUMN_DATE)
+		BinRanges(attribute, levels, nlevels, counts, relevance);
+	else if (attribute->column.class == COLUMN_ARRAY)
+		BinSets(levels, nlevels, counts, relevance);
+	else
+		BinWords(attribute, levels, nlevels, counts, relevance);
+
+	if (attribute->missing.targets + attribute->missing.others > 0)
+	{
+		ClassCount split[2] = {attribute->missing, SumClassCounts(counts, nlevels)};
+
+		AppendBin(relevance, pstrdup("(missing)"), attribute->missing);
+		if (nlevels > 0)
+			relevance->chance =
+				Min(1.0, 2 * Min(relevance->chance, ChiSquareTail(LikelihoodRatio(split, 2), 1)));
+	}
+	for (int b = 0; b < relevance->nbins; b++)
+		groups[b] = relevance->bins[b].count;
+	relevance->association = MeasureAssociation(groups, relevance->nbins);
+	pfree(counts);
+	pfree(levels);
+}
+
+/* ---------- the answer ---------- */
+
+static const char *
+Verdict(const RelevanceState *state, const Relevance *relevance, double adjusted)
+{
+	double value = relevance->association.information_value;
+	bool few = Min(state->rows.targets, state->rows.others) < FEW_TARGETS;
+	const char *word;
+
+	if (state->rows.targets == 0)
+		return "unknown: there are no targets";
+	if (state->rows.others == 0)
+		return "unknown: there are only targets";
+	if (value < 0.02 || adjusted > CHANCE_LIMIT)
+		word = "useless";
+	else if (value < 0.1)
+		word = "weak";
+	else if (value < 0.3)
+		word = "medium";
+	else if (value <= 0.5)
+		word = "strong";
+	else
+		word = "suspicious: does it leak the answer?";
+	return few ? psprintf("%s (fewer than %d to learn from)", word, FEW_TARGETS) : word;
+}
+
+static Datum
+BinsDatum(const Relevance *relevance, Oid bin_type)
+{
+	TupleDesc columns = lookup_rowtype_tupdesc(bin_type, -1);
+	Datum rows[MAX_ATTRIBUTE_BINS + 1];
+	ClassCount total = {0, 0};
+
+	for (int b = 0; b < relevance->nbins; b++)
+	{
+		total.targets += relevance->bins[b].count.targets;
+		total.others += relevance->bins[b].count.others;
+	}
+	for (int b = 0; b < relevance->nbins; b++)
+	{
+		ClassCount count = relevance->bins[b].count;
+		Datum values[6];
+		bool nulls[6] = {false};
+
+		values[0] = CStringGetTextDatum(relevance->bins[b].label);
+		values[1] = Int64GetDatum(count.targets + count.others);
+		values[2] = Int64GetDatum(count.targets);
+		values[3] = Float8GetDatum((double) count.targets / (count.targets + count.others));
+		values[4] = Float8GetDatum(WeightOfEvidence(count, total, relevance->nbins));
+		values[5] = Float8GetDatum(GroupInformationValue(count, total, relevance->nbins));
+		rows[b] = HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
+	}
+	ReleaseTupleDesc(columns);
+	return PointerGetDatum(
+		construct_array(rows, relevance->nbins, bin_type, -1, false, TYPALIGN_DOUBLE));
+}
+
+/* One row of type crm_profile.relevance. */
+static Datum
+RelevanceDatum(const RelevanceState *state, const CountedAttribute *attribute,
+			   const Relevance *relevance, double adjusted, TupleDesc columns)
+{
+	const Association *a = &relevance->association;
+	int64 rows = state->rows.targets + state->rows.others;
+	Oid bin_type = get_element_type(TupleDescAttr(columns, 14)->atttypid);
+	Datum values[15];
+	bool nulls[15] = {false};
+
+	nulls[0] = attribute->name == NULL;
+	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(attribute->name);
+	values[1] = CStringGetTextDatum(Verdict(state, relevance, adjusted));
+	values[2] = Float8GetDatum(a->information_value);
+	values[3] = Float8GetDatum(a->cramers_v);
+	values[4] = Float8GetDatum(a->mutual_information);
+	values[5] = Float8GetDatum(a->chi_square);
+	values[6] = Int32GetDatum(a->df);
+	values[7] = Float8GetDatum(a->p_value);
+	values[8] = Float8GetDatum(adjusted);
+	nulls[9] = a->df == 0;
+	values[9] = Float8GetDatum(a->least_expected);
+	nulls[10] = rows == 0;
+	values[10] = Float8GetDatum(
+		rows == 0 ? 0 : (double) (attribute->missing.targets + attribute->missing.others) / rows);
+	values[11] = Int64GetDatum(rows);
+	values[12] = Int64GetDatum(state->rows.targets);
+	values[13] = Int64GetDatum(state->without_target);
+	values[14] = BinsDatum(relevance, bin_type);
+	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_finalfn);
+Datum
+attribute_relevance_finalfn(PG_FUNCTION_ARGS)
+{
+	RelevanceState *state;
+	Relevance *relevance = palloc(sizeof(Relevance));
+	TupleDesc columns;
+	Datum result;
+
+	AggregateContext(fcinfo, "attribute_relevance");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = (RelevanceState *) PG_GETARG_POINTER(0);
+	columns = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
+	Measure(&state->attributes[0], relevance);
+	result = RelevanceDatum(state, &state->attributes[0], relevance, relevance->chance, columns);
+	ReleaseTupleDesc(columns);
+	PG_RETURN_DATUM(result);
+}
+
+/* The order of the answer: the most telling first. */
+static int
+CompareByInformation(const void *a, const void *b, void *arg)
+{
+	const Relevance *const *all = arg;
+	double x = all[*(const int *) a]->association.information_value;
+	double y = all[*(const int *) b]->association.information_value;
+
+	if (x != y)
+		return x > y ? -1 : 1;
+	return *(const int *) a - *(const int *) b;
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_record_finalfn);
+Datum
+attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
+{
+	RelevanceState *state;
+	Oid type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
+	Relevance **all;
+	double *chance;
+	int *order;
+	Datum *rows;
+	int n = 0;
+	TupleDesc columns;
+
+	AggregateContext(fcinfo, "attribute_relevance");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = (RelevanceState *) PG_GETARG_POINTER(0);
+	all = palloc0((state->nattributes + 1) * sizeof(Relevance *));
+	order = palloc((state->nattributes + 1) * sizeof(int));
+	chance = palloc((state->nattributes + 1) * sizeof(double));
+	rows = palloc((state->nattributes + 1) * sizeof(Datum));
+	for (int i = 0; i < state->nattributes; i++)
+	{
+		if (state->attributes[i].ignored)
+			continue;
+		all[i] = palloc(sizeof(Relevance));
+		Measure(&state->attributes[i], all[i]);
+		chance[n] = all[i]->chance;
+		order[n++] = i;
+	}
+	AdjustPValues(chance, n);
+	for (int k = 0; k < n; k++)
+		all[order[k]]->chance = chance[k];
+	qsort_arg(order, n, sizeof(int), CompareByInformation, all);
+
+	columns = lookup_rowtype_tupdesc(type, -1);
+	for (int k = 0; k < n; k++)
+		rows[k] = RelevanceDatum(state, &state->attributes[order[k]], all[order[k]],
+								 all[order[k]]->chance, columns);
+	ReleaseTupleDesc(columns);
+	PG_RETURN_POINTER(construct_array(rows, n, type, -1, false, TYPALIGN_DOUBLE));
+}

@@ -1,0 +1,627 @@
+/*
+ * scorecard.c: the chance that a row is a target, as a sum of points.
+ *
+ * Logistic regression on one indicator per bin.  The points of a feature have
+ * a normal prior around zero with the covariance
+ *
+ *		slope * w w' + freedom * I		(w: weights of evidence of its bins)
+ *
+ * so a small `freedom` keeps a feature to one factor on its weights of
+ * evidence, the classical scorecard, and a large one lets each bin find its
+ * own points, which corrects for what attributes say twice.  Cross-validation
+ * chooses.  Bins and weights of evidence are found inside each fold's training
+ * part, so that its held-out rows have had no say in their own scores.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "storage/shmem.h"
+
+#include "match/binning.h"
+#include "match/scorecard.h"
+
+#define SLOPE_VARIANCE 1.0
+#define TELLING_RATIO 4.0
+#define MAX_NEWTON_STEPS 30
+#define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still win */
+
+static const double Freedoms[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
+
+#define NFREEDOMS ((int) lengthof(Freedoms))
+
+/* Bins of all features as one part of the rows gives them. */
+typedef struct Binning
+{
+	int nused; /* features with something to tell */
+	int *used;
+	int *offset; /* of each used feature's parameters; 0 is the intercept */
+	int nparameters;
+	int *nbins;  /* of each feature; 0: not used */
+	uint8 **bin; /* of each feature's levels */
+	int *rare;
+	ClassCount **count;    /* of each feature's bins */
+	uint16 *row_parameter; /* rows * nused: which parameter each feature of a row takes */
+	double *evidence;      /* of each parameter: its weight of evidence */
+} Binning;
+
+/* A regression on a binning: rows of all folds but one. */
+typedef struct Regression
+{
+	const Binning *binning;
+	const uint8 *target;
+	const uint8 *fold;
+	int left_out; /* fold; -1: none */
+	int64 nrows;
+	double *theta;
+	double *gradient;
+	double *step;
+	double *hessian; /* lower triangle, row by row, square layout */
+	double *prior;   /* inverse prior covariance, same layout */
+} Regression;
+
+/* ---------- bins ---------- */
+
+/* Counts of a feature's levels by fold. */
+static ClassCount *
+CountLevels(const ScorecardFeature *feature, const uint8 *target, const uint8 *fold, int64 nrows)
+{
+	ClassCount *counts = palloc0(sizeof(ClassCount) * feature->nlevels * SCORECARD_FOLDS);
+
+	for (int64 row = 0; row < nrows; row++)
+	{
+		ClassCount *count = &counts[fold[row] * feature->nlevels + feature->level[row]];
+
+		if (target[row])
+			count->targets++;
+		else
+			count->others++;
+	}
+	return counts;
+}
+
+/* Counts over all folds but one. */
+static void
+SumFolds(const ClassCount *by_fold, int nlevels, int left_out, ClassCount *sum)
+{
+	memset(sum, 0, nlevels * sizeof(ClassCount));
+	for (int fold = 0; fold < SCORECARD_FOLDS; fold++)
+		if (fold != left_out)
+			for (int level = 0; level < nlevels; level++)
+			{
+				sum[level].others += by_fold[fold * nlevels + level].others;
+				sum[level].targets += by_fold[fold * nlevels + level].targets;
+			}
+}
+
+/* Bins one feature; leaves nbins 0 where no bin differs from the others. */
+static void
+BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *binning, int f)
+{
+	int nlevels = feature->nlevels;
+	uint16 *bin = palloc(nlevels * sizeof(uint16));
+	ClassCount *counts;
+	Bins bins;
+
+	if (feature->ordered)
+		bins = BinOrderedLevels(levels + 1, nlevels - 1, bin);
+	else
+		bins = BinNominalLevels(levels + 1, nlevels - 1, bin);
+
+	binning->bin[f] = palloc0(nlevels);
+	binning->count[f] = counts = palloc0((bins.nbins + 1) * sizeof(ClassCount));
+	counts[0] = levels[MISSING_LEVEL];
+	for (int level = 1; level < nlevels; level++)
+	{
+		binning->bin[f][level] = bin[level - 1] + 1;
+		counts[bin[level - 1] + 1].others += levels[level].others;
+		counts[bin[level - 1] + 1].targets += levels[level].targets;
+	}
+	binning->rare[f] = bins.rare + 1;
+	binning->nbins[f] = bins.nbins + 1;
+	/* all in one bin: then that a value is missing must tell something, or nothing does */
+	if (bins.nbins == 1 && LikelihoodRatio(counts, 2) < TELLING_RATIO)
+		binning->nbins[f] = 0;
+	pfree(bin);
+}
+
+/* Bins every feature by the rows of all folds but one, and looks every row up in them. */
+static Binning *
+BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
+{
+	Binning *binning = palloc0(sizeof(Binning));
+	int nfeatures = card->nfeatures;
+	int at = 1;
+
+	binning->used = palloc(nfeatures * sizeof(int));
+	binning->offset = palloc(nfeatures * sizeof(int));
+	binning->nbins = palloc(nfeatures * sizeof(int));
+	binning->rare = palloc(nfeatures * sizeof(int));
+	binning->bin = palloc(nfeatures * sizeof(uint8 *));
+	binning->count = palloc(nfeatures * sizeof(ClassCount *));
+	for (int f = 0; f < nfeatures; f++)
+	{
+		const ScorecardFeature *feature = &card->features[f];
+		ClassCount *levels = palloc(feature->nlevels * sizeof(ClassCount));
+
+		CHECK_FOR_INTERRUPTS();
+		SumFolds(by_fold[f], feature->nlevels, left_out, levels);
+		BinFeature(feature, levels, binning, f);
+		pfree(levels);
+		if (binning->nbins[f] > 0)
+		{
+			binning->used[binning->nused] = f;
+			binning->offset[binning->nused++] = at;
+			at += binning->nbins[f];
+		}
+	}
+	binning->nparameters = at;
+	binning->evidence = palloc0(at * sizeof(double));
+	binning->row_parameter = palloc_extended(
+		mul_size(mul_size(card->nrows, Max(1, binning->nused)), sizeof(uint16)), MCXT_ALLOC_HUGE);
+	for (int u = 0; u < binning->nused; u++)
+	{
+		int f = binning->used[u];
+		const uint16 *level = card->features[f].level;
+		const uint8 *bin = binning->bin[f];
+		int nbins = binning->nbins[f];
+		ClassCount total = SumClassCounts(binning->count[f], nbins);
+		int filled = 0;
+
+		for (int b = 0; b < nbins; b++)
+			filled += binning->count[f][b].targets + binning->count[f][b].others > 0;
+		for (int b = 0; b < nbins; b++)
+			if (binning->count[f][b].targets + binning->count[f][b].others > 0)
+				binning->evidence[binning->offset[u] + b] =
+					WeightOfEvidence(binning->count[f][b], total, filled);
+		for (int64 row = 0; row < card->nrows; row++)
+			binning->row_parameter[row * binning->nused + u] = binning->offset[u] + bin[level[row]];
+	}
+	return binning;
+}
+
+static void
+FreeBinning(Binning *binning, int nfeatures)
+{
+	for (int f = 0; f < nfeatures; f++)
+	{
+		pfree(binning->bin[f]);
+		pfree(binning->count[f]);
+	}
+	pfree(binning->used);
+	pfree(binning->offset);
+	pfree(binning->nbins);
+	pfree(binning->rare);
+	pfree(binning->bin);
+	pfree(binning->count);
+	pfree(binning->evidence);
+	pfree(binning->row_parameter);
+	pfree(binning);
+}
+
+/* ---------- regression ---------- */
+
+/* log(1 + exp(x)) without overflow. */
+static inline double
+SoftPlus(double x)
+{
+	return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+/* Inverse prior covariance of the points, by Sherman and Morrison. */
+static void
+SetPrior(Regression *r, double freedom)
+{
+	const Binning *binning = r->binning;
+	int n = binning->nparameters;
+
+	memset(r->prior, 0, sizeof(double) * n * n);
+	for (int u = 0; u < binning->nused; u++)
+	{
+		int first = binning->offset[u];
+		int last = first + binning->nbins[binning->used[u]];
+		double norm = 0;
+
+		for (int i = first; i < last; i++)
+			norm += binning->evidence[i] * binning->evidence[i];
+		for (int i = first; i < last; i++)
+		{
+			for (int k = first; k <= i; k++)
+				r->prior[i * n + k] = -SLOPE_VARIANCE * binning->evidence[i] *
+									  binning->evidence[k] /
+									  (freedom * (freedom + SLOPE_VARIANCE * norm));
+			r->prior[i * n + i] += 1 / freedom;
+		}
+	}
+}
+
+/* Half of theta' prior theta. */
+static double
+Penalty(const Regression *r, const double *theta)
+{
+	int n = r->binning->nparameters;
+	double sum = 0;
+
+	for (int i = 1; i < n; i++)
+	{
+		for (int k = 1; k < i; k++)
+			sum += theta[i] * r->prior[i * n + k] * theta[k];
+		sum += 0.5 * theta[i] * r->prior[i * n + i] * theta[i];
+	}
+	return sum;
+}
+
+static inline double
+LinearScore(const Binning *binning, const double *theta, int64 row)
+{
+	const uint16 *parameter = &binning->row_parameter[row * binning->nused];
+	double sum = theta[0];
+
+	for (int u = 0; u < binning->nused; u++)
+		sum += theta[parameter[u]];
+	return sum;
+}
+
+/* What is minimised: the negative log-likelihood plus the penalty; with its derivatives on demand.
+ */
+static double
+Objective(Regression *r, const double *theta, bool derivatives)
+{
+	const Binning *binning = r->binning;
+	int n = binning->nparameters;
+	int nused = binning->nused;
+	double loss = 0;
+
+	if (derivatives)
+	{
+		memset(r->gradient, 0, n * sizeof(double));
+		memset(r->hessian, 0, sizeof(double) * n * n);
+	}
+	for (int64 row = 0; row < r->nrows; row++)
+	{
+		const uint16 *parameter = &binning->row_parameter[row * nused];
+		double score;
+		double chance;
+		double weight;
+		double residual;
+
+		if (r->fold[row] == r->left_out)
+			continue;
+		score = LinearScore(binning, theta, row);
+		loss += SoftPlus(score) - (r->target[row] ? score : 0);
+		if (!derivatives)
+			continue;
+		chance = 1 / (1 + exp(-score));
+		residual = chance - r->target[row];
+		weight = chance * (1 - chance);
+		r->gradient[0] += residual;
+		r->hessian[0] += weight;
+		for (int u = 0; u < nused; u++)
+		{
+			double *line = &r->hessian[parameter[u] * n];
+
+			r->gradient[parameter[u]] += residual;
+			line[0] += weight;
+			for (int v = 0; v <= u; v++)
+				line[parameter[v]] += weight;
+		}
+	}
+	if (derivatives)
+		for (int i = 1; i < n; i++)
+			for (int k = 1; k <= i; k++)
+			{
+				r->hessian[i * n + k] += r->prior[i * n + k];
+				r->gradient[i] += r->prior[i * n + k] * theta[k];
+				if (k < i)
+					r->gradient[k] += r->prior[i * n + k] * theta[i];
+			}
+	return loss + Penalty(r, theta);
+}
+
+/* Solves hessian * step = gradient by Cholesky's method, in place. */
+static void
+SolveNewtonStep(double *a, double *b, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		for (int k = 0; k <= i; k++)
+		{
+			double sum = a[i * n + k];
+
+			for (int m = 0; m < k; m++)
+				sum -= a[i * n + m] * a[k * n + m];
+			if (k < i)
+				a[i * n + k] = sum / a[k * n + k];
+			else
+				a[i * n + i] = sqrt(Max(sum, 1e-10));
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		for (int m = 0; m < i; m++)
+			b[i] -= a[i * n + m] * b[m];
+		b[i] /= a[i * n + i];
+	}
+	for (int i = n - 1; i >= 0; i--)
+	{
+		for (int m = i + 1; m < n; m++)
+			b[i] -= a[m * n + i] * b[m];
+		b[i] /= a[i * n + i];
+	}
+}
+
+/* Newton's method from where theta stands; the objective is convex. */
+static void
+Minimise(Regression *r)
+{
+	int n = r->binning->nparameters;
+	double *tried = palloc(n * sizeof(double));
+
+	for (int i = 0; i < MAX_NEWTON_STEPS; i++)
+	{
+		double value = Objective(r, r->theta, true);
+		double step = 1;
+		double promised = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		memcpy(r->step, r->gradient, n * sizeof(double));
+		SolveNewtonStep(r->hessian, r->step, n);
+		for (int k = 0; k < n; k++)
+			promised += r->step[k] * r->gradient[k] / 2;
+		do
+		{
+			for (int k = 0; k < n; k++)
+				tried[k] = r->theta[k] - step * r->step[k];
+			step /= 2;
+		} while (promised > NEWTON_TOLERANCE && step > 1e-9 && Objective(r, tried, false) > value);
+		memcpy(r->theta, tried, n * sizeof(double));
+		if (promised <= NEWTON_TOLERANCE)
+			break;
+	}
+	pfree(tried);
+}
+
+/* A regression on the rows of all folds but one, standing at the log-odds of the whole. */
+static void
+RegressionInit(Regression *r, const Scorecard *card, const Binning *binning, const uint8 *target,
+			   const uint8 *fold, int left_out)
+{
+	int n = binning->nparameters;
+	ClassCount total = {0, 0};
+
+	r->binning = binning;
+	r->target = target;
+	r->fold = fold;
+	r->left_out = left_out;
+	r->nrows = card->nrows;
+	r->theta = palloc0(n * sizeof(double));
+	r->gradient = palloc(n * sizeof(double));
+	r->step = palloc(n * sizeof(double));
+	r->hessian = palloc(sizeof(double) * n * n);
+	r->prior = palloc(sizeof(double) * n * n);
+	for (int64 row = 0; row < card->nrows; row++)
+		if (fold[row] != left_out)
+		{
+			if (target[row])
+				total.targets++;
+			else
+				total.others++;
+		}
+	r->theta[0] = log((total.targets + 0.5) / (total.others + 0.5));
+}
+
+static void
+RegressionFree(Regression *r)
+{
+	pfree(r->theta);
+	pfree(r->gradient);
+	pfree(r->step);
+	pfree(r->hessian);
+	pfree(r->prior);
+}
+
+/* Bins that no row of the fit fell into get the mean of the feature's points. */
+static void
+FillEmptyBins(const Binning *binning, double *theta)
+{
+	for (int u = 0; u < binning->nused; u++)
+	{
+		const ClassCount *count = binning->count[binning->used[u]];
+		int nbins = binning->nbins[binning->used[u]];
+		double *points = &theta[binning->offset[u]];
+		double sum = 0;
+		double rows = 0;
+
+		for (int b = 0; b < nbins; b++)
+		{
+			double size = (double) count[b].targets + count[b].others;
+
+			sum += points[b] * size;
+			rows += size;
+		}
+		for (int b = 0; b < nbins; b++)
+			if (count[b].targets + count[b].others == 0)
+				points[b] = sum / rows;
+	}
+}
+
+/* ---------- quality ---------- */
+
+typedef struct ScoredRow
+{
+	double score;
+	uint8 target;
+} ScoredRow;
+
+static int
+CompareScoredRows(const void *a, const void *b)
+{
+	const ScoredRow *x = a;
+	const ScoredRow *y = b;
+
+	if (x->score != y->score)
+		return x->score < y->score ? -1 : 1;
+	return (int) x->target - (int) y->target;
+}
+
+/*
+ * AUC by the rank sum, ties at their middle rank.  A tie across the border of
+ * two deciles is shared out in proportion, so that the order in it is of no
+ * account; a decile's numbers are rounded to whole rows.
+ */
+ScoreQuality
+MeasureScores(const double *score, const uint8 *target, int64 nrows)
+{
+	ScoreQuality quality = {0};
+	ScoredRow *rows = palloc_extended(mul_size(nrows, sizeof(ScoredRow)), MCXT_ALLOC_HUGE);
+	double upto[SCORECARD_DECILES + 1] = {0};
+	double expected = 0;
+	double rank_sum = 0;
+	double targets = 0;
+	int next = 1;
+
+	for (int64 i = 0; i < nrows; i++)
+	{
+		rows[i].score = score[i];
+		rows[i].target = target[i];
+		targets += target[i];
+		quality.log_loss -= log(target[i] ? score[i] : 1 - score[i]);
+	}
+	quality.log_loss /= nrows;
+	qsort(rows, nrows, sizeof(ScoredRow), CompareScoredRows);
+
+	/* from the highest score down, tie by tie */
+	for (int64 end = nrows, seen = 0; end > 0;)
+	{
+		int64 start = end;
+		int64 in_tie = 0;
+		double before = upto[0];
+
+		while (start > 0 && rows[start - 1].score == rows[end - 1].score)
+			in_tie += rows[--start].target;
+		rank_sum += in_tie * (start + end + 1) / 2.0;
+		for (;
+			 next <= SCORECARD_DECILES && next * nrows <= (seen + end - start) * SCORECARD_DECILES;
+			 next++)
+		{
+			int64 border = next * nrows / SCORECARD_DECILES;
+			double share = (double) (border - seen) / (end - start);
+			ScoreDecile *decile = &quality.decile[next - 1];
+
+			decile->rows = border - (next - 1) * nrows / SCORECARD_DECILES;
+			decile->expected = expected + share * (end - start) * rows[start].score;
+			upto[next] = before + share * in_tie;
+		}
+		expected += (end - start) * rows[start].score;
+		upto[0] = before + in_tie;
+		seen += end - start;
+		end = start;
+	}
+	for (int d = SCORECARD_DECILES - 1; d >= 0; d--)
+	{
+		quality.decile[d].targets = (int64) rint(upto[d + 1]) - (d > 0 ? (int64) rint(upto[d]) : 0);
+		if (d > 0)
+			quality.decile[d].expected -= quality.decile[d - 1].expected;
+	}
+	if (targets > 0 && targets < nrows)
+		quality.auc = (rank_sum - targets * (targets + 1) / 2) / (targets * (nrows - targets));
+	pfree(rows);
+	return quality;
+}
+
+/* ---------- the fit ---------- */
+
+/* Scores each fold's rows by what the other folds teach, for each freedom. */
+static void
+CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
+			  const uint8 *fold, double *const *score)
+{
+	for (int left_out = 0; left_out < SCORECARD_FOLDS; left_out++)
+	{
+		Binning *binning = BinAll(card, by_fold, left_out);
+		Regression r;
+
+		RegressionInit(&r, card, binning, target, fold, left_out);
+		for (int i = 0; i < NFREEDOMS; i++)
+		{
+			SetPrior(&r, Freedoms[i]);
+			Minimise(&r);
+			FillEmptyBins(binning, r.theta);
+			for (int64 row = 0; row < card->nrows; row++)
+				if (fold[row] == left_out)
+					score[i][row] = 1 / (1 + exp(-LinearScore(binning, r.theta, row)));
+		}
+		RegressionFree(&r);
+		FreeBinning(binning, card->nfeatures);
+	}
+}
+
+/* Puts bins and points into the card, points centred on the rows of the fit. */
+static void
+KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
+{
+	card->intercept = theta[0];
+	for (int f = 0; f < card->nfeatures; f++)
+	{
+		ScorecardFeature *feature = &card->features[f];
+
+		feature->nbins = binning->nbins[f];
+		feature->bin = binning->bin[f];
+		feature->rare = binning->rare[f];
+		feature->count = binning->count[f];
+	}
+	for (int u = 0; u < binning->nused; u++)
+	{
+		ScorecardFeature *feature = &card->features[binning->used[u]];
+		const double *points = &theta[binning->offset[u]];
+		double mean = 0;
+
+		feature->points = palloc(feature->nbins * sizeof(double));
+		for (int b = 0; b < feature->nbins; b++)
+			mean +=
+				points[b] * (feature->count[b].targets + feature->count[b].others) / card->nrows;
+		for (int b = 0; b < feature->nbins; b++)
+			if (feature->count[b].targets + feature->count[b].others > 0)
+				feature->points[b] = points[b] - mean;
+			else
+				feature->points[b] = 0;
+		card->intercept += mean;
+	}
+}
+
+void
+FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
+{
+	ClassCount **by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
+	double *score[NFREEDOMS];
+	int best = 0;
+	Binning *binning;
+	Regression r;
+
+	for (int f = 0; f < card->nfeatures; f++)
+		by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
+	for (int i = 0; i < NFREEDOMS; i++)
+		score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
+	CrossValidate(card, by_fold, target, fold, score);
+	for (int i = 0; i < NFREEDOMS; i++)
+	{
+		ScoreQuality quality = MeasureScores(score[i], target, card->nrows);
+
+		if (i == 0 || quality.log_loss < card->quality.log_loss)
+		{
+			best = i;
+			card->quality = quality;
+		}
+		pfree(score[i]);
+	}
+	card->freedom = Freedoms[best];
+
+	binning = BinAll(card, by_fold, -1);
+	RegressionInit(&r, card, binning, target, fold, -1);
+	SetPrior(&r, card->freedom);
+	Minimise(&r);
+	FillEmptyBins(binning, r.theta);
+	KeepPoints(card, binning, r.theta);
+	RegressionFree(&r);
+}

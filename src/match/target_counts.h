@@ -1,0 +1,30 @@
+/*
+ * target_counts.h: the distinct values of one attribute, each with the number of
+ * targets and of others that have it.
+ */
+#ifndef CRM_TARGET_COUNTS_H
+#define CRM_TARGET_COUNTS_H
+
+#include "base/statistics.h"
+#include "profile/attribute_value.h"
+
+typedef struct Level
+{
+	Word value;
+	ClassCount count;
+	uint32 hash;
+	char status; /* simplehash's own */
+} Level;
+
+typedef struct LevelTable LevelTable;
+
+/* A table whose memory, values included, lies in the context. */
+extern LevelTable *CreateLevelTable(MemoryContext context);
+
+/* Adds rows that have the value. */
+extern void CountLevel(LevelTable *table, Word value, ClassCount rows);
+
+/* A copy of the levels in order of their bytes, which is no matter of locale. */
+extern Level *SortedLevels(LevelTable *table, int *nlevels);
+
+#endif /* CRM_TARGET_COUNTS_H */

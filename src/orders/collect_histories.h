@@ -1,0 +1,30 @@
+/*
+ * collect_histories.h: the bulk road from a query of orders to histories.
+ */
+#ifndef CRM_COLLECT_HISTORIES_H
+#define CRM_COLLECT_HISTORIES_H
+
+#include "fmgr.h"
+
+#include "history/purchase_history.h"
+
+typedef struct HistoryCollection HistoryCollection;
+
+/*
+ * Runs the query of orders, whose customers are of the type given.  `progress`
+ * begins each of the lines that tell how far it is; NULL: there are none.
+ */
+extern HistoryCollection *
+CollectHistories(const char *function, Oid key_type, const char *query, const char *progress);
+
+/*
+ * The next customer, valid until the next call, and the history, made in the
+ * current memory context; false at the end.
+ */
+extern bool NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history);
+
+extern void EndHistories(HistoryCollection *collection);
+
+extern void InitCollectHistories(void);
+
+#endif /* CRM_COLLECT_HISTORIES_H */

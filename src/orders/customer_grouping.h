@@ -1,0 +1,80 @@
+/*
+ * customer_grouping.h: the purchases of a record store, by customer.
+ *
+ * The store should fit into the processor's cache: rows are grouped by a hash
+ * table of their customers, which is kept from store to store.
+ */
+#ifndef CRM_CUSTOMER_GROUPING_H
+#define CRM_CUSTOMER_GROUPING_H
+
+#include "orders/packed_purchase.h"
+
+/* What is added up. */
+typedef enum CollectorGrain
+{
+	PER_DAY,     /* customer and day: for histories */
+	PER_CUSTOMER /* the customer: last day, sum of orders, sum of amounts; costs are lost */
+} CollectorGrain;
+
+/* A customer of the store. */
+typedef struct CustomerGroup
+{
+	uint64 bits;
+	const PackedPurchase *record; /* any of its records, for the key */
+	union
+	{
+		struct
+		{
+			uint32 count; /* of its records */
+			uint32 end;   /* in CustomerGrouping.sorted: past its records */
+		};
+		struct
+		{
+			int64 amount;
+			DateADT day;
+			int32 orders;
+		} total;
+	};
+} CustomerGroup;
+
+/* Where to look for a customer. */
+typedef struct GroupSlot
+{
+	uint32 tag;   /* of the hash */
+	uint32 group; /* + 1; 0 for none */
+} GroupSlot;
+
+typedef struct CustomerGrouping
+{
+	MemoryContext context;
+	const RecordFormat *format;
+	CollectorGrain grain;
+	CustomerGroup *groups;
+	uint32 ngroups;
+	uint32 groups_room;
+	GroupSlot *slots;
+	uint32 nslots; /* in use: as many as the customers of such a store need */
+	uint32 slots_room;
+	uint32 *group_of;              /* of each record */
+	const PackedPurchase **sorted; /* records by customer */
+	uint32 records_room;
+	PurchaseDay *days; /* of one customer */
+	uint32 days_room;
+} CustomerGrouping;
+
+extern void InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context,
+								 const RecordFormat *format, CollectorGrain grain);
+
+/* Groups the resident records of a sealed store, whose blocks have one scale. */
+extern void GroupPurchases(CustomerGrouping *groups, const RecordStore *store);
+
+static inline Datum
+GroupCustomer(const CustomerGrouping *groups, uint32 i)
+{
+	return RecordCustomer(groups->groups[i].record, groups->format);
+}
+
+/* The days of a customer, in order and added up; valid until the next call. */
+extern PurchaseDay *GroupDays(CustomerGrouping *groups, uint32 i, int64 *ndays);
+
+#endif /* CRM_CUSTOMER_GROUPING_H */

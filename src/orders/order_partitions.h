@@ -1,0 +1,50 @@
+/*
+ * order_partitions.h: rows of purchases in, purchases by customer out.
+ *
+ * The rows are parted by a hash of the customer into partitions small enough
+ * for the processor's cache; each is grouped when all rows are there.  So no
+ * row costs a trip to main memory of its own.  When memory runs out, partitions
+ * are first made compact (equal customers and days added up) where that pays,
+ * else moved to temporary files; a partition that is too large to group at once
+ * is parted again.
+ */
+#ifndef CRM_ORDER_PARTITIONS_H
+#define CRM_ORDER_PARTITIONS_H
+
+#include "orders/customer_grouping.h"
+#include "orders/packed_purchase.h"
+#include "orders/spilling_store.h"
+
+typedef struct OrderPartitions OrderPartitions;
+
+/* A customer with all purchases: days in order and added up, or one entry in all. */
+typedef struct CollectedCustomer
+{
+	Datum customer;
+	PurchaseDay *days;
+	int64 ndays;
+	int scale;
+} CollectedCustomer;
+
+/* `memory`: what the pool may take, in bytes; the pool is the caller's. */
+extern OrderPartitions *
+CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, CollectorGrain grain, bool costs,
+					  int scale, Size memory);
+
+/* Adds a purchase; amounts in units of 10^-scale. */
+extern void CollectPurchase(OrderPartitions *collector, Datum customer, uint64 bits,
+							PurchaseDay *purchase, int scale);
+
+/*
+ * Once all purchases are there: the next customer, in no particular order, valid
+ * until the next call; false at the end.
+ */
+extern bool NextCollected(OrderPartitions *collector, CollectedCustomer *next);
+
+/* Frees all memory but the pool, and temporary files. */
+extern void EndOrderPartitions(OrderPartitions *collector);
+
+/* What a collector may use: work_mem * hash_mem_multiplier. */
+extern Size HashMemoryLimit(void);
+
+#endif /* CRM_ORDER_PARTITIONS_H */

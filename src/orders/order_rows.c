@@ -1,0 +1,382 @@
+/*
+ * order_rows.c: the rows of a query of orders, as purchases.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+
+#include "base/caller_query.h"
+#include "base/local_day.h"
+#include "base/numeric_bytes.h"
+#include "orders/order_rows.h"
+
+#define CUSTOMER_COLUMN 1
+#define DAY_COLUMN 2
+#define AMOUNT_COLUMN 3
+#define COLUMNS "customer, day or time stamp, amount; optionally columns named cost and order_key"
+
+typedef struct OrderRows
+{
+	DestReceiver pub;
+	const char *function;
+	Oid key_type;
+	MemoryContext context; /* of what outlives a row */
+	CustomerKey key;
+	Oid day_type;
+	Oid amount_type;
+	Oid cost_type;
+	int scale;        /* that amounts are likely to have */
+	int cost_column;  /* 0: none */
+	int order_column; /* 0: none */
+	LocalDayCache days;
+	PurchaseSinkStart start;
+	PurchaseSink take;
+	void *sink;
+	Progress *progress; /* NULL: nobody wants to know */
+
+	/* order lines, where there is an order key */
+	Tuplesortstate *lines;
+	TupleDesc columns;
+	FmgrInfo same_order;
+	Oid order_collation;
+} OrderRows;
+
+/* ---------- columns ---------- */
+
+static Oid
+ColumnType(TupleDesc columns, int attno)
+{
+	return getBaseType(TupleDescAttr(columns, attno - 1)->atttypid);
+}
+
+/* The type of a column of money, checked. */
+static Oid
+AmountType(TupleDesc columns, int attno, const char *what)
+{
+	Oid type = ColumnType(columns, attno);
+
+	switch (type)
+	{
+		case NUMERICOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			return type;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			ColumnTypeRefused(
+				columns, attno, what, "numeric or an integer type: floats are not exact",
+				psprintf("Round it: round(%s::numeric, 2).",
+						 quote_identifier(NameStr(TupleDescAttr(columns, attno - 1)->attname))));
+		default:
+			ColumnTypeRefused(columns, attno, what, "numeric or an integer type", NULL);
+	}
+}
+
+static void
+CheckDayColumn(TupleDesc columns)
+{
+	switch (ColumnType(columns, DAY_COLUMN))
+	{
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return;
+		default:
+			ColumnTypeRefused(columns, DAY_COLUMN, "day of purchase",
+							  "date, timestamp or timestamptz", NULL);
+	}
+}
+
+/* The decimals that a numeric(p, s) column says it has; 0 if it says nothing. */
+static int
+DeclaredScale(TupleDesc columns, int attno)
+{
+	int32 typmod = TupleDescAttr(columns, attno - 1)->atttypmod;
+	int scale;
+
+	if (ColumnType(columns, attno) != NUMERICOID || typmod < (int32) VARHDRSZ)
+		return 0;
+	scale = (typmod - VARHDRSZ) & 0x7ff;
+	return scale <= MAX_SCALE ? scale : 0;
+}
+
+/* Order lines are sorted by customer and order key: of equal ones lie together. */
+static void
+StartLines(OrderRows *receiver, TupleDesc columns)
+{
+	AttrNumber attnos[2] = {CUSTOMER_COLUMN, (AttrNumber) receiver->order_column};
+	Oid operators[2];
+	Oid collations[2];
+	bool nulls_first[2] = {false, false};
+	TypeCacheEntry *entry = NULL;
+
+	for (int i = 0; i < 2; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, attnos[i] - 1);
+
+		entry = lookup_type_cache(column->atttypid, TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR_FINFO);
+		if (!OidIsValid(entry->lt_opr))
+			ColumnTypeRefused(columns, attnos[i], i == 0 ? "customer" : "order key",
+							  "a type that can be sorted", "Cast it to text.");
+		operators[i] = entry->lt_opr;
+		collations[i] = column->attcollation;
+	}
+	fmgr_info_copy(&receiver->same_order, &entry->eq_opr_finfo, receiver->context);
+	receiver->order_collation = collations[1];
+	receiver->columns = CreateTupleDescCopy(columns);
+	receiver->lines = tuplesort_begin_heap(receiver->columns, 2, attnos, operators, collations,
+										   nulls_first, work_mem, NULL, TUPLESORT_NONE);
+}
+
+static void
+Startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+	OrderRows *receiver = (OrderRows *) self;
+	MemoryContext caller = MemoryContextSwitchTo(receiver->context);
+	int scale;
+
+	CheckColumnCount(columns, AMOUNT_COLUMN, COLUMNS);
+	CheckKeyColumn(columns, CUSTOMER_COLUMN, receiver->key_type, receiver->function);
+	InitCustomerKey(&receiver->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
+					TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->attcollation);
+	CheckDayColumn(columns);
+	receiver->day_type = ColumnType(columns, DAY_COLUMN);
+	receiver->amount_type = AmountType(columns, AMOUNT_COLUMN, "amount");
+	scale = DeclaredScale(columns, AMOUNT_COLUMN);
+	receiver->cost_column = ColumnNamed(columns, "cost");
+	if (receiver->cost_column > 0)
+	{
+		receiver->cost_type = AmountType(columns, receiver->cost_column, "cost");
+		scale = Max(scale, DeclaredScale(columns, receiver->cost_column));
+	}
+	receiver->order_column = ColumnNamed(columns, "order_key");
+	if (receiver->order_column > 0)
+		StartLines(receiver, columns);
+	receiver->scale = scale;
+	receiver->start(receiver->sink, &receiver->key, receiver->cost_column > 0, scale);
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---------- rows ---------- */
+
+static inline DateADT
+DayOf(OrderRows *receiver, Datum value)
+{
+	switch (receiver->day_type)
+	{
+		case DATEOID:
+			return CheckedDay(DatumGetDateADT(value), "purchase day");
+		case TIMESTAMPOID:
+			return DayOfTimestamp(DatumGetTimestamp(value));
+		default:
+			return LocalDayOfTimestampTz(DatumGetTimestampTz(value), &receiver->days);
+	}
+}
+
+static inline Decimal
+AmountOf(Oid type, Datum value, const char *what)
+{
+	Decimal amount = {0, 0};
+
+	switch (type)
+	{
+		case NUMERICOID:
+			return DecimalFromNumeric(value, what);
+		case INT2OID:
+			amount.mantissa = DatumGetInt16(value);
+			break;
+		case INT4OID:
+			amount.mantissa = DatumGetInt32(value);
+			break;
+		default:
+			amount.mantissa = DatumGetInt64(value);
+			if (amount.mantissa == PG_INT64_MIN)
+				AmountOutOfRange();
+	}
+	return amount;
+}
+
+/* Hands on a purchase of a customer. */
+static inline void
+TakePurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
+{
+	Datum flat = customer;
+
+	if (!receiver->key.integer && receiver->key.len == -1)
+		flat = PointerGetDatum(PG_DETOAST_DATUM_PACKED(customer));
+	receiver->take(receiver->sink, flat, CustomerKeyBits(&receiver->key, flat), purchase, scale);
+	if (flat != customer)
+		pfree(DatumGetPointer(flat));
+}
+
+/* The purchase in a row whose customer, day and amount are there. */
+static pg_attribute_always_inline int
+PurchaseOfRow(OrderRows *receiver, TupleTableSlot *row, PurchaseDay *purchase)
+{
+	Datum value = row->tts_values[AMOUNT_COLUMN - 1];
+	DateADT day = DayOf(receiver, row->tts_values[DAY_COLUMN - 1]);
+	int c = receiver->cost_column - 1;
+	Decimal amount;
+	Decimal cost;
+
+	if (c < 0 && receiver->amount_type == NUMERICOID && receiver->scale <= USUAL_SCALE &&
+		UsualAmount(value, receiver->scale, &amount.mantissa))
+	{
+		amount.scale = receiver->scale;
+		return MakePurchaseDay(purchase, day, amount, NULL);
+	}
+	amount = AmountOf(receiver->amount_type, value, "amount");
+	receiver->scale = Max(receiver->scale, amount.scale);
+	if (c < 0 || row->tts_isnull[c])
+		return MakePurchaseDay(purchase, day, amount, NULL);
+	cost = AmountOf(receiver->cost_type, row->tts_values[c], "cost");
+	return MakePurchaseDay(purchase, day, amount, &cost);
+}
+
+static bool
+ReceiveRow(TupleTableSlot *row, DestReceiver *self)
+{
+	OrderRows *receiver = (OrderRows *) self;
+	PurchaseDay purchase;
+	int scale;
+
+	if (receiver->progress != NULL)
+		CountProgress(receiver->progress);
+	slot_getallattrs(row);
+	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
+		row->tts_isnull[AMOUNT_COLUMN - 1])
+		return true;
+	if (receiver->lines != NULL)
+	{
+		tuplesort_puttupleslot(receiver->lines, row);
+		return true;
+	}
+	scale = PurchaseOfRow(receiver, row, &purchase);
+	TakePurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
+	return true;
+}
+
+/* ---------- order lines ---------- */
+
+/* Whether two lines, sorted next to each other, belong to one order. */
+static bool
+SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
+{
+	int o = receiver->order_column - 1;
+
+	/* a line without an order key is an order of its own */
+	return !a->tts_isnull[o] && !b->tts_isnull[o] &&
+		   DatumGetBool(FunctionCall2Coll(&receiver->key.equal, receiver->key.collation,
+										  a->tts_values[CUSTOMER_COLUMN - 1],
+										  b->tts_values[CUSTOMER_COLUMN - 1])) &&
+		   DatumGetBool(FunctionCall2Coll(&receiver->same_order, receiver->order_collation,
+										  a->tts_values[o], b->tts_values[o]));
+}
+
+/* Adds a line to its order, which is as old as its oldest line. */
+static void
+AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
+{
+	int to = Max(*scale, line_scale);
+	DateADT day = Min(order->day, line->day);
+
+	order->amount =
+		AddAmounts(Rescale(order->amount, *scale, to), Rescale(line->amount, line_scale, to));
+	order->cost = AddAmounts(Rescale(order->cost, *scale, to), Rescale(line->cost, line_scale, to));
+	order->covered =
+		AddAmounts(Rescale(order->covered, *scale, to), Rescale(line->covered, line_scale, to));
+	order->day = day;
+	*scale = to;
+}
+
+/* An order whose lines have all been added. */
+static void
+TakeOrder(OrderRows *receiver, Datum customer, PurchaseDay *order, int scale)
+{
+	order->orders = order->amount >= 0 ? 1 : 0;
+	TakePurchase(receiver, customer, order, scale);
+}
+
+static void
+TakeLines(OrderRows *receiver)
+{
+	TupleTableSlot *line = MakeSingleTupleTableSlot(receiver->columns, &TTSOpsMinimalTuple);
+	TupleTableSlot *first = MakeSingleTupleTableSlot(receiver->columns, &TTSOpsMinimalTuple);
+	PurchaseDay order = {0};
+	int scale = 0;
+
+	tuplesort_performsort(receiver->lines);
+	while (tuplesort_gettupleslot(receiver->lines, true, true, line, NULL))
+	{
+		PurchaseDay purchase;
+		int line_scale;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(line);
+		line_scale = PurchaseOfRow(receiver, line, &purchase);
+		if (!TTS_EMPTY(first) && SameOrder(receiver, first, line))
+		{
+			AddLine(&order, &scale, &purchase, line_scale);
+			continue;
+		}
+		if (!TTS_EMPTY(first))
+			TakeOrder(receiver, first->tts_values[CUSTOMER_COLUMN - 1], &order, scale);
+		ExecCopySlot(first, line);
+		slot_getallattrs(first);
+		order = purchase;
+		scale = line_scale;
+	}
+	if (!TTS_EMPTY(first))
+		TakeOrder(receiver, first->tts_values[CUSTOMER_COLUMN - 1], &order, scale);
+	tuplesort_end(receiver->lines);
+	ExecDropSingleTupleTableSlot(line);
+	ExecDropSingleTupleTableSlot(first);
+}
+
+/* ---------- all of it ---------- */
+
+static void
+NothingToDo(DestReceiver *self)
+{
+}
+
+void
+ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
+				 PurchaseSink take, void *sink, Progress *progress)
+{
+	OrderRows *receiver = palloc0(sizeof(OrderRows));
+
+	receiver->pub.receiveSlot = ReceiveRow;
+	receiver->pub.rStartup = Startup;
+	receiver->pub.rShutdown = NothingToDo;
+	receiver->pub.rDestroy = NothingToDo;
+	receiver->pub.mydest = DestNone;
+	receiver->function = function;
+	receiver->key_type = key_type;
+	receiver->context = CurrentMemoryContext;
+	receiver->start = start;
+	receiver->take = take;
+	receiver->sink = sink;
+	receiver->progress = progress;
+
+	if (progress != NULL)
+		StartProgress(progress, "rows read", "rows");
+	RunQuery(function, query, &receiver->pub);
+	if (progress != NULL)
+		FinishProgress(progress);
+	if (receiver->lines != NULL)
+		TakeLines(receiver);
+	pfree(receiver);
+}

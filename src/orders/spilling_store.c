@@ -1,0 +1,309 @@
+/*
+ * spilling_store.c: a sequence of records in memory, or in a temporary file.
+ */
+#include "postgres.h"
+
+#include <sys/mman.h>
+
+#include "storage/buffile.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "orders/spilling_store.h"
+
+#define FIRST_CHUNK ((Size) 64 * 1024)
+#define MAX_CHUNK ((Size) 16 * 1024 * 1024)
+#define HUGE_PAGE ((Size) 2 * 1024 * 1024)
+
+/* What stands before the data of a block in the file. */
+typedef struct FileBlockHeader
+{
+	uint32 used;
+	int32 scale;
+} FileBlockHeader;
+
+static inline Size
+BlockMemory(Size capacity)
+{
+	return offsetof(RecordBlock, data) + capacity;
+}
+
+/* Asks for huge pages where the system has them; the answer does not matter. */
+static void
+AdviseHugePages(void *chunk, Size size)
+{
+#ifdef MADV_HUGEPAGE
+	char *start = (char *) TYPEALIGN(HUGE_PAGE, chunk);
+	char *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE, (char *) chunk + size);
+
+	if (start < end)
+		(void) madvise(start, end - start, MADV_HUGEPAGE);
+#endif
+}
+
+RecordPool *
+CreateRecordPool(MemoryContext parent)
+{
+	MemoryContext context =
+		AllocSetContextCreate(parent, "crm_profile records", ALLOCSET_DEFAULT_SIZES);
+	RecordPool *pool = MemoryContextAllocZero(context, sizeof(RecordPool));
+
+	pool->context = context;
+	pool->chunk_size = FIRST_CHUNK;
+	return pool;
+}
+
+void
+DeleteRecordPool(RecordPool *pool)
+{
+	MemoryContextDelete(pool->context);
+}
+
+/* Bytes of a chunk, a new and larger one when it is used up. */
+static void *
+CutFromChunk(RecordPool *pool, Size size)
+{
+	void *bytes;
+
+	size = MAXALIGN(size);
+	if (pool->chunk_left < size)
+	{
+		pool->chunk = MemoryContextAllocHuge(pool->context, pool->chunk_size);
+		pool->chunk_left = pool->chunk_size;
+		AdviseHugePages(pool->chunk, pool->chunk_size);
+		pool->chunk_size = Min(pool->chunk_size * 2, MAX_CHUNK);
+	}
+	bytes = pool->chunk;
+	pool->chunk += size;
+	pool->chunk_left -= size;
+	return bytes;
+}
+
+/* The list of free blocks of a capacity; NULL for odd ones, which come alone. */
+static RecordBlock **
+FreeList(RecordPool *pool, Size capacity)
+{
+	if (capacity == SMALL_BLOCK_CAPACITY)
+		return &pool->free_small;
+	return capacity == BLOCK_CAPACITY ? &pool->free_large : NULL;
+}
+
+static RecordBlock *
+AllocateBlock(RecordPool *pool, Size capacity, int scale)
+{
+	RecordBlock **list = FreeList(pool, capacity);
+	RecordBlock *block;
+
+	if (list == NULL)
+		block = MemoryContextAllocHuge(pool->context, BlockMemory(capacity));
+	else if (*list != NULL)
+	{
+		block = *list;
+		*list = block->next;
+	}
+	else
+		block = CutFromChunk(pool, BlockMemory(capacity));
+	block->next = NULL;
+	block->used = 0;
+	block->capacity = capacity;
+	block->scale = scale;
+	return block;
+}
+
+static void
+FreeBlock(RecordPool *pool, RecordBlock *block)
+{
+	RecordBlock **list = FreeList(pool, block->capacity);
+
+	if (list == NULL)
+	{
+		pfree(block);
+		return;
+	}
+	block->next = *list;
+	*list = block;
+}
+
+/* Puts a block behind the resident ones. */
+static void
+AddBlock(RecordStore *store, RecordBlock *block)
+{
+	if (store->last == NULL)
+		store->first = block;
+	else
+		store->last->next = block;
+	store->last = block;
+	store->memory += BlockMemory(block->capacity);
+	store->pool->used += BlockMemory(block->capacity);
+}
+
+void
+RecordStoreSeal(RecordStore *store)
+{
+	if (store->next != NULL)
+		store->last->used = store->next - store->last->data;
+	store->next = store->end = NULL;
+}
+
+void
+RecordStoreNewBlock(RecordStore *store, Size size, int scale)
+{
+	/* most stores of a small query never need more than a little */
+	Size capacity = store->first == NULL ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
+	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale);
+
+	RecordStoreSeal(store);
+	AddBlock(store, block);
+	store->next = block->data;
+	store->end = block->data + block->capacity;
+}
+
+/* Frees the resident blocks. */
+static void
+FreeBlocks(RecordStore *store)
+{
+	while (store->first != NULL)
+	{
+		RecordBlock *block = store->first;
+
+		store->first = block->next;
+		FreeBlock(store->pool, block);
+	}
+	store->last = NULL;
+	store->next = store->end = NULL;
+	store->pool->used -= store->memory;
+	store->memory = 0;
+	store->records = 0;
+}
+
+void
+RecordStoreSpill(RecordStore *store)
+{
+	MemoryContext caller = MemoryContextSwitchTo(store->pool->context);
+
+	RecordStoreSeal(store);
+	if (store->file == NULL)
+		store->file = BufFileCreateTemp(false);
+	for (RecordBlock *block = store->first; block != NULL; block = block->next)
+	{
+		FileBlockHeader header = {block->used, block->scale};
+
+		BufFileWrite(store->file, &header, sizeof(header));
+		BufFileWrite(store->file, block->data, block->used);
+		store->file_bytes += block->used;
+	}
+	MemoryContextSwitchTo(caller);
+	store->file_records += store->records;
+	FreeBlocks(store);
+}
+
+/* The next block of the file, into the buffer or a new block; NULL at the end. */
+static RecordBlock *
+ReadFileBlock(RecordStore *store, RecordBlock *buffer)
+{
+	FileBlockHeader header;
+	RecordBlock *block = buffer;
+	size_t got = BufFileRead(store->file, &header, sizeof(header));
+
+	if (got == 0)
+		return NULL;
+	if (got == sizeof(header))
+	{
+		if (block == NULL || block->capacity < header.used)
+			block = AllocateBlock(store->pool, Max(header.used, BLOCK_CAPACITY), header.scale);
+		block->used = header.used;
+		block->scale = header.scale;
+		got = BufFileRead(store->file, block->data, block->used);
+		if (got == block->used)
+		{
+			if (buffer != NULL && block != buffer)
+				FreeBlock(store->pool, buffer);
+			return block;
+		}
+	}
+	ereport(ERROR, (errcode_for_file_access(),
+					errmsg("could not read a temporary file: read only %zu bytes", got)));
+}
+
+static void
+CloseFile(RecordStore *store)
+{
+	if (store->file != NULL)
+		BufFileClose(store->file);
+	store->file = NULL;
+	store->file_bytes = 0;
+	store->file_records = 0;
+}
+
+static void
+RewindFile(RecordStore *store)
+{
+	if (BufFileSeek(store->file, 0, 0L, SEEK_SET) != 0)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not rewind a temporary file")));
+}
+
+void
+RecordStoreLoad(RecordStore *store)
+{
+	RecordBlock *block;
+
+	RecordStoreSeal(store);
+	if (store->file == NULL)
+		return;
+	RewindFile(store);
+	while ((block = ReadFileBlock(store, NULL)) != NULL)
+		AddBlock(store, block);
+	store->records += store->file_records;
+	CloseFile(store);
+}
+
+void
+RecordStoreReset(RecordStore *store)
+{
+	FreeBlocks(store);
+	CloseFile(store);
+}
+
+void
+RecordCursorBegin(RecordCursor *cursor, RecordStore *store)
+{
+	RecordStoreSeal(store);
+	cursor->store = store;
+	cursor->in_file = store->file != NULL;
+	cursor->block = NULL;
+	cursor->buffer = NULL;
+	cursor->ended = false;
+	if (cursor->in_file)
+	{
+		RewindFile(store);
+		cursor->buffer = AllocateBlock(store->pool, BLOCK_CAPACITY, 0);
+	}
+}
+
+RecordBlock *
+RecordCursorNext(RecordCursor *cursor)
+{
+	RecordStore *store = cursor->store;
+
+	if (cursor->in_file)
+	{
+		RecordBlock *block = ReadFileBlock(store, cursor->buffer);
+
+		if (block != NULL)
+			return cursor->buffer = block;
+		cursor->in_file = false;
+	}
+	if (cursor->ended)
+		return NULL;
+	cursor->block = cursor->block == NULL ? store->first : cursor->block->next;
+	cursor->ended = cursor->block == NULL;
+	return cursor->block;
+}
+
+void
+RecordCursorEnd(RecordCursor *cursor)
+{
+	if (cursor->buffer != NULL)
+		FreeBlock(cursor->store->pool, cursor->buffer);
+	cursor->buffer = NULL;
+}

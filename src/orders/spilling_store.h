@@ -1,0 +1,107 @@
+/*
+ * spilling_store.h: a sequence of records that is written once and read in order,
+ * in blocks of memory that can be moved to a temporary file.
+ *
+ * Records are aligned, of any size, and mean nothing here.  Every block bears
+ * the number of decimals of its amounts (`scale`): when an amount with more
+ * decimals comes along, new blocks begin, and the old ones wait until they are
+ * read (RescaleBlock of the reader).
+ */
+#ifndef CRM_SPILLING_STORE_H
+#define CRM_SPILLING_STORE_H
+
+#include "storage/buffile.h"
+#include "utils/palloc.h"
+
+typedef struct RecordBlock
+{
+	struct RecordBlock *next;
+	uint32 used; /* bytes of data */
+	uint32 capacity;
+	int32 scale;
+	pg_attribute_aligned(MAXIMUM_ALIGNOF) char data[FLEXIBLE_ARRAY_MEMBER];
+} RecordBlock;
+
+#define SMALL_BLOCK_CAPACITY 2000
+#define BLOCK_CAPACITY 32000
+
+/*
+ * Memory that several stores share.  Blocks are cut from large chunks, for which
+ * the kernel is asked for huge pages: filling hundreds of megabytes page by page
+ * would cost as much as all else that is done to a row.  Blocks that are given
+ * back serve again; the chunks go with the pool.
+ */
+typedef struct RecordPool
+{
+	MemoryContext context;
+	Size used;   /* by the blocks of the stores */
+	char *chunk; /* what is left of the newest chunk */
+	Size chunk_left;
+	Size chunk_size; /* of the next one */
+	RecordBlock *free_small;
+	RecordBlock *free_large;
+} RecordPool;
+
+typedef struct RecordStore
+{
+	char *next;    /* where the next record goes */
+	char *end;     /* of the last block */
+	Size memory;   /* of the resident blocks */
+	int64 records; /* in the resident blocks */
+	RecordPool *pool;
+	RecordBlock *first; /* the resident blocks, in order */
+	RecordBlock *last;
+	BufFile *file; /* what came before them */
+	Size file_bytes;
+	int64 file_records;
+} RecordStore;
+
+extern RecordPool *CreateRecordPool(MemoryContext parent);
+extern void DeleteRecordPool(RecordPool *pool);
+
+/* Begins a block with room for `size` bytes at least. */
+extern void RecordStoreNewBlock(RecordStore *store, Size size, int scale);
+
+/* Ends the last block; before the store is read, and when the scale changes. */
+extern void RecordStoreSeal(RecordStore *store);
+
+/* Room for a record of an aligned size; `scale` is that of all since the last seal. */
+static inline char *
+RecordStoreAppend(RecordStore *store, Size size, int scale)
+{
+	char *record;
+
+	if (unlikely((Size) (store->end - store->next) < size))
+		RecordStoreNewBlock(store, size, scale);
+	record = store->next;
+	store->next += size;
+	/* by the time this store's turn comes again, the line will be there to be written to */
+	__builtin_prefetch(store->next + 64, 1);
+	store->records++;
+	return record;
+}
+
+/* Moves the resident blocks to the file. */
+extern void RecordStoreSpill(RecordStore *store);
+
+/* Brings everything back into memory, what was there already first. */
+extern void RecordStoreLoad(RecordStore *store);
+
+/* Frees blocks and file; the store is as new. */
+extern void RecordStoreReset(RecordStore *store);
+
+/* Reads a store block by block, the file first; NULL at the end. */
+typedef struct RecordCursor
+{
+	RecordStore *store;
+	bool in_file;
+	bool ended;
+	RecordBlock *block; /* of the file: a buffer of the cursor's own */
+	RecordBlock *buffer;
+} RecordCursor;
+
+extern void RecordCursorBegin(RecordCursor *cursor, RecordStore *store);
+extern RecordBlock *RecordCursorNext(RecordCursor *cursor);
+extern void RecordCursorEnd(RecordCursor *cursor);
+
+#endif /* CRM_SPILLING_STORE_H */

@@ -1,0 +1,301 @@
+/*
+ * attribute_value.c: the values of a record's columns as numbers, days, words
+ * and sets of words, whatever their types.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "base/common.h"
+#include "base/decimal.h"
+#include "profile/attribute_value.h"
+
+static ColumnClass
+ClassOfType(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			return COLUMN_NUMBER;
+		case BOOLOID:
+			return COLUMN_BOOLEAN;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return COLUMN_DATE;
+		default:
+			if (type_is_enum(type))
+				return COLUMN_ENUM;
+			if (OidIsValid(get_base_element_type(type)) && get_typlen(type) == -1)
+				return COLUMN_ARRAY;
+			return COLUMN_WORD;
+	}
+}
+
+void
+InitAttributeColumn(AttributeColumn *column, Oid type, MemoryContext context)
+{
+	Oid output;
+	bool is_varlena;
+	Oid worded;
+
+	memset(column, 0, sizeof(*column));
+	column->type = getBaseType(type);
+	column->class = ClassOfType(column->type);
+	worded = column->type;
+	if (column->class == COLUMN_ARRAY)
+	{
+		column->element_type = get_base_element_type(column->type);
+		get_typlenbyvalalign(column->element_type, &column->element_length,
+							 &column->element_by_value, &column->element_align);
+		worded = getBaseType(column->element_type);
+	}
+	column->is_text = worded == TEXTOID || worded == VARCHAROID || worded == BPCHAROID;
+	getTypeOutputInfo(worded, &output, &is_varlena);
+	fmgr_info_cxt(output, &column->output, context);
+}
+
+double
+ColumnNumber(const AttributeColumn *column, Datum value)
+{
+	switch (column->type)
+	{
+		case BOOLOID:
+			return DatumGetBool(value) ? 1 : 0;
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return (double) DatumGetInt64(value);
+		case FLOAT4OID:
+			return DatumGetFloat4(value);
+		case FLOAT8OID:
+			return DatumGetFloat8(value);
+		default:
+			return DoubleFromNumeric(value);
+	}
+}
+
+double
+ColumnDay(const AttributeColumn *column, Datum value)
+{
+	Timestamp t;
+
+	if (column->type == DATEOID)
+	{
+		DateADT day = DatumGetDateADT(value);
+
+		return DATE_NOT_FINITE(day) ? get_float8_nan() : day;
+	}
+	t = DatumGetTimestamp(value);
+	return TIMESTAMP_NOT_FINITE(t) ? get_float8_nan() : floor((double) t / USECS_PER_DAY);
+}
+
+char *
+DayText(double day)
+{
+	struct pg_tm tm;
+	char *text;
+
+	if (!(day >= DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE &&
+		  day < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
+		return pstrdup("infinity");
+	text = palloc(MAXDATELEN + 1);
+	j2date((int) day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	return text;
+}
+
+double
+DayFromText(const char *text)
+{
+	DateADT day;
+
+	/* the year first is the same under every DateStyle */
+	if (strcspn(text, "-") < 4)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
+	day = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
+	return DATE_NOT_FINITE(day) ? get_float8_nan() : day;
+}
+
+static inline bool
+IsBlank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+Word
+TrimmedWord(const char *text, int length)
+{
+	while (length > 0 && IsBlank(text[length - 1]))
+		length--;
+	while (length > 0 && IsBlank(*text))
+	{
+		text++;
+		length--;
+	}
+	return (Word){text, length};
+}
+
+Word
+ColumnWord(AttributeColumn *column, Datum value)
+{
+	char *text;
+
+	if (column->is_text)
+	{
+		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+
+		return TrimmedWord(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+	}
+	if (column->class == COLUMN_BOOLEAN)
+		return DatumGetBool(value) ? (Word){"true", 4} : (Word){"false", 5};
+	if (column->class == COLUMN_DATE)
+		/* not the output function: it follows DateStyle */
+		text = DayText(ColumnDay(column, value));
+	else
+		text = OutputFunctionCall(&column->output, value);
+	return TrimmedWord(text, strlen(text));
+}
+
+Word *
+ColumnWords(AttributeColumn *column, Datum value, int *nwords)
+{
+	Datum *elements;
+	bool *nulls;
+	int n;
+	Word *words;
+	AttributeColumn element = *column;
+
+	deconstruct_array(DatumGetArrayTypeP(value), column->element_type, column->element_length,
+					  column->element_by_value, column->element_align, &elements, &nulls, &n);
+	words = palloc((n + 1) * sizeof(Word));
+	*nwords = 0;
+	element.class = getBaseType(column->element_type) == BOOLOID ? COLUMN_BOOLEAN : COLUMN_WORD;
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			words[(*nwords)++] = ColumnWord(&element, elements[i]);
+	return words;
+}
+
+bool
+NumberFromWord(Word word, double *number)
+{
+	char buffer[64];
+	const char *p = word.text;
+	const char *end = p + word.length;
+	bool digits = false;
+	char *stop;
+
+	if (word.length == 0 || word.length >= sizeof(buffer))
+		return false;
+	if (*p == '-' || *p == '+')
+		p++;
+	if (end - p > 1 && p[0] == '0' && p[1] >= '0' && p[1] <= '9')
+		return false;
+	for (; p < end; p++)
+	{
+		if (*p >= '0' && *p <= '9')
+			digits = true;
+		else if (*p != '.' && *p != 'e' && *p != 'E' && *p != '-' && *p != '+')
+			return false;
+	}
+	if (!digits)
+		return false;
+	memcpy(buffer, word.text, word.length);
+	buffer[word.length] = '\0';
+	/* LC_NUMERIC is C in every backend */
+	*number = strtod(buffer, &stop);
+	return *stop == '\0' && isfinite(*number);
+}
+
+static inline uint64
+LoadBytes8(const char *p)
+{
+	uint64 bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	return pg_ntoh64(bytes);
+}
+
+static inline uint64
+LoadBytes4(const char *p)
+{
+	uint32 bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	return pg_ntoh32(bytes);
+}
+
+/* Eight bytes at a time; the last ones may overlap those before. */
+uint64
+HashWord(Word word)
+{
+	uint64 h = UINT64CONST(0x9e3779b97f4a7c15) * (word.length + 1);
+	const char *p = word.text;
+	int length = word.length;
+
+	if (length >= 8)
+	{
+		for (; length > 8; length -= 8, p += 8)
+			h = MixHash64(h ^ LoadBytes8(p));
+		return MixHash64(h ^ LoadBytes8(word.text + word.length - 8));
+	}
+	if (length >= 4)
+		return MixHash64(h ^ (LoadBytes4(p) << 32 | LoadBytes4(p + length - 4)));
+	if (length > 0)
+		h ^= (uint64) (uint8) p[0] << 16 | (uint64) (uint8) p[length / 2] << 8 |
+			 (uint8) p[length - 1];
+	return MixHash64(h);
+}
+
+bool
+TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
+{
+	Oid type = HeapTupleHeaderGetTypeId(record);
+	int32 typmod = HeapTupleHeaderGetTypMod(record);
+	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod;
+	HeapTupleData tuple;
+
+	if (changed)
+	{
+		TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		shape->type = type;
+		shape->typmod = typmod;
+		shape->columns = CreateTupleDescCopy(columns);
+		shape->values = palloc((columns->natts + 1) * sizeof(Datum));
+		shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
+		MemoryContextSwitchTo(caller);
+		ReleaseTupleDesc(columns);
+	}
+	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = record;
+	heap_deform_tuple(&tuple, shape->columns, shape->values, shape->nulls);
+	return changed;
+}

@@ -1,0 +1,232 @@
+/*
+ * distance_kernels.c: distances of one profile from many, 32 at a time.
+ */
+#include "postgres.h"
+
+#include "profile/distance_kernels.h"
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#define HAVE_X86_KERNELS
+#include <immintrin.h>
+#endif
+
+/* ---------- any machine ---------- */
+
+/* Sums up num and den of one row of a block; simple loops, for compilers to vectorise. */
+static inline void
+AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool scaled, uint16 *num,
+			   uint16 *den)
+{
+	uint8 differences[KERNEL_ROW];
+	uint8 weights[KERNEL_ROW];
+
+	for (int half = 0; half < KERNEL_ROW; half += 32)
+		for (int i = 0; i < 32; i++)
+		{
+			uint8 code = row[half + i];
+			uint8 weight = code == CODE_MISSING ? 0 : levels[i];
+			uint8 difference = code > codes[i] ? code - codes[i] : codes[i] - code;
+
+			if (!scaled)
+				difference = difference == 0 ? 0 : 255;
+			differences[half + i] = Min(difference, weight);
+			weights[half + i] = weight;
+		}
+	for (int lane = 0; lane < KERNEL_LANES; lane++)
+	{
+		num[lane] += differences[2 * lane] + differences[2 * lane + 1];
+		den[lane] += weights[2 * lane] + weights[2 * lane + 1];
+	}
+}
+
+static int
+PortableKernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
+			   uint16 slack, KernelHit *hit)
+{
+	for (int block = from; block < to; block++)
+	{
+		const uint8 *row = blocks + (Size) block * query->pairs * KERNEL_ROW;
+
+		memset(hit, 0, sizeof(*hit));
+		for (int p = 0; p < query->pairs; p++, row += KERNEL_ROW)
+			AddRowPortable(row, query->codes[p], query->levels[p], p < query->scaled_pairs,
+						   hit->num, hit->den);
+		for (int lane = 0; lane < KERNEL_LANES; lane++)
+			if (hit->num[lane] <= (((uint32) hit->den[lane] * threshold) >> 16) + slack)
+				hit->lanes |= (uint32) 1 << lane;
+		if (hit->lanes != 0)
+			return block;
+	}
+	return to;
+}
+
+#ifdef HAVE_X86_KERNELS
+
+/* ---------- SSE2 ---------- */
+
+/* The sums of neighbouring bytes, as 16-bit integers. */
+__attribute__((target("sse2"))) static inline __m128i
+AddNeighbours128(__m128i bytes)
+{
+	return _mm_add_epi16(_mm_and_si128(bytes, _mm_set1_epi16(0xff)), _mm_srli_epi16(bytes, 8));
+}
+
+__attribute__((target("sse2"))) static int
+Sse2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
+		   uint16 slack, KernelHit *hit)
+{
+	const __m128i missing = _mm_set1_epi8((char) CODE_MISSING);
+	const __m128i zero = _mm_setzero_si128();
+	const __m128i factor = _mm_set1_epi16((short) threshold);
+	const __m128i addend = _mm_set1_epi16((short) slack);
+
+	for (int block = from; block < to; block++)
+	{
+		const uint8 *row = blocks + (Size) block * query->pairs * KERNEL_ROW;
+		__m128i num[4] = {zero, zero, zero, zero};
+		__m128i den[4] = {zero, zero, zero, zero};
+		uint32 lanes = 0;
+
+		for (int p = 0; p < query->pairs; p++, row += KERNEL_ROW)
+		{
+			__m128i code = _mm_load_si128((const __m128i *) query->codes[p]);
+			__m128i level = _mm_load_si128((const __m128i *) query->levels[p]);
+			bool scaled = p < query->scaled_pairs;
+
+			for (int i = 0; i < 4; i++)
+			{
+				__m128i t = _mm_load_si128((const __m128i *) row + i);
+				__m128i weight = _mm_andnot_si128(_mm_cmpeq_epi8(t, missing), level);
+				__m128i difference =
+					scaled
+						? _mm_min_epu8(_mm_or_si128(_mm_subs_epu8(t, code), _mm_subs_epu8(code, t)),
+									   weight)
+						: _mm_andnot_si128(_mm_cmpeq_epi8(t, code), weight);
+
+				num[i] = _mm_add_epi16(num[i], AddNeighbours128(difference));
+				den[i] = _mm_add_epi16(den[i], AddNeighbours128(weight));
+			}
+		}
+		for (int i = 0; i < 4; i += 2)
+		{
+			__m128i over0 =
+				_mm_subs_epu16(num[i], _mm_adds_epu16(_mm_mulhi_epu16(den[i], factor), addend));
+			__m128i over1 = _mm_subs_epu16(
+				num[i + 1], _mm_adds_epu16(_mm_mulhi_epu16(den[i + 1], factor), addend));
+			__m128i passed =
+				_mm_packs_epi16(_mm_cmpeq_epi16(over0, zero), _mm_cmpeq_epi16(over1, zero));
+
+			lanes |= (uint32) _mm_movemask_epi8(passed) << (8 * i);
+		}
+		if (lanes != 0)
+		{
+			hit->lanes = lanes;
+			for (int i = 0; i < 4; i++)
+			{
+				_mm_store_si128((__m128i *) hit->num + i, num[i]);
+				_mm_store_si128((__m128i *) hit->den + i, den[i]);
+			}
+			return block;
+		}
+	}
+	return to;
+}
+
+/* ---------- AVX2 ---------- */
+
+__attribute__((target("avx2"))) static int
+Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
+		   uint16 slack, KernelHit *hit)
+{
+	const __m256i missing = _mm256_set1_epi8((char) CODE_MISSING);
+	const __m256i zero = _mm256_setzero_si256();
+	const __m256i ones = _mm256_set1_epi8(1);
+	const __m256i factor = _mm256_set1_epi16((short) threshold);
+	const __m256i addend = _mm256_set1_epi16((short) slack);
+	const int scaled_pairs = query->scaled_pairs;
+	const int pairs = query->pairs;
+
+	for (int block = from; block < to; block++)
+	{
+		const __m256i *row = (const __m256i *) (blocks + (Size) block * pairs * KERNEL_ROW);
+		__m256i num0 = zero;
+		__m256i num1 = zero;
+		__m256i den0 = zero;
+		__m256i den1 = zero;
+		__m256i passed0;
+		__m256i passed1;
+		uint32 lanes;
+		int p = 0;
+
+		for (; p < scaled_pairs; p++, row += 2)
+		{
+			__m256i code = _mm256_load_si256((const __m256i *) query->codes[p]);
+			__m256i level = _mm256_load_si256((const __m256i *) query->levels[p]);
+			__m256i t0 = _mm256_load_si256(row);
+			__m256i t1 = _mm256_load_si256(row + 1);
+			__m256i weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
+			__m256i weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
+			__m256i difference0 = _mm256_min_epu8(
+				_mm256_or_si256(_mm256_subs_epu8(t0, code), _mm256_subs_epu8(code, t0)), weight0);
+			__m256i difference1 = _mm256_min_epu8(
+				_mm256_or_si256(_mm256_subs_epu8(t1, code), _mm256_subs_epu8(code, t1)), weight1);
+
+			num0 = _mm256_add_epi16(num0, _mm256_maddubs_epi16(difference0, ones));
+			num1 = _mm256_add_epi16(num1, _mm256_maddubs_epi16(difference1, ones));
+			den0 = _mm256_add_epi16(den0, _mm256_maddubs_epi16(weight0, ones));
+			den1 = _mm256_add_epi16(den1, _mm256_maddubs_epi16(weight1, ones));
+		}
+		for (; p < pairs; p++, row += 2)
+		{
+			__m256i code = _mm256_load_si256((const __m256i *) query->codes[p]);
+			__m256i level = _mm256_load_si256((const __m256i *) query->levels[p]);
+			__m256i t0 = _mm256_load_si256(row);
+			__m256i t1 = _mm256_load_si256(row + 1);
+			__m256i weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
+			__m256i weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
+			__m256i difference0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, code), weight0);
+			__m256i difference1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, code), weight1);
+
+			num0 = _mm256_add_epi16(num0, _mm256_maddubs_epi16(difference0, ones));
+			num1 = _mm256_add_epi16(num1, _mm256_maddubs_epi16(difference1, ones));
+			den0 = _mm256_add_epi16(den0, _mm256_maddubs_epi16(weight0, ones));
+			den1 = _mm256_add_epi16(den1, _mm256_maddubs_epi16(weight1, ones));
+		}
+
+		passed0 = _mm256_cmpeq_epi16(
+			_mm256_subs_epu16(num0, _mm256_adds_epu16(_mm256_mulhi_epu16(den0, factor), addend)),
+			zero);
+		passed1 = _mm256_cmpeq_epi16(
+			_mm256_subs_epu16(num1, _mm256_adds_epu16(_mm256_mulhi_epu16(den1, factor), addend)),
+			zero);
+		/* packs works in halves of the register: put them back in order */
+		lanes = (uint32) _mm256_movemask_epi8(
+			_mm256_permute4x64_epi64(_mm256_packs_epi16(passed0, passed1), 0xd8));
+		if (unlikely(lanes != 0))
+		{
+			hit->lanes = lanes;
+			_mm256_store_si256((__m256i *) hit->num, num0);
+			_mm256_store_si256((__m256i *) hit->num + 1, num1);
+			_mm256_store_si256((__m256i *) hit->den, den0);
+			_mm256_store_si256((__m256i *) hit->den + 1, den1);
+			return block;
+		}
+	}
+	return to;
+}
+
+#endif /* HAVE_X86_KERNELS */
+
+DistanceKernel
+ChooseDistanceKernel(const char *name)
+{
+#ifdef HAVE_X86_KERNELS
+	if ((name == NULL || strcmp(name, "avx2") == 0) && __builtin_cpu_supports("avx2"))
+		return Avx2Kernel;
+	if ((name == NULL || strcmp(name, "sse2") == 0) && __builtin_cpu_supports("sse2"))
+		return Sse2Kernel;
+#endif
+	if (name == NULL || strcmp(name, "portable") == 0)
+		return PortableKernel;
+	return NULL;
+}

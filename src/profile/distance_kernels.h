@@ -1,0 +1,68 @@
+/*
+ * distance_kernels.h: distances of one profile from many, 32 at a time.
+ *
+ * Profiles are laid out in blocks of KERNEL_LANES.  Attributes go in pairs, first
+ * the scaled ones, then all others; a block holds for each pair one row of
+ * 2 * KERNEL_LANES bytes, the codes of both attributes for one profile after the
+ * other.  An attribute that fills up a pair is missing everywhere.
+ *
+ * Every kernel computes the num and den of profile.h in 16-bit integers (sets
+ * count as equal where both have one), so all of them give the same answers.
+ */
+#ifndef CRM_DISTANCE_KERNELS_H
+#define CRM_DISTANCE_KERNELS_H
+
+#include "profile/profile.h"
+
+#define KERNEL_LANES 32
+#define KERNEL_ROW (2 * KERNEL_LANES)
+#define MAX_PAIRS (MAX_ATTRIBUTES / 2 + 2)
+
+/* The profile that all others are compared with. */
+typedef struct KernelQuery
+{
+	int scaled_pairs;
+	int pairs;
+	/* for each pair its two codes and levels, over and over: as wide as any register */
+	uint8 codes[MAX_PAIRS][32] pg_attribute_aligned(32);
+	uint8 levels[MAX_PAIRS][32] pg_attribute_aligned(32); /* 0: the query misses it */
+} KernelQuery;
+
+/* What a kernel found in a block. */
+typedef struct KernelHit
+{
+	uint32 lanes; /* bit i: lane i passed */
+	uint16 num[KERNEL_LANES] pg_attribute_aligned(32);
+	uint16 den[KERNEL_LANES] pg_attribute_aligned(32);
+} KernelHit;
+
+/*
+ * The first block from `from` on, before `to`, with a lane that passes
+ * num <= den * threshold / 65536 + slack; `to` if there is none.
+ */
+typedef int (*DistanceKernel)(const KernelQuery *query, const uint8 *blocks, int from, int to,
+							  uint16 threshold, uint16 slack, KernelHit *hit);
+
+/* The fastest kernel of this machine, or the one of that name; NULL: not here. */
+extern DistanceKernel ChooseDistanceKernel(const char *name);
+
+/* Slots in pairs: the number of pairs, and the place of a slot among 2 * pairs. */
+static inline int
+ScaledPairs(int nscaled)
+{
+	return (nscaled + 1) / 2;
+}
+
+static inline int
+KernelPairs(int nscaled, int nothers)
+{
+	return ScaledPairs(nscaled) + (nothers + 1) / 2;
+}
+
+static inline int
+KernelPlace(int nscaled, int slot)
+{
+	return slot < nscaled ? slot : slot - nscaled + 2 * ScaledPairs(nscaled);
+}
+
+#endif /* CRM_DISTANCE_KERNELS_H */

@@ -1,0 +1,536 @@
+/*
+ * rfm_fit.c: learning thresholds from a population, scoring against them.
+ *
+ * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between
+ * two neighbours of the sorted population and is computed from them in
+ * integers, so that no rounding can move a customer over it.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "fmgr.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/local_day.h"
+#include "rfm/rank_selection.h"
+#include "rfm/rfm_model.h"
+
+/* A quantile lies at x[low] + (x[low + 1] - x[low]) * part / parts. */
+typedef struct Quantile
+{
+	int64 low;
+	int part;
+	int parts;
+} Quantile;
+
+static Quantile
+QuantileAt(int64 customers, int i, int bins)
+{
+	int128 position = (int128) (customers - 1) * i;
+	Quantile q = {(int64) (position / bins), (int) (position % bins), bins};
+
+	return q;
+}
+
+/* Division that rounds down. */
+static int128
+FloorDivide(int128 a, int128 b)
+{
+	int128 quotient = a / b;
+
+	return quotient * b > a ? quotient - 1 : quotient;
+}
+
+/* The sortable form of a float: the order of the integers is that of the floats. */
+static int64
+SortableFloat8(double v)
+{
+	int64 bits;
+
+	if (v == 0)
+		v = 0; /* no negative zero */
+	memcpy(&bits, &v, sizeof(bits));
+	return bits < 0 ? bits ^ PG_INT64_MAX : bits;
+}
+
+static double
+Float8FromSortable(int64 bits)
+{
+	double v;
+
+	if (bits < 0)
+		bits ^= PG_INT64_MAX;
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
+/* What a selection looks at: one of the dimensions or the value of an order. */
+#define ORDER_VALUE RFM_DIMENSIONS
+
+double
+OrderValue(int128 monetary, int scale, int64 frequency)
+{
+	/* the conversion of 128 bits is a slow library call */
+	double amount = (int64) monetary == monetary ? (double) (int64) monetary : (double) monetary;
+
+	return amount / ((double) PowerOfTen[scale] * (double) frequency);
+}
+
+static void
+FactValues(const RfmFacts *facts, int n, int what, int scale, int64 *values)
+{
+	switch (what)
+	{
+		case RECENCY:
+			for (int i = 0; i < n; i++)
+				values[i] = facts[i].recency;
+			return;
+		case FREQUENCY:
+			for (int i = 0; i < n; i++)
+				values[i] = facts[i].frequency;
+			return;
+		case MONETARY:
+			for (int i = 0; i < n; i++)
+				values[i] = facts[i].monetary;
+			return;
+		default:
+			for (int i = 0; i < n; i++)
+				values[i] =
+					SortableFloat8(OrderValue(facts[i].monetary, scale, facts[i].frequency));
+	}
+}
+
+/*
+ * The threshold at a quantile as an integer of as many decimals as fit, at
+ * least those of the values themselves.
+ */
+static int64
+CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
+{
+	int128 exact = (int128) low * q.parts + ((int128) high - low) * q.part;
+
+	return (int64) FloorDivide(exact * PowerOfTen[to - from], q.parts);
+}
+
+/* The most decimals, up to MAX_SCALE, at which values up to `largest` fit 64 bits. */
+static int
+RoomyScale(int64 least, int64 most, int scale)
+{
+	int64 ignored;
+
+	for (int to = MAX_SCALE; to > scale; to--)
+		if (RescaleFits(least, scale, to, &ignored) && RescaleFits(most, scale, to, &ignored))
+			return to;
+	return scale;
+}
+
+bool
+FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
+{
+	RankSelection selection[ORDER_VALUE + 1];
+	bool active[ORDER_VALUE + 1];
+	int64 least[ORDER_VALUE + 1];
+	int64 most[ORDER_VALUE + 1];
+	int64 ranks[MAX_RANKS];
+	int nselections = medians ? ORDER_VALUE + 1 : ORDER_VALUE;
+	int64 customers = 0;
+	RfmFacts facts[RFM_BATCH];
+	int64 values[RFM_BATCH];
+	int n;
+	Quantile quantile[MAX_BINS];
+	Quantile median;
+	bool again;
+
+	population->rewind(population);
+	while ((n = population->next(population, facts)) > 0)
+	{
+		for (int what = 0; what < nselections; what++)
+		{
+			FactValues(facts, n, what, population->scale, values);
+			if (customers == 0)
+				least[what] = most[what] = values[0];
+			for (int i = 0; i < n; i++)
+			{
+				least[what] = Min(least[what], values[i]);
+				most[what] = Max(most[what], values[i]);
+			}
+		}
+		customers += n;
+	}
+	if (customers == 0)
+		return false;
+
+	median = QuantileAt(customers, 1, 2);
+	for (int i = 1; i < bins; i++)
+	{
+		quantile[i] = QuantileAt(customers, i, bins);
+		ranks[2 * i - 2] = quantile[i].low;
+		ranks[2 * i - 1] = Min(quantile[i].low + 1, customers - 1);
+	}
+	for (int what = 0; what < nselections; what++)
+	{
+		int64 wanted[MAX_RANKS];
+		int nwanted = 0;
+		bool with_median = what == ORDER_VALUE || (what == FREQUENCY && medians);
+
+		/* the median's two ranks come last */
+		if (what != ORDER_VALUE)
+			for (; nwanted < 2 * (bins - 1); nwanted++)
+				wanted[nwanted] = ranks[nwanted];
+		if (with_median)
+		{
+			wanted[nwanted++] = median.low;
+			wanted[nwanted++] = Min(median.low + 1, customers - 1);
+		}
+		RankSelectionBegin(&selection[what], least[what], most[what], wanted, nwanted);
+	}
+
+	for (;;)
+	{
+		again = false;
+		for (int what = 0; what < nselections; what++)
+			again |= active[what] = RankSelectionPass(&selection[what]);
+		if (!again)
+			break;
+		population->rewind(population);
+		while ((n = population->next(population, facts)) > 0)
+			for (int what = 0; what < nselections; what++)
+				if (active[what])
+				{
+					FactValues(facts, n, what, population->scale, values);
+					RankSelectionLook(&selection[what], values, n);
+				}
+	}
+
+	model->bins = bins;
+	model->customers = customers;
+	for (int what = 0; what < RFM_DIMENSIONS; what++)
+	{
+		int from = what == MONETARY ? population->scale : 0;
+
+		model->scale[what] = RoomyScale(least[what], most[what], from);
+		for (int i = 1; i < bins; i++)
+			model->threshold[what][i - 1] = CutQuantile(
+				quantile[i], RankSelectionValue(&selection[what], 2 * i - 2),
+				RankSelectionValue(&selection[what], 2 * i - 1), from, model->scale[what]);
+	}
+	if (medians)
+	{
+		double low = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 0));
+		double high = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 1));
+
+		model->median_order_value = median.part == 0 ? low : low + (high - low) / 2;
+		model->median_frequency =
+			CutQuantile(median, RankSelectionValue(&selection[FREQUENCY], 2 * bins - 2),
+						RankSelectionValue(&selection[FREQUENCY], 2 * bins - 1), 0, MAX_SCALE);
+	}
+	return true;
+}
+
+/* How many of the thresholds lie below the value. */
+static inline int
+ThresholdsBelow(const RfmModel *model, RfmDimension what, int128 value, int scale)
+{
+	int below = 0;
+
+	if (scale > model->scale[what])
+	{
+		int64 unit = PowerOfTen[scale - model->scale[what]];
+
+		while (below < model->bins - 1 && (int128) model->threshold[what][below] * unit < value)
+			below++;
+	}
+	else
+	{
+		value *= PowerOfTen[model->scale[what] - scale];
+		while (below < model->bins - 1 && model->threshold[what][below] < value)
+			below++;
+	}
+	return below;
+}
+
+RfmScore
+ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary, int monetary_scale)
+{
+	return MakeRfmScore(model->bins - ThresholdsBelow(model, RECENCY, recency, 0),
+						1 + ThresholdsBelow(model, FREQUENCY, frequency, 0),
+						1 + ThresholdsBelow(model, MONETARY, monetary, monetary_scale),
+						model->bins);
+}
+
+bool
+SummarizeForRfm(const PurchaseHistory *history, DateADT as_of, const Interval *period,
+				HistorySummary *summary)
+{
+	HistoryWindow window = {PG_INT32_MIN, as_of};
+
+	if (period != NULL)
+		window.after = DayBeforePeriod(as_of, period);
+	return SummarizeHistory(history, window, summary) && summary->orders > 0;
+}
+
+/* ---------- the aggregate rfm_fit ---------- */
+
+#define FIT_STATE_VERSION 1
+
+/* The population so far; lives in the aggregate's memory context. */
+typedef struct RfmFitState
+{
+	RfmPopulation population;
+	DateADT as_of;
+	int bins;
+	bool has_period;
+	Interval period;
+	DateADT after; /* last day before the period */
+	RfmFacts *facts;
+	int64 count;
+	int64 room;
+	int64 next; /* of the population's reading */
+} RfmFitState;
+
+static void
+RewindFitState(RfmPopulation *population)
+{
+	((RfmFitState *) population)->next = 0;
+}
+
+static int
+NextOfFitState(RfmPopulation *population, RfmFacts *facts)
+{
+	RfmFitState *state = (RfmFitState *) population;
+	int n = (int) Min(RFM_BATCH, state->count - state->next);
+
+	CHECK_FOR_INTERRUPTS();
+	if (n > 0)
+		memcpy(facts, state->facts + state->next, n * sizeof(RfmFacts));
+	state->next += n;
+	return n;
+}
+
+static RfmFitState *
+NewFitState(MemoryContext context, DateADT as_of, int bins, const Interval *period)
+{
+	RfmFitState *state = MemoryContextAllocZero(context, sizeof(RfmFitState));
+
+	state->population.rewind = RewindFitState;
+	state->population.next = NextOfFitState;
+	state->as_of = as_of;
+	state->bins = bins;
+	state->after = PG_INT32_MIN;
+	if (period != NULL)
+	{
+		state->has_period = true;
+		state->period = *period;
+		state->after = DayBeforePeriod(as_of, period);
+	}
+	return state;
+}
+
+/* Brings the amounts of a population to a larger scale. */
+static void
+RescaleFitState(RfmFitState *state, int scale)
+{
+	for (int64 i = 0; i < state->count; i++)
+		state->facts[i].monetary =
+			Rescale(state->facts[i].monetary, state->population.scale, scale);
+	state->population.scale = scale;
+}
+
+static void
+AddFacts(RfmFitState *state, MemoryContext context, RfmFacts facts, int scale)
+{
+	if (state->count == state->room)
+	{
+		state->room = Max(1024, state->room * 2);
+		state->facts = state->facts == NULL
+						   ? MemoryContextAllocHuge(context, state->room * sizeof(RfmFacts))
+						   : repalloc_huge(state->facts, state->room * sizeof(RfmFacts));
+	}
+	if (scale > state->population.scale)
+		RescaleFitState(state, scale);
+	facts.monetary = Rescale(facts.monetary, scale, state->population.scale);
+	state->facts[state->count++] = facts;
+}
+
+/* The arguments that must be the same for every row. */
+static RfmFitState *
+FitStateForRow(FunctionCallInfo fcinfo, MemoryContext context)
+{
+	bool has_period = PG_NARGS() > 4 && !PG_ARGISNULL(4);
+	Interval *period = has_period ? PG_GETARG_INTERVAL_P(4) : NULL;
+	DateADT as_of;
+	int bins;
+	RfmFitState *state;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("as_of must not be NULL")));
+	as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	if (PG_NARGS() > 3 && PG_ARGISNULL(3))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("bins must not be NULL")));
+	bins = PG_NARGS() > 3 ? CheckedBins(PG_GETARG_INT32(3)) : DEFAULT_BINS;
+
+	if (PG_ARGISNULL(0))
+		return NewFitState(context, as_of, bins, period);
+	state = (RfmFitState *) PG_GETARG_POINTER(0);
+	if (state->as_of != as_of || state->bins != bins || state->has_period != has_period ||
+		(has_period && memcmp(&state->period, period, sizeof(Interval)) != 0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("as_of, bins and period of rfm_fit must be the same for all rows"),
+						errhint("Fit a model for each by GROUP BY.")));
+	return state;
+}
+
+PG_FUNCTION_INFO_V1(rfm_fit_transfn);
+Datum
+rfm_fit_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "rfm_fit_transfn");
+	RfmFitState *state = FitStateForRow(fcinfo, context);
+	HistorySummary summary;
+
+	if (!PG_ARGISNULL(1) &&
+		SummarizeHistory(PG_GETARG_HISTORY(1), (HistoryWindow){state->after, state->as_of},
+						 &summary) &&
+		summary.orders > 0)
+	{
+		RfmFacts facts;
+
+		if (summary.orders > PG_INT32_MAX || summary.amount > PG_INT64_MAX ||
+			summary.amount < -PG_INT64_MAX)
+			AmountOutOfRange();
+		facts.monetary = (int64) summary.amount;
+		facts.recency = state->as_of - summary.last_ever;
+		facts.frequency = (int32) summary.orders;
+		AddFacts(state, context, facts, summary.scale);
+	}
+	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(rfm_fit_combine);
+Datum
+rfm_fit_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "rfm_fit_combine");
+	RfmFitState *state = PG_ARGISNULL(0) ? NULL : (RfmFitState *) PG_GETARG_POINTER(0);
+	RfmFitState *other = PG_ARGISNULL(1) ? NULL : (RfmFitState *) PG_GETARG_POINTER(1);
+
+	if (other != NULL && state == NULL)
+		state = NewFitState(context, other->as_of, other->bins,
+							other->has_period ? &other->period : NULL);
+	if (other != NULL)
+		for (int64 i = 0; i < other->count; i++)
+			AddFacts(state, context, other->facts[i], other->population.scale);
+	if (state == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(rfm_fit_serialize);
+Datum
+rfm_fit_serialize(PG_FUNCTION_ARGS)
+{
+	RfmFitState *state;
+	StringInfoData out;
+
+	(void) AggregateContext(fcinfo, "rfm_fit_serialize");
+	state = (RfmFitState *) PG_GETARG_POINTER(0);
+	if (state->count > (int64) (MaxAllocSize / 32))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many customers for a parallel rfm_fit"),
+						errhint("Set max_parallel_workers_per_gather to 0.")));
+	pq_begintypsend(&out);
+	pq_sendbyte(&out, FIT_STATE_VERSION);
+	pq_sendint32(&out, state->as_of);
+	pq_sendbyte(&out, state->bins);
+	pq_sendbyte(&out, state->population.scale);
+	pq_sendbyte(&out, state->has_period);
+	pq_sendint64(&out, state->period.time);
+	pq_sendint32(&out, state->period.day);
+	pq_sendint32(&out, state->period.month);
+	pq_sendint64(&out, state->count);
+	for (int64 i = 0; i < state->count; i++)
+	{
+		pq_sendint64(&out, state->facts[i].monetary);
+		pq_sendint32(&out, state->facts[i].recency);
+		pq_sendint32(&out, state->facts[i].frequency);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
+}
+
+PG_FUNCTION_INFO_V1(rfm_fit_deserialize);
+Datum
+rfm_fit_deserialize(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "rfm_fit_deserialize");
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
+	StringInfoData in;
+	RfmFitState *state;
+	DateADT as_of;
+	Interval period;
+	int bins;
+	int scale;
+	int has_period;
+	int64 count;
+
+	initStringInfo(&in);
+	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	if (pq_getmsgbyte(&in) != FIT_STATE_VERSION)
+		goto damaged;
+	as_of = (DateADT) pq_getmsgint(&in, 4);
+	bins = pq_getmsgbyte(&in);
+	scale = pq_getmsgbyte(&in);
+	has_period = pq_getmsgbyte(&in);
+	period.time = pq_getmsgint64(&in);
+	period.day = (int32) pq_getmsgint(&in, 4);
+	period.month = (int32) pq_getmsgint(&in, 4);
+	count = pq_getmsgint64(&in);
+	if (!IS_VALID_DATE(as_of) || bins < MIN_BINS || bins > MAX_BINS || scale > MAX_SCALE ||
+		has_period > 1 || count < 0 || count != (in.len - in.cursor) / 16 ||
+		(in.len - in.cursor) % 16 != 0)
+		goto damaged;
+
+	state = NewFitState(context, as_of, bins, has_period ? &period : NULL);
+	for (int64 i = 0; i < count; i++)
+	{
+		RfmFacts facts;
+
+		facts.monetary = pq_getmsgint64(&in);
+		facts.recency = (int32) pq_getmsgint(&in, 4);
+		facts.frequency = (int32) pq_getmsgint(&in, 4);
+		if (facts.recency < 0 || facts.frequency <= 0 || facts.monetary == PG_INT64_MIN)
+			goto damaged;
+		AddFacts(state, context, facts, scale);
+	}
+	pfree(in.data);
+	PG_RETURN_POINTER(state);
+
+damaged:
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION), errmsg("invalid state of rfm_fit")));
+}
+
+PG_FUNCTION_INFO_V1(rfm_fit_finalfn);
+Datum
+rfm_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	RfmFitState *state;
+	RfmModel model;
+
+	(void) AggregateContext(fcinfo, "rfm_fit_finalfn");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = (RfmFitState *) PG_GETARG_POINTER(0);
+	memset(&model, 0, sizeof(model));
+	if (!FitRfm(&model, &state->population, state->bins, true))
+		PG_RETURN_NULL();
+	model.fitted = true;
+	model.as_of = state->as_of;
+	model.has_period = state->has_period;
+	model.period = state->period;
+	PG_RETURN_POINTER(EncodeRfmModel(&model));
+}

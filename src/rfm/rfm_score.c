@@ -1,0 +1,237 @@
+/*
+ * rfm_score.c: the type rfm_score, and what a history scores under a model.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "libpq/pqformat.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+
+#include "base/local_day.h"
+#include "history/purchase_history.h"
+#include "rfm/rfm_model.h"
+#include "rfm/rfm_score.h"
+
+int
+CheckedBins(int32 bins)
+{
+	if (bins < MIN_BINS || bins > MAX_BINS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("number of bins must be between %d and %d, not %d", MIN_BINS,
+							   MAX_BINS, bins)));
+	return bins;
+}
+
+/* The one check of a score that comes from outside. */
+static bool
+ScoreIsValid(int r, int f, int m, int bins)
+{
+	return bins >= MIN_BINS && bins <= MAX_BINS && r >= 1 && r <= bins && f >= 1 && f <= bins &&
+		   m >= 1 && m <= bins;
+}
+
+/* ---------- text form: 545, or 434/4 where the bins are not 5 ---------- */
+
+PG_FUNCTION_INFO_V1(rfm_score_in);
+Datum
+rfm_score_in(PG_FUNCTION_ARGS)
+{
+	char *text = PG_GETARG_CSTRING(0);
+	int digit[4] = {0, 0, 0, DEFAULT_BINS};
+	bool shape = strspn(text, "0123456789") == 3 &&
+				 (text[3] == '\0' ||
+				  (text[3] == '/' && strspn(text + 4, "0123456789") == 1 && text[5] == '\0'));
+
+	if (shape)
+	{
+		for (int i = 0; i < 3; i++)
+			digit[i] = text[i] - '0';
+		if (text[3] == '/')
+			digit[3] = text[4] - '0';
+	}
+	if (!shape || !ScoreIsValid(digit[0], digit[1], digit[2], digit[3]))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input syntax for type rfm_score: \"%s\"", text),
+						errhint("Write the three scores as digits from 1 to 5, such as 545; with "
+								"another number of bins add it: 434/4.")));
+	PG_RETURN_RFM_SCORE(MakeRfmScore(digit[0], digit[1], digit[2], digit[3]));
+}
+
+PG_FUNCTION_INFO_V1(rfm_score_out);
+Datum
+rfm_score_out(PG_FUNCTION_ARGS)
+{
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
+
+	if (RFM_BINS(score) == DEFAULT_BINS)
+		PG_RETURN_CSTRING(psprintf("%d%d%d", RFM_R(score), RFM_F(score), RFM_M(score)));
+	PG_RETURN_CSTRING(
+		psprintf("%d%d%d/%d", RFM_R(score), RFM_F(score), RFM_M(score), RFM_BINS(score)));
+}
+
+PG_FUNCTION_INFO_V1(rfm_score_recv);
+Datum
+rfm_score_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
+	RfmScore score = (RfmScore) pq_getmsgint(in, 4);
+
+	if (!ScoreIsValid(RFM_R(score), RFM_F(score), RFM_M(score), RFM_BINS(score)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("invalid binary form of type rfm_score")));
+	PG_RETURN_RFM_SCORE(score);
+}
+
+PG_FUNCTION_INFO_V1(rfm_score_send);
+Datum
+rfm_score_send(PG_FUNCTION_ARGS)
+{
+	StringInfoData out;
+
+	pq_begintypsend(&out);
+	pq_sendint32(&out, PG_GETARG_RFM_SCORE(0));
+	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
+}
+
+/* ---------- parts and casts ---------- */
+
+PG_FUNCTION_INFO_V1(r_score);
+Datum
+r_score(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(RFM_R(PG_GETARG_RFM_SCORE(0)));
+}
+
+PG_FUNCTION_INFO_V1(f_score);
+Datum
+f_score(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(RFM_F(PG_GETARG_RFM_SCORE(0)));
+}
+
+PG_FUNCTION_INFO_V1(m_score);
+Datum
+m_score(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(RFM_M(PG_GETARG_RFM_SCORE(0)));
+}
+
+PG_FUNCTION_INFO_V1(rfm_score_bins);
+Datum
+rfm_score_bins(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(RFM_BINS(PG_GETARG_RFM_SCORE(0)));
+}
+
+/* The three digits as a number: 545. */
+PG_FUNCTION_INFO_V1(rfm_score_to_integer);
+Datum
+rfm_score_to_integer(PG_FUNCTION_ARGS)
+{
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
+
+	PG_RETURN_INT32(RFM_R(score) * 100 + RFM_F(score) * 10 + RFM_M(score));
+}
+
+/* rfm_score(r, f, m [, bins]) */
+PG_FUNCTION_INFO_V1(rfm_score_make);
+Datum
+rfm_score_make(PG_FUNCTION_ARGS)
+{
+	int bins = CheckedBins(PG_GETARG_INT32(3));
+
+	if (!ScoreIsValid(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("scores must be between 1 and %d, the number of bins: %d, %d, %d",
+							   bins, PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2))));
+	PG_RETURN_RFM_SCORE(
+		MakeRfmScore(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins));
+}
+
+/* ---------- order: by recency, then frequency, then monetary score ---------- */
+
+#define COMPARISON(name, op)                                                                       \
+	PG_FUNCTION_INFO_V1(rfm_score_##name);                                                         \
+	Datum rfm_score_##name(PG_FUNCTION_ARGS)                                                       \
+	{                                                                                              \
+		PG_RETURN_BOOL(PG_GETARG_RFM_SCORE(0) op PG_GETARG_RFM_SCORE(1));                          \
+	}
+
+COMPARISON(eq, ==)
+COMPARISON(ne, !=)
+COMPARISON(lt, <)
+COMPARISON(le, <=)
+COMPARISON(gt, >)
+COMPARISON(ge, >=)
+
+PG_FUNCTION_INFO_V1(rfm_score_cmp);
+Datum
+rfm_score_cmp(PG_FUNCTION_ARGS)
+{
+	RfmScore a = PG_GETARG_RFM_SCORE(0);
+	RfmScore b = PG_GETARG_RFM_SCORE(1);
+
+	PG_RETURN_INT32(a < b ? -1 : a > b);
+}
+
+PG_FUNCTION_INFO_V1(rfm_score_hash);
+Datum
+rfm_score_hash(PG_FUNCTION_ARGS)
+{
+	return hash_uint32((uint32) PG_GETARG_RFM_SCORE(0));
+}
+
+PG_FUNCTION_INFO_V1(rfm_score_hash_extended);
+Datum
+rfm_score_hash_extended(PG_FUNCTION_ARGS)
+{
+	return hash_uint32_extended((uint32) PG_GETARG_RFM_SCORE(0), PG_GETARG_INT64(1));
+}
+
+/* ---------- scoring ---------- */
+
+/* (history, model, as_of): NULL without a purchase by then, or in the model's period. */
+PG_FUNCTION_INFO_V1(rfm_score);
+Datum
+rfm_score(PG_FUNCTION_ARGS)
+{
+	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	HistorySummary summary;
+
+	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
+						 &summary))
+		PG_RETURN_NULL();
+	PG_RETURN_RFM_SCORE(
+		ScoreRfm(model, as_of - summary.last_ever, summary.orders, summary.amount, summary.scale));
+}
+
+/* Frequency and order value against the medians of the population that was fitted. */
+PG_FUNCTION_INFO_V1(purchase_pattern);
+Datum
+purchase_pattern(PG_FUNCTION_ARGS)
+{
+	static const char *const patterns[2][2] = {
+		{"few small", "few large"},
+		{"many small", "many large"},
+	};
+	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	HistorySummary summary;
+	bool many;
+	bool large;
+
+	if (!model->fitted)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("this rfm_model holds no medians"),
+						errdetail("It was made from thresholds, not fitted to customers."),
+						errhint("Use a model from rfm_fit().")));
+	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
+						 &summary))
+		PG_RETURN_NULL();
+	many = (int128) summary.orders * PowerOfTen[MAX_SCALE] > model->median_frequency;
+	large = OrderValue(summary.amount, summary.scale, summary.orders) > model->median_order_value;
+	PG_RETURN_TEXT_P(cstring_to_text(patterns[many][large]));
+}

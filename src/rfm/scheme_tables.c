@@ -1,0 +1,458 @@
+/*
+ * scheme_tables.c: the tables scheme and scheme_rule: compiling, checking, guarding.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "rfm/segment_scheme.h"
+
+/* One rule; where several cover a cell, the first has it. */
+typedef struct SchemeRule
+{
+	int position;
+	int label;         /* rules of one segment share it */
+	char *beyond_bins; /* a score or cell that the bins do not have, else NULL */
+	bool covers[MAX_CELLS];
+} SchemeRule;
+
+typedef struct SchemeRules
+{
+	int bins;
+	int nrules;
+	SchemeRule *rules; /* by position */
+	int nlabels;
+	text **labels; /* in the order in which they come up first */
+} SchemeRules;
+
+/* ---------- reading the tables ---------- */
+
+/* Runs a query with one text parameter under the caller's rights and snapshot. */
+static void
+QueryByName(const char *query, const char *name)
+{
+	Oid type = TEXTOID;
+	Datum value = CStringGetTextDatum(name);
+
+	if (SPI_execute_with_args(query, 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the schemes");
+}
+
+/* The names of all schemes, for a hint. */
+static char *
+SchemeNames(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	if (SPI_execute("SELECT name FROM crm_profile.scheme ORDER BY built_in DESC, name LIMIT 20",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the schemes");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	return names.data;
+}
+
+/* The number of a segment's label, which is new the first time. */
+static int
+LabelNumber(SchemeRules *rules, Datum segment)
+{
+	text *name = DatumGetTextPP(segment);
+
+	for (int i = 0; i < rules->nlabels; i++)
+		if (VARSIZE_ANY_EXHDR(rules->labels[i]) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(VARDATA_ANY(rules->labels[i]), VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return i;
+	rules->labels[rules->nlabels] =
+		cstring_to_text_with_len(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	return rules->nlabels++;
+}
+
+/* The cells of a rule that lists them. */
+static void
+CoverCells(SchemeRule *rule, Datum array, int bins)
+{
+	Datum *cells;
+	int ncells;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &cells, NULL,
+					  &ncells);
+	for (int i = 0; i < ncells; i++)
+	{
+		char *digits = TextDatumGetCString(cells[i]);
+		int cell = CellFromText(digits, strlen(digits), bins);
+
+		if (cell < 0)
+			rule->beyond_bins = psprintf("cell %s", digits);
+		else
+			rule->covers[cell] = true;
+	}
+}
+
+/* The cells of a rule of ranges, given as from and to for R, F and M; 0 is unbounded. */
+static void
+CoverRanges(SchemeRule *rule, const int *bounds, int bins)
+{
+	for (int i = 0; i < 6; i++)
+		if (bounds[i] > bins)
+			rule->beyond_bins = psprintf("score %d", bounds[i]);
+#define WITHIN(score, what)                                                                        \
+	((score) >= bounds[2 * (what)] &&                                                              \
+	 (bounds[2 * (what) + 1] == 0 || (score) <= bounds[2 * (what) + 1]))
+	for (int r = 1; r <= bins; r++)
+		for (int f = 1; f <= bins; f++)
+			for (int m = 1; m <= bins; m++)
+				rule->covers[CellOf(r, f, m, bins)] = WITHIN(r, 0) && WITHIN(f, 1) && WITHIN(m, 2);
+#undef WITHIN
+}
+
+/* A row of scheme_rule: position, segment, cells, then the six bounds. */
+static void
+ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
+{
+	SchemeRule *rule = &rules->rules[rules->nrules++];
+	Datum cells;
+	bool isnull;
+
+	rule->position = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
+	rule->label = LabelNumber(rules, SPI_getbinval(row, columns, 2, &isnull));
+	cells = SPI_getbinval(row, columns, 3, &isnull);
+	if (!isnull)
+		CoverCells(rule, cells, rules->bins);
+	else
+	{
+		int bounds[6];
+
+		for (int i = 0; i < 6; i++)
+		{
+			Datum bound = SPI_getbinval(row, columns, 4 + i, &isnull);
+
+			bounds[i] = isnull ? 0 : DatumGetInt32(bound);
+		}
+		CoverRanges(rule, bounds, rules->bins);
+	}
+}
+
+/*
+ * The rules of a scheme, in the current context and SPI's; an error if there is
+ * no such scheme.  SPI must be connected.
+ */
+static SchemeRules *
+LoadRules(const char *name)
+{
+	SchemeRules *rules = palloc0(sizeof(SchemeRules));
+	bool isnull;
+
+	QueryByName("SELECT bins FROM crm_profile.scheme WHERE name OPERATOR(pg_catalog.=) $1", name);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("scheme \"%s\" does not exist", name),
+				 errhint("There are: %s.", SchemeNames())));
+	rules->bins = CheckedBins(
+		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
+	QueryByName("SELECT position, segment, cells, r_from, r_to, f_from, f_to, m_from, m_to"
+				" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1"
+				" ORDER BY position",
+				name);
+	rules->rules = palloc_extended(mul_size(SPI_processed, sizeof(SchemeRule)),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	rules->labels = palloc(mul_size(SPI_processed, sizeof(text *)));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ReadRule(rules, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	}
+	return rules;
+}
+
+/* The first rule that covers a cell, -1 if none does. */
+static int
+FirstRule(const SchemeRules *rules, int cell)
+{
+	for (int i = 0; i < rules->nrules; i++)
+		if (rules->rules[i].covers[cell])
+			return i;
+	return -1;
+}
+
+/* ---------- compiling ---------- */
+
+/* Errors for rules that make no scheme. */
+static void
+CheckRules(const SchemeRules *rules, const char *name)
+{
+	if (rules->nrules == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("scheme \"%s\" has no rules", name),
+						errhint("Insert them into crm_profile.scheme_rule.")));
+	for (int i = 0; i < rules->nrules; i++)
+		if (rules->rules[i].beyond_bins != NULL)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("rule %d of scheme \"%s\" asks for %s, which does not exist",
+								   rules->rules[i].position, name, rules->rules[i].beyond_bins),
+							errdetail("The scheme has %d bins: scores go from 1 to %d.",
+									  rules->bins, rules->bins),
+							errhint("Correct the rule, or the scheme's bins.")));
+	if (rules->nlabels > MAX_LABELS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("scheme \"%s\" has too many segments", name),
+						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
+}
+
+SegmentScheme *
+CompileScheme(const char *name)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	SchemeLookup lookup = {0};
+	SchemeRules *rules;
+	SegmentScheme *scheme;
+	int uncovered = 0;
+
+	SPI_connect();
+	rules = LoadRules(name);
+	CheckRules(rules, name);
+	lookup.bins = rules->bins;
+	lookup.nlabels = rules->nlabels;
+	lookup.labels = rules->labels;
+	for (int cell = 0; cell < CellCount(rules->bins); cell++)
+	{
+		int rule = FirstRule(rules, cell);
+
+		if (rule < 0)
+			uncovered++;
+		else
+			lookup.cells[cell] = (uint8) (rules->rules[rule].label + 1);
+	}
+	MemoryContextSwitchTo(caller);
+	scheme = EncodeScheme(&lookup);
+	SPI_finish();
+	if (uncovered > 0)
+		ereport(NOTICE, (errmsg("scheme \"%s\" leaves %d of %d cells without a segment", name,
+								uncovered, CellCount(lookup.bins)),
+						 errhint("Customers in them get NULL; SELECT * FROM "
+								 "crm_profile.check_scheme(%s) lists them.",
+								 quote_literal_cstr(name))));
+	return scheme;
+}
+
+PG_FUNCTION_INFO_V1(compile_scheme);
+Datum
+compile_scheme(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(CompileScheme(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}
+
+/* ---------- checking ---------- */
+
+/* A row of check_scheme: problem, cell (-1: none), the segments, what it comes to. */
+static void
+ReportProblem(ReturnSetInfo *rsinfo, const SchemeRules *rules, const char *problem, int cell,
+			  const int *labels, int nlabels, const char *detail)
+{
+	Datum values[4];
+	bool nulls[4] = {false, cell < 0, false, false};
+	Datum *names = palloc((nlabels + 1) * sizeof(Datum));
+
+	for (int i = 0; i < nlabels; i++)
+		names[i] = PointerGetDatum(rules->labels[labels[i]]);
+	values[0] = CStringGetTextDatum(problem);
+	values[1] =
+		cell < 0 ? (Datum) 0 : CStringGetTextDatum(psprintf("%d", CellDigits(cell, rules->bins)));
+	values[2] = PointerGetDatum(construct_array(names, nlabels, TEXTOID, -1, false, TYPALIGN_INT));
+	values[3] = CStringGetTextDatum(detail);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* Adds a label to a list without repeats. */
+static int
+AddLabel(int *labels, int nlabels, int label)
+{
+	for (int i = 0; i < nlabels; i++)
+		if (labels[i] == label)
+			return nlabels;
+	labels[nlabels] = label;
+	return nlabels + 1;
+}
+
+/* A rule that asks for scores beyond the bins, or that no customer ever comes to. */
+static void
+CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, int *labels)
+{
+	const SchemeRule *rule = &rules->rules[number];
+	char *name = text_to_cstring(rules->labels[rule->label]);
+	int nlabels = 1;
+	bool reached = false;
+
+	labels[0] = rule->label;
+	if (rule->beyond_bins != NULL)
+		ReportProblem(rsinfo, rules, "beyond bins", -1, labels, 1,
+					  psprintf("Rule %d (%s) asks for %s, but the scheme has %d bins.",
+							   rule->position, name, rule->beyond_bins, rules->bins));
+	for (int cell = 0; cell < CellCount(rules->bins); cell++)
+		if (rule->covers[cell])
+		{
+			int first = FirstRule(rules, cell);
+
+			reached |= first == number;
+			nlabels = AddLabel(labels, nlabels, rules->rules[first].label);
+		}
+	if (!reached)
+		ReportProblem(rsinfo, rules, "unreachable", -1, labels, nlabels,
+					  psprintf("Rule %d (%s) never applies: rules before it have all of its cells.",
+							   rule->position, name));
+}
+
+/* A cell that no rule covers, or rules of several segments. */
+static void
+CheckCell(ReturnSetInfo *rsinfo, const SchemeRules *rules, int cell, int *labels)
+{
+	int nlabels = 0;
+	int digits = CellDigits(cell, rules->bins);
+
+	for (int i = 0; i < rules->nrules; i++)
+		if (rules->rules[i].covers[cell])
+			nlabels = AddLabel(labels, nlabels, rules->rules[i].label);
+	if (nlabels == 0)
+		ReportProblem(rsinfo, rules, "uncovered", cell, labels, 0,
+					  psprintf("No rule covers cell %d: its customers get no segment.", digits));
+	else if (nlabels > 1)
+		ReportProblem(rsinfo, rules, "overlapping", cell, labels, nlabels,
+					  psprintf("Cell %d is in %d segments; its customers get the first, %s.",
+							   digits, nlabels, text_to_cstring(rules->labels[labels[0]])));
+}
+
+/* (name): what is wrong with a scheme's rules; no row if nothing is. */
+PG_FUNCTION_INFO_V1(check_scheme);
+Datum
+check_scheme(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	SchemeRules *rules;
+	int *labels;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	rules = LoadRules(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	labels = palloc((rules->nlabels + 1) * sizeof(int));
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CheckRule(rsinfo, rules, i, labels);
+	}
+	for (int cell = CellCount(rules->bins) - 1; cell >= 0; cell--)
+		CheckCell(rsinfo, rules, cell, labels);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---------- guarding the built-in schemes ---------- */
+
+/* An error if the row belongs to a built-in scheme; `column` holds the scheme's name. */
+static void
+RefuseBuiltIn(TriggerData *trigger, HeapTuple row, const char *column)
+{
+	TupleDesc columns = RelationGetDescr(trigger->tg_relation);
+	char *name = SPI_getvalue(row, columns, SPI_fnumber(columns, column));
+	int flag = SPI_fnumber(columns, "built_in");
+	bool isnull;
+	bool built_in = flag > 0 && DatumGetBool(SPI_getbinval(row, columns, flag, &isnull));
+
+	if (name == NULL)
+		return;
+	if (!built_in)
+	{
+		QueryByName(
+			"SELECT FROM crm_profile.scheme WHERE name OPERATOR(pg_catalog.=) $1 AND built_in",
+			name);
+		built_in = SPI_processed > 0;
+	}
+	if (built_in)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("scheme \"%s\" is built in and cannot be changed", name),
+						errhint("Make a scheme of another name, and copy its rules if you like.")));
+}
+
+/* A rule without a position goes behind the last one of its scheme. */
+static HeapTuple
+WithPosition(TriggerData *trigger, HeapTuple row)
+{
+	TupleDesc columns = RelationGetDescr(trigger->tg_relation);
+	int column = SPI_fnumber(columns, "position");
+	char *scheme = SPI_getvalue(row, columns, SPI_fnumber(columns, "scheme"));
+	Oid type = TEXTOID;
+	Datum name;
+	Datum position;
+	bool isnull;
+
+	SPI_getbinval(row, columns, column, &isnull);
+	if (!isnull || scheme == NULL)
+		return row;
+	name = CStringGetTextDatum(scheme);
+	/* not read-only: the rows before this one of the same INSERT count */
+	if (SPI_execute_with_args(
+			"SELECT coalesce(pg_catalog.max(position), 0) OPERATOR(pg_catalog.+) 1"
+			" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1",
+			1, &type, &name, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the schemes");
+	position = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return heap_modify_tuple_by_cols(row, columns, 1, &column, &position, &isnull);
+}
+
+/*
+ * BEFORE trigger of both tables; its argument is the column that names the
+ * scheme.  Scripts of the extension itself may change what is built in.
+ */
+PG_FUNCTION_INFO_V1(guard_schemes);
+Datum
+guard_schemes(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	MemoryContext caller = CurrentMemoryContext;
+	HeapTuple result;
+	const char *column;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 1 ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("guard_schemes is the trigger function of the tables of schemes")));
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot truncate table \"%s\": it holds the built-in schemes",
+					RelationGetRelationName(trigger->tg_relation)),
+			 errhint("DELETE FROM crm_profile.scheme WHERE NOT built_in takes away your own.")));
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		elog(ERROR, "guard_schemes must be a row trigger");
+
+	column = trigger->tg_trigger->tgargs[0];
+	result =
+		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	SPI_connect();
+	if (!creating_extension)
+	{
+		RefuseBuiltIn(trigger, trigger->tg_trigtuple, column);
+		if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+			RefuseBuiltIn(trigger, trigger->tg_newtuple, column);
+	}
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+		SPI_fnumber(RelationGetDescr(trigger->tg_relation), "position") > 0)
+	{
+		MemoryContextSwitchTo(caller);
+		result = WithPosition(trigger, result);
+	}
+	SPI_finish();
+	return PointerGetDatum(result);
+}

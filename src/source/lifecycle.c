@@ -1,0 +1,309 @@
+/*
+ * lifecycle.c: where a customer stands, and what the customers of a source are
+ * like as a whole: how soon they come back, and where the value tiers begin.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/common.h"
+#include "base/decimal.h"
+#include "base/local_day.h"
+#include "clv/rhythm.h"
+#include "history/purchase_history.h"
+#include "source/value_tiers.h"
+
+/* ---------- lifecycle ---------- */
+
+/* Three of four such silences would have ended with a purchase. */
+#define OUT_OF_RHYTHM 0.75
+
+static int32
+CheckedDays(int32 days, const char *what)
+{
+	if (days < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be at least 1, not %d", what, days)));
+	return days;
+}
+
+/* What a customer's silence is measured against. */
+typedef struct Patience
+{
+	int64 active;              /* days */
+	int64 inactive;            /* days */
+	const RhythmModel *rhythm; /* NULL: the days alone decide */
+} Patience;
+
+/*
+ * Whether somebody who bought again `gaps` times within `total` days would most
+ * likely have done so once more within the silence.
+ */
+static bool
+OutOfRhythm(const RhythmModel *rhythm, int64 gaps, int64 total, double silence)
+{
+	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
+							(double) gaps, (double) total, silence) >= OUT_OF_RHYTHM;
+}
+
+/* One-time buyers have no rhythm: the active window stands in. */
+static bool
+IsLapsing(const Patience *patience, int64 gaps, int64 total, int64 silence)
+{
+	if (patience->rhythm == NULL || gaps == 0)
+		return silence >= patience->active;
+	return OutOfRhythm(patience->rhythm, gaps, total, (double) silence);
+}
+
+/* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
+static bool
+IsInactive(const Patience *patience, int64 gaps, int64 total, int64 silence)
+{
+	if (silence < patience->inactive)
+		return false;
+	return patience->rhythm == NULL || gaps == 0 ||
+		   OutOfRhythm(patience->rhythm, gaps, total,
+					   (double) silence * (double) patience->active / (double) patience->inactive);
+}
+
+/* The customer's word on that day; NULL without a purchase by then. */
+static const char *
+LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *patience)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	int64 first = 0;
+	int64 last = 0;
+	int64 purchase_days = 0;
+	bool won_back = false;
+
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
+	{
+		if (day.orders == 0)
+			continue;
+		if (purchase_days == 0)
+			first = day.day;
+		else if (day.day > as_of - patience->active &&
+				 IsInactive(patience, purchase_days - 1, last - first, day.day - 1 - last))
+			won_back = true;
+		purchase_days++;
+		last = day.day;
+	}
+	if (purchase_days == 0)
+		return NULL;
+	if (IsInactive(patience, purchase_days - 1, last - first, as_of - last))
+		return "inactive";
+	if (IsLapsing(patience, purchase_days - 1, last - first, as_of - last))
+		return "lapsing";
+	if (first > as_of - patience->active)
+		return "new";
+	return won_back ? "won back" : "active";
+}
+
+/* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
+static Datum
+Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm)
+{
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	Patience patience;
+	const char *word;
+
+	patience.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
+	patience.inactive =
+		inactive_given ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * patience.active;
+	patience.rhythm = rhythm;
+	if (patience.inactive < patience.active)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("inactive_days must not be below active_days"),
+						errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".",
+								  patience.inactive, patience.active)));
+	word = LifecycleWord(PG_GETARG_HISTORY(0), as_of, &patience);
+	if (word == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(word));
+}
+
+/* (history, as_of, active_days [, inactive_days]) */
+PG_FUNCTION_INFO_V1(lifecycle);
+Datum
+lifecycle(PG_FUNCTION_ARGS)
+{
+	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL);
+}
+
+/* (history, as_of, active_days [, inactive_days], rhythm) */
+PG_FUNCTION_INFO_V1(lifecycle_rhythm);
+Datum
+lifecycle_rhythm(PG_FUNCTION_ARGS)
+{
+	const RhythmModel *rhythm =
+		CachedModel(&RhythmModelFormat, fcinfo, PG_NARGS() - 1, sizeof(RhythmModel), 0);
+	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
+
+	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL);
+}
+
+/* ---------- customer_norms_fit ---------- */
+
+/* Mean gaps are counted by whole days up to ten years. */
+#define MOST_GAP_DAYS 3660
+/* With fewer repeat buyers than this there is nothing to learn from. */
+#define LEAST_REPEAT_BUYERS 20
+
+typedef struct NormsState
+{
+	int64 customers;
+	int64 orders;
+	DateADT oldest;
+	DateADT newest;
+	int64 gaps[MOST_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
+	int64 repeat_buyers;
+	int64 *values; /* in units of 10^-scale, positive ones only */
+	int64 nvalues;
+	int64 capacity;
+	int scale;
+} NormsState;
+
+/* Keeps what one customer is worth. */
+static void
+KeepValue(NormsState *state, int128 value, int scale)
+{
+	int64 narrow;
+
+	if (value <= 0)
+		return;
+	if (scale > state->scale)
+	{
+		for (int64 i = 0; i < state->nvalues; i++)
+			state->values[i] = Rescale(state->values[i], state->scale, scale);
+		state->scale = scale;
+	}
+	if (value > PG_INT64_MAX)
+		AmountOutOfRange();
+	narrow = Rescale((int64) value, scale, state->scale);
+	if (state->nvalues == state->capacity)
+	{
+		state->capacity *= 2;
+		state->values = repalloc_huge(state->values, mul_size(state->capacity, sizeof(int64)));
+	}
+	state->values[state->nvalues++] = narrow;
+}
+
+/* (state, history, as_of, period, by_profit) */
+PG_FUNCTION_INFO_V1(customer_norms_fit_transfn);
+Datum
+customer_norms_fit_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "customer_norms_fit_transfn");
+	NormsState *state = PG_ARGISNULL(0) ? NULL : (NormsState *) PG_GETARG_POINTER(0);
+	HistoryWindow window = WHOLE_HISTORY;
+	HistoryReader reader;
+	PurchaseDay day;
+	DateADT first = 0;
+	DateADT last = 0;
+	int64 purchase_days = 0;
+	int128 value = 0;
+	bool by_profit = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	if (state == NULL)
+	{
+		state = palloc0(sizeof(NormsState));
+		state->oldest = DATEVAL_NOEND;
+		state->newest = DATEVAL_NOBEGIN;
+		state->capacity = 1024;
+		state->values = palloc(state->capacity * sizeof(int64));
+	}
+	MemoryContextSwitchTo(caller);
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_POINTER(state);
+
+	window.as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	if (!PG_ARGISNULL(3))
+		window.after = DayBeforePeriod(window.as_of, PG_GETARG_INTERVAL_P(3));
+	state->customers++;
+	HistoryReaderInit(&reader, PG_GETARG_HISTORY(1));
+	while (ReadPurchaseDay(&reader, &day))
+	{
+		state->orders += day.orders;
+		if (day.orders > 0)
+		{
+			state->oldest = Min(state->oldest, day.day);
+			state->newest = Max(state->newest, day.day);
+		}
+		if (day.day > window.as_of)
+			continue;
+		if (day.orders > 0)
+		{
+			if (purchase_days++ == 0)
+				first = day.day;
+			last = day.day;
+		}
+		if (day.day > window.after)
+			value += by_profit ? (int128) day.covered - day.cost : day.amount;
+	}
+	if (purchase_days > 1)
+	{
+		int64 days = ((int64) last - first + purchase_days - 2) / (purchase_days - 1);
+
+		state->gaps[Min(days, MOST_GAP_DAYS)]++;
+		state->repeat_buyers++;
+	}
+	if (purchase_days > 0)
+		KeepValue(state, value, reader.scale);
+	PG_RETURN_POINTER(state);
+}
+
+/* The days within which nine of ten repeat buyers come back, going by their mean gaps. */
+static int
+ActiveDays(const NormsState *state)
+{
+	int64 seen = 0;
+	int days = 0;
+
+	while (days < MOST_GAP_DAYS && (seen += state->gaps[days]) * 10 < state->repeat_buyers * 9)
+		days++;
+	return days;
+}
+
+/* The composite type customer_norms; NULL for no history at all. */
+PG_FUNCTION_INFO_V1(customer_norms_fit_finalfn);
+Datum
+customer_norms_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	NormsState *state = PG_ARGISNULL(0) ? NULL : (NormsState *) PG_GETARG_POINTER(0);
+	TupleDesc columns;
+	Datum values[7] = {0};
+	bool nulls[7] = {false};
+	int64 a_from = 0;
+	int64 b_from = 0;
+
+	(void) AggregateContext(fcinfo, "customer_norms_fit_finalfn");
+	if (state == NULL || state->customers == 0)
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(state->customers);
+	values[1] = Int64GetDatum(state->orders);
+	nulls[2] = nulls[3] = state->newest == DATEVAL_NOBEGIN;
+	values[2] = DateADTGetDatum(state->oldest);
+	values[3] = DateADTGetDatum(state->newest);
+	nulls[4] = state->repeat_buyers < LEAST_REPEAT_BUYERS;
+	values[4] = Int32GetDatum(ActiveDays(state));
+	nulls[5] = nulls[6] = state->nvalues == 0;
+	if (state->nvalues > 0)
+	{
+		TierThresholds(state->values, state->nvalues, &a_from, &b_from);
+		values[5] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
+		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+}

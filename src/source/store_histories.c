@@ -1,0 +1,155 @@
+/*
+ * store_histories.c: the first refresh of a source: histories from the bulk road
+ * straight into the pages of their table.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#include "base/caller_query.h"
+#include "orders/collect_histories.h"
+
+#define BATCH 1000
+
+typedef struct HistoryStore
+{
+	Relation table;
+	MemoryContext batch; /* what the slots of a batch point to */
+	TupleTableSlot *slots[BATCH];
+	int nslots;
+	BulkInsertState bulk;
+	CommandId command;
+	int64 stored;
+} HistoryStore;
+
+static Oid
+HistoryType(void)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("purchase_history"),
+						   ObjectIdGetDatum(get_namespace_oid("crm_profile", false)));
+}
+
+/*
+ * Rows are written past the executor, so the table must have nothing that the
+ * executor would have to see to.
+ */
+static void
+CheckTarget(Relation table, Oid key_type)
+{
+	TupleDesc columns = RelationGetDescr(table);
+	AclResult right = pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT);
+
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, get_relkind_objtype(table->rd_rel->relkind),
+					   RelationGetRelationName(table));
+	if (table->rd_rel->relkind != RELKIND_RELATION || table->rd_rel->relispartition ||
+		RelationGetIndexList(table) != NIL || table->rd_rel->relhasrules ||
+		table->trigdesc != NULL || (columns->constr != NULL && columns->constr->num_check > 0) ||
+		check_enable_rls(RelationGetRelid(table), InvalidOid, true) == RLS_ENABLED ||
+		columns->natts != 2 || TupleDescAttr(columns, 0)->attisdropped ||
+		TupleDescAttr(columns, 1)->attisdropped || TupleDescAttr(columns, 0)->attgenerated ||
+		TupleDescAttr(columns, 0)->atttypid != key_type ||
+		TupleDescAttr(columns, 1)->atttypid != HistoryType())
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is no new table of histories", RelationGetRelationName(table)),
+				 errdetail("It must have the columns customer and history and no index, trigger, "
+						   "rule or constraint.")));
+}
+
+static void
+FlushBatch(HistoryStore *store)
+{
+	if (store->nslots == 0)
+		return;
+	table_multi_insert(store->table, store->slots, store->nslots, store->command, 0, store->bulk);
+	for (int i = 0; i < store->nslots; i++)
+		ExecClearTuple(store->slots[i]);
+	store->stored += store->nslots;
+	store->nslots = 0;
+	MemoryContextReset(store->batch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+StoreHistory(HistoryStore *store, Datum customer, PurchaseHistory *history)
+{
+	Form_pg_attribute key = TupleDescAttr(RelationGetDescr(store->table), 0);
+	TupleTableSlot *slot = store->slots[store->nslots];
+	MemoryContext caller = MemoryContextSwitchTo(store->batch);
+
+	slot->tts_values[0] = datumCopy(customer, key->attbyval, key->attlen);
+	slot->tts_values[1] = PointerGetDatum(history);
+	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
+	ExecStoreVirtualTuple(slot);
+	MemoryContextSwitchTo(caller);
+	if (++store->nslots == BATCH)
+		FlushBatch(store);
+}
+
+/* (key anyelement, query text, target regclass, progress text): the number of histories stored. */
+PG_FUNCTION_INFO_V1(store_purchase_histories);
+Datum
+store_purchase_histories(PG_FUNCTION_ARGS)
+{
+	static const char *const function = "store_purchase_histories";
+	HistoryStore store = {0};
+	HistoryCollection *collection;
+	Oid key_type = KeyArgumentType(fcinfo, 0, function);
+	char *query = QueryArgument(fcinfo, 1, function);
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the target of %s must not be NULL", function)));
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("store_purchase_histories()");
+	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
+	CheckTarget(store.table, key_type);
+	store.batch =
+		AllocSetContextCreate(CurrentMemoryContext, "histories to store", ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < BATCH; i++)
+		store.slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsVirtual);
+	store.bulk = GetBulkInsertState();
+	store.command = GetCurrentCommandId(true);
+
+	collection = CollectHistories(function, key_type, query, ProgressArgument(fcinfo, 3));
+	for (;;)
+	{
+		Datum customer;
+		PurchaseHistory *history;
+		MemoryContext caller = MemoryContextSwitchTo(store.batch);
+		bool more = NextHistory(collection, &customer, &history);
+
+		MemoryContextSwitchTo(caller);
+		if (!more)
+			break;
+		StoreHistory(&store, customer, history);
+	}
+	EndHistories(collection);
+	FlushBatch(&store);
+
+	FreeBulkInsertState(store.bulk);
+	table_finish_bulk_insert(store.table, 0);
+	for (int i = 0; i < BATCH; i++)
+		ExecDropSingleTupleTableSlot(store.slots[i]);
+	table_close(store.table, NoLock);
+	PG_RETURN_INT64(store.stored);
+}

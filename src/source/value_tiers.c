@@ -1,0 +1,170 @@
+/*
+ * value_tiers.c: A, B and C by cumulative share of value: the rule, the aggregate
+ * that learns the thresholds of estimated values, and a value's tier.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "base/common.h"
+#include "source/value_tiers.h"
+
+/* Cumulative shares, in percent, at which the tiers A and B end. */
+#define TIER_A_SHARE 80
+#define TIER_B_SHARE 95
+
+/* Bits of the largest estimate as an integer; exact sums of them fit 128 bits. */
+#define ESTIMATE_BITS 62
+
+typedef struct TierState
+{
+	double *values; /* positive ones only */
+	int64 nvalues;
+	int64 capacity;
+} TierState;
+
+static int
+CompareDescending(const void *a, const void *b)
+{
+	int64 x = *(const int64 *) a;
+	int64 y = *(const int64 *) b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+void
+TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from)
+{
+	int128 total = 0;
+	int128 richer = 0;
+	int64 next;
+
+	qsort(values, nvalues, sizeof(int64), CompareDescending);
+	for (int64 i = 0; i < nvalues; i++)
+		total += values[i];
+	for (int64 i = 0; i < nvalues; i = next)
+	{
+		if (richer * 100 < total * TIER_A_SHARE)
+			*a_from = values[i];
+		if (richer * 100 < total * TIER_B_SHARE)
+			*b_from = values[i];
+		else
+			break;
+		for (next = i; next < nvalues && values[next] == values[i]; next++)
+			richer += values[next];
+	}
+}
+
+/* (state, value) */
+PG_FUNCTION_INFO_V1(value_tiers_fit_transfn);
+Datum
+value_tiers_fit_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "value_tiers_fit_transfn");
+	TierState *state = PG_ARGISNULL(0) ? NULL : (TierState *) PG_GETARG_POINTER(0);
+	double value;
+
+	if (state == NULL)
+	{
+		state = MemoryContextAllocZero(context, sizeof(TierState));
+		state->capacity = 1024;
+		state->values = MemoryContextAlloc(context, state->capacity * sizeof(double));
+	}
+	if (PG_ARGISNULL(1))
+		PG_RETURN_POINTER(state);
+	value = PG_GETARG_FLOAT8(1);
+	if (!isfinite(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("value of a customer is not finite"), errdetail("It is %g.", value)));
+	if (value <= 0)
+		PG_RETURN_POINTER(state);
+	if (state->nvalues == state->capacity)
+	{
+		state->capacity *= 2;
+		state->values = repalloc_huge(state->values, mul_size(state->capacity, sizeof(double)));
+	}
+	state->values[state->nvalues++] = value;
+	PG_RETURN_POINTER(state);
+}
+
+/*
+ * The composite type value_tiers; NULL if nobody is worth anything.  Estimates
+ * are cut to multiples of a power of two, far below their precision, so that
+ * sums are exact and do not depend on the order of the rows.
+ */
+PG_FUNCTION_INFO_V1(value_tiers_fit_finalfn);
+Datum
+value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	TierState *state = PG_ARGISNULL(0) ? NULL : (TierState *) PG_GETARG_POINTER(0);
+	TupleDesc columns;
+	Datum thresholds[2];
+	bool nulls[2] = {false};
+	double largest = 0;
+	int64 *values;
+	int64 a_from = 0;
+	int64 b_from = 0;
+	int exponent;
+	int shift;
+
+	(void) AggregateContext(fcinfo, "value_tiers_fit_finalfn");
+	if (state == NULL || state->nvalues == 0)
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	for (int64 i = 0; i < state->nvalues; i++)
+		largest = Max(largest, state->values[i]);
+	(void) frexp(largest, &exponent);
+	shift = ESTIMATE_BITS - exponent;
+	values = palloc_extended(mul_size(state->nvalues, sizeof(int64)), MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < state->nvalues; i++)
+		values[i] = (int64) ldexp(state->values[i], shift);
+	TierThresholds(values, state->nvalues, &a_from, &b_from);
+	pfree(values);
+	thresholds[0] = Float8GetDatum(ldexp((double) a_from, -shift));
+	thresholds[1] = Float8GetDatum(ldexp((double) b_from, -shift));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), thresholds, nulls)));
+}
+
+/* 'A', 'B' or 'C'; without thresholds nobody is worth anything. */
+static Datum
+TierWord(bool is_a, bool is_b)
+{
+	return PointerGetDatum(cstring_to_text_with_len(is_a ? "A" : is_b ? "B" : "C", 1));
+}
+
+/* (value, a_from, b_from), double precision */
+PG_FUNCTION_INFO_V1(value_tier);
+Datum
+value_tier(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	return TierWord(!PG_ARGISNULL(1) && PG_GETARG_FLOAT8(0) >= PG_GETARG_FLOAT8(1),
+					!PG_ARGISNULL(2) && PG_GETARG_FLOAT8(0) >= PG_GETARG_FLOAT8(2));
+}
+
+/* The same, numeric. */
+PG_FUNCTION_INFO_V1(value_tier_numeric);
+Datum
+value_tier_numeric(PG_FUNCTION_ARGS)
+{
+	bool at_least[2];
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	for (int i = 0; i < 2; i++)
+		at_least[i] =
+			!PG_ARGISNULL(i + 1) && DatumGetBool(DirectFunctionCall2(numeric_ge, PG_GETARG_DATUM(0),
+																	 PG_GETARG_DATUM(i + 1)));
+	return TierWord(at_least[0], at_least[1]);
+}
