@@ -29,7 +29,7 @@ REGRESS = $(sort $(patsubst sql_tests/sql/%.sql,%,$(wildcard sql_tests/sql/*.sql
 ISOLATION = $(sort $(patsubst sql_tests/specs/%.spec,%,$(wildcard sql_tests/specs/*.spec)))
 # from PostgreSQL 16 on expected/ has an option of its own; 15 looks for it in the input directory, where a link is
 EXPECTED = $(if $(filter-out 15,$(MAJORVERSION)),--expecteddir=.)
-REGRESS_OPTS = --inputdir=sql_tests --outputdir=build/installcheck $(EXPECTED) --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=sql_tests --outputdir=build/installcheck $(EXPECTED) --load-extension=$(EXTENSION) --launcher=tools/psql-with-sqlstate
 ISOLATION_OPTS = --inputdir=sql_tests --outputdir=build/installcheck/isolation $(EXPECTED) --load-extension=$(EXTENSION)
 EXTRA_CLEAN = $(EXTENSION)--*.sql build
 
