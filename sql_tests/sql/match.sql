@@ -6,17 +6,10 @@ SET client_min_messages = warning;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \getenv abs_builddir PG_ABS_BUILDDIR
 
-CREATE TABLE person ("ID" int, "Year_Birth" int, "Education" text, "Marital_Status" text, "Income" numeric, "Kidhome" int, "Teenhome" int,
-	"Dt_Customer" date, "Recency" int, "MntWines" int, "MntFruits" int, "MntMeatProducts" int, "MntFishProducts" int, "MntSweetProducts" int,
-	"MntGoldProds" int, "NumDealsPurchases" int, "NumWebPurchases" int, "NumCatalogPurchases" int, "NumStorePurchases" int,
-	"NumWebVisitsMonth" int, "AcceptedCmp3" int, "AcceptedCmp4" int, "AcceptedCmp5" int, "AcceptedCmp1" int, "AcceptedCmp2" int,
-	"Complain" int, "Z_CostContact" int, "Z_Revenue" int, "Response" int);
-\set cmd '\\copy person from program ''gzip -dc ' :abs_srcdir '/data/customer_personality.csv.gz'' csv header'
-:cmd
-CREATE TABLE bank (age int, job text, marital text, education text, "default" text, balance int, housing text, loan text, contact text,
-	day int, month text, duration int, campaign int, pdays int, previous int, poutcome text, y text);
-\set cmd '\\copy bank from program ''gzip -dc ' :abs_srcdir '/data/bank_marketing.csv.gz'' csv header'
-:cmd
+\set load :abs_srcdir '/data/customer_personality.psql'
+\i :load
+\set load :abs_srcdir '/data/bank_marketing.psql'
+\i :load
 
 CREATE TABLE model AS SELECT profile_fit(person, '{"ignore": ["ID", "Response"]}') AS pm FROM person;
 CREATE TABLE profiles AS SELECT "ID" AS id, profile(person, (SELECT pm FROM model)) AS p, "Response" = 1 AS target FROM person;
