@@ -127,6 +127,29 @@ SELECT kind, CASE WHEN said ~ '^(22P03 invalid binary form|22021)' THEN 'refused
 \set fixture :abs_srcdir '/fixtures/received.sql'
 \i :fixture
 
+-- Limits: 250 attributes, however many columns are ignored; the codes of a byte
+CREATE FUNCTION fit_wide(columns int, attributes int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE found int;
+BEGIN
+	EXECUTE (SELECT format('SELECT (SELECT count(*) FROM profile_attributes(m)) FROM (SELECT profile_fit(r, %L) AS m FROM (SELECT %s FROM generate_series(1, 3) i) r) f',
+		jsonb_build_object('ignore', coalesce(jsonb_agg('c' || n) FILTER (WHERE n > attributes), '[]')), string_agg(format('i %% %s AS c%s', n % 3 + 2, n), ', '))
+		FROM generate_series(1, columns) n) INTO found;
+	RETURN found;
+END $$;
+SELECT fit_wide(250, 250), fit_wide(1664, 1), fit_wide(1664, 250);
+\set SHOW_CONTEXT never
+SELECT fit_wide(251, 251);
+\set SHOW_CONTEXT errors
+CREATE TABLE words AS SELECT 'w' || i % 300 AS word, ARRAY['t' || i % 300] AS tags FROM generate_series(1, 3000) i;
+SELECT cardinality("values") AS n, other > 0 AS others FROM (SELECT profile_fit(r, '{"max_values": 191}') AS m FROM (SELECT word FROM words) r) f, profile_attributes(m);
+SELECT profile_fit(r, '{"max_values": 192}') FROM (SELECT word FROM words) r;
+SELECT cardinality("values") AS n, other > 0 AS others FROM (SELECT profile_fit(r, '{"max_values": 248}') AS m FROM (SELECT tags FROM words) r) f, profile_attributes(m);
+SELECT profile_fit(r, '{"max_values": 249}') FROM (SELECT tags FROM words) r;
+SELECT profile_fit(r, '{"max_values": 0}') FROM (SELECT word FROM words) r;
+-- a set of many members, each twice, counts each once
+SELECT sum(c) + other AS members FROM (SELECT profile_fit(r) AS m FROM (SELECT ARRAY(SELECT 'm' || i % 10000 FROM generate_series(1, 20000) i) AS tags) r) f,
+	profile_attributes(m), unnest(counts) c GROUP BY other;
+
 -- Errors that name the attribute
 SELECT profile(r, m) FROM (SELECT 1 AS age) r, models;
 SELECT profile(r, m) FROM (SELECT p.*, 1 AS id2 FROM people p) r, models;

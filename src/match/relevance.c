@@ -106,16 +106,6 @@ NumberFromBytes(Word word)
 	return number;
 }
 
-static int
-CompareWords(const void *a, const void *b)
-{
-	const Word *x = a;
-	const Word *y = b;
-	int order = memcmp(x->text, y->text, Min(x->length, y->length));
-
-	return order != 0 ? order : x->length - y->length;
-}
-
 /* A set as bytes: its members once each and in order, the length before each. */
 static Word
 SetAsWord(Word *members, int nmembers)
@@ -468,6 +458,7 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 		int at = 0;
 		Word member;
 
+		CHECK_FOR_INTERRUPTS();
 		while (NextMember(levels[i].value, &at, &member))
 			CountLevel(table, member, counts[i]);
 	}
@@ -520,6 +511,7 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 	{
 		int g = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		while (g < ntelling && !SetHas(levels[i].value, telling[g].member->value))
 			g++;
 		groups[g].targets += counts[i].targets;
