@@ -53,8 +53,8 @@ $(error crm_profile needs PostgreSQL 15 or newer, $(PG_CONFIG) belongs to $(VERS
 endif
 
 PIECES = $(sort $(wildcard sql/[0-9]*.sql))
-$(DATA_built): $(PIECES) build/made_with
-	cat $(PIECES) >$@
+$(DATA_built): $(PIECES) $(wildcard sql/templates/*.sql) tools/expand-sql build/made_with
+	tools/expand-sql $(PIECES) >$@.new && mv $@.new $@
 
 # Everything is made anew when the server, the compiler, a flag or the list of files is another than last time
 MADE_WITH = $(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS) $(OBJS) $(PIECES)

@@ -1,7 +1,28 @@
 -- crm_profile: customer profiles inside PostgreSQL
 \echo Use "CREATE EXTENSION crm_profile" to load this file. \quit
 
-COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments';
+-- What lies in these schemas is called with the rights of whoever uses the extension: nobody else may have put anything there, or be able to
+DO $$
+DECLARE
+	owner pg_catalog.regrole := (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'crm_profile');
+	planted text := (SELECT pg_catalog.string_agg(pg_catalog.pg_describe_object(d.classid, d.objid, 0), ', ')
+		FROM (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+			WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = 'crm_profile'::pg_catalog.regnamespace
+				AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass ORDER BY d.classid, d.objid LIMIT 5) d);
+BEGIN
+	IF NOT (owner::pg_catalog.text = pg_catalog.quote_ident(CURRENT_USER) OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = owner)) THEN
+		RAISE duplicate_schema USING MESSAGE = 'schema "crm_profile" already exists and belongs to ' || owner,
+			DETAIL = 'Its owner could put functions there that other users would call.',
+			HINT = 'Find out what it is for, and rename or drop it.';
+	ELSIF planted IS NOT NULL THEN
+		RAISE duplicate_schema USING MESSAGE = 'schema "crm_profile" already exists and is not empty',
+			DETAIL = 'There are: ' || planted || '.', HINT = 'Find out what they are for, and rename or drop the schema.';
+	END IF;
+END $$;
+
+COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments, forecasts, likeness, sources';
+CREATE SCHEMA crm_profile_internal;
+COMMENT ON SCHEMA crm_profile_internal IS 'what crm_profile is made of: support functions of its types, operators and aggregates, helpers; nothing here is for users, and all of it may change';
 
 -- functions and types are for everybody; what tables hold is guarded table by table
-GRANT USAGE ON SCHEMA crm_profile TO PUBLIC;
+GRANT USAGE ON SCHEMA crm_profile, crm_profile_internal TO PUBLIC;

@@ -1,113 +1,28 @@
 
 ---------------------------------------------------------------- the type
 
-CREATE TYPE crm_profile.purchase_history;
-
-CREATE FUNCTION crm_profile.purchase_history_in(text cstring) RETURNS crm_profile.purchase_history
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_out(history crm_profile.purchase_history) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_recv(message internal) RETURNS crm_profile.purchase_history
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_send(history crm_profile.purchase_history) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-CREATE TYPE crm_profile.purchase_history (
-	INPUT = crm_profile.purchase_history_in,
-	OUTPUT = crm_profile.purchase_history_out,
-	RECEIVE = crm_profile.purchase_history_recv,
-	SEND = crm_profile.purchase_history_send,
-	ALIGNMENT = int4,
-	STORAGE = extended
-);
+-- @value_type type=purchase_history layout="STORAGE = extended"
 
 COMMENT ON TYPE crm_profile.purchase_history IS
 	'every purchase day of one customer: number of orders, amount and, where known, cost; exact, a few bytes a day';
-COMMENT ON FUNCTION crm_profile.purchase_history_in(cstring) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.purchase_history_out(crm_profile.purchase_history) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.purchase_history_recv(internal) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.purchase_history_send(crm_profile.purchase_history) IS 'I/O';
-
----------------------------------------------------------------- comparison: equal contents have equal bytes
-
-CREATE FUNCTION crm_profile.purchase_history_eq(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_ne(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_lt(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_le(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_gt(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_ge(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_cmp(a crm_profile.purchase_history, b crm_profile.purchase_history) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_hash(value crm_profile.purchase_history) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_hash_extended(value crm_profile.purchase_history, seed bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-
-CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history, FUNCTION = crm_profile.purchase_history_eq,
-	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
-CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history, FUNCTION = crm_profile.purchase_history_ne,
-	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history, FUNCTION = crm_profile.purchase_history_lt,
-	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
-CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history, FUNCTION = crm_profile.purchase_history_le,
-	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
-CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history, FUNCTION = crm_profile.purchase_history_gt,
-	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
-CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history, FUNCTION = crm_profile.purchase_history_ge,
-	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
-
-CREATE OPERATOR CLASS crm_profile.purchase_history_ops DEFAULT FOR TYPE crm_profile.purchase_history USING btree AS
-	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
-	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
-	FUNCTION 1 crm_profile.purchase_history_cmp(crm_profile.purchase_history, crm_profile.purchase_history);
-CREATE OPERATOR CLASS crm_profile.purchase_history_ops DEFAULT FOR TYPE crm_profile.purchase_history USING hash AS
-	OPERATOR 1 crm_profile.=,
-	FUNCTION 1 crm_profile.purchase_history_hash(crm_profile.purchase_history),
-	FUNCTION 2 crm_profile.purchase_history_hash_extended(crm_profile.purchase_history, bigint);
-
-COMMENT ON OPERATOR crm_profile.= (crm_profile.purchase_history, crm_profile.purchase_history) IS 'equal';
-COMMENT ON FUNCTION crm_profile.purchase_history_eq(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of = operator';
-COMMENT ON OPERATOR crm_profile.<> (crm_profile.purchase_history, crm_profile.purchase_history) IS 'not equal';
-COMMENT ON FUNCTION crm_profile.purchase_history_ne(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of <> operator';
-COMMENT ON OPERATOR crm_profile.< (crm_profile.purchase_history, crm_profile.purchase_history) IS 'less than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.purchase_history_lt(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of < operator';
-COMMENT ON OPERATOR crm_profile.<= (crm_profile.purchase_history, crm_profile.purchase_history) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.purchase_history_le(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of <= operator';
-COMMENT ON OPERATOR crm_profile.> (crm_profile.purchase_history, crm_profile.purchase_history) IS 'greater than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.purchase_history_gt(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of > operator';
-COMMENT ON OPERATOR crm_profile.>= (crm_profile.purchase_history, crm_profile.purchase_history) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.purchase_history_ge(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of >= operator';
-COMMENT ON FUNCTION crm_profile.purchase_history_cmp(crm_profile.purchase_history, crm_profile.purchase_history) IS 'less-equal-greater';
-COMMENT ON FUNCTION crm_profile.purchase_history_hash(crm_profile.purchase_history) IS 'hash';
-COMMENT ON FUNCTION crm_profile.purchase_history_hash_extended(crm_profile.purchase_history, bigint) IS 'hash';
-COMMENT ON OPERATOR CLASS crm_profile.purchase_history_ops USING btree IS 'default btree operator class of purchase_history';
-COMMENT ON OPERATOR FAMILY crm_profile.purchase_history_ops USING btree IS 'default btree operator family of purchase_history';
-COMMENT ON OPERATOR CLASS crm_profile.purchase_history_ops USING hash IS 'default hash operator class of purchase_history';
-COMMENT ON OPERATOR FAMILY crm_profile.purchase_history_ops USING hash IS 'default hash operator family of purchase_history';
 
 ---------------------------------------------------------------- histories form a group
 
-CREATE FUNCTION crm_profile.purchase_history_merge(a crm_profile.purchase_history, b crm_profile.purchase_history)
+CREATE FUNCTION crm_profile_internal.purchase_history_merge(a crm_profile.purchase_history, b crm_profile.purchase_history)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-CREATE FUNCTION crm_profile.purchase_history_subtract(a crm_profile.purchase_history, b crm_profile.purchase_history)
+CREATE FUNCTION crm_profile_internal.purchase_history_subtract(a crm_profile.purchase_history, b crm_profile.purchase_history)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE OPERATOR crm_profile.|| (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history,
-	FUNCTION = crm_profile.purchase_history_merge, COMMUTATOR = OPERATOR(crm_profile.||));
+	FUNCTION = crm_profile_internal.purchase_history_merge, COMMUTATOR = OPERATOR(crm_profile.||));
 CREATE OPERATOR crm_profile.- (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history,
-	FUNCTION = crm_profile.purchase_history_subtract);
+	FUNCTION = crm_profile_internal.purchase_history_subtract);
 
 COMMENT ON OPERATOR crm_profile.|| (crm_profile.purchase_history, crm_profile.purchase_history) IS 'merge two histories: day by day the sums';
 COMMENT ON OPERATOR crm_profile.- (crm_profile.purchase_history, crm_profile.purchase_history) IS 'take away again what was merged: (a || b) - b = a';
-COMMENT ON FUNCTION crm_profile.purchase_history_merge(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of || operator';
-COMMENT ON FUNCTION crm_profile.purchase_history_subtract(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of - operator';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_merge(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of || operator';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_subtract(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of - operator';
 
 CREATE FUNCTION crm_profile.purchase_history_add(history crm_profile.purchase_history, day date, amount numeric)
 	RETURNS crm_profile.purchase_history
@@ -135,86 +50,86 @@ COMMENT ON FUNCTION crm_profile.purchases(crm_profile.purchase_history) IS
 
 ---------------------------------------------------------------- aggregates
 
-CREATE FUNCTION crm_profile.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_on date, amount numeric)
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_on date, amount numeric)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_agg_transfn_date' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_transfn(crm_profile.purchase_history, date, numeric) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_on date, amount numeric, cost numeric)
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_transfn(crm_profile.purchase_history, date, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_on date, amount numeric, cost numeric)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_agg_transfn_date' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_transfn(crm_profile.purchase_history, date, numeric, numeric) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamp, amount numeric)
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_transfn(crm_profile.purchase_history, date, numeric, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamp, amount numeric)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_agg_transfn_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_transfn(crm_profile.purchase_history, timestamp, numeric) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamp, amount numeric, cost numeric)
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_transfn(crm_profile.purchase_history, timestamp, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamp, amount numeric, cost numeric)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_agg_transfn_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_transfn(crm_profile.purchase_history, timestamp, numeric, numeric) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamptz, amount numeric)
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_transfn(crm_profile.purchase_history, timestamp, numeric, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamptz, amount numeric)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_agg_transfn_timestamptz' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_transfn(crm_profile.purchase_history, timestamptz, numeric) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamptz, amount numeric, cost numeric)
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_transfn(crm_profile.purchase_history, timestamptz, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_transfn(history crm_profile.purchase_history, ordered_at timestamptz, amount numeric, cost numeric)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_agg_transfn_timestamptz' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_transfn(crm_profile.purchase_history, timestamptz, numeric, numeric) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_transfn(crm_profile.purchase_history, timestamptz, numeric, numeric) IS 'aggregate transition function';
 
-CREATE FUNCTION crm_profile.purchase_history_agg_combine(a crm_profile.purchase_history, b crm_profile.purchase_history)
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_combine(a crm_profile.purchase_history, b crm_profile.purchase_history)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION crm_profile.purchase_history_agg_finalfn(history crm_profile.purchase_history)
+CREATE FUNCTION crm_profile_internal.purchase_history_agg_finalfn(history crm_profile.purchase_history)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_combine(crm_profile.purchase_history, crm_profile.purchase_history) IS 'aggregate combine function';
-COMMENT ON FUNCTION crm_profile.purchase_history_agg_finalfn(crm_profile.purchase_history) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_combine(crm_profile.purchase_history, crm_profile.purchase_history) IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_finalfn(crm_profile.purchase_history) IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_on date, amount numeric) (
-	SFUNC = crm_profile.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_agg(date, numeric) IS
 	'the purchase history of the rows, one order each; a negative amount is a refund; rows without day or amount are skipped';
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_on date, amount numeric, cost numeric) (
-	SFUNC = crm_profile.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_agg(date, numeric, numeric) IS
 	'the purchase history of the rows, one order each, with its cost where that is not NULL; a negative amount is a refund; rows without day or amount are skipped';
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_at timestamp, amount numeric) (
-	SFUNC = crm_profile.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_agg(timestamp, numeric) IS
 	'the purchase history of the rows, one order each on the day of the time stamp; a negative amount is a refund; rows without day or amount are skipped';
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_at timestamp, amount numeric, cost numeric) (
-	SFUNC = crm_profile.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_agg(timestamp, numeric, numeric) IS
 	'the purchase history of the rows, one order each on the day of the time stamp, with its cost where that is not NULL; a negative amount is a refund; rows without day or amount are skipped';
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_at timestamptz, amount numeric) (
-	SFUNC = crm_profile.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_agg(timestamptz, numeric) IS
 	'the purchase history of the rows, one order each on the day of the time stamp in the session''s TimeZone; a negative amount is a refund; rows without day or amount are skipped';
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_at timestamptz, amount numeric, cost numeric) (
-	SFUNC = crm_profile.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_agg(timestamptz, numeric, numeric) IS
 	'the purchase history of the rows, one order each on the day of the time stamp in the session''s TimeZone, with its cost where that is not NULL; a negative amount is a refund; rows without day or amount are skipped';
 CREATE AGGREGATE crm_profile.purchase_history_merge_agg(history crm_profile.purchase_history) (
-	SFUNC = crm_profile.purchase_history_agg_combine, STYPE = crm_profile.purchase_history, SSPACE = 128,
-	FINALFUNC = crm_profile.purchase_history_agg_finalfn,
-	COMBINEFUNC = crm_profile.purchase_history_agg_combine,
+	SFUNC = crm_profile_internal.purchase_history_agg_combine, STYPE = crm_profile.purchase_history, SSPACE = 128,
+	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_merge_agg(crm_profile.purchase_history) IS
 	'all the histories merged into one: day by day the sums; NULLs are skipped';

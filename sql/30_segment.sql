@@ -2,95 +2,10 @@
 
 ---------------------------------------------------------------- segment_scheme
 
-CREATE TYPE crm_profile.segment_scheme;
-
-CREATE FUNCTION crm_profile.segment_scheme_in(text cstring) RETURNS crm_profile.segment_scheme
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_out(scheme crm_profile.segment_scheme) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_recv(message internal) RETURNS crm_profile.segment_scheme
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_send(scheme crm_profile.segment_scheme) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-
-CREATE TYPE crm_profile.segment_scheme (
-	INPUT = crm_profile.segment_scheme_in,
-	OUTPUT = crm_profile.segment_scheme_out,
-	RECEIVE = crm_profile.segment_scheme_recv,
-	SEND = crm_profile.segment_scheme_send,
-	ALIGNMENT = int4,
-	STORAGE = plain
-);
+-- @value_type type=segment_scheme layout="STORAGE = plain" wire=STABLE
 
 COMMENT ON TYPE crm_profile.segment_scheme IS
 	'a compiled scheme: the segment of every cell; from compile_scheme(), read by segment()';
-COMMENT ON FUNCTION crm_profile.segment_scheme_in(cstring) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.segment_scheme_out(crm_profile.segment_scheme) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.segment_scheme_recv(internal) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.segment_scheme_send(crm_profile.segment_scheme) IS 'I/O';
-
----------------------------------------------------------------- comparison: equal contents have equal bytes
-
-CREATE FUNCTION crm_profile.segment_scheme_eq(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_ne(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_lt(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_le(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_gt(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_ge(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_cmp(a crm_profile.segment_scheme, b crm_profile.segment_scheme) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_hash(value crm_profile.segment_scheme) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.segment_scheme_hash_extended(value crm_profile.segment_scheme, seed bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-
-CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_eq,
-	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
-CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_ne,
-	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_lt,
-	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
-CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_le,
-	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
-CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_gt,
-	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
-CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.segment_scheme, RIGHTARG = crm_profile.segment_scheme, FUNCTION = crm_profile.segment_scheme_ge,
-	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
-
-CREATE OPERATOR CLASS crm_profile.segment_scheme_ops DEFAULT FOR TYPE crm_profile.segment_scheme USING btree AS
-	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
-	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
-	FUNCTION 1 crm_profile.segment_scheme_cmp(crm_profile.segment_scheme, crm_profile.segment_scheme);
-CREATE OPERATOR CLASS crm_profile.segment_scheme_ops DEFAULT FOR TYPE crm_profile.segment_scheme USING hash AS
-	OPERATOR 1 crm_profile.=,
-	FUNCTION 1 crm_profile.segment_scheme_hash(crm_profile.segment_scheme),
-	FUNCTION 2 crm_profile.segment_scheme_hash_extended(crm_profile.segment_scheme, bigint);
-
-COMMENT ON OPERATOR crm_profile.= (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'equal';
-COMMENT ON FUNCTION crm_profile.segment_scheme_eq(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of = operator';
-COMMENT ON OPERATOR crm_profile.<> (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'not equal';
-COMMENT ON FUNCTION crm_profile.segment_scheme_ne(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of <> operator';
-COMMENT ON OPERATOR crm_profile.< (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'less than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.segment_scheme_lt(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of < operator';
-COMMENT ON OPERATOR crm_profile.<= (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.segment_scheme_le(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of <= operator';
-COMMENT ON OPERATOR crm_profile.> (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'greater than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.segment_scheme_gt(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of > operator';
-COMMENT ON OPERATOR crm_profile.>= (crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.segment_scheme_ge(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'implementation of >= operator';
-COMMENT ON FUNCTION crm_profile.segment_scheme_cmp(crm_profile.segment_scheme, crm_profile.segment_scheme) IS 'less-equal-greater';
-COMMENT ON FUNCTION crm_profile.segment_scheme_hash(crm_profile.segment_scheme) IS 'hash';
-COMMENT ON FUNCTION crm_profile.segment_scheme_hash_extended(crm_profile.segment_scheme, bigint) IS 'hash';
-COMMENT ON OPERATOR CLASS crm_profile.segment_scheme_ops USING btree IS 'default btree operator class of segment_scheme';
-COMMENT ON OPERATOR FAMILY crm_profile.segment_scheme_ops USING btree IS 'default btree operator family of segment_scheme';
-COMMENT ON OPERATOR CLASS crm_profile.segment_scheme_ops USING hash IS 'default hash operator class of segment_scheme';
-COMMENT ON OPERATOR FAMILY crm_profile.segment_scheme_ops USING hash IS 'default hash operator family of segment_scheme';
 
 ---------------------------------------------------------------- the tables that people edit
 
@@ -152,19 +67,19 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme', 'WHERE NOT buil
 SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',
 	'WHERE scheme NOT IN (SELECT name FROM crm_profile.scheme WHERE built_in)');
 
-CREATE FUNCTION crm_profile.guard_schemes() RETURNS trigger
+CREATE FUNCTION crm_profile_internal.guard_schemes() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION crm_profile.guard_schemes() IS
+COMMENT ON FUNCTION crm_profile_internal.guard_schemes() IS
 	'keeps the built-in schemes as they are, and numbers rules without a position';
 
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
-	FOR EACH ROW EXECUTE FUNCTION crm_profile.guard_schemes('name');
+	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
 CREATE TRIGGER guard_schemes_truncate BEFORE TRUNCATE ON crm_profile.scheme
-	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile.guard_schemes('name');
+	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme_rule
-	FOR EACH ROW EXECUTE FUNCTION crm_profile.guard_schemes('scheme');
+	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('scheme');
 CREATE TRIGGER guard_schemes_truncate BEFORE TRUNCATE ON crm_profile.scheme_rule
-	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile.guard_schemes('scheme');
+	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile_internal.guard_schemes('scheme');
 COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme IS 'keeps the built-in schemes as they are';
 COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme IS 'keeps the built-in schemes as they are';
 COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme_rule IS 'keeps the built-in schemes as they are, and numbers rules without a position';

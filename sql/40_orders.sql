@@ -1,20 +1,20 @@
 -- the bulk road: from a query of orders to histories, or straight to scores
 
-CREATE FUNCTION crm_profile.row_stream_support(internal) RETURNS internal
+CREATE FUNCTION crm_profile_internal.row_stream_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.row_stream_support(internal) IS
+COMMENT ON FUNCTION crm_profile_internal.row_stream_support(internal) IS
 	'planner support: lets a query take the rows of the function one at a time';
 
 CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query text,
 	OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile.row_stream_support;
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
 COMMENT ON FUNCTION crm_profile.collect_purchase_histories(anyelement, text) IS
 	'the purchase history of every customer in a query of orders (customer, day or time stamp, amount [, cost] [, order_key]); the first argument is a NULL of the customers'' type';
 CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query text, progress text,
 	OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile.row_stream_support;
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
 COMMENT ON FUNCTION crm_profile.collect_purchase_histories(anyelement, text, text) IS
 	'the same with INFO lines that begin with this text, every few seconds: rows read, histories made, and how many a second; NULL: no lines';
 
@@ -23,6 +23,6 @@ CREATE FUNCTION crm_profile.rfm_scores(key anyelement, query text, as_of date,
 	OUT customer anyelement, OUT recency integer, OUT frequency bigint, OUT monetary numeric,
 	OUT r_score integer, OUT f_score integer, OUT m_score integer, OUT cell text, OUT segment text)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile.row_stream_support;
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
 COMMENT ON FUNCTION crm_profile.rfm_scores(anyelement, text, date, integer, interval, text) IS
 	'recency (days), frequency, monetary value, scores and segment of every customer in a query of orders, at the as-of date; the first argument is a NULL of the customers'' type, scheme => NULL leaves out the segments';

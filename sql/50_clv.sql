@@ -2,95 +2,10 @@
 
 ---------------------------------------------------------------- the type clv_model
 
-CREATE TYPE crm_profile.clv_model;
-
-CREATE FUNCTION crm_profile.clv_model_in(text cstring) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_out(model crm_profile.clv_model) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_recv(message internal) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_send(model crm_profile.clv_model) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-CREATE TYPE crm_profile.clv_model (
-	INPUT = crm_profile.clv_model_in,
-	OUTPUT = crm_profile.clv_model_out,
-	RECEIVE = crm_profile.clv_model_recv,
-	SEND = crm_profile.clv_model_send,
-	ALIGNMENT = int4,
-	STORAGE = plain
-);
+-- @value_type type=clv_model layout="STORAGE = plain"
 
 COMMENT ON TYPE crm_profile.clv_model IS
 	'a fitted model of repeat purchase (bg/nbd, mbg/nbd or pareto/nbd) with Gamma-Gamma spend: parameters, unit of time, what it was fitted to and how well';
-COMMENT ON FUNCTION crm_profile.clv_model_in(cstring) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.clv_model_out(crm_profile.clv_model) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.clv_model_recv(internal) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.clv_model_send(crm_profile.clv_model) IS 'I/O';
-
----------------------------------------------------------------- comparison: equal contents have equal bytes
-
-CREATE FUNCTION crm_profile.clv_model_eq(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_ne(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_lt(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_le(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_gt(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_ge(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_cmp(a crm_profile.clv_model, b crm_profile.clv_model) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_hash(value crm_profile.clv_model) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.clv_model_hash_extended(value crm_profile.clv_model, seed bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-
-CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_eq,
-	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
-CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_ne,
-	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_lt,
-	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
-CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_le,
-	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
-CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_gt,
-	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
-CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.clv_model, RIGHTARG = crm_profile.clv_model, FUNCTION = crm_profile.clv_model_ge,
-	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
-
-CREATE OPERATOR CLASS crm_profile.clv_model_ops DEFAULT FOR TYPE crm_profile.clv_model USING btree AS
-	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
-	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
-	FUNCTION 1 crm_profile.clv_model_cmp(crm_profile.clv_model, crm_profile.clv_model);
-CREATE OPERATOR CLASS crm_profile.clv_model_ops DEFAULT FOR TYPE crm_profile.clv_model USING hash AS
-	OPERATOR 1 crm_profile.=,
-	FUNCTION 1 crm_profile.clv_model_hash(crm_profile.clv_model),
-	FUNCTION 2 crm_profile.clv_model_hash_extended(crm_profile.clv_model, bigint);
-
-COMMENT ON OPERATOR crm_profile.= (crm_profile.clv_model, crm_profile.clv_model) IS 'equal';
-COMMENT ON FUNCTION crm_profile.clv_model_eq(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of = operator';
-COMMENT ON OPERATOR crm_profile.<> (crm_profile.clv_model, crm_profile.clv_model) IS 'not equal';
-COMMENT ON FUNCTION crm_profile.clv_model_ne(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of <> operator';
-COMMENT ON OPERATOR crm_profile.< (crm_profile.clv_model, crm_profile.clv_model) IS 'less than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.clv_model_lt(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of < operator';
-COMMENT ON OPERATOR crm_profile.<= (crm_profile.clv_model, crm_profile.clv_model) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.clv_model_le(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of <= operator';
-COMMENT ON OPERATOR crm_profile.> (crm_profile.clv_model, crm_profile.clv_model) IS 'greater than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.clv_model_gt(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of > operator';
-COMMENT ON OPERATOR crm_profile.>= (crm_profile.clv_model, crm_profile.clv_model) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.clv_model_ge(crm_profile.clv_model, crm_profile.clv_model) IS 'implementation of >= operator';
-COMMENT ON FUNCTION crm_profile.clv_model_cmp(crm_profile.clv_model, crm_profile.clv_model) IS 'less-equal-greater';
-COMMENT ON FUNCTION crm_profile.clv_model_hash(crm_profile.clv_model) IS 'hash';
-COMMENT ON FUNCTION crm_profile.clv_model_hash_extended(crm_profile.clv_model, bigint) IS 'hash';
-COMMENT ON OPERATOR CLASS crm_profile.clv_model_ops USING btree IS 'default btree operator class of clv_model';
-COMMENT ON OPERATOR FAMILY crm_profile.clv_model_ops USING btree IS 'default btree operator family of clv_model';
-COMMENT ON OPERATOR CLASS crm_profile.clv_model_ops USING hash IS 'default hash operator class of clv_model';
-COMMENT ON OPERATOR FAMILY crm_profile.clv_model_ops USING hash IS 'default hash operator family of clv_model';
 
 CREATE FUNCTION crm_profile.clv_model(model text, parameters double precision[],
 	spend_parameters double precision[] DEFAULT NULL, unit interval DEFAULT '1 week')
@@ -118,53 +33,53 @@ COMMENT ON FUNCTION crm_profile.clv_model_card(crm_profile.clv_model) IS
 
 ---------------------------------------------------------------- the fit
 
-CREATE FUNCTION crm_profile.fit_state_combine(a bytea, b bytea) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.summary_state_combine(a bytea, b bytea) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
-CREATE FUNCTION crm_profile.clv_fit_finalfn(state bytea) RETURNS crm_profile.clv_model
+CREATE FUNCTION crm_profile_internal.clv_fit_finalfn(state bytea) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile.fit_state_combine(bytea, bytea) IS 'aggregate combine function';
-COMMENT ON FUNCTION crm_profile.clv_fit_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.summary_state_combine(bytea, bytea) IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date) IS
 	'the mbg/nbd model of the customers'' purchases up to as_of, in weeks; NULL histories are skipped, customers without a purchase by then too';
 
-CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text) (
-	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text) IS
 	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in weeks';
 
-CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval) (
-	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval) IS
 	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given';
 
-CREATE FUNCTION crm_profile.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval, value text) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval, value text) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval, text) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval, text) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text) (
-	SFUNC = crm_profile.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text) IS
 	'the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in';
@@ -184,39 +99,39 @@ CREATE TYPE crm_profile.clv_holdout_line AS (
 COMMENT ON TYPE crm_profile.clv_holdout_line IS
 	'one line of a holdout test: purchase days predicted and actual, in total, by frequency class or by decile of the prediction';
 
-CREATE FUNCTION crm_profile.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
+CREATE FUNCTION crm_profile_internal.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile.clv_holdout_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
-	SFUNC = crm_profile.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
 	'fits mbg/nbd to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
 
-CREATE FUNCTION crm_profile.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
-	SFUNC = crm_profile.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
 	'fits the model to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
 
-CREATE FUNCTION crm_profile.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
-	SFUNC = crm_profile.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
 	'fits the model, in the unit given, to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
@@ -294,95 +209,10 @@ COMMENT ON FUNCTION crm_profile.clv_log_likelihood(crm_profile.purchase_history,
 
 ---------------------------------------------------------------- the type rhythm_model
 
-CREATE TYPE crm_profile.rhythm_model;
-
-CREATE FUNCTION crm_profile.rhythm_model_in(text cstring) RETURNS crm_profile.rhythm_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_out(model crm_profile.rhythm_model) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_recv(message internal) RETURNS crm_profile.rhythm_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_send(model crm_profile.rhythm_model) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-CREATE TYPE crm_profile.rhythm_model (
-	INPUT = crm_profile.rhythm_model_in,
-	OUTPUT = crm_profile.rhythm_model_out,
-	RECEIVE = crm_profile.rhythm_model_recv,
-	SEND = crm_profile.rhythm_model_send,
-	ALIGNMENT = int4,
-	STORAGE = plain
-);
+-- @value_type type=rhythm_model layout="STORAGE = plain"
 
 COMMENT ON TYPE crm_profile.rhythm_model IS
 	'a fitted model of the days between purchases: how regular customers are, and how their rates differ';
-COMMENT ON FUNCTION crm_profile.rhythm_model_in(cstring) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.rhythm_model_out(crm_profile.rhythm_model) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.rhythm_model_recv(internal) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.rhythm_model_send(crm_profile.rhythm_model) IS 'I/O';
-
----------------------------------------------------------------- comparison: equal contents have equal bytes
-
-CREATE FUNCTION crm_profile.rhythm_model_eq(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_ne(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_lt(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_le(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_gt(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_ge(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_cmp(a crm_profile.rhythm_model, b crm_profile.rhythm_model) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_hash(value crm_profile.rhythm_model) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.rhythm_model_hash_extended(value crm_profile.rhythm_model, seed bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-
-CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_eq,
-	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
-CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_ne,
-	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_lt,
-	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
-CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_le,
-	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
-CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_gt,
-	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
-CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.rhythm_model, RIGHTARG = crm_profile.rhythm_model, FUNCTION = crm_profile.rhythm_model_ge,
-	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
-
-CREATE OPERATOR CLASS crm_profile.rhythm_model_ops DEFAULT FOR TYPE crm_profile.rhythm_model USING btree AS
-	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
-	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
-	FUNCTION 1 crm_profile.rhythm_model_cmp(crm_profile.rhythm_model, crm_profile.rhythm_model);
-CREATE OPERATOR CLASS crm_profile.rhythm_model_ops DEFAULT FOR TYPE crm_profile.rhythm_model USING hash AS
-	OPERATOR 1 crm_profile.=,
-	FUNCTION 1 crm_profile.rhythm_model_hash(crm_profile.rhythm_model),
-	FUNCTION 2 crm_profile.rhythm_model_hash_extended(crm_profile.rhythm_model, bigint);
-
-COMMENT ON OPERATOR crm_profile.= (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'equal';
-COMMENT ON FUNCTION crm_profile.rhythm_model_eq(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of = operator';
-COMMENT ON OPERATOR crm_profile.<> (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'not equal';
-COMMENT ON FUNCTION crm_profile.rhythm_model_ne(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of <> operator';
-COMMENT ON OPERATOR crm_profile.< (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'less than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.rhythm_model_lt(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of < operator';
-COMMENT ON OPERATOR crm_profile.<= (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.rhythm_model_le(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of <= operator';
-COMMENT ON OPERATOR crm_profile.> (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'greater than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.rhythm_model_gt(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of > operator';
-COMMENT ON OPERATOR crm_profile.>= (crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.rhythm_model_ge(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'implementation of >= operator';
-COMMENT ON FUNCTION crm_profile.rhythm_model_cmp(crm_profile.rhythm_model, crm_profile.rhythm_model) IS 'less-equal-greater';
-COMMENT ON FUNCTION crm_profile.rhythm_model_hash(crm_profile.rhythm_model) IS 'hash';
-COMMENT ON FUNCTION crm_profile.rhythm_model_hash_extended(crm_profile.rhythm_model, bigint) IS 'hash';
-COMMENT ON OPERATOR CLASS crm_profile.rhythm_model_ops USING btree IS 'default btree operator class of rhythm_model';
-COMMENT ON OPERATOR FAMILY crm_profile.rhythm_model_ops USING btree IS 'default btree operator family of rhythm_model';
-COMMENT ON OPERATOR CLASS crm_profile.rhythm_model_ops USING hash IS 'default hash operator class of rhythm_model';
-COMMENT ON OPERATOR FAMILY crm_profile.rhythm_model_ops USING hash IS 'default hash operator family of rhythm_model';
 
 CREATE FUNCTION crm_profile.rhythm_model(regularity integer, a double precision, b double precision)
 	RETURNS crm_profile.rhythm_model
@@ -401,17 +231,17 @@ CREATE FUNCTION crm_profile.rhythm_model_card(fitted crm_profile.rhythm_model,
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.rhythm_model_card(crm_profile.rhythm_model) IS
 	'what a rhythm model was fitted to and how the fit ended; gaps counts those between two purchase days of a customer';
-CREATE FUNCTION crm_profile.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
+CREATE FUNCTION crm_profile_internal.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile.rhythm_fit_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile.rhythm_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
+CREATE FUNCTION crm_profile_internal.rhythm_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'rhythm_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.rhythm_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.rhythm_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile.rhythm_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile.rhythm_fit_finalfn,
-	COMBINEFUNC = crm_profile.fit_state_combine,
+	SFUNC = crm_profile_internal.rhythm_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.rhythm_fit_finalfn,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.rhythm_fit(crm_profile.purchase_history, date) IS
 	'the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped';

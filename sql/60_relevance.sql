@@ -32,100 +32,100 @@ CREATE TYPE crm_profile.relevance AS (
 COMMENT ON TYPE crm_profile.relevance IS
 	'what an attribute tells about who is a target: statistics over its bins, and a verdict in words';
 
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute text, is_target boolean) RETURNS internal
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute text, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, text, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute numeric, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, text, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute numeric, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, numeric, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute double precision, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, numeric, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute double precision, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, double precision, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute boolean, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, double precision, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute boolean, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, boolean, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute date, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, boolean, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute date, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, date, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute timestamp, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, date, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute timestamp, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, timestamp, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute anyenum, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, timestamp, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute anyenum, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, anyenum, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_transfn(state internal, attribute anyarray, is_target boolean) RETURNS internal
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, anyenum, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute anyarray, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_transfn(internal, anyarray, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.attribute_relevance_finalfn(state internal) RETURNS crm_profile.relevance
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, anyarray, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal) RETURNS crm_profile.relevance
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn(internal) IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute text, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(text, boolean) IS
 	'what words tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute numeric, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(numeric, boolean) IS
 	'what a number tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute double precision, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(double precision, boolean) IS
 	'what a number tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute boolean, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(boolean, boolean) IS
 	'what a boolean tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute date, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(date, boolean) IS
 	'what a date tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute timestamp, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(timestamp, boolean) IS
 	'what the day of a time stamp tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute anyenum, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(anyenum, boolean) IS
 	'what an enumeration tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute anyarray, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.attribute_relevance_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(anyarray, boolean) IS
 	'what a set: the members of an array tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
 
-CREATE FUNCTION crm_profile.attribute_relevance_record_transfn(state internal, customer record, is_target boolean) RETURNS internal
+CREATE FUNCTION crm_profile_internal.attribute_relevance_record_transfn(state internal, customer record, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
-CREATE FUNCTION crm_profile.attribute_relevance_record_transfn(state internal, customer record, is_target boolean, ignored text[]) RETURNS internal
+CREATE FUNCTION crm_profile_internal.attribute_relevance_record_transfn(state internal, customer record, is_target boolean, ignored text[]) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
-CREATE FUNCTION crm_profile.attribute_relevance_record_finalfn(state internal) RETURNS crm_profile.relevance[]
+CREATE FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(state internal) RETURNS crm_profile.relevance[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.attribute_relevance_record_transfn(internal, record, boolean) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile.attribute_relevance_record_transfn(internal, record, boolean, text[]) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile.attribute_relevance_record_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_transfn(internal, record, boolean) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_transfn(internal, record, boolean, text[]) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(internal) IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.attribute_relevance(customer record, is_target boolean) (
-	SFUNC = crm_profile.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile.attribute_relevance_record_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,
+	FINALFUNC = crm_profile_internal.attribute_relevance_record_finalfn,
 	PARALLEL = SAFE);
 CREATE AGGREGATE crm_profile.attribute_relevance(customer record, is_target boolean, ignored text[]) (
-	SFUNC = crm_profile.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile.attribute_relevance_record_finalfn,
+	SFUNC = crm_profile_internal.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,
+	FINALFUNC = crm_profile_internal.attribute_relevance_record_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean) IS
 	'what each column of the record tells about who is a target, the most telling first: unnest it to have a row per attribute';

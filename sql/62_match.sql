@@ -1,115 +1,30 @@
 
 ---------------------------------------------------------------- match_model: who is likely to be a target
 
-CREATE TYPE crm_profile.match_model;
-
-CREATE FUNCTION crm_profile.match_model_in(text cstring) RETURNS crm_profile.match_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_out(model crm_profile.match_model) RETURNS cstring
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_recv(message internal) RETURNS crm_profile.match_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_send(model crm_profile.match_model) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
-CREATE TYPE crm_profile.match_model (
-	INPUT = crm_profile.match_model_in,
-	OUTPUT = crm_profile.match_model_out,
-	RECEIVE = crm_profile.match_model_recv,
-	SEND = crm_profile.match_model_send,
-	ALIGNMENT = int4,
-	STORAGE = extended
-);
+-- @value_type type=match_model layout="STORAGE = extended"
 
 COMMENT ON TYPE crm_profile.match_model IS
 	'a fitted scorecard: the chance of being a target as a sum of points for the bins of a profile''s attributes, with its cross-validated quality';
-COMMENT ON FUNCTION crm_profile.match_model_in(cstring) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.match_model_out(crm_profile.match_model) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.match_model_recv(internal) IS 'I/O';
-COMMENT ON FUNCTION crm_profile.match_model_send(crm_profile.match_model) IS 'I/O';
-
----------------------------------------------------------------- comparison: equal contents have equal bytes
-
-CREATE FUNCTION crm_profile.match_model_eq(a crm_profile.match_model, b crm_profile.match_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_ne(a crm_profile.match_model, b crm_profile.match_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_lt(a crm_profile.match_model, b crm_profile.match_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_le(a crm_profile.match_model, b crm_profile.match_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_gt(a crm_profile.match_model, b crm_profile.match_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_ge(a crm_profile.match_model, b crm_profile.match_model) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'value_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_cmp(a crm_profile.match_model, b crm_profile.match_model) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_hash(value crm_profile.match_model) RETURNS integer
-	AS 'MODULE_PATHNAME', 'value_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_model_hash_extended(value crm_profile.match_model, seed bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'value_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-
-CREATE OPERATOR crm_profile.= (LEFTARG = crm_profile.match_model, RIGHTARG = crm_profile.match_model, FUNCTION = crm_profile.match_model_eq,
-	COMMUTATOR = OPERATOR(crm_profile.=), NEGATOR = OPERATOR(crm_profile.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES);
-CREATE OPERATOR crm_profile.<> (LEFTARG = crm_profile.match_model, RIGHTARG = crm_profile.match_model, FUNCTION = crm_profile.match_model_ne,
-	COMMUTATOR = OPERATOR(crm_profile.<>), NEGATOR = OPERATOR(crm_profile.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR crm_profile.< (LEFTARG = crm_profile.match_model, RIGHTARG = crm_profile.match_model, FUNCTION = crm_profile.match_model_lt,
-	COMMUTATOR = OPERATOR(crm_profile.>), NEGATOR = OPERATOR(crm_profile.>=), RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
-CREATE OPERATOR crm_profile.<= (LEFTARG = crm_profile.match_model, RIGHTARG = crm_profile.match_model, FUNCTION = crm_profile.match_model_le,
-	COMMUTATOR = OPERATOR(crm_profile.>=), NEGATOR = OPERATOR(crm_profile.>), RESTRICT = scalarlesel, JOIN = scalarlejoinsel);
-CREATE OPERATOR crm_profile.> (LEFTARG = crm_profile.match_model, RIGHTARG = crm_profile.match_model, FUNCTION = crm_profile.match_model_gt,
-	COMMUTATOR = OPERATOR(crm_profile.<), NEGATOR = OPERATOR(crm_profile.<=), RESTRICT = scalargtsel, JOIN = scalargtjoinsel);
-CREATE OPERATOR crm_profile.>= (LEFTARG = crm_profile.match_model, RIGHTARG = crm_profile.match_model, FUNCTION = crm_profile.match_model_ge,
-	COMMUTATOR = OPERATOR(crm_profile.<=), NEGATOR = OPERATOR(crm_profile.<), RESTRICT = scalargesel, JOIN = scalargejoinsel);
-
-CREATE OPERATOR CLASS crm_profile.match_model_ops DEFAULT FOR TYPE crm_profile.match_model USING btree AS
-	OPERATOR 1 crm_profile.<, OPERATOR 2 crm_profile.<=, OPERATOR 3 crm_profile.=,
-	OPERATOR 4 crm_profile.>=, OPERATOR 5 crm_profile.>,
-	FUNCTION 1 crm_profile.match_model_cmp(crm_profile.match_model, crm_profile.match_model);
-CREATE OPERATOR CLASS crm_profile.match_model_ops DEFAULT FOR TYPE crm_profile.match_model USING hash AS
-	OPERATOR 1 crm_profile.=,
-	FUNCTION 1 crm_profile.match_model_hash(crm_profile.match_model),
-	FUNCTION 2 crm_profile.match_model_hash_extended(crm_profile.match_model, bigint);
-
-COMMENT ON OPERATOR crm_profile.= (crm_profile.match_model, crm_profile.match_model) IS 'equal';
-COMMENT ON FUNCTION crm_profile.match_model_eq(crm_profile.match_model, crm_profile.match_model) IS 'implementation of = operator';
-COMMENT ON OPERATOR crm_profile.<> (crm_profile.match_model, crm_profile.match_model) IS 'not equal';
-COMMENT ON FUNCTION crm_profile.match_model_ne(crm_profile.match_model, crm_profile.match_model) IS 'implementation of <> operator';
-COMMENT ON OPERATOR crm_profile.< (crm_profile.match_model, crm_profile.match_model) IS 'less than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.match_model_lt(crm_profile.match_model, crm_profile.match_model) IS 'implementation of < operator';
-COMMENT ON OPERATOR crm_profile.<= (crm_profile.match_model, crm_profile.match_model) IS 'less than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.match_model_le(crm_profile.match_model, crm_profile.match_model) IS 'implementation of <= operator';
-COMMENT ON OPERATOR crm_profile.> (crm_profile.match_model, crm_profile.match_model) IS 'greater than (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.match_model_gt(crm_profile.match_model, crm_profile.match_model) IS 'implementation of > operator';
-COMMENT ON OPERATOR crm_profile.>= (crm_profile.match_model, crm_profile.match_model) IS 'greater than or equal (order of the bytes, of no meaning but for sorting)';
-COMMENT ON FUNCTION crm_profile.match_model_ge(crm_profile.match_model, crm_profile.match_model) IS 'implementation of >= operator';
-COMMENT ON FUNCTION crm_profile.match_model_cmp(crm_profile.match_model, crm_profile.match_model) IS 'less-equal-greater';
-COMMENT ON FUNCTION crm_profile.match_model_hash(crm_profile.match_model) IS 'hash';
-COMMENT ON FUNCTION crm_profile.match_model_hash_extended(crm_profile.match_model, bigint) IS 'hash';
-COMMENT ON OPERATOR CLASS crm_profile.match_model_ops USING btree IS 'default btree operator class of match_model';
-COMMENT ON OPERATOR FAMILY crm_profile.match_model_ops USING btree IS 'default btree operator family of match_model';
-COMMENT ON OPERATOR CLASS crm_profile.match_model_ops USING hash IS 'default hash operator class of match_model';
-COMMENT ON OPERATOR FAMILY crm_profile.match_model_ops USING hash IS 'default hash operator family of match_model';
 
 ---------------------------------------------------------------- match_fit
 
-CREATE FUNCTION crm_profile.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean) RETURNS internal
+CREATE FUNCTION crm_profile_internal.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) RETURNS internal
+CREATE FUNCTION crm_profile_internal.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION crm_profile.match_fit_finalfn(state internal) RETURNS crm_profile.match_model
+CREATE FUNCTION crm_profile_internal.match_fit_finalfn(state internal) RETURNS crm_profile.match_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.match_fit_transfn(internal, crm_profile.profile, boolean) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile.match_fit_transfn(internal, crm_profile.profile, boolean, crm_profile.profile_model) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile.match_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean, crm_profile.profile_model) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.match_fit_finalfn(internal) IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean) (
-	SFUNC = crm_profile.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile.match_fit_finalfn,
+	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
+	FINALFUNC = crm_profile_internal.match_fit_finalfn,
 	PARALLEL = SAFE);
 CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) (
-	SFUNC = crm_profile.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile.match_fit_finalfn,
+	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
+	FINALFUNC = crm_profile_internal.match_fit_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean) IS
 	'a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error';

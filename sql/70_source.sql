@@ -30,15 +30,15 @@ COMMENT ON TYPE crm_profile.value_tiers IS 'where the tiers of an estimated valu
 COMMENT ON COLUMN crm_profile.value_tiers.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together';
 COMMENT ON COLUMN crm_profile.value_tiers.b_from IS 'least value of tier B: the same with 95 %';
 
-CREATE FUNCTION crm_profile.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
+CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.value_tiers_fit_transfn(internal, double precision) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.value_tiers_fit_finalfn(state internal) RETURNS crm_profile.value_tiers
+COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_transfn(internal, double precision) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.value_tiers_fit_finalfn(state internal) RETURNS crm_profile.value_tiers
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.value_tiers_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_finalfn(internal) IS 'aggregate final function';
 CREATE AGGREGATE crm_profile.value_tiers_fit(value double precision) (
-	SFUNC = crm_profile.value_tiers_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.value_tiers_fit_finalfn,
+	SFUNC = crm_profile_internal.value_tiers_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.value_tiers_fit_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.value_tiers_fit(double precision) IS
 	'thresholds of the tiers A (80 %) and B (95 %) of a value, by its cumulative share; NULLs are skipped; NULL if nobody is worth anything';
@@ -72,16 +72,16 @@ COMMENT ON COLUMN crm_profile.customer_norms.active_days IS 'days within which n
 COMMENT ON COLUMN crm_profile.customer_norms.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together; NULL if nobody is worth anything';
 COMMENT ON COLUMN crm_profile.customer_norms.b_from IS 'least value of tier B: the same with 95 %';
 
-CREATE FUNCTION crm_profile.customer_norms_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
+CREATE FUNCTION crm_profile_internal.customer_norms_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
 	RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.customer_norms_fit_transfn(internal, crm_profile.purchase_history, date, interval, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile.customer_norms_fit_finalfn(state internal) RETURNS crm_profile.customer_norms
+COMMENT ON FUNCTION crm_profile_internal.customer_norms_fit_transfn(internal, crm_profile.purchase_history, date, interval, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.customer_norms_fit_finalfn(state internal) RETURNS crm_profile.customer_norms
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.customer_norms_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.customer_norms_fit_finalfn(internal) IS 'aggregate final function';
 CREATE AGGREGATE crm_profile.customer_norms_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
-	SFUNC = crm_profile.customer_norms_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile.customer_norms_fit_finalfn,
+	SFUNC = crm_profile_internal.customer_norms_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.customer_norms_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.customer_norms_fit(crm_profile.purchase_history, date, interval, boolean) IS
@@ -256,12 +256,12 @@ GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition
 
-CREATE FUNCTION crm_profile.near_names(name text, candidates text[]) RETURNS text
+CREATE FUNCTION crm_profile_internal.near_names(name text, candidates text[]) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.near_names(text, text[]) IS
+COMMENT ON FUNCTION crm_profile_internal.near_names(text, text[]) IS
 	'up to three candidates that are spelt nearly like the name, in double quotes, nearest first; NULL if none is';
 
-CREATE FUNCTION crm_profile.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	detail := coalesce(detail, 'Nothing was changed.');
@@ -270,21 +270,21 @@ BEGIN
 	END IF;
 	RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail, HINT = hint;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_argument_error(text, text, text, text) IS 'raises the error of create_source() and alter_source() about one argument';
+COMMENT ON FUNCTION crm_profile_internal.source_argument_error(text, text, text, text) IS 'raises the error of create_source() and alter_source() about one argument';
 
-CREATE FUNCTION crm_profile.source_path(search_path name[]) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_path(search_path name[]) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT coalesce(string_agg(quote_ident(p), ', ' ORDER BY n) || ', ', '') || 'pg_temp' FROM unnest(search_path) WITH ORDINALITY AS t(p, n));
-COMMENT ON FUNCTION crm_profile.source_path(name[]) IS 'a search_path setting of these schemas, temporary objects last';
+COMMENT ON FUNCTION crm_profile_internal.source_path(name[]) IS 'a search_path setting of these schemas, temporary objects last';
 
-CREATE FUNCTION crm_profile.source_relation(argument text, relation text, path text) RETURNS oid
+CREATE FUNCTION crm_profile_internal.source_relation(argument text, relation text, path text) RETURNS oid
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found oid;
 	kind text;
 BEGIN
 	IF relation IS NULL THEN
-		PERFORM crm_profile.source_argument_error(argument, 'it is missing', 'It names a table, a view or a foreign table.', format('Write %s => ''schema.table''.', argument));
+		PERFORM crm_profile_internal.source_argument_error(argument, 'it is missing', 'It names a table, a view or a foreign table.', format('Write %s => ''schema.table''.', argument));
 	END IF;
 	PERFORM set_config('search_path', path, true);
 	BEGIN
@@ -293,9 +293,9 @@ BEGIN
 		found := NULL;
 	END;
 	IF found IS NULL THEN
-		PERFORM crm_profile.source_argument_error(argument, format('there is no relation "%s"', relation),
+		PERFORM crm_profile_internal.source_argument_error(argument, format('there is no relation "%s"', relation),
 			format('Names are looked up along: %s.', path),
-			'Did you mean ' || crm_profile.near_names(lower(regexp_replace(relation, '^.*\.', '')),
+			'Did you mean ' || crm_profile_internal.near_names(lower(regexp_replace(relation, '^.*\.', '')),
 				(SELECT array_agg(relname::text ORDER BY relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 					WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
 						AND has_schema_privilege(n.oid, 'USAGE'))) || '?');
@@ -303,7 +303,7 @@ BEGIN
 	SELECT CASE WHEN relpersistence = 't' THEN 'temporary' WHEN relkind NOT IN ('r', 'p', 'v', 'm', 'f') THEN 'no table' END
 		INTO kind FROM pg_class WHERE oid = found;
 	IF kind IS NOT NULL THEN
-		PERFORM crm_profile.source_argument_error(argument, format('relation "%s" is %s', relation, kind),
+		PERFORM crm_profile_internal.source_argument_error(argument, format('relation "%s" is %s', relation, kind),
 			'A source reads tables, partitioned and foreign tables, views and materialized views that stay.', NULL);
 	END IF;
 	IF NOT has_any_column_privilege(found, 'SELECT') THEN
@@ -312,29 +312,29 @@ BEGIN
 	END IF;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_relation(text, text, text) IS 'the relation that an argument names, checked';
+COMMENT ON FUNCTION crm_profile_internal.source_relation(text, text, text) IS 'the relation that an argument names, checked';
 
-CREATE FUNCTION crm_profile.source_columns(relation oid) RETURNS text[]
+CREATE FUNCTION crm_profile_internal.source_columns(relation oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
-COMMENT ON FUNCTION crm_profile.source_columns(oid) IS 'the columns of a relation in order';
+COMMENT ON FUNCTION crm_profile_internal.source_columns(oid) IS 'the columns of a relation in order';
 
-CREATE FUNCTION crm_profile.source_column(argument text, wanted text, relation oid) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_column(argument text, wanted text, relation oid) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	columns text[] := crm_profile.source_columns(relation);
+	columns text[] := crm_profile_internal.source_columns(relation);
 BEGIN
 	IF wanted = ANY (columns) THEN
 		RETURN wanted;
 	ELSIF lower(wanted) = ANY (columns) THEN
 		RETURN lower(wanted);
 	END IF;
-	PERFORM crm_profile.source_argument_error(argument, format('%s has no column "%s"', relation::regclass, wanted),
-		format('Its columns are: %s.', array_to_string(columns, ', ')), 'Did you mean ' || crm_profile.near_names(wanted, columns) || '?');
+	PERFORM crm_profile_internal.source_argument_error(argument, format('%s has no column "%s"', relation::regclass, wanted),
+		format('Its columns are: %s.', array_to_string(columns, ', ')), 'Did you mean ' || crm_profile_internal.near_names(wanted, columns) || '?');
 END $$;
-COMMENT ON FUNCTION crm_profile.source_column(text, text, oid) IS 'the column that an argument names, checked';
+COMMENT ON FUNCTION crm_profile_internal.source_column(text, text, oid) IS 'the column that an argument names, checked';
 
-CREATE FUNCTION crm_profile.source_type_of(expression text, relation text, path text) RETURNS regtype
+CREATE FUNCTION crm_profile_internal.source_type_of(expression text, relation text, path text) RETURNS regtype
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found regtype;
@@ -344,12 +344,12 @@ BEGIN
 		INTO found;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_type_of(text, text, text) IS 'the type of an expression over a relation; runs it over no row';
+COMMENT ON FUNCTION crm_profile_internal.source_type_of(text, text, text) IS 'the type of an expression over a relation; runs it over no row';
 
-CREATE FUNCTION crm_profile.source_expression(argument text, expression text, relation oid, relation_sql text, path text, types oid[], wanted text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_expression(argument text, expression text, relation oid, relation_sql text, path text, types oid[], wanted text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	columns text[] := crm_profile.source_columns(relation);
+	columns text[] := crm_profile_internal.source_columns(relation);
 	found regtype;
 	problem text;
 	advice text;
@@ -358,37 +358,37 @@ BEGIN
 		expression := quote_ident(expression);
 	END IF;
 	BEGIN
-		found := crm_profile.source_type_of(expression, relation_sql, path);
+		found := crm_profile_internal.source_type_of(expression, relation_sql, path);
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, advice = PG_EXCEPTION_HINT;
-		PERFORM crm_profile.source_argument_error(argument, problem,
+		PERFORM crm_profile_internal.source_argument_error(argument, problem,
 			format('It is %s; the columns there are: %s.', expression, array_to_string(columns, ', ')),
-			coalesce('Did you mean ' || crm_profile.near_names(btrim(expression, '" '), columns) || '?', NULLIF(advice, '')));
+			coalesce('Did you mean ' || crm_profile_internal.near_names(btrim(expression, '" '), columns) || '?', NULLIF(advice, '')));
 	END;
 	SELECT CASE WHEN typtype = 'd' THEN typbasetype ELSE oid END INTO found FROM pg_type WHERE oid = found;
 	IF types IS NOT NULL AND found <> ALL (types) THEN
-		PERFORM crm_profile.source_argument_error(argument, format('%s has type %s', expression, found),
+		PERFORM crm_profile_internal.source_argument_error(argument, format('%s has type %s', expression, found),
 			format('Expected %s.', wanted), 'Name another column, or cast it in an expression.');
 	END IF;
 	RETURN expression;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_expression(text, text, oid, text, text, oid[], text) IS 'the column or expression of an argument, checked, its type among those wanted';
+COMMENT ON FUNCTION crm_profile_internal.source_expression(text, text, oid, text, text, oid[], text) IS 'the column or expression of an argument, checked, its type among those wanted';
 
-CREATE FUNCTION crm_profile.source_one_of(argument text, candidates text[], what text, relation text, columns text[]) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_one_of(argument text, candidates text[], what text, relation text, columns text[]) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF cardinality(candidates) = 1 THEN
 		RETURN candidates[1];
 	ELSIF cardinality(candidates) > 1 THEN
-		PERFORM crm_profile.source_argument_error(argument, 'it was left out, and there is more than one ' || what,
+		PERFORM crm_profile_internal.source_argument_error(argument, 'it was left out, and there is more than one ' || what,
 			format('The candidates are: %s.', array_to_string(candidates, ', ')), format('Write %s => ''%s'', or whichever it is.', argument, candidates[1]));
 	END IF;
-	PERFORM crm_profile.source_argument_error(argument, format('it was left out, and %s has no %s', relation, what),
+	PERFORM crm_profile_internal.source_argument_error(argument, format('it was left out, and %s has no %s', relation, what),
 		format('The columns there are: %s.', array_to_string(columns, ', ')), format('Write %s => with a column or an expression.', argument));
 END $$;
-COMMENT ON FUNCTION crm_profile.source_one_of(text, text[], text, text, text[]) IS 'the only candidate for an argument that was left out; else an error that lists them';
+COMMENT ON FUNCTION crm_profile_internal.source_one_of(text, text[], text, text, text[]) IS 'the only candidate for an argument that was left out; else an error that lists them';
 
-CREATE FUNCTION crm_profile.source_canonical(query text, schema text, path text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical text;
@@ -400,12 +400,12 @@ BEGIN
 	EXECUTE format('DROP VIEW %I.source_probe', schema);
 	RETURN btrim(canonical, E' ;\n');
 END $$;
-COMMENT ON FUNCTION crm_profile.source_canonical(text, text, text) IS 'a query with every name in it qualified';
+COMMENT ON FUNCTION crm_profile_internal.source_canonical(text, text, text) IS 'a query with every name in it qualified';
 
-CREATE FUNCTION crm_profile.source_resolve(src crm_profile.source) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source) RETURNS crm_profile.source
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
-	path text := crm_profile.source_path(src.search_path);
+	path text := crm_profile_internal.source_path(src.search_path);
 	customers oid;
 	orders oid;
 	orders_sql text;
@@ -422,15 +422,15 @@ DECLARE
 	amounts CONSTANT oid[] := ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[];
 BEGIN
 	-- customers
-	customers := crm_profile.source_relation('customers', src.customers, path);
+	customers := crm_profile_internal.source_relation('customers', src.customers, path);
 	src.customers := customers::regclass::text;
-	columns := crm_profile.source_columns(customers);
+	columns := crm_profile_internal.source_columns(customers);
 	IF src.customer_key IS NULL THEN
 		SELECT array_agg(attname::text) INTO candidates FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 			WHERE indrelid = customers AND indisprimary AND indnkeyatts = 1;
-		src.customer_key := crm_profile.source_one_of('customer_key', candidates, 'primary key of one column', src.customers, columns);
+		src.customer_key := crm_profile_internal.source_one_of('customer_key', candidates, 'primary key of one column', src.customers, columns);
 	ELSE
-		src.customer_key := crm_profile.source_column('customer_key', src.customer_key, customers);
+		src.customer_key := crm_profile_internal.source_column('customer_key', src.customer_key, customers);
 	END IF;
 	SELECT CASE WHEN typtype = 'd' THEN typbasetype ELSE atttypid END, attnum INTO customer_type, key_number
 		FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = customers AND attname = src.customer_key;
@@ -444,17 +444,17 @@ BEGIN
 			-- in brackets nothing but a single query gets through
 			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.schema, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
-			PERFORM crm_profile.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a SELECT that works by itself.');
+			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a SELECT that works by itself.');
 		END;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		orders := format('%I.source_orders', src.schema)::regclass;
 		orders_sql := format('(%s) AS orders', src.orders);
 	ELSE
-		orders := crm_profile.source_relation('orders', src.orders, path);
+		orders := crm_profile_internal.source_relation('orders', src.orders, path);
 		orders_sql := orders::regclass::text;
 		src.orders := orders_sql;
 	END IF;
-	columns := crm_profile.source_columns(orders);
+	columns := crm_profile_internal.source_columns(orders);
 
 	IF src.order_customer IS NULL THEN
 		SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
@@ -466,53 +466,53 @@ BEGIN
 						OR attname IN (c.relname || '_' || src.customer_key, rtrim(c.relname, 's') || '_' || src.customer_key))
 					AND typcategory = (SELECT typcategory FROM pg_type WHERE oid = customer_type);
 		END IF;
-		src.order_customer := quote_ident(crm_profile.source_one_of('order_customer', candidates, 'foreign key to, or column named like the key of, ' || src.customers, orders_sql, columns));
+		src.order_customer := quote_ident(crm_profile_internal.source_one_of('order_customer', candidates, 'foreign key to, or column named like the key of, ' || src.customers, orders_sql, columns));
 	END IF;
-	src.order_customer := crm_profile.source_expression('order_customer', src.order_customer, orders, orders_sql, path, NULL, NULL);
+	src.order_customer := crm_profile_internal.source_expression('order_customer', src.order_customer, orders, orders_sql, path, NULL, NULL);
 
 	IF src.ordered_at IS NULL THEN
 		SELECT array_agg(attname::text ORDER BY attnum) INTO candidates FROM pg_attribute
 			WHERE attrelid = orders AND attnum > 0 AND NOT attisdropped AND atttypid = ANY (days);
-		src.ordered_at := quote_ident(crm_profile.source_one_of('ordered_at', candidates, 'column of type date or timestamp', orders_sql, columns));
+		src.ordered_at := quote_ident(crm_profile_internal.source_one_of('ordered_at', candidates, 'column of type date or timestamp', orders_sql, columns));
 	END IF;
-	src.ordered_at := crm_profile.source_expression('ordered_at', src.ordered_at, orders, orders_sql, path, days, 'date, timestamp or timestamptz');
+	src.ordered_at := crm_profile_internal.source_expression('ordered_at', src.ordered_at, orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 
 	IF src.amount IS NULL THEN
 		SELECT array_agg(attname::text ORDER BY attnum) INTO candidates FROM pg_attribute
 			WHERE attrelid = orders AND attnum > 0 AND NOT attisdropped AND atttypid = ANY (ARRAY['numeric', 'float4', 'float8', 'money']::regtype[]::oid[])
 				AND quote_ident(attname) <> ALL (ARRAY[src.order_customer, coalesce(src.cost, ''), coalesce(src.order_key, '')])
 				AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = orders AND contype IN ('p', 'f') AND attnum = ANY (conkey));
-		src.amount := quote_ident(crm_profile.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', orders_sql, columns));
+		src.amount := quote_ident(crm_profile_internal.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', orders_sql, columns));
 	END IF;
-	src.amount := crm_profile.source_expression('amount', src.amount, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
+	src.amount := crm_profile_internal.source_expression('amount', src.amount, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
 	IF src.amount_scale NOT BETWEEN 0 AND 6 THEN
-		PERFORM crm_profile.source_argument_error('amount_scale', format('it is %s', src.amount_scale), 'Amounts have 0 to 6 decimals.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('amount_scale', format('it is %s', src.amount_scale), 'Amounts have 0 to 6 decimals.', NULL);
 	END IF;
-	kind := crm_profile.source_type_of(src.amount, orders_sql, path);
+	kind := crm_profile_internal.source_type_of(src.amount, orders_sql, path);
 	amount_sql := CASE WHEN src.amount_scale IS NOT NULL OR kind = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
 		THEN format('round((%s)::numeric, %s)', src.amount, coalesce(src.amount_scale, 2)) ELSE format('(%s)', src.amount) END;
 	IF src.cost IS NOT NULL THEN
-		src.cost := crm_profile.source_expression('cost', src.cost, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
-		kind := crm_profile.source_type_of(src.cost, orders_sql, path);
+		src.cost := crm_profile_internal.source_expression('cost', src.cost, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
+		kind := crm_profile_internal.source_type_of(src.cost, orders_sql, path);
 		cost_sql := CASE WHEN src.amount_scale IS NOT NULL OR kind = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
 			THEN format('round((%s)::numeric, %s)', src.cost, coalesce(src.amount_scale, 2)) ELSE format('(%s)', src.cost) END;
 	END IF;
 	IF src.order_key IS NOT NULL THEN
-		src.order_key := crm_profile.source_expression('order_key', src.order_key, orders, orders_sql, path, NULL, NULL);
+		src.order_key := crm_profile_internal.source_expression('order_key', src.order_key, orders, orders_sql, path, NULL, NULL);
 	END IF;
 	IF src.order_filter IS NOT NULL THEN
-		src.order_filter := crm_profile.source_expression('order_filter', src.order_filter, orders, orders_sql, path, ARRAY['boolean'::regtype::oid], 'a condition');
+		src.order_filter := crm_profile_internal.source_expression('order_filter', src.order_filter, orders, orders_sql, path, ARRAY['boolean'::regtype::oid], 'a condition');
 	END IF;
 
-	kind := crm_profile.source_type_of(src.order_customer, orders_sql, path);
+	kind := crm_profile_internal.source_type_of(src.order_customer, orders_sql, path);
 	key_sql := CASE WHEN kind = customer_type THEN format('(%s)', src.order_customer) ELSE format('(%s)::%s', src.order_customer, src.key_type) END;
 	BEGIN
-		PERFORM crm_profile.source_type_of(key_sql, orders_sql, path);
+		PERFORM crm_profile_internal.source_type_of(key_sql, orders_sql, path);
 	EXCEPTION WHEN cannot_coerce THEN
-		PERFORM crm_profile.source_argument_error('order_customer', format('%s has type %s', src.order_customer, kind),
+		PERFORM crm_profile_internal.source_argument_error('order_customer', format('%s has type %s', src.order_customer, kind),
 			format('The key of %s, %s, has type %s.', src.customers, src.customer_key, src.key_type), 'Name the column that holds the key of the customer.');
 	END;
-	src.orders_query := crm_profile.source_canonical(format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s FROM %s%s', key_sql, src.ordered_at, amount_sql,
+	src.orders_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s FROM %s%s', key_sql, src.ordered_at, amount_sql,
 		', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key', orders_sql, ' WHERE ' || src.order_filter), src.schema, path);
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.schema);
@@ -520,60 +520,60 @@ BEGIN
 
 	-- interactions
 	IF src.interactions IS NOT NULL THEN
-		orders := crm_profile.source_relation('interactions', src.interactions, path);
+		orders := crm_profile_internal.source_relation('interactions', src.interactions, path);
 		src.interactions := orders::regclass::text;
 		IF src.interaction_customer IS NULL THEN
 			SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
 				WHERE contype = 'f' AND conrelid = orders AND confrelid = customers AND confkey = ARRAY[key_number];
-			src.interaction_customer := crm_profile.source_one_of('interaction_customer', candidates, 'foreign key to ' || src.customers, src.interactions, crm_profile.source_columns(orders));
+			src.interaction_customer := crm_profile_internal.source_one_of('interaction_customer', candidates, 'foreign key to ' || src.customers, src.interactions, crm_profile_internal.source_columns(orders));
 		END IF;
-		src.interaction_customer := crm_profile.source_column('interaction_customer', src.interaction_customer, orders);
+		src.interaction_customer := crm_profile_internal.source_column('interaction_customer', src.interaction_customer, orders);
 		IF src.interacted_at IS NOT NULL THEN
-			src.interacted_at := crm_profile.source_column('interacted_at', src.interacted_at, orders);
-			PERFORM crm_profile.source_expression('interacted_at', src.interacted_at, orders, src.interactions, path, days, 'date, timestamp or timestamptz');
+			src.interacted_at := crm_profile_internal.source_column('interacted_at', src.interacted_at, orders);
+			PERFORM crm_profile_internal.source_expression('interacted_at', src.interacted_at, orders, src.interactions, path, days, 'date, timestamp or timestamptz');
 		END IF;
 	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
-		PERFORM crm_profile.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of it.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of it.', NULL);
 	END IF;
 
-	src := crm_profile.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 
 	-- settings
 	BEGIN
 		PERFORM CURRENT_TIMESTAMP AT TIME ZONE src.time_zone;
 	EXCEPTION WHEN invalid_parameter_value THEN
-		PERFORM crm_profile.source_argument_error('time_zone', format('there is no time zone "%s"', src.time_zone), NULL,
-			'Did you mean ' || crm_profile.near_names(src.time_zone, (SELECT array_agg(name ORDER BY name) FROM pg_timezone_names)) || '?');
+		PERFORM crm_profile_internal.source_argument_error('time_zone', format('there is no time zone "%s"', src.time_zone), NULL,
+			'Did you mean ' || crm_profile_internal.near_names(src.time_zone, (SELECT array_agg(name ORDER BY name) FROM pg_timezone_names)) || '?');
 	END;
 	SELECT bins INTO scheme_bins FROM crm_profile.scheme WHERE name = src.scheme;
 	IF scheme_bins IS NULL THEN
-		PERFORM crm_profile.source_argument_error('scheme', format('there is no scheme "%s"', src.scheme),
+		PERFORM crm_profile_internal.source_argument_error('scheme', format('there is no scheme "%s"', src.scheme),
 			format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY name) FROM crm_profile.scheme)), NULL);
 	END IF;
 	src.bins := coalesce(src.bins, scheme_bins);
 	IF src.bins <> scheme_bins THEN
-		PERFORM crm_profile.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
+		PERFORM crm_profile_internal.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
 			'Leave it out, or name a scheme of as many bins.');
 	END IF;
 	PERFORM crm_profile.compile_scheme(src.scheme);
 	IF src.period <= interval '0' THEN
-		PERFORM crm_profile.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
+		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
 	END IF;
 	IF NOT isfinite(src.as_of) THEN
-		PERFORM crm_profile.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
+		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
 	END IF;
 	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
-		PERFORM crm_profile.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to have it learnt from the customers.');
+		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to have it learnt from the customers.');
 	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
-		PERFORM crm_profile.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
 	END IF;
 	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
-		PERFORM crm_profile.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost =>, too.');
+		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost =>, too.');
 	END IF;
 	IF src.clv_model NOT IN ('bg/nbd', 'mbg/nbd', 'pareto/nbd') THEN
-		PERFORM crm_profile.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: bg/nbd, mbg/nbd, pareto/nbd.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: bg/nbd, mbg/nbd, pareto/nbd.', NULL);
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_resolve(crm_profile.source) IS 'a definition checked and completed under the caller''s rights; errors say which argument is wrong';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve(crm_profile.source) IS 'a definition checked and completed under the caller''s rights; errors say which argument is wrong';

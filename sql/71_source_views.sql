@@ -1,15 +1,15 @@
 -- The tables and views of a source
 
-CREATE FUNCTION crm_profile.source_contact(src crm_profile.source, customer text, day text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
 		WHEN src.interacted_at IS NULL THEN ''
 		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
 			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
 		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
-COMMENT ON FUNCTION crm_profile.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
 
-CREATE FUNCTION crm_profile.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
+CREATE FUNCTION crm_profile_internal.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -17,7 +17,7 @@ DECLARE
 	contacted text := '';
 BEGIN
 	IF src.interactions IS NOT NULL THEN
-		contacted := format(' WHEN %s THEN ''potential''', crm_profile.source_contact(src, 'c.{key}', '{as_of}'));
+		contacted := format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, 'c.{key}', '{as_of}'));
 	END IF;
 	-- who is referred to by a prospect is not in the prospect table himself
 	IF src.prospect_customer = src.prospect_key THEN
@@ -51,15 +51,15 @@ BEGIN
 	-- last, so that nothing in it is taken for a word of the template
 	RETURN replace(template, '{orders_query}', src.orders_query);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_expand(text, crm_profile.source, text) IS 'a template of SQL with the names and settings of a source in it';
+COMMENT ON FUNCTION crm_profile_internal.source_expand(text, crm_profile.source, text) IS 'a template of SQL with the names and settings of a source in it';
 
-CREATE FUNCTION crm_profile.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
+CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01);
-COMMENT ON FUNCTION crm_profile.source_clv_365d(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+COMMENT ON FUNCTION crm_profile_internal.source_clv_365d(crm_profile.purchase_history, crm_profile.clv_model, date) IS
 	'the column clv_365d: expected value of all purchases in the 365 days that follow as_of, discounted by 1 % a month';
 
-CREATE FUNCTION crm_profile.source_profile_query() RETURNS text
+CREATE FUNCTION crm_profile_internal.source_profile_query() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN $$SELECT
 	c.{key} AS customer,
@@ -82,13 +82,13 @@ CREATE FUNCTION crm_profile.source_profile_query() RETURNS text
 	crm_profile.value_tier(crm_profile.{value}(h.history, {as_of}{in_period}), {a_from}, {b_from}) AS value_tier,
 	crm_profile.p_alive(h.history, {clv}, {as_of}) AS p_alive,
 	crm_profile.expected_purchases(h.history, {clv}, {as_of}, '90 days'::interval) AS expected_purchases_90d,
-	crm_profile.source_clv_365d(h.history, {clv}, {as_of}) AS clv_365d,
+	crm_profile_internal.source_clv_365d(h.history, {clv}, {as_of}) AS clv_365d,
 	crm_profile.next_purchase(h.history, {clv}, {as_of}) AS next_purchase,
-	crm_profile.value_tier(crm_profile.source_clv_365d(h.history, {clv}, {as_of}), {predicted_a_from}, {predicted_b_from}) AS predicted_tier
+	crm_profile.value_tier(crm_profile_internal.source_clv_365d(h.history, {clv}, {as_of}), {predicted_a_from}, {predicted_b_from}) AS predicted_tier
 FROM {customers} c LEFT JOIN {schema}.customer_history h ON h.customer = c.{key}$$;
-COMMENT ON FUNCTION crm_profile.source_profile_query() IS 'the template behind customer_profile and profile_as_of';
+COMMENT ON FUNCTION crm_profile_internal.source_profile_query() IS 'the template behind customer_profile and profile_as_of';
 
-CREATE FUNCTION crm_profile.source_comment(schema text, relation text, comment text, columns text[]) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_comment(schema text, relation text, comment text, columns text[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('COMMENT ON %s %I.%I IS %L', CASE WHEN (SELECT relkind FROM pg_class WHERE oid = format('%I.%I', schema, relation)::regclass) = 'v' THEN 'VIEW' ELSE 'TABLE' END,
@@ -97,9 +97,9 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', schema, relation, columns[i][1], columns[i][2]);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_comment(text, text, text, text[]) IS 'comments on a relation of a source and its columns';
+COMMENT ON FUNCTION crm_profile_internal.source_comment(text, text, text, text[]) IS 'comments on a relation of a source and its columns';
 
-CREATE FUNCTION crm_profile.source_admit(src crm_profile.source, relation text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source, relation text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.schema, relation);
@@ -110,22 +110,22 @@ BEGIN
 	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.schema, relation, src.customers, src.customer_key);
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.schema, relation);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_admit(crm_profile.source, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
+COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
 
-CREATE FUNCTION crm_profile.source_build_tables(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE crm_profile.source_expand('CREATE TABLE {schema}.customer_history (customer {key_type} NOT NULL, history crm_profile.purchase_history NOT NULL)', src);
-	PERFORM crm_profile.source_comment(src.schema, 'customer_history', 'the purchase history of every customer with orders, as of the last refresh', ARRAY[
+	EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.customer_history (customer {key_type} NOT NULL, history crm_profile.purchase_history NOT NULL)', src);
+	PERFORM crm_profile_internal.source_comment(src.schema, 'customer_history', 'the purchase history of every customer with orders, as of the last refresh', ARRAY[
 		['customer', 'the key of the customer table'],
 		['history', 'all purchase days, amounts and costs']]);
-	PERFORM crm_profile.source_admit(src, 'customer_history');
-	EXECUTE crm_profile.source_expand('CREATE TABLE {schema}.model (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fitted_at timestamptz NOT NULL, as_of date NOT NULL,
+	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
+	EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.model (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fitted_at timestamptz NOT NULL, as_of date NOT NULL,
 		rfm crm_profile.rfm_model, scheme text NOT NULL, segments crm_profile.segment_scheme NOT NULL, active_days integer NOT NULL, a_from numeric, b_from numeric,
 		customers bigint NOT NULL, clv crm_profile.clv_model, predicted_a_from double precision, predicted_b_from double precision, rhythm crm_profile.rhythm_model NOT NULL,
 		fit_share double precision NOT NULL, holdout crm_profile.clv_holdout_line[], holdout_fit_until date, holdout_until date, holdout_share double precision,
 		profile crm_profile.profile_model, match crm_profile.match_model, best text)', src);
-	PERFORM crm_profile.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
 		['id', 'number of the model; the highest is in use'],
 		['fitted_at', 'when it was fitted'],
 		['as_of', 'the day it was fitted for'],
@@ -149,9 +149,9 @@ BEGIN
 		['match', 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best'],
 		['best', 'who counted as the best then']]);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_build_tables(crm_profile.source) IS 'the tables of a new source';
+COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source) IS 'the tables of a new source';
 
-CREATE FUNCTION crm_profile.source_profile_columns() RETURNS text[]
+CREATE FUNCTION crm_profile_internal.source_profile_columns() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN ARRAY[
 		['customer', 'the key of the customer table'],
@@ -177,17 +177,17 @@ CREATE FUNCTION crm_profile.source_profile_columns() RETURNS text[]
 		['clv_365d', 'expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month'],
 		['next_purchase', 'median day of the next purchase of a customer who is still one'],
 		['predicted_tier', 'the same tiers by clv_365d']];
-COMMENT ON FUNCTION crm_profile.source_profile_columns() IS 'the columns of customer_profile and their comments';
+COMMENT ON FUNCTION crm_profile_internal.source_profile_columns() IS 'the columns of customer_profile and their comments';
 
-CREATE FUNCTION crm_profile.source_build_model_card(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_model_card(src crm_profile.source) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_holdout WITH (security_invoker = true) AS
+	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_holdout WITH (security_invoker = true) AS
 		SELECT m.holdout_fit_until AS fit_until, m.holdout_until AS as_of, l.part, l.class, l.customers, l.predicted, l.actual, l.calibration, l.mean_absolute_error, l.correlation
 		FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) m,
 			unnest(m.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, line)
 		ORDER BY l.line$sql$, src);
-	PERFORM crm_profile.source_comment(src.schema, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came', ARRAY[
 		['fit_until', 'last day that the forecast knew'],
 		['as_of', 'last day that it was for'],
 		['part', 'total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest'],
@@ -199,7 +199,7 @@ BEGIN
 		['mean_absolute_error', 'mean distance of the two, by customer'],
 		['correlation', 'correlation of the two over customers; NULL: one of them is the same for all']]);
 
-	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_card WITH (security_invoker = true) AS
+	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_card WITH (security_invoker = true) AS
 		WITH latest AS MATERIALIZED (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1)
 		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer AS line, l.section, l.item,
 			coalesce(l.value, CASE WHEN l.number = trunc(l.number) THEN l.number::numeric::text ELSE l.number::real::text END) AS value, l.number, l.standard_error, l.note
@@ -280,7 +280,7 @@ BEGIN
 				(9, 'mean absolute error', NULL, h.mean_absolute_error, 'purchase days by customer'),
 				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers')) v(line, item, value, number, note)
 			WHERE v.line = 1 OR m.holdout IS NOT NULL) l$sql$, src);
-	PERFORM crm_profile.source_comment(src.schema, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been', ARRAY[
 		['line', 'the order to read it in'],
 		['section', 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, holdout'],
 		['item', 'what the line tells'],
@@ -289,35 +289,35 @@ BEGIN
 		['standard_error', 'of a parameter; NULL: not estimated'],
 		['note', 'what it means']]);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_build_model_card(crm_profile.source) IS 'the views of a source about its models';
+COMMENT ON FUNCTION crm_profile_internal.source_build_model_card(crm_profile.source) IS 'the views of a source about its models';
 
-CREATE FUNCTION crm_profile.source_build_views(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	columns CONSTANT text[] := crm_profile.source_profile_columns();
-	profile CONSTANT text := crm_profile.source_profile_query();
+	columns CONSTANT text[] := crm_profile_internal.source_profile_columns();
+	profile CONSTANT text := crm_profile_internal.source_profile_query();
 BEGIN
 	IF src.materialize THEN
 		IF to_regclass(format('%I.stored_profile', src.schema)) IS NULL THEN
-			EXECUTE crm_profile.source_expand('CREATE TABLE {schema}.stored_profile AS ' || profile || ' WITH NO DATA', src);
-			PERFORM crm_profile.source_comment(src.schema, 'stored_profile', 'customer_profile as of the last refresh', columns);
-			PERFORM crm_profile.source_admit(src, 'stored_profile');
+			EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.stored_profile AS ' || profile || ' WITH NO DATA', src);
+			PERFORM crm_profile_internal.source_comment(src.schema, 'stored_profile', 'customer_profile as of the last refresh', columns);
+			PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 		END IF;
 		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_profile WITH (security_invoker = true) AS SELECT %s FROM %1$I.stored_profile', src.schema,
 			(SELECT string_agg(columns[i][1], ', ' ORDER BY i) FROM generate_subscripts(columns, 1) i));
 	ELSE
-		EXECUTE crm_profile.source_expand('CREATE OR REPLACE VIEW {schema}.customer_profile WITH (security_invoker = true) AS ' || profile, src);
+		EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE VIEW {schema}.customer_profile WITH (security_invoker = true) AS ' || profile, src);
 		IF to_regclass(format('%I.stored_profile', src.schema)) IS NOT NULL THEN
 			EXECUTE format('DROP TABLE %I.stored_profile', src.schema);
 		END IF;
 	END IF;
-	PERFORM crm_profile.source_comment(src.schema, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', columns);
+	PERFORM crm_profile_internal.source_comment(src.schema, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', columns);
 
-	EXECUTE crm_profile.source_expand('CREATE OR REPLACE FUNCTION {schema}.profile_as_of(as_of date) RETURNS SETOF {schema}.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC '
-		|| crm_profile.source_profile_query() || '; END', src, 'profile_as_of.as_of');
+	EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE FUNCTION {schema}.profile_as_of(as_of date) RETURNS SETOF {schema}.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC '
+		|| crm_profile_internal.source_profile_query() || '; END', src, 'profile_as_of.as_of');
 	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.schema);
 
-	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.segment_summary WITH (security_invoker = true) AS
+	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.segment_summary WITH (security_invoker = true) AS
 		WITH label(place, segment, strategy) AS (
 			SELECT s.position AS place, s.segment AS segment, (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = {scheme} AND r.segment = s.segment ORDER BY r.position LIMIT 1) AS strategy
 				FROM crm_profile.segments({segments}) s
@@ -340,7 +340,7 @@ BEGIN
 			m.predicted_value::double precision AS predicted_value,
 			(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))::double precision AS predicted_value_share, m.mean_p_alive::double precision AS mean_p_alive
 		FROM label l LEFT JOIN measured m ON m.segment = l.segment ORDER BY l.place$sql$, src);
-	PERFORM crm_profile.source_comment(src.schema, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', ARRAY[
 		['segment', 'the segment; (unscored): no order in the period'],
 		['customers', 'number of customers'],
 		['customer_share', 'share of all customers'],
@@ -356,31 +356,31 @@ BEGIN
 		['predicted_value_share', 'share of the predicted value of all customers'],
 		['mean_p_alive', 'mean of p_alive: the share of them that are still customers']]);
 
-	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.rfm_grid WITH (security_invoker = true) AS
+	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.rfm_grid WITH (security_invoker = true) AS
 		SELECT r AS r_score, f AS f_score, coalesce(p.customers, 0) AS customers, coalesce(p.monetary, 0) AS monetary, p.mean_m_score
 		FROM generate_series(1, {bins}) r CROSS JOIN generate_series(1, {bins}) f
 			LEFT JOIN (SELECT r_score, f_score, count(*) AS customers, sum(monetary) AS monetary, avg(m_score)::double precision AS mean_m_score
 				FROM {schema}.customer_profile WHERE r_score IS NOT NULL GROUP BY 1, 2) p ON p.r_score = r AND p.f_score = f
 		ORDER BY r DESC, f DESC$sql$, src);
-	PERFORM crm_profile.source_comment(src.schema, 'rfm_grid', 'a heat map: every pair of recency and frequency score', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'rfm_grid', 'a heat map: every pair of recency and frequency score', ARRAY[
 		['r_score', 'recency score'],
 		['f_score', 'frequency score'],
 		['customers', 'number of customers'],
 		['monetary', 'amount in the period'],
 		['mean_m_score', 'mean monetary score; NULL: no customers']]);
 
-	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE VIEW {schema}.purchase_calendar WITH (security_invoker = true) AS
+	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.purchase_calendar WITH (security_invoker = true) AS
 		SELECT date_trunc('month', d.day::timestamp)::date AS month, extract(isodow FROM d.day)::integer AS weekday, sum(d.orders) AS orders, sum(d.amount) AS amount
 		FROM crm_profile.purchases((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM {schema}.customer_history h)) d
 		WHERE d.day <= {today}
 		GROUP BY 1, 2 ORDER BY 1, 2$sql$, src);
-	PERFORM crm_profile.source_comment(src.schema, 'purchase_calendar', 'when people buy: month by weekday', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'purchase_calendar', 'when people buy: month by weekday', ARRAY[
 		['month', 'first day of the month'],
 		['weekday', '1: Monday, to 7: Sunday'],
 		['orders', 'number of orders'],
 		['amount', 'amount, net of refunds']]);
 
-	EXECUTE crm_profile.source_expand($sql$CREATE OR REPLACE FUNCTION {schema}.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
+	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE FUNCTION {schema}.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS TABLE (from_segment text, to_segment text, customers bigint, share double precision, monetary numeric) LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		WITH model AS MATERIALIZED (
 			SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, {bins}, {period}) FROM {schema}.customer_history h) ELSE {rfm} END AS earlier,
@@ -396,16 +396,16 @@ BEGIN
 		END$sql$, src);
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.schema);
 
-	EXECUTE crm_profile.source_expand('CREATE OR REPLACE VIEW {schema}.segment_migration WITH (security_invoker = true) AS
+	EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE VIEW {schema}.segment_migration WITH (security_invoker = true) AS
 		SELECT from_segment, to_segment, customers, share, monetary FROM {schema}.segment_migration({today} - 90, {today})', src);
-	PERFORM crm_profile.source_comment(src.schema, 'segment_migration', 'how customers moved between segments over the last 90 days', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_migration', 'how customers moved between segments over the last 90 days', ARRAY[
 		['from_segment', 'segment 90 days ago; (unscored): no order in the period by then'],
 		['to_segment', 'segment now'],
 		['customers', 'number of customers'],
 		['share', 'share of the customers of from_segment'],
 		['monetary', 'their amount in the period']]);
-	PERFORM crm_profile.source_build_model_card(src);
-	PERFORM crm_profile.source_build_persona(src);
-	PERFORM crm_profile.source_build_match(src);
+	PERFORM crm_profile_internal.source_build_model_card(src);
+	PERFORM crm_profile_internal.source_build_persona(src);
+	PERFORM crm_profile_internal.source_build_match(src);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';
+COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';

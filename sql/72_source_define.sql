@@ -48,10 +48,10 @@ DECLARE
 		'interaction_customer', create_source.interaction_customer, 'attributes', create_source.attributes, 'prospect_key', create_source.prospect_key,
 		'prospect_customer', create_source.prospect_customer, 'best', create_source.best));
 BEGIN
-	PERFORM crm_profile.source_reserved('order_lines', create_source.order_lines, 'line_order', create_source.line_order, 'line_product', create_source.line_product,
+	PERFORM crm_profile_internal.source_reserved('order_lines', create_source.order_lines, 'line_order', create_source.line_order, 'line_product', create_source.line_product,
 		'line_category', create_source.line_category, 'payments', create_source.payments, 'campaigns', create_source.campaigns);
 	IF create_source.name IS NULL OR create_source.name = '' OR create_source.name <> btrim(create_source.name) THEN
-		PERFORM crm_profile.source_argument_error('name', 'it is blank, or begins or ends with a blank', NULL, NULL);
+		PERFORM crm_profile_internal.source_argument_error('name', 'it is blank, or begins or ends with a blank', NULL, NULL);
 	END IF;
 	src.name := create_source.name;
 	src.owner := quote_ident(current_user)::regrole;
@@ -86,7 +86,7 @@ BEGIN
 	src.search_path := coalesce(create_source.search_path, '{}');
 
 	IF octet_length(src.schema) > 63 OR src.schema IN ('information_schema', 'crm_profile') OR src.schema LIKE 'pg\_%' THEN
-		PERFORM crm_profile.source_argument_error('schema', format('"%s" cannot be the name of a schema of views', src.schema), NULL, 'Write schema => with another name.');
+		PERFORM crm_profile_internal.source_argument_error('schema', format('"%s" cannot be the name of a schema of views', src.schema), NULL, 'Write schema => with another name.');
 	END IF;
 	IF EXISTS (SELECT FROM crm_profile.source s WHERE s.name = src.name) THEN
 		RAISE duplicate_object USING MESSAGE = format('source "%s" already exists', src.name), HINT = 'Take another name, or alter_source().';
@@ -96,15 +96,15 @@ BEGIN
 		EXECUTE format('CREATE SCHEMA %I', src.schema);
 		EXECUTE format('COMMENT ON SCHEMA %I IS %L', src.schema, format('tables and views of source %s of crm_profile', src.name));
 	END IF;
-	src := crm_profile.source_resolve(src);
+	src := crm_profile_internal.source_resolve(src);
 	BEGIN
 		INSERT INTO crm_profile.source SELECT (src).*;
 	EXCEPTION WHEN unique_violation THEN
 		RAISE duplicate_object USING MESSAGE = format('source "%s" already exists', src.name), HINT = 'It belongs to somebody else: take another name.';
 	END;
-	PERFORM crm_profile.source_build_tables(src);
-	PERFORM crm_profile.source_build_views(src);
-	src := crm_profile.source_resolve_best(src);
+	PERFORM crm_profile_internal.source_build_tables(src);
+	PERFORM crm_profile_internal.source_build_views(src);
+	src := crm_profile_internal.source_resolve_best(src);
 	UPDATE crm_profile.source s SET best_query = src.best_query WHERE s.name = src.name;
 	RETURN QUERY
 		SELECT a.argument, a.value, CASE WHEN a.always OR given ? a.argument THEN 'given' ELSE 'inferred' END
@@ -119,7 +119,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile.create_source IS
 	'registers a customer and an order table and makes the views; what is left out is inferred; returns the mapping in effect and which of it was given or inferred';
 
-CREATE FUNCTION crm_profile.source_of(name text) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_of(name text) RETURNS crm_profile.source
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
 	src crm_profile.source;
@@ -131,12 +131,12 @@ BEGIN
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_of(text) IS 'the definition of a source; an error if there is none that is yours';
+COMMENT ON FUNCTION crm_profile_internal.source_of(text) IS 'the definition of a source; an error if there is none that is yours';
 
-CREATE FUNCTION crm_profile.source_own(name text) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_own(name text) RETURNS crm_profile.source
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	src crm_profile.source := crm_profile.source_of(name);
+	src crm_profile.source := crm_profile_internal.source_of(name);
 BEGIN
 	-- who may act for the owner does so as the owner: what is made must be the owner's, and what is run must have no more rights
 	IF src.owner <> quote_ident(current_user)::regrole THEN
@@ -144,12 +144,12 @@ BEGIN
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_own(text) IS 'the definition of a source; an error unless the current role is its owner';
+COMMENT ON FUNCTION crm_profile_internal.source_own(text) IS 'the definition of a source; an error unless the current role is its owner';
 
-CREATE FUNCTION crm_profile.source_own_locked(name text, "nowait" boolean DEFAULT false) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_own_locked(name text, "nowait" boolean DEFAULT false) RETURNS crm_profile.source
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
-	src crm_profile.source := crm_profile.source_own(source_own_locked.name);
+	src crm_profile.source := crm_profile_internal.source_own(source_own_locked.name);
 BEGIN
 	-- who comes second waits here
 	IF "nowait" THEN
@@ -165,7 +165,7 @@ EXCEPTION WHEN lock_not_available THEN
 	RAISE lock_not_available USING MESSAGE = format('source "%s" is being refreshed or altered', source_own_locked.name),
 		HINT = 'Try again later, or leave out nowait to wait for it.';
 END $$;
-COMMENT ON FUNCTION crm_profile.source_own_locked(text, boolean) IS 'the same, locked against refresh, alter_source and forget_customer until the end of the transaction';
+COMMENT ON FUNCTION crm_profile_internal.source_own_locked(text, boolean) IS 'the same, locked against refresh, alter_source and forget_customer until the end of the transaction';
 
 CREATE FUNCTION crm_profile.alter_source(
 	name text,
@@ -208,7 +208,7 @@ CREATE FUNCTION crm_profile.alter_source(
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	old crm_profile.source := crm_profile.source_own_locked(alter_source.name);
+	old crm_profile.source := crm_profile_internal.source_own_locked(alter_source.name);
 	src crm_profile.source := old;
 	resettable CONSTANT text[] := '{customer_key,order_customer,ordered_at,amount,cost,order_key,order_filter,amount_scale,attributes,interactions,interaction_customer,interacted_at,prospects,prospect_key,prospect_customer,best,bins,period,as_of,active_days}';
 	wrong text;
@@ -216,9 +216,9 @@ DECLARE
 BEGIN
 	SELECT r INTO wrong FROM unnest(alter_source.reset) r WHERE r <> ALL (resettable);
 	IF wrong IS NOT NULL THEN
-		PERFORM crm_profile.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
+		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
 	END IF;
-	PERFORM crm_profile.source_reserved('order_lines', alter_source.order_lines, 'line_order', alter_source.line_order, 'line_product', alter_source.line_product,
+	PERFORM crm_profile_internal.source_reserved('order_lines', alter_source.order_lines, 'line_order', alter_source.line_order, 'line_product', alter_source.line_product,
 		'line_category', alter_source.line_category, 'payments', alter_source.payments, 'campaigns', alter_source.campaigns);
 	-- the columns of another table are others
 	IF 'prospects' = ANY (alter_source.reset) OR alter_source.prospects IS NOT NULL THEN
@@ -258,13 +258,13 @@ BEGIN
 	SELECT array_agg(p ORDER BY n) INTO src.search_path
 		FROM (SELECT p, min(n) AS n FROM unnest(old.search_path || alter_source.search_path) WITH ORDINALITY u(p, n) GROUP BY p) u;
 
-	src := crm_profile.source_resolve(src);
+	src := crm_profile_internal.source_resolve(src);
 	IF src.key_type <> old.key_type THEN
-		PERFORM crm_profile.source_argument_error('customer_key', format('the key would have type %s, so far it has %s', src.key_type, old.key_type),
+		PERFORM crm_profile_internal.source_argument_error('customer_key', format('the key would have type %s, so far it has %s', src.key_type, old.key_type),
 			'The views of a source keep the types of their columns.', 'Drop the source and create it anew.');
 	END IF;
 	IF src.prospect_key_type <> old.prospect_key_type THEN
-		PERFORM crm_profile.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
+		PERFORM crm_profile_internal.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
 	-- whether the models of attributes go on being right
@@ -279,17 +279,17 @@ BEGIN
 			scheme = src.scheme, bins = src.bins, period = src.period, as_of = src.as_of, active_days = src.active_days,
 			tier_by = src.tier_by, clv_model = src.clv_model, materialize = src.materialize, search_path = src.search_path, orders_query = src.orders_query
 		WHERE s.name = src.name;
-	PERFORM crm_profile.source_admit(src, 'customer_history');
-	PERFORM crm_profile.source_build_views(src);
-	src := crm_profile.source_resolve_best(src);
+	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
+	PERFORM crm_profile_internal.source_build_views(src);
+	src := crm_profile_internal.source_resolve_best(src);
 	UPDATE crm_profile.source s SET best_query = src.best_query WHERE s.name = src.name;
 	IF NOT learnt THEN
 		-- models of other attributes cannot read these
-		PERFORM crm_profile.source_keep_match(src, clock_timestamp(), NULL, NULL);
+		PERFORM crm_profile_internal.source_keep_match(src, clock_timestamp(), NULL, NULL);
 	END IF;
 	IF src.materialize THEN
-		PERFORM crm_profile.source_admit(src, 'stored_profile');
-		PERFORM crm_profile.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false);
+		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
+		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false);
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;
@@ -299,7 +299,7 @@ COMMENT ON FUNCTION crm_profile.alter_source IS
 CREATE FUNCTION crm_profile.drop_source(name text, "cascade" boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
-	src crm_profile.source := crm_profile.source_of(name);
+	src crm_profile.source := crm_profile_internal.source_of(name);
 	object text;
 BEGIN
 	FOREACH object IN ARRAY ARRAY['VIEW IF EXISTS %I.prospect_match', 'VIEW IF EXISTS %I.segment_persona',
@@ -320,8 +320,8 @@ COMMENT ON FUNCTION crm_profile.drop_source(text, boolean) IS
 CREATE FUNCTION crm_profile.explain_source(name text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	src crm_profile.source := crm_profile.source_of(name);
-	shards record := crm_profile.source_shards(src);
+	src crm_profile.source := crm_profile_internal.source_of(name);
+	shards record := crm_profile_internal.source_shards(src);
 	road text := '';
 BEGIN
 	IF shards.orders IS NOT NULL THEN
@@ -329,8 +329,8 @@ BEGIN
 			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END);
 	END IF;
 	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, road,
-		coalesce(crm_profile.source_history_query(src), src.orders_query), crm_profile.source_expand(crm_profile.source_profile_query(), src))
+		coalesce(crm_profile_internal.source_history_query(src), src.orders_query), crm_profile_internal.source_expand(crm_profile_internal.source_profile_query(), src))
 		|| CASE WHEN src.prospects IS NULL THEN '' ELSE
-			format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, crm_profile.source_match_query(src)) END;
+			format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, crm_profile_internal.source_match_query(src)) END;
 END $$;
 COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match';

@@ -2,16 +2,16 @@
 
 ---------------------------------------------------------------- data quality
 
-CREATE FUNCTION crm_profile.check_source_as_owner(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
+CREATE FUNCTION crm_profile_internal.check_source_as_owner(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 #variable_conflict use_column
 DECLARE
-	src crm_profile.source := crm_profile.source_own(check_source_as_owner.name);
+	src crm_profile.source := crm_profile_internal.source_own(check_source_as_owner.name);
 	today date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
-	RETURN QUERY EXECUTE crm_profile.source_expand(replace($sql$
+	RETURN QUERY EXECUTE crm_profile_internal.source_expand(replace($sql$
 		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM ({orders_query}) o),
 		counted AS (
 			SELECT count(*) AS all_rows,
@@ -57,10 +57,10 @@ BEGIN
 			v(n, severity, problem, count, detail)
 		WHERE v.count > 0 ORDER BY v.n$sql$, '{lines}', (src.order_key IS NOT NULL)::text), src) USING today;
 	IF src.prospects IS NOT NULL THEN
-		RETURN QUERY EXECUTE crm_profile.source_check_prospects(src);
+		RETURN QUERY EXECUTE crm_profile_internal.source_check_prospects(src);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile.check_source_as_owner(text) IS 'what check_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner(text) IS 'what check_source() does once it is the owner';
 
 CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
 	RETURNS SETOF record
@@ -164,19 +164,19 @@ COMMENT ON FUNCTION crm_profile.suggest_sources() IS
 
 ---------------------------------------------------------------- single customers
 
-CREATE FUNCTION crm_profile.forget_customer_as_owner(name text, key text, OUT histories_deleted bigint, OUT orders_left bigint)
+CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(name text, key text, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	src crm_profile.source;
 BEGIN
-	src := crm_profile.source_own_locked(forget_customer_as_owner.name);
-	EXECUTE crm_profile.source_expand('DELETE FROM {schema}.customer_history WHERE customer = $1::{key_type}', src) USING key;
+	src := crm_profile_internal.source_own_locked(forget_customer_as_owner.name);
+	EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.customer_history WHERE customer = $1::{key_type}', src) USING key;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	IF src.materialize THEN
-		EXECUTE crm_profile.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
+		EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
 	END IF;
-	EXECUTE crm_profile.source_expand('SELECT count(' || CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END
+	EXECUTE crm_profile_internal.source_expand('SELECT count(' || CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END
 		|| ') FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
 	IF orders_left > 0 THEN
 		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
@@ -184,7 +184,7 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile.forget_customer_as_owner(text, text) IS 'what forget_customer() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner(text, text) IS 'what forget_customer() does once it is the owner';
 
 CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
@@ -192,7 +192,7 @@ CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT hi
 COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
 	'erases what the source keeps of a customer, and tells how many orders the next refresh would read again';
 
-CREATE FUNCTION crm_profile.profile_now_as_owner(name text, key text,
+CREATE FUNCTION crm_profile_internal.profile_now_as_owner(name text, key text,
 	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
 	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
 	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
@@ -201,23 +201,23 @@ CREATE FUNCTION crm_profile.profile_now_as_owner(name text, key text,
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
-	src crm_profile.source := crm_profile.source_own(profile_now_as_owner.name);
-	fields CONSTANT text := split_part(crm_profile.source_profile_query(), 'FROM {customers} c', 1);
+	src crm_profile.source := crm_profile_internal.source_own(profile_now_as_owner.name);
+	fields CONSTANT text := split_part(crm_profile_internal.source_profile_query(), 'FROM {customers} c', 1);
 	found crm_profile.purchase_history;
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
 	PERFORM set_config('row_security', 'off', true);
-	EXECUTE crm_profile.source_expand('SELECT history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src) INTO found
-		USING crm_profile.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
+	EXECUTE crm_profile_internal.source_expand('SELECT history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src) INTO found
+		USING crm_profile_internal.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
 	PERFORM set_config('row_security', 'on', true);
-	RETURN QUERY EXECUTE crm_profile.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
+	RETURN QUERY EXECUTE crm_profile_internal.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
 			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier,
 			p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase, p.predicted_tier
 		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
 		USING key, found;
 END $$;
-COMMENT ON FUNCTION crm_profile.profile_now_as_owner(text, text) IS 'what profile_now() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(text, text) IS 'what profile_now() does once it is the owner';
 
 CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible,
 	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,

@@ -2,7 +2,7 @@
 
 ---------------------------------------------------------------- checking a definition
 
-CREATE FUNCTION crm_profile.source_reserved(VARIADIC arguments text[]) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_reserved(VARIADIC arguments text[]) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	FOR i IN 1 .. cardinality(arguments) BY 2 LOOP
@@ -12,10 +12,10 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_reserved(text[]) IS
+COMMENT ON FUNCTION crm_profile_internal.source_reserved(text[]) IS
 	'an error if an argument that is kept for later versions is given; takes name and value in turn';
 
-CREATE FUNCTION crm_profile.source_attribute_class(type oid) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_attribute_class(type oid) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found pg_type;
@@ -31,10 +31,10 @@ BEGIN
 		WHEN found.typcategory = 'A' AND found.typlen = -1 THEN 'set'
 		ELSE 'word' END;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_attribute_class(oid) IS
+COMMENT ON FUNCTION crm_profile_internal.source_attribute_class(oid) IS
 	'number, boolean, date, set or word: what profile_fit() makes of a type; values of one class can be compared';
 
-CREATE FUNCTION crm_profile.source_attributes(attributes text[], columns text[], OUT place bigint, OUT name text, OUT expression text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], columns text[], OUT place bigint, OUT name text, OUT expression text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE
 	BEGIN ATOMIC
 		SELECT a.place, coalesce(c.column_name, p.parts[1], substring(a.attribute FROM '^\s*(\w+)\s*$')), coalesce(quote_ident(c.column_name), p.parts[2], btrim(a.attribute))
@@ -43,16 +43,16 @@ CREATE FUNCTION crm_profile.source_attributes(attributes text[], columns text[],
 			LATERAL (SELECT CASE WHEN c.column_name IS NULL THEN regexp_match(a.attribute, '^\s*(\w+)\s*=(?!=)\s*(.+)$') END) p(parts)
 		ORDER BY a.place;
 	END;
-COMMENT ON FUNCTION crm_profile.source_attributes(text[], text[]) IS
+COMMENT ON FUNCTION crm_profile_internal.source_attributes(text[], text[]) IS
 	'the argument attributes taken apart: each one of the columns, or name = expression; the name is NULL for an expression without one';
 
-CREATE FUNCTION crm_profile.source_common_columns(src crm_profile.source, customers oid, prospects oid) RETURNS text[]
+CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source, customers oid, prospects oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT array_agg(c.attname::text ORDER BY c.attnum)
 		FROM pg_attribute c JOIN pg_attribute p ON p.attname = c.attname AND p.attrelid = prospects AND p.attnum > 0 AND NOT p.attisdropped
 		WHERE c.attrelid = customers AND c.attnum > 0 AND NOT c.attisdropped
-			AND crm_profile.source_attribute_class(c.atttypid) = crm_profile.source_attribute_class(p.atttypid)
-			AND (crm_profile.source_attribute_class(c.atttypid) <> 'word'
+			AND crm_profile_internal.source_attribute_class(c.atttypid) = crm_profile_internal.source_attribute_class(p.atttypid)
+			AND (crm_profile_internal.source_attribute_class(c.atttypid) <> 'word'
 				OR (SELECT typcategory FROM pg_type WHERE oid = c.atttypid) IN ('S', 'E'))
 			AND has_column_privilege(customers, c.attnum, 'SELECT') AND has_column_privilege(prospects, p.attnum, 'SELECT')
 			-- a key, or a reference to one, says who it is
@@ -65,15 +65,15 @@ CREATE FUNCTION crm_profile.source_common_columns(src crm_profile.source, custom
 			AND c.attname !~* '^((full|first|last|middle|given|family|maiden|user|nick|sur|company|customer|client|contact|display)_?)?name$'
 			AND c.attname !~* '(^|_)(id|key|uuid|guid|e?mail|phone|telephone|mobile|fax|login|password|token|street|address|address[12]|iban|vat|ssn|url|website|photo|picture|notes?|comments?|remarks?|created|updated|modified|changed|inserted|imported|deleted)($|_)'
 			AND lower(c.attname) <> ALL ('{customer,prospect,is_target}'));
-COMMENT ON FUNCTION crm_profile.source_common_columns(crm_profile.source, oid, oid) IS
+COMMENT ON FUNCTION crm_profile_internal.source_common_columns(crm_profile.source, oid, oid) IS
 	'the columns that customers and prospects both have and that describe people: no keys, names, addresses or dates of entry; NULL if there is none';
 
-CREATE FUNCTION crm_profile.source_resolve_prospects(src crm_profile.source, customers oid, path text) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_resolve_prospects(src crm_profile.source, customers oid, path text) RETURNS crm_profile.source
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	reserved CONSTANT text[] := '{customer,prospect,is_target,email}';
 	prospects oid;
-	columns text[] := crm_profile.source_columns(customers);
+	columns text[] := crm_profile_internal.source_columns(customers);
 	candidates text[];
 	attribute record;
 	kind regtype;
@@ -84,18 +84,18 @@ BEGIN
 	src.prospect_query := NULL;
 	src.prospect_key_type := NULL;
 	IF src.prospects IS NULL AND num_nonnulls(src.prospect_key, src.prospect_customer) > 0 THEN
-		PERFORM crm_profile.source_argument_error('prospects', 'it is missing', 'prospect_key and prospect_customer are columns of it.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('prospects', 'it is missing', 'prospect_key and prospect_customer are columns of it.', NULL);
 	END IF;
 
 	IF src.prospects IS NOT NULL THEN
-		prospects := crm_profile.source_relation('prospects', src.prospects, path);
+		prospects := crm_profile_internal.source_relation('prospects', src.prospects, path);
 		src.prospects := prospects::regclass::text;
 		IF src.prospect_key IS NULL THEN
 			SELECT array_agg(attname::text) INTO candidates FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 				WHERE indrelid = prospects AND indisprimary AND indnkeyatts = 1;
-			src.prospect_key := crm_profile.source_one_of('prospect_key', candidates, 'primary key of one column', src.prospects, crm_profile.source_columns(prospects));
+			src.prospect_key := crm_profile_internal.source_one_of('prospect_key', candidates, 'primary key of one column', src.prospects, crm_profile_internal.source_columns(prospects));
 		ELSE
-			src.prospect_key := crm_profile.source_column('prospect_key', src.prospect_key, prospects);
+			src.prospect_key := crm_profile_internal.source_column('prospect_key', src.prospect_key, prospects);
 		END IF;
 		SELECT format_type(CASE WHEN typtype = 'd' THEN typbasetype ELSE atttypid END, -1) INTO src.prospect_key_type
 			FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = prospects AND attname = src.prospect_key;
@@ -106,84 +106,84 @@ BEGIN
 				JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1]
 				WHERE f.contype = 'f' AND f.conrelid = prospects AND f.confrelid = customers AND cardinality(f.conkey) = 1 AND k.attname = src.customer_key;
 			IF candidates IS NOT NULL THEN
-				src.prospect_customer := crm_profile.source_one_of('prospect_customer', candidates, 'foreign key to ' || src.customers, src.prospects, NULL);
+				src.prospect_customer := crm_profile_internal.source_one_of('prospect_customer', candidates, 'foreign key to ' || src.customers, src.prospects, NULL);
 			ELSIF prospects = customers AND src.prospect_key = src.customer_key
 				OR src.prospect_key_type = src.key_type AND src.key_type NOT IN ('smallint', 'integer', 'bigint', 'numeric')
 				OR src.prospect_key = src.customer_key AND src.customer_key <> 'id' THEN
 				src.prospect_customer := src.prospect_key;
 			END IF;
 		ELSE
-			src.prospect_customer := crm_profile.source_column('prospect_customer', src.prospect_customer, prospects);
+			src.prospect_customer := crm_profile_internal.source_column('prospect_customer', src.prospect_customer, prospects);
 		END IF;
 		IF src.prospect_customer IS NOT NULL THEN
 			BEGIN
-				PERFORM crm_profile.source_type_of(format('%I::%s', src.prospect_customer, src.key_type), src.prospects, path);
+				PERFORM crm_profile_internal.source_type_of(format('%I::%s', src.prospect_customer, src.key_type), src.prospects, path);
 			EXCEPTION WHEN cannot_coerce THEN
-				PERFORM crm_profile.source_argument_error('prospect_customer', format('%s has type %s', src.prospect_customer, crm_profile.source_type_of(quote_ident(src.prospect_customer), src.prospects, path)),
+				PERFORM crm_profile_internal.source_argument_error('prospect_customer', format('%s has type %s', src.prospect_customer, crm_profile_internal.source_type_of(quote_ident(src.prospect_customer), src.prospects, path)),
 					format('The key of %s, %s, has type %s.', src.customers, src.customer_key, src.key_type), 'Name the column that holds the key of the customer.');
 			END;
 		END IF;
 		IF src.attributes IS NULL THEN
-			src.attributes := crm_profile.source_common_columns(src, customers, prospects);
+			src.attributes := crm_profile_internal.source_common_columns(src, customers, prospects);
 			IF src.attributes IS NULL THEN
-				PERFORM crm_profile.source_argument_error('attributes', format('it was left out, and %s and %s have no columns in common that describe people', src.customers, src.prospects),
-					format('The columns are: %s; and: %s.', array_to_string(columns, ', '), array_to_string(crm_profile.source_columns(prospects), ', ')),
+				PERFORM crm_profile_internal.source_argument_error('attributes', format('it was left out, and %s and %s have no columns in common that describe people', src.customers, src.prospects),
+					format('The columns are: %s; and: %s.', array_to_string(columns, ', '), array_to_string(crm_profile_internal.source_columns(prospects), ', ')),
 					'Write attributes => ARRAY[…] with columns of both, or name = expression; a view of the prospects may bear the names of the customers'' columns.');
 			END IF;
 		END IF;
 	END IF;
 	IF coalesce(cardinality(src.attributes), 0) = 0 THEN
 		IF src.prospects IS NOT NULL THEN
-			PERFORM crm_profile.source_argument_error('attributes', 'there is none', 'Prospects are compared with customers by attributes.', 'Leave it out to have them inferred.');
+			PERFORM crm_profile_internal.source_argument_error('attributes', 'there is none', 'Prospects are compared with customers by attributes.', 'Leave it out to have them inferred.');
 		END IF;
 		src.attributes := NULL;
 		RETURN src;
 	END IF;
 
-	FOR attribute IN SELECT a.*, count(*) OVER (PARTITION BY a.name) AS times FROM crm_profile.source_attributes(src.attributes, columns) a ORDER BY a.place LOOP
+	FOR attribute IN SELECT a.*, count(*) OVER (PARTITION BY a.name) AS times FROM crm_profile_internal.source_attributes(src.attributes, columns) a ORDER BY a.place LOOP
 		IF attribute.name IS NULL THEN
-			PERFORM crm_profile.source_argument_error('attributes', format('"%s" is no column of %s', attribute.expression, src.customers),
+			PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" is no column of %s', attribute.expression, src.customers),
 				format('Its columns are: %s.', array_to_string(columns, ', ')), 'An expression needs a name: name = expression.');
 		ELSIF attribute.times > 1 THEN
-			PERFORM crm_profile.source_argument_error('attributes', format('"%s" is there more than once', attribute.name), NULL, 'Write name = expression with another name.');
+			PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" is there more than once', attribute.name), NULL, 'Write name = expression with another name.');
 		ELSIF lower(attribute.name) = ANY (reserved) THEN
-			PERFORM crm_profile.source_argument_error('attributes', format('"%s" cannot be the name of one', attribute.name),
+			PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" cannot be the name of one', attribute.name),
 				format('These cannot: %s.', array_to_string(reserved, ', ')), 'Leave it out if it only says who somebody is; otherwise write name = expression with another name.');
 		END IF;
-		PERFORM crm_profile.source_expression('attributes', attribute.expression, customers, src.customers, path, NULL, NULL);
-		kind := crm_profile.source_type_of(attribute.expression, src.customers, path);
+		PERFORM crm_profile_internal.source_expression('attributes', attribute.expression, customers, src.customers, path, NULL, NULL);
+		kind := crm_profile_internal.source_type_of(attribute.expression, src.customers, path);
 		IF prospects IS NOT NULL THEN
 			BEGIN
-				prospect_kind := crm_profile.source_type_of(attribute.expression, src.prospects, path);
+				prospect_kind := crm_profile_internal.source_type_of(attribute.expression, src.prospects, path);
 			EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
-				PERFORM crm_profile.source_argument_error('attributes', format('"%s" does not work over the prospects: %s', attribute.name, SQLERRM),
-					format('It is %s; the columns of %s are: %s.', attribute.expression, src.prospects, array_to_string(crm_profile.source_columns(prospects), ', ')),
-					concat_ws(' ', 'Did you mean ' || CASE WHEN NOT attribute.name = ANY (crm_profile.source_columns(prospects))
-							THEN crm_profile.near_names(btrim(attribute.expression, '" '), crm_profile.source_columns(prospects)) END || '?',
+				PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" does not work over the prospects: %s', attribute.name, SQLERRM),
+					format('It is %s; the columns of %s are: %s.', attribute.expression, src.prospects, array_to_string(crm_profile_internal.source_columns(prospects), ', ')),
+					concat_ws(' ', 'Did you mean ' || CASE WHEN NOT attribute.name = ANY (crm_profile_internal.source_columns(prospects))
+							THEN crm_profile_internal.near_names(btrim(attribute.expression, '" '), crm_profile_internal.source_columns(prospects)) END || '?',
 						'A view of the prospects may bear the names of the customers'' columns.'));
 			END;
-			IF crm_profile.source_attribute_class(kind) <> crm_profile.source_attribute_class(prospect_kind) THEN
-				PERFORM crm_profile.source_argument_error('attributes', format('"%s" has type %s in %s and type %s in %s', attribute.name, kind, src.customers, prospect_kind, src.prospects),
+			IF crm_profile_internal.source_attribute_class(kind) <> crm_profile_internal.source_attribute_class(prospect_kind) THEN
+				PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" has type %s in %s and type %s in %s', attribute.name, kind, src.customers, prospect_kind, src.prospects),
 					'Numbers are compared with numbers, days with days, words with words, sets with sets, true and false with each other.', 'Cast it: name = expression.');
 			END IF;
 		END IF;
 		src.customer_query := concat(src.customer_query, ', ', attribute.expression, ' AS ', quote_ident(attribute.name));
 	END LOOP;
 	IF prospects IS NOT NULL THEN
-		src.prospect_query := crm_profile.source_canonical(format('SELECT %I::%s AS prospect, %s AS customer%s FROM %s', src.prospect_key, src.prospect_key_type,
+		src.prospect_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS prospect, %s AS customer%s FROM %s', src.prospect_key, src.prospect_key_type,
 			coalesce(quote_ident(src.prospect_customer), 'NULL') || '::' || src.key_type, src.customer_query, src.prospects), src.schema, path);
 	END IF;
-	src.customer_query := crm_profile.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.schema, path);
+	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.schema, path);
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_resolve_prospects(crm_profile.source, oid, text) IS
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects(crm_profile.source, oid, text) IS
 	'attributes and prospects of a definition, checked and completed under the caller''s rights';
 
-CREATE FUNCTION crm_profile.source_resolve_best(src crm_profile.source) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source) RETURNS crm_profile.source
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	segments text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
-	columns text[] := crm_profile.source_columns(format('%I.customer_profile', src.schema)::regclass);
+	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.schema)::regclass);
 	condition text := src.best;
 	listed text[];
 	problem text;
@@ -193,38 +193,38 @@ BEGIN
 		condition := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
 	END IF;
 	BEGIN
-		src.best_query := crm_profile.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.schema), src.schema, crm_profile.source_path(src.search_path));
+		src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.schema), src.schema, crm_profile_internal.source_path(src.search_path));
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
-		PERFORM crm_profile.source_argument_error('best', problem,
+		PERFORM crm_profile_internal.source_argument_error('best', problem,
 			format('It is %s: neither a list of segments (%s) nor a condition over the columns of customer_profile (%s).', src.best, array_to_string(segments, ', '), array_to_string(columns, ', ')),
 			coalesce((SELECT 'Did you mean ' || n.near || '?'
 				FROM (SELECT 1 AS place, btrim(w) AS word FROM string_to_table(src.best, ',') w
 					UNION ALL SELECT 2, m[1] FROM regexp_matches(regexp_replace(src.best, '''[^'']*''', '', 'g'), '[[:alpha:]_]\w*', 'g') m) t,
-					LATERAL (SELECT crm_profile.near_names(t.word, segments || columns) AS near) n
+					LATERAL (SELECT crm_profile_internal.near_names(t.word, segments || columns) AS near) n
 				WHERE n.near IS NOT NULL AND t.word <> ALL (segments || columns) ORDER BY t.place LIMIT 1),
 				'Write best => ''Champions, Loyal'', ''value_tier = ''''A'''''', or any condition.'));
 	END;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_resolve_best(crm_profile.source) IS
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_best(crm_profile.source) IS
 	'the argument best, a list of segments or a condition, checked and made a query; needs the view customer_profile';
 
 ---------------------------------------------------------------- the view
 
-CREATE FUNCTION crm_profile.source_attribute_names(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_attribute_names(src crm_profile.source) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT string_agg('q.' || quote_ident(a.name), ', ' ORDER BY a.place)
-		FROM crm_profile.source_attributes(src.attributes, crm_profile.source_columns(to_regclass(src.customers))) a);
-COMMENT ON FUNCTION crm_profile.source_attribute_names(crm_profile.source) IS 'the attributes as columns of the stored queries under the alias q';
+		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a);
+COMMENT ON FUNCTION crm_profile_internal.source_attribute_names(crm_profile.source) IS 'the attributes as columns of the stored queries under the alias q';
 
-CREATE FUNCTION crm_profile.source_prospects(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN crm_profile.source_expand(
+	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN crm_profile_internal.source_expand(
 		' WHERE NOT EXISTS (SELECT FROM {schema}.customer_history h WHERE h.customer = prospects.customer AND crm_profile.first_purchase(h.history, {today}) IS NOT NULL)', src) END);
-COMMENT ON FUNCTION crm_profile.source_prospects(crm_profile.source) IS 'the prospects q who have not bought, with their attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_prospects(crm_profile.source) IS 'the prospects q who have not bought, with their attributes';
 
-CREATE FUNCTION crm_profile.source_match_query(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	latest CONSTANT text := '(SELECT m.%s FROM {schema}.model m ORDER BY m.id DESC LIMIT 1)';
@@ -239,13 +239,13 @@ BEGIN
 	query := replace(query, '{match}', format(latest, 'match'));
 	query := replace(query, '{profile}', format(latest, 'profile'));
 	query := replace(query, '{lifecycle}', CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN '''probable''::text'
-		ELSE format('CASE WHEN %s THEN ''potential'' ELSE ''probable'' END', crm_profile.source_contact(src, 'q.customer', '{today}')) END);
-	query := crm_profile.source_expand(query, src);
-	RETURN replace(replace(query, '{attributes}', crm_profile.source_attribute_names(src)), '{prospects}', crm_profile.source_prospects(src));
+		ELSE format('CASE WHEN %s THEN ''potential'' ELSE ''probable'' END', crm_profile_internal.source_contact(src, 'q.customer', '{today}')) END);
+	query := crm_profile_internal.source_expand(query, src);
+	RETURN replace(replace(query, '{attributes}', crm_profile_internal.source_attribute_names(src)), '{prospects}', crm_profile_internal.source_prospects(src));
 END $$;
-COMMENT ON FUNCTION crm_profile.source_match_query(crm_profile.source) IS 'the query behind prospect_match';
+COMMENT ON FUNCTION crm_profile_internal.source_match_query(crm_profile.source) IS 'the query behind prospect_match';
 
-CREATE FUNCTION crm_profile.source_build_match(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_match(src crm_profile.source) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF src.prospects IS NULL THEN
@@ -254,55 +254,55 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW %I.prospect_match WITH (security_invoker = true) AS %s', src.schema, crm_profile.source_match_query(src));
-	PERFORM crm_profile.source_comment(src.schema, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh', ARRAY[
+	EXECUTE format('CREATE OR REPLACE VIEW %I.prospect_match WITH (security_invoker = true) AS %s', src.schema, crm_profile_internal.source_match_query(src));
+	PERFORM crm_profile_internal.source_comment(src.schema, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh', ARRAY[
 		['prospect', 'the key of the prospect table'],
 		['lifecycle', 'probable: a prospect; potential: one who has been in touch'],
 		['score', 'chance of being one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources'],
 		['lift', 'that chance against the share of the best among all customers'],
 		['reasons', 'what moves the score most, up and down, with the share of the best among customers who have the same']]);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_build_match(crm_profile.source) IS 'the view prospect_match of a source, made anew, or dropped where there are no prospects';
+COMMENT ON FUNCTION crm_profile_internal.source_build_match(crm_profile.source) IS 'the view prospect_match of a source, made anew, or dropped where there are no prospects';
 
 ---------------------------------------------------------------- refresh
 
-CREATE FUNCTION crm_profile.source_profile_options(src crm_profile.source) RETURNS jsonb
+CREATE FUNCTION crm_profile_internal.source_profile_options(src crm_profile.source) RETURNS jsonb
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	options jsonb;
 BEGIN
 	-- whether words are numbers must not depend on the words: those of prospects may be others
 	SELECT jsonb_build_object('kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
-			FILTER (WHERE crm_profile.source_attribute_class(t.type) = 'word' AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.type)), '{}'))
+			FILTER (WHERE crm_profile_internal.source_attribute_class(t.type) = 'word' AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.type)), '{}'))
 		INTO options
-		FROM crm_profile.source_attributes(src.attributes, crm_profile.source_columns(to_regclass(src.customers))) a,
-			LATERAL (SELECT crm_profile.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
+		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
+			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
 	RETURN options;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_profile_options(crm_profile.source) IS 'the options of profile_fit() for the attributes of a source: words are words';
+COMMENT ON FUNCTION crm_profile_internal.source_profile_options(crm_profile.source) IS 'the options of profile_fit() for the attributes of a source: words are words';
 
-CREATE FUNCTION crm_profile.source_match_share(customers bigint) RETURNS double precision
+CREATE FUNCTION crm_profile_internal.source_match_share(customers bigint) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN least(1, 100000 / greatest(customers, 1)::double precision);
-COMMENT ON FUNCTION crm_profile.source_match_share(bigint) IS 'the share of the customers that a match learns from: 100 000 of them, or all';
+COMMENT ON FUNCTION crm_profile_internal.source_match_share(bigint) IS 'the share of the customers that a match learns from: 100 000 of them, or all';
 
-CREATE FUNCTION crm_profile.source_fit_query(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(%s) q JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, src.best_query, crm_profile.source_attribute_names(src));
-COMMENT ON FUNCTION crm_profile.source_fit_query(crm_profile.source) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
+	RETURN format('(%s) q JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, src.best_query, crm_profile_internal.source_attribute_names(src));
+COMMENT ON FUNCTION crm_profile_internal.source_fit_query(crm_profile.source) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
 
-CREATE FUNCTION crm_profile.source_keep_match(src crm_profile.source, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	best text := CASE WHEN match IS NOT NULL THEN src.best END;
 	last record;
 	others text;
 BEGIN
-	EXECUTE crm_profile.source_expand('SELECT m.id, m.fitted_at, ROW(m.profile, m.match, m.best)::text AS models FROM {schema}.model m ORDER BY m.id DESC LIMIT 1', src) INTO last;
+	EXECUTE crm_profile_internal.source_expand('SELECT m.id, m.fitted_at, ROW(m.profile, m.match, m.best)::text AS models FROM {schema}.model m ORDER BY m.id DESC LIMIT 1', src) INTO last;
 	IF last.models = ROW(profile, match, best)::text THEN
 		RETURN;
 	ELSIF last.fitted_at = fitted THEN
-		EXECUTE crm_profile.source_expand('UPDATE {schema}.model SET profile = $1, match = $2, best = $3 WHERE id = $4', src) USING profile, match, best, last.id;
+		EXECUTE crm_profile_internal.source_expand('UPDATE {schema}.model SET profile = $1, match = $2, best = $3 WHERE id = $4', src) USING profile, match, best, last.id;
 	ELSIF last.id IS NOT NULL THEN
 		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO others FROM pg_attribute
 			WHERE attrelid = format('%I.model', src.schema)::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('id', 'fitted_at', 'profile', 'match', 'best');
@@ -310,10 +310,10 @@ BEGIN
 			USING fitted, profile, match, best, last.id;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile.source_keep_match(crm_profile.source, timestamptz, crm_profile.profile_model, crm_profile.match_model) IS
+COMMENT ON FUNCTION crm_profile_internal.source_keep_match(crm_profile.source, timestamptz, crm_profile.profile_model, crm_profile.match_model) IS
 	'puts the models of attributes into the model that is in use, or into a new one if they differ from those of an earlier refresh';
 
-CREATE FUNCTION crm_profile.refresh_matches(src crm_profile.source, started timestamptz, verbose boolean, OUT best bigint, OUT others bigint, OUT seconds double precision)
+CREATE FUNCTION crm_profile_internal.refresh_matches(src crm_profile.source, started timestamptz, verbose boolean, OUT best bigint, OUT others bigint, OUT seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET row_security = off AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
@@ -322,29 +322,29 @@ DECLARE
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
 	IF src.attributes IS NULL THEN
-		PERFORM crm_profile.source_keep_match(src, started, NULL, NULL);
+		PERFORM crm_profile_internal.source_keep_match(src, started, NULL, NULL);
 		RETURN;
 	END IF;
 	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) AS profile, count(*) AS customers FROM (%s) q CROSS JOIN LATERAL (SELECT %s) r',
-		src.customer_query, crm_profile.source_attribute_names(src)) INTO found USING crm_profile.source_profile_options(src);
+		src.customer_query, crm_profile_internal.source_attribute_names(src)) INTO found USING crm_profile_internal.source_profile_options(src);
 	IF src.prospects IS NOT NULL THEN
 		-- one class alone is nothing to learn from
-		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile.source_fit_query(src)
-				|| ' WHERE $2 = 1 OR crm_profile.in_sample(q.customer::text, $2)),
+		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
+				|| ' WHERE $2 = 1 OR crm_profile_internal.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
 			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile.match_fit(c.profile, c.is_best, $1) FROM c) END FROM n'
-			INTO best, others, match USING found.profile, crm_profile.source_match_share(found.customers);
+			INTO best, others, match USING found.profile, crm_profile_internal.source_match_share(found.customers);
 	END IF;
-	PERFORM crm_profile.source_keep_match(src, started, found.profile, match);
+	PERFORM crm_profile_internal.source_keep_match(src, started, found.profile, match);
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": attributes fitted in % s, % best customers, % others', src.name, round(seconds::numeric, 1), coalesce(best, 0), coalesce(others, 0);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile.refresh_matches(crm_profile.source, timestamptz, boolean) IS
+COMMENT ON FUNCTION crm_profile_internal.refresh_matches(crm_profile.source, timestamptz, boolean) IS
 	'last part of a refresh, where the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
 
-CREATE FUNCTION crm_profile.source_check_prospects(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.source) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format($sql$WITH q AS MATERIALIZED (%s),
 		counted AS (SELECT count(*) FILTER (WHERE q.prospect IS NULL) AS no_key, count(q.prospect) - count(DISTINCT q.prospect) AS twice,
@@ -359,19 +359,19 @@ CREATE FUNCTION crm_profile.source_check_prospects(src crm_profile.source) RETUR
 			(4, 'note', 'prospects of unknown customers', CASE WHEN %L THEN unknown ELSE 0 END, 'Their prospect_customer is not in the customer table.'),
 			(5, 'note', 'prospects who have bought', prospects - fresh, 'They are customers: prospect_match leaves them out.'))
 			v(n, severity, problem, count, detail)
-		WHERE v.count > 0 ORDER BY v.n$sql$, src.prospect_query, src.customers, src.customer_key, crm_profile.source_prospects(src), src.prospect_customer <> src.prospect_key);
-COMMENT ON FUNCTION crm_profile.source_check_prospects(crm_profile.source) IS 'the query of what is amiss in the prospects of a source, as check_source() tells it';
+		WHERE v.count > 0 ORDER BY v.n$sql$, src.prospect_query, src.customers, src.customer_key, crm_profile_internal.source_prospects(src), src.prospect_customer <> src.prospect_key);
+COMMENT ON FUNCTION crm_profile_internal.source_check_prospects(crm_profile.source) IS 'the query of what is amiss in the prospects of a source, as check_source() tells it';
 
 ---------------------------------------------------------------- ranked prospects
 
-CREATE FUNCTION crm_profile.match_prospects_as_owner(source text, most integer,
+CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(source text, most integer,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET row_security = off AS $$
 #variable_conflict use_column
 DECLARE
-	src crm_profile.source := crm_profile.source_own(match_prospects_as_owner.source);
+	src crm_profile.source := crm_profile_internal.source_own(match_prospects_as_owner.source);
 	attributes text;
 	customers bigint;
 BEGIN
@@ -380,17 +380,17 @@ BEGIN
 			HINT = format('SELECT crm_profile.alter_source(%L, prospects => ''schema.table'')', src.name);
 	END IF;
 	PERFORM set_config('timezone', src.time_zone, true);
-	attributes := crm_profile.source_attribute_names(src);
+	attributes := crm_profile_internal.source_attribute_names(src);
 	EXECUTE 'SELECT count(*) FROM ' || src.customers INTO customers;
 	-- the letters keep keys of prospects apart from those of customers: who is who is told by prospect_customer
 	RETURN QUERY SELECT substr(m.prospect, 2), m.score, m.lift, m.rank, m.decile, substr(m.nearest_customer, 2), m.similarity, m.reasons, m.reasons_json
 		FROM crm_profile.match_prospects(NULL::text,
-			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile.source_fit_query(src),
-				CASE WHEN crm_profile.source_match_share(customers) < 1 THEN format(' WHERE crm_profile.in_sample(q.customer::text, %s)', crm_profile.source_match_share(customers)) END),
-			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile.source_prospects(src)),
-			'scorecard', most, crm_profile.source_profile_options(src)) m;
+			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile_internal.source_fit_query(src),
+				CASE WHEN crm_profile_internal.source_match_share(customers) < 1 THEN format(' WHERE crm_profile_internal.in_sample(q.customer::text, %s)', crm_profile_internal.source_match_share(customers)) END),
+			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile_internal.source_prospects(src)),
+			'scorecard', most, crm_profile_internal.source_profile_options(src)) m;
 END $$;
-COMMENT ON FUNCTION crm_profile.match_prospects_as_owner(text, integer) IS 'what match_prospects() over a source does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner(text, integer) IS 'what match_prospects() over a source does once it is the owner';
 
 CREATE FUNCTION crm_profile.match_prospects(source text, most integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,

@@ -1,6 +1,6 @@
 -- What kind of people each segment is
 
-CREATE FUNCTION crm_profile.source_persona_query(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- the rows of an attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one
@@ -20,9 +20,9 @@ DECLARE
 	places text;
 BEGIN
 	FOR attribute IN SELECT a.name, 'a' || a.place AS alias, format('q.%I', a.name) AS value
-			FROM crm_profile.source_attributes(src.attributes, crm_profile.source_columns(to_regclass(src.customers))) a ORDER BY a.place LOOP
-		type := crm_profile.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp');
-		class := crm_profile.source_attribute_class(type);
+			FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a ORDER BY a.place LOOP
+		type := crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp');
+		class := crm_profile_internal.source_attribute_class(type);
 		columns := concat(columns, ', ', format(CASE class
 			WHEN 'number' THEN 'NULLIF(%s::double precision, ''NaN'')'
 			WHEN 'date' THEN 'CASE WHEN isfinite(%1$s) THEN ' || CASE WHEN type = 'timestamptz'::regtype THEN '(%1$s AT TIME ZONE ' || quote_literal(src.time_zone) || ')::date END' ELSE '%1$s::date END' END
@@ -46,9 +46,9 @@ FROM (SELECT p.*, m.members, m.everybody, (m.members * p.there / m.everybody)::d
 WHERE x.expected >= 5 AND x.customers - x.expected > 2 * sqrt(x.expected * (1 - x.members / x.everybody)::double precision)
 ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value', columns, src.customer_query, src.schema, members, counts, places);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_persona_query(crm_profile.source) IS 'the query behind segment_persona';
+COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source) IS 'the query behind segment_persona';
 
-CREATE FUNCTION crm_profile.source_build_persona(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF src.attributes IS NULL THEN
@@ -57,8 +57,8 @@ BEGIN
 		END IF;
 		RETURN;
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW %I.segment_persona WITH (security_invoker = true) AS %s', src.schema, crm_profile.source_persona_query(src));
-	PERFORM crm_profile.source_comment(src.schema, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most telling first', ARRAY[
+	EXECUTE format('CREATE OR REPLACE VIEW %I.segment_persona WITH (security_invoker = true) AS %s', src.schema, crm_profile_internal.source_persona_query(src));
+	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most telling first', ARRAY[
 		['segment', 'the segment; (unscored): no order in the period'],
 		['attribute', 'name of the attribute'],
 		['value', 'its value, a range for numbers and days, or a member for sets'],
@@ -67,4 +67,4 @@ BEGIN
 		['share_of_customers', 'the same share of all customers'],
 		['concentration', 'the first share by the second']]);
 END $$;
-COMMENT ON FUNCTION crm_profile.source_build_persona(crm_profile.source) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_build_persona(crm_profile.source) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';

@@ -49,8 +49,8 @@ WHERE pg_catalog.obj_description(objid, classid::regclass::name) IS NULL
 		WHERE d.classid = m.classid AND d.objid = m.objid AND d.refclassid = m.classid AND d.deptype IN ('a', 'i')))
 ORDER BY object;
 
--- Outside the extension's schema
-SELECT object FROM member WHERE schema <> 'crm_profile' ORDER BY object;
+-- Outside the extension's schemas
+SELECT object FROM member WHERE schema NOT IN ('crm_profile', 'crm_profile_internal') ORDER BY object;
 
 -- ---------------------------------------------------------------- functions
 

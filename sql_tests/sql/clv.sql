@@ -235,14 +235,14 @@ BEGIN
 	EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', bytes, file);
 	DELETE FROM arrived;
 	EXECUTE format('COPY arrived FROM %L (FORMAT binary)', file);
-	RETURN (SELECT CASE WHEN clv_model_send(m) = bytes AND m::text::clv_model = m AND p_alive('{2020-01-01: 5}', m, '2020-02-01') BETWEEN 0 AND 1
+	RETURN (SELECT CASE WHEN crm_profile_internal.clv_model_send(m) = bytes AND m::text::clv_model = m AND p_alive('{2020-01-01: 5}', m, '2020-02-01') BETWEEN 0 AND 1
 		THEN 'sound' ELSE 'neither' END FROM arrived);
 EXCEPTION WHEN invalid_binary_representation THEN RETURN 'refused';
 END $$;
 SELECT receive(b) AS sound, receive('') AS empty, receive(set_byte(b, 0, 2)) AS version, receive(substring(b FROM 1 FOR 40)) AS cut,
 	receive(b || '\x00') AS longer, (SELECT count(*) FROM generate_series(0, length(b) - 1) i WHERE receive(set_byte(b, i, get_byte(b, i) # 255)) IN ('sound', 'refused'))
 	= length(b) AS every_byte
-FROM published, clv_model_send(m) b WHERE name = 'pareto';
+FROM published, crm_profile_internal.clv_model_send(m) b WHERE name = 'pareto';
 
 -- ---------------------------------------------------------------- bad input
 

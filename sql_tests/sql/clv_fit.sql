@@ -191,21 +191,21 @@ SELECT clv_fit(history, '1997-09-30', 'bg/nbd', '1 week', 'turnover') FROM cdnow
 SELECT clv_fit(history, 'infinity') FROM cdnow;
 
 -- Support functions called by hand, and states that no fit has written
-SELECT clv_fit_transfn(NULL, '{}', '1997-09-30');
-SELECT fit_state_combine(NULL, '\x00');
-SELECT clv_fit_finalfn('\x00');
-CREATE AGGREGATE hostile(bytea) (SFUNC = fit_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
+SELECT crm_profile_internal.clv_fit_transfn(NULL, '{}', '1997-09-30');
+SELECT crm_profile_internal.summary_state_combine(NULL, '\x00');
+SELECT crm_profile_internal.clv_fit_finalfn('\x00');
+CREATE AGGREGATE hostile(bytea) (SFUNC = crm_profile_internal.summary_state_combine, STYPE = bytea, FINALFUNC = crm_profile_internal.clv_fit_finalfn);
 CREATE FUNCTION refused(state bytea) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN (SELECT CASE WHEN hostile(state) IS NULL THEN 'nothing' ELSE 'a model' END);
 EXCEPTION WHEN data_corrupted THEN RETURN 'refused';
 END $$;
-CREATE AGGREGATE bare(bytea) (SFUNC = fit_state_combine, STYPE = bytea);
-CREATE AGGREGATE bare_state(h purchase_history, as_of date) (SFUNC = clv_fit_transfn, STYPE = bytea);
+CREATE AGGREGATE bare(bytea) (SFUNC = crm_profile_internal.summary_state_combine, STYPE = bytea);
+CREATE AGGREGATE bare_state(h purchase_history, as_of date) (SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea);
 CREATE TABLE state AS SELECT bare_state(history, '1997-09-30') AS s FROM cdnow WHERE customer < 20;
 SET client_min_messages TO error;
 -- Partial states of any number: a parallel plan's, which the executor keeps and frees
-CREATE AGGREGATE merged(bytea) (SFUNC = fit_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
+CREATE AGGREGATE merged(bytea) (SFUNC = crm_profile_internal.summary_state_combine, STYPE = bytea, FINALFUNC = crm_profile_internal.clv_fit_finalfn);
 SELECT merged(s) = (SELECT m FROM fitted WHERE name = 'mbg') AS merged FROM (SELECT bare_state(history, '1997-09-30') AS s FROM cdnow GROUP BY customer % 50) q;
 SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refused(substring(s FROM 1 FOR 60)) AS cut FROM state;
 -- Every byte of the header and the first entries turned over: refused or fitted, never anything else

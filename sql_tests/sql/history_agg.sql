@@ -99,17 +99,17 @@ SELECT a, b, purchase_history_agg(day, 1) AS h, monetary(purchase_history_agg(da
 GROUP BY CUBE (a, b) ORDER BY a, b;
 
 -- The support functions serve no other caller; a final function changes nothing
-SELECT purchase_history_agg_transfn(NULL::purchase_history, date '2025-01-01', 5);
-SELECT purchase_history_agg_transfn(NULL::purchase_history, timestamp '2025-01-01', 5, 4);
-SELECT purchase_history_agg_transfn(purchase_history '{}', timestamptz '2025-01-01', 5);
-SELECT purchase_history_agg_combine('{}', '{}');
-SELECT purchase_history_agg_finalfn('{2025-01-01: 5}'), purchase_history_agg_finalfn(NULL);
+SELECT crm_profile_internal.purchase_history_agg_transfn(NULL::purchase_history, date '2025-01-01', 5);
+SELECT crm_profile_internal.purchase_history_agg_transfn(NULL::purchase_history, timestamp '2025-01-01', 5, 4);
+SELECT crm_profile_internal.purchase_history_agg_transfn(purchase_history '{}', timestamptz '2025-01-01', 5);
+SELECT crm_profile_internal.purchase_history_agg_combine('{}', '{}');
+SELECT crm_profile_internal.purchase_history_agg_finalfn('{2025-01-01: 5}'), crm_profile_internal.purchase_history_agg_finalfn(NULL);
 
 -- An aggregate of one's own that hands out the state itself, and begins with a history: the state reads as the history
-CREATE AGGREGATE loose(day date, amount numeric, cost numeric) (SFUNC = purchase_history_agg_transfn, STYPE = purchase_history, INITCOND = '{2001-01-01: 1}');
+CREATE AGGREGATE loose(day date, amount numeric, cost numeric) (SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = purchase_history, INITCOND = '{2001-01-01: 1}');
 CREATE TABLE state AS SELECT customer, loose(day, amount, cost) AS state FROM purchase GROUP BY customer;
 SELECT count(*) AS customers,
-	count(*) FILTER (WHERE purchase_history_send(state) <> purchase_history_send(costed || '{2001-01-01: 1}') OR state::text <> (costed || '{2001-01-01: 1}')::text
+	count(*) FILTER (WHERE crm_profile_internal.purchase_history_send(state) <> crm_profile_internal.purchase_history_send(costed || '{2001-01-01: 1}') OR state::text <> (costed || '{2001-01-01: 1}')::text
 		OR (state || '{}') <> (costed || '{2001-01-01: 1}') OR monetary(state) <> monetary(costed) + 1
 		OR as_of(state, '2011-06-30') <> as_of(costed || '{2001-01-01: 1}', '2011-06-30')) AS wrong,
 	purchase_history_merge_agg(state) = (SELECT purchase_history_merge_agg(costed || '{2001-01-01: 1}') FROM history WHERE frequency(costed) > 0) AS merged

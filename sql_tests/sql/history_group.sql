@@ -49,12 +49,12 @@ SELECT '{2025-01-01: 5}'::purchase_history - '{2025-01-02: 5}';
 
 -- equal contents are equal, group and sort as one; the order of the bytes is total
 SELECT count(*) AS histories, count(DISTINCT h) AS distinct, count(DISTINCT h::text) AS distinct_texts,
-	count(DISTINCT purchase_history_hash(h)) > 4000 AS hashes, count(DISTINCT purchase_history_hash_extended(h, 42)) > 4000 AS seeded
+	count(DISTINCT crm_profile_internal.purchase_history_hash(h)) > 4000 AS hashes, count(DISTINCT crm_profile_internal.purchase_history_hash_extended(h, 42)) > 4000 AS seeded
 FROM (SELECT h FROM history UNION ALL SELECT h::text::purchase_history FROM history) x;
 SELECT count(*) AS pairs, count(*) FILTER (WHERE
 	(a.h = b.h) <> (a.h::text = b.h::text) OR (a.h <> b.h) = (a.h = b.h) OR (a.h < b.h) <> (b.h > a.h) OR (a.h <= b.h) <> (b.h >= a.h)
-	OR (a.h < b.h) = (a.h >= b.h) OR sign(purchase_history_cmp(a.h, b.h)) <> -sign(purchase_history_cmp(b.h, a.h))
-	OR (a.h < b.h) <> (purchase_history_send(a.h) < purchase_history_send(b.h)) OR (a.h = b.h) <> (purchase_history_cmp(a.h, b.h) = 0)) AS wrong
+	OR (a.h < b.h) = (a.h >= b.h) OR sign(crm_profile_internal.purchase_history_cmp(a.h, b.h)) <> -sign(crm_profile_internal.purchase_history_cmp(b.h, a.h))
+	OR (a.h < b.h) <> (crm_profile_internal.purchase_history_send(a.h) < crm_profile_internal.purchase_history_send(b.h)) OR (a.h = b.h) <> (crm_profile_internal.purchase_history_cmp(a.h, b.h) = 0)) AS wrong
 FROM history a, history b WHERE a.i % 40 = 0 AND b.i % 40 IN (0, 1);
 CREATE INDEX ON history (h);
 CREATE INDEX ON history USING hash (h);

@@ -29,12 +29,12 @@ INSERT INTO told SELECT 'German', customer, h::text FROM history;
 SET DateStyle = 'Postgres, MDY';
 SET extra_float_digits = -15;
 SELECT count(*) AS read, count(*) FILTER (WHERE t::purchase_history <> h OR t <> h::text) AS different,
-	count(*) FILTER (WHERE purchase_history_send(t::purchase_history) <> purchase_history_send(h)) AS other_bytes
+	count(*) FILTER (WHERE crm_profile_internal.purchase_history_send(t::purchase_history) <> crm_profile_internal.purchase_history_send(h)) AS other_bytes
 FROM told JOIN history USING (customer);
 
 -- The binary form is the stored form; COPY reads back what it wrote
-SELECT purchase_history_send('{}') = '\x0100' AS empty, length(purchase_history_send('{2015-01-01: 127}')) AS one_day,
-	length(purchase_history_send('{2015-01-01: 127, 2015-03-05: 127}')) AS two_days;
+SELECT crm_profile_internal.purchase_history_send('{}') = '\x0100' AS empty, length(crm_profile_internal.purchase_history_send('{2015-01-01: 127}')) AS one_day,
+	length(crm_profile_internal.purchase_history_send('{2015-01-01: 127, 2015-03-05: 127}')) AS two_days;
 SELECT current_setting('data_directory') || '/crm_profile_history_io' AS file \gset
 COPY history TO :'file' (FORMAT binary);
 CREATE TABLE copied (LIKE history);
@@ -55,7 +55,7 @@ BEGIN
 	EXCEPTION WHEN OTHERS THEN
 		RETURN sqlstate || ' ' || sqlerrm;
 	END;
-	IF (SELECT purchase_history_send(h) <> bytes OR h::text::purchase_history <> h FROM arrived) THEN
+	IF (SELECT crm_profile_internal.purchase_history_send(h) <> bytes OR h::text::purchase_history <> h FROM arrived) THEN
 		RETURN 'accepted, but is not what came';
 	END IF;
 	RETURN (SELECT h FROM arrived);
@@ -83,7 +83,7 @@ SELECT i, CASE kind WHEN 0 THEN set_byte(b, at, byte) WHEN 1 THEN substr(b, 1, a
 	WHEN 4 THEN substr(b, 1, at) WHEN 5 THEN set_byte(set_byte(b, at, byte), (at * 31 + byte) % length(b), byte * 77 % 256)
 	ELSE set_bit(b, at * 8 + byte % 8, 1 - get_bit(b, at * 8 + byte % 8)) END AS bytes
 FROM (SELECT i, i % 7 AS kind, (length(b) * random())::int % length(b) AS at, (random() * 255)::int AS byte, b
-	FROM (SELECT row_number() OVER (ORDER BY customer, r) AS i, purchase_history_send(h) AS b
+	FROM (SELECT row_number() OVER (ORDER BY customer, r) AS i, crm_profile_internal.purchase_history_send(h) AS b
 		FROM history, generate_series(1, 2) r WHERE customer % 3 = 0 OR customer < 5) h OFFSET 0) m;
 CREATE TABLE outcome AS SELECT i, receive(bytes) AS said FROM mutant;
 SELECT count(*) > 2900 AS thousands, count(*) FILTER (WHERE said LIKE '{%') > 300 AS some_accepted,

@@ -119,11 +119,11 @@ BEGIN
 		IF kind = 'profile' THEN
 			DELETE FROM profiles_in;
 			EXECUTE format('COPY profiles_in FROM %L (FORMAT binary)', file);
-			SELECT p::text::profile = p AND profile_send(p) = bytes AND (p <-> p) IS NOT DISTINCT FROM (p <-> p) INTO lossless FROM profiles_in;
+			SELECT p::text::profile = p AND crm_profile_internal.profile_send(p) = bytes AND (p <-> p) IS NOT DISTINCT FROM (p <-> p) INTO lossless FROM profiles_in;
 		ELSE
 			DELETE FROM models_in;
 			EXECUTE format('COPY models_in FROM %L (FORMAT binary)', file);
-			SELECT m::text::profile_model = m AND profile_model_send(m) = bytes INTO lossless FROM models_in;
+			SELECT m::text::profile_model = m AND crm_profile_internal.profile_model_send(m) = bytes INTO lossless FROM models_in;
 		END IF;
 	EXCEPTION WHEN OTHERS THEN
 		RETURN sqlstate || ' ' || sqlerrm;
@@ -131,10 +131,10 @@ BEGIN
 	RETURN CASE WHEN lossless THEN 'a value of its own' ELSE 'accepted, but is not what came' END;
 END $$;
 CREATE TABLE bytes AS
-	SELECT 'profile' AS kind, profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
-	UNION ALL SELECT 'profile', profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
+	SELECT 'profile' AS kind, crm_profile_internal.profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
+	UNION ALL SELECT 'profile', crm_profile_internal.profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
 		(SELECT profile_fit(r, '{"weights": {"a": 0.3}}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f
-	UNION ALL SELECT 'model', profile_model_send(m) FROM models;
+	UNION ALL SELECT 'model', crm_profile_internal.profile_model_send(m) FROM models;
 CREATE TABLE outcome AS
 	SELECT kind, receive(kind, substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n WHERE kind = 'profile' OR n % 5 = 0
 	UNION ALL SELECT kind, receive(kind, b || '\x00') FROM bytes

@@ -153,7 +153,7 @@ BEGIN
 	EXECUTE format('DELETE FROM arrived_%s', type);
 	EXECUTE format('COPY arrived_%s FROM %L (FORMAT binary)', type, file);
 	-- whatever is let in is what would be written
-	EXECUTE format('SELECT rfm_%1$s_send(v) = $1 AND v::text::rfm_%1$s = v FROM arrived_%1$s', type) INTO same USING bytes;
+	EXECUTE format('SELECT crm_profile_internal.rfm_%1$s_send(v) = $1 AND v::text::rfm_%1$s = v FROM arrived_%1$s', type) INTO same USING bytes;
 	RETURN CASE WHEN same THEN 'accepted' ELSE 'accepted, but is not what came' END;
 EXCEPTION WHEN invalid_binary_representation THEN RETURN 'refused';
 	WHEN OTHERS THEN RETURN sqlstate || ' ' || sqlerrm;
@@ -163,7 +163,7 @@ SELECT setseed(0.25);
 CREATE TABLE mutant AS
 SELECT CASE i % 4 WHEN 0 THEN set_byte(b, at, byte) WHEN 1 THEN substr(b, 1, at) WHEN 2 THEN b || substr(b, at) ELSE set_bit(b, at * 8 + byte % 8, 1 - get_bit(b, at * 8 + byte % 8)) END AS bytes
 FROM (SELECT i, (length(b) * random())::int % length(b) AS at, (random() * 255)::int AS byte, b
-	FROM generate_series(1, 1000) i, (SELECT rfm_model_send(model) AS b FROM model) m OFFSET 0) x;
+	FROM generate_series(1, 1000) i, (SELECT crm_profile_internal.rfm_model_send(model) AS b FROM model) m OFFSET 0) x;
 SELECT said, count(*) > 100 AS hundreds FROM (SELECT receive('model', bytes) AS said FROM mutant LIMIT 1200) r GROUP BY said ORDER BY said;
 COPY (SELECT) TO PROGRAM 'cat >/dev/null; rm -f crm_profile_rfm';
 SET client_min_messages = warning;

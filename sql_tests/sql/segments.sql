@@ -213,7 +213,7 @@ CREATE TEMP TABLE value (id int PRIMARY KEY, scheme segment_scheme);
 INSERT INTO value VALUES (1, compile_scheme('standard')), (2, compile_scheme('rf')), (3, (SELECT scheme FROM compiled)),
 	(4, '{"segments": [{"a \"quoted\" name": "221 111"}, {"nobody": ""}, {"Größe": "222"}], "bins": 2}');
 SELECT scheme FROM value WHERE id = 4;
-SELECT id, scheme = scheme::text::segment_scheme AS same, segment_scheme_send(scheme) = segment_scheme_send(scheme::text::segment_scheme) AS bytes
+SELECT id, scheme = scheme::text::segment_scheme AS same, crm_profile_internal.segment_scheme_send(scheme) = crm_profile_internal.segment_scheme_send(scheme::text::segment_scheme) AS bytes
 FROM value ORDER BY id;
 SELECT a.id, b.id FROM value a JOIN value b ON a.scheme = b.scheme ORDER BY 1, 2;
 SELECT count(DISTINCT scheme) FROM (TABLE value UNION ALL TABLE value) v;
@@ -244,7 +244,7 @@ DECLARE
 	good bytea; hostile bytea; back segment_scheme; refused int := 0; taken int := 0; wrong int := 0;
 BEGIN
 	CREATE TEMP TABLE received (scheme segment_scheme);
-	SELECT segment_scheme_send(scheme) INTO good FROM value WHERE id = 4;
+	SELECT crm_profile_internal.segment_scheme_send(scheme) INTO good FROM value WHERE id = 4;
 	FOR hostile IN SELECT good
 		UNION ALL SELECT good || bytea '\x00'
 		UNION ALL SELECT substr(good, 1, n) FROM generate_series(0, length(good) - 1) n
@@ -254,7 +254,7 @@ BEGIN
 		BEGIN
 			EXECUTE format('COPY received FROM %L (FORMAT binary)', file);
 			SELECT scheme INTO back FROM received;
-			IF segment_scheme_send(back) <> hostile OR back <> back::text::segment_scheme THEN wrong := wrong + 1; END IF;
+			IF crm_profile_internal.segment_scheme_send(back) <> hostile OR back <> back::text::segment_scheme THEN wrong := wrong + 1; END IF;
 			taken := taken + 1;
 			DELETE FROM received;
 		EXCEPTION WHEN OTHERS THEN

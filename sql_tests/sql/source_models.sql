@@ -222,16 +222,16 @@ SELECT crm_profile.value_tiers_fit(v) FROM unnest('{1, Infinity}'::float8[]) v;
 SELECT v, crm_profile.value_tier(v, 5, 3) AS tier, crm_profile.value_tier(v::float8, 5, 3) AS of_estimate, crm_profile.value_tier(v, NULL, NULL) AS nobody FROM unnest('{6, 5, 4.99, 3, 2, NULL}'::numeric[]) v;
 
 -- ---------------------------------------------------------------- many customers: the holdout test takes a sample
-SELECT count(*) FILTER (WHERE crm_profile.in_sample(k::text, 0)) AS none, count(*) FILTER (WHERE crm_profile.in_sample(k::text, 1)) AS all,
-	abs(count(*) FILTER (WHERE crm_profile.in_sample(k::text, 0.1)) - 2000) < 200 AS tenth,
-	count(*) FILTER (WHERE crm_profile.in_sample(k::text, 0.1) AND NOT crm_profile.in_sample(k::text, 0.2)) AS not_in_larger
+SELECT count(*) FILTER (WHERE crm_profile_internal.in_sample(k::text, 0)) AS none, count(*) FILTER (WHERE crm_profile_internal.in_sample(k::text, 1)) AS all,
+	abs(count(*) FILTER (WHERE crm_profile_internal.in_sample(k::text, 0.1)) - 2000) < 200 AS tenth,
+	count(*) FILTER (WHERE crm_profile_internal.in_sample(k::text, 0.1) AND NOT crm_profile_internal.in_sample(k::text, 0.2)) AS not_in_larger
 FROM generate_series(1, 20000) k;
 CREATE TABLE many AS SELECT c AS customer_id, date '2025-01-01' + (c * 7 + i * 60) % 365 AS day, 10 AS amount FROM generate_series(1, 105000) c, generate_series(0, c % 2) i;
 CREATE TABLE people AS SELECT generate_series(1, 105000) AS id;
 ALTER TABLE people ADD PRIMARY KEY (id);
 SELECT count(*) FROM crm_profile.create_source('many', 'people', 'many', order_customer => 'customer_id', amount => 'amount', as_of => '2025-12-31');
 SELECT customers FROM crm_profile.refresh('many');
-SELECT h.customers = (SELECT count(DISTINCT customer_id) FROM many WHERE day <= h.fit_until AND crm_profile.in_sample(customer_id::text, 100000 / 105000.0::float8)) AS sample, h.customers < 100000 AS fewer,
+SELECT h.customers = (SELECT count(DISTINCT customer_id) FROM many WHERE day <= h.fit_until AND crm_profile_internal.in_sample(customer_id::text, 100000 / 105000.0::float8)) AS sample, h.customers < 100000 AS fewer,
 	round(c.number::numeric, 4) AS share FROM many.model_holdout h, many.model_card c WHERE h.part = 'total' AND c.item = 'share tested';
 SELECT crm_profile.drop_source('many');
 DROP SCHEMA rhythm CASCADE;

@@ -34,7 +34,7 @@ SELECT crm_profile.drop_source('s');
 SELECT crm_profile.explain_source('s');
 SELECT * FROM crm_profile.forget_customer('s', 1);
 SELECT * FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', schema => 'mine');
-SELECT * FROM crm_profile.refresh_as_owner('s', false, false);
+SELECT * FROM crm_profile_internal.refresh_as_owner('s', false, false);
 UPDATE crm_profile.source SET orders_query = 'SELECT 1';
 DELETE FROM crm_profile.source;
 INSERT INTO crm_profile.source (name, owner, schema, customers, customer_key, key_type, orders, order_customer, ordered_at, amount, time_zone, scheme, bins, tier_by, materialize, search_path, orders_query)

@@ -21,10 +21,10 @@ DECLARE
 	src crm_profile.source;
 BEGIN
 	PERFORM crm_profile.refresh(source_name);
-	src := crm_profile.source_of(source_name);
+	src := crm_profile_internal.source_of(source_name);
 	RETURN QUERY EXECUTE format('SELECT count(*), count(*) FILTER (WHERE (a.history::text = c.history::text) IS NOT TRUE),
 			(SELECT count(DISTINCT customer) FROM (%s) o WHERE customer IS NOT NULL AND ordered_at IS NOT NULL AND amount IS NOT NULL)
-		FROM %I.customer_history c FULL JOIN (%s) a USING (customer)', src.orders_query, src.schema, crm_profile.source_aggregate_query(src));
+		FROM %I.customer_history c FULL JOIN (%s) a USING (customer)', src.orders_query, src.schema, crm_profile_internal.source_aggregate_query(src));
 END $$;
 
 -- rows are orders: exact amounts, integers, floats that are rounded; dates, local times, and times that a zone makes a day of
@@ -58,15 +58,15 @@ FROM costs.customer_profile p JOIN (
 SELECT count(*) FROM crm_profile.create_source('empty', 'customer', 'line', order_customer => 'customer_id', ordered_at => 'sold_at', amount => 'price', order_filter => 'false', order_key => 'doc');
 SELECT * FROM differences('empty');
 -- nothing here is distributed: the rows are collected
-SELECT DISTINCT crm_profile.source_history_query(s) FROM crm_profile.source s;
+SELECT DISTINCT crm_profile_internal.source_history_query(s) FROM crm_profile.source s;
 
 -- what a query reads, through views too, and of what types; it is not run
 CREATE VIEW behind AS SELECT doc, 1 / (doc - doc) AS never FROM line;
-SELECT ARRAY(SELECT r::regclass FROM unnest(relations) r ORDER BY 1) AS relations, column_types::regtype[] FROM crm_profile.describe_query('SELECT never, id::text::varchar(3) FROM shop.behind, shop.customer');
-SELECT * FROM crm_profile.describe_query('DELETE FROM shop.line');
-SELECT * FROM crm_profile.describe_query('SELECT 1; SELECT 2');
-SELECT * FROM crm_profile.describe_query('');
-SELECT * FROM crm_profile.describe_query('SELECT nothing');
+SELECT ARRAY(SELECT r::regclass FROM unnest(relations) r ORDER BY 1) AS relations, column_types::regtype[] FROM crm_profile_internal.describe_query('SELECT never, id::text::varchar(3) FROM shop.behind, shop.customer');
+SELECT * FROM crm_profile_internal.describe_query('DELETE FROM shop.line');
+SELECT * FROM crm_profile_internal.describe_query('SELECT 1; SELECT 2');
+SELECT * FROM crm_profile_internal.describe_query('');
+SELECT * FROM crm_profile_internal.describe_query('SELECT nothing');
 
 -- without a text for the lines of progress there are none
 SELECT count(*) FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, sold_on, price FROM shop.line', NULL);

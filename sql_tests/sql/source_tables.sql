@@ -83,13 +83,13 @@ SELECT * FROM crm_profile.create_source('v10', 'c_small', 'pg_temp.o_temp');
 SELECT * FROM crm_profile.create_source('v10', 'c_small', 'SELECT * FROM pg_temp.o_temp');
 -- the target of the first refresh is nothing for other uses
 CREATE TABLE target (customer int CHECK (customer > 3), history crm_profile.purchase_history);
-SELECT crm_profile.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'target');
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'target');
 ALTER TABLE target DROP CONSTRAINT target_customer_check;
-SELECT crm_profile.store_purchase_histories(NULL::bigint, 'SELECT * FROM shop.o_big', 'target');
-SELECT crm_profile.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'truth');
-SELECT crm_profile.store_purchase_histories(NULL::int, NULL, 'target');
-SELECT crm_profile.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', NULL);
-SELECT crm_profile.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'target');
+SELECT crm_profile_internal.store_purchase_histories(NULL::bigint, 'SELECT * FROM shop.o_big', 'target');
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'truth');
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, NULL, 'target');
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', NULL);
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'target');
 SELECT count(*) AS differences FROM target s FULL JOIN crm_profile.collect_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part') c USING (customer)
 WHERE s.history::text IS DISTINCT FROM c.history::text;
 DROP SCHEMA shop CASCADE;

@@ -48,7 +48,7 @@ append_to_file("$extensions/crm_profile.control", $control);
 append_to_file("$extensions/crm_profile--${version}--${version}next.sql", q{
 CREATE OR REPLACE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 6;
-CREATE OR REPLACE FUNCTION crm_profile.source_columns(relation oid) RETURNS text[]
+CREATE OR REPLACE FUNCTION crm_profile_internal.source_columns(relation oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attnum > 0 AND attrelid = relation AND NOT attisdropped);
 CREATE FUNCTION crm_profile.lifecycle_next(history crm_profile.purchase_history) RETURNS text

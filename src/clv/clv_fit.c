@@ -502,11 +502,11 @@ clv_fit_transfn(PG_FUNCTION_ARGS)
 }
 
 /* Shared by every aggregate with this state. */
-PG_FUNCTION_INFO_V1(fit_state_combine);
+PG_FUNCTION_INFO_V1(summary_state_combine);
 Datum
-fit_state_combine(PG_FUNCTION_ARGS)
+summary_state_combine(PG_FUNCTION_ARGS)
 {
-	(void) AggregateContext(fcinfo, "fit_state_combine");
+	(void) AggregateContext(fcinfo, "summary_state_combine");
 	if (PG_ARGISNULL(1))
 		return KeepSummaryState(fcinfo);
 	PG_RETURN_POINTER(

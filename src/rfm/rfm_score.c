@@ -3,7 +3,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
@@ -148,46 +147,6 @@ rfm_score_make(PG_FUNCTION_ARGS)
 							   bins, PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2))));
 	PG_RETURN_RFM_SCORE(
 		MakeRfmScore(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins));
-}
-
-/* ---------- order: by recency, then frequency, then monetary score ---------- */
-
-#define COMPARISON(name, op)                                                                       \
-	PG_FUNCTION_INFO_V1(rfm_score_##name);                                                         \
-	Datum rfm_score_##name(PG_FUNCTION_ARGS)                                                       \
-	{                                                                                              \
-		PG_RETURN_BOOL(PG_GETARG_RFM_SCORE(0) op PG_GETARG_RFM_SCORE(1));                          \
-	}
-
-COMPARISON(eq, ==)
-COMPARISON(ne, !=)
-COMPARISON(lt, <)
-COMPARISON(le, <=)
-COMPARISON(gt, >)
-COMPARISON(ge, >=)
-
-PG_FUNCTION_INFO_V1(rfm_score_cmp);
-Datum
-rfm_score_cmp(PG_FUNCTION_ARGS)
-{
-	RfmScore a = PG_GETARG_RFM_SCORE(0);
-	RfmScore b = PG_GETARG_RFM_SCORE(1);
-
-	PG_RETURN_INT32(a < b ? -1 : a > b);
-}
-
-PG_FUNCTION_INFO_V1(rfm_score_hash);
-Datum
-rfm_score_hash(PG_FUNCTION_ARGS)
-{
-	return hash_uint32((uint32) PG_GETARG_RFM_SCORE(0));
-}
-
-PG_FUNCTION_INFO_V1(rfm_score_hash_extended);
-Datum
-rfm_score_hash_extended(PG_FUNCTION_ARGS)
-{
-	return hash_uint32_extended((uint32) PG_GETARG_RFM_SCORE(0), PG_GETARG_INT64(1));
 }
 
 /* ---------- scoring ---------- */

@@ -81,7 +81,7 @@ RunImplementation(FunctionCallInfo fcinfo)
 	values = palloc((nargs + 1) * sizeof(Datum));
 	nulls = palloc(nargs + 1);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT * FROM crm_profile.%s(",
+	appendStringInfo(&query, "SELECT * FROM crm_profile_internal.%s(",
 					 quote_identifier(psprintf("%s_as_owner", function)));
 	for (int i = 0; i < nargs; i++)
 	{

@@ -1,0 +1,18 @@
+-- Rights: what no user calls, no user may call
+
+-- PostgreSQL asks for no right to call input and output functions of types, nor support functions of aggregates. Those of aggregates that can be
+-- split stay open: a distributed plan may call them one by one.
+DO $$
+DECLARE
+	function pg_catalog.regprocedure;
+BEGIN
+	FOR function IN
+		SELECT p.oid FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace = 'crm_profile_internal'::pg_catalog.regnamespace
+			AND (EXISTS (SELECT FROM pg_catalog.pg_type t WHERE p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend))
+				OR EXISTS (SELECT FROM pg_catalog.pg_aggregate a WHERE p.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn)
+					AND (a.aggtranstype = 'pg_catalog.internal'::pg_catalog.regtype OR a.aggcombinefn = 0)))
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+	END LOOP;
+END $$;
