@@ -368,7 +368,7 @@ FitClvModel(SummaryState *state, ClvModel *model)
 	ClvSample sample;
 	double scale = 0;
 
-	memcpy(model, ClvModelFormat.defaults, sizeof(*model));
+	InitModel(&ClvModelFormat, model);
 	model->family = state->purpose;
 	model->basis = state->basis;
 	model->as_of = state->as_of;
@@ -524,5 +524,5 @@ clv_fit_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	FitClvModel(state, &model);
 	WarnOfClvFit(&model);
-	PG_RETURN_POINTER(CheckedModel(&ClvModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
 }

@@ -146,8 +146,7 @@ PG_FUNCTION_INFO_V1(lifecycle_rhythm);
 Datum
 lifecycle_rhythm(PG_FUNCTION_ARGS)
 {
-	const RhythmModel *rhythm =
-		CachedModel(&RhythmModelFormat, fcinfo, PG_NARGS() - 1, sizeof(RhythmModel), 0);
+	const RhythmModel *rhythm = ModelArgument(&RhythmModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
 
 	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL);
