@@ -270,7 +270,8 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* The days within which nine of ten repeat buyers come back, going by their mean gaps; four weeks to a year. */
+/* The days within which nine of ten repeat buyers come back, going by their mean gaps; four weeks
+ * to a year. */
 static int
 ActiveDays(const NormsState *state)
 {
