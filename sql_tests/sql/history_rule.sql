@@ -12,19 +12,19 @@ SET search_path = history_rule, crm_profile, public;
 -- Few rows a customer on few days, so that all of this comes often: no purchase yet, refunds alone, amounts that come to
 -- nothing, costs unknown, unknown for some, or nothing. The numbers come from a linear congruential generator
 CREATE TABLE dice AS
-WITH RECURSIVE d(n, x) AS (SELECT 1, 20240229::bigint UNION ALL SELECT n + 1, (x * 1103515245 + 12345) % 2147483648 FROM d WHERE n < 9000)
+WITH RECURSIVE d(n, x) AS (SELECT 1, 20240229::bigint UNION ALL SELECT n + 1, (x * 1103515245 + 12345) % 2147483648 FROM d WHERE n < 2700)
 SELECT n, x >> 8 AS x FROM d;
 CREATE TABLE purchase AS
-SELECT a.x % 300 AS customer, date '2024-01-01' + (b.x % 70)::int AS day, (c.x % 13 - 5)::numeric AS amount,
-	CASE WHEN a.x % 300 % 4 > 0 THEN nullif((c.x >> 4) % 5, 0) - 1 END::numeric AS cost
-FROM dice a JOIN dice b ON b.n = a.n + 1 JOIN dice c ON c.n = a.n + 2 WHERE a.n % 3 = 1 AND a.n < 3900;
+SELECT a.x % 200 AS customer, date '2024-01-01' + (b.x % 70)::int AS day, (c.x % 13 - 5)::numeric AS amount,
+	CASE WHEN a.x % 200 % 4 > 0 THEN nullif((c.x >> 4) % 5, 0) - 1 END::numeric AS cost
+FROM dice a JOIN dice b ON b.n = a.n + 1 JOIN dice c ON c.n = a.n + 2 WHERE a.n % 3 = 1 AND a.n < 2600;
 CREATE TABLE history AS SELECT customer, purchase_history_agg(day, amount, cost) AS history FROM purchase GROUP BY customer;
 
 -- NULL: that argument is left out
 CREATE TABLE question AS
 SELECT row_number() OVER () AS question, q.*
 FROM (SELECT NULL::date AS as_of, NULL::interval AS period
-	UNION ALL SELECT date '2024-01-01' + d, p FROM generate_series(-3, 75, 6) d, unnest('{NULL,1 day,9 days,1 month,1 year}'::interval[]) p) q;
+	UNION ALL SELECT date '2024-01-01' + d, p FROM generate_series(-3, 75, 13) d, unnest('{NULL,1 day,9 days,1 month,1 year}'::interval[]) p) q;
 
 CREATE TABLE truth AS
 WITH seen AS (

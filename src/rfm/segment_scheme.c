@@ -401,13 +401,23 @@ LifecyclesOfSegment(const SegmentScheme *scheme, const text *name)
 	return ALL_LIFECYCLES;
 }
 
+/* Words that views give to those who have not bought yet: no lifecycle of a customer, and no error.
+ */
+static bool
+IsNoCustomerYet(const text *word)
+{
+	static const char *const words[] = {"potential", "probable", NULL};
+
+	return WordNumber(words, VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word)) >= 0;
+}
+
 /* (segment, scheme, lifecycle, p_alive, p_purchase): in words, what contradicts what. */
 PG_FUNCTION_INFO_V1(label_conflicts);
 Datum
 label_conflicts(PG_FUNCTION_ARGS)
 {
 	bool segment_known = !PG_ARGISNULL(0) && !PG_ARGISNULL(1);
-	bool lifecycle_known = !PG_ARGISNULL(2);
+	bool lifecycle_known = !PG_ARGISNULL(2) && !IsNoCustomerYet(PG_GETARG_TEXT_PP(2));
 	char *segment = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	Lifecycle lifecycle = lifecycle_known ? CheckedLifecycle(PG_GETARG_TEXT_PP(2)) : LIFECYCLES;
 	uint8 claim = ALL_LIFECYCLES;
