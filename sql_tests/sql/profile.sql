@@ -14,7 +14,7 @@ INSERT INTO people VALUES
 	(5, 30, 'NaN',  'infinity',   ' ? ',  'small',  true,  '{beer,tea,tea,NULL}', 'Unknown');
 
 -- Kinds follow from types and values; NaN, infinity and the words for missing count as missing
-CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"]}') AS m FROM people p;
+CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"], "min_count": 1}') AS m FROM people p;
 SELECT attribute, kind, weight, low, high, "values", counts, other, missing, missing_rate FROM models, profile_attributes(m);
 SELECT m FROM models;
 SELECT m::text::profile_model = m AS same_text, fingerprint(m::text::profile_model) = fingerprint(m) AS same_fingerprint FROM models;
@@ -51,7 +51,7 @@ WHERE attribute IN ('age', 'city') ORDER BY 1, 3;
 -- Options
 SELECT attribute, kind, weight, low, high, "values", other, missing FROM profile_attributes((SELECT profile_fit(p, '{
 	"kinds": {"id": "ignore", "age": "nominal", "answer": "nominal"}, "order": {"city": ["Bonn", "Ulm"]}, "ranges": {"income": [0, 1000], "joined": ["2019-01-01", "2021-01-01"]},
-	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1}') FROM people p));
+	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1, "min_count": 1}') FROM people p));
 -- A weight twice as large counts twice
 SELECT similarity(profile(a, m), profile(b, m)) AS similarity, (2 * 0.5 + 1) / 3 AS by_hand
 FROM (SELECT profile_fit(r, '{"weights": {"income": 2}, "ranges": {"income": [0, 254]}}') AS m FROM (SELECT income, city FROM people) r) f,
@@ -127,12 +127,22 @@ END $$;
 CREATE TABLE bytes AS
 	SELECT crm_profile_internal.profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
 	UNION ALL SELECT crm_profile_internal.profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
-		(SELECT profile_fit(r, '{"weights": {"a": 0.3}}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f;
+		(SELECT profile_fit(r, '{"weights": {"a": 0.3}, "min_count": 1}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f;
 CREATE TABLE outcome AS
 	SELECT receive(substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n
 	UNION ALL SELECT receive(b || '\x00') FROM bytes
 	UNION ALL SELECT receive(set_byte(b, n, get_byte(b, n) # x)) FROM bytes, generate_series(0, length(b) - 1) n, unnest('{1,2,16,128,255}'::int[]) x;
 SELECT CASE WHEN said ~ '^22P03 invalid binary form' THEN 'refused' ELSE said END AS what, count(*) > 0 AS some FROM outcome GROUP BY 1 ORDER BY 1;
+
+-- What fewer than five rows share is not named: it is one of the others, or of no rank; what options and types name is
+CREATE TABLE rare AS SELECT CASE WHEN i = 1 THEN 'hidden' WHEN i < 6 THEN 'four' WHEN i < 11 THEN 'five' ELSE 'many' END AS word, CASE WHEN i < 5 THEN '7' ELSE (i % 2)::text END AS rank,
+	ARRAY[CASE WHEN i < 5 THEN 'rare' ELSE 'common' END] AS tags, i < 4 AS flag, CASE WHEN i < 4 THEN 'no' ELSE 'yes' END AS answer FROM generate_series(1, 100) i;
+SELECT attribute, "values", counts, other FROM profile_attributes((SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}, "order": {"answer": ["no", "yes"]}}') FROM rare r));
+SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}')::text ~ 'hidden|"rare"|"7"' AS told FROM rare r;
+SELECT attribute, "values" FROM profile_attributes((SELECT profile_fit(r, '{"min_count": 4}') FROM (SELECT word, tags FROM rare) r));
+SELECT DISTINCT v.attribute, v.value FROM rare r, (SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}') AS m FROM rare r) f, profile_values(profile(r, m), m) v WHERE r.word IN ('hidden', 'four') AND v.attribute IN ('word', 'rank', 'tags') ORDER BY 1, 2;
+-- (values that occur now and then, none often enough to be named, are no identifier)
+SELECT attribute, weight, "values", other FROM profile_attributes((SELECT profile_fit(r) FROM (SELECT 'w' || i / 2 AS pairs, 'w' || i AS identifier FROM generate_series(1, 200) i) r));
 
 -- Errors that name the attribute
 SELECT profile(r, m) FROM (SELECT 1 AS age) r, models;

@@ -15,6 +15,9 @@ extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *funct
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 
+/* The same, cheaper by far, for bytes that nobody picks to deceive it. */
+extern uint64 FastStableHash64(const void *bytes, Size size);
+
 /* Mixes the bits of an integer: neighbouring keys land far apart. */
 static inline uint64
 MixHash64(uint64 h)
