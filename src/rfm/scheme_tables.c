@@ -24,6 +24,7 @@ typedef struct SchemeRule
 	int position;
 	int label;         /* rules of one segment share it */
 	char *beyond_bins; /* a score or cell that the bins do not have, else NULL */
+	uint8 lifecycles;  /* bits of those that it is true of */
 	bool covers[MAX_CELLS];
 } SchemeRule;
 
@@ -118,7 +119,32 @@ CoverRanges(SchemeRule *rule, const int *bounds, int bins)
 #undef WITHIN
 }
 
-/* A row of scheme_rule: position, segment, cells, then the six bounds. */
+/* What a rule is true of; an array of words, NULL for every lifecycle. */
+static uint8
+RuleLifecycles(Datum array, bool isnull)
+{
+	Datum *words;
+	int nwords;
+	uint8 lifecycles = 0;
+
+	if (isnull)
+		return ALL_LIFECYCLES;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &words, NULL,
+					  &nwords);
+	for (int i = 0; i < nwords; i++)
+	{
+		text *word = DatumGetTextPP(words[i]);
+		int lifecycle = LifecycleFromText(word);
+
+		/* the table's constraint knows the same words */
+		if (lifecycle < 0)
+			elog(ERROR, "unknown lifecycle in a table of schemes");
+		lifecycles |= 1 << lifecycle;
+	}
+	return lifecycles;
+}
+
+/* A row of scheme_rule: position, segment, cells, the six bounds, then the lifecycles. */
 static void
 ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 {
@@ -128,6 +154,8 @@ ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 
 	rule->position = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
 	rule->label = LabelNumber(rules, SPI_getbinval(row, columns, 2, &isnull));
+	cells = SPI_getbinval(row, columns, 10, &isnull);
+	rule->lifecycles = RuleLifecycles(cells, isnull);
 	cells = SPI_getbinval(row, columns, 3, &isnull);
 	if (!isnull)
 		CoverCells(rule, cells, rules->bins);
@@ -162,10 +190,11 @@ LoadRules(const char *name)
 				 errhint("There are: %s.", SchemeNames())));
 	rules->bins = CheckedBins(
 		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
-	QueryByName("SELECT position, segment, cells, r_from, r_to, f_from, f_to, m_from, m_to"
-				" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1"
-				" ORDER BY position",
-				name);
+	QueryByName(
+		"SELECT position, segment, cells, r_from, r_to, f_from, f_to, m_from, m_to, lifecycle"
+		" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1"
+		" ORDER BY position",
+		name);
 	rules->rules = palloc_extended(mul_size(SPI_processed, sizeof(SchemeRule)),
 								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	rules->labels = palloc(mul_size(SPI_processed, sizeof(text *)));
@@ -211,6 +240,24 @@ CheckRules(const SchemeRules *rules, const char *name)
 						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
 }
 
+/* A segment of several rules is true of what any of them is true of. */
+static void
+KeepLifecycles(SegmentScheme *scheme, const SchemeRules *rules)
+{
+	uint8 lifecycles[MAX_LABELS] = {0};
+
+	for (int i = 0; i < rules->nrules; i++)
+		lifecycles[rules->rules[i].label] |= rules->rules[i].lifecycles;
+	for (int i = 0; i < scheme->nsegments; i++)
+		for (int word = 0; word < LIFECYCLES; word++)
+			if (lifecycles[i] & (1 << word))
+			{
+				SchemeSegment *segment = &scheme->segments[i];
+
+				segment->lifecycles[segment->nlifecycles++] = word;
+			}
+}
+
 struct varlena *
 CompileScheme(const char *name)
 {
@@ -228,6 +275,7 @@ CompileScheme(const char *name)
 	scheme.segments = palloc0(rules->nlabels * sizeof(SchemeSegment));
 	for (int i = 0; i < rules->nlabels; i++)
 		scheme.segments[i].name = text_to_cstring(rules->labels[i]);
+	KeepLifecycles(&scheme, rules);
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
 	{
 		int rule = FirstRule(rules, cell);
