@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
@@ -109,6 +110,7 @@ SummaryStateFor(SummaryState *state, const FitOptions *options)
 	((a)->key != (b)->key        ? ((a)->key < (b)->key ? -1 : 1)                                  \
 	 : (a)->detail < (b)->detail ? -1                                                              \
 								 : (a)->detail > (b)->detail)
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"

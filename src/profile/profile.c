@@ -449,6 +449,7 @@ profile_in(PG_FUNCTION_ARGS)
 			{
 				int bit = SmallCount(getIthJsonbValueFromContainer(bits, b), "bits", bytes * 8 - 1);
 
+				CHECK_FOR_INTERRUPTS();
 				bitmap[bit >> 3] |= 1 << (bit & 7);
 			}
 		}

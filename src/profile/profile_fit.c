@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
@@ -140,6 +141,10 @@ TakeOrder(const char *key, const JsonbValue *value, void *arg)
 	column->kind = KIND_ORDINAL;
 	column->kind_given = true;
 	column->norder = JsonContainerSize(array);
+	if (column->norder > MAX_NOMINAL_VALUES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the order of attribute \"%s\" has %d values", key, column->norder),
+						errdetail("At most %d are possible.", MAX_NOMINAL_VALUES)));
 	column->order = palloc((column->norder + 1) * sizeof(char *));
 	for (int i = 0; i < column->norder; i++)
 	{
@@ -238,8 +243,18 @@ OptionsIgnore(JsonbContainer *options, const char *name)
 		JsonbContainer *array = JsonArray(&value, "ignore");
 
 		for (int i = 0; i < JsonContainerSize(array); i++)
-			if (strcmp(JsonString(getIthJsonbValueFromContainer(array, i), "ignore"), name) == 0)
+		{
+			JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+			char *ignored = JsonString(element, "ignore");
+			bool same = strcmp(ignored, name) == 0;
+
+			CHECK_FOR_INTERRUPTS();
+			/* all of them for each column */
+			pfree(ignored);
+			pfree(element);
+			if (same)
 				return true;
+		}
 	}
 	return false;
 }
@@ -322,7 +337,8 @@ NewFitState(MemoryContext parent, Jsonb *options)
 	}
 	TakeGeneralOptions(state);
 	state->columns = palloc0((MAX_ATTRIBUTES + 1) * sizeof(FitColumn));
-	state->ignored = palloc(MaxHeapAttributeNumber * sizeof(char *));
+	/* a record may have more columns than a table */
+	state->ignored = palloc(MaxTupleAttributeNumber * sizeof(char *));
 	MemoryContextSwitchTo(caller);
 	return state;
 }
@@ -480,15 +496,12 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		int nwords;
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
+		/* a set has a value once, however often the array has it */
+		nwords = DistinctWords(words, nwords);
 		for (int i = 0; i < nwords; i++)
 		{
-			bool again = false;
-
-			/* a set has a value once, however often the array has it */
-			for (int j = 0; j < i && !again; j++)
-				again = WordsAreEqual(words[i], words[j]);
-			if (!again)
-				CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
+			CHECK_FOR_INTERRUPTS();
+			CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
 		}
 	}
 	else if (column->words != NULL || column->input.class == COLUMN_WORD)
