@@ -142,7 +142,7 @@ EqualityOperator(Oid type)
 {
 	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
 	HeapTuple tuple;
-	Form_pg_operator operator;
+	Form_pg_operator form;
 	char *name;
 
 	if (!OidIsValid(entry->eq_opr))
@@ -154,8 +154,8 @@ EqualityOperator(Oid type)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator %u", entry->eq_opr);
 	operator=(Form_pg_operator) GETSTRUCT(tuple);
-	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(operator->oprnamespace)),
-					NameStr(operator->oprname));
+	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					NameStr(form->oprname));
 	ReleaseSysCache(tuple);
 	return name;
 }

@@ -113,6 +113,16 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 	return state;
 }
 
+/* Whether the body is a compact history of the size that it has in the state. */
+static bool
+BodyIsWhole(const HistoryState *state)
+{
+	const PurchaseHistory *body = (const PurchaseHistory *) state->data;
+
+	return !VARATT_IS_EXTERNAL(body) && !VARATT_IS_COMPRESSED(body) &&
+		   VARSIZE_ANY(body) == state->body_size && !HistoryIsLoose(body);
+}
+
 /*
  * A state as it comes from a tuple or another process: aligned, and with
  * sizes that lie within it.
@@ -133,7 +143,7 @@ CheckedState(const PurchaseHistory *value)
 	if (VARSIZE(state) < offsetof(HistoryState, data) ||
 		state->body_size > VARSIZE(state) - offsetof(HistoryState, data) ||
 		state->tail_size > VARSIZE(state) - offsetof(HistoryState, data) - state->body_size ||
-		StateScale(state) > MAX_SCALE)
+		(state->body_size > 0 && !BodyIsWhole(state)) || StateScale(state) > MAX_SCALE)
 		HistoryCorrupted();
 	return state;
 }
