@@ -143,7 +143,7 @@ CheckedState(const PurchaseHistory *value)
 	if (VARSIZE(state) < offsetof(HistoryState, data) ||
 		state->body_size > VARSIZE(state) - offsetof(HistoryState, data) ||
 		state->tail_size > VARSIZE(state) - offsetof(HistoryState, data) - state->body_size ||
-		(state->body_size > 0 && !BodyIsWhole(state)) || StateScale(state) > MAX_SCALE)
+		StateScale(state) > MAX_SCALE)
 		HistoryCorrupted();
 	return state;
 }
@@ -160,8 +160,11 @@ StateDays(const HistoryState *state, int scale, int64 *ndays)
 
 	if (state->body_size > 0)
 	{
-		PurchaseDay *body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
+		PurchaseDay *body;
 
+		if (!BodyIsWhole(state))
+			HistoryCorrupted();
+		body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
 		days = repalloc_huge(body, (n + most) * sizeof(PurchaseDay));
 	}
 	else

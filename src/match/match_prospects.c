@@ -200,21 +200,79 @@ EmailOf(const MatchQuery *q)
 					   : "NULL::text";
 }
 
+/* Hands rows on to a tuplestore, once their columns are known to be of the types expected. */
+typedef struct CheckedReceiver
+{
+	DestReceiver pub;
+	DestReceiver *store;
+	TupleDesc expected;
+} CheckedReceiver;
+
 /*
- * Runs a SELECT into a tuplestore of its own.  Its columns are checked: which
- * operators and types the names in it stand for is up to the caller's search_path.
+ * Which operators and types the names in a SELECT stand for is up to the caller's
+ * search_path, and so are the types of its columns.
  */
+static void
+CheckedStartup(DestReceiver *self, int operation, TupleDesc columns)
+{
+	CheckedReceiver *receiver = (CheckedReceiver *) self;
+
+	if (columns->natts != receiver->expected->natts)
+		elog(ERROR, "the query returns %d columns, %d are expected", columns->natts,
+			 receiver->expected->natts);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Oid type = TupleDescAttr(columns, i)->atttypid;
+		Oid expected = TupleDescAttr(receiver->expected, i)->atttypid;
+
+		if (type != expected)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d is of type %s, not %s", i + 1, format_type_be(type),
+							format_type_be(expected)),
+					 errhint("An operator or a type in the search_path stands before that of "
+							 "pg_catalog.")));
+	}
+	receiver->store->rStartup(receiver->store, operation, columns);
+}
+
+static bool
+ReceiveChecked(TupleTableSlot *slot, DestReceiver *self)
+{
+	CheckedReceiver *receiver = (CheckedReceiver *) self;
+
+	return receiver->store->receiveSlot(slot, receiver->store);
+}
+
+static void
+CheckedShutdown(DestReceiver *self)
+{
+	CheckedReceiver *receiver = (CheckedReceiver *) self;
+
+	receiver->store->rShutdown(receiver->store);
+}
+
+static void
+NothingToDestroy(DestReceiver *self)
+{
+}
+
+/* Runs a SELECT of such columns into a tuplestore of its own. */
 static Tuplestorestate *
 RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	DestReceiver *receiver = CreateTuplestoreDestReceiver();
+	CheckedReceiver receiver = {.expected = columns};
 
-	SetTuplestoreDestReceiverParams(
-		receiver, store, CurrentMemoryContext, true, columns,
-		gettext_noop("an operator or type of the search_path gives a column another type"));
-	RunQuery(q->function, query, receiver);
-	receiver->rDestroy(receiver);
+	receiver.store = CreateTuplestoreDestReceiver();
+	SetTuplestoreDestReceiverParams(receiver.store, store, CurrentMemoryContext, true, NULL, NULL);
+	receiver.pub.receiveSlot = ReceiveChecked;
+	receiver.pub.rStartup = CheckedStartup;
+	receiver.pub.rShutdown = CheckedShutdown;
+	receiver.pub.rDestroy = NothingToDestroy;
+	receiver.pub.mydest = DestNone;
+	RunQuery(q->function, query, &receiver.pub);
+	receiver.store->rDestroy(receiver.store);
 	return store;
 }
 
