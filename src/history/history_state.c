@@ -113,6 +113,16 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 	return state;
 }
 
+/* Whether the body is a compact history of the size that it has in the state. */
+static bool
+BodyIsWhole(const HistoryState *state)
+{
+	const PurchaseHistory *body = (const PurchaseHistory *) state->data;
+
+	return !VARATT_IS_EXTERNAL(body) && !VARATT_IS_COMPRESSED(body) &&
+		   VARSIZE_ANY(body) == state->body_size && !HistoryIsLoose(body);
+}
+
 /*
  * A state as it comes from a tuple or another process: aligned, and with
  * sizes that lie within it.
@@ -150,8 +160,11 @@ StateDays(const HistoryState *state, int scale, int64 *ndays)
 
 	if (state->body_size > 0)
 	{
-		PurchaseDay *body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
+		PurchaseDay *body;
 
+		if (!BodyIsWhole(state))
+			HistoryCorrupted();
+		body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
 		days = repalloc_huge(body, (n + most) * sizeof(PurchaseDay));
 	}
 	else

@@ -434,6 +434,7 @@ SetFromJson(ProfileText *text, JsonbContainer *set)
 	{
 		int bit = SmallCount(getIthJsonbValueFromContainer(bits, b), "bits", bytes * 8 - 1);
 
+		CHECK_FOR_INTERRUPTS();
 		bitmap[bit >> 3] |= 1 << (bit & 7);
 	}
 	appendStringInfoChar(&text->out, present ? 0 : (char) CODE_MISSING);

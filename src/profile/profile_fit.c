@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
@@ -146,6 +147,10 @@ TakeOrder(const char *key, const JsonbValue *value, void *arg)
 	column->kind = KIND_ORDINAL;
 	column->kind_given = true;
 	column->norder = JsonContainerSize(array);
+	if (column->norder > MAX_NOMINAL_VALUES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the order of attribute \"%s\" has %d values", key, column->norder),
+						errdetail("At most %d are possible.", MAX_NOMINAL_VALUES)));
 	column->order = palloc((column->norder + 1) * sizeof(char *));
 	for (int i = 0; i < column->norder; i++)
 	{
@@ -245,8 +250,18 @@ OptionsIgnore(JsonbContainer *options, const char *name)
 		JsonbContainer *array = JsonArray(&value, "ignore");
 
 		for (int i = 0; i < JsonContainerSize(array); i++)
-			if (strcmp(JsonString(getIthJsonbValueFromContainer(array, i), "ignore"), name) == 0)
+		{
+			JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+			char *ignored = JsonString(element, "ignore");
+			bool same = strcmp(ignored, name) == 0;
+
+			CHECK_FOR_INTERRUPTS();
+			/* all of them for each column */
+			pfree(ignored);
+			pfree(element);
+			if (same)
 				return true;
+		}
 	}
 	return false;
 }
@@ -492,11 +507,12 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
 		/* a set has a value once, however often the array has it */
-		if (nwords > 1)
-			qsort(words, nwords, sizeof(Word), CompareWords);
+		nwords = DistinctWords(words, nwords);
 		for (int i = 0; i < nwords; i++)
-			if (i == 0 || !WordsAreEqual(words[i], words[i - 1]))
-				CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
+		{
+			CHECK_FOR_INTERRUPTS();
+			CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
+		}
 	}
 	else if (column->words != NULL || column->input.class == COLUMN_WORD)
 		CountColumnWord(state, column, ColumnWord(&column->input, value));
