@@ -71,10 +71,8 @@ SELECT '{"regularity": 2, "parameters": [1, 2], "season": [1]}'::rhythm_model;
 SELECT format('{"missing": %s, "attributes": [{"name": "a", "kind": "numeric"}]}', to_jsonb(array(SELECT 'w' || i FROM generate_series(1, 1000) i))) AS most,
 	format('{"missing": %s, "attributes": [{"name": "a", "kind": "numeric"}]}', to_jsonb(array(SELECT 'w' || i FROM generate_series(1, 1001) i))) AS more \gset
 SELECT m::text::profile_model = m AS same FROM (SELECT :'most'::profile_model) v (m);
-\set VERBOSITY terse
 SELECT :'more'::profile_model;
 SELECT profile_fit(r, jsonb_build_object('missing', array(SELECT 'w' || i FROM generate_series(1, 10000) i))) FROM (VALUES (1), (2)) r (a);
-\set VERBOSITY default
 SELECT '{"rows": 9223372036854775808, "attributes": [{"name": "a", "kind": "numeric"}]}'::profile_model;
 SELECT '{"missing": [" N/A "], "missing_numbers": [-0.0], "attributes": [{"name": "a", "kind": "numeric", "low": -1}]}'::profile_model;
 
