@@ -1,15 +1,15 @@
 -- The tables and views of a source
 
-CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source, customer text, day text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
 		WHEN src.interacted_at IS NULL THEN ''
 		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
 			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
 		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
-COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source_definition, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
 
-CREATE FUNCTION crm_profile_internal.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
+CREATE FUNCTION crm_profile_internal.source_expand(template text, src crm_profile.source_definition, as_of text DEFAULT '{today}') RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -37,7 +37,7 @@ BEGIN
 	template := replace(template, '{predicted_a_from}', format(latest, 'predicted_a_from'));
 	template := replace(template, '{predicted_b_from}', format(latest, 'predicted_b_from'));
 	template := replace(template, '{rhythm}', format(latest, 'rhythm'));
-	template := replace(template, '{schema}', quote_ident(src.schema));
+	template := replace(template, '{schema}', quote_ident(src.name));
 	template := replace(template, '{customers}', src.customers);
 	template := replace(template, '{key}', quote_ident(src.customer_key));
 	template := replace(template, '{key_type}', src.key_type);
@@ -51,7 +51,7 @@ BEGIN
 	-- last, so that nothing in it is taken for a word of the template
 	RETURN replace(template, '{orders_query}', src.orders_query);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_expand(text, crm_profile.source, text) IS 'a template of SQL with the names and settings of a source in it';
+COMMENT ON FUNCTION crm_profile_internal.source_expand(text, crm_profile.source_definition, text) IS 'a template of SQL with the names and settings of a source in it';
 
 CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
@@ -99,24 +99,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_comment(text, text, text, text[]) IS 'comments on a relation of a source and its columns';
 
-CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source, relation text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.schema, relation);
-	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.schema, relation)::regclass) THEN
-		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.schema, relation);
+	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.name, relation);
+	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.name, relation)::regclass) THEN
+		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
 	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.schema, relation, src.customers, src.customer_key);
-	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.schema, relation);
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.name, relation, src.customers, src.customer_key);
+	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
+COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
 
-CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.customer_history (customer {key_type} NOT NULL, history crm_profile.purchase_history NOT NULL)', src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'customer_history', 'the purchase history of every customer with orders, as of the last refresh', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'customer_history', 'the purchase history of every customer with orders, as of the last refresh', ARRAY[
 		['customer', 'the key of the customer table'],
 		['history', 'all purchase days, amounts and costs']]);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
@@ -125,7 +125,7 @@ BEGIN
 		customers bigint NOT NULL, clv crm_profile.clv_model, predicted_a_from double precision, predicted_b_from double precision, rhythm crm_profile.rhythm_model NOT NULL,
 		fit_share double precision NOT NULL, holdout crm_profile.clv_holdout_line[], holdout_fit_until date, holdout_until date, holdout_share double precision,
 		profile crm_profile.profile_model, match crm_profile.match_model, best text)', src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
 		['id', 'number of the model; the highest is in use'],
 		['fitted_at', 'when it was fitted'],
 		['as_of', 'the day it was fitted for'],
@@ -149,7 +149,7 @@ BEGIN
 		['match', 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best'],
 		['best', 'who counted as the best then']]);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source) IS 'the tables of a new source';
+COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
 
 CREATE FUNCTION crm_profile_internal.source_profile_columns() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -179,7 +179,7 @@ CREATE FUNCTION crm_profile_internal.source_profile_columns() RETURNS text[]
 		['predicted_tier', 'the same tiers by clv_365d']];
 COMMENT ON FUNCTION crm_profile_internal.source_profile_columns() IS 'the columns of customer_profile and their comments';
 
-CREATE FUNCTION crm_profile_internal.source_build_model_card(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_model_card(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_holdout WITH (security_invoker = true) AS
@@ -187,7 +187,7 @@ BEGIN
 		FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) m,
 			unnest(m.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, line)
 		ORDER BY l.line$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came', ARRAY[
 		['fit_until', 'last day that the forecast knew'],
 		['as_of', 'last day that it was for'],
 		['part', 'total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest'],
@@ -280,7 +280,7 @@ BEGIN
 				(9, 'mean absolute error', NULL, h.mean_absolute_error, 'purchase days by customer'),
 				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers')) v(line, item, value, number, note)
 			WHERE v.line = 1 OR m.holdout IS NOT NULL) l$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been', ARRAY[
 		['line', 'the order to read it in'],
 		['section', 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, holdout'],
 		['item', 'what the line tells'],
@@ -289,33 +289,33 @@ BEGIN
 		['standard_error', 'of a parameter; NULL: not estimated'],
 		['note', 'what it means']]);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_model_card(crm_profile.source) IS 'the views of a source about its models';
+COMMENT ON FUNCTION crm_profile_internal.source_build_model_card(crm_profile.source_definition) IS 'the views of a source about its models';
 
-CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	columns CONSTANT text[] := crm_profile_internal.source_profile_columns();
 	profile CONSTANT text := crm_profile_internal.source_profile_query();
 BEGIN
 	IF src.materialize THEN
-		IF to_regclass(format('%I.stored_profile', src.schema)) IS NULL THEN
+		IF to_regclass(format('%I.stored_profile', src.name)) IS NULL THEN
 			EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.stored_profile AS ' || profile || ' WITH NO DATA', src);
-			PERFORM crm_profile_internal.source_comment(src.schema, 'stored_profile', 'customer_profile as of the last refresh', columns);
+			PERFORM crm_profile_internal.source_comment(src.name, 'stored_profile', 'customer_profile as of the last refresh', columns);
 			PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 		END IF;
-		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_profile WITH (security_invoker = true) AS SELECT %s FROM %1$I.stored_profile', src.schema,
+		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_profile WITH (security_invoker = true) AS SELECT %s FROM %1$I.stored_profile', src.name,
 			(SELECT string_agg(columns[i][1], ', ' ORDER BY i) FROM generate_subscripts(columns, 1) i));
 	ELSE
 		EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE VIEW {schema}.customer_profile WITH (security_invoker = true) AS ' || profile, src);
-		IF to_regclass(format('%I.stored_profile', src.schema)) IS NOT NULL THEN
-			EXECUTE format('DROP TABLE %I.stored_profile', src.schema);
+		IF to_regclass(format('%I.stored_profile', src.name)) IS NOT NULL THEN
+			EXECUTE format('DROP TABLE %I.stored_profile', src.name);
 		END IF;
 	END IF;
-	PERFORM crm_profile_internal.source_comment(src.schema, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', columns);
+	PERFORM crm_profile_internal.source_comment(src.name, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', columns);
 
 	EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE FUNCTION {schema}.profile_as_of(as_of date) RETURNS SETOF {schema}.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC '
 		|| crm_profile_internal.source_profile_query() || '; END', src, 'profile_as_of.as_of');
-	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.schema);
+	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.name);
 
 	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.segment_summary WITH (security_invoker = true) AS
 		WITH label(place, segment, strategy) AS (
@@ -340,7 +340,7 @@ BEGIN
 			m.predicted_value::double precision AS predicted_value,
 			(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))::double precision AS predicted_value_share, m.mean_p_alive::double precision AS mean_p_alive
 		FROM label l LEFT JOIN measured m ON m.segment = l.segment ORDER BY l.place$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', ARRAY[
 		['segment', 'the segment; (unscored): no order in the period'],
 		['customers', 'number of customers'],
 		['customer_share', 'share of all customers'],
@@ -362,7 +362,7 @@ BEGIN
 			LEFT JOIN (SELECT r_score, f_score, count(*) AS customers, sum(monetary) AS monetary, avg(m_score)::double precision AS mean_m_score
 				FROM {schema}.customer_profile WHERE r_score IS NOT NULL GROUP BY 1, 2) p ON p.r_score = r AND p.f_score = f
 		ORDER BY r DESC, f DESC$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'rfm_grid', 'a heat map: every pair of recency and frequency score', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'rfm_grid', 'a heat map: every pair of recency and frequency score', ARRAY[
 		['r_score', 'recency score'],
 		['f_score', 'frequency score'],
 		['customers', 'number of customers'],
@@ -374,7 +374,7 @@ BEGIN
 		FROM crm_profile.purchases((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM {schema}.customer_history h)) d
 		WHERE d.day <= {today}
 		GROUP BY 1, 2 ORDER BY 1, 2$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'purchase_calendar', 'when people buy: month by weekday', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'purchase_calendar', 'when people buy: month by weekday', ARRAY[
 		['month', 'first day of the month'],
 		['weekday', '1: Monday, to 7: Sunday'],
 		['orders', 'number of orders'],
@@ -394,11 +394,11 @@ BEGIN
 		SELECT c.was, c.became, c.customers, (c.customers / sum(c.customers) OVER (PARTITION BY c.was))::double precision, c.monetary FROM counted c
 		ORDER BY c.was, c.customers DESC, c.became;
 		END$sql$, src);
-	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.schema);
+	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 
 	EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE VIEW {schema}.segment_migration WITH (security_invoker = true) AS
 		SELECT from_segment, to_segment, customers, share, monetary FROM {schema}.segment_migration({today} - 90, {today})', src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_migration', 'how customers moved between segments over the last 90 days', ARRAY[
+	PERFORM crm_profile_internal.source_comment(src.name, 'segment_migration', 'how customers moved between segments over the last 90 days', ARRAY[
 		['from_segment', 'segment 90 days ago; (unscored): no order in the period by then'],
 		['to_segment', 'segment now'],
 		['customers', 'number of customers'],
@@ -408,4 +408,4 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';
+COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source_definition) IS 'the views and functions of a source, made anew where they are already there';

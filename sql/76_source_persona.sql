@@ -1,6 +1,6 @@
 -- What kind of people each segment is
 
-CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- the rows of an attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one
@@ -44,21 +44,21 @@ FROM (SELECT p.*, m.members, m.everybody, (m.members * p.there / m.everybody)::d
 		FROM place p JOIN member m ON m.segment = p.segment AND m.attribute = p.attribute) x
 	LEFT JOIN crm_profile.segments((SELECT m.segments FROM %3$I.model m ORDER BY m.id DESC LIMIT 1)) s ON s.segment = x.segment
 WHERE x.expected >= 5 AND x.customers - x.expected > 2 * sqrt(x.expected * (1 - x.members / x.everybody)::double precision)
-ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value', columns, src.customer_query, src.schema, members, counts, places);
+ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value', columns, src.customer_query, src.name, members, counts, places);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source) IS 'the query behind segment_persona';
+COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source_definition) IS 'the query behind segment_persona';
 
-CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF src.attributes IS NULL THEN
-		IF to_regclass(format('%I.segment_persona', src.schema)) IS NOT NULL THEN
-			EXECUTE format('DROP VIEW %I.segment_persona', src.schema);
+		IF to_regclass(format('%I.segment_persona', src.name)) IS NOT NULL THEN
+			EXECUTE format('DROP VIEW %I.segment_persona', src.name);
 		END IF;
 		RETURN;
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW %I.segment_persona WITH (security_invoker = true) AS %s', src.schema, crm_profile_internal.source_persona_query(src));
-	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most telling first', ARRAY[
+	EXECUTE format('CREATE OR REPLACE VIEW %I.segment_persona WITH (security_invoker = true) AS %s', src.name, crm_profile_internal.source_persona_query(src));
+	PERFORM crm_profile_internal.source_comment(src.name, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most telling first', ARRAY[
 		['segment', 'the segment; (unscored): no order in the period'],
 		['attribute', 'name of the attribute'],
 		['value', 'its value, a range for numbers and days, or a member for sets'],
@@ -67,4 +67,4 @@ BEGIN
 		['share_of_customers', 'the same share of all customers'],
 		['concentration', 'the first share by the second']]);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_persona(crm_profile.source) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_build_persona(crm_profile.source_definition) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';
