@@ -145,7 +145,7 @@ DECLARE
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
 		['customer_query', 'text', NULL, 'customers and their attributes, all names qualified; NULL: no attributes'],
 		['prospect_query', 'text', NULL, 'prospects and their attributes, all names qualified; NULL: no prospects'],
-		['best_query', 'text', NULL, 'what is selected from customer_profile AS profile to tell the best customers, all names qualified'],
+		['best_query', 'text', NULL, 'what is selected from customer_profile to tell the best customers, all names qualified'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
 		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
@@ -260,7 +260,7 @@ CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_defin
 			LEFT JOIN pg_namespace n ON n.nspname = src.name
 			LEFT JOIN LATERAL (
 				SELECT 'pg_class'::regclass::oid AS class, c.oid, c.relowner AS owner,
-					CASE WHEN c.relkind = 'r' AND NOT c.relispartition AND NOT c.relhasrules THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'something else' END AS kind, c.relacl AS acl
+					CASE WHEN c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid) THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'something else' END AS kind, c.relacl AS acl
 					FROM pg_class c WHERE o.kind <> 'function' AND c.relnamespace = n.oid AND c.relname = o.name
 				UNION ALL SELECT 'pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'f' THEN 'function' ELSE 'something else' END, p.proacl
 					FROM pg_proc p WHERE o.kind = 'function' AND p.pronamespace = n.oid AND p.proname = o.name) f ON true
@@ -285,10 +285,6 @@ DECLARE
 	columns text;
 BEGIN
 	SELECT n.* INTO schema FROM pg_namespace n WHERE n.nspname = src.name;
-	IF schema.nspowner <> me THEN
-		RAISE insufficient_privilege USING MESSAGE = format('source "%s" belongs to %s, and its schema to %s', src.name, me, schema.nspowner::regrole),
-			DETAIL = 'Who owns the schema could put other tables and views into it.', HINT = format('ALTER SCHEMA %I OWNER TO %s', src.name, me);
-	END IF;
 	IF crm_profile_internal.schema_creators(schema.oid) IS NOT NULL THEN
 		RAISE insufficient_privilege USING MESSAGE = format('others may create objects in the schema of source "%s": %s', src.name, crm_profile_internal.schema_creators(schema.oid)),
 			DETAIL = format('What they put there could run with the rights of %s.', me),
@@ -300,8 +296,8 @@ BEGIN
 			DETAIL = 'What a source reads and runs must be its owner''s.',
 			HINT = format('Look at it, then rename or drop it, or ALTER %s … OWNER TO %s.', upper(wrong.kind), me);
 	ELSIF wrong.name IS NOT NULL THEN
-		RAISE wrong_object_type USING MESSAGE = format('source "%s" needs a %s where %s is', src.name, wrong.kind, wrong.what),
-			DETAIL = CASE wrong.kind WHEN 'table' THEN 'It must be a plain table without rules.' END, HINT = 'Look at it, then rename or drop it.';
+		RAISE wrong_object_type USING MESSAGE = format('%s is not the %s that source "%s" needs', wrong.what, wrong.kind || CASE wrong.kind WHEN 'table' THEN ' without rules' ELSE '' END, src.name),
+			HINT = 'Look at it, then drop what is wrong.';
 	END IF;
 	SELECT t.tgname, t.tgrelid::regclass AS relation, f.proowner::regrole AS owner INTO wrong
 		FROM crm_profile_internal.source_present(src) p JOIN pg_trigger t ON p.kind = 'table' AND t.tgrelid = p.object AND NOT t.tgisinternal
@@ -319,7 +315,7 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_verify(crm_profile.source_definition) IS
-	'an error unless the schema and all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create there';
+	'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
 
 ---------------------------------------------------------------- tables that were renamed, swapped or dropped
 
@@ -403,17 +399,19 @@ BEGIN
 			WHERE c.reloftype = 'crm_profile.source_definition'::regtype AND c.relname = 'source_definition' AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
 			ORDER BY n.nspname LOOP
 		owner := found.owner;
+		definition := NULL;
+		definition.name := found.nspname;
 		-- whatever is wrong with one source, the others are shown
-		BEGIN
-			definition := crm_profile_internal.source_of(found.nspname, true);
-			warning := concat_ws('; ', CASE WHEN found.schema_owner <> found.owner THEN format('the schema belongs to %s: nothing works before it is the source''s owner''s', found.schema_owner) END,
-				crm_profile_internal.source_warning(definition));
-			warning := NULLIF(warning, '');
-		EXCEPTION WHEN OTHERS THEN
-			definition := NULL;
-			definition.name := found.nspname;
-			warning := 'it cannot be read: ' || SQLERRM;
-		END;
+		IF found.schema_owner <> found.owner THEN
+			warning := format('nothing works while the schema belongs to somebody else, %s: ALTER SCHEMA %I OWNER TO %s', found.schema_owner, found.nspname, found.owner);
+		ELSE
+			BEGIN
+				definition := crm_profile_internal.source_of(found.nspname, true);
+				warning := crm_profile_internal.source_warning(definition);
+			EXCEPTION WHEN OTHERS THEN
+				warning := 'it cannot be read: ' || SQLERRM;
+			END;
+		END IF;
 		RETURN NEXT;
 	END LOOP;
 END $$;

@@ -55,7 +55,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_build(crm_profile.source_definit
 ---------------------------------------------------------------- create
 
 CREATE FUNCTION crm_profile_internal.create_source_from(given jsonb, OUT argument text, OUT value text, OUT origin text) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 #variable_conflict use_column
 DECLARE
 	me CONSTANT regrole := quote_ident(current_user)::regrole;
@@ -94,7 +94,8 @@ BEGIN
 	END IF;
 	src := crm_profile_internal.source_resolve(src);
 	EXECUTE format('CREATE TABLE %I.source_definition OF crm_profile.source_definition (PRIMARY KEY (customers))', src.name);
-	EXECUTE format('COMMENT ON TABLE %I.source_definition IS ''what the source is: written by create_source(), alter_source() and refresh() alone''', src.name);
+	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone',
+		(SELECT array_agg(ARRAY[attname, col_description(attrelid, attnum)] ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'crm_profile.source_definition'::regclass AND attnum > 0 AND NOT attisdropped));
 	PERFORM crm_profile_internal.source_build_tables(src);
 	src := crm_profile_internal.source_build(src);
 	src := crm_profile_internal.source_resolve_best(src);
@@ -112,7 +113,7 @@ COMMENT ON FUNCTION crm_profile_internal.create_source_from(jsonb) IS 'what crea
 ---------------------------------------------------------------- alter
 
 CREATE FUNCTION crm_profile_internal.alter_source_as_owner(old crm_profile.source_definition, given jsonb) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
 	src crm_profile.source_definition := old;
 	reset text[] := given ->> 'reset';

@@ -172,6 +172,7 @@ DECLARE
 	segments text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
 	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
 	condition text := src.best;
+	tail CONSTANT text := format(E'\n   FROM %I.customer_profile', src.name);
 	listed text[];
 	problem text;
 BEGIN
@@ -181,8 +182,11 @@ BEGIN
 	END IF;
 	BEGIN
 		-- kept without the name of the schema, which may become another
-		src.best_query := crm_profile_internal.source_canonical(format(E'SELECT profile.customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile profile', condition, src.name), src.name, crm_profile_internal.source_path(src.search_path));
-		src.best_query := left(src.best_query, -length(format(E'\n   FROM %I.customer_profile profile', src.name)));
+		src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.name), src.name, crm_profile_internal.source_path(src.search_path));
+		IF right(src.best_query, length(tail)) <> tail THEN
+			RAISE syntax_error USING MESSAGE = 'it is more than a condition';
+		END IF;
+		src.best_query := left(src.best_query, -length(tail));
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM crm_profile_internal.source_argument_error('best', problem,
@@ -201,7 +205,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_resolve_best(crm_profile.source_
 
 CREATE FUNCTION crm_profile_internal.source_best_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format(E'%s\n   FROM %I.customer_profile profile', src.best_query, src.name);
+	RETURN format(E'%s\n   FROM %I.customer_profile', src.best_query, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_best_query(crm_profile.source_definition) IS 'the query of the customers'' keys that tells which of them are among the best';
 
 ---------------------------------------------------------------- the view

@@ -1,5 +1,5 @@
 # ALTER EXTENSION crm_profile UPDATE under a user's database: views of theirs, a source with its views, tables and policies, indexes on functions.
-# The next version is made here; it does what an upgrade script may do: functions get new bodies, new ones come, a table gets a column at its end.
+# The next version is made here; it does what an upgrade script may do: functions get new bodies, new ones come, the type of definitions, and so every source's table of it, gets an attribute.
 use strict;
 use warnings;
 use CrmProfile;
@@ -26,7 +26,7 @@ sub shown
 {
 	my ($database) = @_;
 	my $rows = contents($node, $database);
-	$rows =~ s/^(crm_profile\.source:\n.*?),\)$/$1)/ms;
+	$rows =~ s/^(app\.source_definition:\n.*?),\)$/$1)/ms;
 	return $rows;
 }
 
@@ -53,7 +53,7 @@ CREATE OR REPLACE FUNCTION crm_profile_internal.source_columns(relation oid) RET
 	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attnum > 0 AND attrelid = relation AND NOT attisdropped);
 CREATE FUNCTION crm_profile.lifecycle_next(history crm_profile.purchase_history) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN crm_profile.lifecycle(history, '2025-04-30', 30);
-ALTER TABLE crm_profile.source ADD COLUMN remark text;
+ALTER TYPE crm_profile.source_definition ADD ATTRIBUTE remark text CASCADE;
 });
 
 $node->safe_psql('shop', 'ALTER EXTENSION crm_profile UPDATE');

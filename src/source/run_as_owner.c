@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -188,6 +189,27 @@ LockDefinition(const char *name, LOCKMODE mode, bool nowait)
 	}
 }
 
+/* Who owns the schema could put other tables and views into it. */
+static void
+CheckSchemaOwner(const char *name, Oid owner)
+{
+	HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(name));
+	Oid schema_owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "schema \"%s\" is gone", name);
+	schema_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	if (schema_owner != owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("source \"%s\" belongs to %s, and its schema to %s", name,
+						GetUserNameFromId(owner, false), GetUserNameFromId(schema_owner, false)),
+				 errdetail("Who owns the schema could put other tables and views into it."),
+				 errhint("ALTER SCHEMA %s OWNER TO %s", quote_identifier(name),
+						 quote_identifier(GetUserNameFromId(owner, false)))));
+}
+
 /* ---------- acting as the owner ---------- */
 
 typedef struct Scope
@@ -365,9 +387,9 @@ ThrowPlainly(MemoryContext context, const char *source)
 							   "crm_profile.alter_source(%s, …).",
 							   quote_literal_cstr(source));
 	}
-	ereport(DEBUG1, (errmsg_internal("%s", error->message),
-					 errdetail_internal("%s", error->context ? error->context : ""),
-					 errhidecontext(true)));
+	ereport(DEBUG1,
+			(errmsg_internal("%s", error->message),
+			 errdetail_internal("%s", error->context ? error->context : ""), errhidecontext(true)));
 	error->context = NULL;
 	error->internalquery = NULL;
 	error->internalpos = 0;
@@ -403,13 +425,16 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	owner = LockDefinition(source, mode,
 						   nowait >= 0 && !PG_ARGISNULL(nowait) && PG_GETARG_BOOL(nowait));
 
+	/* what is not as it should be can still be dropped */
+	if (mode != AccessExclusiveLock)
+		CheckSchemaOwner(source, owner);
+
 	BecomeOwner(&scope, owner);
 	PG_TRY();
 	{
 		bool isnull;
 
 		args[0] = ReadDefinition(source);
-		/* what is not as it should be can still be dropped */
 		if (mode != AccessExclusiveLock)
 			(void) CallInternal("source_verify", args, 1, NULL, &isnull);
 		if (by_name)
