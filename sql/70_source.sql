@@ -334,7 +334,7 @@ BEGIN
 	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
-			remedy := format('name the right one: alter_source(%L, %s => …)', src.name, argument);
+			remedy := format('name the right one: crm_profile.alter_source(%L, %s => …)', src.name, argument);
 			RETURN NEXT;
 		END IF;
 	END LOOP;

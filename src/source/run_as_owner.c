@@ -355,7 +355,7 @@ ArgumentsByName(FunctionCallInfo fcinfo)
 
 /*
  * For PG_CATCH: throws the error on, without the lines of CONTEXT and the SQL of
- * ours that only say how it was found, where it is about arguments, or about names
+ * ours that only say how it was found, where it is about arguments, data, or names
  * that were right when the source was defined.  Callers' own context lines come
  * anew.
  */
@@ -376,7 +376,8 @@ ThrowPlainly(MemoryContext context, const char *source)
 			ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 			ERRCODE_TO_CATEGORY(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) &&
-		error->sqlerrcode != ERRCODE_INVALID_PARAMETER_VALUE && !renamed)
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) &&
+		!renamed)
 		PG_RE_THROW();
 
 	FlushErrorState();
