@@ -329,7 +329,7 @@ BEGIN
 			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END);
 	END IF;
 	RETURN format(E'-- refresh runs as %s, with TimeZone %L:\n%s%s;\n\n-- customer_profile:\n%s;', src.owner, src.time_zone, road,
-		coalesce(crm_profile_internal.source_history_query(src), src.orders_query), crm_profile_internal.source_expand(crm_profile_internal.source_profile_query(), src))
+		coalesce(crm_profile_internal.source_history_query(src), src.orders_query), crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src)))
 		|| CASE WHEN src.prospects IS NULL THEN '' ELSE
 			format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', src.best_query, crm_profile_internal.source_match_query(src)) END;
 END $$;

@@ -97,19 +97,19 @@ DECLARE
 	stored timestamptz;
 	histories text := crm_profile_internal.source_history_query(src);
 	progress text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
-	new_histories text := 'crm_profile_internal.run_history_query(NULL::{key_type}, $1)';
+	new_histories text := format('crm_profile_internal.run_history_query(NULL::%s, $1)', src.key_type);
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
 	IF histories IS NULL THEN
-		new_histories := 'crm_profile.collect_purchase_histories(NULL::{key_type}, $1, $2)';
+		new_histories := format('crm_profile.collect_purchase_histories(NULL::%s, $1, $2)', src.key_type);
 	END IF;
 	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.customer_history', src.schema)::regclass) THEN
 		IF histories IS NULL THEN
-			EXECUTE crm_profile_internal.source_expand('SELECT crm_profile_internal.store_purchase_histories(NULL::{key_type}, $1, $2, $3)', src) INTO written
+			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written
 				USING src.orders_query, format('%I.customer_history', src.schema)::regclass, progress;
 		ELSE
-			EXECUTE crm_profile_internal.source_expand('INSERT INTO {schema}.customer_history SELECT n.customer, n.history FROM ' || new_histories || ' n', src) USING histories;
+			EXECUTE format('INSERT INTO %I.customer_history SELECT n.customer, n.history FROM %s n', src.schema, new_histories) USING histories;
 			GET DIAGNOSTICS written = ROW_COUNT;
 		END IF;
 		removed := 0;
@@ -120,14 +120,14 @@ BEGIN
 			PERFORM crm_profile_internal.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));
 		END IF;
 	ELSE
-		EXECUTE crm_profile_internal.source_expand('WITH difference AS MATERIALIZED (
+		EXECUTE format('WITH difference AS MATERIALIZED (
 				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM ' || new_histories || ' n FULL JOIN {schema}.customer_history o ON o.customer = n.customer
+				FROM %s n FULL JOIN %I.customer_history o ON o.customer = n.customer
 				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
-			gone AS (DELETE FROM {schema}.customer_history o USING difference d WHERE o.customer = d.customer AND d.history IS NULL RETURNING 1),
-			changed AS (INSERT INTO {schema}.customer_history SELECT customer, history FROM difference WHERE history IS NOT NULL
+			gone AS (DELETE FROM %2$I.customer_history o USING difference d WHERE o.customer = d.customer AND d.history IS NULL RETURNING 1),
+			changed AS (INSERT INTO %2$I.customer_history SELECT customer, history FROM difference WHERE history IS NOT NULL
 				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', src)
+			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, src.schema)
 			INTO written, removed USING coalesce(histories, src.orders_query), progress;
 	END IF;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
@@ -155,6 +155,7 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	seconds double precision;
 	new record;
+	model crm_profile.source_model;
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
@@ -166,8 +167,8 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.rfm_fit(history, $1, {bins}, {period}) AS rfm, crm_profile.customer_norms_fit(history, $1, {period}, $2) AS norms
-		FROM {schema}.customer_history', src) INTO new USING today, src.tier_by = 'profit';
+	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_norms_fit(history, $1, $3, $4) AS norms
+		FROM %I.customer_history', src.schema) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
 	rfm := new.rfm;
 	norms := new.norms;
 	seconds := extract(epoch FROM clock_timestamp() - began);
@@ -177,9 +178,9 @@ BEGIN
 
 	began := clock_timestamp();
 	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
-	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM {schema}.customer_history' || sample, src)
+	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.schema) || sample
 		INTO clv USING today, fit_share, src.clv_model, basis;
-	EXECUTE crm_profile_internal.source_expand('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM {schema}.customer_history) t', src)
+	EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.schema)
 		INTO predicted USING today, clv;
 	clv_status := (crm_profile.clv_model_card(clv)).status;
 	clv_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -188,7 +189,7 @@ BEGIN
 	END IF;
 
 	began := clock_timestamp();
-	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.rhythm_fit(history, $1) FROM {schema}.customer_history' || sample, src) INTO rhythm USING today, fit_share;
+	EXECUTE format('SELECT crm_profile.rhythm_fit(history, $1) FROM %I.customer_history', src.schema) || sample INTO rhythm USING today, fit_share;
 	rhythm := coalesce(rhythm, '{status: not converged}');
 	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
 	rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -201,7 +202,7 @@ BEGIN
 	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
 	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
-		EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM {schema}.customer_history' || sample, src)
+		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.schema) || sample
 			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, src.clv_model;
 	END IF;
 	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -209,18 +210,27 @@ BEGIN
 		RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
 	END IF;
 
-	-- what is as it was is not written again
-	EXECUTE crm_profile_internal.source_expand('INSERT INTO {schema}.model (fitted_at, as_of, rfm, scheme, segments, active_days, a_from, b_from, customers,
-			clv, predicted_a_from, predicted_b_from, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share)
-		SELECT $1, n.* FROM (SELECT $2, $3, {scheme}::text, crm_profile.compile_scheme({scheme}), coalesce($4, ($5).active_days, 90), ($5).a_from, ($5).b_from, coalesce(($5).customers, 0),
-				$6, ($7).a_from, ($7).b_from, $8, $9, $10, CASE WHEN $10 IS NOT NULL THEN $11 END, CASE WHEN $10 IS NOT NULL THEN $12 END, CASE WHEN $10 IS NOT NULL THEN $13 END)
-			n (as_of, rfm, scheme, segments, active_days, a_from, b_from, customers,
-				clv, predicted_a_from, predicted_b_from, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share)
-		WHERE NOT EXISTS (SELECT FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) o
-			WHERE ROW(o.as_of, o.rfm, o.scheme, o.segments, o.active_days, o.a_from, o.b_from, o.customers,
-					o.clv, o.predicted_a_from, o.predicted_b_from, o.rhythm, o.fit_share, o.holdout, o.holdout_fit_until, o.holdout_until, o.holdout_share)::text
-				= n::text)', src)
-		USING started, today, rfm, src.active_days, norms, clv, predicted, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share;
+	-- what this does not learn stays as it is
+	model := crm_profile_internal.source_last_model(src);
+	model.fitted_at := started;
+	model.as_of := today;
+	model.rfm := rfm;
+	model.scheme := src.scheme;
+	model.segments := crm_profile.compile_scheme(src.scheme);
+	model.active_days := coalesce(src.active_days, (norms).active_days, 90);
+	model.a_from := (norms).a_from;
+	model.b_from := (norms).b_from;
+	model.customers := coalesce((norms).customers, 0);
+	model.clv := clv;
+	model.predicted_a_from := predicted.a_from;
+	model.predicted_b_from := predicted.b_from;
+	model.rhythm := rhythm;
+	model.fit_share := fit_share;
+	model.holdout := holdout;
+	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
+	model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
+	model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
+	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_models(crm_profile.source, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
 
@@ -235,7 +245,7 @@ DECLARE
 BEGIN
 	-- as with histories, the indexes come at the end of the first time
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.stored_profile', src.schema)::regclass) THEN
-		EXECUTE crm_profile_internal.source_expand('INSERT INTO {schema}.stored_profile SELECT p.* FROM {schema}.profile_as_of($1) p', src) USING today;
+		EXECUTE format('INSERT INTO %I.stored_profile SELECT p.* FROM %1$I.profile_as_of($1) p', src.schema) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
 		profiles := written;
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %I.stored_profile (customer)', src.schema);
@@ -243,12 +253,12 @@ BEGIN
 	ELSE
 		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
 			WHERE attrelid = format('%I.stored_profile', src.schema)::regclass AND attnum > 0 AND NOT attisdropped;
-		EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.stored_profile o WHERE NOT EXISTS (SELECT FROM {customers} c WHERE c.{key} = o.customer)', src);
-		EXECUTE crm_profile_internal.source_expand('INSERT INTO {schema}.stored_profile SELECT n.* FROM {schema}.profile_as_of($1) n LEFT JOIN {schema}.stored_profile was ON was.customer = n.customer
+		EXECUTE format('DELETE FROM %I.stored_profile o WHERE NOT EXISTS (SELECT FROM %s c WHERE c.%I = o.customer)', src.schema, src.customers, src.customer_key);
+		EXECUTE format('INSERT INTO %1$I.stored_profile SELECT n.* FROM %1$I.profile_as_of($1) n LEFT JOIN %1$I.stored_profile was ON was.customer = n.customer
 			WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
-			ON CONFLICT (customer) DO UPDATE SET ' || columns, src) USING today;
+			ON CONFLICT (customer) DO UPDATE SET %2$s', src.schema, columns) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
-		EXECUTE crm_profile_internal.source_expand('SELECT count(*) FROM {schema}.stored_profile', src) INTO profiles;
+		EXECUTE format('SELECT count(*) FROM %I.stored_profile', src.schema) INTO profiles;
 	END IF;
 	EXECUTE format('ANALYZE %I.stored_profile', src.schema);
 	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
@@ -275,6 +285,9 @@ DECLARE
 	started timestamptz;
 	today date;
 BEGIN
+	IF crm_profile_internal.source_outdated(src) THEN
+		PERFORM crm_profile_internal.source_build_views(src);
+	END IF;
 	started := clock_timestamp();
 	today := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 

@@ -11,8 +11,8 @@ DECLARE
 	today date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
-	RETURN QUERY EXECUTE crm_profile_internal.source_expand(replace($sql$
-		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM ({orders_query}) o),
+	RETURN QUERY EXECUTE format($sql$
+		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM (%1$s) o),
 		counted AS (
 			SELECT count(*) AS all_rows,
 				count(*) FILTER (WHERE customer IS NULL) AS no_customer,
@@ -28,14 +28,14 @@ BEGIN
 			FROM orders),
 		orphan AS (
 			SELECT count(*) AS orders, min(o.customer::text) AS example FROM orders o
-			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM {customers} c WHERE c.{key} = o.customer)),
+			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE c.%3$I = o.customer)),
 		repeated AS (
 			SELECT coalesce(sum(n - 1), 0)::bigint AS orders, min(customer::text) AS example
 			FROM (SELECT customer, count(*) AS n FROM orders WHERE customer IS NOT NULL GROUP BY customer, ordered_at, amount HAVING count(*) > 1) g),
 		keys AS (
-			SELECT count(*) FILTER (WHERE {key} IS NULL) AS no_key, count({key}) - count(DISTINCT {key}) AS twice,
-				count(*) FILTER (WHERE {key} IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.customer = c.{key})) AS without_orders
-			FROM {customers} c)
+			SELECT count(*) FILTER (WHERE %3$I IS NULL) AS no_key, count(%3$I) - count(DISTINCT %3$I) AS twice,
+				count(*) FILTER (WHERE %3$I IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.customer = c.%3$I)) AS without_orders
+			FROM %2$s c)
 		SELECT v.severity, v.problem, v.count, v.detail
 		FROM counted, orphan, repeated, keys, LATERAL (VALUES
 			(1, 'error', 'amounts that are no number', not_a_number, 'NaN or infinite: a refresh stops at them. Leave them out with order_filter, or correct them.'),
@@ -50,12 +50,12 @@ BEGIN
 			(10, 'warning', 'orders after the as-of date', later, 'They are stored, but the views do not count them before their day.'),
 			(11, 'warning', 'orders before 1970', long_ago, 'Placeholder dates?'),
 			(12, 'warning', 'customers without key', no_key, 'They are left out of joins.'),
-			(13, 'note', 'orders that look like others', CASE WHEN {lines} THEN 0 ELSE repeated.orders END, 'Same customer, time and amount, such as those of customer ' || repeated.example || '. Lines of one order need order_key; double imports need cleaning.'),
+			(13, 'note', 'orders that look like others', CASE WHEN %4$L THEN 0 ELSE repeated.orders END, 'Same customer, time and amount, such as those of customer ' || repeated.example || '. Lines of one order need order_key; double imports need cleaning.'),
 			(14, 'note', 'negative amounts', negative, 'Counted as refunds: they lower monetary and are no orders.'),
 			(15, 'note', 'orders of amount 0', zero, 'Counted as orders.'),
 			(16, 'note', 'customers without orders', without_orders, 'In the views, without a score.'))
 			v(n, severity, problem, count, detail)
-		WHERE v.count > 0 ORDER BY v.n$sql$, '{lines}', (src.order_key IS NOT NULL)::text), src) USING today;
+		WHERE v.count > 0 ORDER BY v.n$sql$, src.orders_query, src.customers, src.customer_key, src.order_key IS NOT NULL) USING today;
 	IF src.prospects IS NOT NULL THEN
 		RETURN QUERY EXECUTE crm_profile_internal.source_check_prospects(src);
 	END IF;
@@ -171,13 +171,13 @@ DECLARE
 	src crm_profile.source;
 BEGIN
 	src := crm_profile_internal.source_own_locked(forget_customer_as_owner.name);
-	EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.customer_history WHERE customer = $1::{key_type}', src) USING key;
+	EXECUTE format('DELETE FROM %I.customer_history WHERE customer = $1::%s', src.schema, src.key_type) USING key;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	IF src.materialize THEN
-		EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
+		EXECUTE format('DELETE FROM %I.stored_profile WHERE customer = $1::%s', src.schema, src.key_type) USING key;
 	END IF;
-	EXECUTE crm_profile_internal.source_expand('SELECT count(' || CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END
-		|| ') FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
+	EXECUTE format('SELECT count(%s) FROM (%s) o WHERE o.customer = $1::%s', CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END,
+		src.orders_query, src.key_type) INTO orders_left USING key;
 	IF orders_left > 0 THEN
 		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
@@ -192,39 +192,26 @@ CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT hi
 COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
 	'erases what the source keeps of a customer, and tells how many orders the next refresh would read again';
 
-CREATE FUNCTION crm_profile_internal.profile_now_as_owner(name text, key text,
-	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
-	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
-	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
-	RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.profile_now_as_owner(name text, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
 	src crm_profile.source := crm_profile_internal.source_own(profile_now_as_owner.name);
-	fields CONSTANT text := split_part(crm_profile_internal.source_profile_query(), 'FROM {customers} c', 1);
 	found crm_profile.purchase_history;
 BEGIN
 	PERFORM set_config('timezone', src.time_zone, true);
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
 	PERFORM set_config('row_security', 'off', true);
-	EXECUTE crm_profile_internal.source_expand('SELECT history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src) INTO found
-		USING crm_profile_internal.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
+	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found
+		USING format('SELECT * FROM (%s) o WHERE o.customer = %L::%s', src.orders_query, key, src.key_type);
 	PERFORM set_config('row_security', 'on', true);
-	RETURN QUERY EXECUTE crm_profile_internal.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
-			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier,
-			p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase, p.predicted_tier
-		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
+	RETURN QUERY EXECUTE format('%s WHERE c.%I = $1::%s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
+			src.customer_key, src.key_type)
 		USING key, found;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(text, text) IS 'what profile_now() does once it is the owner';
 
-CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible,
-	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
-	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
-	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
-	RETURNS SETOF record
+CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.profile_now(text, anycompatible) IS
 	'one customer straight from the orders as they are now, your own uncommitted ones too, by the thresholds of the last refresh; no row for an unknown customer';

@@ -62,6 +62,7 @@ typedef struct Predictor
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
 	bool begun;
+	uint64 serial; /* of the model's bytes */
 	/* from here on kept when the model changes */
 	MemoTable if_alive; /* of x and T, within the horizon */
 	MemoTable alive;    /* P(alive), where it takes an integral */
@@ -72,11 +73,31 @@ typedef struct Question
 {
 	Predictor *predictor;
 	MemoryContext context; /* that lives as long as the predictor */
+	uint64 serial;         /* of the history */
 	PurchaseSummary facts;
 	DateADT as_of;
 	ClvCustomer customer;
 	bool first_counts; /* a first purchase tells of value where it is the only one */
 } Question;
+
+/*
+ * What the functions found out about the customer that they were asked about
+ * last: several columns of a view go by the same answer.
+ */
+typedef struct LastAnswers
+{
+	uint64 history; /* serial numbers; 0: none */
+	uint64 model;
+	DateADT as_of;
+	bool alive_known;
+	bool clv_known;
+	double alive;
+	double clv; /* in this horizon, at this discount */
+	Interval horizon;
+	double discount;
+} LastAnswers;
+
+static LastAnswers Last;
 
 /* An answer at the parameters given, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
@@ -179,9 +200,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, if_alive),
 									   sizeof(Predictor) - offsetof(Predictor, if_alive));
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	const PurchaseHistory *history;
+	const PurchaseSummary *facts;
 
 	if (!predictor->begun)
+	{
+		struct varlena *model = PG_GETARG_VARLENA_PP(1);
+
 		ForgetMemos(&predictor->alive);
+		predictor->serial = SerialOfBytes(VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model));
+	}
 	predictor->begun = true;
 	question->context = fcinfo->flinfo->fn_mcxt;
 
@@ -190,10 +218,14 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
-	if (!ClvModelIsUsable(&predictor->model) ||
-		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, (ValueBasis) predictor->model.basis,
-							&question->facts))
+	if (!ClvModelIsUsable(&predictor->model))
 		return false;
+	history = PG_GETARG_HISTORY(0);
+	facts = RecallPurchases(history, as_of, (ValueBasis) predictor->model.basis);
+	if (facts == NULL)
+		return false;
+	question->facts = *facts;
+	question->serial = HistorySerial(history);
 	question->customer = CustomerInUnits(&predictor->model, &question->facts, as_of);
 	return true;
 }
@@ -333,20 +365,45 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 	return memo;
 }
 
+/* The answers about this customer, forgotten where the last one was another. */
+static LastAnswers *
+AnswersFor(const Question *question)
+{
+	if (Last.history != question->serial || Last.model != question->predictor->serial ||
+		Last.as_of != question->as_of || question->serial == 0)
+	{
+		Last.history = question->serial;
+		Last.model = question->predictor->serial;
+		Last.as_of = question->as_of;
+		Last.alive_known = Last.clv_known = false;
+	}
+	return &Last;
+}
+
 /* P(alive) at the parameters of the model. */
 static double
 Alive(const Question *question)
 {
 	Predictor *predictor = question->predictor;
+	LastAnswers *last = AnswersFor(question);
 	Memo *memo;
-	bool found;
+	bool found = false;
 
-	if (predictor->model.family != CLV_PARETO_NBD)
-		return AnswerAlive(question, predictor->model.parameters, NULL);
-	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
-	if (!found)
-		memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
-	return memo->value;
+	if (last->alive_known)
+		return last->alive;
+	/* where it takes an integral, other customers' answers are worth looking for */
+	if (predictor->model.family == CLV_PARETO_NBD)
+	{
+		memo =
+			FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
+		if (!found)
+			memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+		last->alive = memo->value;
+	}
+	else
+		last->alive = AnswerAlive(question, predictor->model.parameters, NULL);
+	last->alive_known = true;
+	return last->alive;
 }
 
 /* ---------- in SQL ---------- */
@@ -412,18 +469,27 @@ clv(PG_FUNCTION_ARGS)
 	Question question;
 	Memo *memo;
 	const ClvModel *model;
+	LastAnswers *last;
 	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
 		!KnowsValue(&question.predictor->model))
 		PG_RETURN_NULL();
+	last = AnswersFor(&question);
+	if (last->clv_known && last->discount == question.predictor->discount &&
+		memcmp(&last->horizon, &question.predictor->interval, sizeof(Interval)) == 0)
+		PG_RETURN_FLOAT8(last->clv);
 	question.first_counts = true;
 	model = &question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
-	PG_RETURN_FLOAT8(memo->value * Alive(&question) *
-					 AnswerValue(&question, NULL, model->spend_parameters));
+	last->clv = memo->value * Alive(&question) *
+				AnswerValue(&question, NULL, model->spend_parameters);
+	last->horizon = question.predictor->interval;
+	last->discount = question.predictor->discount;
+	last->clv_known = true;
+	PG_RETURN_FLOAT8(last->clv);
 }
 
 /* The day that lies so many units after as_of; false: beyond the calendar. */

@@ -59,6 +59,9 @@ typedef struct HistoryReader
 	int scale;
 	bool costs;
 	bool first;
+	/* days that are set out already, NULL: none are (history_memo.c) */
+	const PurchaseDay *next_day;
+	const PurchaseDay *end_day;
 } HistoryReader;
 
 /* The days that a question looks at: after < day <= as_of. */
@@ -81,7 +84,8 @@ typedef struct HistorySummary
 	int128 amount; /* in units of 10^-scale */
 	int128 cost;
 	int128 covered;
-	bool costs; /* a cost is known */
+	bool costs;     /* a cost is known */
+	bool purchased; /* on or before as_of */
 	int scale;
 } HistorySummary;
 
@@ -96,6 +100,10 @@ pg_noreturn extern void HistoryCorrupted(void);
 /* False: no purchase on or before window.as_of. */
 extern bool
 SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
+
+/* The same for days that are set out. */
+extern void SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs,
+						  HistoryWindow window, HistorySummary *summary);
 
 /* Sorts, adds up and encodes days in any order; the array is scratch afterwards. */
 extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);

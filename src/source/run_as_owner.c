@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -109,8 +110,8 @@ RunImplementation(FunctionCallInfo fcinfo)
 }
 
 /*
- * The C side of refresh(name, …), check_source(name), forget_customer(name, …)
- * and profile_now(name, …): whoever calls, the SQL that the source stores runs as
+ * The C side of refresh(name, …), check_source(name), forget_customer(name, …),
+ * profile_now(name, …) and the like: whoever calls, the SQL that the source stores runs as
  * its owner, in a security-restricted operation and with names looked up in
  * pg_catalog alone, as REFRESH MATERIALIZED VIEW does.  An error leaves the
  * transaction, which puts user and settings back.
@@ -123,6 +124,7 @@ run_as_owner(PG_FUNCTION_ARGS)
 	Oid user;
 	int sec_context;
 	int nest_level;
+	bool in_extension_script = creating_extension;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -135,7 +137,17 @@ run_as_owner(PG_FUNCTION_ARGS)
 	SetUserIdAndSecContext(owner, sec_context | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();
 	Pin("search_path", "pg_catalog, pg_temp");
-	RunImplementation(fcinfo);
+	/* what is made for a source is the source's, not the extension's, in upgrade scripts too */
+	creating_extension = false;
+	PG_TRY();
+	{
+		RunImplementation(fcinfo);
+	}
+	PG_FINALLY();
+	{
+		creating_extension = in_extension_script;
+	}
+	PG_END_TRY();
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(user, sec_context);
 
