@@ -65,10 +65,10 @@ CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- the counts of an attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one
-	by_word CONSTANT text := 'SELECT %1$L, p.segment, p.%2$I, count(*) FROM person p WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, p.%2$I), (p.segment))';
-	by_member CONSTANT text := 'SELECT %1$L, p.segment, m.member, count(*) FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL UNION ALL SELECT NULL WHERE p.%2$I IS NOT NULL) m(member)
+	by_word CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, p.%2$I AS value, count(*) AS customers FROM person p WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, p.%2$I), (p.segment))';
+	by_member CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, m.member AS value, count(*) AS customers FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL UNION ALL SELECT NULL WHERE p.%2$I IS NOT NULL) m(member)
 		GROUP BY p.segment, m.member';
-	by_range CONSTANT text := 'SELECT %1$L, b.segment, crm_profile_internal.persona_range(b.breaks, b.bucket), b.customers
+	by_range CONSTANT text := 'SELECT %1$L::text AS attribute, b.segment, crm_profile_internal.persona_range(b.breaks, b.bucket) AS value, b.customers
 		FROM (SELECT p.segment, k.breaks, width_bucket(p.%2$I, k.breaks) AS bucket, count(*) AS customers
 			FROM person p, (SELECT percentile_disc(''{0.2,0.4,0.6,0.8}''::double precision[]) WITHIN GROUP (ORDER BY o.%2$I) AS breaks FROM person o) k
 			WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, k.breaks, width_bucket(p.%2$I, k.breaks)), (p.segment))) b';
@@ -92,7 +92,7 @@ BEGIN
 	END LOOP;
 	RETURN format('WITH person AS MATERIALIZED (SELECT coalesce(c.segment, ''(unscored)'') AS segment%s FROM (%s) q JOIN %I.customer_profile c ON c.customer = q.customer)
 SELECT s.* FROM crm_profile_internal.segment_persona(%s, ARRAY(SELECT ROW(n.attribute, n.segment, n.value, n.customers)::crm_profile_internal.persona_count
-	FROM (%s) n(attribute, segment, value, customers))) s', columns, src.customer_query, src.schema, crm_profile_internal.source_model_in_use(src, 'segments'), counts);
+	FROM (%s) n)) s', columns, src.customer_query, src.schema, crm_profile_internal.source_model_in_use(src, 'segments'), counts);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source) IS 'the query behind segment_persona';
 
