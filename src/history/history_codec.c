@@ -12,7 +12,6 @@
 
 #include "history/purchase_history.h"
 
-#define HISTORY_HEADER 2                /* version and flags */
 #define MAX_DAY_BYTES (3 * MAX_VARINT)  /* gap, extra, amount */
 #define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
 
@@ -33,13 +32,6 @@ static inline const uint8 *
 HistoryBytes(const PurchaseHistory *history)
 {
 	return (const uint8 *) VARDATA_ANY(history);
-}
-
-bool
-HistoryIsLoose(const PurchaseHistory *history)
-{
-	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
-		   (HistoryBytes(history)[1] & HISTORY_LOOSE) != 0;
 }
 
 int
@@ -133,18 +125,10 @@ NextDay(HistoryReader *reader, PurchaseDay *day)
 }
 
 bool
-ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
+ReadEncodedDay(HistoryReader *reader, PurchaseDay *day)
 {
-	bool more;
+	bool more = NextDay(reader, day);
 
-	if (reader->next_day != NULL)
-	{
-		if (reader->next_day == reader->end_day)
-			return false;
-		*day = *reader->next_day++;
-		return true;
-	}
-	more = NextDay(reader, day);
 	if (unlikely(reader->bytes.failed))
 		HistoryCorrupted();
 	return more;
