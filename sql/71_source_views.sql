@@ -391,6 +391,7 @@ COMMENT ON COLUMN crm_profile_internal.model_card_row.note IS 'what it means';
 CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE
+		WHEN number IN ('NaN', 'Infinity', '-Infinity') THEN number::text
 		WHEN abs(number) < 1e15 AND number = trunc(number) THEN number::numeric::text
 		WHEN abs(number) BETWEEN 1e-30 AND 1e30 THEN number::real::text
 		-- what real cannot hold
@@ -647,13 +648,15 @@ DECLARE
 	granted record;
 BEGIN
 	FOR granted IN
-		SELECT format(' (%I)', a.attname) AS columns, x.grantee, x.is_grantable
-			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.schema, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT'
-		UNION ALL
-		SELECT '', x.grantee, x.is_grantable
+		SELECT x.grantee, x.is_grantable
 			FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = to_regclass(format('%I.%I', src.schema, view)) AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
+		UNION
+		-- a view over a table asks for all columns that it reads: who may read some of it, and all of what these come from, sees no more than before
+		SELECT x.grantee, false
+			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.schema, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
+				AND has_table_privilege(x.grantee, format('%I.customer_history', src.schema), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model', src.schema), 'SELECT')
 	LOOP
-		EXECUTE format('GRANT SELECT%s ON %I.%I TO %s%s', granted.columns, src.schema, "table",
+		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.schema, "table",
 			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
 	END LOOP;
 END $$;

@@ -28,6 +28,7 @@ typedef enum RfmDimension
  */
 typedef struct RfmModel
 {
+	uint64 serial; /* of its bytes; 0: not from DecodeRfmModel */
 	int bins;
 	int scale[RFM_DIMENSIONS];
 	int64 threshold[RFM_DIMENSIONS][MAX_BINS - 1];

@@ -171,12 +171,29 @@ rfm_score(PG_FUNCTION_ARGS)
 {
 	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	const HistorySummary *summary = SummaryForRfm(PG_GETARG_HISTORY(0), as_of, model);
+	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
+	uint64 serial = HistorySerial(history);
+	/* the last score: columns of a view ask for it again and again */
+	static uint64 last_history = 0;
+	static uint64 last_model;
+	static DateADT last_as_of;
+	static RfmScore last_score; /* 0: none */
 
-	if (summary == NULL)
+	if (serial == 0 || last_history != serial || last_model != model->serial || last_as_of != as_of)
+	{
+		const HistorySummary *summary = SummaryForRfm(history, as_of, model);
+
+		last_history = 0;
+		last_score = summary == NULL ? 0
+									 : ScoreRfm(model, as_of - summary->last_ever, summary->orders,
+												summary->amount, summary->scale);
+		last_history = serial;
+		last_model = model->serial;
+		last_as_of = as_of;
+	}
+	if (last_score == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(ScoreRfm(model, as_of - summary->last_ever, summary->orders,
-								 summary->amount, summary->scale));
+	PG_RETURN_RFM_SCORE(last_score);
 }
 
 /* Frequency and order value against the medians of the population that was fitted. */
