@@ -351,6 +351,9 @@ BEGIN
 			remedy := 'put it back, or drop the source and create it anew';
 		END IF;
 		RETURN NEXT;
+	ELSIF crm_profile_internal.source_outdated(src) THEN
+		problem := 'the views are those of an older version';
+		RETURN NEXT;
 	ELSE
 		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN

@@ -5,14 +5,12 @@
 CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		-- of objects that are there: as they are; of others: as they were, and who reads profiles reads them where they are kept
+		-- of objects that are there: as they are; of others: as they were
 		WITH present AS (SELECT p.* FROM crm_profile_internal.source_present(src) p),
 			granted AS (
 				SELECT p.name, p.kind, p.owner, a.* FROM present p, aclexplode(p.acl) a WHERE a.grantee <> p.owner),
 			now AS (
 				SELECT g.kind, g.name, g.privilege_type AS privilege, CASE WHEN g.grantee <> 0 THEN pg_get_userbyid(g.grantee) END AS grantee FROM granted g
-				UNION SELECT 'table', 'stored_profile', g.privilege_type, CASE WHEN g.grantee <> 0 THEN pg_get_userbyid(g.grantee) END FROM granted g
-					WHERE g.name = 'customer_profile' AND g.privilege_type = 'SELECT' AND EXISTS (SELECT FROM present p WHERE p.name = 'stored_profile' AND p.object IS NULL)
 				UNION SELECT k.kind, k.name, k.privilege, k.grantee FROM jsonb_to_recordset(src.grants) AS k(kind text, name text, privilege text, grantee name)
 					WHERE EXISTS (SELECT FROM present p WHERE p.kind = k.kind AND p.name = k.name AND p.object IS NULL))
 		SELECT jsonb_agg(to_jsonb(n) ORDER BY n.kind, n.name, n.grantee, n.privilege) FROM now n;
@@ -94,8 +92,7 @@ BEGIN
 	END IF;
 	src := crm_profile_internal.source_resolve(src);
 	EXECUTE format('CREATE TABLE %I.source_definition OF crm_profile.source_definition (PRIMARY KEY (customers))', src.name);
-	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone',
-		(SELECT array_agg(ARRAY[attname, col_description(attrelid, attnum)] ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'crm_profile.source_definition'::regclass AND attnum > 0 AND NOT attisdropped));
+	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone', 'crm_profile.source_definition');
 	PERFORM crm_profile_internal.source_build_tables(src);
 	src := crm_profile_internal.source_build(src);
 	src := crm_profile_internal.source_resolve_best(src);
@@ -212,9 +209,8 @@ BEGIN
 		CASE WHEN shards.orders IS NOT NULL THEN format(E'-- Citus distributes %s: the workers make %s, nothing else leaves them\n', shards.orders,
 			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END) END,
 		coalesce(crm_profile_internal.source_history_query(src), src.orders_query), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
-		E'\n\n-- customer_profile:\n', pg_get_viewdef(to_regclass(format('%I.customer_profile', src.name))),
-		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s', crm_profile_internal.source_best_query(src),
-			pg_get_viewdef(to_regclass(format('%I.prospect_match', src.name)))) END);
+		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),
+		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', crm_profile_internal.source_best_query(src), crm_profile_internal.source_match_query(src)) END);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.explain_source_as_owner(crm_profile.source_definition) IS 'what explain_source() does once it is the owner';
 

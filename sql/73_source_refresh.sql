@@ -145,6 +145,7 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	seconds double precision;
 	new record;
+	model crm_profile.source_model;
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
@@ -156,8 +157,8 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.rfm_fit(history, $1, {bins}, {period}) AS rfm, crm_profile.customer_norms_fit(history, $1, {period}, $2) AS norms
-		FROM {schema}.customer_history', src) INTO new USING today, src.tier_by = 'profit';
+	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_norms_fit(history, $1, $3, $4) AS norms
+		FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
 	rfm := new.rfm;
 	norms := new.norms;
 	seconds := extract(epoch FROM clock_timestamp() - began);
@@ -167,9 +168,9 @@ BEGIN
 
 	began := clock_timestamp();
 	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
-	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM {schema}.customer_history' || sample, src)
+	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
 		INTO clv USING today, fit_share, src.clv_model, basis;
-	EXECUTE crm_profile_internal.source_expand('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM {schema}.customer_history) t', src)
+	EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
 		INTO predicted USING today, clv;
 	clv_status := (crm_profile.clv_model_card(clv)).status;
 	clv_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -178,7 +179,7 @@ BEGIN
 	END IF;
 
 	began := clock_timestamp();
-	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.rhythm_fit(history, $1) FROM {schema}.customer_history' || sample, src) INTO rhythm USING today, fit_share;
+	EXECUTE format('SELECT crm_profile.rhythm_fit(history, $1) FROM %I.customer_history', src.name) || sample INTO rhythm USING today, fit_share;
 	rhythm := coalesce(rhythm, '{status: not converged}');
 	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
 	rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -191,7 +192,7 @@ BEGIN
 	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
 	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
-		EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM {schema}.customer_history' || sample, src)
+		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
 			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, src.clv_model;
 	END IF;
 	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -199,18 +200,27 @@ BEGIN
 		RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
 	END IF;
 
-	-- what is as it was is not written again
-	EXECUTE crm_profile_internal.source_expand('INSERT INTO {schema}.model (fitted_at, as_of, rfm, scheme, segments, active_days, a_from, b_from, customers,
-			clv, predicted_a_from, predicted_b_from, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share)
-		SELECT $1, n.* FROM (SELECT $2, $3, {scheme}::text, crm_profile.compile_scheme({scheme}), coalesce($4, ($5).active_days, 90), ($5).a_from, ($5).b_from, coalesce(($5).customers, 0),
-				$6, ($7).a_from, ($7).b_from, $8, $9, $10, CASE WHEN $10 IS NOT NULL THEN $11 END, CASE WHEN $10 IS NOT NULL THEN $12 END, CASE WHEN $10 IS NOT NULL THEN $13 END)
-			n (as_of, rfm, scheme, segments, active_days, a_from, b_from, customers,
-				clv, predicted_a_from, predicted_b_from, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share)
-		WHERE NOT EXISTS (SELECT FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) o
-			WHERE ROW(o.as_of, o.rfm, o.scheme, o.segments, o.active_days, o.a_from, o.b_from, o.customers,
-					o.clv, o.predicted_a_from, o.predicted_b_from, o.rhythm, o.fit_share, o.holdout, o.holdout_fit_until, o.holdout_until, o.holdout_share)::text
-				= n::text)', src)
-		USING started, today, rfm, src.active_days, norms, clv, predicted, rhythm, fit_share, holdout, holdout_fit_until, holdout_until, holdout_share;
+	-- what this does not learn stays as it is
+	model := crm_profile_internal.source_last_model(src);
+	model.fitted_at := started;
+	model.as_of := today;
+	model.rfm := rfm;
+	model.scheme := src.scheme;
+	model.segments := crm_profile.compile_scheme(src.scheme);
+	model.active_days := coalesce(src.active_days, (norms).active_days, 90);
+	model.a_from := (norms).a_from;
+	model.b_from := (norms).b_from;
+	model.customers := coalesce((norms).customers, 0);
+	model.clv := clv;
+	model.predicted_a_from := predicted.a_from;
+	model.predicted_b_from := predicted.b_from;
+	model.rhythm := rhythm;
+	model.fit_share := fit_share;
+	model.holdout := holdout;
+	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
+	model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
+	model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
+	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_models(crm_profile.source_definition, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
 

@@ -194,16 +194,10 @@ CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT hi
 COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
 	'erases what the source keeps of a customer, and tells how many orders the next refresh would read again';
 
-CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text,
-	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
-	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
-	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
-	RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
-	fields CONSTANT text := split_part(crm_profile_internal.source_profile_query(), 'FROM {customers} c', 1);
 	found crm_profile.purchase_history;
 BEGIN
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
@@ -211,20 +205,13 @@ BEGIN
 	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found
 		USING format('SELECT * FROM (%s) o WHERE o.customer = %L::%s', src.orders_query, key, src.key_type);
 	PERFORM set_config('row_security', 'on', true);
-	RETURN QUERY EXECUTE crm_profile_internal.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
-			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier,
-			p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase, p.predicted_tier
-		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
+	RETURN QUERY EXECUTE format('%s WHERE c.%I = $1::%s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
+			src.customer_key, src.key_type)
 		USING key, found;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(crm_profile.source_definition, text) IS 'what profile_now() does once it is the owner';
 
-CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible,
-	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
-	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
-	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
-	RETURNS SETOF record
+CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.profile_now(text, anycompatible) IS
 	'one customer straight from the orders as they are now, your own uncommitted ones too, by the thresholds of the last refresh; no row for an unknown customer';

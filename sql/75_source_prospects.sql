@@ -216,49 +216,56 @@ CREATE FUNCTION crm_profile_internal.source_attribute_names(src crm_profile.sour
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a);
 COMMENT ON FUNCTION crm_profile_internal.source_attribute_names(crm_profile.source_definition) IS 'the attributes as columns of the stored queries under the alias q';
 
+CREATE TYPE crm_profile_internal.prospect_match_row AS (
+	prospect text,
+	lifecycle text,
+	score double precision,
+	lift double precision,
+	reasons text
+);
+COMMENT ON TYPE crm_profile_internal.prospect_match_row IS 'a row of prospect_match, where the key has its own type';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.prospect IS 'the key of the prospect table';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lifecycle IS 'probable: a prospect; potential: one who has been in touch';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.score IS 'chance of being one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lift IS 'that chance against the share of the best among all customers';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.reasons IS
+	'what moves the score most, up and down, with the share of the best among customers who have the same';
+
+CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, model crm_profile.source_model, contacted boolean)
+	RETURNS SETOF crm_profile_internal.prospect_match_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile.match_score(profile, model.match), crm_profile.match_lift(profile, model.match),
+			crm_profile.match_reasons(profile, model.match);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.prospect_figures(text, crm_profile.profile, crm_profile.source_model, boolean) IS 'what prospect_match tells of a prospect';
+
 CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN crm_profile_internal.source_expand(
-		' WHERE NOT EXISTS (SELECT FROM {schema}.customer_history h WHERE h.customer = prospects.customer AND crm_profile.first_purchase(h.history, {today}) IS NOT NULL)', src) END);
+	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
+		' WHERE NOT EXISTS (SELECT FROM %I.customer_history h WHERE h.customer = prospects.customer AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
+		src.name, crm_profile_internal.source_today(src)) END);
 COMMENT ON FUNCTION crm_profile_internal.source_prospects(crm_profile.source_definition) IS 'the prospects q who have not bought, with their attributes';
 
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	latest CONSTANT text := '(SELECT m.%s FROM {schema}.model m ORDER BY m.id DESC LIMIT 1)';
-	query text := $sql$SELECT p.prospect,
-	p.lifecycle,
-	crm_profile.match_score(p.profile, {match}) AS score,
-	crm_profile.match_lift(p.profile, {match}) AS lift,
-	crm_profile.match_reasons(p.profile, {match}) AS reasons
-FROM (SELECT q.prospect, {lifecycle} AS lifecycle, crm_profile.profile(r, {profile}) AS profile
-	FROM {prospects} CROSS JOIN LATERAL (SELECT {attributes}) r) p$sql$;
-BEGIN
-	query := replace(query, '{match}', format(latest, 'match'));
-	query := replace(query, '{profile}', format(latest, 'profile'));
-	query := replace(query, '{lifecycle}', CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN '''probable''::text'
-		ELSE format('CASE WHEN %s THEN ''potential'' ELSE ''probable'' END', crm_profile_internal.source_contact(src, 'q.customer', '{today}')) END);
-	query := crm_profile_internal.source_expand(query, src);
-	RETURN replace(replace(query, '{attributes}', crm_profile_internal.source_attribute_names(src)), '{prospects}', crm_profile_internal.source_prospects(src));
-END $$;
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('SELECT q.prospect, f.lifecycle, f.score, f.lift, f.reasons
+FROM %s CROSS JOIN LATERAL (SELECT %s) r CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contacted) l
+	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile.profile(r, (m.model).profile), m.model, l.contacted) f',
+		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), crm_profile_internal.source_model_in_use(src),
+		CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN 'false'
+			ELSE crm_profile_internal.source_contact(src, 'q.customer', crm_profile_internal.source_today(src)) END);
 COMMENT ON FUNCTION crm_profile_internal.source_match_query(crm_profile.source_definition) IS 'the query behind prospect_match';
 
 CREATE FUNCTION crm_profile_internal.source_build_match(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF src.prospects IS NULL THEN
-		IF to_regclass(format('%I.prospect_match', src.name)) IS NOT NULL THEN
-			EXECUTE format('DROP VIEW %I.prospect_match', src.name);
-		END IF;
-		RETURN;
+		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
+	ELSE
+		PERFORM crm_profile_internal.source_view(src, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh',
+			'crm_profile_internal.prospect_match_row', crm_profile_internal.source_match_query(src));
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW %I.prospect_match WITH (security_invoker = true) AS %s', src.name, crm_profile_internal.source_match_query(src));
-	PERFORM crm_profile_internal.source_comment(src.name, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh', ARRAY[
-		['prospect', 'the key of the prospect table'],
-		['lifecycle', 'probable: a prospect; potential: one who has been in touch'],
-		['score', 'chance of being one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources'],
-		['lift', 'that chance against the share of the best among all customers'],
-		['reasons', 'what moves the score most, up and down, with the share of the best among customers who have the same']]);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_match(crm_profile.source_definition) IS 'the view prospect_match of a source, made anew, or dropped where there are no prospects';
 
@@ -292,20 +299,15 @@ COMMENT ON FUNCTION crm_profile_internal.source_fit_query(crm_profile.source_def
 CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source_definition, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	best text := CASE WHEN match IS NOT NULL THEN src.best END;
-	last record;
-	others text;
+	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
 BEGIN
-	EXECUTE crm_profile_internal.source_expand('SELECT m.id, m.fitted_at, ROW(m.profile, m.match, m.best)::text AS models FROM {schema}.model m ORDER BY m.id DESC LIMIT 1', src) INTO last;
-	IF last.models = ROW(profile, match, best)::text THEN
-		RETURN;
-	ELSIF last.fitted_at = fitted THEN
-		EXECUTE crm_profile_internal.source_expand('UPDATE {schema}.model SET profile = $1, match = $2, best = $3 WHERE id = $4', src) USING profile, match, best, last.id;
-	ELSIF last.id IS NOT NULL THEN
-		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO others FROM pg_attribute
-			WHERE attrelid = format('%I.model', src.name)::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('id', 'fitted_at', 'profile', 'match', 'best');
-		EXECUTE format('INSERT INTO %I.model (fitted_at, profile, match, best, %s) SELECT $1, $2, $3, $4, %2$s FROM %1$I.model WHERE id = $5', src.name, others)
-			USING fitted, profile, match, best, last.id;
+	-- there are no others before the first refresh
+	IF model.id IS NOT NULL THEN
+		model.fitted_at := fitted;
+		model.profile := profile;
+		model.match := match;
+		model.best := CASE WHEN match IS NOT NULL THEN src.best END;
+		PERFORM crm_profile_internal.source_keep_model(src, model);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_keep_match(crm_profile.source_definition, timestamptz, crm_profile.profile_model, crm_profile.match_model) IS

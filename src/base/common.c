@@ -65,6 +65,35 @@ DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
 	return kept->decoded;
 }
 
+#define BYTES_NUMBERED 8
+
+uint64
+SerialOfBytes(const void *bytes, Size size)
+{
+	static struct
+	{
+		uint64 serial;
+		Size size;
+		void *bytes;
+	} numbered[BYTES_NUMBERED];
+	static uint64 serial = 0;
+	int next;
+	void *copy;
+
+	for (int i = 0; i < BYTES_NUMBERED; i++)
+		if (numbered[i].serial != 0 && numbered[i].size == size &&
+			memcmp(numbered[i].bytes, bytes, size) == 0)
+			return numbered[i].serial;
+	copy = MemoryContextAlloc(TopMemoryContext, Max(size, 1));
+	memcpy(copy, bytes, size);
+	next = (int) (serial % BYTES_NUMBERED);
+	if (numbered[next].bytes != NULL)
+		pfree(numbered[next].bytes);
+	numbered[next].bytes = copy;
+	numbered[next].size = size;
+	return numbered[next].serial = ++serial;
+}
+
 /*
  * The first eight bytes of SHA-256: PostgreSQL's own hash functions may change
  * between versions, and what is stored must outlive them.

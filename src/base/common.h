@@ -21,6 +21,12 @@ extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *funct
 extern void *DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
 						void *(*decode)(const struct varlena *value));
 
+/*
+ * A number for these bytes that no other bytes get in this backend; the same
+ * again as long as not too many others were asked for in between.
+ */
+extern uint64 SerialOfBytes(const void *bytes, Size size);
+
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 

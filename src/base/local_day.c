@@ -158,9 +158,16 @@ CheckPeriod(const Interval *period)
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
+	/* mostly that of the last call: a query asks row by row */
+	static DateADT last_as_of;
+	static Interval last_period;
+	static DateADT last_day = DATEVAL_NOBEGIN; /* none yet */
 	Timestamp start;
 	DateADT day;
 
+	if (last_as_of == as_of && last_day != DATEVAL_NOBEGIN &&
+		memcmp(&last_period, period, sizeof(Interval)) == 0)
+		return last_day;
 	CheckPeriod(period);
 	start = DatumGetTimestamp(
 		DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of), IntervalPGetDatum(period)));
@@ -169,5 +176,8 @@ DayBeforePeriod(DateADT as_of, const Interval *period)
 	/* such as 1 month less 30 days, in February */
 	if (day >= as_of)
 		PeriodRefused(period);
+	last_as_of = as_of;
+	last_period = *period;
+	last_day = day;
 	return day;
 }

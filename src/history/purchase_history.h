@@ -31,6 +31,7 @@
 #include "base/decimal.h"
 
 #define HISTORY_VERSION 1
+#define HISTORY_HEADER 2 /* bytes: version and flags */
 #define HISTORY_COSTS 0x01
 #define HISTORY_SCALE_SHIFT 1
 #define HISTORY_SCALE_MASK 0x07
@@ -59,6 +60,9 @@ typedef struct HistoryReader
 	int scale;
 	bool costs;
 	bool first;
+	/* days that are set out already, NULL: none are (history_memo.c) */
+	const PurchaseDay *next_day;
+	const PurchaseDay *end_day;
 } HistoryReader;
 
 /* The days that a question looks at: after < day <= as_of. */
@@ -81,21 +85,60 @@ typedef struct HistorySummary
 	int128 amount; /* in units of 10^-scale */
 	int128 cost;
 	int128 covered;
-	bool costs; /* a cost is known */
+	bool costs;     /* a cost is known */
+	bool purchased; /* on or before as_of */
 	int scale;
 } HistorySummary;
 
+/* The loose form: is it one, and the history that it stands for (history_state.c). */
+static inline bool
+HistoryIsLoose(const PurchaseHistory *history)
+{
+	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
+		   (((const uint8 *) VARDATA_ANY(history))[1] & HISTORY_LOOSE) != 0;
+}
+
+extern PurchaseHistory *CompactState(const PurchaseHistory *state);
+
 /* A history argument, detoasted (often in place, with a short header) and compact. */
-extern PurchaseHistory *HistoryFromDatum(Datum value);
+static inline PurchaseHistory *
+HistoryFromDatum(Datum value)
+{
+	PurchaseHistory *history = (PurchaseHistory *) DatumGetPointer(value);
+
+	if (unlikely(VARATT_IS_COMPRESSED(history) || VARATT_IS_EXTERNAL(history)))
+		history = PG_DETOAST_DATUM_PACKED(value);
+	if (unlikely(HistoryIsLoose(history)))
+		return CompactState(history);
+	return history;
+}
+
 #define PG_GETARG_HISTORY(n) HistoryFromDatum(PG_GETARG_DATUM(n))
 
 extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
-extern bool ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day);
+extern bool ReadEncodedDay(HistoryReader *reader, PurchaseDay *day);
+
+/* The next day, false at the end. */
+static inline bool
+ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
+{
+	if (reader->next_day == NULL)
+		return ReadEncodedDay(reader, day);
+	if (reader->next_day == reader->end_day)
+		return false;
+	*day = *reader->next_day++;
+	return true;
+}
+
 pg_noreturn extern void HistoryCorrupted(void);
 
 /* False: no purchase on or before window.as_of. */
 extern bool
 SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
+
+/* The same for days that are set out. */
+extern void SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs,
+						  HistoryWindow window, HistorySummary *summary);
 
 /* Sorts, adds up and encodes days in any order; the array is scratch afterwards. */
 extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);
@@ -150,9 +193,5 @@ extern bool HistoryHasCosts(const PurchaseHistory *history);
 
 /* The one check of everything that comes from outside. */
 extern bool HistoryIsValid(const PurchaseHistory *history);
-
-/* The loose form: is it one, and the history that it stands for (history_state.c). */
-extern bool HistoryIsLoose(const PurchaseHistory *history);
-extern PurchaseHistory *CompactState(const PurchaseHistory *state);
 
 #endif /* CRM_PURCHASE_HISTORY_H */

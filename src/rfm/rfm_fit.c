@@ -241,17 +241,6 @@ ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 						model->bins);
 }
 
-bool
-SummarizeForRfm(const PurchaseHistory *history, DateADT as_of, const Interval *period,
-				HistorySummary *summary)
-{
-	HistoryWindow window = {PG_INT32_MIN, as_of};
-
-	if (period != NULL)
-		window.after = DayBeforePeriod(as_of, period);
-	return SummarizeHistory(history, window, summary) && summary->orders > 0;
-}
-
 /* ---------- the aggregate rfm_fit ---------- */
 
 #define FIT_STATE_VERSION 1

@@ -174,6 +174,7 @@ DecodeRfmModel(const struct varlena *value)
 
 	if (!ReadRfmModel(value, model) || RfmModelFault(model) != NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("rfm_model is damaged")));
+	model->serial = SerialOfBytes(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 	return model;
 }
 

@@ -28,6 +28,7 @@ typedef enum RfmDimension
  */
 typedef struct RfmModel
 {
+	uint64 serial; /* of its bytes; 0: not from DecodeRfmModel */
 	int bins;
 	int scale[RFM_DIMENSIONS];
 	int64 threshold[RFM_DIMENSIONS][MAX_BINS - 1];
@@ -61,10 +62,6 @@ typedef struct RfmPopulation
 
 /* False: the population is empty, and there is nothing to fit. */
 extern bool FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians);
-
-/* The facts of one history, false if it gets no score. */
-extern bool SummarizeForRfm(const PurchaseHistory *history, DateADT as_of, const Interval *period,
-							HistorySummary *summary);
 
 /* 1 + the number of thresholds below the value; for recency the other way round. */
 extern RfmScore ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,

@@ -9,7 +9,7 @@
 #include "utils/date.h"
 
 #include "base/local_day.h"
-#include "history/purchase_history.h"
+#include "history/history_memo.h"
 #include "rfm/rfm_model.h"
 #include "rfm/rfm_score.h"
 
@@ -151,6 +151,19 @@ rfm_score_make(PG_FUNCTION_ARGS)
 
 /* ---------- scoring ---------- */
 
+/* What the model looks at in a history; NULL if it gets no score. */
+static const HistorySummary *
+SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model)
+{
+	HistoryWindow window = {PG_INT32_MIN, as_of};
+	const HistorySummary *summary;
+
+	if (model->has_period)
+		window.after = DayBeforePeriod(as_of, &model->period);
+	summary = RecallSummary(history, window);
+	return summary->purchased && summary->orders > 0 ? summary : NULL;
+}
+
 /* (history, model, as_of): NULL without a purchase by then, or in the model's period. */
 PG_FUNCTION_INFO_V1(rfm_score);
 Datum
@@ -158,13 +171,29 @@ rfm_score(PG_FUNCTION_ARGS)
 {
 	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	HistorySummary summary;
+	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
+	uint64 serial = HistorySerial(history);
+	/* the last score: columns of a view ask for it again and again */
+	static uint64 last_history = 0;
+	static uint64 last_model;
+	static DateADT last_as_of;
+	static RfmScore last_score; /* 0: none */
 
-	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
-						 &summary))
+	if (serial == 0 || last_history != serial || last_model != model->serial || last_as_of != as_of)
+	{
+		const HistorySummary *summary = SummaryForRfm(history, as_of, model);
+
+		last_history = 0;
+		last_score = summary == NULL ? 0
+									 : ScoreRfm(model, as_of - summary->last_ever, summary->orders,
+												summary->amount, summary->scale);
+		last_history = serial;
+		last_model = model->serial;
+		last_as_of = as_of;
+	}
+	if (last_score == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(
-		ScoreRfm(model, as_of - summary.last_ever, summary.orders, summary.amount, summary.scale));
+	PG_RETURN_RFM_SCORE(last_score);
 }
 
 /* Frequency and order value against the medians of the population that was fitted. */
@@ -178,7 +207,7 @@ purchase_pattern(PG_FUNCTION_ARGS)
 	};
 	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	HistorySummary summary;
+	const HistorySummary *summary;
 	bool many;
 	bool large;
 
@@ -187,10 +216,11 @@ purchase_pattern(PG_FUNCTION_ARGS)
 						errmsg("this rfm_model holds no medians"),
 						errdetail("It was made from thresholds, not fitted to customers."),
 						errhint("Use a model from rfm_fit().")));
-	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
-						 &summary))
+	summary = SummaryForRfm(PG_GETARG_HISTORY(0), as_of, model);
+	if (summary == NULL)
 		PG_RETURN_NULL();
-	many = (int128) summary.orders * PowerOfTen[MAX_SCALE] > model->median_frequency;
-	large = OrderValue(summary.amount, summary.scale, summary.orders) > model->median_order_value;
+	many = (int128) summary->orders * PowerOfTen[MAX_SCALE] > model->median_frequency;
+	large =
+		OrderValue(summary->amount, summary->scale, summary->orders) > model->median_order_value;
 	PG_RETURN_TEXT_P(cstring_to_text(patterns[many][large]));
 }

@@ -349,6 +349,23 @@ segment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
+/* (score, scheme): the place of that segment among the labels, from 1. */
+PG_FUNCTION_INFO_V1(segment_position);
+Datum
+segment_position(PG_FUNCTION_ARGS)
+{
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
+	const SchemeLookup *lookup = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeScheme);
+	int position;
+
+	if (unlikely(RFM_BINS(score) != lookup->bins))
+		BinsDiffer(RFM_BINS(score), lookup->bins);
+	position = lookup->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), lookup->bins)];
+	if (position == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(position);
+}
+
 /* The cells of a label as an array of texts, the best first. */
 static Datum
 CellArray(const SchemeLookup *lookup, int label, int *count)

@@ -12,6 +12,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -415,6 +416,7 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	Scope scope;
 	char *source;
 	Oid owner;
+	bool in_extension_script = creating_extension;
 	volatile Datum result = (Datum) 0;
 
 	if (PG_ARGISNULL(0))
@@ -431,6 +433,8 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 		CheckSchemaOwner(source, owner);
 
 	BecomeOwner(&scope, owner);
+	/* what is made for a source is the source's, not the extension's, in upgrade scripts too */
+	creating_extension = false;
 	PG_TRY();
 	{
 		bool isnull;
@@ -465,9 +469,11 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	}
 	PG_CATCH();
 	{
+		creating_extension = in_extension_script;
 		ThrowPlainly(caller, source);
 	}
 	PG_END_TRY();
+	creating_extension = in_extension_script;
 	BecomeCaller(&scope);
 	return result;
 }
