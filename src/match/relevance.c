@@ -25,6 +25,7 @@
 #include "utils/typcache.h"
 
 #include "base/common.h"
+#include "base/sortable_float.h"
 #include "base/statistics.h"
 #include "match/binning.h"
 #include "match/target_counts.h"
@@ -85,11 +86,7 @@ OneRow(bool is_target)
 static Word
 NumberAsWord(double number, uint64 *buffer)
 {
-	int64 bits;
-
-	number += 0.0; /* -0 is 0 */
-	memcpy(&bits, &number, sizeof(bits));
-	*buffer = pg_hton64(bits < 0 ? ~(uint64) bits : (uint64) bits | PG_INT64_MIN);
+	*buffer = pg_hton64(UnsignedSortableFloat8(number));
 	return (Word){(const char *) buffer, sizeof(*buffer)};
 }
 
@@ -97,23 +94,9 @@ static double
 NumberFromBytes(Word word)
 {
 	uint64 bits;
-	double number;
 
 	memcpy(&bits, word.text, sizeof(bits));
-	bits = pg_ntoh64(bits);
-	bits = bits >> 63 ? bits & ~(uint64) PG_INT64_MIN : ~bits;
-	memcpy(&number, &bits, sizeof(number));
-	return number;
-}
-
-static int
-CompareWords(const void *a, const void *b)
-{
-	const Word *x = a;
-	const Word *y = b;
-	int order = memcmp(x->text, y->text, Min(x->length, y->length));
-
-	return order != 0 ? order : x->length - y->length;
+	return Float8FromUnsignedSortable(pg_ntoh64(bits));
 }
 
 /* A set as bytes: its members once each and in order, the length before each. */
@@ -468,6 +451,7 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 		int at = 0;
 		Word member;
 
+		CHECK_FOR_INTERRUPTS();
 		while (NextMember(levels[i].value, &at, &member))
 			CountLevel(table, member, counts[i]);
 	}
@@ -520,6 +504,7 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 	{
 		int g = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		while (g < ntelling && !SetHas(levels[i].value, telling[g].member->value))
 			g++;
 		groups[g].targets += counts[i].targets;
