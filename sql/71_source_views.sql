@@ -115,6 +115,10 @@ CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_scor
 COMMENT ON FUNCTION crm_profile_internal.segment_position(crm_profile.rfm_score, crm_profile.segment_scheme) IS
 	'the place in its scheme of the segment of a score, from 1; NULL for a cell that the scheme leaves uncovered';
 
+CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.rfm_cell(crm_profile.rfm_score) IS 'the column cell: the three scores as digits';
+
 CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01);
@@ -139,7 +143,7 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile.r_score(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile.f_score(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile.m_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.rfm_score(history, model.rfm, as_of)::integer::text,
+			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments),
 			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm), contact),
 			crm_profile.value_tier(CASE

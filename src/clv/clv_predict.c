@@ -109,7 +109,7 @@ typedef struct Question
 {
 	Predictor *predictor;
 	MemoryContext context; /* that lives as long as the predictor */
-	uint64 serial; /* of the history */
+	uint64 serial;         /* of the history */
 	const PurchaseSummary *facts;
 	DateADT as_of;
 	ClvCustomer customer;
@@ -252,7 +252,6 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, alive),
 									   sizeof(Predictor) - offsetof(Predictor, alive));
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	const PurchaseHistory *history;
 	const PurchaseSummary *facts;
 	LastAnswers *last;
 
@@ -273,12 +272,11 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->first_counts = false;
 	if (!ClvModelIsUsable(&predictor->model))
 		return false;
-	history = PG_GETARG_HISTORY(0);
-	facts = RecallPurchases(history, as_of, (ValueBasis) predictor->model.basis);
-	if (facts == NULL)
+	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model.basis,
+							&question->serial);
+	if (facts->purchase_days == 0)
 		return false;
 	question->facts = facts;
-	question->serial = HistorySerial(history);
 	last = AnswersFor(question);
 	if (!last->customer_known)
 		last->customer = CustomerInUnits(&predictor->model, facts, as_of);
@@ -422,7 +420,8 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 	return memo;
 }
 
-/* Takes note of what this kind of answers goes by, and forgets those that went by something else. */
+/* Takes note of what this kind of answers goes by, and forgets those that went by something else.
+ */
 static void
 SetTerms(IfAlive kind, const Question *question)
 {

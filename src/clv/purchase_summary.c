@@ -67,7 +67,7 @@ SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 }
 
 const PurchaseSummary *
-RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis)
+RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis, uint64 *serial)
 {
 	static struct
 	{
@@ -76,18 +76,18 @@ RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis)
 		ValueBasis basis;
 		PurchaseSummary facts;
 	} kept;
-	uint64 serial = HistorySerial(history);
 
-	if (serial == 0 || kept.serial != serial || kept.as_of != as_of || kept.basis != basis)
+	*serial = HistorySerial(history);
+	if (*serial == 0 || kept.serial != *serial || kept.as_of != as_of || kept.basis != basis)
 	{
 		HistoryReader reader;
 
 		kept.serial = 0;
 		RecallHistory(&reader, history);
 		(void) SummarizeReadings(&reader, as_of, as_of, basis, &kept.facts);
-		kept.serial = serial;
+		kept.serial = *serial;
 		kept.as_of = as_of;
 		kept.basis = basis;
 	}
-	return kept.facts.purchase_days > 0 ? &kept.facts : NULL;
+	return &kept.facts;
 }

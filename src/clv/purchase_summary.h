@@ -30,8 +30,8 @@ typedef struct PurchaseSummary
 extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 							   ValueBasis basis, PurchaseSummary *facts);
 
-/* The same without a holdout, kept as RecallSummary() keeps its own; NULL for false. */
+/* The same without a holdout, kept as RecallSummary() keeps its own; `serial` is the history's. */
 extern const PurchaseSummary *
-RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis);
+RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis, uint64 *serial);
 
 #endif /* CRM_PURCHASE_SUMMARY_H */

@@ -221,9 +221,11 @@ lapse_probability(PG_FUNCTION_ARGS)
 {
 	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel), 0);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	const PurchaseSummary *facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, VALUE_REVENUE);
+	uint64 serial;
+	const PurchaseSummary *facts =
+		RecallPurchases(PG_GETARG_HISTORY(0), as_of, VALUE_REVENUE, &serial);
 
-	if (model->status == FIT_FAILED || facts == NULL)
+	if (model->status == FIT_FAILED || facts->purchase_days == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(LapseProbability((int) model->regularity, model->parameters[0],
 									  model->parameters[1], (double) (facts->purchase_days - 1),

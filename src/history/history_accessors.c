@@ -142,7 +142,7 @@ cost_coverage(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	/* not -0 where refunds outweigh the orders */
 	PG_RETURN_FLOAT8(summary->covered == 0 ? 0.0
-										  : (double) summary->covered / (double) summary->amount);
+										   : (double) summary->covered / (double) summary->amount);
 }
 
 PG_FUNCTION_INFO_V1(average_order_value);
