@@ -754,6 +754,7 @@ CREATE FUNCTION crm_profile_internal.rebuild_source_as_owner(src crm_profile.sou
 BEGIN
 	PERFORM crm_profile_internal.source_write(crm_profile_internal.source_build(src));
 	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment_definition(src);
 	schema := src.name;
 	as_owner := current_user;
 	RETURN NEXT;

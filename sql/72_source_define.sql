@@ -52,6 +52,13 @@ COMMENT ON FUNCTION crm_profile_internal.source_build(crm_profile.source_definit
 
 ---------------------------------------------------------------- create
 
+CREATE FUNCTION crm_profile_internal.source_comment_definition(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone', 'crm_profile.source_definition');
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_comment_definition(crm_profile.source_definition) IS 'comments on the table with the definition of a source';
+
 CREATE FUNCTION crm_profile_internal.create_source_from(given jsonb, OUT argument text, OUT value text, OUT origin text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 #variable_conflict use_column
@@ -92,7 +99,7 @@ BEGIN
 	END IF;
 	src := crm_profile_internal.source_resolve(src);
 	EXECUTE format('CREATE TABLE %I.source_definition OF crm_profile.source_definition (PRIMARY KEY (customers))', src.name);
-	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone', 'crm_profile.source_definition');
+	PERFORM crm_profile_internal.source_comment_definition(src);
 	PERFORM crm_profile_internal.source_build_tables(src);
 	src := crm_profile_internal.source_build(src);
 	src := crm_profile_internal.source_resolve_best(src);

@@ -4,6 +4,7 @@ SET jit = off;
 \set SHOW_CONTEXT never
 CREATE ROLE regress_crm_owner;
 CREATE ROLE regress_crm_thief;
+CREATE ROLE regress_crm_boss;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_crm_owner, regress_crm_thief', current_database()); END $$;
 CREATE SCHEMA data;
 GRANT USAGE ON SCHEMA data TO PUBLIC;
@@ -93,7 +94,7 @@ ALTER SCHEMA shop OWNER TO regress_crm_owner;
 SELECT orders, customers FROM crm_profile.refresh('shop');
 
 -- definitions that somebody else writes: in a schema of theirs they act with their rights, elsewhere not at all
-CREATE SCHEMA finance;
+CREATE SCHEMA finance AUTHORIZATION regress_crm_boss;
 CREATE TABLE finance.ledger (amount numeric);
 CREATE TABLE finance.model (amount numeric);
 GRANT ALL ON SCHEMA finance TO regress_crm_thief;
@@ -107,7 +108,7 @@ SELECT crm_profile.alter_source('finance', materialize => true);
 SELECT name, owner, warning FROM crm_profile.sources WHERE name = 'finance';
 -- what is dropped is the thief's own
 SELECT crm_profile.drop_source('finance', cascade => true);
-SELECT relname, relowner::regrole = current_user::regrole AS mine FROM pg_class WHERE relnamespace = 'finance'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
+SELECT relname, relowner <> 'regress_crm_thief'::regrole AS safe FROM pg_class WHERE relnamespace = 'finance'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
 SET ROLE regress_crm_thief;
 SELECT count(*) FROM crm_profile.create_source('loot', 'data.customer', 'data.orders', order_customer => 'customer_id', as_of => '2025-01-02');
 UPDATE loot.source_definition SET orders_query = 'SELECT 1 AS customer, date ''2025-01-01'' AS ordered_at, 1 AS amount WHERE thief.taken()';
@@ -156,4 +157,4 @@ SELECT crm_profile.drop_source(name) FROM unnest('{loot,zone,infinite,shop}'::te
 SELECT nspname FROM pg_namespace WHERE nspname = ANY ('{loot,zone,hidden,infinite,shop,finance,data}') ORDER BY nspname COLLATE "C";
 DROP SCHEMA data, finance, shop CASCADE;
 DROP OWNED BY regress_crm_owner, regress_crm_thief CASCADE;
-DROP ROLE regress_crm_owner, regress_crm_thief;
+DROP ROLE regress_crm_owner, regress_crm_thief, regress_crm_boss;

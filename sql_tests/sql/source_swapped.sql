@@ -1,5 +1,6 @@
 -- Tables under a source that are renamed, rebuilt or dropped; readers' rights; settings that are the source's and not the session's; publications
 SET datestyle = ISO;
+SET intervalstyle = postgres;
 SET client_min_messages = warning;
 SET jit = off;
 \set SHOW_CONTEXT errors
@@ -134,7 +135,7 @@ SELECT histories_deleted FROM crm_profile.forget_customer('paper', 1);
 SELECT severity, problem FROM crm_profile.check_source('paper');
 SELECT crm_profile.alter_source('paper', period => '30 days', as_of => '2025-05-02');
 SELECT orders, customers, customers_written FROM crm_profile.refresh('paper');
-RESET intervalstyle;
+SET intervalstyle = postgres;
 SELECT period, to_char(as_of, 'YYYY-MM-DD') AS as_of FROM crm_profile.sources;
 SELECT count(*) > 0 AS suggested FROM crm_profile.suggest_sources();
 SELECT count(*) FROM crm_profile.create_source('paper2', 'trade.client', 'trade.receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'to_date(day, ''DD/MM/YYYY'')', amount => 'price::numeric',
