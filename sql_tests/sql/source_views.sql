@@ -135,10 +135,10 @@ SELECT sum(customers) FROM t.segment_summary;
 ROLLBACK;
 
 -- ---------------------------------------------------------------- models at the edge of what numbers can hold
-CREATE FUNCTION extreme(change jsonb) RETURNS TABLE (lines bigint, valued bigint, customers numeric, shares boolean) LANGUAGE plpgsql AS $$
+CREATE FUNCTION extreme(change jsonb) RETURNS TABLE (lines bigint, unshown bigint, customers numeric, shares boolean) LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO t.model SELECT (jsonb_populate_record(m, change || jsonb_build_object('id', m.id + 1))).* FROM newest m;
-	RETURN QUERY SELECT (SELECT count(*) FROM t.model_card), (SELECT count(c.value) FROM t.model_card c), (SELECT sum(s.customers) FROM t.segment_summary s),
+	RETURN QUERY SELECT (SELECT count(*) FROM t.model_card), (SELECT count(*) FROM t.model_card c WHERE c.value IS NULL AND c.number IS NOT NULL), (SELECT sum(s.customers) FROM t.segment_summary s),
 		(SELECT bool_and(s.predicted_value_share IS NULL OR s.predicted_value_share BETWEEN 0 AND 1) FROM t.segment_summary s);
 	PERFORM count(p.*::text) FROM t.customer_profile p;
 END $$;
