@@ -137,7 +137,6 @@ SELECT compile_scheme('empty');
 INSERT INTO scheme_rule (scheme, segment) SELECT 'empty', i FROM generate_series(1, 200) i;
 SELECT compile_scheme('empty');
 
-\set VERBOSITY terse
 INSERT INTO scheme (name) VALUES ('five');
 INSERT INTO scheme (name) VALUES (' x');
 INSERT INTO scheme (name, bins) VALUES ('x', 1);
@@ -168,7 +167,6 @@ UPDATE scheme_rule SET strategy = 'x' WHERE scheme = 'rf';
 UPDATE scheme_rule SET scheme = 'rf' WHERE scheme = 'five';
 DELETE FROM scheme_rule WHERE scheme = 'rf';
 TRUNCATE scheme_rule;
-\set VERBOSITY default
 -- and one's own does not
 UPDATE scheme SET name = 'cinq' WHERE name = 'five';
 SELECT segment('111', compile_scheme('cinq'));
@@ -219,9 +217,9 @@ SELECT a.id, b.id FROM value a JOIN value b ON a.scheme = b.scheme ORDER BY 1, 2
 SELECT count(DISTINCT scheme) FROM (TABLE value UNION ALL TABLE value) v;
 SELECT max(pg_column_size(scheme)) < 500 AS small FROM value;
 
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SELECT ''::segment_scheme;
-\set VERBOSITY default
+\set SHOW_CONTEXT errors
 SELECT '[]'::segment_scheme;
 SELECT '{"bins": 5}'::segment_scheme;
 SELECT '{"bins": 10, "segments": []}'::segment_scheme;

@@ -4,7 +4,6 @@ SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
 SET jit = off;
-\set VERBOSITY terse
 \set SHOW_CONTEXT never
 
 -- ---------------------------------------------------------------- CDNOW, against the published fit

@@ -99,16 +99,6 @@ NumberFromBytes(Word word)
 	return Float8FromUnsignedSortable(pg_ntoh64(bits));
 }
 
-static int
-CompareWords(const void *a, const void *b)
-{
-	const Word *x = a;
-	const Word *y = b;
-	int order = memcmp(x->text, y->text, Min(x->length, y->length));
-
-	return order != 0 ? order : x->length - y->length;
-}
-
 /* A set as bytes: its members once each and in order, the length before each. */
 static Word
 SetAsWord(Word *members, int nmembers)
@@ -461,6 +451,7 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 		int at = 0;
 		Word member;
 
+		CHECK_FOR_INTERRUPTS();
 		while (NextMember(levels[i].value, &at, &member))
 			CountLevel(table, member, counts[i]);
 	}
@@ -513,6 +504,7 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 	{
 		int g = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		while (g < ntelling && !SetHas(levels[i].value, telling[g].member->value))
 			g++;
 		groups[g].targets += counts[i].targets;

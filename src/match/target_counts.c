@@ -59,11 +59,7 @@ CountLevel(LevelTable *table, Word value, ClassCount rows)
 static int
 CompareLevels(const void *a, const void *b)
 {
-	const Word *x = &((const Level *) a)->value;
-	const Word *y = &((const Level *) b)->value;
-	int order = memcmp(x->text, y->text, Min(x->length, y->length));
-
-	return order != 0 ? order : x->length - y->length;
+	return CompareWords(&((const Level *) a)->value, &((const Level *) b)->value);
 }
 
 Level *

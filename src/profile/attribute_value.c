@@ -186,6 +186,19 @@ ColumnWords(AttributeColumn *column, Datum value, int *nwords)
 	return words;
 }
 
+int
+CompareWords(const void *a, const void *b)
+{
+	const Word *x = a;
+	const Word *y = b;
+	int order;
+
+	/* there may be millions to sort */
+	CHECK_FOR_INTERRUPTS();
+	order = memcmp(x->text, y->text, Min(x->length, y->length));
+	return order != 0 ? order : x->length - y->length;
+}
+
 bool
 NumberFromWord(Word word, double *number)
 {

@@ -58,6 +58,9 @@ extern Word ColumnWord(AttributeColumn *column, Datum value);
 /* The words of an array's elements that are not NULL. */
 extern Word *ColumnWords(AttributeColumn *column, Datum value, int *nwords);
 
+/* For qsort, by bytes; gives way to a cancel. */
+extern int CompareWords(const void *a, const void *b);
+
 /* The number that a word stands for; false: none, or one with leading zeros (a code). */
 extern bool NumberFromWord(Word word, double *number);
 

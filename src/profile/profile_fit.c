@@ -332,7 +332,8 @@ NewFitState(MemoryContext parent, Jsonb *options)
 	}
 	TakeGeneralOptions(state);
 	state->columns = palloc0((MAX_ATTRIBUTES + 1) * sizeof(FitColumn));
-	state->ignored = palloc(MaxHeapAttributeNumber * sizeof(char *));
+	/* a record that is no table's row can have more columns than a table */
+	state->ignored = palloc(MaxTupleAttributeNumber * sizeof(char *));
 	MemoryContextSwitchTo(caller);
 	return state;
 }
@@ -490,16 +491,12 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		int nwords;
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
+		/* a set has a value once, however often the array has it */
+		if (nwords > 1)
+			qsort(words, nwords, sizeof(Word), CompareWords);
 		for (int i = 0; i < nwords; i++)
-		{
-			bool again = false;
-
-			/* a set has a value once, however often the array has it */
-			for (int j = 0; j < i && !again; j++)
-				again = WordsAreEqual(words[i], words[j]);
-			if (!again)
+			if (i == 0 || !WordsAreEqual(words[i], words[i - 1]))
 				CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
-		}
 	}
 	else if (column->words != NULL || column->input.class == COLUMN_WORD)
 		CountColumnWord(state, column, ColumnWord(&column->input, value));
@@ -882,9 +879,16 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 	}
 	else
 	{
-		int n = Min(shared, Min(state->max_values, MaxValues(att->kind)));
+		int n = Min(shared, state->max_values);
 		const char **values = palloc((n + 1) * sizeof(char *));
 
+		if (state->max_values > MaxValues(att->kind))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_values must be 1 to %d, since attribute \"%s\" is %s",
+							MaxValues(att->kind), att->name, AttributeKindName(att->kind)),
+					 errdetail("It is %d.", state->max_values),
+					 errhint("Only sets have dictionaries of up to %d values.", MAX_SET_VALUES)));
 		for (int v = 0; v < n; v++)
 			values[v] = pnstrdup(words[v]->word.text, words[v]->word.length);
 		SetDictionary(att, values, n, words, n);
