@@ -154,7 +154,7 @@ SELECT cardinality("values") AS n, other > 0 AS others FROM (SELECT profile_fit(
 SELECT profile_fit(r, '{"max_values": 249}') FROM (SELECT tags FROM words) r;
 SELECT profile_fit(r, '{"max_values": 0}') FROM (SELECT word FROM words) r;
 -- a set of many members, each twice, counts each once
-SELECT sum(c) + other AS members FROM (SELECT profile_fit(r) AS m FROM (SELECT ARRAY(SELECT 'm' || i % 10000 FROM generate_series(1, 20000) i) AS tags) r) f,
+SELECT sum(c) + other AS members FROM (SELECT profile_fit(r, '{"min_count": 1}') AS m FROM (SELECT ARRAY(SELECT 'm' || i % 10000 FROM generate_series(1, 20000) i) AS tags) r) f,
 	profile_attributes(m), unnest(counts) c GROUP BY other;
 
 -- Errors that name the attribute
