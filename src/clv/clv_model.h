@@ -5,7 +5,7 @@
 #define CRM_CLV_MODEL_H
 
 #include "base/maximum_likelihood.h"
-#include "base/model_fields.h"
+#include "base/model.h"
 #include "clv/clv_math.h"
 #include "clv/purchase_summary.h"
 

@@ -53,7 +53,9 @@ typedef struct MemoTable
 /* What stays the same from row to row, in fn_extra. */
 typedef struct Predictor
 {
-	ClvModel model; /* must be first: CachedModel puts it there */
+	ModelCache cache;
+	const ClvModel *model;
+	int64 decodings; /* of the cache, when the rest was set up */
 	bool has_horizon;
 	DateADT as_of;
 	Interval interval;
@@ -61,10 +63,8 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	bool begun;
-	/* from here on kept when the model changes */
-	MemoTable if_alive; /* of x and T, within the horizon */
-	MemoTable alive;    /* P(alive), where it takes an integral */
+	MemoTable if_alive;            /* of x and T, within the horizon */
+	MemoTable alive;               /* P(alive), where it takes an integral */
 } Predictor;
 
 /* One customer's question. */
@@ -127,7 +127,7 @@ SetMonths(Predictor *predictor)
 	while (predictor->nmonths < MOST_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
-		double end = DaysAhead(predictor->as_of, &months) / predictor->model.unit;
+		double end = DaysAhead(predictor->as_of, &months) / predictor->model->unit;
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
 		if (end >= predictor->horizon)
@@ -160,13 +160,34 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
 						errhint("One percent a month is 0.01.")));
-	predictor->horizon = HorizonInUnits(&predictor->model, as_of, interval);
+	predictor->horizon = HorizonInUnits(predictor->model, as_of, interval);
 	predictor->as_of = as_of;
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
 	ForgetMemos(&predictor->if_alive);
 	predictor->has_horizon = true;
+}
+
+/* The predictor of the model argument. */
+static Predictor *
+PredictorOf(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *function = fcinfo->flinfo;
+	Predictor *predictor = (Predictor *) function->fn_extra;
+
+	if (unlikely(predictor == NULL))
+		function->fn_extra = predictor =
+			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
+	predictor->model =
+		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
+	if (unlikely(predictor->decodings != predictor->cache.decodings))
+	{
+		predictor->decodings = predictor->cache.decodings;
+		predictor->has_horizon = false;
+		ForgetMemos(&predictor->alive);
+	}
+	return predictor;
 }
 
 /*
@@ -176,13 +197,9 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 static bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, if_alive),
-									   sizeof(Predictor) - offsetof(Predictor, if_alive));
+	Predictor *predictor = PredictorOf(fcinfo);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 
-	if (!predictor->begun)
-		ForgetMemos(&predictor->alive);
-	predictor->begun = true;
 	question->context = fcinfo->flinfo->fn_mcxt;
 
 	if (horizon_argument > 0)
@@ -190,11 +207,11 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
-	if (!ClvModelIsUsable(&predictor->model) ||
-		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, (ValueBasis) predictor->model.basis,
-							&question->facts))
+	if (!ClvModelIsUsable(predictor->model) ||
+		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of,
+							(ValueBasis) predictor->model->basis, &question->facts))
 		return false;
-	question->customer = CustomerInUnits(&predictor->model, &question->facts, as_of);
+	question->customer = CustomerInUnits(predictor->model, &question->facts, as_of);
 	return true;
 }
 
@@ -203,7 +220,7 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 static double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model.family, parameters,
+	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model->family, parameters,
 									&question->customer));
 }
 
@@ -211,7 +228,7 @@ static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive((ClvFamily) question->predictor->model.family, parameters,
+		   PurchasesIfAlive((ClvFamily) question->predictor->model->family, parameters,
 							&question->customer, question->predictor->horizon);
 }
 
@@ -219,7 +236,7 @@ static double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model.family, parameters,
+		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model->family, parameters,
 							  &question->customer, question->predictor->horizon);
 }
 
@@ -236,7 +253,7 @@ AnswerWait(const Question *question, const double *parameters, const double *spe
 static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	const PurchaseSummary *facts = &question->facts;
 	double purchases = (double) facts->valued_days;
 	double amount = facts->repeat_value;
@@ -266,7 +283,7 @@ DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
 
 	for (int i = 0; i < predictor->nmonths; i++)
 	{
-		double purchases = PurchasesIfAlive((ClvFamily) predictor->model.family, parameters,
+		double purchases = PurchasesIfAlive((ClvFamily) predictor->model->family, parameters,
 											&question->customer, predictor->month_end[i]);
 
 		factor /= 1 + predictor->discount;
@@ -341,11 +358,11 @@ Alive(const Question *question)
 	Memo *memo;
 	bool found;
 
-	if (predictor->model.family != CLV_PARETO_NBD)
-		return AnswerAlive(question, predictor->model.parameters, NULL);
+	if (predictor->model->family != CLV_PARETO_NBD)
+		return AnswerAlive(question, predictor->model->parameters, NULL);
 	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
 	if (!found)
-		memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+		memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
 	return memo->value;
 }
 
@@ -373,7 +390,7 @@ expected_purchases(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	model = &question.predictor->model;
+	model = question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = PurchasesIfAlive((ClvFamily) model->family, model->parameters,
@@ -389,7 +406,7 @@ probability_of_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL));
+	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model->parameters, NULL));
 }
 
 /* (history, model, as_of [, first_purchase]) */
@@ -399,10 +416,10 @@ expected_value(PG_FUNCTION_ARGS)
 {
 	Question question;
 
-	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(&question.predictor->model))
+	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
 	question.first_counts = PG_NARGS() > 3 && PG_GETARG_BOOL(3);
-	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model.spend_parameters));
+	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model->spend_parameters));
 }
 
 PG_FUNCTION_INFO_V1(clv);
@@ -415,10 +432,10 @@ clv(PG_FUNCTION_ARGS)
 	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
-		!KnowsValue(&question.predictor->model))
+		!KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
 	question.first_counts = true;
-	model = &question.predictor->model;
+	model = question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
@@ -430,7 +447,7 @@ clv(PG_FUNCTION_ARGS)
 static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
-	double days = as_of + ceil(wait * question->predictor->model.unit);
+	double days = as_of + ceil(wait * question->predictor->model->unit);
 
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return false;
@@ -447,7 +464,7 @@ next_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) ||
 		!DayAfter(&question, PG_GETARG_DATEADT(2),
-				  AnswerWait(&question, question.predictor->model.parameters, NULL), &day))
+				  AnswerWait(&question, question.predictor->model->parameters, NULL), &day))
 		PG_RETURN_NULL();
 	PG_RETURN_DATEADT(day);
 }
@@ -461,8 +478,8 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model.family,
-									  question.predictor->model.parameters, &question.customer));
+	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model->family,
+									  question.predictor->model->parameters, &question.customer));
 }
 
 /* ---------- confidence intervals ----------
@@ -521,7 +538,7 @@ static bool
 DeltaInterval(const Question *question, Answer answer, bool probability, bool with_spend,
 			  double level, double *lower, double *upper)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	double parameters[CLV_PARAMETERS];
 	double spend[SPEND_PARAMETERS];
 	double slopes[CLV_PARAMETERS];
@@ -589,7 +606,7 @@ AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, dou
 	double upper;
 
 	if (ReadQuestion(fcinfo, horizon_argument, discount, &question) &&
-		(!with_spend || KnowsValue(&question.predictor->model)))
+		(!with_spend || KnowsValue(question.predictor->model)))
 	{
 		question.first_counts = first_counts;
 		if (DeltaInterval(&question, answer, probability, with_spend, level, &lower, &upper))

@@ -38,9 +38,11 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, 
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
 	/* ln(a, b) by ln(a, a/b): an edge where everybody has the same rate */
-	static const double basis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}};
-	FitProblem problem = {
-		.nparameters = RHYTHM_PARAMETERS, .basis = basis, .likelihood = RhythmLogLikelihood};
+	static const double basis[] = {1, 0, 1, -1};
+	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS,
+						  .npositive = RHYTHM_PARAMETERS,
+						  .basis = basis,
+						  .likelihood = RhythmLogLikelihood};
 
 	sample->k = coarse->k = k;
 	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
@@ -108,7 +110,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	double scale;
 	int64 repeaters = 0;
 
-	memcpy(model, RhythmModelFormat.defaults, sizeof(*model));
+	InitModel(&RhythmModelFormat, model);
 	model->as_of = state->as_of;
 	SortSummaryState(state);
 	for (int64 i = 0; i < state->nentries; i++)
@@ -210,14 +212,14 @@ rhythm_fit_finalfn(PG_FUNCTION_ARGS)
 	WarnOfFit("rhythm", model.status,
 			  psprintf("It has %lld customers with %lld gaps between purchases.",
 					   (long long) model.customers, (long long) model.gaps));
-	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&RhythmModelFormat, &model));
 }
 
 PG_FUNCTION_INFO_V1(lapse_probability);
 Datum
 lapse_probability(PG_FUNCTION_ARGS)
 {
-	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel), 0);
+	const RhythmModel *model = ModelArgument(&RhythmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	PurchaseSummary facts;
 

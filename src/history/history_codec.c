@@ -1,7 +1,7 @@
 /*
  * history_codec.c: purchase histories as bytes, and what they hold.
  *
- * No function here knows of SQL; the format is described in purchase_history.h.
+ * No function here knows of SQL; the format is described in history_codec.h.
  */
 #include "postgres.h"
 
@@ -11,7 +11,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
-#include "history/purchase_history.h"
+#include "history/history_codec.h"
 
 #define HISTORY_HEADER 2                /* version and flags */
 #define MAX_DAY_BYTES (3 * MAX_VARINT)  /* gap, extra, amount */

@@ -25,7 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
-#include "history/purchase_history.h"
+#include "history/history_state.h"
 
 typedef struct HistoryState
 {
@@ -399,5 +399,7 @@ PG_FUNCTION_INFO_V1(purchase_history_agg_finalfn);
 Datum
 purchase_history_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(PG_GETARG_HISTORY(0));
+	PurchaseHistory *state = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	PG_RETURN_POINTER(HistoryIsLoose(state) ? CompactState(state) : state);
 }

@@ -12,7 +12,7 @@
 #include "utils/date.h"
 
 #include "base/common.h"
-#include "history/purchase_history.h"
+#include "history/history_codec.h"
 #include "orders/spilling_store.h"
 
 /* A type that customers are told apart by. */

@@ -24,10 +24,15 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/json_read.h"
+#include "base/local_day.h"
 #include "profile/profile_model.h"
 #include "profile/value_counts.h"
 
 #define DEFAULT_MAX_VALUES 100
+
+/* What fewer people share could point to one of them: a dictionary does not name it. */
+#define DEFAULT_MIN_COUNT 5
 
 /* An attribute of text whose values are all different is an identifier from here on. */
 #define MIN_IDENTIFIER_ROWS 100
@@ -85,8 +90,9 @@ typedef struct ProfileFitState
 	int nignored;
 	const char **ignored;
 	int max_values;
+	int64 min_count;
 	bool robust;
-	ProfileModel missing; /* only what stands for missing is set */
+	MissingValues missing;
 	int64 nrows;
 } ProfileFitState;
 
@@ -215,7 +221,8 @@ static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
 	static const char *const names[] = {
-		"kinds", "ignore", "order", "ranges", "weights", "missing", "max_values", "robust",
+		"kinds",   "ignore",     "order",     "ranges", "weights",
+		"missing", "max_values", "min_count", "robust",
 	};
 
 	for (int i = 0; i < lengthof(names); i++)
@@ -224,7 +231,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("profile_fit has no option \"%s\"", key),
 					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
-							"max_values and robust.")));
+							"max_values, min_count and robust.")));
 }
 
 /* True if the options say that the column is no attribute. */
@@ -267,9 +274,10 @@ TakeGeneralOptions(ProfileFitState *state)
 	JsonbValue value;
 
 	state->max_values = DEFAULT_MAX_VALUES;
+	state->min_count = DEFAULT_MIN_COUNT;
 	state->robust = true;
-	state->missing.missing = (const char **) DefaultMissing;
-	state->missing.nmissing = lengthof(DefaultMissing);
+	state->missing.words = (const char **) DefaultMissing;
+	state->missing.nwords = lengthof(DefaultMissing);
 	if (state->options == NULL)
 		return;
 	options = &state->options->root;
@@ -288,6 +296,8 @@ TakeGeneralOptions(ProfileFitState *state)
 							errmsg("max_values must be 1 to %d", MAX_SET_VALUES)));
 		state->max_values = (int) n;
 	}
+	if (JsonMember(options, "min_count", &value))
+		state->min_count = JsonCount(&value, "min_count");
 	if (JsonMember(options, "robust", &value))
 	{
 		if (value.type != jbvBool)
@@ -337,7 +347,7 @@ NewFitState(MemoryContext parent, Jsonb *options)
 	}
 	TakeGeneralOptions(state);
 	state->columns = palloc0((MAX_ATTRIBUTES + 1) * sizeof(FitColumn));
-	/* a record may have more columns than a table */
+	/* a record that is no table's row can have more columns than a table */
 	state->ignored = palloc(MaxTupleAttributeNumber * sizeof(char *));
 	MemoryContextSwitchTo(caller);
 	return state;
@@ -447,7 +457,7 @@ TakeShape(ProfileFitState *state)
 static bool
 FitWordIsMissing(Word word, const void *arg)
 {
-	return WordIsMissing((const ProfileModel *) arg, word);
+	return WordIsMissing((const MissingValues *) arg, word);
 }
 
 static void
@@ -803,7 +813,7 @@ EnumLabels(Oid type, int *n)
 static void
 SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **words, int nwords)
 {
-	att->nvalues = n;
+	att->nvalues = att->ncounts = n;
 	att->values = values;
 	att->counts = palloc0((n + 1) * sizeof(int64));
 	for (int w = 0; w < nwords; w++)
@@ -812,14 +822,14 @@ SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **wor
 				att->counts[v] += words[w]->count;
 }
 
-/* The words in the order of the numbers that they are. */
+/* The words that enough rows have, in the order of the numbers that they are. */
 static const char **
-NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
+NumbersInOrder(const FitColumn *column, WordCount **words, int nwords, int shared)
 {
-	const char **values = palloc((nwords + 1) * sizeof(char *));
-	double *numbers = palloc((nwords + 1) * sizeof(double));
+	const char **values = palloc((shared + 1) * sizeof(char *));
+	double *numbers = palloc((shared + 1) * sizeof(double));
 
-	if (nwords > MAX_NOMINAL_VALUES)
+	if (shared > MAX_NOMINAL_VALUES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("attribute \"%s\" has more than %d values, too many for ordinal",
 							   column->name, MAX_NOMINAL_VALUES)));
@@ -835,6 +845,8 @@ NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
 							column->name),
 					 errhint("Give it: {\"order\": {\"%s\": [\"lowest\", …, \"highest\"]}}.",
 							 column->name)));
+		if (w >= shared)
+			continue;
 		while (place > 0 && numbers[place - 1] > number)
 		{
 			numbers[place] = numbers[place - 1];
@@ -853,10 +865,13 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 	static const char *const booleans[] = {"false", "true"};
 	int nwords;
 	WordCount **words = FrequentWords(column->words, &nwords);
+	int shared = nwords;
 
+	while (shared > 0 && words[shared - 1]->count < state->min_count)
+		shared--;
 	if (att->kind == KIND_BOOLEAN)
 	{
-		att->nvalues = 2;
+		att->nvalues = att->ncounts = 2;
 		att->values = (const char **) booleans;
 		att->counts = palloc0(2 * sizeof(int64));
 		for (int w = 0; w < nwords; w++)
@@ -876,16 +891,23 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 			order = EnumLabels(column->input.type, &n);
 		else if (order == NULL)
 		{
-			order = NumbersInOrder(column, words, nwords);
-			n = nwords;
+			order = NumbersInOrder(column, words, nwords, shared);
+			n = shared;
 		}
 		SetDictionary(att, order, n, words, nwords);
 	}
 	else
 	{
-		int n = Min(nwords, Min(state->max_values, MaxValues(att->kind)));
+		int n = Min(shared, state->max_values);
 		const char **values = palloc((n + 1) * sizeof(char *));
 
+		if (state->max_values > MaxValues(att->kind))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_values must be 1 to %d, since attribute \"%s\" is %s",
+							MaxValues(att->kind), att->name, AttributeKindName(att->kind)),
+					 errdetail("It is %d.", state->max_values),
+					 errhint("Only sets have dictionaries of up to %d values.", MAX_SET_VALUES)));
 		for (int v = 0; v < n; v++)
 			values[v] = pnstrdup(words[v]->word.text, words[v]->word.length);
 		SetDictionary(att, values, n, words, n);
@@ -900,21 +922,22 @@ static bool
 TellsNothing(const FitColumn *column, const ProfileAttribute *att)
 {
 	int nvalues = 0;
-	bool repeated = false;
+	int nwords;
+	WordCount **words;
 
 	if (HasRange(att->kind))
 		return att->low == att->high;
 	for (int v = 0; v < att->nvalues; v++)
-	{
 		nvalues += att->counts[v] > 0;
-		repeated |= att->counts[v] > 1;
-	}
 	if (att->kind == KIND_SET)
-		return nvalues == 0;
+		return nvalues == 0 && att->other == 0;
 	if (nvalues <= 1 && att->other == 0)
 		return true;
-	return att->kind == KIND_NOMINAL && !column->kind_given && !repeated &&
-		   column->words->total >= MIN_IDENTIFIER_ROWS;
+	if (att->kind != KIND_NOMINAL || column->kind_given ||
+		column->words->total < MIN_IDENTIFIER_ROWS)
+		return false;
+	words = FrequentWords(column->words, &nwords);
+	return nwords == 0 || words[0]->count == 1;
 }
 
 PG_FUNCTION_INFO_V1(profile_fit_finalfn);
@@ -929,10 +952,7 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	memset(&model, 0, sizeof(model));
 	model.nrows = state->nrows;
-	model.missing = state->missing.missing;
-	model.nmissing = state->missing.nmissing;
-	model.missing_numbers = state->missing.missing_numbers;
-	model.nmissing_numbers = state->missing.nmissing_numbers;
+	model.missing = state->missing;
 	model.ignored = state->ignored;
 	model.nignored = state->nignored;
 	model.natts = state->ncolumns;
@@ -955,7 +975,8 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 			FindDictionary(state, column, att);
 		if (att->kind == KIND_SET)
 			att->missing = column->missing;
+		SetRange(att, att->low, att->high);
 		att->weight = column->weight_given ? column->weight : TellsNothing(column, att) ? 0 : 1;
 	}
-	PG_RETURN_DATUM(ProfileModelGetDatum(&model));
+	PG_RETURN_POINTER(ModelValue(&ProfileModelFormat, &model));
 }

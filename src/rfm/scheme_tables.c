@@ -26,6 +26,7 @@ typedef struct SchemeRule
 	int position;
 	int label;         /* rules of one segment share it */
 	char *beyond_bins; /* a score or cell that the bins do not have, else NULL */
+	uint8 lifecycles;  /* bits of those that it is true of */
 	bool covers[MAX_CELLS];
 } SchemeRule;
 
@@ -120,7 +121,32 @@ CoverRanges(SchemeRule *rule, const int *bounds, int bins)
 #undef WITHIN
 }
 
-/* A row of scheme_rule: position, segment, cells, then the six bounds. */
+/* What a rule is true of; an array of words, NULL for every lifecycle. */
+static uint8
+RuleLifecycles(Datum array, bool isnull)
+{
+	Datum *words;
+	int nwords;
+	uint8 lifecycles = 0;
+
+	if (isnull)
+		return ALL_LIFECYCLES;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &words, NULL,
+					  &nwords);
+	for (int i = 0; i < nwords; i++)
+	{
+		text *word = DatumGetTextPP(words[i]);
+		int lifecycle = LifecycleFromText(word);
+
+		/* the table's constraint knows the same words */
+		if (lifecycle < 0)
+			elog(ERROR, "unknown lifecycle in a table of schemes");
+		lifecycles |= 1 << lifecycle;
+	}
+	return lifecycles;
+}
+
+/* A row of scheme_rule: position, segment, cells, the six bounds, then the lifecycles. */
 static void
 ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 {
@@ -130,6 +156,8 @@ ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 
 	rule->position = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
 	rule->label = LabelNumber(rules, SPI_getbinval(row, columns, 2, &isnull));
+	cells = SPI_getbinval(row, columns, 10, &isnull);
+	rule->lifecycles = RuleLifecycles(cells, isnull);
 	cells = SPI_getbinval(row, columns, 3, &isnull);
 	if (!isnull)
 		CoverCells(rule, cells, rules->bins);
@@ -169,7 +197,7 @@ LoadRules(const char *name)
 	QueryByName("SELECT position::pg_catalog.int4, segment::pg_catalog.text,"
 				" cells::pg_catalog.text[], r_from::pg_catalog.int4, r_to::pg_catalog.int4,"
 				" f_from::pg_catalog.int4, f_to::pg_catalog.int4, m_from::pg_catalog.int4,"
-				" m_to::pg_catalog.int4"
+				" m_to::pg_catalog.int4, lifecycle::pg_catalog.text[]"
 				" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1"
 				" ORDER BY position",
 				name);
@@ -218,21 +246,42 @@ CheckRules(const SchemeRules *rules, const char *name)
 						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
 }
 
-SegmentScheme *
+/* A segment of several rules is true of what any of them is true of. */
+static void
+KeepLifecycles(SegmentScheme *scheme, const SchemeRules *rules)
+{
+	uint8 lifecycles[MAX_LABELS] = {0};
+
+	for (int i = 0; i < rules->nrules; i++)
+		lifecycles[rules->rules[i].label] |= rules->rules[i].lifecycles;
+	for (int i = 0; i < scheme->nsegments; i++)
+		for (int word = 0; word < LIFECYCLES; word++)
+			if (lifecycles[i] & (1 << word))
+			{
+				SchemeSegment *segment = &scheme->segments[i];
+
+				segment->lifecycles[segment->nlifecycles++] = word;
+			}
+}
+
+struct varlena *
 CompileScheme(const char *name)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	SchemeLookup lookup = {0};
+	SegmentScheme scheme = {0};
 	SchemeRules *rules;
-	SegmentScheme *scheme;
+	struct varlena *value;
 	int uncovered = 0;
 
 	SPI_connect();
 	rules = LoadRules(name);
 	CheckRules(rules, name);
-	lookup.bins = rules->bins;
-	lookup.nlabels = rules->nlabels;
-	lookup.labels = rules->labels;
+	scheme.bins = rules->bins;
+	scheme.nsegments = rules->nlabels;
+	scheme.segments = palloc0(rules->nlabels * sizeof(SchemeSegment));
+	for (int i = 0; i < rules->nlabels; i++)
+		scheme.segments[i].name = text_to_cstring(rules->labels[i]);
+	KeepLifecycles(&scheme, rules);
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
 	{
 		int rule = FirstRule(rules, cell);
@@ -241,18 +290,18 @@ CompileScheme(const char *name)
 		if (rule < 0)
 			uncovered++;
 		else
-			lookup.cells[cell] = (uint8) (rules->rules[rule].label + 1);
+			scheme.cells[cell] = (uint8) (rules->rules[rule].label + 1);
 	}
 	MemoryContextSwitchTo(caller);
-	scheme = EncodeScheme(&lookup);
+	value = SchemeValue(&scheme);
 	SPI_finish();
 	if (uncovered > 0)
 		ereport(NOTICE, (errmsg("scheme \"%s\" leaves %d of %d cells without a segment", name,
-								uncovered, CellCount(lookup.bins)),
+								uncovered, CellCount(scheme.bins)),
 						 errhint("Customers in them get NULL; SELECT * FROM "
 								 "crm_profile.check_scheme(%s) lists them.",
 								 quote_literal_cstr(name))));
-	return scheme;
+	return value;
 }
 
 PG_FUNCTION_INFO_V1(compile_scheme);
