@@ -28,7 +28,15 @@ CREATE TYPE crm_profile.source_model AS (
 	holdout_share double precision,
 	profile crm_profile.profile_model,
 	match crm_profile.match_model,
-	best text
+	best text,
+	orders bigint,
+	oldest_order date,
+	newest_order date,
+	customer_rows bigint,
+	repeated_keys bigint,
+	unassigned crm_profile.purchase_history,
+	conflicts jsonb,
+	scheme_problems text[]
 );
 COMMENT ON TYPE crm_profile.source_model IS 'a row of the table model of a source: what a refresh learnt from the customers';
 COMMENT ON COLUMN crm_profile.source_model.id IS 'number of the model; the highest is in use';
@@ -53,6 +61,36 @@ COMMENT ON COLUMN crm_profile.source_model.holdout_share IS 'share of the custom
 COMMENT ON COLUMN crm_profile.source_model.profile IS 'how attributes are encoded; NULL: the source has none';
 COMMENT ON COLUMN crm_profile.source_model.match IS 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best';
 COMMENT ON COLUMN crm_profile.source_model.best IS 'who counted as the best then';
+COMMENT ON COLUMN crm_profile.source_model.orders IS 'orders in the histories, after as_of too';
+COMMENT ON COLUMN crm_profile.source_model.oldest_order IS 'the oldest day of an order';
+COMMENT ON COLUMN crm_profile.source_model.newest_order IS 'the newest day of an order, after as_of too';
+COMMENT ON COLUMN crm_profile.source_model.customer_rows IS 'rows of the customer table';
+COMMENT ON COLUMN crm_profile.source_model.repeated_keys IS 'rows of the customer table whose key another row has, too: so many too many';
+COMMENT ON COLUMN crm_profile.source_model.unassigned IS 'the orders without a customer, as one history; NULL: none';
+COMMENT ON COLUMN crm_profile.source_model.conflicts IS 'contradictions of segment, lifecycle and P(alive), in words, and how many customers have them; of a sample where there are more than 100 000';
+COMMENT ON COLUMN crm_profile.source_model.scheme_problems IS 'segments that nobody can be in, and scores that most customers share; NULL: none';
+
+CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT v.finding FROM (
+			SELECT 1 AS place, CASE
+				WHEN model.id IS NULL THEN 'never refreshed'
+				WHEN model.customer_rows = 0 THEN 'the customer table was empty at the last refresh' END AS finding
+			UNION ALL SELECT 2, CASE
+				WHEN model.id IS NULL THEN NULL
+				WHEN model.newest_order IS NULL THEN 'the last refresh found no orders'
+				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order, of %s: nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
+				WHEN today - model.newest_order > model.active_days
+					THEN format('the as-of date is far past the newest order, of %s: everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
+				WHEN today < model.newest_order THEN format('the as-of date is before the newest order, of %s: later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
+			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
+				THEN format('keys occur more than once in the customer table: customer_profile has %s rows too many; name another customer_key', model.repeated_keys) END
+			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
+		WHERE v.finding IS NOT NULL ORDER BY v.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.model_findings(crm_profile.source_model, date) IS
+	'what a refresh found that the views cannot be trusted without knowing, on the day that they are read; no row: nothing';
 
 ---------------------------------------------------------------- customer_profile
 
@@ -181,7 +219,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS (
 	mean_p_alive double precision
 );
 COMMENT ON TYPE crm_profile_internal.segment_summary_row IS 'a row of segment_summary';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.segment IS 'the segment; (unscored): no order in the period';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.segment IS 'the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer';
 COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customers IS 'number of customers';
 COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customer_share IS 'share of all customers';
 COMMENT ON COLUMN crm_profile_internal.segment_summary_row.monetary IS 'amount in the period';
@@ -218,12 +256,48 @@ COMMENT ON COLUMN crm_profile_internal.segment_measures.median_monetary IS 'medi
 COMMENT ON COLUMN crm_profile_internal.segment_measures.predicted_value IS 'sum of clv_365d';
 COMMENT ON COLUMN crm_profile_internal.segment_measures.mean_p_alive IS 'mean of p_alive';
 
+CREATE TYPE crm_profile_internal.outside_measures AS (
+	segment text,
+	customers bigint,
+	monetary numeric,
+	profit numeric,
+	counted numeric
+);
+COMMENT ON TYPE crm_profile_internal.outside_measures IS 'what segment_summary adds up of amounts that belong to no customer with a segment';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.segment IS 'what stands in the place of a segment';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.monetary IS 'their amount in the period';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.profit IS 'their profit in the period';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.counted IS 'what of the amount customer_profile has in monetary, too';
+
+CREATE FUNCTION crm_profile_internal.net_amount(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.monetary(history, as_of) ELSE crm_profile.monetary(history, as_of, period) END,
+		(SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date)));
+COMMENT ON FUNCTION crm_profile_internal.net_amount(crm_profile.purchase_history, date, interval) IS
+	'monetary, and of a history with nothing but refunds the sum of these; NULL: nothing by that day';
+
+CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchase_history, outside text, as_of date, period interval,
+	OUT segment text, OUT monetary numeric, OUT profit numeric, OUT counted numeric) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT coalesce(outside, '(refunds only)'), n.amount,
+			CASE WHEN outside IS NOT NULL THEN CASE WHEN period IS NULL THEN crm_profile.profit(history, as_of) ELSE crm_profile.profit(history, as_of, period) END END,
+			CASE WHEN period IS NOT NULL THEN crm_profile.monetary(history, as_of, period) END
+		FROM (SELECT crm_profile_internal.net_amount(history, as_of, period) AS amount OFFSET 0) n
+		WHERE n.amount IS NOT NULL AND (outside IS NOT NULL OR n.amount <> 0 AND coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of)
+			ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.outside_figures(crm_profile.purchase_history, text, date, interval) IS
+	'the amount of a history that is in no segment: outside says why, NULL where it is only that there are refunds and no order; no row: there is a segment, or nothing';
+
 CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision;
 COMMENT ON FUNCTION crm_profile_internal.as_double(numeric) IS 'the number in double precision; beyond what that can hold nearly the smallest or the largest that it can';
 
-CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[])
+CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
+	outside crm_profile_internal.outside_measures[])
 	RETURNS SETOF crm_profile_internal.segment_summary_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
 	BEGIN ATOMIC
@@ -238,12 +312,18 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			crm_profile_internal.as_double(m.predicted_value),
 			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
 			crm_profile_internal.as_double(m.mean_p_alive)
-		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT NULL, '(unscored)') l
-			LEFT JOIN unnest(measures) m ON coalesce(m.segment, '(unscored)') = l.segment
+		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
+				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
+			LEFT JOIN (
+				-- who has nothing but refunds has a line of his own
+				SELECT coalesce(i.segment, '(unscored)') AS segment, i.customers - coalesce(r.customers, 0) AS customers, i.monetary - coalesce(r.counted, 0) AS monetary, i.profit, i.median_recency,
+					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_alive
+					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
+				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_summary(text, crm_profile.segment_scheme, crm_profile_internal.segment_measures[]) IS
-	'segment_summary: all segments of a scheme with what was measured of them, shares, and what to do';
+COMMENT ON FUNCTION crm_profile_internal.segment_summary(text, crm_profile.segment_scheme, crm_profile_internal.segment_measures[], crm_profile_internal.outside_measures[]) IS
+	'segment_summary: all segments of a scheme with what was measured of them, shares, and what to do; outside: what is in no segment';
 
 ---------------------------------------------------------------- rfm_grid
 
@@ -284,13 +364,14 @@ COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.weekday IS '1: Mond
 COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.orders IS 'number of orders';
 COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.amount IS 'amount, net of refunds';
 
-CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
+CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, nobody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 	BEGIN ATOMIC
 		SELECT date_trunc('month', d.day::timestamp)::date, extract(isodow FROM d.day)::integer, sum(d.orders), sum(d.amount)
-		FROM crm_profile.purchases(everybody) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
+		FROM crm_profile.purchases(coalesce(everybody, '{}') OPERATOR(crm_profile.||) coalesce(nobody, '{}')) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.purchase_calendar(crm_profile.purchase_history, date) IS 'purchase_calendar, from the histories of all customers merged into one';
+COMMENT ON FUNCTION crm_profile_internal.purchase_calendar(crm_profile.purchase_history, crm_profile.purchase_history, date) IS
+	'purchase_calendar, from the histories of all customers merged into one, and that of orders without a customer';
 
 ---------------------------------------------------------------- segment_migration
 
@@ -385,7 +466,7 @@ CREATE TYPE crm_profile_internal.model_card_row AS (
 );
 COMMENT ON TYPE crm_profile_internal.model_card_row IS 'a row of model_card';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.line IS 'the order to read it in';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.section IS 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, holdout';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.section IS 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, labels, holdout';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.item IS 'what the line tells';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.value IS 'the value as text';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.number IS 'the value as a number; NULL: words, or unknown';
@@ -402,7 +483,7 @@ CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETUR
 		ELSE btrim(to_char(number, '9.99999EEEE')) END;
 COMMENT ON FUNCTION crm_profile_internal.short_number(double precision) IS 'a number for people to read: whole, or with some six digits';
 
-CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_card_row
+CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
 		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer, l.section, l.item, coalesce(l.value, crm_profile_internal.short_number(l.number)), l.number,
@@ -413,7 +494,11 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(1, 'fitted at', to_char(model.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
 				(2, 'as of', to_char(model.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
 				(3, 'customers', NULL, model.customers, 'customers with a history'),
-				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all')) v(line, item, value, number, note)
+				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all'),
+				(5, 'newest order', to_char(model.newest_order, 'YYYY-MM-DD'), NULL, 'the newest day of an order that the refresh read')) v(line, item, value, number, note)
+			UNION ALL
+			SELECT 1 AS part, 10 + f.n AS line, 'refresh' AS section, 'warning' AS item, f.finding AS value, NULL AS number, NULL AS standard_error, 'look at this before you use the figures' AS note
+			FROM crm_profile_internal.model_findings(model, today) WITH ORDINALITY f(finding, n)
 			UNION ALL
 			SELECT 2 AS part, v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM crm_profile.clv_model_card(model.clv) c, LATERAL (VALUES
@@ -471,6 +556,10 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(3, 'frequency', array_to_string(t.frequency, ', '), 'orders: each one exceeded adds a score'),
 				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score')) v(line, item, value, note)
 			UNION ALL
+			SELECT 6 AS part, 10 + row_number() OVER (ORDER BY c.value::bigint DESC, c.key) AS line, 'labels' AS section, 'contradictions' AS item, NULL AS value, c.value::double precision AS number,
+				NULL AS standard_error, c.key AS note
+			FROM jsonb_each_text(CASE WHEN model.conflicts = '{}' THEN '{"segment, lifecycle and p_alive agree": 0}' ELSE model.conflicts END) c
+			UNION ALL
 			SELECT 7 AS part, v.line AS line, 'holdout' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (SELECT) one LEFT JOIN unnest(model.holdout) h ON h.part = 'total', LATERAL (VALUES
 				(1, 'status', CASE WHEN model.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, or no fit; by class: model_holdout'),
@@ -483,9 +572,11 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(8, 'calibration', NULL, h.calibration, 'actual by predicted; 1: right on the whole'),
 				(9, 'mean absolute error', NULL, h.mean_absolute_error, 'purchase days by customer'),
 				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers')) v(line, item, value, number, note)
-			WHERE v.line = 1 OR model.holdout IS NOT NULL) l;
+			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
+		WHERE model.id IS NOT NULL OR l.item = 'warning';
 	END;
-COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model) IS 'model_card: what there is to tell about the models of a refresh, line by line';
+COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model, date) IS
+	'model_card: what there is to tell about the models of a refresh, line by line; today: the day of the views';
 
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
@@ -501,15 +592,16 @@ COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source_defini
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)', attribute, src.name);
+	RETURN format('(SELECT m.%I FROM %I.model_in_use m)', attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(crm_profile_internal.source_model_in_use(src, a.attname), ', ' ORDER BY a.attnum))
+	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE WHEN a.attname IN ('profile', 'match') THEN 'NULL' ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
+			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition) IS
-	'SQL of all of them: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
+	'SQL of all of them but those of attributes: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
 
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -643,6 +735,8 @@ BEGIN
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
 		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
 	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
 
@@ -658,7 +752,7 @@ BEGIN
 		-- a view over a table asks for all columns that it reads: who may read some of it, and all of what these come from, sees no more than before
 		SELECT x.grantee, false
 			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.name, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
-				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model', src.name), 'SELECT')
+				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model_in_use', src.name), 'SELECT')
 	LOOP
 		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.name, "table",
 			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
@@ -701,6 +795,29 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source_definition) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
 
+CREATE FUNCTION crm_profile_internal.source_build_model_views(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	columns text;
+BEGIN
+	-- Not security_invoker: they show of a table that is the owner's what readers of the other views need. Orders that have no customer, or one that
+	-- a reader cannot see, are for those with the owner's rights
+	SELECT string_agg(CASE a.attname WHEN 'unassigned' THEN format('CASE WHEN (SELECT pg_has_role(c.relowner, ''USAGE'') FROM pg_class c WHERE c.oid = ''%I.model''::regclass) THEN m.unassigned END AS unassigned', src.name)
+			ELSE format('m.%I', a.attname) END, ', ' ORDER BY a.attnum) INTO columns
+		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT IN ('profile', 'match');
+	EXECUTE format('CREATE OR REPLACE VIEW %1$I.model_in_use AS SELECT %2$s FROM %1$I.model m ORDER BY m.id DESC LIMIT 1', src.name, columns);
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'the models that the views use: the newest row of model without those of attributes', 'crm_profile.source_model');
+	IF src.prospects IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
+		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
+	ELSE
+		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m ORDER BY m.id DESC LIMIT 1', src.name);
+		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_model_views(crm_profile.source_definition) IS
+	'the views model_in_use and prospect_model: what readers of the other views need of the table model, which is the owner''s';
+
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -709,16 +826,24 @@ DECLARE
 	segments CONSTANT text := crm_profile_internal.source_model_in_use(src, 'segments');
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
+	PERFORM crm_profile_internal.source_build_model_views(src);
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
-		format('SELECT s.* FROM crm_profile_internal.segment_summary(%L, %s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)) s', src.scheme, segments, src.name));
+	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
+		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN LATERAL (SELECT CASE WHEN NOT EXISTS (SELECT FROM %4$s c WHERE c.%5$I = h.customer) THEN ''(unknown customer)'' END AS outside) k
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, k.outside, %6$s, %7$s) f
+			UNION ALL SELECT NULL, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
+		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment))) s',
+			src.name, src.scheme, segments, src.customers, src.customer_key, today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
 	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
-		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s) c', src.name, today));
+		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s, %s) c',
+			src.name, crm_profile_internal.source_model_in_use(src, 'unassigned'), today));
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
@@ -732,9 +857,9 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
 	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came',
-		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', src.name));
+		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', crm_profile_internal.source_model_in_use(src)));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
-		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m) c', src.name));
+		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 END $$;

@@ -178,10 +178,18 @@ BEGIN
 	IF src.materialize THEN
 		EXECUTE format('DELETE FROM %I.stored_profile WHERE customer = $1::%s', src.name, src.key_type) USING key;
 	END IF;
+	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
+	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
+	-- statistics of the planner hold keys
+	EXECUTE format('ANALYZE %I.customer_history', src.name);
+	IF src.materialize THEN
+		EXECUTE format('ANALYZE %I.stored_profile', src.name);
+	END IF;
 	EXECUTE format('SELECT %s FROM (%s) o WHERE o.customer = $1::%s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, src.key_type) INTO orders_left USING key;
 	IF orders_left > 0 THEN
-		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
+		-- the key is not named: what is raised goes to the server's log
+		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
 	END IF;
 	RETURN NEXT;
