@@ -578,6 +578,111 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model, date) IS
 	'model_card: what there is to tell about the models of a refresh, line by line; today: the day of the views';
 
+---------------------------------------------------------------- revenue_forecast
+
+CREATE TYPE crm_profile_internal.revenue_forecast_row AS (
+	part text,
+	customers double precision,
+	expected numeric,
+	lower numeric,
+	upper numeric,
+	last_year numeric,
+	from_date date,
+	to_date date
+);
+COMMENT ON TYPE crm_profile_internal.revenue_forecast_row IS 'a row of revenue_forecast';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.part IS 'customers so far; new customers, at the inflow of the last year; no customer: orders without one; total';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.customers IS 'customers so far, or how many new ones are expected';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.expected IS 'expected amount of the 90 days (profit where the tiers go by profit); NULL: too little to tell';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.lower IS 'four times in five it should lie between this ...';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.upper IS '... and this; NULL: too little to tell';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.last_year IS 'the amount of the same 90 days a year before, new customers those of that time; NULL: the data do not reach back';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.from_date IS 'the first of the 90 days';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.to_date IS 'the last of them';
+
+CREATE TYPE crm_profile_internal.revenue_measures AS (
+	age integer,
+	customers bigint,
+	expected numeric,
+	variance numeric,
+	arrived numeric,
+	last_year_so_far numeric,
+	last_year_new numeric
+);
+COMMENT ON TYPE crm_profile_internal.revenue_measures IS 'what revenue_forecast adds up over customers who first bought in the same stretch of 90 days';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.age IS 'how many whole stretches of 90 days ago they first bought, 4: or more; NULL: no order';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.expected IS 'sum of the expected amounts';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.variance IS 'sum of their variances, by chance alone';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.arrived IS 'what they bought for in the stretch in which they first bought';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.last_year_so_far IS 'amount in the 90 days a year ago of those who were customers before them';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.last_year_new IS 'amount in the 90 days a year ago of those who first bought in them';
+
+CREATE FUNCTION crm_profile_internal.spend_dispersion(model crm_profile.clv_model) RETURNS double precision
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce((SELECT 1 / greatest(p.estimate, 0.01) FROM crm_profile.clv_parameters(model) p WHERE p.part = 'spend' AND p.parameter = 'p'), 1);
+COMMENT ON FUNCTION crm_profile_internal.spend_dispersion(crm_profile.clv_model) IS
+	'squared coefficient of variation of the values of one customer''s purchases: 1/p of Gamma-Gamma; 1 where that is not known';
+
+CREATE FUNCTION crm_profile_internal.amount_between(history crm_profile.purchase_history, before date, until date, by_profit boolean) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 20
+	RETURN CASE WHEN by_profit THEN crm_profile.profit(history, until, make_interval(days => until - before))
+		ELSE crm_profile_internal.net_amount(history, until, make_interval(days => until - before)) END;
+COMMENT ON FUNCTION crm_profile_internal.amount_between(crm_profile.purchase_history, date, date, boolean) IS 'amount, or profit, of the days after one and up to another';
+
+CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchase_history, model crm_profile.clv_model, dispersion double precision, as_of date, by_profit boolean,
+	OUT age integer, OUT expected numeric, OUT variance numeric, OUT arrived numeric, OUT last_year_so_far numeric, OUT last_year_new numeric) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT f.age, round((f.purchases * f.value)::numeric, 6),
+			-- purchases at a rate that is known if the customer is one still, none if not; values independent of each other
+			round((f.value * f.value * f.purchases * (1 + dispersion + f.purchases * (1 / f.alive - 1)))::numeric, 6),
+			CASE WHEN f.age < 4 THEN crm_profile_internal.amount_between(history, as_of - 90 * (f.age + 1), as_of - 90 * f.age, by_profit) END,
+			CASE WHEN f.first > as_of - 365 THEN NULL ELSE f.last_year END,
+			CASE WHEN f.first > as_of - 365 THEN f.last_year END
+		FROM (SELECT b.first, CASE WHEN b.first <= as_of THEN least((as_of - b.first) / 90, 4) END AS age, crm_profile_internal.amount_between(history, as_of - 365, as_of - 275, by_profit) AS last_year,
+				greatest(crm_profile.expected_purchases(history, model, as_of, '90 days'::interval), 1e-12) AS purchases, crm_profile.expected_value(history, model, as_of, true) AS value,
+				greatest(crm_profile.p_alive(history, model, as_of), 1e-12) AS alive
+			FROM (SELECT crm_profile.first_purchase(history, as_of) AS first OFFSET 0) b OFFSET 0) f;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.revenue_figures(crm_profile.purchase_history, crm_profile.clv_model, double precision, date, boolean) IS
+	'what is expected of a customer in the 90 days after as_of, and what revenue_forecast compares that with';
+
+CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, holdout crm_profile.clv_holdout_line[], measures crm_profile_internal.revenue_measures[],
+	nobody crm_profile.purchase_history, by_profit boolean) RETURNS SETOF crm_profile_internal.revenue_forecast_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
+	BEGIN ATOMIC
+		WITH seen AS (
+			-- stretches of 90 days back from as_of in which a first order is that of a new customer: not the first 90 days of the data, in which everybody is new
+			SELECT least(4, (as_of - oldest) / 90 - 1) AS stretches, as_of - oldest >= 364 AS year, (SELECT abs(h.calibration - 1) FROM unnest(holdout) h WHERE h.part = 'total') AS bias),
+		arrival AS (
+			SELECT s.age, coalesce(m.customers, 0) AS customers, coalesce(m.arrived, 0) AS arrived
+			FROM seen n, generate_series(0, n.stretches - 1) s(age) LEFT JOIN unnest(measures) m ON m.age = s.age),
+		loose AS (
+			SELECT s.age, coalesce(crm_profile_internal.amount_between(nobody, as_of - 90 * (s.age + 1), as_of - 90 * s.age, by_profit), 0) AS amount
+			FROM generate_series(0, least(3, (as_of - oldest) / 90 - 1)) s(age) WHERE nobody IS NOT NULL),
+		-- Student's t at 0.9 for one to three degrees of freedom, as a matter of few stretches
+		spread AS (
+			SELECT 2 AS place, 'new customers' AS part, avg(a.customers) AS customers, avg(a.arrived) AS expected,
+				stddev_samp(a.arrived) * sqrt(1 + 1.0 / NULLIF(count(*), 0)) * CASE count(*) WHEN 2 THEN 3.078 WHEN 3 THEN 1.886 ELSE 1.638 END AS half FROM arrival a
+			UNION ALL SELECT 3, 'no customer', NULL, avg(l.amount), stddev_samp(l.amount) * sqrt(1 + 1.0 / NULLIF(count(*), 0)) * CASE count(*) WHEN 2 THEN 3.078 WHEN 3 THEN 1.886 ELSE 1.638 END
+				FROM loose l HAVING count(*) > 0),
+		part AS (
+			SELECT 1 AS place, 'customers so far' AS part, sum(m.customers) FILTER (WHERE m.age IS NOT NULL) AS customers, sum(m.expected) AS expected,
+				1.2816 * sqrt(sum(m.variance) + (sum(m.expected) * (SELECT n.bias FROM seen n)::numeric) ^ 2) AS half, coalesce(sum(m.last_year_so_far), 0) AS last_year
+			FROM unnest(measures) m
+			UNION ALL SELECT s.place, s.part, s.customers, s.expected, s.half, CASE s.place WHEN 2 THEN (SELECT coalesce(sum(m.last_year_new), 0) FROM unnest(measures) m)
+				ELSE coalesce(crm_profile_internal.amount_between(nobody, as_of - 365, as_of - 275, by_profit), 0) END FROM spread s),
+		line AS (
+			SELECT p.* FROM part p
+			UNION ALL SELECT 4, 'total', sum(p.customers), CASE WHEN bool_and(p.expected IS NOT NULL) THEN sum(p.expected) END, CASE WHEN bool_and(p.half IS NOT NULL) THEN sqrt(sum(p.half ^ 2)) END, sum(p.last_year) FROM part p)
+		SELECT l.part, round(l.customers, 1)::double precision, round(l.expected, 2),
+			round(CASE WHEN l.part = 'new customers' AND NOT by_profit THEN greatest(0, l.expected - l.half) ELSE l.expected - l.half END, 2), round(l.expected + l.half, 2), CASE WHEN n.year THEN l.last_year END, as_of + 1, as_of + 90
+		FROM line l, seen n WHERE oldest <= as_of ORDER BY l.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.revenue_forecast(date, date, crm_profile.clv_holdout_line[], crm_profile_internal.revenue_measures[], crm_profile.purchase_history, boolean) IS
+	'revenue_forecast: what the 90 days after as_of should bring, by parts, with a band, beside the same days a year before';
+
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
 CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definition) RETURNS text
@@ -802,21 +907,46 @@ DECLARE
 BEGIN
 	-- Not security_invoker: they show of a table that is the owner's what readers of the other views need. Orders that have no customer, or one that
 	-- a reader cannot see, are for those with the owner's rights
-	SELECT string_agg(CASE a.attname WHEN 'unassigned' THEN format('CASE WHEN (SELECT pg_has_role(c.relowner, ''USAGE'') FROM pg_class c WHERE c.oid = ''%I.model''::regclass) THEN m.unassigned END AS unassigned', src.name)
+	SELECT string_agg(CASE a.attname WHEN 'unassigned' THEN format('CASE WHEN (SELECT pg_has_role(c.relowner, ''USAGE'') FROM pg_class c WHERE c.oid = %L::regclass) THEN m.unassigned END AS unassigned', format('%I.model', src.name))
 			ELSE format('m.%I', a.attname) END, ', ' ORDER BY a.attnum) INTO columns
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT IN ('profile', 'match');
-	EXECUTE format('CREATE OR REPLACE VIEW %1$I.model_in_use AS SELECT %2$s FROM %1$I.model m ORDER BY m.id DESC LIMIT 1', src.name, columns);
+	-- by max, not LIMIT: so it becomes part of the queries that use it
+	EXECUTE format('CREATE OR REPLACE VIEW %1$I.model_in_use AS SELECT %2$s FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name, columns);
 	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'the models that the views use: the newest row of model without those of attributes', 'crm_profile.source_model');
 	IF src.prospects IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
 	ELSE
-		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m ORDER BY m.id DESC LIMIT 1', src.name);
+		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
 		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_model_views(crm_profile.source_definition) IS
 	'the views model_in_use and prospect_model: what readers of the other views need of the table model, which is the owner''s';
+
+CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	described record;
+BEGIN
+	IF src.attributes IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'customer_attributes');
+		RETURN;
+	END IF;
+	BEGIN
+		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_attributes WITH (security_invoker = true) AS ', src.name) || src.customer_query;
+	EXCEPTION WHEN invalid_table_definition THEN
+		-- other attributes, other columns
+		PERFORM crm_profile_internal.source_drop_view(src, 'customer_attributes');
+		EXECUTE format('CREATE VIEW %I.customer_attributes WITH (security_invoker = true) AS ', src.name) || src.customer_query;
+	END;
+	EXECUTE format('COMMENT ON VIEW %I.customer_attributes IS ''every customer: the attributes that the source names, to be joined to customer_profile''', src.name);
+	FOR described IN SELECT a.attname, a.attnum FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', src.name)::regclass AND a.attnum > 0 AND NOT a.attisdropped LOOP
+		EXECUTE format('COMMENT ON COLUMN %I.customer_attributes.%I IS %L', src.name, described.attname, CASE described.attnum WHEN 1 THEN 'the key of the customer table' ELSE 'an attribute of the customer' END);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_attributes(crm_profile.source_definition) IS
+	'the view customer_attributes of a source; made anew where other attributes ask for other columns, which what is built on it forbids';
 
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -844,6 +974,14 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
 		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s, %s) c',
 			src.name, crm_profile_internal.source_model_in_use(src, 'unassigned'), today));
+	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
+		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
+	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
+	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, %6$s AS today) m
+		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, (SELECT crm_profile_internal.spend_dispersion(%5$s)), m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
+			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_model_in_use(src, 'clv'),
+			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned')));
+	PERFORM crm_profile_internal.source_build_attributes(src);
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move

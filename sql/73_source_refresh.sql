@@ -262,8 +262,14 @@ BEGIN
 		WHERE $7 = 1 OR crm_profile_internal.in_sample(h.customer::text, $7) GROUP BY k.conflict) n', src.name)
 		INTO model.conflicts USING today, model.active_days, model.rhythm, model.rfm, model.segments, model.clv, least(1, 100000 / greatest(model.customers, 1)::double precision);
 
-	SELECT array_agg(s.detail) INTO model.scheme_problems FROM crm_profile.check_scheme(model.segments, model.rfm) s
-		WHERE s.problem = 'empty segment' OR s.problem = 'tied scores' AND substring(s.detail FROM 'At least ([0-9]+) %')::integer >= 60;
+	WITH problem AS (
+		SELECT s.problem, s.segments, substring(s.detail FROM 'have a (.+) of ') AS dimension, substring(s.detail FROM 'At least ([0-9]+) %')::integer AS percent, s.place
+		FROM crm_profile.check_scheme(model.segments, model.rfm) WITH ORDINALITY s(problem, cell, segments, detail, place))
+	SELECT array_agg(v.problem ORDER BY v.place) INTO model.scheme_problems FROM (
+		SELECT 1 AS place, 'at least 60 % of the customers have the same ' || string_agg(p.dimension, ', and the same ' ORDER BY p.place) || ': such scores tell little' AS problem
+			FROM problem p WHERE p.problem = 'tied scores' AND p.percent >= 60
+		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment') v
+		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_findings(crm_profile.source_definition, date, timestamptz, bigint) IS
