@@ -29,7 +29,6 @@ CREATE TYPE crm_profile.source_model AS (
 	profile crm_profile.profile_model,
 	match crm_profile.match_model,
 	best text,
-	orders bigint,
 	oldest_order date,
 	newest_order date,
 	customer_rows bigint,
@@ -61,7 +60,6 @@ COMMENT ON COLUMN crm_profile.source_model.holdout_share IS 'share of the custom
 COMMENT ON COLUMN crm_profile.source_model.profile IS 'how attributes are encoded; NULL: the source has none';
 COMMENT ON COLUMN crm_profile.source_model.match IS 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best';
 COMMENT ON COLUMN crm_profile.source_model.best IS 'who counted as the best then';
-COMMENT ON COLUMN crm_profile.source_model.orders IS 'orders in the histories, after as_of too';
 COMMENT ON COLUMN crm_profile.source_model.oldest_order IS 'the oldest day of an order';
 COMMENT ON COLUMN crm_profile.source_model.newest_order IS 'the newest day of an order, after as_of too';
 COMMENT ON COLUMN crm_profile.source_model.customer_rows IS 'rows of the customer table';
@@ -965,7 +963,7 @@ BEGIN
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
 		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN LATERAL (SELECT CASE WHEN NOT EXISTS (SELECT FROM %4$s c WHERE c.%5$I = h.customer) THEN ''(unknown customer)'' END AS outside) k
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, k.outside, %6$s, %7$s) f
-			UNION ALL SELECT NULL, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
+			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
 		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment))) s',
 			src.name, src.scheme, segments, src.customers, src.customer_key, today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',

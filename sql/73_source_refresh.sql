@@ -218,7 +218,6 @@ BEGIN
 	model.a_from := (norms).a_from;
 	model.b_from := (norms).b_from;
 	model.customers := coalesce((norms).customers, 0);
-	model.orders := coalesce((norms).orders, 0);
 	model.oldest_order := (norms).oldest_order;
 	model.newest_order := (norms).newest_order;
 	model.clv := clv;
