@@ -104,7 +104,7 @@ FROM (VALUES ('histories', 'SELECT count(*) FROM collect_purchase_histories(NULL
 
 -- one array of 200000 members, each twice: looked at once each, in less than a minute that no cancel ends
 SET statement_timeout = '20s';
-SELECT counts, cardinality("values") AS kept, other FROM profile_attributes((SELECT profile_fit(r, '{"max_values": 2}') FROM (SELECT array_agg('m' || i % 100000) AS s FROM generate_series(1, 200000) i) r));
+SELECT counts, cardinality("values") AS kept, other FROM profile_attributes((SELECT profile_fit(r, '{"max_values": 2, "min_count": 1}') FROM (SELECT array_agg('m' || i % 100000) AS s FROM generate_series(1, 200000) i) r));
 SELECT r.rows, r.targets FROM (SELECT attribute_relevance(s, i = 1) AS r FROM generate_series(1, 2) i, LATERAL (SELECT array_agg('m' || j % 100000) AS s FROM generate_series(1, 200000) j) x) y, LATERAL (SELECT (r).*) r;
 RESET statement_timeout;
 

@@ -109,6 +109,12 @@ ClvModelFault(const void *data)
 	return NULL;
 }
 
+static void
+CompleteClvModel(void *model, uint64 fingerprint)
+{
+	((ClvModel *) model)->fingerprint = fingerprint;
+}
+
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
 	.version = 1,
@@ -118,6 +124,7 @@ const ModelFormat ClvModelFormat = {
 			  .nfields = lengthof(Fields),
 			  .fields = Fields},
 	.fault = ClvModelFault,
+	.complete = CompleteClvModel,
 	.example = "{\"model\": \"bg/nbd\", \"parameters\": [0.243, 4.414, 0.793, 2.426]}",
 };
 

@@ -63,20 +63,78 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	MemoTable if_alive;            /* of x and T, within the horizon */
 	MemoTable alive;               /* P(alive), where it takes an integral */
 } Predictor;
+
+/* What customers who are alive will do within a horizon. */
+typedef enum IfAlive
+{
+	PURCHASES_IF_ALIVE,
+	DISCOUNTED_IF_ALIVE, /* the same, each discounted by its month */
+	IF_ALIVE_KINDS
+} IfAlive;
+
+/* Answers of before about customers who are alive: they depend on x and T alone. */
+typedef struct IfAliveMemo
+{
+	int32 purchase_days; /* 0: nobody's */
+	int32 age;           /* days from the first purchase to as_of */
+	uint32 generation[IF_ALIVE_KINDS];
+	double value[IF_ALIVE_KINDS];
+} IfAliveMemo;
+
+/* What the answers of a kind go by; those of another generation are forgotten. */
+typedef struct IfAliveTerms
+{
+	uint64 model;
+	DateADT as_of;
+	Interval horizon;
+	double discount;
+	uint32 generation;
+} IfAliveTerms;
+
+/* One table for both, per backend: a view asks for both, and waits for memory once. */
+static struct
+{
+	IfAliveMemo *slots;
+	int64 nslots; /* a power of two */
+	int64 misses; /* since there are so many slots */
+	uint32 generation;
+	IfAliveTerms terms[IF_ALIVE_KINDS];
+} IfAliveTable;
 
 /* One customer's question. */
 typedef struct Question
 {
 	Predictor *predictor;
 	MemoryContext context; /* that lives as long as the predictor */
-	PurchaseSummary facts;
+	uint64 serial;         /* of the history */
+	const PurchaseSummary *facts;
 	DateADT as_of;
 	ClvCustomer customer;
 	bool first_counts; /* a first purchase tells of value where it is the only one */
 } Question;
+
+/*
+ * What the functions found out about the customer that they were asked about
+ * last: several columns of a view go by the same answer.
+ */
+typedef struct LastAnswers
+{
+	uint64 history; /* serial numbers; 0: none */
+	uint64 model;
+	DateADT as_of;
+	bool customer_known;
+	bool alive_known;
+	bool clv_known;
+	ClvCustomer customer; /* in units of the model */
+	double alive;
+	double clv; /* in this horizon, at this discount */
+	Interval horizon;
+	double discount;
+} LastAnswers;
+
+static LastAnswers Last;
 
 /* An answer at the parameters given, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
@@ -165,7 +223,6 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
-	ForgetMemos(&predictor->if_alive);
 	predictor->has_horizon = true;
 }
 
@@ -190,6 +247,21 @@ PredictorOf(FunctionCallInfo fcinfo)
 	return predictor;
 }
 
+/* The answers about this customer, forgotten where the last one was another. */
+static LastAnswers *
+AnswersFor(const Question *question)
+{
+	if (Last.history != question->serial || Last.model != question->predictor->model->fingerprint ||
+		Last.as_of != question->as_of || question->serial == 0)
+	{
+		Last.history = question->serial;
+		Last.model = question->predictor->model->fingerprint;
+		Last.as_of = question->as_of;
+		Last.customer_known = Last.alive_known = Last.clv_known = false;
+	}
+	return &Last;
+}
+
 /*
  * The question of the arguments (history, model, as_of [, horizon …]); false:
  * the answer is NULL.  An interval function has its level behind them.
@@ -199,6 +271,8 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 {
 	Predictor *predictor = PredictorOf(fcinfo);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	const PurchaseSummary *facts;
+	LastAnswers *last;
 
 	question->context = fcinfo->flinfo->fn_mcxt;
 
@@ -207,11 +281,18 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
-	if (!ClvModelIsUsable(predictor->model) ||
-		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of,
-							(ValueBasis) predictor->model->basis, &question->facts))
+	if (!ClvModelIsUsable(predictor->model))
 		return false;
-	question->customer = CustomerInUnits(predictor->model, &question->facts, as_of);
+	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
+							&question->serial);
+	if (facts->purchase_days == 0)
+		return false;
+	question->facts = facts;
+	last = AnswersFor(question);
+	if (!last->customer_known)
+		last->customer = CustomerInUnits(predictor->model, facts, as_of);
+	last->customer_known = true;
+	question->customer = last->customer;
 	return true;
 }
 
@@ -254,7 +335,7 @@ static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
 	const ClvModel *model = question->predictor->model;
-	const PurchaseSummary *facts = &question->facts;
+	const PurchaseSummary *facts = question->facts;
 	double purchases = (double) facts->valued_days;
 	double amount = facts->repeat_value;
 
@@ -332,8 +413,8 @@ GrowMemos(MemoTable *table, MemoryContext context)
 static Memo *
 FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 {
-	int32 purchase_days = (int32) question->facts.purchase_days;
-	int32 age = question->as_of - question->facts.first;
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
 	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
 	Memo *memo;
 
@@ -350,20 +431,104 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 	return memo;
 }
 
+/* Takes note of what this kind of answers goes by, and forgets those that went by something else.
+ */
+static void
+SetTerms(IfAlive kind, const Question *question)
+{
+	IfAliveTerms *terms = &IfAliveTable.terms[kind];
+	const Predictor *predictor = question->predictor;
+
+	if (terms->generation != 0 && terms->model == predictor->model->fingerprint &&
+		terms->as_of == question->as_of && terms->discount == predictor->discount &&
+		memcmp(&terms->horizon, &predictor->interval, sizeof(Interval)) == 0)
+		return;
+	if (++IfAliveTable.generation == 0)
+	{
+		/* around once: the oldest answers would look new */
+		if (IfAliveTable.slots != NULL)
+			memset(IfAliveTable.slots, 0, IfAliveTable.nslots * sizeof(IfAliveMemo));
+		memset(IfAliveTable.terms, 0, sizeof(IfAliveTable.terms));
+		IfAliveTable.generation = 1;
+	}
+	terms->model = predictor->model->fingerprint;
+	terms->as_of = question->as_of;
+	terms->horizon = predictor->interval;
+	terms->discount = predictor->discount;
+	terms->generation = IfAliveTable.generation;
+}
+
+/* A larger table of them, which is worth it once there are more answers than slots. */
+static void
+GrowIfAlive(void)
+{
+	int64 nslots = IfAliveTable.nslots == 0 ? FIRST_SLOTS : IfAliveTable.nslots * 4;
+	IfAliveMemo *slots = MemoryContextAllocZero(TopMemoryContext, nslots * sizeof(IfAliveMemo));
+
+	if (IfAliveTable.slots != NULL)
+		pfree(IfAliveTable.slots);
+	IfAliveTable.slots = slots;
+	IfAliveTable.nslots = nslots;
+	IfAliveTable.misses = 0;
+}
+
+/* The answer of this kind for the customer, if alive. */
+static double
+AnswerIfAlive(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
+	uint64 hash = MixHash64((uint64) purchase_days << 32 ^ (uint64) age);
+	IfAliveMemo *memo;
+
+	SetTerms(kind, question);
+	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MOST_SLOTS)
+		GrowIfAlive();
+	memo = &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
+	if (memo->purchase_days != purchase_days || memo->age != age)
+	{
+		memset(memo, 0, sizeof(*memo));
+		memo->purchase_days = purchase_days;
+		memo->age = age;
+	}
+	if (memo->generation[kind] != IfAliveTable.terms[kind].generation)
+	{
+		IfAliveTable.misses++;
+		memo->value[kind] =
+			kind == DISCOUNTED_IF_ALIVE
+				? DiscountedPurchasesIfAlive(question, model->parameters)
+				: PurchasesIfAlive((ClvFamily) model->family, model->parameters,
+								   &question->customer, question->predictor->horizon);
+		memo->generation[kind] = IfAliveTable.terms[kind].generation;
+	}
+	return memo->value[kind];
+}
+
 /* P(alive) at the parameters of the model. */
 static double
 Alive(const Question *question)
 {
 	Predictor *predictor = question->predictor;
+	LastAnswers *last = AnswersFor(question);
 	Memo *memo;
-	bool found;
+	bool found = false;
 
-	if (predictor->model->family != CLV_PARETO_NBD)
-		return AnswerAlive(question, predictor->model->parameters, NULL);
-	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
-	if (!found)
-		memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
-	return memo->value;
+	if (last->alive_known)
+		return last->alive;
+	/* where it takes an integral, other customers' answers are worth looking for */
+	if (predictor->model->family == CLV_PARETO_NBD)
+	{
+		memo =
+			FindMemo(&predictor->alive, question, question->as_of - question->facts->last, &found);
+		if (!found)
+			memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
+		last->alive = memo->value;
+	}
+	else
+		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
+	last->alive_known = true;
+	return last->alive;
 }
 
 /* ---------- in SQL ---------- */
@@ -384,18 +549,10 @@ Datum
 expected_purchases(PG_FUNCTION_ARGS)
 {
 	Question question;
-	Memo *memo;
-	const ClvModel *model;
-	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	model = question.predictor->model;
-	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
-	if (!found)
-		memo->value = PurchasesIfAlive((ClvFamily) model->family, model->parameters,
-									   &question.customer, question.predictor->horizon);
-	PG_RETURN_FLOAT8(memo->value * Alive(&question));
+	PG_RETURN_FLOAT8(AnswerIfAlive(&question, PURCHASES_IF_ALIVE) * Alive(&question));
 }
 
 PG_FUNCTION_INFO_V1(probability_of_purchase);
@@ -427,20 +584,22 @@ Datum
 clv(PG_FUNCTION_ARGS)
 {
 	Question question;
-	Memo *memo;
-	const ClvModel *model;
-	bool found;
+	LastAnswers *last;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
 		!KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
+	last = AnswersFor(&question);
+	if (last->clv_known && last->discount == question.predictor->discount &&
+		memcmp(&last->horizon, &question.predictor->interval, sizeof(Interval)) == 0)
+		PG_RETURN_FLOAT8(last->clv);
 	question.first_counts = true;
-	model = question.predictor->model;
-	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
-	if (!found)
-		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
-	PG_RETURN_FLOAT8(memo->value * Alive(&question) *
-					 AnswerValue(&question, NULL, model->spend_parameters));
+	last->clv = AnswerIfAlive(&question, DISCOUNTED_IF_ALIVE) * Alive(&question) *
+				AnswerValue(&question, NULL, question.predictor->model->spend_parameters);
+	last->horizon = question.predictor->interval;
+	last->discount = question.predictor->discount;
+	last->clv_known = true;
+	PG_RETURN_FLOAT8(last->clv);
 }
 
 /* The day that lies so many units after as_of; false: beyond the calendar. */

@@ -17,7 +17,7 @@
 #include "base/decimal.h"
 #include "base/local_day.h"
 #include "clv/rhythm.h"
-#include "history/purchase_history.h"
+#include "history/history_memo.h"
 #include "source/value_tiers.h"
 
 /* ---------- lifecycle ---------- */
@@ -86,7 +86,7 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 	int64 purchase_days = 0;
 	bool won_back = false;
 
-	HistoryReaderInit(&reader, history);
+	RecallHistory(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
 	{
 		if (day.orders == 0)
