@@ -99,7 +99,7 @@ COMMENT ON COLUMN crm_profile.customer_profile_row.r_score IS 'recency score; th
 COMMENT ON COLUMN crm_profile.customer_profile_row.f_score IS 'frequency score';
 COMMENT ON COLUMN crm_profile.customer_profile_row.m_score IS 'monetary score';
 COMMENT ON COLUMN crm_profile.customer_profile_row.cell IS 'the three scores as digits';
-COMMENT ON COLUMN crm_profile.customer_profile_row.segment IS 'segment by the scheme of the source; NULL: not scored';
+COMMENT ON COLUMN crm_profile.customer_profile_row.segment IS 'segment by the scheme of the source: that of the cell, or the nearest one that is true of the lifecycle; NULL: not scored';
 COMMENT ON COLUMN crm_profile.customer_profile_row.lifecycle IS 'new, active, lapsing (out of the customer''s own rhythm), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these';
 COMMENT ON COLUMN crm_profile.customer_profile_row.value_tier IS 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest';
 COMMENT ON COLUMN crm_profile.customer_profile_row.p_alive IS 'probability that the customer is still one; NULL, as in all predictions: no order yet, or no model';
@@ -110,10 +110,10 @@ COMMENT ON COLUMN crm_profile.customer_profile_row.predicted_tier IS 'the same t
 COMMENT ON COLUMN crm_profile.customer_profile_row.segment_position IS 'place of the segment in the scheme, from 1: the order to show segments in; NULL: not scored';
 COMMENT ON COLUMN crm_profile.customer_profile_row.as_of IS 'the day that the row tells of';
 
-CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.segment_position(crm_profile.rfm_score, crm_profile.segment_scheme) IS
-	'the place in its scheme of the segment of a score, from 1; NULL for a cell that the scheme leaves uncovered';
+CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.segment_position(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
+	'the place in its scheme of what segment() gives, from 1; NULL for a cell that the scheme leaves uncovered';
 
 CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -144,7 +144,7 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile.f_score(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile.m_score(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments),
+			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm)),
 			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm), contact),
 			crm_profile.value_tier(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
@@ -156,7 +156,7 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
 			crm_profile.next_purchase(history, model.clv, as_of),
 			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
-			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments),
+			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm)),
 			as_of;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.customer_figures(text, crm_profile.purchase_history, crm_profile.source_model, date, interval, text, text) IS
@@ -321,14 +321,14 @@ COMMENT ON COLUMN crm_profile_internal.segment_move.customers IS 'number of cust
 COMMENT ON COLUMN crm_profile_internal.segment_move.monetary IS 'their amount';
 
 CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
-	segments crm_profile.segment_scheme, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
+	segments crm_profile.segment_scheme, active_days integer, rhythm crm_profile.rhythm_model, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments), '(unscored)'),
-			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments), '(unscored)'),
+		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, rhythm)), '(unscored)'),
+			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, rhythm)), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_step(crm_profile.purchase_history, crm_profile.rfm_model, date, crm_profile.rfm_model, date, crm_profile.segment_scheme, interval) IS
+COMMENT ON FUNCTION crm_profile_internal.segment_step(crm_profile.purchase_history, crm_profile.rfm_model, date, crm_profile.rfm_model, date, crm_profile.segment_scheme, integer, crm_profile.rhythm_model, interval) IS
 	'the segments of a customer on two days, and the amount in the period up to the later one';
 
 CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
@@ -489,38 +489,38 @@ COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model) IS
 
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
-CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 	RETURN CASE WHEN src.as_of IS NULL THEN format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone) ELSE format('%L::date', src.as_of) END;
-COMMENT ON FUNCTION crm_profile_internal.source_today(crm_profile.source) IS 'SQL of the day of the views';
+COMMENT ON FUNCTION crm_profile_internal.source_today(crm_profile.source_definition) IS 'SQL of the day of the views';
 
-CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres'
 	RETURN format('%L::interval', src.period);
-COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source) IS 'SQL of the look-back window, a NULL for all time';
+COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source_definition) IS 'SQL of the look-back window, a NULL for all time';
 
-CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source, attribute name) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)', attribute, src.schema);
-COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source, name) IS 'SQL of one of the newest models';
+	RETURN format('(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)', attribute, src.name);
+COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
-CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(crm_profile_internal.source_model_in_use(src, a.attname), ', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
-COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source) IS
+COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition) IS
 	'SQL of all of them: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
 
-CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source, customer text, day text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
 		WHEN src.interacted_at IS NULL THEN ''
 		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
 			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
 		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
-COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source_definition, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
 
-CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source, as_of text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_definition, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN coalesce('CASE' || NULLIF(concat(
 		CASE WHEN src.interactions IS NOT NULL THEN format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, format('c.%I', src.customer_key), as_of)) END,
@@ -528,39 +528,39 @@ CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source, as
 		CASE WHEN src.prospect_customer = src.prospect_key
 			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::%s = c.%I) THEN ''probable''', src.prospects, src.prospect_customer, src.key_type, src.customer_key) END), '') || ' END',
 		'NULL');
-COMMENT ON FUNCTION crm_profile_internal.source_contacted(crm_profile.source, text) IS 'SQL of the lifecycle that the customer c has without a purchase by that day';
+COMMENT ON FUNCTION crm_profile_internal.source_contacted(crm_profile.source_definition, text) IS 'SQL of the lifecycle that the customer c has without a purchase by that day';
 
-CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source, as_of text, columns text, histories text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
 FROM %s c LEFT JOIN %s CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, %s, %s, %L, l.contact) f',
 		columns, src.customers, histories, crm_profile_internal.source_model_in_use(src), crm_profile_internal.source_contacted(src, as_of),
 		src.customer_key, as_of, crm_profile_internal.source_period(src), src.tier_by);
-COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source, text, text, text) IS
+COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
 
-CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source, as_of text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.source_profile_query(src, as_of,
 		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE format('f.%I', a.attname) END, ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
-		format('%I.customer_history h ON h.customer = c.%I', src.schema, src.customer_key));
-COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source, text) IS 'the query behind customer_profile and profile_as_of, with the key as it is in the customer table';
+		format('%I.customer_history h ON h.customer = c.%I', src.name, src.customer_key));
+COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query behind customer_profile and profile_as_of, with the key as it is in the customer table';
 
 ---------------------------------------------------------------- writing models
 
-CREATE FUNCTION crm_profile_internal.source_last_model(src crm_profile.source) RETURNS crm_profile.source_model
+CREATE FUNCTION crm_profile_internal.source_last_model(src crm_profile.source_definition) RETURNS crm_profile.source_model
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	last crm_profile.source_model;
 BEGIN
-	EXECUTE format('SELECT m.* FROM %I.model m ORDER BY m.id DESC LIMIT 1', src.schema) INTO last;
+	EXECUTE format('SELECT m.* FROM %I.model m ORDER BY m.id DESC LIMIT 1', src.name) INTO last;
 	RETURN last;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_last_model(crm_profile.source) IS 'the newest models of a source; NULLs: none yet';
+COMMENT ON FUNCTION crm_profile_internal.source_last_model(crm_profile.source_definition) IS 'the newest models of a source; NULLs: none yet';
 
-CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source, model crm_profile.source_model) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	last crm_profile.source_model := crm_profile_internal.source_last_model(src);
@@ -574,14 +574,14 @@ BEGIN
 	END IF;
 	-- one refresh, one row. Nobody else writes: the source is locked
 	IF last.fitted_at = fitted THEN
-		EXECUTE format('DELETE FROM %I.model WHERE id = $1', src.schema) USING last.id;
+		EXECUTE format('DELETE FROM %I.model WHERE id = $1', src.name) USING last.id;
 	ELSE
 		model.id := coalesce(last.id, 0) + 1;
 	END IF;
 	model.fitted_at := fitted;
-	EXECUTE format('INSERT INTO %I.model SELECT ($1).*', src.schema) USING model;
+	EXECUTE format('INSERT INTO %I.model SELECT ($1).*', src.name) USING model;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_model(crm_profile.source, crm_profile.source_model) IS
+COMMENT ON FUNCTION crm_profile_internal.source_keep_model(crm_profile.source_definition, crm_profile.source_model) IS
 	'keeps the models of the refresh that began at fitted_at, where something in them differs from the last ones; the caller holds the lock on the source';
 
 ---------------------------------------------------------------- tables and views of a source
@@ -600,82 +600,82 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_comment(text, text, text, regclass) IS 'comments on a relation of a source, and on its columns those of the composite type';
 
-CREATE FUNCTION crm_profile_internal.source_view(src crm_profile.source, view text, comment text, columns regclass, query text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_view(src crm_profile.source_definition, view text, comment text, columns regclass, query text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_invoker = true) AS ', src.schema, view) || query;
-	PERFORM crm_profile_internal.source_comment(src.schema, view, comment, columns);
+	EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_invoker = true) AS ', src.name, view) || query;
+	PERFORM crm_profile_internal.source_comment(src.name, view, comment, columns);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_view(crm_profile.source, text, text, regclass, text) IS
+COMMENT ON FUNCTION crm_profile_internal.source_view(crm_profile.source_definition, text, text, regclass, text) IS
 	'makes a view of a source, or makes it anew with the rights on it and what is built on it; a composite type comments the columns';
 
-CREATE FUNCTION crm_profile_internal.source_drop_view(src crm_profile.source, view text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_drop_view(src crm_profile.source_definition, view text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF to_regclass(format('%I.%I', src.schema, view)) IS NOT NULL THEN
-		EXECUTE format('DROP VIEW %I.%I', src.schema, view);
+	IF to_regclass(format('%I.%I', src.name, view)) IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %I.%I', src.name, view);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_drop_view(crm_profile.source, text) IS 'drops a view of a source that it does not need any more';
+COMMENT ON FUNCTION crm_profile_internal.source_drop_view(crm_profile.source_definition, text) IS 'drops a view of a source that it does not need any more';
 
-CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source, relation text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.schema, relation);
-	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.schema, relation)::regclass) THEN
-		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.schema, relation);
+	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.name, relation);
+	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.name, relation)::regclass) THEN
+		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
 	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.schema, relation, src.customers, src.customer_key);
-	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.schema, relation);
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.name, relation, src.customers, src.customer_key);
+	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
+COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
 
-CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE format('CREATE TABLE %I.customer_history (customer %s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.schema, src.key_type);
-	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.schema);
-	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''the key of the customer table''', src.schema);
-	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.schema);
+	EXECUTE format('CREATE TABLE %I.customer_history (customer %s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type);
+	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''the key of the customer table''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	-- a typed table: an attribute that a later version adds to the type comes to all sources
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
-		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.schema);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source) IS 'the tables of a new source';
+COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
 
-CREATE FUNCTION crm_profile_internal.source_share_rights(src crm_profile.source, view text, "table" text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_share_rights(src crm_profile.source_definition, view text, "table" text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	granted record;
 BEGIN
 	FOR granted IN
 		SELECT x.grantee, x.is_grantable
-			FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = to_regclass(format('%I.%I', src.schema, view)) AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
+			FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = to_regclass(format('%I.%I', src.name, view)) AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
 		UNION
 		-- a view over a table asks for all columns that it reads: who may read some of it, and all of what these come from, sees no more than before
 		SELECT x.grantee, false
-			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.schema, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
-				AND has_table_privilege(x.grantee, format('%I.customer_history', src.schema), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model', src.schema), 'SELECT')
+			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.name, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
+				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model', src.name), 'SELECT')
 	LOOP
-		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.schema, "table",
+		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.name, "table",
 			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_share_rights(crm_profile.source, text, text) IS 'who may read a view of a source may read the table that it is to be over';
+COMMENT ON FUNCTION crm_profile_internal.source_share_rights(crm_profile.source_definition, text, text) IS 'who may read a view of a source may read the table that it is to be over';
 
-CREATE FUNCTION crm_profile_internal.source_build_profile(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_profile(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	query text := crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src));
-	stored regclass := to_regclass(format('%I.stored_profile', src.schema));
+	stored regclass := to_regclass(format('%I.stored_profile', src.name));
 	added text;
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.schema, query);
+			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE
 			-- what a later version tells besides; the next refresh fills it in
@@ -683,25 +683,25 @@ BEGIN
 				FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 					AND NOT EXISTS (SELECT FROM pg_attribute s WHERE s.attrelid = stored AND s.attname = a.attname);
 			IF added IS NOT NULL THEN
-				EXECUTE format('ALTER TABLE %I.stored_profile %s', src.schema, added);
+				EXECUTE format('ALTER TABLE %I.stored_profile %s', src.name, added);
 			END IF;
 		END IF;
-		PERFORM crm_profile_internal.source_comment(src.schema, 'stored_profile', 'customer_profile as of the last refresh', 'crm_profile.customer_profile_row');
+		PERFORM crm_profile_internal.source_comment(src.name, 'stored_profile', 'customer_profile as of the last refresh', 'crm_profile.customer_profile_row');
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 		query := format('SELECT %s FROM %I.stored_profile', (SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
-			WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped), src.schema);
+			WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped), src.name);
 	END IF;
 	PERFORM crm_profile_internal.source_view(src, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', 'crm_profile.customer_profile_row', query);
 	IF NOT src.materialize AND stored IS NOT NULL THEN
-		EXECUTE format('DROP TABLE %I.stored_profile', src.schema);
+		EXECUTE format('DROP TABLE %I.stored_profile', src.name);
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.profile_as_of(as_of date) RETURNS SETOF %1$I.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %s; END',
-		src.schema, crm_profile_internal.source_profile_query(src, 'profile_as_of.as_of'));
-	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.schema);
+		src.name, crm_profile_internal.source_profile_query(src, 'profile_as_of.as_of'));
+	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
+COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source_definition) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
 
-CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	today CONSTANT text := crm_profile_internal.source_today(src);
@@ -713,57 +713,57 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%L, %s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)) s', src.scheme, segments, src.schema));
+	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)) s', src.scheme, segments, src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
-	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.schema));
+	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
 	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
-		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s) c', src.schema, today));
+		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s) c', src.name, today));
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
 			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
-					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments) m
-				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, %3$s) s
+					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
+					%6$s AS active_days, %7$s AS rhythm) m
+				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.rhythm, %3$s) s
 			GROUP BY s.from_segment, s.to_segment)) m;
-		END', src.schema, src.bins, period, rfm, segments);
-	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.schema);
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'rhythm'));
+	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
-		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.schema, today));
+		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
 	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came',
-		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', src.schema));
+		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
-		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m) c', src.schema));
+		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m) c', src.name));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source) IS
+COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source_definition) IS
 	'the views and functions of a source, made anew where they are already there: rights on them, and what is built on them, stay';
 
 ---------------------------------------------------------------- after an upgrade
 
-CREATE FUNCTION crm_profile_internal.source_outdated(src crm_profile.source) RETURNS boolean
+CREATE FUNCTION crm_profile_internal.source_outdated(src crm_profile.source_definition) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
-		AND NOT EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = to_regclass(format('%I.customer_profile', src.schema)) AND v.attname = a.attname));
-COMMENT ON FUNCTION crm_profile_internal.source_outdated(crm_profile.source) IS
+		AND NOT EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = to_regclass(format('%I.customer_profile', src.name)) AND v.attname = a.attname));
+COMMENT ON FUNCTION crm_profile_internal.source_outdated(crm_profile.source_definition) IS
 	'whether the views are of an older version, from a dump that was restored into this one: customer_profile is gone, or lacks columns';
 
-CREATE FUNCTION crm_profile_internal.rebuild_source_as_owner(name text, OUT schema text, OUT as_owner text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.rebuild_source_as_owner(src crm_profile.source_definition, OUT schema text, OUT as_owner text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	src crm_profile.source := crm_profile_internal.source_own_locked(rebuild_source_as_owner.name);
 BEGIN
-	PERFORM crm_profile_internal.source_build_views(src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
-	schema := src.schema;
+	PERFORM crm_profile_internal.source_write(crm_profile_internal.source_build(src));
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment_definition(src);
+	schema := src.name;
 	as_owner := current_user;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_source_as_owner(text) IS 'what rebuild_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.rebuild_source_as_owner(crm_profile.source_definition) IS 'what rebuild_source() does once it is the owner';
 
 CREATE FUNCTION crm_profile_internal.rebuild_source(name text, OUT schema text, OUT as_owner text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
 COMMENT ON FUNCTION crm_profile_internal.rebuild_source(text) IS 'makes the views of a source anew, as its owner; rights on them, and what is built on them, stay';
 
 CREATE FUNCTION crm_profile_internal.rebuild_sources() RETURNS void
@@ -771,7 +771,7 @@ CREATE FUNCTION crm_profile_internal.rebuild_sources() RETURNS void
 DECLARE
 	name text;
 BEGIN
-	FOR name IN SELECT s.name FROM crm_profile.source s ORDER BY s.name LOOP
+	FOR name IN SELECT s.name FROM crm_profile.sources s ORDER BY s.name LOOP
 		BEGIN
 			PERFORM crm_profile_internal.rebuild_source(name);
 		EXCEPTION WHEN OTHERS THEN

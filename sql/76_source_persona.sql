@@ -61,7 +61,7 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 COMMENT ON FUNCTION crm_profile_internal.segment_persona(crm_profile.segment_scheme, crm_profile_internal.persona_count[]) IS
 	'segment_persona: the values of attributes that a segment has more of than chance would give it, the most telling first';
 
-CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- the counts of an attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one
@@ -92,11 +92,11 @@ BEGIN
 	END LOOP;
 	RETURN format('WITH person AS MATERIALIZED (SELECT coalesce(c.segment, ''(unscored)'') AS segment%s FROM (%s) q JOIN %I.customer_profile c ON c.customer = q.customer)
 SELECT s.* FROM crm_profile_internal.segment_persona(%s, ARRAY(SELECT ROW(n.attribute, n.segment, n.value, n.customers)::crm_profile_internal.persona_count
-	FROM (%s) n)) s', columns, src.customer_query, src.schema, crm_profile_internal.source_model_in_use(src, 'segments'), counts);
+	FROM (%s) n)) s', columns, src.customer_query, src.name, crm_profile_internal.source_model_in_use(src, 'segments'), counts);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source) IS 'the query behind segment_persona';
+COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source_definition) IS 'the query behind segment_persona';
 
-CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF src.attributes IS NULL THEN
@@ -106,4 +106,4 @@ BEGIN
 			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_persona(crm_profile.source) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_build_persona(crm_profile.source_definition) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';

@@ -14,7 +14,7 @@ INSERT INTO people VALUES
 	(5, 30, 'NaN',  'infinity',   ' ? ',  'small',  true,  '{beer,tea,tea,NULL}', 'Unknown');
 
 -- Kinds follow from types and values; NaN, infinity and the words for missing count as missing
-CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"]}') AS m FROM people p;
+CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"], "min_count": 1}') AS m FROM people p;
 SELECT attribute, kind, weight, low, high, "values", counts, other, missing, missing_rate FROM models, profile_attributes(m);
 SELECT m FROM models;
 SELECT m::text::profile_model = m AS same_text, fingerprint(m::text::profile_model) = fingerprint(m) AS same_fingerprint FROM models;
@@ -51,7 +51,7 @@ WHERE attribute IN ('age', 'city') ORDER BY 1, 3;
 -- Options
 SELECT attribute, kind, weight, low, high, "values", other, missing FROM profile_attributes((SELECT profile_fit(p, '{
 	"kinds": {"id": "ignore", "age": "nominal", "answer": "nominal"}, "order": {"city": ["Bonn", "Ulm"]}, "ranges": {"income": [0, 1000], "joined": ["2019-01-01", "2021-01-01"]},
-	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1}') FROM people p));
+	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1, "min_count": 1}') FROM people p));
 -- A weight twice as large counts twice
 SELECT similarity(profile(a, m), profile(b, m)) AS similarity, (2 * 0.5 + 1) / 3 AS by_hand
 FROM (SELECT profile_fit(r, '{"weights": {"income": 2}, "ranges": {"income": [0, 254]}}') AS m FROM (SELECT income, city FROM people) r) f,
@@ -115,13 +115,11 @@ TRUNCATE models_in, profiles_in;
 CREATE TABLE bytes AS
 	SELECT 'profile' AS kind, crm_profile_internal.profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
 	UNION ALL SELECT 'profile', crm_profile_internal.profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
-		(SELECT profile_fit(r, '{"weights": {"a": 0.3}}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f
-	UNION ALL SELECT 'profile_model', crm_profile_internal.profile_model_send(m) FROM models;
+		(SELECT profile_fit(r, '{"weights": {"a": 0.3}, "min_count": 1}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f;
 CREATE TABLE outcome AS
-	SELECT kind, receive(kind, substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n WHERE kind = 'profile' OR n % 5 = 0
+	SELECT kind, receive(kind, substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n
 	UNION ALL SELECT kind, receive(kind, b || '\x00') FROM bytes
-	UNION ALL SELECT kind, receive(kind, set_byte(b, n, get_byte(b, n) # x)) FROM bytes, generate_series(0, length(b) - 1) n, unnest('{1,2,16,128,255}'::int[]) x
-		WHERE kind = 'profile' OR n % 3 = 0;
+	UNION ALL SELECT kind, receive(kind, set_byte(b, n, get_byte(b, n) # x)) FROM bytes, generate_series(0, length(b) - 1) n, unnest('{1,2,16,128,255}'::int[]) x;
 -- (22021: no text in the database's encoding)
 SELECT kind, CASE WHEN said ~ '^(22P03 invalid binary form|22021)' THEN 'refused' WHEN said LIKE '{%' THEN 'a value of its own' ELSE said END AS what, count(*) > 0 AS some FROM outcome GROUP BY 1, 2 ORDER BY 1, 2;
 \set fixture :abs_srcdir '/fixtures/received.sql'
@@ -150,6 +148,16 @@ SELECT profile_fit(r, '{"max_values": 0}') FROM (SELECT word FROM words) r;
 SELECT sum(c) + other AS members FROM (SELECT profile_fit(r) AS m FROM (SELECT ARRAY(SELECT 'm' || i % 10000 FROM generate_series(1, 20000) i) AS tags) r) f,
 	profile_attributes(m), unnest(counts) c GROUP BY other;
 
+-- What fewer than five rows share is not named: it is one of the others, or of no rank; what options and types name is
+CREATE TABLE rare AS SELECT CASE WHEN i = 1 THEN 'hidden' WHEN i < 6 THEN 'four' WHEN i < 11 THEN 'five' ELSE 'many' END AS word, CASE WHEN i < 5 THEN '7' ELSE (i % 2)::text END AS rank,
+	ARRAY[CASE WHEN i < 5 THEN 'rare' ELSE 'common' END] AS tags, i < 4 AS flag, CASE WHEN i < 4 THEN 'no' ELSE 'yes' END AS answer FROM generate_series(1, 100) i;
+SELECT attribute, "values", counts, other FROM profile_attributes((SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}, "order": {"answer": ["no", "yes"]}}') FROM rare r));
+SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}')::text ~ 'hidden|"rare"|"7"' AS told FROM rare r;
+SELECT attribute, "values" FROM profile_attributes((SELECT profile_fit(r, '{"min_count": 4}') FROM (SELECT word, tags FROM rare) r));
+SELECT DISTINCT v.attribute, v.value FROM rare r, (SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}') AS m FROM rare r) f, profile_values(profile(r, m), m) v WHERE r.word IN ('hidden', 'four') AND v.attribute IN ('word', 'rank', 'tags') ORDER BY 1, 2;
+-- (values that occur now and then, none often enough to be named, are no identifier)
+SELECT attribute, weight, "values", other FROM profile_attributes((SELECT profile_fit(r) FROM (SELECT 'w' || i / 2 AS pairs, 'w' || i AS identifier FROM generate_series(1, 200) i) r));
+
 -- Errors that name the attribute
 SELECT profile(r, m) FROM (SELECT 1 AS age) r, models;
 SELECT profile(r, m) FROM (SELECT p.*, 1 AS id2 FROM people p) r, models;
@@ -177,6 +185,11 @@ SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": []}'::profile_mo
 SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "a", "kind": "numeric", "weight": -1, "low": 0, "high": 1, "missing": 0, "other": 0}]}'::profile_model;
 SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "a", "kind": "numeric", "weight": 1, "low": 2, "high": 1, "missing": 0, "other": 0}]}'::profile_model;
 SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "a", "kind": "nominal", "weight": 1, "missing": 0, "other": 0, "values": ["x", "x"], "counts": [1, 1]}]}'::profile_model;
+SELECT '{"attributes": [{"name": "a", "weight": 1}]}'::profile_model;
+SELECT '{"attributes": [{"name": "a", "kind": "date", "low": 1, "high": 2}]}'::profile_model;
+SELECT '{"attributes": [{"name": "a", "kind": "nominal", "values": ["x"]}]}'::profile_model;
+SELECT '{"attributes": [{"name": "a", "kind": "numeric"}, {"name": "a", "kind": "numeric"}]}'::profile_model;
+SELECT '{"missing": [" N/A "], "missing_numbers": [-0.0, 1e300], "attributes": [{"name": "a", "kind": "numeric", "low": -1, "weight": 0.5}]}'::profile_model;
 SELECT '{"model": "00", "numbers": [], "codes": [1], "sets": []}'::profile;
 SELECT '{"model": "0000000000000000", "numbers": [], "codes": [], "sets": []}'::profile;
 SELECT '{"model": "0000000000000000", "numbers": [[1, 255]], "codes": [], "sets": []}'::profile;

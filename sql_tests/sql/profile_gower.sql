@@ -13,8 +13,8 @@ ALTER TABLE person RENAME TO food;
 SELECT format('ALTER TABLE food RENAME %I TO %s', attname, lower(attname)) FROM pg_attribute WHERE attrelid = 'food'::regclass AND attnum > 0 ORDER BY attnum \gexec
 
 CREATE TABLE models AS
-	SELECT 'food' AS name, profile_fit(r, '{"ignore": ["id", "response"], "order": {"education": ["Basic", "2n Cycle", "Graduation", "Master", "PhD"]}}') AS m FROM food r
-	UNION ALL SELECT 'bank', profile_fit(r, '{"ignore": ["duration", "y"], "weights": {"age": 3, "job": 2, "balance": 0.7}}') FROM bank r;
+	SELECT 'food' AS name, profile_fit(r, '{"ignore": ["id", "response"], "order": {"education": ["Basic", "2n Cycle", "Graduation", "Master", "PhD"]}, "min_count": 1}') AS m FROM food r
+	UNION ALL SELECT 'bank', profile_fit(r, '{"ignore": ["duration", "y"], "weights": {"age": 3, "job": 2, "balance": 0.7}, "min_count": 1}') FROM bank r;
 
 -- What the fit found, against PostgreSQL's own aggregates: counts, and the range from the middle 90 %
 SELECT name, attribute, kind, weight, low, high, cardinality("values") AS n, other, missing FROM models, profile_attributes(m) ORDER BY name DESC, attribute;

@@ -41,8 +41,8 @@ INSERT INTO expression SELECT row_number() OVER (), e FROM unnest(ARRAY['crm_pro
 	'crm_profile.purchase_pattern(h.history, m.rfm, ''2025-12-01'')', 'crm_profile.rfm_score(h.history, m.rfm, ''2025-12-01'')', 'crm_profile.rfm_score(h.history, m.rfm, ''2025-06-01'')',
 	'crm_profile.rfm_score(h.history, ''{"bins": 3, "recency": [10, 50], "frequency": [2, 5], "monetary": [50, 500]}'', ''2025-12-01'')',
 	'crm_profile.lifecycle(h.history, ''2025-12-01'', m.active_days, m.rhythm)', 'crm_profile.lifecycle(h.history, ''2025-12-01'', 30)', 'crm_profile.lapse_probability(h.history, m.rhythm, ''2025-12-01'')',
-	'crm_profile.p_alive(h.history, m.clv, ''2025-12-01'')', 'crm_profile.p_alive(h.history, m.clv, ''2025-06-01'')', 'crm_profile.p_alive(h.history, ''{model: pareto/nbd, parameters: [0.5, 10, 0.6, 11]}'', ''2025-12-01'')',
-	'crm_profile.p_alive(h.history, ''{model: bg/nbd, parameters: [0.5, 10, 0.6, 11]}'', ''2025-12-01'')', 'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''90 days'')',
+	'crm_profile.p_alive(h.history, m.clv, ''2025-12-01'')', 'crm_profile.p_alive(h.history, m.clv, ''2025-06-01'')', 'crm_profile.p_alive(h.history, ''{"model": "pareto/nbd", "parameters": [0.5, 10, 0.6, 11]}'', ''2025-12-01'')',
+	'crm_profile.p_alive(h.history, ''{"model": "bg/nbd", "parameters": [0.5, 10, 0.6, 11]}'', ''2025-12-01'')', 'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''90 days'')',
 	'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''1 year'')', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0.01)', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0)',
 	'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''90 days'', 0.01)', 'crm_profile.next_purchase(h.history, m.clv, ''2025-12-01'')', 'crm_profile.expected_value(h.history, m.clv, ''2025-12-01'')',
 	'crm_profile.clv_log_likelihood(h.history, m.clv, ''2025-12-01'')', 'crm_profile.first_purchase(h.history) - crm_profile.first_purchase(''{2000-01-01: 1}'')']) e;
@@ -92,7 +92,7 @@ RESET enable_bitmapscan;
 -- functions are inlined: no scan of a function, and a column that is not asked for is not computed, nor are models read for it
 SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT * FROM t.customer_profile', 'crm_profile\.next_purchase') > 0 AS asked,
 	plan('SELECT customer, recency FROM t.customer_profile', 'InitPlan|monetary|rfm|clv') AS unasked, plan('SELECT segment FROM t.customer_profile', 'InitPlan') AS models,
-	plan('SELECT segment FROM t.customer_profile', 'clv|lifecycle|monetary') AS others;
+	plan('SELECT segment FROM t.customer_profile', 'clv|monetary') AS others;
 SELECT plan('SELECT count(*) FROM t.profile_as_of(''2025-03-01'') WHERE customer = 5', 'Function Scan|InitPlan') AS as_of;
 -- CREATE OR REPLACE of the function is enough
 SELECT p.prosrc = '' AS atomic, p.provolatile, p.proisstrict, p.proconfig FROM pg_proc p WHERE p.oid IN ('crm_profile_internal.customer_figures'::regproc, 'crm_profile_internal.segment_step'::regproc, 'crm_profile_internal.prospect_figures'::regproc);
@@ -147,10 +147,10 @@ SELECT item, value, number FROM t.model_card WHERE item IN ('predicted tier A fr
 SELECT * FROM extreme('{"predicted_a_from": 1.7e308, "predicted_b_from": "Infinity", "a_from": 1e300, "b_from": 123456789012345678}');
 SELECT item, value FROM t.model_card WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'tier B from');
 SELECT * FROM extreme('{"rfm": null, "clv": null, "holdout": null, "holdout_share": null, "a_from": null, "b_from": null, "predicted_a_from": null, "predicted_b_from": null}');
-SELECT * FROM extreme('{"clv": "{model: mbg/nbd, parameters: [1e-19, 1e19, 1e-19, 1e19], spend_status: given, spend_parameters: [2, 2, 1e-19]}"}');
-SELECT * FROM extreme('{"clv": "{model: bg/nbd, parameters: [1e19, 1e-19, 1e19, 1e-19], spend_status: given, spend_parameters: [1e9, 1.0000001, 1e19]}"}');
-SELECT * FROM extreme('{"clv": "{model: pareto/nbd, parameters: [30, 0.01, 30, 0.01], unit_days: 0.05}"}');
-SELECT * FROM extreme('{"rhythm": "{regularity: 12, parameters: [1e-20, 1e20]}", "active_days": 1}');
+SELECT * FROM extreme('{"clv": {"model": "mbg/nbd", "parameters": [1e-19, 1e19, 1e-19, 1e19], "spend_status": "given", "spend_parameters": [2, 2, 1e-19]}}');
+SELECT * FROM extreme('{"clv": {"model": "bg/nbd", "parameters": [1e19, 1e-19, 1e19, 1e-19], "spend_status": "given", "spend_parameters": [1e9, 1.0000001, 1e19]}}');
+SELECT * FROM extreme('{"clv": {"model": "pareto/nbd", "parameters": [30, 0.01, 30, 0.01], "unit_days": 0.05}}');
+SELECT * FROM extreme('{"rhythm": {"regularity": 12, "parameters": [1e-20, 1e20]}, "active_days": 1}');
 SELECT crm_profile_internal.short_number(v) FROM unnest('{0, 1, -3, 0.1, 1e-66, -1e-320, 123456.789, 1e15, 1e31, -1e308, NaN, Infinity, NULL}'::float8[]) v;
 SELECT crm_profile_internal.as_double(v) FROM unnest('{0, 1e-66, 1e-310, 1e400, -1e400, NULL}'::numeric[]) v;
 

@@ -1,5 +1,5 @@
 # ALTER EXTENSION crm_profile UPDATE under a user's database: views of theirs, a source with its views, tables and policies, indexes on functions.
-# The next version is made here; it does what an upgrade script may do: functions get new bodies, new ones come, a table gets a column at its end.
+# The next version is made here; it does what an upgrade script may do: functions get new bodies, new ones come, the type of definitions gets an attribute.
 # The one after that changes a figure and gives views, and the models of sources, a column.
 use strict;
 use warnings;
@@ -43,7 +43,7 @@ sub shown
 {
 	my ($database) = @_;
 	my $rows = contents($node, $database);
-	$rows =~ s/^(crm_profile\.source:\n)(.*?)(?=^\S+:$|\z)/my ($name, $sources) = ($1, $2); $sources =~ s{,\)$}{)}mg; $name . $sources/mse;
+	$rows =~ s/^(app\.source_definition:\n)(.*?)(?=^\S+:$|\z)/my ($name, $sources) = ($1, $2); $sources =~ s{,\)$}{)}mg; $name . $sources/mse;
 	return $rows;
 }
 
@@ -70,7 +70,8 @@ CREATE OR REPLACE FUNCTION crm_profile_internal.source_columns(relation oid) RET
 	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attnum > 0 AND attrelid = relation AND NOT attisdropped);
 CREATE FUNCTION crm_profile.lifecycle_next(history crm_profile.purchase_history) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN crm_profile.lifecycle(history, '2025-04-30', 30);
-ALTER TABLE crm_profile.source ADD COLUMN remark text;
+ALTER TYPE crm_profile.source_definition ADD ATTRIBUTE remark text CASCADE;
+COMMENT ON COLUMN crm_profile.source_definition.remark IS 'in a word';
 });
 
 $node->safe_psql('shop', 'ALTER EXTENSION crm_profile UPDATE');
@@ -121,7 +122,8 @@ is($node->safe_psql('shop', 'SELECT count(*), count(*) FILTER (WHERE tenure = as
 	$node->safe_psql('shop', 'SELECT count(*), count(*) FROM kept.customer_profile WHERE first_purchase IS NOT NULL'), 'the new column tells what it should');
 is($node->safe_psql('shop', q{SELECT string_agg(format('%s %s', attrelid::regclass, col_description(attrelid, attnum)), '; ' ORDER BY attrelid::regclass::text)
 	FROM pg_attribute WHERE attname IN ('tenure', 'remark') AND attrelid::regclass::text ~ '^(app|kept)'}),
-	'app.customer_profile days since the first order; app.model something new; app.stored_profile days since the first order; kept.customer_profile days since the first order; kept.model something new',
+	'app.customer_profile days since the first order; app.model something new; app.source_definition in a word; app.stored_profile days since the first order; '
+	. 'kept.customer_profile days since the first order; kept.model something new; kept.source_definition in a word',
 	'new columns are there, with their comments');
 is($node->safe_psql('shop', $rights), $held, 'the same owners, and the same rights');
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND pg_describe_object(classid, objid, 0) ~ '\y(app|kept)\.'}), '0', 'nothing of a source belongs to the extension');
@@ -141,7 +143,7 @@ is($node->safe_psql('shop', q{SELECT customer::text, tenure FROM crm_profile.pro
 $node->safe_psql('shop', q{CREATE TABLE app.few AS SELECT * FROM app.customers; ALTER TABLE app.few ADD PRIMARY KEY (id);
 	SELECT crm_profile.create_source('few', 'app.few', 'app.orders', order_customer => 'customer', amount => 'amount', as_of => '2025-04-30'); DROP TABLE app.few CASCADE});
 (undef, undef, $err) = $node->psql('shop', 'SELECT crm_profile_internal.rebuild_sources()');
-like($err, qr/^psql:<stdin>:1: WARNING:  the views of source "few" could not be made anew: relation "app.few" does not exist/, 'it is told');
+like($err, qr/^psql:<stdin>:1: WARNING:  the views of source "few" could not be made anew: source "few": relation "app.few" does not exist/, 'it is told');
 $node->safe_psql('shop', q{SELECT crm_profile.drop_source('few', cascade => true)});
 # A dump taken afterwards
 my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';

@@ -30,6 +30,7 @@ AllocArray(int64 count, Size size)
 #define ST_SORT SortTimes
 #define ST_ELEMENT_TYPE double
 #define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -370,7 +371,7 @@ FitClvModel(SummaryState *state, ClvModel *model)
 	ClvSample sample;
 	double scale = 0;
 
-	memcpy(model, ClvModelFormat.defaults, sizeof(*model));
+	InitModel(&ClvModelFormat, model);
 	model->family = state->purpose;
 	model->basis = state->basis;
 	model->as_of = state->as_of;
@@ -526,5 +527,5 @@ clv_fit_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	FitClvModel(state, &model);
 	WarnOfClvFit(&model);
-	PG_RETURN_POINTER(CheckedModel(&ClvModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
 }

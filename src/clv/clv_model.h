@@ -5,7 +5,7 @@
 #define CRM_CLV_MODEL_H
 
 #include "base/maximum_likelihood.h"
-#include "base/model_fields.h"
+#include "base/model.h"
 #include "clv/clv_math.h"
 #include "clv/purchase_summary.h"
 
@@ -32,6 +32,7 @@ typedef struct ClvModel
 	double spend_covariance[COVARIANCES(SPEND_PARAMETERS)];
 	double mean_value;  /* of a repeat purchase day, observed */
 	double first_ratio; /* mean repeat value over mean first value; 0: unknown */
+	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;

@@ -53,7 +53,9 @@ typedef struct MemoTable
 /* What stays the same from row to row, in fn_extra. */
 typedef struct Predictor
 {
-	ClvModel model; /* must be first: CachedModel puts it there */
+	ModelCache cache;
+	const ClvModel *model;
+	int64 decodings; /* of the cache, when the rest was set up */
 	bool has_horizon;
 	DateADT as_of;
 	Interval interval;
@@ -61,10 +63,7 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	bool begun;
-	uint64 serial; /* of the model's bytes */
-	/* from here on kept when the model changes */
-	MemoTable alive; /* P(alive), where it takes an integral */
+	MemoTable alive;               /* P(alive), where it takes an integral */
 } Predictor;
 
 /* What customers who are alive will do within a horizon. */
@@ -186,7 +185,7 @@ SetMonths(Predictor *predictor)
 	while (predictor->nmonths < MOST_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
-		double end = DaysAhead(predictor->as_of, &months) / predictor->model.unit;
+		double end = DaysAhead(predictor->as_of, &months) / predictor->model->unit;
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
 		if (end >= predictor->horizon)
@@ -219,7 +218,7 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
 						errhint("One percent a month is 0.01.")));
-	predictor->horizon = HorizonInUnits(&predictor->model, as_of, interval);
+	predictor->horizon = HorizonInUnits(predictor->model, as_of, interval);
 	predictor->as_of = as_of;
 	predictor->interval = *interval;
 	predictor->discount = discount;
@@ -237,15 +236,36 @@ IfAliveSlot(const Question *question)
 	return &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
 }
 
+/* The predictor of the model argument. */
+static Predictor *
+PredictorOf(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *function = fcinfo->flinfo;
+	Predictor *predictor = (Predictor *) function->fn_extra;
+
+	if (unlikely(predictor == NULL))
+		function->fn_extra = predictor =
+			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
+	predictor->model =
+		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
+	if (unlikely(predictor->decodings != predictor->cache.decodings))
+	{
+		predictor->decodings = predictor->cache.decodings;
+		predictor->has_horizon = false;
+		ForgetMemos(&predictor->alive);
+	}
+	return predictor;
+}
+
 /* The answers about this customer, forgotten where the last one was another. */
 static LastAnswers *
 AnswersFor(const Question *question)
 {
-	if (Last.history != question->serial || Last.model != question->predictor->serial ||
+	if (Last.history != question->serial || Last.model != question->predictor->model->fingerprint ||
 		Last.as_of != question->as_of || question->serial == 0)
 	{
 		Last.history = question->serial;
-		Last.model = question->predictor->serial;
+		Last.model = question->predictor->model->fingerprint;
 		Last.as_of = question->as_of;
 		Last.customer_known = Last.alive_known = Last.clv_known = false;
 		/* it is far away, and there is time until it is asked for */
@@ -262,20 +282,11 @@ AnswersFor(const Question *question)
 static bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, alive),
-									   sizeof(Predictor) - offsetof(Predictor, alive));
+	Predictor *predictor = PredictorOf(fcinfo);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	const PurchaseSummary *facts;
 	LastAnswers *last;
 
-	if (!predictor->begun)
-	{
-		struct varlena *model = PG_GETARG_VARLENA_PP(1);
-
-		ForgetMemos(&predictor->alive);
-		predictor->serial = SerialOfBytes(VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model));
-	}
-	predictor->begun = true;
 	question->context = fcinfo->flinfo->fn_mcxt;
 
 	if (horizon_argument > 0)
@@ -283,16 +294,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
-	if (!ClvModelIsUsable(&predictor->model))
+	if (!ClvModelIsUsable(predictor->model))
 		return false;
-	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model.basis,
+	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
 							&question->serial);
 	if (facts->purchase_days == 0)
 		return false;
 	question->facts = facts;
 	last = AnswersFor(question);
 	if (!last->customer_known)
-		last->customer = CustomerInUnits(&predictor->model, facts, as_of);
+		last->customer = CustomerInUnits(predictor->model, facts, as_of);
 	last->customer_known = true;
 	question->customer = last->customer;
 	return true;
@@ -303,7 +314,7 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 static double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model.family, parameters,
+	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model->family, parameters,
 									&question->customer));
 }
 
@@ -311,7 +322,7 @@ static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive((ClvFamily) question->predictor->model.family, parameters,
+		   PurchasesIfAlive((ClvFamily) question->predictor->model->family, parameters,
 							&question->customer, question->predictor->horizon);
 }
 
@@ -319,7 +330,7 @@ static double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model.family, parameters,
+		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model->family, parameters,
 							  &question->customer, question->predictor->horizon);
 }
 
@@ -336,7 +347,7 @@ AnswerWait(const Question *question, const double *parameters, const double *spe
 static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	const PurchaseSummary *facts = question->facts;
 	double purchases = (double) facts->valued_days;
 	double amount = facts->repeat_value;
@@ -366,7 +377,7 @@ DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
 
 	for (int i = 0; i < predictor->nmonths; i++)
 	{
-		double purchases = PurchasesIfAlive((ClvFamily) predictor->model.family, parameters,
+		double purchases = PurchasesIfAlive((ClvFamily) predictor->model->family, parameters,
 											&question->customer, predictor->month_end[i]);
 
 		factor /= 1 + predictor->discount;
@@ -441,7 +452,7 @@ SetTerms(IfAlive kind, const Question *question)
 	IfAliveTerms *terms = &IfAliveTable.terms[kind];
 	const Predictor *predictor = question->predictor;
 
-	if (terms->generation != 0 && terms->model == predictor->serial &&
+	if (terms->generation != 0 && terms->model == predictor->model->fingerprint &&
 		terms->as_of == question->as_of && terms->discount == predictor->discount &&
 		memcmp(&terms->horizon, &predictor->interval, sizeof(Interval)) == 0)
 		return;
@@ -453,7 +464,7 @@ SetTerms(IfAlive kind, const Question *question)
 		memset(IfAliveTable.terms, 0, sizeof(IfAliveTable.terms));
 		IfAliveTable.generation = 1;
 	}
-	terms->model = predictor->serial;
+	terms->model = predictor->model->fingerprint;
 	terms->as_of = question->as_of;
 	terms->horizon = predictor->interval;
 	terms->discount = predictor->discount;
@@ -478,7 +489,7 @@ GrowIfAlive(void)
 static double
 AnswerIfAlive(const Question *question, IfAlive kind)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	int32 purchase_days = (int32) question->facts->purchase_days;
 	int32 age = question->as_of - question->facts->first;
 	IfAliveMemo *memo;
@@ -518,16 +529,16 @@ Alive(const Question *question)
 	if (last->alive_known)
 		return last->alive;
 	/* where it takes an integral, other customers' answers are worth looking for */
-	if (predictor->model.family == CLV_PARETO_NBD)
+	if (predictor->model->family == CLV_PARETO_NBD)
 	{
 		memo =
 			FindMemo(&predictor->alive, question, question->as_of - question->facts->last, &found);
 		if (!found)
-			memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+			memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
 		last->alive = memo->value;
 	}
 	else
-		last->alive = AnswerAlive(question, predictor->model.parameters, NULL);
+		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
 	last->alive_known = true;
 	return last->alive;
 }
@@ -564,7 +575,7 @@ probability_of_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL));
+	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model->parameters, NULL));
 }
 
 /* (history, model, as_of [, first_purchase]) */
@@ -574,10 +585,10 @@ expected_value(PG_FUNCTION_ARGS)
 {
 	Question question;
 
-	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(&question.predictor->model))
+	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
 	question.first_counts = PG_NARGS() > 3 && PG_GETARG_BOOL(3);
-	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model.spend_parameters));
+	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model->spend_parameters));
 }
 
 PG_FUNCTION_INFO_V1(clv);
@@ -588,7 +599,7 @@ clv(PG_FUNCTION_ARGS)
 	LastAnswers *last;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
-		!KnowsValue(&question.predictor->model))
+		!KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
 	last = AnswersFor(&question);
 	if (last->clv_known && last->discount == question.predictor->discount &&
@@ -596,7 +607,7 @@ clv(PG_FUNCTION_ARGS)
 		PG_RETURN_FLOAT8(last->clv);
 	question.first_counts = true;
 	last->clv = AnswerIfAlive(&question, DISCOUNTED_IF_ALIVE) * Alive(&question) *
-				AnswerValue(&question, NULL, question.predictor->model.spend_parameters);
+				AnswerValue(&question, NULL, question.predictor->model->spend_parameters);
 	last->horizon = question.predictor->interval;
 	last->discount = question.predictor->discount;
 	last->clv_known = true;
@@ -607,7 +618,7 @@ clv(PG_FUNCTION_ARGS)
 static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
-	double days = as_of + ceil(wait * question->predictor->model.unit);
+	double days = as_of + ceil(wait * question->predictor->model->unit);
 
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return false;
@@ -624,7 +635,7 @@ next_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) ||
 		!DayAfter(&question, PG_GETARG_DATEADT(2),
-				  AnswerWait(&question, question.predictor->model.parameters, NULL), &day))
+				  AnswerWait(&question, question.predictor->model->parameters, NULL), &day))
 		PG_RETURN_NULL();
 	PG_RETURN_DATEADT(day);
 }
@@ -638,8 +649,8 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model.family,
-									  question.predictor->model.parameters, &question.customer));
+	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model->family,
+									  question.predictor->model->parameters, &question.customer));
 }
 
 /* ---------- confidence intervals ----------
@@ -698,7 +709,7 @@ static bool
 DeltaInterval(const Question *question, Answer answer, bool probability, bool with_spend,
 			  double level, double *lower, double *upper)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	double parameters[CLV_PARAMETERS];
 	double spend[SPEND_PARAMETERS];
 	double slopes[CLV_PARAMETERS];
@@ -766,7 +777,7 @@ AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, dou
 	double upper;
 
 	if (ReadQuestion(fcinfo, horizon_argument, discount, &question) &&
-		(!with_spend || KnowsValue(&question.predictor->model)))
+		(!with_spend || KnowsValue(question.predictor->model)))
 	{
 		question.first_counts = first_counts;
 		if (DeltaInterval(&question, answer, probability, with_spend, level, &lower, &upper))

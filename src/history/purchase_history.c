@@ -16,6 +16,7 @@
 #include "utils/numeric.h"
 
 #include "base/local_day.h"
+#include "history/history_state.h"
 #include "history/purchase_history.h"
 
 /* ---------- text form ----------
@@ -29,11 +30,9 @@
 static void
 AppendDay(StringInfo out, DateADT day)
 {
-	struct pg_tm tm;
 	char text[MAXDATELEN + 1];
 
-	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	FormatDay(day, text);
 	appendStringInfoString(out, text);
 }
 

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -23,6 +24,7 @@
 
 #include "base/common.h"
 #include "base/decimal.h"
+#include "base/local_day.h"
 #include "profile/attribute_value.h"
 
 static ColumnClass
@@ -115,29 +117,14 @@ ColumnDay(const AttributeColumn *column, Datum value)
 char *
 DayText(double day)
 {
-	struct pg_tm tm;
 	char *text;
 
 	if (!(day >= DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE &&
 		  day < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return pstrdup("infinity");
 	text = palloc(MAXDATELEN + 1);
-	j2date((int) day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	FormatDay((DateADT) day, text);
 	return text;
-}
-
-double
-DayFromText(const char *text)
-{
-	DateADT day;
-
-	/* the year first is the same under every DateStyle */
-	if (strcspn(text, "-") < 4)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
-	day = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
-	return DATE_NOT_FINITE(day) ? get_float8_nan() : day;
 }
 
 static inline bool
@@ -191,26 +178,37 @@ ColumnWords(AttributeColumn *column, Datum value, int *nwords)
 
 	deconstruct_array(DatumGetArrayTypeP(value), column->element_type, column->element_length,
 					  column->element_by_value, column->element_align, &elements, &nulls, &n);
-	words = palloc((n + 1) * sizeof(Word));
+	words = palloc_extended(mul_size((Size) n + 1, sizeof(Word)), MCXT_ALLOC_HUGE);
 	*nwords = 0;
 	element.class = getBaseType(column->element_type) == BOOLOID ? COLUMN_BOOLEAN : COLUMN_WORD;
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (!nulls[i])
 			words[(*nwords)++] = ColumnWord(&element, elements[i]);
+	}
 	return words;
 }
 
-int
-CompareWords(const void *a, const void *b)
-{
-	const Word *x = a;
-	const Word *y = b;
-	int order;
+#define ST_SORT SortWords
+#define ST_ELEMENT_TYPE Word
+#define ST_COMPARE(a, b) CompareWords(a, b)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
-	/* there may be millions to sort */
-	CHECK_FOR_INTERRUPTS();
-	order = memcmp(x->text, y->text, Min(x->length, y->length));
-	return order != 0 ? order : x->length - y->length;
+int
+DistinctWords(Word *words, int nwords)
+{
+	int kept = 0;
+
+	if (nwords > 1)
+		SortWords(words, nwords);
+	for (int i = 0; i < nwords; i++)
+		if (kept == 0 || !WordsAreEqual(words[i], words[kept - 1]))
+			words[kept++] = words[i];
+	return kept;
 }
 
 bool
@@ -284,27 +282,41 @@ HashWord(Word word)
 	return MixHash64(h);
 }
 
+/* Takes over the columns of a row type as they are now. */
+static void
+TakeShape(RecordShape *shape, Oid type, int32 typmod, uint64 identifier, MemoryContext context)
+{
+	TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	if (shape->columns != NULL)
+	{
+		FreeTupleDesc(shape->columns);
+		pfree(shape->values);
+		pfree(shape->nulls);
+	}
+	shape->type = type;
+	shape->typmod = typmod;
+	shape->identifier = identifier;
+	shape->columns = CreateTupleDescCopy(columns);
+	shape->values = palloc((columns->natts + 1) * sizeof(Datum));
+	shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
+	MemoryContextSwitchTo(caller);
+	ReleaseTupleDesc(columns);
+}
+
 bool
 TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 {
 	Oid type = HeapTupleHeaderGetTypeId(record);
 	int32 typmod = HeapTupleHeaderGetTypMod(record);
-	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod;
+	uint64 identifier = assign_record_type_identifier(type, typmod);
+	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod ||
+				   shape->identifier != identifier;
 	HeapTupleData tuple;
 
 	if (changed)
-	{
-		TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
-		MemoryContext caller = MemoryContextSwitchTo(context);
-
-		shape->type = type;
-		shape->typmod = typmod;
-		shape->columns = CreateTupleDescCopy(columns);
-		shape->values = palloc((columns->natts + 1) * sizeof(Datum));
-		shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
-		MemoryContextSwitchTo(caller);
-		ReleaseTupleDesc(columns);
-	}
+		TakeShape(shape, type, typmod, identifier, context);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;

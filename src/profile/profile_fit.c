@@ -17,16 +17,22 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/json_read.h"
+#include "base/local_day.h"
 #include "profile/profile_model.h"
 #include "profile/value_counts.h"
 
 #define DEFAULT_MAX_VALUES 100
+
+/* What fewer people share could point to one of them: a dictionary does not name it. */
+#define DEFAULT_MIN_COUNT 5
 
 /* An attribute of text whose values are all different is an identifier from here on. */
 #define MIN_IDENTIFIER_ROWS 100
@@ -84,8 +90,9 @@ typedef struct ProfileFitState
 	int nignored;
 	const char **ignored;
 	int max_values;
+	int64 min_count;
 	bool robust;
-	ProfileModel missing; /* only what stands for missing is set */
+	MissingValues missing;
 	int64 nrows;
 } ProfileFitState;
 
@@ -140,6 +147,10 @@ TakeOrder(const char *key, const JsonbValue *value, void *arg)
 	column->kind = KIND_ORDINAL;
 	column->kind_given = true;
 	column->norder = JsonContainerSize(array);
+	if (column->norder > MAX_NOMINAL_VALUES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the order of attribute \"%s\" has %d values", key, column->norder),
+						errdetail("At most %d are possible.", MAX_NOMINAL_VALUES)));
 	column->order = palloc((column->norder + 1) * sizeof(char *));
 	for (int i = 0; i < column->norder; i++)
 	{
@@ -210,7 +221,8 @@ static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
 	static const char *const names[] = {
-		"kinds", "ignore", "order", "ranges", "weights", "missing", "max_values", "robust",
+		"kinds",   "ignore",     "order",     "ranges", "weights",
+		"missing", "max_values", "min_count", "robust",
 	};
 
 	for (int i = 0; i < lengthof(names); i++)
@@ -219,7 +231,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("profile_fit has no option \"%s\"", key),
 					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
-							"max_values and robust.")));
+							"max_values, min_count and robust.")));
 }
 
 /* True if the options say that the column is no attribute. */
@@ -238,8 +250,18 @@ OptionsIgnore(JsonbContainer *options, const char *name)
 		JsonbContainer *array = JsonArray(&value, "ignore");
 
 		for (int i = 0; i < JsonContainerSize(array); i++)
-			if (strcmp(JsonString(getIthJsonbValueFromContainer(array, i), "ignore"), name) == 0)
+		{
+			JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+			char *ignored = JsonString(element, "ignore");
+			bool same = strcmp(ignored, name) == 0;
+
+			CHECK_FOR_INTERRUPTS();
+			/* all of them for each column */
+			pfree(ignored);
+			pfree(element);
+			if (same)
 				return true;
+		}
 	}
 	return false;
 }
@@ -252,9 +274,10 @@ TakeGeneralOptions(ProfileFitState *state)
 	JsonbValue value;
 
 	state->max_values = DEFAULT_MAX_VALUES;
+	state->min_count = DEFAULT_MIN_COUNT;
 	state->robust = true;
-	state->missing.missing = (const char **) DefaultMissing;
-	state->missing.nmissing = lengthof(DefaultMissing);
+	state->missing.words = (const char **) DefaultMissing;
+	state->missing.nwords = lengthof(DefaultMissing);
 	if (state->options == NULL)
 		return;
 	options = &state->options->root;
@@ -273,6 +296,8 @@ TakeGeneralOptions(ProfileFitState *state)
 							errmsg("max_values must be 1 to %d", MAX_SET_VALUES)));
 		state->max_values = (int) n;
 	}
+	if (JsonMember(options, "min_count", &value))
+		state->min_count = JsonCount(&value, "min_count");
 	if (JsonMember(options, "robust", &value))
 	{
 		if (value.type != jbvBool)
@@ -432,7 +457,7 @@ TakeShape(ProfileFitState *state)
 static bool
 FitWordIsMissing(Word word, const void *arg)
 {
-	return WordIsMissing((const ProfileModel *) arg, word);
+	return WordIsMissing((const MissingValues *) arg, word);
 }
 
 static void
@@ -482,11 +507,12 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
 		/* a set has a value once, however often the array has it */
-		if (nwords > 1)
-			qsort(words, nwords, sizeof(Word), CompareWords);
+		nwords = DistinctWords(words, nwords);
 		for (int i = 0; i < nwords; i++)
-			if (i == 0 || !WordsAreEqual(words[i], words[i - 1]))
-				CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
+		{
+			CHECK_FOR_INTERRUPTS();
+			CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
+		}
 	}
 	else if (column->words != NULL || column->input.class == COLUMN_WORD)
 		CountColumnWord(state, column, ColumnWord(&column->input, value));
@@ -595,7 +621,10 @@ profile_fit_serialize(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "profile_fit_serialize");
 	pq_begintypsend(&out);
-	SendString(&out, (char *) state->options, state->options ? VARSIZE(state->options) : 0);
+	if (state->options == NULL)
+		pq_sendint32(&out, 0);
+	else
+		SendString(&out, (char *) state->options, VARSIZE(state->options));
 	pq_sendint64(&out, state->nrows);
 	pq_sendint32(&out, state->nignored);
 	for (int i = 0; i < state->nignored; i++)
@@ -784,7 +813,7 @@ EnumLabels(Oid type, int *n)
 static void
 SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **words, int nwords)
 {
-	att->nvalues = n;
+	att->nvalues = att->ncounts = n;
 	att->values = values;
 	att->counts = palloc0((n + 1) * sizeof(int64));
 	for (int w = 0; w < nwords; w++)
@@ -793,14 +822,14 @@ SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **wor
 				att->counts[v] += words[w]->count;
 }
 
-/* The words in the order of the numbers that they are. */
+/* The words that enough rows have, in the order of the numbers that they are. */
 static const char **
-NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
+NumbersInOrder(const FitColumn *column, WordCount **words, int nwords, int shared)
 {
-	const char **values = palloc((nwords + 1) * sizeof(char *));
-	double *numbers = palloc((nwords + 1) * sizeof(double));
+	const char **values = palloc((shared + 1) * sizeof(char *));
+	double *numbers = palloc((shared + 1) * sizeof(double));
 
-	if (nwords > MAX_NOMINAL_VALUES)
+	if (shared > MAX_NOMINAL_VALUES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("attribute \"%s\" has more than %d values, too many for ordinal",
 							   column->name, MAX_NOMINAL_VALUES)));
@@ -816,6 +845,8 @@ NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
 							column->name),
 					 errhint("Give it: {\"order\": {\"%s\": [\"lowest\", …, \"highest\"]}}.",
 							 column->name)));
+		if (w >= shared)
+			continue;
 		while (place > 0 && numbers[place - 1] > number)
 		{
 			numbers[place] = numbers[place - 1];
@@ -834,10 +865,13 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 	static const char *const booleans[] = {"false", "true"};
 	int nwords;
 	WordCount **words = FrequentWords(column->words, &nwords);
+	int shared = nwords;
 
+	while (shared > 0 && words[shared - 1]->count < state->min_count)
+		shared--;
 	if (att->kind == KIND_BOOLEAN)
 	{
-		att->nvalues = 2;
+		att->nvalues = att->ncounts = 2;
 		att->values = (const char **) booleans;
 		att->counts = palloc0(2 * sizeof(int64));
 		for (int w = 0; w < nwords; w++)
@@ -857,14 +891,14 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 			order = EnumLabels(column->input.type, &n);
 		else if (order == NULL)
 		{
-			order = NumbersInOrder(column, words, nwords);
-			n = nwords;
+			order = NumbersInOrder(column, words, nwords, shared);
+			n = shared;
 		}
 		SetDictionary(att, order, n, words, nwords);
 	}
 	else
 	{
-		int n = Min(nwords, state->max_values);
+		int n = Min(shared, state->max_values);
 		const char **values = palloc((n + 1) * sizeof(char *));
 
 		if (state->max_values > MaxValues(att->kind))
@@ -888,21 +922,22 @@ static bool
 TellsNothing(const FitColumn *column, const ProfileAttribute *att)
 {
 	int nvalues = 0;
-	bool repeated = false;
+	int nwords;
+	WordCount **words;
 
 	if (HasRange(att->kind))
 		return att->low == att->high;
 	for (int v = 0; v < att->nvalues; v++)
-	{
 		nvalues += att->counts[v] > 0;
-		repeated |= att->counts[v] > 1;
-	}
 	if (att->kind == KIND_SET)
-		return nvalues == 0;
+		return nvalues == 0 && att->other == 0;
 	if (nvalues <= 1 && att->other == 0)
 		return true;
-	return att->kind == KIND_NOMINAL && !column->kind_given && !repeated &&
-		   column->words->total >= MIN_IDENTIFIER_ROWS;
+	if (att->kind != KIND_NOMINAL || column->kind_given ||
+		column->words->total < MIN_IDENTIFIER_ROWS)
+		return false;
+	words = FrequentWords(column->words, &nwords);
+	return nwords == 0 || words[0]->count == 1;
 }
 
 PG_FUNCTION_INFO_V1(profile_fit_finalfn);
@@ -917,10 +952,7 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	memset(&model, 0, sizeof(model));
 	model.nrows = state->nrows;
-	model.missing = state->missing.missing;
-	model.nmissing = state->missing.nmissing;
-	model.missing_numbers = state->missing.missing_numbers;
-	model.nmissing_numbers = state->missing.nmissing_numbers;
+	model.missing = state->missing;
 	model.ignored = state->ignored;
 	model.nignored = state->nignored;
 	model.natts = state->ncolumns;
@@ -943,7 +975,8 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 			FindDictionary(state, column, att);
 		if (att->kind == KIND_SET)
 			att->missing = column->missing;
+		SetRange(att, att->low, att->high);
 		att->weight = column->weight_given ? column->weight : TellsNothing(column, att) ? 0 : 1;
 	}
-	PG_RETURN_DATUM(ProfileModelGetDatum(&model));
+	PG_RETURN_POINTER(ModelValue(&ProfileModelFormat, &model));
 }

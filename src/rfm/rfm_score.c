@@ -1,16 +1,12 @@
 /*
- * rfm_score.c: the type rfm_score, and what a history scores under a model.
+ * rfm_score.c: the type rfm_score.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
 
-#include "base/local_day.h"
-#include "history/history_memo.h"
-#include "rfm/rfm_model.h"
 #include "rfm/rfm_score.h"
 
 int
@@ -83,17 +79,6 @@ rfm_score_recv(PG_FUNCTION_ARGS)
 	PG_RETURN_RFM_SCORE(score);
 }
 
-PG_FUNCTION_INFO_V1(rfm_score_send);
-Datum
-rfm_score_send(PG_FUNCTION_ARGS)
-{
-	StringInfoData out;
-
-	pq_begintypsend(&out);
-	pq_sendint32(&out, PG_GETARG_RFM_SCORE(0));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
-}
-
 /* ---------- parts and casts ---------- */
 
 PG_FUNCTION_INFO_V1(r_score);
@@ -158,80 +143,4 @@ rfm_score_make(PG_FUNCTION_ARGS)
 							   bins, PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2))));
 	PG_RETURN_RFM_SCORE(
 		MakeRfmScore(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins));
-}
-
-/* ---------- scoring ---------- */
-
-/* What the model looks at in a history; NULL if it gets no score. */
-static const HistorySummary *
-SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model)
-{
-	HistoryWindow window = {PG_INT32_MIN, as_of};
-	const HistorySummary *summary;
-
-	if (model->has_period)
-		window.after = DayBeforePeriod(as_of, &model->period);
-	summary = RecallSummary(history, window);
-	return summary->purchased && summary->orders > 0 ? summary : NULL;
-}
-
-/* (history, model, as_of): NULL without a purchase by then, or in the model's period. */
-PG_FUNCTION_INFO_V1(rfm_score);
-Datum
-rfm_score(PG_FUNCTION_ARGS)
-{
-	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
-	uint64 serial = HistorySerial(history);
-	/* the last score: columns of a view ask for it again and again */
-	static uint64 last_history = 0;
-	static uint64 last_model;
-	static DateADT last_as_of;
-	static RfmScore last_score; /* 0: none */
-
-	if (serial == 0 || last_history != serial || last_model != model->serial || last_as_of != as_of)
-	{
-		const HistorySummary *summary = SummaryForRfm(history, as_of, model);
-
-		last_history = 0;
-		last_score = summary == NULL ? 0
-									 : ScoreRfm(model, as_of - summary->last_ever, summary->orders,
-												summary->amount, summary->scale);
-		last_history = serial;
-		last_model = model->serial;
-		last_as_of = as_of;
-	}
-	if (last_score == 0)
-		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(last_score);
-}
-
-/* Frequency and order value against the medians of the population that was fitted. */
-PG_FUNCTION_INFO_V1(purchase_pattern);
-Datum
-purchase_pattern(PG_FUNCTION_ARGS)
-{
-	static const char *const patterns[2][2] = {
-		{"few small", "few large"},
-		{"many small", "many large"},
-	};
-	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	const HistorySummary *summary;
-	bool many;
-	bool large;
-
-	if (!model->fitted)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("this rfm_model holds no medians"),
-						errdetail("It was made from thresholds, not fitted to customers."),
-						errhint("Use a model from rfm_fit().")));
-	summary = SummaryForRfm(PG_GETARG_HISTORY(0), as_of, model);
-	if (summary == NULL)
-		PG_RETURN_NULL();
-	many = (int128) summary->orders * PowerOfTen[MAX_SCALE] > model->median_frequency;
-	large =
-		OrderValue(summary->amount, summary->scale, summary->orders) > model->median_order_value;
-	PG_RETURN_TEXT_P(cstring_to_text(patterns[many][large]));
 }

@@ -1,195 +1,182 @@
 /*
  * segment_scheme.c: the type segment_scheme, a compiled scheme, and what it calls a score.
- *
- * The stored form (after the varlena header):
- *
- *	version, bins, number of labels		1 byte each
- *	cells		1 byte a cell, 111 first: 0 without a segment, else the label's number
- *	labels		each its length (varint) and its bytes, in the order of the rules
- *
- * Equal contents have equal bytes.  The value is kept small, and storage is
- * plain, so that a scheme from a scalar subquery is never detoasted row by row.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "libpq/pqformat.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
-#include "utils/jsonb.h"
-#include "utils/numeric.h"
 
-#include "base/common.h"
 #include "rfm/segment_scheme.h"
 
-#define SCHEME_VERSION 1
-#define MAX_SCHEME_SIZE 4000 /* bytes: fits on a page beside other columns */
+/* ---------- the type ---------- */
 
-/* What every refusal of a value from outside looks like. */
-static void
-SchemeRefused(int sqlstate, const char *why)
+static const char *const LifecycleWords[] = {
+	[LIFECYCLE_NEW] = "new",           [LIFECYCLE_ACTIVE] = "active",
+	[LIFECYCLE_WON_BACK] = "won back", [LIFECYCLE_LAPSING] = "lapsing",
+	[LIFECYCLE_INACTIVE] = "inactive", NULL};
+
+static const ModelField SegmentFields[] = {
+	MODEL_FIELD(SchemeSegment, "segment", name, FIELD_TEXT),
+	MODEL_LIST(SchemeSegment, "cells", cells, ncells, FIELD_INT, MAX_CELLS),
+	MODEL_LIST(SchemeSegment, "lifecycle", lifecycles, nlifecycles, FIELD_WORD, LIFECYCLES,
+			   .in_place = true, .words = LifecycleWords),
+};
+static const ModelGroup SegmentGroup = {
+	.size = sizeof(SchemeSegment), .nfields = lengthof(SegmentFields), .fields = SegmentFields};
+
+static const ModelField Fields[] = {
+	MODEL_FIELD(SegmentScheme, "bins", bins, FIELD_INT),
+	MODEL_LIST(SegmentScheme, "segments", segments, nsegments, FIELD_GROUP, MAX_LABELS,
+			   .group = &SegmentGroup),
+};
+
+/* The cell of three digits, -1 where they are not from 1 to bins. */
+static int
+CellFromDigits(int digits, int bins)
 {
-	ereport(ERROR, (errcode(sqlstate), errmsg("invalid segment_scheme"), errdetail("%s", why)));
+	char *text = psprintf("%d", digits);
+
+	return CellFromText(text, strlen(text), bins);
 }
 
-/* ---------- bytes ---------- */
-
-/* The one check of every scheme, whatever it comes from. */
-static void
-CheckScheme(const SchemeLookup *lookup)
+static int
+CompareCells(const void *a, const void *b)
 {
-	if (lookup->nlabels < 1)
-		SchemeRefused(ERRCODE_INVALID_PARAMETER_VALUE, "It has no segments.");
-	for (int i = 0; i < lookup->nlabels; i++)
-	{
-		const text *label = lookup->labels[i];
+	return *(const int32 *) b - *(const int32 *) a;
+}
 
-		if (VARSIZE(label) == VARHDRSZ)
-			SchemeRefused(ERRCODE_INVALID_PARAMETER_VALUE, "A segment has no name.");
+/* What a segment is true of. */
+static uint8
+LifecycleBits(const SchemeSegment *segment)
+{
+	uint8 bits = segment->nlifecycles == 0 ? ALL_LIFECYCLES : 0;
+
+	for (int i = 0; i < segment->nlifecycles; i++)
+		bits |= 1 << segment->lifecycles[i];
+	return bits;
+}
+
+int
+LifecycleFromText(const text *word)
+{
+	return WordNumber(LifecycleWords, VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word));
+}
+
+static int
+CompareLifecycles(const void *a, const void *b)
+{
+	return *(const int32 *) a - *(const int32 *) b;
+}
+
+/* Puts the best cells of each segment first; one that is true of all lifecycles need not say so. */
+static void
+TidyScheme(void *data)
+{
+	SegmentScheme *scheme = data;
+
+	for (int i = 0; i < scheme->nsegments; i++)
+	{
+		SchemeSegment *segment = &scheme->segments[i];
+
+		qsort(segment->cells, segment->ncells, sizeof(int32), CompareCells);
+		qsort(segment->lifecycles, segment->nlifecycles, sizeof(int32), CompareLifecycles);
+		if (LifecycleBits(segment) == ALL_LIFECYCLES && segment->nlifecycles == LIFECYCLES)
+			segment->nlifecycles = 0;
+	}
+}
+
+static const char *
+SchemeFault(const void *data)
+{
+	const SegmentScheme *scheme = data;
+	bool taken[MAX_CELLS] = {false};
+
+	if (scheme->bins < MIN_BINS || scheme->bins > MAX_BINS)
+		return psprintf("The number of bins must be between %d and %d, not %d.", MIN_BINS, MAX_BINS,
+						scheme->bins);
+	if (scheme->nsegments < 1)
+		return "It has no segments.";
+	for (int i = 0; i < scheme->nsegments; i++)
+	{
+		const SchemeSegment *segment = &scheme->segments[i];
+
+		if (segment->name[0] == '\0')
+			return "A segment has no name.";
 		for (int j = 0; j < i; j++)
-			if (VARSIZE(label) == VARSIZE(lookup->labels[j]) &&
-				memcmp(label, lookup->labels[j], VARSIZE(label)) == 0)
-				SchemeRefused(
-					ERRCODE_INVALID_PARAMETER_VALUE,
-					psprintf("Two segments have the name \"%s\".", text_to_cstring(label)));
+			if (strcmp(segment->name, scheme->segments[j].name) == 0)
+				return psprintf("Two segments have the name \"%s\".", segment->name);
+		for (int j = 1; j < segment->nlifecycles; j++)
+			if (segment->lifecycles[j - 1] == segment->lifecycles[j])
+				return psprintf("Segment \"%s\" names the lifecycle \"%s\" twice.", segment->name,
+								LifecycleWords[segment->lifecycles[j]]);
+		for (int j = 0; j < segment->ncells; j++)
+		{
+			int cell = CellFromDigits(segment->cells[j], scheme->bins);
+
+			if (cell < 0)
+				return psprintf("A cell is three digits from 1 to %d, not %d.", scheme->bins,
+								segment->cells[j]);
+			if (taken[cell])
+				return psprintf("Cell %d is listed twice.", segment->cells[j]);
+			taken[cell] = true;
+		}
 	}
-	for (int cell = 0; cell < CellCount(lookup->bins); cell++)
-		if (lookup->cells[cell] > lookup->nlabels)
-			SchemeRefused(ERRCODE_INVALID_PARAMETER_VALUE,
-						  psprintf("Cell %d has segment %d of %d.", CellDigits(cell, lookup->bins),
-								   lookup->cells[cell], lookup->nlabels));
+	return NULL;
 }
 
-SegmentScheme *
-EncodeScheme(const SchemeLookup *lookup)
+static void
+CompleteScheme(void *data, uint64 fingerprint)
 {
-	Size size = VARHDRSZ + 3 + CellCount(lookup->bins);
-	SegmentScheme *scheme;
-	uint8 *p;
+	SegmentScheme *scheme = data;
 
-	CheckScheme(lookup);
-	for (int i = 0; i < lookup->nlabels; i++)
-		size += MAX_VARINT + VARSIZE(lookup->labels[i]);
-	scheme = palloc(size);
-	p = (uint8 *) VARDATA(scheme);
-	*p++ = SCHEME_VERSION;
-	*p++ = (uint8) lookup->bins;
-	*p++ = (uint8) lookup->nlabels;
-	memcpy(p, lookup->cells, CellCount(lookup->bins));
-	p += CellCount(lookup->bins);
-	for (int i = 0; i < lookup->nlabels; i++)
+	memset(scheme->cells, 0, sizeof(scheme->cells));
+	scheme->labels = palloc(scheme->nsegments * sizeof(text *));
+	scheme->lifecycles = palloc(scheme->nsegments);
+	scheme->corrected = NULL;
+	for (int i = 0; i < scheme->nsegments; i++)
 	{
-		Size length = VARSIZE(lookup->labels[i]) - VARHDRSZ;
+		const SchemeSegment *segment = &scheme->segments[i];
 
-		p = WriteVarint(p, length);
-		memcpy(p, VARDATA(lookup->labels[i]), length);
-		p += length;
+		scheme->labels[i] = cstring_to_text(segment->name);
+		scheme->lifecycles[i] = LifecycleBits(segment);
+		if (segment->nlifecycles > 0 && scheme->corrected == NULL)
+			scheme->corrected = palloc0(LIFECYCLES * CellCount(scheme->bins));
+		for (int j = 0; j < segment->ncells; j++)
+			scheme->cells[CellFromDigits(segment->cells[j], scheme->bins)] = (uint8) (i + 1);
 	}
-	if (p - (uint8 *) VARDATA(scheme) > MAX_SCHEME_SIZE)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("scheme is too large"),
-						errdetail("It takes %zu bytes, the limit is %d.",
-								  (Size) (p - (uint8 *) VARDATA(scheme)), MAX_SCHEME_SIZE),
-						errhint("Use fewer segments or shorter names.")));
-	SET_VARSIZE(scheme, p - (uint8 *) scheme);
-	return scheme;
 }
 
-void *
-DecodeScheme(const SegmentScheme *scheme)
+const ModelFormat SegmentSchemeFormat = {
+	.type = "segment_scheme",
+	.version = 1,
+	.most_bytes = 4000, /* fits on a page beside other columns, and is never toasted */
+	.group = {.size = sizeof(SegmentScheme), .nfields = lengthof(Fields), .fields = Fields},
+	.tidy = TidyScheme,
+	.fault = SchemeFault,
+	.complete = CompleteScheme,
+	.example =
+		"{\"bins\": 5, \"segments\": [{\"segment\": \"Champions\", \"cells\": [555, 554]}, …]}",
+};
+
+MODEL_IO(segment_scheme, SegmentSchemeFormat)
+
+struct varlena *
+SchemeValue(SegmentScheme *scheme)
 {
-	SchemeLookup *lookup = palloc0(sizeof(SchemeLookup));
-	ByteReader bytes;
+	for (int i = 0; i < scheme->nsegments; i++)
+		scheme->segments[i].cells = palloc(CellCount(scheme->bins) * sizeof(int32));
+	for (int cell = 0; cell < CellCount(scheme->bins); cell++)
+		if (scheme->cells[cell] != 0)
+		{
+			SchemeSegment *segment = &scheme->segments[scheme->cells[cell] - 1];
 
-	ByteReaderInit(&bytes, VARDATA_ANY(scheme), VARSIZE_ANY_EXHDR(scheme));
-	bytes.failed = ReadByte(&bytes) != SCHEME_VERSION;
-	lookup->bins = ReadByte(&bytes);
-	lookup->nlabels = ReadByte(&bytes);
-	if (bytes.failed || lookup->bins < MIN_BINS || lookup->bins > MAX_BINS)
-		goto damaged;
-	for (int cell = 0; cell < CellCount(lookup->bins); cell++)
-		lookup->cells[cell] = ReadByte(&bytes);
-	lookup->labels = palloc(lookup->nlabels * sizeof(text *));
-	for (int i = 0; i < lookup->nlabels; i++)
-	{
-		uint64 length = ReadVarint(&bytes);
-
-		if (bytes.failed || length > bytes.end - bytes.next)
-			goto damaged;
-		lookup->labels[i] = cstring_to_text_with_len((const char *) bytes.next, length);
-		bytes.next += length;
-	}
-	if (bytes.failed || bytes.next != bytes.end)
-		goto damaged;
-	CheckScheme(lookup);
-	return lookup;
-
-damaged:
-	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("segment_scheme is damaged")));
+			segment->cells[segment->ncells++] = CellDigits(cell, scheme->bins);
+		}
+	return ModelValue(&SegmentSchemeFormat, scheme);
 }
-
-/*
- * The binary form: version, bins, number of labels, cells as they are stored,
- * each label its length (4 bytes) and its bytes in the client's encoding.
- */
-PG_FUNCTION_INFO_V1(segment_scheme_send);
-Datum
-segment_scheme_send(PG_FUNCTION_ARGS)
-{
-	SchemeLookup *lookup = DecodeScheme(PG_GETARG_VARLENA_PP(0));
-	StringInfoData out;
-
-	pq_begintypsend(&out);
-	pq_sendbyte(&out, SCHEME_VERSION);
-	pq_sendbyte(&out, lookup->bins);
-	pq_sendbyte(&out, lookup->nlabels);
-	pq_sendbytes(&out, (char *) lookup->cells, CellCount(lookup->bins));
-	for (int i = 0; i < lookup->nlabels; i++)
-	{
-		char *label = text_to_cstring(lookup->labels[i]);
-		char *sent = pg_server_to_client(label, strlen(label));
-
-		pq_sendint32(&out, strlen(sent));
-		pq_sendbytes(&out, sent, strlen(sent));
-	}
-	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
-}
-
-PG_FUNCTION_INFO_V1(segment_scheme_recv);
-Datum
-segment_scheme_recv(PG_FUNCTION_ARGS)
-{
-	StringInfo in = (StringInfo) PG_GETARG_POINTER(0);
-	SchemeLookup lookup = {0};
-	int version = pq_getmsgbyte(in);
-
-	if (version != SCHEME_VERSION)
-		SchemeRefused(ERRCODE_INVALID_BINARY_REPRESENTATION,
-					  psprintf("Its version is %d, not %d.", version, SCHEME_VERSION));
-	lookup.bins = CheckedBins(pq_getmsgbyte(in));
-	lookup.nlabels = pq_getmsgbyte(in);
-	lookup.labels = palloc(lookup.nlabels * sizeof(text *));
-	pq_copymsgbytes(in, (char *) lookup.cells, CellCount(lookup.bins));
-	for (int i = 0; i < lookup.nlabels; i++)
-	{
-		int sent = pq_getmsgint(in, 4);
-		int length;
-		char *label = pq_getmsgtext(in, sent, &length);
-
-		lookup.labels[i] = cstring_to_text_with_len(label, length);
-	}
-	PG_RETURN_POINTER(EncodeScheme(&lookup));
-}
-
-/* ---------- text: JSON ----------
- *
- *	{"bins": 5, "segments": [{"Champions": "555 554 545"}, {"Loyal": "543 444"}]}
- */
 
 int
 CellFromText(const char *digits, int length, int bins)
@@ -202,120 +189,75 @@ CellFromText(const char *digits, int length, int bins)
 	return CellOf(digits[0] - '0', digits[1] - '0', digits[2] - '0', bins);
 }
 
-PG_FUNCTION_INFO_V1(segment_scheme_out);
-Datum
-segment_scheme_out(PG_FUNCTION_ARGS)
+/* ---------- labels that are true of the customer ---------- */
+
+/*
+ * How far apart two cells are, the nearest first.  A step of frequency or monetary
+ * score counts as two of recency: a rank in recency says least of where somebody
+ * stands, which the lifecycle knows better.  Of two cells as near, the one of the
+ * same amount and frequency, and the more recent one for those who are here.
+ */
+static int
+CellDistance(int a, int b, int bins, bool here)
 {
-	SchemeLookup *lookup = DecodeScheme(PG_GETARG_VARLENA_PP(0));
-	StringInfoData out;
+	int r = b / (bins * bins) - a / (bins * bins);
+	int f = b / bins % bins - a / bins % bins;
+	int m = b % bins - a % bins;
+	int distance = abs(r) + 2 * abs(f) + 2 * abs(m);
 
-	initStringInfo(&out);
-	appendStringInfo(&out, "{\"bins\": %d, \"segments\": [", lookup->bins);
-	for (int i = 0; i < lookup->nlabels; i++)
-	{
-		const char *space = "";
+	distance = distance * MAX_BINS + abs(m);
+	distance = distance * MAX_BINS + abs(f);
+	/* the signs decide at last; each is -1, 0 or 1, and what is left of r follows from the rest */
+	r = (r > 0) - (r < 0);
+	f = (f > 0) - (f < 0);
+	m = (m > 0) - (m < 0);
+	return distance * 27 + 13 - (here ? 1 : -1) * (9 * r + 3 * f + m);
+}
 
-		appendStringInfoString(&out, i > 0 ? ", {" : "{");
-		escape_json(&out, text_to_cstring(lookup->labels[i]));
-		appendStringInfoString(&out, ": \"");
-		for (int cell = CellCount(lookup->bins) - 1; cell >= 0; cell--)
-			if (lookup->cells[cell] == i + 1)
+/* The segment + 1 of the nearest cell whose label is true of the lifecycle; else the cell's own. */
+static uint8
+NearestTrueSegment(const SegmentScheme *scheme, int cell, Lifecycle lifecycle)
+{
+	bool here = lifecycle < LIFECYCLE_LAPSING;
+	int nearest = INT_MAX;
+	uint8 segment = scheme->cells[cell];
+
+	for (int other = 0; other < CellCount(scheme->bins); other++)
+		if (scheme->cells[other] != 0 &&
+			(scheme->lifecycles[scheme->cells[other] - 1] & (1 << lifecycle)))
+		{
+			int distance = CellDistance(cell, other, scheme->bins, here);
+
+			if (distance < nearest)
 			{
-				appendStringInfo(&out, "%s%d", space, CellDigits(cell, lookup->bins));
-				space = " ";
+				nearest = distance;
+				segment = scheme->cells[other];
 			}
-		appendStringInfoString(&out, "\"}");
-	}
-	appendStringInfoString(&out, "]}");
-	PG_RETURN_CSTRING(out.data);
+		}
+	return segment;
 }
 
-/* Gives the cells that the text lists, separated by spaces, to a label. */
-static void
-ReadCells(SchemeLookup *lookup, int label, const char *cells)
+/* The place of the segment among the labels, from 1; 0 for a cell that is not covered. */
+static int
+PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
 {
-	for (;;)
-	{
-		int length;
-		int cell;
+	int cell = CellOf(r, f, m, scheme->bins);
+	uint8 *corrected;
 
-		cells += strspn(cells, " ");
-		length = strcspn(cells, " ");
-		if (length == 0)
-			return;
-		cell = CellFromText(cells, length, lookup->bins);
-		if (cell < 0)
-			SchemeRefused(ERRCODE_INVALID_TEXT_REPRESENTATION,
-						  psprintf("A cell is three digits from 1 to %d, not \"%s\".", lookup->bins,
-								   pnstrdup(cells, length)));
-		if (lookup->cells[cell] != 0)
-			SchemeRefused(ERRCODE_INVALID_TEXT_REPRESENTATION,
-						  psprintf("Cell %d is listed twice.", CellDigits(cell, lookup->bins)));
-		lookup->cells[cell] = (uint8) (label + 1);
-		cells += length;
-	}
+	if (scheme->corrected == NULL || scheme->cells[cell] == 0)
+		return scheme->cells[cell];
+	corrected = &scheme->corrected[lifecycle * CellCount(scheme->bins) + cell];
+	if (*corrected == 0)
+		*corrected = NearestTrueSegment(scheme, cell, lifecycle);
+	return *corrected;
 }
 
-static char *
-JsonString(const JsonbValue *value)
+text *
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
 {
-	if (value->type != jbvString)
-		SchemeRefused(ERRCODE_INVALID_TEXT_REPRESENTATION,
-					  "The cells of a segment are not a string such as \"555 554\".");
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
+	int position = PositionForCustomer(scheme, r, f, m, lifecycle);
 
-/* An element of the array: an object with one member, the segment's name and its cells. */
-static void
-ReadSegment(SchemeLookup *lookup, int label, const JsonbValue *element)
-{
-	JsonbIterator *iterator;
-	JsonbValue value;
-	char *name;
-
-	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data) ||
-		JsonContainerSize(element->val.binary.data) != 1)
-		SchemeRefused(ERRCODE_INVALID_TEXT_REPRESENTATION,
-					  "A segment is not an object of its name and its cells.");
-	iterator = JsonbIteratorInit(element->val.binary.data);
-	JsonbIteratorNext(&iterator, &value, false);
-	JsonbIteratorNext(&iterator, &value, false);
-	name = JsonString(&value);
-	lookup->labels[label] = cstring_to_text(name);
-	JsonbIteratorNext(&iterator, &value, true);
-	ReadCells(lookup, label, JsonString(&value));
-}
-
-PG_FUNCTION_INFO_V1(segment_scheme_in);
-Datum
-segment_scheme_in(PG_FUNCTION_ARGS)
-{
-	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
-	SchemeLookup lookup = {0};
-	JsonbValue bins;
-	JsonbValue segments;
-	JsonbContainer *array;
-
-	if (!JB_ROOT_IS_OBJECT(json) || JB_ROOT_COUNT(json) != 2 ||
-		getKeyJsonValueFromContainer(&json->root, "bins", strlen("bins"), &bins) == NULL ||
-		getKeyJsonValueFromContainer(&json->root, "segments", strlen("segments"), &segments) ==
-			NULL ||
-		bins.type != jbvNumeric || segments.type != jbvBinary ||
-		!JsonContainerIsArray(segments.val.binary.data))
-		SchemeRefused(ERRCODE_INVALID_TEXT_REPRESENTATION,
-					  "It is not a JSON object of the number \"bins\" and the array \"segments\".");
-	array = segments.val.binary.data;
-	lookup.bins = CheckedBins(
-		DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(bins.val.numeric))));
-	if (JsonContainerSize(array) > MAX_LABELS)
-		SchemeRefused(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-					  psprintf("It has %d segments, the limit is %d.",
-							   (int) JsonContainerSize(array), MAX_LABELS));
-	lookup.nlabels = JsonContainerSize(array);
-	lookup.labels = palloc(lookup.nlabels * sizeof(text *));
-	for (int i = 0; i < lookup.nlabels; i++)
-		ReadSegment(&lookup, i, getIthJsonbValueFromContainer(array, i));
-	PG_RETURN_POINTER(EncodeScheme(&lookup));
+	return position == 0 ? NULL : scheme->labels[position - 1];
 }
 
 /* ---------- what people ask ---------- */
@@ -337,69 +279,206 @@ Datum
 segment(PG_FUNCTION_ARGS)
 {
 	RfmScore score = PG_GETARG_RFM_SCORE(0);
-	const SchemeLookup *lookup = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeScheme);
+	const SegmentScheme *scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
 	text *label;
 
-	if (unlikely(RFM_BINS(score) != lookup->bins))
-		BinsDiffer(RFM_BINS(score), lookup->bins);
-	label = SegmentOfCell(lookup, RFM_R(score), RFM_F(score), RFM_M(score));
+	if (unlikely(RFM_BINS(score) != scheme->bins))
+		BinsDiffer(RFM_BINS(score), scheme->bins);
+	label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
 	if (label == NULL)
 		PG_RETURN_NULL();
 	/* a copy: what is kept goes as soon as another scheme comes by */
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
-/* (score, scheme): the place of that segment among the labels, from 1. */
+/* A lifecycle argument. */
+static Lifecycle
+CheckedLifecycle(const text *word)
+{
+	int lifecycle = LifecycleFromText(word);
+
+	if (lifecycle < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is no lifecycle of a customer", text_to_cstring(word)),
+				 errhint("There are new, active, won back, lapsing and inactive, as lifecycle() "
+						 "gives them.")));
+	return (Lifecycle) lifecycle;
+}
+
+/*
+ * (score, scheme, lifecycle): the segment of the score, or of the nearest one whose segment is
+ * true of such a customer.  Without a lifecycle the segment of the score.
+ */
+PG_FUNCTION_INFO_V1(segment_lifecycle);
+Datum
+segment_lifecycle(PG_FUNCTION_ARGS)
+{
+	const SegmentScheme *scheme;
+	RfmScore score;
+	text *label;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	score = PG_GETARG_RFM_SCORE(0);
+	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
+	if (unlikely(RFM_BINS(score) != scheme->bins))
+		BinsDiffer(RFM_BINS(score), scheme->bins);
+	if (PG_ARGISNULL(2))
+		label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
+	else
+		label = SegmentOfCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+								  CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
+	if (label == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
+}
+
+/* (score, scheme, lifecycle): the place of that segment in the scheme, from 1. */
 PG_FUNCTION_INFO_V1(segment_position);
 Datum
 segment_position(PG_FUNCTION_ARGS)
 {
-	RfmScore score = PG_GETARG_RFM_SCORE(0);
-	const SchemeLookup *lookup = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeScheme);
+	const SegmentScheme *scheme;
+	RfmScore score;
 	int position;
 
-	if (unlikely(RFM_BINS(score) != lookup->bins))
-		BinsDiffer(RFM_BINS(score), lookup->bins);
-	position = lookup->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), lookup->bins)];
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	score = PG_GETARG_RFM_SCORE(0);
+	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
+	if (unlikely(RFM_BINS(score) != scheme->bins))
+		BinsDiffer(RFM_BINS(score), scheme->bins);
+	if (PG_ARGISNULL(2))
+		position =
+			scheme->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), scheme->bins)];
+	else
+		position = PositionForCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+									   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
 	if (position == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(position);
 }
 
-/* The cells of a label as an array of texts, the best first. */
 static Datum
-CellArray(const SchemeLookup *lookup, int label, int *count)
+CellArray(const SchemeSegment *segment)
 {
 	Datum cells[MAX_CELLS];
-	int n = 0;
 
-	for (int cell = CellCount(lookup->bins) - 1; cell >= 0; cell--)
-		if (lookup->cells[cell] == label + 1)
-			cells[n++] = CStringGetTextDatum(psprintf("%d", CellDigits(cell, lookup->bins)));
-	*count = n;
-	return PointerGetDatum(construct_array(cells, n, TEXTOID, -1, false, TYPALIGN_INT));
+	for (int i = 0; i < segment->ncells; i++)
+		cells[i] = CStringGetTextDatum(psprintf("%d", segment->cells[i]));
+	return PointerGetDatum(
+		construct_array(cells, segment->ncells, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The segments of a scheme in order, with their cells. */
+static Datum
+LifecycleArray(const SchemeSegment *segment)
+{
+	Datum words[LIFECYCLES];
+
+	for (int i = 0; i < segment->nlifecycles; i++)
+		words[i] = CStringGetTextDatum(LifecycleWords[segment->lifecycles[i]]);
+	return PointerGetDatum(
+		construct_array(words, segment->nlifecycles, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The segments of a scheme in order, with their cells and what they are true of. */
 PG_FUNCTION_INFO_V1(segments);
 Datum
 segments(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	SchemeLookup *lookup = DecodeScheme(PG_GETARG_VARLENA_PP(0));
+	const SegmentScheme *scheme = ModelFromDatum(&SegmentSchemeFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < lookup->nlabels; i++)
+	for (int i = 0; i < scheme->nsegments; i++)
 	{
-		Datum values[4];
-		bool nulls[4] = {false};
-		int count;
+		Datum values[5];
+		bool nulls[5] = {false};
 
 		values[0] = Int32GetDatum(i + 1);
-		values[1] = PointerGetDatum(lookup->labels[i]);
-		values[3] = CellArray(lookup, i, &count);
-		values[2] = Int32GetDatum(count);
+		values[1] = PointerGetDatum(scheme->labels[i]);
+		values[2] = Int32GetDatum(scheme->segments[i].ncells);
+		values[3] = CellArray(&scheme->segments[i]);
+		nulls[4] = scheme->segments[i].nlifecycles == 0;
+		values[4] = LifecycleArray(&scheme->segments[i]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* ---------- contradictions ---------- */
+
+#define HERE ((1 << LIFECYCLE_NEW) | (1 << LIFECYCLE_ACTIVE) | (1 << LIFECYCLE_WON_BACK))
+
+/* From these probabilities on a forecast takes somebody for a customer, or for none. */
+#define LIKELY_ALIVE 0.9
+#define LIKELY_GONE 0.1
+#define LIKELY_TO_BUY 0.5
+
+/* What a label claims, or a forecast: 1 a customer who is here, -1 one who is gone, 0 neither. */
+static int
+ClaimOf(uint8 lifecycles)
+{
+	if ((lifecycles & HERE) == 0)
+		return -1;
+	return (lifecycles & ~HERE) == 0 ? 1 : 0;
+}
+
+/* The lifecycles that a segment of the scheme is true of; all of them for an unknown one. */
+static uint8
+LifecyclesOfSegment(const SegmentScheme *scheme, const text *name)
+{
+	for (int i = 0; i < scheme->nsegments; i++)
+		if (VARSIZE_ANY_EXHDR(name) == VARSIZE_ANY_EXHDR(scheme->labels[i]) &&
+			memcmp(VARDATA_ANY(name), VARDATA_ANY(scheme->labels[i]), VARSIZE_ANY_EXHDR(name)) == 0)
+			return scheme->lifecycles[i];
+	return ALL_LIFECYCLES;
+}
+
+/* Words that views give to those who have not bought yet: no lifecycle of a customer, and no error.
+ */
+static bool
+IsNoCustomerYet(const text *word)
+{
+	static const char *const words[] = {"potential", "probable", NULL};
+
+	return WordNumber(words, VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word)) >= 0;
+}
+
+/* (segment, scheme, lifecycle, p_alive, p_purchase): in words, what contradicts what. */
+PG_FUNCTION_INFO_V1(label_conflicts);
+Datum
+label_conflicts(PG_FUNCTION_ARGS)
+{
+	bool segment_known = !PG_ARGISNULL(0) && !PG_ARGISNULL(1);
+	bool lifecycle_known = !PG_ARGISNULL(2) && !IsNoCustomerYet(PG_GETARG_TEXT_PP(2));
+	char *segment = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Lifecycle lifecycle = lifecycle_known ? CheckedLifecycle(PG_GETARG_TEXT_PP(2)) : LIFECYCLES;
+	uint8 claim = ALL_LIFECYCLES;
+	int forecast = 0;
+	const char *forecast_words;
+	Datum conflicts[3];
+	int n = 0;
+
+	if (segment_known)
+		claim = LifecyclesOfSegment(ModelArgument(&SegmentSchemeFormat, fcinfo, 1),
+									PG_GETARG_TEXT_PP(0));
+	if (!PG_ARGISNULL(3) && PG_GETARG_FLOAT8(3) <= LIKELY_GONE)
+		forecast = -1;
+	if ((!PG_ARGISNULL(3) && PG_GETARG_FLOAT8(3) >= LIKELY_ALIVE) ||
+		(!PG_ARGISNULL(4) && PG_GETARG_FLOAT8(4) >= LIKELY_TO_BUY))
+		forecast = 1;
+	forecast_words = forecast > 0 ? "forecast: still a customer" : "forecast: no longer a customer";
+
+	if (lifecycle_known && (claim & (1 << lifecycle)) == 0)
+		conflicts[n++] = CStringGetTextDatum(
+			psprintf("segment %s, lifecycle %s", segment, LifecycleWords[lifecycle]));
+	if (ClaimOf(claim) * forecast < 0)
+		conflicts[n++] = CStringGetTextDatum(psprintf("segment %s, %s", segment, forecast_words));
+	/* lapsing is out of character, not gone */
+	if (lifecycle_known && lifecycle != LIFECYCLE_LAPSING && ClaimOf(1 << lifecycle) * forecast < 0)
+		conflicts[n++] = CStringGetTextDatum(
+			psprintf("lifecycle %s, %s", LifecycleWords[lifecycle], forecast_words));
+	PG_RETURN_ARRAYTYPE_P(construct_array(conflicts, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
