@@ -19,7 +19,7 @@ DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 # -Bsymbolic: calls inside the library stay inside; the server loads extensions into one name space
-SHLIB_LINK = -Wl,-Bsymbolic -Wl,--as-needed -lnlopt -lm
+SHLIB_LINK = -Wl,-Bsymbolic -Wl,--as-needed -lm
 ifdef SANITIZE
 PG_CFLAGS += -fsanitize=undefined -fno-sanitize-recover=undefined
 SHLIB_LINK += -fsanitize=undefined

@@ -85,6 +85,25 @@ StableHash64(const void *bytes, Size size)
 	return pg_ntoh64(hash);
 }
 
+/* Reads words in network byte order. */
+uint64
+FastStableHash64(const void *bytes, Size size)
+{
+	const uint8 *p = (const uint8 *) bytes;
+	uint64 h = MixHash64(size);
+	uint64 word;
+
+	for (; size >= sizeof(word); size -= sizeof(word), p += sizeof(word))
+	{
+		memcpy(&word, p, sizeof(word));
+		h = MixHash64(h ^ pg_ntoh64(word)) + 1;
+	}
+	word = 0;
+	while (size-- > 0)
+		word = word << 8 | *p++;
+	return MixHash64(h ^ word);
+}
+
 /* The general case of ReadVarint; refuses overlong forms and more than 64 bits. */
 uint64
 ReadVarintSlow(ByteReader *r)

@@ -24,6 +24,9 @@ extern void *DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 
+/* The same, cheaper by far, for bytes that nobody picks to deceive it. */
+extern uint64 FastStableHash64(const void *bytes, Size size);
+
 /* Mixes the bits of an integer: neighbouring keys land far apart. */
 static inline uint64
 MixHash64(uint64 h)

@@ -86,40 +86,21 @@ Decimal
 DecimalFromNumeric(Datum value, const char *what)
 {
 	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
-	const char *p = VARDATA_ANY(datum);
-	const char *end = p + VARSIZE_ANY_EXHDR(datum);
-	uint16 header = LoadWord(p);
-	bool negative;
-	int weight;
-	int ndigits;
+	NumericBytes bytes = ReadNumericBytes(VARDATA_ANY(datum), VARSIZE_ANY_EXHDR(datum));
+	const char *p = bytes.digits;
+	int ndigits = bytes.ndigits;
 	int64 mantissa = 0;
 	Decimal result;
 
-	p += sizeof(uint16);
-	if ((header & HEADER_SIGN_MASK) == HEADER_SPECIAL)
+	if (bytes.special)
 		RefuseSpecial(value, what);
-	if (header & HEADER_SHORT)
-	{
-		negative = (header & SHORT_NEGATIVE) != 0;
-		weight = header & SHORT_WEIGHT_MASK;
-		if (header & SHORT_WEIGHT_SIGN)
-			weight |= ~SHORT_WEIGHT_MASK;
-	}
-	else
-	{
-		negative = (header & HEADER_SIGN_MASK) == HEADER_NEGATIVE;
-		weight = (int16) LoadWord(p);
-		p += sizeof(uint16);
-	}
-	ndigits = (end - p) / sizeof(uint16);
-
 	result.mantissa = 0;
 	result.scale = 0;
 	if (ndigits == 0)
 		return result;
 
 	/* before an overflow can hide it: the last of three groups is below 10^-8 */
-	if (ndigits - 1 - weight > 2)
+	if (ndigits - 1 - bytes.weight > 2)
 		RefuseScale(value, what);
 
 	/* all digits but the last: 4 of them never overflow */
@@ -136,7 +117,7 @@ DecimalFromNumeric(Datum value, const char *what)
 	{
 		int digit = LoadWord(p);
 		int places = BASE_DIGITS;
-		int groups = ndigits - 1 - weight; /* of the fraction */
+		int groups = ndigits - 1 - bytes.weight; /* of the fraction */
 
 		if (groups > 0)
 		{
@@ -156,7 +137,7 @@ DecimalFromNumeric(Datum value, const char *what)
 			if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa))
 				RefuseMagnitude(value, what);
 	}
-	result.mantissa = negative ? -mantissa : mantissa;
+	result.mantissa = bytes.negative ? -mantissa : mantissa;
 
 	if ((Pointer) datum != DatumGetPointer(value))
 		pfree(datum);
@@ -200,33 +181,20 @@ double
 DoubleFromNumeric(Datum value)
 {
 	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
-	const char *p = VARDATA_ANY(datum);
-	uint16 header = LoadWord(p);
-	int ndigits;
-	int weight;
-	bool negative;
-	int64 mantissa = 0;
-	int decimals;
+	NumericBytes bytes = ReadNumericBytes(VARDATA_ANY(datum), VARSIZE_ANY_EXHDR(datum));
+	int decimals = (bytes.ndigits - 1 - bytes.weight) * BASE_DIGITS;
 
-	if ((header & HEADER_SIGN_MASK) == HEADER_SHORT)
+	if (!bytes.special && bytes.ndigits <= 3 && decimals >= -BASE_DIGITS && decimals <= 18)
 	{
-		ndigits = (VARSIZE_ANY_EXHDR(datum) - sizeof(uint16)) / sizeof(uint16);
-		negative = (header & SHORT_NEGATIVE) != 0;
-		weight = header & SHORT_WEIGHT_MASK;
-		if (header & SHORT_WEIGHT_SIGN)
-			weight |= ~SHORT_WEIGHT_MASK;
-		decimals = (ndigits - 1 - weight) * BASE_DIGITS;
-		if (ndigits <= 3 && decimals >= -BASE_DIGITS && decimals <= 18)
-		{
-			double magnitude;
+		int64 mantissa = 0;
+		double magnitude;
 
-			for (int i = 0; i < ndigits; i++)
-				mantissa =
-					mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p + (i + 1) * sizeof(uint16));
-			magnitude = decimals > 0 ? (double) mantissa / (double) PowerOfTen[decimals]
-									 : (double) (mantissa * PowerOfTen[-decimals]);
-			return negative ? -magnitude : magnitude;
-		}
+		for (int i = 0; i < bytes.ndigits; i++)
+			mantissa =
+				mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(bytes.digits + i * sizeof(uint16));
+		magnitude = decimals > 0 ? (double) mantissa / (double) PowerOfTen[decimals]
+								 : (double) (mantissa * PowerOfTen[-decimals]);
+		return bytes.negative ? -magnitude : magnitude;
 	}
 	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
 }

@@ -1,16 +1,18 @@
 /*
- * maximum_likelihood.h: maximum likelihood for the models: NLopt from several starts, then
- * the observed information.
+ * maximum_likelihood.h: maximum likelihood for the models: Newton's method from
+ * several starts, then the observed information.
  *
- * A fit works on coordinates that are linear in the logs of the parameters,
- * chosen so that the edges of the model lie along them: where customers differ
- * without limit or not at all, or where something never happens.  There the
- * likelihood levels off, and a maximum may lie at an edge as well as inside.
+ * A fit works on coordinates that are linear in the logs of the positive
+ * parameters, chosen so that the edges of the model lie along them: where
+ * customers differ without limit or not at all, or where something never
+ * happens.  There the likelihood levels off, and a maximum may lie at an edge as
+ * well as inside.  Parameters of either sign, the coefficients of covariates, come
+ * after the positive ones and are coordinates themselves.
  */
 #ifndef CRM_MAXIMUM_LIKELIHOOD_H
 #define CRM_MAXIMUM_LIKELIHOOD_H
 
-#define MAX_FIT_PARAMETERS 4
+#define MAX_FIT_PARAMETERS 64
 #define MAX_FIT_STARTS 6
 #define COVARIANCES(n) ((n) * ((n) + 1) / 2)
 
@@ -42,16 +44,18 @@ typedef double (*LogLikelihood)(void *sample, const double *parameters, double *
 typedef struct FitProblem
 {
 	int nparameters;
-	/* ln of a parameter (row) = sum of these times the coordinates; a pair of rows for
-	 * (shape, scale) has the shape and the mean as coordinates */
-	const double (*basis)[MAX_FIT_PARAMETERS];
+	int npositive; /* so many of them are positive, the first ones */
+	/* ln of a positive parameter (row) = sum of these times the coordinates, npositive a row;
+	 * a pair of rows for (shape, scale) has the shape and the mean as coordinates */
+	const double *basis;
 	LogLikelihood likelihood;
 	void *sample;
 	void *coarse;  /* a smaller sample much like it, for the first steps */
 	double weight; /* of the sample, to scale by */
 	int nstarts;
-	double start[MAX_FIT_STARTS][MAX_FIT_PARAMETERS]; /* exp of the coordinates */
-	bool penalized;                                   /* draw the parameters towards start[0] */
+	/* exp of the coordinates of positive parameters, then the others as they are */
+	double start[MAX_FIT_STARTS][MAX_FIT_PARAMETERS];
+	bool penalized; /* draw the parameters towards start[0] */
 } FitProblem;
 
 typedef struct FitResult
@@ -59,8 +63,9 @@ typedef struct FitResult
 	FitStatus status; /* converged, edge or no maximum */
 	double parameters[MAX_FIT_PARAMETERS];
 	double log_likelihood; /* without the penalty */
-	/* of the logs of the parameters: the lower triangle, row by row */
-	double covariance[COVARIANCES(MAX_FIT_PARAMETERS)];
+	/* of the logs of positive parameters and of the others: the lower triangle, row by row;
+	 * NULL where there is no maximum */
+	double *covariance;
 } FitResult;
 
 extern void MaximizeLikelihood(const FitProblem *problem, FitResult *result);

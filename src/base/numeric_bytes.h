@@ -15,8 +15,6 @@
 #define HEADER_NEGATIVE 0x4000
 #define HEADER_SHORT 0x8000
 #define HEADER_SPECIAL 0xC000
-#define SPECIAL_MASK 0xF000
-#define SPECIAL_NAN 0xC000
 #define SHORT_NEGATIVE 0x2000
 #define SHORT_WEIGHT_SIGN 0x0040
 #define SHORT_WEIGHT_MASK 0x003F
@@ -31,6 +29,43 @@ LoadWord(const char *p)
 
 	memcpy(&word, p, sizeof(word));
 	return word;
+}
+
+/* A numeric taken apart. */
+typedef struct NumericBytes
+{
+	bool special; /* NaN or infinite: the rest says nothing */
+	bool negative;
+	int weight; /* of the first digit: its power of 10 000 */
+	int ndigits;
+	const char *digits; /* LoadWord reads them */
+} NumericBytes;
+
+static inline NumericBytes
+ReadNumericBytes(const char *p, Size size)
+{
+	uint16 header = LoadWord(p);
+	NumericBytes bytes = {.special = (header & HEADER_SIGN_MASK) == HEADER_SPECIAL};
+
+	p += sizeof(uint16);
+	size -= sizeof(uint16);
+	if (header & HEADER_SHORT)
+	{
+		bytes.negative = (header & SHORT_NEGATIVE) != 0;
+		bytes.weight = header & SHORT_WEIGHT_MASK;
+		if (header & SHORT_WEIGHT_SIGN)
+			bytes.weight |= ~SHORT_WEIGHT_MASK;
+	}
+	else
+	{
+		bytes.negative = (header & HEADER_SIGN_MASK) == HEADER_NEGATIVE;
+		bytes.weight = (int16) LoadWord(p);
+		p += sizeof(uint16);
+		size -= sizeof(uint16);
+	}
+	bytes.ndigits = size / sizeof(uint16);
+	bytes.digits = p;
+	return bytes;
 }
 
 /*
@@ -51,31 +86,25 @@ UsualAmount(Datum value, int scale, int64 *amount)
 								   {10, 429496730},
 								   {1, UINT64CONST(4294967296)}};
 	const char *p = DatumGetPointer(value);
-	int size;
-	uint16 header;
-	int ndigits;
+	NumericBytes bytes;
 	int groups; /* of the fraction, if positive */
 	int64 mantissa = 0;
 
 	if (!VARATT_IS_SHORT(p) || VARATT_IS_EXTERNAL(p))
 		return false;
-	size = VARSIZE_SHORT(p) - VARHDRSZ_SHORT;
-	p = VARDATA_SHORT(p);
-	header = LoadWord(p);
-	if (size < (int) sizeof(uint16) || (header & HEADER_SPECIAL) != HEADER_SHORT)
+	bytes = ReadNumericBytes(VARDATA_SHORT(p), VARSIZE_SHORT(p) - VARHDRSZ_SHORT);
+	if (bytes.special)
 		return false;
-	ndigits = size / sizeof(uint16) - 1;
-	if (ndigits == 0)
+	if (bytes.ndigits == 0)
 	{
 		*amount = 0;
 		return true;
 	}
-	groups = ndigits - 1 - (header & SHORT_WEIGHT_SIGN ? -1 : header & SHORT_WEIGHT_MASK);
-	if (groups < 0 || groups > 1 || ndigits > 3 + groups ||
-		(header & SHORT_WEIGHT_SIGN && (header & SHORT_WEIGHT_MASK) != SHORT_WEIGHT_MASK))
+	groups = bytes.ndigits - 1 - bytes.weight;
+	if (groups < 0 || groups > 1 || bytes.ndigits > 3 + groups || bytes.weight < -1)
 		return false;
-	p += sizeof(uint16);
-	for (int i = groups; i < ndigits; i++, p += sizeof(uint16))
+	p = bytes.digits;
+	for (int i = groups; i < bytes.ndigits; i++, p += sizeof(uint16))
 		mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
 	mantissa *= PowerOfTen[scale];
 	if (groups == 1)
@@ -87,7 +116,7 @@ UsualAmount(Datum value, int scale, int64 *amount)
 			return false;
 		mantissa += part;
 	}
-	*amount = header & SHORT_NEGATIVE ? -mantissa : mantissa;
+	*amount = bytes.negative ? -mantissa : mantissa;
 	return true;
 }
 

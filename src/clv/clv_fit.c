@@ -186,11 +186,11 @@ CoarseClvSample(ClvSample *sample)
 
 /* ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all buy, or leave, alike, and where nobody
  * leaves. */
-static const double BgBasis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}, {0, 0, 1, 1}, {0, 0, 1}};
+static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
 /* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
-static const double ParetoBasis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}, {0, 0, 1}, {0, 0, 1, -1}};
+static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
 /* ln(p, q, v) by ln(p, q, pv/q): edges where a customer's purchases, or customers, are alike */
-static const double SpendBasis[][MAX_FIT_PARAMETERS] = {{1}, {0, 1}, {-1, 1, 1}};
+static const double SpendBasis[] = {1, 0, 0, 0, 1, 0, -1, 1, 1};
 
 /* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
 static void
@@ -222,7 +222,8 @@ FitPurchasePart(ClvModel *model, ClvSample *sample, double scale)
 {
 	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
 											   ParetoNbdLogLikelihood};
-	FitProblem problem = {.nparameters = CLV_PARAMETERS, .sample = sample};
+	FitProblem problem = {
+		.nparameters = CLV_PARAMETERS, .npositive = CLV_PARAMETERS, .sample = sample};
 	FitResult result;
 
 	problem.likelihood = likelihood[model->family];
@@ -326,7 +327,8 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 	static const double starts[][SPEND_PARAMETERS] = {
 		{4, 4, 0.75}, {1.5, 3, 0.75}, {1, 12, 0.92}, {15, 3, 0.75}};
 	SpendSample sample;
-	FitProblem problem = {.nparameters = SPEND_PARAMETERS, .sample = &sample};
+	FitProblem problem = {
+		.nparameters = SPEND_PARAMETERS, .npositive = SPEND_PARAMETERS, .sample = &sample};
 	FitResult result;
 	double first = MeanFirstValue(state);
 

@@ -38,9 +38,11 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, 
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
 	/* ln(a, b) by ln(a, a/b): an edge where everybody has the same rate */
-	static const double basis[][MAX_FIT_PARAMETERS] = {{1}, {1, -1}};
-	FitProblem problem = {
-		.nparameters = RHYTHM_PARAMETERS, .basis = basis, .likelihood = RhythmLogLikelihood};
+	static const double basis[] = {1, 0, 1, -1};
+	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS,
+						  .npositive = RHYTHM_PARAMETERS,
+						  .basis = basis,
+						  .likelihood = RhythmLogLikelihood};
 
 	sample->k = coarse->k = k;
 	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);

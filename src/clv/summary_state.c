@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "common/int.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
@@ -64,9 +65,9 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 	}
 	if (VARSIZE(state) < offsetof(SummaryState, entries) || state->version != FIT_STATE_VERSION ||
 		state->nsorted < 0 || state->nentries < state->nsorted ||
-		state->nentries > Capacity(state) || state->basis > VALUE_PROFIT ||
-		!IS_VALID_DATE(state->as_of) || !IS_VALID_DATE(state->until) ||
-		state->until < state->as_of ||
+		state->nentries > Capacity(state) || state->first_count < 0 ||
+		state->basis > VALUE_PROFIT || !IS_VALID_DATE(state->as_of) ||
+		!IS_VALID_DATE(state->until) || state->until < state->as_of ||
 		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
 		FitStateDamaged();
 	return state;
@@ -131,9 +132,8 @@ PutEntry(FitEntry *out, int64 n, const FitEntry *entry)
 {
 	if (n > 0 && SameEntry(&out[n - 1], entry))
 	{
-		if (out[n - 1].weight > PG_INT64_MAX - entry->weight)
+		if (pg_add_s64_overflow(out[n - 1].weight, entry->weight, &out[n - 1].weight))
 			FitStateDamaged();
-		out[n - 1].weight += entry->weight;
 		return n;
 	}
 	out[n] = *entry;
@@ -180,9 +180,10 @@ GrowSummaryState(SummaryState *state)
 	Size used;
 
 	CompactFitState(state);
-	if (state->nentries <= Capacity(state) / 2)
+	if (state->nentries < (Capacity(state) + 1) / 2)
 		return state;
-	grown = NewFitState(2 * Capacity(state));
+	/* a state made by hand may have no room at all */
+	grown = NewFitState(Max(FIRST_CAPACITY, 2 * Capacity(state)));
 	used = offsetof(SummaryState, entries) + state->nentries * sizeof(FitEntry);
 	memcpy((char *) grown + VARHDRSZ, (char *) state + VARHDRSZ, used - VARHDRSZ);
 	/* the room travels between processes: it must not carry old memory along */
@@ -249,7 +250,8 @@ CombineSummaryStates(SummaryState *state, const SummaryState *other)
 	memcpy(&more, other->first_sum, sizeof(more));
 	sum = (int128) ((uint128) sum + (uint128) more);
 	memcpy(state->first_sum, &sum, sizeof(sum));
-	state->first_count += other->first_count;
+	if (pg_add_s64_overflow(state->first_count, other->first_count, &state->first_count))
+		FitStateDamaged();
 	for (int64 i = 0; i < other->nentries; i++)
 	{
 		SummaryState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,

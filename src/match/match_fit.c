@@ -101,24 +101,6 @@ typedef struct RowPlace
 	int64 row;
 } RowPlace;
 
-/* The same on every machine: reads words in one byte order. */
-static uint64
-HashRow(const uint8 *bytes, Size size)
-{
-	uint64 h = MixHash64(size);
-	uint64 word;
-
-	for (; size >= sizeof(word); size -= sizeof(word), bytes += sizeof(word))
-	{
-		memcpy(&word, bytes, sizeof(word));
-		h = MixHash64(h ^ pg_ntoh64(word)) + 1;
-	}
-	word = 0;
-	while (size-- > 0)
-		word = word << 8 | *bytes++;
-	return MixHash64(h ^ word);
-}
-
 static int
 ComparePlaces(const void *a, const void *b)
 {
@@ -139,7 +121,7 @@ OrderRows(const MatchFitState *state)
 
 	for (int64 i = 0; i < state->nrows; i++)
 	{
-		places[i].hash = HashRow(state->rows + i * state->row_size, state->row_size) >> 1;
+		places[i].hash = FastStableHash64(state->rows + i * state->row_size, state->row_size) >> 1;
 		if (state->target[i])
 			places[i].hash |= (uint64) PG_INT64_MIN;
 		places[i].row = i;

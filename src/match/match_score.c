@@ -13,15 +13,10 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
+#include "base/special_functions.h"
 #include "match/match_model.h"
 
 #define LEAST_POINTS 0.01 /* a reason that moves the odds by less than a hundredth is none */
-
-static inline double
-Chance(double log_odds)
-{
-	return 1 / (1 + exp(-log_odds));
-}
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -45,7 +40,7 @@ match_score(PG_FUNCTION_ARGS)
 	ProfileView view;
 
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
-	PG_RETURN_FLOAT8(Chance(MatchLogOdds(model, &view)));
+	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)));
 }
 
 /* (profile, match_model) */
@@ -59,7 +54,7 @@ match_lift(PG_FUNCTION_ARGS)
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	if (model->card.ntargets == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(Chance(MatchLogOdds(model, &view)) / BaseRate(model));
+	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)) / BaseRate(model));
 }
 
 /* ---------- reasons ---------- */

@@ -25,6 +25,7 @@
 #include "utils/typcache.h"
 
 #include "base/common.h"
+#include "base/sortable_float.h"
 #include "base/statistics.h"
 #include "match/binning.h"
 #include "match/target_counts.h"
@@ -85,11 +86,7 @@ OneRow(bool is_target)
 static Word
 NumberAsWord(double number, uint64 *buffer)
 {
-	int64 bits;
-
-	number += 0.0; /* -0 is 0 */
-	memcpy(&bits, &number, sizeof(bits));
-	*buffer = pg_hton64(bits < 0 ? ~(uint64) bits : (uint64) bits | PG_INT64_MIN);
+	*buffer = pg_hton64(UnsignedSortableFloat8(number));
 	return (Word){(const char *) buffer, sizeof(*buffer)};
 }
 
@@ -97,13 +94,9 @@ static double
 NumberFromBytes(Word word)
 {
 	uint64 bits;
-	double number;
 
 	memcpy(&bits, word.text, sizeof(bits));
-	bits = pg_ntoh64(bits);
-	bits = bits >> 63 ? bits & ~(uint64) PG_INT64_MIN : ~bits;
-	memcpy(&number, &bits, sizeof(number));
-	return number;
+	return Float8FromUnsignedSortable(pg_ntoh64(bits));
 }
 
 static int

@@ -19,6 +19,8 @@
 #include "miscadmin.h"
 #include "storage/shmem.h"
 
+#include "base/newton.h"
+#include "base/special_functions.h"
 #include "match/binning.h"
 #include "match/scorecard.h"
 
@@ -56,9 +58,7 @@ typedef struct Regression
 	int64 nrows;
 	double *theta;
 	double *gradient;
-	double *step;
-	double *hessian; /* lower triangle, row by row, square layout */
-	double *prior;   /* inverse prior covariance, same layout */
+	double *prior; /* inverse prior covariance: lower triangle, row by row, square layout */
 } Regression;
 
 /* ---------- bins ---------- */
@@ -202,13 +202,6 @@ FreeBinning(Binning *binning, int nfeatures)
 
 /* ---------- regression ---------- */
 
-/* log(1 + exp(x)) without overflow. */
-static inline double
-SoftPlus(double x)
-{
-	return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
-}
-
 /* Inverse prior covariance of the points, by Sherman and Morrison. */
 static void
 SetPrior(Regression *r, double freedom)
@@ -266,17 +259,18 @@ LinearScore(const Binning *binning, const double *theta, int64 row)
 /* What is minimised: the negative log-likelihood plus the penalty; with its derivatives on demand.
  */
 static double
-Objective(Regression *r, const double *theta, bool derivatives)
+RegressionLoss(void *data, const double *theta, double *gradient, double *hessian)
 {
+	const Regression *r = (const Regression *) data;
 	const Binning *binning = r->binning;
 	int n = binning->nparameters;
 	int nused = binning->nused;
 	double loss = 0;
 
-	if (derivatives)
+	if (hessian)
 	{
-		memset(r->gradient, 0, n * sizeof(double));
-		memset(r->hessian, 0, sizeof(double) * n * n);
+		memset(gradient, 0, n * sizeof(double));
+		memset(hessian, 0, sizeof(double) * n * n);
 	}
 	for (int64 row = 0; row < r->nrows; row++)
 	{
@@ -290,96 +284,48 @@ Objective(Regression *r, const double *theta, bool derivatives)
 			continue;
 		score = LinearScore(binning, theta, row);
 		loss += SoftPlus(score) - (r->target[row] ? score : 0);
-		if (!derivatives)
+		if (!hessian)
 			continue;
-		chance = 1 / (1 + exp(-score));
+		chance = Logistic(score);
 		residual = chance - r->target[row];
 		weight = chance * (1 - chance);
-		r->gradient[0] += residual;
-		r->hessian[0] += weight;
+		gradient[0] += residual;
+		hessian[0] += weight;
 		for (int u = 0; u < nused; u++)
 		{
-			double *line = &r->hessian[parameter[u] * n];
+			double *line = &hessian[parameter[u] * n];
 
-			r->gradient[parameter[u]] += residual;
+			gradient[parameter[u]] += residual;
 			line[0] += weight;
 			for (int v = 0; v <= u; v++)
 				line[parameter[v]] += weight;
 		}
 	}
-	if (derivatives)
+	if (hessian)
 		for (int i = 1; i < n; i++)
 			for (int k = 1; k <= i; k++)
 			{
-				r->hessian[i * n + k] += r->prior[i * n + k];
-				r->gradient[i] += r->prior[i * n + k] * theta[k];
+				hessian[i * n + k] += r->prior[i * n + k];
+				gradient[i] += r->prior[i * n + k] * theta[k];
 				if (k < i)
-					r->gradient[k] += r->prior[i * n + k] * theta[i];
+					gradient[k] += r->prior[i * n + k] * theta[i];
 			}
 	return loss + Penalty(r, theta);
 }
 
-/* Solves hessian * step = gradient by Cholesky's method, in place. */
+/* From where theta stands; the loss is convex. */
 static void
-SolveNewtonStep(double *a, double *b, int n)
+MinimizeLoss(Regression *r)
 {
-	for (int i = 0; i < n; i++)
-	{
-		for (int k = 0; k <= i; k++)
-		{
-			double sum = a[i * n + k];
+	NewtonProblem problem = {.n = r->binning->nparameters,
+							 .function = RegressionLoss,
+							 .data = r,
+							 .has_hessian = true,
+							 .tolerance = NEWTON_TOLERANCE,
+							 .most_steps = MAX_NEWTON_STEPS};
+	double loss;
 
-			for (int m = 0; m < k; m++)
-				sum -= a[i * n + m] * a[k * n + m];
-			if (k < i)
-				a[i * n + k] = sum / a[k * n + k];
-			else
-				a[i * n + i] = sqrt(Max(sum, 1e-10));
-		}
-	}
-	for (int i = 0; i < n; i++)
-	{
-		for (int m = 0; m < i; m++)
-			b[i] -= a[i * n + m] * b[m];
-		b[i] /= a[i * n + i];
-	}
-	for (int i = n - 1; i >= 0; i--)
-	{
-		for (int m = i + 1; m < n; m++)
-			b[i] -= a[m * n + i] * b[m];
-		b[i] /= a[i * n + i];
-	}
-}
-
-/* Newton's method from where theta stands; the objective is convex. */
-static void
-Minimise(Regression *r)
-{
-	int n = r->binning->nparameters;
-	double *tried = palloc(n * sizeof(double));
-
-	for (int i = 0; i < MAX_NEWTON_STEPS; i++)
-	{
-		double value = Objective(r, r->theta, true);
-		double step = 1;
-		double promised = 0;
-
-		CHECK_FOR_INTERRUPTS();
-		memcpy(r->step, r->gradient, n * sizeof(double));
-		SolveNewtonStep(r->hessian, r->step, n);
-		for (int k = 0; k < n; k++)
-			promised += r->step[k] * r->gradient[k] / 2;
-		do
-		{
-			for (int k = 0; k < n; k++)
-				tried[k] = r->theta[k] - step * r->step[k];
-			step /= 2;
-		} while (promised > NEWTON_TOLERANCE && step > 1e-9 && Objective(r, tried, false) > value);
-		memcpy(r->theta, tried, n * sizeof(double));
-		if (promised <= NEWTON_TOLERANCE)
-			break;
-	}
-	pfree(tried);
+	(void) Minimize(&problem, r->theta, NULL, &loss, r->gradient);
 }
 
 /* A regression on the rows of all folds but one, standing at the log-odds of the whole. */
@@ -397,8 +343,6 @@ RegressionInit(Regression *r, const Scorecard *card, const Binning *binning, con
 	r->nrows = card->nrows;
 	r->theta = palloc0(n * sizeof(double));
 	r->gradient = palloc(n * sizeof(double));
-	r->step = palloc(n * sizeof(double));
-	r->hessian = palloc(sizeof(double) * n * n);
 	r->prior = palloc(sizeof(double) * n * n);
 	for (int64 row = 0; row < card->nrows; row++)
 		if (fold[row] != left_out)
@@ -416,8 +360,6 @@ RegressionFree(Regression *r)
 {
 	pfree(r->theta);
 	pfree(r->gradient);
-	pfree(r->step);
-	pfree(r->hessian);
 	pfree(r->prior);
 }
 
@@ -546,11 +488,11 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 		for (int i = 0; i < NFREEDOMS; i++)
 		{
 			SetPrior(&r, Freedoms[i]);
-			Minimise(&r);
+			MinimizeLoss(&r);
 			FillEmptyBins(binning, r.theta);
 			for (int64 row = 0; row < card->nrows; row++)
 				if (fold[row] == left_out)
-					score[i][row] = 1 / (1 + exp(-LinearScore(binning, r.theta, row)));
+					score[i][row] = Logistic(LinearScore(binning, r.theta, row));
 		}
 		RegressionFree(&r);
 		FreeBinning(binning, card->nfeatures);
@@ -620,7 +562,7 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 	binning = BinAll(card, by_fold, -1);
 	RegressionInit(&r, card, binning, target, fold, -1);
 	SetPrior(&r, card->freedom);
-	Minimise(&r);
+	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
 	KeepPoints(card, binning, r.theta);
 	RegressionFree(&r);

@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 
 #include "base/common.h"
+#include "base/sortable_float.h"
 #include "profile/value_counts.h"
 
 /* ---------- numbers ---------- */
@@ -17,31 +18,15 @@
 #define NUMBER_SLOT_BITS 12
 StaticAssertDecl(NUMBER_SLOTS == 1 << NUMBER_SLOT_BITS, "the slots are a power of two");
 
-#define SIGN_BIT UINT64CONST(0x8000000000000000)
-
-/* The bits of a double so that they are in the order of the numbers. */
-static inline uint64
-OrderedBits(double number)
-{
-	uint64 bits;
-
-	number += 0.0; /* there is one zero only */
-	memcpy(&bits, &number, sizeof(bits));
-	return bits & SIGN_BIT ? ~bits : bits | SIGN_BIT;
-}
-
 /* The middle of the numbers that share a key. */
 static double
 NumberOfKey(uint64 key, int dropped)
 {
 	uint64 bits = key << dropped;
-	double number;
 
 	if (dropped > 0)
 		bits |= UINT64CONST(1) << (dropped - 1);
-	bits = bits & SIGN_BIT ? bits & ~SIGN_BIT : ~bits;
-	memcpy(&number, &bits, sizeof(number));
-	return number;
+	return Float8FromUnsignedSortable(bits);
 }
 
 NumberCounts *
@@ -109,7 +94,7 @@ CountNumber(NumberCounts *counts, double number)
 		counts->min = number;
 	if (counts->total == 0 || number > counts->max)
 		counts->max = number;
-	AddToNumber(counts, OrderedBits(number), 1);
+	AddToNumber(counts, UnsignedSortableFloat8(number), 1);
 }
 
 void

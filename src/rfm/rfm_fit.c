@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "base/sortable_float.h"
 #include "rfm/rank_selection.h"
 #include "rfm/rfm_model.h"
 
@@ -44,29 +45,6 @@ FloorDivide(int128 a, int128 b)
 	int128 quotient = a / b;
 
 	return quotient * b > a ? quotient - 1 : quotient;
-}
-
-/* The sortable form of a float: the order of the integers is that of the floats. */
-static int64
-SortableFloat8(double v)
-{
-	int64 bits;
-
-	if (v == 0)
-		v = 0; /* no negative zero */
-	memcpy(&bits, &v, sizeof(bits));
-	return bits < 0 ? bits ^ PG_INT64_MAX : bits;
-}
-
-static double
-Float8FromSortable(int64 bits)
-{
-	double v;
-
-	if (bits < 0)
-		bits ^= PG_INT64_MAX;
-	memcpy(&v, &bits, sizeof(v));
-	return v;
 }
 
 /* What a selection looks at: one of the dimensions or the value of an order. */

@@ -262,19 +262,14 @@ near_names(PG_FUNCTION_ARGS)
 
 /*
  * (key, share): whether that share of all keys has this one among them; the same
- * everywhere and for ever.  Cheaper by far than StableHash64, and no one picks
- * keys to deceive it.
+ * everywhere and for ever.
  */
 PG_FUNCTION_INFO_V1(in_sample);
 Datum
 in_sample(PG_FUNCTION_ARGS)
 {
 	text *key = PG_GETARG_TEXT_PP(0);
-	const uint8 *bytes = (const uint8 *) VARDATA_ANY(key);
-	Size size = VARSIZE_ANY_EXHDR(key);
-	uint64 hash = UINT64CONST(0xcbf29ce484222325); /* FNV-1a */
+	uint64 hash = FastStableHash64(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 
-	for (Size i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * UINT64CONST(0x100000001b3);
-	PG_RETURN_BOOL(ldexp((double) MixHash64(hash), -64) < PG_GETARG_FLOAT8(1));
+	PG_RETURN_BOOL(ldexp((double) hash, -64) < PG_GETARG_FLOAT8(1));
 }
