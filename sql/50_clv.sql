@@ -168,6 +168,16 @@ CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile
 COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
 	'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs where the model has no covariance';
 
+CREATE FUNCTION crm_profile.purchase_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.purchase_outlook(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
+	'probability of a purchase in the horizon over what it was right after the last purchase; below one half the silence is out of the customer''s character';
+
+CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'lapse_probability_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+	'probability that the customer, had they not left, would have bought again by as_of; NULL as for p_alive';
+
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date) IS

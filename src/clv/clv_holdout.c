@@ -92,20 +92,26 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 {
 	Outcome *outcomes =
 		palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
-	double horizon = (double) ((int64) state->until - state->as_of) / model->unit;
+	Season season;
+	double horizon;
 	int64 n = 0;
+
+	SetSeason(&season, model->season);
+	horizon = WeightedDays(&season, state->as_of, state->until) * model->pace / model->unit;
 
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
 		ClvCustomer customer;
+		PurchaseSummary facts;
 
 		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
 			break;
 		CHECK_FOR_INTERRUPTS();
-		customer.x = (double) FitPurchases(entry);
-		customer.t_x = (double) FitLastDay(entry) / model->unit;
-		customer.T = (double) FitAge(entry) / model->unit;
+		facts.purchase_days = FitPurchases(entry) + 1;
+		facts.first = (DateADT) (state->as_of - FitAge(entry));
+		facts.last = (DateADT) (facts.first + FitLastDay(entry));
+		customer = CustomerInUnits(model, &season, &facts, state->as_of);
 		outcomes[n].x = FitPurchases(entry);
 		outcomes[n].actual = (double) FitLaterPurchases(entry);
 		outcomes[n].weight = (double) entry->weight;
@@ -203,7 +209,7 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
 	if (SummarizePurchases(PG_GETARG_HISTORY(1), options.as_of, options.until,
 						   (ValueBasis) options.basis, &facts))
-		state = AddCustomer(state, &facts);
+		state = AddGaps(AddCustomer(state, &facts), PG_GETARG_HISTORY(1));
 	PG_RETURN_POINTER(state);
 }
 

@@ -65,6 +65,8 @@ typedef struct ClvPoint
 	int64 x;
 	int32 t_x_at; /* both among ClvSample.times */
 	int32 T_at;
+	int32 t_x_days; /* both as the calendar has them */
+	int32 T_days;
 } ClvPoint;
 
 /* Points in order of x: what depends on x alone is computed once a group. */

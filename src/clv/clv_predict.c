@@ -35,7 +35,7 @@ typedef struct Memo
 	int32 purchase_days;
 	int32 age;     /* days from the first purchase to as_of */
 	int32 silence; /* and from the last one, where it matters */
-	double value;
+	double *value; /* `width` of them */
 } Memo;
 
 /*
@@ -45,6 +45,8 @@ typedef struct Memo
 typedef struct MemoTable
 {
 	Memo *slots;
+	double *values;
+	int width;    /* numbers that make an answer */
 	int64 nslots; /* a power of two */
 	int64 misses; /* since there are so many slots */
 	uint32 generation;
@@ -62,6 +64,8 @@ typedef struct Predictor
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
 	bool begun;
+	Season season;
+	DateADT alive_as_of; /* of the memos `alive`, where days are not alike */
 	/* from here on kept when the model changes */
 	MemoTable if_alive; /* of x and T, within the horizon */
 	MemoTable alive;    /* P(alive), where it takes an integral */
@@ -76,19 +80,21 @@ typedef struct Question
 	DateADT as_of;
 	ClvCustomer customer;
 	bool first_counts; /* a first purchase tells of value where it is the only one */
+	double chance;     /* of having bought again that is waited for */
 } Question;
 
 /* An answer at the parameters given, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
 
 ClvCustomer
-CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of)
+CustomerInUnits(const ClvModel *model, const Season *season, const PurchaseSummary *facts,
+				DateADT as_of)
 {
 	ClvCustomer customer;
 
 	customer.x = (double) (facts->purchase_days - 1);
-	customer.t_x = (double) ((int64) facts->last - facts->first) / model->unit;
-	customer.T = (double) ((int64) as_of - facts->first) / model->unit;
+	customer.t_x = WeightedDays(season, facts->first, facts->last) / model->unit;
+	customer.T = WeightedDays(season, facts->first, as_of) / model->unit;
 	return customer;
 }
 
@@ -104,8 +110,27 @@ DaysAhead(DateADT as_of, const Interval *interval)
 	return ((double) end - (double) as_of * USECS_PER_DAY) / USECS_PER_DAY;
 }
 
+/*
+ * Days after as_of in units of the model, as season and pace count them: what is to be
+ * bought in them is what would be bought in so many ordinary ones.
+ */
+static double
+FutureInUnits(const ClvModel *model, const Season *season, DateADT as_of, double days)
+{
+	if (!season->is_level)
+	{
+		DateADT whole = (DateADT) floor(days);
+		double part = days - floor(days);
+
+		days = WeightedDays(season, as_of, as_of + whole);
+		if (part > 0)
+			days += part * WeightedDays(season, as_of + whole, as_of + whole + 1);
+	}
+	return days * model->pace / model->unit;
+}
+
 double
-HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
+HorizonInUnits(const ClvModel *model, const Season *season, DateADT as_of, const Interval *horizon)
 {
 	double days = DaysAhead(as_of, horizon);
 
@@ -116,7 +141,7 @@ HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 			 errmsg("horizon must be between 0 and 100 years, not %s",
 					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(horizon)))),
 			 errhint("Give an interval such as '90 days'.")));
-	return days / model->unit;
+	return FutureInUnits(model, season, as_of, days);
 }
 
 /* The ends of the calendar months after as_of, the last one cut at the horizon. */
@@ -127,7 +152,8 @@ SetMonths(Predictor *predictor)
 	while (predictor->nmonths < MOST_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
-		double end = DaysAhead(predictor->as_of, &months) / predictor->model.unit;
+		double end = FutureInUnits(&predictor->model, &predictor->season, predictor->as_of,
+								   DaysAhead(predictor->as_of, &months));
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
 		if (end >= predictor->horizon)
@@ -143,9 +169,24 @@ ForgetMemos(MemoTable *table)
 	if (table->generation == 0)
 	{
 		/* around once: the oldest ones would look new */
-		memset(table->slots, 0, table->nslots * sizeof(Memo));
+		for (int64 i = 0; i < table->nslots; i++)
+			table->slots[i].generation = 0;
 		table->generation = 1;
 	}
+}
+
+/* So many numbers make an answer from now on; what there is of another width is let go. */
+static void
+SetWidth(MemoTable *table, int width)
+{
+	if (table->width != width && table->slots != NULL)
+	{
+		pfree(table->slots);
+		pfree(table->values);
+		table->slots = NULL;
+		table->nslots = table->misses = 0;
+	}
+	table->width = width;
 }
 
 /* Takes note of the horizon, and of the discount, of this call. */
@@ -160,7 +201,7 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
 						errhint("One percent a month is 0.01.")));
-	predictor->horizon = HorizonInUnits(&predictor->model, as_of, interval);
+	predictor->horizon = HorizonInUnits(&predictor->model, &predictor->season, as_of, interval);
 	predictor->as_of = as_of;
 	predictor->interval = *interval;
 	predictor->discount = discount;
@@ -181,8 +222,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 
 	if (!predictor->begun)
+	{
+		SetSeason(&predictor->season, predictor->model.season);
+		SetWidth(&predictor->if_alive, (int) predictor->model.regularity);
+		SetWidth(&predictor->alive, 1);
 		ForgetMemos(&predictor->alive);
+	}
 	predictor->begun = true;
+	if (predictor->alive_as_of != as_of && !predictor->season.is_level)
+		ForgetMemos(&predictor->alive);
+	predictor->alive_as_of = as_of;
 	question->context = fcinfo->flinfo->fn_mcxt;
 
 	if (horizon_argument > 0)
@@ -190,11 +239,12 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
+	question->chance = 0.5;
 	if (!ClvModelIsUsable(&predictor->model) ||
 		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, (ValueBasis) predictor->model.basis,
 							&question->facts))
 		return false;
-	question->customer = CustomerInUnits(&predictor->model, &question->facts, as_of);
+	question->customer = CustomerInUnits(&predictor->model, &predictor->season, &question->facts, as_of);
 	return true;
 }
 
@@ -203,7 +253,7 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 static double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model.family, parameters,
+	return Logistic(-LogDropoutOdds(ProcessOf(&question->predictor->model), parameters,
 									&question->customer));
 }
 
@@ -211,7 +261,7 @@ static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive((ClvFamily) question->predictor->model.family, parameters,
+		   PurchasesIfAlive(ProcessOf(&question->predictor->model), parameters,
 							&question->customer, question->predictor->horizon);
 }
 
@@ -219,14 +269,15 @@ static double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model.family, parameters,
+		   AnyPurchaseIfAlive(ProcessOf(&question->predictor->model), parameters,
 							  &question->customer, question->predictor->horizon);
 }
 
 static double
 AnswerWait(const Question *question, const double *parameters, const double *spend)
 {
-	return MedianWait(parameters, &question->customer);
+	return WaitForPurchase(ProcessOf(&question->predictor->model), parameters,
+						   &question->customer, question->chance);
 }
 
 /*
@@ -255,39 +306,49 @@ AnswerValue(const Question *question, const double *parameters, const double *sp
 	return (FALLBACK_WEIGHT * model->mean_value + amount) / (FALLBACK_WEIGHT + purchases);
 }
 
-/* Purchases of a customer who is alive, each discounted by the month it falls into. */
-static double
-DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
+/*
+ * Purchases of a customer who is alive, each discounted by the month it falls into, by the
+ * phase of the open gap.
+ */
+static void
+DiscountedPurchases(const Question *question, const double *parameters, double *sum)
 {
 	const Predictor *predictor = question->predictor;
-	double sum = 0;
-	double before = 0;
+	ClvProcess process = ProcessOf(&predictor->model);
+	double before[MAX_REGULARITY] = {0};
+	double purchases[MAX_REGULARITY];
 	double factor = 1;
 
+	memset(sum, 0, process.regularity * sizeof(double));
 	for (int i = 0; i < predictor->nmonths; i++)
 	{
-		double purchases = PurchasesIfAlive((ClvFamily) predictor->model.family, parameters,
-											&question->customer, predictor->month_end[i]);
-
+		PurchasesByPhase(process, parameters, &question->customer, predictor->month_end[i],
+						 purchases);
 		factor /= 1 + predictor->discount;
-		sum += (purchases - before) * factor;
-		before = purchases;
+		for (int j = 0; j < process.regularity; j++)
+		{
+			sum[j] += (purchases[j] - before[j]) * factor;
+			before[j] = purchases[j];
+		}
 	}
-	return sum;
 }
 
 static double
 AnswerClv(const Question *question, const double *parameters, const double *spend)
 {
+	double purchases[MAX_REGULARITY];
+
+	DiscountedPurchases(question, parameters, purchases);
 	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
-		   DiscountedPurchasesIfAlive(question, parameters);
+		   MeanOverPhases(ProcessOf(&question->predictor->model), parameters, &question->customer,
+						  purchases);
 }
 
 double
 ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
-	return Logistic(-LogDropoutOdds((ClvFamily) model->family, model->parameters, customer)) *
-		   PurchasesIfAlive((ClvFamily) model->family, model->parameters, customer, horizon);
+	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
+		   PurchasesIfAlive(ProcessOf(model), model->parameters, customer, horizon);
 }
 
 /* Whether the model says anything about value. */
@@ -305,7 +366,13 @@ GrowMemos(MemoTable *table, MemoryContext context)
 	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
 
 	if (table->slots != NULL)
+	{
 		pfree(table->slots);
+		pfree(table->values);
+	}
+	table->values = MemoryContextAlloc(context, nslots * table->width * sizeof(double));
+	for (int64 i = 0; i < nslots; i++)
+		slots[i].value = table->values + i * table->width;
 	table->slots = slots;
 	table->nslots = nslots;
 	table->misses = 0;
@@ -345,8 +412,8 @@ Alive(const Question *question)
 		return AnswerAlive(question, predictor->model.parameters, NULL);
 	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
 	if (!found)
-		memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
-	return memo->value;
+		*memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+	return *memo->value;
 }
 
 /* ---------- in SQL ---------- */
@@ -376,9 +443,11 @@ expected_purchases(PG_FUNCTION_ARGS)
 	model = &question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
-		memo->value = PurchasesIfAlive((ClvFamily) model->family, model->parameters,
-									   &question.customer, question.predictor->horizon);
-	PG_RETURN_FLOAT8(memo->value * Alive(&question));
+		PurchasesByPhase(ProcessOf(model), model->parameters, &question.customer,
+						 question.predictor->horizon, memo->value);
+	PG_RETURN_FLOAT8(MeanOverPhases(ProcessOf(model), model->parameters, &question.customer,
+									memo->value) *
+					 Alive(&question));
 }
 
 PG_FUNCTION_INFO_V1(probability_of_purchase);
@@ -421,17 +490,23 @@ clv(PG_FUNCTION_ARGS)
 	model = &question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
-		memo->value = DiscountedPurchasesIfAlive(&question, model->parameters);
-	PG_RETURN_FLOAT8(memo->value * Alive(&question) *
-					 AnswerValue(&question, NULL, model->spend_parameters));
+		DiscountedPurchases(&question, model->parameters, memo->value);
+	PG_RETURN_FLOAT8(MeanOverPhases(ProcessOf(model), model->parameters, &question.customer,
+									memo->value) *
+					 Alive(&question) * AnswerValue(&question, NULL, model->spend_parameters));
 }
 
 /* The day that lies so many units after as_of; false: beyond the calendar. */
 static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
-	double days = as_of + ceil(wait * question->predictor->model.unit);
+	const Predictor *predictor = question->predictor;
+	double weighted = wait * predictor->model.unit / predictor->model.pace;
+	double days;
 
+	if (!(weighted <= MOST_HORIZON_DAYS))
+		return false;
+	days = as_of + ceil(DaysOfWeighted(&predictor->season, as_of, weighted));
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return false;
 	*day = (DateADT) days;
@@ -452,6 +527,49 @@ next_purchase(PG_FUNCTION_ARGS)
 	PG_RETURN_DATEADT(day);
 }
 
+/*
+ * The probability that a customer who had not left would have bought again by now: three
+ * quarters of the gaps that go on are over where it is .75.
+ */
+PG_FUNCTION_INFO_V1(lapse_probability_clv);
+Datum
+lapse_probability_clv(PG_FUNCTION_ARGS)
+{
+	Question question;
+	ClvProcess staying = {CLV_BG_NBD, 1}; /* until the purchase at least */
+	double silence;
+
+	if (!ReadQuestion(fcinfo, 0, 0, &question))
+		PG_RETURN_NULL();
+	staying.regularity = (int) question.predictor->model.regularity;
+	silence = question.customer.T - question.customer.t_x;
+	question.customer.T = question.customer.t_x;
+	PG_RETURN_FLOAT8(AnyPurchaseIfAlive(staying, question.predictor->model.parameters,
+										&question.customer, silence));
+}
+
+/*
+ * The probability of a purchase in the horizon over what it was right after the last
+ * purchase, both in a horizon of the same season.
+ */
+PG_FUNCTION_INFO_V1(purchase_outlook);
+Datum
+purchase_outlook(PG_FUNCTION_ARGS)
+{
+	Question question;
+	double today;
+	double then;
+
+	if (!ReadQuestion(fcinfo, 3, 0, &question))
+		PG_RETURN_NULL();
+	today = AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL);
+	question.customer.T = question.customer.t_x;
+	then = AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL);
+	if (!(then > 0))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(today / then);
+}
+
 /* The model's log-likelihood of one customer, time in its unit. */
 PG_FUNCTION_INFO_V1(clv_log_likelihood);
 Datum
@@ -461,7 +579,7 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model.family,
+	PG_RETURN_FLOAT8(ClvLogLikelihood(ProcessOf(&question.predictor->model),
 									  question.predictor->model.parameters, &question.customer));
 }
 

@@ -7,11 +7,12 @@
 #include "clv/clv_model.h"
 
 /* The customer in units of the model. */
-extern ClvCustomer
-CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
+extern ClvCustomer CustomerInUnits(const ClvModel *model, const Season *season,
+								   const PurchaseSummary *facts, DateADT as_of);
 
 /* Time from as_of to as_of + interval in units of the model; an error where it makes no sense. */
-extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
+extern double HorizonInUnits(const ClvModel *model, const Season *season, DateADT as_of,
+							 const Interval *horizon);
 
 /* E[Y(t)]: purchase days to come within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);

@@ -9,10 +9,13 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "clv/clv_math.h"
+#include "clv/season.h"
 #include "clv/summary_state.h"
 
-#define FIT_STATE_VERSION 1
+#define FIT_STATE_VERSION 2
 #define FIRST_CAPACITY 32
+#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
 #define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
 #define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
@@ -91,13 +94,16 @@ SummaryStateFor(SummaryState *state, const FitOptions *options)
 		state->version = FIT_STATE_VERSION;
 		state->purpose = options->purpose;
 		state->basis = options->basis;
+		state->features = options->features;
+		state->observed_from = options->observed_from;
 		state->as_of = options->as_of;
 		state->until = options->until;
 		state->unit = options->unit;
 	}
 	else if (state->purpose != options->purpose || state->basis != options->basis ||
 			 state->as_of != options->as_of || state->until != options->until ||
-			 state->unit != options->unit)
+			 state->unit != options->unit || state->features != options->features ||
+			 state->observed_from != options->observed_from)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("as_of and the options must be the same for all customers of a fit"),
 						errhint("Give constants, or GROUP BY what differs.")));
@@ -237,10 +243,62 @@ AddSpend(SummaryState *state, const PurchaseSummary *facts)
 	return AddFitEntry(state, FIT_KEY(FIT_SPEND, facts->valued_days), bits, 1);
 }
 
+/* Months from that of a day to that of as_of. */
+static inline uint64
+MonthsBack(int32 as_of_month, DateADT day)
+{
+	return (uint64) Min(MOST_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
+}
+
+/*
+ * The months are known only where they are needed: without them few gaps differ.  Who
+ * is not to be trusted is left out here where the day is given.
+ */
+SummaryState *
+AddGaps(SummaryState *state, const PurchaseHistory *history)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	bool first = true;
+	DateADT previous = 0;
+	bool by_month = (state->features & FIT_SEASON) != 0;
+	bool by_first = (state->features & FIT_INFLOW) != 0;
+	int32 month = by_month || by_first ? MonthNumber(state->as_of) : 0;
+	uint64 first_month = 0;
+	uint64 start = 0;
+
+	/* the parameters of purchases by chance do not depend on single gaps */
+	if ((state->features & ~FIT_INFLOW) == 1)
+		return state;
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
+	{
+		uint64 end;
+
+		if (day.orders == 0)
+			continue;
+		if (first && day.day < state->observed_from)
+			return state;
+		if (first && by_first)
+			first_month = MonthsBack(month, day.day);
+		end = by_month ? MonthsBack(month, day.day) : 0;
+		if (!first)
+			state = AddFitEntry(state,
+								FIT_KEY(FIT_GAP, first_month << (2 * MONTH_BITS) |
+													 start << MONTH_BITS | end),
+								(uint64) ((int64) day.day - previous), 1);
+		first = false;
+		previous = day.day;
+		start = end;
+	}
+	return state;
+}
+
 SummaryState *
 CombineSummaryStates(SummaryState *state, const SummaryState *other)
 {
-	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	FitOptions options = {other->purpose, other->basis, other->features,     other->as_of,
+						  other->until,   other->unit,  other->observed_from};
 	SummaryState *given = state;
 	int128 sum;
 	int128 more;
@@ -280,7 +338,9 @@ EntryIsPossible(const FitEntry *entry)
 			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
 				   FitAmount(entry) <= MOST_AMOUNT;
 		case FIT_GAP:
-			return (entry->key & PG_UINT32_MAX) > 0;
+			return entry->key >> (3 * MONTH_BITS) == FIT_GAP << (62 - 3 * MONTH_BITS) &&
+				   FitGapMonths(entry).end <= FitGapMonths(entry).start && entry->detail > 0 &&
+				   entry->detail <= PG_INT32_MAX;
 	}
 	return false;
 }
