@@ -16,6 +16,7 @@
 #define FIT_STATE_VERSION 2
 #define FIRST_CAPACITY 32
 #define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
+#define SHORTEST_MONTH 28
 #define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
 #define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
@@ -71,6 +72,9 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 		state->nentries > Capacity(state) || state->first_count < 0 ||
 		state->basis > VALUE_PROFIT || !IS_VALID_DATE(state->as_of) ||
 		!IS_VALID_DATE(state->until) || state->until < state->as_of ||
+		(state->features & ~FIT_FEATURES) != 0 ||
+		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
+		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
 		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
 		FitStateDamaged();
 	return state;
@@ -323,24 +327,31 @@ CombineSummaryStates(SummaryState *state, const SummaryState *other)
 	return state;
 }
 
-/* Whether an entry could come of a history; a state may come from anywhere. */
+/*
+ * Whether an entry could come of a history; a state may come from anywhere.  `longest`,
+ * the greatest age of the customers before it, is raised where this is one.
+ */
 static bool
-EntryIsPossible(const FitEntry *entry)
+EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest)
 {
 	if (entry->weight <= 0)
 		return false;
 	switch (FIT_KIND(entry->key))
 	{
 		case FIT_CUSTOMER:
-			return FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
+			*longest = Max(*longest, FitAge(entry));
+			return IS_VALID_DATE((int64) state->as_of - FitAge(entry)) &&
+				 FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
 			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
 				   FitAmount(entry) <= MOST_AMOUNT;
 		case FIT_GAP:
 			return entry->key >> (3 * MONTH_BITS) == FIT_GAP << (62 - 3 * MONTH_BITS) &&
-				   FitGapMonths(entry).end <= FitGapMonths(entry).start && entry->detail > 0 &&
-				   entry->detail <= PG_INT32_MAX;
+				   FitGapMonths(entry).end <= FitGapMonths(entry).start &&
+				   FitGapMonths(entry).start <= *longest / SHORTEST_MONTH + 1 &&
+				   FitGapMonths(entry).first <= *longest / SHORTEST_MONTH + 1 &&
+				   entry->detail > 0 && FitGap(entry) <= *longest;
 	}
 	return false;
 }
@@ -349,6 +360,7 @@ void
 SortSummaryState(SummaryState *state)
 {
 	double purchases = 0;
+	int64 longest = 0;
 
 	for (int64 i = 1; i < state->nsorted; i++)
 		if (!EntryBefore(&state->entries[i - 1], &state->entries[i]))
@@ -358,7 +370,7 @@ SortSummaryState(SummaryState *state)
 	{
 		const FitEntry *entry = &state->entries[i];
 
-		if (!EntryIsPossible(entry))
+		if (!EntryIsPossible(state, entry, &longest))
 			FitStateDamaged();
 		purchases += (double) entry->weight;
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
