@@ -202,6 +202,7 @@ EXCEPTION WHEN data_corrupted THEN RETURN 'refused';
 END $$;
 CREATE AGGREGATE bare(bytea) (SFUNC = crm_profile_internal.summary_state_combine, STYPE = bytea);
 CREATE AGGREGATE bare_state(h purchase_history, as_of date) (SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea);
+CREATE AGGREGATE rhythm_state(h purchase_history, as_of date) (SFUNC = crm_profile_internal.rhythm_fit_transfn, STYPE = bytea);
 CREATE TABLE state AS SELECT bare_state(history, '1997-09-30') AS s FROM cdnow WHERE customer < 20;
 SET client_min_messages TO error;
 -- Partial states of any number: a parallel plan's, which the executor keeps and frees
@@ -210,6 +211,20 @@ SELECT merged(s) = (SELECT m FROM fitted WHERE name = 'mbg') AS merged FROM (SEL
 SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refused(substring(s FROM 1 FOR 60)) AS cut FROM state;
 -- Every byte of the header and the first entries turned over: refused or fitted, never anything else
 SELECT count(*) AS tries FROM state, generate_series(0, 200) i, LATERAL refused(set_byte(s, i, get_byte(s, i) # 255)) r WHERE r IN ('refused', 'a model', 'nothing');
+-- States that are sound but for having no room, or room for one fact: they grow like any other
+CREATE FUNCTION roomy(state bytea, facts int) RETURNS bytea LANGUAGE sql AS $$
+	SELECT substring(state FROM 1 FOR 20) || decode(repeat('00', 40 + 24 * facts), 'hex') $$;
+CREATE FUNCTION start_from(name text, kind text, state bytea) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE AGGREGATE %I(h purchase_history, as_of date) (SFUNC = crm_profile_internal.%I, STYPE = bytea, FINALFUNC = crm_profile_internal.%I, INITCOND = %L)',
+		name, kind || '_transfn', kind || '_finalfn', state);
+	RETURN name;
+END $$;
+SELECT start_from('fit_from_none', 'clv_fit', roomy(s, 0)), start_from('fit_from_one', 'clv_fit', roomy(s, 1)) FROM state;
+SELECT start_from('rhythm_from_none', 'rhythm_fit', roomy(rhythm_state(history, '1997-09-30'), 0)) FROM cdnow WHERE customer = 1;
+SELECT length(roomy(s, 0)) AS bytes FROM state;
+SELECT fit_from_none(history, '1997-09-30') = m AS no_room, fit_from_one(history, '1997-09-30') = m AS room_for_one, rhythm_from_none(history, '1997-09-30') = rhythm_fit(history, '1997-09-30') AS rhythm
+FROM cdnow, fitted WHERE name = 'mbg' GROUP BY m;
 RESET client_min_messages;
 
 -- ---------------------------------------------------------------- 200 simulated data sets over a wide grid

@@ -190,9 +190,9 @@ GrowSummaryState(SummaryState *state)
 	Size used;
 
 	CompactFitState(state);
-	if (state->nentries < (Capacity(state) + 1) / 2)
+	/* a state made by hand may have no room at all, and half of none is none */
+	if (state->nentries <= Capacity(state) / 2 && state->nentries < Capacity(state))
 		return state;
-	/* a state made by hand may have no room at all */
 	grown = NewFitState(Max(FIRST_CAPACITY, 2 * Capacity(state)));
 	used = offsetof(SummaryState, entries) + state->nentries * sizeof(FitEntry);
 	memcpy((char *) grown + VARHDRSZ, (char *) state + VARHDRSZ, used - VARHDRSZ);
