@@ -163,9 +163,8 @@ UnknownModel(text *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown model \"%s\"", text_to_cstring(name)),
-			 errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with "
-					 "1 to 12 for k or the letter where it is to be found; \", season\" and "
-					 "\", inflow\" or \", from 2020-01-01\" may follow.")));
+			 errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k; see the "
+					 "documentation of clv_fit for what may follow.")));
 }
 
 /* A part of a name, without the blanks around it; moves on behind the comma. */

@@ -351,6 +351,25 @@ ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 		   PurchasesIfAlive(ProcessOf(model), model->parameters, customer, horizon);
 }
 
+/* The probability of a purchase in the horizon, the customer perhaps lost. */
+static double
+AnyPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
+		   AnyPurchaseIfAlive(ProcessOf(model), model->parameters, customer, horizon);
+}
+
+double
+PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	ClvCustomer then = *customer;
+	double before;
+
+	then.T = then.t_x;
+	before = AnyPurchase(model, &then, horizon);
+	return before > 0 ? AnyPurchase(model, customer, horizon) / before : NAN;
+}
+
 /* Whether the model says anything about value. */
 static inline bool
 KnowsValue(const ClvModel *model)
@@ -548,26 +567,21 @@ lapse_probability_clv(PG_FUNCTION_ARGS)
 										&question.customer, silence));
 }
 
-/*
- * The probability of a purchase in the horizon over what it was right after the last
- * purchase, both in a horizon of the same season.
- */
+/* Today's probability of a purchase over that of the day of the last one, in the same season. */
 PG_FUNCTION_INFO_V1(purchase_outlook);
 Datum
 purchase_outlook(PG_FUNCTION_ARGS)
 {
 	Question question;
-	double today;
-	double then;
+	double outlook;
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	today = AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL);
-	question.customer.T = question.customer.t_x;
-	then = AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL);
-	if (!(then > 0))
+	outlook = PurchaseOutlook(&question.predictor->model, &question.customer,
+							  question.predictor->horizon);
+	if (isnan(outlook))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(today / then);
+	PG_RETURN_FLOAT8(outlook);
 }
 
 /* The model's log-likelihood of one customer, time in its unit. */

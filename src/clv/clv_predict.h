@@ -14,6 +14,12 @@ extern ClvCustomer CustomerInUnits(const ClvModel *model, const Season *season,
 extern double HorizonInUnits(const ClvModel *model, const Season *season, DateADT as_of,
 							 const Interval *horizon);
 
+/*
+ * The probability of a purchase in the horizon after as_of over what it was right after the
+ * last purchase; NaN: none was to be expected then.
+ */
+extern double PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon);
+
 /* E[Y(t)]: purchase days to come within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
