@@ -189,7 +189,7 @@ BEGIN
 
 	began := clock_timestamp();
 	EXECUTE crm_profile_internal.source_expand('SELECT crm_profile.rhythm_fit(history, $1) FROM {schema}.customer_history' || sample, src) INTO rhythm USING today, fit_share;
-	rhythm := coalesce(rhythm, '{status: not converged}');
+	rhythm := coalesce(rhythm, '{"status": "not converged"}');
 	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
 	rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN

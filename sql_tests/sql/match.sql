@@ -108,8 +108,8 @@ CREATE TABLE tiny AS SELECT (SELECT match_fit(profile(t, m), i % 100 < 40 - v * 
 SELECT mm::match_model::text = mm AS lossless FROM tiny;
 SELECT what, refused(jsonb_set(mm::jsonb, path::text[], value::jsonb)::text) FROM tiny, (VALUES
 	(1, 'auc', '{auc}', '2'), (2, 'counts', '{targets}', '5000'), (3, 'freedom', '{freedom}', '0'), (4, 'deciles', '{deciles}', '[]'),
-	(5, 'slot', '{features,0,slot}', '9'), (6, 'ranges', '{features,0,low}', '[3, 1, 2, 0]'), (7, 'points', '{features,0,bins,1,2}', '"x"'),
-	(8, 'fingerprint', '{fingerprint}', '"abc"'), (9, 'bins', '{features,0,bins}', '[[1, 1, 0]]'), (10, 'slots', '{slots}', '[0, 0, 0]'),
+	(5, 'slot', '{features,0,slot}', '9'), (6, 'ranges', '{features,0,low}', '[3, 1, 2, 0]'), (7, 'points', '{features,0,bins,1,points}', '"x"'),
+	(8, 'fingerprint', '{fingerprint}', '"abc"'), (9, 'bins', '{features,0,bins}', '[{"others": 1, "targets": 1}]'), (10, 'slots', '{scaled}', '251'),
 	(11, 'words', '{profile_model}', '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "v", "kind": "numeric", "weight": 1, "low": 0, "high": 4, "missing": 0, "other": 0}]}')) v(i, what, path, value) ORDER BY i;
 
 -- ---------------------------------------------------------------- in words

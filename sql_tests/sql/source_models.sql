@@ -107,7 +107,7 @@ SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.mo
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
 SELECT count(*) FILTER (WHERE p_alive = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.customer_profile JOIN raw USING (customer);
 -- a fit without parameters: no predictions, and nothing fails; the lifecycle goes by the days alone
-UPDATE cd.model SET clv = '{status: not converged}', rhythm = '{status: not converged}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
+UPDATE cd.model SET clv = '{"model": "bg/nbd", "status": "not converged"}', rhythm = '{"status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
 SELECT count(*), count(p_alive), count(expected_purchases_90d), count(clv_365d), count(next_purchase), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
 SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_alive) FROM cd.segment_summary;
 SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;
@@ -163,7 +163,7 @@ SELECT m.what, crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 14
 	crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 119, 60, m.m) AS weekly_119, crm_profile.lifecycle(regular(14, 7), date '2024-01-01' + 91 + 120, 60, m.m) AS weekly_120,
 	crm_profile.lifecycle(regular(5, 365), date '2024-01-01' + 4 * 365 + 200, 60, m.m) AS yearly, crm_profile.lifecycle(regular(5, 365), date '2024-01-01' + 4 * 365 + 700, 60, m.m) AS yearly_700,
 	crm_profile.lifecycle(regular(5, 365), date '2024-01-01' + 4 * 365 + 20, 60, m.m) AS yearly_20
-FROM (VALUES (1, 'rhythm', crm_profile.rhythm_model(4, 2, 20)), (2, 'few repeaters', '{regularity: 4, parameters: [2, 20], status: few repeaters}'), (3, 'not converged', '{status: not converged}')) m (n, what, m)
+FROM (VALUES (1, 'rhythm', crm_profile.rhythm_model(4, 2, 20)), (2, 'few repeaters', '{"regularity": 4, "parameters": [2, 20], "status": "few repeaters"}'), (3, 'not converged', '{"status": "not converged"}')) m (n, what, m)
 ORDER BY m.n;
 SELECT crm_profile.lifecycle(regular(2, 7), '2023-12-31', 60, crm_profile.rhythm_model(4, 2, 20)) IS NULL AS before_first, crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, NULL::crm_profile.rhythm_model) IS NULL AS no_model;
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 0, crm_profile.rhythm_model(4, 2, 20));

@@ -28,43 +28,6 @@ AggregateContext(FunctionCallInfo fcinfo, const char *function)
 	return context;
 }
 
-/* What DecodeOnce keeps in fn_extra. */
-typedef struct DecodedValue
-{
-	MemoryContext context; /* of this struct and all that hangs on it */
-	void *decoded;
-	Size size;
-	char bytes[FLEXIBLE_ARRAY_MEMBER];
-} DecodedValue;
-
-void *
-DecodeOnce(FunctionCallInfo fcinfo, const struct varlena *value,
-		   void *(*decode)(const struct varlena *value))
-{
-	DecodedValue *kept = (DecodedValue *) fcinfo->flinfo->fn_extra;
-	Size size = VARSIZE_ANY_EXHDR(value);
-	MemoryContext context;
-	MemoryContext caller;
-
-	if (likely(kept != NULL && kept->size == size &&
-			   memcmp(kept->bytes, VARDATA_ANY(value), size) == 0))
-		return kept->decoded;
-
-	fcinfo->flinfo->fn_extra = NULL;
-	if (kept != NULL)
-		MemoryContextDelete(kept->context);
-	context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "decoded value", ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(context);
-	kept = palloc(offsetof(DecodedValue, bytes) + size);
-	kept->context = context;
-	kept->size = size;
-	memcpy(kept->bytes, VARDATA_ANY(value), size);
-	kept->decoded = decode(value);
-	MemoryContextSwitchTo(caller);
-	fcinfo->flinfo->fn_extra = kept;
-	return kept->decoded;
-}
-
 /*
  * The first eight bytes of SHA-256: PostgreSQL's own hash functions may change
  * between versions, and what is stored must outlive them.
@@ -102,71 +65,4 @@ FastStableHash64(const void *bytes, Size size)
 	while (size-- > 0)
 		word = word << 8 | *p++;
 	return MixHash64(h ^ word);
-}
-
-/* The general case of ReadVarint; refuses overlong forms and more than 64 bits. */
-uint64
-ReadVarintSlow(ByteReader *r)
-{
-	uint64 v = 0;
-
-	for (int shift = 0; shift < 64; shift += 7)
-	{
-		uint8 byte = ReadByte(r);
-
-		if (shift == 63 && byte > 1)
-			break;
-		v |= (uint64) (byte & 0x7f) << shift;
-		if (byte < 0x80)
-		{
-			if (byte == 0 && shift > 0)
-				break;
-			return v;
-		}
-	}
-	r->failed = true;
-	return 0;
-}
-
-uint8 *
-WriteInt64(uint8 *p, int64 v)
-{
-	uint64 wire = pg_hton64((uint64) v);
-
-	memcpy(p, &wire, sizeof(wire));
-	return p + sizeof(wire);
-}
-
-int64
-ReadInt64(ByteReader *r)
-{
-	uint64 wire;
-
-	if (r->end - r->next < (ptrdiff_t) sizeof(wire))
-	{
-		r->failed = true;
-		return 0;
-	}
-	memcpy(&wire, r->next, sizeof(wire));
-	r->next += sizeof(wire);
-	return (int64) pg_ntoh64(wire);
-}
-
-uint8 *
-WriteFloat8(uint8 *p, double v)
-{
-	int64 bits;
-
-	memcpy(&bits, &v, sizeof(bits));
-	return WriteInt64(p, bits);
-}
-
-double
-ReadFloat8(ByteReader *r)
-{
-	int64 bits = ReadInt64(r);
-	double v;
-
-	memcpy(&v, &bits, sizeof(v));
-	return v;
 }

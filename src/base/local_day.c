@@ -5,9 +5,11 @@
 
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -30,6 +32,27 @@ CheckFinite(Timestamp t)
 	if (TIMESTAMP_NOT_FINITE(t))
 		(void) CheckedDay(TIMESTAMP_IS_NOBEGIN(t) ? DATEVAL_NOBEGIN : DATEVAL_NOEND,
 						  "purchase day");
+}
+
+void
+FormatDay(DateADT day, char *text)
+{
+	struct pg_tm tm;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+}
+
+DateADT
+DayFromText(const char *text)
+{
+	Size year = strspn(text, "0123456789");
+
+	/* the year first is the same under every DateStyle, and no word such as today */
+	if (year < 4 || text[year] != '-')
+		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
+	return DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
 }
 
 /* Whole seconds since 1970, rounded towards the past. */

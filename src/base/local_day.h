@@ -34,6 +34,12 @@ extern DateADT CheckedDay(DateADT day, const char *what);
 /* An error for the infinite time stamps, which are as little of a day as those. */
 extern void CheckFinite(Timestamp t);
 
+/* A day in ISO form, whatever DateStyle says; room for MAXDATELEN + 1. */
+extern void FormatDay(DateADT day, char *text);
+
+/* The reverse; an error if the text is no ISO day. */
+extern DateADT DayFromText(const char *text);
+
 /* Rounds towards the past. */
 static inline DateADT
 DayOfMicroseconds(int64 t)

@@ -260,7 +260,6 @@ typedef struct PurchaseFit
 {
 	const SummaryState *state;
 	ClvModel *model;
-	Season season;
 	ClvSample sample; /* in units of the mean T */
 	ClvSample *coarse;
 	double scale;       /* that unit, in units of the model */
@@ -276,7 +275,7 @@ SetSample(PurchaseFit *fit)
 	ClvSample *sample = &fit->sample;
 	double scale = 0;
 
-	ClvSampleFromState(fit->state, model->unit, &fit->season, model->observed_from, sample);
+	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from, sample);
 	model->customers = (int64) sample->weight;
 	model->repeaters = model->purchases = 0;
 	for (int64 i = 0; i < sample->npoints; i++)
@@ -328,12 +327,12 @@ SumGaps(PurchaseFit *fit)
 		months = FitGapMonths(entry);
 		if (!GapCounts(fit, as_of_month, months))
 			continue;
-		gap = WeightedGap(&fit->season, as_of_month - months.start, as_of_month - months.end,
+		gap = WeightedGap(&fit->model->calendar, as_of_month - months.start, as_of_month - months.end,
 						  (double) FitGap(entry));
 		fit->log_gaps += (double) entry->weight * log(gap / fit->model->unit);
-		if (!fit->season.is_level)
+		if (!fit->model->calendar.is_level)
 			fit->log_factors += (double) entry->weight *
-								log(WeightedGap(&fit->season, as_of_month - months.end,
+								log(WeightedGap(&fit->model->calendar, as_of_month - months.end,
 												as_of_month - months.end, 1));
 	}
 }
@@ -523,11 +522,11 @@ FindSeason(PurchaseFit *fit, int k)
 		model->season_status = FitSeason(&months, factors);
 		if (model->season_status != SEASON_FITTED)
 			break;
-		SetSeason(&fit->season, factors);
+		SetSeason(&fit->model->calendar, factors);
 		for (int m = 0; m < YEAR_MONTHS; m++)
 		{
-			moved = Max(moved, fabs(fit->season.factor[m] - model->season[m]));
-			model->season[m] = fit->season.factor[m];
+			moved = Max(moved, fabs(fit->model->calendar.factor[m] - model->season[m]));
+			model->season[m] = fit->model->calendar.factor[m];
 		}
 		SetSample(fit);
 		if (moved < SEASON_SETTLED)
@@ -537,9 +536,9 @@ FindSeason(PurchaseFit *fit, int k)
 		return;
 	for (int m = 0; m < YEAR_MONTHS; m++)
 		model->season[m] = 1;
-	if (!fit->season.is_level)
+	if (!fit->model->calendar.is_level)
 	{
-		SetSeason(&fit->season, NULL);
+		SetSeason(&fit->model->calendar, NULL);
 		SetSample(fit);
 	}
 }
@@ -630,7 +629,6 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 
 	model->observed_from =
 		(state->features & FIT_INFLOW) ? ObservedFrom(state) : state->observed_from;
-	SetSeason(&fit.season, NULL);
 	SetSample(&fit);
 	for (int64 i = 0; i < state->nentries; i++)
 		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
@@ -801,11 +799,13 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 void
 FitClvModel(SummaryState *state, ClvModel *model)
 {
-	memcpy(model, ClvModelFormat.defaults, sizeof(*model));
+	InitModel(&ClvModelFormat, model);
 	model->family = state->purpose;
 	model->basis = state->basis;
 	model->as_of = state->as_of;
 	model->unit = state->unit;
+
+	SetSeason(&model->calendar, NULL);
 
 	SortSummaryState(state);
 	FitPurchasePart(model, state);
@@ -943,5 +943,5 @@ clv_fit_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	FitClvModel(state, &model);
 	WarnOfClvFit(&model);
-	PG_RETURN_POINTER(CheckedModel(&ClvModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
 }

@@ -92,12 +92,9 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 {
 	Outcome *outcomes =
 		palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
-	Season season;
-	double horizon;
+	double horizon = WeightedDays(&model->calendar, state->as_of, state->until) * model->pace /
+					 model->unit;
 	int64 n = 0;
-
-	SetSeason(&season, model->season);
-	horizon = WeightedDays(&season, state->as_of, state->until) * model->pace / model->unit;
 
 	for (int64 i = 0; i < state->nentries; i++)
 	{
@@ -111,7 +108,7 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 		facts.purchase_days = FitPurchases(entry) + 1;
 		facts.first = (DateADT) (state->as_of - FitAge(entry));
 		facts.last = (DateADT) (facts.first + FitLastDay(entry));
-		customer = CustomerInUnits(model, &season, &facts, state->as_of);
+		customer = CustomerInUnits(model, &facts, state->as_of);
 		outcomes[n].x = FitPurchases(entry);
 		outcomes[n].actual = (double) FitLaterPurchases(entry);
 		outcomes[n].weight = (double) entry->weight;

@@ -533,27 +533,48 @@ WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer 
 	double at_end = parameters[CLV_ALPHA] + customer->T;
 	double low = 0;
 	double high = at_end;
+	double low_off;
+	double high_off;
+	int side = 0; /* where the last step came to lie */
 
 	if (!(probability < alive))
 		return INFINITY;
 	if (process.family != CLV_PARETO_NBD && process.regularity == 1)
 		return at_end *
 			   expm1(-log1p(-probability / alive) / Shape(process, parameters, customer->x));
-	while (AnyPurchaseIfAlive(process, parameters, customer, high) * alive < probability)
+	low_off = -probability;
+	while ((high_off = AnyPurchaseIfAlive(process, parameters, customer, high) * alive -
+					   probability) < 0)
 	{
 		low = high;
+		low_off = high_off;
 		high *= 2;
 		if (high > LONGEST_WAIT * at_end)
 			return INFINITY;
 	}
+	/* between the two along the chord, which is bent where one end stays (Illinois) */
 	for (int i = 0; i < WAIT_STEPS && high - low > WAIT_PRECISION * high; i++)
 	{
-		double middle = (low + high) / 2;
+		double middle = (low * high_off - high * low_off) / (high_off - low_off);
+		double off = AnyPurchaseIfAlive(process, parameters, customer, middle) * alive -
+					 probability;
 
-		if (AnyPurchaseIfAlive(process, parameters, customer, middle) * alive < probability)
+		if (fabs(off) < WAIT_PRECISION)
+			return middle;
+		if (off < 0)
+		{
 			low = middle;
+			low_off = off;
+			high_off = side < 0 ? high_off / 2 : high_off;
+			side = -1;
+		}
 		else
+		{
 			high = middle;
+			high_off = off;
+			low_off = side > 0 ? low_off / 2 : low_off;
+			side = 1;
+		}
 	}
 	return high;
 }

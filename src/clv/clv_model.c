@@ -37,7 +37,7 @@ static const char *const ParameterNames[][CLV_PARAMETERS] = {
 static const char *const SpendParameterNames[] = {"p", "q", "v"};
 
 static const ClvModel Defaults = {
-	.family = CLV_MBG_NBD,
+	.family = -1, /* must be said */
 	.spend_status = FIT_NO_DATA,
 	.as_of = DATEVAL_NOBEGIN,
 	.unit = WEEK_DAYS,
@@ -47,37 +47,35 @@ static const ClvModel Defaults = {
 	.pace = 1,
 };
 
-#define FIELD(name, kind, count, words)                                                            \
-	{                                                                                              \
-#name, kind, offsetof(ClvModel, name), count, words                                        \
-	}
-
 static const ModelField Fields[] = {
-	{"model", FIELD_WORD, offsetof(ClvModel, family), 1, ClvFamilyNames},
-	FIELD(parameters, FIELD_NUMBERS, CLV_PARAMETERS, NULL),
-	{"unit_days", FIELD_NUMBERS, offsetof(ClvModel, unit), 1, NULL},
-	FIELD(status, FIELD_WORD, 1, FitStatusNames),
-	FIELD(as_of, FIELD_DATE, 1, NULL),
-	FIELD(customers, FIELD_COUNT, 1, NULL),
-	FIELD(repeaters, FIELD_COUNT, 1, NULL),
-	FIELD(purchases, FIELD_COUNT, 1, NULL),
-	FIELD(log_likelihood, FIELD_NUMBERS, 1, NULL),
-	FIELD(covariance, FIELD_NUMBERS, COVARIANCES(CLV_PARAMETERS), NULL),
-	{"value", FIELD_WORD, offsetof(ClvModel, basis), 1, ValueBasisNames},
-	FIELD(spend_parameters, FIELD_NUMBERS, SPEND_PARAMETERS, NULL),
-	FIELD(spend_status, FIELD_WORD, 1, FitStatusNames),
-	FIELD(spend_customers, FIELD_COUNT, 1, NULL),
-	FIELD(spend_excluded, FIELD_COUNT, 1, NULL),
-	FIELD(spend_log_likelihood, FIELD_NUMBERS, 1, NULL),
-	FIELD(spend_covariance, FIELD_NUMBERS, COVARIANCES(SPEND_PARAMETERS), NULL),
-	FIELD(mean_value, FIELD_NUMBERS, 1, NULL),
-	FIELD(first_ratio, FIELD_NUMBERS, 1, NULL),
-	FIELD(regularity, FIELD_COUNT, 1, NULL),
-	FIELD(season_status, FIELD_WORD, 1, SeasonStatusNames),
-	FIELD(season, FIELD_NUMBERS, YEAR_MONTHS, NULL),
-	FIELD(observed_from, FIELD_DATE, 1, NULL),
-	FIELD(early_customers, FIELD_COUNT, 1, NULL),
-	FIELD(pace, FIELD_NUMBERS, 1, NULL),
+	MODEL_FIELD(ClvModel, "model", family, FIELD_WORD, .words = ClvFamilyNames),
+	MODEL_FIELD(ClvModel, "parameters", parameters, FIELD_NUMBER, .count = CLV_PARAMETERS),
+	MODEL_FIELD(ClvModel, "unit_days", unit, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "status", status, FIELD_WORD, .words = FitStatusNames),
+	MODEL_FIELD(ClvModel, "as_of", as_of, FIELD_DATE),
+	MODEL_FIELD(ClvModel, "customers", customers, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "repeaters", repeaters, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "purchases", purchases, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "log_likelihood", log_likelihood, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "covariance", covariance, FIELD_NUMBER,
+				.count = COVARIANCES(CLV_PARAMETERS)),
+	MODEL_FIELD(ClvModel, "value", basis, FIELD_WORD, .words = ValueBasisNames),
+	MODEL_FIELD(ClvModel, "spend_parameters", spend_parameters, FIELD_NUMBER,
+				.count = SPEND_PARAMETERS),
+	MODEL_FIELD(ClvModel, "spend_status", spend_status, FIELD_WORD, .words = FitStatusNames),
+	MODEL_FIELD(ClvModel, "spend_customers", spend_customers, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "spend_excluded", spend_excluded, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "spend_log_likelihood", spend_log_likelihood, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "spend_covariance", spend_covariance, FIELD_NUMBER,
+				.count = COVARIANCES(SPEND_PARAMETERS)),
+	MODEL_FIELD(ClvModel, "mean_value", mean_value, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "first_ratio", first_ratio, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "regularity", regularity, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "season_status", season_status, FIELD_WORD, .words = SeasonStatusNames),
+	MODEL_FIELD(ClvModel, "season", season, FIELD_NUMBER, .count = YEAR_MONTHS),
+	MODEL_FIELD(ClvModel, "observed_from", observed_from, FIELD_DATE),
+	MODEL_FIELD(ClvModel, "early_customers", early_customers, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "pace", pace, FIELD_NUMBER),
 };
 
 static bool
@@ -105,46 +103,56 @@ ClvModelFault(const void *data)
 	const ClvModel *model = (const ClvModel *) data;
 
 	if (model->status == FIT_NO_MEAN || model->status == FIT_NO_DATA)
-		return "status is one that only spend can have";
+		return "\"status\" is one that only spend can have.";
 	if (ClvModelIsUsable(model) &&
 		!AllBetween(model->parameters, CLV_PARAMETERS, LEAST_PARAMETER, MOST_PARAMETER))
-		return "parameters are not all between 1e-20 and 1e20";
+		return "The parameters are not all between 1e-20 and 1e20.";
 	if (!(model->unit >= LEAST_UNIT_DAYS && model->unit <= MOST_UNIT_DAYS))
-		return "unit_days is not between an hour and a hundred years";
+		return "\"unit_days\" is not between an hour and a hundred years.";
 	if (model->repeaters > model->customers)
-		return "there are more repeaters than customers";
+		return "There are more repeaters than customers.";
 	if (!VariancesAreSound(model->covariance, CLV_PARAMETERS) ||
 		!VariancesAreSound(model->spend_covariance, SPEND_PARAMETERS))
-		return "a variance is negative";
+		return "A variance is negative.";
 	if (SpendIsFitted(model) &&
 		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, LEAST_PARAMETER, MOST_SPEND))
-		return "spend_parameters are not all between 1e-20 and 1e40";
+		return "The spend parameters are not all between 1e-20 and 1e40.";
 	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
-		return "spend_parameters give no mean: q is not above 1";
+		return "The spend parameters give no mean: q is not above 1.";
 	if (!(model->mean_value >= 0 && model->mean_value <= MOST_SPEND))
-		return "mean_value is not between 0 and 1e40";
+		return "\"mean_value\" is not between 0 and 1e40.";
 	if (!(model->first_ratio >= 0 && model->first_ratio <= MOST_SPEND))
-		return "first_ratio is not between 0 and 1e40";
+		return "\"first_ratio\" is not between 0 and 1e40.";
 	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
-		return "regularity is not between 1 and 12";
+		return "\"regularity\" is not between 1 and 12.";
 	if (model->regularity > 1 && model->family == CLV_PARETO_NBD)
-		return "pareto/nbd has no regularity but 1";
+		return "pareto/nbd has no \"regularity\" but 1.";
 	if (!AllBetween(model->season, YEAR_MONTHS, LEAST_SEASON, MOST_SEASON))
-		return "season factors are not all between 0.001 and 100";
+		return "The factors of \"season\" are not all between 0.001 and 100.";
 	if (!(model->pace >= LEAST_PACE && model->pace <= MOST_PACE))
-		return "pace is not between 0.01 and 100";
+		return "\"pace\" is not between 0.01 and 100.";
 	return NULL;
+}
+
+static void
+CompleteClvModel(void *data, uint64 fingerprint)
+{
+	ClvModel *model = (ClvModel *) data;
+
+	SetSeason(&model->calendar, model->season);
 }
 
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
 	.version = 1,
-	.size = sizeof(ClvModel),
-	.defaults = &Defaults,
-	.fields = Fields,
-	.nfields = lengthof(Fields),
+	.most_bytes = 2000,
+	.group = {.size = sizeof(ClvModel),
+			  .defaults = &Defaults,
+			  .nfields = lengthof(Fields),
+			  .fields = Fields},
 	.fault = ClvModelFault,
-	.example = "{model: bg/nbd, parameters: [0.243, 4.414, 0.793, 2.426]}",
+	.complete = CompleteClvModel,
+	.example = "{\"model\": \"bg/nbd\", \"parameters\": [0.243, 4.414, 0.793, 2.426]}",
 };
 
 MODEL_IO(clv_model, ClvModelFormat)
@@ -348,7 +356,7 @@ clv_model(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(3))
 		model.unit = UnitFromInterval(PG_GETARG_INTERVAL_P(3));
-	PG_RETURN_POINTER(CheckedModel(&ClvModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
 }
 
 /* Rows (part, parameter, estimate, standard_error, status) of one part. */
@@ -378,14 +386,13 @@ Datum
 clv_parameters(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ClvModel model;
+	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	DecodeModel(&ClvModelFormat, PG_GETARG_VARLENA_PP(0), &model);
-	PutParameters(result, "purchases", ParameterNames[model.family], CLV_PARAMETERS, model.status,
-				  ClvModelIsUsable(&model), model.parameters, model.covariance);
-	PutParameters(result, "spend", SpendParameterNames, SPEND_PARAMETERS, model.spend_status,
-				  SpendIsFitted(&model), model.spend_parameters, model.spend_covariance);
+	PutParameters(result, "purchases", ParameterNames[model->family], CLV_PARAMETERS, model->status,
+				  ClvModelIsUsable(model), model->parameters, model->covariance);
+	PutParameters(result, "spend", SpendParameterNames, SPEND_PARAMETERS, model->spend_status,
+				  SpendIsFitted(model), model->spend_parameters, model->spend_covariance);
 	return (Datum) 0;
 }
 
@@ -394,7 +401,7 @@ PG_FUNCTION_INFO_V1(clv_model_card);
 Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
-	ClvModel model;
+	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 	TupleDesc desc;
 	Datum values[14];
 	bool nulls[14] = {false};
@@ -403,28 +410,27 @@ clv_model_card(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	DecodeModel(&ClvModelFormat, PG_GETARG_VARLENA_PP(0), &model);
-	unit.day = (int32) model.unit;
-	unit.time = (TimeOffset) rint((model.unit - unit.day) * USECS_PER_DAY);
+	unit.day = (int32) model->unit;
+	unit.time = (TimeOffset) rint((model->unit - unit.day) * USECS_PER_DAY);
 
-	values[n++] = CStringGetTextDatum(ClvModelName(&model));
-	values[n++] = CStringGetTextDatum(ValueBasisNames[model.basis]);
+	values[n++] = CStringGetTextDatum(ClvModelName(model));
+	values[n++] = CStringGetTextDatum(ValueBasisNames[model->basis]);
 	values[n++] = IntervalPGetDatum(&unit);
-	nulls[n] = model.as_of == DATEVAL_NOBEGIN;
-	values[n++] = DateADTGetDatum(model.as_of);
-	values[n++] = CStringGetTextDatum(FitStatusNames[model.status]);
-	values[n++] = Int64GetDatum(model.customers);
-	values[n++] = Int64GetDatum(model.repeaters);
-	values[n++] = Int64GetDatum(model.purchases);
-	nulls[n] = model.status == FIT_GIVEN || model.status == FIT_FAILED;
-	values[n++] = Float8GetDatum(model.log_likelihood);
-	values[n++] = CStringGetTextDatum(FitStatusNames[model.spend_status]);
-	values[n++] = Int64GetDatum(model.spend_customers);
-	values[n++] = Int64GetDatum(model.spend_excluded);
-	nulls[n] = !FitIsMaximum(model.spend_status);
-	values[n++] = Float8GetDatum(model.spend_log_likelihood);
-	nulls[n] = model.mean_value == 0;
-	values[n++] = Float8GetDatum(model.mean_value);
+	nulls[n] = model->as_of == DATEVAL_NOBEGIN;
+	values[n++] = DateADTGetDatum(model->as_of);
+	values[n++] = CStringGetTextDatum(FitStatusNames[model->status]);
+	values[n++] = Int64GetDatum(model->customers);
+	values[n++] = Int64GetDatum(model->repeaters);
+	values[n++] = Int64GetDatum(model->purchases);
+	nulls[n] = model->status == FIT_GIVEN || model->status == FIT_FAILED;
+	values[n++] = Float8GetDatum(model->log_likelihood);
+	values[n++] = CStringGetTextDatum(FitStatusNames[model->spend_status]);
+	values[n++] = Int64GetDatum(model->spend_customers);
+	values[n++] = Int64GetDatum(model->spend_excluded);
+	nulls[n] = !FitIsMaximum(model->spend_status);
+	values[n++] = Float8GetDatum(model->spend_log_likelihood);
+	nulls[n] = model->mean_value == 0;
+	values[n++] = Float8GetDatum(model->mean_value);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -5,7 +5,7 @@
 #define CRM_CLV_MODEL_H
 
 #include "base/maximum_likelihood.h"
-#include "base/model_fields.h"
+#include "base/model.h"
 #include "clv/clv_math.h"
 #include "clv/purchase_summary.h"
 #include "clv/season.h"
@@ -39,6 +39,7 @@ typedef struct ClvModel
 	double season[YEAR_MONTHS];         /* factors of the months of the year, mean 1 */
 	DateADT observed_from;              /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;              /* so many */
+	Season calendar; /* follows from `season` */
 	double pace; /* what purchases to come are multiplied by, for the record's sake */
 } ClvModel;
 

@@ -55,7 +55,9 @@ typedef struct MemoTable
 /* What stays the same from row to row, in fn_extra. */
 typedef struct Predictor
 {
-	ClvModel model; /* must be first: CachedModel puts it there */
+	ModelCache cache;
+	const ClvModel *model;
+	int64 decodings; /* of the cache, when the rest was set up */
 	bool has_horizon;
 	DateADT as_of;
 	Interval interval;
@@ -63,12 +65,9 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	bool begun;
-	Season season;
-	DateADT alive_as_of; /* of the memos `alive`, where days are not alike */
-	/* from here on kept when the model changes */
-	MemoTable if_alive; /* of x and T, within the horizon */
-	MemoTable alive;    /* P(alive), where it takes an integral */
+	DateADT alive_as_of;           /* of the memos `alive`, where days are not alike */
+	MemoTable if_alive;            /* of x and T, within the horizon */
+	MemoTable alive;               /* P(alive), where it takes an integral */
 } Predictor;
 
 /* One customer's question. */
@@ -87,9 +86,9 @@ typedef struct Question
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
 
 ClvCustomer
-CustomerInUnits(const ClvModel *model, const Season *season, const PurchaseSummary *facts,
-				DateADT as_of)
+CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of)
 {
+	const Season *season = &model->calendar;
 	ClvCustomer customer;
 
 	customer.x = (double) (facts->purchase_days - 1);
@@ -115,8 +114,10 @@ DaysAhead(DateADT as_of, const Interval *interval)
  * bought in them is what would be bought in so many ordinary ones.
  */
 static double
-FutureInUnits(const ClvModel *model, const Season *season, DateADT as_of, double days)
+FutureInUnits(const ClvModel *model, DateADT as_of, double days)
 {
+	const Season *season = &model->calendar;
+
 	if (!season->is_level)
 	{
 		DateADT whole = (DateADT) floor(days);
@@ -130,7 +131,7 @@ FutureInUnits(const ClvModel *model, const Season *season, DateADT as_of, double
 }
 
 double
-HorizonInUnits(const ClvModel *model, const Season *season, DateADT as_of, const Interval *horizon)
+HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 {
 	double days = DaysAhead(as_of, horizon);
 
@@ -141,7 +142,7 @@ HorizonInUnits(const ClvModel *model, const Season *season, DateADT as_of, const
 			 errmsg("horizon must be between 0 and 100 years, not %s",
 					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(horizon)))),
 			 errhint("Give an interval such as '90 days'.")));
-	return FutureInUnits(model, season, as_of, days);
+	return FutureInUnits(model, as_of, days);
 }
 
 /* The ends of the calendar months after as_of, the last one cut at the horizon. */
@@ -152,7 +153,7 @@ SetMonths(Predictor *predictor)
 	while (predictor->nmonths < MOST_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
-		double end = FutureInUnits(&predictor->model, &predictor->season, predictor->as_of,
+		double end = FutureInUnits(predictor->model, predictor->as_of,
 								   DaysAhead(predictor->as_of, &months));
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
@@ -201,13 +202,36 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
 						errhint("One percent a month is 0.01.")));
-	predictor->horizon = HorizonInUnits(&predictor->model, &predictor->season, as_of, interval);
+	predictor->horizon = HorizonInUnits(predictor->model, as_of, interval);
 	predictor->as_of = as_of;
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
 	ForgetMemos(&predictor->if_alive);
 	predictor->has_horizon = true;
+}
+
+/* The predictor of the model argument. */
+static Predictor *
+PredictorOf(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *function = fcinfo->flinfo;
+	Predictor *predictor = (Predictor *) function->fn_extra;
+
+	if (unlikely(predictor == NULL))
+		function->fn_extra = predictor =
+			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
+	predictor->model =
+		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
+	if (unlikely(predictor->decodings != predictor->cache.decodings))
+	{
+		predictor->decodings = predictor->cache.decodings;
+		predictor->has_horizon = false;
+		SetWidth(&predictor->if_alive, (int) predictor->model->regularity);
+		SetWidth(&predictor->alive, 1);
+		ForgetMemos(&predictor->alive);
+	}
+	return predictor;
 }
 
 /*
@@ -217,19 +241,10 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 static bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor *predictor = CachedModel(&ClvModelFormat, fcinfo, 1, offsetof(Predictor, if_alive),
-									   sizeof(Predictor) - offsetof(Predictor, if_alive));
+	Predictor *predictor = PredictorOf(fcinfo);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 
-	if (!predictor->begun)
-	{
-		SetSeason(&predictor->season, predictor->model.season);
-		SetWidth(&predictor->if_alive, (int) predictor->model.regularity);
-		SetWidth(&predictor->alive, 1);
-		ForgetMemos(&predictor->alive);
-	}
-	predictor->begun = true;
-	if (predictor->alive_as_of != as_of && !predictor->season.is_level)
+	if (predictor->alive_as_of != as_of && !predictor->model->calendar.is_level)
 		ForgetMemos(&predictor->alive);
 	predictor->alive_as_of = as_of;
 	question->context = fcinfo->flinfo->fn_mcxt;
@@ -240,11 +255,11 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->as_of = as_of;
 	question->first_counts = false;
 	question->chance = 0.5;
-	if (!ClvModelIsUsable(&predictor->model) ||
-		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, (ValueBasis) predictor->model.basis,
-							&question->facts))
+	if (!ClvModelIsUsable(predictor->model) ||
+		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of,
+							(ValueBasis) predictor->model->basis, &question->facts))
 		return false;
-	question->customer = CustomerInUnits(&predictor->model, &predictor->season, &question->facts, as_of);
+	question->customer = CustomerInUnits(predictor->model, &question->facts, as_of);
 	return true;
 }
 
@@ -253,7 +268,7 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 static double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(-LogDropoutOdds(ProcessOf(&question->predictor->model), parameters,
+	return Logistic(-LogDropoutOdds(ProcessOf(question->predictor->model), parameters,
 									&question->customer));
 }
 
@@ -261,7 +276,7 @@ static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive(ProcessOf(&question->predictor->model), parameters,
+		   PurchasesIfAlive(ProcessOf(question->predictor->model), parameters,
 							&question->customer, question->predictor->horizon);
 }
 
@@ -269,14 +284,14 @@ static double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   AnyPurchaseIfAlive(ProcessOf(&question->predictor->model), parameters,
+		   AnyPurchaseIfAlive(ProcessOf(question->predictor->model), parameters,
 							  &question->customer, question->predictor->horizon);
 }
 
 static double
 AnswerWait(const Question *question, const double *parameters, const double *spend)
 {
-	return WaitForPurchase(ProcessOf(&question->predictor->model), parameters,
+	return WaitForPurchase(ProcessOf(question->predictor->model), parameters,
 						   &question->customer, question->chance);
 }
 
@@ -287,7 +302,7 @@ AnswerWait(const Question *question, const double *parameters, const double *spe
 static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	const PurchaseSummary *facts = &question->facts;
 	double purchases = (double) facts->valued_days;
 	double amount = facts->repeat_value;
@@ -314,7 +329,7 @@ static void
 DiscountedPurchases(const Question *question, const double *parameters, double *sum)
 {
 	const Predictor *predictor = question->predictor;
-	ClvProcess process = ProcessOf(&predictor->model);
+	ClvProcess process = ProcessOf(predictor->model);
 	double before[MAX_REGULARITY] = {0};
 	double purchases[MAX_REGULARITY];
 	double factor = 1;
@@ -340,7 +355,7 @@ AnswerClv(const Question *question, const double *parameters, const double *spen
 
 	DiscountedPurchases(question, parameters, purchases);
 	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
-		   MeanOverPhases(ProcessOf(&question->predictor->model), parameters, &question->customer,
+		   MeanOverPhases(ProcessOf(question->predictor->model), parameters, &question->customer,
 						  purchases);
 }
 
@@ -427,11 +442,11 @@ Alive(const Question *question)
 	Memo *memo;
 	bool found;
 
-	if (predictor->model.family != CLV_PARETO_NBD)
-		return AnswerAlive(question, predictor->model.parameters, NULL);
+	if (predictor->model->family != CLV_PARETO_NBD)
+		return AnswerAlive(question, predictor->model->parameters, NULL);
 	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
 	if (!found)
-		*memo->value = AnswerAlive(question, predictor->model.parameters, NULL);
+		*memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
 	return *memo->value;
 }
 
@@ -459,7 +474,7 @@ expected_purchases(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	model = &question.predictor->model;
+	model = question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		PurchasesByPhase(ProcessOf(model), model->parameters, &question.customer,
@@ -477,7 +492,7 @@ probability_of_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model.parameters, NULL));
+	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model->parameters, NULL));
 }
 
 /* (history, model, as_of [, first_purchase]) */
@@ -487,10 +502,10 @@ expected_value(PG_FUNCTION_ARGS)
 {
 	Question question;
 
-	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(&question.predictor->model))
+	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
 	question.first_counts = PG_NARGS() > 3 && PG_GETARG_BOOL(3);
-	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model.spend_parameters));
+	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model->spend_parameters));
 }
 
 PG_FUNCTION_INFO_V1(clv);
@@ -503,10 +518,10 @@ clv(PG_FUNCTION_ARGS)
 	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
-		!KnowsValue(&question.predictor->model))
+		!KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
 	question.first_counts = true;
-	model = &question.predictor->model;
+	model = question.predictor->model;
 	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
 	if (!found)
 		DiscountedPurchases(&question, model->parameters, memo->value);
@@ -520,12 +535,12 @@ static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
 	const Predictor *predictor = question->predictor;
-	double weighted = wait * predictor->model.unit / predictor->model.pace;
+	double weighted = wait * predictor->model->unit / predictor->model->pace;
 	double days;
 
 	if (!(weighted <= MOST_HORIZON_DAYS))
 		return false;
-	days = as_of + ceil(DaysOfWeighted(&predictor->season, as_of, weighted));
+	days = as_of + ceil(DaysOfWeighted(&predictor->model->calendar, as_of, weighted));
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return false;
 	*day = (DateADT) days;
@@ -541,7 +556,7 @@ next_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) ||
 		!DayAfter(&question, PG_GETARG_DATEADT(2),
-				  AnswerWait(&question, question.predictor->model.parameters, NULL), &day))
+				  AnswerWait(&question, question.predictor->model->parameters, NULL), &day))
 		PG_RETURN_NULL();
 	PG_RETURN_DATEADT(day);
 }
@@ -560,10 +575,10 @@ lapse_probability_clv(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	staying.regularity = (int) question.predictor->model.regularity;
+	staying.regularity = (int) question.predictor->model->regularity;
 	silence = question.customer.T - question.customer.t_x;
 	question.customer.T = question.customer.t_x;
-	PG_RETURN_FLOAT8(AnyPurchaseIfAlive(staying, question.predictor->model.parameters,
+	PG_RETURN_FLOAT8(AnyPurchaseIfAlive(staying, question.predictor->model->parameters,
 										&question.customer, silence));
 }
 
@@ -577,7 +592,7 @@ purchase_outlook(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	outlook = PurchaseOutlook(&question.predictor->model, &question.customer,
+	outlook = PurchaseOutlook(question.predictor->model, &question.customer,
 							  question.predictor->horizon);
 	if (isnan(outlook))
 		PG_RETURN_NULL();
@@ -593,8 +608,8 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ClvLogLikelihood(ProcessOf(&question.predictor->model),
-									  question.predictor->model.parameters, &question.customer));
+	PG_RETURN_FLOAT8(ClvLogLikelihood(ProcessOf(question.predictor->model),
+									  question.predictor->model->parameters, &question.customer));
 }
 
 /* ---------- confidence intervals ----------
@@ -653,7 +668,7 @@ static bool
 DeltaInterval(const Question *question, Answer answer, bool probability, bool with_spend,
 			  double level, double *lower, double *upper)
 {
-	const ClvModel *model = &question->predictor->model;
+	const ClvModel *model = question->predictor->model;
 	double parameters[CLV_PARAMETERS];
 	double spend[SPEND_PARAMETERS];
 	double slopes[CLV_PARAMETERS];
@@ -721,7 +736,7 @@ AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, dou
 	double upper;
 
 	if (ReadQuestion(fcinfo, horizon_argument, discount, &question) &&
-		(!with_spend || KnowsValue(&question.predictor->model)))
+		(!with_spend || KnowsValue(question.predictor->model)))
 	{
 		question.first_counts = first_counts;
 		if (DeltaInterval(&question, answer, probability, with_spend, level, &lower, &upper))

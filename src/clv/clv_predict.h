@@ -6,13 +6,12 @@
 
 #include "clv/clv_model.h"
 
-/* The customer in units of the model. */
-extern ClvCustomer CustomerInUnits(const ClvModel *model, const Season *season,
-								   const PurchaseSummary *facts, DateADT as_of);
+/* The customer in units of the model, as its season weights them. */
+extern ClvCustomer
+CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
 
-/* Time from as_of to as_of + interval in units of the model; an error where it makes no sense. */
-extern double HorizonInUnits(const ClvModel *model, const Season *season, DateADT as_of,
-							 const Interval *horizon);
+/* Time from as_of to as_of + interval in units of the model, season and pace; an error where it makes no sense. */
+extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
 
 /*
  * The probability of a purchase in the horizon after as_of over what it was right after the

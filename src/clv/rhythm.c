@@ -124,20 +124,16 @@ RhythmLogLikelihood(void *data, const double *parameters, double *gradient)
 
 static const RhythmModel Defaults = {.regularity = 1, .as_of = DATEVAL_NOBEGIN};
 
-#define FIELD(name, kind, count, words)                                                            \
-	{                                                                                              \
-#name, kind, offsetof(RhythmModel, name), count, words                                     \
-	}
-
 static const ModelField Fields[] = {
-	FIELD(regularity, FIELD_COUNT, 1, NULL),
-	FIELD(parameters, FIELD_NUMBERS, RHYTHM_PARAMETERS, NULL),
-	FIELD(status, FIELD_WORD, 1, FitStatusNames),
-	FIELD(as_of, FIELD_DATE, 1, NULL),
-	FIELD(customers, FIELD_COUNT, 1, NULL),
-	FIELD(gaps, FIELD_COUNT, 1, NULL),
-	FIELD(log_likelihood, FIELD_NUMBERS, 1, NULL),
-	FIELD(covariance, FIELD_NUMBERS, COVARIANCES(RHYTHM_PARAMETERS), NULL),
+	MODEL_FIELD(RhythmModel, "regularity", regularity, FIELD_COUNT),
+	MODEL_FIELD(RhythmModel, "parameters", parameters, FIELD_NUMBER, .count = RHYTHM_PARAMETERS),
+	MODEL_FIELD(RhythmModel, "status", status, FIELD_WORD, .words = FitStatusNames),
+	MODEL_FIELD(RhythmModel, "as_of", as_of, FIELD_DATE),
+	MODEL_FIELD(RhythmModel, "customers", customers, FIELD_COUNT),
+	MODEL_FIELD(RhythmModel, "gaps", gaps, FIELD_COUNT),
+	MODEL_FIELD(RhythmModel, "log_likelihood", log_likelihood, FIELD_NUMBER),
+	MODEL_FIELD(RhythmModel, "covariance", covariance, FIELD_NUMBER,
+				.count = COVARIANCES(RHYTHM_PARAMETERS)),
 };
 
 static const char *
@@ -146,26 +142,27 @@ RhythmModelFault(const void *data)
 	const RhythmModel *model = (const RhythmModel *) data;
 
 	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
-		return "regularity is not between 1 and 12";
+		return "\"regularity\" is not between 1 and 12.";
 	if (model->status == FIT_NO_MEAN || model->status == FIT_NO_DATA)
-		return "status is one that only spend can have";
+		return "\"status\" is one that only spend can have.";
 	for (int i = 0; i < RHYTHM_PARAMETERS && model->status != FIT_FAILED; i++)
 		if (!(model->parameters[i] >= 1e-20 && model->parameters[i] <= 1e20))
-			return "parameters are not all between 1e-20 and 1e20";
+			return "The parameters are not all between 1e-20 and 1e20.";
 	if (model->covariance[0] < 0 || model->covariance[2] < 0)
-		return "a variance is negative";
+		return "A variance is negative.";
 	return NULL;
 }
 
 const ModelFormat RhythmModelFormat = {
 	.type = "rhythm_model",
 	.version = 1,
-	.size = sizeof(RhythmModel),
-	.defaults = &Defaults,
-	.fields = Fields,
-	.nfields = lengthof(Fields),
+	.most_bytes = 2000,
+	.group = {.size = sizeof(RhythmModel),
+			  .defaults = &Defaults,
+			  .nfields = lengthof(Fields),
+			  .fields = Fields},
 	.fault = RhythmModelFault,
-	.example = "{regularity: 2, parameters: [1.5, 20]}",
+	.example = "{\"regularity\": 2, \"parameters\": [1.5, 20]}",
 };
 
 MODEL_IO(rhythm_model, RhythmModelFormat)
@@ -179,7 +176,7 @@ rhythm_model(PG_FUNCTION_ARGS)
 	model.regularity = PG_GETARG_INT32(0);
 	model.parameters[0] = PG_GETARG_FLOAT8(1);
 	model.parameters[1] = PG_GETARG_FLOAT8(2);
-	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&RhythmModelFormat, &model));
 }
 
 /* Rows (parameter, estimate, standard_error, status); the regularity is chosen, not estimated. */
@@ -189,22 +186,21 @@ rhythm_parameters(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"regularity", "a", "b"};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	RhythmModel model;
+	const RhythmModel *model = ModelFromDatum(&RhythmModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	DecodeModel(&RhythmModelFormat, PG_GETARG_VARLENA_PP(0), &model);
 	for (int i = 0; i < lengthof(names); i++)
 	{
-		double variance = i == 0 ? 0 : model.covariance[COVARIANCES(i) - 1];
-		double estimate = i == 0 ? (double) model.regularity : model.parameters[i - 1];
+		double variance = i == 0 ? 0 : model->covariance[COVARIANCES(i) - 1];
+		double estimate = i == 0 ? (double) model->regularity : model->parameters[i - 1];
 		Datum values[4];
 		bool nulls[4] = {false};
 
 		values[0] = CStringGetTextDatum(names[i]);
 		values[1] = Float8GetDatum(estimate);
 		values[2] = Float8GetDatum(estimate * sqrt(variance));
-		values[3] = CStringGetTextDatum(FitStatusNames[model.status]);
-		nulls[1] = model.status == FIT_FAILED;
+		values[3] = CStringGetTextDatum(FitStatusNames[model->status]);
+		nulls[1] = model->status == FIT_FAILED;
 		nulls[2] = nulls[1] || variance == 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
@@ -216,20 +212,19 @@ PG_FUNCTION_INFO_V1(rhythm_model_card);
 Datum
 rhythm_model_card(PG_FUNCTION_ARGS)
 {
-	RhythmModel model;
+	const RhythmModel *model = ModelFromDatum(&RhythmModelFormat, PG_GETARG_DATUM(0));
 	TupleDesc desc;
 	Datum values[5];
 	bool nulls[5] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	DecodeModel(&RhythmModelFormat, PG_GETARG_VARLENA_PP(0), &model);
-	nulls[0] = model.as_of == DATEVAL_NOBEGIN;
-	values[0] = DateADTGetDatum(model.as_of);
-	values[1] = CStringGetTextDatum(FitStatusNames[model.status]);
-	values[2] = Int64GetDatum(model.customers);
-	values[3] = Int64GetDatum(model.gaps);
-	nulls[4] = model.status == FIT_GIVEN || model.status == FIT_FAILED;
-	values[4] = Float8GetDatum(model.log_likelihood);
+	nulls[0] = model->as_of == DATEVAL_NOBEGIN;
+	values[0] = DateADTGetDatum(model->as_of);
+	values[1] = CStringGetTextDatum(FitStatusNames[model->status]);
+	values[2] = Int64GetDatum(model->customers);
+	values[3] = Int64GetDatum(model->gaps);
+	nulls[4] = model->status == FIT_GIVEN || model->status == FIT_FAILED;
+	values[4] = Float8GetDatum(model->log_likelihood);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

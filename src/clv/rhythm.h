@@ -8,7 +8,7 @@
 #define CRM_RHYTHM_H
 
 #include "base/maximum_likelihood.h"
-#include "base/model_fields.h"
+#include "base/model.h"
 #include "clv/clv_math.h"
 
 #define RHYTHM_PARAMETERS 2 /* a, b */

@@ -110,7 +110,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	double scale;
 	int64 repeaters = 0;
 
-	memcpy(model, RhythmModelFormat.defaults, sizeof(*model));
+	InitModel(&RhythmModelFormat, model);
 	model->as_of = state->as_of;
 	SortSummaryState(state);
 	for (int64 i = 0; i < state->nentries; i++)
@@ -191,14 +191,14 @@ rhythm_fit_finalfn(PG_FUNCTION_ARGS)
 	WarnOfFit("rhythm", model.status,
 			  psprintf("It has %lld customers with %lld gaps between purchases.",
 					   (long long) model.customers, (long long) model.gaps));
-	PG_RETURN_POINTER(CheckedModel(&RhythmModelFormat, &model));
+	PG_RETURN_POINTER(ModelValue(&RhythmModelFormat, &model));
 }
 
 PG_FUNCTION_INFO_V1(lapse_probability);
 Datum
 lapse_probability(PG_FUNCTION_ARGS)
 {
-	const RhythmModel *model = CachedModel(&RhythmModelFormat, fcinfo, 1, sizeof(RhythmModel), 0);
+	const RhythmModel *model = ModelArgument(&RhythmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	PurchaseSummary facts;
 

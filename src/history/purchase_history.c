@@ -39,11 +39,9 @@ HistoryFromDatum(Datum value)
 static void
 AppendDay(StringInfo out, DateADT day)
 {
-	struct pg_tm tm;
 	char text[MAXDATELEN + 1];
 
-	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	FormatDay(day, text);
 	appendStringInfoString(out, text);
 }
 

@@ -27,6 +27,7 @@
 #include "fmgr.h"
 #include "utils/date.h"
 
+#include "base/bytes.h"
 #include "base/common.h"
 #include "base/decimal.h"
 

@@ -28,9 +28,9 @@
 /* The rows so far. */
 typedef struct MatchFitState
 {
-	struct varlena *first;         /* the first profile, which all others must match */
-	struct varlena *profile_model; /* given with the first row; or NULL */
-	Size row_size;                 /* bytes of a profile from its codes on */
+	struct varlena *first; /* the first profile, which all others must match */
+	ProfileModel *words;   /* given with the first row; or NULL */
+	Size row_size;         /* bytes of a profile from its codes on */
 	int64 nrows;
 	int64 room;
 	uint8 *rows;
@@ -52,8 +52,8 @@ StartState(MatchFitState *state, Datum profile, FunctionCallInfo fcinfo, MemoryC
 	state->row_size = (const uint8 *) state->first + VARSIZE(state->first) - view.codes;
 	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
 	{
-		state->profile_model = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(3));
-		CheckProfileOfModel(&view, ProfileModelFromDatum(PointerGetDatum(state->profile_model)));
+		state->words = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(3));
+		CheckProfileOfModel(&view, state->words);
 	}
 	state->room = 1024;
 	state->rows = palloc_extended(mul_size(state->room, state->row_size), MCXT_ALLOC_HUGE);
@@ -196,7 +196,7 @@ AddScaledFeature(FitFeatures *f, int slot)
 {
 	int64 nrows = f->state->nrows;
 	NumberPlace *numbers = palloc_extended(mul_size(nrows, sizeof(NumberPlace)), MCXT_ALLOC_HUGE);
-	uint16 *level = AddFeature(f, slot, -1);
+	uint16 *level = AddFeature(f, slot, 0);
 	ScorecardFeature *feature = &f->features[f->nfeatures - 1];
 	float *low;
 	int64 n = 0;
@@ -241,7 +241,7 @@ AddScaledFeature(FitFeatures *f, int slot)
 static void
 AddCodedFeature(FitFeatures *f, int slot)
 {
-	uint16 *level = AddFeature(f, slot, -1);
+	uint16 *level = AddFeature(f, slot, 0);
 
 	for (int64 i = 0; i < f->state->nrows; i++)
 	{
@@ -333,31 +333,45 @@ SpikeLevel(const ScorecardFeature *feature)
 	return -1;
 }
 
+/* The ranges of a scaled slot, and the value that stands out. */
 static void
-KeepFeature(MatchFeature *match, const ScorecardFeature *feature, const float *low)
+KeepRanges(MatchFeature *match, const ScorecardFeature *feature, const float *low)
 {
-	match->nbins = feature->nbins;
-	memcpy(match->count, feature->count, feature->nbins * sizeof(ClassCount));
-	memcpy(match->points, feature->points, feature->nbins * sizeof(double));
-	if (low != NULL)
-	{
-		int spike = SpikeLevel(feature);
-		int current = 0;
+	int spike = SpikeLevel(feature);
+	int current = 0;
 
-		match->has_spike = spike >= 0;
-		if (spike >= 0)
-			match->spike = low[spike];
-		for (int level = 1; level < feature->nlevels; level++)
-			if (level != spike && feature->bin[level] > current)
-			{
-				current = feature->bin[level];
-				match->low[current - 1] = low[level];
-			}
-		match->nranges = current;
-	}
-	else if (match->member < 0)
+	match->low = palloc(feature->nbins * sizeof(float));
+	for (int level = 1; level < feature->nlevels; level++)
+		if (level != spike && feature->bin[level] > current)
+		{
+			current = feature->bin[level];
+			match->low[current - 1] = low[level];
+		}
+	match->nranges = current;
+	if (spike >= 0)
+		match->spike = low[spike];
+}
+
+static MatchFeature
+KeepFeature(const FitFeatures *f, int i)
+{
+	const ScorecardFeature *feature = &f->features[i];
+	MatchFeature match = f->match[i];
+
+	match.nbins = feature->nbins;
+	match.bins = palloc(feature->nbins * sizeof(MatchBin));
+	for (int b = 0; b < feature->nbins; b++)
+		match.bins[b] = (MatchBin){feature->count[b], feature->points[b]};
+	if (match.slot < f->view.nscaled)
+		KeepRanges(&match, feature, f->level_low[i]);
+	else if (match.slot < f->view.nscaled + f->view.ncoded)
+	{
+		match.ncodes = CODE_MISSING;
+		match.codes = palloc(CODE_MISSING);
 		for (int code = 0; code < CODE_MISSING; code++)
-			match->code_bin[code] = feature->bin[code + 1];
+			match.codes[code] = feature->bin[code + 1];
+	}
+	return match;
 }
 
 /* Tells the user what the fit can not tell by itself. */
@@ -378,15 +392,69 @@ CheckTargets(const MatchFitState *state, int64 ntargets)
 						  errdetail("With fewer than %d its figures are uncertain.", FEW_TARGETS)));
 }
 
+/* Who is a target, and the folds, in the order of the rows; returns how many there are of each. */
+static ClassCount
+TakeTargets(const MatchFitState *state, const RowPlace *places, uint8 **target, uint8 **fold)
+{
+	ClassCount total = {0, 0};
+
+	*target = palloc_extended(state->nrows, MCXT_ALLOC_HUGE);
+	*fold = palloc_extended(state->nrows, MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < state->nrows; i++)
+	{
+		(*target)[i] = state->target[places[i].row];
+		(*fold)[i] = i % SCORECARD_FOLDS;
+		total.targets += (*target)[i];
+	}
+	total.others = state->nrows - total.targets;
+	return total;
+}
+
+static void
+AddFeatures(FitFeatures *f, ClassCount total)
+{
+	f->room = 64;
+	f->features = palloc(f->room * sizeof(ScorecardFeature));
+	f->match = palloc(f->room * sizeof(MatchFeature));
+	f->level_low = palloc(f->room * sizeof(float *));
+	for (int slot = 0; slot < f->view.nscaled + f->view.ncoded; slot++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (slot < f->view.nscaled)
+			AddScaledFeature(f, slot);
+		else
+			AddCodedFeature(f, slot);
+	}
+	for (int set = 0; set < f->view.nsets; set++)
+		AddSetFeatures(f, set, LeastBinSize(total));
+}
+
+/* The features that tell something, and the layout of profiles. */
+static void
+KeepModel(MatchModel *model, const FitFeatures *f)
+{
+	model->features =
+		palloc_extended(mul_size(f->nfeatures + 1, sizeof(MatchFeature)), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < f->nfeatures; i++)
+		if (f->features[i].nbins > 0)
+			model->features[model->nfeatures++] = KeepFeature(f, i);
+	model->fingerprint = ProfileFingerprint(&f->view);
+	model->nscaled = f->view.nscaled;
+	model->ncoded = f->view.ncoded;
+	model->nsets = f->view.nsets;
+	memcpy(model->set_bytes, f->view.set_bytes, f->view.nsets);
+	model->skipped = f->state->skipped;
+	model->words = f->state->words;
+}
+
 PG_FUNCTION_INFO_V1(match_fit_finalfn);
 Datum
 match_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	MatchFitState *state;
-	FitFeatures f = {.room = 64};
+	FitFeatures f = {0};
 	MatchModel model = {0};
-	Scorecard *card = &model.card;
-	ClassCount total = {0, 0};
+	ClassCount total;
 	uint8 *target;
 	uint8 *fold;
 
@@ -401,52 +469,16 @@ match_fit_finalfn(PG_FUNCTION_ARGS)
 
 	f.state = state;
 	f.places = OrderRows(state);
-	target = palloc_extended(state->nrows, MCXT_ALLOC_HUGE);
-	fold = palloc_extended(state->nrows, MCXT_ALLOC_HUGE);
-	for (int64 i = 0; i < state->nrows; i++)
-	{
-		target[i] = state->target[f.places[i].row];
-		fold[i] = i % SCORECARD_FOLDS;
-		total.targets += target[i];
-	}
-	total.others = state->nrows - total.targets;
-	CheckTargets(state, total.targets);
-
 	OpenProfile(&f.view, PointerGetDatum(state->first));
-	f.features = palloc(f.room * sizeof(ScorecardFeature));
-	f.match = palloc(f.room * sizeof(MatchFeature));
-	f.level_low = palloc(f.room * sizeof(float *));
-	for (int slot = 0; slot < f.view.nscaled + f.view.ncoded; slot++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (slot < f.view.nscaled)
-			AddScaledFeature(&f, slot);
-		else
-			AddCodedFeature(&f, slot);
-	}
-	for (int set = 0; set < f.view.nsets; set++)
-		AddSetFeatures(&f, set, LeastBinSize(total));
+	total = TakeTargets(state, f.places, &target, &fold);
+	CheckTargets(state, total.targets);
+	AddFeatures(&f, total);
 
-	card->nrows = state->nrows;
-	card->ntargets = total.targets;
-	card->nfeatures = f.nfeatures;
-	card->features = f.features;
-	FitScorecard(card, target, fold);
-
-	model.features =
-		palloc_extended(mul_size(f.nfeatures + 1, sizeof(MatchFeature)), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < f.nfeatures; i++)
-		if (f.features[i].nbins > 0)
-		{
-			model.features[model.nfeatures] = f.match[i];
-			KeepFeature(&model.features[model.nfeatures++], &f.features[i], f.level_low[i]);
-		}
-	model.fingerprint = ProfileFingerprint(&f.view);
-	model.nscaled = f.view.nscaled;
-	model.ncoded = f.view.ncoded;
-	model.nsets = f.view.nsets;
-	memcpy(model.set_bytes, f.view.set_bytes, f.view.nsets);
-	model.skipped = state->skipped;
-	model.profile_model = state->profile_model;
-	PG_RETURN_DATUM(MatchModelGetDatum(&model));
+	model.card.nrows = state->nrows;
+	model.card.ntargets = total.targets;
+	model.card.nfeatures = f.nfeatures;
+	model.card.features = f.features;
+	FitScorecard(&model.card, target, fold);
+	KeepModel(&model, &f);
+	PG_RETURN_POINTER(ModelValue(&MatchModelFormat, &model));
 }

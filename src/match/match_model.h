@@ -9,52 +9,55 @@
 #include "match/scorecard.h"
 #include "profile/profile.h"
 
-#define MATCH_MODEL_VERSION 1
 #define MAX_FEATURE_BINS (MAX_ATTRIBUTE_BINS + 1) /* with that of missing values */
 #define MISSING_BIN 0
+
+typedef struct MatchBin
+{
+	ClassCount count;
+	double points;
+} MatchBin;
 
 /* One slot of a profile, or one member of a set, with the points of its bins. */
 typedef struct MatchFeature
 {
-	int slot;
-	int member; /* bit of a set; -1: not a set */
-	int nbins;  /* bin 0 holds the missing values */
-	ClassCount count[MAX_FEATURE_BINS];
-	double points[MAX_FEATURE_BINS];
+	int32 slot;
+	int32 member; /* bit of a set */
+	int nbins;
+	MatchBin *bins; /* the first one holds the missing values */
 
 	/* scaled slots: bins 1 .. nranges are ranges that begin with `low` */
 	int nranges;
-	float low[MAX_FEATURE_BINS];
-	bool has_spike; /* the last bin is this one value */
-	float spike;
+	float *low;
+	float spike; /* where there is a bin more: the one value in it */
 
-	/* coded slots: the bin of each code; of sets bins 1: without, 2: with the member */
-	uint8 code_bin[CODE_MISSING + 1];
+	/* coded slots: the bin of each code, the last one of all codes from there on;
+	 * of sets bins 1: without, 2: with the member */
+	int ncodes;
+	uint8 *codes;
 } MatchFeature;
 
-/* A match_model decoded. */
 typedef struct MatchModel
 {
 	uint64 fingerprint; /* of the profile model, and with it the layout of profiles */
-	int nscaled;
-	int ncoded;
+	int32 nscaled;
+	int32 ncoded;
 	int nsets;
 	uint8 set_bytes[MAX_ATTRIBUTES];
 	Scorecard card; /* without features of its own */
 	int64 skipped;  /* rows without a profile or without a target */
 	int nfeatures;
 	MatchFeature *features;
-	struct varlena *profile_model; /* for names and words; NULL: not known */
-	ProfileModel *words;           /* the same decoded */
+	ProfileModel *words; /* for names and words; NULL: not known */
 } MatchModel;
 
-extern MatchModel *MatchModelFromDatum(Datum value);
+extern const ModelFormat MatchModelFormat;
 
-/* The stored form; checks the model first. */
-extern Datum MatchModelGetDatum(const MatchModel *model);
-
-/* The match_model argument, decoded once for as long as it stays the same. */
-extern const MatchModel *MatchModelArgument(FunctionCallInfo fcinfo, int n);
+static inline bool
+HasSpike(const MatchFeature *feature)
+{
+	return feature->nranges > 0 && feature->nranges < feature->nbins - 1;
+}
 
 /* Takes the profile apart; an error if it is of another profile model. */
 extern void OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model);

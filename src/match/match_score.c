@@ -36,7 +36,7 @@ PG_FUNCTION_INFO_V1(match_score);
 Datum
 match_score(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
 
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
@@ -48,7 +48,7 @@ PG_FUNCTION_INFO_V1(match_lift);
 Datum
 match_lift(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
 
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
@@ -90,8 +90,8 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 		const MatchFeature *feature = &model->features[i];
 		int bin = FeatureBin(feature, view);
 
-		if (fabs(feature->points[bin]) >= LEAST_POINTS)
-			reasons[n++] = (Reason){feature, bin, feature->points[bin]};
+		if (fabs(feature->bins[bin].points) >= LEAST_POINTS)
+			reasons[n++] = (Reason){feature, bin, feature->bins[bin].points};
 	}
 	qsort(reasons, n, sizeof(Reason), CompareReasons);
 	*nreasons = n;
@@ -117,7 +117,7 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 	for (int i = 0; i < nreasons; i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
-		ClassCount count = feature->count[reasons[i].bin];
+		ClassCount count = feature->bins[reasons[i].bin].count;
 
 		if ((reasons[i].points > 0) != up)
 			continue;
@@ -136,7 +136,7 @@ PG_FUNCTION_INFO_V1(match_reasons);
 Datum
 match_reasons(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	int most = CheckedMost(PG_GETARG_INT32(2));
 	ProfileView view;
 	StringInfoData out;
@@ -165,7 +165,7 @@ PG_FUNCTION_INFO_V1(match_reasons_json);
 Datum
 match_reasons_json(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	int most = CheckedMost(PG_GETARG_INT32(2));
 	ProfileView view;
 	StringInfoData out;
@@ -179,7 +179,7 @@ match_reasons_json(PG_FUNCTION_ARGS)
 	for (int i = 0; i < Min(n, most); i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
-		ClassCount count = feature->count[reasons[i].bin];
+		ClassCount count = feature->bins[reasons[i].bin].count;
 
 		appendStringInfoString(&out, i > 0 ? ", {\"attribute\": " : "{\"attribute\": ");
 		escape_json(&out, FeatureName(model, feature));
@@ -204,7 +204,7 @@ Datum
 explain_match(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
 
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
@@ -213,14 +213,14 @@ explain_match(PG_FUNCTION_ARGS)
 	{
 		const MatchFeature *feature = &model->features[i];
 		int bin = FeatureBin(feature, &view);
-		ClassCount count = feature->count[bin];
+		ClassCount count = feature->bins[bin].count;
 		Datum values[6];
 		bool nulls[6] = {false};
 
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
 		values[1] = CStringGetTextDatum(FeatureValue(model, feature, &view));
 		values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
-		values[3] = Float8GetDatum(feature->points[bin]);
+		values[3] = Float8GetDatum(feature->bins[bin].points);
 		values[4] = Int64GetDatum(count.targets + count.others);
 		nulls[5] = count.targets + count.others == 0;
 		values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
@@ -235,7 +235,7 @@ Datum
 match_places(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const MatchModel *model = MatchModelArgument(fcinfo, 1);
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
 
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
@@ -267,23 +267,29 @@ Datum
 match_card(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(0));
+	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < model->nfeatures; i++)
 	{
 		const MatchFeature *feature = &model->features[i];
-		ClassCount total = SumClassCounts(feature->count, feature->nbins);
+		ClassCount total = {0, 0};
 		int filled = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		for (int b = 0; b < feature->nbins; b++)
-			filled += feature->count[b].targets + feature->count[b].others > 0;
+		{
+			ClassCount count = feature->bins[b].count;
+
+			total.targets += count.targets;
+			total.others += count.others;
+			filled += count.targets + count.others > 0;
+		}
 		/* missing values come last */
 		for (int k = 1; k <= feature->nbins; k++)
 		{
 			int b = k % feature->nbins;
-			ClassCount count = feature->count[b];
+			ClassCount count = feature->bins[b].count;
 			Datum values[7];
 			bool nulls[7] = {false};
 
@@ -295,7 +301,7 @@ match_card(PG_FUNCTION_ARGS)
 			values[3] = Int64GetDatum(count.targets);
 			values[4] = Float8GetDatum(BinRate(count));
 			values[5] = Float8GetDatum(WeightOfEvidence(count, total, filled));
-			values[6] = Float8GetDatum(feature->points[b]);
+			values[6] = Float8GetDatum(feature->bins[b].points);
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
 	}
@@ -308,7 +314,7 @@ Datum
 match_deciles(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(0));
+	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
 	int64 targets = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -345,7 +351,7 @@ PG_FUNCTION_INFO_V1(match_quality);
 Datum
 match_quality(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = MatchModelFromDatum(PG_GETARG_DATUM(0));
+	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
 	const Scorecard *card = &model->card;
 	bool no_rate = card->nrows == 0;
 	double rate = no_rate ? 0 : BaseRate(model);

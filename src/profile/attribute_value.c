@@ -23,6 +23,7 @@
 
 #include "base/common.h"
 #include "base/decimal.h"
+#include "base/local_day.h"
 #include "profile/attribute_value.h"
 
 static ColumnClass
@@ -115,29 +116,14 @@ ColumnDay(const AttributeColumn *column, Datum value)
 char *
 DayText(double day)
 {
-	struct pg_tm tm;
 	char *text;
 
 	if (!(day >= DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE &&
 		  day < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return pstrdup("infinity");
 	text = palloc(MAXDATELEN + 1);
-	j2date((int) day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	FormatDay((DateADT) day, text);
 	return text;
-}
-
-double
-DayFromText(const char *text)
-{
-	DateADT day;
-
-	/* the year first is the same under every DateStyle */
-	if (strcspn(text, "-") < 4)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
-	day = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
-	return DATE_NOT_FINITE(day) ? get_float8_nan() : day;
 }
 
 static inline bool

@@ -49,11 +49,8 @@ extern double ColumnNumber(const AttributeColumn *column, Datum value);
 /* Days since 2000-01-01 of a COLUMN_DATE value; NaN for the infinite ones. */
 extern double ColumnDay(const AttributeColumn *column, Datum value);
 
-/* A day in ISO form, whatever DateStyle says. */
+/* A day in ISO form. */
 extern char *DayText(double day);
-
-/* The reverse; an error if the text is no ISO day. */
-extern double DayFromText(const char *text);
 
 /* The word of any value but an array's; may be allocated in the current context. */
 extern Word ColumnWord(AttributeColumn *column, Datum value);

@@ -15,7 +15,9 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 
-#include "profile/profile_model.h"
+#include "base/bytes.h"
+#include "base/json_read.h"
+#include "profile/profile.h"
 
 #define HEAD_COUNTS (2 + (int) sizeof(uint64)) /* nscaled, ncoded, nsets stand there */
 #define HEAD_SET_BYTES (HEAD_COUNTS + 3)
@@ -610,7 +612,7 @@ Datum
 profile_values(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	ProfileModel *model = ProfileModelFromDatum(PG_GETARG_DATUM(1));
+	const ProfileModel *model = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(1));
 	ProfileView view;
 
 	OpenProfile(&view, PG_GETARG_DATUM(0));
@@ -649,7 +651,7 @@ Datum
 explain_similarity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	ProfileModel *model = ProfileModelFromDatum(PG_GETARG_DATUM(2));
+	const ProfileModel *model = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(2));
 	ProfileView a;
 	ProfileView b;
 	uint32 num;

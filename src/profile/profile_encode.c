@@ -12,7 +12,7 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-#include "profile/profile_model.h"
+#include "profile/profile.h"
 
 /* Where an attribute of the model is found in the records that come. */
 typedef struct EncodedColumn
@@ -25,7 +25,7 @@ typedef struct EncodedColumn
 /* What profile() keeps between its calls. */
 typedef struct Encoder
 {
-	ProfileModelCache cache;
+	ModelCache cache;
 	RecordShape shape;
 	uint64 fingerprint;     /* of the model that `columns` is for */
 	EncodedColumn *columns; /* one an attribute; NULL: not set up */
@@ -124,7 +124,7 @@ NumberOfColumn(const ProfileModel *model, const ProfileAttribute *att, EncodedCo
 	{
 		Word word = ColumnWord(&column->input, value);
 
-		if (WordIsMissing(model, word))
+		if (WordIsMissing(&model->missing, word))
 			return get_float8_nan();
 		if (!NumberFromWord(word, &number))
 			ereport(
@@ -137,7 +137,7 @@ NumberOfColumn(const ProfileModel *model, const ProfileAttribute *att, EncodedCo
 	}
 	else
 		number = ColumnNumber(&column->input, value);
-	return NumberIsMissing(model, number) ? get_float8_nan() : number;
+	return NumberIsMissing(&model->missing, number) ? get_float8_nan() : number;
 }
 
 /* The code of a scaled value, and its number. */
@@ -150,7 +150,7 @@ EncodeScaled(const ProfileModel *model, const ProfileAttribute *att, EncodedColu
 	if (!null && att->kind == KIND_ORDINAL)
 	{
 		Word word = ColumnWord(&column->input, value);
-		int rank = LookUpValue(model, att - model->atts, word, HashWord(word));
+		int rank = LookUpWord(&att->codes, word, HashWord(word));
 
 		if (rank >= 0)
 			x = rank;
@@ -180,7 +180,7 @@ EncodeCoded(const ProfileModel *model, const ProfileAttribute *att, EncodedColum
 		return DatumGetBool(value) ? 1 : 0;
 	word = ColumnWord(&column->input, value);
 	hash = HashWord(word);
-	code = LookUpValue(model, att - model->atts, word, hash);
+	code = LookUpWord(&att->codes, word, hash);
 	if (code == VALUE_MISSING)
 		return CODE_MISSING;
 	if (code == VALUE_OTHER && att->kind == KIND_BOOLEAN)
@@ -200,7 +200,7 @@ EncodeSet(const ProfileModel *model, const ProfileAttribute *att, EncodedColumn 
 	for (int i = 0; i < nwords; i++)
 	{
 		uint64 hash = HashWord(words[i]);
-		int bit = LookUpValue(model, att - model->atts, words[i], hash);
+		int bit = LookUpWord(&att->codes, words[i], hash);
 
 		if (bit == VALUE_MISSING)
 			continue;
@@ -265,7 +265,8 @@ profile_from_record(PG_FUNCTION_ARGS)
 			AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "profile encoder", ALLOCSET_SMALL_SIZES);
 		fcinfo->flinfo->fn_extra = encoder;
 	}
-	model = CachedProfileModel(&encoder->cache, PG_GETARG_DATUM(1), fcinfo->flinfo->fn_mcxt);
+	model = CachedModel(&ProfileModelFormat, &encoder->cache, PG_GETARG_DATUM(1),
+						fcinfo->flinfo->fn_mcxt);
 	if (encoder->columns != NULL && encoder->fingerprint != model->fingerprint)
 		encoder->columns = NULL;
 	if (TakeRecordApart(&encoder->shape, PG_GETARG_HEAPTUPLEHEADER(0), encoder->context))

@@ -23,6 +23,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/json_read.h"
+#include "base/local_day.h"
 #include "profile/profile_model.h"
 #include "profile/value_counts.h"
 
@@ -85,7 +87,7 @@ typedef struct ProfileFitState
 	const char **ignored;
 	int max_values;
 	bool robust;
-	ProfileModel missing; /* only what stands for missing is set */
+	MissingValues missing;
 	int64 nrows;
 } ProfileFitState;
 
@@ -253,8 +255,8 @@ TakeGeneralOptions(ProfileFitState *state)
 
 	state->max_values = DEFAULT_MAX_VALUES;
 	state->robust = true;
-	state->missing.missing = (const char **) DefaultMissing;
-	state->missing.nmissing = lengthof(DefaultMissing);
+	state->missing.words = (const char **) DefaultMissing;
+	state->missing.nwords = lengthof(DefaultMissing);
 	if (state->options == NULL)
 		return;
 	options = &state->options->root;
@@ -431,7 +433,7 @@ TakeShape(ProfileFitState *state)
 static bool
 FitWordIsMissing(Word word, const void *arg)
 {
-	return WordIsMissing((const ProfileModel *) arg, word);
+	return WordIsMissing((const MissingValues *) arg, word);
 }
 
 static void
@@ -787,7 +789,7 @@ EnumLabels(Oid type, int *n)
 static void
 SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **words, int nwords)
 {
-	att->nvalues = n;
+	att->nvalues = att->ncounts = n;
 	att->values = values;
 	att->counts = palloc0((n + 1) * sizeof(int64));
 	for (int w = 0; w < nwords; w++)
@@ -840,7 +842,7 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 
 	if (att->kind == KIND_BOOLEAN)
 	{
-		att->nvalues = 2;
+		att->nvalues = att->ncounts = 2;
 		att->values = (const char **) booleans;
 		att->counts = palloc0(2 * sizeof(int64));
 		for (int w = 0; w < nwords; w++)
@@ -913,10 +915,7 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	memset(&model, 0, sizeof(model));
 	model.nrows = state->nrows;
-	model.missing = state->missing.missing;
-	model.nmissing = state->missing.nmissing;
-	model.missing_numbers = state->missing.missing_numbers;
-	model.nmissing_numbers = state->missing.nmissing_numbers;
+	model.missing = state->missing;
 	model.ignored = state->ignored;
 	model.nignored = state->nignored;
 	model.natts = state->ncolumns;
@@ -939,7 +938,8 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 			FindDictionary(state, column, att);
 		if (att->kind == KIND_SET)
 			att->missing = column->missing;
+		SetRange(att, att->low, att->high);
 		att->weight = column->weight_given ? column->weight : TellsNothing(column, att) ? 0 : 1;
 	}
-	PG_RETURN_DATUM(ProfileModelGetDatum(&model));
+	PG_RETURN_POINTER(ModelValue(&ProfileModelFormat, &model));
 }

@@ -1,17 +1,91 @@
 /*
- * profile_model.h: what making models shares with reading them.
+ * profile_model.h: how attributes are encoded in profiles (profile.h).
  */
 #ifndef CRM_PROFILE_MODEL_H
 #define CRM_PROFILE_MODEL_H
 
-#include "base/json_read.h"
+#include "utils/date.h"
+
+#include "base/model.h"
 #include "profile/attribute_value.h"
-#include "profile/profile.h"
+#include "profile/word_codes.h"
 
+#define PROFILE_VERSION 1 /* of the profiles that a model makes */
+#define PROFILE_WEIGHTED 0x01
+
+#define MAX_ATTRIBUTES 250 /* so that MAX_ATTRIBUTES * MAX_LEVELS < 2^16 */
+#define MAX_LEVELS 254
+#define CODE_MISSING 255
+
+#define MAX_NOMINAL_VALUES 191 /* of a dictionary: leaves codes to tell others apart */
+#define MAX_SET_VALUES 248
+#define SET_OTHER_BITS 8 /* bits that elements outside of the dictionary share */
+#define MAX_SET_BYTES ((MAX_SET_VALUES + SET_OTHER_BITS) / 8)
+
+typedef enum AttributeKind
+{
+	/* stored: never renumber */
+	KIND_NUMERIC = 0,
+	KIND_DATE = 1,
+	KIND_ORDINAL = 2,
+	KIND_NOMINAL = 3,
+	KIND_BOOLEAN = 4, /* dictionary: false, true */
+	KIND_SET = 5
+} AttributeKind;
+
+typedef struct ProfileAttribute
+{
+	const char *name;
+	AttributeKind kind;
+	double weight; /* >= 0 */
+	double least;  /* the range of a numeric attribute */
+	double most;
+	DateADT first; /* and of a date */
+	DateADT last;
+	int nvalues; /* dictionary: in the order of codes, ranks or bits */
+	const char **values;
+	int ncounts;
+	int64 *counts; /* rows that the fit found with each of them */
+	int64 other;   /* rows (sets: elements) with a value outside of it */
+	int64 missing; /* rows without a value */
+
+	/* what follows in a model that was read */
+	int slot;
+	uint8 levels; /* the weight in steps of 1/MAX_LEVELS of the largest */
+	double low;   /* scaled: the range; ordinal: 0 and nvalues - 1 */
+	double high;
+	int set_bytes;   /* sets: (nvalues + SET_OTHER_BITS) / 8, rounded up */
+	WordCodes codes; /* of the dictionary */
+} ProfileAttribute;
+
+/* Attributes are in the order of the record fitted. */
+typedef struct ProfileModel
+{
+	int64 nrows; /* rows that were fitted */
+	MissingValues missing;
+	int nignored; /* columns that profile() passes over */
+	const char **ignored;
+	int natts;
+	ProfileAttribute *atts;
+
+	/* what follows in a model that was read */
+	uint64 fingerprint;
+	int nscaled; /* attributes of each group */
+	int ncoded;
+	int nsets;
+	int *slot_att; /* slot -> index in atts */
+	uint8 *head;   /* what every profile of this model begins with */
+	int head_size;
+	int profile_size; /* all bytes of a profile but the varlena header */
+} ProfileModel;
+
+extern const ModelFormat ProfileModelFormat;
+
+/* The attribute of that name, or NULL. */
+extern const ProfileAttribute *FindAttribute(const ProfileModel *model, const char *name);
+
+extern const char *AttributeKindName(AttributeKind kind);
 extern bool AttributeKindFromName(const char *name, AttributeKind *kind);
-
-/* Sets what stands for missing from a JSON array of words and numbers. */
-extern void SetMissingFromJson(ProfileModel *model, JsonbContainer *array);
 
 /* True when the values of a column of that class can be taken as that kind. */
 extern bool KindTakesColumn(AttributeKind kind, ColumnClass class);
@@ -28,32 +102,13 @@ IsScaled(AttributeKind kind)
 	return kind <= KIND_ORDINAL;
 }
 
+/* Sets the range of an attribute that is being made; of no meaning but for those that have one. */
+extern void SetRange(ProfileAttribute *att, double low, double high);
+
 /* The most values that a dictionary of that kind can have. */
 extern int MaxValues(AttributeKind kind);
 
 /* A number of a scaled attribute in words: a day, a rank's name, a number. */
 extern char *ScaledText(const ProfileAttribute *att, double number);
-
-/* ---------- words and the codes they have (word_codes.c) ---------- */
-
-/* A hash table of words, one for each attribute with a dictionary. */
-typedef struct ValueTable
-{
-	struct ValueEntry *entries;
-	uint32 mask;
-} ValueTable;
-
-extern ValueTable *MakeValueTables(const ProfileModel *model);
-
-/* The position of a word in the attribute's dictionary; -1: missing, -2: other. */
-#define VALUE_MISSING (-1)
-#define VALUE_OTHER (-2)
-extern int LookUpValue(const ProfileModel *model, int att, Word word, uint64 hash);
-
-extern bool WordIsMissing(const ProfileModel *model, Word word);
-extern bool NumberIsMissing(const ProfileModel *model, double number);
-
-/* true, yes, 1, … are 1; false, no, 0, … are 0; anything else is -1. */
-extern int BooleanFromWord(Word word);
 
 #endif /* CRM_PROFILE_MODEL_H */

@@ -1,96 +1,127 @@
 /*
- * word_codes.c: words and the codes they have in a profile_model.
+ * word_codes.c: words and the codes they have in a dictionary.
  */
 #include "postgres.h"
 
 #include "port/pg_bitutils.h"
 
-#include "profile/profile_model.h"
+#include "base/json_read.h"
+#include "profile/word_codes.h"
 
-typedef struct ValueEntry
+/* ---------- missing values ---------- */
+
+void
+SetMissingFromJson(MissingValues *missing, JsonbContainer *array)
+{
+	int n = JsonContainerSize(array);
+
+	*missing = (MissingValues){.words = palloc((n + 1) * sizeof(char *)),
+							   .numbers = palloc((n + 1) * sizeof(double))};
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
+
+		if (value->type == jbvNumeric)
+			missing->numbers[missing->nnumbers++] = JsonNumber(value, "missing");
+		else
+			missing->words[missing->nwords++] = JsonString(value, "missing");
+	}
+	TidyMissing(missing);
+}
+
+void
+TidyMissing(MissingValues *missing)
+{
+	const char **tidy = palloc((missing->nwords + 1) * sizeof(char *));
+
+	for (int i = 0; i < missing->nwords; i++)
+	{
+		Word word = TrimmedWord(missing->words[i], strlen(missing->words[i]));
+		char *lower = pnstrdup(word.text, word.length);
+
+		for (char *c = lower; *c; c++)
+			*c = pg_ascii_tolower((unsigned char) *c);
+		tidy[i] = lower;
+	}
+	missing->words = tidy;
+}
+
+bool
+WordIsMissing(const MissingValues *missing, Word word)
+{
+	for (int m = 0; m < missing->nwords; m++)
+	{
+		const char *other = missing->words[m];
+		int i = 0;
+
+		if (word.length > 0 && other[0] != pg_ascii_tolower((unsigned char) word.text[0]))
+			continue;
+		while (i < word.length &&
+			   pg_ascii_tolower((unsigned char) word.text[i]) == (unsigned char) other[i])
+			i++;
+		if (i == word.length && other[i] == '\0')
+			return true;
+	}
+	return false;
+}
+
+bool
+NumberIsMissing(const MissingValues *missing, double number)
+{
+	for (int m = 0; m < missing->nnumbers; m++)
+		if (missing->numbers[m] == number)
+			return true;
+	return false;
+}
+
+/* ---------- codes ---------- */
+
+typedef struct WordCode
 {
 	uint64 hash;
 	Word word; /* text NULL: free */
 	int value;
-} ValueEntry;
+} WordCode;
 
 static void
-AddValue(ValueTable *table, Word word, int value)
+AddWord(WordCodes *codes, const char *text, int value)
 {
+	Word word = {text, strlen(text)};
 	uint64 hash = HashWord(word);
-	uint32 i = hash & table->mask;
+	uint32 i = hash & codes->mask;
 
-	while (table->entries[i].word.text != NULL)
+	while (codes->entries[i].word.text != NULL)
 	{
-		if (table->entries[i].hash == hash && WordsAreEqual(table->entries[i].word, word))
+		if (codes->entries[i].hash == hash && WordsAreEqual(codes->entries[i].word, word))
 			return;
-		i = (i + 1) & table->mask;
+		i = (i + 1) & codes->mask;
 	}
-	table->entries[i] = (ValueEntry){hash, word, value};
+	codes->entries[i] = (WordCode){hash, word, value};
 }
 
-ValueTable *
-MakeValueTables(const ProfileModel *model)
+void
+SetWordCodes(WordCodes *codes, const char *const *values, int nvalues, const MissingValues *missing)
 {
-	ValueTable *tables = palloc0((model->natts + 1) * sizeof(ValueTable));
+	uint32 size = pg_nextpower2_32(2 * (nvalues + missing->nwords) + 2);
 
-	for (int i = 0; i < model->natts; i++)
-	{
-		const ProfileAttribute *att = &model->atts[i];
-		uint32 size = pg_nextpower2_32(2 * (att->nvalues + model->nmissing) + 2);
-
-		if (HasRange(att->kind))
-			continue;
-		tables[i].entries = palloc0(size * sizeof(ValueEntry));
-		tables[i].mask = size - 1;
-		/* what a dictionary names is a value, even if it is a word for missing */
-		for (int v = 0; v < att->nvalues; v++)
-			AddValue(&tables[i], (Word){att->values[v], strlen(att->values[v])}, v);
-		for (int m = 0; m < model->nmissing; m++)
-			AddValue(&tables[i], (Word){model->missing[m], strlen(model->missing[m])},
-					 VALUE_MISSING);
-	}
-	return tables;
+	codes->entries = palloc0(size * sizeof(WordCode));
+	codes->mask = size - 1;
+	codes->missing = missing;
+	/* what a dictionary names is a value, even if it is a word for missing */
+	for (int v = 0; v < nvalues; v++)
+		AddWord(codes, values[v], v);
+	for (int m = 0; m < missing->nwords; m++)
+		AddWord(codes, missing->words[m], VALUE_MISSING);
 }
 
 int
-LookUpValue(const ProfileModel *model, int att, Word word, uint64 hash)
+LookUpWord(const WordCodes *codes, Word word, uint64 hash)
 {
-	const ValueTable *table = &model->value_table[att];
-
-	for (uint32 i = hash & table->mask; table->entries[i].word.text != NULL;
-		 i = (i + 1) & table->mask)
-		if (table->entries[i].hash == hash && WordsAreEqual(table->entries[i].word, word))
-			return table->entries[i].value;
-	return WordIsMissing(model, word) ? VALUE_MISSING : VALUE_OTHER;
-}
-
-bool
-WordIsMissing(const ProfileModel *model, Word word)
-{
-	for (int m = 0; m < model->nmissing; m++)
-	{
-		const char *missing = model->missing[m];
-		int i = 0;
-
-		if (word.length > 0 && missing[0] != pg_ascii_tolower((unsigned char) word.text[0]))
-			continue;
-		while (i < word.length &&
-			   pg_ascii_tolower((unsigned char) word.text[i]) == (unsigned char) missing[i])
-			i++;
-		if (i == word.length && missing[i] == '\0')
-			return true;
-	}
-	return false;
-}
-
-bool
-NumberIsMissing(const ProfileModel *model, double number)
-{
-	for (int m = 0; m < model->nmissing_numbers; m++)
-		if (model->missing_numbers[m] == number)
-			return true;
-	return false;
+	for (uint32 i = hash & codes->mask; codes->entries[i].word.text != NULL;
+		 i = (i + 1) & codes->mask)
+		if (codes->entries[i].hash == hash && WordsAreEqual(codes->entries[i].word, word))
+			return codes->entries[i].value;
+	return WordIsMissing(codes->missing, word) ? VALUE_MISSING : VALUE_OTHER;
 }
 
 int

@@ -1,5 +1,5 @@
 /*
- * rfm_fit.c: learning thresholds from a population, scoring against them.
+ * rfm_fit.c: learning thresholds from a population.
  *
  * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between
  * two neighbours of the sorted population and is computed from them in
@@ -19,7 +19,7 @@
 #include "base/local_day.h"
 #include "base/sortable_float.h"
 #include "rfm/rank_selection.h"
-#include "rfm/rfm_model.h"
+#include "rfm/rfm_fit.h"
 
 /* A quantile lies at x[low] + (x[low + 1] - x[low]) * part / parts. */
 typedef struct Quantile
@@ -49,15 +49,6 @@ FloorDivide(int128 a, int128 b)
 
 /* What a selection looks at: one of the dimensions or the value of an order. */
 #define ORDER_VALUE RFM_DIMENSIONS
-
-double
-OrderValue(int128 monetary, int scale, int64 frequency)
-{
-	/* the conversion of 128 bits is a slow library call */
-	double amount = (int64) monetary == monetary ? (double) (int64) monetary : (double) monetary;
-
-	return amount / ((double) PowerOfTen[scale] * (double) frequency);
-}
 
 static void
 FactValues(const RfmFacts *facts, int n, int what, int scale, int64 *values)
@@ -107,149 +98,153 @@ RoomyScale(int64 least, int64 most, int scale)
 	return scale;
 }
 
-bool
-FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
+/* A fit on its way: one selection of ranks for each thing that is looked at. */
+typedef struct RfmSelections
 {
-	RankSelection selection[ORDER_VALUE + 1];
-	bool active[ORDER_VALUE + 1];
+	RfmPopulation *population;
+	int count; /* of what is looked at: ORDER_VALUE, the last one, only for medians */
+	int bins;
+	bool medians;
+	int64 customers;
 	int64 least[ORDER_VALUE + 1];
 	int64 most[ORDER_VALUE + 1];
-	int64 ranks[MAX_RANKS];
-	int nselections = medians ? ORDER_VALUE + 1 : ORDER_VALUE;
-	int64 customers = 0;
+	RankSelection selection[ORDER_VALUE + 1];
+} RfmSelections;
+
+/* Counts the population and finds the ends of its values. */
+static void
+FindEnds(RfmSelections *s)
+{
 	RfmFacts facts[RFM_BATCH];
 	int64 values[RFM_BATCH];
 	int n;
-	Quantile quantile[MAX_BINS];
-	Quantile median;
-	bool again;
 
-	population->rewind(population);
-	while ((n = population->next(population, facts)) > 0)
+	s->population->rewind(s->population);
+	while ((n = s->population->next(s->population, facts)) > 0)
 	{
-		for (int what = 0; what < nselections; what++)
+		for (int what = 0; what < s->count; what++)
 		{
-			FactValues(facts, n, what, population->scale, values);
-			if (customers == 0)
-				least[what] = most[what] = values[0];
+			FactValues(facts, n, what, s->population->scale, values);
+			if (s->customers == 0)
+				s->least[what] = s->most[what] = values[0];
 			for (int i = 0; i < n; i++)
 			{
-				least[what] = Min(least[what], values[i]);
-				most[what] = Max(most[what], values[i]);
+				s->least[what] = Min(s->least[what], values[i]);
+				s->most[what] = Max(s->most[what], values[i]);
 			}
 		}
-		customers += n;
+		s->customers += n;
 	}
-	if (customers == 0)
+}
+
+static int
+AddRanks(const RfmSelections *s, Quantile quantile, int64 *ranks, int n)
+{
+	ranks[n++] = quantile.low;
+	ranks[n++] = Min(quantile.low + 1, s->customers - 1);
+	return n;
+}
+
+/* The two ranks of each quantile that is wanted; those of a median come last. */
+static void
+BeginSelections(RfmSelections *s)
+{
+	for (int what = 0; what < s->count; what++)
+	{
+		int64 ranks[MAX_RANKS];
+		int n = 0;
+
+		for (int i = 1; i < s->bins && what != ORDER_VALUE; i++)
+			n = AddRanks(s, QuantileAt(s->customers, i, s->bins), ranks, n);
+		if (what == ORDER_VALUE || (what == FREQUENCY && s->medians))
+			n = AddRanks(s, QuantileAt(s->customers, 1, 2), ranks, n);
+		RankSelectionBegin(&s->selection[what], s->least[what], s->most[what], ranks, n);
+	}
+}
+
+/* One more look at the population; false: all ranks are found. */
+static bool
+LookAgain(RfmSelections *s)
+{
+	bool active[ORDER_VALUE + 1];
+	bool any = false;
+	RfmFacts facts[RFM_BATCH];
+	int64 values[RFM_BATCH];
+	int n;
+
+	for (int what = 0; what < s->count; what++)
+		any |= active[what] = RankSelectionPass(&s->selection[what]);
+	if (!any)
 		return false;
-
-	median = QuantileAt(customers, 1, 2);
-	for (int i = 1; i < bins; i++)
-	{
-		quantile[i] = QuantileAt(customers, i, bins);
-		ranks[2 * i - 2] = quantile[i].low;
-		ranks[2 * i - 1] = Min(quantile[i].low + 1, customers - 1);
-	}
-	for (int what = 0; what < nselections; what++)
-	{
-		int64 wanted[MAX_RANKS];
-		int nwanted = 0;
-		bool with_median = what == ORDER_VALUE || (what == FREQUENCY && medians);
-
-		/* the median's two ranks come last */
-		if (what != ORDER_VALUE)
-			for (; nwanted < 2 * (bins - 1); nwanted++)
-				wanted[nwanted] = ranks[nwanted];
-		if (with_median)
-		{
-			wanted[nwanted++] = median.low;
-			wanted[nwanted++] = Min(median.low + 1, customers - 1);
-		}
-		RankSelectionBegin(&selection[what], least[what], most[what], wanted, nwanted);
-	}
-
-	for (;;)
-	{
-		again = false;
-		for (int what = 0; what < nselections; what++)
-			again |= active[what] = RankSelectionPass(&selection[what]);
-		if (!again)
-			break;
-		population->rewind(population);
-		while ((n = population->next(population, facts)) > 0)
-			for (int what = 0; what < nselections; what++)
-				if (active[what])
-				{
-					FactValues(facts, n, what, population->scale, values);
-					RankSelectionLook(&selection[what], values, n);
-				}
-	}
-
-	model->bins = bins;
-	model->customers = customers;
-	for (int what = 0; what < RFM_DIMENSIONS; what++)
-	{
-		int from = what == MONETARY ? population->scale : 0;
-
-		model->scale[what] = RoomyScale(least[what], most[what], from);
-		for (int i = 1; i < bins; i++)
-			model->threshold[what][i - 1] = CutQuantile(
-				quantile[i], RankSelectionValue(&selection[what], 2 * i - 2),
-				RankSelectionValue(&selection[what], 2 * i - 1), from, model->scale[what]);
-	}
-	if (medians)
-	{
-		double low = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 0));
-		double high = Float8FromSortable(RankSelectionValue(&selection[ORDER_VALUE], 1));
-
-		model->median_order_value = median.part == 0 ? low : low + (high - low) / 2;
-		model->median_frequency =
-			CutQuantile(median, RankSelectionValue(&selection[FREQUENCY], 2 * bins - 2),
-						RankSelectionValue(&selection[FREQUENCY], 2 * bins - 1), 0, MAX_SCALE);
-	}
+	s->population->rewind(s->population);
+	while ((n = s->population->next(s->population, facts)) > 0)
+		for (int what = 0; what < s->count; what++)
+			if (active[what])
+			{
+				FactValues(facts, n, what, s->population->scale, values);
+				RankSelectionLook(&s->selection[what], values, n);
+			}
 	return true;
 }
 
-/* How many of the thresholds lie below the value. */
-static inline int
-ThresholdsBelow(const RfmModel *model, RfmDimension what, int128 value, int scale)
+/* A quantile from the two ranks that begin with `rank`. */
+static Decimal
+SelectedQuantile(RfmSelections *s, int what, Quantile quantile, int rank, int from, int to)
 {
-	int below = 0;
+	Decimal result = {0};
 
-	if (scale > model->scale[what])
-	{
-		int64 unit = PowerOfTen[scale - model->scale[what]];
-
-		while (below < model->bins - 1 && (int128) model->threshold[what][below] * unit < value)
-			below++;
-	}
-	else
-	{
-		value *= PowerOfTen[model->scale[what] - scale];
-		while (below < model->bins - 1 && model->threshold[what][below] < value)
-			below++;
-	}
-	return below;
+	result.mantissa = CutQuantile(quantile, RankSelectionValue(&s->selection[what], rank),
+								  RankSelectionValue(&s->selection[what], rank + 1), from, to);
+	result.scale = to;
+	return result;
 }
 
-RfmScore
-ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary, int monetary_scale)
+static void
+KeepThresholds(RfmSelections *s, RfmModel *model)
 {
-	return MakeRfmScore(model->bins - ThresholdsBelow(model, RECENCY, recency, 0),
-						1 + ThresholdsBelow(model, FREQUENCY, frequency, 0),
-						1 + ThresholdsBelow(model, MONETARY, monetary, monetary_scale),
-						model->bins);
+	model->bins = s->bins;
+	for (int what = 0; what < RFM_DIMENSIONS; what++)
+	{
+		int from = what == MONETARY ? s->population->scale : 0;
+		int to = RoomyScale(s->least[what], s->most[what], from);
+
+		model->nthresholds[what] = s->bins - 1;
+		for (int i = 1; i < s->bins; i++)
+			model->threshold[what][i - 1] = SelectedQuantile(
+				s, what, QuantileAt(s->customers, i, s->bins), 2 * i - 2, from, to);
+	}
+}
+
+static void
+KeepMedians(RfmSelections *s, RfmModel *model)
+{
+	Quantile median = QuantileAt(s->customers, 1, 2);
+	double low = Float8FromSortable(RankSelectionValue(&s->selection[ORDER_VALUE], 0));
+	double high = Float8FromSortable(RankSelectionValue(&s->selection[ORDER_VALUE], 1));
+
+	model->median_order_value = median.part == 0 ? low : low + (high - low) / 2;
+	model->median_frequency = SelectedQuantile(s, FREQUENCY, median, 2 * s->bins - 2, 0, MAX_SCALE);
 }
 
 bool
-SummarizeForRfm(const PurchaseHistory *history, DateADT as_of, const Interval *period,
-				HistorySummary *summary)
+FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 {
-	HistoryWindow window = {PG_INT32_MIN, as_of};
+	RfmSelections s = {.population = population,
+					   .count = medians ? ORDER_VALUE + 1 : ORDER_VALUE,
+					   .bins = bins,
+					   .medians = medians};
 
-	if (period != NULL)
-		window.after = DayBeforePeriod(as_of, period);
-	return SummarizeHistory(history, window, summary) && summary->orders > 0;
+	FindEnds(&s);
+	if (s.customers == 0)
+		return false;
+	BeginSelections(&s);
+	while (LookAgain(&s))
+		;
+	KeepThresholds(&s, model);
+	if (medians)
+		KeepMedians(&s, model);
+	model->customers = s.customers;
+	return true;
 }
 
 /* ---------- the aggregate rfm_fit ---------- */
@@ -503,12 +498,10 @@ rfm_fit_finalfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	state = (RfmFitState *) PG_GETARG_POINTER(0);
-	memset(&model, 0, sizeof(model));
+	InitModel(&RfmModelFormat, &model);
 	if (!FitRfm(&model, &state->population, state->bins, true))
 		PG_RETURN_NULL();
-	model.fitted = true;
 	model.as_of = state->as_of;
-	model.has_period = state->has_period;
 	model.period = state->period;
-	PG_RETURN_POINTER(EncodeRfmModel(&model));
+	PG_RETURN_POINTER(ModelValue(&RfmModelFormat, &model));
 }

@@ -1,16 +1,12 @@
 /*
- * rfm_score.c: the type rfm_score, and what a history scores under a model.
+ * rfm_score.c: the type rfm_score.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
 
-#include "base/local_day.h"
-#include "history/purchase_history.h"
-#include "rfm/rfm_model.h"
 #include "rfm/rfm_score.h"
 
 int
@@ -147,50 +143,4 @@ rfm_score_make(PG_FUNCTION_ARGS)
 							   bins, PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2))));
 	PG_RETURN_RFM_SCORE(
 		MakeRfmScore(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2), bins));
-}
-
-/* ---------- scoring ---------- */
-
-/* (history, model, as_of): NULL without a purchase by then, or in the model's period. */
-PG_FUNCTION_INFO_V1(rfm_score);
-Datum
-rfm_score(PG_FUNCTION_ARGS)
-{
-	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	HistorySummary summary;
-
-	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
-						 &summary))
-		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(
-		ScoreRfm(model, as_of - summary.last_ever, summary.orders, summary.amount, summary.scale));
-}
-
-/* Frequency and order value against the medians of the population that was fitted. */
-PG_FUNCTION_INFO_V1(purchase_pattern);
-Datum
-purchase_pattern(PG_FUNCTION_ARGS)
-{
-	static const char *const patterns[2][2] = {
-		{"few small", "few large"},
-		{"many small", "many large"},
-	};
-	const RfmModel *model = DecodeOnce(fcinfo, PG_GETARG_VARLENA_PP(1), DecodeRfmModel);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	HistorySummary summary;
-	bool many;
-	bool large;
-
-	if (!model->fitted)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("this rfm_model holds no medians"),
-						errdetail("It was made from thresholds, not fitted to customers."),
-						errhint("Use a model from rfm_fit().")));
-	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, model->has_period ? &model->period : NULL,
-						 &summary))
-		PG_RETURN_NULL();
-	many = (int128) summary.orders * PowerOfTen[MAX_SCALE] > model->median_frequency;
-	large = OrderValue(summary.amount, summary.scale, summary.orders) > model->median_order_value;
-	PG_RETURN_TEXT_P(cstring_to_text(patterns[many][large]));
 }

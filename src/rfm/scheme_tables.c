@@ -211,21 +211,23 @@ CheckRules(const SchemeRules *rules, const char *name)
 						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
 }
 
-SegmentScheme *
+struct varlena *
 CompileScheme(const char *name)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	SchemeLookup lookup = {0};
+	SegmentScheme scheme = {0};
 	SchemeRules *rules;
-	SegmentScheme *scheme;
+	struct varlena *value;
 	int uncovered = 0;
 
 	SPI_connect();
 	rules = LoadRules(name);
 	CheckRules(rules, name);
-	lookup.bins = rules->bins;
-	lookup.nlabels = rules->nlabels;
-	lookup.labels = rules->labels;
+	scheme.bins = rules->bins;
+	scheme.nsegments = rules->nlabels;
+	scheme.segments = palloc0(rules->nlabels * sizeof(SchemeSegment));
+	for (int i = 0; i < rules->nlabels; i++)
+		scheme.segments[i].name = text_to_cstring(rules->labels[i]);
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
 	{
 		int rule = FirstRule(rules, cell);
@@ -233,18 +235,18 @@ CompileScheme(const char *name)
 		if (rule < 0)
 			uncovered++;
 		else
-			lookup.cells[cell] = (uint8) (rules->rules[rule].label + 1);
+			scheme.cells[cell] = (uint8) (rules->rules[rule].label + 1);
 	}
 	MemoryContextSwitchTo(caller);
-	scheme = EncodeScheme(&lookup);
+	value = SchemeValue(&scheme);
 	SPI_finish();
 	if (uncovered > 0)
 		ereport(NOTICE, (errmsg("scheme \"%s\" leaves %d of %d cells without a segment", name,
-								uncovered, CellCount(lookup.bins)),
+								uncovered, CellCount(scheme.bins)),
 						 errhint("Customers in them get NULL; SELECT * FROM "
 								 "crm_profile.check_scheme(%s) lists them.",
 								 quote_literal_cstr(name))));
-	return scheme;
+	return value;
 }
 
 PG_FUNCTION_INFO_V1(compile_scheme);

@@ -17,7 +17,7 @@
 #include "base/row_stream.h"
 #include "orders/order_partitions.h"
 #include "orders/order_rows.h"
-#include "rfm/rfm_model.h"
+#include "rfm/rfm_fit.h"
 #include "rfm/score_orders.h"
 #include "rfm/segment_scheme.h"
 
@@ -40,7 +40,7 @@ enum
 typedef struct ScoreWriter
 {
 	RfmModel model;
-	const SchemeLookup *scheme; /* NULL: no segments */
+	const SegmentScheme *scheme; /* NULL: no segments */
 	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
 } ScoreWriter;
 
@@ -248,16 +248,16 @@ EndScores(void *state)
 }
 
 /* The segments of the result; NULL for none. */
-static const SchemeLookup *
+static const SegmentScheme *
 SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 {
 	char *name;
-	SchemeLookup *scheme;
+	SegmentScheme *scheme;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
 	name = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-	scheme = DecodeScheme(CompileScheme(name));
+	scheme = ModelFromDatum(&SegmentSchemeFormat, PointerGetDatum(CompileScheme(name)));
 	if (scheme->bins != bins)
 		ereport(
 			ERROR,

@@ -4,33 +4,37 @@
 #ifndef CRM_SEGMENT_SCHEME_H
 #define CRM_SEGMENT_SCHEME_H
 
-#include "fmgr.h"
-
+#include "base/model.h"
 #include "rfm/rfm_score.h"
 
 #define MAX_CELLS (MAX_BINS * MAX_BINS * MAX_BINS)
 #define MAX_LABELS 255
 
-/* The stored form: a varlena, never toasted (see segment_scheme.c). */
-typedef struct varlena SegmentScheme;
-
-/* A scheme taken apart for lookups. */
-typedef struct SchemeLookup
+typedef struct SchemeSegment
 {
-	int bins;
-	int nlabels;
-	text **labels;          /* in the order of the rules */
-	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else label + 1 */
-} SchemeLookup;
+	const char *name;
+	int ncells;
+	int32 *cells; /* in three digits, 555; the best first */
+} SchemeSegment;
 
-/* A scheme's value taken apart, in the current context; fit for DecodeOnce. */
-extern void *DecodeScheme(const SegmentScheme *scheme);
+/* A scheme and, for lookups, the segment of each cell. */
+typedef struct SegmentScheme
+{
+	int32 bins;
+	int nsegments;
+	SchemeSegment *segments; /* in the order of the rules */
+	/* follow from them in a scheme that was read */
+	text **labels;
+	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else segment + 1 */
+} SegmentScheme;
 
-/* The value of a scheme; errors for what no scheme may be. */
-extern SegmentScheme *EncodeScheme(const SchemeLookup *lookup);
+extern const ModelFormat SegmentSchemeFormat;
+
+/* The value of a scheme that has its `cells` and the names of its segments. */
+extern struct varlena *SchemeValue(SegmentScheme *scheme);
 
 /* The scheme of that name as the tables have it now; an error if there is none. */
-extern SegmentScheme *CompileScheme(const char *name);
+extern struct varlena *CompileScheme(const char *name);
 
 /* Cells are numbered from 111 on, the monetary score fastest. */
 static inline int
@@ -57,11 +61,11 @@ extern int CellFromText(const char *digits, int length, int bins);
 
 /* The label of a cell, NULL where no rule covers it; bins must be the scheme's. */
 static inline text *
-SegmentOfCell(const SchemeLookup *lookup, int r, int f, int m)
+SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
 {
-	uint8 label = lookup->cells[CellOf(r, f, m, lookup->bins)];
+	uint8 label = scheme->cells[CellOf(r, f, m, scheme->bins)];
 
-	return label == 0 ? NULL : lookup->labels[label - 1];
+	return label == 0 ? NULL : scheme->labels[label - 1];
 }
 
 #endif /* CRM_SEGMENT_SCHEME_H */

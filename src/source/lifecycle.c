@@ -46,7 +46,6 @@ typedef struct Patience
 	int64 inactive; /* days */
 	const RhythmModel *rhythm;
 	const ClvModel *model;
-	const Season *season; /* of that model */
 } Patience;
 
 /* Purchases up to a silence. */
@@ -73,9 +72,9 @@ OutOfCharacter(const Patience *patience, const Past *past, double silence)
 		PurchaseSummary facts = {
 			.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
 		DateADT today = (DateADT) (past->last + (int64) silence);
-		ClvCustomer customer = CustomerInUnits(model, patience->season, &facts, today);
+		ClvCustomer customer = CustomerInUnits(model, &facts, today);
 		double horizon =
-			WeightedDays(patience->season, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
+			WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
 		return PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
 	}
@@ -147,7 +146,7 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 /* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
 static Datum
 Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
-		  const ClvModel *model, const Season *season)
+		  const ClvModel *model)
 {
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	Patience patience;
@@ -158,7 +157,6 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		inactive_given ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * patience.active;
 	patience.rhythm = rhythm;
 	patience.model = model;
-	patience.season = season;
 	if (patience.inactive < patience.active)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("inactive_days must not be below active_days"),
@@ -175,7 +173,7 @@ PG_FUNCTION_INFO_V1(lifecycle);
 Datum
 lifecycle(PG_FUNCTION_ARGS)
 {
-	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL, NULL);
+	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL);
 }
 
 /* (history, as_of, active_days [, inactive_days], rhythm) */
@@ -183,36 +181,21 @@ PG_FUNCTION_INFO_V1(lifecycle_rhythm);
 Datum
 lifecycle_rhythm(PG_FUNCTION_ARGS)
 {
-	const RhythmModel *rhythm =
-		CachedModel(&RhythmModelFormat, fcinfo, PG_NARGS() - 1, sizeof(RhythmModel), 0);
+	const RhythmModel *rhythm = ModelArgument(&RhythmModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
 
-	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL, NULL);
+	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL);
 }
-
-/* A model with the season that follows from it, in fn_extra. */
-typedef struct SeasonedModel
-{
-	ClvModel model; /* must be first: CachedModel puts it there */
-	bool begun;
-	Season season;
-} SeasonedModel;
 
 /* (history, as_of, active_days [, inactive_days], clv_model) */
 PG_FUNCTION_INFO_V1(lifecycle_clv);
 Datum
 lifecycle_clv(PG_FUNCTION_ARGS)
 {
-	SeasonedModel *seasoned =
-		CachedModel(&ClvModelFormat, fcinfo, PG_NARGS() - 1, sizeof(SeasonedModel), 0);
-	bool known = seasoned->model.status != FIT_FAILED &&
-				 seasoned->model.status != FIT_FEW_REPEATERS;
+	const ClvModel *model = ModelArgument(&ClvModelFormat, fcinfo, PG_NARGS() - 1);
+	bool known = model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
 
-	if (!seasoned->begun)
-		SetSeason(&seasoned->season, seasoned->model.season);
-	seasoned->begun = true;
-	return Lifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? &seasoned->model : NULL,
-					 &seasoned->season);
+	return Lifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
 }
 
 /* ---------- customer_norms_fit ---------- */

@@ -1,0 +1,31 @@
+/*
+ * rfm_fit.h: learning the thresholds of a population.
+ */
+#ifndef CRM_RFM_FIT_H
+#define CRM_RFM_FIT_H
+
+#include "rfm/rfm_model.h"
+
+/* What scoring needs to know of a customer. */
+typedef struct RfmFacts
+{
+	int64 monetary; /* in units of 10^-scale, the scale kept elsewhere */
+	int32 recency;
+	int32 frequency; /* 0: none in the period, no score */
+} RfmFacts;
+
+#define RFM_BATCH 256
+
+/* A population that can be read again and again. */
+typedef struct RfmPopulation
+{
+	void (*rewind)(struct RfmPopulation *population);
+	/* the next customers with a score, up to RFM_BATCH of them; how many, 0 at the end */
+	int (*next)(struct RfmPopulation *population, RfmFacts *facts);
+	int scale; /* of the monetary values */
+} RfmPopulation;
+
+/* False: the population is empty, and there is nothing to fit. */
+extern bool FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians);
+
+#endif /* CRM_RFM_FIT_H */
