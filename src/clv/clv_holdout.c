@@ -23,6 +23,7 @@
 
 #include "base/local_day.h"
 #include "clv/clv_fit.h"
+#include "clv/clv_holdout.h"
 #include "clv/clv_predict.h"
 
 #define LINE_COLUMNS 8
@@ -117,6 +118,23 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 	}
 	*noutcomes = n;
 	return outcomes;
+}
+
+void
+HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *total)
+{
+	int64 n;
+	Outcome *outcomes = Outcomes(state, model, &n);
+
+	memset(total, 0, sizeof(*total));
+	for (int64 i = 0; i < n; i++)
+	{
+		total->customers += outcomes[i].weight;
+		total->predicted += outcomes[i].weight * outcomes[i].predicted;
+		total->actual += outcomes[i].weight * outcomes[i].actual;
+		total->error += outcomes[i].weight * fabs(outcomes[i].predicted - outcomes[i].actual);
+	}
+	pfree(outcomes);
 }
 
 /* One line of the report as a datum of the row type. */

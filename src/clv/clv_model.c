@@ -359,6 +359,16 @@ clv_model(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
 }
 
+PG_FUNCTION_INFO_V1(with_pace);
+Datum
+with_pace(PG_FUNCTION_ARGS)
+{
+	ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+
+	model->pace = PG_GETARG_FLOAT8(1);
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, model));
+}
+
 /* Rows (part, parameter, estimate, standard_error, status) of one part. */
 static void
 PutParameters(ReturnSetInfo *result, const char *part, const char *const *names, int count,

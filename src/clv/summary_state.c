@@ -255,45 +255,61 @@ MonthsBack(int32 as_of_month, DateADT day)
 }
 
 /*
- * The months are known only where they are needed: without them few gaps differ.  Who
- * is not to be trusted is left out here where the day is given.
+ * False: the gaps of the customer who first bought on that day do not count, or no gaps
+ * do.  The months are known only where they are needed: without them few gaps differ.
  */
+bool
+BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
+{
+	/* the parameters of purchases by chance do not depend on single gaps */
+	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
+		return false;
+	memset(walk, 0, sizeof(*walk));
+	walk->by_month = (state->features & FIT_SEASON) != 0;
+	walk->by_first = (state->features & FIT_INFLOW) != 0;
+	if (walk->by_month || walk->by_first)
+		walk->as_of_month = MonthNumber(state->as_of);
+	if (walk->by_month)
+		walk->last_month = MonthsBack(walk->as_of_month, first);
+	if (walk->by_first)
+		walk->first_month = MonthsBack(walk->as_of_month, first);
+	walk->last = first;
+	return true;
+}
+
+/* The gap that ends on a day, which is later than the one before. */
+SummaryState *
+AddGap(SummaryState *state, GapWalk *walk, DateADT day)
+{
+	uint64 month = walk->by_month ? MonthsBack(walk->as_of_month, day) : 0;
+	uint64 months = walk->first_month << (2 * MONTH_BITS) | walk->last_month << MONTH_BITS | month;
+	uint64 days = (uint64) ((int64) day - walk->last);
+
+	walk->last = day;
+	walk->last_month = month;
+	return AddFitEntry(state, FIT_KEY(FIT_GAP, months), days, 1);
+}
+
 SummaryState *
 AddGaps(SummaryState *state, const PurchaseHistory *history)
 {
 	HistoryReader reader;
 	PurchaseDay day;
+	GapWalk walk;
 	bool first = true;
-	DateADT previous = 0;
-	bool by_month = (state->features & FIT_SEASON) != 0;
-	bool by_first = (state->features & FIT_INFLOW) != 0;
-	int32 month = by_month || by_first ? MonthNumber(state->as_of) : 0;
-	uint64 first_month = 0;
-	uint64 start = 0;
 
-	/* the parameters of purchases by chance do not depend on single gaps */
 	if ((state->features & ~FIT_INFLOW) == 1)
 		return state;
 	HistoryReaderInit(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
 	{
-		uint64 end;
-
 		if (day.orders == 0)
 			continue;
-		if (first && day.day < state->observed_from)
-			return state;
-		if (first && by_first)
-			first_month = MonthsBack(month, day.day);
-		end = by_month ? MonthsBack(month, day.day) : 0;
 		if (!first)
-			state = AddFitEntry(state,
-								FIT_KEY(FIT_GAP, first_month << (2 * MONTH_BITS) |
-													 start << MONTH_BITS | end),
-								(uint64) ((int64) day.day - previous), 1);
+			state = AddGap(state, &walk, day.day);
+		else if (!BeginGaps(state, day.day, &walk))
+			return state;
 		first = false;
-		previous = day.day;
-		start = end;
 	}
 	return state;
 }

@@ -84,8 +84,23 @@ extern SummaryState *AddFitEntry(SummaryState *state, uint64 key, uint64 detail,
 extern SummaryState *AddCustomer(SummaryState *state, const PurchaseSummary *facts);
 extern SummaryState *AddSpend(SummaryState *state, const PurchaseSummary *facts);
 
-/* The gaps between purchase days, where the fit asks for more than their number. */
+/*
+ * The gaps between purchase days up to as_of, where the fit asks for more than their
+ * number: of a history, or one by one in order of their days.
+ */
+typedef struct GapWalk
+{
+	bool by_month; /* what the fit asks for */
+	bool by_first;
+	int32 as_of_month;
+	DateADT last;
+	uint64 first_month; /* months back from as_of, of the first and the last purchase */
+	uint64 last_month;
+} GapWalk;
+
 extern SummaryState *AddGaps(SummaryState *state, const PurchaseHistory *history);
+extern bool BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk);
+extern SummaryState *AddGap(SummaryState *state, GapWalk *walk, DateADT day);
 extern SummaryState *CombineSummaryStates(SummaryState *state, const SummaryState *other);
 
 /* All entries sorted and distinct, each of them possible: what a fit starts from. */
