@@ -25,11 +25,18 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT model text, OUT value text, OUT unit interval, OUT as_of date, OUT status text,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
-	OUT mean_value double precision)
+	OUT mean_value double precision,
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.clv_model_card(crm_profile.clv_model) IS
-	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value';
+	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace is what time to come is multiplied by';
+
+CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month integer, OUT factor double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 12;
+COMMENT ON FUNCTION crm_profile.clv_season(crm_profile.clv_model) IS
+	'the season of a model: how fast customers buy in a month of the year, on average 1 over the days of a year; 1 throughout where there is none';
 
 ---------------------------------------------------------------- the fit
 

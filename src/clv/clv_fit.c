@@ -82,22 +82,27 @@ IndexTimes(ClvSample *sample)
 	sample->scratch = AllocArray(mul_size(sample->ntimes, CLV_SCRATCH), sizeof(double));
 }
 
-/* Weighted times are so many parts of a day: more of them would only be more to compute. */
-#define DAY_PARTS 16.0
+/*
+ * Weighted times are so many parts of a day: more of them would only be more to compute,
+ * above all where the likelihood has an integral for each.
+ */
+#define DAY_PARTS 8.0
+#define PARETO_DAY_PARTS 1.0
 
 /* Days from one to another, as the season weights them. */
 static inline double
-DaysBetween(const Season *season, DateADT after, DateADT until)
+DaysBetween(const Season *season, double parts, DateADT after, DateADT until)
 {
 	if (season == NULL || season->is_level)
 		return (double) until - after;
-	return rint(WeightedDays(season, after, until) * DAY_PARTS) / DAY_PARTS;
+	return rint(WeightedDays(season, after, until) * parts) / parts;
 }
 
 void
 ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
 				   DateADT observed_from, ClvSample *sample)
 {
+	double parts = state->purpose == CLV_PARETO_NBD ? PARETO_DAY_PARTS : DAY_PARTS;
 	int64 longest =
 		observed_from == DATEVAL_NOBEGIN ? PG_INT64_MAX : (int64) state->as_of - observed_from;
 
@@ -126,8 +131,8 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		point->x = FitPurchases(entry);
 		point->t_x_days = (int32) FitLastDay(entry);
 		point->T_days = (int32) FitAge(entry);
-		point->t_x = DaysBetween(season, first, first + point->t_x_days) / unit_days;
-		point->T = DaysBetween(season, first, state->as_of) / unit_days;
+		point->t_x = DaysBetween(season, parts, first, first + point->t_x_days) / unit_days;
+		point->T = DaysBetween(season, parts, first, state->as_of) / unit_days;
 		point->weight = (double) entry->weight;
 		sample->npoints++;
 	}

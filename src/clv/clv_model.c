@@ -406,6 +406,25 @@ clv_parameters(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Rows (month, factor). */
+PG_FUNCTION_INFO_V1(clv_season);
+Datum
+clv_season(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int m = 0; m < YEAR_MONTHS; m++)
+	{
+		Datum values[2] = {Int32GetDatum(m + 1), Float8GetDatum(model->calendar.factor[m])};
+		bool nulls[2] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
 /* One row that says what the model is and what it rests on. */
 PG_FUNCTION_INFO_V1(clv_model_card);
 Datum
@@ -413,8 +432,8 @@ clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 	TupleDesc desc;
-	Datum values[14];
-	bool nulls[14] = {false};
+	Datum values[18];
+	bool nulls[18] = {false};
 	Interval unit = {0};
 	int n = 0;
 
@@ -441,6 +460,11 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(model->spend_log_likelihood);
 	nulls[n] = model->mean_value == 0;
 	values[n++] = Float8GetDatum(model->mean_value);
+	values[n++] = CStringGetTextDatum(SeasonStatusNames[model->season_status]);
+	nulls[n] = model->observed_from == DATEVAL_NOBEGIN;
+	values[n++] = DateADTGetDatum(model->observed_from);
+	values[n++] = Int64GetDatum(model->early_customers);
+	values[n++] = Float8GetDatum(model->pace);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
