@@ -6,7 +6,7 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 # Targets that are not PGXS's. Its own `check` only says that it is not supported, so PGXS is not read when one of these is asked for;
 # nor can it be on a machine that still lacks it. Then the PGXS targets go to a second make, after the set-up.
-OWN = help check demo bench format dist
+OWN = help check demo bench fuzz format dist
 BUILD = all install uninstall installcheck installdirs clean distclean
 
 ifeq ($(filter $(OWN),$(MAKECMDGOALS))$(if $(PGXS),,no PGXS),)
@@ -29,7 +29,7 @@ REGRESS = $(sort $(patsubst sql_tests/sql/%.sql,%,$(wildcard sql_tests/sql/*.sql
 ISOLATION = $(sort $(patsubst sql_tests/specs/%.spec,%,$(wildcard sql_tests/specs/*.spec)))
 # from PostgreSQL 16 on expected/ has an option of its own; 15 looks for it in the input directory, where a link is
 EXPECTED = $(if $(filter-out 15,$(MAJORVERSION)),--expecteddir=.)
-REGRESS_OPTS = --inputdir=sql_tests --outputdir=build/installcheck $(EXPECTED) --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=sql_tests --outputdir=build/installcheck $(EXPECTED) --load-extension=$(EXTENSION) --launcher=tools/psql-with-sqlstate
 ISOLATION_OPTS = --inputdir=sql_tests --outputdir=build/installcheck/isolation $(EXPECTED) --load-extension=$(EXTENSION)
 EXTRA_CLEAN = $(EXTENSION)--*.sql build
 
@@ -86,6 +86,7 @@ help:
 	@echo 'make demo       show it at work on real orders, in a throwaway cluster'
 	@echo 'make check      build it and run every test in throwaway clusters; SANITIZE=1: under UBSan'
 	@echo 'make installcheck  run the SQL and isolation tests against the running server (PGHOST, PGPORT, PGUSER)'
+	@echo 'make fuzz       give damaged values to every input and receive function, for some minutes, under UBSan; FUZZ_ROUNDS, FUZZ_SEED'
 	@echo 'make bench      measure it against plain SQL, in a throwaway cluster'
 	@echo 'make format     bring the C sources into shape with clang-format'
 	@echo 'make dist       write $(EXTENSION)-$(EXTVERSION).zip for PGXN from the committed tree'
@@ -103,6 +104,14 @@ demo:
 bench:
 	@tools/setup run
 	@tools/with-cluster -c shared_buffers=1GB -c max_wal_size=16GB -c checkpoint_timeout=1h -c autovacuum=off -c jit=off bench/run
+
+# Under the sanitizer, hence a build of its own each time; another seed tries other values
+FUZZ_ROUNDS = 50000
+FUZZ_SEED = 1
+fuzz: export SANITIZE = 1
+fuzz:
+	@tools/setup run
+	@tools/with-cluster tools/run-fuzz -n $(FUZZ_ROUNDS) -s $(FUZZ_SEED) $(FUZZ)
 
 format:
 	@tools/setup format

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION crm_profile.thresholds(crm_profile.rfm_model) IS
 
 ---------------------------------------------------------------- rfm_score
 
--- @value_type type=rfm_score layout="INTERNALLENGTH = 4, PASSEDBYVALUE, STORAGE = plain" like=int4 order=btint4cmp hash=hashint4 sorted="by recency, frequency, monetary score"
+-- @value_type type=rfm_score layout="INTERNALLENGTH = 4, PASSEDBYVALUE, STORAGE = plain" like=int4 send="'int4send' LANGUAGE internal" order=btint4cmp hash=hashint4 sorted="by recency, frequency, monetary score"
 
 COMMENT ON TYPE crm_profile.rfm_score IS
 	'recency, frequency and monetary score of a customer, the best first digit highest: 545; it knows its number of bins';

@@ -36,6 +36,9 @@ CREATE TABLE crm_profile.scheme_rule (
 	cells text[],
 	description text,
 	strategy text,
+	lifecycle text[]
+		CONSTRAINT scheme_rule_lifecycle_words CHECK (cardinality(lifecycle) > 0
+			AND lifecycle <@ '{new,active,won back,lapsing,inactive}'),
 	CONSTRAINT scheme_rule_pkey PRIMARY KEY (scheme, position),
 	CONSTRAINT scheme_rule_r_range CHECK (r_from BETWEEN 1 AND 9 AND r_to BETWEEN 1 AND 9 AND r_from <= r_to),
 	CONSTRAINT scheme_rule_f_range CHECK (f_from BETWEEN 1 AND 9 AND f_to BETWEEN 1 AND 9 AND f_from <= f_to),
@@ -60,6 +63,7 @@ COMMENT ON COLUMN crm_profile.scheme_rule.m_to IS 'highest monetary score; NULL:
 COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells themselves, in place of ranges: {555,554,545}';
 COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who these customers are, in words';
 COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with them, in words';
+COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles of the customers that the segment is true of; NULL: all; segment() takes the others to the nearest cell whose segment is true of them';
 
 GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
 
@@ -97,12 +101,23 @@ CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_prof
 COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme) IS
 	'the segment of a score; NULL for a cell that the scheme does not cover';
 
+CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text) RETURNS text
+	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
+	'the segment of a score, or of the nearest one whose segment is true of a customer of that lifecycle; without a lifecycle the segment of the score';
+
+CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.segment_scheme, lifecycle text, p_alive double precision, p_purchase double precision)
+	RETURNS text[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.label_conflicts(text, crm_profile.segment_scheme, text, double precision, double precision) IS
+	'what of segment, lifecycle and forecast (P(alive), probability of a purchase) contradicts what, in words; empty if nothing does; NULLs say nothing';
+
 CREATE FUNCTION crm_profile.segments(scheme crm_profile.segment_scheme,
-	OUT "position" integer, OUT segment text, OUT cell_count integer, OUT cells text[])
+	OUT "position" integer, OUT segment text, OUT cell_count integer, OUT cells text[], OUT lifecycle text[])
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 11;
 COMMENT ON FUNCTION crm_profile.segments(crm_profile.segment_scheme) IS
-	'the segments of a scheme in order, with the cells that they have in fact';
+	'the segments of a scheme in order, with the cells that they have in fact, and the lifecycles that they are true of (NULL: all)';
 
 CREATE FUNCTION crm_profile.check_scheme(name text,
 	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
@@ -110,6 +125,53 @@ CREATE FUNCTION crm_profile.check_scheme(name text,
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
 COMMENT ON FUNCTION crm_profile.check_scheme(text) IS
 	'what is wrong with a scheme: uncovered and overlapping cells, rules that are unreachable or beyond its bins; no row if it is a true partition';
+
+CREATE FUNCTION crm_profile.check_scheme(scheme crm_profile.segment_scheme, model crm_profile.rfm_model,
+	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
+	RETURNS SETOF record
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 5
+BEGIN ATOMIC
+	WITH place AS (
+		-- for each score from the lowest: the values that have it are above one number and up to another; NULL: no limit
+		SELECT d.dimension, d.place, d.whole, s.score,
+			t.thresholds[CASE WHEN d.dimension = 'recency' THEN s.bins - s.score ELSE s.score - 1 END] AS above,
+			t.thresholds[CASE WHEN d.dimension = 'recency' THEN s.bins - s.score + 1 ELSE s.score END] AS up_to, s.bins
+		FROM crm_profile.thresholds(model) m,
+			LATERAL (VALUES ('recency', 1, true), ('frequency', 2, true), ('monetary value', 3, false)) d(dimension, place, whole),
+			LATERAL (SELECT CASE d.place WHEN 1 THEN m.recency WHEN 2 THEN m.frequency ELSE m.monetary END AS thresholds) t,
+			LATERAL (SELECT score, pg_catalog.cardinality(t.thresholds) + 1 AS bins FROM pg_catalog.generate_series(1, pg_catalog.cardinality(t.thresholds) + 1) score) s),
+	empty AS (
+		SELECT p.* FROM place p
+		WHERE p.above >= CASE WHEN p.whole THEN pg_catalog.floor(p.up_to) ELSE p.up_to END),
+	tied AS (
+		-- at least one bin's worth of customers for each score between equal thresholds
+		SELECT e.dimension, e.place, e.above AS value, pg_catalog.count(*) AS lost, e.bins,
+			CASE WHEN e.place = 1 THEN pg_catalog.max(e.score) + 1 ELSE pg_catalog.min(e.score) - 1 END AS score,
+			pg_catalog.string_agg(e.score::text, ', ' ORDER BY e.score) AS scores
+		FROM empty e WHERE e.above = e.up_to GROUP BY e.dimension, e.place, e.above, e.bins),
+	cell AS (
+		SELECT s."position", s.segment, c.cell,
+			EXISTS (SELECT FROM empty e WHERE pg_catalog.substr(c.cell, e.place, 1) = e.score::text) AS lost
+		FROM crm_profile.segments(scheme) s, pg_catalog.unnest(s.cells) c(cell)),
+	found AS (
+		SELECT 1 AS part, t.place AS line, t.score AS sub, 'tied scores' AS problem, pg_catalog.overlay('---', t.score::text, t.place, 1) AS cell,
+			ARRAY(SELECT c.segment FROM cell c GROUP BY c."position", c.segment
+				HAVING NOT pg_catalog.bool_or(pg_catalog.substr(c.cell, t.place, 1) = t.score::text) ORDER BY c."position") AS segments,
+			pg_catalog.format('At least %s %% of the customers have a %s of %s, and with it score %s; nobody has %s.', t.lost * 100 / t.bins, t.dimension,
+				pg_catalog.trim_scale(t.value), t.score, t.scores) AS detail
+		FROM tied t
+		UNION ALL
+		SELECT 2, e.place, e.score, 'empty score', pg_catalog.overlay('---', e.score::text, e.place, 1), '{}',
+			pg_catalog.format('No whole number lies above %s and up to %s: nobody has a %s score of %s.', pg_catalog.trim_scale(e.above), pg_catalog.trim_scale(e.up_to), e.dimension, e.score)
+		FROM empty e WHERE e.above < e.up_to
+		UNION ALL
+		SELECT 3, c."position", 0, 'empty segment', NULL, ARRAY[c.segment],
+			pg_catalog.format('Nobody can be %s: each of its cells needs a score that nobody has.', c.segment)
+		FROM cell c GROUP BY c."position", c.segment HAVING pg_catalog.bool_and(c.lost))
+	SELECT f.problem, f.cell, f.segments, f.detail FROM found f ORDER BY f.part, f.line, f.sub;
+END;
+COMMENT ON FUNCTION crm_profile.check_scheme(crm_profile.segment_scheme, crm_profile.rfm_model) IS
+	'what of a scheme a model leaves empty: scores that tied customers share, the segments out of their reach, scores and segments that nobody has; no row if every score occurs';
 
 ---------------------------------------------------------------- the built-in schemes
 
@@ -129,7 +191,7 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, cells, descripti
 		'Offer the next better product, ask for reviews, invite them into the loyalty programme.'),
 	('standard', 3, 'Potential Loyalist',
 		'{553,552,551,542,541,533,532,531,453,452,451,442,441,433,432,431,423,353,352,351,342,341,333,323}',
-		'They bought lately and more than once, but are not yet regulars.',
+		'They bought more than once and could become regulars, but are not yet.',
 		'Give them a reason for the next order: membership, a recommendation that fits what they bought, free delivery.'),
 	('standard', 4, 'New',
 		'{512,511,422,421,412,411,311}',
@@ -172,13 +234,13 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_
 		'They come back regularly, the last time not long ago.',
 		'Offer the next better product, ask for reviews, invite them into the loyalty programme.'),
 	('rf', 3, 'Potential Loyalist', 4, 5, 2, 3,
-		'They bought lately and more than once, but are not yet regulars.',
+		'They bought more than once and could become regulars, but are not yet.',
 		'Give them a reason for the next order: membership, a recommendation that fits what they bought, free delivery.'),
 	('rf', 4, 'New', 5, 5, 1, 1,
-		'They bought once, very recently.',
+		'They bought for the first time not long ago, and seldom so far.',
 		'Welcome them, help them to get the most out of what they bought, and suggest a second purchase soon.'),
 	('rf', 5, 'Promising', 4, 4, 1, 1,
-		'They bought once, and quite recently.',
+		'They bought quite recently, but seldom so far.',
 		'Get to know them: a small free extra, content about the range, an offer that matches their first basket.'),
 	('rf', 6, 'Need Attention', 3, 3, 3, 3,
 		'Average in recency and frequency: they could go either way.',
@@ -204,7 +266,7 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_
 		'They come back regularly and spend well.',
 		'Offer the next better product, ask for reviews, invite them into the loyalty programme.'),
 	('r-package', 3, 'Potential Loyalist', 3, 5, 1, 3, 1, 3,
-		'They bought lately and more than once, but are not yet regulars.',
+		'They bought more than once and could become regulars, but are not yet.',
 		'Give them a reason for the next order: membership, a recommendation that fits what they bought, free delivery.'),
 	('r-package', 4, 'New', 4, 5, 1, 1, 1, 1,
 		'They bought for the first time not long ago, and little so far. (No customer comes here: earlier rules have all of its cells.)',
@@ -227,3 +289,19 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_
 	('r-package', 10, 'Lost', 1, 2, 1, 2, 1, 2,
 		'Lowest scores in recency, frequency and spend.',
 		'Try one low-cost reactivation, then stop writing to them.');
+
+-- What the words of a segment say of time is true of these customers
+UPDATE crm_profile.scheme_rule r SET lifecycle = l.lifecycle
+FROM (VALUES
+	('Champions', '{new,active,won back}'::text[]),
+	('Loyal', '{new,active,won back,lapsing}'),
+	('Potential Loyalist', '{new,active,won back,lapsing}'),
+	('New', '{new}'),
+	('Promising', '{new,active,won back}'),
+	('Need Attention', '{new,active,won back,lapsing}'),
+	('About To Sleep', '{active,lapsing}'),
+	('At Risk', '{lapsing,inactive}'),
+	('Can''t Lose', '{lapsing,inactive}'),
+	('Hibernating', '{lapsing,inactive}'),
+	('Lost', '{inactive}')) l(segment, lifecycle)
+WHERE r.segment = l.segment AND r.scheme IN ('standard', 'rf');

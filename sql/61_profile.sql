@@ -1,6 +1,6 @@
 ---------------------------------------------------------------- profile_model: how attributes are encoded
 
--- @value_type type=profile_model layout="STORAGE = main"
+-- @value_type type=profile_model layout="STORAGE = main" wire=STABLE
 
 -- storage main, not plain: dictionaries of many attributes can outgrow a page
 
@@ -58,11 +58,11 @@ CREATE AGGREGATE crm_profile.profile_fit(customer record, options jsonb) (
 COMMENT ON AGGREGATE crm_profile.profile_fit(record) IS
 	'the profile_model of records: a kind, range or dictionary for each column; NULL for no rows';
 COMMENT ON AGGREGATE crm_profile.profile_fit(record, jsonb) IS
-	'the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, robust; NULL for no rows';
+	'the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust; NULL for no rows';
 
 ---------------------------------------------------------------- profile: one person's attributes, encoded
 
--- @value_type type=profile layout="STORAGE = main"
+-- @value_type type=profile send="'byteasend' LANGUAGE internal" layout="STORAGE = main"
 
 COMMENT ON TYPE crm_profile.profile IS
 	'the attributes of one customer or prospect, encoded by a profile_model whose fingerprint it carries';

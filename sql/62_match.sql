@@ -1,7 +1,7 @@
 
 ---------------------------------------------------------------- match_model: who is likely to be a target
 
--- @value_type type=match_model layout="STORAGE = extended"
+-- @value_type type=match_model layout="STORAGE = extended" wire=STABLE
 
 COMMENT ON TYPE crm_profile.match_model IS
 	'a fitted scorecard: the chance of being a target as a sum of points for the bins of a profile''s attributes, with its cross-validated quality';

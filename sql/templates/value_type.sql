@@ -1,4 +1,4 @@
--- @default wire=IMMUTABLE like=bytea order=byteacmp hash=hashvarlena sorted="order of the bytes, of no meaning but for sorting"
+-- @default wire=IMMUTABLE send="'MODULE_PATHNAME' LANGUAGE C" like=bytea order=byteacmp hash=hashvarlena sorted="order of the bytes, of no meaning but for sorting"
 CREATE TYPE crm_profile.{type};
 CREATE FUNCTION crm_profile_internal.{type}_in(text cstring) RETURNS crm_profile.{type}
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -10,7 +10,7 @@ CREATE FUNCTION crm_profile_internal.{type}_recv(message internal) RETURNS crm_p
 	AS 'MODULE_PATHNAME' LANGUAGE C {wire} STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.{type}_recv(internal) IS 'I/O';
 CREATE FUNCTION crm_profile_internal.{type}_send(value crm_profile.{type}) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C {wire} STRICT PARALLEL SAFE;
+	AS {send} {wire} STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.{type}_send(crm_profile.{type}) IS 'I/O';
 CREATE TYPE crm_profile.{type} (
 	INPUT = crm_profile_internal.{type}_in,

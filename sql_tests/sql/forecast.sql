@@ -255,8 +255,7 @@ FROM regular(3, 30) h, clv_model('mbg/cnbd-2', '{1, 10, 1, 3}') m;
 
 -- ---------------------------------------------------------------- edges
 
--- Nobody before the edge, nobody after it, too short a time for a record
-SELECT clv_fit(history, '2022-09-30', 'mbg/nbd, from 1999-01-01') = clv_fit(history, '2022-09-30', 'mbg/nbd, from 2000-01-01') AS different FROM seasonal;
+-- Nobody after the edge, too short a time for a record
 RESET client_min_messages;
 SELECT c.status, c.customers, c.early_customers FROM (SELECT clv_fit(history, '2022-09-30', 'mbg/nbd, from 2099-01-01') AS f FROM seasonal) q, clv_model_card(f) c;
 SELECT clv_record(history, '2020-03-31', 90) IS NULL AS too_short FROM seasonal;

@@ -5,17 +5,11 @@ CREATE SCHEMA history_parallel;
 SET search_path = history_parallel, crm_profile, public;
 \i :load
 
+\set fixture :abs_srcdir '/fixtures/plan_of.sql'
+\i :fixture
 -- whether the plan that really ran has a line that matches
-CREATE FUNCTION in_plan(query text, word text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	found boolean := false;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ' || query LOOP
-		found := found OR line ~ word;
-	END LOOP;
-	RETURN found;
-END $$;
+CREATE FUNCTION in_plan(query text, word text) RETURNS boolean LANGUAGE sql AS $$
+	SELECT bool_or(line ~ word) FROM plan_of(query, 'ANALYZE, COSTS OFF, TIMING OFF') line $$;
 
 -- the same rows twice: in partitions by customer, and in partitions that each hold a part of a customer's
 CREATE TABLE purchase (customer int, team int, ordered_at timestamptz, amount numeric, cost numeric) PARTITION BY HASH (customer);

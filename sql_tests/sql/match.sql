@@ -6,17 +6,10 @@ SET client_min_messages = warning;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \getenv abs_builddir PG_ABS_BUILDDIR
 
-CREATE TABLE person ("ID" int, "Year_Birth" int, "Education" text, "Marital_Status" text, "Income" numeric, "Kidhome" int, "Teenhome" int,
-	"Dt_Customer" date, "Recency" int, "MntWines" int, "MntFruits" int, "MntMeatProducts" int, "MntFishProducts" int, "MntSweetProducts" int,
-	"MntGoldProds" int, "NumDealsPurchases" int, "NumWebPurchases" int, "NumCatalogPurchases" int, "NumStorePurchases" int,
-	"NumWebVisitsMonth" int, "AcceptedCmp3" int, "AcceptedCmp4" int, "AcceptedCmp5" int, "AcceptedCmp1" int, "AcceptedCmp2" int,
-	"Complain" int, "Z_CostContact" int, "Z_Revenue" int, "Response" int);
-\set cmd '\\copy person from program ''gzip -dc ' :abs_srcdir '/data/customer_personality.csv.gz'' csv header'
-:cmd
-CREATE TABLE bank (age int, job text, marital text, education text, "default" text, balance int, housing text, loan text, contact text,
-	day int, month text, duration int, campaign int, pdays int, previous int, poutcome text, y text);
-\set cmd '\\copy bank from program ''gzip -dc ' :abs_srcdir '/data/bank_marketing.csv.gz'' csv header'
-:cmd
+\set load :abs_srcdir '/data/customer_personality.psql'
+\i :load
+\set load :abs_srcdir '/data/bank_marketing.psql'
+\i :load
 
 CREATE TABLE model AS SELECT profile_fit(person, '{"ignore": ["ID", "Response"]}') AS pm FROM person;
 CREATE TABLE profiles AS SELECT "ID" AS id, profile(person, (SELECT pm FROM model)) AS p, "Response" = 1 AS target FROM person;
@@ -125,7 +118,6 @@ SELECT (SELECT array_agg(r->>'attribute') FROM jsonb_array_elements(match_reason
 SELECT DISTINCT attribute ~ '^slot \d+$' AS by_slot FROM (SELECT match_fit(p, target) AS mm FROM profiles) x, match_card(mm);
 
 -- ---------------------------------------------------------------- odd input
-\set VERBOSITY terse
 SELECT match_fit(p, true) FROM profiles;
 SELECT match_fit(p, false) FROM profiles;
 SELECT match_fit(p, target) IS NULL AS nothing FROM profiles WHERE false;
@@ -149,7 +141,6 @@ SELECT o.constant, o.number, o.word, match_score(profile(o, pm), mm) BETWEEN 0 A
 -- hostile strength: two identical attributes, one that says it all
 SELECT round(auc::numeric, 3) AS auc, log_loss < 0.05 AS sure FROM (SELECT match_fit(profile(t, m), i > 500) AS mm FROM (SELECT i, i AS a, i AS b FROM generate_series(1, 1000) i) t,
 	(SELECT profile_fit(t, '{"ignore": ["i"]}') AS m FROM (SELECT i, i AS a, i AS b FROM generate_series(1, 1000) i) t) x) y, match_quality(mm);
-\set VERBOSITY default
 
 -- ---------------------------------------------------------------- from two queries to prospects
 -- customers: all but every tenth person; prospects: those, with some customers among them
@@ -207,7 +198,7 @@ FROM place p JOIN c ON c."Marital_Status" = p.value OR c."Education" = p.value J
 	(SELECT count(*) AS n, count(*) FILTER (WHERE rank <= 0.2 * (SELECT count(*) FROM matched)) AS k FROM matched) x
 WHERE p.attribute IN ('Marital_Status', 'Education') GROUP BY p.value, p.prospects_there, p.look_alikes, p.concentration, n, k ORDER BY p.value COLLATE "C";
 
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SELECT * FROM match_prospects(NULL, 'SELECT 1, true AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, 'SELECT 1, 2 AS a, 3 AS b', 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, 'SELECT 1, 5 AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
@@ -221,7 +212,7 @@ SELECT * FROM match_prospects(NULL::int, NULL, 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'magic');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', most => 0);
 SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 1);
-\set VERBOSITY default
+\set SHOW_CONTEXT errors
 
 DROP TABLE c, coded, person, bank, model, profiles, held_out, noise, likes, likes_model, copied, tiny, odd, odd_model, matched, parts, near, place;
 DROP FUNCTION refused;

@@ -14,7 +14,7 @@ INSERT INTO people VALUES
 	(5, 30, 'NaN',  'infinity',   ' ? ',  'small',  true,  '{beer,tea,tea,NULL}', 'Unknown');
 
 -- Kinds follow from types and values; NaN, infinity and the words for missing count as missing
-CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"]}') AS m FROM people p;
+CREATE TABLE models AS SELECT profile_fit(p, '{"ignore": ["id"], "min_count": 1}') AS m FROM people p;
 SELECT attribute, kind, weight, low, high, "values", counts, other, missing, missing_rate FROM models, profile_attributes(m);
 SELECT m FROM models;
 SELECT m::text::profile_model = m AS same_text, fingerprint(m::text::profile_model) = fingerprint(m) AS same_fingerprint FROM models;
@@ -51,7 +51,7 @@ WHERE attribute IN ('age', 'city') ORDER BY 1, 3;
 -- Options
 SELECT attribute, kind, weight, low, high, "values", other, missing FROM profile_attributes((SELECT profile_fit(p, '{
 	"kinds": {"id": "ignore", "age": "nominal", "answer": "nominal"}, "order": {"city": ["Bonn", "Ulm"]}, "ranges": {"income": [0, 1000], "joined": ["2019-01-01", "2021-01-01"]},
-	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1}') FROM people p));
+	"weights": {"income": 2, "shoe": 0.5}, "missing": ["", 254], "max_values": 1, "min_count": 1}') FROM people p));
 -- A weight twice as large counts twice
 SELECT similarity(profile(a, m), profile(b, m)) AS similarity, (2 * 0.5 + 1) / 3 AS by_hand
 FROM (SELECT profile_fit(r, '{"weights": {"income": 2}, "ranges": {"income": [0, 254]}}') AS m FROM (SELECT income, city FROM people) r) f,
@@ -87,8 +87,9 @@ CREATE TABLE orders_of_rows AS
 SELECT count(DISTINCT m) AS models FROM orders_of_rows;
 BEGIN;
 SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL max_parallel_workers_per_gather = 2;
-CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-	DECLARE line text; BEGIN FOR line IN EXECUTE 'EXPLAIN (costs off) ' || query LOOP RETURN NEXT line; END LOOP; END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/plan_of.sql'
+\i :fixture
 SELECT count(*) AS partial FROM plan_of('SELECT profile_fit(r) FROM many r') p WHERE p ~ 'Partial Aggregate';
 SELECT profile_fit(r) = (SELECT m FROM orders_of_rows WHERE o = 'forth') AS same FROM many r;
 COMMIT;
@@ -109,30 +110,53 @@ SELECT count(*) AS same FROM profiles_in JOIN profiles USING (p);
 TRUNCATE models_in, profiles_in;
 
 -- Every cut, every changed byte: refused, or a value of its own that goes there and back
-CREATE FUNCTION receive(bytes bytea) RETURNS text LANGUAGE plpgsql SET jit = off SET max_parallel_workers_per_gather = 0 AS $$
-DECLARE
-	file text := current_setting('data_directory') || '/crm_profile_profile';
-	lossless boolean;
-BEGIN
-	EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', bytes, file);
-	BEGIN
-		DELETE FROM profiles_in;
-		EXECUTE format('COPY profiles_in FROM %L (FORMAT binary)', file);
-		SELECT p::text::profile = p AND crm_profile_internal.profile_send(p) = bytes AND (p <-> p) IS NOT DISTINCT FROM (p <-> p) INTO lossless FROM profiles_in;
-	EXCEPTION WHEN OTHERS THEN
-		RETURN sqlstate || ' ' || sqlerrm;
-	END;
-	RETURN CASE WHEN lossless THEN 'a value of its own' ELSE 'accepted, but is not what came' END;
-END $$;
+\set fixture :abs_srcdir '/fixtures/receive.sql'
+\i :fixture
 CREATE TABLE bytes AS
-	SELECT crm_profile_internal.profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
-	UNION ALL SELECT crm_profile_internal.profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
-		(SELECT profile_fit(r, '{"weights": {"a": 0.3}}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f;
+	SELECT 'profile' AS kind, crm_profile_internal.profile_send(p) AS b FROM profiles WHERE id IN (1, 5)
+	UNION ALL SELECT 'profile', crm_profile_internal.profile_send(profile(r, m)) FROM (SELECT 1 AS a, '{x}'::text[] AS b) r,
+		(SELECT profile_fit(r, '{"weights": {"a": 0.3}, "min_count": 1}') AS m FROM (VALUES (1, '{x}'::text[]), (2, '{y}')) r (a, b)) f;
 CREATE TABLE outcome AS
-	SELECT receive(substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n
-	UNION ALL SELECT receive(b || '\x00') FROM bytes
-	UNION ALL SELECT receive(set_byte(b, n, get_byte(b, n) # x)) FROM bytes, generate_series(0, length(b) - 1) n, unnest('{1,2,16,128,255}'::int[]) x;
-SELECT CASE WHEN said ~ '^22P03 invalid binary form' THEN 'refused' ELSE said END AS what, count(*) > 0 AS some FROM outcome GROUP BY 1 ORDER BY 1;
+	SELECT kind, receive(kind, substr(b, 1, n)) AS said FROM bytes, generate_series(0, length(b) - 1) n
+	UNION ALL SELECT kind, receive(kind, b || '\x00') FROM bytes
+	UNION ALL SELECT kind, receive(kind, set_byte(b, n, get_byte(b, n) # x)) FROM bytes, generate_series(0, length(b) - 1) n, unnest('{1,2,16,128,255}'::int[]) x;
+-- (22021: no text in the database's encoding)
+SELECT kind, CASE WHEN said ~ '^(22P03 invalid binary form|22021)' THEN 'refused' WHEN said LIKE '{%' THEN 'a value of its own' ELSE said END AS what, count(*) > 0 AS some FROM outcome GROUP BY 1, 2 ORDER BY 1, 2;
+\set fixture :abs_srcdir '/fixtures/received.sql'
+\i :fixture
+
+-- Limits: 250 attributes, however many columns are ignored; the codes of a byte
+CREATE FUNCTION fit_wide(columns int, attributes int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE found int;
+BEGIN
+	EXECUTE (SELECT format('SELECT (SELECT count(*) FROM profile_attributes(m)) FROM (SELECT profile_fit(r, %L) AS m FROM (SELECT %s FROM generate_series(1, 3) i) r) f',
+		jsonb_build_object('ignore', coalesce(jsonb_agg('c' || n) FILTER (WHERE n > attributes), '[]')), string_agg(format('i %% %s AS c%s', n % 3 + 2, n), ', '))
+		FROM generate_series(1, columns) n) INTO found;
+	RETURN found;
+END $$;
+SELECT fit_wide(250, 250), fit_wide(1664, 1), fit_wide(1664, 250);
+\set SHOW_CONTEXT never
+SELECT fit_wide(251, 251);
+\set SHOW_CONTEXT errors
+CREATE TABLE words AS SELECT 'w' || i % 300 AS word, ARRAY['t' || i % 300] AS tags FROM generate_series(1, 3000) i;
+SELECT cardinality("values") AS n, other > 0 AS others FROM (SELECT profile_fit(r, '{"max_values": 191}') AS m FROM (SELECT word FROM words) r) f, profile_attributes(m);
+SELECT profile_fit(r, '{"max_values": 192}') FROM (SELECT word FROM words) r;
+SELECT cardinality("values") AS n, other > 0 AS others FROM (SELECT profile_fit(r, '{"max_values": 248}') AS m FROM (SELECT tags FROM words) r) f, profile_attributes(m);
+SELECT profile_fit(r, '{"max_values": 249}') FROM (SELECT tags FROM words) r;
+SELECT profile_fit(r, '{"max_values": 0}') FROM (SELECT word FROM words) r;
+-- a set of many members, each twice, counts each once
+SELECT sum(c) + other AS members FROM (SELECT profile_fit(r) AS m FROM (SELECT ARRAY(SELECT 'm' || i % 10000 FROM generate_series(1, 20000) i) AS tags) r) f,
+	profile_attributes(m), unnest(counts) c GROUP BY other;
+
+-- What fewer than five rows share is not named: it is one of the others, or of no rank; what options and types name is
+CREATE TABLE rare AS SELECT CASE WHEN i = 1 THEN 'hidden' WHEN i < 6 THEN 'four' WHEN i < 11 THEN 'five' ELSE 'many' END AS word, CASE WHEN i < 5 THEN '7' ELSE (i % 2)::text END AS rank,
+	ARRAY[CASE WHEN i < 5 THEN 'rare' ELSE 'common' END] AS tags, i < 4 AS flag, CASE WHEN i < 4 THEN 'no' ELSE 'yes' END AS answer FROM generate_series(1, 100) i;
+SELECT attribute, "values", counts, other FROM profile_attributes((SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}, "order": {"answer": ["no", "yes"]}}') FROM rare r));
+SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}')::text ~ 'hidden|"rare"|"7"' AS told FROM rare r;
+SELECT attribute, "values" FROM profile_attributes((SELECT profile_fit(r, '{"min_count": 4}') FROM (SELECT word, tags FROM rare) r));
+SELECT DISTINCT v.attribute, v.value FROM rare r, (SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}') AS m FROM rare r) f, profile_values(profile(r, m), m) v WHERE r.word IN ('hidden', 'four') AND v.attribute IN ('word', 'rank', 'tags') ORDER BY 1, 2;
+-- (values that occur now and then, none often enough to be named, are no identifier)
+SELECT attribute, weight, "values", other FROM profile_attributes((SELECT profile_fit(r) FROM (SELECT 'w' || i / 2 AS pairs, 'w' || i AS identifier FROM generate_series(1, 200) i) r));
 
 -- Errors that name the attribute
 SELECT profile(r, m) FROM (SELECT 1 AS age) r, models;

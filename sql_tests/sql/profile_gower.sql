@@ -5,19 +5,16 @@ SET search_path = profile_gower, crm_profile, public;
 SET datestyle = ISO;
 SET extra_float_digits = 0;
 
-CREATE TABLE food (id int, year_birth int, education text, marital_status text, income numeric, kidhome int, teenhome int, dt_customer date, recency int, mntwines int, mntfruits int,
-	mntmeatproducts int, mntfishproducts int, mntsweetproducts int, mntgoldprods int, numdealspurchases int, numwebpurchases int, numcatalogpurchases int, numstorepurchases int,
-	numwebvisitsmonth int, acceptedcmp3 int, acceptedcmp4 int, acceptedcmp5 int, acceptedcmp1 int, acceptedcmp2 int, complain int, z_costcontact int, z_revenue int, response int);
-CREATE TABLE bank (age int, job text, marital text, education text, "default" text, balance int, housing text, loan text, contact text,
-	day int, month text, duration int, campaign int, pdays int, previous int, poutcome text, y text);
-\set cmd '\\copy food from program ''gzip -dc ' :abs_srcdir '/data/customer_personality.csv.gz'' csv header'
-:cmd
-\set cmd '\\copy bank from program ''gzip -dc ' :abs_srcdir '/data/bank_marketing.csv.gz'' csv header'
-:cmd
+\set load :abs_srcdir '/data/customer_personality.psql'
+\i :load
+\set load :abs_srcdir '/data/bank_marketing.psql'
+\i :load
+ALTER TABLE person RENAME TO food;
+SELECT format('ALTER TABLE food RENAME %I TO %s', attname, lower(attname)) FROM pg_attribute WHERE attrelid = 'food'::regclass AND attnum > 0 ORDER BY attnum \gexec
 
 CREATE TABLE models AS
-	SELECT 'food' AS name, profile_fit(r, '{"ignore": ["id", "response"], "order": {"education": ["Basic", "2n Cycle", "Graduation", "Master", "PhD"]}}') AS m FROM food r
-	UNION ALL SELECT 'bank', profile_fit(r, '{"ignore": ["duration", "y"], "weights": {"age": 3, "job": 2, "balance": 0.7}}') FROM bank r;
+	SELECT 'food' AS name, profile_fit(r, '{"ignore": ["id", "response"], "order": {"education": ["Basic", "2n Cycle", "Graduation", "Master", "PhD"]}, "min_count": 1}') AS m FROM food r
+	UNION ALL SELECT 'bank', profile_fit(r, '{"ignore": ["duration", "y"], "weights": {"age": 3, "job": 2, "balance": 0.7}, "min_count": 1}') FROM bank r;
 
 -- What the fit found, against PostgreSQL's own aggregates: counts, and the range from the middle 90 %
 SELECT name, attribute, kind, weight, low, high, cardinality("values") AS n, other, missing FROM models, profile_attributes(m) ORDER BY name DESC, attribute;

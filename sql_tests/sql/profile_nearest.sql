@@ -71,8 +71,9 @@ SELECT * FROM nearest_profiles(NULL::int, 'SELECT id, p FROM candidate', 'SELECT
 SELECT * FROM nearest_profiles(NULL::int, 'DELETE FROM candidate', 'SELECT id, p FROM target LIMIT 0');
 
 -- The index gives the operator's order
-CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-	DECLARE line text; BEGIN FOR line IN EXECUTE 'EXPLAIN (costs off) ' || query LOOP RETURN NEXT line; END LOOP; END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/plan_of.sql'
+\i :fixture
 CREATE TABLE indexed AS SELECT id, profile(p, m) AS p FROM person p, model WHERE name = 'weighted';
 INSERT INTO indexed SELECT 3001, profile(r, m) FROM (SELECT NULL::int AS age, NULL::float8 AS spend, NULL::int AS kids, NULL AS city, NULL::boolean AS member, NULL::text[] AS tags) r, model WHERE name = 'weighted';
 INSERT INTO indexed VALUES (3002, NULL);

@@ -4,10 +4,8 @@ SET datestyle = ISO;
 SET extra_float_digits = 0;
 \getenv abs_srcdir PG_ABS_SRCDIR
 
-CREATE TABLE bank (age int, job text, marital text, education text, "default" text, balance int, housing text, loan text, contact text,
-	day int, month text, duration int, campaign int, pdays int, previous int, poutcome text, y text);
-\set cmd '\\copy bank from program ''gzip -dc ' :abs_srcdir '/data/bank_marketing.csv.gz'' csv header'
-:cmd
+\set load :abs_srcdir '/data/bank_marketing.psql'
+\i :load
 
 -- P(X > x) for chi-square, from its definition: the finite sums for even and odd degrees of freedom, erfc by its series
 CREATE FUNCTION chi_square_tail(x float8, df int) RETURNS float8 LANGUAGE plpgsql AS $$

@@ -77,10 +77,8 @@ SELECT count(DISTINCT model::text) FROM (
 	SELECT rfm_fit(history, '2006-12-31' ORDER BY customer DESC) FROM history UNION ALL
 	SELECT rfm_fit(history, '2006-12-31') FROM (SELECT history FROM history UNION ALL SELECT NULL UNION ALL SELECT '{}') h) m;
 CREATE TABLE serial AS SELECT rfm_fit(history, '2006-12-31', 5, '1 year') AS model FROM history;
-CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-BEGIN
-	RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query;
-END $$;
+\set fixture :abs_srcdir '/fixtures/plan_of.sql'
+\i :fixture
 BEGIN;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
@@ -141,23 +139,11 @@ CREATE TABLE copied (LIKE scored);
 COPY scored TO :'file' (FORMAT binary);
 COPY copied FROM :'file' (FORMAT binary);
 SELECT count(*) AS different FROM (TABLE scored EXCEPT ALL TABLE copied) d;
-CREATE TABLE arrived (v rfm_score);
--- (thousands of small statements: none of them is worth a worker or a compiler)
-CREATE FUNCTION receive(bytes bytea) RETURNS text LANGUAGE plpgsql SET jit = off SET max_parallel_workers_per_gather = 0 AS $$
-DECLARE
-	file text := current_setting('data_directory') || '/crm_profile_rfm';
-	same boolean;
-BEGIN
-	EXECUTE format('COPY (SELECT %L::bytea) TO %L (FORMAT binary)', bytes, file);
-	DELETE FROM arrived;
-	EXECUTE format('COPY arrived FROM %L (FORMAT binary)', file);
-	-- whatever is let in is what would be written
-	SELECT crm_profile_internal.rfm_score_send(v) = bytes AND v::text::rfm_score = v INTO same FROM arrived;
-	RETURN CASE WHEN same THEN 'accepted' ELSE 'accepted, but is not what came' END;
-EXCEPTION WHEN invalid_binary_representation THEN RETURN 'refused';
-	WHEN OTHERS THEN RETURN sqlstate || ' ' || sqlerrm;
-END $$;
-SELECT bytes, receive(bytes) FROM (VALUES ('\x05040505'::bytea), ('\x06040505'), ('\x00040505'), ('\x05040501'), ('\x0909090a'), ('\x')) v (bytes);
+\set fixture :abs_srcdir '/fixtures/receive.sql'
+\i :fixture
+SELECT bytes, receive('rfm_score', bytes) FROM (VALUES ('\x05040505'::bytea), ('\x06040505'), ('\x00040505'), ('\x05040501'), ('\x0909090a'), ('\x')) v (bytes);
 COPY (SELECT) TO PROGRAM 'cat >/dev/null; rm -f crm_profile_rfm';
+\set fixture :abs_srcdir '/fixtures/received.sql'
+\i :fixture
 SET client_min_messages = warning;
 DROP SCHEMA rfm CASCADE;

@@ -7,17 +7,12 @@ SET DateStyle = ISO;
 CREATE TABLE purchase AS
 SELECT i % 701 AS customer, date '2024-01-01' + i * 37 % 700 AS day, (i * 7919 % 100000)::numeric / 100 AS amount FROM generate_series(1, 20000) i;
 
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/plan_of.sql'
+\i :fixture
 -- which scan the planner takes for a query
-CREATE FUNCTION scans(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	found text[] := '{}';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		found := found || (regexp_match(line, '(Custom Scan \(\w+\)|Function Scan on \w+)'))[1];
-	END LOOP;
-	RETURN array_to_string(found, ', ');
-END $$;
+CREATE FUNCTION scans(query text) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(scan[1], ', ' ORDER BY n) FROM plan_of(query) WITH ORDINALITY p (line, n), regexp_match(line, '(Custom Scan \(\w+\)|Function Scan on \w+)') scan $$;
 \set scores 'rfm_scores(NULL::int, ''SELECT * FROM purchase'', ''2025-12-31'')'
 \set histories 'collect_purchase_histories(NULL::int, ''SELECT * FROM purchase'')'
 

@@ -137,7 +137,6 @@ SELECT compile_scheme('empty');
 INSERT INTO scheme_rule (scheme, segment) SELECT 'empty', i FROM generate_series(1, 200) i;
 SELECT compile_scheme('empty');
 
-\set VERBOSITY terse
 INSERT INTO scheme (name) VALUES ('five');
 INSERT INTO scheme (name) VALUES (' x');
 INSERT INTO scheme (name, bins) VALUES ('x', 1);
@@ -168,7 +167,6 @@ UPDATE scheme_rule SET strategy = 'x' WHERE scheme = 'rf';
 UPDATE scheme_rule SET scheme = 'rf' WHERE scheme = 'five';
 DELETE FROM scheme_rule WHERE scheme = 'rf';
 TRUNCATE scheme_rule;
-\set VERBOSITY default
 -- and one's own does not
 UPDATE scheme SET name = 'cinq' WHERE name = 'five';
 SELECT segment('111', compile_scheme('cinq'));
@@ -207,6 +205,94 @@ SET jit = off;
 SET max_parallel_workers_per_gather = 0;
 DROP SCHEMA trap CASCADE;
 
+-- ---------------------------------------------------------------- what a segment is true of
+
+-- The words of each built-in segment, and customers of whom they are not true. None of them is left with it: every
+-- cell and lifecycle has a segment that is true of it
+SELECT segment, lifecycle FROM segments(compile_scheme('standard')) ORDER BY position;
+CREATE TEMP TABLE labelled AS
+	SELECT s.name, cell.*, word, segment(score, scheme) AS published, segment(score, scheme, word) AS segment
+	FROM cell, unnest('{new,active,won back,lapsing,inactive}'::text[]) word,
+		(SELECT name, compile_scheme(name) AS scheme FROM scheme WHERE name IN ('standard', 'rf')) s;
+SELECT count(*) AS labels, count(*) FILTER (WHERE l.word <> ALL (t.lifecycle)) AS untrue,
+	count(*) FILTER (WHERE l.published <> l.segment AND l.word = ANY (o.lifecycle)) AS changed_without_need
+FROM labelled l, LATERAL (SELECT lifecycle FROM segments(compile_scheme(l.name)) t WHERE t.segment = l.segment) t,
+	LATERAL (SELECT lifecycle FROM segments(compile_scheme(l.name)) o WHERE o.segment = l.published) o;
+-- The others get the nearest: a step of frequency or monetary score counts as two of recency; of cells as near the one of the
+-- same amount, then frequency, then recency; then the better one for who is here, the worse one for who is not
+SELECT count(*) AS cells, count(*) FILTER (WHERE l.segment IS DISTINCT FROM n.segment) AS differences
+FROM labelled l, LATERAL (
+	SELECT o.published AS segment
+	FROM labelled o, LATERAL (SELECT o.r - l.r AS r, o.f - l.f AS f, o.m - l.m AS m, CASE WHEN l.word IN ('lapsing', 'inactive') THEN -1 ELSE 1 END AS here) d
+	WHERE o.name = l.name AND o.word = l.word
+		AND l.word IN (SELECT unnest(r.lifecycle) FROM scheme_rule r WHERE r.scheme = o.name AND r.segment = o.published)
+	ORDER BY abs(d.r) + 2 * abs(d.f) + 2 * abs(d.m), abs(d.m), abs(d.f), sign(d.r) * d.here DESC, sign(d.f) * d.here DESC, sign(d.m) * d.here DESC
+	LIMIT 1) n;
+-- What that comes to where people stumble over it
+SELECT cell, published, word, segment FROM labelled
+WHERE name = 'standard' AND (cell, word) IN (('511', 'active'), ('311', 'active'), ('411', 'lapsing'), ('311', 'inactive'), ('111', 'new'), ('111', 'active'), ('111', 'lapsing'),
+	('555', 'lapsing'), ('555', 'inactive'), ('255', 'active'), ('515', 'lapsing'), ('222', 'new'))
+ORDER BY cell, word COLLATE "C";
+-- Without a lifecycle it is the published map; a lifecycle that there is not is an error
+SELECT count(*) FROM labelled l, (SELECT name, compile_scheme(name) AS scheme FROM scheme) s
+WHERE s.name = l.name AND segment(score, scheme, NULL) IS DISTINCT FROM published;
+SELECT segment('555', compile_scheme('standard'), 'potential');
+SELECT segment(NULL, compile_scheme('standard'), 'new') IS NULL AS no_score, segment('434/4', compile_scheme('standard'), 'new');
+
+-- One's own: rules of a segment are true together of what any is; where no segment is true of somebody the cell's own stays,
+-- and an uncovered cell stays uncovered
+INSERT INTO scheme (name, bins) VALUES ('told', 2);
+INSERT INTO scheme_rule (scheme, segment, r_from, f_from, lifecycle) VALUES ('told', 'Here', 2, 2, '{active}'), ('told', 'Here', 2, 1, '{active,new}');
+INSERT INTO scheme_rule (scheme, segment, cells, lifecycle) VALUES ('told', 'Gone', '{111,112,121}', '{inactive}');
+SELECT position, segment, cells, lifecycle FROM segments(compile_scheme('told'));
+SELECT word, segment('222/2', s, word) AS "222", segment('111/2', s, word) AS "111", segment('122/2', s, word) AS "122"
+FROM compile_scheme('told') s, unnest('{new,active,won back,lapsing,inactive}'::text[]) word;
+SELECT compile_scheme('told');
+SELECT compile_scheme('told')::text::segment_scheme = compile_scheme('told') AS same_text, pg_column_size(compile_scheme('standard')) < 500 AS small;
+-- all of them is as good as none, and the same value
+INSERT INTO scheme (name, bins) VALUES ('all', 2), ('none', 2);
+INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('all', 'x', '{inactive,lapsing,new,active,won back}'), ('none', 'x', NULL);
+SELECT compile_scheme('all') = compile_scheme('none') AS same, compile_scheme('all');
+SELECT '{"bins": 2, "segments": [{"segment": "x", "cells": [222], "lifecycle": ["lapsing", "new"]}]}'::segment_scheme;
+SELECT '{"bins": 2, "segments": [{"segment": "x", "lifecycle": ["new", "new"]}]}'::segment_scheme;
+SELECT '{"bins": 2, "segments": [{"segment": "x", "lifecycle": ["dead"]}]}'::segment_scheme;
+\set VERBOSITY terse
+INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{dead}');
+INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{}');
+INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{new,NULL}');
+\set VERBOSITY default
+DELETE FROM scheme WHERE NOT built_in;
+
+-- ---------------------------------------------------------------- what a model leaves empty
+
+-- 58 of 59 customers have 7 orders, the other one 8
+CREATE TEMP TABLE club AS
+	SELECT c AS customer, purchase_history_agg(date '2025-01-01' + c * 5 + i, c) AS history
+	FROM generate_series(1, 59) c, generate_series(1, CASE WHEN c = 3 THEN 8 ELSE 7 END) i GROUP BY c;
+SELECT * FROM check_scheme((SELECT compile_scheme('standard')), (SELECT rfm_fit(history, '2026-01-01') FROM club));
+SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT customer, day, amount FROM club, crm_profile.purchases(history)', '2026-01-01') WHERE segment = 'Champions';
+SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT customer, day, amount FROM club, crm_profile.purchases(history)', '2026-01-01', scheme => NULL);
+-- those of them who are no longer new are not called so
+SELECT published, segment, count(*), min(tenure) AS least_tenure
+FROM (SELECT segment(score, scheme) AS published, segment(score, scheme, lifecycle(history, '2026-01-01', 365)) AS segment, tenure(history, '2026-01-01')
+	FROM club, LATERAL (SELECT rfm_score(history, (SELECT rfm_fit(history, '2026-01-01') FROM club), '2026-01-01') AS score) s, (SELECT compile_scheme('standard') AS scheme) c) l
+GROUP BY published, segment ORDER BY published COLLATE "C", segment COLLATE "C";
+-- Against brute force: a score that no value of a grid has is reported, and no other
+CREATE TEMP TABLE tie AS SELECT row_number() OVER () AS id, f FROM (VALUES ('{1,1,2,4}'::numeric[]), ('{1,1,1,1}'), ('{1,2,3,4}'), ('{1.2,1.8,2,2}'), ('{3,3.5,3.9,4}'), ('{2,5,5,5}')) v(f);
+SELECT f, missing, told
+FROM tie, LATERAL (SELECT ARRAY(SELECT s FROM generate_series(1, 5) s WHERE NOT EXISTS (SELECT FROM generate_series(1, 9) v WHERE s = 1 + (SELECT count(*) FROM unnest(f) t WHERE t < v)))::text AS missing) b,
+	LATERAL (SELECT string_agg(detail, ' ' ORDER BY detail COLLATE "C") AS told FROM check_scheme((SELECT compile_scheme('rf')), rfm_model('{1,2,3,4}', f, '{1,2,3,4}'))) t ORDER BY id;
+SELECT problem, cell, detail FROM check_scheme((SELECT compile_scheme('rf')), rfm_model('{7,7,8.5,9}', '{1,2,3,4}', '{1,2,2,2.5}'));
+
+-- ---------------------------------------------------------------- contradictions, in words
+
+SELECT v.*, label_conflicts(segment, (SELECT compile_scheme('standard')), lifecycle, p_alive, p_purchase)
+FROM (VALUES (1, 'Lost', 'inactive', 0.05::float8, 0.01::float8), (2, 'Lost', 'inactive', 1, 0.2), (3, 'Lost', 'active', 0.5, 0.2), (4, 'Champions', 'active', 0.1, 0), (5, 'Champions', 'lapsing', 0.3, 0.3),
+	(6, 'At Risk', 'lapsing', 0.4, 0.5), (7, 'New', 'new', 0.99, 0.1), (8, 'New', 'active', 0.99, NULL), (9, 'Loyal', 'lapsing', 0.02, 0), (10, NULL, 'inactive', 0.9, NULL), (11, NULL, NULL, 1, 1),
+	(12, 'no such segment', 'new', 0.5, 0)) v (n, segment, lifecycle, p_alive, p_purchase) ORDER BY n;
+SELECT label_conflicts('Lost', NULL, 'inactive', 1, NULL), label_conflicts(NULL, NULL, 'potential', NULL, NULL);
+SELECT label_conflicts('Lost', NULL, 'asleep', 1, NULL);
+
 -- ---------------------------------------------------------------- the value
 
 CREATE TEMP TABLE value (id int PRIMARY KEY, scheme segment_scheme);
@@ -219,9 +305,9 @@ SELECT a.id, b.id FROM value a JOIN value b ON a.scheme = b.scheme ORDER BY 1, 2
 SELECT count(DISTINCT scheme) FROM (TABLE value UNION ALL TABLE value) v;
 SELECT max(pg_column_size(scheme)) < 500 AS small FROM value;
 
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SELECT ''::segment_scheme;
-\set VERBOSITY default
+\set SHOW_CONTEXT errors
 SELECT '[]'::segment_scheme;
 SELECT '{"bins": 5}'::segment_scheme;
 SELECT '{"bins": 10, "segments": []}'::segment_scheme;

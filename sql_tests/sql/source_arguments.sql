@@ -6,7 +6,6 @@ CREATE SCHEMA shop;
 SET search_path = shop;
 CREATE TABLE client (client_id uuid PRIMARY KEY, name text);
 CREATE TABLE sale (id bigint PRIMARY KEY, client_id uuid REFERENCES client, sold_at timestamptz, shipped_at timestamptz, total numeric(12,2), tax numeric(12,2), note text);
-\set VERBOSITY default
 \set SHOW_CONTEXT never
 SELECT * FROM crm_profile.create_source('s', 'clients', 'sale');
 SELECT * FROM crm_profile.create_source('s', 'client', 'sales');

@@ -4,7 +4,6 @@ SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
 SET jit = off;
-\set VERBOSITY terse
 \set SHOW_CONTEXT never
 
 -- ---------------------------------------------------------------- CDNOW, against the published fit
@@ -140,7 +139,7 @@ CREATE FUNCTION rules(k int, a float8, b float8, active int, inactive int, days 
 	WITH d AS (SELECT day, (lead(day) OVER (ORDER BY day))::date AS next, (row_number() OVER (ORDER BY day) - 1)::int AS n, day - min(day) OVER () AS total FROM unnest(days) day WHERE day <= as_of)
 	SELECT CASE WHEN is_inactive(k, a, b, active, inactive, n, total, as_of - day) THEN 'inactive'
 		WHEN CASE WHEN n = 0 THEN as_of - day >= active ELSE lapse(k, a, b, n, total, as_of - day) >= 0.75 END THEN 'lapsing'
-		WHEN day - total > as_of - active THEN 'new'
+		WHEN day - total > as_of - least(active, 90) THEN 'new'
 		WHEN EXISTS (SELECT FROM d e WHERE e.next > as_of - active AND is_inactive(k, a, b, active, inactive, e.n, e.total, e.next - 1 - e.day)) THEN 'won back'
 		ELSE 'active' END
 	FROM d WHERE next IS NULL $$;
@@ -168,6 +167,11 @@ ORDER BY m.n;
 SELECT crm_profile.lifecycle(regular(2, 7), '2023-12-31', 60, crm_profile.rhythm_model(4, 2, 20)) IS NULL AS before_first, crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, NULL::crm_profile.rhythm_model) IS NULL AS no_model;
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 0, crm_profile.rhythm_model(4, 2, 20));
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, 59, crm_profile.rhythm_model(4, 2, 20));
+-- the window that is learnt is nine of ten mean gaps, and four weeks at least, a year at most
+SELECT gap, (crm_profile.customer_norms_fit(regular(3, gap), '2040-01-01', NULL, false)).active_days
+FROM unnest('{1,27,28,29,364,365,366,2000}'::int[]) gap, generate_series(1, 20) GROUP BY gap ORDER BY gap;
+-- however wide the window, nobody is new after a quarter of a year
+SELECT max(d) AS new_until FROM generate_series(0, 1000) d WHERE crm_profile.lifecycle(regular(1, 1), date '2024-01-01' + d, 615) = 'new';
 
 -- the same in a source: 300 customers who come every 5 to 100 days, one week in the middle left out, and the two
 CREATE TABLE customer AS SELECT generate_series(1, 302) AS id;

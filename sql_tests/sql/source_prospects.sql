@@ -7,13 +7,8 @@ SET jit = off;
 \getenv abs_srcdir PG_ABS_SRCDIR
 CREATE SCHEMA trade;
 SET search_path = trade;
-CREATE TABLE person ("ID" int, "Year_Birth" int, "Education" text, "Marital_Status" text, "Income" numeric, "Kidhome" int, "Teenhome" int,
-	"Dt_Customer" date, "Recency" int, "MntWines" int, "MntFruits" int, "MntMeatProducts" int, "MntFishProducts" int, "MntSweetProducts" int,
-	"MntGoldProds" int, "NumDealsPurchases" int, "NumWebPurchases" int, "NumCatalogPurchases" int, "NumStorePurchases" int,
-	"NumWebVisitsMonth" int, "AcceptedCmp3" int, "AcceptedCmp4" int, "AcceptedCmp5" int, "AcceptedCmp1" int, "AcceptedCmp2" int,
-	"Complain" int, "Z_CostContact" int, "Z_Revenue" int, "Response" int);
-\set cmd '\\copy person from program ''gzip -dc ' :abs_srcdir '/data/customer_personality.csv.gz'' csv header'
-:cmd
+\set load :abs_srcdir '/data/customer_personality.psql'
+\i :load
 CREATE VIEW spender AS
 	SELECT "ID" AS id, "MntWines" + "MntFruits" + "MntMeatProducts" + "MntFishProducts" + "MntSweetProducts" + "MntGoldProds" AS spent,
 		1 + ("NumDealsPurchases" + "NumWebPurchases" + "NumCatalogPurchases" + "NumStorePurchases") / 4 AS orders, "Recency" AS recency

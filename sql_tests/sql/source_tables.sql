@@ -77,6 +77,18 @@ END $$;
 CREATE FOREIGN TABLE o_foreign (customer_id int, day date, amount numeric) SERVER here OPTIONS (schema_name 'shop', table_name 'o_part');
 SELECT count(*) FROM crm_profile.create_source('v9', 'c_small', 'o_foreign');
 SELECT * FROM differences('v9', 'p.customer');
+-- the bulk functions over it, and over a part of it that is asked for over there
+SELECT count(*) AS rows, count(*) FILTER (WHERE f.history::text IS DISTINCT FROM h.history::text) AS different
+FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_foreign') f
+	FULL JOIN crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_part') h USING (customer);
+SELECT count(*) AS rows, count(*) FILTER (WHERE f IS DISTINCT FROM h) AS different
+FROM crm_profile.rfm_scores(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_foreign WHERE day < ''2025-04-01''', '2025-03-31') f
+	FULL JOIN crm_profile.rfm_scores(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_part WHERE day < ''2025-04-01''', '2025-03-31') h USING (customer);
+SELECT sum(monetary) = (SELECT sum(amount) FROM fact) AS all_money FROM crm_profile.rfm_scores(NULL::int, 'TABLE shop.o_foreign', '2025-12-31');
+-- money: amounts of two decimals, whatever lc_monetary says
+CREATE TABLE o_money AS SELECT n AS customer_id, day, amount::money AS paid FROM fact;
+SELECT value FROM crm_profile.create_source('v11', 'c_small', 'o_money') WHERE argument = 'amount';
+SELECT * FROM differences('v11', 'p.customer');
 -- no temporary tables: they are gone tomorrow
 CREATE TEMP TABLE o_temp AS SELECT * FROM o_part;
 SELECT * FROM crm_profile.create_source('v10', 'c_small', 'pg_temp.o_temp');

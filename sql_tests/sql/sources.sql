@@ -3,7 +3,7 @@
 SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SET extra_float_digits = 0;
 -- many small statements over the catalogues: compiling them takes longer than all else
 SET jit = off;

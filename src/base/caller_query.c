@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -13,6 +15,8 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "base/caller_query.h"
 
@@ -113,18 +117,47 @@ ColumnTypeRefused(TupleDesc columns, int attno, const char *what, const char *ex
 					errdetail("Expected %s.", expected), hint ? errhint("%s", hint) : 0));
 }
 
-void
+bool
 CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function)
 {
 	Oid type = TupleDescAttr(columns, attno - 1)->atttypid;
 
-	if (type == key_type || (getBaseType(type) == getBaseType(key_type)) ||
+	if (type == key_type || getBaseType(type) == getBaseType(key_type) ||
 		(get_typlen(type) == -1 && IsBinaryCoercible(type, key_type)))
-		return;
+		return type != key_type && get_typtype(key_type) == TYPTYPE_DOMAIN;
 	ColumnTypeRefused(
 		columns, attno, "customer",
 		psprintf("%s, the type of the first argument", format_type_be(key_type)),
 		psprintf("Write %s(NULL::%s, …), or cast the column.", function, format_type_be(type)));
+}
+
+void
+CheckKeyDomain(Datum key, Oid key_type, void **extra, MemoryContext context)
+{
+	domain_check(key, false, key_type, extra, context);
+}
+
+char *
+EqualityOperator(Oid type)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
+	HeapTuple tuple;
+	Form_pg_operator form;
+	char *name;
+
+	if (!OidIsValid(entry->eq_opr))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION),
+						errmsg("customers cannot be told apart by values of type %s",
+							   format_type_be(type)),
+						errhint("Cast the customer to text.")));
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", entry->eq_opr);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	name = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return name;
 }
 
 void

@@ -30,8 +30,21 @@ extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *fu
 /* The optional argument that begins each line of progress; NULL: no lines. */
 extern char *ProgressArgument(FunctionCallInfo fcinfo, int argument);
 
-/* Column `attno` (from 1) must be of the key's type; `function` is for the hint. */
-extern void CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
+/*
+ * Column `attno` (from 1) must be of the key's type; `function` is for the hint.
+ * True: the key's type is a domain, the column's is not, and each value has to
+ * pass CheckKeyDomain.
+ */
+extern bool CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
+
+/* An error for a value that the domain does not allow; `extra` begins as NULL. */
+extern void CheckKeyDomain(Datum key, Oid key_type, void **extra, MemoryContext context);
+
+/*
+ * "OPERATOR(schema.=)", the equality of the type itself: what = finds by name may
+ * be that of another type, where the schema of its own is not in the search_path.
+ */
+extern char *EqualityOperator(Oid type);
 
 /* At least so many columns; `expected` lists them for the error. */
 extern void CheckColumnCount(TupleDesc columns, int least, const char *expected);

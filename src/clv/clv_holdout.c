@@ -59,6 +59,7 @@ typedef struct Tally
 	 : (a)->x != (b)->x               ? ((a)->x < (b)->x ? -1 : 1)                                 \
 	 : (a)->actual < (b)->actual      ? -1                                                         \
 									  : (a)->actual > (b)->actual)
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"

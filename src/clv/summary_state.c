@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
@@ -120,6 +121,7 @@ SummaryStateFor(SummaryState *state, const FitOptions *options)
 	((a)->key != (b)->key        ? ((a)->key < (b)->key ? -1 : 1)                                  \
 	 : (a)->detail < (b)->detail ? -1                                                              \
 								 : (a)->detail > (b)->detail)
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"

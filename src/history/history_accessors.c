@@ -4,7 +4,8 @@
  * Every accessor looks at the days up to as_of, with a period at those after
  * as_of - period; without either at the whole history.  All are strict.  Where
  * there is no purchase on or before as_of the answer is NULL; where there is
- * one, but none in the period, counts and amounts are 0.
+ * one, but neither purchase nor refund in the period, counts and amounts are 0.
+ * A refund alone is something: it has an amount, and a profit that is not known.
  */
 #include "postgres.h"
 
@@ -118,6 +119,20 @@ monetary(PG_FUNCTION_ARGS)
 	PG_RETURN_NUMERIC(NumericFromInt128(summary.amount, summary.scale));
 }
 
+/* Whether there is anything in the window, a purchase or a refund. */
+static bool
+AnythingInView(const PurchaseHistory *history, HistoryWindow window)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
+		if (day.day > window.after)
+			return true;
+	return false;
+}
+
 PG_FUNCTION_INFO_V1(profit);
 Datum
 profit(PG_FUNCTION_ARGS)
@@ -126,8 +141,8 @@ profit(PG_FUNCTION_ARGS)
 
 	if (!SummarizeArguments(fcinfo, &summary))
 		PG_RETURN_NULL();
-	/* purchases, but no cost of any: unknown; nothing at all in the period: 0 */
-	if (!summary.costs && (summary.purchase_days > 0 || summary.amount != 0))
+	/* no cost of anything in view: unknown; nothing in view at all: 0 */
+	if (!summary.costs && AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo)))
 		PG_RETURN_NULL();
 	PG_RETURN_NUMERIC(NumericFromInt128(summary.covered - summary.cost, summary.scale));
 }

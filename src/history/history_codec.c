@@ -1,24 +1,34 @@
 /*
  * history_codec.c: purchase histories as bytes, and what they hold.
  *
- * No function here knows of SQL; the format is described in purchase_history.h.
+ * No function here knows of SQL; the format is described in history_codec.h.
  */
 #include "postgres.h"
 
 #include "common/int.h"
 #include "datatype/timestamp.h"
+#include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
-#include "history/purchase_history.h"
+#include "history/history_codec.h"
 
 #define HISTORY_HEADER 2                /* version and flags */
 #define MAX_DAY_BYTES (3 * MAX_VARINT)  /* gap, extra, amount */
 #define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
 
-/* More days than these, with costs, might not fit into a value. */
-#define MAX_HISTORY_DAYS                                                                           \
-	((int64) ((MaxAllocSize - VARHDRSZ - HISTORY_HEADER) / (MAX_DAY_BYTES + MAX_COST_BYTES)))
+/*
+ * More days than these, with costs, might not fit into a text, and what cannot be
+ * written as text cannot be dumped.
+ */
+#define MAX_DAY_TEXT                                                                               \
+	((int) sizeof(", 5874897-12-31: -9223372036854.775807 (2147483647 orders, "                    \
+				  "cost -9223372036854.775807 of -9223372036854.775807)"))
+#define MAX_HISTORY_DAYS ((int64) ((MaxAllocSize - 16) / MAX_DAY_TEXT))
+StaticAssertDecl(MAX_DAY_TEXT > MAX_DAY_BYTES + MAX_COST_BYTES, "bytes are fewer than characters");
+
+/* How often to look for interrupts: days between two looks, a power of two. */
+#define DAYS_BETWEEN_LOOKS 65536
 
 #define EXTRA_FOLLOWS 0x01
 #define COVERED_FOLLOWS 0x02
@@ -293,6 +303,7 @@ TooManyOrders(void)
 #define ST_SORT SortDays
 #define ST_ELEMENT_TYPE PurchaseDay
 #define ST_COMPARE(a, b) ((a)->day < (b)->day ? -1 : (a)->day > (b)->day)
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -344,6 +355,8 @@ DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays)
 		day->amount = Rescale(day->amount, reader.scale, scale);
 		day->cost = Rescale(day->cost, reader.scale, scale);
 		day->covered = Rescale(day->covered, reader.scale, scale);
+		if (unlikely(n % DAYS_BETWEEN_LOOKS == 0))
+			CHECK_FOR_INTERRUPTS();
 	}
 	*ndays = n;
 	return days;
@@ -386,7 +399,8 @@ HistoryIsValid(const PurchaseHistory *history)
 			DayIsEmpty(day))
 			return false;
 		previous = day->day;
-		ndays++;
+		if (unlikely(++ndays % DAYS_BETWEEN_LOOKS == 0))
+			CHECK_FOR_INTERRUPTS();
 	}
 	again = EncodeSortedHistory(days, ndays, reader.scale);
 	return VARSIZE_ANY_EXHDR(again) == size && memcmp(VARDATA_ANY(again), bytes, size) == 0;

@@ -25,7 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
-#include "history/purchase_history.h"
+#include "history/history_state.h"
 
 typedef struct HistoryState
 {
@@ -113,6 +113,16 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 	return state;
 }
 
+/* Whether the body is a compact history of the size that it has in the state. */
+static bool
+BodyIsWhole(const HistoryState *state)
+{
+	const PurchaseHistory *body = (const PurchaseHistory *) state->data;
+
+	return !VARATT_IS_EXTERNAL(body) && !VARATT_IS_COMPRESSED(body) &&
+		   VARSIZE_ANY(body) == state->body_size && !HistoryIsLoose(body);
+}
+
 /*
  * A state as it comes from a tuple or another process: aligned, and with
  * sizes that lie within it.
@@ -150,8 +160,11 @@ StateDays(const HistoryState *state, int scale, int64 *ndays)
 
 	if (state->body_size > 0)
 	{
-		PurchaseDay *body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
+		PurchaseDay *body;
 
+		if (!BodyIsWhole(state))
+			HistoryCorrupted();
+		body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
 		days = repalloc_huge(body, (n + most) * sizeof(PurchaseDay));
 	}
 	else
@@ -386,5 +399,7 @@ PG_FUNCTION_INFO_V1(purchase_history_agg_finalfn);
 Datum
 purchase_history_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(PG_GETARG_HISTORY(0));
+	PurchaseHistory *state = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	PG_RETURN_POINTER(HistoryIsLoose(state) ? CompactState(state) : state);
 }

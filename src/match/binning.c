@@ -12,6 +12,9 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
+#include "storage/shmem.h"
+
 #include "match/binning.h"
 
 #define MAX_BLOCKS 64
@@ -195,6 +198,7 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, double price, double
 	Cut falling;
 	Cut other;
 
+	CHECK_FOR_INTERRUPTS();
 	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), price, least, cut);
 	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), price, least, &falling);
 	rising = cut->worth >= falling.worth;
@@ -299,15 +303,20 @@ typedef struct RankedLevel
 } RankedLevel;
 
 static int
-CompareRates(const void *a, const void *b)
+CompareRates(const RankedLevel *x, const RankedLevel *y)
 {
-	const RankedLevel *x = a;
-	const RankedLevel *y = b;
-
 	if (x->rate != y->rate)
 		return x->rate < y->rate ? -1 : 1;
 	return x->level - y->level;
 }
+
+#define ST_SORT SortByRate
+#define ST_ELEMENT_TYPE RankedLevel
+#define ST_COMPARE(a, b) CompareRates(a, b)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /*
  * Merges neighbours in the order of rates, cheapest first, as long as the two
@@ -343,6 +352,7 @@ MergeRanked(const RankedLevel *ranked, int nranked, double price, int *bin_of_ra
 		double cheapest = HUGE_VAL;
 		int at = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i + 1 < n; i++)
 		{
 			double loss = GroupLogLikelihood(groups[i]) + GroupLogLikelihood(groups[i + 1]) -
@@ -404,8 +414,10 @@ Bins
 BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
 	double least = LeastBinSize(SumClassCounts(levels, nlevels));
-	RankedLevel *ranked = palloc((nlevels + 1) * sizeof(RankedLevel));
-	ClassCount *counts = palloc((nlevels + 1) * sizeof(ClassCount));
+	RankedLevel *ranked =
+		palloc_extended(mul_size((Size) nlevels + 1, sizeof(RankedLevel)), MCXT_ALLOC_HUGE);
+	ClassCount *counts =
+		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
 	RankedLevel rest = {.level = nlevels};
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	int nranked = 0;
@@ -431,9 +443,9 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	/* sorting by rate makes differences out of chance: first ask whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
-		int *bin_of_rank = palloc(nranked * sizeof(int));
+		int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
-		qsort(ranked, nranked, sizeof(RankedLevel), CompareRates);
+		SortByRate(ranked, nranked);
 		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PRICE, bin_of_rank);
 		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
 		for (int i = 0; i < nranked; i++)

@@ -101,14 +101,13 @@ typedef struct RowPlace
 	int64 row;
 } RowPlace;
 
-static int
-ComparePlaces(const void *a, const void *b)
-{
-	uint64 x = ((const RowPlace *) a)->hash;
-	uint64 y = ((const RowPlace *) b)->hash;
-
-	return x < y ? -1 : x > y;
-}
+#define ST_SORT SortPlaces
+#define ST_ELEMENT_TYPE RowPlace
+#define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /*
  * Orders the rows by target and hash; rows that tie are the same.  Dealing them
@@ -121,12 +120,13 @@ OrderRows(const MatchFitState *state)
 
 	for (int64 i = 0; i < state->nrows; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		places[i].hash = FastStableHash64(state->rows + i * state->row_size, state->row_size) >> 1;
 		if (state->target[i])
 			places[i].hash |= (uint64) PG_INT64_MIN;
 		places[i].row = i;
 	}
-	qsort(places, state->nrows, sizeof(RowPlace), ComparePlaces);
+	SortPlaces(places, state->nrows);
 	return places;
 }
 
@@ -181,14 +181,13 @@ typedef struct NumberPlace
 	uint32 row;
 } NumberPlace;
 
-static int
-CompareNumbers(const void *a, const void *b)
-{
-	const NumberPlace *x = a;
-	const NumberPlace *y = b;
-
-	return x->number < y->number ? -1 : x->number > y->number;
-}
+#define ST_SORT SortNumbers
+#define ST_ELEMENT_TYPE NumberPlace
+#define ST_COMPARE(a, b) ((a)->number < (b)->number ? -1 : (a)->number > (b)->number)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* The distinct numbers of a slot; more than there are codes share them, neighbours together. */
 static void
@@ -208,12 +207,13 @@ AddScaledFeature(FitFeatures *f, int slot)
 	{
 		ProfileView view = f->view;
 
+		CHECK_FOR_INTERRUPTS();
 		view.codes = RowBytes(f, i);
 		view.numbers = view.codes + (f->view.numbers - f->view.codes);
 		if (!SlotIsMissing(&view, slot))
 			numbers[n++] = (NumberPlace){SlotNumber(&view, slot), (uint32) i};
 	}
-	qsort(numbers, n, sizeof(NumberPlace), CompareNumbers);
+	SortNumbers(numbers, n);
 	for (int64 i = 0; i < n; i++)
 		distinct += i == 0 || numbers[i].number != numbers[i - 1].number;
 	low = palloc((Min(distinct, MAX_FIT_LEVELS) + 1) * sizeof(float));
@@ -293,6 +293,7 @@ AddSetFeatures(FitFeatures *f, int set, double least)
 	{
 		const uint8 *row = RowBytes(f, i);
 
+		CHECK_FOR_INTERRUPTS();
 		if (row[slot] == CODE_MISSING)
 			continue;
 		present++;
@@ -309,6 +310,7 @@ AddSetFeatures(FitFeatures *f, int set, double least)
 	{
 		uint16 *level = AddFeature(f, slot, counts[k].member);
 
+		CHECK_FOR_INTERRUPTS();
 		for (int64 i = 0; i < nrows; i++)
 		{
 			const uint8 *row = RowBytes(f, i);

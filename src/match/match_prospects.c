@@ -35,6 +35,7 @@ typedef struct MatchQuery
 	char *customers; /* query text, without a semicolon at the end */
 	char *prospects;
 	char *key_type;
+	char *same_key;     /* the operator that compares keys of that type */
 	char *customer_key; /* quoted names of the first columns */
 	char *prospect_key;
 	bool by_email;       /* both have a column email */
@@ -167,9 +168,10 @@ InitMatchQuery(MatchQuery *q, FunctionCallInfo fcinfo, const char *function, Jso
 	prospects = QueryColumns(function, q->prospects);
 	CheckColumnCount(customers, 3, "the customer key, is_target and attributes");
 	CheckColumnCount(prospects, 2, "the prospect key and attributes");
-	CheckKeyColumn(customers, 1, key_type, function);
-	CheckKeyColumn(prospects, 1, key_type, function);
+	(void) CheckKeyColumn(customers, 1, key_type, function);
+	(void) CheckKeyColumn(prospects, 1, key_type, function);
 	q->key_type = format_type_be_qualified(key_type);
+	q->same_key = EqualityOperator(key_type);
 	q->customer_key = pstrdup(quote_identifier(ColumnName(customers, 1)));
 	q->prospect_key = pstrdup(quote_identifier(ColumnName(prospects, 1)));
 	FindAttributes(q, customers, prospects);
@@ -198,16 +200,79 @@ EmailOf(const MatchQuery *q)
 					   : "NULL::text";
 }
 
-/* Runs a SELECT into a tuplestore of its own. */
+/* Hands rows on to a tuplestore, once their columns are known to be of the types expected. */
+typedef struct CheckedReceiver
+{
+	DestReceiver pub;
+	DestReceiver *store;
+	TupleDesc expected;
+} CheckedReceiver;
+
+/*
+ * Which operators and types the names in a SELECT stand for is up to the caller's
+ * search_path, and so are the types of its columns.
+ */
+static void
+CheckedStartup(DestReceiver *self, int operation, TupleDesc columns)
+{
+	CheckedReceiver *receiver = (CheckedReceiver *) self;
+
+	if (columns->natts != receiver->expected->natts)
+		elog(ERROR, "the query returns %d columns, %d are expected", columns->natts,
+			 receiver->expected->natts);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Oid type = TupleDescAttr(columns, i)->atttypid;
+		Oid expected = TupleDescAttr(receiver->expected, i)->atttypid;
+
+		if (type != expected)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d is of type %s, not %s", i + 1, format_type_be(type),
+							format_type_be(expected)),
+					 errhint("An operator or a type in the search_path stands before that of "
+							 "pg_catalog.")));
+	}
+	receiver->store->rStartup(receiver->store, operation, columns);
+}
+
+static bool
+ReceiveChecked(TupleTableSlot *slot, DestReceiver *self)
+{
+	CheckedReceiver *receiver = (CheckedReceiver *) self;
+
+	return receiver->store->receiveSlot(slot, receiver->store);
+}
+
+static void
+CheckedShutdown(DestReceiver *self)
+{
+	CheckedReceiver *receiver = (CheckedReceiver *) self;
+
+	receiver->store->rShutdown(receiver->store);
+}
+
+static void
+NothingToDestroy(DestReceiver *self)
+{
+}
+
+/* Runs a SELECT of such columns into a tuplestore of its own. */
 static Tuplestorestate *
-RunIntoStore(const MatchQuery *q, const char *query)
+RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	DestReceiver *receiver = CreateTuplestoreDestReceiver();
+	CheckedReceiver receiver = {.expected = columns};
 
-	SetTuplestoreDestReceiverParams(receiver, store, CurrentMemoryContext, true, NULL, NULL);
-	RunQuery(q->function, query, receiver);
-	receiver->rDestroy(receiver);
+	receiver.store = CreateTuplestoreDestReceiver();
+	SetTuplestoreDestReceiverParams(receiver.store, store, CurrentMemoryContext, true, NULL, NULL);
+	receiver.pub.receiveSlot = ReceiveChecked;
+	receiver.pub.rStartup = CheckedStartup;
+	receiver.pub.rShutdown = CheckedShutdown;
+	receiver.pub.rDestroy = NothingToDestroy;
+	receiver.pub.mydest = DestNone;
+	RunQuery(q->function, query, &receiver.pub);
+	receiver.store->rDestroy(receiver.store);
 	return store;
 }
 
@@ -216,11 +281,12 @@ static void
 FetchTexts(const MatchQuery *q, const char *query, char **first, char **second)
 {
 	TupleDesc columns = CreateTemplateTupleDesc(2);
-	Tuplestorestate *store = RunIntoStore(q, query);
+	Tuplestorestate *store;
 	TupleTableSlot *slot;
 
 	TupleDescInitEntry(columns, 1, "first", TEXTOID, -1, 0);
 	TupleDescInitEntry(columns, 2, "second", TEXTOID, -1, 0);
+	store = RunIntoStore(q, query, columns);
 	slot = MakeSingleTupleTableSlot(columns, &TTSOpsMinimalTuple);
 	if (!tuplestore_gettupleslot(store, true, true, slot))
 		elog(ERROR, "the fit returned no row");
@@ -271,15 +337,17 @@ AppendPeople(StringInfo out, const MatchQuery *q)
 		"WITH models AS MATERIALIZED (SELECT %s::crm_profile.profile_model AS profile_model, "
 		"%s::crm_profile.match_model AS match_model), ",
 		q->profile_model, by_card ? q->match_model : "NULL");
-	appendStringInfo(out, "known AS MATERIALIZED (SELECT u.%s AS k, %s AS e, %s AS p FROM %s), ",
-					 q->customer_key, EmailOf(q), by_card ? "NULL" : PROFILE,
+	appendStringInfo(out,
+					 "known AS MATERIALIZED (SELECT u.%s::%s AS k, %s AS e, %s AS p FROM %s), ",
+					 q->customer_key, q->key_type, EmailOf(q), by_card ? "NULL" : PROFILE,
 					 RowsOf(q, q->customers));
 	appendStringInfo(
-		out, "found AS MATERIALIZED (SELECT u.%s AS k, %s AS e, " PROFILE " AS p FROM %s), ",
-		q->prospect_key, EmailOf(q), RowsOf(q, q->prospects));
+		out, "found AS MATERIALIZED (SELECT u.%s::%s AS k, %s AS e, " PROFILE " AS p FROM %s), ",
+		q->prospect_key, q->key_type, EmailOf(q), RowsOf(q, q->prospects));
 	appendStringInfo(out,
 					 "fresh AS MATERIALIZED (SELECT f.k, f.p FROM found AS f "
-					 "WHERE NOT EXISTS (SELECT FROM known AS c WHERE c.k = f.k)%s), ",
+					 "WHERE NOT EXISTS (SELECT FROM known AS c WHERE c.k %s f.k)%s), ",
+					 q->same_key,
 					 q->by_email ? " AND NOT EXISTS (SELECT FROM known AS c WHERE c.e = f.e)" : "");
 }
 
@@ -331,11 +399,13 @@ AppendLikeness(StringInfo out, const MatchQuery *q)
 					 "far AS MATERIALIZED (SELECT candidate AS k, pg_catalog.avg(similarity) AS "
 					 "mean FROM %s GROUP BY candidate), ",
 					 NearestCall(q, "NOT u.is_target", NEAREST_COUNT));
-	appendStringInfoString(
-		out, "scored AS (SELECT f.k, f.p, CASE WHEN near.mean + far.mean < 2 THEN (1 - far.mean) / "
-			 "(2 - near.mean - far.mean) "
-			 "WHEN near.mean + far.mean >= 2 THEN 0.5 END AS score, NULL::double precision AS lift "
-			 "FROM fresh AS f LEFT JOIN near ON near.k = f.k LEFT JOIN far ON far.k = f.k), ");
+	appendStringInfo(
+		out,
+		"scored AS (SELECT f.k, f.p, CASE WHEN near.mean + far.mean < 2 THEN (1 - far.mean) / "
+		"(2 - near.mean - far.mean) "
+		"WHEN near.mean + far.mean >= 2 THEN 0.5 END AS score, NULL::double precision AS lift "
+		"FROM fresh AS f LEFT JOIN near ON near.k %s f.k LEFT JOIN far ON far.k %s f.k), ",
+		q->same_key, q->same_key);
 }
 
 /* ranked: equal scores share their rank and their tenth. */
@@ -361,16 +431,18 @@ HandOn(FunctionCallInfo fcinfo, const MatchQuery *q, const char *query, int rank
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int ncolumns = rsinfo->setDesc->natts;
 	TupleDesc columns = CreateTemplateTupleDesc(ncolumns + 1);
-	Tuplestorestate *store = RunIntoStore(q, query);
+	Tuplestorestate *store;
 	TupleTableSlot *slot;
 	int64 left_out = 0;
 
 	for (int i = 1; i <= ncolumns; i++)
 		TupleDescCopyEntry(columns, i, rsinfo->setDesc, i);
 	TupleDescInitEntry(columns, ncolumns + 1, "left_out", INT8OID, -1, 0);
+	store = RunIntoStore(q, query, columns);
 	slot = MakeSingleTupleTableSlot(columns, &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(store, true, false, slot))
 	{
+		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		left_out = DatumGetInt64(slot->tts_values[ncolumns]);
 		if (!slot->tts_isnull[rank_column - 1])
@@ -445,11 +517,13 @@ match_prospects(PG_FUNCTION_ARGS)
 	AppendReasonColumns(&query, by_card);
 	appendStringInfo(&query,
 					 ", counted.left_out FROM counted LEFT JOIN ranked AS r ON %s LEFT JOIN near "
-					 "ON near.k = r.k ",
-					 PG_ARGISNULL(4) ? "true" : psprintf("r.rank <= %d", PG_GETARG_INT32(4)));
+					 "ON near.k %s r.k ",
+					 PG_ARGISNULL(4) ? "true" : psprintf("r.rank <= %d", PG_GETARG_INT32(4)),
+					 q.same_key);
 	if (!by_card)
-		appendStringInfoString(
-			&query, "LEFT JOIN (SELECT DISTINCT ON (k) k, p FROM known) AS b ON b.k = near.n ");
+		appendStringInfo(
+			&query, "LEFT JOIN (SELECT DISTINCT ON (k) k, p FROM known) AS b ON b.k %s near.n ",
+			q.same_key);
 	appendStringInfo(&query,
 					 "ORDER BY r.rank, near.s DESC NULLS LAST, r.k::text COLLATE \"C\" LIMIT %s",
 					 PG_ARGISNULL(4) ? "ALL" : psprintf("%d", PG_GETARG_INT32(4)));

@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -99,16 +100,6 @@ NumberFromBytes(Word word)
 	return Float8FromUnsignedSortable(pg_ntoh64(bits));
 }
 
-static int
-CompareWords(const void *a, const void *b)
-{
-	const Word *x = a;
-	const Word *y = b;
-	int order = memcmp(x->text, y->text, Min(x->length, y->length));
-
-	return order != 0 ? order : x->length - y->length;
-}
-
 /* A set as bytes: its members once each and in order, the length before each. */
 static Word
 SetAsWord(Word *members, int nmembers)
@@ -116,11 +107,11 @@ SetAsWord(Word *members, int nmembers)
 	StringInfoData bytes;
 
 	initStringInfo(&bytes);
-	if (nmembers > 1)
-		qsort(members, nmembers, sizeof(Word), CompareWords);
+	nmembers = DistinctWords(members, nmembers);
 	for (int i = 0; i < nmembers; i++)
 	{
-		if (members[i].length == 0 || (i > 0 && WordsAreEqual(members[i], members[i - 1])))
+		CHECK_FOR_INTERRUPTS();
+		if (members[i].length == 0)
 			continue;
 		appendBinaryStringInfo(&bytes, (const char *) &members[i].length, sizeof(int));
 		appendBinaryStringInfo(&bytes, members[i].text, members[i].length);
@@ -308,12 +299,9 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 		StartAttributes(state,
 						PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_ARRAYTYPE_P(3) : NULL);
 	}
-	else if (state->shape.type != HeapTupleHeaderGetTypeId(record) ||
-			 state->shape.typmod != HeapTupleHeaderGetTypMod(record))
+	else if (TakeRecordApart(&state->shape, record, state->context))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("attribute_relevance needs records that have the same columns")));
-	else
-		TakeRecordApart(&state->shape, record, state->context);
 	if (!StartRow(state, fcinfo))
 		PG_RETURN_POINTER(state);
 
@@ -355,7 +343,7 @@ static void
 BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		  const ClassCount *counts, Relevance *relevance)
 {
-	uint16 *bin = palloc((nlevels + 1) * sizeof(uint16));
+	uint16 *bin = palloc_extended(mul_size((Size) nlevels + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
 	Bins bins = BinOrderedLevels(counts, nlevels, bin);
 
 	for (int b = 0; b < bins.nbins; b++)
@@ -365,6 +353,7 @@ BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		int last = -1;
 		char *label;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < nlevels; i++)
 			if (bin[i] == b)
 			{
@@ -398,7 +387,7 @@ static void
 BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		 const ClassCount *counts, Relevance *relevance)
 {
-	uint16 *bin = palloc((nlevels + 1) * sizeof(uint16));
+	uint16 *bin = palloc_extended(mul_size((Size) nlevels + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
 	Bins bins = BinNominalLevels(counts, nlevels, bin);
 
 	for (int b = bins.nbins - 1; b >= 0; b--)
@@ -407,6 +396,7 @@ BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		ClassCount count = {0, 0};
 		int named = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		initStringInfo(&label);
 		for (int i = 0; i < nlevels; i++)
 			if (bin[i] == b)
@@ -433,15 +423,20 @@ typedef struct TellingMember
 } TellingMember;
 
 static int
-CompareTelling(const void *a, const void *b)
+CompareTelling(const TellingMember *x, const TellingMember *y)
 {
-	const TellingMember *x = a;
-	const TellingMember *y = b;
-
 	if (x->chance != y->chance)
 		return x->chance < y->chance ? -1 : 1;
 	return CompareWords(&x->member->value, &y->member->value);
 }
+
+#define ST_SORT SortTelling
+#define ST_ELEMENT_TYPE TellingMember
+#define ST_COMPARE(a, b) CompareTelling(a, b)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* The members of sets that tell something, the most telling first. */
 static TellingMember *
@@ -461,17 +456,20 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 		int at = 0;
 		Word member;
 
+		CHECK_FOR_INTERRUPTS();
 		while (NextMember(levels[i].value, &at, &member))
 			CountLevel(table, member, counts[i]);
 	}
 	members = SortedLevels(table, &nmembers);
-	telling = palloc((nmembers + 1) * sizeof(TellingMember));
+	telling =
+		palloc_extended(mul_size((Size) nmembers + 1, sizeof(TellingMember)), MCXT_ALLOC_HUGE);
 	*chance = 1.0;
 	for (int i = 0; i < nmembers; i++)
 	{
 		ClassCount split[2] = {members[i].count};
 		double p;
 
+		CHECK_FOR_INTERRUPTS();
 		split[1].targets = total.targets - split[0].targets;
 		split[1].others = total.others - split[0].others;
 		if (split[0].targets + split[0].others < least ||
@@ -483,7 +481,7 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 		if (p < CHANCE_LIMIT)
 			telling[n++] = (TellingMember){&members[i], p};
 	}
-	qsort(telling, n, sizeof(TellingMember), CompareTelling);
+	SortTelling(telling, n);
 	*ntelling = Min(n, MAX_SET_GROUPS);
 	return telling;
 }
@@ -513,6 +511,7 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 	{
 		int g = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		while (g < ntelling && !SetHas(levels[i].value, telling[g].member->value))
 			g++;
 		groups[g].targets += counts[i].targets;
@@ -538,7 +537,8 @@ Measure(const CountedAttribute *attribute, Relevance *relevance)
 {
 	int nlevels;
 	Level *levels = SortedLevels(attribute->table, &nlevels);
-	ClassCount *counts = palloc_extended((nlevels + 1) * sizeof(ClassCount), MCXT_ALLOC_HUGE);
+	ClassCount *counts =
+		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
 	ClassCount groups[MAX_ATTRIBUTE_BINS + 1];
 
 	CHECK_FOR_INTERRUPTS();

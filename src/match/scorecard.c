@@ -169,6 +169,7 @@ BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 		ClassCount total = SumClassCounts(binning->count[f], nbins);
 		int filled = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int b = 0; b < nbins; b++)
 			filled += binning->count[f][b].targets + binning->count[f][b].others > 0;
 		for (int b = 0; b < nbins; b++)
@@ -280,6 +281,7 @@ RegressionLoss(void *data, const double *theta, double *gradient, double *hessia
 		double weight;
 		double residual;
 
+		CHECK_FOR_INTERRUPTS();
 		if (r->fold[row] == r->left_out)
 			continue;
 		score = LinearScore(binning, theta, row);
@@ -396,16 +398,15 @@ typedef struct ScoredRow
 	uint8 target;
 } ScoredRow;
 
-static int
-CompareScoredRows(const void *a, const void *b)
-{
-	const ScoredRow *x = a;
-	const ScoredRow *y = b;
-
-	if (x->score != y->score)
-		return x->score < y->score ? -1 : 1;
-	return (int) x->target - (int) y->target;
-}
+#define ST_SORT SortScoredRows
+#define ST_ELEMENT_TYPE ScoredRow
+#define ST_COMPARE(a, b)                                                                           \
+	((a)->score != (b)->score ? ((a)->score < (b)->score ? -1 : 1)                                 \
+							  : (int) (a)->target - (int) (b)->target)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /*
  * AUC by the rank sum, ties at their middle rank.  A tie across the border of
@@ -431,7 +432,7 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 		quality.log_loss -= log(target[i] ? score[i] : 1 - score[i]);
 	}
 	quality.log_loss /= nrows;
-	qsort(rows, nrows, sizeof(ScoredRow), CompareScoredRows);
+	SortScoredRows(rows, nrows);
 
 	/* from the highest score down, tie by tie */
 	for (int64 end = nrows, seen = 0; end > 0;)
@@ -490,6 +491,7 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 			SetPrior(&r, Freedoms[i]);
 			MinimizeLoss(&r);
 			FillEmptyBins(binning, r.theta);
+			CHECK_FOR_INTERRUPTS();
 			for (int64 row = 0; row < card->nrows; row++)
 				if (fold[row] == left_out)
 					score[i][row] = Logistic(LinearScore(binning, r.theta, row));
@@ -542,7 +544,10 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 	Regression r;
 
 	for (int f = 0; f < card->nfeatures; f++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
+	}
 	for (int i = 0; i < NFREEDOMS; i++)
 		score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
 	CrossValidate(card, by_fold, target, fold, score);

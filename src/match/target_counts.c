@@ -5,15 +5,32 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
 #include "storage/shmem.h"
 
 #include "match/target_counts.h"
+
+struct LevelTable
+{
+	MemoryContext context;
+	struct levels_hash *hash;
+	uint64
+		seed; /* of hashes: another one every time, so that nobody can choose words of one hash */
+};
+
+static inline uint32
+HashLevel(const LevelTable *table, Word value)
+{
+	return (uint32) hash_bytes_extended((const unsigned char *) value.text, value.length,
+										table->seed);
+}
 
 #define SH_PREFIX levels
 #define SH_ELEMENT_TYPE Level
 #define SH_KEY_TYPE Word
 #define SH_KEY value
-#define SH_HASH_KEY(table, key) hash_bytes((const unsigned char *) (key).text, (key).length)
+#define SH_HASH_KEY(table, key) HashLevel((const LevelTable *) (table)->private_data, key)
 #define SH_EQUAL(table, a, b) WordsAreEqual(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, level) ((level)->hash)
@@ -22,19 +39,14 @@
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-struct LevelTable
-{
-	MemoryContext context;
-	levels_hash *hash;
-};
-
 LevelTable *
 CreateLevelTable(MemoryContext context)
 {
 	LevelTable *table = MemoryContextAlloc(context, sizeof(LevelTable));
 
 	table->context = context;
-	table->hash = levels_create(context, 64, NULL);
+	table->seed = pg_prng_uint64(&pg_global_prng_state);
+	table->hash = levels_create(context, 64, table);
 	return table;
 }
 
@@ -56,15 +68,13 @@ CountLevel(LevelTable *table, Word value, ClassCount rows)
 	level->count.others += rows.others;
 }
 
-static int
-CompareLevels(const void *a, const void *b)
-{
-	const Word *x = &((const Level *) a)->value;
-	const Word *y = &((const Level *) b)->value;
-	int order = memcmp(x->text, y->text, Min(x->length, y->length));
-
-	return order != 0 ? order : x->length - y->length;
-}
+#define ST_SORT SortLevels
+#define ST_ELEMENT_TYPE Level
+#define ST_COMPARE(a, b) CompareWords(&(a)->value, &(b)->value)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 Level *
 SortedLevels(LevelTable *table, int *nlevels)
@@ -77,8 +87,11 @@ SortedLevels(LevelTable *table, int *nlevels)
 
 	levels_start_iterate(table->hash, &iterator);
 	while ((level = levels_iterate(table->hash, &iterator)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
 		levels[n++] = *level;
-	qsort(levels, n, sizeof(Level), CompareLevels);
+	}
+	SortLevels(levels, n);
 	*nlevels = n;
 	return levels;
 }

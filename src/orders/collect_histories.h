@@ -6,7 +6,7 @@
 
 #include "fmgr.h"
 
-#include "history/purchase_history.h"
+#include "history/history_codec.h"
 
 typedef struct HistoryCollection HistoryCollection;
 

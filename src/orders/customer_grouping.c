@@ -48,11 +48,15 @@ ClearSlots(CustomerGrouping *groups, uint32 nslots)
 	memset(groups->slots, 0, nslots * sizeof(GroupSlot));
 }
 
-/* The bits of a hash that parting has not used up. */
+/*
+ * The bits of a hash that parting has not used up.  With the seed, since integer
+ * keys are their own hash; groups come in the order of their records, whatever
+ * it is.
+ */
 static inline uint32
-SlotHash(uint64 bits)
+SlotHash(const CustomerGrouping *groups, uint64 bits)
 {
-	return (uint32) MixHash64(bits);
+	return (uint32) MixHash64(bits ^ groups->format->key.seed);
 }
 
 static void
@@ -64,7 +68,7 @@ DoubleSlots(CustomerGrouping *groups)
 	mask = groups->nslots - 1;
 	for (uint32 i = 0; i < groups->ngroups; i++)
 	{
-		uint32 tag = SlotHash(groups->groups[i].bits);
+		uint32 tag = SlotHash(groups, groups->groups[i].bits);
 		uint32 at = tag & mask;
 
 		while (groups->slots[at].group != 0)
@@ -110,7 +114,7 @@ NewGroup(CustomerGrouping *groups, const PackedPurchase *record)
 static inline uint32
 GroupOf(CustomerGrouping *groups, const PackedPurchase *record)
 {
-	uint32 tag = SlotHash(record->bits);
+	uint32 tag = SlotHash(groups, record->bits);
 	uint32 mask = groups->nslots - 1;
 	uint32 at = tag & mask;
 	GroupSlot slot;
@@ -155,6 +159,8 @@ static void
 SumByCustomer(CustomerGrouping *groups, const RecordStore *store)
 {
 	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
+	{
+		CHECK_FOR_INTERRUPTS();
 		FOR_EACH_RECORD(record, block, groups->format)
 		{
 			uint32 i = GroupOf(groups, record);
@@ -168,6 +174,7 @@ SumByCustomer(CustomerGrouping *groups, const RecordStore *store)
 											 &group->total.orders)))
 				TooManyOrders();
 		}
+	}
 }
 
 /* Puts the records of each customer side by side, in the order in which they came. */
@@ -178,6 +185,8 @@ SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 	uint32 end = 0;
 
 	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
+	{
+		CHECK_FOR_INTERRUPTS();
 		FOR_EACH_RECORD(record, block, groups->format)
 		{
 			uint32 i = GroupOf(groups, record);
@@ -185,6 +194,7 @@ SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 			groups->group_of[n++] = i;
 			groups->groups[i].count++;
 		}
+	}
 	/* `end` is where the next record goes, until all are there */
 	for (uint32 i = 0; i < groups->ngroups; i++)
 	{
@@ -193,10 +203,13 @@ SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 	}
 	n = 0;
 	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
+	{
+		CHECK_FOR_INTERRUPTS();
 		FOR_EACH_RECORD(record, block, groups->format)
 		{
 			groups->sorted[groups->groups[groups->group_of[n++]].end++] = record;
 		}
+	}
 }
 
 void

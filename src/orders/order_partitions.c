@@ -198,7 +198,10 @@ UnifyScale(OrderPartitions *collector, RecordStore *store)
 	if (block == NULL)
 		return;
 	for (block = store->first; block != NULL; block = block->next)
+	{
+		CHECK_FOR_INTERRUPTS();
 		CopyBlock(collector, block, NULL, &unified);
+	}
 	RecordStoreSeal(&unified);
 	ReplaceResident(store, &unified);
 }
@@ -376,6 +379,7 @@ NextCollected(OrderPartitions *collector, CollectedCustomer *next)
 {
 	CustomerGrouping *groups = &collector->groups;
 
+	CHECK_FOR_INTERRUPTS();
 	for (;;)
 	{
 		if (collector->grouped && collector->next_group < groups->ngroups)

@@ -33,6 +33,8 @@ typedef struct OrderRows
 	Oid key_type;
 	MemoryContext context; /* of what outlives a row */
 	CustomerKey key;
+	bool check_domain;  /* of the customers */
+	void *domain_extra; /* of CheckKeyDomain */
 	Oid day_type;
 	Oid amount_type;
 	Oid cost_type;
@@ -148,7 +150,8 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 	int scale;
 
 	CheckColumnCount(columns, AMOUNT_COLUMN, COLUMNS);
-	CheckKeyColumn(columns, CUSTOMER_COLUMN, receiver->key_type, receiver->function);
+	receiver->check_domain =
+		CheckKeyColumn(columns, CUSTOMER_COLUMN, receiver->key_type, receiver->function);
 	InitCustomerKey(&receiver->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
 					TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->attcollation);
 	CheckDayColumn(columns);
@@ -258,6 +261,9 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
 		row->tts_isnull[AMOUNT_COLUMN - 1])
 		return true;
+	if (unlikely(receiver->check_domain))
+		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->key_type,
+					   &receiver->domain_extra, receiver->context);
 	if (receiver->lines != NULL)
 	{
 		tuplesort_puttupleslot(receiver->lines, row);

@@ -11,7 +11,7 @@
 #include "fmgr.h"
 
 #include "base/progress.h"
-#include "history/purchase_history.h"
+#include "history/history_codec.h"
 #include "orders/order_partitions.h"
 
 /* What becomes of a purchase; amounts in units of 10^-scale. */

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/pg_prng.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -45,6 +46,7 @@ InitCustomerKey(CustomerKey *key, Oid type, Oid collation)
 				   key->hash_extended ? &entry->hash_extended_proc_finfo : &entry->hash_proc_finfo,
 				   CurrentMemoryContext);
 	fmgr_info_copy(&key->equal, &entry->eq_opr_finfo, CurrentMemoryContext);
+	key->seed = pg_prng_uint64(&pg_global_prng_state);
 }
 
 Size

@@ -12,7 +12,7 @@
 #include "utils/date.h"
 
 #include "base/common.h"
-#include "history/purchase_history.h"
+#include "history/history_codec.h"
 #include "orders/spilling_store.h"
 
 /* A type that customers are told apart by. */
@@ -24,8 +24,9 @@ typedef struct CustomerKey
 	bool byval;
 	bool integer; /* int2, int4, int8, …: equal bits, equal keys */
 	FmgrInfo hash;
-	bool hash_extended; /* 64 bits wide */
+	bool hash_extended; /* 64 bits wide, and seeded */
 	FmgrInfo equal;
+	uint64 seed; /* of hashes: another one every time, so that nobody can choose keys of one hash */
 } CustomerKey;
 
 extern void InitCustomerKey(CustomerKey *key, Oid type, Oid collation);
@@ -38,7 +39,7 @@ CustomerKeyBits(CustomerKey *key, Datum customer)
 		return (uint64) customer;
 	if (key->hash_extended)
 		return DatumGetUInt64(
-			FunctionCall2Coll(&key->hash, key->collation, customer, Int64GetDatum(0)));
+			FunctionCall2Coll(&key->hash, key->collation, customer, UInt64GetDatum(key->seed)));
 	return DatumGetUInt32(FunctionCall1Coll(&key->hash, key->collation, customer));
 }
 

@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include "miscadmin.h"
 #include "storage/buffile.h"
 #include "utils/memutils.h"
 
@@ -188,6 +189,7 @@ RecordStoreSpill(RecordStore *store)
 	{
 		FileBlockHeader header = {block->used, block->scale};
 
+		CHECK_FOR_INTERRUPTS();
 		BufFileWrite(store->file, &header, sizeof(header));
 		BufFileWrite(store->file, block->data, block->used);
 		store->file_bytes += block->used;
@@ -252,7 +254,10 @@ RecordStoreLoad(RecordStore *store)
 		return;
 	RewindFile(store);
 	while ((block = ReadFileBlock(store, NULL)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
 		AddBlock(store, block);
+	}
 	store->records += store->file_records;
 	CloseFile(store);
 }

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -177,13 +178,37 @@ ColumnWords(AttributeColumn *column, Datum value, int *nwords)
 
 	deconstruct_array(DatumGetArrayTypeP(value), column->element_type, column->element_length,
 					  column->element_by_value, column->element_align, &elements, &nulls, &n);
-	words = palloc((n + 1) * sizeof(Word));
+	words = palloc_extended(mul_size((Size) n + 1, sizeof(Word)), MCXT_ALLOC_HUGE);
 	*nwords = 0;
 	element.class = getBaseType(column->element_type) == BOOLOID ? COLUMN_BOOLEAN : COLUMN_WORD;
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (!nulls[i])
 			words[(*nwords)++] = ColumnWord(&element, elements[i]);
+	}
 	return words;
+}
+
+#define ST_SORT SortWords
+#define ST_ELEMENT_TYPE Word
+#define ST_COMPARE(a, b) CompareWords(a, b)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+int
+DistinctWords(Word *words, int nwords)
+{
+	int kept = 0;
+
+	if (nwords > 1)
+		SortWords(words, nwords);
+	for (int i = 0; i < nwords; i++)
+		if (kept == 0 || !WordsAreEqual(words[i], words[kept - 1]))
+			words[kept++] = words[i];
+	return kept;
 }
 
 bool
@@ -257,27 +282,41 @@ HashWord(Word word)
 	return MixHash64(h);
 }
 
+/* Takes over the columns of a row type as they are now. */
+static void
+TakeShape(RecordShape *shape, Oid type, int32 typmod, uint64 identifier, MemoryContext context)
+{
+	TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	if (shape->columns != NULL)
+	{
+		FreeTupleDesc(shape->columns);
+		pfree(shape->values);
+		pfree(shape->nulls);
+	}
+	shape->type = type;
+	shape->typmod = typmod;
+	shape->identifier = identifier;
+	shape->columns = CreateTupleDescCopy(columns);
+	shape->values = palloc((columns->natts + 1) * sizeof(Datum));
+	shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
+	MemoryContextSwitchTo(caller);
+	ReleaseTupleDesc(columns);
+}
+
 bool
 TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 {
 	Oid type = HeapTupleHeaderGetTypeId(record);
 	int32 typmod = HeapTupleHeaderGetTypMod(record);
-	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod;
+	uint64 identifier = assign_record_type_identifier(type, typmod);
+	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod ||
+				   shape->identifier != identifier;
 	HeapTupleData tuple;
 
 	if (changed)
-	{
-		TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
-		MemoryContext caller = MemoryContextSwitchTo(context);
-
-		shape->type = type;
-		shape->typmod = typmod;
-		shape->columns = CreateTupleDescCopy(columns);
-		shape->values = palloc((columns->natts + 1) * sizeof(Datum));
-		shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
-		MemoryContextSwitchTo(caller);
-		ReleaseTupleDesc(columns);
-	}
+		TakeShape(shape, type, typmod, identifier, context);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;

@@ -58,6 +58,18 @@ extern Word ColumnWord(AttributeColumn *column, Datum value);
 /* The words of an array's elements that are not NULL. */
 extern Word *ColumnWords(AttributeColumn *column, Datum value, int *nwords);
 
+/* Puts words in the order of their bytes, each once; returns how many are left. */
+extern int DistinctWords(Word *words, int nwords);
+
+/* The order of their bytes, which is no matter of locale. */
+static inline int
+CompareWords(const Word *a, const Word *b)
+{
+	int order = memcmp(a->text, b->text, Min(a->length, b->length));
+
+	return order != 0 ? order : a->length - b->length;
+}
+
 /* The number that a word stands for; false: none, or one with leading zeros (a code). */
 extern bool NumberFromWord(Word word, double *number);
 
@@ -89,19 +101,23 @@ extern uint64 HashWord(Word word);
 
 /* ---------- records ---------- */
 
-/* The row type of the records that come, looked up when it changes. */
+/*
+ * The row type of the records that come, looked up when it changes.  A named one
+ * may be altered under way, by a function that the query calls.
+ */
 typedef struct RecordShape
 {
 	Oid type;
 	int32 typmod;
+	uint64 identifier; /* of the columns as they are: another one when they change */
 	TupleDesc columns; /* a copy of its own; NULL: none yet */
 	Datum *values;     /* of the record taken apart last */
 	bool *nulls;
 } RecordShape;
 
 /*
- * Takes a record apart into shape->values and shape->nulls; true if its row type
- * is another than the last one's.  What is kept lives in `context`.
+ * Takes a record apart into shape->values and shape->nulls; true if its columns
+ * are others than the last one's.  What is kept lives in `context`.
  */
 extern bool TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
 

@@ -75,6 +75,8 @@ typedef struct NearestState
 	Oid profile_type;
 	int16 key_length;
 	bool key_by_value;
+	bool check_domain;  /* of the keys of the query that runs */
+	void *domain_extra; /* of CheckKeyDomain */
 	int k;
 	DistanceKernel kernel;
 	ReturnSetInfo *rsinfo;
@@ -115,7 +117,7 @@ CheckColumns(NearestState *state, TupleDesc columns)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("the query returns %d columns, 2 are expected", columns->natts),
 						errdetail("Expected a key and a profile.")));
-	CheckKeyColumn(columns, 1, state->key_type, FUNCTION_NAME);
+	state->check_domain = CheckKeyColumn(columns, 1, state->key_type, FUNCTION_NAME);
 	if (TupleDescAttr(columns, 1)->atttypid != state->profile_type)
 		ColumnTypeRefused(columns, 2, "profile", "crm_profile.profile",
 						  "Encode the record: profile(r, model).");
@@ -143,7 +145,12 @@ RowIsComplete(NearestState *state, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
 	if (!slot->tts_isnull[0] && !slot->tts_isnull[1])
+	{
+		if (state->check_domain)
+			CheckKeyDomain(slot->tts_values[0], state->key_type, &state->domain_extra,
+						   state->context);
 		return true;
+	}
 	state->skipped++;
 	return false;
 }
@@ -284,6 +291,7 @@ NextChunk(NearestState *state)
 	{
 		ProfileView view;
 
+		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(state->target_slot);
 		OpenProfile(&view, state->target_slot->tts_values[1]);
 		PackTarget(state, chunk->ntargets, &view);
@@ -467,6 +475,8 @@ KeepKeys(NearestState *state)
 	MemoryContext caller = MemoryContextSwitchTo(state->batch_context);
 
 	for (int c = 0; c < state->ncandidates && !state->key_by_value; c++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < state->candidates[c].found; i++)
 		{
 			Neighbour *neighbour = &state->candidates[c].heap[i];
@@ -474,6 +484,7 @@ KeepKeys(NearestState *state)
 			if (neighbour->ordinal >= state->chunk.first)
 				neighbour->key = datumCopy(neighbour->key, false, state->key_length);
 		}
+	}
 	MemoryContextSwitchTo(caller);
 }
 
@@ -538,7 +549,10 @@ FinishBatch(NearestState *state)
 		}
 	}
 	for (int c = 0; c < state->ncandidates; c++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ReturnNeighbours(state, &state->candidates[c]);
+	}
 	state->ncandidates = 0;
 	MemoryContextReset(state->batch_context);
 }

@@ -189,18 +189,6 @@ ProfileIsValid(const uint8 *bytes, int size)
 
 /* ---------- binary form: the stored bytes ---------- */
 
-PG_FUNCTION_INFO_V1(profile_send);
-Datum
-profile_send(PG_FUNCTION_ARGS)
-{
-	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-	StringInfoData out;
-
-	pq_begintypsend(&out);
-	pq_sendbytes(&out, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
-}
-
 PG_FUNCTION_INFO_V1(profile_recv);
 Datum
 profile_recv(PG_FUNCTION_ARGS)
@@ -352,117 +340,141 @@ FingerprintFromJson(JsonbContainer *object)
 	return fingerprint;
 }
 
+/* A profile that is being read from JSON. */
+typedef struct ProfileText
+{
+	JsonbContainer *root;
+	JsonbContainer *numbers;
+	JsonbContainer *codes;
+	JsonbContainer *sets;
+	int nscaled;
+	int ncoded;
+	int nsets;
+	StringInfoData out;     /* up to the codes */
+	StringInfoData bitmaps; /* what follows them */
+	StringInfoData floats;
+} ProfileText;
+
+static int
+SetBytes(JsonbContainer *set)
+{
+	JsonbValue value;
+
+	if (!JsonMember(set, "bytes", &value))
+		InputRefused("A set has no \"bytes\".");
+	return SmallCount(&value, "bytes", MAX_SET_BYTES);
+}
+
+/* Version … levels. */
+static void
+HeadFromJson(ProfileText *text)
+{
+	int natts = text->nscaled + text->ncoded + text->nsets;
+	uint8 fingerprint[sizeof(uint64)];
+	JsonbValue value;
+	bool weighted = JsonMember(text->root, "levels", &value);
+
+	appendStringInfoSpaces(&text->out, VARHDRSZ);
+	appendStringInfoChar(&text->out, PROFILE_VERSION);
+	appendStringInfoChar(&text->out, weighted ? PROFILE_WEIGHTED : 0);
+	WriteInt64(fingerprint, (int64) FingerprintFromJson(text->root));
+	appendBinaryStringInfo(&text->out, (char *) fingerprint, sizeof(fingerprint));
+	appendStringInfoChar(&text->out, text->nscaled);
+	appendStringInfoChar(&text->out, text->ncoded);
+	appendStringInfoChar(&text->out, text->nsets);
+	for (int i = 0; i < text->nsets; i++)
+		appendStringInfoChar(
+			&text->out, SetBytes(JsonObject(getIthJsonbValueFromContainer(text->sets, i), "sets")));
+	if (weighted)
+	{
+		int nlevels;
+		JsonbContainer *levels = ArrayMember(text->root, "levels", &nlevels);
+
+		if (nlevels != natts)
+			InputRefused("There must be one of \"levels\" for each attribute.");
+		for (int i = 0; i < nlevels; i++)
+			appendStringInfoChar(&text->out, SmallCount(getIthJsonbValueFromContainer(levels, i),
+														"levels", MAX_LEVELS));
+	}
+}
+
+/* null, or [number, code]. */
+static void
+NumberFromJson(ProfileText *text, const JsonbValue *pair)
+{
+	float number = get_float4_nan();
+	int code = CODE_MISSING;
+	uint8 bytes[sizeof(float)];
+
+	if (pair->type != jbvNull)
+	{
+		JsonbContainer *array = JsonArray(pair, "numbers");
+
+		if (JsonContainerSize(array) != 2)
+			InputRefused("A number must be null or [number, code].");
+		number = (float) JsonNumber(getIthJsonbValueFromContainer(array, 0), "numbers") + 0.0f;
+		code = CodeFromJson(getIthJsonbValueFromContainer(array, 1), "numbers");
+	}
+	appendStringInfoChar(&text->out, code);
+	WriteFloat4(bytes, number);
+	appendBinaryStringInfo(&text->floats, (char *) bytes, sizeof(bytes));
+}
+
+/* {"bytes": size, "bits": null or [bit, …]}. */
+static void
+SetFromJson(ProfileText *text, JsonbContainer *set)
+{
+	uint8 bitmap[MAX_SET_BYTES] = {0};
+	int bytes = SetBytes(set);
+	JsonbValue value;
+	bool present = JsonMember(set, "bits", &value);
+	JsonbContainer *bits = present ? JsonArray(&value, "bits") : NULL;
+
+	for (int b = 0; present && b < JsonContainerSize(bits); b++)
+	{
+		int bit = SmallCount(getIthJsonbValueFromContainer(bits, b), "bits", bytes * 8 - 1);
+
+		CHECK_FOR_INTERRUPTS();
+		bitmap[bit >> 3] |= 1 << (bit & 7);
+	}
+	appendStringInfoChar(&text->out, present ? 0 : (char) CODE_MISSING);
+	appendBinaryStringInfo(&text->bitmaps, (char *) bitmap, bytes);
+}
+
 PG_FUNCTION_INFO_V1(profile_in);
 Datum
 profile_in(PG_FUNCTION_ARGS)
 {
 	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0)));
-	JsonbContainer *root = &json->root;
-	JsonbContainer *numbers;
-	JsonbContainer *codes;
-	JsonbContainer *sets;
-	JsonbValue value;
-	int nscaled;
-	int ncoded;
-	int nsets;
-	int natts;
-	StringInfoData out;
-	StringInfoData bitmaps;
-	StringInfoData floats;
-	uint8 fingerprint[sizeof(uint64)];
+	ProfileText text = {.root = &json->root};
+	StringInfo out = &text.out;
 
-	if (!JsonContainerIsObject(root))
+	if (!JsonContainerIsObject(text.root))
 		InputRefused("It must be a JSON object.");
-	numbers = ArrayMember(root, "numbers", &nscaled);
-	codes = ArrayMember(root, "codes", &ncoded);
-	sets = ArrayMember(root, "sets", &nsets);
-	natts = nscaled + ncoded + nsets;
-	if (natts < 1 || natts > MAX_ATTRIBUTES)
+	text.numbers = ArrayMember(text.root, "numbers", &text.nscaled);
+	text.codes = ArrayMember(text.root, "codes", &text.ncoded);
+	text.sets = ArrayMember(text.root, "sets", &text.nsets);
+	if (text.nscaled + text.ncoded + text.nsets < 1 ||
+		text.nscaled + text.ncoded + text.nsets > MAX_ATTRIBUTES)
 		InputRefused(psprintf("It must have 1 to %d attributes.", MAX_ATTRIBUTES));
 
-	initStringInfo(&out);
-	initStringInfo(&bitmaps);
-	initStringInfo(&floats);
-	appendStringInfoSpaces(&out, VARHDRSZ);
-	appendStringInfoChar(&out, PROFILE_VERSION);
-	appendStringInfoChar(&out, JsonMember(root, "levels", &value) ? PROFILE_WEIGHTED : 0);
-	WriteInt64(fingerprint, (int64) FingerprintFromJson(root));
-	appendBinaryStringInfo(&out, (char *) fingerprint, sizeof(fingerprint));
-	appendStringInfoChar(&out, nscaled);
-	appendStringInfoChar(&out, ncoded);
-	appendStringInfoChar(&out, nsets);
-	for (int i = 0; i < nsets; i++)
-	{
-		JsonbContainer *set = JsonObject(getIthJsonbValueFromContainer(sets, i), "sets");
-
-		if (!JsonMember(set, "bytes", &value))
-			InputRefused("A set has no \"bytes\".");
-		appendStringInfoChar(&out, SmallCount(&value, "bytes", MAX_SET_BYTES));
-	}
-	if (JsonMember(root, "levels", &value))
-	{
-		int nlevels;
-		JsonbContainer *levels = ArrayMember(root, "levels", &nlevels);
-
-		if (nlevels != natts)
-			InputRefused("There must be one of \"levels\" for each attribute.");
-		for (int i = 0; i < nlevels; i++)
-			appendStringInfoChar(
-				&out, SmallCount(getIthJsonbValueFromContainer(levels, i), "levels", MAX_LEVELS));
-	}
-	for (int i = 0; i < nscaled; i++)
-	{
-		JsonbValue *pair = getIthJsonbValueFromContainer(numbers, i);
-		float number = get_float4_nan();
-		uint32 bits;
-		int code = CODE_MISSING;
-
-		if (pair->type != jbvNull)
-		{
-			JsonbContainer *array = JsonArray(pair, "numbers");
-
-			if (JsonContainerSize(array) != 2)
-				InputRefused("A number must be null or [number, code].");
-			number = (float) JsonNumber(getIthJsonbValueFromContainer(array, 0), "numbers") + 0.0f;
-			code = CodeFromJson(getIthJsonbValueFromContainer(array, 1), "numbers");
-		}
-		appendStringInfoChar(&out, code);
-		memcpy(&bits, &number, sizeof(bits));
-		bits = pg_hton32(bits);
-		appendBinaryStringInfo(&floats, (char *) &bits, sizeof(bits));
-	}
-	for (int i = 0; i < ncoded; i++)
-		appendStringInfoChar(&out, CodeFromJson(getIthJsonbValueFromContainer(codes, i), "codes"));
-	for (int i = 0; i < nsets; i++)
-	{
-		JsonbContainer *set = JsonObject(getIthJsonbValueFromContainer(sets, i), "sets");
-		uint8 bitmap[MAX_SET_BYTES] = {0};
-		int bytes;
-		bool present;
-
-		JsonMember(set, "bytes", &value);
-		bytes = SmallCount(&value, "bytes", MAX_SET_BYTES);
-		present = JsonMember(set, "bits", &value);
-		if (present)
-		{
-			JsonbContainer *bits = JsonArray(&value, "bits");
-
-			for (int b = 0; b < JsonContainerSize(bits); b++)
-			{
-				int bit = SmallCount(getIthJsonbValueFromContainer(bits, b), "bits", bytes * 8 - 1);
-
-				bitmap[bit >> 3] |= 1 << (bit & 7);
-			}
-		}
-		appendStringInfoChar(&out, present ? 0 : (char) CODE_MISSING);
-		appendBinaryStringInfo(&bitmaps, (char *) bitmap, bytes);
-	}
-	appendBinaryStringInfo(&out, bitmaps.data, bitmaps.len);
-	appendBinaryStringInfo(&out, floats.data, floats.len);
-	if (!ProfileIsValid((uint8 *) out.data + VARHDRSZ, out.len - VARHDRSZ))
+	initStringInfo(out);
+	initStringInfo(&text.bitmaps);
+	initStringInfo(&text.floats);
+	HeadFromJson(&text);
+	for (int i = 0; i < text.nscaled; i++)
+		NumberFromJson(&text, getIthJsonbValueFromContainer(text.numbers, i));
+	for (int i = 0; i < text.ncoded; i++)
+		appendStringInfoChar(out,
+							 CodeFromJson(getIthJsonbValueFromContainer(text.codes, i), "codes"));
+	for (int i = 0; i < text.nsets; i++)
+		SetFromJson(&text, JsonObject(getIthJsonbValueFromContainer(text.sets, i), "sets"));
+	appendBinaryStringInfo(out, text.bitmaps.data, text.bitmaps.len);
+	appendBinaryStringInfo(out, text.floats.data, text.floats.len);
+	if (!ProfileIsValid((uint8 *) out->data + VARHDRSZ, out->len - VARHDRSZ))
 		InputRefused("A code is above the attribute's levels, or a number is out of range.");
-	SET_VARSIZE(out.data, out.len);
-	PG_RETURN_POINTER(out.data);
+	SET_VARSIZE(out->data, out->len);
+	PG_RETURN_POINTER(out->data);
 }
 
 /* ---------- similarity ---------- */

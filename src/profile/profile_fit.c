@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
@@ -29,6 +30,9 @@
 #include "profile/value_counts.h"
 
 #define DEFAULT_MAX_VALUES 100
+
+/* What fewer people share could point to one of them: a dictionary does not name it. */
+#define DEFAULT_MIN_COUNT 5
 
 /* An attribute of text whose values are all different is an identifier from here on. */
 #define MIN_IDENTIFIER_ROWS 100
@@ -86,6 +90,7 @@ typedef struct ProfileFitState
 	int nignored;
 	const char **ignored;
 	int max_values;
+	int64 min_count;
 	bool robust;
 	MissingValues missing;
 	int64 nrows;
@@ -142,6 +147,10 @@ TakeOrder(const char *key, const JsonbValue *value, void *arg)
 	column->kind = KIND_ORDINAL;
 	column->kind_given = true;
 	column->norder = JsonContainerSize(array);
+	if (column->norder > MAX_NOMINAL_VALUES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the order of attribute \"%s\" has %d values", key, column->norder),
+						errdetail("At most %d are possible.", MAX_NOMINAL_VALUES)));
 	column->order = palloc((column->norder + 1) * sizeof(char *));
 	for (int i = 0; i < column->norder; i++)
 	{
@@ -212,7 +221,8 @@ static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
 	static const char *const names[] = {
-		"kinds", "ignore", "order", "ranges", "weights", "missing", "max_values", "robust",
+		"kinds",   "ignore",     "order",     "ranges", "weights",
+		"missing", "max_values", "min_count", "robust",
 	};
 
 	for (int i = 0; i < lengthof(names); i++)
@@ -221,7 +231,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("profile_fit has no option \"%s\"", key),
 					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
-							"max_values and robust.")));
+							"max_values, min_count and robust.")));
 }
 
 /* True if the options say that the column is no attribute. */
@@ -240,8 +250,18 @@ OptionsIgnore(JsonbContainer *options, const char *name)
 		JsonbContainer *array = JsonArray(&value, "ignore");
 
 		for (int i = 0; i < JsonContainerSize(array); i++)
-			if (strcmp(JsonString(getIthJsonbValueFromContainer(array, i), "ignore"), name) == 0)
+		{
+			JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+			char *ignored = JsonString(element, "ignore");
+			bool same = strcmp(ignored, name) == 0;
+
+			CHECK_FOR_INTERRUPTS();
+			/* all of them for each column */
+			pfree(ignored);
+			pfree(element);
+			if (same)
 				return true;
+		}
 	}
 	return false;
 }
@@ -254,6 +274,7 @@ TakeGeneralOptions(ProfileFitState *state)
 	JsonbValue value;
 
 	state->max_values = DEFAULT_MAX_VALUES;
+	state->min_count = DEFAULT_MIN_COUNT;
 	state->robust = true;
 	state->missing.words = (const char **) DefaultMissing;
 	state->missing.nwords = lengthof(DefaultMissing);
@@ -275,6 +296,8 @@ TakeGeneralOptions(ProfileFitState *state)
 							errmsg("max_values must be 1 to %d", MAX_SET_VALUES)));
 		state->max_values = (int) n;
 	}
+	if (JsonMember(options, "min_count", &value))
+		state->min_count = JsonCount(&value, "min_count");
 	if (JsonMember(options, "robust", &value))
 	{
 		if (value.type != jbvBool)
@@ -324,7 +347,8 @@ NewFitState(MemoryContext parent, Jsonb *options)
 	}
 	TakeGeneralOptions(state);
 	state->columns = palloc0((MAX_ATTRIBUTES + 1) * sizeof(FitColumn));
-	state->ignored = palloc(MaxHeapAttributeNumber * sizeof(char *));
+	/* a record that is no table's row can have more columns than a table */
+	state->ignored = palloc(MaxTupleAttributeNumber * sizeof(char *));
 	MemoryContextSwitchTo(caller);
 	return state;
 }
@@ -482,15 +506,12 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		int nwords;
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
+		/* a set has a value once, however often the array has it */
+		nwords = DistinctWords(words, nwords);
 		for (int i = 0; i < nwords; i++)
 		{
-			bool again = false;
-
-			/* a set has a value once, however often the array has it */
-			for (int j = 0; j < i && !again; j++)
-				again = WordsAreEqual(words[i], words[j]);
-			if (!again)
-				CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
+			CHECK_FOR_INTERRUPTS();
+			CountWord(column->words, words[i], 1, FitWordIsMissing, &state->missing);
 		}
 	}
 	else if (column->words != NULL || column->input.class == COLUMN_WORD)
@@ -798,14 +819,14 @@ SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **wor
 				att->counts[v] += words[w]->count;
 }
 
-/* The words in the order of the numbers that they are. */
+/* The words that enough rows have, in the order of the numbers that they are. */
 static const char **
-NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
+NumbersInOrder(const FitColumn *column, WordCount **words, int nwords, int shared)
 {
-	const char **values = palloc((nwords + 1) * sizeof(char *));
-	double *numbers = palloc((nwords + 1) * sizeof(double));
+	const char **values = palloc((shared + 1) * sizeof(char *));
+	double *numbers = palloc((shared + 1) * sizeof(double));
 
-	if (nwords > MAX_NOMINAL_VALUES)
+	if (shared > MAX_NOMINAL_VALUES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("attribute \"%s\" has more than %d values, too many for ordinal",
 							   column->name, MAX_NOMINAL_VALUES)));
@@ -821,6 +842,8 @@ NumbersInOrder(const FitColumn *column, WordCount **words, int nwords)
 							column->name),
 					 errhint("Give it: {\"order\": {\"%s\": [\"lowest\", …, \"highest\"]}}.",
 							 column->name)));
+		if (w >= shared)
+			continue;
 		while (place > 0 && numbers[place - 1] > number)
 		{
 			numbers[place] = numbers[place - 1];
@@ -839,7 +862,10 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 	static const char *const booleans[] = {"false", "true"};
 	int nwords;
 	WordCount **words = FrequentWords(column->words, &nwords);
+	int shared = nwords;
 
+	while (shared > 0 && words[shared - 1]->count < state->min_count)
+		shared--;
 	if (att->kind == KIND_BOOLEAN)
 	{
 		att->nvalues = att->ncounts = 2;
@@ -862,16 +888,23 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 			order = EnumLabels(column->input.type, &n);
 		else if (order == NULL)
 		{
-			order = NumbersInOrder(column, words, nwords);
-			n = nwords;
+			order = NumbersInOrder(column, words, nwords, shared);
+			n = shared;
 		}
 		SetDictionary(att, order, n, words, nwords);
 	}
 	else
 	{
-		int n = Min(nwords, Min(state->max_values, MaxValues(att->kind)));
+		int n = Min(shared, state->max_values);
 		const char **values = palloc((n + 1) * sizeof(char *));
 
+		if (state->max_values > MaxValues(att->kind))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_values must be 1 to %d, since attribute \"%s\" is %s",
+							MaxValues(att->kind), att->name, AttributeKindName(att->kind)),
+					 errdetail("It is %d.", state->max_values),
+					 errhint("Only sets have dictionaries of up to %d values.", MAX_SET_VALUES)));
 		for (int v = 0; v < n; v++)
 			values[v] = pnstrdup(words[v]->word.text, words[v]->word.length);
 		SetDictionary(att, values, n, words, n);
@@ -886,21 +919,22 @@ static bool
 TellsNothing(const FitColumn *column, const ProfileAttribute *att)
 {
 	int nvalues = 0;
-	bool repeated = false;
+	int nwords;
+	WordCount **words;
 
 	if (HasRange(att->kind))
 		return att->low == att->high;
 	for (int v = 0; v < att->nvalues; v++)
-	{
 		nvalues += att->counts[v] > 0;
-		repeated |= att->counts[v] > 1;
-	}
 	if (att->kind == KIND_SET)
-		return nvalues == 0;
+		return nvalues == 0 && att->other == 0;
 	if (nvalues <= 1 && att->other == 0)
 		return true;
-	return att->kind == KIND_NOMINAL && !column->kind_given && !repeated &&
-		   column->words->total >= MIN_IDENTIFIER_ROWS;
+	if (att->kind != KIND_NOMINAL || column->kind_given ||
+		column->words->total < MIN_IDENTIFIER_ROWS)
+		return false;
+	words = FrequentWords(column->words, &nwords);
+	return nwords == 0 || words[0]->count == 1;
 }
 
 PG_FUNCTION_INFO_V1(profile_fit_finalfn);

@@ -79,17 +79,6 @@ rfm_score_recv(PG_FUNCTION_ARGS)
 	PG_RETURN_RFM_SCORE(score);
 }
 
-PG_FUNCTION_INFO_V1(rfm_score_send);
-Datum
-rfm_score_send(PG_FUNCTION_ARGS)
-{
-	StringInfoData out;
-
-	pq_begintypsend(&out);
-	pq_sendint32(&out, PG_GETARG_RFM_SCORE(0));
-	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
-}
-
 /* ---------- parts and casts ---------- */
 
 PG_FUNCTION_INFO_V1(r_score);

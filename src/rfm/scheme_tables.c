@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
@@ -14,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "rfm/segment_scheme.h"
@@ -24,6 +26,7 @@ typedef struct SchemeRule
 	int position;
 	int label;         /* rules of one segment share it */
 	char *beyond_bins; /* a score or cell that the bins do not have, else NULL */
+	uint8 lifecycles;  /* bits of those that it is true of */
 	bool covers[MAX_CELLS];
 } SchemeRule;
 
@@ -118,7 +121,32 @@ CoverRanges(SchemeRule *rule, const int *bounds, int bins)
 #undef WITHIN
 }
 
-/* A row of scheme_rule: position, segment, cells, then the six bounds. */
+/* What a rule is true of; an array of words, NULL for every lifecycle. */
+static uint8
+RuleLifecycles(Datum array, bool isnull)
+{
+	Datum *words;
+	int nwords;
+	uint8 lifecycles = 0;
+
+	if (isnull)
+		return ALL_LIFECYCLES;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &words, NULL,
+					  &nwords);
+	for (int i = 0; i < nwords; i++)
+	{
+		text *word = DatumGetTextPP(words[i]);
+		int lifecycle = LifecycleFromText(word);
+
+		/* the table's constraint knows the same words */
+		if (lifecycle < 0)
+			elog(ERROR, "unknown lifecycle in a table of schemes");
+		lifecycles |= 1 << lifecycle;
+	}
+	return lifecycles;
+}
+
+/* A row of scheme_rule: position, segment, cells, the six bounds, then the lifecycles. */
 static void
 ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 {
@@ -128,6 +156,8 @@ ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 
 	rule->position = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
 	rule->label = LabelNumber(rules, SPI_getbinval(row, columns, 2, &isnull));
+	cells = SPI_getbinval(row, columns, 10, &isnull);
+	rule->lifecycles = RuleLifecycles(cells, isnull);
 	cells = SPI_getbinval(row, columns, 3, &isnull);
 	if (!isnull)
 		CoverCells(rule, cells, rules->bins);
@@ -155,14 +185,19 @@ LoadRules(const char *name)
 	SchemeRules *rules = palloc0(sizeof(SchemeRules));
 	bool isnull;
 
-	QueryByName("SELECT bins FROM crm_profile.scheme WHERE name OPERATOR(pg_catalog.=) $1", name);
+	QueryByName("SELECT bins::pg_catalog.int4 FROM crm_profile.scheme"
+				" WHERE name OPERATOR(pg_catalog.=) $1",
+				name);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("scheme \"%s\" does not exist", name),
 				 errhint("There are: %s.", SchemeNames())));
 	rules->bins = CheckedBins(
 		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
-	QueryByName("SELECT position, segment, cells, r_from, r_to, f_from, f_to, m_from, m_to"
+	QueryByName("SELECT position::pg_catalog.int4, segment::pg_catalog.text,"
+				" cells::pg_catalog.text[], r_from::pg_catalog.int4, r_to::pg_catalog.int4,"
+				" f_from::pg_catalog.int4, f_to::pg_catalog.int4, m_from::pg_catalog.int4,"
+				" m_to::pg_catalog.int4, lifecycle::pg_catalog.text[]"
 				" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1"
 				" ORDER BY position",
 				name);
@@ -211,6 +246,24 @@ CheckRules(const SchemeRules *rules, const char *name)
 						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
 }
 
+/* A segment of several rules is true of what any of them is true of. */
+static void
+KeepLifecycles(SegmentScheme *scheme, const SchemeRules *rules)
+{
+	uint8 lifecycles[MAX_LABELS] = {0};
+
+	for (int i = 0; i < rules->nrules; i++)
+		lifecycles[rules->rules[i].label] |= rules->rules[i].lifecycles;
+	for (int i = 0; i < scheme->nsegments; i++)
+		for (int word = 0; word < LIFECYCLES; word++)
+			if (lifecycles[i] & (1 << word))
+			{
+				SchemeSegment *segment = &scheme->segments[i];
+
+				segment->lifecycles[segment->nlifecycles++] = word;
+			}
+}
+
 struct varlena *
 CompileScheme(const char *name)
 {
@@ -228,10 +281,12 @@ CompileScheme(const char *name)
 	scheme.segments = palloc0(rules->nlabels * sizeof(SchemeSegment));
 	for (int i = 0; i < rules->nlabels; i++)
 		scheme.segments[i].name = text_to_cstring(rules->labels[i]);
+	KeepLifecycles(&scheme, rules);
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
 	{
 		int rule = FirstRule(rules, cell);
 
+		CHECK_FOR_INTERRUPTS();
 		if (rule < 0)
 			uncovered++;
 		else
@@ -290,7 +345,8 @@ AddLabel(int *labels, int nlabels, int label)
 
 /* A rule that asks for scores beyond the bins, or that no customer ever comes to. */
 static void
-CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, int *labels)
+CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, const int *first_rule,
+		  int *labels)
 {
 	const SchemeRule *rule = &rules->rules[number];
 	char *name = text_to_cstring(rules->labels[rule->label]);
@@ -305,7 +361,7 @@ CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, int *labe
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
 		if (rule->covers[cell])
 		{
-			int first = FirstRule(rules, cell);
+			int first = first_rule[cell];
 
 			reached |= first == number;
 			nlabels = AddLabel(labels, nlabels, rules->rules[first].label);
@@ -342,32 +398,68 @@ check_scheme(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	SchemeRules *rules;
+	int first_rule[MAX_CELLS];
 	int *labels;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	rules = LoadRules(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	labels = palloc((rules->nlabels + 1) * sizeof(int));
+	for (int cell = 0; cell < CellCount(rules->bins); cell++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		first_rule[cell] = FirstRule(rules, cell);
+	}
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CheckRule(rsinfo, rules, i, labels);
+		CheckRule(rsinfo, rules, i, first_rule, labels);
 	}
 	for (int cell = CellCount(rules->bins) - 1; cell >= 0; cell--)
+	{
+		CHECK_FOR_INTERRUPTS();
 		CheckCell(rsinfo, rules, cell, labels);
+	}
 	SPI_finish();
 	return (Datum) 0;
 }
 
 /* ---------- guarding the built-in schemes ---------- */
 
+/*
+ * Anybody may make a trigger of the function on a table of their own, with
+ * columns of the same names and any types: it only ever looks at its own tables.
+ */
+static bool
+IsTableOfSchemes(Oid table)
+{
+	Oid schema = get_namespace_oid("crm_profile", true);
+
+	return OidIsValid(schema) && (table == get_relname_relid("scheme", schema) ||
+								  table == get_relname_relid("scheme_rule", schema));
+}
+
+/* The column of that name and type; 0 if there is none of the name. */
+static int
+ColumnOfType(TupleDesc columns, const char *name, Oid type)
+{
+	int column = SPI_fnumber(columns, name);
+
+	if (column <= 0)
+		return 0;
+	if (SPI_gettypeid(columns, column) != type)
+		elog(ERROR, "column \"%s\" of a table of schemes is not of type %s", name,
+			 format_type_be(type));
+	return column;
+}
+
 /* An error if the row belongs to a built-in scheme; `column` holds the scheme's name. */
 static void
 RefuseBuiltIn(TriggerData *trigger, HeapTuple row, const char *column)
 {
 	TupleDesc columns = RelationGetDescr(trigger->tg_relation);
-	char *name = SPI_getvalue(row, columns, SPI_fnumber(columns, column));
-	int flag = SPI_fnumber(columns, "built_in");
+	char *name = SPI_getvalue(row, columns, ColumnOfType(columns, column, TEXTOID));
+	int flag = ColumnOfType(columns, "built_in", BOOLOID);
 	bool isnull;
 	bool built_in = flag > 0 && DatumGetBool(SPI_getbinval(row, columns, flag, &isnull));
 
@@ -386,21 +478,18 @@ RefuseBuiltIn(TriggerData *trigger, HeapTuple row, const char *column)
 						errhint("Make a scheme of another name, and copy its rules if you like.")));
 }
 
-/* A rule without a position goes behind the last one of its scheme. */
-static HeapTuple
-WithPosition(TriggerData *trigger, HeapTuple row)
+/* The position behind the last rule of the row's scheme; 0: the row has one, or no scheme. */
+static int32
+PositionToGive(TupleDesc columns, HeapTuple row, int column)
 {
-	TupleDesc columns = RelationGetDescr(trigger->tg_relation);
-	int column = SPI_fnumber(columns, "position");
-	char *scheme = SPI_getvalue(row, columns, SPI_fnumber(columns, "scheme"));
+	char *scheme = SPI_getvalue(row, columns, ColumnOfType(columns, "scheme", TEXTOID));
 	Oid type = TEXTOID;
 	Datum name;
-	Datum position;
 	bool isnull;
 
 	SPI_getbinval(row, columns, column, &isnull);
 	if (!isnull || scheme == NULL)
-		return row;
+		return 0;
 	name = CStringGetTextDatum(scheme);
 	/* not read-only: the rows before this one of the same INSERT count */
 	if (SPI_execute_with_args(
@@ -408,8 +497,7 @@ WithPosition(TriggerData *trigger, HeapTuple row)
 			" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1",
 			1, &type, &name, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the schemes");
-	position = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	return heap_modify_tuple_by_cols(row, columns, 1, &column, &position, &isnull);
+	return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /*
@@ -421,12 +509,15 @@ Datum
 guard_schemes(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	MemoryContext caller = CurrentMemoryContext;
+	TupleDesc columns;
 	HeapTuple result;
 	const char *column;
+	int position_column;
+	int32 position = 0;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 1 ||
-		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!IsTableOfSchemes(RelationGetRelid(trigger->tg_relation)))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("guard_schemes is the trigger function of the tables of schemes")));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
@@ -439,7 +530,9 @@ guard_schemes(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		elog(ERROR, "guard_schemes must be a row trigger");
 
+	columns = RelationGetDescr(trigger->tg_relation);
 	column = trigger->tg_trigger->tgargs[0];
+	position_column = ColumnOfType(columns, "position", INT4OID);
 	result =
 		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	SPI_connect();
@@ -449,12 +542,16 @@ guard_schemes(PG_FUNCTION_ARGS)
 		if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 			RefuseBuiltIn(trigger, trigger->tg_newtuple, column);
 	}
-	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
-		SPI_fnumber(RelationGetDescr(trigger->tg_relation), "position") > 0)
-	{
-		MemoryContextSwitchTo(caller);
-		result = WithPosition(trigger, result);
-	}
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && position_column > 0)
+		position = PositionToGive(columns, result, position_column);
 	SPI_finish();
+	/* after SPI, whose memory is gone now, so that the row outlives this call */
+	if (position > 0)
+	{
+		Datum value = Int32GetDatum(position);
+		bool isnull = false;
+
+		result = heap_modify_tuple_by_cols(result, columns, 1, &position_column, &value, &isnull);
+	}
 	return PointerGetDatum(result);
 }

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -268,6 +269,55 @@ SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 	return scheme;
 }
 
+/* Whether some customer with that score in a dimension can be in the segment. */
+static bool
+SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
+{
+	static const int divisor[RFM_DIMENSIONS] = {100, 10, 1};
+
+	for (int i = 0; i < segment->ncells; i++)
+		if (segment->cells[i] / divisor[dimension] % 10 == score)
+			return true;
+	return false;
+}
+
+/*
+ * Where all thresholds of a dimension are the same, most customers are equals in
+ * it, and whole segments are out of their reach: a word is due.
+ */
+static void
+TellTies(const RfmModel *model, const SegmentScheme *scheme)
+{
+	static const char *const dimensions[RFM_DIMENSIONS] = {"recency", "frequency",
+														   "monetary value"};
+
+	/* of a handful of customers nobody expects more */
+	if (scheme == NULL || model->bins < 3 || model->customers < 2 * model->bins)
+		return;
+	for (int dimension = 0; dimension < RFM_DIMENSIONS; dimension++)
+	{
+		const Decimal *threshold = model->threshold[dimension];
+		int score = dimension == RECENCY ? model->bins : 1;
+		StringInfoData missed;
+
+		if (threshold[0].mantissa != threshold[model->bins - 2].mantissa)
+			continue;
+		initStringInfo(&missed);
+		for (int i = 0; i < scheme->nsegments; i++)
+			if (!SegmentHasScore(&scheme->segments[i], dimension, score))
+				appendStringInfo(&missed, "%s%s", missed.len > 0 ? ", " : "",
+								 scheme->segments[i].name);
+		if (missed.len > 0)
+			ereport(
+				NOTICE,
+				(errmsg("at least %d %% of the customers have the same %s, and with it the "
+						"score %d",
+						(model->bins - 2) * 100 / model->bins, dimensions[dimension], score),
+				 errdetail("None of them can be: %s.", missed.data),
+				 errhint("Take another period, fewer bins, or a scheme that does without it.")));
+	}
+}
+
 /* (key anyelement, query text, as_of date, bins int, period interval, scheme text) */
 static void
 StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
@@ -296,7 +346,8 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 
 	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan, NULL);
 	KeepCustomers(scan);
-	(void) FitRfm(model, &scan->population, model->bins, false);
+	if (FitRfm(model, &scan->population, model->bins, false))
+		TellTies(model, scan->writer.scheme);
 	RewindCustomers(&scan->population);
 
 	rows->state = scan;

@@ -13,9 +13,16 @@
 
 /* ---------- the type ---------- */
 
+static const char *const LifecycleWords[] = {
+	[LIFECYCLE_NEW] = "new",           [LIFECYCLE_ACTIVE] = "active",
+	[LIFECYCLE_WON_BACK] = "won back", [LIFECYCLE_LAPSING] = "lapsing",
+	[LIFECYCLE_INACTIVE] = "inactive", NULL};
+
 static const ModelField SegmentFields[] = {
 	MODEL_FIELD(SchemeSegment, "segment", name, FIELD_TEXT),
 	MODEL_LIST(SchemeSegment, "cells", cells, ncells, FIELD_INT, MAX_CELLS),
+	MODEL_LIST(SchemeSegment, "lifecycle", lifecycles, nlifecycles, FIELD_WORD, LIFECYCLES,
+			   .in_place = true, .words = LifecycleWords),
 };
 static const ModelGroup SegmentGroup = {
 	.size = sizeof(SchemeSegment), .nfields = lengthof(SegmentFields), .fields = SegmentFields};
@@ -41,14 +48,44 @@ CompareCells(const void *a, const void *b)
 	return *(const int32 *) b - *(const int32 *) a;
 }
 
-/* Puts the best cells of each segment first. */
+/* What a segment is true of. */
+static uint8
+LifecycleBits(const SchemeSegment *segment)
+{
+	uint8 bits = segment->nlifecycles == 0 ? ALL_LIFECYCLES : 0;
+
+	for (int i = 0; i < segment->nlifecycles; i++)
+		bits |= 1 << segment->lifecycles[i];
+	return bits;
+}
+
+int
+LifecycleFromText(const text *word)
+{
+	return WordNumber(LifecycleWords, VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word));
+}
+
+static int
+CompareLifecycles(const void *a, const void *b)
+{
+	return *(const int32 *) a - *(const int32 *) b;
+}
+
+/* Puts the best cells of each segment first; one that is true of all lifecycles need not say so. */
 static void
 TidyScheme(void *data)
 {
 	SegmentScheme *scheme = data;
 
 	for (int i = 0; i < scheme->nsegments; i++)
-		qsort(scheme->segments[i].cells, scheme->segments[i].ncells, sizeof(int32), CompareCells);
+	{
+		SchemeSegment *segment = &scheme->segments[i];
+
+		qsort(segment->cells, segment->ncells, sizeof(int32), CompareCells);
+		qsort(segment->lifecycles, segment->nlifecycles, sizeof(int32), CompareLifecycles);
+		if (LifecycleBits(segment) == ALL_LIFECYCLES && segment->nlifecycles == LIFECYCLES)
+			segment->nlifecycles = 0;
+	}
 }
 
 static const char *
@@ -71,6 +108,10 @@ SchemeFault(const void *data)
 		for (int j = 0; j < i; j++)
 			if (strcmp(segment->name, scheme->segments[j].name) == 0)
 				return psprintf("Two segments have the name \"%s\".", segment->name);
+		for (int j = 1; j < segment->nlifecycles; j++)
+			if (segment->lifecycles[j - 1] == segment->lifecycles[j])
+				return psprintf("Segment \"%s\" names the lifecycle \"%s\" twice.", segment->name,
+								LifecycleWords[segment->lifecycles[j]]);
 		for (int j = 0; j < segment->ncells; j++)
 		{
 			int cell = CellFromDigits(segment->cells[j], scheme->bins);
@@ -93,11 +134,16 @@ CompleteScheme(void *data, uint64 fingerprint)
 
 	memset(scheme->cells, 0, sizeof(scheme->cells));
 	scheme->labels = palloc(scheme->nsegments * sizeof(text *));
+	scheme->lifecycles = palloc(scheme->nsegments);
+	scheme->corrected = NULL;
 	for (int i = 0; i < scheme->nsegments; i++)
 	{
 		const SchemeSegment *segment = &scheme->segments[i];
 
 		scheme->labels[i] = cstring_to_text(segment->name);
+		scheme->lifecycles[i] = LifecycleBits(segment);
+		if (segment->nlifecycles > 0 && scheme->corrected == NULL)
+			scheme->corrected = palloc0(LIFECYCLES * CellCount(scheme->bins));
 		for (int j = 0; j < segment->ncells; j++)
 			scheme->cells[CellFromDigits(segment->cells[j], scheme->bins)] = (uint8) (i + 1);
 	}
@@ -143,6 +189,68 @@ CellFromText(const char *digits, int length, int bins)
 	return CellOf(digits[0] - '0', digits[1] - '0', digits[2] - '0', bins);
 }
 
+/* ---------- labels that are true of the customer ---------- */
+
+/*
+ * How far apart two cells are, the nearest first.  A step of frequency or monetary
+ * score counts as two of recency: a rank in recency says least of where somebody
+ * stands, which the lifecycle knows better.  Of two cells as near, the one of the
+ * same amount and frequency, and the more recent one for those who are here.
+ */
+static int
+CellDistance(int a, int b, int bins, bool here)
+{
+	int r = b / (bins * bins) - a / (bins * bins);
+	int f = b / bins % bins - a / bins % bins;
+	int m = b % bins - a % bins;
+	int distance = abs(r) + 2 * abs(f) + 2 * abs(m);
+
+	distance = distance * MAX_BINS + abs(m);
+	distance = distance * MAX_BINS + abs(f);
+	/* the signs decide at last; each is -1, 0 or 1, and what is left of r follows from the rest */
+	r = (r > 0) - (r < 0);
+	f = (f > 0) - (f < 0);
+	m = (m > 0) - (m < 0);
+	return distance * 27 + 13 - (here ? 1 : -1) * (9 * r + 3 * f + m);
+}
+
+/* The segment + 1 of the nearest cell whose label is true of the lifecycle; else the cell's own. */
+static uint8
+NearestTrueSegment(const SegmentScheme *scheme, int cell, Lifecycle lifecycle)
+{
+	bool here = lifecycle < LIFECYCLE_LAPSING;
+	int nearest = INT_MAX;
+	uint8 segment = scheme->cells[cell];
+
+	for (int other = 0; other < CellCount(scheme->bins); other++)
+		if (scheme->cells[other] != 0 &&
+			(scheme->lifecycles[scheme->cells[other] - 1] & (1 << lifecycle)))
+		{
+			int distance = CellDistance(cell, other, scheme->bins, here);
+
+			if (distance < nearest)
+			{
+				nearest = distance;
+				segment = scheme->cells[other];
+			}
+		}
+	return segment;
+}
+
+text *
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
+{
+	int cell = CellOf(r, f, m, scheme->bins);
+	uint8 *corrected;
+
+	if (scheme->corrected == NULL || scheme->cells[cell] == 0)
+		return SegmentOfCell(scheme, r, f, m);
+	corrected = &scheme->corrected[lifecycle * CellCount(scheme->bins) + cell];
+	if (*corrected == 0)
+		*corrected = NearestTrueSegment(scheme, cell, lifecycle);
+	return scheme->labels[*corrected - 1];
+}
+
 /* ---------- what people ask ---------- */
 
 static void
@@ -174,6 +282,49 @@ segment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
+/* A lifecycle argument. */
+static Lifecycle
+CheckedLifecycle(const text *word)
+{
+	int lifecycle = LifecycleFromText(word);
+
+	if (lifecycle < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is no lifecycle of a customer", text_to_cstring(word)),
+				 errhint("There are new, active, won back, lapsing and inactive, as lifecycle() "
+						 "gives them.")));
+	return (Lifecycle) lifecycle;
+}
+
+/*
+ * (score, scheme, lifecycle): the segment of the score, or of the nearest one whose segment is
+ * true of such a customer.  Without a lifecycle the segment of the score.
+ */
+PG_FUNCTION_INFO_V1(segment_lifecycle);
+Datum
+segment_lifecycle(PG_FUNCTION_ARGS)
+{
+	const SegmentScheme *scheme;
+	RfmScore score;
+	text *label;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	score = PG_GETARG_RFM_SCORE(0);
+	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
+	if (unlikely(RFM_BINS(score) != scheme->bins))
+		BinsDiffer(RFM_BINS(score), scheme->bins);
+	if (PG_ARGISNULL(2))
+		label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
+	else
+		label = SegmentOfCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+								  CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
+	if (label == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
+}
+
 static Datum
 CellArray(const SchemeSegment *segment)
 {
@@ -185,7 +336,18 @@ CellArray(const SchemeSegment *segment)
 		construct_array(cells, segment->ncells, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The segments of a scheme in order, with their cells. */
+static Datum
+LifecycleArray(const SchemeSegment *segment)
+{
+	Datum words[LIFECYCLES];
+
+	for (int i = 0; i < segment->nlifecycles; i++)
+		words[i] = CStringGetTextDatum(LifecycleWords[segment->lifecycles[i]]);
+	return PointerGetDatum(
+		construct_array(words, segment->nlifecycles, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The segments of a scheme in order, with their cells and what they are true of. */
 PG_FUNCTION_INFO_V1(segments);
 Datum
 segments(PG_FUNCTION_ARGS)
@@ -196,14 +358,92 @@ segments(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < scheme->nsegments; i++)
 	{
-		Datum values[4];
-		bool nulls[4] = {false};
+		Datum values[5];
+		bool nulls[5] = {false};
 
 		values[0] = Int32GetDatum(i + 1);
 		values[1] = PointerGetDatum(scheme->labels[i]);
 		values[2] = Int32GetDatum(scheme->segments[i].ncells);
 		values[3] = CellArray(&scheme->segments[i]);
+		nulls[4] = scheme->segments[i].nlifecycles == 0;
+		values[4] = LifecycleArray(&scheme->segments[i]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* ---------- contradictions ---------- */
+
+#define HERE ((1 << LIFECYCLE_NEW) | (1 << LIFECYCLE_ACTIVE) | (1 << LIFECYCLE_WON_BACK))
+
+/* From these probabilities on a forecast takes somebody for a customer, or for none. */
+#define LIKELY_ALIVE 0.9
+#define LIKELY_GONE 0.1
+#define LIKELY_TO_BUY 0.5
+
+/* What a label claims, or a forecast: 1 a customer who is here, -1 one who is gone, 0 neither. */
+static int
+ClaimOf(uint8 lifecycles)
+{
+	if ((lifecycles & HERE) == 0)
+		return -1;
+	return (lifecycles & ~HERE) == 0 ? 1 : 0;
+}
+
+/* The lifecycles that a segment of the scheme is true of; all of them for an unknown one. */
+static uint8
+LifecyclesOfSegment(const SegmentScheme *scheme, const text *name)
+{
+	for (int i = 0; i < scheme->nsegments; i++)
+		if (VARSIZE_ANY_EXHDR(name) == VARSIZE_ANY_EXHDR(scheme->labels[i]) &&
+			memcmp(VARDATA_ANY(name), VARDATA_ANY(scheme->labels[i]), VARSIZE_ANY_EXHDR(name)) == 0)
+			return scheme->lifecycles[i];
+	return ALL_LIFECYCLES;
+}
+
+/* Words that views give to those who have not bought yet: no lifecycle of a customer, and no error.
+ */
+static bool
+IsNoCustomerYet(const text *word)
+{
+	static const char *const words[] = {"potential", "probable", NULL};
+
+	return WordNumber(words, VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word)) >= 0;
+}
+
+/* (segment, scheme, lifecycle, p_alive, p_purchase): in words, what contradicts what. */
+PG_FUNCTION_INFO_V1(label_conflicts);
+Datum
+label_conflicts(PG_FUNCTION_ARGS)
+{
+	bool segment_known = !PG_ARGISNULL(0) && !PG_ARGISNULL(1);
+	bool lifecycle_known = !PG_ARGISNULL(2) && !IsNoCustomerYet(PG_GETARG_TEXT_PP(2));
+	char *segment = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Lifecycle lifecycle = lifecycle_known ? CheckedLifecycle(PG_GETARG_TEXT_PP(2)) : LIFECYCLES;
+	uint8 claim = ALL_LIFECYCLES;
+	int forecast = 0;
+	const char *forecast_words;
+	Datum conflicts[3];
+	int n = 0;
+
+	if (segment_known)
+		claim = LifecyclesOfSegment(ModelArgument(&SegmentSchemeFormat, fcinfo, 1),
+									PG_GETARG_TEXT_PP(0));
+	if (!PG_ARGISNULL(3) && PG_GETARG_FLOAT8(3) <= LIKELY_GONE)
+		forecast = -1;
+	if ((!PG_ARGISNULL(3) && PG_GETARG_FLOAT8(3) >= LIKELY_ALIVE) ||
+		(!PG_ARGISNULL(4) && PG_GETARG_FLOAT8(4) >= LIKELY_TO_BUY))
+		forecast = 1;
+	forecast_words = forecast > 0 ? "forecast: still a customer" : "forecast: no longer a customer";
+
+	if (lifecycle_known && (claim & (1 << lifecycle)) == 0)
+		conflicts[n++] = CStringGetTextDatum(
+			psprintf("segment %s, lifecycle %s", segment, LifecycleWords[lifecycle]));
+	if (ClaimOf(claim) * forecast < 0)
+		conflicts[n++] = CStringGetTextDatum(psprintf("segment %s, %s", segment, forecast_words));
+	/* lapsing is out of character, not gone */
+	if (lifecycle_known && lifecycle != LIFECYCLE_LAPSING && ClaimOf(1 << lifecycle) * forecast < 0)
+		conflicts[n++] = CStringGetTextDatum(
+			psprintf("lifecycle %s, %s", LifecycleWords[lifecycle], forecast_words));
+	PG_RETURN_ARRAYTYPE_P(construct_array(conflicts, n, TEXTOID, -1, false, TYPALIGN_INT));
 }

@@ -10,11 +10,29 @@
 #define MAX_CELLS (MAX_BINS * MAX_BINS * MAX_BINS)
 #define MAX_LABELS 255
 
+/* Where a customer stands, as lifecycle() says it; the numbers are stored. */
+typedef enum Lifecycle
+{
+	LIFECYCLE_NEW,
+	LIFECYCLE_ACTIVE,
+	LIFECYCLE_WON_BACK,
+	LIFECYCLE_LAPSING,
+	LIFECYCLE_INACTIVE,
+	LIFECYCLES
+} Lifecycle;
+
+#define ALL_LIFECYCLES ((1 << LIFECYCLES) - 1)
+
+/* The lifecycle of that name, -1 if there is none. */
+extern int LifecycleFromText(const text *word);
+
 typedef struct SchemeSegment
 {
 	const char *name;
 	int ncells;
-	int32 *cells; /* in three digits, 555; the best first */
+	int32 *cells;    /* in three digits, 555; the best first */
+	int nlifecycles; /* 0: it is true of everybody */
+	int32 lifecycles[LIFECYCLES];
 } SchemeSegment;
 
 /* A scheme and, for lookups, the segment of each cell. */
@@ -25,6 +43,9 @@ typedef struct SegmentScheme
 	SchemeSegment *segments; /* in the order of the rules */
 	/* follow from them in a scheme that was read */
 	text **labels;
+	uint8 *lifecycles;      /* by segment, as bits */
+	uint8 *corrected;       /* by lifecycle and cell, what the cell is to such a customer; NULL: no
+							 * segment is particular about them; 0: not looked for yet */
 	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else segment + 1 */
 } SegmentScheme;
 
@@ -67,5 +88,9 @@ SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
 
 	return label == 0 ? NULL : scheme->labels[label - 1];
 }
+
+/* The same for a customer whose lifecycle is known: a label that is true of them. */
+extern text *
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle);
 
 #endif /* CRM_SEGMENT_SCHEME_H */

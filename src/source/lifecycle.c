@@ -25,6 +25,8 @@
 
 /* Three of four such silences would have ended with a purchase. */
 #define OUT_OF_RHYTHM 0.75
+/* Nobody calls a customer new after a quarter of a year, however wide the active window is. */
+#define MOST_NEW_DAYS 90
 
 static int32
 CheckedDays(int32 days, const char *what)
@@ -138,7 +140,7 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 		return "inactive";
 	if (IsLapsing(patience, &past, (int64) as_of - past.last))
 		return "lapsing";
-	if (past.first > as_of - patience->active)
+	if (past.first > as_of - Min(patience->active, MOST_NEW_DAYS))
 		return "new";
 	return won_back ? "won back" : "active";
 }
@@ -204,6 +206,13 @@ lifecycle_clv(PG_FUNCTION_ARGS)
 #define MOST_GAP_DAYS 3660
 /* With fewer repeat buyers than this there is nothing to learn from. */
 #define LEAST_REPEAT_BUYERS 20
+/*
+ * What an active window may be.  Where few come back the gaps of those who do are
+ * years, and everybody would be active; where people come daily they are days,
+ * and a week's holiday would make them inactive.
+ */
+#define LEAST_ACTIVE_DAYS 28
+#define MOST_ACTIVE_DAYS 365
 
 typedef struct NormsState
 {
@@ -309,7 +318,8 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* The days within which nine of ten repeat buyers come back, going by their mean gaps. */
+/* The days within which nine of ten repeat buyers come back, going by their mean gaps; four weeks
+ * to a year. */
 static int
 ActiveDays(const NormsState *state)
 {
@@ -318,7 +328,7 @@ ActiveDays(const NormsState *state)
 
 	while (days < MOST_GAP_DAYS && (seen += state->gaps[days]) * 10 < state->repeat_buyers * 9)
 		days++;
-	return days;
+	return Max(LEAST_ACTIVE_DAYS, Min(days, MOST_ACTIVE_DAYS));
 }
 
 /* The composite type customer_norms; NULL for no history at all. */

@@ -227,6 +227,7 @@ near_names(PG_FUNCTION_ARGS)
 		int d;
 		int at;
 
+		CHECK_FOR_INTERRUPTS();
 		if (nulls[i])
 			continue;
 		candidate = TextDatumGetCString(candidates[i]);

@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -31,14 +32,13 @@ typedef struct TierState
 	int64 capacity;
 } TierState;
 
-static int
-CompareDescending(const void *a, const void *b)
-{
-	int64 x = *(const int64 *) a;
-	int64 y = *(const int64 *) b;
-
-	return x < y ? 1 : x > y ? -1 : 0;
-}
+#define ST_SORT SortDescending
+#define ST_ELEMENT_TYPE int64
+#define ST_COMPARE(a, b) (*(a) < *(b) ? 1 : *(a) > *(b) ? -1 : 0)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 void
 TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from)
@@ -47,7 +47,7 @@ TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from)
 	int128 richer = 0;
 	int64 next;
 
-	qsort(values, nvalues, sizeof(int64), CompareDescending);
+	SortDescending(values, nvalues);
 	for (int64 i = 0; i < nvalues; i++)
 		total += values[i];
 	for (int64 i = 0; i < nvalues; i = next)

@@ -1,0 +1,2 @@
+-- The pages' first blocks make the extension
+\ir common.sql

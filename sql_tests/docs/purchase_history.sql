@@ -1,0 +1,2 @@
+\ir common.sql
+CREATE EXTENSION crm_profile;

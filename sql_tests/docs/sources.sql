@@ -1,0 +1,2 @@
+\ir common.sql
+SELECT 'CREATE ROLE analyst' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'analyst') \gexec

@@ -1,0 +1,95 @@
+-- What tools/run-fuzz starts from: good values of every type, the states of aggregates that SQL can call with, and what is then done with a value that
+-- was accepted. $1 stands for the value.
+\ir ../docs/common.sql
+CREATE EXTENSION crm_profile;
+SET client_min_messages = warning;
+SET search_path = public, crm_profile;
+
+CREATE TABLE seed (target text NOT NULL, t text, b bytea);    -- of types: text; of states: bytes
+CREATE TABLE use (target text NOT NULL, expression text NOT NULL);
+
+CREATE TABLE history AS
+	SELECT customer_id AS customer, purchase_history_agg(ordered_at, amount, CASE WHEN id % 3 > 0 THEN round(amount * 0.6, 2) END) AS h
+	FROM orders GROUP BY customer_id;
+INSERT INTO seed SELECT 'purchase_history', h::text FROM history WHERE customer % 40 = 1
+	UNION ALL VALUES ('purchase_history', '{}'), ('purchase_history', '{4714-11-24 BC: 5, 0001-12-31 BC: 6, 5874897-12-31: 7}'),
+		('purchase_history', '{2025-01-01: 9223372036854775807 (2147483647 orders, cost -9223372036854775807), 2025-01-02: -9223372036854775807 (0 orders)}'),
+		('purchase_history', '{2025-01-01: 0 (0 orders, cost 1 of 2), 2025-01-02: 0.000001, 2025-01-03: -0.5 (3 orders, cost 0 of 0.25)}');
+INSERT INTO use VALUES ('purchase_history', 'monetary($1), profit($1), monthly_purchases($1), gap_stddev($1)'),
+	('purchase_history', '(SELECT count(p) FROM purchases($1) p)'), ('purchase_history', '$1 || ''{2020-02-02: 1.5 (cost 0.5)}'', as_of($1, ''2024-06-01'')'),
+	('purchase_history', 'recency($1, ''2025-01-01''), trend($1, ''2025-01-01'', ''90 days''), cost_coverage($1)'),
+	('purchase_history', '(SELECT clv_fit($1, ''2025-12-31'') FROM generate_series(1, 2))'), ('purchase_history', '$1 = $1, $1 < ''{2020-02-02: 1}''');
+
+INSERT INTO seed SELECT 'rfm_model', rfm_fit(h, '2025-12-31', bins, period)::text FROM history, (VALUES (5, NULL::interval), (2, '1 year'), (9, '90 days')) b (bins, period) GROUP BY bins, period
+	UNION ALL SELECT 'rfm_model', rfm_model('{30, 90.5}', '{1, 2}', '{10, 99.999999}')::text;
+INSERT INTO use VALUES ('rfm_model', 'thresholds($1), $1 = $1'),
+	('rfm_model', '(SELECT count(rfm_score(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)'),
+	('rfm_model', '(SELECT count(purchase_pattern(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)');
+
+INSERT INTO seed VALUES ('rfm_score', '545'), ('rfm_score', '111'), ('rfm_score', '434/4'), ('rfm_score', '999/9');
+INSERT INTO use VALUES ('rfm_score', 'r_score($1), f_score($1), m_score($1), bins($1), $1::integer'), ('rfm_score', 'segment($1, compile_scheme(''standard''))');
+
+INSERT INTO seed SELECT 'segment_scheme', compile_scheme(name)::text FROM scheme
+	UNION ALL VALUES ('segment_scheme', '{"bins": 2, "segments": [{"Best": "222 221"}, {"Rest": "212 211 122 121 112 111"}]}'),
+		('segment_scheme', '{"bins": 9, "segments": [{"é\"\\": "999"}]}');
+INSERT INTO use VALUES ('segment_scheme', '(SELECT count(s) FROM segments($1) s)'), ('segment_scheme', 'segment(''545'', $1)'), ('segment_scheme', '$1 = $1');
+
+INSERT INTO seed SELECT 'clv_model', clv_fit(h, '2025-12-31', model, NULL, value)::text FROM history, unnest('{bg/nbd,mbg/nbd,pareto/nbd}'::text[]) model, unnest('{revenue,profit}'::text[]) value GROUP BY model, value
+	UNION ALL SELECT 'clv_model', clv_model('bg/nbd', '{0.243, 4.414, 0.793, 2.426}', '{6.25, 3.74, 15.44}')::text;
+INSERT INTO use VALUES ('clv_model', '(SELECT count(p) FROM clv_parameters($1) p)'), ('clv_model', 'clv_model_card($1)'),
+	('clv_model', '(SELECT sum(p_alive(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)'),
+	('clv_model', '(SELECT sum(clv(h, $1, ''2025-12-31'', ''1 year'', 0.01)) FROM (SELECT h FROM history LIMIT 3) h)'),
+	('clv_model', '(SELECT max(next_purchase(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 3) h)'),
+	('clv_model', '(SELECT count(expected_purchases_interval(h, $1, ''2025-12-31'', ''90 days'')) FROM (SELECT h FROM history LIMIT 3) h)');
+
+INSERT INTO seed SELECT 'rhythm_model', rhythm_fit(h, '2025-12-31')::text FROM history
+	UNION ALL SELECT 'rhythm_model', rhythm_fit(h, '2023-03-31')::text FROM history UNION ALL SELECT 'rhythm_model', rhythm_model(3, 1.5, 20)::text;
+INSERT INTO use VALUES ('rhythm_model', 'rhythm_model_card($1)'), ('rhythm_model', '(SELECT count(p) FROM rhythm_parameters($1) p)'),
+	('rhythm_model', '(SELECT sum(lapse_probability(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)'),
+	('rhythm_model', '(SELECT max(lifecycle(h, ''2025-12-31'', 90, 180, $1)) FROM (SELECT h FROM history LIMIT 5) h)');
+
+CREATE TABLE person AS
+	SELECT id, age, education, city, job, age % 2 = 0 AS member, date '2020-01-01' + age * 13 AS joined, ARRAY[city, job, job] AS likes, id % 7 < 2 AS is_target FROM customers;
+CREATE TABLE model AS SELECT profile_fit(p, options) AS pm
+	FROM person p, (VALUES ('{"ignore": ["id", "is_target"]}'::jsonb), ('{"ignore": ["id", "is_target", "job"], "weights": {"age": 0.3}, "order": {"education": ["Basic", "Graduation", "Master", "PhD"]}}')) o (options)
+	GROUP BY options;
+CREATE TABLE encoded AS SELECT pm, profile(p, pm) AS p, is_target FROM person p, model;
+INSERT INTO seed SELECT 'profile_model', pm::text FROM model;
+INSERT INTO use VALUES ('profile_model', '(SELECT count(a) FROM profile_attributes($1) a)'), ('profile_model', '(SELECT count(profile(p, $1)) FROM (SELECT * FROM person LIMIT 3) p)'),
+	('profile_model', '(SELECT count(e) FROM (SELECT * FROM encoded LIMIT 2) r, explain_similarity(r.p, r.p, $1) e)');
+INSERT INTO seed SELECT 'profile', p::text FROM (SELECT p FROM encoded ORDER BY p LIMIT 20) e;
+INSERT INTO use VALUES ('profile', 'similarity($1, $1), $1 <-> $1'), ('profile', '(SELECT count(v) FROM model m, profile_values($1, m.pm) v)'),
+	('profile', '(SELECT count(similarity($1, p)) FROM encoded LIMIT 1)');
+INSERT INTO seed SELECT 'match_model', match_fit(p, is_target, pm)::text FROM encoded GROUP BY pm UNION ALL SELECT 'match_model', match_fit(p, is_target)::text FROM encoded GROUP BY pm;
+INSERT INTO use VALUES ('match_model', '(SELECT count(c) FROM match_card($1) c)'), ('match_model', '(SELECT count(d) FROM match_deciles($1) d)'), ('match_model', 'match_quality($1)'),
+	('match_model', '(SELECT count(match_score(p, $1)) + count(match_reasons(p, $1)) FROM (SELECT p FROM encoded LIMIT 2) e)'),
+	('match_model', '(SELECT count(x) FROM (SELECT p FROM encoded LIMIT 2) e, explain_match(p, $1) x)');
+
+-- States made of bytes: whoever may create aggregates gives the support functions any, as a first state or as a row
+SET search_path = public, crm_profile, crm_profile_internal;
+CREATE AGGREGATE clv_fit_state(purchase_history, date) (SFUNC = clv_fit_transfn, STYPE = bytea);
+CREATE AGGREGATE rhythm_fit_state(purchase_history, date) (SFUNC = rhythm_fit_transfn, STYPE = bytea);
+CREATE AGGREGATE clv_holdout_state(purchase_history, date, date) (SFUNC = clv_holdout_transfn, STYPE = bytea);
+CREATE AGGREGATE clv_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
+CREATE AGGREGATE rhythm_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = rhythm_fit_finalfn);
+CREATE AGGREGATE clv_holdout_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_holdout_finalfn);
+CREATE FUNCTION go_on(state bytea, fit text, dates date[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	arguments text := array_to_string(array_fill('date'::text, ARRAY[cardinality(dates)]), ', ');
+	said text;
+BEGIN
+	EXECUTE format('CREATE AGGREGATE pg_temp.go_on(purchase_history, %s) (SFUNC = %s_transfn, STYPE = bytea, FINALFUNC = %2$s_finalfn, INITCOND = %L)', arguments, fit, state);
+	EXECUTE format('SELECT pg_temp.go_on(h, %s)::text FROM (SELECT h FROM history LIMIT 20) h', (SELECT string_agg(quote_literal(d) || '::date', ', ' ORDER BY d) FROM unnest(dates) d)) INTO said;
+	EXECUTE format('DROP AGGREGATE pg_temp.go_on(purchase_history, %s)', arguments);
+	RETURN said;
+END $$;
+INSERT INTO seed (target, b)
+	SELECT 'clv_fit state', clv_fit_state(h, '2025-12-31') FROM history UNION ALL SELECT 'clv_fit state', clv_fit_state(h, '2025-12-31') FROM history WHERE customer < 10
+	UNION ALL SELECT 'rhythm_fit state', rhythm_fit_state(h, '2025-12-31') FROM history WHERE customer < 30
+	UNION ALL SELECT 'clv_holdout state', clv_holdout_state(h, '2025-06-30', '2025-12-31') FROM history WHERE customer < 30
+	UNION ALL SELECT what, b FROM unnest('{clv_fit state,rhythm_fit state,clv_holdout state}'::text[]) what,
+		(VALUES ('\x'::bytea), (decode(repeat('00', 60), 'hex')), (decode(repeat('01', 200), 'hex'))) v (b);
+INSERT INTO use VALUES ('clv_fit state', '(SELECT clv_fit_of($1) FROM generate_series(1, 2))'), ('clv_fit state', 'go_on($1, ''clv_fit'', ''{2025-12-31}'')'),
+	('rhythm_fit state', '(SELECT rhythm_fit_of($1) FROM generate_series(1, 2))'), ('rhythm_fit state', 'go_on($1, ''rhythm_fit'', ''{2025-12-31}'')'),
+	('clv_holdout state', '(SELECT clv_holdout_of($1) FROM generate_series(1, 2))'),
+	('clv_holdout state', 'go_on($1, ''clv_holdout'', ''{2025-06-30,2025-12-31}'')');

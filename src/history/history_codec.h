@@ -1,0 +1,154 @@
+/*
+ * history_codec.h: every purchase day of one customer in a few bytes.
+ *
+ * The stored form (after the varlena header):
+ *
+ *	version		1 byte
+ *	flags		1 byte: bit 0 costs, bits 1-3 scale of the amounts, bit 7 loose
+ *	days		one entry a day, in order of day, none of them empty:
+ *		gap		varint: days since the entry before, less one (the first:
+ *				zigzag of the day counted from FIRST_DAY_BASE), shifted left by
+ *				one bit, or two where the history has costs:
+ *				bit 0: `extra` follows; bit 1 (with costs): `covered` follows
+ *		extra	varint: orders * 2 + (amount < 0); without it: one order, amount >= 0
+ *		amount	varint: magnitude in units of 10^-scale
+ *		cost	zigzag varint, where the history has costs
+ *		covered	zigzag varint: the amount that the cost covers; without it: all of it
+ *
+ * Equal contents have equal bytes: the scale is the smallest that holds every
+ * amount, the costs flag is set only where a cost is known, an entry is written
+ * in its shortest form only.  The *loose* form is the state of the aggregates
+ * and never leaves them by way of this extension (see history_state.c); every
+ * function reads it all the same.
+ */
+#ifndef CRM_HISTORY_CODEC_H
+#define CRM_HISTORY_CODEC_H
+
+#include "fmgr.h"
+#include "utils/date.h"
+
+#include "base/bytes.h"
+#include "base/common.h"
+#include "base/decimal.h"
+
+#define HISTORY_VERSION 1
+#define HISTORY_COSTS 0x01
+#define HISTORY_SCALE_SHIFT 1
+#define HISTORY_SCALE_MASK 0x07
+#define HISTORY_LOOSE 0x80
+
+#define FIRST_DAY_BASE 5479 /* 2015-01-01: days near it take two bytes */
+
+typedef struct varlena PurchaseHistory;
+
+/* One day of a history. */
+typedef struct PurchaseDay
+{
+	int64 amount;
+	DateADT day;
+	int32 orders;
+	/* only where costs are known: 0 and 0 say that none is */
+	int64 cost;
+	int64 covered; /* the part of the amount that the cost covers */
+} PurchaseDay;
+
+/* Reads the days of a history one after the other. */
+typedef struct HistoryReader
+{
+	ByteReader bytes;
+	DateADT day; /* of the entry read last */
+	int scale;
+	bool costs;
+	bool first;
+} HistoryReader;
+
+/* The days that a question looks at: after < day <= as_of. */
+typedef struct HistoryWindow
+{
+	DateADT after;
+	DateADT as_of;
+} HistoryWindow;
+
+#define WHOLE_HISTORY ((HistoryWindow){PG_INT32_MIN, PG_INT32_MAX})
+
+/* What a window holds. */
+typedef struct HistorySummary
+{
+	DateADT last_ever; /* last purchase day up to as_of, window or not */
+	DateADT first;     /* purchase days in the window; only if purchase_days > 0 */
+	DateADT last;
+	int64 orders;
+	int64 purchase_days;
+	int128 amount; /* in units of 10^-scale */
+	int128 cost;
+	int128 covered;
+	bool costs; /* a cost is known */
+	int scale;
+} HistorySummary;
+
+extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
+extern bool ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day);
+pg_noreturn extern void HistoryCorrupted(void);
+
+/* False: no purchase on or before window.as_of. */
+extern bool
+SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
+
+/* Sorts, adds up and encodes days in any order; the array is scratch afterwards. */
+extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);
+
+/* The same for days in order and added up already, none of them empty. */
+extern PurchaseHistory *EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale);
+
+/* Sorts days and adds up those of the same day; returns how many are left. */
+extern int64 SortPurchaseDays(PurchaseDay *days, int64 ndays);
+
+/*
+ * One order, or a refund where the amount is negative, with its cost where that
+ * is known (else NULL); returns the scale of its amounts.
+ */
+static inline int
+MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount, const Decimal *cost)
+{
+	int scale;
+
+	purchase->day = day;
+	purchase->orders = amount.mantissa >= 0 ? 1 : 0;
+	purchase->amount = amount.mantissa;
+	purchase->cost = 0;
+	purchase->covered = 0;
+	if (cost == NULL)
+		return amount.scale;
+
+	scale = Max(amount.scale, cost->scale);
+	purchase->amount = Rescale(amount.mantissa, amount.scale, scale);
+	purchase->cost = Rescale(cost->mantissa, cost->scale, scale);
+	purchase->covered = purchase->amount;
+	return scale;
+}
+
+pg_noreturn extern void TooManyOrders(void);
+
+/* Adds b to a, both of the same day and scale. */
+static inline void
+AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
+{
+	a->amount = AddAmounts(a->amount, b->amount);
+	if (unlikely(pg_add_s32_overflow(a->orders, b->orders, &a->orders)))
+		TooManyOrders();
+	a->cost = AddAmounts(a->cost, b->cost);
+	a->covered = AddAmounts(a->covered, b->covered);
+}
+
+/* Sets out a history's days at the scale given (not below its own). */
+extern PurchaseDay *DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays);
+extern int HistoryScale(const PurchaseHistory *history);
+extern bool HistoryHasCosts(const PurchaseHistory *history);
+
+/* The one check of everything that comes from outside. */
+extern bool HistoryIsValid(const PurchaseHistory *history);
+
+/* Whether it is the loose form, which history_state.h is about. */
+extern bool HistoryIsLoose(const PurchaseHistory *history);
+
+#endif /* CRM_HISTORY_CODEC_H */
