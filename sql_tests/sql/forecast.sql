@@ -76,6 +76,13 @@ FROM (SELECT *, next_purchase(h, model, as_of) AS n FROM grid) q;
 -- The outlook is 1 on the day of a purchase and falls
 SELECT bool_and(purchase_outlook(h, model, date '2024-01-01' + gap * x, '90 days') = 1) AS at_once,
 	bool_and(purchase_outlook(h, model, as_of + 400, '90 days') < purchase_outlook(h, model, as_of + 200, '90 days')) AS falls FROM grid WHERE x > 0;
+-- Numbers of purchases: they add up to 1, to one minus none, and to what is expected
+SELECT max(abs((SELECT sum(p) FROM unnest(n) p) - 1)) < 1e-12 AS one, max(abs(1 - n[1] - probability_of_purchase(h, model, as_of, '60 days'))) < 1e-10 AS any_purchase,
+	max(abs((SELECT sum(p * (i - 1)) FROM unnest(n) WITH ORDINALITY u (p, i)) - expected_purchases(h, model, as_of, '60 days'))) < 1e-8 AS purchases
+FROM grid, LATERAL (SELECT purchase_probabilities(h, model, as_of, '60 days', 80) AS n) q;
+-- A brand-new customer is one whose first purchase is today
+SELECT bool_and(expected_purchases(model, as_of, '60 days') = expected_purchases(new, model, as_of, '60 days')) AS new_customer
+FROM grid, LATERAL (SELECT purchase_history_agg(d, 10) AS new FROM unnest(ARRAY[as_of]) d) q;
 -- Far horizons: bounded by what an undying customer buys, and by what one who leaves at the first purchase buys
 SELECT count(*), bool_and(e BETWEEN p - 1e-9 AND r / alpha * 400000 + x + 1) AS bounded
 FROM grid, LATERAL (SELECT expected_purchases(h, model, as_of, '100 years') AS e, probability_of_purchase(h, model, as_of, '100 years') AS p) q;

@@ -725,12 +725,16 @@ CoarseSpendSample(SpendSample *sample)
 	return coarse;
 }
 
-/* The spend entries of a sorted state; counts go to the model. */
-static void
+/*
+ * The spend entries of a sorted state; counts go to the model.  Returns the mean of the
+ * customers' own mean values, in which a frequent one counts no more than others.
+ */
+static double
 SpendSampleFromState(const SummaryState *state, ClvModel *model, SpendSample *sample)
 {
 	double amount = 0;
 	double purchases = 0;
+	double customer_means = 0;
 
 	sample->npoints = 0;
 	sample->points = AllocArray(state->nentries, sizeof(SpendPoint));
@@ -752,10 +756,12 @@ SpendSampleFromState(const SummaryState *state, ClvModel *model, SpendSample *sa
 		model->spend_customers += entry->weight;
 		amount += point->weight * point->z;
 		purchases += point->weight * (double) point->x;
+		customer_means += point->weight * point->z / (double) point->x;
 		sample->npoints++;
 	}
 	if (purchases > 0)
 		model->mean_value = amount / purchases;
+	return purchases > 0 ? customer_means / (double) model->spend_customers : 0;
 }
 
 /* Gamma-Gamma; where it cannot be fitted the mean value stands in. */
@@ -768,13 +774,13 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 	FitProblem problem = {
 		.nparameters = SPEND_PARAMETERS, .npositive = SPEND_PARAMETERS, .sample = &sample};
 	FitResult result;
-	double first = MeanFirstValue(state);
+	double first = MeanFirstValue(state); /* of the customers that the sample has */
+	double later;
 
-	SpendSampleFromState(state, model, &sample);
+	later = SpendSampleFromState(state, model, &sample);
 	/* where first and later purchases have nothing in common, the first tells nothing */
-	if (first > 0 && model->mean_value > first / MOST_RATIO &&
-		model->mean_value < first * MOST_RATIO)
-		model->first_ratio = model->mean_value / first;
+	if (first > 0 && later > first / MOST_RATIO && later < first * MOST_RATIO)
+		model->first_ratio = later / first;
 	if (model->spend_customers < FEW_REPEATERS)
 	{
 		model->spend_status = model->spend_customers > 0 ? FIT_FEW_REPEATERS : FIT_NO_DATA;

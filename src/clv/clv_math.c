@@ -521,6 +521,50 @@ AnyPurchaseIfAlive(ClvProcess process, const double *parameters, const ClvCustom
 										 parameters[CLV_BETA] + customer->T, horizon));
 }
 
+/*
+ * At least n: so many purchases fall into the horizon, and the customer has not left at one
+ * of the first n - 1.  Events are counted from the phase of the open gap on.
+ */
+void
+ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+					 double horizon, int most, double *at_least)
+{
+	int k = process.regularity;
+	double shape = Shape(process, parameters, customer->x);
+	double ratio = horizon / (parameters[CLV_ALPHA] + customer->T);
+	double q = PhaseRatio(parameters, customer);
+	double a = parameters[CLV_A];
+	double b = parameters[CLV_B] + Chances(process.family, customer->x);
+	double weight = 1;
+	double weights = 0;
+	double survival = 1;
+
+	memset(at_least, 0, most * sizeof(double));
+	for (int phase = 0; phase < k; phase++)
+	{
+		double probability = exp(-(shape + phase) * log1p(ratio));
+		double fewer = 0; /* P(fewer events) */
+		int64 events = 0;
+
+		for (int n = 1; n <= most; n++)
+		{
+			for (; events < (int64) k * n - phase; events++)
+			{
+				fewer += probability;
+				probability *= ratio / (1 + ratio) * (shape + phase + events) / (events + 1);
+			}
+			at_least[n - 1] += weight * Max(0, 1 - fewer);
+		}
+		weights += weight;
+		weight *= q * (shape + phase) / (phase + 1);
+	}
+	for (int n = 1; n <= most; n++)
+	{
+		at_least[n - 1] *= survival / weights;
+		survival *= (b + n - 1) / (a + b + n - 1);
+	}
+}
+
 #define WAIT_STEPS 200
 #define WAIT_PRECISION 1e-9
 #define LONGEST_WAIT 1e9 /* times the time seen and α: later than any calendar */

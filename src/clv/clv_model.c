@@ -353,6 +353,8 @@ clv_model(PG_FUNCTION_ARGS)
 		NumbersFromArray(PG_GETARG_ARRAYTYPE_P(2), "spend_parameters", model.spend_parameters,
 						 SPEND_PARAMETERS);
 		model.spend_status = FIT_GIVEN;
+		/* nothing is known against a first purchase being like later ones */
+		model.first_ratio = 1;
 	}
 	if (!PG_ARGISNULL(3))
 		model.unit = UnitFromInterval(PG_GETARG_INTERVAL_P(3));

@@ -10,9 +10,11 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -580,6 +582,60 @@ lapse_probability_clv(PG_FUNCTION_ARGS)
 	question.customer.T = question.customer.t_x;
 	PG_RETURN_FLOAT8(AnyPurchaseIfAlive(staying, question.predictor->model->parameters,
 										&question.customer, silence));
+}
+
+#define MOST_PURCHASES 1000
+
+/* (history, model, as_of, horizon, most): P(0), P(1), … P(most or more) */
+PG_FUNCTION_INFO_V1(purchase_probabilities);
+Datum
+purchase_probabilities(PG_FUNCTION_ARGS)
+{
+	Question question;
+	int32 most = PG_GETARG_INT32(4);
+	double *at_least;
+	Datum *values;
+	double alive;
+
+	if (most < 1 || most > MOST_PURCHASES)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("most must be between 1 and %d, not %d", MOST_PURCHASES, most)));
+	if (!ReadQuestion(fcinfo, 3, 0, &question))
+		PG_RETURN_NULL();
+	if (question.predictor->model->family == CLV_PARETO_NBD)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("pareto/nbd models do not tell numbers of purchases"),
+						errhint("Fit mbg/nbd, bg/nbd or one of their regular kin.")));
+	alive = Alive(&question);
+	at_least = palloc(most * sizeof(double));
+	values = palloc((most + 1) * sizeof(Datum));
+	ManyPurchasesIfAlive(ProcessOf(question.predictor->model),
+						 question.predictor->model->parameters, &question.customer,
+						 question.predictor->horizon, most, at_least);
+	for (int n = 0; n <= most; n++)
+	{
+		double from = n == 0 ? 1 : alive * at_least[n - 1];
+		double beyond = n == most ? 0 : alive * at_least[n];
+
+		values[n] = Float8GetDatum(Max(0, from - beyond));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(values, most + 1, FLOAT8OID, sizeof(float8),
+										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* (model, as_of, horizon): of somebody whose first purchase is on that day */
+PG_FUNCTION_INFO_V1(expected_purchases_new);
+Datum
+expected_purchases_new(PG_FUNCTION_ARGS)
+{
+	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	ClvCustomer customer = {0};
+
+	if (!ClvModelIsUsable(model))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(ExpectedPurchases(
+		model, &customer, HorizonInUnits(model, as_of, PG_GETARG_INTERVAL_P(2))));
 }
 
 /* Today's probability of a purchase over that of the day of the last one, in the same season. */
