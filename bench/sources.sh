@@ -52,6 +52,15 @@ SELECT clock_timestamp() AS began \gset
 SELECT predicted_tier, count(*), sum(clv_365d), avg(p_alive) FROM big.customer_profile GROUP BY 1;
 \set what 'predicted tiers, value and P(alive), from the view'
 :measure
+SELECT string_agg(format('count(%I)', attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute WHERE attrelid = 'big.customer_profile'::regclass AND attnum > 0 \gset
+SELECT clock_timestamp() AS began \gset
+SELECT :columns FROM big.customer_profile;
+\set what 'all columns of all customers, from the view'
+:measure
+SELECT clock_timestamp() AS began \gset
+SELECT count(segment) FROM big.customer_profile;
+\set what 'one column of all customers, segment, from the view'
+:measure
 SET client_min_messages = error;
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.alter_source('big', materialize => true);

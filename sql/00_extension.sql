@@ -10,7 +10,10 @@ DECLARE
 			WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = 'crm_profile'::pg_catalog.regnamespace
 				AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass ORDER BY d.classid, d.objid LIMIT 5) d);
 BEGIN
-	IF NOT (owner::pg_catalog.text = pg_catalog.quote_ident(CURRENT_USER) OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = owner)) THEN
+	IF pg_catalog.current_setting('standard_conforming_strings') = 'off' THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = 'the extension is installed under standard SQL only',
+			HINT = 'SET standard_conforming_strings = on first. Later sessions may have it as they like.';
+	ELSIF NOT (owner::pg_catalog.text = pg_catalog.quote_ident(CURRENT_USER) OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = owner)) THEN
 		RAISE duplicate_schema USING MESSAGE = 'schema "crm_profile" already exists and belongs to ' || owner,
 			DETAIL = 'Its owner could put functions there that other users would call.',
 			HINT = 'Find out what it is for, and rename or drop it.';

@@ -95,171 +95,367 @@ CREATE AGGREGATE crm_profile.customer_norms_fit(history crm_profile.purchase_his
 COMMENT ON AGGREGATE crm_profile.customer_norms_fit(crm_profile.purchase_history, date, interval, boolean) IS
 	'numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time) of all histories; NULL if there is none';
 
----------------------------------------------------------------- the registry
+---------------------------------------------------------------- from C: acting as the owner
 
-CREATE TABLE crm_profile.source (
-	name text CONSTRAINT source_pkey PRIMARY KEY
-		CONSTRAINT source_name_not_blank CHECK (name <> '' AND name = btrim(name)),
-	owner regrole NOT NULL,
-	schema text NOT NULL,
-	schema_created boolean NOT NULL DEFAULT false,
-	customers text NOT NULL,
-	customer_key text NOT NULL,
-	key_type text NOT NULL,
-	orders text NOT NULL,
-	order_customer text NOT NULL,
-	ordered_at text NOT NULL,
-	amount text NOT NULL,
-	cost text,
-	order_key text,
-	order_filter text,
-	amount_scale integer,
-	time_zone text NOT NULL,
-	attributes text[],
-	interactions text,
-	interaction_customer text,
-	interacted_at text,
-	prospects text,
-	prospect_key text,
-	prospect_key_type text,
-	prospect_customer text,
-	best text NOT NULL,
-	scheme text NOT NULL,
-	bins integer NOT NULL,
-	period interval,
-	as_of date,
-	active_days integer,
-	tier_by text NOT NULL,
-	clv_model text NOT NULL,
-	materialize boolean NOT NULL,
-	search_path name[] NOT NULL,
-	orders_query text NOT NULL,
-	customer_query text,
-	prospect_query text,
-	best_query text,
-	last_refresh timestamptz,
-	refresh_seconds double precision,
-	norms crm_profile.customer_norms,
-	best_customers bigint,
-	other_customers bigint
-);
-COMMENT ON TABLE crm_profile.source IS
-	'registered sources, as create_source() and alter_source() write them; a row is seen by its owner only';
-COMMENT ON COLUMN crm_profile.source.name IS 'what refresh() and the other functions call it';
-COMMENT ON COLUMN crm_profile.source.owner IS 'the role with whose rights the source is refreshed';
-COMMENT ON COLUMN crm_profile.source.schema IS 'the schema of its tables and views';
-COMMENT ON COLUMN crm_profile.source.schema_created IS 'the schema came with the source and goes with it';
-COMMENT ON COLUMN crm_profile.source.customers IS 'the customer table, schema-qualified';
-COMMENT ON COLUMN crm_profile.source.customer_key IS 'its key column';
-COMMENT ON COLUMN crm_profile.source.key_type IS 'the type of the key';
-COMMENT ON COLUMN crm_profile.source.orders IS 'the order table, schema-qualified, or a SELECT';
-COMMENT ON COLUMN crm_profile.source.order_customer IS 'expression over the orders: the customer''s key';
-COMMENT ON COLUMN crm_profile.source.ordered_at IS 'expression over the orders: day or time';
-COMMENT ON COLUMN crm_profile.source.amount IS 'expression over the orders: amount';
-COMMENT ON COLUMN crm_profile.source.cost IS 'expression over the orders: cost; NULL: none';
-COMMENT ON COLUMN crm_profile.source.order_key IS 'expression over the order lines that those of one order share; NULL: each row is an order';
-COMMENT ON COLUMN crm_profile.source.order_filter IS 'condition on the orders; NULL: all of them';
-COMMENT ON COLUMN crm_profile.source.amount_scale IS 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are';
-COMMENT ON COLUMN crm_profile.source.time_zone IS 'where a time stamp with time zone becomes a day';
-COMMENT ON COLUMN crm_profile.source.attributes IS 'columns of the customer table, or name = expression, that describe a customer';
-COMMENT ON COLUMN crm_profile.source.interactions IS 'table of enquiries, visits and the like, schema-qualified';
-COMMENT ON COLUMN crm_profile.source.interaction_customer IS 'its column with the customer''s key';
-COMMENT ON COLUMN crm_profile.source.interacted_at IS 'its column with day or time; NULL: any';
-COMMENT ON COLUMN crm_profile.source.prospects IS 'the prospect table, schema-qualified; NULL: none';
-COMMENT ON COLUMN crm_profile.source.prospect_key IS 'its key column';
-COMMENT ON COLUMN crm_profile.source.prospect_key_type IS 'the type of that key';
-COMMENT ON COLUMN crm_profile.source.prospect_customer IS 'its column with the key of the customer that a prospect is or becomes; NULL: none';
-COMMENT ON COLUMN crm_profile.source.best IS 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile';
-COMMENT ON COLUMN crm_profile.source.scheme IS 'the segment scheme';
-COMMENT ON COLUMN crm_profile.source.bins IS 'number of scores in each dimension';
-COMMENT ON COLUMN crm_profile.source.period IS 'look-back window; NULL: all time';
-COMMENT ON COLUMN crm_profile.source.as_of IS 'the day of the views; NULL: today in time_zone';
-COMMENT ON COLUMN crm_profile.source.active_days IS 'the active window; NULL: learnt from the customers';
-COMMENT ON COLUMN crm_profile.source.tier_by IS 'monetary or profit: what value tiers go by';
-COMMENT ON COLUMN crm_profile.source.clv_model IS 'bg/nbd, mbg/nbd or pareto/nbd: the model of repeat purchase that a refresh fits';
-COMMENT ON COLUMN crm_profile.source.materialize IS 'customer_profile is kept as a table';
-COMMENT ON COLUMN crm_profile.source.search_path IS 'where names in the definition were looked up';
-COMMENT ON COLUMN crm_profile.source.orders_query IS 'the query that a refresh runs, all names qualified';
-COMMENT ON COLUMN crm_profile.source.customer_query IS 'customers and their attributes, all names qualified; NULL: no attributes';
-COMMENT ON COLUMN crm_profile.source.prospect_query IS 'prospects and their attributes, all names qualified; NULL: no prospects';
-COMMENT ON COLUMN crm_profile.source.best_query IS 'the keys of the best customers, all names qualified';
-COMMENT ON COLUMN crm_profile.source.last_refresh IS 'when the last refresh began';
-COMMENT ON COLUMN crm_profile.source.refresh_seconds IS 'how long it took';
-COMMENT ON COLUMN crm_profile.source.norms IS 'what it found';
-COMMENT ON COLUMN crm_profile.source.best_customers IS 'the best customers among those it compared prospects with; NULL: no prospects';
-COMMENT ON COLUMN crm_profile.source.other_customers IS 'the other ones among them';
+CREATE FUNCTION crm_profile_internal.session_settings() RETURNS text[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.session_settings() IS 'the settings of this session that can change what an expression gives, as name=value; search_path and TimeZone have arguments of their own';
+CREATE FUNCTION crm_profile_internal.pin_settings(settings text[]) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.pin_settings(text[]) IS
+	'sets what session_settings() lists, and those that decide how SQL is read, until the function that calls this one returns; an error for other settings';
 
-ALTER TABLE crm_profile.source ENABLE ROW LEVEL SECURITY;
-CREATE POLICY source_owner ON crm_profile.source USING (pg_catalog.pg_has_role(owner, 'USAGE'));
-COMMENT ON POLICY source_owner ON crm_profile.source IS 'who has the rights of the owner';
-GRANT SELECT, INSERT, UPDATE, DELETE ON crm_profile.source TO PUBLIC;
-SELECT pg_catalog.pg_extension_config_dump('crm_profile.source', '');
+---------------------------------------------------------------- the definition of a source
 
-CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
-	SELECT s.name, s.owner::text AS owner, s.schema, s.customers, s.customer_key, s.orders, s.order_customer, s.ordered_at, s.amount, s.cost,
-		s.order_key, s.order_filter, s.amount_scale, s.time_zone, s.attributes, s.interactions, s.interaction_customer, s.interacted_at,
-		s.prospects, s.prospect_key, s.prospect_customer, s.best,
-		s.scheme, s.bins, s.period, s.as_of, s.materialize, s.tier_by, s.clv_model,
-		coalesce(s.active_days, (s.norms).active_days, 90) AS active_days,
-		s.active_days IS NULL AND (s.norms).active_days IS NOT NULL AS active_days_learnt,
-		s.last_refresh, s.refresh_seconds,
-		(s.norms).orders AS orders_read, (s.norms).customers AS customers_with_history, (s.norms).newest_order AS newest_order,
-		s.best_customers,
-		NULLIF(concat_ws('; ', CASE
-			WHEN s.last_refresh IS NULL THEN 'never refreshed'
-			WHEN (s.norms).newest_order IS NULL THEN 'the last refresh found no orders'
-			WHEN d.today - (s.norms).newest_order > coalesce(s.active_days, (s.norms).active_days, 90)
-				THEN format('the as-of date is %s days past the newest order: everybody looks inactive; refresh the source, or set as_of', d.today - (s.norms).newest_order)
-			WHEN d.today < (s.norms).newest_order
-				THEN format('the as-of date is %s days before the newest order: later orders are left out', (s.norms).newest_order - d.today)
+-- All that a source is told or finds, defined once: a new setting is one line here, beside the code that uses it. The lines make the type, the
+-- arguments of create_source() and alter_source(), what reset takes, and, further down, the view sources.
+-- Default: that of the argument; required: there is none; NULL: no argument, the source finds it itself.
+DO $do$
+DECLARE
+	field record;
+	fields text;
+	arguments text := '';
+	changes text := '';
+	definition CONSTANT text[] := ARRAY[
+		['name', 'text', NULL, 'name of the source, which is that of its schema; NULL where it is stored, so that it goes with the schema'],
+		['customers', 'text', 'required', 'the customer table, schema-qualified'],
+		['customer_key', 'text', 'NULL', 'key column of the customer table'],
+		['orders', 'text', 'required', 'the order table, schema-qualified, or a SELECT'],
+		['order_customer', 'text', 'NULL', 'expression over the orders: the customer''s key'],
+		['ordered_at', 'text', 'NULL', 'expression over the orders: day or time'],
+		['amount', 'text', 'NULL', 'expression over the orders: amount'],
+		['cost', 'text', 'NULL', 'expression over the orders: cost; NULL: none'],
+		['order_key', 'text', 'NULL', 'expression over the order lines that those of one order share; NULL: each row is an order'],
+		['order_filter', 'text', 'NULL', 'condition on the orders; NULL: all of them'],
+		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
+		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'where a time stamp with time zone becomes a day'],
+		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
+		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
+		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
+		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: any'],
+		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
+		['prospect_key', 'text', 'NULL', 'key column of the prospect table'],
+		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
+		['best', 'text', 'NULL', 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile'],
+		['scheme', 'text', '''standard''', 'the segment scheme'],
+		['bins', 'integer', 'NULL', 'number of scores in each dimension'],
+		['period', 'interval', 'NULL', 'look-back window; NULL: all time'],
+		['as_of', 'date', 'NULL', 'the day of the views; NULL: today in time_zone'],
+		['active_days', 'integer', 'NULL', 'the active window; NULL: learnt from the customers'],
+		['tier_by', 'text', '''monetary''', 'monetary or profit: what value tiers go by'],
+		['clv_model', 'text', '''mbg/nbd''', 'bg/nbd, mbg/nbd or pareto/nbd: the model of repeat purchase that a refresh fits'],
+		['materialize', 'boolean', 'false', 'customer_profile is kept as a table'],
+		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'name=value: settings of the session that can change what an expression gives; they are always as here'],
+		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'where names in the definition were looked up'],
+		['schema_created', 'boolean', NULL, 'the schema came with the source and goes with it'],
+		['key_type', 'text', NULL, 'type of the customers'' key'],
+		['prospect_key_type', 'text', NULL, 'type of the prospects'' key'],
+		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
+		['customer_query', 'text', NULL, 'customers and their attributes, all names qualified; NULL: no attributes'],
+		['prospect_query', 'text', NULL, 'prospects and their attributes, all names qualified; NULL: no prospects'],
+		['best_query', 'text', NULL, 'what is selected from customer_profile to tell the best customers, all names qualified'],
+		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
+		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
+		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
+		['best_customers', 'bigint', NULL, 'the best customers among those that the last refresh compared prospects with; NULL: no prospects'],
+		['other_customers', 'bigint', NULL, 'the other customers among them'],
+		['grants', 'jsonb', NULL, 'who may read the views, for when they have to be made anew']];
+BEGIN
+	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;
+	EXECUTE pg_catalog.format('CREATE TYPE crm_profile.source_definition AS (%s)', fields);
+	-- arguments that must be given come first
+	FOR field IN SELECT definition[i][1] AS name, definition[i][2] AS type, definition[i][3] AS preset, definition[i][4] AS comment FROM pg_catalog.generate_subscripts(definition, 1) i
+			ORDER BY definition[i][3] = 'required' DESC NULLS LAST, i LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.source_definition.%I IS %L', field.name, field.comment);
+		IF field.preset IS NOT NULL THEN
+			arguments := arguments || pg_catalog.format(', %I %s%s', field.name, field.type, ' DEFAULT ' || NULLIF(field.preset, 'required'));
+			IF field.name <> 'search_path' THEN
+				changes := changes || pg_catalog.format(', %I %s DEFAULT NULL', field.name, field.type);
+			END IF;
+		END IF;
+	END LOOP;
+	EXECUTE pg_catalog.format('CREATE FUNCTION crm_profile.create_source(name text%s, OUT argument text, OUT value text, OUT origin text) RETURNS SETOF record
+		AS ''MODULE_PATHNAME'' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 20', arguments);
+	EXECUTE pg_catalog.format('CREATE FUNCTION crm_profile.alter_source(name text%s, reset text[] DEFAULT ''{}'', search_path name[] DEFAULT pg_catalog.current_schemas(false)) RETURNS void
+		AS ''MODULE_PATHNAME'' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000', changes);
+END $do$;
+COMMENT ON TYPE crm_profile.source_definition IS 'a source: each has its definition in the table source_definition of its schema, which is of this type';
+COMMENT ON FUNCTION crm_profile.create_source IS
+	'registers a customer and an order table and makes the views; what is left out is inferred; returns the mapping in effect and which of it was given or inferred';
+COMMENT ON FUNCTION crm_profile.alter_source IS
+	'changes the arguments that are given; those listed in reset go back to what create_source() does without them';
+
+CREATE FUNCTION crm_profile_internal.source_arguments(OUT place integer, OUT name text, OUT type text, OUT preset text) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 30
+	BEGIN ATOMIC
+		SELECT a.place, a.name, format_type(p.proargtypes[a.place - 1], NULL), pg_get_function_arg_default(p.oid, a.place)
+		FROM pg_proc p, unnest(p.proargnames) WITH ORDINALITY u(name, nth), LATERAL (SELECT u.name, u.nth::integer) a(name, place)
+		WHERE p.proname = 'create_source' AND p.pronamespace = 'crm_profile'::regnamespace AND a.place BETWEEN 2 AND p.pronargs
+		ORDER BY a.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.source_arguments() IS 'the settings of a source, which are arguments of create_source(), with the defaults there; NULL: must be given';
+
+CREATE FUNCTION crm_profile_internal.source_complete(src crm_profile.source_definition) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	given CONSTANT jsonb := jsonb_strip_nulls(to_jsonb(src));
+	setting record;
+	value text;
+BEGIN
+	FOR setting IN SELECT a.name, a.preset FROM crm_profile_internal.source_arguments() a WHERE a.preset NOT LIKE 'NULL::%' AND NOT given ? a.name LOOP
+		EXECUTE 'SELECT (' || setting.preset || ')::text' INTO value;
+		src := jsonb_populate_record(src, jsonb_build_object(setting.name, value));
+	END LOOP;
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_complete(crm_profile.source_definition) IS
+	'settings that are not there get the defaults of create_source(): the definition may have been written by a version that did not have them';
+
+CREATE FUNCTION crm_profile_internal.source_read(name text) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	src crm_profile.source_definition;
+BEGIN
+	EXECUTE format('SELECT d.* FROM ONLY %I.source_definition d', source_read.name) INTO STRICT src;
+	src.name := source_read.name;
+	RETURN crm_profile_internal.source_complete(src);
+EXCEPTION WHEN no_data_found OR too_many_rows THEN
+	RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no definition, or more than one', source_read.name),
+		DETAIL = format('The table %I.source_definition must have one row.', source_read.name),
+		HINT = 'Put the row back from a dump, or drop the schema and create the source anew.';
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_read(text) IS 'the definition that the schema of a source keeps; source_of() calls it as the owner';
+
+CREATE FUNCTION crm_profile_internal.source_of(name text, "nowait" boolean DEFAULT false) RETURNS crm_profile.source_definition
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.source_of(text, boolean) IS 'the definition of a source, read as its owner; an error if there is none that is yours';
+
+CREATE FUNCTION crm_profile_internal.source_write(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	schema CONSTANT text := src.name;
+	written bigint;
+BEGIN
+	src.name := NULL;
+	EXECUTE (SELECT format('UPDATE ONLY %I.source_definition SET (%s) = ROW(%s)', schema, string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg('($1).' || quote_ident(attname), ', ' ORDER BY attnum))
+		FROM pg_attribute WHERE attrelid = 'crm_profile.source_definition'::regclass AND attnum > 0 AND NOT attisdropped) USING src;
+	GET DIAGNOSTICS written = ROW_COUNT;
+	IF written = 0 THEN
+		EXECUTE format('INSERT INTO %I.source_definition SELECT ($1).*', schema) USING src;
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_write(crm_profile.source_definition) IS 'keeps the definition of a source in its schema';
+
+---------------------------------------------------------------- what belongs to a source
+
+CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
+	BEGIN ATOMIC
+		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL), ('view', 'segment_migration', true),
+			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
+			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('table', 'stored_profile', src.materialize), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
+	'what a source has in its schema, those first that are built on others; needed: as it is defined now, else with other settings';
+
+CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean, OUT class oid, OUT object oid, OUT owner oid, OUT found text, OUT acl aclitem[])
+	RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 15
+	BEGIN ATOMIC
+		SELECT o.kind, o.name, o.needed, f.class, f.oid, f.owner, f.kind, f.acl
+		FROM crm_profile_internal.source_objects(src) WITH ORDINALITY o(kind, name, needed, place)
+			LEFT JOIN pg_namespace n ON n.nspname = src.name
+			LEFT JOIN LATERAL (
+				SELECT 'pg_class'::regclass::oid AS class, c.oid, c.relowner AS owner,
+					CASE WHEN c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid) THEN 'table' WHEN c.relkind = 'v' THEN 'view' ELSE 'something else' END AS kind, c.relacl AS acl
+					FROM pg_class c WHERE o.kind <> 'function' AND c.relnamespace = n.oid AND c.relname = o.name
+				UNION ALL SELECT 'pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'f' THEN 'function' ELSE 'something else' END, p.proacl
+					FROM pg_proc p WHERE o.kind = 'function' AND p.pronamespace = n.oid AND p.proname = o.name) f ON true
+		ORDER BY o.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.source_present(crm_profile.source_definition) IS
+	'the objects of a source, and what there is under their names in its schema: every overload of a function; object is NULL where there is nothing';
+
+CREATE FUNCTION crm_profile_internal.schema_creators(schema oid) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ' ORDER BY a.grantee::regrole::text)
+		FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+		WHERE n.oid = schema AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT coalesce(r.rolsuper, false));
+COMMENT ON FUNCTION crm_profile_internal.schema_creators(oid) IS 'who else than the owner of a schema, and superusers, may create objects in it; NULL: nobody';
+
+CREATE FUNCTION crm_profile_internal.source_verify(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	me CONSTANT regrole := quote_ident(current_user)::regrole;
+	schema pg_namespace;
+	wrong record;
+	columns text;
+BEGIN
+	SELECT n.* INTO schema FROM pg_namespace n WHERE n.nspname = src.name;
+	IF crm_profile_internal.schema_creators(schema.oid) IS NOT NULL THEN
+		RAISE insufficient_privilege USING MESSAGE = format('others may create objects in the schema of source "%s": %s', src.name, crm_profile_internal.schema_creators(schema.oid)),
+			DETAIL = format('What they put there could run with the rights of %s.', me),
+			HINT = format('REVOKE CREATE ON SCHEMA %I FROM %s', src.name, crm_profile_internal.schema_creators(schema.oid));
+	END IF;
+	SELECT p.*, pg_describe_object(p.class, p.object, 0) AS what INTO wrong FROM crm_profile_internal.source_present(src) p WHERE p.owner <> me OR p.found <> p.kind LIMIT 1;
+	IF wrong.owner <> me THEN
+		RAISE insufficient_privilege USING MESSAGE = format('source "%s" belongs to %s, and %s to %s', src.name, me, wrong.what, wrong.owner::regrole),
+			DETAIL = 'What a source reads and runs must be its owner''s.',
+			HINT = format('Look at it, then rename or drop it, or ALTER %s … OWNER TO %s.', upper(wrong.kind), me);
+	ELSIF wrong.name IS NOT NULL THEN
+		RAISE wrong_object_type USING MESSAGE = format('%s is not the %s that source "%s" needs', wrong.what, wrong.kind || CASE wrong.kind WHEN 'table' THEN ' without rules' ELSE '' END, src.name),
+			HINT = 'Look at it, then drop what is wrong.';
+	END IF;
+	SELECT t.tgname, t.tgrelid::regclass AS relation, f.proowner::regrole AS owner INTO wrong
+		FROM crm_profile_internal.source_present(src) p JOIN pg_trigger t ON p.kind = 'table' AND t.tgrelid = p.object AND NOT t.tgisinternal
+			JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_roles r ON r.oid = f.proowner
+		WHERE f.proowner <> me AND NOT r.rolsuper LIMIT 1;
+	IF wrong.tgname IS NOT NULL THEN
+		RAISE insufficient_privilege USING MESSAGE = format('trigger "%s" on %s, a table of source "%s", runs a function of %s', wrong.tgname, wrong.relation, src.name, wrong.owner),
+			DETAIL = format('It would run with the rights of %s.', me), HINT = format('Look at it, then DROP TRIGGER %I ON %s', wrong.tgname, wrong.relation);
+	END IF;
+	SELECT string_agg(attname || ' ' || format_type(atttypid, -1), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+		WHERE attrelid = to_regclass(format('%I.customer_history', src.name)) AND attnum > 0 AND NOT attisdropped;
+	IF columns <> format('customer %s, history crm_profile.purchase_history', src.key_type) THEN
+		RAISE wrong_object_type USING MESSAGE = format('the table %I.customer_history of source "%s" is another than create_source() made', src.name, src.name),
+			DETAIL = format('It has the columns: %s.', columns), HINT = 'Put the former one back, or drop the source and create it anew.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_verify(crm_profile.source_definition) IS
+	'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
+
+---------------------------------------------------------------- tables that were renamed, swapped or dropped
+
+CREATE FUNCTION crm_profile_internal.source_reads(src crm_profile.source_definition, relation regclass) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid LEFT JOIN pg_policy y ON d.classid = 'pg_policy'::regclass AND y.oid = d.objid
+		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation
+			AND coalesce(w.ev_class, y.polrelid, d.objid) IN (SELECT p.object FROM crm_profile_internal.source_present(src) p WHERE p.object <> relation));
+COMMENT ON FUNCTION crm_profile_internal.source_reads(crm_profile.source_definition, regclass) IS 'whether a view, function or policy of the source reads this very relation';
+
+CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_definition, OUT argument text, OUT problem text, OUT remedy text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	missing text;
+BEGIN
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
+			problem := format('relation %s does not exist', missing);
+			remedy := format('name the right one: crm_profile.alter_source(%L, %s => …)', src.name, argument);
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+	IF problem IS NOT NULL THEN
+		RETURN;
+	END IF;
+	argument := NULL;
+	remedy := 'the next refresh makes the views anew';
+	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
+	IF missing IS NOT NULL THEN
+		problem := format('missing in its schema: %s', missing);
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name <> 'stored_profile') THEN
+			argument := 'table';
+			remedy := 'put it back, or drop the source and create it anew';
+		END IF;
+		RETURN NEXT;
+	ELSIF crm_profile_internal.source_outdated(src) THEN
+		problem := 'the views are those of an older version';
+		RETURN NEXT;
+	ELSE
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
+				argument := NULL;
+				problem := format('the views read another table than the %s that is there now', missing);
+				RETURN NEXT;
+				RETURN;
+			END IF;
+		END LOOP;
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_changes(crm_profile.source_definition) IS
+	'what became of the tables and views of a source since it was defined; argument: what must be put right by hand, NULL: a refresh does it';
+
+CREATE FUNCTION crm_profile_internal.source_warning(src crm_profile.source_definition) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	today CONSTANT date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
+	newest CONSTANT date := (src.norms).newest_order;
+BEGIN
+	RETURN NULLIF(concat_ws('; ', (SELECT string_agg(c.problem || ': ' || c.remedy, '; ') FROM crm_profile_internal.source_changes(src) c), CASE
+			WHEN src.last_refresh IS NULL THEN 'never refreshed'
+			WHEN newest IS NULL THEN 'the last refresh found no orders'
+			WHEN today - newest > coalesce(src.active_days, (src.norms).active_days, 90)
+				THEN format('the as-of date is %s days past the newest order: everybody looks inactive; refresh the source, or set as_of', today - newest)
+			WHEN today < newest THEN format('the as-of date is %s days before the newest order: later orders are left out', newest - today)
 		END, CASE
-			WHEN s.prospects IS NULL OR s.last_refresh IS NULL THEN NULL
-			WHEN s.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
-			WHEN s.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
-			WHEN s.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
-			WHEN least(s.best_customers, s.other_customers) < 50
-				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', s.best_customers, s.other_customers)
-		END), '') AS warning
-	FROM crm_profile.source s, LATERAL (SELECT coalesce(s.as_of, (CURRENT_TIMESTAMP AT TIME ZONE s.time_zone)::date) AS today) d;
+			WHEN src.prospects IS NULL OR src.last_refresh IS NULL THEN NULL
+			WHEN src.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
+			WHEN src.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
+			WHEN src.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
+			WHEN least(src.best_customers, src.other_customers) < 50
+				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers)
+		END), '');
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_warning(crm_profile.source_definition) IS 'what to look at; NULL: nothing';
+
+---------------------------------------------------------------- all sources
+
+CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text)
+	LANGUAGE plpgsql ROWS 5 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found record;
+BEGIN
+	FOR found IN SELECT n.nspname, c.relowner::regrole AS owner, n.nspowner::regrole AS schema_owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.reloftype = 'crm_profile.source_definition'::regtype AND c.relname = 'source_definition' AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
+			ORDER BY n.nspname LOOP
+		owner := found.owner;
+		definition := NULL;
+		definition.name := found.nspname;
+		-- whatever is wrong with one source, the others are shown
+		IF found.schema_owner <> found.owner THEN
+			warning := format('nothing works while the schema belongs to somebody else, %s: ALTER SCHEMA %I OWNER TO %s', found.schema_owner, found.nspname, found.owner);
+		ELSE
+			BEGIN
+				definition := crm_profile_internal.source_of(found.nspname, true);
+				warning := crm_profile_internal.source_warning(definition);
+			EXCEPTION WHEN OTHERS THEN
+				warning := 'it cannot be read: ' || SQLERRM;
+			END;
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_list() IS 'the sources whose owner the current role has the rights of';
+
+DO $do$
+DECLARE
+	settings text;
+	setting record;
+BEGIN
+	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
+		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
+	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).norms).orders AS orders_read,
+			((s.definition).norms).customers AS customers_with_history, ((s.definition).norms).newest_order, (s.definition).best_customers,
+			coalesce((s.definition).active_days, ((s.definition).norms).active_days, 90) AS active_days,
+			(s.definition).active_days IS NULL AND ((s.definition).norms).active_days IS NOT NULL AS active_days_learnt, ' || settings || '
+		FROM crm_profile_internal.source_list() s';
+	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
+			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources.%I IS %L', setting.attname, setting.comment);
+	END LOOP;
+END $do$;
 COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh and what it found';
-COMMENT ON COLUMN crm_profile.sources.name IS 'what refresh() and the other functions call it';
+COMMENT ON COLUMN crm_profile.sources.name IS 'what refresh() and the other functions call it: the name of its schema';
 COMMENT ON COLUMN crm_profile.sources.owner IS 'the role with whose rights the source is refreshed';
-COMMENT ON COLUMN crm_profile.sources.schema IS 'the schema of its tables and views';
-COMMENT ON COLUMN crm_profile.sources.customers IS 'the customer table, schema-qualified';
-COMMENT ON COLUMN crm_profile.sources.customer_key IS 'its key column';
-COMMENT ON COLUMN crm_profile.sources.orders IS 'the order table, schema-qualified, or a SELECT';
-COMMENT ON COLUMN crm_profile.sources.order_customer IS 'expression over the orders: the customer''s key';
-COMMENT ON COLUMN crm_profile.sources.ordered_at IS 'expression over the orders: day or time';
-COMMENT ON COLUMN crm_profile.sources.amount IS 'expression over the orders: amount';
-COMMENT ON COLUMN crm_profile.sources.cost IS 'expression over the orders: cost; NULL: none';
-COMMENT ON COLUMN crm_profile.sources.order_key IS 'expression over the order lines that those of one order share; NULL: each row is an order';
-COMMENT ON COLUMN crm_profile.sources.order_filter IS 'condition on the orders; NULL: all of them';
-COMMENT ON COLUMN crm_profile.sources.amount_scale IS 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are';
-COMMENT ON COLUMN crm_profile.sources.time_zone IS 'where a time stamp with time zone becomes a day';
-COMMENT ON COLUMN crm_profile.sources.attributes IS 'columns of the customer table, or name = expression, that describe a customer';
-COMMENT ON COLUMN crm_profile.sources.interactions IS 'table of enquiries, visits and the like, schema-qualified';
-COMMENT ON COLUMN crm_profile.sources.interaction_customer IS 'its column with the customer''s key';
-COMMENT ON COLUMN crm_profile.sources.interacted_at IS 'its column with day or time; NULL: any';
-COMMENT ON COLUMN crm_profile.sources.prospects IS 'the prospect table, schema-qualified; NULL: none';
-COMMENT ON COLUMN crm_profile.sources.prospect_key IS 'its key column';
-COMMENT ON COLUMN crm_profile.sources.prospect_customer IS 'its column with the key of the customer that a prospect is or becomes; NULL: none';
-COMMENT ON COLUMN crm_profile.sources.best IS 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile';
-COMMENT ON COLUMN crm_profile.sources.scheme IS 'the segment scheme';
-COMMENT ON COLUMN crm_profile.sources.bins IS 'number of scores in each dimension';
-COMMENT ON COLUMN crm_profile.sources.period IS 'look-back window; NULL: all time';
-COMMENT ON COLUMN crm_profile.sources.as_of IS 'the day of the views; NULL: today in time_zone';
-COMMENT ON COLUMN crm_profile.sources.materialize IS 'customer_profile is kept as a table';
-COMMENT ON COLUMN crm_profile.sources.tier_by IS 'monetary or profit: what value tiers go by';
-COMMENT ON COLUMN crm_profile.sources.clv_model IS 'the model of repeat purchase that a refresh fits';
-COMMENT ON COLUMN crm_profile.sources.active_days IS 'the active window in days, as set, or learnt at the last refresh, or 90';
-COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
-COMMENT ON COLUMN crm_profile.sources.last_refresh IS 'when the last refresh began';
-COMMENT ON COLUMN crm_profile.sources.refresh_seconds IS 'how long it took';
+COMMENT ON COLUMN crm_profile.sources.warning IS 'what to look at; NULL: nothing';
 COMMENT ON COLUMN crm_profile.sources.orders_read IS 'orders in the stored histories';
 COMMENT ON COLUMN crm_profile.sources.customers_with_history IS 'customers with a stored history';
 COMMENT ON COLUMN crm_profile.sources.newest_order IS 'newest day of an order seen';
 COMMENT ON COLUMN crm_profile.sources.best_customers IS 'the best customers that prospects were compared with at the last refresh; NULL: no prospects then';
-COMMENT ON COLUMN crm_profile.sources.warning IS 'what to look at; NULL: nothing';
+COMMENT ON COLUMN crm_profile.sources.active_days IS 'the active window in days, as set, or learnt at the last refresh, or 90';
+COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition
@@ -376,7 +572,8 @@ BEGIN
 	SELECT CASE WHEN typtype = 'd' THEN typbasetype ELSE oid END INTO found FROM pg_type WHERE oid = found;
 	IF types IS NOT NULL AND found <> ALL (types) THEN
 		PERFORM crm_profile_internal.source_argument_error(argument, format('%s has type %s', expression, found),
-			format('Expected %s.', wanted), 'Name another column, or cast it in an expression.');
+			format('Expected %s.', wanted), CASE WHEN types @> ARRAY['date'::regtype::oid] AND (SELECT typcategory FROM pg_type WHERE oid = found) = 'S'
+				THEN format('Say how its days are written: %s => %L.', argument, format('to_date(%s, ''YYYY-MM-DD'')', expression)) ELSE 'Name another column, or cast it in an expression.' END);
 	END IF;
 	RETURN expression;
 END $$;
@@ -410,7 +607,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_canonical(text, text, text) IS 'a query with every name in it qualified';
 
-CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
 	path text := crm_profile_internal.source_path(src.search_path);
@@ -450,12 +647,12 @@ BEGIN
 		PERFORM set_config('search_path', path, true);
 		BEGIN
 			-- in brackets nothing but a single query gets through
-			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.schema, src.orders);
+			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.name, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
 			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a SELECT that works by itself.');
 		END;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-		orders := format('%I.source_orders', src.schema)::regclass;
+		orders := format('%I.source_orders', src.name)::regclass;
 		orders_sql := format('(%s) AS orders', src.orders);
 	ELSE
 		orders := crm_profile_internal.source_relation('orders', src.orders, path);
@@ -521,9 +718,9 @@ BEGIN
 			format('The key of %s, %s, has type %s.', src.customers, src.customer_key, src.key_type), 'Name the column that holds the key of the customer.');
 	END;
 	src.orders_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s FROM %s%s', key_sql, src.ordered_at, amount_sql,
-		', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key', orders_sql, ' WHERE ' || src.order_filter), src.schema, path);
+		', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key', orders_sql, ' WHERE ' || src.order_filter), src.name, path);
 	IF orders_sql LIKE '(%' THEN
-		EXECUTE format('DROP VIEW %I.source_orders', src.schema);
+		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 
 	-- interactions
@@ -584,4 +781,4 @@ BEGIN
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve(crm_profile.source) IS 'a definition checked and completed under the caller''s rights; errors say which argument is wrong';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve(crm_profile.source_definition) IS 'a definition checked and completed under the caller''s rights; errors say which argument is wrong';

@@ -1,57 +1,123 @@
--- The tables and views of a source
+-- What the views of a source show, and its tables and views themselves
+--
+-- A view names tables and calls functions: what it computes is here, where an upgrade can replace it. Its row is a type here, whose comments
+-- become those of its columns. The functions take values and read no table of a source; those called once a row (customer_figures,
+-- segment_step, prospect_figures) are inlined into the query that reads the view, so that columns that it does not ask for cost nothing.
 
-CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source, customer text, day text) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
-		WHEN src.interacted_at IS NULL THEN ''
-		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
-			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
-		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
-COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+---------------------------------------------------------------- the models of a source
 
-CREATE FUNCTION crm_profile_internal.source_expand(template text, src crm_profile.source, as_of text DEFAULT '{today}') RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
-DECLARE
-	latest CONSTANT text := '(SELECT m.%s FROM {schema}.model m ORDER BY m.id DESC LIMIT 1)';
-	contacted text := '';
-BEGIN
-	IF src.interactions IS NOT NULL THEN
-		contacted := format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, 'c.{key}', '{as_of}'));
-	END IF;
-	-- who is referred to by a prospect is not in the prospect table himself
-	IF src.prospect_customer = src.prospect_key THEN
-		contacted := contacted || format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::{key_type} = c.{key}) THEN ''probable''', src.prospects, src.prospect_customer);
-	END IF;
-	contacted := coalesce('CASE' || NULLIF(contacted, '') || ' END', 'NULL');
-	-- what is made of other words comes first
-	template := replace(template, '{contacted}', contacted);
-	template := replace(template, '{as_of}', as_of);
-	template := replace(template, '{in_period}', CASE WHEN src.period IS NULL THEN '' ELSE ', {period}' END);
-	template := replace(template, '{rfm}', format(latest, 'rfm'));
-	template := replace(template, '{segments}', format(latest, 'segments'));
-	template := replace(template, '{active_days}', format(latest, 'active_days'));
-	template := replace(template, '{a_from}', format(latest, 'a_from'));
-	template := replace(template, '{b_from}', format(latest, 'b_from'));
-	template := replace(template, '{clv}', format(latest, 'clv'));
-	template := replace(template, '{predicted_a_from}', format(latest, 'predicted_a_from'));
-	template := replace(template, '{predicted_b_from}', format(latest, 'predicted_b_from'));
-	template := replace(template, '{rhythm}', format(latest, 'rhythm'));
-	template := replace(template, '{schema}', quote_ident(src.schema));
-	template := replace(template, '{customers}', src.customers);
-	template := replace(template, '{key}', quote_ident(src.customer_key));
-	template := replace(template, '{key_type}', src.key_type);
-	template := replace(template, '{period}', coalesce(quote_literal(src.period::text) || '::interval', 'NULL::interval'));
-	template := replace(template, '{trend_period}', quote_literal(coalesce(src.period, interval '1 year')::text) || '::interval');
-	template := replace(template, '{scheme}', quote_literal(src.scheme));
-	template := replace(template, '{bins}', src.bins::text);
-	template := replace(template, '{value}', src.tier_by);
-	template := replace(template, '{today}', coalesce(quote_literal(src.as_of::text) || '::date',
-		format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone)));
-	-- last, so that nothing in it is taken for a word of the template
-	RETURN replace(template, '{orders_query}', src.orders_query);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_expand(text, crm_profile.source, text) IS 'a template of SQL with the names and settings of a source in it';
+CREATE TYPE crm_profile.source_model AS (
+	id integer,
+	fitted_at timestamptz,
+	as_of date,
+	rfm crm_profile.rfm_model,
+	scheme text,
+	segments crm_profile.segment_scheme,
+	active_days integer,
+	a_from numeric,
+	b_from numeric,
+	customers bigint,
+	clv crm_profile.clv_model,
+	predicted_a_from double precision,
+	predicted_b_from double precision,
+	rhythm crm_profile.rhythm_model,
+	fit_share double precision,
+	holdout crm_profile.clv_holdout_line[],
+	holdout_fit_until date,
+	holdout_until date,
+	holdout_share double precision,
+	profile crm_profile.profile_model,
+	match crm_profile.match_model,
+	best text
+);
+COMMENT ON TYPE crm_profile.source_model IS 'a row of the table model of a source: what a refresh learnt from the customers';
+COMMENT ON COLUMN crm_profile.source_model.id IS 'number of the model; the highest is in use';
+COMMENT ON COLUMN crm_profile.source_model.fitted_at IS 'when it was fitted';
+COMMENT ON COLUMN crm_profile.source_model.as_of IS 'the day it was fitted for';
+COMMENT ON COLUMN crm_profile.source_model.rfm IS 'thresholds of the scores; NULL: nobody had bought';
+COMMENT ON COLUMN crm_profile.source_model.scheme IS 'name of the segment scheme';
+COMMENT ON COLUMN crm_profile.source_model.segments IS 'the scheme as it was then';
+COMMENT ON COLUMN crm_profile.source_model.active_days IS 'the active window of the lifecycle';
+COMMENT ON COLUMN crm_profile.source_model.a_from IS 'least value of tier A';
+COMMENT ON COLUMN crm_profile.source_model.b_from IS 'least value of tier B';
+COMMENT ON COLUMN crm_profile.source_model.customers IS 'customers with a history';
+COMMENT ON COLUMN crm_profile.source_model.clv IS 'the model of repeat purchase and value; NULL: nobody had bought';
+COMMENT ON COLUMN crm_profile.source_model.predicted_a_from IS 'least predicted value of tier A; NULL: nobody is predicted to be worth anything';
+COMMENT ON COLUMN crm_profile.source_model.predicted_b_from IS 'least predicted value of tier B';
+COMMENT ON COLUMN crm_profile.source_model.rhythm IS 'the model of the days between purchases';
+COMMENT ON COLUMN crm_profile.source_model.fit_share IS 'share of the customers that clv and rhythm were fitted to; 1: all';
+COMMENT ON COLUMN crm_profile.source_model.holdout IS 'how good forecasts would have been; NULL: too little to tell';
+COMMENT ON COLUMN crm_profile.source_model.holdout_fit_until IS 'last day that the forecasts of the holdout test knew';
+COMMENT ON COLUMN crm_profile.source_model.holdout_until IS 'last day that they were for';
+COMMENT ON COLUMN crm_profile.source_model.holdout_share IS 'share of the customers in the holdout test';
+COMMENT ON COLUMN crm_profile.source_model.profile IS 'how attributes are encoded; NULL: the source has none';
+COMMENT ON COLUMN crm_profile.source_model.match IS 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best';
+COMMENT ON COLUMN crm_profile.source_model.best IS 'who counted as the best then';
+
+---------------------------------------------------------------- customer_profile
+
+CREATE TYPE crm_profile.customer_profile_row AS (
+	customer text,
+	first_purchase date,
+	last_purchase date,
+	recency integer,
+	frequency bigint,
+	monetary numeric,
+	profit numeric,
+	average_order_value numeric,
+	mean_gap double precision,
+	trend double precision,
+	pattern text,
+	r_score integer,
+	f_score integer,
+	m_score integer,
+	cell text,
+	segment text,
+	lifecycle text,
+	value_tier text,
+	p_alive double precision,
+	expected_purchases_90d double precision,
+	clv_365d double precision,
+	next_purchase date,
+	predicted_tier text,
+	segment_position integer,
+	as_of date
+);
+COMMENT ON TYPE crm_profile.customer_profile_row IS 'what is told of a customer: a row of the view customer_profile of a source, where the key has its own type, and of profile_now()';
+COMMENT ON COLUMN crm_profile.customer_profile_row.customer IS 'the key of the customer table';
+COMMENT ON COLUMN crm_profile.customer_profile_row.first_purchase IS 'day of the first order';
+COMMENT ON COLUMN crm_profile.customer_profile_row.last_purchase IS 'day of the last order';
+COMMENT ON COLUMN crm_profile.customer_profile_row.recency IS 'days since the last order';
+COMMENT ON COLUMN crm_profile.customer_profile_row.frequency IS 'number of orders in the period';
+COMMENT ON COLUMN crm_profile.customer_profile_row.monetary IS 'amount in the period, net of refunds';
+COMMENT ON COLUMN crm_profile.customer_profile_row.profit IS 'amount with a known cost less that cost, in the period; NULL: no cost known';
+COMMENT ON COLUMN crm_profile.customer_profile_row.average_order_value IS 'monetary by order';
+COMMENT ON COLUMN crm_profile.customer_profile_row.mean_gap IS 'mean number of days between purchase days; NULL: fewer than two';
+COMMENT ON COLUMN crm_profile.customer_profile_row.trend IS 'amount of the period (a year, where the source has none) against the one before, from -1 to 1';
+COMMENT ON COLUMN crm_profile.customer_profile_row.pattern IS 'few or many, small or large orders, against the medians';
+COMMENT ON COLUMN crm_profile.customer_profile_row.r_score IS 'recency score; the highest is the best; NULL: no order in the period';
+COMMENT ON COLUMN crm_profile.customer_profile_row.f_score IS 'frequency score';
+COMMENT ON COLUMN crm_profile.customer_profile_row.m_score IS 'monetary score';
+COMMENT ON COLUMN crm_profile.customer_profile_row.cell IS 'the three scores as digits';
+COMMENT ON COLUMN crm_profile.customer_profile_row.segment IS 'segment by the scheme of the source: that of the cell, or the nearest one that is true of the lifecycle; NULL: not scored';
+COMMENT ON COLUMN crm_profile.customer_profile_row.lifecycle IS 'new, active, lapsing (out of the customer''s own rhythm), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these';
+COMMENT ON COLUMN crm_profile.customer_profile_row.value_tier IS 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest';
+COMMENT ON COLUMN crm_profile.customer_profile_row.p_alive IS 'probability that the customer is still one; NULL, as in all predictions: no order yet, or no model';
+COMMENT ON COLUMN crm_profile.customer_profile_row.expected_purchases_90d IS 'expected number of purchase days in the next 90 days';
+COMMENT ON COLUMN crm_profile.customer_profile_row.clv_365d IS 'expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month';
+COMMENT ON COLUMN crm_profile.customer_profile_row.next_purchase IS 'median day of the next purchase of a customer who is still one';
+COMMENT ON COLUMN crm_profile.customer_profile_row.predicted_tier IS 'the same tiers by clv_365d';
+COMMENT ON COLUMN crm_profile.customer_profile_row.segment_position IS 'place of the segment in the scheme, from 1: the order to show segments in; NULL: not scored';
+COMMENT ON COLUMN crm_profile.customer_profile_row.as_of IS 'the day that the row tells of';
+
+CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.segment_position(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
+	'the place in its scheme of what segment() gives, from 1; NULL for a cell that the scheme leaves uncovered';
+
+CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.rfm_cell(crm_profile.rfm_score) IS 'the column cell: the three scores as digits';
 
 CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
@@ -59,160 +125,298 @@ CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchas
 COMMENT ON FUNCTION crm_profile_internal.source_clv_365d(crm_profile.purchase_history, crm_profile.clv_model, date) IS
 	'the column clv_365d: expected value of all purchases in the 365 days that follow as_of, discounted by 1 % a month';
 
-CREATE FUNCTION crm_profile_internal.source_profile_query() RETURNS text
+CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
+	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT customer,
+			crm_profile.first_purchase(history, as_of),
+			crm_profile.last_purchase(history, as_of),
+			crm_profile.recency(history, as_of),
+			CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of) ELSE crm_profile.frequency(history, as_of, period) END,
+			CASE WHEN period IS NULL THEN crm_profile.monetary(history, as_of) ELSE crm_profile.monetary(history, as_of, period) END,
+			CASE WHEN period IS NULL THEN crm_profile.profit(history, as_of) ELSE crm_profile.profit(history, as_of, period) END,
+			CASE WHEN period IS NULL THEN crm_profile.average_order_value(history, as_of) ELSE crm_profile.average_order_value(history, as_of, period) END,
+			crm_profile.mean_gap(history, as_of),
+			crm_profile.trend(history, as_of, coalesce(period, '1 year'::interval)),
+			crm_profile.purchase_pattern(history, model.rfm, as_of),
+			crm_profile.r_score(crm_profile.rfm_score(history, model.rfm, as_of)),
+			crm_profile.f_score(crm_profile.rfm_score(history, model.rfm, as_of)),
+			crm_profile.m_score(crm_profile.rfm_score(history, model.rfm, as_of)),
+			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, model.rfm, as_of)),
+			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm)),
+			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm), contact),
+			crm_profile.value_tier(CASE
+				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
+				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
+				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
+				ELSE crm_profile.monetary(history, as_of, period) END, model.a_from, model.b_from),
+			crm_profile.p_alive(history, model.clv, as_of),
+			crm_profile.expected_purchases(history, model.clv, as_of, '90 days'::interval),
+			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
+			crm_profile.next_purchase(history, model.clv, as_of),
+			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
+			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm)),
+			as_of;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.customer_figures(text, crm_profile.purchase_history, crm_profile.source_model, date, interval, text, text) IS
+	'what customer_profile tells of a customer on that day; contact: the lifecycle of somebody who has not bought';
+
+---------------------------------------------------------------- segment_summary
+
+CREATE TYPE crm_profile_internal.segment_summary_row AS (
+	segment text,
+	customers bigint,
+	customer_share double precision,
+	monetary numeric,
+	monetary_share double precision,
+	profit numeric,
+	profit_share double precision,
+	median_recency double precision,
+	median_frequency double precision,
+	median_monetary double precision,
+	strategy text,
+	predicted_value double precision,
+	predicted_value_share double precision,
+	mean_p_alive double precision
+);
+COMMENT ON TYPE crm_profile_internal.segment_summary_row IS 'a row of segment_summary';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.segment IS 'the segment; (unscored): no order in the period';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customer_share IS 'share of all customers';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.monetary IS 'amount in the period';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.monetary_share IS 'share of the amount of all customers';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.profit IS 'profit in the period; NULL: no cost known';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.profit_share IS 'share of the profit of all customers';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.median_recency IS 'median of the days since the last order';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.median_frequency IS 'median number of orders';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.median_monetary IS 'median amount';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.strategy IS 'what to do with them, as the scheme has it';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.predicted_value IS 'sum of clv_365d: what they are expected to bring in the next 365 days; NULL: no prediction';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.predicted_value_share IS 'share of the predicted value of all customers';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.mean_p_alive IS 'mean of p_alive: the share of them that are still customers';
+
+CREATE TYPE crm_profile_internal.segment_measures AS (
+	segment text,
+	customers bigint,
+	monetary numeric,
+	profit numeric,
+	median_recency double precision,
+	median_frequency double precision,
+	median_monetary double precision,
+	predicted_value numeric,
+	mean_p_alive numeric
+);
+COMMENT ON TYPE crm_profile_internal.segment_measures IS 'what segment_summary adds up over the customers of a segment';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.segment IS 'the segment; NULL: not scored';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.monetary IS 'sum of monetary';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.profit IS 'sum of profit';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.median_recency IS 'median of recency';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.median_frequency IS 'median of frequency';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.median_monetary IS 'median of monetary';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.predicted_value IS 'sum of clv_365d';
+COMMENT ON COLUMN crm_profile_internal.segment_measures.mean_p_alive IS 'mean of p_alive';
+
+CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN $$SELECT
-	c.{key} AS customer,
-	crm_profile.first_purchase(h.history, {as_of}) AS first_purchase,
-	crm_profile.last_purchase(h.history, {as_of}) AS last_purchase,
-	crm_profile.recency(h.history, {as_of}) AS recency,
-	crm_profile.frequency(h.history, {as_of}{in_period}) AS frequency,
-	crm_profile.monetary(h.history, {as_of}{in_period}) AS monetary,
-	crm_profile.profit(h.history, {as_of}{in_period}) AS profit,
-	crm_profile.average_order_value(h.history, {as_of}{in_period}) AS average_order_value,
-	crm_profile.mean_gap(h.history, {as_of}) AS mean_gap,
-	crm_profile.trend(h.history, {as_of}, {trend_period}) AS trend,
-	crm_profile.purchase_pattern(h.history, {rfm}, {as_of}) AS pattern,
-	crm_profile.r_score(crm_profile.rfm_score(h.history, {rfm}, {as_of})) AS r_score,
-	crm_profile.f_score(crm_profile.rfm_score(h.history, {rfm}, {as_of})) AS f_score,
-	crm_profile.m_score(crm_profile.rfm_score(h.history, {rfm}, {as_of})) AS m_score,
-	(crm_profile.rfm_score(h.history, {rfm}, {as_of})::integer)::text AS cell,
-	crm_profile.segment(crm_profile.rfm_score(h.history, {rfm}, {as_of}), {segments}) AS segment,
-	coalesce(crm_profile.lifecycle(h.history, {as_of}, {active_days}, {rhythm}), {contacted}) AS lifecycle,
-	crm_profile.value_tier(crm_profile.{value}(h.history, {as_of}{in_period}), {a_from}, {b_from}) AS value_tier,
-	crm_profile.p_alive(h.history, {clv}, {as_of}) AS p_alive,
-	crm_profile.expected_purchases(h.history, {clv}, {as_of}, '90 days'::interval) AS expected_purchases_90d,
-	crm_profile_internal.source_clv_365d(h.history, {clv}, {as_of}) AS clv_365d,
-	crm_profile.next_purchase(h.history, {clv}, {as_of}) AS next_purchase,
-	crm_profile.value_tier(crm_profile_internal.source_clv_365d(h.history, {clv}, {as_of}), {predicted_a_from}, {predicted_b_from}) AS predicted_tier
-FROM {customers} c LEFT JOIN {schema}.customer_history h ON h.customer = c.{key}$$;
-COMMENT ON FUNCTION crm_profile_internal.source_profile_query() IS 'the template behind customer_profile and profile_as_of';
+	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision;
+COMMENT ON FUNCTION crm_profile_internal.as_double(numeric) IS 'the number in double precision; beyond what that can hold nearly the smallest or the largest that it can';
 
-CREATE FUNCTION crm_profile_internal.source_comment(schema text, relation text, comment text, columns text[]) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	EXECUTE format('COMMENT ON %s %I.%I IS %L', CASE WHEN (SELECT relkind FROM pg_class WHERE oid = format('%I.%I', schema, relation)::regclass) = 'v' THEN 'VIEW' ELSE 'TABLE' END,
-		schema, relation, comment);
-	FOR i IN 1 .. array_length(columns, 1) LOOP
-		EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', schema, relation, columns[i][1], columns[i][2]);
-	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment(text, text, text, text[]) IS 'comments on a relation of a source and its columns';
+CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[])
+	RETURNS SETOF crm_profile_internal.segment_summary_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
+	BEGIN ATOMIC
+		SELECT l.segment, coalesce(m.customers, 0),
+			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision,
+			coalesce(m.monetary, 0),
+			crm_profile_internal.as_double(coalesce(m.monetary, 0) / NULLIF(sum(m.monetary) OVER (), 0)),
+			m.profit,
+			crm_profile_internal.as_double(m.profit / NULLIF(sum(m.profit) OVER (), 0)),
+			m.median_recency, m.median_frequency, m.median_monetary::numeric::double precision,
+			(SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1),
+			crm_profile_internal.as_double(m.predicted_value),
+			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
+			crm_profile_internal.as_double(m.mean_p_alive)
+		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT NULL, '(unscored)') l
+			LEFT JOIN unnest(measures) m ON coalesce(m.segment, '(unscored)') = l.segment
+		ORDER BY l.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.segment_summary(text, crm_profile.segment_scheme, crm_profile_internal.segment_measures[]) IS
+	'segment_summary: all segments of a scheme with what was measured of them, shares, and what to do';
 
-CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source, relation text) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.schema, relation);
-	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.schema, relation)::regclass) THEN
-		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.schema, relation);
-	END IF;
-	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.schema, relation, src.customers, src.customer_key);
-	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.schema, relation);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
+---------------------------------------------------------------- rfm_grid
 
-CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.customer_history (customer {key_type} NOT NULL, history crm_profile.purchase_history NOT NULL)', src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'customer_history', 'the purchase history of every customer with orders, as of the last refresh', ARRAY[
-		['customer', 'the key of the customer table'],
-		['history', 'all purchase days, amounts and costs']]);
-	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
-	EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.model (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, fitted_at timestamptz NOT NULL, as_of date NOT NULL,
-		rfm crm_profile.rfm_model, scheme text NOT NULL, segments crm_profile.segment_scheme NOT NULL, active_days integer NOT NULL, a_from numeric, b_from numeric,
-		customers bigint NOT NULL, clv crm_profile.clv_model, predicted_a_from double precision, predicted_b_from double precision, rhythm crm_profile.rhythm_model NOT NULL,
-		fit_share double precision NOT NULL, holdout crm_profile.clv_holdout_line[], holdout_fit_until date, holdout_until date, holdout_share double precision,
-		profile crm_profile.profile_model, match crm_profile.match_model, best text)', src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', ARRAY[
-		['id', 'number of the model; the highest is in use'],
-		['fitted_at', 'when it was fitted'],
-		['as_of', 'the day it was fitted for'],
-		['rfm', 'thresholds of the scores; NULL: nobody had bought'],
-		['scheme', 'name of the segment scheme'],
-		['segments', 'the scheme as it was then'],
-		['active_days', 'the active window of the lifecycle'],
-		['a_from', 'least value of tier A'],
-		['b_from', 'least value of tier B'],
-		['customers', 'customers with a history'],
-		['clv', 'the model of repeat purchase and value; NULL: nobody had bought'],
-		['predicted_a_from', 'least predicted value of tier A; NULL: nobody is predicted to be worth anything'],
-		['predicted_b_from', 'least predicted value of tier B'],
-		['rhythm', 'the model of the days between purchases'],
-		['fit_share', 'share of the customers that clv and rhythm were fitted to; 1: all'],
-		['holdout', 'how good forecasts would have been; NULL: too little to tell'],
-		['holdout_fit_until', 'last day that the forecasts of the holdout test knew'],
-		['holdout_until', 'last day that they were for'],
-		['holdout_share', 'share of the customers in the holdout test'],
-		['profile', 'how attributes are encoded; NULL: the source has none'],
-		['match', 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best'],
-		['best', 'who counted as the best then']]);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source) IS 'the tables of a new source';
+CREATE TYPE crm_profile_internal.rfm_grid_row AS (
+	r_score integer,
+	f_score integer,
+	customers bigint,
+	monetary numeric,
+	mean_m_score double precision
+);
+COMMENT ON TYPE crm_profile_internal.rfm_grid_row IS 'a row of rfm_grid';
+COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.r_score IS 'recency score';
+COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.f_score IS 'frequency score';
+COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.monetary IS 'amount in the period';
+COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.mean_m_score IS 'mean monetary score; NULL: no customers';
 
-CREATE FUNCTION crm_profile_internal.source_profile_columns() RETURNS text[]
+CREATE FUNCTION crm_profile_internal.rfm_grid(bins integer, measures crm_profile_internal.rfm_grid_row[]) RETURNS SETOF crm_profile_internal.rfm_grid_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 25
+	BEGIN ATOMIC
+		SELECT r, f, coalesce(m.customers, 0), coalesce(m.monetary, 0), m.mean_m_score
+		FROM generate_series(1, bins) r CROSS JOIN generate_series(1, bins) f LEFT JOIN unnest(measures) m ON m.r_score = r AND m.f_score = f
+		ORDER BY r DESC, f DESC;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.rfm_grid(integer, crm_profile_internal.rfm_grid_row[]) IS 'rfm_grid: every pair of scores, those of no customer too';
+
+---------------------------------------------------------------- purchase_calendar
+
+CREATE TYPE crm_profile_internal.purchase_calendar_row AS (
+	month date,
+	weekday integer,
+	orders numeric,
+	amount numeric
+);
+COMMENT ON TYPE crm_profile_internal.purchase_calendar_row IS 'a row of purchase_calendar';
+COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.month IS 'first day of the month';
+COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.weekday IS '1: Monday, to 7: Sunday';
+COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.orders IS 'number of orders';
+COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.amount IS 'amount, net of refunds';
+
+CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+	BEGIN ATOMIC
+		SELECT date_trunc('month', d.day::timestamp)::date, extract(isodow FROM d.day)::integer, sum(d.orders), sum(d.amount)
+		FROM crm_profile.purchases(everybody) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.purchase_calendar(crm_profile.purchase_history, date) IS 'purchase_calendar, from the histories of all customers merged into one';
+
+---------------------------------------------------------------- segment_migration
+
+CREATE TYPE crm_profile_internal.segment_migration_row AS (
+	from_segment text,
+	to_segment text,
+	customers bigint,
+	share double precision,
+	monetary numeric
+);
+COMMENT ON TYPE crm_profile_internal.segment_migration_row IS 'a row of segment_migration';
+COMMENT ON COLUMN crm_profile_internal.segment_migration_row.from_segment IS 'segment on the first day; (unscored): no order in the period by then';
+COMMENT ON COLUMN crm_profile_internal.segment_migration_row.to_segment IS 'segment on the last day';
+COMMENT ON COLUMN crm_profile_internal.segment_migration_row.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.segment_migration_row.share IS 'share of the customers of from_segment';
+COMMENT ON COLUMN crm_profile_internal.segment_migration_row.monetary IS 'their amount in the period';
+
+CREATE TYPE crm_profile_internal.segment_move AS (
+	from_segment text,
+	to_segment text,
+	customers bigint,
+	monetary numeric
+);
+COMMENT ON TYPE crm_profile_internal.segment_move IS 'a way from one segment to another, and how many customers went it';
+COMMENT ON COLUMN crm_profile_internal.segment_move.from_segment IS 'the one';
+COMMENT ON COLUMN crm_profile_internal.segment_move.to_segment IS 'the other';
+COMMENT ON COLUMN crm_profile_internal.segment_move.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.segment_move.monetary IS 'their amount';
+
+CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
+	segments crm_profile.segment_scheme, active_days integer, rhythm crm_profile.rhythm_model, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, rhythm)), '(unscored)'),
+			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, rhythm)), '(unscored)'),
+			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.segment_step(crm_profile.purchase_history, crm_profile.rfm_model, date, crm_profile.rfm_model, date, crm_profile.segment_scheme, integer, crm_profile.rhythm_model, interval) IS
+	'the segments of a customer on two days, and the amount in the period up to the later one';
+
+CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
+	BEGIN ATOMIC
+		SELECT m.from_segment, m.to_segment, m.customers, (m.customers / sum(m.customers) OVER (PARTITION BY m.from_segment))::double precision, m.monetary
+		FROM unnest(moves) m ORDER BY m.from_segment, m.customers DESC, m.to_segment;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.segment_migration(crm_profile_internal.segment_move[]) IS 'segment_migration: the moves in order, with shares';
+
+---------------------------------------------------------------- model_holdout, model_card
+
+CREATE TYPE crm_profile_internal.model_holdout_row AS (
+	fit_until date,
+	as_of date,
+	part text,
+	class text,
+	customers bigint,
+	predicted double precision,
+	actual double precision,
+	calibration double precision,
+	mean_absolute_error double precision,
+	correlation double precision
+);
+COMMENT ON TYPE crm_profile_internal.model_holdout_row IS 'a row of model_holdout';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.fit_until IS 'last day that the forecast knew';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.as_of IS 'last day that it was for';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.part IS 'total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.class IS 'the class';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.customers IS 'number of customers; a sample where there are more than 100 000';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.predicted IS 'purchase days forecast';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.actual IS 'purchase days that came';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.calibration IS 'actual by predicted';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.mean_absolute_error IS 'mean distance of the two, by customer';
+COMMENT ON COLUMN crm_profile_internal.model_holdout_row.correlation IS 'correlation of the two over customers; NULL: one of them is the same for all';
+
+CREATE FUNCTION crm_profile_internal.model_holdout(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_holdout_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
+	BEGIN ATOMIC
+		SELECT model.holdout_fit_until, model.holdout_until, l.part, l.class, l.customers, l.predicted, l.actual, l.calibration, l.mean_absolute_error, l.correlation
+		FROM unnest(model.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, line)
+		ORDER BY l.line;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.model_holdout(crm_profile.source_model) IS 'model_holdout: the holdout test of a refresh, line by line';
+
+CREATE TYPE crm_profile_internal.model_card_row AS (
+	line integer,
+	section text,
+	item text,
+	value text,
+	number double precision,
+	standard_error double precision,
+	note text
+);
+COMMENT ON TYPE crm_profile_internal.model_card_row IS 'a row of model_card';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.line IS 'the order to read it in';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.section IS 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, holdout';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.item IS 'what the line tells';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.value IS 'the value as text';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.number IS 'the value as a number; NULL: words, or unknown';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.standard_error IS 'of a parameter; NULL: not estimated';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.note IS 'what it means';
+
+CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN ARRAY[
-		['customer', 'the key of the customer table'],
-		['first_purchase', 'day of the first order'],
-		['last_purchase', 'day of the last order'],
-		['recency', 'days since the last order'],
-		['frequency', 'number of orders in the period'],
-		['monetary', 'amount in the period, net of refunds'],
-		['profit', 'amount with a known cost less that cost, in the period; NULL: no cost known'],
-		['average_order_value', 'monetary by order'],
-		['mean_gap', 'mean number of days between purchase days; NULL: fewer than two'],
-		['trend', 'amount of the period (a year, where the source has none) against the one before, from -1 to 1'],
-		['pattern', 'few or many, small or large orders, against the medians'],
-		['r_score', 'recency score; the highest is the best; NULL: no order in the period'],
-		['f_score', 'frequency score'],
-		['m_score', 'monetary score'],
-		['cell', 'the three scores as digits'],
-		['segment', 'segment by the scheme of the source; NULL: not scored'],
-		['lifecycle', 'new, active, lapsing (out of the customer''s own rhythm), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these'],
-		['value_tier', 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest'],
-		['p_alive', 'probability that the customer is still one; NULL, as in all predictions: no order yet, or no model'],
-		['expected_purchases_90d', 'expected number of purchase days in the next 90 days'],
-		['clv_365d', 'expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month'],
-		['next_purchase', 'median day of the next purchase of a customer who is still one'],
-		['predicted_tier', 'the same tiers by clv_365d']];
-COMMENT ON FUNCTION crm_profile_internal.source_profile_columns() IS 'the columns of customer_profile and their comments';
+	RETURN CASE
+		WHEN number IN ('NaN', 'Infinity', '-Infinity') THEN number::text
+		WHEN abs(number) < 1e15 AND number = trunc(number) THEN number::numeric::text
+		WHEN abs(number) BETWEEN 1e-30 AND 1e30 THEN number::real::text
+		-- what real cannot hold
+		ELSE btrim(to_char(number, '9.99999EEEE')) END;
+COMMENT ON FUNCTION crm_profile_internal.short_number(double precision) IS 'a number for people to read: whole, or with some six digits';
 
-CREATE FUNCTION crm_profile_internal.source_build_model_card(src crm_profile.source) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_holdout WITH (security_invoker = true) AS
-		SELECT m.holdout_fit_until AS fit_until, m.holdout_until AS as_of, l.part, l.class, l.customers, l.predicted, l.actual, l.calibration, l.mean_absolute_error, l.correlation
-		FROM (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1) m,
-			unnest(m.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, line)
-		ORDER BY l.line$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came', ARRAY[
-		['fit_until', 'last day that the forecast knew'],
-		['as_of', 'last day that it was for'],
-		['part', 'total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest'],
-		['class', 'the class'],
-		['customers', 'number of customers; a sample where there are more than 100 000'],
-		['predicted', 'purchase days forecast'],
-		['actual', 'purchase days that came'],
-		['calibration', 'actual by predicted'],
-		['mean_absolute_error', 'mean distance of the two, by customer'],
-		['correlation', 'correlation of the two over customers; NULL: one of them is the same for all']]);
-
-	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.model_card WITH (security_invoker = true) AS
-		WITH latest AS MATERIALIZED (SELECT * FROM {schema}.model ORDER BY id DESC LIMIT 1)
-		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer AS line, l.section, l.item,
-			coalesce(l.value, CASE WHEN l.number = trunc(l.number) THEN l.number::numeric::text ELSE l.number::real::text END) AS value, l.number, l.standard_error, l.note
+CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_card_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
+	BEGIN ATOMIC
+		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer, l.section, l.item, coalesce(l.value, crm_profile_internal.short_number(l.number)), l.number,
+			l.standard_error, l.note
 		FROM (
 			SELECT 1 AS part, v.line AS line, 'refresh' AS section, v.item AS item, v.value AS value, v.number AS number, NULL::double precision AS standard_error, v.note AS note
-			FROM latest m, LATERAL (VALUES
-				(1, 'fitted at', to_char(m.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
-				(2, 'as of', to_char(m.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
-				(3, 'customers', NULL, m.customers, 'customers with a history'),
-				(4, 'share fitted', NULL, m.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all')) v(line, item, value, number, note)
+			FROM (VALUES
+				(1, 'fitted at', to_char(model.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
+				(2, 'as of', to_char(model.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
+				(3, 'customers', NULL, model.customers, 'customers with a history'),
+				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all')) v(line, item, value, number, note)
 			UNION ALL
 			SELECT 2 AS part, v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM latest m, crm_profile.clv_model_card(m.clv) c, LATERAL (VALUES
+			FROM crm_profile.clv_model_card(model.clv) c, LATERAL (VALUES
 				(1, 'model', coalesce(c.model, 'none'), NULL::double precision, 'model of repeat purchase; none: nobody had bought'),
 				(2, 'status', c.status, NULL, 'how the fit ended; few repeaters, no maximum: a cautious guess; not converged: no predictions'),
 				(3, 'unit in days', NULL, extract(epoch FROM c.unit) / 86400, 'the unit of time of the parameters'),
@@ -228,10 +432,10 @@ BEGIN
 					WHEN 'a' THEN 'of the chance to leave after a purchase: its mean is a by a + b' WHEN 'b' THEN 'of the same'
 					WHEN 's' THEN 'shape of the rates of leaving' WHEN 'beta' THEN 'scale of these rates: their mean is s by beta'
 					WHEN 'p' THEN 'shape of the values of a customer''s purchases' ELSE 'of the spread of the customers'' mean values' END AS note
-			FROM latest m, crm_profile.clv_parameters(m.clv) WITH ORDINALITY AS p(part, parameter, estimate, standard_error, status, n)
+			FROM crm_profile.clv_parameters(model.clv) WITH ORDINALITY AS p(part, parameter, estimate, standard_error, status, n)
 			UNION ALL
 			SELECT 3 AS part, v.line AS line, 'spend' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM latest m, crm_profile.clv_model_card(m.clv) c, LATERAL (VALUES
+			FROM crm_profile.clv_model_card(model.clv) c, LATERAL (VALUES
 				(1, 'model', 'gamma-gamma', NULL::double precision, 'model of the value of a purchase day'),
 				(2, 'status', c.spend_status, NULL, 'how its fit ended; few repeaters, no maximum, no mean: the mean value stands in; no data: clv_365d is NULL'),
 				(3, 'value', c.value, NULL, 'revenue, or profit where the tiers go by profit'),
@@ -242,7 +446,7 @@ BEGIN
 			WHERE c.model IS NOT NULL
 			UNION ALL
 			SELECT 4 AS part, v.line AS line, 'rhythm' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM latest m, crm_profile.rhythm_model_card(m.rhythm) c, LATERAL (VALUES
+			FROM crm_profile.rhythm_model_card(model.rhythm) c, LATERAL (VALUES
 				(1, 'status', c.status, NULL::double precision, 'how the fit ended; not converged, few repeaters: the active window decides alone'),
 				(2, 'customers', NULL, c.customers, 'customers that it was fitted to'),
 				(3, 'gaps', NULL, c.gaps, 'times between two purchase days of a customer'),
@@ -250,162 +454,331 @@ BEGIN
 			UNION ALL
 			SELECT 4 AS part, 10 + p.n AS line, 'rhythm' AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
 				CASE p.parameter WHEN 'regularity' THEN '1: purchases come at random, to 12: like clockwork' WHEN 'a' THEN 'shape of the rates of the customers' ELSE 'scale of these rates, in days' END AS note
-			FROM latest m, crm_profile.rhythm_parameters(m.rhythm) WITH ORDINALITY AS p(parameter, estimate, standard_error, status, n)
+			FROM crm_profile.rhythm_parameters(model.rhythm) WITH ORDINALITY AS p(parameter, estimate, standard_error, status, n)
 			UNION ALL
 			SELECT 5 AS part, v.line AS line, 'lifecycle and tiers' AS section, v.item AS item, NULL AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM latest m, LATERAL (VALUES
-				(1, 'active window', m.active_days::double precision, 'days; what customers without a rhythm of their own are measured by'),
-				(2, 'tier A from', m.a_from, 'least monetary, or profit, of the tier'),
-				(3, 'tier B from', m.b_from, 'least monetary, or profit, of the tier'),
-				(4, 'predicted tier A from', m.predicted_a_from, 'least clv_365d of the tier'),
-				(5, 'predicted tier B from', m.predicted_b_from, 'least clv_365d of the tier')) v(line, item, number, note)
+			FROM (VALUES
+				(1, 'active window', model.active_days::double precision, 'days; what customers without a rhythm of their own are measured by'),
+				(2, 'tier A from', model.a_from, 'least monetary, or profit, of the tier'),
+				(3, 'tier B from', model.b_from, 'least monetary, or profit, of the tier'),
+				(4, 'predicted tier A from', model.predicted_a_from, 'least clv_365d of the tier'),
+				(5, 'predicted tier B from', model.predicted_b_from, 'least clv_365d of the tier')) v(line, item, number, note)
 			UNION ALL
 			SELECT 6 AS part, v.line AS line, 'scores' AS section, v.item AS item, v.value AS value, NULL AS number, NULL AS standard_error, v.note AS note
-			FROM latest m, crm_profile.thresholds(m.rfm) t, LATERAL (VALUES
-				(1, 'scheme', m.scheme, 'the segment scheme'),
+			FROM crm_profile.thresholds(model.rfm) t, LATERAL (VALUES
+				(1, 'scheme', model.scheme, 'the segment scheme'),
 				(2, 'recency', array_to_string(t.recency, ', '), 'days: each one exceeded takes a score away'),
 				(3, 'frequency', array_to_string(t.frequency, ', '), 'orders: each one exceeded adds a score'),
 				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score')) v(line, item, value, note)
 			UNION ALL
 			SELECT 7 AS part, v.line AS line, 'holdout' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM latest m LEFT JOIN LATERAL unnest(m.holdout) h ON h.part = 'total', LATERAL (VALUES
-				(1, 'status', CASE WHEN m.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, or no fit; by class: model_holdout'),
-				(2, 'fitted until', to_char(m.holdout_fit_until, 'YYYY-MM-DD'), NULL, 'last day that the forecast knew'),
-				(3, 'forecast until', to_char(m.holdout_until, 'YYYY-MM-DD'), NULL, 'last day that it was for'),
-				(4, 'share tested', NULL, m.holdout_share, 'share of the customers in the test; 1: all'),
+			FROM (SELECT) one LEFT JOIN unnest(model.holdout) h ON h.part = 'total', LATERAL (VALUES
+				(1, 'status', CASE WHEN model.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, or no fit; by class: model_holdout'),
+				(2, 'fitted until', to_char(model.holdout_fit_until, 'YYYY-MM-DD'), NULL, 'last day that the forecast knew'),
+				(3, 'forecast until', to_char(model.holdout_until, 'YYYY-MM-DD'), NULL, 'last day that it was for'),
+				(4, 'share tested', NULL, model.holdout_share, 'share of the customers in the test; 1: all'),
 				(5, 'customers', NULL, h.customers, 'those of them who had bought when the forecast was made'),
 				(6, 'predicted', NULL, h.predicted, 'purchase days forecast'),
 				(7, 'actual', NULL, h.actual, 'purchase days that came'),
 				(8, 'calibration', NULL, h.calibration, 'actual by predicted; 1: right on the whole'),
 				(9, 'mean absolute error', NULL, h.mean_absolute_error, 'purchase days by customer'),
 				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers')) v(line, item, value, number, note)
-			WHERE v.line = 1 OR m.holdout IS NOT NULL) l$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been', ARRAY[
-		['line', 'the order to read it in'],
-		['section', 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, holdout'],
-		['item', 'what the line tells'],
-		['value', 'the value as text'],
-		['number', 'the value as a number; NULL: words, or unknown'],
-		['standard_error', 'of a parameter; NULL: not estimated'],
-		['note', 'what it means']]);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_model_card(crm_profile.source) IS 'the views of a source about its models';
+			WHERE v.line = 1 OR model.holdout IS NOT NULL) l;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model) IS 'model_card: what there is to tell about the models of a refresh, line by line';
 
-CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source) RETURNS void
+---------------------------------------------------------------- the SQL of a source, each piece made in one pass
+
+CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+	RETURN CASE WHEN src.as_of IS NULL THEN format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone) ELSE format('%L::date', src.as_of) END;
+COMMENT ON FUNCTION crm_profile_internal.source_today(crm_profile.source_definition) IS 'SQL of the day of the views';
+
+CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres'
+	RETURN format('%L::interval', src.period);
+COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source_definition) IS 'SQL of the look-back window, a NULL for all time';
+
+CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)', attribute, src.name);
+COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
+
+CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(crm_profile_internal.source_model_in_use(src, a.attname), ', ' ORDER BY a.attnum))
+		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
+COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition) IS
+	'SQL of all of them: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
+
+CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
+		WHEN src.interacted_at IS NULL THEN ''
+		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
+			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
+		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
+COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source_definition, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+
+CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_definition, as_of text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN coalesce('CASE' || NULLIF(concat(
+		CASE WHEN src.interactions IS NOT NULL THEN format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, format('c.%I', src.customer_key), as_of)) END,
+		-- who is referred to by a prospect is not in the prospect table himself
+		CASE WHEN src.prospect_customer = src.prospect_key
+			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::%s = c.%I) THEN ''probable''', src.prospects, src.prospect_customer, src.key_type, src.customer_key) END), '') || ' END',
+		'NULL');
+COMMENT ON FUNCTION crm_profile_internal.source_contacted(crm_profile.source_definition, text) IS 'SQL of the lifecycle that the customer c has without a purchase by that day';
+
+CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('SELECT %s
+FROM %s c LEFT JOIN %s CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, %s, %s, %L, l.contact) f',
+		columns, src.customers, histories, crm_profile_internal.source_model_in_use(src), crm_profile_internal.source_contacted(src, as_of),
+		src.customer_key, as_of, crm_profile_internal.source_period(src), src.tier_by);
+COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
+	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
+
+CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.source_profile_query(src, as_of,
+		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE format('f.%I', a.attname) END, ', ' ORDER BY a.attnum)
+			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
+		format('%I.customer_history h ON h.customer = c.%I', src.name, src.customer_key));
+COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query behind customer_profile and profile_as_of, with the key as it is in the customer table';
+
+---------------------------------------------------------------- writing models
+
+CREATE FUNCTION crm_profile_internal.source_last_model(src crm_profile.source_definition) RETURNS crm_profile.source_model
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	last crm_profile.source_model;
+BEGIN
+	EXECUTE format('SELECT m.* FROM %I.model m ORDER BY m.id DESC LIMIT 1', src.name) INTO last;
+	RETURN last;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_last_model(crm_profile.source_definition) IS 'the newest models of a source; NULLs: none yet';
+
+CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	columns CONSTANT text[] := crm_profile_internal.source_profile_columns();
-	profile CONSTANT text := crm_profile_internal.source_profile_query();
+	last crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	fitted timestamptz := model.fitted_at;
+BEGIN
+	model.id := last.id;
+	model.fitted_at := last.fitted_at;
+	-- what is as it was is not written again
+	IF model::text = last::text THEN
+		RETURN;
+	END IF;
+	-- one refresh, one row. Nobody else writes: the source is locked
+	IF last.fitted_at = fitted THEN
+		EXECUTE format('DELETE FROM %I.model WHERE id = $1', src.name) USING last.id;
+	ELSE
+		model.id := coalesce(last.id, 0) + 1;
+	END IF;
+	model.fitted_at := fitted;
+	EXECUTE format('INSERT INTO %I.model SELECT ($1).*', src.name) USING model;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_keep_model(crm_profile.source_definition, crm_profile.source_model) IS
+	'keeps the models of the refresh that began at fitted_at, where something in them differs from the last ones; the caller holds the lock on the source';
+
+---------------------------------------------------------------- tables and views of a source
+
+CREATE FUNCTION crm_profile_internal.source_comment(schema text, relation text, comment text, columns regclass) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	described record;
+BEGIN
+	EXECUTE format('COMMENT ON %s %I.%I IS %L', CASE WHEN (SELECT relkind FROM pg_class WHERE oid = format('%I.%I', schema, relation)::regclass) = 'v' THEN 'VIEW' ELSE 'TABLE' END,
+		schema, relation, comment);
+	FOR described IN SELECT a.attname, col_description(columns, t.attnum) AS comment FROM pg_attribute a JOIN pg_attribute t ON t.attrelid = columns AND t.attname = a.attname
+			WHERE a.attrelid = format('%I.%I', schema, relation)::regclass AND a.attnum > 0 AND NOT a.attisdropped LOOP
+		EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', schema, relation, described.attname, described.comment);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_comment(text, text, text, regclass) IS 'comments on a relation of a source, and on its columns those of the composite type';
+
+CREATE FUNCTION crm_profile_internal.source_view(src crm_profile.source_definition, view text, comment text, columns regclass, query text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_invoker = true) AS ', src.name, view) || query;
+	PERFORM crm_profile_internal.source_comment(src.name, view, comment, columns);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_view(crm_profile.source_definition, text, text, regclass, text) IS
+	'makes a view of a source, or makes it anew with the rights on it and what is built on it; a composite type comments the columns';
+
+CREATE FUNCTION crm_profile_internal.source_drop_view(src crm_profile.source_definition, view text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF to_regclass(format('%I.%I', src.name, view)) IS NOT NULL THEN
+		EXECUTE format('DROP VIEW %I.%I', src.name, view);
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_drop_view(crm_profile.source_definition, text) IS 'drops a view of a source that it does not need any more';
+
+CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.name, relation);
+	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.name, relation)::regclass) THEN
+		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
+	END IF;
+	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.name, relation, src.customers, src.customer_key);
+	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
+
+CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('CREATE TABLE %I.customer_history (customer %s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type);
+	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''the key of the customer table''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
+	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
+	-- a typed table: an attribute that a later version adds to the type comes to all sources
+	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
+		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
+
+CREATE FUNCTION crm_profile_internal.source_share_rights(src crm_profile.source_definition, view text, "table" text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	granted record;
+BEGIN
+	FOR granted IN
+		SELECT x.grantee, x.is_grantable
+			FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = to_regclass(format('%I.%I', src.name, view)) AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
+		UNION
+		-- a view over a table asks for all columns that it reads: who may read some of it, and all of what these come from, sees no more than before
+		SELECT x.grantee, false
+			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.name, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
+				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model', src.name), 'SELECT')
+	LOOP
+		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.name, "table",
+			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_share_rights(crm_profile.source_definition, text, text) IS 'who may read a view of a source may read the table that it is to be over';
+
+CREATE FUNCTION crm_profile_internal.source_build_profile(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	query text := crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src));
+	stored regclass := to_regclass(format('%I.stored_profile', src.name));
+	added text;
 BEGIN
 	IF src.materialize THEN
-		IF to_regclass(format('%I.stored_profile', src.schema)) IS NULL THEN
-			EXECUTE crm_profile_internal.source_expand('CREATE TABLE {schema}.stored_profile AS ' || profile || ' WITH NO DATA', src);
-			PERFORM crm_profile_internal.source_comment(src.schema, 'stored_profile', 'customer_profile as of the last refresh', columns);
-			PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
+		IF stored IS NULL THEN
+			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.name, query);
+			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
+		ELSE
+			-- what a later version tells besides; the next refresh fills it in
+			SELECT string_agg(format('ADD COLUMN %I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum) INTO added
+				FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+					AND NOT EXISTS (SELECT FROM pg_attribute s WHERE s.attrelid = stored AND s.attname = a.attname);
+			IF added IS NOT NULL THEN
+				EXECUTE format('ALTER TABLE %I.stored_profile %s', src.name, added);
+			END IF;
 		END IF;
-		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_profile WITH (security_invoker = true) AS SELECT %s FROM %1$I.stored_profile', src.schema,
-			(SELECT string_agg(columns[i][1], ', ' ORDER BY i) FROM generate_subscripts(columns, 1) i));
-	ELSE
-		EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE VIEW {schema}.customer_profile WITH (security_invoker = true) AS ' || profile, src);
-		IF to_regclass(format('%I.stored_profile', src.schema)) IS NOT NULL THEN
-			EXECUTE format('DROP TABLE %I.stored_profile', src.schema);
-		END IF;
+		PERFORM crm_profile_internal.source_comment(src.name, 'stored_profile', 'customer_profile as of the last refresh', 'crm_profile.customer_profile_row');
+		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
+		query := format('SELECT %s FROM %I.stored_profile', (SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+			WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped), src.name);
 	END IF;
-	PERFORM crm_profile_internal.source_comment(src.schema, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', columns);
+	PERFORM crm_profile_internal.source_view(src, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', 'crm_profile.customer_profile_row', query);
+	IF NOT src.materialize AND stored IS NOT NULL THEN
+		EXECUTE format('DROP TABLE %I.stored_profile', src.name);
+	END IF;
+	EXECUTE format('CREATE OR REPLACE FUNCTION %I.profile_as_of(as_of date) RETURNS SETOF %1$I.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %s; END',
+		src.name, crm_profile_internal.source_profile_query(src, 'profile_as_of.as_of'));
+	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.name);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source_definition) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
 
-	EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE FUNCTION {schema}.profile_as_of(as_of date) RETURNS SETOF {schema}.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC '
-		|| crm_profile_internal.source_profile_query() || '; END', src, 'profile_as_of.as_of');
-	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.schema);
-
-	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.segment_summary WITH (security_invoker = true) AS
-		WITH label(place, segment, strategy) AS (
-			SELECT s.position AS place, s.segment AS segment, (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = {scheme} AND r.segment = s.segment ORDER BY r.position LIMIT 1) AS strategy
-				FROM crm_profile.segments({segments}) s
-			UNION ALL SELECT NULL AS place, '(unscored)' AS segment, NULL AS strategy),
-		measured AS (
-			SELECT coalesce(p.segment, '(unscored)') AS segment, count(*) AS customers, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
-				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency) AS median_recency,
-				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency) AS median_frequency,
-				percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision)::numeric::double precision AS median_monetary,
-				-- as numeric: sums of floats would depend on the order of the rows
-				sum(p.clv_365d::numeric) AS predicted_value, avg(p.p_alive::numeric) AS mean_p_alive
-			FROM {schema}.customer_profile p GROUP BY 1)
-		SELECT l.segment, coalesce(m.customers, 0) AS customers,
-			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision AS customer_share,
-			coalesce(m.monetary, 0) AS monetary,
-			(coalesce(m.monetary, 0) / NULLIF(sum(m.monetary) OVER (), 0))::double precision AS monetary_share,
-			m.profit,
-			(m.profit / NULLIF(sum(m.profit) OVER (), 0))::double precision AS profit_share,
-			m.median_recency, m.median_frequency, m.median_monetary, l.strategy,
-			m.predicted_value::double precision AS predicted_value,
-			(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))::double precision AS predicted_value_share, m.mean_p_alive::double precision AS mean_p_alive
-		FROM label l LEFT JOIN measured m ON m.segment = l.segment ORDER BY l.place$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', ARRAY[
-		['segment', 'the segment; (unscored): no order in the period'],
-		['customers', 'number of customers'],
-		['customer_share', 'share of all customers'],
-		['monetary', 'amount in the period'],
-		['monetary_share', 'share of the amount of all customers'],
-		['profit', 'profit in the period; NULL: no cost known'],
-		['profit_share', 'share of the profit of all customers'],
-		['median_recency', 'median of the days since the last order'],
-		['median_frequency', 'median number of orders'],
-		['median_monetary', 'median amount'],
-		['strategy', 'what to do with them, as the scheme has it'],
-		['predicted_value', 'sum of clv_365d: what they are expected to bring in the next 365 days; NULL: no prediction'],
-		['predicted_value_share', 'share of the predicted value of all customers'],
-		['mean_p_alive', 'mean of p_alive: the share of them that are still customers']]);
-
-	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.rfm_grid WITH (security_invoker = true) AS
-		SELECT r AS r_score, f AS f_score, coalesce(p.customers, 0) AS customers, coalesce(p.monetary, 0) AS monetary, p.mean_m_score
-		FROM generate_series(1, {bins}) r CROSS JOIN generate_series(1, {bins}) f
-			LEFT JOIN (SELECT r_score, f_score, count(*) AS customers, sum(monetary) AS monetary, avg(m_score)::double precision AS mean_m_score
-				FROM {schema}.customer_profile WHERE r_score IS NOT NULL GROUP BY 1, 2) p ON p.r_score = r AND p.f_score = f
-		ORDER BY r DESC, f DESC$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'rfm_grid', 'a heat map: every pair of recency and frequency score', ARRAY[
-		['r_score', 'recency score'],
-		['f_score', 'frequency score'],
-		['customers', 'number of customers'],
-		['monetary', 'amount in the period'],
-		['mean_m_score', 'mean monetary score; NULL: no customers']]);
-
-	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE VIEW {schema}.purchase_calendar WITH (security_invoker = true) AS
-		SELECT date_trunc('month', d.day::timestamp)::date AS month, extract(isodow FROM d.day)::integer AS weekday, sum(d.orders) AS orders, sum(d.amount) AS amount
-		FROM crm_profile.purchases((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM {schema}.customer_history h)) d
-		WHERE d.day <= {today}
-		GROUP BY 1, 2 ORDER BY 1, 2$sql$, src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'purchase_calendar', 'when people buy: month by weekday', ARRAY[
-		['month', 'first day of the month'],
-		['weekday', '1: Monday, to 7: Sunday'],
-		['orders', 'number of orders'],
-		['amount', 'amount, net of refunds']]);
-
-	EXECUTE crm_profile_internal.source_expand($sql$CREATE OR REPLACE FUNCTION {schema}.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
-		RETURNS TABLE (from_segment text, to_segment text, customers bigint, share double precision, monetary numeric) LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
-		WITH model AS MATERIALIZED (
-			SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, {bins}, {period}) FROM {schema}.customer_history h) ELSE {rfm} END AS earlier,
-				CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, {bins}, {period}) FROM {schema}.customer_history h) ELSE {rfm} END AS later),
-		step AS (
-			SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(h.history, (SELECT m.earlier FROM model m), from_date), {segments}), '(unscored)') AS was,
-				coalesce(crm_profile.segment(crm_profile.rfm_score(h.history, (SELECT m.later FROM model m), to_date), {segments}), '(unscored)') AS became,
-				crm_profile.monetary(h.history, to_date{in_period}) AS monetary
-			FROM {schema}.customer_history h),
-		counted AS (SELECT was, became, count(*) AS customers, sum(monetary) AS monetary FROM step GROUP BY was, became)
-		SELECT c.was, c.became, c.customers, (c.customers / sum(c.customers) OVER (PARTITION BY c.was))::double precision, c.monetary FROM counted c
-		ORDER BY c.was, c.customers DESC, c.became;
-		END$sql$, src);
-	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.schema);
-
-	EXECUTE crm_profile_internal.source_expand('CREATE OR REPLACE VIEW {schema}.segment_migration WITH (security_invoker = true) AS
-		SELECT from_segment, to_segment, customers, share, monetary FROM {schema}.segment_migration({today} - 90, {today})', src);
-	PERFORM crm_profile_internal.source_comment(src.schema, 'segment_migration', 'how customers moved between segments over the last 90 days', ARRAY[
-		['from_segment', 'segment 90 days ago; (unscored): no order in the period by then'],
-		['to_segment', 'segment now'],
-		['customers', 'number of customers'],
-		['share', 'share of the customers of from_segment'],
-		['monetary', 'their amount in the period']]);
-	PERFORM crm_profile_internal.source_build_model_card(src);
+CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	today CONSTANT text := crm_profile_internal.source_today(src);
+	period CONSTANT text := crm_profile_internal.source_period(src);
+	segments CONSTANT text := crm_profile_internal.source_model_in_use(src, 'segments');
+	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
+BEGIN
+	PERFORM crm_profile_internal.source_build_profile(src);
+	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
+		format('SELECT s.* FROM crm_profile_internal.segment_summary(%L, %s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
+	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)) s', src.scheme, segments, src.name));
+	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
+		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
+	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
+	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
+		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s) c', src.name, today));
+	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
+		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
+		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
+			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
+					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
+					%6$s AS active_days, %7$s AS rhythm) m
+				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.rhythm, %3$s) s
+			GROUP BY s.from_segment, s.to_segment)) m;
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'rhythm'));
+	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
+	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
+		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
+	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came',
+		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', src.name));
+	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
+		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m) c', src.name));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source) IS 'the views and functions of a source, made anew where they are already there';
+COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source_definition) IS
+	'the views and functions of a source, made anew where they are already there: rights on them, and what is built on them, stay';
+
+---------------------------------------------------------------- after an upgrade
+
+CREATE FUNCTION crm_profile_internal.source_outdated(src crm_profile.source_definition) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+		AND NOT EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = to_regclass(format('%I.customer_profile', src.name)) AND v.attname = a.attname));
+COMMENT ON FUNCTION crm_profile_internal.source_outdated(crm_profile.source_definition) IS
+	'whether the views are of an older version, from a dump that was restored into this one: customer_profile is gone, or lacks columns';
+
+CREATE FUNCTION crm_profile_internal.rebuild_source_as_owner(src crm_profile.source_definition, OUT schema text, OUT as_owner text) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM crm_profile_internal.source_write(crm_profile_internal.source_build(src));
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment_definition(src);
+	schema := src.name;
+	as_owner := current_user;
+	RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.rebuild_source_as_owner(crm_profile.source_definition) IS 'what rebuild_source() does once it is the owner';
+
+CREATE FUNCTION crm_profile_internal.rebuild_source(name text, OUT schema text, OUT as_owner text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
+COMMENT ON FUNCTION crm_profile_internal.rebuild_source(text) IS 'makes the views of a source anew, as its owner; rights on them, and what is built on them, stay';
+
+CREATE FUNCTION crm_profile_internal.rebuild_sources() RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	name text;
+BEGIN
+	FOR name IN SELECT s.name FROM crm_profile.sources s ORDER BY s.name LOOP
+		BEGIN
+			PERFORM crm_profile_internal.rebuild_source(name);
+		EXCEPTION WHEN OTHERS THEN
+			-- a source whose tables are gone must not hold up the others, nor the upgrade
+			RAISE WARNING 'the views of source "%" could not be made anew: %', name, SQLERRM USING HINT = format('Mend it with alter_source(), then: SELECT crm_profile_internal.rebuild_source(%L)', name);
+		END;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.rebuild_sources() IS
+	'rebuild_source() for all sources: for upgrade scripts that give views other columns or another text; not needed where only functions change';

@@ -2,17 +2,20 @@
 
 ---------------------------------------------------------------- data quality
 
-CREATE FUNCTION crm_profile_internal.check_source_as_owner(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
+CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 #variable_conflict use_column
 DECLARE
-	src crm_profile.source := crm_profile_internal.source_own(check_source_as_owner.name);
 	today date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
 BEGIN
-	PERFORM set_config('timezone', src.time_zone, true);
-	RETURN QUERY EXECUTE crm_profile_internal.source_expand(replace($sql$
-		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM ({orders_query}) o),
+	RETURN QUERY SELECT CASE WHEN c.argument IS NULL THEN 'warning' ELSE 'error' END, 'tables or views that changed', 1::bigint, upper(left(c.problem, 1)) || substr(c.problem, 2) || ': ' || c.remedy || '.'
+		FROM crm_profile_internal.source_changes(src) c;
+	IF EXISTS (SELECT FROM crm_profile_internal.source_changes(src) c WHERE c.argument IS NOT NULL) THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM (%1$s) o),
 		counted AS (
 			SELECT count(*) AS all_rows,
 				count(*) FILTER (WHERE customer IS NULL) AS no_customer,
@@ -28,14 +31,14 @@ BEGIN
 			FROM orders),
 		orphan AS (
 			SELECT count(*) AS orders, min(o.customer::text) AS example FROM orders o
-			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM {customers} c WHERE c.{key} = o.customer)),
+			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE c.%3$I = o.customer)),
 		repeated AS (
 			SELECT coalesce(sum(n - 1), 0)::bigint AS orders, min(customer::text) AS example
 			FROM (SELECT customer, count(*) AS n FROM orders WHERE customer IS NOT NULL GROUP BY customer, ordered_at, amount HAVING count(*) > 1) g),
 		keys AS (
-			SELECT count(*) FILTER (WHERE {key} IS NULL) AS no_key, count({key}) - count(DISTINCT {key}) AS twice,
-				count(*) FILTER (WHERE {key} IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.customer = c.{key})) AS without_orders
-			FROM {customers} c)
+			SELECT count(*) FILTER (WHERE c.%3$I IS NULL) AS no_key, count(c.%3$I) - count(DISTINCT c.%3$I) AS twice,
+				count(*) FILTER (WHERE c.%3$I IS NOT NULL AND b.customer IS NULL) AS without_orders
+			FROM %2$s c LEFT JOIN (SELECT DISTINCT customer FROM orders) b ON b.customer = c.%3$I)
 		SELECT v.severity, v.problem, v.count, v.detail
 		FROM counted, orphan, repeated, keys, LATERAL (VALUES
 			(1, 'error', 'amounts that are no number', not_a_number, 'NaN or infinite: a refresh stops at them. Leave them out with order_filter, or correct them.'),
@@ -50,17 +53,17 @@ BEGIN
 			(10, 'warning', 'orders after the as-of date', later, 'They are stored, but the views do not count them before their day.'),
 			(11, 'warning', 'orders before 1970', long_ago, 'Placeholder dates?'),
 			(12, 'warning', 'customers without key', no_key, 'They are left out of joins.'),
-			(13, 'note', 'orders that look like others', CASE WHEN {lines} THEN 0 ELSE repeated.orders END, 'Same customer, time and amount, such as those of customer ' || repeated.example || '. Lines of one order need order_key; double imports need cleaning.'),
+			(13, 'note', 'orders that look like others', CASE WHEN %4$L THEN 0 ELSE repeated.orders END, 'Same customer, time and amount, such as those of customer ' || repeated.example || '. Lines of one order need order_key; double imports need cleaning.'),
 			(14, 'note', 'negative amounts', negative, 'Counted as refunds: they lower monetary and are no orders.'),
 			(15, 'note', 'orders of amount 0', zero, 'Counted as orders.'),
 			(16, 'note', 'customers without orders', without_orders, 'In the views, without a score.'))
 			v(n, severity, problem, count, detail)
-		WHERE v.count > 0 ORDER BY v.n$sql$, '{lines}', (src.order_key IS NOT NULL)::text), src) USING today;
+		WHERE v.count > 0 ORDER BY v.n$sql$, src.orders_query, src.customers, src.customer_key, src.order_key IS NOT NULL) USING today;
 	IF src.prospects IS NOT NULL THEN
 		RETURN QUERY EXECUTE crm_profile_internal.source_check_prospects(src);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner(text) IS 'what check_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner(crm_profile.source_definition) IS 'what check_source() does once it is the owner';
 
 CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
 	RETURNS SETOF record
@@ -72,7 +75,7 @@ COMMENT ON FUNCTION crm_profile.check_source(text) IS
 
 CREATE FUNCTION crm_profile.suggest_sources(OUT customers text, OUT orders text, OUT customer_rows bigint, OUT order_rows bigint, OUT reason text, OUT call text)
 	RETURNS SETOF record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_column
 DECLARE
 	people CONSTANT text := '(customer|client|kunde|buyer|member|account|contact|person|people|user|patron|donor)';
@@ -84,7 +87,7 @@ BEGIN
 	WITH usable AS (
 		SELECT c.oid, c.relname::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
-			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile')
+			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
 		SELECT u.*, a.attnum AS key_number, a.attname::text AS key, a.atttypid AS key_type
@@ -103,13 +106,15 @@ BEGIN
 			JOIN LATERAL (SELECT min(a.attname::text) AS attname FROM pg_attribute a WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
 				AND a.attname ~* '(^|_)(quantity|qty|pieces|units|menge|anzahl)$' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
 				HAVING count(*) = 1) q ON true),
-	-- tables of order lines: {l} stands for their alias
+	-- tables of order lines
 	line AS (
 		SELECT f.confrelid AS orders, f.conrelid AS lines, a.attname::text AS line_key, k.key AS order_key,
-			coalesce((SELECT '{l}' || quote_ident(m.name) FROM money_column m WHERE m.oid = f.conrelid AND m.sum ORDER BY m.attnum LIMIT 1), x.expression) AS amount
+			coalesce(s.bare, x.bare) AS amount, coalesce('l.' || s.bare, x.aliased) AS aliased
 		FROM pg_constraint f JOIN keyed k ON k.oid = f.confrelid AND f.confkey = ARRAY[k.key_number] JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
 			JOIN usable u ON u.oid = f.conrelid
-			LEFT JOIN LATERAL (SELECT '{l}' || quote_ident(p.factors[1]) || ' * {l}' || quote_ident(p.factors[2]) || coalesce(' * (1 - {l}' || quote_ident(p.discount) || ')', '') AS expression
+			LEFT JOIN LATERAL (SELECT quote_ident(m.name) AS bare FROM money_column m WHERE m.oid = f.conrelid AND m.sum ORDER BY m.attnum LIMIT 1) s ON true
+			LEFT JOIN LATERAL (SELECT concat(format('%I * %I', p.factors[1], p.factors[2]), ' * (1 - ' || quote_ident(p.discount) || ')') AS bare,
+					concat(format('l.%I * l.%I', p.factors[1], p.factors[2]), ' * (1 - l.' || quote_ident(p.discount) || ')') AS aliased
 				FROM product p WHERE p.oid = f.conrelid) x ON true
 		WHERE f.contype = 'f' AND f.conrelid <> f.confrelid),
 	pair AS (
@@ -122,7 +127,7 @@ BEGIN
 				OR (k.name ~* people AND a.attname IN ('customer_id', 'customer', 'client_id', 'client'))) AS by_name
 		FROM keyed k JOIN usable o ON o.oid <> k.oid JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped),
 	candidate AS (
-		SELECT p.*, d.days, m.amounts, m.sum, l.lines, l.line_key, l.order_key, l.amount AS line_amount, x.amount AS product_amount, x.order_key AS product_key,
+		SELECT p.*, d.days, m.amounts, m.sum, l.lines, l.line_key, l.order_key, l.amount AS line_amount, l.aliased, x.amount AS product_amount, x.order_key AS product_key,
 			p.named::int * 2 + (p.orders_name ~* '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)')::int * 2
 			+ p.by_foreign_key::int + (p.order_rows > p.customer_rows)::int AS likely
 		FROM pair p
@@ -142,7 +147,7 @@ BEGIN
 	chosen AS (
 		SELECT c.*, l.by_lines, l.amount,
 			CASE WHEN l.by_lines THEN format('SELECT o.%I, o.%I, o.%I, %s AS line_amount FROM %s o JOIN %s l ON l.%I = o.%I',
-				c.order_customer, c.days[1], c.order_key, replace(c.line_amount, '{l}', 'l.'), c.orders::regclass, c.lines::regclass, c.line_key, c.order_key)
+				c.order_customer, c.days[1], c.order_key, c.aliased, c.orders::regclass, c.lines::regclass, c.line_key, c.order_key)
 				ELSE c.orders::regclass::text END AS orders_sql,
 			CASE WHEN l.by_lines THEN quote_ident(c.order_key) WHEN l.amount = c.product_amount THEN quote_ident(c.product_key) END AS key
 		FROM candidate c, LATERAL (SELECT coalesce(NOT c.sum, true) AND c.line_amount IS NOT NULL AS by_lines,
@@ -152,7 +157,7 @@ BEGIN
 	SELECT c.customers::regclass::text, c.orders::regclass::text, NULLIF(c.customer_rows, -1), NULLIF(c.order_rows, -1),
 		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'column name ' END || c.order_customer,
 			'day ' || array_to_string(c.days, ' or '),
-			'amount ' || CASE WHEN c.by_lines THEN replace(c.line_amount, '{l}', '') || ' of ' || c.lines::regclass WHEN c.amount = c.product_amount THEN c.amount ELSE array_to_string(c.amounts, ' or ') END),
+			'amount ' || CASE WHEN c.by_lines THEN c.line_amount || ' of ' || c.lines::regclass WHEN c.amount = c.product_amount THEN c.amount ELSE array_to_string(c.amounts, ' or ') END),
 		format('SELECT * FROM crm_profile.create_source(%L, customers => %L, orders => %L, order_customer => %L, ordered_at => %L, amount => %L',
 			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders_sql, quote_ident(c.order_customer), quote_ident(c.days[1]), c.amount)
 			|| coalesce(', order_key => ' || quote_literal(c.key), '') || ')'
@@ -164,67 +169,49 @@ COMMENT ON FUNCTION crm_profile.suggest_sources() IS
 
 ---------------------------------------------------------------- single customers
 
-CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(name text, key text, OUT histories_deleted bigint, OUT orders_left bigint)
+CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-	src crm_profile.source;
 BEGIN
-	src := crm_profile_internal.source_own_locked(forget_customer_as_owner.name);
-	EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.customer_history WHERE customer = $1::{key_type}', src) USING key;
+	EXECUTE format('DELETE FROM %I.customer_history WHERE customer = $1::%s', src.name, src.key_type) USING key;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	IF src.materialize THEN
-		EXECUTE crm_profile_internal.source_expand('DELETE FROM {schema}.stored_profile WHERE customer = $1::{key_type}', src) USING key;
+		EXECUTE format('DELETE FROM %I.stored_profile WHERE customer = $1::%s', src.name, src.key_type) USING key;
 	END IF;
-	EXECUTE crm_profile_internal.source_expand('SELECT count(' || CASE WHEN src.order_key IS NULL THEN '*' ELSE 'DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL' END
-		|| ') FROM ({orders_query}) o WHERE o.customer = $1::{key_type}', src) INTO orders_left USING key;
+	EXECUTE format('SELECT %s FROM (%s) o WHERE o.customer = $1::%s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
+		src.orders_query, src.key_type) INTO orders_left USING key;
 	IF orders_left > 0 THEN
 		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
 	END IF;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner(text, text) IS 'what forget_customer() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner(crm_profile.source_definition, text) IS 'what forget_customer() does once it is the owner';
 
 CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
 	'erases what the source keeps of a customer, and tells how many orders the next refresh would read again';
 
-CREATE FUNCTION crm_profile_internal.profile_now_as_owner(name text, key text,
-	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
-	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
-	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
-	RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
-	src crm_profile.source := crm_profile_internal.source_own(profile_now_as_owner.name);
-	fields CONSTANT text := split_part(crm_profile_internal.source_profile_query(), 'FROM {customers} c', 1);
 	found crm_profile.purchase_history;
 BEGIN
-	PERFORM set_config('timezone', src.time_zone, true);
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
 	PERFORM set_config('row_security', 'off', true);
-	EXECUTE crm_profile_internal.source_expand('SELECT history FROM crm_profile.collect_purchase_histories(NULL::{key_type}, $1)', src) INTO found
-		USING crm_profile_internal.source_expand(format('SELECT * FROM ({orders_query}) o WHERE o.customer = %L::{key_type}', key), src);
+	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found
+		USING format('SELECT * FROM (%s) o WHERE o.customer = %L::%s', src.orders_query, key, src.key_type);
 	PERFORM set_config('row_security', 'on', true);
-	RETURN QUERY EXECUTE crm_profile_internal.source_expand('SELECT p.customer::text, p.first_purchase, p.last_purchase, p.recency, p.frequency, p.monetary, p.profit,
-			p.average_order_value, p.mean_gap, p.trend, p.pattern, p.r_score, p.f_score, p.m_score, p.cell, p.segment, p.lifecycle, p.value_tier,
-			p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase, p.predicted_tier
-		FROM (' || fields || 'FROM {customers} c, (SELECT $2 AS history) h WHERE c.{key} = $1::{key_type}) p', src)
+	RETURN QUERY EXECUTE format('%s WHERE c.%I = $1::%s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
+			src.customer_key, src.key_type)
 		USING key, found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(text, text) IS 'what profile_now() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(crm_profile.source_definition, text) IS 'what profile_now() does once it is the owner';
 
-CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible,
-	OUT customer text, OUT first_purchase date, OUT last_purchase date, OUT recency integer, OUT frequency bigint, OUT monetary numeric, OUT profit numeric,
-	OUT average_order_value numeric, OUT mean_gap double precision, OUT trend double precision, OUT pattern text, OUT r_score integer, OUT f_score integer, OUT m_score integer,
-	OUT cell text, OUT segment text, OUT lifecycle text, OUT value_tier text,
-	OUT p_alive double precision, OUT expected_purchases_90d double precision, OUT clv_365d double precision, OUT next_purchase date, OUT predicted_tier text)
-	RETURNS SETOF record
+CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.profile_now(text, anycompatible) IS
 	'one customer straight from the orders as they are now, your own uncommitted ones too, by the thresholds of the last refresh; no row for an unknown customer';

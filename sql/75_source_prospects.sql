@@ -2,19 +2,6 @@
 
 ---------------------------------------------------------------- checking a definition
 
-CREATE FUNCTION crm_profile_internal.source_reserved(VARIADIC arguments text[]) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	FOR i IN 1 .. cardinality(arguments) BY 2 LOOP
-		IF arguments[i + 1] IS NOT NULL THEN
-			RAISE feature_not_supported USING MESSAGE = format('argument "%s" of the source is reserved', arguments[i]),
-				DETAIL = 'Sources do not read order lines, payments and campaigns yet.', HINT = 'Leave it out.';
-		END IF;
-	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_reserved(text[]) IS
-	'an error if an argument that is kept for later versions is given; takes name and value in turn';
-
 CREATE FUNCTION crm_profile_internal.source_attribute_class(type oid) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -46,7 +33,7 @@ CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], column
 COMMENT ON FUNCTION crm_profile_internal.source_attributes(text[], text[]) IS
 	'the argument attributes taken apart: each one of the columns, or name = expression; the name is NULL for an expression without one';
 
-CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source, customers oid, prospects oid) RETURNS text[]
+CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source_definition, customers oid, prospects oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT array_agg(c.attname::text ORDER BY c.attnum)
 		FROM pg_attribute c JOIN pg_attribute p ON p.attname = c.attname AND p.attrelid = prospects AND p.attnum > 0 AND NOT p.attisdropped
@@ -65,10 +52,10 @@ CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.sourc
 			AND c.attname !~* '^((full|first|last|middle|given|family|maiden|user|nick|sur|company|customer|client|contact|display)_?)?name$'
 			AND c.attname !~* '(^|_)(id|key|uuid|guid|e?mail|phone|telephone|mobile|fax|login|password|token|street|address|address[12]|iban|vat|ssn|url|website|photo|picture|notes?|comments?|remarks?|created|updated|modified|changed|inserted|imported|deleted)($|_)'
 			AND lower(c.attname) <> ALL ('{customer,prospect,is_target}'));
-COMMENT ON FUNCTION crm_profile_internal.source_common_columns(crm_profile.source, oid, oid) IS
+COMMENT ON FUNCTION crm_profile_internal.source_common_columns(crm_profile.source_definition, oid, oid) IS
 	'the columns that customers and prospects both have and that describe people: no keys, names, addresses or dates of entry; NULL if there is none';
 
-CREATE FUNCTION crm_profile_internal.source_resolve_prospects(src crm_profile.source, customers oid, path text) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_resolve_prospects(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	reserved CONSTANT text[] := '{customer,prospect,is_target,email}';
@@ -171,20 +158,21 @@ BEGIN
 	END LOOP;
 	IF prospects IS NOT NULL THEN
 		src.prospect_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS prospect, %s AS customer%s FROM %s', src.prospect_key, src.prospect_key_type,
-			coalesce(quote_ident(src.prospect_customer), 'NULL') || '::' || src.key_type, src.customer_query, src.prospects), src.schema, path);
+			coalesce(quote_ident(src.prospect_customer), 'NULL') || '::' || src.key_type, src.customer_query, src.prospects), src.name, path);
 	END IF;
-	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.schema, path);
+	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.name, path);
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects(crm_profile.source, oid, text) IS
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects(crm_profile.source_definition, oid, text) IS
 	'attributes and prospects of a definition, checked and completed under the caller''s rights';
 
-CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source) RETURNS crm_profile.source
+CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	segments text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
-	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.schema)::regclass);
+	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
 	condition text := src.best;
+	tail CONSTANT text := format(E'\n   FROM %I.customer_profile', src.name);
 	listed text[];
 	problem text;
 BEGIN
@@ -193,7 +181,12 @@ BEGIN
 		condition := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
 	END IF;
 	BEGIN
-		src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.schema), src.schema, crm_profile_internal.source_path(src.search_path));
+		-- kept without the name of the schema, which may become another
+		src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.name), src.name, crm_profile_internal.source_path(src.search_path));
+		IF right(src.best_query, length(tail)) <> tail THEN
+			RAISE syntax_error USING MESSAGE = 'it is more than a condition';
+		END IF;
+		src.best_query := left(src.best_query, -length(tail));
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM crm_profile_internal.source_argument_error('best', problem,
@@ -207,66 +200,78 @@ BEGIN
 	END;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_best(crm_profile.source) IS
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_best(crm_profile.source_definition) IS
 	'the argument best, a list of segments or a condition, checked and made a query; needs the view customer_profile';
+
+CREATE FUNCTION crm_profile_internal.source_best_query(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format(E'%s\n   FROM %I.customer_profile', src.best_query, src.name);
+COMMENT ON FUNCTION crm_profile_internal.source_best_query(crm_profile.source_definition) IS 'the query of the customers'' keys that tells which of them are among the best';
 
 ---------------------------------------------------------------- the view
 
-CREATE FUNCTION crm_profile_internal.source_attribute_names(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_attribute_names(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT string_agg('q.' || quote_ident(a.name), ', ' ORDER BY a.place)
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a);
-COMMENT ON FUNCTION crm_profile_internal.source_attribute_names(crm_profile.source) IS 'the attributes as columns of the stored queries under the alias q';
+COMMENT ON FUNCTION crm_profile_internal.source_attribute_names(crm_profile.source_definition) IS 'the attributes as columns of the stored queries under the alias q';
 
-CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source) RETURNS text
+CREATE TYPE crm_profile_internal.prospect_match_row AS (
+	prospect text,
+	lifecycle text,
+	score double precision,
+	lift double precision,
+	reasons text
+);
+COMMENT ON TYPE crm_profile_internal.prospect_match_row IS 'a row of prospect_match, where the key has its own type';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.prospect IS 'the key of the prospect table';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lifecycle IS 'probable: a prospect; potential: one who has been in touch';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.score IS 'chance of being one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lift IS 'that chance against the share of the best among all customers';
+COMMENT ON COLUMN crm_profile_internal.prospect_match_row.reasons IS
+	'what moves the score most, up and down, with the share of the best among customers who have the same';
+
+CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, model crm_profile.source_model, contacted boolean)
+	RETURNS SETOF crm_profile_internal.prospect_match_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile.match_score(profile, model.match), crm_profile.match_lift(profile, model.match),
+			crm_profile.match_reasons(profile, model.match);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.prospect_figures(text, crm_profile.profile, crm_profile.source_model, boolean) IS 'what prospect_match tells of a prospect';
+
+CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN crm_profile_internal.source_expand(
-		' WHERE NOT EXISTS (SELECT FROM {schema}.customer_history h WHERE h.customer = prospects.customer AND crm_profile.first_purchase(h.history, {today}) IS NOT NULL)', src) END);
-COMMENT ON FUNCTION crm_profile_internal.source_prospects(crm_profile.source) IS 'the prospects q who have not bought, with their attributes';
+	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
+		' WHERE NOT EXISTS (SELECT FROM %I.customer_history h WHERE h.customer = prospects.customer AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
+		src.name, crm_profile_internal.source_today(src)) END);
+COMMENT ON FUNCTION crm_profile_internal.source_prospects(crm_profile.source_definition) IS 'the prospects q who have not bought, with their attributes';
 
-CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	latest CONSTANT text := '(SELECT m.%s FROM {schema}.model m ORDER BY m.id DESC LIMIT 1)';
-	query text := $sql$SELECT p.prospect,
-	p.lifecycle,
-	crm_profile.match_score(p.profile, {match}) AS score,
-	crm_profile.match_lift(p.profile, {match}) AS lift,
-	crm_profile.match_reasons(p.profile, {match}) AS reasons
-FROM (SELECT q.prospect, {lifecycle} AS lifecycle, crm_profile.profile(r, {profile}) AS profile
-	FROM {prospects} CROSS JOIN LATERAL (SELECT {attributes}) r) p$sql$;
-BEGIN
-	query := replace(query, '{match}', format(latest, 'match'));
-	query := replace(query, '{profile}', format(latest, 'profile'));
-	query := replace(query, '{lifecycle}', CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN '''probable''::text'
-		ELSE format('CASE WHEN %s THEN ''potential'' ELSE ''probable'' END', crm_profile_internal.source_contact(src, 'q.customer', '{today}')) END);
-	query := crm_profile_internal.source_expand(query, src);
-	RETURN replace(replace(query, '{attributes}', crm_profile_internal.source_attribute_names(src)), '{prospects}', crm_profile_internal.source_prospects(src));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_match_query(crm_profile.source) IS 'the query behind prospect_match';
+CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('SELECT q.prospect, f.lifecycle, f.score, f.lift, f.reasons
+FROM %s CROSS JOIN LATERAL (SELECT %s) r CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contacted) l
+	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile.profile(r, (m.model).profile), m.model, l.contacted) f',
+		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), crm_profile_internal.source_model_in_use(src),
+		CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN 'false'
+			ELSE crm_profile_internal.source_contact(src, 'q.customer', crm_profile_internal.source_today(src)) END);
+COMMENT ON FUNCTION crm_profile_internal.source_match_query(crm_profile.source_definition) IS 'the query behind prospect_match';
 
-CREATE FUNCTION crm_profile_internal.source_build_match(src crm_profile.source) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_match(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF src.prospects IS NULL THEN
-		IF to_regclass(format('%I.prospect_match', src.schema)) IS NOT NULL THEN
-			EXECUTE format('DROP VIEW %I.prospect_match', src.schema);
-		END IF;
-		RETURN;
+		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
+	ELSE
+		PERFORM crm_profile_internal.source_view(src, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh',
+			'crm_profile_internal.prospect_match_row', crm_profile_internal.source_match_query(src));
 	END IF;
-	EXECUTE format('CREATE OR REPLACE VIEW %I.prospect_match WITH (security_invoker = true) AS %s', src.schema, crm_profile_internal.source_match_query(src));
-	PERFORM crm_profile_internal.source_comment(src.schema, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh', ARRAY[
-		['prospect', 'the key of the prospect table'],
-		['lifecycle', 'probable: a prospect; potential: one who has been in touch'],
-		['score', 'chance of being one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources'],
-		['lift', 'that chance against the share of the best among all customers'],
-		['reasons', 'what moves the score most, up and down, with the share of the best among customers who have the same']]);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_match(crm_profile.source) IS 'the view prospect_match of a source, made anew, or dropped where there are no prospects';
+COMMENT ON FUNCTION crm_profile_internal.source_build_match(crm_profile.source_definition) IS 'the view prospect_match of a source, made anew, or dropped where there are no prospects';
 
 ---------------------------------------------------------------- refresh
 
-CREATE FUNCTION crm_profile_internal.source_profile_options(src crm_profile.source) RETURNS jsonb
+CREATE FUNCTION crm_profile_internal.source_profile_options(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	options jsonb;
@@ -279,48 +284,42 @@ BEGIN
 			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
 	RETURN options;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_profile_options(crm_profile.source) IS 'the options of profile_fit() for the attributes of a source: words are words';
+COMMENT ON FUNCTION crm_profile_internal.source_profile_options(crm_profile.source_definition) IS 'the options of profile_fit() for the attributes of a source: words are words';
 
 CREATE FUNCTION crm_profile_internal.source_match_share(customers bigint) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN least(1, 100000 / greatest(customers, 1)::double precision);
 COMMENT ON FUNCTION crm_profile_internal.source_match_share(bigint) IS 'the share of the customers that a match learns from: 100 000 of them, or all';
 
-CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(%s) q JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, src.best_query, crm_profile_internal.source_attribute_names(src));
-COMMENT ON FUNCTION crm_profile_internal.source_fit_query(crm_profile.source) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
+	RETURN format('(%s) q JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, crm_profile_internal.source_best_query(src), crm_profile_internal.source_attribute_names(src));
+COMMENT ON FUNCTION crm_profile_internal.source_fit_query(crm_profile.source_definition) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
 
-CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source_definition, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	best text := CASE WHEN match IS NOT NULL THEN src.best END;
-	last record;
-	others text;
+	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
 BEGIN
-	EXECUTE crm_profile_internal.source_expand('SELECT m.id, m.fitted_at, ROW(m.profile, m.match, m.best)::text AS models FROM {schema}.model m ORDER BY m.id DESC LIMIT 1', src) INTO last;
-	IF last.models = ROW(profile, match, best)::text THEN
-		RETURN;
-	ELSIF last.fitted_at = fitted THEN
-		EXECUTE crm_profile_internal.source_expand('UPDATE {schema}.model SET profile = $1, match = $2, best = $3 WHERE id = $4', src) USING profile, match, best, last.id;
-	ELSIF last.id IS NOT NULL THEN
-		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO others FROM pg_attribute
-			WHERE attrelid = format('%I.model', src.schema)::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('id', 'fitted_at', 'profile', 'match', 'best');
-		EXECUTE format('INSERT INTO %I.model (fitted_at, profile, match, best, %s) SELECT $1, $2, $3, $4, %2$s FROM %1$I.model WHERE id = $5', src.schema, others)
-			USING fitted, profile, match, best, last.id;
+	-- there are no others before the first refresh
+	IF model.id IS NOT NULL THEN
+		model.fitted_at := fitted;
+		model.profile := profile;
+		model.match := match;
+		model.best := CASE WHEN match IS NOT NULL THEN src.best END;
+		PERFORM crm_profile_internal.source_keep_model(src, model);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_match(crm_profile.source, timestamptz, crm_profile.profile_model, crm_profile.match_model) IS
+COMMENT ON FUNCTION crm_profile_internal.source_keep_match(crm_profile.source_definition, timestamptz, crm_profile.profile_model, crm_profile.match_model) IS
 	'puts the models of attributes into the model that is in use, or into a new one if they differ from those of an earlier refresh';
 
-CREATE FUNCTION crm_profile_internal.refresh_matches(src crm_profile.source, started timestamptz, verbose boolean, OUT best bigint, OUT others bigint, OUT seconds double precision)
+CREATE FUNCTION crm_profile_internal.refresh_matches(src crm_profile.source_definition, started timestamptz, verbose boolean, OUT best bigint, OUT others bigint, OUT seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET row_security = off AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
 	found record;
 	match crm_profile.match_model;
 BEGIN
-	PERFORM set_config('timezone', src.time_zone, true);
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_keep_match(src, started, NULL, NULL);
 		RETURN;
@@ -341,10 +340,10 @@ BEGIN
 		RAISE INFO 'source "%": attributes fitted in % s, % best customers, % others', src.name, round(seconds::numeric, 1), coalesce(best, 0), coalesce(others, 0);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_matches(crm_profile.source, timestamptz, boolean) IS
+COMMENT ON FUNCTION crm_profile_internal.refresh_matches(crm_profile.source_definition, timestamptz, boolean) IS
 	'last part of a refresh, where the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
 
-CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.source) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format($sql$WITH q AS MATERIALIZED (%s),
 		counted AS (SELECT count(*) FILTER (WHERE q.prospect IS NULL) AS no_key, count(q.prospect) - count(DISTINCT q.prospect) AS twice,
@@ -360,18 +359,17 @@ CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.sour
 			(5, 'note', 'prospects who have bought', prospects - fresh, 'They are customers: prospect_match leaves them out.'))
 			v(n, severity, problem, count, detail)
 		WHERE v.count > 0 ORDER BY v.n$sql$, src.prospect_query, src.customers, src.customer_key, crm_profile_internal.source_prospects(src), src.prospect_customer <> src.prospect_key);
-COMMENT ON FUNCTION crm_profile_internal.source_check_prospects(crm_profile.source) IS 'the query of what is amiss in the prospects of a source, as check_source() tells it';
+COMMENT ON FUNCTION crm_profile_internal.source_check_prospects(crm_profile.source_definition) IS 'the query of what is amiss in the prospects of a source, as check_source() tells it';
 
 ---------------------------------------------------------------- ranked prospects
 
-CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(source text, most integer,
+CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(src crm_profile.source_definition, most integer,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET row_security = off AS $$
 #variable_conflict use_column
 DECLARE
-	src crm_profile.source := crm_profile_internal.source_own(match_prospects_as_owner.source);
 	attributes text;
 	customers bigint;
 BEGIN
@@ -379,7 +377,6 @@ BEGIN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no prospects', src.name),
 			HINT = format('SELECT crm_profile.alter_source(%L, prospects => ''schema.table'')', src.name);
 	END IF;
-	PERFORM set_config('timezone', src.time_zone, true);
 	attributes := crm_profile_internal.source_attribute_names(src);
 	EXECUTE 'SELECT count(*) FROM ' || src.customers INTO customers;
 	-- the letters keep keys of prospects apart from those of customers: who is who is told by prospect_customer
@@ -390,7 +387,7 @@ BEGIN
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile_internal.source_prospects(src)),
 			'scorecard', most, crm_profile_internal.source_profile_options(src)) m;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner(text, integer) IS 'what match_prospects() over a source does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner(crm_profile.source_definition, integer) IS 'what match_prospects() over a source does once it is the owner';
 
 CREATE FUNCTION crm_profile.match_prospects(source text, most integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,

@@ -16,3 +16,16 @@ BEGIN
 		EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
 	END LOOP;
 END $$;
+
+-- What the public functions of sources call once they are the owner; they call it past its rights
+DO $$
+DECLARE
+	function pg_catalog.regprocedure;
+BEGIN
+	FOR function IN
+		SELECT p.oid FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace = 'crm_profile_internal'::pg_catalog.regnamespace AND (p.proname LIKE '%\_as\_owner' OR p.proname IN ('create_source_from', 'source_read'))
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+	END LOOP;
+END $$;

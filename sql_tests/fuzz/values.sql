@@ -30,8 +30,8 @@ INSERT INTO seed VALUES ('rfm_score', '545'), ('rfm_score', '111'), ('rfm_score'
 INSERT INTO use VALUES ('rfm_score', 'r_score($1), f_score($1), m_score($1), bins($1), $1::integer'), ('rfm_score', 'segment($1, compile_scheme(''standard''))');
 
 INSERT INTO seed SELECT 'segment_scheme', compile_scheme(name)::text FROM scheme
-	UNION ALL VALUES ('segment_scheme', '{"bins": 2, "segments": [{"Best": "222 221"}, {"Rest": "212 211 122 121 112 111"}]}'),
-		('segment_scheme', '{"bins": 9, "segments": [{"é\"\\": "999"}]}');
+	UNION ALL VALUES ('segment_scheme', '{"bins": 2, "segments": [{"segment": "Best", "cells": [222, 221]}, {"segment": "Rest", "cells": [212, 211, 122, 121, 112, 111]}]}'),
+		('segment_scheme', '{"bins": 9, "segments": [{"segment": "é\"\\", "cells": [999]}]}');
 INSERT INTO use VALUES ('segment_scheme', '(SELECT count(s) FROM segments($1) s)'), ('segment_scheme', 'segment(''545'', $1)'), ('segment_scheme', '$1 = $1');
 
 INSERT INTO seed SELECT 'clv_model', clv_fit(h, '2025-12-31', model, NULL, value)::text FROM history, unnest('{bg/nbd,mbg/nbd,pareto/nbd}'::text[]) model, unnest('{revenue,profit}'::text[]) value GROUP BY model, value

@@ -108,5 +108,5 @@ WHERE first_purchase(history) <= '2024-01-09' AND p.monetary IS DISTINCT FROM mo
 -- Amounts of refunds that come to nothing are still no empty period: their profit is unknown, not 0
 SELECT profit('{2024-01-01: 5, 2024-02-01: -4 (0 orders), 2024-02-02: 4 (0 orders)}', '2024-02-10', '20 days') AS unknown,
 	profit('{2024-01-01: 5}', '2024-02-10', '20 days') AS nothing, monetary('{2024-01-01: 5, 2024-02-01: -4 (0 orders)}', '2024-02-10', '20 days') AS refund_alone;
-\set VERBOSITY terse
+SET client_min_messages = warning;
 DROP SCHEMA history_rule CASCADE;

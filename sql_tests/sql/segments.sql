@@ -256,11 +256,9 @@ SELECT compile_scheme('all') = compile_scheme('none') AS same, compile_scheme('a
 SELECT '{"bins": 2, "segments": [{"segment": "x", "cells": [222], "lifecycle": ["lapsing", "new"]}]}'::segment_scheme;
 SELECT '{"bins": 2, "segments": [{"segment": "x", "lifecycle": ["new", "new"]}]}'::segment_scheme;
 SELECT '{"bins": 2, "segments": [{"segment": "x", "lifecycle": ["dead"]}]}'::segment_scheme;
-\set VERBOSITY terse
 INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{dead}');
 INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{}');
 INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{new,NULL}');
-\set VERBOSITY default
 DELETE FROM scheme WHERE NOT built_in;
 
 -- ---------------------------------------------------------------- what a model leaves empty

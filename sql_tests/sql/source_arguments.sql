@@ -32,7 +32,7 @@ SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'so
 SELECT * FROM crm_profile.create_source('s', 'client', 'SELECT * FROM sale WHERE', amount => 'total');
 SELECT * FROM crm_profile.create_source('s', 'client', 'SELECT * FROM sale; DROP TABLE sale', amount => 'total');
 SELECT * FROM crm_profile.create_source(' s', 'client', 'sale');
-SELECT * FROM crm_profile.create_source('s', 'client', 'sale', schema => 'pg_views');
+SELECT * FROM crm_profile.create_source('pg_views', 'client', 'sale');
 SELECT * FROM crm_profile.refresh('nothing');
 SELECT * FROM crm_profile.refresh(NULL);
 -- nothing is left of all that

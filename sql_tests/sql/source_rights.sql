@@ -33,14 +33,12 @@ SELECT crm_profile.alter_source('s', bins => 5);
 SELECT crm_profile.drop_source('s');
 SELECT crm_profile.explain_source('s');
 SELECT * FROM crm_profile.forget_customer('s', 1);
-SELECT * FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', schema => 'mine');
-SELECT * FROM crm_profile_internal.refresh_as_owner('s', false, false);
-UPDATE crm_profile.source SET orders_query = 'SELECT 1';
-DELETE FROM crm_profile.source;
-INSERT INTO crm_profile.source (name, owner, schema, customers, customer_key, key_type, orders, order_customer, ordered_at, amount, time_zone, scheme, bins, tier_by, materialize, search_path, orders_query)
-VALUES ('planted', 'regress_crm_owner', 'x', 'x', 'x', 'int', 'x', 'x', 'x', 'x', 'UTC', 'standard', 5, 'monetary', false, '{}', 'SELECT 1');
+SELECT * FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders');
+SELECT * FROM crm_profile_internal.refresh_as_owner(NULL, false, false);
+-- nor the definition: it is the owner's
+UPDATE s.source_definition SET orders_query = 'SELECT 1';
 RESET ROLE;
-SELECT name FROM crm_profile.source WHERE name = 's';
+SELECT name, owner FROM crm_profile.sources;
 
 -- the views need rights on themselves, their tables and the customer table; not on the orders
 GRANT USAGE ON SCHEMA s TO regress_crm_analyst;
@@ -143,8 +141,9 @@ SET ROLE regress_crm_owner;
 DROP TRIGGER later ON s.customer_history;
 DROP FUNCTION s.later();
 RESET ROLE;
--- drop by a superuser is fine, alter is not: what it makes would be his
+-- a superuser alters and drops as the owner: what is made is the owner's. What the source did not make stays, and its schema with it
 SELECT crm_profile.alter_source('s', bins => 5);
+SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 's'::regnamespace;
 SELECT crm_profile.drop_source('s', cascade => true);
 DROP SCHEMA shop CASCADE;
 DROP OWNED BY regress_crm_owner, regress_crm_analyst, regress_crm_other;

@@ -18,13 +18,13 @@ INSERT INTO line
 -- differences(source): customers by both roads, how many of them differ, and how many should be there
 CREATE FUNCTION differences(source_name text) RETURNS TABLE (customers bigint, different bigint, expected bigint) LANGUAGE plpgsql AS $$
 DECLARE
-	src crm_profile.source;
+	src crm_profile.source_definition;
 BEGIN
 	PERFORM crm_profile.refresh(source_name);
 	src := crm_profile_internal.source_of(source_name);
 	RETURN QUERY EXECUTE format('SELECT count(*), count(*) FILTER (WHERE (a.history::text = c.history::text) IS NOT TRUE),
 			(SELECT count(DISTINCT customer) FROM (%s) o WHERE customer IS NOT NULL AND ordered_at IS NOT NULL AND amount IS NOT NULL)
-		FROM %I.customer_history c FULL JOIN (%s) a USING (customer)', src.orders_query, src.schema, crm_profile_internal.source_aggregate_query(src));
+		FROM %I.customer_history c FULL JOIN (%s) a USING (customer)', src.orders_query, src.name, crm_profile_internal.source_aggregate_query(src));
 END $$;
 
 -- rows are orders: exact amounts, integers, floats that are rounded; dates, local times, and times that a zone makes a day of
@@ -58,7 +58,7 @@ FROM costs.customer_profile p JOIN (
 SELECT count(*) FROM crm_profile.create_source('empty', 'customer', 'line', order_customer => 'customer_id', ordered_at => 'sold_at', amount => 'price', order_filter => 'false', order_key => 'doc');
 SELECT * FROM differences('empty');
 -- nothing here is distributed: the rows are collected
-SELECT DISTINCT crm_profile_internal.source_history_query(s) FROM crm_profile.source s;
+SELECT DISTINCT crm_profile_internal.source_history_query(s.definition) FROM crm_profile_internal.source_list() s;
 
 -- what a query reads, through views too, and of what types; it is not run
 CREATE VIEW behind AS SELECT doc, 1 / (doc - doc) AS never FROM line;

@@ -1,4 +1,5 @@
-# pg_dump and pg_restore carry a database with the extension to another server, and what comes out dumps to the same text again
+# pg_dump and pg_restore carry a database with the extension, and each of its sources, to another server: the whole database or one schema, by a
+# superuser or by the owner, into the hands of other roles. What comes out dumps to the same text again, and a restored source works at once
 use strict;
 use warnings;
 use CrmProfile;
@@ -13,25 +14,137 @@ my $new = PostgreSQL::Test::Cluster->new('new');
 $new->init;
 $new->append_conf('postgresql.conf', "timezone = 'Pacific/Chatham'\ndatestyle = 'SQL, DMY'\n");
 $new->start;
+my $files = PostgreSQL::Test::Utils::tempdir;
 
+# ---------------------------------------------------------------- the whole database, by a superuser
 load_user_data($old, 'shop');
 my $contents = contents($old, 'shop');
 like($contents, qr/^app\.history:\n\(/m, 'there is something to lose');
 
-my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';
-command_ok([ 'pg_dump', '-Fc', '-f', $file, '-d', $old->connstr('shop') ], 'dumped');
-$new->safe_psql('postgres', 'CREATE DATABASE shop');
-command_ok([ 'pg_restore', '--exit-on-error', '-d', $new->connstr('shop'), $file ], 'restored');
+for my $way ([ 'one file', '-Fc' ], [ 'a directory, in parallel', '-Fd', '-j2' ])
+{
+	my ($what, $format, @jobs) = @$way;
+	my $database = lc "restored" . $format =~ tr{-}{_}r;
+	command_ok([ 'pg_dump', $format, @jobs, '-f', "$files/shop$format", '-d', $old->connstr('shop') ], "$what: dumped");
+	$new->safe_psql('postgres', "CREATE DATABASE $database");
+	command_ok([ 'pg_restore', '--exit-on-error', @jobs, '-d', $new->connstr($database), "$files/shop$format" ], "$what: restored");
 
-# Dates inside rows follow the session's style: the same session settings for both
-$new->safe_psql('postgres', "ALTER DATABASE shop SET datestyle = 'ISO, MDY'");
-is(contents($new, 'shop'), $contents, 'the same rows');
-$new->safe_psql('postgres', 'ALTER DATABASE shop RESET datestyle');
-is(schema_of($new, 'shop'), schema_of($old, 'shop'), 'the same dump');
+	# Dates inside rows follow the session's style: the same session settings for both
+	$new->safe_psql('postgres', "ALTER DATABASE $database SET datestyle = 'ISO, MDY'");
+	is(contents($new, $database), $contents, "$what: the same rows");
+	$new->safe_psql('postgres', "ALTER DATABASE $database RESET datestyle");
+	is(schema_of($new, $database), schema_of($old, 'shop'), "$what: the same dump");
+	is($new->safe_psql($database, q{SELECT customers_written, customers_removed FROM crm_profile.refresh('app')}), '0|0', "$what: a refresh finds nothing that differs");
+}
 
 # Everything that the extension brings goes with it
-$new->safe_psql('shop', 'DROP SCHEMA app CASCADE; DROP EXTENSION crm_profile');
-is($new->safe_psql('shop', "SELECT count(*) FROM pg_proc WHERE probin LIKE '%crm_profile%'"), '0', 'dropped without a trace');
-$new->safe_psql('shop', 'CREATE EXTENSION crm_profile');
+$new->safe_psql('restored_fc', 'DROP SCHEMA app CASCADE; DROP EXTENSION crm_profile');
+is($new->safe_psql('restored_fc', "SELECT count(*) FROM pg_proc WHERE probin LIKE '%crm_profile%'"), '0', 'dropped without a trace');
+$new->safe_psql('restored_fc', 'CREATE EXTENSION crm_profile');
+
+# ---------------------------------------------------------------- by the owner of the database, who is no superuser
+for my $node ($old, $new)
+{
+	$node->safe_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(keeper reader heir);
+}
+$old->safe_psql('postgres', 'DROP ROLE heir; CREATE DATABASE owned OWNER keeper');
+$old->safe_psql('owned', 'CREATE EXTENSION crm_profile');
+$old->safe_psql('owned', q{
+	CREATE SCHEMA trade;
+	CREATE TABLE trade.customer (id int PRIMARY KEY, region text);
+	INSERT INTO trade.customer SELECT i, 'r' || i % 3 FROM generate_series(1, 60) i;
+	CREATE TABLE trade.orders (customer_id int, day text, amount numeric);
+	INSERT INTO trade.orders SELECT 1 + i % 41, to_char(date '2025-01-01' + i, 'DD.MM.YYYY'), i % 13 FROM generate_series(1, 300) i;
+	GRANT USAGE ON SCHEMA trade TO reader;
+	GRANT SELECT ON trade.customer TO reader;
+	SET datestyle = 'ISO, DMY';
+	SELECT crm_profile.create_source('shop', 'trade.customer', 'trade.orders', order_customer => 'customer_id', ordered_at => 'day::date', as_of => '2025-10-29', materialize => true, attributes => '{region}');
+	SELECT crm_profile.refresh('shop');
+	GRANT USAGE ON SCHEMA shop TO reader;
+	GRANT SELECT ON ALL TABLES IN SCHEMA shop TO reader}, extra_params => [ '-U', 'keeper' ]);
+
+# summary(NODE, DATABASE, ROLE, SCHEMA): what a source shows
+sub summary
+{
+	my ($node, $database, $role, $schema) = @_;
+	return $node->safe_psql($database, "SELECT segment, customers, monetary FROM $schema.segment_summary", extra_params => [ '-U', $role ]);
+}
+my $shown = summary($old, 'owned', 'keeper', 'shop');
+like($shown, qr/\|[1-9]\d*\|/, 'the source shows something');
+my @owner = ('-U', 'keeper', '-d', $old->connstr('owned'));
+
+# works(DATABASE, OWNER, SOURCE, WHAT): a restored source is its owner's and can do all that a source can
+sub works
+{
+	my ($database, $owner, $source, $what) = @_;
+	my @as = (extra_params => [ '-U', $owner ]);
+	is($new->safe_psql($database, 'SELECT name, owner, warning FROM crm_profile.sources', @as), "$source|$owner|", "$what: the owner has it");
+	is($new->safe_psql($database, 'SELECT name, owner FROM crm_profile.sources'), "$source|$owner", "$what: a superuser sees whose it is");
+	is(summary($new, $database, $owner, $source), $shown, "$what: the views show the same");
+	is($new->safe_psql($database, "SELECT customers, customers_written, customers_removed FROM crm_profile.refresh('$source')"), '41|0|0', "$what: a refresh by a superuser finds nothing that differs");
+	$new->safe_psql($database, "SELECT crm_profile.alter_source('$source', order_filter => 'customer_id <> 1'); SELECT crm_profile.refresh('$source')", @as);
+	is($new->safe_psql($database, "SELECT count(*) FROM $source.customer_profile WHERE frequency > 0", @as), '40', "$what: it can be altered");
+	my ($status, $out, $err) = $new->psql($database, "SELECT * FROM crm_profile.create_source('$source', 'trade.customer', 'trade.orders')", @as);
+	like($err, qr/source "$source" already exists\nHINT:  Take another name, or alter_source/, "$what: it is known to create_source");
+	$new->safe_psql($database, "SELECT crm_profile.drop_source('$source')", @as);
+	is($new->safe_psql($database, "SELECT count(*) FROM pg_namespace WHERE nspname = '$source'"), '0', "$what: it can be dropped");
+	return;
+}
+
+# restored(NAME, OWNER, SQL): a database of OWNER's with the extension, and what SQL makes
+sub prepared
+{
+	my ($database, $owner, $sql) = @_;
+	$new->safe_psql('postgres', "CREATE DATABASE $database OWNER $owner");
+	$new->safe_psql($database, 'CREATE EXTENSION crm_profile');
+	$new->safe_psql($database, $sql, extra_params => [ '-U', $owner ]) if $sql;
+	return $new->connstr($database);
+}
+
+command_ok([ 'pg_dump', '-Fc', '-f', "$files/owned", @owner ], 'by the owner: dumped whole');
+command_ok([ 'pg_dump', '-Fd', '-j2', '-f', "$files/owned_directory", @owner ], 'by the owner: dumped in parallel');
+command_ok([ 'pg_dump', '-Fc', '-n', 'shop', '-f', "$files/shop_alone", @owner ], 'by the owner: one schema dumped');
+command_ok([ 'pg_dump', '-n', 'shop', '-n', 'trade', '-f', "$files/two.sql", @owner ], 'by the owner: two schemas dumped as text');
+
+# as it was, by a superuser
+$new->safe_psql('postgres', 'CREATE DATABASE whole OWNER keeper');
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $new->connstr('whole'), "$files/owned" ], 'whole: restored');
+is(summary($new, 'whole', 'reader', 'shop'), $shown, 'whole: readers read');
+works('whole', 'keeper', 'shop', 'whole');
+$new->safe_psql('postgres', 'CREATE DATABASE parallel OWNER keeper');
+command_ok([ 'pg_restore', '--exit-on-error', '-j2', '-d', $new->connstr('parallel'), "$files/owned_directory" ], 'in parallel: restored');
+works('parallel', 'keeper', 'shop', 'in parallel');
+
+# by another role, whose it is then, and who cannot write the extension's own tables
+my $target = prepared('handed_on', 'heir');
+system_log('pg_restore', '--no-owner', '--no-privileges', '-U', 'heir', '-d', $target, "$files/owned");
+works('handed_on', 'heir', 'shop', 'other role');
+
+# the source's schema alone, beside tables that are there
+my $tables = q{
+	CREATE SCHEMA trade;
+	CREATE TABLE trade.customer (id int PRIMARY KEY, region text);
+	INSERT INTO trade.customer SELECT i, 'r' || i % 3 FROM generate_series(1, 60) i;
+	CREATE TABLE trade.orders (customer_id int, day text, amount numeric);
+	INSERT INTO trade.orders SELECT 1 + i % 41, to_char(date '2025-01-01' + i, 'DD.MM.YYYY'), i % 13 FROM generate_series(1, 300) i};
+$target = prepared('beside', 'keeper', $tables);
+command_ok([ 'pg_restore', '--exit-on-error', '-U', 'keeper', '-d', $target, "$files/shop_alone" ], 'one schema: restored');
+works('beside', 'keeper', 'shop', 'one schema');
+$target = prepared('inherited', 'heir', $tables);
+command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', '-U', 'heir', '-d', $target, "$files/shop_alone" ], 'one schema, other role: restored');
+$new->safe_psql('inherited', 'ALTER SCHEMA shop RENAME TO "The ""shop"""', extra_params => [ '-U', 'heir' ]);
+is($new->safe_psql('inherited', q{SELECT name, owner, warning FROM crm_profile.sources}), 'The "shop"|heir|', 'renamed: the source goes with its schema');
+is($new->safe_psql('inherited', q{SELECT customers, customers_written FROM crm_profile.refresh('The "shop"')}), '41|0', 'renamed: it is refreshed');
+$new->safe_psql('inherited', q{ALTER SCHEMA "The ""shop""" RENAME TO store});
+works('inherited', 'heir', 'store', 'one schema, other role, other name');
+$target = prepared('as_text', 'keeper');
+command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-U', 'keeper', '-d', $target, '-f', "$files/two.sql" ], 'two schemas as text: restored');
+works('as_text', 'keeper', 'shop', 'two schemas as text');
+
+# handed over where it is
+$new->safe_psql('postgres', 'CREATE DATABASE given OWNER keeper');
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $new->connstr('given'), "$files/owned" ], 'given away: restored');
+$new->safe_psql('given', 'REASSIGN OWNED BY keeper TO heir');
+works('given', 'heir', 'shop', 'given away');
 
 done_testing();

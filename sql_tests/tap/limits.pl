@@ -45,7 +45,7 @@ is($node->safe_psql('shop', q{SELECT count(*) FROM shop.model}), '1', 'and draws
 
 # ---------- handing a source over
 
-$node->safe_psql('shop', q{REASSIGN OWNED BY keeper TO heir; UPDATE crm_profile.source SET owner = 'heir' WHERE name = 'shop'});
+$node->safe_psql('shop', q{REASSIGN OWNED BY keeper TO heir});
 my ($status, $out, $err) = $node->psql('shop', q{SET ROLE keeper; SELECT refresh('shop')});
 like($err, qr/must be owner of source "shop"|does not exist, or you are not its owner/, 'it is no longer the old owner\'s');
 is($node->safe_psql('shop', q{SET ROLE heir; SELECT customers_written FROM refresh('shop')}), '0', 'the new owner refreshes it');

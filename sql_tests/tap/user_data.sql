@@ -34,5 +34,5 @@ INSERT INTO app.customers SELECT i, 'r' || i * i % 23 % 3, i / 2 FROM generate_s
 CREATE TABLE app.prospects (prospect text PRIMARY KEY, region text, age smallint);
 INSERT INTO app.prospects SELECT 'p' || i, 'r' || i % 4, i * 7 % 60 FROM generate_series(1, 20) i;
 SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', as_of => '2025-04-30',
-	time_zone => 'Asia/Tokyo', schema => 'app', materialize => true, prospects => 'app.prospects', best => 'customer > 60');
+	time_zone => 'Asia/Tokyo', materialize => true, prospects => 'app.prospects', best => 'customer > 60');
 SELECT crm_profile.refresh('app');

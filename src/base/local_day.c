@@ -15,15 +15,13 @@
 #include "base/compat.h"
 #include "base/local_day.h"
 
-DateADT
-CheckedDay(DateADT day, const char *what)
+void
+DayRefused(DateADT day, const char *what)
 {
-	if (DATE_NOT_FINITE(day))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("%s cannot be %s", what, DATE_IS_NOBEGIN(day) ? "-infinity" : "infinity"),
-				 errhint("Give a date, or leave such rows out.")));
-	return day;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("%s cannot be %s", what, DATE_IS_NOBEGIN(day) ? "-infinity" : "infinity"),
+			 errhint("Give a date, or leave such rows out.")));
 }
 
 void
@@ -181,9 +179,22 @@ CheckPeriod(const Interval *period)
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
+	/* a query asks the same few things row by row */
+	static struct
+	{
+		bool known;
+		DateADT as_of;
+		Interval period;
+		DateADT day;
+	} answers[4];
+	static int oldest = 0;
 	Timestamp start;
 	DateADT day;
 
+	for (int i = 0; i < lengthof(answers); i++)
+		if (answers[i].as_of == as_of && answers[i].known &&
+			memcmp(&answers[i].period, period, sizeof(Interval)) == 0)
+			return answers[i].day;
 	CheckPeriod(period);
 	start = DatumGetTimestamp(
 		DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of), IntervalPGetDatum(period)));
@@ -192,5 +203,10 @@ DayBeforePeriod(DateADT as_of, const Interval *period)
 	/* such as 1 month less 30 days, in February */
 	if (day >= as_of)
 		PeriodRefused(period);
+	answers[oldest].known = true;
+	answers[oldest].as_of = as_of;
+	answers[oldest].period = *period;
+	answers[oldest].day = day;
+	oldest = (oldest + 1) % lengthof(answers);
 	return day;
 }

@@ -9,6 +9,8 @@
 #include "pgtime.h"
 #include "utils/date.h"
 
+#include "base/compat.h"
+
 /*
  * Stretches of time in which the session's time zone keeps one offset.  Asking
  * the time zone library for every row costs more than all the rest of a row.
@@ -29,7 +31,15 @@ typedef struct LocalDayCache
 } LocalDayCache;
 
 /* An error for the infinite dates; `what` names the value. */
-extern DateADT CheckedDay(DateADT day, const char *what);
+pg_noreturn extern void DayRefused(DateADT day, const char *what);
+
+static inline DateADT
+CheckedDay(DateADT day, const char *what)
+{
+	if (unlikely(DATE_NOT_FINITE(day)))
+		DayRefused(day, what);
+	return day;
+}
 
 /* An error for the infinite time stamps, which are as little of a day as those. */
 extern void CheckFinite(Timestamp t);

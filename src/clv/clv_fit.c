@@ -255,11 +255,11 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 #define REGULARITY_GAIN 2.0 /* log-likelihood that one more phase has to be worth */
 #define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods that far apart are looked at again */
 #define SEASON_ROUNDS 6
-#define SEASON_SETTLED 0.002  /* of a factor */
-#define INFLOW_MONTHS 12      /* months seen before the inflow says anything */
-#define INFLOW_EDGE 2.0       /* the first month's first purchases, over the later ones' */
-#define INFLOW_SOUND 1.5      /* from there on a third at most of those who look new are not */
-#define INFLOW_LEAST 0.05     /* below, nobody new came later, so all of the first were new */
+#define SEASON_SETTLED 0.002 /* of a factor */
+#define INFLOW_MONTHS 12     /* months seen before the inflow says anything */
+#define INFLOW_EDGE 2.0      /* the first month's first purchases, over the later ones' */
+#define INFLOW_SOUND 1.5     /* from there on a third at most of those who look new are not */
+#define INFLOW_LEAST 0.05    /* below, nobody new came later, so all of the first were new */
 
 /* The purchase part of a fit on its way. */
 typedef struct PurchaseFit
@@ -281,7 +281,8 @@ SetSample(PurchaseFit *fit)
 	ClvSample *sample = &fit->sample;
 	double scale = 0;
 
-	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from, sample);
+	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from,
+					   sample);
 	model->customers = (int64) sample->weight;
 	model->repeaters = model->purchases = 0;
 	for (int64 i = 0; i < sample->npoints; i++)
@@ -333,8 +334,8 @@ SumGaps(PurchaseFit *fit)
 		months = FitGapMonths(entry);
 		if (!GapCounts(fit, as_of_month, months))
 			continue;
-		gap = WeightedGap(&fit->model->calendar, as_of_month - months.start, as_of_month - months.end,
-						  (double) FitGap(entry));
+		gap = WeightedGap(&fit->model->calendar, as_of_month - months.start,
+						  as_of_month - months.end, (double) FitGap(entry));
 		fit->log_gaps += (double) entry->weight * log(gap / fit->model->unit);
 		if (!fit->model->calendar.is_level)
 			fit->log_factors += (double) entry->weight *
@@ -404,9 +405,8 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
 		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, &result);
-		value[k] = FitIsMaximum(result.status)
-					   ? WholeLogLikelihood(fit, k, result.log_likelihood)
-					   : -INFINITY;
+		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
+											   : -INFINITY;
 		known_k = FitIsMaximum(result.status) ? k : 0;
 		if (k == 1 || value[k] > value[chosen] + REGULARITY_GAIN)
 		{
@@ -417,8 +417,8 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
 			break;
 	}
 	for (int k = Max(1, chosen - 1); k <= Min(MAX_REGULARITY, chosen + 1); k++)
-		if (k != chosen && fabs(value[k] - value[chosen] + (k > chosen ? -1 : 1) * REGULARITY_GAIN) <
-							   CLOSE_ENOUGH)
+		if (k != chosen &&
+			fabs(value[k] - value[chosen] + (k > chosen ? -1 : 1) * REGULARITY_GAIN) < CLOSE_ENOUGH)
 			*close = k;
 	return chosen;
 }
@@ -453,8 +453,8 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 		longest = Max(longest, fit->sample.points[i].T_days);
 	for (int j = 0; j < k; j++)
 		phases[j] = j;
-	months->first = Max(MonthNumber((DateADT) (state->as_of - longest)),
-						as_of_month - MOST_SEASON_MONTHS + 1);
+	months->first =
+		Max(MonthNumber((DateADT) (state->as_of - longest)), as_of_month - MOST_SEASON_MONTHS + 1);
 	months->n = as_of_month - months->first + 1;
 	memset(months->actual, 0, sizeof(months->actual));
 	memset(months->expected, 0, sizeof(months->expected));
@@ -489,8 +489,7 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 		if (i % 65536 == 0)
 			CHECK_FOR_INTERRUPTS();
 		AddStretch(rate, from, first, state->as_of, point->weight * alive * staying);
-		AddStretch(rate, from, first, first + point->t_x_days,
-				   point->weight * (1 - alive) * left);
+		AddStretch(rate, from, first, first + point->t_x_days, point->weight * (1 - alive) * left);
 	}
 	for (int64 day = 0, month = 0; day < ndays; day++)
 	{

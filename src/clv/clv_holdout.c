@@ -100,8 +100,8 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 {
 	Outcome *outcomes =
 		palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
-	double horizon = WeightedDays(&model->calendar, state->as_of, state->until) * model->pace /
-					 model->unit;
+	double horizon =
+		WeightedDays(&model->calendar, state->as_of, state->until) * model->pace / model->unit;
 	int64 n = 0;
 
 	for (int64 i = 0; i < state->nentries; i++)

@@ -459,15 +459,15 @@ PurchasesByPhase(ClvProcess process, const double *parameters, const ClvCustomer
 	{
 		double beta_end = parameters[CLV_BETA] + customer->T;
 
-		purchases[0] = k * beta_end / at_end *
-					   DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
+		purchases[0] =
+			k * beta_end / at_end * DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
 	}
 	else if (process.regularity == 1)
 		purchases[0] = ExpectedUntilDropout(k, horizon / at_end, parameters[CLV_A], b);
 	else
 		for (int phase = 0; phase < process.regularity; phase++)
-			purchases[phase] = RegularPurchasesUntilDropout(
-				process.regularity, phase, k + phase, horizon / at_end, parameters[CLV_A], b);
+			purchases[phase] = RegularPurchasesUntilDropout(process.regularity, phase, k + phase,
+															horizon / at_end, parameters[CLV_A], b);
 }
 
 double
@@ -587,8 +587,8 @@ WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer 
 		return at_end *
 			   expm1(-log1p(-probability / alive) / Shape(process, parameters, customer->x));
 	low_off = -probability;
-	while ((high_off = AnyPurchaseIfAlive(process, parameters, customer, high) * alive -
-					   probability) < 0)
+	while ((high_off =
+				AnyPurchaseIfAlive(process, parameters, customer, high) * alive - probability) < 0)
 	{
 		low = high;
 		low_off = high_off;
@@ -600,8 +600,8 @@ WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer 
 	for (int i = 0; i < WAIT_STEPS && high - low > WAIT_PRECISION * high; i++)
 	{
 		double middle = (low * high_off - high * low_off) / (high_off - low_off);
-		double off = AnyPurchaseIfAlive(process, parameters, customer, middle) * alive -
-					 probability;
+		double off =
+			AnyPurchaseIfAlive(process, parameters, customer, middle) * alive - probability;
 
 		if (fabs(off) < WAIT_PRECISION)
 			return middle;

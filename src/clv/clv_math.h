@@ -136,9 +136,9 @@ extern double MeanOverPhases(ClvProcess process, const double *parameters,
  * P(at least n purchases within the horizon), n = 1 … most, of a customer who is alive;
  * bg/… and mbg/… only.
  */
-extern void ManyPurchasesIfAlive(ClvProcess process, const double *parameters,
-								 const ClvCustomer *customer, double horizon, int most,
-								 double *at_least);
+extern void
+ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+					 double horizon, int most, double *at_least);
 
 /*
  * The time within which the customer, who may be lost, will have bought again with this

@@ -140,6 +140,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 	ClvModel *model = (ClvModel *) data;
 
 	SetSeason(&model->calendar, model->season);
+	model->fingerprint = fingerprint;
 }
 
 const ModelFormat ClvModelFormat = {
@@ -168,11 +169,12 @@ ClvModelName(const ClvModel *model)
 pg_noreturn static void
 UnknownModel(text *name)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown model \"%s\"", text_to_cstring(name)),
-			 errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k; see the "
-					 "documentation of clv_fit for what may follow.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		 errmsg("unknown model \"%s\"", text_to_cstring(name)),
+		 errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k; see the "
+				 "documentation of clv_fit for what may follow.")));
 }
 
 /* A part of a name, without the blanks around it; moves on behind the comma. */
@@ -237,8 +239,8 @@ ReadFamily(const char *part, Size length, FitOptions *options)
 			continue;
 		options->purpose = family;
 		regularity = length == name + 2 && *k == 'k' ? 0 : Digits(k, length - name - 1);
-		if (regularity < 0 || regularity > MAX_REGULARITY ||
-			(regularity == 0 && *k != 'k') || (length == name + 3 && *k == '0'))
+		if (regularity < 0 || regularity > MAX_REGULARITY || (regularity == 0 && *k != 'k') ||
+			(length == name + 3 && *k == '0'))
 			return false;
 		options->features = regularity;
 		return true;
@@ -341,10 +343,11 @@ clv_model(PG_FUNCTION_ARGS)
 	ReadModelName(PG_GETARG_TEXT_PP(0), &asked);
 	if ((asked.features & ~FIT_REGULARITY) != 0 || asked.features == 0 ||
 		asked.observed_from != DATEVAL_NOBEGIN)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" needs a fit", text_to_cstring(PG_GETARG_TEXT_PP(0))),
-				 errhint("With parameters of your own give a model such as bg/nbd or mbg/cnbd-2.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" needs a fit", text_to_cstring(PG_GETARG_TEXT_PP(0))),
+			 errhint("With parameters of your own give a model such as bg/nbd or mbg/cnbd-2.")));
 	model.family = asked.purpose;
 	model.regularity = asked.features & FIT_REGULARITY;
 	NumbersFromArray(PG_GETARG_ARRAYTYPE_P(1), "parameters", model.parameters, CLV_PARAMETERS);

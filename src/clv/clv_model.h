@@ -32,15 +32,16 @@ typedef struct ClvModel
 	double spend_parameters[SPEND_PARAMETERS];
 	double spend_log_likelihood;
 	double spend_covariance[COVARIANCES(SPEND_PARAMETERS)];
-	double mean_value;  /* of a repeat purchase day, observed */
-	double first_ratio; /* mean repeat value over mean first value; 0: unknown */
-	int64 regularity;   /* k of the gaps; 1: purchases by chance */
-	int32 season_status;                /* SeasonStatus */
-	double season[YEAR_MONTHS];         /* factors of the months of the year, mean 1 */
-	DateADT observed_from;              /* who first bought before is not in the fit; -infinity: all are */
-	int64 early_customers;              /* so many */
-	Season calendar; /* follows from `season` */
-	double pace; /* what purchases to come are multiplied by, for the record's sake */
+	double mean_value;          /* of a repeat purchase day, observed */
+	double first_ratio;         /* mean repeat value over mean first value; 0: unknown */
+	int64 regularity;           /* k of the gaps; 1: purchases by chance */
+	int32 season_status;        /* SeasonStatus */
+	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
+	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
+	int64 early_customers;      /* so many */
+	Season calendar;            /* follows from `season` */
+	double pace;        /* what purchases to come are multiplied by, for the record's sake */
+	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;

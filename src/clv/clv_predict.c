@@ -68,21 +68,80 @@ typedef struct Predictor
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
 	DateADT alive_as_of;           /* of the memos `alive`, where days are not alike */
-	MemoTable if_alive;            /* of x and T, within the horizon */
 	MemoTable alive;               /* P(alive), where it takes an integral */
+	MemoTable by_phase;            /* of regular buyers, of x and T, within the horizon */
 } Predictor;
+
+/* What customers who are alive will do within a horizon. */
+typedef enum IfAlive
+{
+	PURCHASES_IF_ALIVE,
+	DISCOUNTED_IF_ALIVE, /* the same, each discounted by its month */
+	IF_ALIVE_KINDS
+} IfAlive;
+
+/* Answers of before about customers who are alive: they depend on x and T alone. */
+typedef struct IfAliveMemo
+{
+	int32 purchase_days; /* 0: nobody's */
+	int32 age;           /* days from the first purchase to as_of */
+	uint32 generation[IF_ALIVE_KINDS];
+	double value[IF_ALIVE_KINDS];
+} IfAliveMemo;
+
+/* What the answers of a kind go by; those of another generation are forgotten. */
+typedef struct IfAliveTerms
+{
+	uint64 model;
+	DateADT as_of;
+	Interval horizon;
+	double discount;
+	uint32 generation;
+} IfAliveTerms;
+
+/* One table for both, per backend: a view asks for both, and waits for memory once. */
+static struct
+{
+	IfAliveMemo *slots;
+	int64 nslots; /* a power of two */
+	int64 misses; /* since there are so many slots */
+	uint32 generation;
+	IfAliveTerms terms[IF_ALIVE_KINDS];
+} IfAliveTable;
 
 /* One customer's question. */
 typedef struct Question
 {
 	Predictor *predictor;
 	MemoryContext context; /* that lives as long as the predictor */
-	PurchaseSummary facts;
+	uint64 serial;         /* of the history */
+	const PurchaseSummary *facts;
 	DateADT as_of;
 	ClvCustomer customer;
 	bool first_counts; /* a first purchase tells of value where it is the only one */
 	double chance;     /* of having bought again that is waited for */
 } Question;
+
+/*
+ * What the functions found out about the customer that they were asked about
+ * last: several columns of a view go by the same answer.
+ */
+typedef struct LastAnswers
+{
+	uint64 history; /* serial numbers; 0: none */
+	uint64 model;
+	DateADT as_of;
+	bool customer_known;
+	bool alive_known;
+	bool clv_known;
+	ClvCustomer customer; /* in units of the model */
+	double alive;
+	double clv; /* in this horizon, at this discount */
+	Interval horizon;
+	double discount;
+} LastAnswers;
+
+static LastAnswers Last;
 
 /* An answer at the parameters given, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
@@ -155,8 +214,8 @@ SetMonths(Predictor *predictor)
 	while (predictor->nmonths < MOST_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
-		double end = FutureInUnits(predictor->model, predictor->as_of,
-								   DaysAhead(predictor->as_of, &months));
+		double end =
+			FutureInUnits(predictor->model, predictor->as_of, DaysAhead(predictor->as_of, &months));
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
 		if (end >= predictor->horizon)
@@ -209,7 +268,7 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
-	ForgetMemos(&predictor->if_alive);
+	ForgetMemos(&predictor->by_phase);
 	predictor->has_horizon = true;
 }
 
@@ -229,11 +288,26 @@ PredictorOf(FunctionCallInfo fcinfo)
 	{
 		predictor->decodings = predictor->cache.decodings;
 		predictor->has_horizon = false;
-		SetWidth(&predictor->if_alive, (int) predictor->model->regularity);
 		SetWidth(&predictor->alive, 1);
+		SetWidth(&predictor->by_phase, (int) predictor->model->regularity);
 		ForgetMemos(&predictor->alive);
 	}
 	return predictor;
+}
+
+/* The answers about this customer, forgotten where the last one was another. */
+static LastAnswers *
+AnswersFor(const Question *question)
+{
+	if (Last.history != question->serial || Last.model != question->predictor->model->fingerprint ||
+		Last.as_of != question->as_of || question->serial == 0)
+	{
+		Last.history = question->serial;
+		Last.model = question->predictor->model->fingerprint;
+		Last.as_of = question->as_of;
+		Last.customer_known = Last.alive_known = Last.clv_known = false;
+	}
+	return &Last;
 }
 
 /*
@@ -245,11 +319,13 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 {
 	Predictor *predictor = PredictorOf(fcinfo);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	const PurchaseSummary *facts;
+	LastAnswers *last;
 
+	question->context = fcinfo->flinfo->fn_mcxt;
 	if (predictor->alive_as_of != as_of && !predictor->model->calendar.is_level)
 		ForgetMemos(&predictor->alive);
 	predictor->alive_as_of = as_of;
-	question->context = fcinfo->flinfo->fn_mcxt;
 
 	if (horizon_argument > 0)
 		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
@@ -257,11 +333,18 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	question->as_of = as_of;
 	question->first_counts = false;
 	question->chance = 0.5;
-	if (!ClvModelIsUsable(predictor->model) ||
-		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of,
-							(ValueBasis) predictor->model->basis, &question->facts))
+	if (!ClvModelIsUsable(predictor->model))
 		return false;
-	question->customer = CustomerInUnits(predictor->model, &question->facts, as_of);
+	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
+							&question->serial);
+	if (facts->purchase_days == 0)
+		return false;
+	question->facts = facts;
+	last = AnswersFor(question);
+	if (!last->customer_known)
+		last->customer = CustomerInUnits(predictor->model, facts, as_of);
+	last->customer_known = true;
+	question->customer = last->customer;
 	return true;
 }
 
@@ -270,16 +353,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 static double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(-LogDropoutOdds(ProcessOf(question->predictor->model), parameters,
-									&question->customer));
+	return Logistic(
+		-LogDropoutOdds(ProcessOf(question->predictor->model), parameters, &question->customer));
 }
 
 static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive(ProcessOf(question->predictor->model), parameters,
-							&question->customer, question->predictor->horizon);
+		   PurchasesIfAlive(ProcessOf(question->predictor->model), parameters, &question->customer,
+							question->predictor->horizon);
 }
 
 static double
@@ -293,8 +376,8 @@ AnswerAnyPurchase(const Question *question, const double *parameters, const doub
 static double
 AnswerWait(const Question *question, const double *parameters, const double *spend)
 {
-	return WaitForPurchase(ProcessOf(question->predictor->model), parameters,
-						   &question->customer, question->chance);
+	return WaitForPurchase(ProcessOf(question->predictor->model), parameters, &question->customer,
+						   question->chance);
 }
 
 /*
@@ -305,7 +388,7 @@ static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
 	const ClvModel *model = question->predictor->model;
-	const PurchaseSummary *facts = &question->facts;
+	const PurchaseSummary *facts = question->facts;
 	double purchases = (double) facts->valued_days;
 	double amount = facts->repeat_value;
 
@@ -351,14 +434,20 @@ DiscountedPurchases(const Question *question, const double *parameters, double *
 }
 
 static double
-AnswerClv(const Question *question, const double *parameters, const double *spend)
+DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
 {
 	double purchases[MAX_REGULARITY];
 
 	DiscountedPurchases(question, parameters, purchases);
-	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
-		   MeanOverPhases(ProcessOf(question->predictor->model), parameters, &question->customer,
+	return MeanOverPhases(ProcessOf(question->predictor->model), parameters, &question->customer,
 						  purchases);
+}
+
+static double
+AnswerClv(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
+		   DiscountedPurchasesIfAlive(question, parameters);
 }
 
 double
@@ -418,8 +507,8 @@ GrowMemos(MemoTable *table, MemoryContext context)
 static Memo *
 FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 {
-	int32 purchase_days = (int32) question->facts.purchase_days;
-	int32 age = question->as_of - question->facts.first;
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
 	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
 	Memo *memo;
 
@@ -436,20 +525,125 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 	return memo;
 }
 
+/* Takes note of what this kind of answers goes by, and forgets those that went by something else.
+ */
+static void
+SetTerms(IfAlive kind, const Question *question)
+{
+	IfAliveTerms *terms = &IfAliveTable.terms[kind];
+	const Predictor *predictor = question->predictor;
+
+	if (terms->generation != 0 && terms->model == predictor->model->fingerprint &&
+		terms->as_of == question->as_of && terms->discount == predictor->discount &&
+		memcmp(&terms->horizon, &predictor->interval, sizeof(Interval)) == 0)
+		return;
+	if (++IfAliveTable.generation == 0)
+	{
+		/* around once: the oldest answers would look new */
+		if (IfAliveTable.slots != NULL)
+			memset(IfAliveTable.slots, 0, IfAliveTable.nslots * sizeof(IfAliveMemo));
+		memset(IfAliveTable.terms, 0, sizeof(IfAliveTable.terms));
+		IfAliveTable.generation = 1;
+	}
+	terms->model = predictor->model->fingerprint;
+	terms->as_of = question->as_of;
+	terms->horizon = predictor->interval;
+	terms->discount = predictor->discount;
+	terms->generation = IfAliveTable.generation;
+}
+
+/* A larger table of them, which is worth it once there are more answers than slots. */
+static void
+GrowIfAlive(void)
+{
+	int64 nslots = IfAliveTable.nslots == 0 ? FIRST_SLOTS : IfAliveTable.nslots * 4;
+	IfAliveMemo *slots = MemoryContextAllocZero(TopMemoryContext, nslots * sizeof(IfAliveMemo));
+
+	if (IfAliveTable.slots != NULL)
+		pfree(IfAliveTable.slots);
+	IfAliveTable.slots = slots;
+	IfAliveTable.nslots = nslots;
+	IfAliveTable.misses = 0;
+}
+
+/*
+ * The same of regular buyers: what x and T say of each phase is kept, and the silence tells
+ * how likely each of them is.
+ */
+static double
+AnswerByPhase(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	bool found;
+	Memo *memo = FindMemo(&question->predictor->by_phase, question, 0, &found);
+
+	if (!found && kind == DISCOUNTED_IF_ALIVE)
+		DiscountedPurchases(question, model->parameters, memo->value);
+	else if (!found)
+		PurchasesByPhase(ProcessOf(model), model->parameters, &question->customer,
+						 question->predictor->horizon, memo->value);
+	return MeanOverPhases(ProcessOf(model), model->parameters, &question->customer, memo->value);
+}
+
+/* The answer of this kind for the customer, if alive. */
+static double
+AnswerIfAlive(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
+	uint64 hash = MixHash64((uint64) purchase_days << 32 ^ (uint64) age);
+	IfAliveMemo *memo;
+
+	if (model->regularity > 1)
+		return AnswerByPhase(question, kind);
+	SetTerms(kind, question);
+	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MOST_SLOTS)
+		GrowIfAlive();
+	memo = &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
+	if (memo->purchase_days != purchase_days || memo->age != age)
+	{
+		memset(memo, 0, sizeof(*memo));
+		memo->purchase_days = purchase_days;
+		memo->age = age;
+	}
+	if (memo->generation[kind] != IfAliveTable.terms[kind].generation)
+	{
+		IfAliveTable.misses++;
+		memo->value[kind] =
+			kind == DISCOUNTED_IF_ALIVE
+				? DiscountedPurchasesIfAlive(question, model->parameters)
+				: PurchasesIfAlive(ProcessOf(model), model->parameters, &question->customer,
+								   question->predictor->horizon);
+		memo->generation[kind] = IfAliveTable.terms[kind].generation;
+	}
+	return memo->value[kind];
+}
+
 /* P(alive) at the parameters of the model. */
 static double
 Alive(const Question *question)
 {
 	Predictor *predictor = question->predictor;
+	LastAnswers *last = AnswersFor(question);
 	Memo *memo;
-	bool found;
+	bool found = false;
 
-	if (predictor->model->family != CLV_PARETO_NBD)
-		return AnswerAlive(question, predictor->model->parameters, NULL);
-	memo = FindMemo(&predictor->alive, question, question->as_of - question->facts.last, &found);
-	if (!found)
-		*memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
-	return *memo->value;
+	if (last->alive_known)
+		return last->alive;
+	/* where it takes an integral, other customers' answers are worth looking for */
+	if (predictor->model->family == CLV_PARETO_NBD)
+	{
+		memo =
+			FindMemo(&predictor->alive, question, question->as_of - question->facts->last, &found);
+		if (!found)
+			*memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
+		last->alive = *memo->value;
+	}
+	else
+		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
+	last->alive_known = true;
+	return last->alive;
 }
 
 /* ---------- in SQL ---------- */
@@ -470,20 +664,10 @@ Datum
 expected_purchases(PG_FUNCTION_ARGS)
 {
 	Question question;
-	Memo *memo;
-	const ClvModel *model;
-	bool found;
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	model = question.predictor->model;
-	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
-	if (!found)
-		PurchasesByPhase(ProcessOf(model), model->parameters, &question.customer,
-						 question.predictor->horizon, memo->value);
-	PG_RETURN_FLOAT8(MeanOverPhases(ProcessOf(model), model->parameters, &question.customer,
-									memo->value) *
-					 Alive(&question));
+	PG_RETURN_FLOAT8(AnswerIfAlive(&question, PURCHASES_IF_ALIVE) * Alive(&question));
 }
 
 PG_FUNCTION_INFO_V1(probability_of_purchase);
@@ -515,21 +699,22 @@ Datum
 clv(PG_FUNCTION_ARGS)
 {
 	Question question;
-	Memo *memo;
-	const ClvModel *model;
-	bool found;
+	LastAnswers *last;
 
 	if (!ReadQuestion(fcinfo, 3, PG_GETARG_FLOAT8(4), &question) ||
 		!KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
+	last = AnswersFor(&question);
+	if (last->clv_known && last->discount == question.predictor->discount &&
+		memcmp(&last->horizon, &question.predictor->interval, sizeof(Interval)) == 0)
+		PG_RETURN_FLOAT8(last->clv);
 	question.first_counts = true;
-	model = question.predictor->model;
-	memo = FindMemo(&question.predictor->if_alive, &question, 0, &found);
-	if (!found)
-		DiscountedPurchases(&question, model->parameters, memo->value);
-	PG_RETURN_FLOAT8(MeanOverPhases(ProcessOf(model), model->parameters, &question.customer,
-									memo->value) *
-					 Alive(&question) * AnswerValue(&question, NULL, model->spend_parameters));
+	last->clv = AnswerIfAlive(&question, DISCOUNTED_IF_ALIVE) * Alive(&question) *
+				AnswerValue(&question, NULL, question.predictor->model->spend_parameters);
+	last->horizon = question.predictor->interval;
+	last->discount = question.predictor->discount;
+	last->clv_known = true;
+	PG_RETURN_FLOAT8(last->clv);
 }
 
 /* The day that lies so many units after as_of; false: beyond the calendar. */
@@ -634,8 +819,8 @@ expected_purchases_new(PG_FUNCTION_ARGS)
 
 	if (!ClvModelIsUsable(model))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ExpectedPurchases(
-		model, &customer, HorizonInUnits(model, as_of, PG_GETARG_INTERVAL_P(2))));
+	PG_RETURN_FLOAT8(
+		ExpectedPurchases(model, &customer, HorizonInUnits(model, as_of, PG_GETARG_INTERVAL_P(2))));
 }
 
 /* Today's probability of a purchase over that of the day of the last one, in the same season. */
@@ -648,8 +833,8 @@ purchase_outlook(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	outlook = PurchaseOutlook(question.predictor->model, &question.customer,
-							  question.predictor->horizon);
+	outlook =
+		PurchaseOutlook(question.predictor->model, &question.customer, question.predictor->horizon);
 	if (isnan(outlook))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(outlook);

@@ -10,7 +10,8 @@
 extern ClvCustomer
 CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
 
-/* Time from as_of to as_of + interval in units of the model, season and pace; an error where it makes no sense. */
+/* Time from as_of to as_of + interval in units of the model, season and pace; an error where it
+ * makes no sense. */
 extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
 
 /*

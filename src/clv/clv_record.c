@@ -335,8 +335,8 @@ SameFit(const ClvModel *a, const ClvModel *b)
 
 /* A line of the record. */
 static Datum
-RecordLine(TupleDesc desc, const char *candidate, const ClvModel *model,
-		   const SummaryState *state, const HoldoutTotal *total)
+RecordLine(TupleDesc desc, const char *candidate, const ClvModel *model, const SummaryState *state,
+		   const HoldoutTotal *total)
 {
 	Datum values[RECORD_COLUMNS];
 	bool nulls[RECORD_COLUMNS] = {false};
@@ -381,8 +381,7 @@ TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
 		else
 			totals[c] = totals[twin];
 		if (totals[c].customers > 0)
-			lines[nlines++] =
-				RecordLine(desc, Candidates[c].name, &models[c], state, &totals[c]);
+			lines[nlines++] = RecordLine(desc, Candidates[c].name, &models[c], state, &totals[c]);
 	}
 	pfree(models);
 	return nlines;

@@ -146,8 +146,7 @@ PurchasesGiven(int k, int phase, double shape, double ratio, double s)
 	{
 		double angle = 2 * M_PI * l / k;
 		double complex u = z * (cos(angle) + _Complex_I * sin(angle));
-		double complex turn =
-			cos(angle * (phase + 1)) + _Complex_I * sin(angle * (phase + 1));
+		double complex turn = cos(angle * (phase + 1)) + _Complex_I * sin(angle * (phase + 1));
 
 		others += back / k * creal(turn / (1 - u) * cexp(-shape * clog(1 + ratio * (1 - u))));
 	}

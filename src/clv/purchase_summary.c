@@ -14,18 +14,17 @@ AmountAsDouble(int128 amount, int scale)
 	return (double) amount / (double) PowerOfTen[scale];
 }
 
-bool
-SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until, ValueBasis basis,
-				   PurchaseSummary *facts)
+/* SummarizePurchases() over what a reader reads. */
+static bool
+SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasis basis,
+				  PurchaseSummary *facts)
 {
-	HistoryReader reader;
 	PurchaseDay day;
 	int128 first_value = 0;
 	int128 repeat_value = 0;
 
 	memset(facts, 0, sizeof(*facts));
-	HistoryReaderInit(&reader, history);
-	while (ReadPurchaseDay(&reader, &day) && day.day <= until)
+	while (ReadPurchaseDay(reader, &day) && day.day <= until)
 	{
 		bool valued = basis == VALUE_REVENUE || (day.cost | day.covered) != 0;
 		int128 value =
@@ -52,7 +51,43 @@ SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 		else
 			repeat_value += value;
 	}
-	facts->first_value = AmountAsDouble(first_value, reader.scale);
-	facts->repeat_value = AmountAsDouble(repeat_value, reader.scale);
+	facts->first_value = AmountAsDouble(first_value, reader->scale);
+	facts->repeat_value = AmountAsDouble(repeat_value, reader->scale);
 	return facts->purchase_days > 0;
+}
+
+bool
+SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until, ValueBasis basis,
+				   PurchaseSummary *facts)
+{
+	HistoryReader reader;
+
+	HistoryReaderInit(&reader, history);
+	return SummarizeReadings(&reader, as_of, until, basis, facts);
+}
+
+const PurchaseSummary *
+RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis, uint64 *serial)
+{
+	static struct
+	{
+		uint64 serial;
+		DateADT as_of;
+		ValueBasis basis;
+		PurchaseSummary facts;
+	} kept;
+
+	*serial = HistorySerial(history);
+	if (*serial == 0 || kept.serial != *serial || kept.as_of != as_of || kept.basis != basis)
+	{
+		HistoryReader reader;
+
+		kept.serial = 0;
+		RecallHistory(&reader, history);
+		(void) SummarizeReadings(&reader, as_of, as_of, basis, &kept.facts);
+		kept.serial = *serial;
+		kept.as_of = as_of;
+		kept.basis = basis;
+	}
+	return &kept.facts;
 }

@@ -4,7 +4,7 @@
 #ifndef CRM_PURCHASE_SUMMARY_H
 #define CRM_PURCHASE_SUMMARY_H
 
-#include "history/purchase_history.h"
+#include "history/history_memo.h"
 
 /* What a customer's worth is counted in; the numbers are stored. */
 typedef enum ValueBasis
@@ -29,5 +29,9 @@ typedef struct PurchaseSummary
 /* False: no purchase on or before as_of.  Without a holdout `until` is as_of. */
 extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 							   ValueBasis basis, PurchaseSummary *facts);
+
+/* The same without a holdout, kept as RecallSummary() keeps its own; `serial` is the history's. */
+extern const PurchaseSummary *
+RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis, uint64 *serial);
 
 #endif /* CRM_PURCHASE_SUMMARY_H */

@@ -200,13 +200,14 @@ lapse_probability(PG_FUNCTION_ARGS)
 {
 	const RhythmModel *model = ModelArgument(&RhythmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	PurchaseSummary facts;
+	uint64 serial;
+	const PurchaseSummary *facts =
+		RecallPurchases(PG_GETARG_HISTORY(0), as_of, VALUE_REVENUE, &serial);
 
-	if (model->status == FIT_FAILED ||
-		!SummarizePurchases(PG_GETARG_HISTORY(0), as_of, as_of, VALUE_REVENUE, &facts))
+	if (model->status == FIT_FAILED || facts->purchase_days == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(LapseProbability((int) model->regularity, model->parameters[0],
-									  model->parameters[1], (double) (facts.purchase_days - 1),
-									  (double) ((int64) facts.last - facts.first),
-									  (double) ((int64) as_of - facts.last)));
+									  model->parameters[1], (double) (facts->purchase_days - 1),
+									  (double) ((int64) facts->last - facts->first),
+									  (double) ((int64) as_of - facts->last)));
 }

@@ -46,8 +46,7 @@ extern int32 MonthNumber(DateADT day);
 extern DateADT FirstOfMonth(int32 number);
 
 /* The weighted days of a gap of which only the months of its ends and its days are known. */
-extern double
-WeightedGap(const Season *season, int32 first_month, int32 last_month, double days);
+extern double WeightedGap(const Season *season, int32 first_month, int32 last_month, double days);
 
 /* Ten years at most say what a month of the year is like. */
 #define MOST_SEASON_MONTHS 120

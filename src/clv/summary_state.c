@@ -359,7 +359,7 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 		case FIT_CUSTOMER:
 			*longest = Max(*longest, FitAge(entry));
 			return IS_VALID_DATE((int64) state->as_of - FitAge(entry)) &&
-				 FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
+				   FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
 			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&

@@ -45,8 +45,8 @@ typedef struct FitOptions
 	uint8 basis;    /* ValueBasis */
 	uint8 features; /* of the above */
 	DateADT as_of;
-	DateADT until; /* end of the holdout period; as_of without one */
-	double unit;   /* days */
+	DateADT until;         /* end of the holdout period; as_of without one */
+	double unit;           /* days */
 	DateADT observed_from; /* first purchases before it are not trusted; -infinity: all are */
 } FitOptions;
 

@@ -20,7 +20,7 @@
 #include "utils/numeric.h"
 
 #include "base/local_day.h"
-#include "history/purchase_history.h"
+#include "history/history_memo.h"
 
 /* The window that the arguments (history [, as_of [, period]]) speak of. */
 static HistoryWindow
@@ -35,88 +35,88 @@ WindowArguments(FunctionCallInfo fcinfo)
 	return window;
 }
 
-/* Sums up what the arguments speak of; false: no purchase on or before as_of. */
-static bool
-SummarizeArguments(FunctionCallInfo fcinfo, HistorySummary *summary)
+/* The sums over what the arguments speak of. */
+static inline const HistorySummary *
+SummaryOfArguments(FunctionCallInfo fcinfo)
 {
-	return SummarizeHistory(PG_GETARG_HISTORY(0), WindowArguments(fcinfo), summary);
+	return RecallSummary(PG_GETARG_HISTORY(0), WindowArguments(fcinfo));
 }
 
 PG_FUNCTION_INFO_V1(first_purchase);
 Datum
 first_purchase(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary) || summary.purchase_days == 0)
+	if (!summary->purchased || summary->purchase_days == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_DATEADT(summary.first);
+	PG_RETURN_DATEADT(summary->first);
 }
 
 PG_FUNCTION_INFO_V1(last_purchase);
 Datum
 last_purchase(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary) || summary.purchase_days == 0)
+	if (!summary->purchased || summary->purchase_days == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_DATEADT(summary.last);
+	PG_RETURN_DATEADT(summary->last);
 }
 
 PG_FUNCTION_INFO_V1(recency);
 Datum
 recency(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary))
+	if (!summary->purchased)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32(PG_GETARG_DATEADT(1) - summary.last_ever);
+	PG_RETURN_INT32(PG_GETARG_DATEADT(1) - summary->last_ever);
 }
 
 PG_FUNCTION_INFO_V1(tenure);
 Datum
 tenure(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary))
+	if (!summary->purchased)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32(PG_GETARG_DATEADT(1) - summary.first);
+	PG_RETURN_INT32(PG_GETARG_DATEADT(1) - summary->first);
 }
 
 PG_FUNCTION_INFO_V1(frequency);
 Datum
 frequency(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary))
+	if (!summary->purchased)
 		PG_RETURN_NULL();
-	PG_RETURN_INT64(summary.orders);
+	PG_RETURN_INT64(summary->orders);
 }
 
 PG_FUNCTION_INFO_V1(purchase_days);
 Datum
 purchase_days(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary))
+	if (!summary->purchased)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32((int32) summary.purchase_days);
+	PG_RETURN_INT32((int32) summary->purchase_days);
 }
 
 PG_FUNCTION_INFO_V1(monetary);
 Datum
 monetary(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary))
+	if (!summary->purchased)
 		PG_RETURN_NULL();
-	PG_RETURN_NUMERIC(NumericFromInt128(summary.amount, summary.scale));
+	PG_RETURN_NUMERIC(NumericFromInt128(summary->amount, summary->scale));
 }
 
 /* Whether there is anything in the window, a purchase or a refund. */
@@ -126,7 +126,7 @@ AnythingInView(const PurchaseHistory *history, HistoryWindow window)
 	HistoryReader reader;
 	PurchaseDay day;
 
-	HistoryReaderInit(&reader, history);
+	RecallHistory(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
 		if (day.day > window.after)
 			return true;
@@ -137,52 +137,52 @@ PG_FUNCTION_INFO_V1(profit);
 Datum
 profit(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary))
+	if (!summary->purchased)
 		PG_RETURN_NULL();
 	/* no cost of anything in view: unknown; nothing in view at all: 0 */
-	if (!summary.costs && AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo)))
+	if (!summary->costs && AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo)))
 		PG_RETURN_NULL();
-	PG_RETURN_NUMERIC(NumericFromInt128(summary.covered - summary.cost, summary.scale));
+	PG_RETURN_NUMERIC(NumericFromInt128(summary->covered - summary->cost, summary->scale));
 }
 
 PG_FUNCTION_INFO_V1(cost_coverage);
 Datum
 cost_coverage(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary) || summary.amount == 0)
+	if (!summary->purchased || summary->amount == 0)
 		PG_RETURN_NULL();
 	/* not -0 where refunds outweigh the orders */
-	PG_RETURN_FLOAT8(summary.covered == 0 ? 0.0
-										  : (double) summary.covered / (double) summary.amount);
+	PG_RETURN_FLOAT8(summary->covered == 0 ? 0.0
+										   : (double) summary->covered / (double) summary->amount);
 }
 
 PG_FUNCTION_INFO_V1(average_order_value);
 Datum
 average_order_value(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary) || summary.orders == 0)
+	if (!summary->purchased || summary->orders == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall2(
-		numeric_div, NumericGetDatum(NumericFromInt128(summary.amount, summary.scale)),
-		NumericGetDatum(int64_to_numeric(summary.orders))));
+		numeric_div, NumericGetDatum(NumericFromInt128(summary->amount, summary->scale)),
+		NumericGetDatum(int64_to_numeric(summary->orders))));
 }
 
 PG_FUNCTION_INFO_V1(mean_gap);
 Datum
 mean_gap(PG_FUNCTION_ARGS)
 {
-	HistorySummary summary;
+	const HistorySummary *summary = SummaryOfArguments(fcinfo);
 
-	if (!SummarizeArguments(fcinfo, &summary) || summary.purchase_days < 2)
+	if (!summary->purchased || summary->purchase_days < 2)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8((double) (summary.last - summary.first) /
-					 (double) (summary.purchase_days - 1));
+	PG_RETURN_FLOAT8((double) (summary->last - summary->first) /
+					 (double) (summary->purchase_days - 1));
 }
 
 /* The sample standard deviation, from exact integer sums: no cancellation. */
@@ -199,7 +199,7 @@ gap_stddev(PG_FUNCTION_ARGS)
 	int128 sum = 0;
 	int128 squares = 0;
 
-	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
+	RecallHistory(&reader, PG_GETARG_HISTORY(0));
 	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
 	{
 		if (day.day <= window.after || day.orders == 0)
@@ -234,19 +234,22 @@ trend(PG_FUNCTION_ARGS)
 	PurchaseHistory *history = PG_GETARG_HISTORY(0);
 	HistoryWindow now = WindowArguments(fcinfo);
 	HistoryWindow before;
-	HistorySummary recent;
-	HistorySummary earlier;
+	const HistorySummary *recent;
+	const HistorySummary *earlier;
+	int128 amount;
 	double sum;
 
 	before.as_of = now.after;
 	before.after = DayBeforePeriod(before.as_of, PG_GETARG_INTERVAL_P(2));
-	if (!SummarizeHistory(history, now, &recent))
+	recent = RecallSummary(history, now);
+	if (!recent->purchased)
 		PG_RETURN_NULL();
-	(void) SummarizeHistory(history, before, &earlier);
-	sum = AmountAsFloat8(recent.amount + earlier.amount, recent.scale);
+	amount = recent->amount;
+	earlier = RecallSummary(history, before);
+	sum = AmountAsFloat8(amount + earlier->amount, earlier->scale);
 	if (sum <= 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AmountAsFloat8(recent.amount - earlier.amount, recent.scale) / sum);
+	PG_RETURN_FLOAT8(AmountAsFloat8(amount - earlier->amount, earlier->scale) / sum);
 }
 
 PG_FUNCTION_INFO_V1(monthly_purchases);
@@ -260,7 +263,7 @@ monthly_purchases(PG_FUNCTION_ARGS)
 	Datum months[MONTHS_PER_YEAR];
 	bool purchased = false;
 
-	HistoryReaderInit(&reader, PG_GETARG_HISTORY(0));
+	RecallHistory(&reader, PG_GETARG_HISTORY(0));
 	while (ReadPurchaseDay(&reader, &day) && day.day <= window.as_of)
 	{
 		int y;

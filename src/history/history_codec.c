@@ -13,7 +13,6 @@
 
 #include "history/history_codec.h"
 
-#define HISTORY_HEADER 2                /* version and flags */
 #define MAX_DAY_BYTES (3 * MAX_VARINT)  /* gap, extra, amount */
 #define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
 
@@ -45,13 +44,6 @@ HistoryBytes(const PurchaseHistory *history)
 	return (const uint8 *) VARDATA_ANY(history);
 }
 
-bool
-HistoryIsLoose(const PurchaseHistory *history)
-{
-	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
-		   (HistoryBytes(history)[1] & HISTORY_LOOSE) != 0;
-}
-
 int
 HistoryScale(const PurchaseHistory *history)
 {
@@ -79,6 +71,7 @@ HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history)
 	reader->scale = (flags >> HISTORY_SCALE_SHIFT) & HISTORY_SCALE_MASK;
 	reader->first = true;
 	reader->day = 0;
+	reader->next_day = NULL;
 }
 
 /* The magnitude of an amount as a signed integer of the sign given. */
@@ -142,7 +135,7 @@ NextDay(HistoryReader *reader, PurchaseDay *day)
 }
 
 bool
-ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
+ReadEncodedDay(HistoryReader *reader, PurchaseDay *day)
 {
 	bool more = NextDay(reader, day);
 
@@ -151,43 +144,57 @@ ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
 	return more;
 }
 
+/* Adds a day up to as_of to a summary; days come in order. */
+static inline void
+AddToSummary(HistorySummary *summary, const PurchaseDay *day, DateADT after, bool costs)
+{
+	if (day->orders > 0)
+	{
+		summary->purchased = true;
+		summary->last_ever = day->day;
+	}
+	if (day->day <= after)
+		return;
+	if (day->orders > 0)
+	{
+		if (summary->purchase_days++ == 0)
+			summary->first = day->day;
+		summary->last = day->day;
+		summary->orders += day->orders;
+	}
+	summary->amount += day->amount;
+	if (costs)
+	{
+		summary->cost += day->cost;
+		summary->covered += day->covered;
+		summary->costs |= (day->cost | day->covered) != 0;
+	}
+}
+
 bool
 SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary)
 {
 	HistoryReader reader;
 	PurchaseDay day;
-	bool purchased = false;
 
 	HistoryReaderInit(&reader, history);
 	memset(summary, 0, sizeof(*summary));
 	summary->scale = reader.scale;
 	while (NextDay(&reader, &day) && day.day <= window.as_of)
-	{
-		if (day.orders > 0)
-		{
-			purchased = true;
-			summary->last_ever = day.day;
-		}
-		if (day.day <= window.after)
-			continue;
-		if (day.orders > 0)
-		{
-			if (summary->purchase_days++ == 0)
-				summary->first = day.day;
-			summary->last = day.day;
-			summary->orders += day.orders;
-		}
-		summary->amount += day.amount;
-		if (reader.costs)
-		{
-			summary->cost += day.cost;
-			summary->covered += day.covered;
-			summary->costs |= (day.cost | day.covered) != 0;
-		}
-	}
+		AddToSummary(summary, &day, window.after, reader.costs);
 	if (unlikely(reader.bytes.failed))
 		HistoryCorrupted();
-	return purchased;
+	return summary->purchased;
+}
+
+void
+SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs, HistoryWindow window,
+			  HistorySummary *summary)
+{
+	memset(summary, 0, sizeof(*summary));
+	summary->scale = scale;
+	for (int64 i = 0; i < ndays && days[i].day <= window.as_of; i++)
+		AddToSummary(summary, &days[i], window.after, costs);
 }
 
 /* An entry that says nothing: no order, no amount, no cost. */

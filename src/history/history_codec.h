@@ -32,6 +32,7 @@
 #include "base/decimal.h"
 
 #define HISTORY_VERSION 1
+#define HISTORY_HEADER 2 /* bytes: version and flags */
 #define HISTORY_COSTS 0x01
 #define HISTORY_SCALE_SHIFT 1
 #define HISTORY_SCALE_MASK 0x07
@@ -60,6 +61,9 @@ typedef struct HistoryReader
 	int scale;
 	bool costs;
 	bool first;
+	/* days that are set out already, NULL: none are (history_memo.c) */
+	const PurchaseDay *next_day;
+	const PurchaseDay *end_day;
 } HistoryReader;
 
 /* The days that a question looks at: after < day <= as_of. */
@@ -82,17 +86,35 @@ typedef struct HistorySummary
 	int128 amount; /* in units of 10^-scale */
 	int128 cost;
 	int128 covered;
-	bool costs; /* a cost is known */
+	bool costs;     /* a cost is known */
+	bool purchased; /* on or before as_of */
 	int scale;
 } HistorySummary;
 
 extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
-extern bool ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day);
+extern bool ReadEncodedDay(HistoryReader *reader, PurchaseDay *day);
+
+/* The next day, false at the end. */
+static inline bool
+ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
+{
+	if (reader->next_day == NULL)
+		return ReadEncodedDay(reader, day);
+	if (reader->next_day == reader->end_day)
+		return false;
+	*day = *reader->next_day++;
+	return true;
+}
+
 pg_noreturn extern void HistoryCorrupted(void);
 
 /* False: no purchase on or before window.as_of. */
 extern bool
 SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
+
+/* The same for days that are set out. */
+extern void SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs,
+						  HistoryWindow window, HistorySummary *summary);
 
 /* Sorts, adds up and encodes days in any order; the array is scratch afterwards. */
 extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);
@@ -148,7 +170,12 @@ extern bool HistoryHasCosts(const PurchaseHistory *history);
 /* The one check of everything that comes from outside. */
 extern bool HistoryIsValid(const PurchaseHistory *history);
 
-/* Whether it is the loose form, which history_state.h is about. */
-extern bool HistoryIsLoose(const PurchaseHistory *history);
+/* Whether it is in the loose form (history_state.h). */
+static inline bool
+HistoryIsLoose(const PurchaseHistory *history)
+{
+	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
+		   (((const uint8 *) VARDATA_ANY(history))[1] & HISTORY_LOOSE) != 0;
+}
 
 #endif /* CRM_HISTORY_CODEC_H */

@@ -19,16 +19,6 @@
 #include "history/history_state.h"
 #include "history/purchase_history.h"
 
-PurchaseHistory *
-HistoryFromDatum(Datum value)
-{
-	PurchaseHistory *history = PG_DETOAST_DATUM_PACKED(value);
-
-	if (unlikely(HistoryIsLoose(history)))
-		return CompactState(history);
-	return history;
-}
-
 /* ---------- text form ----------
  *
  *	{2010-12-01: 25.5, 2011-02-03: 77.1 (2 orders), 2011-03-01: -10 (0 orders, cost -6 of -10)}

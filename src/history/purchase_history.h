@@ -6,10 +6,21 @@
 
 #include "fmgr.h"
 
-#include "history/history_codec.h"
+#include "history/history_state.h"
 
 /* A history argument, detoasted (often in place, with a short header) and compact. */
-extern PurchaseHistory *HistoryFromDatum(Datum value);
+static inline PurchaseHistory *
+HistoryFromDatum(Datum value)
+{
+	PurchaseHistory *history = (PurchaseHistory *) DatumGetPointer(value);
+
+	if (unlikely(VARATT_IS_COMPRESSED(history) || VARATT_IS_EXTERNAL(history)))
+		history = PG_DETOAST_DATUM_PACKED(value);
+	if (unlikely(HistoryIsLoose(history)))
+		return CompactState(history);
+	return history;
+}
+
 #define PG_GETARG_HISTORY(n) HistoryFromDatum(PG_GETARG_DATUM(n))
 
 #endif /* CRM_PURCHASE_HISTORY_H */

@@ -621,7 +621,10 @@ profile_fit_serialize(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "profile_fit_serialize");
 	pq_begintypsend(&out);
-	SendString(&out, (char *) state->options, state->options ? VARSIZE(state->options) : 0);
+	if (state->options == NULL)
+		pq_sendint32(&out, 0);
+	else
+		SendString(&out, (char *) state->options, VARSIZE(state->options));
 	pq_sendint64(&out, state->nrows);
 	pq_sendint32(&out, state->nignored);
 	for (int i = 0; i < state->nignored; i++)

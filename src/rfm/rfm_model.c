@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "history/history_memo.h"
 #include "rfm/rfm_model.h"
 
 static const char *const dimension_name[RFM_DIMENSIONS] = {"recency", "frequency", "monetary"};
@@ -96,12 +97,13 @@ RfmModelFault(const void *data)
 	return NULL;
 }
 
-/* Brings the thresholds of a dimension to one scale. */
+/* Brings the thresholds of each dimension to one scale. */
 static void
 CompleteRfmModel(void *data, uint64 fingerprint)
 {
 	RfmModel *model = data;
 
+	model->fingerprint = fingerprint;
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
 		int scale = CommonScale(model, what);
@@ -261,15 +263,17 @@ ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 						model->bins);
 }
 
-bool
-SummarizeForRfm(const PurchaseHistory *history, DateADT as_of, const Interval *period,
-				HistorySummary *summary)
+/* What the model looks at in a history; NULL if it gets no score. */
+static const HistorySummary *
+SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model)
 {
 	HistoryWindow window = {PG_INT32_MIN, as_of};
+	const HistorySummary *summary;
 
-	if (period != NULL)
-		window.after = DayBeforePeriod(as_of, period);
-	return SummarizeHistory(history, window, summary) && summary->orders > 0;
+	if (RfmPeriod(model) != NULL)
+		window.after = DayBeforePeriod(as_of, RfmPeriod(model));
+	summary = RecallSummary(history, window);
+	return summary->purchased && summary->orders > 0 ? summary : NULL;
 }
 
 /* (history, model, as_of): NULL without a purchase by then, or in the model's period. */
@@ -279,12 +283,30 @@ rfm_score(PG_FUNCTION_ARGS)
 {
 	const RfmModel *model = ModelArgument(&RfmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	HistorySummary summary;
+	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
+	uint64 serial = HistorySerial(history);
+	/* the last score: columns of a view ask for it again and again */
+	static uint64 last_history = 0;
+	static uint64 last_model;
+	static DateADT last_as_of;
+	static RfmScore last_score; /* 0: none */
 
-	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, RfmPeriod(model), &summary))
+	if (serial == 0 || last_history != serial || last_model != model->fingerprint ||
+		last_as_of != as_of)
+	{
+		const HistorySummary *summary = SummaryForRfm(history, as_of, model);
+
+		last_history = 0;
+		last_score = summary == NULL ? 0
+									 : ScoreRfm(model, as_of - summary->last_ever, summary->orders,
+												summary->amount, summary->scale);
+		last_history = serial;
+		last_model = model->fingerprint;
+		last_as_of = as_of;
+	}
+	if (last_score == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(
-		ScoreRfm(model, as_of - summary.last_ever, summary.orders, summary.amount, summary.scale));
+	PG_RETURN_RFM_SCORE(last_score);
 }
 
 /* Frequency and order value against the medians of the population that was fitted. */
@@ -298,7 +320,7 @@ purchase_pattern(PG_FUNCTION_ARGS)
 	};
 	const RfmModel *model = ModelArgument(&RfmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	HistorySummary summary;
+	const HistorySummary *summary;
 	bool many;
 	bool large;
 
@@ -307,10 +329,12 @@ purchase_pattern(PG_FUNCTION_ARGS)
 						errmsg("this rfm_model holds no medians"),
 						errdetail("It was made from thresholds, not fitted to customers."),
 						errhint("Use a model from rfm_fit().")));
-	if (!SummarizeForRfm(PG_GETARG_HISTORY(0), as_of, RfmPeriod(model), &summary))
+	summary = SummaryForRfm(PG_GETARG_HISTORY(0), as_of, model);
+	if (summary == NULL)
 		PG_RETURN_NULL();
-	many = (int128) summary.orders * PowerOfTen[model->median_frequency.scale] >
+	many = (int128) summary->orders * PowerOfTen[model->median_frequency.scale] >
 		   model->median_frequency.mantissa;
-	large = OrderValue(summary.amount, summary.scale, summary.orders) > model->median_order_value;
+	large =
+		OrderValue(summary->amount, summary->scale, summary->orders) > model->median_order_value;
 	PG_RETURN_TEXT_P(cstring_to_text(patterns[many][large]));
 }

@@ -37,6 +37,7 @@ typedef struct RfmModel
 	int64 customers; /* with a score; 0: not fitted */
 	Decimal median_frequency;
 	double median_order_value;
+	uint64 fingerprint; /* of its value; 0: not from one */
 } RfmModel;
 
 extern const ModelFormat RfmModelFormat;
@@ -49,10 +50,6 @@ RfmPeriod(const RfmModel *model)
 			   ? NULL
 			   : &model->period;
 }
-
-/* The facts of one history, false if it gets no score. */
-extern bool SummarizeForRfm(const PurchaseHistory *history, DateADT as_of, const Interval *period,
-							HistorySummary *summary);
 
 /* 1 + the number of thresholds below the value; for recency the other way round. */
 extern RfmScore ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,

@@ -119,6 +119,17 @@ rfm_score_to_integer(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(RFM_R(score) * 100 + RFM_F(score) * 10 + RFM_M(score));
 }
 
+/* The same as text. */
+PG_FUNCTION_INFO_V1(rfm_cell);
+Datum
+rfm_cell(PG_FUNCTION_ARGS)
+{
+	RfmScore score = PG_GETARG_RFM_SCORE(0);
+	char digits[] = {'0' + RFM_R(score), '0' + RFM_F(score), '0' + RFM_M(score)};
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(digits, lengthof(digits)));
+}
+
 /* rfm_score(r, f, m [, bins]) */
 PG_FUNCTION_INFO_V1(rfm_score_make);
 Datum

@@ -237,18 +237,27 @@ NearestTrueSegment(const SegmentScheme *scheme, int cell, Lifecycle lifecycle)
 	return segment;
 }
 
-text *
-SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
+/* The place of the segment among the labels, from 1; 0 for a cell that is not covered. */
+static int
+PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
 {
 	int cell = CellOf(r, f, m, scheme->bins);
 	uint8 *corrected;
 
 	if (scheme->corrected == NULL || scheme->cells[cell] == 0)
-		return SegmentOfCell(scheme, r, f, m);
+		return scheme->cells[cell];
 	corrected = &scheme->corrected[lifecycle * CellCount(scheme->bins) + cell];
 	if (*corrected == 0)
 		*corrected = NearestTrueSegment(scheme, cell, lifecycle);
-	return scheme->labels[*corrected - 1];
+	return *corrected;
+}
+
+text *
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
+{
+	int position = PositionForCustomer(scheme, r, f, m, lifecycle);
+
+	return position == 0 ? NULL : scheme->labels[position - 1];
 }
 
 /* ---------- what people ask ---------- */
@@ -323,6 +332,32 @@ segment_lifecycle(PG_FUNCTION_ARGS)
 	if (label == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
+}
+
+/* (score, scheme, lifecycle): the place of that segment in the scheme, from 1. */
+PG_FUNCTION_INFO_V1(segment_position);
+Datum
+segment_position(PG_FUNCTION_ARGS)
+{
+	const SegmentScheme *scheme;
+	RfmScore score;
+	int position;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	score = PG_GETARG_RFM_SCORE(0);
+	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
+	if (unlikely(RFM_BINS(score) != scheme->bins))
+		BinsDiffer(RFM_BINS(score), scheme->bins);
+	if (PG_ARGISNULL(2))
+		position =
+			scheme->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), scheme->bins)];
+	else
+		position = PositionForCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+									   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
+	if (position == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(position);
 }
 
 static Datum

@@ -18,7 +18,7 @@
 #include "base/local_day.h"
 #include "clv/clv_predict.h"
 #include "clv/rhythm.h"
-#include "history/purchase_history.h"
+#include "history/history_memo.h"
 #include "source/value_tiers.h"
 
 /* ---------- lifecycle ---------- */
@@ -121,7 +121,7 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 	Past past = {0};
 	bool won_back = false;
 
-	HistoryReaderInit(&reader, history);
+	RecallHistory(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
 	{
 		if (day.orders == 0)

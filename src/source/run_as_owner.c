@@ -6,12 +6,26 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/json.h"
+#include "utils/fmgrprotos.h"
+#include "utils/syscache.h"
+#include "storage/lmgr.h"
+#include "parser/parse_func.h"
+#include "nodes/value.h"
+#include "executor/executor.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -19,43 +33,29 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
-#include "utils/tuplestore.h"
 #include "utils/varlena.h"
 
 #include "base/common.h"
 
 #define NEAR_NAMES 3
 
-/* ---------- running as the owner ---------- */
+/* ---------- settings ---------- */
 
-/* The owner of a source that the caller has the rights of; an error if there is none. */
-static Oid
-SourceOwner(const char *name)
-{
-	Oid type = TEXTOID;
-	Datum value = CStringGetTextDatum(name);
-	Oid owner;
-	bool isnull;
-
-	if (SPI_execute_with_args("SELECT owner::pg_catalog.oid FROM crm_profile.source WHERE name "
-							  "OPERATOR(pg_catalog.=) $1",
-							  1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the sources");
-	if (SPI_processed == 0)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("source \"%s\" does not exist, or you are not its owner", name),
-						errhint("SELECT name, owner FROM crm_profile.sources shows yours.")));
-	owner =
-		DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	if (!has_privs_of_role(GetUserId(), owner))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("must be owner of source \"%s\"", name)));
-	if (GetUserNameFromId(owner, true) == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("the owner of source \"%s\" does not exist any more", name),
-						errhint("Drop the source and create it again.")));
-	return owner;
-}
+/*
+ * Settings that can change what an expression over somebody's tables gives.
+ * search_path and the time zone are arguments of a source.
+ */
+static const char *const value_settings[] = {"DateStyle",
+											 "IntervalStyle",
+											 "lc_monetary",
+											 "lc_numeric",
+											 "lc_time",
+											 "extra_float_digits",
+											 "bytea_output",
+											 "timezone_abbreviations",
+											 "xmlbinary",
+											 "default_text_search_config",
+											 "transform_null_equals"};
 
 /* A setting for the rest of the current nest level. */
 static void
@@ -65,82 +65,498 @@ Pin(const char *setting, const char *value)
 							 false);
 }
 
-/* The call of NAME_as_owner with the arguments of NAME; a polymorphic one goes as text. */
+/* Pins name=value, one of value_settings. */
 static void
-RunImplementation(FunctionCallInfo fcinfo)
+PinValueSetting(char *assignment)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	StringInfoData query;
-	Oid *types;
-	int nargs;
-	Datum *values;
-	char *nulls;
-	char *function = get_func_name(fcinfo->flinfo->fn_oid);
+	char *equals = strchr(assignment, '=');
 
-	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &nargs);
-	values = palloc((nargs + 1) * sizeof(Datum));
-	nulls = palloc(nargs + 1);
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT * FROM crm_profile_internal.%s(",
-					 quote_identifier(psprintf("%s_as_owner", function)));
-	for (int i = 0; i < nargs; i++)
+	for (int i = 0; equals != NULL && i < lengthof(value_settings); i++)
+		if (strlen(value_settings[i]) == equals - assignment &&
+			pg_strncasecmp(assignment, value_settings[i], equals - assignment) == 0)
+		{
+			Pin(value_settings[i], equals + 1);
+			return;
+		}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument \"settings\" of the source: \"%s\" is no setting that it can have",
+					assignment),
+			 errdetail("They are written name=value; crm_profile.sources shows those of a source."),
+			 errhint("Leave it out to take those of the session.")));
+}
+
+static void
+PinSettings(Datum settings)
+{
+	Datum *values;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &values,
+					  &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			PinValueSetting(TextDatumGetCString(values[i]));
+}
+
+/* What decides how SQL of ours and of the source is read. */
+static void
+PinReading(void)
+{
+	Pin("search_path", "pg_catalog, pg_temp");
+	Pin("standard_conforming_strings", "on");
+	Pin("array_nulls", "on");
+}
+
+PG_FUNCTION_INFO_V1(session_settings);
+Datum
+session_settings(PG_FUNCTION_ARGS)
+{
+	Datum values[lengthof(value_settings)];
+
+	for (int i = 0; i < lengthof(value_settings); i++)
+		values[i] = CStringGetTextDatum(
+			psprintf("%s=%s", value_settings[i], GetConfigOption(value_settings[i], false, false)));
+	PG_RETURN_ARRAYTYPE_P(
+		construct_array(values, lengthof(values), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+PG_FUNCTION_INFO_V1(pin_settings);
+Datum
+pin_settings(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0))
+		PinSettings(PG_GETARG_DATUM(0));
+	PG_RETURN_VOID();
+}
+
+/* ---------- finding and locking a definition ---------- */
+
+/*
+ * The table with the definition of a source, and its owner, whose rights the
+ * caller must have.  The name of a source is that of its schema.
+ */
+static Oid
+FindDefinition(const char *name, Oid *owner)
+{
+	Oid schema = get_namespace_oid(name, true);
+	Oid relation = OidIsValid(schema) ? get_relname_relid("source_definition", schema) : InvalidOid;
+	Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("source_definition"),
+							   ObjectIdGetDatum(get_namespace_oid("crm_profile", false)));
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	bool found = false;
+
+	if (HeapTupleIsValid(tuple))
 	{
-		appendStringInfo(&query, "%s$%d", i > 0 ? ", " : "", i + 1);
-		values[i] = fcinfo->args[i].value;
-		nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
-		if (types[i] == ANYCOMPATIBLEOID)
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+
+		*owner = class->relowner;
+		found = class->reloftype == type && class->relkind == RELKIND_RELATION &&
+				has_privs_of_role(GetUserId(), *owner);
+		ReleaseSysCache(tuple);
+	}
+	if (!found)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("source \"%s\" does not exist, or you are not its owner", name),
+						errhint("SELECT name, owner FROM crm_profile.sources shows yours.")));
+	return relation;
+}
+
+/*
+ * Locks the definition before anything else of the source is locked: whoever
+ * comes second waits here.  Nobody waits, or makes others wait, at a definition
+ * without having the rights of its owner.
+ */
+static Oid
+LockDefinition(const char *name, LOCKMODE mode, bool nowait)
+{
+	for (;;)
+	{
+		Oid owner;
+		Oid relation = FindDefinition(name, &owner);
+
+		if (!nowait)
+			LockRelationOid(relation, mode);
+		else if (!ConditionalLockRelationOid(relation, mode))
+			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+							errmsg("source \"%s\" is being refreshed or altered", name),
+							errhint("Try again later, or leave out nowait to wait for it.")));
+		/* it may have gone, come anew, or changed hands while we waited */
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) &&
+			FindDefinition(name, &owner) == relation)
+			return owner;
+		UnlockRelationOid(relation, mode);
+	}
+}
+
+/* Who owns the schema could put other tables and views into it. */
+static void
+CheckSchemaOwner(const char *name, Oid owner)
+{
+	HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(name));
+	Oid schema_owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "schema \"%s\" is gone", name);
+	schema_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	if (schema_owner != owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("source \"%s\" belongs to %s, and its schema to %s", name,
+						GetUserNameFromId(owner, false), GetUserNameFromId(schema_owner, false)),
+				 errdetail("Who owns the schema could put other tables and views into it."),
+				 errhint("ALTER SCHEMA %s OWNER TO %s", quote_identifier(name),
+						 quote_identifier(GetUserNameFromId(owner, false)))));
+}
+
+/* ---------- acting as the owner ---------- */
+
+typedef struct Scope
+{
+	Oid user;
+	int sec_context;
+	int nest_level;
+} Scope;
+
+/*
+ * From here on SQL runs as the owner in a security-restricted operation and
+ * with names looked up in pg_catalog alone, as in REFRESH MATERIALIZED VIEW.  An
+ * error leaves the transaction, which puts user and settings back.
+ */
+static void
+BecomeOwner(Scope *scope, Oid owner)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->sec_context);
+	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_RESTRICTED_OPERATION);
+	scope->nest_level = NewGUCNestLevel();
+	PinReading();
+	/* what an index or a constraint of a table says is not to be worked out while planning */
+	Pin("constraint_exclusion", "off");
+}
+
+static void
+BecomeCaller(const Scope *scope)
+{
+	AtEOXact_GUC(false, scope->nest_level);
+	SetUserIdAndSecContext(scope->user, scope->sec_context);
+}
+
+/* Calls a function of crm_profile_internal that has one overload, past its SQL privileges. */
+static Datum
+CallInternal(const char *name, const NullableDatum *args, int nargs, Node *resultinfo, bool *isnull)
+{
+	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
+	FmgrInfo function;
+	Datum result;
+	Oid oid = LookupFuncName(
+		list_make2(makeString(pstrdup("crm_profile_internal")), makeString(pstrdup(name))), -1,
+		NULL, false);
+
+	fmgr_info(oid, &function);
+	InitFunctionCallInfoData(*call, &function, nargs, InvalidOid, NULL, resultinfo);
+	memcpy(call->args, args, nargs * sizeof(NullableDatum));
+	result = FunctionCallInvoke(call);
+	*isnull = call->isnull;
+	return result;
+}
+
+/* The definition of a source, as the current user, its owner, reads it. */
+static NullableDatum
+ReadDefinition(const char *name)
+{
+	NullableDatum argument = {.value = CStringGetTextDatum(name)};
+	NullableDatum definition;
+
+	definition.value = CallInternal("source_read", &argument, 1, NULL, &definition.isnull);
+	/* flat: the functions that get it would take an expanded object for theirs */
+	definition.value = HeapTupleHeaderGetDatum(DatumGetHeapTupleHeader(definition.value));
+	return definition;
+}
+
+/* Pins the settings and the time zone of a definition. */
+static void
+PinDefinition(NullableDatum definition)
+{
+	HeapTupleHeader row = DatumGetHeapTupleHeader(definition.value);
+	bool isnull;
+	Datum value = GetAttributeByName(row, "settings", &isnull);
+
+	if (!isnull)
+		PinSettings(value);
+	value = GetAttributeByName(row, "time_zone", &isnull);
+	if (!isnull)
+		Pin("TimeZone", TextDatumGetCString(value));
+}
+
+/* ---------- the arguments of the public functions ---------- */
+
+/* The number of the argument of that name, or -1. */
+static int
+ArgumentNumber(FunctionCallInfo fcinfo, const char *name)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
+	Oid *types;
+	char **names;
+	char *modes;
+	int found = -1;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+	(void) get_func_arg_info(tuple, &types, &names, &modes);
+	for (int i = 0; names != NULL && i < PG_NARGS(); i++)
+		if (strcmp(names[i], name) == 0)
+			found = i;
+	ReleaseSysCache(tuple);
+	return found;
+}
+
+/* An argument as text in the settings of the moment. */
+static char *
+ArgumentAsText(FunctionCallInfo fcinfo, int i)
+{
+	Oid output;
+	bool varlena;
+
+	getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, i), &output, &varlena);
+	return OidOutputFunctionCall(output, PG_GETARG_DATUM(i));
+}
+
+/* All arguments that are not NULL as jsonb, by name: {"name": "value as text", …}. */
+static Datum
+ArgumentsByName(FunctionCallInfo fcinfo)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
+	StringInfoData json;
+	Oid *types;
+	char **names;
+	char *modes;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+	(void) get_func_arg_info(tuple, &types, &names, &modes);
+	ReleaseSysCache(tuple);
+	initStringInfo(&json);
+	for (int i = 0; i < PG_NARGS(); i++)
+		if (!PG_ARGISNULL(i))
 		{
 			Oid output;
 			bool varlena;
 
-			types[i] = TEXTOID;
-			if (fcinfo->args[i].isnull)
-				continue;
-			getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, i), &output, &varlena);
-			values[i] = CStringGetTextDatum(OidOutputFunctionCall(output, values[i]));
+			getTypeOutputInfo(types[i], &output, &varlena);
+			appendStringInfoString(&json, json.len == 0 ? "{" : ", ");
+			escape_json(&json, names[i]);
+			appendStringInfoString(&json, ": ");
+			escape_json(&json, OidOutputFunctionCall(output, PG_GETARG_DATUM(i)));
 		}
-	}
-	appendStringInfoChar(&query, ')');
-
-	if (SPI_execute_with_args(query.data, nargs, types, values, nulls, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not run %s", function);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	appendStringInfoString(&json, json.len == 0 ? "{}" : "}");
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }
 
 /*
- * The C side of refresh(name, …), check_source(name), forget_customer(name, …)
- * and profile_now(name, …): whoever calls, the SQL that the source stores runs as
- * its owner, in a security-restricted operation and with names looked up in
- * pg_catalog alone, as REFRESH MATERIALIZED VIEW does.  An error leaves the
- * transaction, which puts user and settings back.
+ * For PG_CATCH: throws the error on, without the lines of CONTEXT and the SQL of
+ * ours that only say how it was found, where it is about arguments, data, or names
+ * that were right when the source was defined.  Callers' own context lines come
+ * anew.
  */
-PG_FUNCTION_INFO_V1(run_as_owner);
-Datum
-run_as_owner(PG_FUNCTION_ARGS)
+static void
+ThrowPlainly(MemoryContext context, const char *source)
 {
+	ErrorData *error;
+	bool renamed;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	renamed = error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+			  error->sqlerrcode == ERRCODE_UNDEFINED_COLUMN ||
+			  error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+			  error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA ||
+			  error->sqlerrcode == ERRCODE_DATATYPE_MISMATCH;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+			ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+			ERRCODE_TO_CATEGORY(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) &&
+		!renamed)
+		PG_RE_THROW();
+
+	FlushErrorState();
+	if (renamed && source != NULL && strncmp(error->message, "source ", 7) != 0)
+	{
+		error->message = psprintf("source \"%s\": %s", source, error->message);
+		error->hint = psprintf("If tables or columns have other names now, tell it with "
+							   "crm_profile.alter_source(%s, …).",
+							   quote_literal_cstr(source));
+	}
+	ereport(DEBUG1,
+			(errmsg_internal("%s", error->message),
+			 errdetail_internal("%s", error->context ? error->context : ""), errhidecontext(true)));
+	error->context = NULL;
+	error->internalquery = NULL;
+	error->internalpos = 0;
+	ThrowErrorData(error);
+}
+
+/* ---------- the public functions ---------- */
+
+/*
+ * NAME(name of a source, …) acts by crm_profile_internal.NAME_as_owner(definition,
+ * …), called with the other arguments as they are, a polymorphic one as text, or,
+ * by_name, with all of them as jsonb.
+ */
+static Datum
+ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
+{
+	char *function = get_func_name(fcinfo->flinfo->fn_oid);
+	MemoryContext caller = CurrentMemoryContext;
+	NullableDatum *args = palloc((PG_NARGS() + 2) * sizeof(NullableDatum));
+	int nowait = ArgumentNumber(fcinfo, "nowait");
+	int nargs = 1;
+	Scope scope;
+	char *source;
 	Oid owner;
-	Oid user;
-	int sec_context;
-	int nest_level;
+	bool in_extension_script = creating_extension;
+	volatile Datum result = (Datum) 0;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the name of the source must not be NULL")));
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	owner = SourceOwner(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (mode > RowExclusiveLock)
+		PreventCommandIfReadOnly(psprintf("%s()", function));
+	source = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	owner = LockDefinition(source, mode,
+						   nowait >= 0 && !PG_ARGISNULL(nowait) && PG_GETARG_BOOL(nowait));
 
-	GetUserIdAndSecContext(&user, &sec_context);
-	SetUserIdAndSecContext(owner, sec_context | SECURITY_RESTRICTED_OPERATION);
-	nest_level = NewGUCNestLevel();
-	Pin("search_path", "pg_catalog, pg_temp");
-	RunImplementation(fcinfo);
+	/* what is not as it should be can still be dropped */
+	if (mode != AccessExclusiveLock)
+		CheckSchemaOwner(source, owner);
+
+	BecomeOwner(&scope, owner);
+	/* what is made for a source is the source's, not the extension's, in upgrade scripts too */
+	creating_extension = false;
+	PG_TRY();
+	{
+		bool isnull;
+
+		args[0] = ReadDefinition(source);
+		if (mode != AccessExclusiveLock)
+			(void) CallInternal("source_verify", args, 1, NULL, &isnull);
+		if (by_name)
+		{
+			Pin("DateStyle", "ISO");
+			Pin("IntervalStyle", "postgres");
+			args[nargs++] = (NullableDatum){.value = ArgumentsByName(fcinfo)};
+		}
+		else
+		{
+			Oid *types;
+			int ntypes;
+
+			if (mode != AccessExclusiveLock)
+				PinDefinition(args[0]);
+			(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
+			for (int i = 1; i < ntypes; i++)
+			{
+				args[nargs] = fcinfo->args[i];
+				if (types[i] == ANYCOMPATIBLEOID && !PG_ARGISNULL(i))
+					args[nargs].value = CStringGetTextDatum(ArgumentAsText(fcinfo, i));
+				nargs++;
+			}
+		}
+		result = CallInternal(psprintf("%s_as_owner", function), args, nargs, fcinfo->resultinfo,
+							  &fcinfo->isnull);
+	}
+	PG_CATCH();
+	{
+		creating_extension = in_extension_script;
+		ThrowPlainly(caller, source);
+	}
+	PG_END_TRY();
+	creating_extension = in_extension_script;
+	BecomeCaller(&scope);
+	return result;
+}
+
+/* Functions that read what a source is and has. */
+PG_FUNCTION_INFO_V1(run_as_owner);
+Datum
+run_as_owner(PG_FUNCTION_ARGS)
+{
+	return ActAsOwner(fcinfo, AccessShareLock, false);
+}
+
+PG_FUNCTION_INFO_V1(explain_source);
+Datum
+explain_source(PG_FUNCTION_ARGS)
+{
+	return ActAsOwner(fcinfo, AccessShareLock, false);
+}
+
+/* Functions that write: one at a time for a source, and readers are not in the way. */
+PG_FUNCTION_INFO_V1(change_as_owner);
+Datum
+change_as_owner(PG_FUNCTION_ARGS)
+{
+	return ActAsOwner(fcinfo, ShareUpdateExclusiveLock, false);
+}
+
+PG_FUNCTION_INFO_V1(alter_source);
+Datum
+alter_source(PG_FUNCTION_ARGS)
+{
+	return ActAsOwner(fcinfo, ShareUpdateExclusiveLock, true);
+}
+
+PG_FUNCTION_INFO_V1(drop_source);
+Datum
+drop_source(PG_FUNCTION_ARGS)
+{
+	return ActAsOwner(fcinfo, AccessExclusiveLock, false);
+}
+
+/* Creates a source as the caller, who becomes its owner. */
+PG_FUNCTION_INFO_V1(create_source);
+Datum
+create_source(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int nest_level = NewGUCNestLevel();
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		NullableDatum given = {0};
+
+		PinReading();
+		Pin("DateStyle", "ISO");
+		Pin("IntervalStyle", "postgres");
+		given.value = ArgumentsByName(fcinfo);
+		result = CallInternal("create_source_from", &given, 1, fcinfo->resultinfo, &fcinfo->isnull);
+	}
+	PG_CATCH();
+	{
+		ThrowPlainly(caller, NULL);
+	}
+	PG_END_TRY();
 	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(user, sec_context);
+	return result;
+}
 
-	SPI_finish();
-	return (Datum) 0;
+/* (name, nowait): the definition of a source, whoever of its owner's reads it. */
+PG_FUNCTION_INFO_V1(source_of);
+Datum
+source_of(PG_FUNCTION_ARGS)
+{
+	char *source = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid owner = LockDefinition(source, AccessShareLock, PG_GETARG_BOOL(1));
+	NullableDatum definition;
+	Scope scope;
+
+	BecomeOwner(&scope, owner);
+	definition = ReadDefinition(source);
+	BecomeCaller(&scope);
+	PG_RETURN_DATUM(definition.value);
 }
 
 /* ---------- what a query reads ---------- */

@@ -1,0 +1,112 @@
+-- What strangers' data and strangers' hands can do to the server: shapes that change under way, widths, triggers, operators, chosen keys, sizes
+\getenv abs_srcdir PG_ABS_SRCDIR
+SET datestyle = ISO;
+CREATE SCHEMA safety;
+SET search_path = safety, crm_profile, public;
+SET client_min_messages = warning;
+
+-- a record of as many columns as a query can have, all but one ignored: more than a table can have
+CREATE FUNCTION wide_fit() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	model text;
+BEGIN
+	EXECUTE format('SELECT profile_fit(r, %L)::text FROM (SELECT %s FROM generate_series(1, 3) i) AS r',
+		(SELECT jsonb_build_object('ignore', jsonb_agg('c' || i)) FROM generate_series(2, 1664) i), (SELECT string_agg(format('i AS c%s', i), ', ') FROM generate_series(1, 1664) i)) INTO model;
+	RETURN model;
+END $$;
+SELECT m->'rows' AS rows, jsonb_array_length(m->'ignored') AS ignored, m->'attributes'->0->>'name' AS attribute, jsonb_array_length(m->'attributes') AS attributes FROM CAST(wide_fit() AS jsonb) m;
+
+-- a type that a function alters between two rows
+CREATE TYPE changing AS (a integer, b text);
+CREATE FUNCTION next_row(i integer) RETURNS changing LANGUAGE plpgsql AS $$
+DECLARE
+	r changing;
+BEGIN
+	IF i = 3 THEN
+		ALTER TYPE changing DROP ATTRIBUTE a;
+		ALTER TYPE changing ADD ATTRIBUTE a integer;
+	END IF;
+	EXECUTE CASE WHEN i < 3 THEN 'SELECT (ROW($1, repeat(''word'', 10))::changing).*' ELSE 'SELECT (ROW(repeat(''word'', 10), $1)::changing).*' END USING i INTO r;
+	RETURN r;
+END $$;
+SELECT profile_fit(next_row(i)) FROM generate_series(1, 5) i;
+DROP TYPE changing CASCADE;
+CREATE TYPE changing AS (a integer, b text);
+CREATE FUNCTION next_row(i integer) RETURNS changing LANGUAGE plpgsql AS $$
+DECLARE
+	r changing;
+BEGIN
+	IF i = 3 THEN
+		ALTER TYPE changing DROP ATTRIBUTE b;
+		ALTER TYPE changing ADD ATTRIBUTE c double precision, ADD ATTRIBUTE b text;
+	END IF;
+	EXECUTE CASE WHEN i < 3 THEN 'SELECT (ROW($1, repeat(''word'', 10))::changing).*' ELSE 'SELECT (ROW($1, 1.5, repeat(''word'', 10))::changing).*' END USING i INTO r;
+	RETURN r;
+END $$;
+SELECT attribute_relevance(next_row(i), i > 2) FROM generate_series(1, 5) i;
+DROP TYPE changing CASCADE;
+-- where the columns that count are as before, the fit goes on
+CREATE TYPE changing AS (a integer, b text);
+CREATE FUNCTION next_row(i integer) RETURNS changing LANGUAGE plpgsql AS $$
+DECLARE
+	r changing;
+BEGIN
+	IF i = 3 THEN
+		ALTER TYPE changing DROP ATTRIBUTE a;
+	END IF;
+	EXECUTE CASE WHEN i < 3 THEN 'SELECT (ROW($1, repeat(''word'', 10))::changing).*' ELSE 'SELECT (ROW(repeat(''word'', 10))::changing).*' END USING i INTO r;
+	RETURN r;
+END $$;
+SELECT attribute, counts, missing FROM profile_attributes((SELECT profile_fit(next_row(i), '{"ignore": ["a"]}') FROM generate_series(1, 5) i));
+DROP TYPE changing CASCADE;
+
+-- the trigger of the tables of schemes on a table of one's own, with columns of the same names
+CREATE TABLE scheme (name integer, built_in text, scheme integer, position text);
+CREATE TRIGGER mine BEFORE INSERT ON scheme FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
+INSERT INTO scheme VALUES (1, 'yes', 2, NULL);
+CREATE TRIGGER mine_truncate BEFORE TRUNCATE ON scheme FOR EACH STATEMENT EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
+TRUNCATE scheme;
+DROP TABLE scheme;
+-- rules without a position are numbered one by one
+BEGIN;
+INSERT INTO crm_profile.scheme (name, bins) VALUES ('mine', 2);
+INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, r_to) VALUES ('mine', 'Here', 2, 2), ('mine', 'Gone', 1, 1), ('mine', 'Never', 1, 2);
+SELECT position, segment FROM crm_profile.scheme_rule WHERE scheme = 'mine' ORDER BY position;
+ROLLBACK;
+
+-- operators in the search_path that give another type than those of pg_catalog
+CREATE SCHEMA safety_evil;
+CREATE FUNCTION safety_evil.minus(bigint, bigint) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.repeat(''x'', 100)';
+CREATE OPERATOR safety_evil.- (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = safety_evil.minus);
+SET search_path = safety, crm_profile, safety_evil, pg_catalog;
+\set VERBOSITY terse
+SELECT * FROM match_prospects(NULL::int, 'SELECT i, i % 3 = 0 AS is_target, i % 7 AS a FROM generate_series(1, 500) i', 'SELECT -i, i % 7 AS a FROM generate_series(1, 100) i');
+\set VERBOSITY default
+SET search_path = safety, crm_profile, public;
+DROP SCHEMA safety_evil CASCADE;
+
+-- chosen keys: to a hash without a seed they are one, and each row looks at all of them; now they take no longer than others
+CREATE TABLE chosen (customer bigint);
+\set load '\\copy chosen FROM PROGRAM ''gzip -dc "' :abs_srcdir '/data/chosen_keys.csv.gz"'' CSV HEADER'
+:load
+CREATE TABLE purchase AS SELECT c.*, day FROM (SELECT customer, row_number() OVER (ORDER BY customer) AS other FROM chosen) c, generate_series(date '2024-01-01', '2024-05-29', '1 day') AS day;
+CREATE FUNCTION seconds(query text) RETURNS double precision LANGUAGE plpgsql AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+BEGIN
+	EXECUTE query;
+	RETURN extract(epoch FROM clock_timestamp() - began);
+END $$;
+SELECT count(*), min(frequency(history)), max(frequency(history)) FROM collect_purchase_histories(NULL::bigint, 'SELECT customer, day, 10 FROM purchase');
+SELECT bulk, least(seconds(format(q, 'customer')), seconds(format(q, 'customer'))) < 0.2 + 5 * greatest(seconds(format(q, 'other')), seconds(format(q, 'other'))) AS as_fast_as_others
+FROM (VALUES ('histories', 'SELECT count(*) FROM collect_purchase_histories(NULL::bigint, ''SELECT %s, day, 10 FROM purchase'')'),
+	('scores', 'SELECT count(*) FROM rfm_scores(NULL::bigint, ''SELECT %s, day, 10 FROM purchase'', ''2025-01-01'')')) v (bulk, q);
+
+-- one array of 200000 members, each twice: looked at once each, in less than a minute that no cancel ends
+SET statement_timeout = '20s';
+SELECT counts, cardinality("values") AS kept, other FROM profile_attributes((SELECT profile_fit(r, '{"max_values": 2, "min_count": 1}') FROM (SELECT array_agg('m' || i % 100000) AS s FROM generate_series(1, 200000) i) r));
+SELECT r.rows, r.targets FROM (SELECT attribute_relevance(s, i = 1) AS r FROM generate_series(1, 2) i, LATERAL (SELECT array_agg('m' || j % 100000) AS s FROM generate_series(1, 200000) j) x) y, LATERAL (SELECT (r).*) r;
+RESET statement_timeout;
+
+DROP TABLE chosen, purchase;
+DROP SCHEMA safety CASCADE;

@@ -1,0 +1,160 @@
+-- Nobody gains rights by a source: what is planted beside it, in place of its parts, or as a definition of one's own
+SET client_min_messages = warning;
+SET jit = off;
+\set SHOW_CONTEXT never
+CREATE ROLE regress_crm_owner;
+CREATE ROLE regress_crm_thief;
+CREATE ROLE regress_crm_boss;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_crm_owner, regress_crm_thief', current_database()); END $$;
+CREATE SCHEMA data;
+GRANT USAGE ON SCHEMA data TO PUBLIC;
+CREATE TABLE data.customer (id int PRIMARY KEY, region text);
+CREATE TABLE data.orders (customer_id int, day date, amount numeric);
+INSERT INTO data.customer SELECT i, CASE WHEN i % 2 = 0 THEN 'north' ELSE 'south' END FROM generate_series(1, 10) i;
+INSERT INTO data.orders SELECT 1 + i % 8, date '2025-01-01' + i, i FROM generate_series(1, 100) i;
+GRANT SELECT ON data.customer, data.orders TO regress_crm_owner, regress_crm_thief;
+-- what the thief would have others run tells with whose rights
+CREATE SCHEMA thief AUTHORIZATION regress_crm_thief;
+GRANT USAGE ON SCHEMA thief TO PUBLIC;
+SET ROLE regress_crm_thief;
+CREATE FUNCTION thief.take() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'taken, as %', current_user; RETURN NEW; END $$;
+CREATE FUNCTION thief.taken() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE WARNING 'taken, as %', current_user; RETURN true; END $$;
+
+-- a schema that others may create in, or that is somebody else's, gets no source
+RESET ROLE;
+CREATE SCHEMA shop AUTHORIZATION regress_crm_owner;
+GRANT ALL ON SCHEMA shop TO regress_crm_thief;
+SET ROLE regress_crm_owner;
+SELECT * FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id');
+RESET ROLE;
+SELECT * FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id');
+-- nor does one where something is under the names that it would take
+SET ROLE regress_crm_thief;
+CREATE TABLE shop.stored_profile (customer int);
+CREATE TRIGGER take BEFORE INSERT ON shop.stored_profile FOR EACH ROW EXECUTE FUNCTION thief.take();
+CREATE FUNCTION shop.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
+	RETURNS TABLE (from_segment text, to_segment text, customers bigint, share double precision, monetary numeric) LANGUAGE sql AS $$ SELECT thief.taken()::text, '', 1::bigint, 1.0::float8, 1.0 $$;
+CREATE VIEW shop.segment_summary AS SELECT thief.taken();
+SET ROLE regress_crm_owner;
+REVOKE ALL ON SCHEMA shop FROM regress_crm_thief;
+SELECT * FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id', materialize => true);
+RESET ROLE;
+DROP VIEW shop.segment_summary;
+DROP FUNCTION shop.segment_migration(date, date, boolean);
+DROP TABLE shop.stored_profile;
+SET ROLE regress_crm_owner;
+SELECT count(*) FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id', as_of => '2025-06-01', materialize => true, attributes => '{region}');
+SELECT orders, customers FROM crm_profile.refresh('shop');
+
+-- the same afterwards: every function that runs SQL of the source looks first
+GRANT CREATE ON SCHEMA shop TO regress_crm_thief, PUBLIC;
+SELECT * FROM crm_profile.refresh('shop');
+REVOKE CREATE ON SCHEMA shop FROM PUBLIC;
+RESET ROLE;
+SELECT * FROM crm_profile.check_source('shop');
+SELECT crm_profile.alter_source('shop', materialize => false);
+SELECT * FROM crm_profile.forget_customer('shop', 1);
+SELECT * FROM crm_profile.profile_now('shop', 1);
+SELECT crm_profile.explain_source('shop');
+-- a planted overload
+SET ROLE regress_crm_thief;
+CREATE FUNCTION shop.profile_as_of(as_of text) RETURNS boolean LANGUAGE sql AS $$ SELECT thief.taken() $$;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA shop FROM regress_crm_thief;
+SELECT * FROM crm_profile.refresh('shop');
+DROP FUNCTION shop.profile_as_of(text);
+-- a swapped part: another table, a view, a table of somebody else, a trigger, a rule
+ALTER TABLE shop.customer_history RENAME TO kept;
+CREATE TABLE shop.customer_history (customer int NOT NULL, history text);
+ALTER TABLE shop.customer_history OWNER TO regress_crm_owner;
+SELECT * FROM crm_profile.refresh('shop');
+DROP TABLE shop.customer_history;
+CREATE VIEW shop.customer_history AS SELECT * FROM shop.kept;
+ALTER VIEW shop.customer_history OWNER TO regress_crm_owner;
+SELECT * FROM crm_profile.refresh('shop');
+DROP VIEW shop.customer_history;
+ALTER TABLE shop.kept RENAME TO customer_history;
+ALTER TABLE shop.customer_history OWNER TO regress_crm_thief;
+SELECT * FROM crm_profile.refresh('shop');
+ALTER TABLE shop.customer_history OWNER TO regress_crm_owner;
+GRANT TRIGGER ON shop.customer_history TO regress_crm_thief;
+GRANT USAGE ON SCHEMA shop TO regress_crm_thief;
+SET ROLE regress_crm_thief;
+CREATE TRIGGER take BEFORE INSERT OR UPDATE ON shop.customer_history FOR EACH ROW EXECUTE FUNCTION thief.take();
+RESET ROLE;
+SELECT * FROM crm_profile.refresh('shop');
+DROP TRIGGER take ON shop.customer_history;
+CREATE RULE take AS ON INSERT TO shop.customer_history DO ALSO SELECT 1;
+SELECT * FROM crm_profile.refresh('shop');
+DROP RULE take ON shop.customer_history;
+ALTER SCHEMA shop OWNER TO regress_crm_thief;
+SELECT * FROM crm_profile.refresh('shop');
+SELECT name, owner, warning FROM crm_profile.sources;
+ALTER SCHEMA shop OWNER TO regress_crm_owner;
+SELECT orders, customers FROM crm_profile.refresh('shop');
+
+-- definitions that somebody else writes: in a schema of theirs they act with their rights, elsewhere not at all
+CREATE SCHEMA finance AUTHORIZATION regress_crm_boss;
+CREATE TABLE finance.ledger (amount numeric);
+CREATE TABLE finance.model (amount numeric);
+GRANT ALL ON SCHEMA finance TO regress_crm_thief;
+SET ROLE regress_crm_thief;
+CREATE TABLE finance.source_definition OF crm_profile.source_definition;
+INSERT INTO finance.source_definition (customers, orders, schema_created, time_zone) VALUES ('finance.ledger', 'finance.ledger', true, 'UTC');
+CREATE VIEW finance.rfm_grid AS SELECT 1 AS mine;
+RESET ROLE;
+SELECT * FROM crm_profile.refresh('finance');
+SELECT crm_profile.alter_source('finance', materialize => true);
+SELECT name, owner, warning FROM crm_profile.sources WHERE name = 'finance';
+-- what is dropped is the thief's own
+SELECT crm_profile.drop_source('finance', cascade => true);
+SELECT relname, relowner <> 'regress_crm_thief'::regrole AS safe FROM pg_class WHERE relnamespace = 'finance'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
+SET ROLE regress_crm_thief;
+SELECT count(*) FROM crm_profile.create_source('loot', 'data.customer', 'data.orders', order_customer => 'customer_id', as_of => '2025-01-02');
+UPDATE loot.source_definition SET orders_query = 'SELECT 1 AS customer, date ''2025-01-01'' AS ordered_at, 1 AS amount WHERE thief.taken()';
+RESET ROLE;
+SELECT orders FROM crm_profile.refresh('loot');
+-- broken ones break nobody else's list
+SET ROLE regress_crm_thief;
+CREATE INDEX ON loot.source_definition ((thief.taken()));
+SELECT count(*) FROM crm_profile.create_source('zone', 'data.customer', 'data.orders', order_customer => 'customer_id');
+UPDATE zone.source_definition SET time_zone = 'Nowhere';
+SELECT count(*) FROM crm_profile.create_source('twice', 'data.customer', 'data.orders', order_customer => 'customer_id');
+ALTER TABLE twice.source_definition DROP CONSTRAINT source_definition_pkey;
+INSERT INTO twice.source_definition SELECT * FROM twice.source_definition;
+SELECT count(*) FROM crm_profile.create_source('hidden', 'data.customer', 'data.orders', order_customer => 'customer_id');
+ALTER TABLE hidden.source_definition ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hidden.source_definition FORCE ROW LEVEL SECURITY;
+CREATE POLICY taken ON hidden.source_definition USING (thief.taken());
+SELECT count(*) FROM crm_profile.create_source('infinite', 'data.customer', 'data.orders', order_customer => 'customer_id');
+UPDATE infinite.source_definition SET last_refresh = now(), norms = ROW(1, 1, NULL, 'infinity', NULL, NULL, NULL);
+SELECT count(*) FROM crm_profile.create_source('untied', 'data.customer', 'data.orders', order_customer => 'customer_id');
+ALTER TABLE untied.source_definition NOT OF;
+ALTER TABLE untied.source_definition DROP COLUMN scheme;
+CREATE SCHEMA parent;
+CREATE TABLE parent.source_definition OF crm_profile.source_definition;
+CREATE TABLE parent.child () INHERITS (parent.source_definition);
+INSERT INTO parent.child (customers, orders) VALUES ('x', 'x');
+SET ROLE regress_crm_owner;
+SELECT name, owner, warning FROM crm_profile.sources;
+RESET ROLE;
+SELECT name, owner, warning FROM crm_profile.sources ORDER BY name COLLATE "C";
+SELECT * FROM crm_profile.refresh('twice');
+-- who has no rights on a source waits for none of its locks, nor makes others wait
+SET ROLE regress_crm_thief;
+BEGIN;
+LOCK TABLE shop.source_definition IN ACCESS SHARE MODE;
+ROLLBACK;
+BEGIN;
+LOCK TABLE crm_profile.scheme IN ROW EXCLUSIVE MODE;
+ROLLBACK;
+-- all that the extension has: nothing can be locked so that others have to wait
+RESET ROLE;
+SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace IN ('crm_profile'::regnamespace, 'crm_profile_internal'::regnamespace) AND c.relkind IN ('r', 'p')
+	AND has_table_privilege('regress_crm_thief', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE');
+
+SELECT crm_profile.drop_source(name) FROM unnest('{loot,zone,infinite,shop}'::text[]) name;
+SELECT nspname FROM pg_namespace WHERE nspname = ANY ('{loot,zone,hidden,infinite,shop,finance,data}') ORDER BY nspname COLLATE "C";
+DROP SCHEMA data, finance, shop CASCADE;
+DROP OWNED BY regress_crm_owner, regress_crm_thief CASCADE;
+DROP ROLE regress_crm_owner, regress_crm_thief, regress_crm_boss;

@@ -1,0 +1,179 @@
+-- Tables under a source that are renamed, rebuilt or dropped; readers' rights; settings that are the source's and not the session's; publications
+SET datestyle = ISO;
+SET intervalstyle = postgres;
+SET client_min_messages = warning;
+SET jit = off;
+\set SHOW_CONTEXT errors
+CREATE ROLE regress_crm_reader;
+CREATE SCHEMA trade;
+SET search_path = trade;
+CREATE TABLE client (id int PRIMARY KEY, region text);
+INSERT INTO client SELECT i, 'r' || i % 3 FROM generate_series(1, 150) i;
+CREATE TABLE sale (client_id int, day date, amount numeric);
+INSERT INTO sale SELECT 1 + i % 140, date '2025-01-01' + i % 120, i % 17 FROM generate_series(1, 800) i;
+CREATE TABLE visit (client int, at date);
+INSERT INTO visit VALUES (145, '2025-02-01');
+CREATE TABLE lead (lead_no int PRIMARY KEY, region text);
+INSERT INTO lead SELECT i, 'r' || i % 4 FROM generate_series(1, 20) i;
+SELECT count(*) FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client_id', as_of => '2025-05-01', interactions => 'visit', interaction_customer => 'client', prospects => 'lead', attributes => '{region}', best => 'customer % 2 = 0');
+SELECT orders, customers FROM crm_profile.refresh('shop');
+GRANT USAGE ON SCHEMA shop, trade TO regress_crm_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_crm_reader;
+GRANT SELECT ON client, visit TO regress_crm_reader;
+SELECT orders FROM crm_profile.refresh('shop');
+
+-- rebuilt as tools do: the new one made beside the old one, the old one dropped with all that hangs on it, the new one renamed
+CREATE TABLE client_new (LIKE client INCLUDING ALL);
+INSERT INTO client_new SELECT * FROM client UNION ALL SELECT 151, 'new';
+SET client_min_messages = error;
+DROP TABLE client CASCADE;
+SET client_min_messages = warning;
+SELECT warning FROM crm_profile.sources;
+SELECT * FROM crm_profile.check_source('shop');
+SELECT * FROM crm_profile.refresh('shop');
+ALTER TABLE client_new RENAME TO client;
+GRANT SELECT ON client TO regress_crm_reader;
+SELECT warning FROM crm_profile.sources;
+SELECT * FROM crm_profile.check_source('shop') WHERE problem LIKE 'tables%';
+SET client_min_messages = notice;
+SELECT orders, customers, customers_written FROM crm_profile.refresh('shop');
+SET client_min_messages = warning;
+SELECT warning FROM crm_profile.sources;
+-- readers read again, the policies are back, too
+SET ROLE regress_crm_reader;
+SELECT count(*), count(*) FILTER (WHERE lifecycle = 'potential') AS potential FROM shop.customer_profile;
+SELECT sum(customers) FROM shop.segment_summary;
+SELECT count(*) FROM shop.customer_history;
+RESET ROLE;
+-- swapped without a drop: the views would go on with the old one
+CREATE TABLE client_new AS SELECT * FROM client WHERE id <= 120;
+ALTER TABLE client RENAME TO client_old;
+ALTER TABLE client_new RENAME TO client;
+GRANT SELECT ON client TO regress_crm_reader;
+CREATE TABLE lead_new AS SELECT * FROM lead WHERE lead_no <= 5;
+ALTER TABLE lead RENAME TO lead_old;
+ALTER TABLE lead_new RENAME TO lead;
+SELECT warning FROM crm_profile.sources;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT (SELECT count(*) FROM shop.customer_profile) AS customers, (SELECT count(*) FROM shop.prospect_match) AS prospects;
+SELECT warning FROM crm_profile.sources;
+-- a view dropped by hand
+DROP VIEW shop.rfm_grid;
+SELECT warning FROM crm_profile.sources;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT has_table_privilege('regress_crm_reader', 'shop.rfm_grid', 'SELECT') AS readers;
+-- what is taken away from readers stays away
+REVOKE SELECT ON shop.rfm_grid FROM regress_crm_reader;
+SELECT orders FROM crm_profile.refresh('shop');
+DROP VIEW shop.rfm_grid;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT has_table_privilege('regress_crm_reader', 'shop.rfm_grid', 'SELECT') AS readers;
+-- columns and tables with other names: errors name the source, and what to call
+ALTER TABLE sale RENAME COLUMN amount TO total;
+SELECT * FROM crm_profile.refresh('shop');
+SELECT * FROM crm_profile.profile_now('shop', 1);
+SELECT crm_profile.alter_source('shop', amount => 'total');
+ALTER TABLE sale RENAME TO sales;
+SELECT * FROM crm_profile.refresh('shop');
+SELECT * FROM crm_profile.forget_customer('shop', 1);
+SELECT crm_profile.alter_source('shop', orders => 'sales');
+ALTER TABLE client RENAME COLUMN id TO nr;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT crm_profile.alter_source('shop', customer_key => 'nr');
+-- another type of the key
+CREATE TABLE client_text AS SELECT nr::text, region FROM client;
+ALTER TABLE client RENAME TO client_int;
+ALTER TABLE client_text RENAME TO client;
+SELECT orders FROM crm_profile.refresh('shop');
+DROP TABLE client;
+ALTER TABLE client_int RENAME TO client;
+-- a table of the source itself: there is nothing to make it anew from
+ALTER TABLE shop.customer_history RENAME TO lost;
+SELECT warning FROM crm_profile.sources;
+SELECT orders FROM crm_profile.refresh('shop');
+ALTER TABLE shop.lost RENAME TO customer_history;
+SELECT orders FROM crm_profile.refresh('shop');
+-- errors about arguments have no lines of context
+SELECT crm_profile.alter_source('shop', order_filter => 'totl > 1');
+SELECT crm_profile.create_source('other', 'client', 'sales', customer_key => 'nr', order_customer => 'client_id', period => '-1 day');
+SELECT crm_profile.create_source('other', 'nothing', 'sales');
+-- readers keep reading what is kept as a table from now on
+SELECT crm_profile.alter_source('shop', materialize => true);
+SET ROLE regress_crm_reader;
+SELECT count(*) FROM shop.customer_profile;
+RESET ROLE;
+SELECT crm_profile.alter_source('shop', materialize => false, reset => '{prospects}');
+SELECT crm_profile.alter_source('shop', prospects => 'lead', prospect_key => 'lead_no');
+SELECT has_table_privilege('regress_crm_reader', 'shop.prospect_match', 'SELECT') AS readers;
+
+-- the schema's name is the source's, wherever it was kept
+ALTER SCHEMA shop RENAME TO "market %s 100%";
+SELECT name, warning FROM crm_profile.sources;
+SELECT orders, customers, customers_written FROM crm_profile.refresh('market %s 100%');
+SELECT crm_profile.explain_source('market %s 100%') ~ 'FROM "market %s 100%"\.customer_profile' AS renamed;
+SELECT crm_profile.drop_source('market %s 100%');
+SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'market%';
+
+-- what an expression gives does not depend on who asks, nor on the settings of the session
+CREATE TABLE receipt (client_id int, day text, price text, span text);
+INSERT INTO receipt SELECT 1 + i % 20, to_char(date '2025-03-01' + i % 60, 'DD/MM/YYYY'), (1000 + i)::text, '-1 02:00:00' FROM generate_series(1, 200) i;
+SELECT crm_profile.create_source('paper', 'client', 'receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'day', amount => 'price::numeric');
+SET datestyle = 'ISO, DMY';
+SELECT count(*) FROM crm_profile.create_source('paper', 'client', 'receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'day::date', amount => 'price::money', as_of => '2025-05-01',
+	order_filter => E'day ~ ''^\\d+/'' AND (day::date)::text LIKE ''2025-%'' AND span::interval > ''-1 day''');
+SELECT orders, customers FROM crm_profile.refresh('paper');
+SELECT settings[1:2] FROM crm_profile.sources;
+SET datestyle = 'SQL, MDY';
+SET intervalstyle = sql_standard;
+SET timezone = 'Pacific/Chatham';
+SET search_path = pg_catalog;
+SET standard_conforming_strings = off;
+SET transform_null_equals = on;
+SELECT orders, customers, customers_written FROM crm_profile.refresh('paper');
+SELECT last_purchase = date '2025-04-10' AS same FROM crm_profile.profile_now('paper', 1);
+SELECT histories_deleted FROM crm_profile.forget_customer('paper', 1);
+SELECT severity, problem FROM crm_profile.check_source('paper');
+SELECT crm_profile.alter_source('paper', period => '30 days', as_of => '2025-05-02');
+SELECT orders, customers, customers_written FROM crm_profile.refresh('paper');
+SET intervalstyle = postgres;
+SELECT period, to_char(as_of, 'YYYY-MM-DD') AS as_of FROM crm_profile.sources;
+SELECT count(*) > 0 AS suggested FROM crm_profile.suggest_sources();
+SELECT count(*) FROM crm_profile.create_source('paper2', 'trade.client', 'trade.receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'to_date(day, ''DD/MM/YYYY'')', amount => 'price::numeric',
+	attributes => ARRAY[E'short = substring(region FROM ''^\\w'')'], as_of => '2025-05-01');
+SELECT orders, customers FROM crm_profile.refresh('paper2');
+SELECT crm_profile.drop_source('paper2');
+RESET transform_null_equals;
+RESET standard_conforming_strings;
+RESET timezone;
+SET datestyle = ISO;
+SET search_path = trade;
+-- other settings are no settings of a source
+SELECT crm_profile.alter_source('paper', settings => '{search_path=public}');
+SELECT crm_profile.alter_source('paper', settings => '{DateStyle}');
+SELECT crm_profile.alter_source('paper', settings => '{"DateStyle=ISO, MDY"}');
+SELECT orders FROM crm_profile.refresh('paper');
+SELECT crm_profile.drop_source('paper');
+
+-- where everything is published, everything can go on being written
+SET client_min_messages = error;
+CREATE PUBLICATION regress_crm_everything FOR ALL TABLES;
+SET client_min_messages = warning;
+SELECT count(*) FROM crm_profile.create_source('shop', 'client', 'sales', customer_key => 'nr', order_customer => 'client_id', amount => 'total', as_of => '2025-05-01', materialize => true, attributes => '{region}');
+SELECT histories_deleted FROM crm_profile.forget_customer('shop', 3);
+SELECT customers, customers_written FROM crm_profile.refresh('shop');
+ALTER TABLE client REPLICA IDENTITY FULL;
+ALTER TABLE sales REPLICA IDENTITY FULL;
+INSERT INTO sales VALUES (2, '2025-04-30', 10);
+DELETE FROM sales WHERE client_id = 3;
+DELETE FROM client WHERE nr = 4;
+SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
+SELECT histories_deleted FROM crm_profile.forget_customer('shop', 5);
+SELECT crm_profile.alter_source('shop', period => '1 year', attributes => ARRAY['where_from = region']);
+INSERT INTO sales VALUES (2, '2025-04-30', 10);
+SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
+-- with the key as identity, once its index is there
+SELECT relname, relreplident FROM pg_class WHERE relnamespace = 'shop'::regnamespace AND relkind = 'r' ORDER BY relname COLLATE "C";
+SELECT crm_profile.drop_source('shop');
+DROP PUBLICATION regress_crm_everything;
+DROP SCHEMA trade CASCADE;
+DROP ROLE regress_crm_reader;

@@ -1,0 +1,162 @@
+-- What views compute stands in functions, which are inlined into the query that reads the view; a history is read once
+SET datestyle = ISO;
+SET intervalstyle = postgres;
+SET client_min_messages = warning;
+SET extra_float_digits = 0;
+SET jit = off;
+\set SHOW_CONTEXT never
+CREATE SCHEMA trade;
+SET search_path = trade;
+CREATE TABLE client (id int PRIMARY KEY, region text);
+CREATE TABLE sale (client int, day date, total numeric(9,2), cost numeric(9,2));
+INSERT INTO client SELECT i, 'r' || i % 3 FROM generate_series(1, 300) i;
+INSERT INTO sale SELECT 1 + i * 7907 % 1009 % 280, date '2024-01-01' + i * 7 % 700, (i * 37 % 1000) / 10.0 - CASE WHEN i % 23 = 0 THEN 110 ELSE 0 END, CASE WHEN i % 3 > 0 THEN i % 40 END
+	FROM generate_series(1, 3000) i;
+-- too long to be kept in mind
+INSERT INTO sale SELECT 290, date '2015-01-01' + i, 1000000.01 + i, i FROM generate_series(1, 3900) i;
+SELECT count(*) FROM crm_profile.create_source('t', 'client', 'sale', order_customer => 'client', amount => 'total', cost => 'cost', as_of => '2025-12-01', period => '1 year', attributes => '{region}');
+
+-- ---------------------------------------------------------------- before the first refresh
+SELECT count(*), count(p.segment), count(p.lifecycle), min(p.as_of) FROM t.customer_profile p;
+SELECT (SELECT count(*) FROM t.model_card) AS card, (SELECT count(*) FROM t.model_holdout) AS holdout, (SELECT sum(customers) FROM t.segment_summary) AS customers, (SELECT count(*) FROM t.rfm_grid) AS cells;
+SELECT orders, customers FROM crm_profile.refresh('t');
+
+-- ---------------------------------------------------------------- a history is read once: the same answers as from one function alone
+CREATE VIEW newest AS SELECT * FROM t.model ORDER BY id DESC LIMIT 1;
+CREATE FUNCTION differ(expression text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	found bigint;
+BEGIN
+	-- OFFSET 0: this expression alone, of one history after the other
+	EXECUTE format('SELECT count(*) FROM (SELECT h.customer, (%s)::text AS alone FROM t.customer_history h, newest m OFFSET 0) a JOIN shown s USING (customer) WHERE a.alone IS DISTINCT FROM (s.shown ->> %L)', expression, expression)
+		INTO found;
+	RETURN found;
+END $$;
+CREATE TABLE expression (n int, e text);
+INSERT INTO expression SELECT row_number() OVER (), e FROM unnest(ARRAY['crm_profile.first_purchase(h.history)', 'crm_profile.first_purchase(h.history, ''2024-12-01'')',
+	'crm_profile.last_purchase(h.history, ''2024-12-01'')', 'crm_profile.recency(h.history, ''2025-12-01'')', 'crm_profile.frequency(h.history, ''2025-12-01'', ''1 year'')',
+	'crm_profile.frequency(h.history, ''2025-12-01'')', 'crm_profile.monetary(h.history, ''2025-12-01'', ''1 year'')', 'crm_profile.monetary(h.history)', 'crm_profile.profit(h.history, ''2025-12-01'', ''1 year'')',
+	'crm_profile.profit(h.history, ''2024-03-01'')', 'crm_profile.average_order_value(h.history, ''2025-12-01'')', 'crm_profile.mean_gap(h.history, ''2025-12-01'')', 'crm_profile.gap_stddev(h.history, ''2025-12-01'')',
+	'crm_profile.trend(h.history, ''2025-12-01'', ''1 year'')', 'crm_profile.trend(h.history, ''2025-12-01'', ''90 days'')', 'crm_profile.monthly_purchases(h.history)', 'crm_profile.cost_coverage(h.history)',
+	'crm_profile.purchase_pattern(h.history, m.rfm, ''2025-12-01'')', 'crm_profile.rfm_score(h.history, m.rfm, ''2025-12-01'')', 'crm_profile.rfm_score(h.history, m.rfm, ''2025-06-01'')',
+	'crm_profile.rfm_score(h.history, ''{"bins": 3, "recency": [10, 50], "frequency": [2, 5], "monetary": [50, 500]}'', ''2025-12-01'')',
+	'crm_profile.lifecycle(h.history, ''2025-12-01'', m.active_days, m.rhythm)', 'crm_profile.lifecycle(h.history, ''2025-12-01'', 30)', 'crm_profile.lapse_probability(h.history, m.rhythm, ''2025-12-01'')',
+	'crm_profile.p_alive(h.history, m.clv, ''2025-12-01'')', 'crm_profile.p_alive(h.history, m.clv, ''2025-06-01'')', 'crm_profile.p_alive(h.history, ''{"model": "pareto/nbd", "parameters": [0.5, 10, 0.6, 11]}'', ''2025-12-01'')',
+	'crm_profile.p_alive(h.history, ''{"model": "bg/nbd", "parameters": [0.5, 10, 0.6, 11]}'', ''2025-12-01'')', 'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''90 days'')',
+	'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''1 year'')', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0.01)', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0)',
+	'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''90 days'', 0.01)', 'crm_profile.next_purchase(h.history, m.clv, ''2025-12-01'')', 'crm_profile.expected_value(h.history, m.clv, ''2025-12-01'')',
+	'crm_profile.clv_log_likelihood(h.history, m.clv, ''2025-12-01'')', 'crm_profile.first_purchase(h.history) - crm_profile.first_purchase(''{2000-01-01: 1}'')']) e;
+-- all of them side by side, and once more in the other order, so that each meets what others left behind
+SELECT format('CREATE TABLE shown AS SELECT h.customer, jsonb_object_agg(x.e, x.v ORDER BY x.n) AS shown FROM t.customer_history h, newest m, LATERAL (VALUES %s) x(n, e, v) GROUP BY h.customer',
+	string_agg(format('(%s, %L, (%s)::text)', n, e, e), ', ' ORDER BY n)) FROM expression \gexec
+SELECT count(*) AS customers, (SELECT count(*) FROM expression) AS expressions FROM shown;
+SELECT e, differ(e) FROM expression WHERE differ(e) > 0;
+DROP TABLE shown;
+SELECT format('CREATE TABLE shown AS SELECT h.customer, jsonb_object_agg(x.e, x.v ORDER BY x.n) AS shown FROM t.customer_history h, newest m, LATERAL (VALUES %s) x(n, e, v) GROUP BY h.customer',
+	string_agg(format('(%s, %L, (%s)::text)', n, e, e), ', ' ORDER BY n DESC)) FROM expression \gexec
+SELECT e, differ(e) FROM expression WHERE differ(e) > 0;
+-- two histories in turn, and those of plain SQL
+SELECT count(*) AS pairs, count(*) FILTER (WHERE (crm_profile.monetary(a.history, '2025-12-01'), crm_profile.monetary(b.history, '2025-12-01'), crm_profile.frequency(a.history, '2025-12-01', '1 year'),
+		crm_profile.frequency(b.history, '2025-12-01', '1 year'), crm_profile.mean_gap(a.history, '2025-12-01'))
+	IS DISTINCT FROM (x.monetary, y.monetary, x.frequency, y.frequency, x.mean_gap)) AS differences
+FROM t.customer_history a JOIN t.customer_history b ON b.customer = a.customer + 1,
+	LATERAL (SELECT sum(total) AS monetary, count(*) FILTER (WHERE total >= 0 AND day > date '2024-12-01') AS frequency,
+		(max(day) FILTER (WHERE total >= 0) - min(day) FILTER (WHERE total >= 0))::float8 / NULLIF(count(DISTINCT day) FILTER (WHERE total >= 0) - 1, 0) AS mean_gap FROM sale WHERE client = a.customer) x,
+	LATERAL (SELECT sum(total) AS monetary, count(*) FILTER (WHERE total >= 0 AND day > date '2024-12-01') AS frequency FROM sale WHERE client = b.customer) y;
+-- an error on the way is none the next time, nor is the history before it forgotten wrongly
+SELECT crm_profile.monetary(history, '2025-12-01', interval '-1 day') FROM t.customer_history WHERE customer = 5;
+SELECT crm_profile.monetary(history, '2025-12-01', interval '1 year') = (SELECT monetary FROM t.customer_profile WHERE customer = 5) AS right FROM t.customer_history WHERE customer = 5;
+
+-- ---------------------------------------------------------------- the new columns
+SELECT count(*) AS differences FROM t.customer_profile p JOIN t.segment_summary s USING (segment), newest m, crm_profile.segments(m.segments) l
+WHERE l.segment = p.segment AND (p.segment_position IS DISTINCT FROM l.position OR p.as_of <> '2025-12-01');
+SELECT DISTINCT as_of FROM t.profile_as_of('2025-03-01');
+
+-- ---------------------------------------------------------------- plans
+CREATE FUNCTION plan(query text, pattern text) RETURNS TABLE (lines bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	lines := 0;
+	FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query LOOP
+		lines := lines + (line ~ pattern)::int;
+	END LOOP;
+	RETURN NEXT;
+END $$;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+-- a customer is found by index, in both tables
+SELECT plan('SELECT * FROM t.customer_profile WHERE customer = 5', 'Index (Only )?Scan using (client_pkey|customer_history_key)') AS indexes;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+-- functions are inlined: no scan of a function, and a column that is not asked for is not computed, nor are models read for it
+SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT * FROM t.customer_profile', 'crm_profile\.next_purchase') > 0 AS asked,
+	plan('SELECT customer, recency FROM t.customer_profile', 'InitPlan|monetary|rfm|clv') AS unasked, plan('SELECT segment FROM t.customer_profile', 'InitPlan') AS models,
+	plan('SELECT segment FROM t.customer_profile', 'clv|monetary') AS others;
+SELECT plan('SELECT count(*) FROM t.profile_as_of(''2025-03-01'') WHERE customer = 5', 'Function Scan|InitPlan') AS as_of;
+-- CREATE OR REPLACE of the function is enough
+SELECT p.prosrc = '' AS atomic, p.provolatile, p.proisstrict, p.proconfig FROM pg_proc p WHERE p.oid IN ('crm_profile_internal.customer_figures'::regproc, 'crm_profile_internal.segment_step'::regproc, 'crm_profile_internal.prospect_figures'::regproc);
+
+-- ---------------------------------------------------------------- rights
+CREATE ROLE regress_crm_reader;
+CREATE ROLE regress_crm_some;
+CREATE ROLE regress_crm_none;
+GRANT USAGE ON SCHEMA t, trade TO regress_crm_reader, regress_crm_some;
+GRANT SELECT ON trade.client TO regress_crm_reader, regress_crm_some;
+GRANT SELECT ON ALL TABLES IN SCHEMA t TO regress_crm_reader;
+GRANT SELECT (customer, segment) ON t.customer_profile TO regress_crm_some, regress_crm_none;
+GRANT SELECT ON t.customer_history, t.model TO regress_crm_some;
+CREATE VIEW rights AS SELECT c.relname, x.grantee::regrole::text AS grantee, x.privilege_type, x.is_grantable, NULL AS attname FROM pg_class c, aclexplode(c.relacl) x WHERE c.relnamespace = 't'::regnamespace AND x.grantee <> c.relowner
+	UNION ALL SELECT a.attrelid::regclass::text, x.grantee::regrole::text, x.privilege_type, x.is_grantable, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) x WHERE c.relnamespace = 't'::regnamespace;
+CREATE TABLE rights_before AS SELECT * FROM rights;
+SELECT crm_profile.alter_source('t', materialize => true);
+SELECT * FROM rights EXCEPT SELECT * FROM rights_before ORDER BY 2;
+-- PostgreSQL asks for all that the view reads, whichever columns are wanted: nobody comes to see more than they could before
+SET ROLE regress_crm_reader;
+SELECT count(*), count(segment) FROM t.customer_profile;
+SET ROLE regress_crm_some;
+SELECT count(customer), count(segment) FROM t.customer_profile;
+SELECT count(monetary) FROM t.customer_profile;
+RESET ROLE;
+SELECT crm_profile.alter_source('t', scheme => 'rf', prospects => 'client', prospect_customer => 'id');
+SELECT * FROM crm_profile_internal.rebuild_source('t');
+SELECT crm_profile.alter_source('t', materialize => false, reset => '{prospects,prospect_key,prospect_customer}');
+SELECT 'gone' AS what, * FROM (SELECT * FROM rights_before EXCEPT SELECT * FROM rights) x UNION ALL SELECT 'come', * FROM (SELECT * FROM rights EXCEPT SELECT * FROM rights_before) x;
+-- nobody makes another's views anew
+SET ROLE regress_crm_reader;
+SELECT * FROM crm_profile_internal.rebuild_source('t');
+RESET ROLE;
+-- views that are gone: a refresh makes them anew
+BEGIN;
+DROP VIEW t.customer_profile CASCADE;
+SELECT customers FROM crm_profile.refresh('t');
+SELECT count(*), count(as_of) FROM t.customer_profile;
+SELECT sum(customers) FROM t.segment_summary;
+ROLLBACK;
+
+-- ---------------------------------------------------------------- models at the edge of what numbers can hold
+CREATE FUNCTION extreme(change jsonb) RETURNS TABLE (lines bigint, unshown bigint, customers numeric, shares boolean) LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO t.model SELECT (jsonb_populate_record(m, change || jsonb_build_object('id', m.id + 1))).* FROM newest m;
+	RETURN QUERY SELECT (SELECT count(*) FROM t.model_card), (SELECT count(*) FROM t.model_card c WHERE c.value IS NULL AND c.number IS NOT NULL), (SELECT sum(s.customers) FROM t.segment_summary s),
+		(SELECT bool_and(s.predicted_value_share IS NULL OR s.predicted_value_share BETWEEN 0 AND 1) FROM t.segment_summary s);
+	PERFORM count(p.*::text) FROM t.customer_profile p;
+END $$;
+SELECT * FROM extreme('{"predicted_a_from": 1e-300, "predicted_b_from": 5e-324, "a_from": 1e-66, "fit_share": 1e-66}');
+SELECT item, value, number FROM t.model_card WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'share fitted');
+SELECT * FROM extreme('{"predicted_a_from": 1.7e308, "predicted_b_from": "Infinity", "a_from": 1e300, "b_from": 123456789012345678}');
+SELECT item, value FROM t.model_card WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'tier B from');
+SELECT * FROM extreme('{"rfm": null, "clv": null, "holdout": null, "holdout_share": null, "a_from": null, "b_from": null, "predicted_a_from": null, "predicted_b_from": null}');
+SELECT * FROM extreme('{"clv": {"model": "mbg/nbd", "parameters": [1e-19, 1e19, 1e-19, 1e19], "spend_status": "given", "spend_parameters": [2, 2, 1e-19]}}');
+SELECT * FROM extreme('{"clv": {"model": "bg/nbd", "parameters": [1e19, 1e-19, 1e19, 1e-19], "spend_status": "given", "spend_parameters": [1e9, 1.0000001, 1e19]}}');
+SELECT * FROM extreme('{"clv": {"model": "pareto/nbd", "parameters": [30, 0.01, 30, 0.01], "unit_days": 0.05}}');
+SELECT * FROM extreme('{"rhythm": {"regularity": 12, "parameters": [1e-20, 1e20]}, "active_days": 1}');
+SELECT crm_profile_internal.short_number(v) FROM unnest('{0, 1, -3, 0.1, 1e-66, -1e-320, 123456.789, 1e15, 1e31, -1e308, NaN, Infinity, NULL}'::float8[]) v;
+SELECT crm_profile_internal.as_double(v) FROM unnest('{0, 1e-66, 1e-310, 1e400, -1e400, NULL}'::numeric[]) v;
+
+DROP VIEW newest, rights CASCADE;
+SELECT crm_profile.drop_source('t');
+DROP SCHEMA trade CASCADE;
+DROP ROLE regress_crm_reader;
+DROP ROLE regress_crm_some;
+DROP ROLE regress_crm_none;

@@ -1,0 +1,122 @@
+/*
+ * history_memo.c: the history that was read last.
+ *
+ * The first reading of a history goes through its bytes as ever, so that a
+ * query that asks one thing of each pays for a copy of the bytes only.  The
+ * second one sets its days out, the others find them.
+ */
+#include "postgres.h"
+
+#include "history/history_memo.h"
+
+#define MEMO_BYTES 4096            /* longer ones are read anew every time */
+#define MEMO_DAYS (MEMO_BYTES / 2) /* a day takes two bytes at least */
+#define MEMO_SUMMARIES 4
+
+typedef struct KeptSummary
+{
+	HistoryWindow window;
+	HistorySummary summary;
+} KeptSummary;
+
+typedef struct HistoryMemo
+{
+	uint64 serial;
+	Size size; /* of the bytes; 0: none yet */
+	bool read; /* once, by its bytes */
+	bool set_out;
+	bool costs;
+	int scale;
+	int64 ndays;
+	int nsummaries; /* made so far; the last MEMO_SUMMARIES of them are there */
+	KeptSummary summaries[MEMO_SUMMARIES];
+	uint8 bytes[MEMO_BYTES];
+	PurchaseDay days[MEMO_DAYS];
+} HistoryMemo;
+
+static HistoryMemo Memo;
+
+uint64
+HistorySerial(const PurchaseHistory *history)
+{
+	Size size = VARSIZE_ANY_EXHDR(history);
+
+	if (size > MEMO_BYTES || size == 0)
+		return 0;
+	if (Memo.size == size && memcmp(Memo.bytes, VARDATA_ANY(history), size) == 0)
+		return Memo.serial;
+	memcpy(Memo.bytes, VARDATA_ANY(history), size);
+	Memo.size = size;
+	Memo.read = false;
+	Memo.set_out = false;
+	Memo.nsummaries = 0;
+	return ++Memo.serial;
+}
+
+/* Whether the days of the history in the memo are set out, which its second reading does. */
+static bool
+DaysAreThere(const PurchaseHistory *history)
+{
+	HistoryReader reader;
+	int64 ndays = 0;
+
+	if (Memo.set_out)
+		return true;
+	if (!Memo.read)
+	{
+		Memo.read = true;
+		return false;
+	}
+	HistoryReaderInit(&reader, history);
+	while (ndays < MEMO_DAYS && ReadPurchaseDay(&reader, &Memo.days[ndays]))
+		ndays++;
+	Memo.ndays = ndays;
+	Memo.scale = reader.scale;
+	Memo.costs = reader.costs;
+	Memo.set_out = true;
+	return true;
+}
+
+const HistorySummary *
+RecallSummary(const PurchaseHistory *history, HistoryWindow window)
+{
+	static HistorySummary unkept;
+	KeptSummary *kept;
+
+	if (unlikely(HistorySerial(history) == 0))
+	{
+		(void) SummarizeHistory(history, window, &unkept);
+		return &unkept;
+	}
+	for (int i = 0; i < Min(Memo.nsummaries, MEMO_SUMMARIES); i++)
+	{
+		kept = &Memo.summaries[i];
+		if (kept->window.as_of == window.as_of && kept->window.after == window.after)
+			return &kept->summary;
+	}
+	/* an error on the way must not leave a half-made summary that looks valid */
+	kept = &Memo.summaries[Memo.nsummaries % MEMO_SUMMARIES];
+	kept->window = (HistoryWindow){PG_INT32_MAX, PG_INT32_MIN};
+	if (DaysAreThere(history))
+		SummarizeDays(Memo.days, Memo.ndays, Memo.scale, Memo.costs, window, &kept->summary);
+	else
+		(void) SummarizeHistory(history, window, &kept->summary);
+	kept->window = window;
+	Memo.nsummaries++;
+	return &kept->summary;
+}
+
+void
+RecallHistory(HistoryReader *reader, const PurchaseHistory *history)
+{
+	if (HistorySerial(history) == 0 || !DaysAreThere(history))
+	{
+		HistoryReaderInit(reader, history);
+		return;
+	}
+	memset(reader, 0, sizeof(*reader));
+	reader->scale = Memo.scale;
+	reader->costs = Memo.costs;
+	reader->next_day = Memo.days;
+	reader->end_day = Memo.days + Memo.ndays;
+}
