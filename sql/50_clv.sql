@@ -38,6 +38,10 @@ CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month in
 COMMENT ON FUNCTION crm_profile.clv_season(crm_profile.clv_model) IS
 	'the season of a model: how fast customers buy in a month of the year, on average 1 over the days of a year; 1 throughout where there is none';
 
+CREATE FUNCTION crm_profile_internal.clv_model_is_known(model text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.clv_model_is_known(text) IS 'whether clv_fit can be asked for a model of that name';
+
 ---------------------------------------------------------------- the fit
 
 CREATE FUNCTION crm_profile_internal.summary_state_combine(a bytea, b bytea) RETURNS bytea

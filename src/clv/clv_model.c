@@ -166,17 +166,6 @@ ClvModelName(const ClvModel *model)
 	return psprintf("%s-%d", RegularNames[model->family], (int) model->regularity);
 }
 
-pg_noreturn static void
-UnknownModel(text *name)
-{
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		 errmsg("unknown model \"%s\"", text_to_cstring(name)),
-		 errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k; see the "
-				 "documentation of clv_fit for what may follow.")));
-}
-
 /* A part of a name, without the blanks around it; moves on behind the comma. */
 static void
 NextPart(const char **at, const char *end, const char **part, Size *length)
@@ -267,8 +256,9 @@ ReadFrom(const char *part, Size length, FitOptions *options)
 	return true;
 }
 
-void
-ReadModelName(text *name, FitOptions *options)
+/* False: there is no such model. */
+static bool
+ModelNameIsKnown(text *name, FitOptions *options)
 {
 	const char *at = VARDATA_ANY(name);
 	const char *end = at + VARSIZE_ANY_EXHDR(name);
@@ -279,7 +269,7 @@ ReadModelName(text *name, FitOptions *options)
 	options->observed_from = DATEVAL_NOBEGIN;
 	NextPart(&at, end, &part, &length);
 	if (!ReadFamily(part, length, options))
-		UnknownModel(name);
+		return false;
 	while (at)
 	{
 		NextPart(&at, end, &part, &length);
@@ -293,8 +283,29 @@ ReadModelName(text *name, FitOptions *options)
 		else if (!edge && ReadFrom(part, length, options))
 			edge = true;
 		else
-			UnknownModel(name);
+			return false;
 	}
+	return true;
+}
+
+void
+ReadModelName(text *name, FitOptions *options)
+{
+	if (!ModelNameIsKnown(name, options))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown model \"%s\"", text_to_cstring(name)),
+						errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and "
+								"mbg/cnbd-k; see the documentation of clv_fit for what may "
+								"follow.")));
+}
+
+PG_FUNCTION_INFO_V1(clv_model_is_known);
+Datum
+clv_model_is_known(PG_FUNCTION_ARGS)
+{
+	FitOptions options;
+
+	PG_RETURN_BOOL(ModelNameIsKnown(PG_GETARG_TEXT_PP(0), &options));
 }
 
 double
