@@ -476,6 +476,17 @@ PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horiz
 	return before > 0 ? AnyPurchase(model, customer, horizon) / before : NAN;
 }
 
+/* Three quarters of the gaps that go on are over where it is .75. */
+double
+GapProbability(const ClvModel *model, const ClvCustomer *customer)
+{
+	ClvProcess staying = {CLV_BG_NBD, (int) model->regularity}; /* until the purchase at least */
+	ClvCustomer then = *customer;
+
+	then.T = then.t_x;
+	return AnyPurchaseIfAlive(staying, model->parameters, &then, customer->T - customer->t_x);
+}
+
 /* Whether the model says anything about value. */
 static inline bool
 KnowsValue(const ClvModel *model)
@@ -748,25 +759,15 @@ next_purchase(PG_FUNCTION_ARGS)
 	PG_RETURN_DATEADT(day);
 }
 
-/*
- * The probability that a customer who had not left would have bought again by now: three
- * quarters of the gaps that go on are over where it is .75.
- */
 PG_FUNCTION_INFO_V1(lapse_probability_clv);
 Datum
 lapse_probability_clv(PG_FUNCTION_ARGS)
 {
 	Question question;
-	ClvProcess staying = {CLV_BG_NBD, 1}; /* until the purchase at least */
-	double silence;
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	staying.regularity = (int) question.predictor->model->regularity;
-	silence = question.customer.T - question.customer.t_x;
-	question.customer.T = question.customer.t_x;
-	PG_RETURN_FLOAT8(AnyPurchaseIfAlive(staying, question.predictor->model->parameters,
-										&question.customer, silence));
+	PG_RETURN_FLOAT8(GapProbability(question.predictor->model, &question.customer));
 }
 
 #define MOST_PURCHASES 1000

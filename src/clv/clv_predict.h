@@ -20,6 +20,9 @@ extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interva
  */
 extern double PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
+/* The probability that the customer, had they not left, would have bought again by T. */
+extern double GapProbability(const ClvModel *model, const ClvCustomer *customer);
+
 /* E[Y(t)]: purchase days to come within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 

@@ -37,8 +37,13 @@ CheckedDays(int32 days, const char *what)
 	return days;
 }
 
-/* Half of what it was: a silence that is out of the customer's character. */
+/*
+ * Half of what it was: a silence that is out of the customer's character.  So is one that 19
+ * of 20 gaps would not have reached: a fit that has seen nobody leave expects those to
+ * come back whose silence it cannot explain.
+ */
 #define OUT_OF_CHARACTER 0.5
+#define HARDLY_A_GAP 0.95
 #define OUTLOOK_DAYS 90
 
 /* What a customer's silence is measured against; both models NULL: the days alone decide. */
@@ -78,7 +83,8 @@ OutOfCharacter(const Patience *patience, const Past *past, double silence)
 		double horizon =
 			WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
-		return PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
+		return PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER ||
+			   GapProbability(model, &customer) >= HARDLY_A_GAP;
 	}
 	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
 							(double) past->purchase_days - 1, (double) past->last - past->first,
