@@ -41,11 +41,11 @@ CREATE FUNCTION crm_profile.match_lift(profile crm_profile.profile, model crm_pr
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.match_lift(crm_profile.profile, crm_profile.match_model) IS
 	'how many times likelier than the average customer of the fit: match_score / share of targets';
-CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, most integer DEFAULT 5) RETURNS text
+CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_reasons(crm_profile.profile, crm_profile.match_model, integer) IS
 	'the strongest reasons for the score in words, what pushes up and what pushes down, each with the share of targets among customers with the same';
-CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, most integer DEFAULT 5) RETURNS jsonb
+CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_reasons_json(crm_profile.profile, crm_profile.match_model, integer) IS
 	'the strongest reasons for the score as an array of objects: attribute, value, bin, points, rows, rate';
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION crm_profile.match_deciles(crm_profile.match_model) IS
 CREATE FUNCTION crm_profile.match_quality(model crm_profile.match_model,
 	OUT rows bigint, OUT targets bigint, OUT base_rate double precision, OUT attributes integer, OUT auc double precision,
 	OUT log_loss double precision, OUT base_log_loss double precision, OUT intercept double precision,
-	OUT freedom double precision, OUT skipped bigint)
+	OUT prior_variance double precision, OUT skipped bigint)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_quality(crm_profile.match_model) IS
@@ -90,7 +90,7 @@ COMMENT ON FUNCTION crm_profile.match_places(crm_profile.profile, crm_profile.ma
 	'where the profile stands: for each attribute of the card its value, or its range if it is a number, and each member of its sets; missing ones are left out';
 
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
-	method text DEFAULT 'scorecard', most integer DEFAULT NULL, options jsonb DEFAULT NULL,
+	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,
 	OUT prospect anyelement, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer anyelement, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record

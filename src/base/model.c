@@ -23,6 +23,7 @@
 #include "base/json_read.h"
 #include "base/local_day.h"
 #include "base/model.h"
+#include "base/numeric_bytes.h"
 
 #define HEAD_SIZE (1 + sizeof(uint64)) /* version and fingerprint */
 

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "history/history_state.h"
 
 typedef struct HistoryState

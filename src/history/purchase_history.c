@@ -16,6 +16,7 @@
 #include "utils/numeric.h"
 
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "history/history_state.h"
 #include "history/purchase_history.h"
 

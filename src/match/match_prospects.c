@@ -480,7 +480,7 @@ AppendReasonColumns(StringInfo out, bool by_card)
 }
 
 /*
- * (key, customers, prospects, method, most, options) → (prospect, score, lift, rank, decile,
+ * (key, customers, prospects, method, max_rows, options) → (prospect, score, lift, rank, decile,
  * nearest_customer, similarity, reasons, reasons_json)
  */
 PG_FUNCTION_INFO_V1(match_prospects);

@@ -99,12 +99,12 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 }
 
 static int
-CheckedMost(int most)
+CheckedMaxReasons(int max_reasons)
 {
-	if (most < 1)
+	if (max_reasons < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the number of reasons must be positive, not %d", most)));
-	return most;
+						errmsg("the number of reasons must be positive, not %d", max_reasons)));
+	return max_reasons;
 }
 
 /* "up: job = retired (22.8 %), …": the share of targets among those who have the same. */
@@ -131,13 +131,13 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 	}
 }
 
-/* (profile, match_model, most) */
+/* (profile, match_model, max_reasons) */
 PG_FUNCTION_INFO_V1(match_reasons);
 Datum
 match_reasons(PG_FUNCTION_ARGS)
 {
 	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	int most = CheckedMost(PG_GETARG_INT32(2));
+	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
 	ProfileView view;
 	StringInfoData out;
 	Reason *reasons;
@@ -146,8 +146,8 @@ match_reasons(PG_FUNCTION_ARGS)
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	reasons = FindReasons(model, &view, &n);
 	initStringInfo(&out);
-	AppendReasons(&out, model, &view, reasons, Min(n, most), true);
-	AppendReasons(&out, model, &view, reasons, Min(n, most), false);
+	AppendReasons(&out, model, &view, reasons, Min(n, max_reasons), true);
+	AppendReasons(&out, model, &view, reasons, Min(n, max_reasons), false);
 	PG_RETURN_TEXT_P(cstring_to_text(out.data));
 }
 
@@ -160,13 +160,13 @@ AppendJsonNumber(StringInfo out, const char *key, double v)
 	appendStringInfo(out, ", \"%s\": %s", key, buffer);
 }
 
-/* (profile, match_model, most) */
+/* (profile, match_model, max_reasons) */
 PG_FUNCTION_INFO_V1(match_reasons_json);
 Datum
 match_reasons_json(PG_FUNCTION_ARGS)
 {
 	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	int most = CheckedMost(PG_GETARG_INT32(2));
+	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
 	ProfileView view;
 	StringInfoData out;
 	Reason *reasons;
@@ -176,7 +176,7 @@ match_reasons_json(PG_FUNCTION_ARGS)
 	reasons = FindReasons(model, &view, &n);
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '[');
-	for (int i = 0; i < Min(n, most); i++)
+	for (int i = 0; i < Min(n, max_reasons); i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
 		ClassCount count = feature->bins[reasons[i].bin].count;
@@ -346,7 +346,7 @@ match_deciles(PG_FUNCTION_ARGS)
 }
 
 /* (match_model) → (rows, targets, base_rate, attributes, auc, log_loss, base_log_loss, intercept,
- * freedom, skipped) */
+ * prior_variance, skipped) */
 PG_FUNCTION_INFO_V1(match_quality);
 Datum
 match_quality(PG_FUNCTION_ARGS)
@@ -376,7 +376,7 @@ match_quality(PG_FUNCTION_ARGS)
 		Float8GetDatum(rate <= 0 || rate >= 1 ? 0 : -rate * log(rate) - (1 - rate) * log(1 - rate));
 	nulls[6] = no_rate;
 	values[7] = Float8GetDatum(card->intercept);
-	values[8] = Float8GetDatum(card->freedom);
+	values[8] = Float8GetDatum(card->prior_variance);
 	values[9] = Int64GetDatum(model->skipped);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
 }

@@ -42,7 +42,7 @@ typedef struct CountedAttribute
 {
 	char *name; /* NULL: the only one */
 	AttributeColumn column;
-	LevelTable *table;
+	TargetCounts *table;
 	ClassCount missing;
 	bool ignored;
 } CountedAttribute;
@@ -165,7 +165,7 @@ CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target
 				missing = word.length == 0;
 		}
 	if (!missing)
-		CountLevel(attribute->table, word, OneRow(is_target));
+		CountTargets(attribute->table, word, OneRow(is_target));
 	else if (is_target)
 		attribute->missing.targets++;
 	else
@@ -194,7 +194,7 @@ StartAttribute(RelevanceState *state, int i, Oid type)
 	CountedAttribute *attribute = &state->attributes[i];
 
 	InitAttributeColumn(&attribute->column, type, state->context);
-	attribute->table = CreateLevelTable(state->context);
+	attribute->table = CreateTargetCounts(state->context);
 }
 
 /* Counts the row itself; false: it has no target, and that is all there is to it. */
@@ -443,7 +443,7 @@ static TellingMember *
 FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, int *ntelling,
 				   double *chance)
 {
-	LevelTable *table = CreateLevelTable(CurrentMemoryContext);
+	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
 	ClassCount total = SumClassCounts(counts, nlevels);
 	double least = LeastBinSize(total);
 	const Level *members;
@@ -458,7 +458,7 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 
 		CHECK_FOR_INTERRUPTS();
 		while (NextMember(levels[i].value, &at, &member))
-			CountLevel(table, member, counts[i]);
+			CountTargets(table, member, counts[i]);
 	}
 	members = SortedLevels(table, &nmembers);
 	telling =

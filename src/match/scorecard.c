@@ -4,9 +4,9 @@
  * Logistic regression on one indicator per bin.  The points of a feature have
  * a normal prior around zero with the covariance
  *
- *		slope * w w' + freedom * I		(w: weights of evidence of its bins)
+ *		slope * w w' + prior_variance * I		(w: weights of evidence of its bins)
  *
- * so a small `freedom` keeps a feature to one factor on its weights of
+ * so a small `prior_variance` keeps a feature to one factor on its weights of
  * evidence, the classical scorecard, and a large one lets each bin find its
  * own points, which corrects for what attributes say twice.  Cross-validation
  * chooses.  Bins and weights of evidence are found inside each fold's training
@@ -29,9 +29,9 @@
 #define MAX_NEWTON_STEPS 30
 #define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still win */
 
-static const double Freedoms[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
+static const double PriorVariances[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
 
-#define NFREEDOMS ((int) lengthof(Freedoms))
+#define PRIOR_VARIANCES ((int) lengthof(PriorVariances))
 
 /* Bins of all features as one part of the rows gives them. */
 typedef struct Binning
@@ -205,7 +205,7 @@ FreeBinning(Binning *binning, int nfeatures)
 
 /* Inverse prior covariance of the points, by Sherman and Morrison. */
 static void
-SetPrior(Regression *r, double freedom)
+SetPrior(Regression *r, double prior_variance)
 {
 	const Binning *binning = r->binning;
 	int n = binning->nparameters;
@@ -224,8 +224,8 @@ SetPrior(Regression *r, double freedom)
 			for (int k = first; k <= i; k++)
 				r->prior[i * n + k] = -SLOPE_VARIANCE * binning->evidence[i] *
 									  binning->evidence[k] /
-									  (freedom * (freedom + SLOPE_VARIANCE * norm));
-			r->prior[i * n + i] += 1 / freedom;
+									  (prior_variance * (prior_variance + SLOPE_VARIANCE * norm));
+			r->prior[i * n + i] += 1 / prior_variance;
 		}
 	}
 }
@@ -475,7 +475,7 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 
 /* ---------- the fit ---------- */
 
-/* Scores each fold's rows by what the other folds teach, for each freedom. */
+/* Scores each fold's rows by what the other folds teach, for each prior_variance. */
 static void
 CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
 			  const uint8 *fold, double *const *score)
@@ -486,9 +486,9 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 		Regression r;
 
 		RegressionInit(&r, card, binning, target, fold, left_out);
-		for (int i = 0; i < NFREEDOMS; i++)
+		for (int i = 0; i < PRIOR_VARIANCES; i++)
 		{
-			SetPrior(&r, Freedoms[i]);
+			SetPrior(&r, PriorVariances[i]);
 			MinimizeLoss(&r);
 			FillEmptyBins(binning, r.theta);
 			CHECK_FOR_INTERRUPTS();
@@ -538,7 +538,7 @@ void
 FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 {
 	ClassCount **by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
-	double *score[NFREEDOMS];
+	double *score[PRIOR_VARIANCES];
 	int best = 0;
 	Binning *binning;
 	Regression r;
@@ -548,10 +548,10 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 		CHECK_FOR_INTERRUPTS();
 		by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
 	}
-	for (int i = 0; i < NFREEDOMS; i++)
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
 		score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
 	CrossValidate(card, by_fold, target, fold, score);
-	for (int i = 0; i < NFREEDOMS; i++)
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
 	{
 		ScoreQuality quality = MeasureScores(score[i], target, card->nrows);
 
@@ -562,11 +562,11 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 		}
 		pfree(score[i]);
 	}
-	card->freedom = Freedoms[best];
+	card->prior_variance = PriorVariances[best];
 
 	binning = BinAll(card, by_fold, -1);
 	RegressionInit(&r, card, binning, target, fold, -1);
-	SetPrior(&r, card->freedom);
+	SetPrior(&r, card->prior_variance);
 	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
 	KeepPoints(card, binning, r.theta);

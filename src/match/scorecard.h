@@ -52,8 +52,8 @@ typedef struct Scorecard
 	int nfeatures;
 	ScorecardFeature *features;
 	double intercept;
-	double freedom;       /* prior variance of a bin's own points: the strength chosen */
-	ScoreQuality quality; /* cross-validated, bins and all */
+	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
+	ScoreQuality quality;  /* cross-validated, bins and all */
 } Scorecard;
 
 /*

@@ -16,7 +16,7 @@
 struct HistoryCollection
 {
 	RecordPool *pool;
-	OrderPartitions *collector;
+	OrderPartitions *orders;
 	Progress progress;
 };
 
@@ -25,14 +25,14 @@ StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
 {
 	HistoryCollection *collection = sink;
 
-	collection->collector =
+	collection->orders =
 		CreateOrderPartitions(collection->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
 }
 
 static void
-Collect(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
+AddOrder(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
-	CollectPurchase(((HistoryCollection *) sink)->collector, customer, bits, purchase, scale);
+	AddPurchase(((HistoryCollection *) sink)->orders, customer, bits, purchase, scale);
 }
 
 HistoryCollection *
@@ -42,7 +42,7 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 
 	collection->pool = CreateRecordPool(CurrentMemoryContext);
 	collection->progress.label = progress;
-	ReceivePurchases(function, key_type, query, StartCollecting, Collect, collection,
+	ReceivePurchases(function, key_type, query, StartCollecting, AddOrder, collection,
 					 progress != NULL ? &collection->progress : NULL);
 	StartProgress(&collection->progress, "histories made", "customers");
 	return collection;
@@ -51,9 +51,9 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 bool
 NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history)
 {
-	CollectedCustomer next;
+	CustomerPurchases next;
 
-	if (!NextCollected(collection->collector, &next))
+	if (!NextCustomerPurchases(collection->orders, &next))
 	{
 		FinishProgress(&collection->progress);
 		return false;
@@ -67,7 +67,7 @@ NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **hi
 void
 EndHistories(HistoryCollection *collection)
 {
-	EndOrderPartitions(collection->collector);
+	EndOrderPartitions(collection->orders);
 	DeleteRecordPool(collection->pool);
 	pfree(collection);
 }

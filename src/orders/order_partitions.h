@@ -18,33 +18,33 @@
 typedef struct OrderPartitions OrderPartitions;
 
 /* A customer with all purchases: days in order and added up, or one entry in all. */
-typedef struct CollectedCustomer
+typedef struct CustomerPurchases
 {
 	Datum customer;
 	PurchaseDay *days;
 	int64 ndays;
 	int scale;
-} CollectedCustomer;
+} CustomerPurchases;
 
 /* `memory`: what the pool may take, in bytes; the pool is the caller's. */
 extern OrderPartitions *
-CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, CollectorGrain grain, bool costs,
+CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, PurchaseGrain grain, bool costs,
 					  int scale, Size memory);
 
 /* Adds a purchase; amounts in units of 10^-scale. */
-extern void CollectPurchase(OrderPartitions *collector, Datum customer, uint64 bits,
-							PurchaseDay *purchase, int scale);
+extern void
+AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase, int scale);
 
 /*
  * Once all purchases are there: the next customer, in no particular order, valid
  * until the next call; false at the end.
  */
-extern bool NextCollected(OrderPartitions *collector, CollectedCustomer *next);
+extern bool NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next);
 
 /* Frees all memory but the pool, and temporary files. */
-extern void EndOrderPartitions(OrderPartitions *collector);
+extern void EndOrderPartitions(OrderPartitions *orders);
 
-/* What a collector may use: work_mem * hash_mem_multiplier. */
+/* What a orders may use: work_mem * hash_mem_multiplier. */
 extern Size HashMemoryLimit(void);
 
 #endif /* CRM_ORDER_PARTITIONS_H */

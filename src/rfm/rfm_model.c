@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "history/history_memo.h"
 #include "rfm/rfm_model.h"
 
