@@ -116,9 +116,9 @@ DeclaredScale(TupleDesc columns, int attno)
 
 /* Order lines are sorted by customer and order key: of equal ones lie together. */
 static void
-StartLines(OrderRows *rows, TupleDesc columns)
+StartLines(OrderRows *receiver, TupleDesc columns)
 {
-	AttrNumber attnos[2] = {CUSTOMER_COLUMN, (AttrNumber) rows->order_column};
+	AttrNumber attnos[2] = {CUSTOMER_COLUMN, (AttrNumber) receiver->order_column};
 	Oid operators[2];
 	Oid collations[2];
 	bool nulls_first[2] = {false, false};
@@ -135,55 +135,56 @@ StartLines(OrderRows *rows, TupleDesc columns)
 		operators[i] = entry->lt_opr;
 		collations[i] = column->attcollation;
 	}
-	fmgr_info_copy(&rows->same_order, &entry->eq_opr_finfo, rows->context);
-	rows->order_collation = collations[1];
-	rows->columns = CreateTupleDescCopy(columns);
-	rows->lines = tuplesort_begin_heap(rows->columns, 2, attnos, operators, collations, nulls_first,
-									   work_mem, NULL, TUPLESORT_NONE);
+	fmgr_info_copy(&receiver->same_order, &entry->eq_opr_finfo, receiver->context);
+	receiver->order_collation = collations[1];
+	receiver->columns = CreateTupleDescCopy(columns);
+	receiver->lines = tuplesort_begin_heap(receiver->columns, 2, attnos, operators, collations,
+										   nulls_first, work_mem, NULL, TUPLESORT_NONE);
 }
 
 static void
 Startup(DestReceiver *self, int operation, TupleDesc columns)
 {
-	OrderRows *rows = (OrderRows *) self;
-	MemoryContext caller = MemoryContextSwitchTo(rows->context);
+	OrderRows *receiver = (OrderRows *) self;
+	MemoryContext caller = MemoryContextSwitchTo(receiver->context);
 	int scale;
 
 	CheckColumnCount(columns, AMOUNT_COLUMN, COLUMNS);
-	rows->check_domain = CheckKeyColumn(columns, CUSTOMER_COLUMN, rows->key_type, rows->function);
-	InitCustomerKey(&rows->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
+	receiver->check_domain =
+		CheckKeyColumn(columns, CUSTOMER_COLUMN, receiver->key_type, receiver->function);
+	InitCustomerKey(&receiver->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
 					TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->attcollation);
 	CheckDayColumn(columns);
-	rows->day_type = ColumnType(columns, DAY_COLUMN);
-	rows->amount_type = AmountType(columns, AMOUNT_COLUMN, "amount");
+	receiver->day_type = ColumnType(columns, DAY_COLUMN);
+	receiver->amount_type = AmountType(columns, AMOUNT_COLUMN, "amount");
 	scale = DeclaredScale(columns, AMOUNT_COLUMN);
-	rows->cost_column = ColumnNamed(columns, "cost");
-	if (rows->cost_column > 0)
+	receiver->cost_column = ColumnNamed(columns, "cost");
+	if (receiver->cost_column > 0)
 	{
-		rows->cost_type = AmountType(columns, rows->cost_column, "cost");
-		scale = Max(scale, DeclaredScale(columns, rows->cost_column));
+		receiver->cost_type = AmountType(columns, receiver->cost_column, "cost");
+		scale = Max(scale, DeclaredScale(columns, receiver->cost_column));
 	}
-	rows->order_column = ColumnNamed(columns, "order_key");
-	if (rows->order_column > 0)
-		StartLines(rows, columns);
-	rows->scale = scale;
-	rows->start(rows->sink, &rows->key, rows->cost_column > 0, scale);
+	receiver->order_column = ColumnNamed(columns, "order_key");
+	if (receiver->order_column > 0)
+		StartLines(receiver, columns);
+	receiver->scale = scale;
+	receiver->start(receiver->sink, &receiver->key, receiver->cost_column > 0, scale);
 	MemoryContextSwitchTo(caller);
 }
 
 /* ---------- rows ---------- */
 
 static inline DateADT
-DayOf(OrderRows *rows, Datum value)
+DayOf(OrderRows *receiver, Datum value)
 {
-	switch (rows->day_type)
+	switch (receiver->day_type)
 	{
 		case DATEOID:
 			return CheckedDay(DatumGetDateADT(value), "purchase day");
 		case TIMESTAMPOID:
 			return DayOfTimestamp(DatumGetTimestamp(value));
 		default:
-			return LocalDayOfTimestampTz(DatumGetTimestampTz(value), &rows->days);
+			return LocalDayOfTimestampTz(DatumGetTimestampTz(value), &receiver->days);
 	}
 }
 
@@ -212,64 +213,64 @@ AmountOf(Oid type, Datum value, const char *what)
 
 /* Hands on a purchase of a customer. */
 static inline void
-PassOnPurchase(OrderRows *rows, Datum customer, PurchaseDay *purchase, int scale)
+PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
 {
 	Datum flat = customer;
 
-	if (!rows->key.integer && rows->key.len == -1)
+	if (!receiver->key.integer && receiver->key.len == -1)
 		flat = PointerGetDatum(PG_DETOAST_DATUM_PACKED(customer));
-	rows->take(rows->sink, flat, CustomerKeyBits(&rows->key, flat), purchase, scale);
+	receiver->take(receiver->sink, flat, CustomerKeyBits(&receiver->key, flat), purchase, scale);
 	if (flat != customer)
 		pfree(DatumGetPointer(flat));
 }
 
 /* The purchase in a row whose customer, day and amount are there. */
 static pg_attribute_always_inline int
-PurchaseOfRow(OrderRows *rows, TupleTableSlot *row, PurchaseDay *purchase)
+PurchaseOfRow(OrderRows *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
 	Datum value = row->tts_values[AMOUNT_COLUMN - 1];
-	DateADT day = DayOf(rows, row->tts_values[DAY_COLUMN - 1]);
-	int c = rows->cost_column - 1;
+	DateADT day = DayOf(receiver, row->tts_values[DAY_COLUMN - 1]);
+	int c = receiver->cost_column - 1;
 	Decimal amount;
 	Decimal cost;
 
-	if (c < 0 && rows->amount_type == NUMERICOID && rows->scale <= USUAL_SCALE &&
-		UsualAmount(value, rows->scale, &amount.mantissa))
+	if (c < 0 && receiver->amount_type == NUMERICOID && receiver->scale <= USUAL_SCALE &&
+		UsualAmount(value, receiver->scale, &amount.mantissa))
 	{
-		amount.scale = rows->scale;
+		amount.scale = receiver->scale;
 		return MakePurchaseDay(purchase, day, amount, NULL);
 	}
-	amount = AmountOf(rows->amount_type, value, "amount");
-	rows->scale = Max(rows->scale, amount.scale);
+	amount = AmountOf(receiver->amount_type, value, "amount");
+	receiver->scale = Max(receiver->scale, amount.scale);
 	if (c < 0 || row->tts_isnull[c])
 		return MakePurchaseDay(purchase, day, amount, NULL);
-	cost = AmountOf(rows->cost_type, row->tts_values[c], "cost");
+	cost = AmountOf(receiver->cost_type, row->tts_values[c], "cost");
 	return MakePurchaseDay(purchase, day, amount, &cost);
 }
 
 static bool
 ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 {
-	OrderRows *rows = (OrderRows *) self;
+	OrderRows *receiver = (OrderRows *) self;
 	PurchaseDay purchase;
 	int scale;
 
-	if (rows->progress != NULL)
-		CountProgress(rows->progress);
+	if (receiver->progress != NULL)
+		CountProgress(receiver->progress);
 	slot_getallattrs(row);
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
 		row->tts_isnull[AMOUNT_COLUMN - 1])
 		return true;
-	if (unlikely(rows->check_domain))
-		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], rows->key_type, &rows->domain_extra,
-					   rows->context);
-	if (rows->lines != NULL)
+	if (unlikely(receiver->check_domain))
+		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->key_type,
+					   &receiver->domain_extra, receiver->context);
+	if (receiver->lines != NULL)
 	{
-		tuplesort_puttupleslot(rows->lines, row);
+		tuplesort_puttupleslot(receiver->lines, row);
 		return true;
 	}
-	scale = PurchaseOfRow(rows, row, &purchase);
-	PassOnPurchase(rows, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
+	scale = PurchaseOfRow(receiver, row, &purchase);
+	PassOnPurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
 	return true;
 }
 
@@ -277,16 +278,16 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 
 /* Whether two lines, sorted next to each other, belong to one order. */
 static bool
-SameOrder(OrderRows *rows, TupleTableSlot *a, TupleTableSlot *b)
+SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 {
-	int o = rows->order_column - 1;
+	int o = receiver->order_column - 1;
 
 	/* a line without an order key is an order of its own */
 	return !a->tts_isnull[o] && !b->tts_isnull[o] &&
-		   DatumGetBool(FunctionCall2Coll(&rows->key.equal, rows->key.collation,
+		   DatumGetBool(FunctionCall2Coll(&receiver->key.equal, receiver->key.collation,
 										  a->tts_values[CUSTOMER_COLUMN - 1],
 										  b->tts_values[CUSTOMER_COLUMN - 1])) &&
-		   DatumGetBool(FunctionCall2Coll(&rows->same_order, rows->order_collation,
+		   DatumGetBool(FunctionCall2Coll(&receiver->same_order, receiver->order_collation,
 										  a->tts_values[o], b->tts_values[o]));
 }
 
@@ -308,44 +309,44 @@ AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 
 /* An order whose lines have all been added. */
 static void
-PassOnOrder(OrderRows *rows, Datum customer, PurchaseDay *order, int scale)
+TakeOrder(OrderRows *receiver, Datum customer, PurchaseDay *order, int scale)
 {
 	order->orders = order->amount >= 0 ? 1 : 0;
-	PassOnPurchase(rows, customer, order, scale);
+	PassOnPurchase(receiver, customer, order, scale);
 }
 
 static void
-PassOnLines(OrderRows *rows)
+TakeLines(OrderRows *receiver)
 {
-	TupleTableSlot *line = MakeSingleTupleTableSlot(rows->columns, &TTSOpsMinimalTuple);
-	TupleTableSlot *first = MakeSingleTupleTableSlot(rows->columns, &TTSOpsMinimalTuple);
+	TupleTableSlot *line = MakeSingleTupleTableSlot(receiver->columns, &TTSOpsMinimalTuple);
+	TupleTableSlot *first = MakeSingleTupleTableSlot(receiver->columns, &TTSOpsMinimalTuple);
 	PurchaseDay order = {0};
 	int scale = 0;
 
-	tuplesort_performsort(rows->lines);
-	while (tuplesort_gettupleslot(rows->lines, true, true, line, NULL))
+	tuplesort_performsort(receiver->lines);
+	while (tuplesort_gettupleslot(receiver->lines, true, true, line, NULL))
 	{
 		PurchaseDay purchase;
 		int line_scale;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(line);
-		line_scale = PurchaseOfRow(rows, line, &purchase);
-		if (!TTS_EMPTY(first) && SameOrder(rows, first, line))
+		line_scale = PurchaseOfRow(receiver, line, &purchase);
+		if (!TTS_EMPTY(first) && SameOrder(receiver, first, line))
 		{
 			AddLine(&order, &scale, &purchase, line_scale);
 			continue;
 		}
 		if (!TTS_EMPTY(first))
-			PassOnOrder(rows, first->tts_values[CUSTOMER_COLUMN - 1], &order, scale);
+			TakeOrder(receiver, first->tts_values[CUSTOMER_COLUMN - 1], &order, scale);
 		ExecCopySlot(first, line);
 		slot_getallattrs(first);
 		order = purchase;
 		scale = line_scale;
 	}
 	if (!TTS_EMPTY(first))
-		PassOnOrder(rows, first->tts_values[CUSTOMER_COLUMN - 1], &order, scale);
-	tuplesort_end(rows->lines);
+		TakeOrder(receiver, first->tts_values[CUSTOMER_COLUMN - 1], &order, scale);
+	tuplesort_end(receiver->lines);
 	ExecDropSingleTupleTableSlot(line);
 	ExecDropSingleTupleTableSlot(first);
 }
@@ -361,27 +362,27 @@ void
 ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
 				 PurchaseSink take, void *sink, Progress *progress)
 {
-	OrderRows *rows = palloc0(sizeof(OrderRows));
+	OrderRows *receiver = palloc0(sizeof(OrderRows));
 
-	rows->pub.receiveSlot = ReceiveRow;
-	rows->pub.rStartup = Startup;
-	rows->pub.rShutdown = NothingToDo;
-	rows->pub.rDestroy = NothingToDo;
-	rows->pub.mydest = DestNone;
-	rows->function = function;
-	rows->key_type = key_type;
-	rows->context = CurrentMemoryContext;
-	rows->start = start;
-	rows->take = take;
-	rows->sink = sink;
-	rows->progress = progress;
+	receiver->pub.receiveSlot = ReceiveRow;
+	receiver->pub.rStartup = Startup;
+	receiver->pub.rShutdown = NothingToDo;
+	receiver->pub.rDestroy = NothingToDo;
+	receiver->pub.mydest = DestNone;
+	receiver->function = function;
+	receiver->key_type = key_type;
+	receiver->context = CurrentMemoryContext;
+	receiver->start = start;
+	receiver->take = take;
+	receiver->sink = sink;
+	receiver->progress = progress;
 
 	if (progress != NULL)
 		StartProgress(progress, "rows read", "rows");
-	RunQuery(function, query, &rows->pub);
+	RunQuery(function, query, &receiver->pub);
 	if (progress != NULL)
 		FinishProgress(progress);
-	if (rows->lines != NULL)
-		PassOnLines(rows);
-	pfree(rows);
+	if (receiver->lines != NULL)
+		TakeLines(receiver);
+	pfree(receiver);
 }
