@@ -1,9 +1,9 @@
 /*
  * history_memo.c: the history that was read last.
  *
- * The first reading of a history goes through its bytes as ever, so that a
- * query that asks one thing of each pays for a copy of the bytes only.  The
- * second one sets its days out, the others find them.
+ * The first reading of a history goes through its bytes as usual, so that a
+ * query with one question per history pays only for a copy of the bytes.  The
+ * second reading decodes its days, later ones find them decoded.
  */
 #include "postgres.h"
 
@@ -53,7 +53,10 @@ HistorySerial(const PurchaseHistory *history)
 	return ++Memo.serial;
 }
 
-/* Whether the days of the history in the memo are set out, which its second reading does. */
+/*
+ * Whether the days of the history in the memo are decoded; the second reading
+ * decodes them.
+ */
 static bool
 DaysAreThere(const PurchaseHistory *history)
 {

@@ -1,5 +1,6 @@
 /*
- * match_score.c: what a match_model says about a profile, and about itself.
+ * match_score.c: scores of profiles under a match_model, and the model itself
+ * as rows.
  */
 #include "postgres.h"
 
@@ -16,7 +17,7 @@
 #include "base/special_functions.h"
 #include "match/match_model.h"
 
-#define LEAST_POINTS 0.01 /* a reason that moves the odds by less than a hundredth is none */
+#define LEAST_POINTS 0.01 /* moving the odds by less than a hundredth is no reason */
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -78,7 +79,7 @@ CompareReasons(const void *a, const void *b)
 	return x->feature < y->feature ? -1 : x->feature > y->feature;
 }
 
-/* All that moves the profile's score, the strongest first. */
+/* Everything that moves the profile's score, the strongest first. */
 static Reason *
 FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 {
@@ -248,7 +249,7 @@ match_places(PG_FUNCTION_ARGS)
 		Datum values[2];
 		bool nulls[2] = {false};
 
-		/* of sets what somebody has, not all that they have not */
+		/* of sets the members that somebody has, not those that they lack */
 		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
 			continue;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
@@ -371,7 +372,7 @@ match_quality(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(attributes);
 	values[4] = Float8GetDatum(card->quality.auc);
 	values[5] = Float8GetDatum(card->quality.log_loss);
-	/* what giving everybody the base rate would lose */
+	/* the log loss of giving everybody the base rate */
 	values[6] =
 		Float8GetDatum(rate <= 0 || rate >= 1 ? 0 : -rate * log(rate) - (1 - rate) * log(1 - rate));
 	nulls[6] = no_rate;

@@ -7,10 +7,11 @@
  *		slope * w w' + prior_variance * I		(w: weights of evidence of its bins)
  *
  * so a small `prior_variance` keeps a feature to one factor on its weights of
- * evidence, the classical scorecard, and a large one lets each bin find its
- * own points, which corrects for what attributes say twice.  Cross-validation
- * chooses.  Bins and weights of evidence are found inside each fold's training
- * part, so that its held-out rows have had no say in their own scores.
+ * evidence, the classical scorecard, and a large one lets each bin find its own
+ * points, which corrects for attributes that carry the same information.
+ * Cross-validation chooses.  Bins and weights of evidence are found inside each
+ * fold's training part, so that held-out rows have no influence on their own
+ * scores.
  */
 #include "postgres.h"
 
@@ -27,7 +28,7 @@
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
 #define MAX_NEWTON_STEPS 30
-#define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still win */
+#define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still gain */
 
 static const double PriorVariances[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
 

@@ -1,5 +1,6 @@
 /*
- * collect_histories.c: collect_purchase_histories, the bulk road from orders to histories.
+ * collect_histories.c: collect_purchase_histories, the bulk function from
+ * orders to histories.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
  * customer_grouping.h: the purchases of a record store, by customer.
  *
- * The store should fit into the processor's cache: rows are grouped by a hash
+ * The store should fit into the processor's cache.  Rows are grouped by a hash
  * table of their customers, which is kept from store to store.
  */
 #ifndef CRM_CUSTOMER_GROUPING_H

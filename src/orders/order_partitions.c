@@ -111,8 +111,9 @@ EndOrderPartitions(OrderPartitions *orders)
 static void CheckMemory(OrderPartitions *orders, Partition *grown);
 
 /*
- * The partition of a key: another byte of its hash at every level.  One multiplication
- * by the golden ratio parts keys well enough, and every row waits for it.
+ * The partition of a key: another byte of its hash at every level.  One
+ * multiplication by the golden ratio spreads keys well enough, and every row
+ * waits for it.
  */
 static inline Partition *
 PartitionOf(OrderPartitions *orders, uint64 bits)
@@ -151,7 +152,10 @@ AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *p
 
 /* ---------- grouping a partition ---------- */
 
-/* Adds the purchases of a block to a orders or, without one, to a store. */
+/*
+ * Adds the purchases of a block to other partitions or, without those, to a
+ * store.
+ */
 static void
 CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions *orders,
 		  RecordStore *store)
@@ -220,7 +224,7 @@ CompactPartition(OrderPartitions *orders, Partition *partition)
 	CustomerGrouping *groups = &orders->groups;
 	RecordStore compact = {.pool = orders->pool};
 
-	/* what was made compact last time has to be doubled by new records to be worth it */
+	/* only worth it once new records have doubled what was compacted last time */
 	if (partition->store.records < 2 * partition->compacted)
 		return;
 	GroupPartition(orders, &partition->store);
@@ -237,7 +241,7 @@ CompactPartition(OrderPartitions *orders, Partition *partition)
 	ReplaceResident(&partition->store, &compact);
 }
 
-/* Makes all partitions compact, and decides whether ever to do so again. */
+/* Compacts all partitions, and decides whether to try again later. */
 static void
 CompactAll(OrderPartitions *orders)
 {
@@ -250,7 +254,7 @@ CompactAll(OrderPartitions *orders)
 		bool first_time = partition->compacted == 0 && records > 0;
 
 		CompactPartition(orders, partition);
-		/* purchases that do not add up here do not do so elsewhere */
+		/* where this partition shrinks too little, the others will, too */
 		if (first_time && partition->store.records > records - records / 4)
 		{
 			orders->compacting = false;
@@ -278,7 +282,10 @@ LargestPartition(OrderPartitions *orders)
 	return largest;
 }
 
-/* Called when a partition has grown: makes room where there is too much of it, or of all. */
+/*
+ * Called when a partition has grown: makes room if it, or all of them, take too
+ * much.
+ */
 static void
 CheckMemory(OrderPartitions *orders, Partition *grown)
 {
@@ -297,7 +304,7 @@ CheckMemory(OrderPartitions *orders, Partition *grown)
 
 /* ---------- handing out ---------- */
 
-/* Parts a partition that is too large by the next bits of the hash. */
+/* Partitions a partition that is too large by the next bits of the hash. */
 static OrderPartitions *
 PartAgain(OrderPartitions *orders, RecordStore *store)
 {

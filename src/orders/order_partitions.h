@@ -1,12 +1,12 @@
 /*
  * order_partitions.h: rows of purchases in, purchases by customer out.
  *
- * The rows are parted by a hash of the customer into partitions small enough
+ * The rows are partitioned by a hash of the customer, into parts small enough
  * for the processor's cache; each is grouped when all rows are there.  So no
- * row costs a trip to main memory of its own.  When memory runs out, partitions
- * are first made compact (equal customers and days added up) where that pays,
- * else moved to temporary files; a partition that is too large to group at once
- * is parted again.
+ * row costs a cache miss of its own.  When memory runs out, partitions are
+ * first compacted (purchases of the same customer and day summed) where that
+ * saves enough, else moved to temporary files; a partition that is too large to
+ * group at once is partitioned again.
  */
 #ifndef CRM_ORDER_PARTITIONS_H
 #define CRM_ORDER_PARTITIONS_H
@@ -17,7 +17,7 @@
 
 typedef struct OrderPartitions OrderPartitions;
 
-/* A customer with all purchases: days in order and added up, or one entry in all. */
+/* A customer with all purchases: one entry a day, in order, or a single one. */
 typedef struct CustomerPurchases
 {
 	Datum customer;
@@ -44,7 +44,7 @@ extern bool NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *ne
 /* Frees all memory but the pool, and temporary files. */
 extern void EndOrderPartitions(OrderPartitions *orders);
 
-/* What a orders may use: work_mem * hash_mem_multiplier. */
+/* What the partitions may use: work_mem * hash_mem_multiplier. */
 extern Size HashMemoryLimit(void);
 
 #endif /* CRM_ORDER_PARTITIONS_H */

@@ -114,7 +114,10 @@ DeclaredScale(TupleDesc columns, int attno)
 	return scale <= MAX_SCALE ? scale : 0;
 }
 
-/* Order lines are sorted by customer and order key: of equal ones lie together. */
+/*
+ * Order lines are sorted by customer and order key: lines of one order lie
+ * together.
+ */
 static void
 StartLines(OrderRows *receiver, TupleDesc columns)
 {
@@ -291,7 +294,7 @@ SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 										  a->tts_values[o], b->tts_values[o]));
 }
 
-/* Adds a line to its order, which is as old as its oldest line. */
+/* Adds a line to its order, whose day is that of its oldest line. */
 static void
 AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 {

@@ -97,7 +97,7 @@ RoomyScale(int64 least, int64 greatest, int scale)
 	return scale;
 }
 
-/* A fit on its way: one selection of ranks for each thing that is looked at. */
+/* A fit in progress: one selection of ranks for each quantity. */
 typedef struct RfmSelections
 {
 	RfmPopulation *population;

@@ -6,7 +6,7 @@
 
 #include "rfm/rfm_model.h"
 
-/* What scoring needs to know of a customer. */
+/* Recency, frequency and monetary value of a customer. */
 typedef struct RfmValues
 {
 	int64 monetary; /* in units of 10^-scale, the scale kept elsewhere */

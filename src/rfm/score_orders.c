@@ -2,7 +2,7 @@
  * score_orders.c: from orders to scores and segments in one call.
  *
  * Collect, fit, score and label, without a history in between: of a customer
- * only the facts that scoring needs are ever kept.
+ * only recency, frequency and monetary value are kept.
  */
 #include "postgres.h"
 
@@ -76,8 +76,8 @@ StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 }
 
 /*
- * What a purchase says of its customer: the last day of an order, whether in
- * the period or before it; orders and amounts of the period only.
+ * Adds what a purchase contributes to its customer: the last day of an order,
+ * in the period or before it; orders and amounts of the period only.
  */
 static void
 AddPurchaseOfPeriod(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
@@ -97,7 +97,9 @@ AddPurchaseOfPeriod(void *arg, Datum customer, uint64 bits, PurchaseDay *purchas
 	AddPurchase(scan->orders, customer, bits, purchase, scale);
 }
 
-/* Keeps the facts of all customers, since scores take more than one look at them. */
+/*
+ * Keeps the values of all customers, since scoring reads them more than once.
+ */
 static void
 KeepCustomers(ScoreScan *scan)
 {
@@ -282,8 +284,8 @@ SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
 }
 
 /*
- * Where all thresholds of a dimension are the same, most customers are equals in
- * it, and whole segments are out of their reach: a word is due.
+ * Where all thresholds of a dimension are the same, most customers tie in it,
+ * and whole segments are out of their reach: a NOTICE says so.
  */
 static void
 TellTies(const RfmModel *model, const SegmentScheme *scheme)
@@ -291,7 +293,7 @@ TellTies(const RfmModel *model, const SegmentScheme *scheme)
 	static const char *const dimensions[RFM_DIMENSIONS] = {"recency", "frequency",
 														   "monetary value"};
 
-	/* of a handful of customers nobody expects more */
+	/* nobody expects more from a handful of customers */
 	if (scheme == NULL || model->bins < 3 || model->customers < 2 * model->bins)
 		return;
 	for (int dimension = 0; dimension < RFM_DIMENSIONS; dimension++)
