@@ -76,6 +76,7 @@ IndexTimes(ClvSample *sample)
 			times[sample->ntimes++] = times[i];
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		sample->points[i].t_x_at = TimeAt(sample, sample->points[i].t_x);
 		sample->points[i].T_at = TimeAt(sample, sample->points[i].T);
 	}

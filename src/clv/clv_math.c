@@ -19,6 +19,8 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
+
 #include "base/special_functions.h"
 #include "clv/clv_math.h"
 
@@ -111,6 +113,7 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 		double by_ab;
 		BgSums sums;
 
+		CHECK_FOR_INTERRUPTS();
 		end = GroupEnd(sample, first);
 		survivors = b + (y - 1);
 		SumBgGroup(sample->points + first, sample->points + end, log_at, inverse_at, k,
@@ -184,6 +187,7 @@ BuildTails(const ClvSample *sample, const ParetoTails *tails, const double *para
 		const PowerIntegral *next = &tails->tail[i + 1];
 		PowerIntegral *tail = &tails->tail[i];
 
+		CHECK_FOR_INTERRUPTS();
 		IntegratePowers(k, alpha + y, e2, beta + y, sample->times[i + 1] - y, tail);
 		tail->value += carry * next->value;
 		tail->log_a += carry * (next->log_a + step_a * next->value);
@@ -220,6 +224,7 @@ SumParetoGroup(const ClvSample *sample, const ParetoTails *tails, int64 first, i
 		double lost = Max(t->value - carry * T->value, 0);
 		double scale = point->weight / (alive + rate * lost);
 
+		CHECK_FOR_INTERRUPTS();
 		total += point->weight * (log(alive + rate * lost) - k * log_a - (s + 1) * log_b);
 		gradient[CLV_R] -=
 			point->weight * log_a +
@@ -301,6 +306,7 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 		{
 			const SpendPoint *point = &sample->points[i];
 
+			CHECK_FOR_INTERRUPTS();
 			weight += point->weight;
 			logs += point->weight * log1p(point->z / v);
 			own += point->weight * log(point->z);

@@ -226,6 +226,16 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->has_horizon = true;
 }
 
+/* Where the answers for such customers are kept. */
+static inline IfAliveMemo *
+IfAliveSlot(const Question *question)
+{
+	uint64 hash = MixHash64((uint64) question->facts->purchase_days << 32 ^
+							(uint64) (question->as_of - question->facts->first));
+
+	return &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
+}
+
 /* The predictor of the model argument. */
 static Predictor *
 PredictorOf(FunctionCallInfo fcinfo)
@@ -258,6 +268,9 @@ AnswersFor(const Question *question)
 		Last.model = question->predictor->model->fingerprint;
 		Last.as_of = question->as_of;
 		Last.customer_known = Last.alive_known = Last.clv_known = false;
+		/* it is far away, and there is time until it is asked for */
+		if (IfAliveTable.slots != NULL)
+			__builtin_prefetch(IfAliveSlot(question));
 	}
 	return &Last;
 }
@@ -479,13 +492,12 @@ AnswerIfAlive(const Question *question, IfAlive kind)
 	const ClvModel *model = question->predictor->model;
 	int32 purchase_days = (int32) question->facts->purchase_days;
 	int32 age = question->as_of - question->facts->first;
-	uint64 hash = MixHash64((uint64) purchase_days << 32 ^ (uint64) age);
 	IfAliveMemo *memo;
 
 	SetTerms(kind, question);
 	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MOST_SLOTS)
 		GrowIfAlive();
-	memo = &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
+	memo = IfAliveSlot(question);
 	if (memo->purchase_days != purchase_days || memo->age != age)
 	{
 		memset(memo, 0, sizeof(*memo));
