@@ -44,7 +44,7 @@ COMMENT ON FUNCTION crm_profile.match_lift(crm_profile.profile, crm_profile.matc
 CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_reasons(crm_profile.profile, crm_profile.match_model, integer) IS
-	'the strongest reasons for the score in words, first those that raise it, then those that lower it, each with the share of targets among customers with the same value';
+	'the strongest reasons for the score in words, first those that increase it, then those that decrease it, each with the share of targets among customers with the same value';
 CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_reasons_json(crm_profile.profile, crm_profile.match_model, integer) IS

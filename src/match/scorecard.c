@@ -34,7 +34,7 @@ static const double PriorVariances[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0
 
 #define PRIOR_VARIANCES ((int) lengthof(PriorVariances))
 
-/* Bins of all features as one part of the rows gives them. */
+/* Bins of all features, found from a part of the rows. */
 typedef struct Binning
 {
 	int nused; /* features with something to tell */
@@ -121,13 +121,16 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	}
 	binning->rare[f] = bins.rare + 1;
 	binning->nbins[f] = bins.nbins + 1;
-	/* all in one bin: then that a value is missing must tell something, or nothing does */
+	/* all in one bin: only missing values can make the feature informative */
 	if (bins.nbins == 1 && LikelihoodRatio(counts, 2) < TELLING_RATIO)
 		binning->nbins[f] = 0;
 	pfree(bin);
 }
 
-/* Bins every feature by the rows of all folds but one, and looks every row up in them. */
+/*
+ * Bins every feature by the rows of all folds but one, and assigns every row to
+ * its bins.
+ */
 static Binning *
 BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 {
@@ -412,8 +415,8 @@ typedef struct ScoredRow
 
 /*
  * AUC by the rank sum, ties at their middle rank.  A tie across the border of
- * two deciles is shared out in proportion, so that the order in it is of no
- * account; a decile's numbers are rounded to whole rows.
+ * two deciles is shared out in proportion, so that its order does not matter; a
+ * decile's numbers are rounded to whole rows.
  */
 ScoreQuality
 MeasureScores(const double *score, const uint8 *target, int64 nrows)
@@ -477,7 +480,10 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 
 /* ---------- the fit ---------- */
 
-/* Scores each fold's rows by what the other folds teach, for each prior_variance. */
+/*
+ * Scores each fold's rows with what the other folds teach, for each prior
+ * variance.
+ */
 static void
 CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
 			  const uint8 *fold, double *const *score)
