@@ -363,7 +363,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_check_prospects(crm_profile.sour
 
 ---------------------------------------------------------------- ranked prospects
 
-CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(src crm_profile.source_definition, most integer,
+CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(src crm_profile.source_definition, max_rows integer,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
@@ -385,11 +385,11 @@ BEGIN
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile_internal.source_fit_query(src),
 				CASE WHEN crm_profile_internal.source_match_share(customers) < 1 THEN format(' WHERE crm_profile_internal.in_sample(q.customer::text, %s)', crm_profile_internal.source_match_share(customers)) END),
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile_internal.source_prospects(src)),
-			'scorecard', most, crm_profile_internal.source_profile_options(src)) m;
+			'scorecard', max_rows, crm_profile_internal.source_profile_options(src)) m;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner(crm_profile.source_definition, integer) IS 'what match_prospects() over a source does once it is the owner';
 
-CREATE FUNCTION crm_profile.match_prospects(source text, most integer DEFAULT NULL,
+CREATE FUNCTION crm_profile.match_prospects(source text, max_rows integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
