@@ -251,9 +251,11 @@ COMMENT ON FUNCTION crm_profile_internal.source_write(crm_profile.source_definit
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL), ('view', 'segment_migration', true),
+		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'model_in_use', true),
 			('table', 'stored_profile', src.materialize), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
@@ -380,15 +382,10 @@ CREATE FUNCTION crm_profile_internal.source_warning(src crm_profile.source_defin
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	today CONSTANT date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
-	newest CONSTANT date := (src.norms).newest_order;
 BEGIN
-	RETURN NULLIF(concat_ws('; ', (SELECT string_agg(c.problem || ': ' || c.remedy, '; ') FROM crm_profile_internal.source_changes(src) c), CASE
-			WHEN src.last_refresh IS NULL THEN 'never refreshed'
-			WHEN newest IS NULL THEN 'the last refresh found no orders'
-			WHEN today - newest > coalesce(src.active_days, (src.norms).active_days, 90)
-				THEN format('the as-of date is %s days past the newest order: everybody looks inactive; refresh the source, or set as_of', today - newest)
-			WHEN today < newest THEN format('the as-of date is %s days before the newest order: later orders are left out', newest - today)
-		END, CASE
+	RETURN NULLIF(concat_ws('; ', (SELECT string_agg(c.problem || ': ' || c.remedy, '; ') FROM crm_profile_internal.source_changes(src) c),
+		CASE WHEN to_regclass(format('%I.model', src.name)) IS NOT NULL
+			THEN (SELECT string_agg(f, '; ') FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f) END, CASE
 			WHEN src.prospects IS NULL OR src.last_refresh IS NULL THEN NULL
 			WHEN src.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
 			WHEN src.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'

@@ -104,6 +104,7 @@ BEGIN
 	src := crm_profile_internal.source_build(src);
 	src := crm_profile_internal.source_resolve_best(src);
 	PERFORM crm_profile_internal.source_write(src);
+	RAISE NOTICE 'now: SELECT * FROM crm_profile.refresh(%)', quote_literal(src.name);
 	RETURN QUERY
 		SELECT a.name, CASE a.type WHEN 'text[]' THEN array_to_string(ARRAY(SELECT jsonb_array_elements_text(d.value)), ', ') ELSE d.value #>> '{}' END, CASE WHEN given ? a.name THEN 'given' ELSE 'inferred' END
 		FROM crm_profile_internal.source_arguments() a JOIN jsonb_each(jsonb_strip_nulls(to_jsonb(src))) d ON d.key = a.name

@@ -46,10 +46,10 @@ BEGIN
 			(3, 'error', 'amounts of more than 6 decimals', too_fine, 'A refresh stops at them. Set amount_scale.'),
 			(4, 'error', 'customers with the same key', twice, 'customer_profile would have them more than once. Name another customer_key.'),
 			(5, 'warning', 'no orders at all', CASE WHEN all_rows = 0 THEN 1 ELSE 0 END, 'Is order_filter right?'),
-			(6, 'warning', 'orders without customer', no_customer, 'They are left out.'),
+			(6, 'warning', 'orders without customer', no_customer, 'They have no part in anything but the totals: segment_summary has them as (no customer).'),
 			(7, 'warning', 'orders without day', no_day, 'They are left out.'),
 			(8, 'warning', 'orders without amount', no_amount, 'They are left out.'),
-			(9, 'warning', 'orders of unknown customers', orphan.orders, 'Their customer is not in the customer table, such as ' || orphan.example || ': they count for thresholds, but customer_profile does not show them.'),
+			(9, 'warning', 'orders of unknown customers', orphan.orders, 'Their customer is not in the customer table, such as ' || orphan.example || ': they count for thresholds, but customer_profile does not show them; segment_summary has them as (unknown customer).'),
 			(10, 'warning', 'orders after the as-of date', later, 'They are stored, but the views do not count them before their day.'),
 			(11, 'warning', 'orders before 1970', long_ago, 'Placeholder dates?'),
 			(12, 'warning', 'customers without key', no_key, 'They are left out of joins.'),
@@ -178,10 +178,18 @@ BEGIN
 	IF src.materialize THEN
 		EXECUTE format('DELETE FROM %I.stored_profile WHERE customer = $1::%s', src.name, src.key_type) USING key;
 	END IF;
+	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
+	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
+	-- statistics of the planner hold keys
+	EXECUTE format('ANALYZE %I.customer_history', src.name);
+	IF src.materialize THEN
+		EXECUTE format('ANALYZE %I.stored_profile', src.name);
+	END IF;
 	EXECUTE format('SELECT %s FROM (%s) o WHERE o.customer = $1::%s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, src.key_type) INTO orders_left USING key;
 	IF orders_left > 0 THEN
-		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
+		-- the key is not named: what is raised goes to the server's log
+		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
 	END IF;
 	RETURN NEXT;

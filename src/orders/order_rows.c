@@ -46,6 +46,7 @@ typedef struct OrderRows
 	PurchaseSink take;
 	void *sink;
 	Progress *progress; /* NULL: nobody wants to know */
+	int64 without_customer;
 
 	/* order lines, where there is an order key */
 	Tuplesortstate *lines;
@@ -263,7 +264,10 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 	slot_getallattrs(row);
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
 		row->tts_isnull[AMOUNT_COLUMN - 1])
+	{
+		receiver->without_customer += row->tts_isnull[CUSTOMER_COLUMN - 1];
 		return true;
+	}
 	if (unlikely(receiver->check_domain))
 		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->key_type,
 					   &receiver->domain_extra, receiver->context);
@@ -356,6 +360,17 @@ TakeLines(OrderRows *receiver)
 
 /* ---------- all of it ---------- */
 
+/* Rows without a customer in the query that was run last. */
+static int64 rows_without_customer = 0;
+
+/* How many: whether those who keep histories need look for their amounts. */
+PG_FUNCTION_INFO_V1(orders_without_customer);
+Datum
+orders_without_customer(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(rows_without_customer);
+}
+
 static void
 NothingToDo(DestReceiver *self)
 {
@@ -387,5 +402,6 @@ ReceivePurchases(const char *function, Oid key_type, const char *query, Purchase
 		FinishProgress(progress);
 	if (receiver->lines != NULL)
 		TakeLines(receiver);
+	rows_without_customer = receiver->without_customer;
 	pfree(receiver);
 }
