@@ -613,13 +613,26 @@ CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, p
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical text;
+	lost text;
 BEGIN
 	PERFORM set_config('search_path', path, true);
 	EXECUTE format('CREATE VIEW %I.source_probe AS %s', schema, query);
 	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-	canonical := pg_get_viewdef(format('%I.source_probe', schema)::regclass);
+	canonical := btrim(pg_get_viewdef(format('%I.source_probe', schema)::regclass), E' ;\n');
+	EXECUTE format('CREATE VIEW %I.source_probe_again AS %s', schema, canonical);
+	-- what SQL can only write without a schema finds another operator there
+	SELECT string_agg(DISTINCT f.operator::oid::regoperator::text, ', ') INTO lost
+		FROM (SELECT o.operators[1] AS operator, o.place FROM pg_rewrite r, regexp_matches(r.ev_action::text, ':opno (\d+)', 'g') WITH ORDINALITY o(operators, place)
+				WHERE r.ev_class = format('%I.source_probe', schema)::regclass) f
+			JOIN (SELECT o.operators[1] AS operator, o.place FROM pg_rewrite r, regexp_matches(r.ev_action::text, ':opno (\d+)', 'g') WITH ORDINALITY o(operators, place)
+				WHERE r.ev_class = format('%I.source_probe_again', schema)::regclass) g ON g.place = f.place AND g.operator <> f.operator;
+	EXECUTE format('DROP VIEW %I.source_probe_again', schema);
 	EXECUTE format('DROP VIEW %I.source_probe', schema);
-	RETURN btrim(canonical, E' ;\n');
+	IF lost IS NOT NULL THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('the source would compare by another operator than %s', lost), DETAIL = format('Its SQL is kept with all names qualified: %s', canonical),
+			HINT = 'CASE x WHEN y, NULLIF, IS DISTINCT FROM and the like cannot name an operator: write a comparison, x = y, in their place.';
+	END IF;
+	RETURN canonical;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_canonical(text, text, text) IS 'a query with every name in it qualified';
 

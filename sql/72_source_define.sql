@@ -132,6 +132,10 @@ BEGIN
 	IF wrong IS NOT NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
 	END IF;
+	SELECT r INTO wrong FROM unnest(reset) r WHERE given ? r;
+	IF wrong IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is given, too', wrong), NULL, 'Give it, or reset it.');
+	END IF;
 	-- the columns of another table are others, the bins of another scheme, too
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
 		reset := reset || '{prospect_key,prospect_customer}'::text[];

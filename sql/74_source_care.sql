@@ -86,6 +86,9 @@ BEGIN
 		SELECT c.oid, c.relname::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
+			-- those of sources are none
+			AND NOT (c.relname IN ('source_definition', 'model', 'customer_history', 'stored_profile')
+				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
 		SELECT u.*, a.attnum AS key_number, a.attname AS key, a.atttypid AS key_type
