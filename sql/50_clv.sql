@@ -25,11 +25,22 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT model text, OUT value text, OUT unit interval, OUT as_of date, OUT status text,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
-	OUT mean_value double precision)
+	OUT mean_value double precision,
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.clv_model_card(crm_profile.clv_model) IS
-	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value';
+	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace is what time to come is multiplied by';
+
+CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month integer, OUT factor double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 12;
+COMMENT ON FUNCTION crm_profile.clv_season(crm_profile.clv_model) IS
+	'the season of a model: how fast customers buy in a month of the year, on average 1 over the days of a year; 1 throughout where there is none';
+
+CREATE FUNCTION crm_profile_internal.clv_model_is_known(model text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.clv_model_is_known(text) IS 'whether clv_fit can be asked for a model of that name';
 
 ---------------------------------------------------------------- the fit
 
@@ -136,6 +147,79 @@ CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, f
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
 	'fits the model, in the unit given, to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
 
+---------------------------------------------------------------- the record of several models
+
+CREATE TYPE crm_profile.clv_record_line AS (
+	candidate text,
+	model text,
+	fit_until date,
+	until date,
+	customers bigint,
+	predicted double precision,
+	actual double precision,
+	mean_absolute_error double precision
+);
+COMMENT ON TYPE crm_profile.clv_record_line IS
+	'what a candidate, fitted to what was known on a past day, forecast of purchase days up to a later one, and what came; model is what the fit found';
+
+CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn(bytea, crm_profile.purchase_history, date, integer) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_record_combine(bytea, bytea) IS 'aggregate combine function';
+CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn(bytea) IS 'aggregate final function';
+CREATE AGGREGATE crm_profile.clv_record(history crm_profile.purchase_history, as_of date, horizon_days integer) (
+	SFUNC = crm_profile_internal.clv_record_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_record_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_record(crm_profile.purchase_history, date, integer) IS
+	'how several models would have forecast the last up to four stretches of so many days before as_of, each fitted to what was known at its beginning; NULL where the customers were seen for less than two stretches';
+
+CREATE FUNCTION crm_profile.clv_choice(record crm_profile.clv_record_line[],
+	OUT model text, OUT pace double precision, OUT cut_offs integer, OUT error double precision, OUT default_error double precision)
+	RETURNS record LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH line AS (
+		SELECT l.candidate, l.fit_until, min(l.o) OVER (PARTITION BY l.candidate) AS place,
+			(l.mean_absolute_error * l.customers::double precision + abs(l.actual - l.predicted)) / greatest(l.actual, 1) AS error,
+			CASE WHEN l.predicted > 0 AND l.actual > 0 THEN ln(l.actual / l.predicted) END AS bias,
+			max(l.fit_until) OVER () AS latest, dense_rank() OVER (ORDER BY l.fit_until) AS nth
+		FROM unnest(record) WITH ORDINALITY l(candidate, model, fit_until, until, customers, predicted, actual, mean_absolute_error, o)),
+	-- the latest stretch shows how good the choice is; where there are others it has no say in it
+	judged AS (
+		SELECT l.candidate, l.place, l.fit_until, l.error, l.error - f.error AS beyond
+		FROM line l JOIN (SELECT DISTINCT ON (x.fit_until) x.fit_until, x.error FROM line x ORDER BY x.fit_until, x.place) f USING (fit_until)
+		WHERE l.fit_until < l.latest OR l.nth = 1 AND l.fit_until = l.latest),
+	ranked AS (
+		SELECT j.candidate, min(j.place) AS place, avg(j.beyond) AS beyond, count(*) AS n, coalesce(stddev_samp(j.beyond), 0) / sqrt(count(*)::double precision) AS unsure
+		FROM judged j GROUP BY j.candidate),
+	-- another than the first only where it was better by more than two standard errors
+	chosen AS (
+		SELECT r.candidate FROM ranked r
+		WHERE r.n = (SELECT max(n.n) FROM ranked n) AND (r.n > 1 AND r.beyond + 2 * r.unsure < 0 OR r.place = (SELECT min(p.place) FROM ranked p))
+		ORDER BY r.beyond, r.place LIMIT 1),
+	bias AS (
+		SELECT avg(l.bias) AS mean, var_samp(l.bias) / count(l.bias)::double precision AS variance, count(l.bias) AS n FROM line l JOIN chosen USING (candidate))
+	SELECT c.candidate,
+		-- a steady bias counts for what it is beyond chance, twice its variance
+		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))) ELSE 1 END,
+		b.n::integer,
+		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),
+		(SELECT l.error FROM line l WHERE l.candidate = 'mbg/nbd' AND l.fit_until = l.latest)
+	FROM chosen c, bias b;
+END;
+COMMENT ON FUNCTION crm_profile.clv_choice(crm_profile.clv_record_line[]) IS
+	'the candidate with the best record, how its forecasts are to be corrected (pace: 1 as they are), and the error of its latest forecast beside that of plain mbg/nbd: sum of absolute errors of customers and of the total, over the total';
+
+CREATE FUNCTION crm_profile.with_pace(model crm_profile.clv_model, pace double precision) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile.with_pace(crm_profile.clv_model, double precision) IS
+	'the model with forecasts that pass so many times as fast: time to come is multiplied by pace, between 0.01 and 100';
+
 ---------------------------------------------------------------- predictions
 
 CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
@@ -167,6 +251,26 @@ CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
 COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
 	'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval) IS
+	'expected number of further purchase days, in the horizon that follows as_of, of somebody whose first purchase is on as_of';
+
+CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer) IS
+	'probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the most + 1 numbers is that of so many or more; NULL as for p_alive';
+
+CREATE FUNCTION crm_profile.purchase_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.purchase_outlook(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
+	'probability of a purchase in the horizon over what it was right after the last purchase; below one half the silence is out of the customer''s character';
+
+CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'lapse_probability_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.clv_model, date) IS
+	'probability that the customer, had they not left, would have bought again by as_of; NULL as for p_alive';
 
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;

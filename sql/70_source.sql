@@ -11,6 +11,14 @@ CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_o
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer) IS
 	'new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then';
 
+CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.clv_model) IS
+	'lifecycle by the customer''s own character: lapsing is who bought more than once and whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence 19 of 20 gaps would not have reached';
+CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.clv_model) IS
+	'lifecycle by the customer''s own character, with a window of its own for inactive';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
@@ -158,7 +166,7 @@ DECLARE
 		['as_of', 'date', 'NULL', 'the day of the views; NULL: today in time_zone'],
 		['active_days', 'integer', 'NULL', 'the active window; NULL: learnt from the customers'],
 		['tier_by', 'text', '''monetary''', 'monetary or profit: what value tiers go by'],
-		['clv_model', 'text', '''mbg/nbd''', 'bg/nbd, mbg/nbd or pareto/nbd: the model of repeat purchase that a refresh fits'],
+		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['materialize', 'boolean', 'false', 'customer_profile is kept as a table'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'name=value: settings of the session that can change what an expression gives; they are always as here'],
 		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'where names in the definition were looked up'],
@@ -976,8 +984,8 @@ BEGIN
 	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost =>, too.');
 	END IF;
-	IF src.clv_model NOT IN ('bg/nbd', 'mbg/nbd', 'pareto/nbd') THEN
-		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: bg/nbd, mbg/nbd, pareto/nbd.', NULL);
+	IF src.clv_model <> 'auto' AND NOT crm_profile_internal.clv_model_is_known(src.clv_model) THEN
+		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');
 	END IF;
 	RETURN src;
 END $$;

@@ -28,7 +28,9 @@ CREATE TYPE crm_profile.source_model AS (
 	holdout_share double precision,
 	profile crm_profile.profile_model,
 	match crm_profile.match_model,
-	best text
+	best text,
+	clv_choice text,
+	clv_record crm_profile.clv_record_line[]
 );
 COMMENT ON TYPE crm_profile.source_model IS 'a row of the table model of a source: what a refresh learnt from the customers';
 COMMENT ON COLUMN crm_profile.source_model.id IS 'number of the model; the highest is in use';
@@ -53,6 +55,8 @@ COMMENT ON COLUMN crm_profile.source_model.holdout_share IS 'share of the custom
 COMMENT ON COLUMN crm_profile.source_model.profile IS 'how attributes are encoded; NULL: the source has none';
 COMMENT ON COLUMN crm_profile.source_model.match IS 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best';
 COMMENT ON COLUMN crm_profile.source_model.best IS 'who counted as the best then';
+COMMENT ON COLUMN crm_profile.source_model.clv_choice IS 'name of the model that clv was asked to be';
+COMMENT ON COLUMN crm_profile.source_model.clv_record IS 'how the candidates forecast the past, where the source left the choice to their record; NULL: it did not, or too little was to be seen';
 
 ---------------------------------------------------------------- customer_profile
 
@@ -75,6 +79,7 @@ CREATE TYPE crm_profile.customer_profile_row AS (
 	segment text,
 	lifecycle text,
 	value_tier text,
+	p_purchase_90d double precision,
 	p_alive double precision,
 	expected_purchases_90d double precision,
 	clv_365d double precision,
@@ -100,12 +105,13 @@ COMMENT ON COLUMN crm_profile.customer_profile_row.f_score IS 'frequency score';
 COMMENT ON COLUMN crm_profile.customer_profile_row.m_score IS 'monetary score';
 COMMENT ON COLUMN crm_profile.customer_profile_row.cell IS 'the three scores as digits';
 COMMENT ON COLUMN crm_profile.customer_profile_row.segment IS 'segment by the scheme of the source: that of the cell, or the nearest one that is true of the lifecycle; NULL: not scored';
-COMMENT ON COLUMN crm_profile.customer_profile_row.lifecycle IS 'new, active, lapsing (out of the customer''s own rhythm), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these';
+COMMENT ON COLUMN crm_profile.customer_profile_row.lifecycle IS 'new, active, lapsing (the silence is out of the customer''s character: the probability of a purchase within 90 days is below half of what it was after the last one), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these';
 COMMENT ON COLUMN crm_profile.customer_profile_row.value_tier IS 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest';
-COMMENT ON COLUMN crm_profile.customer_profile_row.p_alive IS 'probability that the customer is still one; NULL, as in all predictions: no order yet, or no model';
+COMMENT ON COLUMN crm_profile.customer_profile_row.p_purchase_90d IS 'probability of an order in the next 90 days: what to sort customers by; NULL, as in all predictions: no order yet, or no model';
+COMMENT ON COLUMN crm_profile.customer_profile_row.p_alive IS 'probability that the customer has not left; a part of p_purchase_90d and no ranking by itself: who has not left may still buy once in years';
 COMMENT ON COLUMN crm_profile.customer_profile_row.expected_purchases_90d IS 'expected number of purchase days in the next 90 days';
 COMMENT ON COLUMN crm_profile.customer_profile_row.clv_365d IS 'expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month';
-COMMENT ON COLUMN crm_profile.customer_profile_row.next_purchase IS 'median day of the next purchase of a customer who is still one';
+COMMENT ON COLUMN crm_profile.customer_profile_row.next_purchase IS 'day by which half of all such customers will have bought again; NULL: less than half ever will, or no model';
 COMMENT ON COLUMN crm_profile.customer_profile_row.predicted_tier IS 'the same tiers by clv_365d';
 COMMENT ON COLUMN crm_profile.customer_profile_row.segment_position IS 'place of the segment in the scheme, from 1: the order to show segments in; NULL: not scored';
 COMMENT ON COLUMN crm_profile.customer_profile_row.as_of IS 'the day that the row tells of';
@@ -144,19 +150,20 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile.f_score(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile.m_score(crm_profile.rfm_score(history, model.rfm, as_of)),
 			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm)),
-			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm), contact),
+			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
+			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.clv), contact),
 			crm_profile.value_tier(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
 				ELSE crm_profile.monetary(history, as_of, period) END, model.a_from, model.b_from),
+			crm_profile.probability_of_purchase(history, model.clv, as_of, '90 days'::interval),
 			crm_profile.p_alive(history, model.clv, as_of),
 			crm_profile.expected_purchases(history, model.clv, as_of, '90 days'::interval),
 			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
 			crm_profile.next_purchase(history, model.clv, as_of),
 			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
-			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.rhythm)),
+			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
 			as_of;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.customer_figures(text, crm_profile.purchase_history, crm_profile.source_model, date, interval, text, text) IS
@@ -321,14 +328,14 @@ COMMENT ON COLUMN crm_profile_internal.segment_move.customers IS 'number of cust
 COMMENT ON COLUMN crm_profile_internal.segment_move.monetary IS 'their amount';
 
 CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
-	segments crm_profile.segment_scheme, active_days integer, rhythm crm_profile.rhythm_model, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
+	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, rhythm)), '(unscored)'),
-			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, rhythm)), '(unscored)'),
+		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, clv)), '(unscored)'),
+			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv)), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_step(crm_profile.purchase_history, crm_profile.rfm_model, date, crm_profile.rfm_model, date, crm_profile.segment_scheme, integer, crm_profile.rhythm_model, interval) IS
+COMMENT ON FUNCTION crm_profile_internal.segment_step(crm_profile.purchase_history, crm_profile.rfm_model, date, crm_profile.rfm_model, date, crm_profile.segment_scheme, integer, crm_profile.clv_model, interval) IS
 	'the segments of a customer on two days, and the amount in the period up to the later one';
 
 CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
@@ -425,6 +432,19 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(6, 'repeat purchases', NULL, c.repeat_purchases, 'their purchase days after the first'),
 				(7, 'log-likelihood', NULL, c.log_likelihood, 'higher: fits better; compare models of the same customers only')) v(line, item, value, number, note)
 			WHERE v.line <= 1 OR c.model IS NOT NULL
+			UNION ALL
+			-- what was found beside the parameters
+			SELECT 2 AS part, 20 + v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
+			FROM crm_profile.clv_model_card(model.clv) c, crm_profile.clv_choice(model.clv_record) r, LATERAL (VALUES
+				(1, 'season', nullif(c.season, 'none'), NULL::double precision, 'fitted: months of the year differ, see clv_season(); too short: below a year and a half of data; level: no more than by chance'),
+				(2, 'observed from', to_char(c.observed_from, 'YYYY-MM-DD'), NULL, 'who first bought before may have been there before the data, and is not in the fit'),
+				(3, 'early customers', NULL, CASE WHEN c.observed_from IS NOT NULL THEN c.early_customers END, 'these'),
+				(4, 'pace', NULL, nullif(c.pace, 1), 'what forecasts are multiplied by, for a steady bias of the past'),
+				(5, 'chosen by record', r.model, NULL, 'the candidate with the best forecasts of the past'),
+				(6, 'stretches of 90 days', NULL, r.cut_offs, 'so many were forecast'),
+				(7, 'error of the latest', NULL, r.error, 'absolute errors of customers and of the total, over the total'),
+				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given')) v(line, item, value, number, note)
+			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
 			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
 				CASE p.parameter
@@ -728,10 +748,10 @@ BEGIN
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
 			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
 					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
-					%6$s AS active_days, %7$s AS rhythm) m
-				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.rhythm, %3$s) s
+					%6$s AS active_days, %7$s AS clv) m
+				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
 			GROUP BY s.from_segment, s.to_segment)) m;
-		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'rhythm'));
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'));
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));

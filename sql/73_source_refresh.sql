@@ -140,6 +140,7 @@ CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_defin
 DECLARE
 	most_fitted CONSTANT double precision := 250000;
 	most_tested CONSTANT double precision := 100000;
+	most_recorded CONSTANT double precision := 50000;
 	holdout_days CONSTANT integer := 90;
 	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;
 	began timestamptz := clock_timestamp();
@@ -151,6 +152,8 @@ DECLARE
 	predicted crm_profile.value_tiers;
 	rhythm crm_profile.rhythm_model;
 	fit_share double precision;
+	choice record;
+	clv_record crm_profile.clv_record_line[];
 	holdout crm_profile.clv_holdout_line[];
 	holdout_fit_until date;
 	holdout_until date;
@@ -168,14 +171,21 @@ BEGIN
 
 	began := clock_timestamp();
 	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
+	holdout_until := least(today, (norms).newest_order);
+	IF src.clv_model = 'auto' THEN
+		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
+			INTO clv_record USING holdout_until, least(1, most_recorded / greatest((norms).customers, 1)), holdout_days;
+	END IF;
+	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
-		INTO clv USING today, fit_share, src.clv_model, basis;
+		INTO clv USING today, fit_share, choice.model, basis;
+	clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
 	EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
 		INTO predicted USING today, clv;
 	clv_status := (crm_profile.clv_model_card(clv)).status;
 	clv_seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": % fitted in % s: %', src.name, src.clv_model, round(clv_seconds::numeric, 1), coalesce(clv_status, 'no purchase');
+		RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce(clv_status, 'no purchase');
 	END IF;
 
 	began := clock_timestamp();
@@ -188,12 +198,11 @@ BEGIN
 	END IF;
 
 	began := clock_timestamp();
-	holdout_until := least(today, (norms).newest_order);
 	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
 	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
 		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
-			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, src.clv_model;
+			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
 	END IF;
 	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
@@ -212,6 +221,8 @@ BEGIN
 	model.b_from := (norms).b_from;
 	model.customers := coalesce((norms).customers, 0);
 	model.clv := clv;
+	model.clv_choice := choice.model;
+	model.clv_record := clv_record;
 	model.predicted_a_from := predicted.a_from;
 	model.predicted_b_from := predicted.b_from;
 	model.rhythm := rhythm;

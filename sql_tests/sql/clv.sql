@@ -119,15 +119,14 @@ SELECT model, x, abs(expected_purchases(customer(x, 7 * x), clv_model(model, '{0
 	expected_purchases(customer(x, 7 * x), clv_model(model, '{0.5, 5, 1.0001, 3}'), after(100), '1 year')) / 2) - 1) < 1e-7 AS limit
 FROM unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model, unnest('{0, 5}'::int[]) x ORDER BY model, x;
 
--- clv: the monthly sum; without discount it is purchases times value. The median wait: as likely before as after it
+-- clv: the monthly sum; without discount it is purchases times value. The next purchase: by then half of all such customers will have bought
 SELECT name, abs(clv(history, m, '1997-09-30', '6 months', 0.01) /
 	(expected_value(history, m, '1997-09-30') * (SELECT sum((expected_purchases(history, m, '1997-09-30', make_interval(months => i)) -
 		expected_purchases(history, m, '1997-09-30', make_interval(months => i - 1))) / 1.01 ^ i) FROM generate_series(1, 6) i)) - 1) < 1e-9 AS sum,
 	abs(clv(history, m, '1997-09-30', '100 days', 0) / (expected_value(history, m, '1997-09-30') *
 		expected_purchases(history, m, '1997-09-30', '100 days')) - 1) < 1e-9 AS undiscounted,
 	next_purchase(history, m, '1997-09-30'),
-	(probability_of_purchase(history, m, '1997-09-30', next_purchase(history, m, '1997-09-30') - '1997-09-30'::timestamp)
-		/ p_alive(history, m, '1997-09-30'))::numeric(3, 2) AS "about a half"
+	probability_of_purchase(history, m, '1997-09-30', next_purchase(history, m, '1997-09-30') - '1997-09-30'::timestamp)::numeric(3, 2) AS "about a half"
 FROM published, cdnow WHERE customer = 1 AND name <> 'pareto' ORDER BY name;
 
 -- The unit is a matter of writing: days and weeks say the same
@@ -192,7 +191,7 @@ SELECT customer, p.lower < p_alive(history, m, as_of) AND p_alive(history, m, as
 	q.lower < probability_of_purchase(history, m, as_of, '90 days') AND probability_of_purchase(history, m, as_of, '90 days') < q.upper AS probability,
 	v.lower < expected_value(history, m, as_of) AND expected_value(history, m, as_of) < v.upper AS value,
 	c.lower < clv(history, m, as_of, '1 year', .01) AND clv(history, m, as_of, '1 year', .01) < c.upper AS clv,
-	n.lower <= next_purchase(history, m, as_of) AND next_purchase(history, m, as_of) <= n.upper AS next,
+	coalesce(n.lower <= next_purchase(history, m, as_of) AND next_purchase(history, m, as_of) <= n.upper, probability_of_purchase(history, m, as_of, '50 years') < 0.5) AS next,
 	wide.upper - wide.lower > p.upper - p.lower AS wider
 FROM fitted, cdnow, (SELECT date '1997-09-30' AS as_of) a, p_alive_interval(history, m, as_of) p,
 	p_alive_interval(history, m, as_of, 0.99) wide,

@@ -213,7 +213,7 @@ SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refu
 SELECT count(*) AS tries FROM state, generate_series(0, 200) i, LATERAL refused(set_byte(s, i, get_byte(s, i) # 255)) r WHERE r IN ('refused', 'a model', 'nothing');
 -- States that are sound but for having no room, or room for one fact: they grow like any other
 CREATE FUNCTION roomy(state bytea, facts int) RETURNS bytea LANGUAGE sql AS $$
-	SELECT substring(state FROM 1 FOR 20) || decode(repeat('00', 40 + 24 * facts), 'hex') $$;
+	SELECT substring(state FROM 1 FOR 28) || decode(repeat('00', 40 + 24 * facts), 'hex') $$;
 CREATE FUNCTION start_from(name text, kind text, state bytea) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('CREATE AGGREGATE %I(h purchase_history, as_of date) (SFUNC = crm_profile_internal.%I, STYPE = bytea, FINALFUNC = crm_profile_internal.%I, INITCOND = %L)',

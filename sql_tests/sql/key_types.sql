@@ -82,9 +82,9 @@ CREATE TABLE profiles AS SELECT key, profile(r, m) AS profile FROM (SELECT profi
 SELECT candidate, target, rank FROM nearest_profiles(NULL::customer_no, 'SELECT key, profile FROM profiles WHERE key = 3', 'SELECT key, profile FROM profiles', 2);
 SELECT * FROM nearest_profiles(NULL::customer_no, 'SELECT key, profile FROM profiles WHERE key = 3', 'SELECT key - 3, profile FROM profiles', 2);
 SELECT * FROM nearest_profiles(NULL::customer_no, 'SELECT key - 3, profile FROM profiles WHERE key = 3', 'SELECT key, profile FROM profiles', 2);
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SELECT * FROM match_prospects(NULL::customer_no, 'SELECT i, i % 7 < 3 AS is_target, i % 7 AS a FROM generate_series(1, 140) i', 'SELECT 1 - i, i % 7 AS a FROM generate_series(1, 10) i');
-\set VERBOSITY default
+\set SHOW_CONTEXT errors
 
 DROP SCHEMA key_types CASCADE;
 DROP SCHEMA key_types_other CASCADE;

@@ -103,7 +103,7 @@ SELECT rhythm_fit(h, '2019-01-01') IS NULL AS nothing_yet, rhythm_fit(NULL, '201
 SELECT rhythm_model(3, 1.5, 20.25), rhythm_model(3, 1.5, 20.25)::text::rhythm_model = rhythm_model(3, 1.5, 20.25) AS lossless;
 SELECT bool_and(m::text::rhythm_model = m) AS lossless FROM rhythm;
 SELECT lapse_probability('{2020-01-01: 5}', rhythm_model(1, 1, 1), '2019-12-31') IS NULL AS before_first,
-	lapse_probability('{2020-01-01: 5}', '{"status": "not converged"}', '2021-12-31') IS NULL AS not_converged;
+	lapse_probability('{2020-01-01: 5}', rhythm_model '{"status": "not converged"}', '2021-12-31') IS NULL AS not_converged;
 SELECT rhythm_model(13, 1, 1);
 SELECT rhythm_model(1, 0, 1);
 SELECT rhythm_model(1, 1, 'infinity');

@@ -79,9 +79,9 @@ CREATE SCHEMA safety_evil;
 CREATE FUNCTION safety_evil.minus(bigint, bigint) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.repeat(''x'', 100)';
 CREATE OPERATOR safety_evil.- (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = safety_evil.minus);
 SET search_path = safety, crm_profile, safety_evil, pg_catalog;
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SELECT * FROM match_prospects(NULL::int, 'SELECT i, i % 3 = 0 AS is_target, i % 7 AS a FROM generate_series(1, 500) i', 'SELECT -i, i % 7 AS a FROM generate_series(1, 100) i');
-\set VERBOSITY default
+\set SHOW_CONTEXT errors
 SET search_path = safety, crm_profile, public;
 DROP SCHEMA safety_evil CASCADE;
 

@@ -184,7 +184,7 @@ SELECT count(*) FROM crm_profile.create_source('visits', 'customer', 'visit', or
 SELECT rhythm_status FROM crm_profile.refresh('visits');
 SELECT customer, recency, recency < s.active_days AS in_window, lifecycle, crm_profile.lifecycle(history, '2025-12-31', s.active_days) AS by_window
 FROM visits.customer_profile JOIN visits.customer_history USING (customer), crm_profile.sources s WHERE s.name = 'visits' AND customer > 300 ORDER BY customer;
-SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources s, (SELECT crm_profile.rhythm_fit(history, '2025-12-31') AS r FROM visits.customer_history) f
+SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources s, (SELECT clv AS r FROM visits.model ORDER BY id DESC LIMIT 1) f
 WHERE s.name = 'visits' AND p.lifecycle IS DISTINCT FROM crm_profile.lifecycle(history, '2025-12-31', s.active_days, r);
 SELECT crm_profile.drop_source('visits');
 

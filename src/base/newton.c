@@ -60,6 +60,7 @@ CholeskyFactor(const double *matrix, double *factor, int n)
 		double *row = &factor[(Size) i * n];
 		double diagonal = matrix[(Size) i * n + i];
 
+		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j <= i; j++)
 		{
 			const double *above = &factor[(Size) j * n];

@@ -13,7 +13,9 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "base/special_functions.h"
 #include "clv/clv_fit.h"
+#include "clv/phases.h"
 
 #define COARSE_FROM 4096  /* points; below, a sample is its own coarse one */
 #define COARSE_TIMES 48   /* stretches that the time is cut into */
@@ -54,8 +56,7 @@ TimeAt(const ClvSample *sample, double time)
 	return (int32) low;
 }
 
-/* Fills in the distinct times of a sample whose points are there, and the scratch. */
-static void
+void
 IndexTimes(ClvSample *sample)
 {
 	double *times = AllocArray(2 * sample->npoints, sizeof(double));
@@ -76,24 +77,50 @@ IndexTimes(ClvSample *sample)
 			times[sample->ntimes++] = times[i];
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		sample->points[i].t_x_at = TimeAt(sample, sample->points[i].t_x);
 		sample->points[i].T_at = TimeAt(sample, sample->points[i].T);
 	}
 	sample->scratch = AllocArray(mul_size(sample->ntimes, CLV_SCRATCH), sizeof(double));
 }
 
-void
-ClvSampleFromState(const SummaryState *state, double unit_days, ClvSample *sample)
+/*
+ * Weighted times are so many parts of a day: more of them would only be more to compute,
+ * above all where the likelihood has an integral for each.
+ */
+#define DAY_PARTS 8.0
+#define PARETO_DAY_PARTS 1.0
+
+/* Days from one to another, as the season weights them. */
+static inline double
+DaysBetween(const Season *season, double parts, DateADT after, DateADT until)
 {
+	if (season == NULL || season->is_level)
+		return (double) until - after;
+	return rint(WeightedDays(season, after, until) * parts) / parts;
+}
+
+void
+ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
+				   DateADT observed_from, ClvSample *sample)
+{
+	double parts = state->purpose == CLV_PARETO_NBD ? PARETO_DAY_PARTS : DAY_PARTS;
+	int64 longest =
+		observed_from == DATEVAL_NOBEGIN ? PG_INT64_MAX : (int64) state->as_of - observed_from;
+
 	memset(sample, 0, sizeof(*sample));
+	sample->regularity = 1;
 	sample->points = AllocArray(state->nentries, sizeof(ClvPoint));
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
 		ClvPoint *point = &sample->points[sample->npoints];
+		DateADT first;
 
 		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
 			break;
+		if (FitAge(entry) > longest)
+			continue;
 		sample->weight += (double) entry->weight;
 		/* those who differ in what they bought later are alike here */
 		if (sample->npoints > 0 && i > 0 && state->entries[i - 1].key == entry->key &&
@@ -102,13 +129,15 @@ ClvSampleFromState(const SummaryState *state, double unit_days, ClvSample *sampl
 			point[-1].weight += (double) entry->weight;
 			continue;
 		}
+		first = (DateADT) (state->as_of - FitAge(entry));
 		point->x = FitPurchases(entry);
-		point->t_x = (double) FitLastDay(entry) / unit_days;
-		point->T = (double) FitAge(entry) / unit_days;
+		point->t_x_days = (int32) FitLastDay(entry);
+		point->T_days = (int32) FitAge(entry);
+		point->t_x = DaysBetween(season, parts, first, first + point->t_x_days) / unit_days;
+		point->T = DaysBetween(season, parts, first, state->as_of) / unit_days;
 		point->weight = (double) entry->weight;
 		sample->npoints++;
 	}
-	IndexTimes(sample);
 }
 
 /* The stretch that a time falls into; the first one is for time 0 alone. */
@@ -129,24 +158,26 @@ AddToMean(double *mean, double *weight, double time, double more)
 /*
  * Customers of the same x whose t_x and T fall into the same stretches of time
  * become one, with the means of those stretches for t_x and T, so that there
- * are few points and few times.  The points are in order of x and t_x: one row
- * of stretches of T is open at a time.
+ * are few points and few times.  The points are in order of x: one table of
+ * stretches is open at a time.
  */
 ClvSample *
 CoarseClvSample(ClvSample *sample)
 {
 	ClvSample *coarse;
-	ClvPoint *row[COARSE_TIMES + 1];
+	ClvPoint *(*table)[COARSE_TIMES + 1]; /* by t_x and T */
 	double mean_t[COARSE_TIMES + 1] = {0};
 	double mean_T[COARSE_TIMES + 1] = {0};
 	double weight_t[COARSE_TIMES + 1] = {0};
 	double weight_T[COARSE_TIMES + 1] = {0};
-	double length = sample->times[sample->ntimes - 1] / COARSE_TIMES;
-	int64 row_x = -1;
-	int row_t = -1;
+	double length = 0;
+	int64 table_x = -1;
 
 	if (sample->npoints < COARSE_FROM)
 		return sample;
+	for (int64 i = 0; i < sample->npoints; i++)
+		length = Max(length, sample->points[i].T);
+	length /= COARSE_TIMES;
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
@@ -156,8 +187,10 @@ CoarseClvSample(ClvSample *sample)
 		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
 		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
 	}
+	table = palloc((COARSE_TIMES + 1) * sizeof(*table));
 	coarse = palloc0(sizeof(ClvSample));
 	coarse->weight = sample->weight;
+	coarse->regularity = sample->regularity;
 	coarse->points = AllocArray(sample->npoints, sizeof(ClvPoint));
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
@@ -165,22 +198,24 @@ CoarseClvSample(ClvSample *sample)
 		int t = StretchOf(point->t_x, length);
 		int T = StretchOf(point->T, length);
 
-		if (point->x != row_x || t != row_t)
+		if (point->x != table_x)
 		{
-			memset(row, 0, sizeof(row));
-			row_x = point->x;
-			row_t = t;
+			memset(table, 0, (COARSE_TIMES + 1) * sizeof(*table));
+			table_x = point->x;
 		}
-		if (row[T] == NULL)
+		if (table[t][T] == NULL)
 		{
-			row[T] = &coarse->points[coarse->npoints++];
-			row[T]->x = point->x;
-			row[T]->t_x = mean_t[t];
-			row[T]->T = Max(mean_T[T], mean_t[t]);
-			row[T]->weight = 0;
+			ClvPoint *first = &coarse->points[coarse->npoints++];
+
+			table[t][T] = first;
+			first->x = point->x;
+			first->t_x = mean_t[t];
+			first->T = Max(mean_T[T], mean_t[t]);
+			first->weight = 0;
 		}
-		row[T]->weight += point->weight;
+		table[t][T]->weight += point->weight;
 	}
+	pfree(table);
 	IndexTimes(coarse);
 	return coarse;
 }
@@ -216,46 +251,448 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 	}
 }
 
-/* The purchase part, of a sample whose unit of time is its mean T, `scale` in units of the model.
- */
+/* ---------- the purchase part ---------- */
+
+#define REGULARITY_GAIN 2.0 /* log-likelihood that one more phase has to be worth */
+#define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods that far apart are looked at again */
+#define SEASON_ROUNDS 6
+#define SEASON_SETTLED 0.002 /* of a factor */
+#define INFLOW_MONTHS 12     /* months seen before the inflow says anything */
+#define INFLOW_EDGE 2.0      /* the first month's first purchases, over the later ones' */
+#define INFLOW_SOUND 1.5     /* from there on a third at most of those who look new are not */
+#define INFLOW_LEAST 0.05    /* below, nobody new came later, so all of the first were new */
+
+/* The purchase part of a fit on its way. */
+typedef struct PurchaseFit
+{
+	const SummaryState *state;
+	ClvModel *model;
+	ClvSample sample; /* in units of the mean T */
+	ClvSample *coarse;
+	double scale;       /* that unit, in units of the model */
+	double log_gaps;    /* sum over gaps of the ln of their length in units of the model */
+	double log_factors; /* sum over purchases of the ln of their month's factor */
+} PurchaseFit;
+
+/* The customers whose first purchase can be trusted, time as the season weights it. */
 static void
-FitPurchasePart(ClvModel *model, ClvSample *sample, double scale)
+SetSample(PurchaseFit *fit)
+{
+	ClvModel *model = fit->model;
+	ClvSample *sample = &fit->sample;
+	double scale = 0;
+
+	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from,
+					   sample);
+	model->customers = (int64) sample->weight;
+	model->repeaters = model->purchases = 0;
+	for (int64 i = 0; i < sample->npoints; i++)
+	{
+		model->purchases += (int64) sample->points[i].weight * sample->points[i].x;
+		if (sample->points[i].x > 0)
+			model->repeaters += (int64) sample->points[i].weight;
+		scale += sample->points[i].weight * sample->points[i].T / sample->weight;
+	}
+	/* everybody's first purchase was today */
+	if (scale <= 0)
+		scale = 1;
+	for (int64 i = 0; i < sample->npoints; i++)
+	{
+		sample->points[i].t_x /= scale;
+		sample->points[i].T /= scale;
+	}
+	fit->scale = scale;
+	fit->coarse = CoarseClvSample(sample);
+	if (fit->coarse == sample)
+		IndexTimes(sample);
+}
+
+/* Whether the purchase at the end of a gap is one of those that the fit goes by. */
+static inline bool
+GapCounts(const PurchaseFit *fit, int32 as_of_month, GapMonths months)
+{
+	return (fit->state->features & FIT_INFLOW) == 0 ||
+		   fit->model->observed_from == DATEVAL_NOBEGIN ||
+		   as_of_month - months.first >= MonthNumber(fit->model->observed_from);
+}
+
+/* What the single gaps and purchases add to the log-likelihood. */
+static void
+SumGaps(PurchaseFit *fit)
+{
+	const SummaryState *state = fit->state;
+	int32 as_of_month = MonthNumber(state->as_of);
+
+	fit->log_gaps = fit->log_factors = 0;
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+		GapMonths months;
+		double gap;
+
+		if (FIT_KIND(entry->key) != FIT_GAP)
+			continue;
+		months = FitGapMonths(entry);
+		if (!GapCounts(fit, as_of_month, months))
+			continue;
+		gap = WeightedGap(&fit->model->calendar, as_of_month - months.start,
+						  as_of_month - months.end, (double) FitGap(entry));
+		fit->log_gaps += (double) entry->weight * log(gap / fit->model->unit);
+		if (!fit->model->calendar.is_level)
+			fit->log_factors += (double) entry->weight *
+								log(WeightedGap(&fit->model->calendar, as_of_month - months.end,
+												as_of_month - months.end, 1));
+	}
+}
+
+/* The log-likelihood in units of the model, of one in units of the mean T. */
+static double
+WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
+{
+	double purchases = (double) fit->model->purchases;
+
+	log_likelihood -= k * purchases * log(fit->scale);
+	if (k > 1)
+		log_likelihood += (k - 1) * fit->log_gaps - purchases * lgamma(k);
+	return log_likelihood + fit->log_factors;
+}
+
+/* The greatest likelihood at a regularity, from where a fit at another ended or from scratch. */
+static void
+FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
+	  bool penalized, FitResult *result)
 {
 	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
 											   ParetoNbdLogLikelihood};
+	const ClvModel *model = fit->model;
 	FitProblem problem = {
 		.nparameters = CLV_PARAMETERS, .npositive = CLV_PARAMETERS, .sample = sample};
-	FitResult result;
 
+	sample->regularity = fit->coarse->regularity = k;
 	problem.likelihood = likelihood[model->family];
-	problem.coarse = CoarseClvSample(sample);
+	problem.coarse = fit->coarse;
 	problem.weight = sample->weight;
+	problem.penalized = penalized;
 	/* half a purchase more than none: a rate to start from */
 	SetStarts(&problem, model->family,
-			  Max(((double) model->purchases + 0.5) / sample->weight, LEAST_RATE));
+			  k * Max(((double) model->purchases + 0.5) / sample->weight, LEAST_RATE));
+	if (known && !penalized && model->family != CLV_PARETO_NBD)
+	{
+		const double *p = known->parameters;
 
-	model->status = FIT_FEW_REPEATERS;
-	if (model->repeaters >= FEW_REPEATERS)
-	{
-		MaximizeLikelihood(&problem, &result);
-		model->status = result.status;
+		problem.nstarts = 1;
+		problem.start[0][0] = p[CLV_R];
+		problem.start[0][1] = p[CLV_R] / p[CLV_ALPHA] * k / known_k;
+		problem.start[0][2] = p[CLV_B];
+		problem.start[0][3] = p[CLV_A] / p[CLV_B];
 	}
-	if (!FitIsMaximum(model->status))
+	MaximizeLikelihood(&problem, result);
+}
+
+/*
+ * The regularity of the greatest likelihood, on the coarse sample; a larger one has to be
+ * clearly better.  The likelihood has one peak over k.  `close` is another one that the
+ * coarse sample does not tell from it, or 0.
+ */
+static int
+LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
+{
+	double value[MAX_REGULARITY + 1];
+	FitResult result;
+	int known_k = 0;
+	int chosen = 1;
+
+	*close = 0;
+	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		problem.penalized = true;
-		MaximizeLikelihood(&problem, &result);
-		if (!FitIsMaximum(result.status))
+		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, &result);
+		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
+											   : -INFINITY;
+		known_k = FitIsMaximum(result.status) ? k : 0;
+		if (k == 1 || value[k] > value[chosen] + REGULARITY_GAIN)
 		{
-			model->status = FIT_FAILED;
-			return;
+			chosen = k;
+			*best = result;
+		}
+		else if (k > chosen + 1)
+			break;
+	}
+	for (int k = Max(1, chosen - 1); k <= Min(MAX_REGULARITY, chosen + 1); k++)
+		if (k != chosen &&
+			fabs(value[k] - value[chosen] + (k > chosen ? -1 : 1) * REGULARITY_GAIN) < CLOSE_ENOUGH)
+			*close = k;
+	return chosen;
+}
+
+/* Adds a rate of purchases to the days after one up to another. */
+static inline void
+AddStretch(double *rate, DateADT from, DateADT after, DateADT until, double more)
+{
+	rate[Max((int64) after + 1 - from, 0)] += more;
+	rate[Max((int64) until + 1 - from, 0)] -= more;
+}
+
+/*
+ * Purchases by calendar month, as they were and as the fit would have them in a year
+ * without a season: of every customer the rate that is known of them, on the days on
+ * which they are known, or likely, to have been there.
+ */
+static void
+PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, MonthlyPurchases *months)
+{
+	const SummaryState *state = fit->state;
+	ClvProcess process = {(ClvFamily) fit->model->family, k};
+	double phases[MAX_REGULARITY];
+	int32 as_of_month = MonthNumber(state->as_of);
+	int64 longest = 0;
+	double sum = 0;
+	DateADT from;
+	double *rate;
+	int64 ndays;
+
+	for (int64 i = 0; i < fit->sample.npoints; i++)
+		longest = Max(longest, fit->sample.points[i].T_days);
+	for (int j = 0; j < k; j++)
+		phases[j] = j;
+	months->first =
+		Max(MonthNumber((DateADT) (state->as_of - longest)), as_of_month - MOST_SEASON_MONTHS + 1);
+	months->n = as_of_month - months->first + 1;
+	memset(months->actual, 0, sizeof(months->actual));
+	memset(months->expected, 0, sizeof(months->expected));
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+		GapMonths gap;
+
+		if (FIT_KIND(entry->key) != FIT_GAP)
+			continue;
+		gap = FitGapMonths(entry);
+		if (gap.end < months->n && GapCounts(fit, as_of_month, gap))
+			months->actual[months->n - 1 - gap.end] += (double) entry->weight;
+	}
+
+	from = FirstOfMonth(months->first);
+	ndays = (int64) state->as_of - from + 1;
+	rate = AllocArray(ndays + 1, sizeof(double));
+	memset(rate, 0, (ndays + 1) * sizeof(double));
+	for (int64 i = 0; i < fit->sample.npoints; i++)
+	{
+		const ClvPoint *point = &fit->sample.points[i];
+		ClvCustomer customer = {(double) point->x, point->t_x, point->T};
+		DateADT first = (DateADT) (state->as_of - point->T_days);
+		double shape = parameters[CLV_R] + k * customer.x;
+		double q = (customer.T - customer.t_x) / (parameters[CLV_ALPHA] + customer.T);
+		double alive = Logistic(-LogDropoutOdds(process, parameters, &customer));
+		double staying = (shape + (k > 1 ? PhaseMean(k, shape, q, phases) : 0)) /
+						 (parameters[CLV_ALPHA] + customer.T);
+		double left = shape / (parameters[CLV_ALPHA] + customer.t_x);
+
+		if (i % 65536 == 0)
+			CHECK_FOR_INTERRUPTS();
+		AddStretch(rate, from, first, state->as_of, point->weight * alive * staying);
+		AddStretch(rate, from, first, first + point->t_x_days, point->weight * (1 - alive) * left);
+	}
+	for (int64 day = 0, month = 0; day < ndays; day++)
+	{
+		while (month + 1 < months->n &&
+			   from + day >= FirstOfMonth((int32) (months->first + month + 1)))
+			month++;
+		sum += rate[day];
+		months->expected[month] += sum / (k * fit->scale * fit->model->unit);
+	}
+	pfree(rate);
+}
+
+/*
+ * The season, in rounds: what the customers were expected to buy in each month, by the fit
+ * of the round before, and what they bought.
+ */
+static void
+FindSeason(PurchaseFit *fit, int k)
+{
+	ClvModel *model = fit->model;
+	FitResult result;
+	bool known = false;
+
+	for (int round = 0; round < SEASON_ROUNDS; round++)
+	{
+		MonthlyPurchases months;
+		double factors[YEAR_MONTHS];
+		double moved = 0;
+
+		FitAt(fit, k, fit->coarse, known ? &result : NULL, k, false, &result);
+		known = FitIsMaximum(result.status);
+		if (!known)
+			break;
+		PurchasesByMonth(fit, k, result.parameters, &months);
+		model->season_status = FitSeason(&months, factors);
+		if (model->season_status != SEASON_FITTED)
+			break;
+		SetSeason(&fit->model->calendar, factors);
+		for (int m = 0; m < YEAR_MONTHS; m++)
+		{
+			moved = Max(moved, fabs(fit->model->calendar.factor[m] - model->season[m]));
+			model->season[m] = fit->model->calendar.factor[m];
+		}
+		SetSample(fit);
+		if (moved < SEASON_SETTLED)
+			break;
+	}
+	if (model->season_status == SEASON_FITTED)
+		return;
+	for (int m = 0; m < YEAR_MONTHS; m++)
+		model->season[m] = 1;
+	if (!fit->model->calendar.is_level)
+	{
+		SetSeason(&fit->model->calendar, NULL);
+		SetSample(fit);
+	}
+}
+
+static int
+CompareNumbers(const void *a, const void *b)
+{
+	double x = *(const double *) a;
+	double y = *(const double *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The month from which a first purchase in the data is a first purchase: at the left edge
+ * of the data everybody looks new, and the inflow falls to what it is later.  Without such
+ * a fall, or where nobody new came later, all can be trusted.
+ */
+static DateADT
+ObservedFrom(const SummaryState *state)
+{
+	double inflow[INFLOW_MONTHS] = {0};
+	double later[INFLOW_MONTHS / 2];
+	int64 longest = 0;
+	DateADT first;
+	int32 month;
+	double level;
+
+	for (int64 i = 0; i < state->nentries; i++)
+		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
+			longest = Max(longest, FitAge(&state->entries[i]));
+	first = (DateADT) (state->as_of - longest);
+	month = MonthNumber(first);
+	if (MonthNumber(state->as_of) - month < INFLOW_MONTHS)
+		return DATEVAL_NOBEGIN;
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+		int32 of_entry;
+
+		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
+			continue;
+		of_entry = MonthNumber((DateADT) (state->as_of - FitAge(entry))) - month;
+		if (of_entry < INFLOW_MONTHS)
+			inflow[of_entry] += (double) entry->weight;
+	}
+	/* by the day: the first month may be a part of one */
+	for (int i = 0; i < INFLOW_MONTHS; i++)
+		inflow[i] /= FirstOfMonth(month + i + 1) - Max(FirstOfMonth(month + i), first);
+	memcpy(later, inflow + INFLOW_MONTHS / 2, sizeof(later));
+	qsort(later, INFLOW_MONTHS / 2, sizeof(double), CompareNumbers);
+	level = (later[INFLOW_MONTHS / 4 - 1] + later[INFLOW_MONTHS / 4]) / 2;
+	if (inflow[0] < INFLOW_EDGE * level || level < INFLOW_LEAST * inflow[0])
+		return DATEVAL_NOBEGIN;
+	for (int i = 1; i < INFLOW_MONTHS; i++)
+		if (inflow[i] <= INFLOW_SOUND * level)
+			return FirstOfMonth(month + i);
+	return DATEVAL_NOBEGIN;
+}
+
+/* Puts a fit on the whole sample, in units of the mean T, into the model. */
+static void
+KeepFit(PurchaseFit *fit, int k, const FitResult *result)
+{
+	ClvModel *model = fit->model;
+
+	model->regularity = k;
+	memcpy(model->parameters, result->parameters, sizeof(model->parameters));
+	model->parameters[CLV_ALPHA] *= fit->scale;
+	if (model->family == CLV_PARETO_NBD)
+		model->parameters[CLV_BETA] *= fit->scale;
+	memcpy(model->covariance, result->covariance, sizeof(model->covariance));
+	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
+}
+
+/* The purchase part: who is in it, when, how regularly, and then the parameters. */
+static void
+FitPurchasePart(ClvModel *model, const SummaryState *state)
+{
+	PurchaseFit fit = {.state = state, .model = model};
+	int asked = state->features & FIT_REGULARITY;
+	int k = Max(asked, 1);
+	int close = 0;
+	FitResult known;
+	FitResult result;
+	int known_k = 0;
+	bool enough;
+
+	model->observed_from =
+		(state->features & FIT_INFLOW) ? ObservedFrom(state) : state->observed_from;
+	SetSample(&fit);
+	for (int64 i = 0; i < state->nentries; i++)
+		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
+			model->early_customers += state->entries[i].weight;
+	model->early_customers -= model->customers;
+	model->status = FIT_FAILED;
+	if (model->customers == 0)
+		return;
+	enough = model->repeaters >= FEW_REPEATERS;
+	SumGaps(&fit);
+	if (asked == 0 && enough)
+		known_k = k = LikelyRegularity(&fit, &known, &close);
+	if (state->features & FIT_SEASON)
+	{
+		model->season_status = SEASON_SHORT;
+		if (enough)
+			FindSeason(&fit, k);
+		if (model->season_status == SEASON_FITTED)
+		{
+			SumGaps(&fit);
+			if (asked == 0)
+				known_k = k = LikelyRegularity(&fit, &known, &close);
 		}
 	}
-	memcpy(model->parameters, result.parameters, sizeof(model->parameters));
-	model->parameters[CLV_ALPHA] *= scale;
-	if (model->family == CLV_PARETO_NBD)
-		model->parameters[CLV_BETA] *= scale;
-	memcpy(model->covariance, result.covariance, sizeof(model->covariance));
-	model->log_likelihood = result.log_likelihood - (double) model->purchases * log(scale);
+	if (fit.coarse != &fit.sample)
+		IndexTimes(&fit.sample);
+
+	if (enough)
+	{
+		FitAt(&fit, k, &fit.sample, k > 1 && known_k > 0 ? &known : NULL, known_k, false, &result);
+		model->status = result.status;
+		if (FitIsMaximum(result.status))
+			KeepFit(&fit, k, &result);
+		if (FitIsMaximum(result.status) && close > 0)
+		{
+			FitResult other;
+			double gain;
+
+			FitAt(&fit, close, &fit.sample, &result, k, false, &other);
+			gain = WholeLogLikelihood(&fit, close, other.log_likelihood) - model->log_likelihood;
+			if (FitIsMaximum(other.status) &&
+				gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
+			{
+				model->status = other.status;
+				KeepFit(&fit, close, &other);
+			}
+		}
+	}
+	else
+		model->status = FIT_FEW_REPEATERS;
+	if (!FitIsMaximum(model->status))
+	{
+		FitAt(&fit, k, &fit.sample, NULL, 0, true, &result);
+		if (FitIsMaximum(result.status))
+			KeepFit(&fit, k, &result);
+		else
+			model->status = FIT_FAILED;
+	}
 }
 
 /* Amounts of the same x that hardly differ become one with their mean. */
@@ -288,12 +725,16 @@ CoarseSpendSample(SpendSample *sample)
 	return coarse;
 }
 
-/* The spend entries of a sorted state; counts go to the model. */
-static void
+/*
+ * The spend entries of a sorted state; counts go to the model.  Returns the mean of the
+ * customers' own mean values, in which a frequent one counts no more than others.
+ */
+static double
 SpendSampleFromState(const SummaryState *state, ClvModel *model, SpendSample *sample)
 {
 	double amount = 0;
 	double purchases = 0;
+	double customer_means = 0;
 
 	sample->npoints = 0;
 	sample->points = AllocArray(state->nentries, sizeof(SpendPoint));
@@ -315,10 +756,12 @@ SpendSampleFromState(const SummaryState *state, ClvModel *model, SpendSample *sa
 		model->spend_customers += entry->weight;
 		amount += point->weight * point->z;
 		purchases += point->weight * (double) point->x;
+		customer_means += point->weight * point->z / (double) point->x;
 		sample->npoints++;
 	}
 	if (purchases > 0)
 		model->mean_value = amount / purchases;
+	return purchases > 0 ? customer_means / (double) model->spend_customers : 0;
 }
 
 /* Gamma-Gamma; where it cannot be fitted the mean value stands in. */
@@ -331,13 +774,13 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 	FitProblem problem = {
 		.nparameters = SPEND_PARAMETERS, .npositive = SPEND_PARAMETERS, .sample = &sample};
 	FitResult result;
-	double first = MeanFirstValue(state);
+	double first = MeanFirstValue(state); /* of the customers that the sample has */
+	double later;
 
-	SpendSampleFromState(state, model, &sample);
+	later = SpendSampleFromState(state, model, &sample);
 	/* where first and later purchases have nothing in common, the first tells nothing */
-	if (first > 0 && model->mean_value > first / MOST_RATIO &&
-		model->mean_value < first * MOST_RATIO)
-		model->first_ratio = model->mean_value / first;
+	if (first > 0 && later > first / MOST_RATIO && later < first * MOST_RATIO)
+		model->first_ratio = later / first;
 	if (model->spend_customers < FEW_REPEATERS)
 	{
 		model->spend_status = model->spend_customers > 0 ? FIT_FEW_REPEATERS : FIT_NO_DATA;
@@ -368,36 +811,16 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 void
 FitClvModel(SummaryState *state, ClvModel *model)
 {
-	ClvSample sample;
-	double scale = 0;
-
 	InitModel(&ClvModelFormat, model);
 	model->family = state->purpose;
 	model->basis = state->basis;
 	model->as_of = state->as_of;
 	model->unit = state->unit;
 
+	SetSeason(&model->calendar, NULL);
+
 	SortSummaryState(state);
-	ClvSampleFromState(state, state->unit, &sample);
-	model->customers = (int64) sample.weight;
-	for (int64 i = 0; i < sample.npoints; i++)
-	{
-		model->purchases += (int64) sample.points[i].weight * sample.points[i].x;
-		if (sample.points[i].x > 0)
-			model->repeaters += (int64) sample.points[i].weight;
-		scale += sample.points[i].weight * sample.points[i].T / sample.weight;
-	}
-	/* everybody's first purchase was today */
-	if (scale <= 0)
-		scale = 1;
-	for (int64 i = 0; i < sample.npoints; i++)
-	{
-		sample.points[i].t_x /= scale;
-		sample.points[i].T /= scale;
-	}
-	for (int64 i = 0; i < sample.ntimes; i++)
-		sample.times[i] /= scale;
-	FitPurchasePart(model, &sample, scale);
+	FitPurchasePart(model, state);
 	FitSpendPart(model, state);
 }
 
@@ -440,7 +863,7 @@ WarnOfFit(const char *model, FitStatus status, const char *detail)
 void
 WarnOfClvFit(const ClvModel *model)
 {
-	WarnOfFit(ClvFamilyNames[model->family], model->status,
+	WarnOfFit(ClvModelName(model), model->status,
 			  psprintf("It has %lld customers, %lld of them with a repeat purchase.",
 					   (long long) model->customers, (long long) model->repeaters));
 	if (model->spend_customers < FEW_REPEATERS)
@@ -463,10 +886,12 @@ ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 
 	options->as_of = options->until = CheckedDay(PG_GETARG_DATEADT(argument), "as_of");
 	options->purpose = CLV_MBG_NBD;
+	options->features = 1;
+	options->observed_from = DATEVAL_NOBEGIN;
 	options->unit = WEEK_DAYS;
 	options->basis = VALUE_REVENUE;
 	if (argument + 1 < last && !PG_ARGISNULL(argument + 1))
-		options->purpose = ClvFamilyFromText(PG_GETARG_TEXT_PP(argument + 1));
+		ReadModelName(PG_GETARG_TEXT_PP(argument + 1), options);
 	if (argument + 2 < last && !PG_ARGISNULL(argument + 2))
 		options->unit = UnitFromInterval(PG_GETARG_INTERVAL_P(argument + 2));
 	if (argument + 3 < last && !PG_ARGISNULL(argument + 3))
@@ -498,7 +923,10 @@ clv_fit_transfn(PG_FUNCTION_ARGS)
 	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
 	if (SummarizePurchases(PG_GETARG_HISTORY(1), options.as_of, options.until,
 						   (ValueBasis) options.basis, &facts))
+	{
 		state = AddSpend(AddCustomer(state, &facts), &facts);
+		state = AddGaps(state, PG_GETARG_HISTORY(1));
+	}
 	PG_RETURN_POINTER(state);
 }
 

@@ -17,8 +17,15 @@ extern void FitClvModel(SummaryState *state, ClvModel *model);
 extern void WarnOfFit(const char *model, FitStatus status, const char *detail);
 extern void WarnOfClvFit(const ClvModel *model);
 
-/* The customers of a sorted state as points in the given unit, in a sample with scratch. */
-extern void ClvSampleFromState(const SummaryState *state, double unit_days, ClvSample *sample);
+/*
+ * The customers of a sorted state as points in the given unit, weighted by a season
+ * (NULL: none), but for those who first bought before a day.
+ */
+extern void ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
+							   DateADT observed_from, ClvSample *sample);
+
+/* Fills in the distinct times of a sample and gives it its scratch: a likelihood needs them. */
+extern void IndexTimes(ClvSample *sample);
 
 /* A smaller sample much like it; the sample itself where it is small. */
 extern ClvSample *CoarseClvSample(ClvSample *sample);

@@ -23,6 +23,7 @@
 
 #include "base/local_day.h"
 #include "clv/clv_fit.h"
+#include "clv/clv_holdout.h"
 #include "clv/clv_predict.h"
 
 #define LINE_COLUMNS 8
@@ -49,6 +50,8 @@ typedef struct Tally
 	double squares_predicted; /* around the means, added up one by one */
 	double squares_actual;
 	double products;
+	double least; /* predicted: sums of squares alone do not tell a constant from rounding */
+	double most;
 } Tally;
 
 #define ST_SORT SortOutcomes
@@ -77,6 +80,10 @@ AddToTally(Tally *tally, const Outcome *outcome)
 		off_predicted = outcome->predicted - tally->predicted / before;
 		off_actual = outcome->actual - tally->actual / before;
 	}
+	if (before == 0)
+		tally->least = tally->most = outcome->predicted;
+	tally->least = Min(tally->least, outcome->predicted);
+	tally->most = Max(tally->most, outcome->predicted);
 	tally->weight += outcome->weight;
 	share = before * outcome->weight / tally->weight;
 	tally->squares_predicted += share * off_predicted * off_predicted;
@@ -93,20 +100,23 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 {
 	Outcome *outcomes =
 		palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
-	double horizon = (double) ((int64) state->until - state->as_of) / model->unit;
+	double horizon =
+		WeightedDays(&model->calendar, state->as_of, state->until) * model->pace / model->unit;
 	int64 n = 0;
 
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
 		ClvCustomer customer;
+		PurchaseSummary facts;
 
 		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
 			break;
 		CHECK_FOR_INTERRUPTS();
-		customer.x = (double) FitPurchases(entry);
-		customer.t_x = (double) FitLastDay(entry) / model->unit;
-		customer.T = (double) FitAge(entry) / model->unit;
+		facts.purchase_days = FitPurchases(entry) + 1;
+		facts.first = (DateADT) (state->as_of - FitAge(entry));
+		facts.last = (DateADT) (facts.first + FitLastDay(entry));
+		customer = CustomerInUnits(model, &facts, state->as_of);
 		outcomes[n].x = FitPurchases(entry);
 		outcomes[n].actual = (double) FitLaterPurchases(entry);
 		outcomes[n].weight = (double) entry->weight;
@@ -115,6 +125,23 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 	}
 	*noutcomes = n;
 	return outcomes;
+}
+
+void
+HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *total)
+{
+	int64 n;
+	Outcome *outcomes = Outcomes(state, model, &n);
+
+	memset(total, 0, sizeof(*total));
+	for (int64 i = 0; i < n; i++)
+	{
+		total->customers += outcomes[i].weight;
+		total->predicted += outcomes[i].weight * outcomes[i].predicted;
+		total->actual += outcomes[i].weight * outcomes[i].actual;
+		total->error += outcomes[i].weight * fabs(outcomes[i].predicted - outcomes[i].actual);
+	}
+	pfree(outcomes);
 }
 
 /* One line of the report as a datum of the row type. */
@@ -133,7 +160,7 @@ LineDatum(TupleDesc desc, const char *part, const char *class, const Tally *tall
 	nulls[5] = !(tally->predicted > 0);
 	values[5] = Float8GetDatum(nulls[5] ? 0 : tally->actual / tally->predicted);
 	values[6] = Float8GetDatum(tally->error / tally->weight);
-	nulls[7] = !(spread > 0);
+	nulls[7] = !(spread > 0 && tally->most > tally->least);
 	values[7] = Float8GetDatum(nulls[7] ? 0 : Min(1, Max(-1, tally->products / sqrt(spread))));
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
@@ -204,7 +231,7 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
 	if (SummarizePurchases(PG_GETARG_HISTORY(1), options.as_of, options.until,
 						   (ValueBasis) options.basis, &facts))
-		state = AddCustomer(state, &facts);
+		state = AddGaps(AddCustomer(state, &facts), PG_GETARG_HISTORY(1));
 	PG_RETURN_POINTER(state);
 }
 

@@ -6,6 +6,9 @@
  * Pareto/NBD: Schmittlein, Morrison and Colombo (1987), Management Science 33;
  * Gamma-Gamma: Fader and Hardie (2013), brucehardie.com/notes/025.
  *
+ * BG/CNBD-k and MBG/CNBD-k: Platzer and Reutterer (2016), Marketing Science 35;
+ * Reutterer, Platzer and Schröder (2021), Int. J. of Research in Marketing 38.
+ *
  * BG/NBD and MBG/NBD share their formulas: MBG/NBD lets a customer drop out at
  * the first purchase too, so that it counts y = x + 1 chances where BG/NBD has
  * y = x.  The Pareto/NBD integral A0/(r+s+x) is taken as what it is, the
@@ -19,8 +22,11 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
+
 #include "base/special_functions.h"
 #include "clv/clv_math.h"
+#include "clv/phases.h"
 
 /* The number of chances to drop out that a customer has survived. */
 static inline double
@@ -48,6 +54,8 @@ typedef struct BgSums
 	double lost;     /* P(lost) */
 	double log_time; /* mean of ln(1 + t/alpha), by P(lost) at t_x, else at T */
 	double inverse_time;
+	double by_shape; /* what the phases of the open gap add to the derivatives by r and alpha */
+	double by_alpha;
 } BgSums;
 
 /*
@@ -83,6 +91,49 @@ SumBgGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
 	}
 }
 
+/*
+ * The same for regular buyers: being alive has the factor Σ over j < k of (A)_j / j! q^j, the
+ * phases that the open gap may be in.
+ */
+static void
+SumRegularGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
+				const double *inverse_at, const PhaseTable *phases, double log_drop, bool immortal,
+				BgSums *sums)
+{
+	double shape = phases->shape;
+
+	memset(sums, 0, sizeof(*sums));
+	for (; point < end; point++)
+	{
+		double log_T = log_at[point->T_at];
+		double log_t = log_at[point->t_x_at];
+		double inverse_T = inverse_at[point->T_at];
+		PhaseSum open = SumPhases(phases, (point->T - point->t_x) * inverse_T);
+		double log_open = log(open.sum);
+		double e = shape * (log_T - log_t) + log_drop - log_open;
+		double u = exp(-fabs(e));
+		double lost = e >= 0 ? 1 / (1 + u) : u / (1 + u);
+		double value = (e > 0 ? e : 0) + log1p(u) + log_open - shape * log_T;
+		double alive;
+
+		if (immortal)
+		{
+			lost = 0;
+			value = log_open - shape * log_T;
+		}
+		alive = point->weight * (1 - lost) / open.sum;
+		sums->weight += point->weight;
+		sums->value += point->weight * value;
+		sums->lost += point->weight * lost;
+		sums->log_time += point->weight * (log_T + lost * (log_t - log_T));
+		sums->inverse_time +=
+			point->weight * (inverse_T + lost * (inverse_at[point->t_x_at] - inverse_T));
+		/* dq/dα = -q/(α + T) */
+		sums->by_shape += alive * open.by_shape;
+		sums->by_alpha -= alive * open.by_log_q * inverse_T;
+	}
+}
+
 static double
 BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *parameters,
 				double *gradient)
@@ -104,23 +155,37 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 	for (int64 first = 0, end; first < sample->npoints; first = end)
 	{
 		double x = (double) sample->points[first].x;
+		double events = sample->regularity * x;
 		double y = Chances(family, x);
-		double k = r + x;
+		double k = r + events;
 		double survivors; /* b + y - 1 */
+		double log_drop;
 		double by_b;
 		double by_ab;
 		BgSums sums;
 
+		CHECK_FOR_INTERRUPTS();
 		end = GroupEnd(sample, first);
 		survivors = b + (y - 1);
-		SumBgGroup(sample->points + first, sample->points + end, log_at, inverse_at, k,
-				   y > 0 ? log(a / survivors) : 0, y == 0, &sums);
+		log_drop = y > 0 ? log(a / survivors) : 0;
+		if (sample->regularity == 1)
+			SumBgGroup(sample->points + first, sample->points + end, log_at, inverse_at, k,
+					   log_drop, y == 0, &sums);
+		else
+		{
+			PhaseTable phases;
+
+			SetPhases(&phases, sample->regularity, k);
+			SumRegularGroup(sample->points + first, sample->points + end, log_at, inverse_at,
+							&phases, log_drop, y == 0, &sums);
+		}
 		by_b = DigammaDifference(b, y);
 		by_ab = DigammaDifference(a + b, y);
-		total += sums.value + sums.weight * (LogGammaRatio(r, x) - x * log(alpha) +
+		total += sums.value + sums.weight * (LogGammaRatio(r, events) - events * log(alpha) +
 											 LogGammaRatio(b, y) - LogGammaRatio(a + b, y));
-		gradient[CLV_R] += sums.weight * DigammaDifference(r, x) - sums.log_time;
-		gradient[CLV_ALPHA] += sums.weight * r / alpha - k * sums.inverse_time;
+		gradient[CLV_R] +=
+			sums.weight * DigammaDifference(r, events) - sums.log_time + sums.by_shape;
+		gradient[CLV_ALPHA] += sums.weight * r / alpha - k * sums.inverse_time + sums.by_alpha;
 		gradient[CLV_A] += sums.lost / a - sums.weight * by_ab;
 		gradient[CLV_B] += sums.weight * (by_b - by_ab);
 		if (y > 0)
@@ -184,6 +249,7 @@ BuildTails(const ClvSample *sample, const ParetoTails *tails, const double *para
 		const PowerIntegral *next = &tails->tail[i + 1];
 		PowerIntegral *tail = &tails->tail[i];
 
+		CHECK_FOR_INTERRUPTS();
 		IntegratePowers(k, alpha + y, e2, beta + y, sample->times[i + 1] - y, tail);
 		tail->value += carry * next->value;
 		tail->log_a += carry * (next->log_a + step_a * next->value);
@@ -220,6 +286,7 @@ SumParetoGroup(const ClvSample *sample, const ParetoTails *tails, int64 first, i
 		double lost = Max(t->value - carry * T->value, 0);
 		double scale = point->weight / (alive + rate * lost);
 
+		CHECK_FOR_INTERRUPTS();
 		total += point->weight * (log(alive + rate * lost) - k * log_a - (s + 1) * log_b);
 		gradient[CLV_R] -=
 			point->weight * log_a +
@@ -301,6 +368,7 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 		{
 			const SpendPoint *point = &sample->points[i];
 
+			CHECK_FOR_INTERRUPTS();
 			weight += point->weight;
 			logs += point->weight * log1p(point->z / v);
 			own += point->weight * log(point->z);
@@ -317,15 +385,29 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 	return total;
 }
 
-double
-LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *customer)
+/* r + kx, the shape of the purchase rate that is known after x purchases. */
+static inline double
+Shape(ClvProcess process, const double *parameters, double x)
 {
-	double k = parameters[CLV_R] + customer->x;
+	return parameters[CLV_R] + process.regularity * x;
+}
+
+/* What the silence of a customer who is still there says of the phase of the open gap. */
+static inline double
+PhaseRatio(const double *parameters, const ClvCustomer *customer)
+{
+	return (customer->T - customer->t_x) / (parameters[CLV_ALPHA] + customer->T);
+}
+
+double
+LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+{
+	double k = Shape(process, parameters, customer->x);
 	double silence = customer->T - customer->t_x;
 	double at_last = parameters[CLV_ALPHA] + customer->t_x;
 	double by_rate = k * log1p(silence / at_last);
 
-	if (family == CLV_PARETO_NBD)
+	if (process.family == CLV_PARETO_NBD)
 	{
 		double s = parameters[CLV_S];
 		double beta_last = parameters[CLV_BETA] + customer->t_x;
@@ -338,62 +420,105 @@ LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *cu
 	}
 	else
 	{
-		double y = Chances(family, customer->x);
+		double y = Chances(process.family, customer->x);
 
 		if (y == 0)
 			return -INFINITY;
+		if (process.regularity > 1)
+			by_rate -= LogPhaseSum(process.regularity, k, PhaseRatio(parameters, customer));
 		return log(parameters[CLV_A]) - log(parameters[CLV_B] + (y - 1)) + by_rate;
 	}
 }
 
 double
-ClvLogLikelihood(ClvFamily family, const double *parameters, const ClvCustomer *customer)
+ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer)
 {
 	double r = parameters[CLV_R];
 	double alpha = parameters[CLV_ALPHA];
-	double value = LogGammaRatio(r, customer->x) - r * log1p(customer->T / alpha) -
-				   customer->x * log(alpha + customer->T);
+	double events = process.regularity * customer->x;
+	double value = LogGammaRatio(r, events) - r * log1p(customer->T / alpha) -
+				   events * log(alpha + customer->T);
 
-	if (family == CLV_PARETO_NBD)
+	if (process.regularity > 1)
+		value += LogPhaseSum(process.regularity, r + events, PhaseRatio(parameters, customer));
+	if (process.family == CLV_PARETO_NBD)
 		value -= parameters[CLV_S] * log1p(customer->T / parameters[CLV_BETA]);
 	else
 	{
-		double y = Chances(family, customer->x);
+		double y = Chances(process.family, customer->x);
 
 		value += LogGammaRatio(parameters[CLV_B], y) -
 				 LogGammaRatio(parameters[CLV_A] + parameters[CLV_B], y);
 	}
-	return value + SoftPlus(LogDropoutOdds(family, parameters, customer));
+	return value + SoftPlus(LogDropoutOdds(process, parameters, customer));
 }
 
-double
-PurchasesIfAlive(ClvFamily family, const double *parameters, const ClvCustomer *customer,
-				 double horizon)
+void
+PurchasesByPhase(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+				 double horizon, double *purchases)
 {
-	double k = parameters[CLV_R] + customer->x;
+	double k = Shape(process, parameters, customer->x);
 	double at_end = parameters[CLV_ALPHA] + customer->T;
+	double b = parameters[CLV_B] + Chances(process.family, customer->x);
 
-	if (family == CLV_PARETO_NBD)
+	if (process.family == CLV_PARETO_NBD)
 	{
 		double beta_end = parameters[CLV_BETA] + customer->T;
 
-		return k * beta_end / at_end *
-			   DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
+		purchases[0] =
+			k * beta_end / at_end * DecayIntegral(parameters[CLV_S] - 1, log1p(horizon / beta_end));
 	}
-	return ExpectedUntilDropout(k, horizon / at_end, parameters[CLV_A],
-								parameters[CLV_B] + Chances(family, customer->x));
+	else if (process.regularity == 1)
+		purchases[0] = ExpectedUntilDropout(k, horizon / at_end, parameters[CLV_A], b);
+	else
+		for (int phase = 0; phase < process.regularity; phase++)
+			purchases[phase] = RegularPurchasesUntilDropout(process.regularity, phase, k + phase,
+															horizon / at_end, parameters[CLV_A], b);
 }
 
 double
-AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer *customer,
+MeanOverPhases(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+			   const double *purchases)
+{
+	if (process.regularity == 1)
+		return purchases[0];
+	return PhaseMean(process.regularity, Shape(process, parameters, customer->x),
+					 PhaseRatio(parameters, customer), purchases);
+}
+
+double
+PurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+				 double horizon)
+{
+	double purchases[MAX_REGULARITY];
+
+	PurchasesByPhase(process, parameters, customer, horizon, purchases);
+	return MeanOverPhases(process, parameters, customer, purchases);
+}
+
+double
+AnyPurchaseIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
 				   double horizon)
 {
-	double k = parameters[CLV_R] + customer->x;
+	double k = Shape(process, parameters, customer->x);
 	double at_end = parameters[CLV_ALPHA] + customer->T;
 
 	/* BG/NBD and MBG/NBD drop out at a purchase, so the next one is sure to come */
-	if (family != CLV_PARETO_NBD)
-		return -expm1(-k * log1p(horizon / at_end));
+	if (process.family != CLV_PARETO_NBD)
+	{
+		double log_none = -k * log1p(horizon / at_end);
+
+		/* the gap goes on: its phases at the end of the horizon over those of today */
+		if (process.regularity > 1)
+		{
+			ClvCustomer later = *customer;
+
+			later.T += horizon;
+			log_none += LogPhaseSum(process.regularity, k, PhaseRatio(parameters, &later)) -
+						LogPhaseSum(process.regularity, k, PhaseRatio(parameters, customer));
+		}
+		return Max(0, -expm1(log_none));
+	}
 	if (horizon <= 0)
 		return 0;
 	/* the first purchase comes at some time, and before the end */
@@ -402,8 +527,104 @@ AnyPurchaseIfAlive(ClvFamily family, const double *parameters, const ClvCustomer
 										 parameters[CLV_BETA] + customer->T, horizon));
 }
 
-double
-MedianWait(const double *parameters, const ClvCustomer *customer)
+/*
+ * At least n: so many purchases fall into the horizon, and the customer has not left at one
+ * of the first n - 1.  Events are counted from the phase of the open gap on.
+ */
+void
+ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+					 double horizon, int most, double *at_least)
 {
-	return (parameters[CLV_ALPHA] + customer->T) * expm1(M_LN2 / (parameters[CLV_R] + customer->x));
+	int k = process.regularity;
+	double shape = Shape(process, parameters, customer->x);
+	double ratio = horizon / (parameters[CLV_ALPHA] + customer->T);
+	double q = PhaseRatio(parameters, customer);
+	double a = parameters[CLV_A];
+	double b = parameters[CLV_B] + Chances(process.family, customer->x);
+	double weight = 1;
+	double weights = 0;
+	double survival = 1;
+
+	memset(at_least, 0, most * sizeof(double));
+	for (int phase = 0; phase < k; phase++)
+	{
+		double probability = exp(-(shape + phase) * log1p(ratio));
+		double fewer = 0; /* P(fewer events) */
+		int64 events = 0;
+
+		for (int n = 1; n <= most; n++)
+		{
+			for (; events < (int64) k * n - phase; events++)
+			{
+				fewer += probability;
+				probability *= ratio / (1 + ratio) * (shape + phase + events) / (events + 1);
+			}
+			at_least[n - 1] += weight * Max(0, 1 - fewer);
+		}
+		weights += weight;
+		weight *= q * (shape + phase) / (phase + 1);
+	}
+	for (int n = 1; n <= most; n++)
+	{
+		at_least[n - 1] *= survival / weights;
+		survival *= (b + n - 1) / (a + b + n - 1);
+	}
+}
+
+#define WAIT_STEPS 200
+#define WAIT_PRECISION 1e-9
+#define LONGEST_WAIT 1e9 /* times the time seen and α: later than any calendar */
+
+double
+WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+				double probability)
+{
+	double alive = Logistic(-LogDropoutOdds(process, parameters, customer));
+	double at_end = parameters[CLV_ALPHA] + customer->T;
+	double low = 0;
+	double high = at_end;
+	double low_off;
+	double high_off;
+	int side = 0; /* where the last step came to lie */
+
+	if (!(probability < alive))
+		return INFINITY;
+	if (process.family != CLV_PARETO_NBD && process.regularity == 1)
+		return at_end *
+			   expm1(-log1p(-probability / alive) / Shape(process, parameters, customer->x));
+	low_off = -probability;
+	while ((high_off =
+				AnyPurchaseIfAlive(process, parameters, customer, high) * alive - probability) < 0)
+	{
+		low = high;
+		low_off = high_off;
+		high *= 2;
+		if (high > LONGEST_WAIT * at_end)
+			return INFINITY;
+	}
+	/* between the two along the chord, which is bent where one end stays (Illinois) */
+	for (int i = 0; i < WAIT_STEPS && high - low > WAIT_PRECISION * high; i++)
+	{
+		double middle = (low * high_off - high * low_off) / (high_off - low_off);
+		double off =
+			AnyPurchaseIfAlive(process, parameters, customer, middle) * alive - probability;
+
+		if (fabs(off) < WAIT_PRECISION)
+			return middle;
+		if (off < 0)
+		{
+			low = middle;
+			low_off = off;
+			high_off = side < 0 ? high_off / 2 : high_off;
+			side = -1;
+		}
+		else
+		{
+			high = middle;
+			high_off = off;
+			low_off = side > 0 ? low_off / 2 : low_off;
+			side = 1;
+		}
+	}
+	return high;
 }

@@ -16,6 +16,19 @@ typedef enum ClvFamily
 	CLV_PARETO_NBD = 2,
 } ClvFamily;
 
+#define MAX_REGULARITY 12
+
+/*
+ * How customers buy and leave: a family, and how regularly they buy while they stay.
+ * The gaps between purchases are Erlang-k, k the regularity; 1: purchases by chance,
+ * as in the NBD models.  Pareto/NBD has no other.
+ */
+typedef struct ClvProcess
+{
+	ClvFamily family;
+	int regularity;
+} ClvProcess;
+
 #define CLV_PARAMETERS 4
 #define SPEND_PARAMETERS 3
 
@@ -52,6 +65,8 @@ typedef struct ClvPoint
 	int64 x;
 	int32 t_x_at; /* both among ClvSample.times */
 	int32 T_at;
+	int32 t_x_days; /* both as the calendar has them */
+	int32 T_days;
 } ClvPoint;
 
 /* Points in order of x: what depends on x alone is computed once a group. */
@@ -63,6 +78,7 @@ typedef struct ClvSample
 	int64 ntimes;
 	double *scratch; /* CLV_SCRATCH doubles a time */
 	double weight;   /* of all points */
+	int regularity;  /* k of the gaps; what of the likelihood k alone decides is left out */
 } ClvSample;
 
 #define CLV_SCRATCH 7
@@ -90,21 +106,45 @@ extern double MbgNbdLogLikelihood(void *sample, const double *parameters, double
 extern double ParetoNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
 extern double GammaGammaLogLikelihood(void *sample, const double *parameters, double *gradient);
 
-/* The log-likelihood of one customer. */
+/*
+ * The log-likelihood of one customer; of a regular one without the factor of the single
+ * gaps, Π gap^(k-1) / Γ(k), which no parameter has a say in.
+ */
 extern double
-ClvLogLikelihood(ClvFamily family, const double *parameters, const ClvCustomer *customer);
+ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
 
 /* ln of the odds that the customer is lost: -infinity where P(alive) is 1. */
 extern double
-LogDropoutOdds(ClvFamily family, const double *parameters, const ClvCustomer *customer);
+LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *customer);
 
-/* What a customer who is alive at T will do within the horizon; these depend on x and T only. */
-extern double PurchasesIfAlive(ClvFamily family, const double *parameters,
+/* What a customer who is alive at T will do within the horizon. */
+extern double PurchasesIfAlive(ClvProcess process, const double *parameters,
 							   const ClvCustomer *customer, double horizon);
-extern double AnyPurchaseIfAlive(ClvFamily family, const double *parameters,
+extern double AnyPurchaseIfAlive(ClvProcess process, const double *parameters,
 								 const ClvCustomer *customer, double horizon);
 
-/* The median time to the next purchase of a customer who stays alive. */
-extern double MedianWait(const double *parameters, const ClvCustomer *customer);
+/*
+ * The same in two steps: purchases by the phase that the open gap is in, which depend on x
+ * and T only, `regularity` numbers, and their mean over what the silence says of the phase.
+ */
+extern void PurchasesByPhase(ClvProcess process, const double *parameters,
+							 const ClvCustomer *customer, double horizon, double *purchases);
+extern double MeanOverPhases(ClvProcess process, const double *parameters,
+							 const ClvCustomer *customer, const double *purchases);
+
+/*
+ * P(at least n purchases within the horizon), n = 1 … most, of a customer who is alive;
+ * bg/… and mbg/… only.
+ */
+extern void
+ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+					 double horizon, int most, double *at_least);
+
+/*
+ * The time within which the customer, who may be lost, will have bought again with this
+ * probability; infinity where that is never.
+ */
+extern double WaitForPurchase(ClvProcess process, const double *parameters,
+							  const ClvCustomer *customer, double probability);
 
 #endif /* CRM_CLV_MATH_H */

@@ -13,6 +13,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -22,8 +23,14 @@
 #define LEAST_PARAMETER 1e-20
 #define MOST_PARAMETER 1e20
 #define MOST_SPEND 1e40
+#define LEAST_SEASON 0.001
+#define MOST_SEASON 100
+#define LEAST_PACE 0.01
+#define MOST_PACE 100
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
+
+static const char *const RegularNames[] = {"bg/cnbd", "mbg/cnbd", NULL};
 
 static const char *const ParameterNames[][CLV_PARAMETERS] = {
 	{"r", "alpha", "a", "b"}, {"r", "alpha", "a", "b"}, {"r", "alpha", "s", "beta"}};
@@ -34,6 +41,10 @@ static const ClvModel Defaults = {
 	.spend_status = FIT_NO_DATA,
 	.as_of = DATEVAL_NOBEGIN,
 	.unit = WEEK_DAYS,
+	.regularity = 1,
+	.season = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+	.observed_from = DATEVAL_NOBEGIN,
+	.pace = 1,
 };
 
 static const ModelField Fields[] = {
@@ -59,6 +70,12 @@ static const ModelField Fields[] = {
 				.count = COVARIANCES(SPEND_PARAMETERS)),
 	MODEL_FIELD(ClvModel, "mean_value", mean_value, FIELD_NUMBER),
 	MODEL_FIELD(ClvModel, "first_ratio", first_ratio, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "regularity", regularity, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "season_status", season_status, FIELD_WORD, .words = SeasonStatusNames),
+	MODEL_FIELD(ClvModel, "season", season, FIELD_NUMBER, .count = YEAR_MONTHS),
+	MODEL_FIELD(ClvModel, "observed_from", observed_from, FIELD_DATE),
+	MODEL_FIELD(ClvModel, "early_customers", early_customers, FIELD_COUNT),
+	MODEL_FIELD(ClvModel, "pace", pace, FIELD_NUMBER),
 };
 
 static bool
@@ -106,13 +123,24 @@ ClvModelFault(const void *data)
 		return "\"mean_value\" is not between 0 and 1e40.";
 	if (!(model->first_ratio >= 0 && model->first_ratio <= MOST_SPEND))
 		return "\"first_ratio\" is not between 0 and 1e40.";
+	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
+		return "\"regularity\" is not between 1 and 12.";
+	if (model->regularity > 1 && model->family == CLV_PARETO_NBD)
+		return "pareto/nbd has no \"regularity\" but 1.";
+	if (!AllBetween(model->season, YEAR_MONTHS, LEAST_SEASON, MOST_SEASON))
+		return "The factors of \"season\" are not all between 0.001 and 100.";
+	if (!(model->pace >= LEAST_PACE && model->pace <= MOST_PACE))
+		return "\"pace\" is not between 0.01 and 100.";
 	return NULL;
 }
 
 static void
-CompleteClvModel(void *model, uint64 fingerprint)
+CompleteClvModel(void *data, uint64 fingerprint)
 {
-	((ClvModel *) model)->fingerprint = fingerprint;
+	ClvModel *model = (ClvModel *) data;
+
+	SetSeason(&model->calendar, model->season);
+	model->fingerprint = fingerprint;
 }
 
 const ModelFormat ClvModelFormat = {
@@ -130,16 +158,154 @@ const ModelFormat ClvModelFormat = {
 
 MODEL_IO(clv_model, ClvModelFormat)
 
-ClvFamily
-ClvFamilyFromText(text *name)
+const char *
+ClvModelName(const ClvModel *model)
 {
-	int family = WordNumber(ClvFamilyNames, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (model->regularity == 1)
+		return ClvFamilyNames[model->family];
+	return psprintf("%s-%d", RegularNames[model->family], (int) model->regularity);
+}
 
-	if (family < 0)
+/* A part of a name, without the blanks around it; moves on behind the comma. */
+static void
+NextPart(const char **at, const char *end, const char **part, Size *length)
+{
+	const char *from = *at;
+	const char *to;
+
+	while (from < end && *from == ' ')
+		from++;
+	for (to = from; to < end && *to != ',';)
+		to++;
+	*at = to < end ? to + 1 : NULL;
+	while (to > from && to[-1] == ' ')
+		to--;
+	*part = from;
+	*length = to - from;
+}
+
+static bool
+PartIs(const char *part, Size length, const char *word)
+{
+	return strlen(word) == length && memcmp(part, word, length) == 0;
+}
+
+/* A number of so many digits; -1: no such. */
+static int
+Digits(const char *text, int count)
+{
+	int number = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		number = number * 10 + text[i] - '0';
+	}
+	return number;
+}
+
+/* Reads the family, with its regularity. */
+static bool
+ReadFamily(const char *part, Size length, FitOptions *options)
+{
+	int family = WordNumber(ClvFamilyNames, part, length);
+
+	options->features = 1;
+	if (family >= 0)
+	{
+		options->purpose = family;
+		return true;
+	}
+	for (family = 0; RegularNames[family]; family++)
+	{
+		Size name = strlen(RegularNames[family]);
+		const char *k = part + name + 1;
+		int regularity;
+
+		if (length < name + 2 || length > name + 3 || memcmp(part, RegularNames[family], name) ||
+			part[name] != '-')
+			continue;
+		options->purpose = family;
+		regularity = length == name + 2 && *k == 'k' ? 0 : Digits(k, length - name - 1);
+		if (regularity < 0 || regularity > MAX_REGULARITY || (regularity == 0 && *k != 'k') ||
+			(length == name + 3 && *k == '0'))
+			return false;
+		options->features = regularity;
+		return true;
+	}
+	return false;
+}
+
+/* Reads from YYYY-MM-DD. */
+static bool
+ReadFrom(const char *part, Size length, FitOptions *options)
+{
+	int year;
+	int month;
+	int day;
+
+	if (length != 15 || memcmp(part, "from ", 5) || part[9] != '-' || part[12] != '-')
+		return false;
+	year = Digits(part + 5, 4);
+	month = Digits(part + 10, 2);
+	day = Digits(part + 13, 2);
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > day_tab[isleap(year)][month - 1])
+		return false;
+	options->observed_from = date2j(year, month, day) - POSTGRES_EPOCH_JDATE;
+	return true;
+}
+
+/* False: there is no such model. */
+static bool
+ModelNameIsKnown(text *name, FitOptions *options)
+{
+	const char *at = VARDATA_ANY(name);
+	const char *end = at + VARSIZE_ANY_EXHDR(name);
+	const char *part;
+	Size length;
+	bool edge = false;
+
+	options->observed_from = DATEVAL_NOBEGIN;
+	NextPart(&at, end, &part, &length);
+	if (!ReadFamily(part, length, options))
+		return false;
+	while (at)
+	{
+		NextPart(&at, end, &part, &length);
+		if (PartIs(part, length, "season") && (options->features & FIT_SEASON) == 0)
+			options->features |= FIT_SEASON;
+		else if (PartIs(part, length, "inflow") && !edge)
+		{
+			options->features |= FIT_INFLOW;
+			edge = true;
+		}
+		else if (!edge && ReadFrom(part, length, options))
+			edge = true;
+		else
+			return false;
+	}
+	return true;
+}
+
+void
+ReadModelName(text *name, FitOptions *options)
+{
+	if (!ModelNameIsKnown(name, options))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("unknown model \"%s\"", text_to_cstring(name)),
-						errhint("Known models are bg/nbd, mbg/nbd and pareto/nbd.")));
-	return (ClvFamily) family;
+						errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and "
+								"mbg/cnbd-k; see the documentation of clv_fit for what may "
+								"follow.")));
+}
+
+PG_FUNCTION_INFO_V1(clv_model_is_known);
+Datum
+clv_model_is_known(PG_FUNCTION_ARGS)
+{
+	FitOptions options;
+
+	PG_RETURN_BOOL(ModelNameIsKnown(PG_GETARG_TEXT_PP(0), &options));
 }
 
 double
@@ -181,20 +347,42 @@ Datum
 clv_model(PG_FUNCTION_ARGS)
 {
 	ClvModel model = Defaults;
+	FitOptions asked;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	model.family = ClvFamilyFromText(PG_GETARG_TEXT_PP(0));
+	ReadModelName(PG_GETARG_TEXT_PP(0), &asked);
+	if ((asked.features & ~FIT_REGULARITY) != 0 || asked.features == 0 ||
+		asked.observed_from != DATEVAL_NOBEGIN)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" needs a fit", text_to_cstring(PG_GETARG_TEXT_PP(0))),
+			 errhint("With parameters of your own give a model such as bg/nbd or mbg/cnbd-2.")));
+	model.family = asked.purpose;
+	model.regularity = asked.features & FIT_REGULARITY;
 	NumbersFromArray(PG_GETARG_ARRAYTYPE_P(1), "parameters", model.parameters, CLV_PARAMETERS);
 	if (!PG_ARGISNULL(2))
 	{
 		NumbersFromArray(PG_GETARG_ARRAYTYPE_P(2), "spend_parameters", model.spend_parameters,
 						 SPEND_PARAMETERS);
 		model.spend_status = FIT_GIVEN;
+		/* nothing is known against a first purchase being like later ones */
+		model.first_ratio = 1;
 	}
 	if (!PG_ARGISNULL(3))
 		model.unit = UnitFromInterval(PG_GETARG_INTERVAL_P(3));
 	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
+}
+
+PG_FUNCTION_INFO_V1(with_pace);
+Datum
+with_pace(PG_FUNCTION_ARGS)
+{
+	ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+
+	model->pace = PG_GETARG_FLOAT8(1);
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, model));
 }
 
 /* Rows (part, parameter, estimate, standard_error, status) of one part. */
@@ -234,6 +422,25 @@ clv_parameters(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Rows (month, factor). */
+PG_FUNCTION_INFO_V1(clv_season);
+Datum
+clv_season(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int m = 0; m < YEAR_MONTHS; m++)
+	{
+		Datum values[2] = {Int32GetDatum(m + 1), Float8GetDatum(model->calendar.factor[m])};
+		bool nulls[2] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
 /* One row that says what the model is and what it rests on. */
 PG_FUNCTION_INFO_V1(clv_model_card);
 Datum
@@ -241,8 +448,8 @@ clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 	TupleDesc desc;
-	Datum values[14];
-	bool nulls[14] = {false};
+	Datum values[18];
+	bool nulls[18] = {false};
 	Interval unit = {0};
 	int n = 0;
 
@@ -251,7 +458,7 @@ clv_model_card(PG_FUNCTION_ARGS)
 	unit.day = (int32) model->unit;
 	unit.time = (TimeOffset) rint((model->unit - unit.day) * USECS_PER_DAY);
 
-	values[n++] = CStringGetTextDatum(ClvFamilyNames[model->family]);
+	values[n++] = CStringGetTextDatum(ClvModelName(model));
 	values[n++] = CStringGetTextDatum(ValueBasisNames[model->basis]);
 	values[n++] = IntervalPGetDatum(&unit);
 	nulls[n] = model->as_of == DATEVAL_NOBEGIN;
@@ -269,6 +476,11 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(model->spend_log_likelihood);
 	nulls[n] = model->mean_value == 0;
 	values[n++] = Float8GetDatum(model->mean_value);
+	values[n++] = CStringGetTextDatum(SeasonStatusNames[model->season_status]);
+	nulls[n] = model->observed_from == DATEVAL_NOBEGIN;
+	values[n++] = DateADTGetDatum(model->observed_from);
+	values[n++] = Int64GetDatum(model->early_customers);
+	values[n++] = Float8GetDatum(model->pace);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

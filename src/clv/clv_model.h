@@ -8,6 +8,8 @@
 #include "base/model.h"
 #include "clv/clv_math.h"
 #include "clv/purchase_summary.h"
+#include "clv/season.h"
+#include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
 
@@ -30,13 +32,32 @@ typedef struct ClvModel
 	double spend_parameters[SPEND_PARAMETERS];
 	double spend_log_likelihood;
 	double spend_covariance[COVARIANCES(SPEND_PARAMETERS)];
-	double mean_value;  /* of a repeat purchase day, observed */
-	double first_ratio; /* mean repeat value over mean first value; 0: unknown */
+	double mean_value;          /* of a repeat purchase day, observed */
+	double first_ratio;         /* mean repeat value over mean first value; 0: unknown */
+	int64 regularity;           /* k of the gaps; 1: purchases by chance */
+	int32 season_status;        /* SeasonStatus */
+	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
+	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
+	int64 early_customers;      /* so many */
+	Season calendar;            /* follows from `season` */
+	double pace;        /* what purchases to come are multiplied by, for the record's sake */
 	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;
 extern const char *const ClvFamilyNames[];
+
+/* The process that the customers of a model follow. */
+static inline ClvProcess
+ProcessOf(const ClvModel *model)
+{
+	ClvProcess process = {(ClvFamily) model->family, (int) model->regularity};
+
+	return process;
+}
+
+/* What the model is called: mbg/nbd, mbg/cnbd-2, … */
+extern const char *ClvModelName(const ClvModel *model);
 
 /* Whether there are parameters to predict with. */
 static inline bool
@@ -52,8 +73,12 @@ SpendIsFitted(const ClvModel *model)
 	return FitIsMaximum(model->spend_status) || model->spend_status == FIT_GIVEN;
 }
 
-/* The family that a name stands for; an error for others. */
-extern ClvFamily ClvFamilyFromText(text *name);
+/*
+ * What a name asks a fit for: purpose, features and observed_from; an error for others.
+ * FAMILY [, season] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
+ * pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
+ */
+extern void ReadModelName(text *name, FitOptions *options);
 
 /* The days of a unit of time; an error where it is not positive. */
 extern double UnitFromInterval(const Interval *unit);

@@ -10,9 +10,11 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -35,7 +37,7 @@ typedef struct Memo
 	int32 purchase_days;
 	int32 age;     /* days from the first purchase to as_of */
 	int32 silence; /* and from the last one, where it matters */
-	double value;
+	double *value; /* `width` of them */
 } Memo;
 
 /*
@@ -45,6 +47,8 @@ typedef struct Memo
 typedef struct MemoTable
 {
 	Memo *slots;
+	double *values;
+	int width;    /* numbers that make an answer */
 	int64 nslots; /* a power of two */
 	int64 misses; /* since there are so many slots */
 	uint32 generation;
@@ -63,7 +67,9 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
+	DateADT alive_as_of;           /* of the memos `alive`, where days are not alike */
 	MemoTable alive;               /* P(alive), where it takes an integral */
+	MemoTable by_phase;            /* of regular buyers, of x and T, within the horizon */
 } Predictor;
 
 /* What customers who are alive will do within a horizon. */
@@ -113,6 +119,7 @@ typedef struct Question
 	DateADT as_of;
 	ClvCustomer customer;
 	bool first_counts; /* a first purchase tells of value where it is the only one */
+	double chance;     /* of having bought again that is waited for */
 } Question;
 
 /*
@@ -142,11 +149,12 @@ typedef double (*Answer)(const Question *question, const double *parameters, con
 ClvCustomer
 CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of)
 {
+	const Season *season = &model->calendar;
 	ClvCustomer customer;
 
 	customer.x = (double) (facts->purchase_days - 1);
-	customer.t_x = (double) ((int64) facts->last - facts->first) / model->unit;
-	customer.T = (double) ((int64) as_of - facts->first) / model->unit;
+	customer.t_x = WeightedDays(season, facts->first, facts->last) / model->unit;
+	customer.T = WeightedDays(season, facts->first, as_of) / model->unit;
 	return customer;
 }
 
@@ -162,6 +170,27 @@ DaysAhead(DateADT as_of, const Interval *interval)
 	return ((double) end - (double) as_of * USECS_PER_DAY) / USECS_PER_DAY;
 }
 
+/*
+ * Days after as_of in units of the model, as season and pace count them: what is to be
+ * bought in them is what would be bought in so many ordinary ones.
+ */
+static double
+FutureInUnits(const ClvModel *model, DateADT as_of, double days)
+{
+	const Season *season = &model->calendar;
+
+	if (!season->is_level)
+	{
+		DateADT whole = (DateADT) floor(days);
+		double part = days - floor(days);
+
+		days = WeightedDays(season, as_of, as_of + whole);
+		if (part > 0)
+			days += part * WeightedDays(season, as_of + whole, as_of + whole + 1);
+	}
+	return days * model->pace / model->unit;
+}
+
 double
 HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 {
@@ -174,7 +203,7 @@ HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 			 errmsg("horizon must be between 0 and 100 years, not %s",
 					DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(horizon)))),
 			 errhint("Give an interval such as '90 days'.")));
-	return days / model->unit;
+	return FutureInUnits(model, as_of, days);
 }
 
 /* The ends of the calendar months after as_of, the last one cut at the horizon. */
@@ -185,7 +214,8 @@ SetMonths(Predictor *predictor)
 	while (predictor->nmonths < MOST_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
-		double end = DaysAhead(predictor->as_of, &months) / predictor->model->unit;
+		double end =
+			FutureInUnits(predictor->model, predictor->as_of, DaysAhead(predictor->as_of, &months));
 
 		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
 		if (end >= predictor->horizon)
@@ -201,9 +231,24 @@ ForgetMemos(MemoTable *table)
 	if (table->generation == 0)
 	{
 		/* around once: the oldest ones would look new */
-		memset(table->slots, 0, table->nslots * sizeof(Memo));
+		for (int64 i = 0; i < table->nslots; i++)
+			table->slots[i].generation = 0;
 		table->generation = 1;
 	}
+}
+
+/* So many numbers make an answer from now on; what there is of another width is let go. */
+static void
+SetWidth(MemoTable *table, int width)
+{
+	if (table->width != width && table->slots != NULL)
+	{
+		pfree(table->slots);
+		pfree(table->values);
+		table->slots = NULL;
+		table->nslots = table->misses = 0;
+	}
+	table->width = width;
 }
 
 /* Takes note of the horizon, and of the discount, of this call. */
@@ -223,7 +268,18 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->interval = *interval;
 	predictor->discount = discount;
 	SetMonths(predictor);
+	ForgetMemos(&predictor->by_phase);
 	predictor->has_horizon = true;
+}
+
+/* Where the answers for such customers are kept. */
+static inline IfAliveMemo *
+IfAliveSlot(const Question *question)
+{
+	uint64 hash = MixHash64((uint64) question->facts->purchase_days << 32 ^
+							(uint64) (question->as_of - question->facts->first));
+
+	return &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
 }
 
 /* The predictor of the model argument. */
@@ -242,6 +298,8 @@ PredictorOf(FunctionCallInfo fcinfo)
 	{
 		predictor->decodings = predictor->cache.decodings;
 		predictor->has_horizon = false;
+		SetWidth(&predictor->alive, 1);
+		SetWidth(&predictor->by_phase, (int) predictor->model->regularity);
 		ForgetMemos(&predictor->alive);
 	}
 	return predictor;
@@ -258,6 +316,9 @@ AnswersFor(const Question *question)
 		Last.model = question->predictor->model->fingerprint;
 		Last.as_of = question->as_of;
 		Last.customer_known = Last.alive_known = Last.clv_known = false;
+		/* it is far away, and there is time until it is asked for */
+		if (IfAliveTable.slots != NULL)
+			__builtin_prefetch(IfAliveSlot(question));
 	}
 	return &Last;
 }
@@ -275,12 +336,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 	LastAnswers *last;
 
 	question->context = fcinfo->flinfo->fn_mcxt;
+	if (predictor->alive_as_of != as_of && !predictor->model->calendar.is_level)
+		ForgetMemos(&predictor->alive);
+	predictor->alive_as_of = as_of;
 
 	if (horizon_argument > 0)
 		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
+	question->chance = 0.5;
 	if (!ClvModelIsUsable(predictor->model))
 		return false;
 	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
@@ -301,30 +366,31 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 static double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(-LogDropoutOdds((ClvFamily) question->predictor->model->family, parameters,
-									&question->customer));
+	return Logistic(
+		-LogDropoutOdds(ProcessOf(question->predictor->model), parameters, &question->customer));
 }
 
 static double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive((ClvFamily) question->predictor->model->family, parameters,
-							&question->customer, question->predictor->horizon);
+		   PurchasesIfAlive(ProcessOf(question->predictor->model), parameters, &question->customer,
+							question->predictor->horizon);
 }
 
 static double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
 	return AnswerAlive(question, parameters, spend) *
-		   AnyPurchaseIfAlive((ClvFamily) question->predictor->model->family, parameters,
+		   AnyPurchaseIfAlive(ProcessOf(question->predictor->model), parameters,
 							  &question->customer, question->predictor->horizon);
 }
 
 static double
 AnswerWait(const Question *question, const double *parameters, const double *spend)
 {
-	return MedianWait(parameters, &question->customer);
+	return WaitForPurchase(ProcessOf(question->predictor->model), parameters, &question->customer,
+						   question->chance);
 }
 
 /*
@@ -353,25 +419,41 @@ AnswerValue(const Question *question, const double *parameters, const double *sp
 	return (FALLBACK_WEIGHT * model->mean_value + amount) / (FALLBACK_WEIGHT + purchases);
 }
 
-/* Purchases of a customer who is alive, each discounted by the month it falls into. */
+/*
+ * Purchases of a customer who is alive, each discounted by the month it falls into, by the
+ * phase of the open gap.
+ */
+static void
+DiscountedPurchases(const Question *question, const double *parameters, double *sum)
+{
+	const Predictor *predictor = question->predictor;
+	ClvProcess process = ProcessOf(predictor->model);
+	double before[MAX_REGULARITY] = {0};
+	double purchases[MAX_REGULARITY];
+	double factor = 1;
+
+	memset(sum, 0, process.regularity * sizeof(double));
+	for (int i = 0; i < predictor->nmonths; i++)
+	{
+		PurchasesByPhase(process, parameters, &question->customer, predictor->month_end[i],
+						 purchases);
+		factor /= 1 + predictor->discount;
+		for (int j = 0; j < process.regularity; j++)
+		{
+			sum[j] += (purchases[j] - before[j]) * factor;
+			before[j] = purchases[j];
+		}
+	}
+}
+
 static double
 DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
 {
-	const Predictor *predictor = question->predictor;
-	double sum = 0;
-	double before = 0;
-	double factor = 1;
+	double purchases[MAX_REGULARITY];
 
-	for (int i = 0; i < predictor->nmonths; i++)
-	{
-		double purchases = PurchasesIfAlive((ClvFamily) predictor->model->family, parameters,
-											&question->customer, predictor->month_end[i]);
-
-		factor /= 1 + predictor->discount;
-		sum += (purchases - before) * factor;
-		before = purchases;
-	}
-	return sum;
+	DiscountedPurchases(question, parameters, purchases);
+	return MeanOverPhases(ProcessOf(question->predictor->model), parameters, &question->customer,
+						  purchases);
 }
 
 static double
@@ -384,8 +466,38 @@ AnswerClv(const Question *question, const double *parameters, const double *spen
 double
 ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
-	return Logistic(-LogDropoutOdds((ClvFamily) model->family, model->parameters, customer)) *
-		   PurchasesIfAlive((ClvFamily) model->family, model->parameters, customer, horizon);
+	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
+		   PurchasesIfAlive(ProcessOf(model), model->parameters, customer, horizon);
+}
+
+/* The probability of a purchase in the horizon, the customer perhaps lost. */
+static double
+AnyPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
+		   AnyPurchaseIfAlive(ProcessOf(model), model->parameters, customer, horizon);
+}
+
+double
+PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	ClvCustomer then = *customer;
+	double before;
+
+	then.T = then.t_x;
+	before = AnyPurchase(model, &then, horizon);
+	return before > 0 ? AnyPurchase(model, customer, horizon) / before : NAN;
+}
+
+/* Three quarters of the gaps that go on are over where it is .75. */
+double
+GapProbability(const ClvModel *model, const ClvCustomer *customer)
+{
+	ClvProcess staying = {CLV_BG_NBD, (int) model->regularity}; /* until the purchase at least */
+	ClvCustomer then = *customer;
+
+	then.T = then.t_x;
+	return AnyPurchaseIfAlive(staying, model->parameters, &then, customer->T - customer->t_x);
 }
 
 /* Whether the model says anything about value. */
@@ -403,7 +515,13 @@ GrowMemos(MemoTable *table, MemoryContext context)
 	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
 
 	if (table->slots != NULL)
+	{
 		pfree(table->slots);
+		pfree(table->values);
+	}
+	table->values = MemoryContextAlloc(context, nslots * table->width * sizeof(double));
+	for (int64 i = 0; i < nslots; i++)
+		slots[i].value = table->values + i * table->width;
 	table->slots = slots;
 	table->nslots = nslots;
 	table->misses = 0;
@@ -472,6 +590,25 @@ GrowIfAlive(void)
 	IfAliveTable.misses = 0;
 }
 
+/*
+ * The same of regular buyers: what x and T say of each phase is kept, and the silence tells
+ * how likely each of them is.
+ */
+static double
+AnswerByPhase(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	bool found;
+	Memo *memo = FindMemo(&question->predictor->by_phase, question, 0, &found);
+
+	if (!found && kind == DISCOUNTED_IF_ALIVE)
+		DiscountedPurchases(question, model->parameters, memo->value);
+	else if (!found)
+		PurchasesByPhase(ProcessOf(model), model->parameters, &question->customer,
+						 question->predictor->horizon, memo->value);
+	return MeanOverPhases(ProcessOf(model), model->parameters, &question->customer, memo->value);
+}
+
 /* The answer of this kind for the customer, if alive. */
 static double
 AnswerIfAlive(const Question *question, IfAlive kind)
@@ -479,13 +616,14 @@ AnswerIfAlive(const Question *question, IfAlive kind)
 	const ClvModel *model = question->predictor->model;
 	int32 purchase_days = (int32) question->facts->purchase_days;
 	int32 age = question->as_of - question->facts->first;
-	uint64 hash = MixHash64((uint64) purchase_days << 32 ^ (uint64) age);
 	IfAliveMemo *memo;
 
+	if (model->regularity > 1)
+		return AnswerByPhase(question, kind);
 	SetTerms(kind, question);
 	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MOST_SLOTS)
 		GrowIfAlive();
-	memo = &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
+	memo = IfAliveSlot(question);
 	if (memo->purchase_days != purchase_days || memo->age != age)
 	{
 		memset(memo, 0, sizeof(*memo));
@@ -498,8 +636,8 @@ AnswerIfAlive(const Question *question, IfAlive kind)
 		memo->value[kind] =
 			kind == DISCOUNTED_IF_ALIVE
 				? DiscountedPurchasesIfAlive(question, model->parameters)
-				: PurchasesIfAlive((ClvFamily) model->family, model->parameters,
-								   &question->customer, question->predictor->horizon);
+				: PurchasesIfAlive(ProcessOf(model), model->parameters, &question->customer,
+								   question->predictor->horizon);
 		memo->generation[kind] = IfAliveTable.terms[kind].generation;
 	}
 	return memo->value[kind];
@@ -522,8 +660,8 @@ Alive(const Question *question)
 		memo =
 			FindMemo(&predictor->alive, question, question->as_of - question->facts->last, &found);
 		if (!found)
-			memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
-		last->alive = memo->value;
+			*memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
+		last->alive = *memo->value;
 	}
 	else
 		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
@@ -606,8 +744,13 @@ clv(PG_FUNCTION_ARGS)
 static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
-	double days = as_of + ceil(wait * question->predictor->model->unit);
+	const Predictor *predictor = question->predictor;
+	double weighted = wait * predictor->model->unit / predictor->model->pace;
+	double days;
 
+	if (!(weighted <= MOST_HORIZON_DAYS))
+		return false;
+	days = as_of + ceil(DaysOfWeighted(&predictor->model->calendar, as_of, weighted));
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
 		return false;
 	*day = (DateADT) days;
@@ -628,6 +771,88 @@ next_purchase(PG_FUNCTION_ARGS)
 	PG_RETURN_DATEADT(day);
 }
 
+PG_FUNCTION_INFO_V1(lapse_probability_clv);
+Datum
+lapse_probability_clv(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestion(fcinfo, 0, 0, &question))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(GapProbability(question.predictor->model, &question.customer));
+}
+
+#define MOST_PURCHASES 1000
+
+/* (history, model, as_of, horizon, most): P(0), P(1), … P(most or more) */
+PG_FUNCTION_INFO_V1(purchase_probabilities);
+Datum
+purchase_probabilities(PG_FUNCTION_ARGS)
+{
+	Question question;
+	int32 most = PG_GETARG_INT32(4);
+	double *at_least;
+	Datum *values;
+	double alive;
+
+	if (most < 1 || most > MOST_PURCHASES)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("most must be between 1 and %d, not %d", MOST_PURCHASES, most)));
+	if (!ReadQuestion(fcinfo, 3, 0, &question))
+		PG_RETURN_NULL();
+	if (question.predictor->model->family == CLV_PARETO_NBD)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("pareto/nbd models do not tell numbers of purchases"),
+						errhint("Fit mbg/nbd, bg/nbd or one of their regular kin.")));
+	alive = Alive(&question);
+	at_least = palloc(most * sizeof(double));
+	values = palloc((most + 1) * sizeof(Datum));
+	ManyPurchasesIfAlive(ProcessOf(question.predictor->model),
+						 question.predictor->model->parameters, &question.customer,
+						 question.predictor->horizon, most, at_least);
+	for (int n = 0; n <= most; n++)
+	{
+		double from = n == 0 ? 1 : alive * at_least[n - 1];
+		double beyond = n == most ? 0 : alive * at_least[n];
+
+		values[n] = Float8GetDatum(Max(0, from - beyond));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(values, most + 1, FLOAT8OID, sizeof(float8),
+										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* (model, as_of, horizon): of somebody whose first purchase is on that day */
+PG_FUNCTION_INFO_V1(expected_purchases_new);
+Datum
+expected_purchases_new(PG_FUNCTION_ARGS)
+{
+	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	ClvCustomer customer = {0};
+
+	if (!ClvModelIsUsable(model))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(
+		ExpectedPurchases(model, &customer, HorizonInUnits(model, as_of, PG_GETARG_INTERVAL_P(2))));
+}
+
+/* Today's probability of a purchase over that of the day of the last one, in the same season. */
+PG_FUNCTION_INFO_V1(purchase_outlook);
+Datum
+purchase_outlook(PG_FUNCTION_ARGS)
+{
+	Question question;
+	double outlook;
+
+	if (!ReadQuestion(fcinfo, 3, 0, &question))
+		PG_RETURN_NULL();
+	outlook =
+		PurchaseOutlook(question.predictor->model, &question.customer, question.predictor->horizon);
+	if (isnan(outlook))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(outlook);
+}
+
 /* The model's log-likelihood of one customer, time in its unit. */
 PG_FUNCTION_INFO_V1(clv_log_likelihood);
 Datum
@@ -637,7 +862,7 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ClvLogLikelihood((ClvFamily) question.predictor->model->family,
+	PG_RETURN_FLOAT8(ClvLogLikelihood(ProcessOf(question.predictor->model),
 									  question.predictor->model->parameters, &question.customer));
 }
 

@@ -6,12 +6,22 @@
 
 #include "clv/clv_model.h"
 
-/* The customer in units of the model. */
+/* The customer in units of the model, as its season weights them. */
 extern ClvCustomer
 CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
 
-/* Time from as_of to as_of + interval in units of the model; an error where it makes no sense. */
+/* Time from as_of to as_of + interval in units of the model, season and pace; an error where it
+ * makes no sense. */
 extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
+
+/*
+ * The probability of a purchase in the horizon after as_of over what it was right after the
+ * last purchase; NaN: none was to be expected then.
+ */
+extern double PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon);
+
+/* The probability that the customer, had they not left, would have bought again by T. */
+extern double GapProbability(const ClvModel *model, const ClvCustomer *customer);
 
 /* E[Y(t)]: purchase days to come within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);

@@ -104,6 +104,7 @@ RhythmLogLikelihood(void *data, const double *parameters, double *gradient)
 		double sum_a = 0; /* its derivatives by A, and by ln q */
 		double sum_q = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		if (point->x != group.n)
 			SetRhythmGroup(&group, point->x, sample->k, a, b);
 		for (int j = sample->k - 1; j >= 0; j--)

@@ -11,7 +11,6 @@
 #include "base/model.h"
 #include "clv/clv_math.h"
 
-#define MAX_REGULARITY 12
 #define RHYTHM_PARAMETERS 2 /* a, b */
 
 typedef struct RhythmModel

@@ -116,7 +116,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
-		int64 gap = (int64) (entry->key & PG_UINT32_MAX);
+		int64 gap = FitGap(entry);
 
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
 		{
@@ -132,8 +132,9 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	}
 	/* the unit of time: days seen, the silences too, over gaps; 1 where nothing was seen */
 	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
-	ClvSampleFromState(state, scale, &customers);
+	ClvSampleFromState(state, scale, NULL, DATEVAL_NOBEGIN, &customers);
 	sample.customers = &customers;
+	IndexTimes(&customers);
 	coarse_sample.customers = CoarseClvSample(&customers);
 	if (coarse_sample.customers != &customers)
 		coarse = &coarse_sample;
@@ -154,35 +155,13 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	model->log_likelihood -= (double) model->gaps * log(scale);
 }
 
-/* Adds the gaps between a customer's purchase days up to as_of. */
-static SummaryState *
-AddGaps(SummaryState *state, const PurchaseHistory *history)
-{
-	HistoryReader reader;
-	PurchaseDay day;
-	bool first = true;
-	DateADT previous = 0;
-
-	HistoryReaderInit(&reader, history);
-	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
-	{
-		if (day.orders == 0)
-			continue;
-		if (!first)
-			state = AddFitEntry(state, FIT_KEY(FIT_GAP, (int64) day.day - previous), 0, 1);
-		first = false;
-		previous = day.day;
-	}
-	return state;
-}
-
 /* (state, history, as_of) */
 PG_FUNCTION_INFO_V1(rhythm_fit_transfn);
 Datum
 rhythm_fit_transfn(PG_FUNCTION_ARGS)
 {
 	SummaryState *state;
-	FitOptions options = {.purpose = RHYTHM_PURPOSE, .unit = 1};
+	FitOptions options = {.purpose = RHYTHM_PURPOSE, .unit = 1, .observed_from = DATEVAL_NOBEGIN};
 	PurchaseHistory *history;
 	PurchaseSummary facts;
 

@@ -10,10 +10,14 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "clv/clv_math.h"
+#include "clv/season.h"
 #include "clv/summary_state.h"
 
-#define FIT_STATE_VERSION 1
+#define FIT_STATE_VERSION 2
 #define FIRST_CAPACITY 32
+#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
+#define SHORTEST_MONTH 28
 #define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
 #define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
@@ -69,6 +73,9 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 		state->nentries > Capacity(state) || state->first_count < 0 ||
 		state->basis > VALUE_PROFIT || !IS_VALID_DATE(state->as_of) ||
 		!IS_VALID_DATE(state->until) || state->until < state->as_of ||
+		(state->features & ~FIT_FEATURES) != 0 ||
+		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
+		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
 		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
 		FitStateDamaged();
 	return state;
@@ -92,13 +99,16 @@ SummaryStateFor(SummaryState *state, const FitOptions *options)
 		state->version = FIT_STATE_VERSION;
 		state->purpose = options->purpose;
 		state->basis = options->basis;
+		state->features = options->features;
+		state->observed_from = options->observed_from;
 		state->as_of = options->as_of;
 		state->until = options->until;
 		state->unit = options->unit;
 	}
 	else if (state->purpose != options->purpose || state->basis != options->basis ||
 			 state->as_of != options->as_of || state->until != options->until ||
-			 state->unit != options->unit)
+			 state->unit != options->unit || state->features != options->features ||
+			 state->observed_from != options->observed_from)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("as_of and the options must be the same for all customers of a fit"),
 						errhint("Give constants, or GROUP BY what differs.")));
@@ -239,10 +249,78 @@ AddSpend(SummaryState *state, const PurchaseSummary *facts)
 	return AddFitEntry(state, FIT_KEY(FIT_SPEND, facts->valued_days), bits, 1);
 }
 
+/* Months from that of a day to that of as_of. */
+static inline uint64
+MonthsBack(int32 as_of_month, DateADT day)
+{
+	return (uint64) Min(MOST_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
+}
+
+/*
+ * False: the gaps of the customer who first bought on that day do not count, or no gaps
+ * do.  The months are known only where they are needed: without them few gaps differ.
+ */
+bool
+BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
+{
+	/* the parameters of purchases by chance do not depend on single gaps */
+	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
+		return false;
+	memset(walk, 0, sizeof(*walk));
+	walk->by_month = (state->features & FIT_SEASON) != 0;
+	walk->by_first = (state->features & FIT_INFLOW) != 0;
+	if (walk->by_month || walk->by_first)
+		walk->as_of_month = MonthNumber(state->as_of);
+	if (walk->by_month)
+		walk->last_month = MonthsBack(walk->as_of_month, first);
+	if (walk->by_first)
+		walk->first_month = MonthsBack(walk->as_of_month, first);
+	walk->last = first;
+	return true;
+}
+
+/* The gap that ends on a day, which is later than the one before. */
+SummaryState *
+AddGap(SummaryState *state, GapWalk *walk, DateADT day)
+{
+	uint64 month = walk->by_month ? MonthsBack(walk->as_of_month, day) : 0;
+	uint64 months = walk->first_month << (2 * MONTH_BITS) | walk->last_month << MONTH_BITS | month;
+	uint64 days = (uint64) ((int64) day - walk->last);
+
+	walk->last = day;
+	walk->last_month = month;
+	return AddFitEntry(state, FIT_KEY(FIT_GAP, months), days, 1);
+}
+
+SummaryState *
+AddGaps(SummaryState *state, const PurchaseHistory *history)
+{
+	HistoryReader reader;
+	PurchaseDay day;
+	GapWalk walk;
+	bool first = true;
+
+	if ((state->features & ~FIT_INFLOW) == 1)
+		return state;
+	HistoryReaderInit(&reader, history);
+	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
+	{
+		if (day.orders == 0)
+			continue;
+		if (!first)
+			state = AddGap(state, &walk, day.day);
+		else if (!BeginGaps(state, day.day, &walk))
+			return state;
+		first = false;
+	}
+	return state;
+}
+
 SummaryState *
 CombineSummaryStates(SummaryState *state, const SummaryState *other)
 {
-	FitOptions options = {other->purpose, other->basis, other->as_of, other->until, other->unit};
+	FitOptions options = {other->purpose, other->basis, other->features,     other->as_of,
+						  other->until,   other->unit,  other->observed_from};
 	SummaryState *given = state;
 	int128 sum;
 	int128 more;
@@ -267,22 +345,31 @@ CombineSummaryStates(SummaryState *state, const SummaryState *other)
 	return state;
 }
 
-/* Whether an entry could come of a history; a state may come from anywhere. */
+/*
+ * Whether an entry could come of a history; a state may come from anywhere.  `longest`,
+ * the greatest age of the customers before it, is raised where this is one.
+ */
 static bool
-EntryIsPossible(const FitEntry *entry)
+EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest)
 {
 	if (entry->weight <= 0)
 		return false;
 	switch (FIT_KIND(entry->key))
 	{
 		case FIT_CUSTOMER:
-			return FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
+			*longest = Max(*longest, FitAge(entry));
+			return IS_VALID_DATE((int64) state->as_of - FitAge(entry)) &&
+				   FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
 			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
 				   FitAmount(entry) <= MOST_AMOUNT;
 		case FIT_GAP:
-			return (entry->key & PG_UINT32_MAX) > 0;
+			return entry->key >> (3 * MONTH_BITS) == FIT_GAP << (62 - 3 * MONTH_BITS) &&
+				   FitGapMonths(entry).end <= FitGapMonths(entry).start &&
+				   FitGapMonths(entry).start <= *longest / SHORTEST_MONTH + 1 &&
+				   FitGapMonths(entry).first <= *longest / SHORTEST_MONTH + 1 &&
+				   entry->detail > 0 && FitGap(entry) <= *longest;
 	}
 	return false;
 }
@@ -291,6 +378,7 @@ void
 SortSummaryState(SummaryState *state)
 {
 	double purchases = 0;
+	int64 longest = 0;
 
 	for (int64 i = 1; i < state->nsorted; i++)
 		if (!EntryBefore(&state->entries[i - 1], &state->entries[i]))
@@ -300,7 +388,7 @@ SortSummaryState(SummaryState *state)
 	{
 		const FitEntry *entry = &state->entries[i];
 
-		if (!EntryIsPossible(entry))
+		if (!EntryIsPossible(state, entry, &longest))
 			FitStateDamaged();
 		purchases += (double) entry->weight;
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)

@@ -29,18 +29,25 @@ typedef struct FitEntry
 /* Kinds, in the highest bits of the key. */
 #define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
 #define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the positive amount of x purchases, or 0) */
-#define FIT_GAP UINT64CONST(3)      /* (days between two purchase days), () */
+#define FIT_GAP UINT64CONST(3)      /* (months: see GapMonths), (days between two purchase days) */
 #define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
+
+/* What a fit may look for beside the parameters. */
+#define FIT_REGULARITY 0x0F /* k of the gaps; 0: the most likely one */
+#define FIT_SEASON 0x10
+#define FIT_INFLOW 0x20 /* observed_from is what the inflow of first purchases says */
 
 /* What is fitted; all rows of an aggregate must agree on it. */
 typedef struct FitOptions
 {
-	uint8 purpose; /* number of the model's family */
-	uint8 basis;   /* ValueBasis */
+	uint8 purpose;  /* number of the model's family */
+	uint8 basis;    /* ValueBasis */
+	uint8 features; /* of the above */
 	DateADT as_of;
-	DateADT until; /* end of the holdout period; as_of without one */
-	double unit;   /* days */
+	DateADT until;         /* end of the holdout period; as_of without one */
+	double unit;           /* days */
+	DateADT observed_from; /* first purchases before it are not trusted; -infinity: all are */
 } FitOptions;
 
 typedef struct SummaryState
@@ -49,10 +56,12 @@ typedef struct SummaryState
 	uint8 version;
 	uint8 purpose;
 	uint8 basis;
-	uint8 unused;
+	uint8 features;
 	DateADT as_of;
 	DateADT until;
 	double unit;
+	DateADT observed_from;
+	int32 unused;
 	int64 nentries;
 	int64 nsorted;
 	/* first purchases of those whose repeat purchases have a value: count, sum in 10^-6 */
@@ -74,6 +83,24 @@ extern SummaryState *SummaryStateFor(SummaryState *state, const FitOptions *opti
 extern SummaryState *AddFitEntry(SummaryState *state, uint64 key, uint64 detail, int64 weight);
 extern SummaryState *AddCustomer(SummaryState *state, const PurchaseSummary *facts);
 extern SummaryState *AddSpend(SummaryState *state, const PurchaseSummary *facts);
+
+/*
+ * The gaps between purchase days up to as_of, where the fit asks for more than their
+ * number: of a history, or one by one in order of their days.
+ */
+typedef struct GapWalk
+{
+	bool by_month; /* what the fit asks for */
+	bool by_first;
+	int32 as_of_month;
+	DateADT last;
+	uint64 first_month; /* months back from as_of, of the first and the last purchase */
+	uint64 last_month;
+} GapWalk;
+
+extern SummaryState *AddGaps(SummaryState *state, const PurchaseHistory *history);
+extern bool BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk);
+extern SummaryState *AddGap(SummaryState *state, GapWalk *walk, DateADT day);
 extern SummaryState *CombineSummaryStates(SummaryState *state, const SummaryState *other);
 
 /* All entries sorted and distinct, each of them possible: what a fit starts from. */
@@ -104,6 +131,37 @@ static inline int64
 FitLaterPurchases(const FitEntry *entry)
 {
 	return (int64) (entry->detail & PG_UINT32_MAX);
+}
+
+/*
+ * The months of a gap, all 0 where the fit does not ask: those from the customer's first
+ * purchase, from the gap's start and from its end to as_of.
+ */
+#define MONTH_BITS 20
+#define MOST_MONTHS_BACK ((INT64CONST(1) << MONTH_BITS) - 1)
+
+typedef struct GapMonths
+{
+	int32 first;
+	int32 start;
+	int32 end;
+} GapMonths;
+
+static inline GapMonths
+FitGapMonths(const FitEntry *entry)
+{
+	GapMonths months;
+
+	months.first = (int32) (entry->key >> (2 * MONTH_BITS) & MOST_MONTHS_BACK);
+	months.start = (int32) (entry->key >> MONTH_BITS & MOST_MONTHS_BACK);
+	months.end = (int32) (entry->key & MOST_MONTHS_BACK);
+	return months;
+}
+
+static inline int64
+FitGap(const FitEntry *entry)
+{
+	return (int64) entry->detail;
 }
 
 static inline double

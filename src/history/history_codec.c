@@ -144,6 +144,18 @@ ReadEncodedDay(HistoryReader *reader, PurchaseDay *day)
 	return more;
 }
 
+int64
+ReadDays(HistoryReader *reader, PurchaseDay *days, int64 most)
+{
+	int64 ndays = 0;
+
+	while (ndays < most && NextDay(reader, &days[ndays]))
+		ndays++;
+	if (unlikely(reader->bytes.failed))
+		HistoryCorrupted();
+	return ndays;
+}
+
 /* Adds a day up to as_of to a summary; days come in order. */
 static inline void
 AddToSummary(HistorySummary *summary, const PurchaseDay *day, DateADT after, bool costs)

@@ -94,6 +94,9 @@ typedef struct HistorySummary
 extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
 extern bool ReadEncodedDay(HistoryReader *reader, PurchaseDay *day);
 
+/* All of them, up to as many; how many. */
+extern int64 ReadDays(HistoryReader *reader, PurchaseDay *days, int64 most);
+
 /* The next day, false at the end. */
 static inline bool
 ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)

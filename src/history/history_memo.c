@@ -3,7 +3,8 @@
  *
  * The first reading of a history goes through its bytes as ever, so that a
  * query that asks one thing of each pays for a copy of the bytes only.  The
- * second one sets its days out, the others find them.
+ * second one sets its days out, the others find them.  Where the history before
+ * was read more than once, this one will be, too: the first one sets them out.
  */
 #include "postgres.h"
 
@@ -23,8 +24,9 @@ typedef struct HistoryMemo
 {
 	uint64 serial;
 	Size size; /* of the bytes; 0: none yet */
-	bool read; /* once, by its bytes */
-	bool set_out;
+	int readings;
+	bool more_to_come;
+	bool set_out; /* the days */
 	bool costs;
 	int scale;
 	int64 ndays;
@@ -47,30 +49,26 @@ HistorySerial(const PurchaseHistory *history)
 		return Memo.serial;
 	memcpy(Memo.bytes, VARDATA_ANY(history), size);
 	Memo.size = size;
-	Memo.read = false;
+	Memo.more_to_come = Memo.readings > 1;
+	Memo.readings = 0;
 	Memo.set_out = false;
 	Memo.nsummaries = 0;
 	return ++Memo.serial;
 }
 
-/* Whether the days of the history in the memo are set out, which its second reading does. */
+/* Whether the days of the history in the memo are set out; called once for each reading. */
 static bool
 DaysAreThere(const PurchaseHistory *history)
 {
 	HistoryReader reader;
-	int64 ndays = 0;
 
+	Memo.readings++;
 	if (Memo.set_out)
 		return true;
-	if (!Memo.read)
-	{
-		Memo.read = true;
+	if (Memo.readings == 1 && !Memo.more_to_come)
 		return false;
-	}
 	HistoryReaderInit(&reader, history);
-	while (ndays < MEMO_DAYS && ReadPurchaseDay(&reader, &Memo.days[ndays]))
-		ndays++;
-	Memo.ndays = ndays;
+	Memo.ndays = ReadDays(&reader, Memo.days, MEMO_DAYS);
 	Memo.scale = reader.scale;
 	Memo.costs = reader.costs;
 	Memo.set_out = true;

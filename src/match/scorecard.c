@@ -239,6 +239,7 @@ Penalty(const Regression *r, const double *theta)
 
 	for (int i = 1; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		for (int k = 1; k < i; k++)
 			sum += theta[i] * r->prior[i * n + k] * theta[k];
 		sum += 0.5 * theta[i] * r->prior[i * n + i] * theta[i];

@@ -350,8 +350,7 @@ segment_position(PG_FUNCTION_ARGS)
 	if (unlikely(RFM_BINS(score) != scheme->bins))
 		BinsDiffer(RFM_BINS(score), scheme->bins);
 	if (PG_ARGISNULL(2))
-		position =
-			scheme->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), scheme->bins)];
+		position = scheme->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), scheme->bins)];
 	else
 		position = PositionForCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
 									   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));

@@ -16,6 +16,7 @@
 #include "base/common.h"
 #include "base/decimal.h"
 #include "base/local_day.h"
+#include "clv/clv_predict.h"
 #include "clv/rhythm.h"
 #include "history/history_memo.h"
 #include "source/value_tiers.h"
@@ -36,43 +37,85 @@ CheckedDays(int32 days, const char *what)
 	return days;
 }
 
-/* What a customer's silence is measured against. */
+/*
+ * Half of what it was: a silence that is out of the customer's character.  So is one that 19
+ * of 20 gaps would not have reached: a fit that has seen nobody leave expects those to
+ * come back whose silence it cannot explain.
+ */
+#define OUT_OF_CHARACTER 0.5
+#define HARDLY_A_GAP 0.95
+#define OUTLOOK_DAYS 90
+
+/* What a customer's silence is measured against; both models NULL: the days alone decide. */
 typedef struct Patience
 {
-	int64 active;              /* days */
-	int64 inactive;            /* days */
-	const RhythmModel *rhythm; /* NULL: the days alone decide */
+	int64 active;   /* days */
+	int64 inactive; /* days */
+	const RhythmModel *rhythm;
+	const ClvModel *model;
 } Patience;
 
+/* Purchases up to a silence. */
+typedef struct Past
+{
+	DateADT first;
+	DateADT last;
+	int64 purchase_days;
+} Past;
+
 /*
- * Whether somebody who bought again `gaps` times within `total` days would most
- * likely have done so once more within the silence.
+ * Whether the silence up to a day breaks with what the customer was like: somebody with
+ * this rhythm would most likely have bought once more, or the probability that they will
+ * has fallen far below what it was right after the last purchase.
  */
 static bool
-OutOfRhythm(const RhythmModel *rhythm, int64 gaps, int64 total, double silence)
+OutOfCharacter(const Patience *patience, const Past *past, double silence)
 {
+	const RhythmModel *rhythm = patience->rhythm;
+	const ClvModel *model = patience->model;
+
+	if (model != NULL)
+	{
+		PurchaseSummary facts = {
+			.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
+		DateADT today = (DateADT) (past->last + (int64) silence);
+		ClvCustomer customer = CustomerInUnits(model, &facts, today);
+		double horizon =
+			WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
+
+		return PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER ||
+			   GapProbability(model, &customer) >= HARDLY_A_GAP;
+	}
 	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
-							(double) gaps, (double) total, silence) >= OUT_OF_RHYTHM;
+							(double) past->purchase_days - 1, (double) past->last - past->first,
+							silence) >= OUT_OF_RHYTHM;
 }
 
-/* One-time buyers have no rhythm: the active window stands in. */
-static bool
-IsLapsing(const Patience *patience, int64 gaps, int64 total, int64 silence)
+/* Who bought once has shown no character, and without a model there is none: the days decide. */
+static inline bool
+ByDaysAlone(const Patience *patience, const Past *past)
 {
-	if (patience->rhythm == NULL || gaps == 0)
+	return (patience->rhythm == NULL && patience->model == NULL) || past->purchase_days == 1;
+}
+
+static bool
+IsLapsing(const Patience *patience, const Past *past, int64 silence)
+{
+	if (ByDaysAlone(patience, past))
 		return silence >= patience->active;
-	return OutOfRhythm(patience->rhythm, gaps, total, (double) silence);
+	return OutOfCharacter(patience, past, (double) silence);
 }
 
 /* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
 static bool
-IsInactive(const Patience *patience, int64 gaps, int64 total, int64 silence)
+IsInactive(const Patience *patience, const Past *past, int64 silence)
 {
 	if (silence < patience->inactive)
 		return false;
-	return patience->rhythm == NULL || gaps == 0 ||
-		   OutOfRhythm(patience->rhythm, gaps, total,
-					   (double) silence * (double) patience->active / (double) patience->inactive);
+	return ByDaysAlone(patience, past) ||
+		   OutOfCharacter(patience, past,
+						  (double) silence * (double) patience->active /
+							  (double) patience->inactive);
 }
 
 /* The customer's word on that day; NULL without a purchase by then. */
@@ -81,9 +124,7 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 {
 	HistoryReader reader;
 	PurchaseDay day;
-	int64 first = 0;
-	int64 last = 0;
-	int64 purchase_days = 0;
+	Past past = {0};
 	bool won_back = false;
 
 	RecallHistory(&reader, history);
@@ -91,28 +132,29 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 	{
 		if (day.orders == 0)
 			continue;
-		if (purchase_days == 0)
-			first = day.day;
+		if (past.purchase_days == 0)
+			past.first = day.day;
 		else if (day.day > as_of - patience->active &&
-				 IsInactive(patience, purchase_days - 1, last - first, day.day - 1 - last))
+				 IsInactive(patience, &past, (int64) day.day - 1 - past.last))
 			won_back = true;
-		purchase_days++;
-		last = day.day;
+		past.purchase_days++;
+		past.last = day.day;
 	}
-	if (purchase_days == 0)
+	if (past.purchase_days == 0)
 		return NULL;
-	if (IsInactive(patience, purchase_days - 1, last - first, as_of - last))
+	if (IsInactive(patience, &past, (int64) as_of - past.last))
 		return "inactive";
-	if (IsLapsing(patience, purchase_days - 1, last - first, as_of - last))
+	if (IsLapsing(patience, &past, (int64) as_of - past.last))
 		return "lapsing";
-	if (first > as_of - Min(patience->active, MOST_NEW_DAYS))
+	if (past.first > as_of - Min(patience->active, MOST_NEW_DAYS))
 		return "new";
 	return won_back ? "won back" : "active";
 }
 
 /* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
 static Datum
-Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm)
+Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
+		  const ClvModel *model)
 {
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	Patience patience;
@@ -122,6 +164,7 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 	patience.inactive =
 		inactive_given ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * patience.active;
 	patience.rhythm = rhythm;
+	patience.model = model;
 	if (patience.inactive < patience.active)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("inactive_days must not be below active_days"),
@@ -138,7 +181,7 @@ PG_FUNCTION_INFO_V1(lifecycle);
 Datum
 lifecycle(PG_FUNCTION_ARGS)
 {
-	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL);
+	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL);
 }
 
 /* (history, as_of, active_days [, inactive_days], rhythm) */
@@ -149,7 +192,18 @@ lifecycle_rhythm(PG_FUNCTION_ARGS)
 	const RhythmModel *rhythm = ModelArgument(&RhythmModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
 
-	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL);
+	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL);
+}
+
+/* (history, as_of, active_days [, inactive_days], clv_model) */
+PG_FUNCTION_INFO_V1(lifecycle_clv);
+Datum
+lifecycle_clv(PG_FUNCTION_ARGS)
+{
+	const ClvModel *model = ModelArgument(&ClvModelFormat, fcinfo, PG_NARGS() - 1);
+	bool known = model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
+
+	return Lifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
 }
 
 /* ---------- customer_norms_fit ---------- */

@@ -252,9 +252,10 @@ CallInternal(const char *name, const NullableDatum *args, int nargs, Node *resul
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
 	FmgrInfo function;
 	Datum result;
+	Oid any = InvalidOid; /* NULL is for functions without arguments only */
 	Oid oid = LookupFuncName(
 		list_make2(makeString(pstrdup("crm_profile_internal")), makeString(pstrdup(name))), -1,
-		NULL, false);
+		&any, false);
 
 	fmgr_info(oid, &function);
 	InitFunctionCallInfoData(*call, &function, nargs, InvalidOid, NULL, resultinfo);

@@ -1,0 +1,206 @@
+/*
+ * phases.c: regular buyers, whose gaps between purchases are Erlang-k.
+ */
+#include "postgres.h"
+
+#include <complex.h>
+#include <math.h>
+
+#include "base/special_functions.h"
+#include "clv/phases.h"
+
+void
+SetPhases(PhaseTable *table, int regularity, double shape)
+{
+	double slope = 0; /* of ln (A)_j by A */
+
+	table->regularity = regularity;
+	table->shape = shape;
+	table->term[0] = 1;
+	table->slope[0] = 0;
+	for (int j = 1; j < regularity; j++)
+	{
+		slope += 1 / (shape + j - 1);
+		table->term[j] = table->term[j - 1] * (shape + j - 1) / j;
+		table->slope[j] = table->term[j] * slope;
+	}
+}
+
+double
+LogPhaseSum(int regularity, double shape, double q)
+{
+	double term = 1;
+	double sum = 0;
+
+	for (int j = 0; j < regularity; j++)
+	{
+		sum += term;
+		term *= q * (shape + j) / (j + 1);
+	}
+	return log(sum);
+}
+
+double
+PhaseMean(int regularity, double shape, double q, const double *values)
+{
+	double term = 1;
+	double sum = 0;
+	double mean = 0;
+
+	for (int j = 0; j < regularity; j++)
+	{
+		sum += term;
+		mean += term * values[j];
+		term *= q * (shape + j) / (j + 1);
+	}
+	return mean / sum;
+}
+
+/*
+ * Σ over n of P(N = n) D(m), m the purchases among n events, D(m) = Σ over i < m of
+ * E[(1-p)^i]: as in DropoutSeries, all terms are positive.
+ */
+static double
+RegularSeries(int k, int phase, double shape, double ratio, double a, double b, int terms)
+{
+	double z = ratio / (1 + ratio);
+	double probability = exp(-shape * log1p(ratio));
+	double survival = 1;  /* E[(1-p)^m] */
+	double purchases = 0; /* D(m) */
+	double sum = 0;
+	int next = k - phase; /* event that is a purchase */
+	int m = 0;
+
+	for (int n = 1; n <= terms; n++)
+	{
+		double term;
+
+		if (n == next)
+		{
+			purchases += survival;
+			survival *= (b + m) / (a + b + m);
+			m++;
+			next += k;
+		}
+		probability *= z * (shape + (n - 1)) / n;
+		term = probability * purchases;
+		sum += term;
+		if (n > shape * ratio && n >= k && term * (1 + ratio) < 1e-15 * sum)
+			break;
+	}
+	return sum;
+}
+
+/* ln((1 - e^-y) / y) */
+static inline double
+LogMeanDecay(double y)
+{
+	return y < 1e-3 ? -y / 2 + y * y / 24 : log(-expm1(-y) / y);
+}
+
+/* P(N = n) summed over from <= n < to, to the bounds of a few phases. */
+static double
+CountProbability(double shape, double ratio, int from, int to)
+{
+	double z = ratio / (1 + ratio);
+	double probability = exp(-shape * log1p(ratio));
+	double sum = 0;
+
+	for (int n = 0; n < to; n++)
+	{
+		if (n >= from)
+			sum += probability;
+		probability *= z * (shape + n) / (n + 1);
+	}
+	return sum;
+}
+
+#define ALMOST_SURE 15.0 /* logit of p from where the purchases after the second do not count */
+
+/*
+ * Given p, logit p = s: (1 - G) / p purchases, G = E[(1-p)^m].  The m of n events is a
+ * whole k-th, which the k-th roots of unity pick out of the generating function
+ * (1 + ratio (1 - u))^-shape of N: with z = (1-p)^(1/k), u = z ω^l,
+ *
+ *     G = 1/k Σ over l of u^(phase+1) p / ((1-p) (1-u)) (1 + ratio (1-u))^-shape.
+ *
+ * The term of l = 0 is all but 1 where p is small: its log is taken.
+ */
+static double
+PurchasesGiven(int k, int phase, double shape, double ratio, double s)
+{
+	double p = Logistic(s);
+	double y = SoftPlus(s); /* -ln(1 - p) */
+	double z = exp(-y / k);
+	double back = exp(y * (k - 1 - phase) / k); /* z^(phase+1) / (1-p) */
+	double first;
+	double others = 0;
+
+	if (s > ALMOST_SURE)
+		return (1 - CountProbability(shape, ratio, 0, k - phase) -
+				exp(-y) * CountProbability(shape, ratio, k - phase, 2 * k - phase)) /
+			   p;
+	first = y * (k - 1 - phase) / k + LogMeanDecay(y) - LogMeanDecay(y / k) -
+			shape * log1p(ratio * -expm1(-y / k));
+	for (int l = 1; l < k; l++)
+	{
+		double angle = 2 * M_PI * l / k;
+		double complex u = z * (cos(angle) + _Complex_I * sin(angle));
+		double complex turn = cos(angle * (phase + 1)) + _Complex_I * sin(angle * (phase + 1));
+
+		others += back / k * creal(turn / (1 - u) * cexp(-shape * clog(1 + ratio * (1 - u))));
+	}
+	return -expm1(first) / p - others;
+}
+
+/* As DropoutIntegral: equal steps over the logit of p, its ends as geometric series. */
+static double
+RegularIntegral(int k, int phase, double shape, double ratio, double a, double b)
+{
+	double mode = log(a / b);
+	double width = sqrt(1 / a + 1 / b);
+	double step = Min(0.4, width / 2);
+	double low = Max(-log1p(shape * ratio) - 25, mode - 45 * (width + 1 / a));
+	double high = Min(30, mode + 45 * (width + 1 / b));
+	double peak = -a * SoftPlus(-mode) - b * SoftPlus(mode);
+	int steps = Max(1, (int) ceil((high - low) / step));
+	double s = low - step / 2;
+	double left = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-a * step);
+	double mass = left;
+	double sum = left * PurchasesGiven(k, phase, shape, ratio, s);
+	double right;
+
+	for (int i = 0; i < steps; i++)
+	{
+		double density;
+
+		s += step;
+		density = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak);
+		mass += density;
+		sum += density * PurchasesGiven(k, phase, shape, ratio, s);
+	}
+	s += step;
+	right = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-b * step);
+	mass += right;
+	sum += right * PurchasesGiven(k, phase, shape, ratio, s);
+	if (mass > 0)
+		return sum / mass;
+	/* p is too near to 0, or to 1, to tell it from that */
+	return PurchasesGiven(k, phase, shape, ratio, Max(low, Min(mode, 30)));
+}
+
+double
+RegularPurchasesUntilDropout(int regularity, int phase, double shape, double ratio, double a,
+							 double b)
+{
+	double terms = 2 * shape * ratio + 40 * (1 + ratio) + 20 * sqrt(shape * ratio * (1 + ratio));
+
+	if (ratio <= 0)
+		return 0;
+	if (terms < 4000 && shape * log1p(ratio) < 600)
+		return RegularSeries(regularity, phase, shape, ratio, a, b, 4 * (int) terms);
+	/* p hardly varies */
+	if (Min(a, b) > 1e8)
+		return PurchasesGiven(regularity, phase, shape, ratio, log(a / b));
+	return RegularIntegral(regularity, phase, shape, ratio, a, b);
+}

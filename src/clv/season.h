@@ -1,0 +1,66 @@
+/*
+ * season.h: days that are not alike.
+ *
+ * A customer who buys at the rate λ in an ordinary month buys at λ s in a month of the
+ * year with the factor s.  Time is then measured in season-weighted days, the integral of
+ * s, and everything that the models say of time holds of it.  The factors have the mean 1
+ * over a year, so weighted days are as long as others on the whole.
+ */
+#ifndef CRM_SEASON_H
+#define CRM_SEASON_H
+
+#include "utils/date.h"
+
+#define YEAR_MONTHS 12
+
+/* What became of a season; the numbers are stored. */
+typedef enum SeasonStatus
+{
+	SEASON_NONE = 0,   /* not asked for */
+	SEASON_FITTED = 1, /* factors that differ */
+	SEASON_SHORT = 2,  /* asked for, but too few months of the year were seen twice */
+	SEASON_LEVEL = 3,  /* asked for, but the months do not differ beyond chance */
+	SEASON_GIVEN = 4,  /* the factors came with the model */
+} SeasonStatus;
+
+extern const char *const SeasonStatusNames[];
+
+typedef struct Season
+{
+	bool is_level; /* all days count the same: weighted days are days, to the bit */
+	double factor[YEAR_MONTHS];
+	double before[2][YEAR_MONTHS + 1]; /* weighted days of a year (1: leap) before a month */
+} Season;
+
+/* From factors, which are scaled to the mean 1 where they differ; NULL: a level one. */
+extern void SetSeason(Season *season, const double *factors);
+
+/* Weighted days after one day up to another. */
+extern double WeightedDays(const Season *season, DateADT after, DateADT until);
+
+/* The days, whole and part, that make so many weighted days after a day. */
+extern double DaysOfWeighted(const Season *season, DateADT after, double weighted);
+
+/* Calendar months are numbered on: 12 year + month - 1. */
+extern int32 MonthNumber(DateADT day);
+extern DateADT FirstOfMonth(int32 number);
+
+/* The weighted days of a gap of which only the months of its ends and its days are known. */
+extern double WeightedGap(const Season *season, int32 first_month, int32 last_month, double days);
+
+/* Ten years at most say what a month of the year is like. */
+#define MOST_SEASON_MONTHS 120
+
+/* Purchases by calendar month, and what is expected of a level year. */
+typedef struct MonthlyPurchases
+{
+	int n;
+	int32 first; /* number of the first month */
+	double actual[MOST_SEASON_MONTHS];
+	double expected[MOST_SEASON_MONTHS];
+} MonthlyPurchases;
+
+/* The factors of the months of the year, and whether there is a season to speak of. */
+extern SeasonStatus FitSeason(const MonthlyPurchases *months, double *factors);
+
+#endif /* CRM_SEASON_H */
