@@ -256,10 +256,39 @@ IsListed(const char *name, ArrayType *list)
 	return false;
 }
 
+/* A name that is misspelt would have told of what is not to be looked at. */
+static void
+CheckIgnored(RelevanceState *state, ArrayType *ignored)
+{
+	Datum *elements;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(ignored, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char *name = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
+		bool found = name == NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int c = 0; c < state->nattributes && !found; c++)
+			found = !TupleDescAttr(state->shape.columns, c)->attisdropped &&
+					strcmp(NameStr(TupleDescAttr(state->shape.columns, c)->attname), name) == 0;
+		if (!found)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("attribute_relevance is to ignore \"%s\", which is no column of the record",
+						name)));
+	}
+}
+
 /* The attributes of a record: its columns, but for dropped and ignored ones. */
 static void
 StartAttributes(RelevanceState *state, ArrayType *ignored)
 {
+	if (ignored != NULL)
+		CheckIgnored(state, ignored);
 	for (int i = 0; i < state->nattributes; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(state->shape.columns, i);

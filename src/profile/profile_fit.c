@@ -312,6 +312,24 @@ TakeGeneralOptions(ProfileFitState *state)
 	}
 }
 
+/* A name in "ignore" that is misspelt would make an attribute of what is to be none. */
+static void
+CheckIgnored(ProfileFitState *state)
+{
+	JsonbValue value;
+	JsonbContainer *array;
+
+	if (!JsonMember(&state->options->root, "ignore", &value))
+		return;
+	array = JsonArray(&value, "ignore");
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) ColumnOfOption(state, JsonString(getIthJsonbValueFromContainer(array, i), "ignore"),
+							  "ignore");
+	}
+}
+
 static void
 TakeColumnOptions(ProfileFitState *state)
 {
@@ -326,13 +344,16 @@ TakeColumnOptions(ProfileFitState *state)
 		{"weights", TakeWeight},
 	};
 
-	for (int i = 0; state->options != NULL && i < lengthof(options); i++)
+	if (state->options == NULL)
+		return;
+	for (int i = 0; i < lengthof(options); i++)
 	{
 		JsonbValue value;
 
 		if (JsonMember(&state->options->root, options[i].name, &value))
 			JsonEachMember(JsonObject(&value, options[i].name), options[i].take, state);
 	}
+	CheckIgnored(state);
 }
 
 /* ---------- the state ---------- */
