@@ -728,7 +728,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_
 
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
+	RETURN format('EXISTS (SELECT FROM %s i WHERE %s%s)', src.interactions, crm_profile_internal.same_key(src.key_type, format('i.%I', src.interaction_customer), customer), CASE
 		WHEN src.interacted_at IS NULL THEN ''
 		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
 			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
@@ -741,7 +741,8 @@ CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_def
 		CASE WHEN src.interactions IS NOT NULL THEN format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, format('c.%I', src.customer_key), as_of)) END,
 		-- who is referred to by a prospect is not in the prospect table himself
 		CASE WHEN src.prospect_customer = src.prospect_key
-			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::%s = c.%I) THEN ''probable''', src.prospects, src.prospect_customer, src.key_type, src.customer_key) END), '') || ' END',
+			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE %s) THEN ''probable''', src.prospects,
+				crm_profile_internal.same_key(src.key_type, format('p.%I::%s', src.prospect_customer, src.key_type), format('c.%I', src.customer_key))) END), '') || ' END',
 		'NULL');
 COMMENT ON FUNCTION crm_profile_internal.source_contacted(crm_profile.source_definition, text) IS 'SQL of the lifecycle that the customer c has without a purchase by that day';
 
@@ -760,7 +761,7 @@ CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source
 	RETURN crm_profile_internal.source_profile_query(src, as_of,
 		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE format('f.%I', a.attname) END, ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
-		format('%I.customer_history h ON h.customer = c.%I', src.name, src.customer_key));
+		format('%I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query behind customer_profile and profile_as_of, with the key as it is in the customer table';
 
 ---------------------------------------------------------------- writing models
@@ -841,7 +842,9 @@ BEGIN
 		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
 	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.name, relation, src.customers, src.customer_key);
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE %s))', src.name, relation, src.customers,
+		-- qualified: the customer table may have a column customer
+		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)));
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
@@ -849,7 +852,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definit
 CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE format('CREATE TABLE %I.customer_history (customer %s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type);
+	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
+		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''the key of the customer table''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);

@@ -117,12 +117,12 @@ BEGIN
 	ELSE
 		EXECUTE format('WITH difference AS MATERIALIZED (
 				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM %1$s n FULL JOIN %2$s o ON o.customer = n.customer
+				FROM %1$s n FULL JOIN %2$s o ON %3$s
 				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
-			gone AS (DELETE FROM %2$s o USING difference d WHERE o.customer = d.customer AND d.history IS NULL RETURNING 1),
+			gone AS (DELETE FROM %2$s o USING difference d WHERE %4$s AND d.history IS NULL RETURNING 1),
 			changed AS (INSERT INTO %2$s SELECT customer, history FROM difference WHERE history IS NOT NULL
 				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target)
+			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'))
 			INTO written, removed USING coalesce(histories, src.orders_query), progress;
 	END IF;
 	-- of other machines nobody counted them
@@ -291,6 +291,7 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
 	columns text;
+	compared text;
 	profiles bigint;
 	written bigint;
 	seconds double precision;
@@ -303,12 +304,16 @@ BEGIN
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
 		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
 	ELSE
-		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum),
+				string_agg('?.' || quote_ident(attname) || CASE attname WHEN 'customer' THEN '::text' ELSE '' END, ', ' ORDER BY attnum) INTO columns, compared FROM pg_attribute
 			WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
-		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE c.%I = o.customer)', target, src.customers, src.customer_key);
-		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON was.customer = n.customer
-			WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
-			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns) USING today;
+		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE %s)', target, src.customers,
+			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'));
+		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON %4$s
+			WHERE was.customer IS NULL OR ROW(%5$s) IS DISTINCT FROM ROW(%6$s)
+			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
+			-- a key in another spelling is another row, though it is the same customer
+			replace(compared, '?', 'n'), replace(compared, '?', 'was')) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
 		EXECUTE format('SELECT count(*) FROM %s', target) INTO profiles;
 	END IF;
@@ -335,8 +340,8 @@ BEGIN
 		src.grants := crm_profile_internal.source_grants(src);
 		RETURN src;
 	END IF;
-	SELECT format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1) INTO key_type
-		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key AND NOT a.attisdropped;
+	SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) INTO key_type
+		FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key AND NOT a.attisdropped;
 	IF key_type <> src.key_type THEN
 		RAISE datatype_mismatch USING MESSAGE = format('source "%s": the key %s of %s has type %s now; it had %s', src.name, src.customer_key, src.customers, key_type, src.key_type),
 			HINT = 'Drop the source and create it anew, or name another customer_key with alter_source().';

@@ -115,7 +115,10 @@ DeclaredScale(TupleDesc columns, int attno)
 	return scale <= MAX_SCALE ? scale : 0;
 }
 
-/* Order lines are sorted by customer and order key: of equal ones lie together. */
+/*
+ * Order lines are sorted by customer and order key: lines of one order lie
+ * together.
+ */
 static void
 StartLines(OrderRows *receiver, TupleDesc columns)
 {
@@ -214,7 +217,7 @@ AmountOf(Oid type, Datum value, const char *what)
 
 /* Hands on a purchase of a customer. */
 static inline void
-TakePurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
+PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
 {
 	Datum flat = customer;
 
@@ -274,7 +277,7 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 		return true;
 	}
 	scale = PurchaseOfRow(receiver, row, &purchase);
-	TakePurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
+	PassOnPurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
 	return true;
 }
 
@@ -295,7 +298,7 @@ SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 										  a->tts_values[o], b->tts_values[o]));
 }
 
-/* Adds a line to its order, which is as old as its oldest line. */
+/* Adds a line to its order, whose day is that of its oldest line. */
 static void
 AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 {
@@ -316,7 +319,7 @@ static void
 TakeOrder(OrderRows *receiver, Datum customer, PurchaseDay *order, int scale)
 {
 	order->orders = order->amount >= 0 ? 1 : 0;
-	TakePurchase(receiver, customer, order, scale);
+	PassOnPurchase(receiver, customer, order, scale);
 }
 
 static void
