@@ -279,8 +279,8 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
-			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'model_in_use', true),
-			('table', 'stored_profile', src.materialize), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('view', 'prospect_model', src.prospects IS NOT NULL),
+			('table', 'stored_profile', src.materialize), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
 	'what a source has in its schema, those first that are built on others; needed: as it is defined now, else with other settings';

@@ -275,12 +275,23 @@ COMMENT ON COLUMN crm_profile_internal.outside_measures.monetary IS 'their amoun
 COMMENT ON COLUMN crm_profile_internal.outside_measures.profit IS 'their profit in the period';
 COMMENT ON COLUMN crm_profile_internal.outside_measures.counted IS 'what of the amount customer_profile has in monetary, too';
 
+CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
+	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date));
+COMMENT ON FUNCTION crm_profile_internal.refunds_alone(crm_profile.purchase_history, date, interval) IS
+	'the amount of a history without an order, which monetary() does not tell; a function of its own, so that net_amount() can be inlined';
+
 CREATE FUNCTION crm_profile_internal.net_amount(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.monetary(history, as_of) ELSE crm_profile.monetary(history, as_of, period) END,
-		(SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date)));
+		crm_profile_internal.refunds_alone(history, as_of, period));
 COMMENT ON FUNCTION crm_profile_internal.net_amount(crm_profile.purchase_history, date, interval) IS
 	'monetary, and of a history with nothing but refunds the sum of these; NULL: nothing by that day';
+
+CREATE FUNCTION crm_profile_internal.without_order(history crm_profile.purchase_history, as_of date, period interval) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of) ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0;
+COMMENT ON FUNCTION crm_profile_internal.without_order(crm_profile.purchase_history, date, interval) IS 'whether there is no order in the period';
 
 CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchase_history, outside text, as_of date, period interval,
 	OUT segment text, OUT monetary numeric, OUT profit numeric, OUT counted numeric) RETURNS SETOF record
@@ -290,8 +301,7 @@ CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchas
 			CASE WHEN outside IS NOT NULL THEN CASE WHEN period IS NULL THEN crm_profile.profit(history, as_of) ELSE crm_profile.profit(history, as_of, period) END END,
 			CASE WHEN period IS NOT NULL THEN crm_profile.monetary(history, as_of, period) END
 		FROM (SELECT crm_profile_internal.net_amount(history, as_of, period) AS amount OFFSET 0) n
-		WHERE n.amount IS NOT NULL AND (outside IS NOT NULL OR n.amount <> 0 AND coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of)
-			ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0);
+		WHERE n.amount IS NOT NULL AND (outside IS NOT NULL OR n.amount <> 0 AND crm_profile_internal.without_order(history, as_of, period));
 	END;
 COMMENT ON FUNCTION crm_profile_internal.outside_figures(crm_profile.purchase_history, text, date, interval) IS
 	'the amount of a history that is in no segment: outside says why, NULL where it is only that there are refunds and no order; no row: there is a segment, or nothing';
@@ -715,16 +725,17 @@ COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source_defini
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT m.%I FROM %I.model_in_use m)', attribute, src.name);
+	-- orders without a customer are for those who see the rows of model
+	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE WHEN a.attname IN ('profile', 'match') THEN 'NULL' ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
+	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL' ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition) IS
-	'SQL of all of them but those of attributes: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
+	'SQL of all of them but what model_in_use lacks: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
 
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -796,6 +807,12 @@ BEGIN
 	END IF;
 	model.fitted_at := fitted;
 	EXECUTE format('INSERT INTO %I.model SELECT ($1).*', src.name) USING model;
+	-- what readers may have of it
+	model.profile := NULL;
+	model.match := NULL;
+	model.unassigned := NULL;
+	EXECUTE format('DELETE FROM %I.model_in_use', src.name);
+	EXECUTE format('INSERT INTO %I.model_in_use SELECT ($1).*', src.name) USING model;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_keep_model(crm_profile.source_definition, crm_profile.source_model) IS
 	'keeps the models of the refresh that began at fitted_at, where something in them differs from the last ones; the caller holds the lock on the source';
@@ -864,6 +881,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
 	-- without a policy: whatever was granted, the rows are the owner's
 	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
+	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and orders that have no customer', 'crm_profile.source_model');
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
 
@@ -922,29 +941,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source_definition) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
 
-CREATE FUNCTION crm_profile_internal.source_build_model_views(src crm_profile.source_definition) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_prospect_model(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	columns text;
 BEGIN
-	-- Not security_invoker: they show of a table that is the owner's what readers of the other views need. Orders that have no customer, or one that
-	-- a reader cannot see, are for those with the owner's rights
-	SELECT string_agg(CASE a.attname WHEN 'unassigned' THEN format('CASE WHEN (SELECT pg_has_role(c.relowner, ''USAGE'') FROM pg_class c WHERE c.oid = %L::regclass) THEN m.unassigned END AS unassigned', format('%I.model', src.name))
-			ELSE format('m.%I', a.attname) END, ', ' ORDER BY a.attnum) INTO columns
-		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT IN ('profile', 'match');
-	-- by max, not LIMIT: so it becomes part of the queries that use it
-	EXECUTE format('CREATE OR REPLACE VIEW %1$I.model_in_use AS SELECT %2$s FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name, columns);
-	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'the models that the views use: the newest row of model without those of attributes', 'crm_profile.source_model');
 	IF src.prospects IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
 	ELSE
+		-- not security_invoker: it shows of a table that is the owner's what readers of prospect_match need
 		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
 		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_model_views(crm_profile.source_definition) IS
-	'the views model_in_use and prospect_model: what readers of the other views need of the table model, which is the owner''s';
+COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model(crm_profile.source_definition) IS
+	'the view prospect_model, made anew, or dropped where there are no prospects';
 
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -978,15 +988,19 @@ DECLARE
 	segments CONSTANT text := crm_profile_internal.source_model_in_use(src, 'segments');
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
-	PERFORM crm_profile_internal.source_build_model_views(src);
+	PERFORM crm_profile_internal.source_build_prospect_model(src);
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
 	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
-		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN LATERAL (SELECT CASE WHEN NOT EXISTS (SELECT FROM %4$s c WHERE %5$s) THEN ''(unknown customer)'' END AS outside) k
-				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, k.outside, %6$s, %7$s) f
+		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
+				WHERE NOT EXISTS (SELECT FROM %4$s c WHERE %5$s)
+			UNION ALL SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
+				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s) AND EXISTS (SELECT FROM %4$s c WHERE %5$s)
 			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
 		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment))) s',
 			src.name, src.scheme, segments, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer'), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
@@ -999,8 +1013,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
 		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
 	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
-	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, %6$s AS today) m
-		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, (SELECT crm_profile_internal.spend_dispersion(%5$s)), m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
+	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, (SELECT crm_profile_internal.spend_dispersion(%5$s)) AS dispersion, %6$s AS today) m
+		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, m.dispersion, m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
 			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_model_in_use(src, 'clv'),
 			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned')));
 	PERFORM crm_profile_internal.source_build_attributes(src);

@@ -106,7 +106,7 @@ SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.mo
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
 SELECT count(*) FILTER (WHERE p_alive = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.customer_profile JOIN raw USING (customer);
 -- a fit without parameters: no predictions, and nothing fails; the lifecycle goes by the days alone
-UPDATE cd.model SET clv = '{"model": "bg/nbd", "status": "not converged"}', rhythm = '{"status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
+UPDATE cd.model_in_use SET clv = '{"model": "bg/nbd", "status": "not converged"}', rhythm = '{"status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
 SELECT count(*), count(p_alive), count(expected_purchases_90d), count(clv_365d), count(next_purchase), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
 SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_alive) FROM cd.segment_summary;
 SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;

@@ -22,7 +22,7 @@ SELECT (SELECT count(*) FROM t.model_card) AS card, (SELECT count(*) FROM t.mode
 SELECT orders, customers FROM crm_profile.refresh('t');
 
 -- ---------------------------------------------------------------- a history is read once: the same answers as from one function alone
-CREATE VIEW newest AS SELECT * FROM t.model ORDER BY id DESC LIMIT 1;
+CREATE VIEW newest AS SELECT * FROM t.model_in_use;
 CREATE FUNCTION differ(expression text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	found bigint;
@@ -136,8 +136,12 @@ ROLLBACK;
 
 -- ---------------------------------------------------------------- models at the edge of what numbers can hold
 CREATE FUNCTION extreme(change jsonb) RETURNS TABLE (lines bigint, unshown bigint, customers numeric, shares boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	changed crm_profile.source_model;
 BEGIN
-	INSERT INTO t.model SELECT (jsonb_populate_record(m, change || jsonb_build_object('id', m.id + 1))).* FROM newest m;
+	SELECT m.* INTO changed FROM t.model_in_use m;
+	DELETE FROM t.model_in_use;
+	INSERT INTO t.model_in_use SELECT (jsonb_populate_record(changed, change)).*;
 	RETURN QUERY SELECT (SELECT count(*) FROM t.model_card), (SELECT count(*) FROM t.model_card c WHERE c.value IS NULL AND c.number IS NOT NULL), (SELECT sum(s.customers) FROM t.segment_summary s),
 		(SELECT bool_and(s.predicted_value_share IS NULL OR s.predicted_value_share BETWEEN 0 AND 1) FROM t.segment_summary s);
 	PERFORM count(p.*::text) FROM t.customer_profile p;
