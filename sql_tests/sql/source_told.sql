@@ -12,7 +12,7 @@ INSERT INTO client SELECT i, CASE i % 3 WHEN 0 THEN 'north' WHEN 1 THEN 'south' 
 INSERT INTO sale SELECT i, i, date '2024-01-01' + f.first + k * (20 + i % 101), 10 + (i * 37 + k * 11) % 90, (i + k) % 10
 FROM generate_series(1, 380) i, LATERAL (SELECT (i * 271) % 700 AS first) f, generate_series(0, i % 9) k WHERE f.first + k * (20 + i % 101) < 700;
 SET client_min_messages = notice;
-SELECT count(*) FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'total', attributes => '{region,"Age"}', as_of => '2025-11-30');
+SELECT count(*) FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'total', attributes => '{region,"Age"}', as_of => '2025-11-30', clv_model => 'mbg/nbd');
 SELECT item, value FROM shop.model_card;
 SELECT warning FROM crm_profile.sources;
 
@@ -97,7 +97,7 @@ SELECT orders FROM crm_profile.refresh('shop');
 SELECT item, value FROM shop.model_card WHERE item IN ('warning', 'newest order');
 SELECT warning FROM crm_profile.sources;
 CREATE TABLE copied AS SELECT * FROM client UNION ALL SELECT * FROM client WHERE id <= 3;
-SELECT count(*) FROM crm_profile.create_source('twice', 'copied', 'sale', customer_key => 'id', order_customer => 'client', amount => 'total', as_of => '2025-11-30');
+SELECT count(*) FROM crm_profile.create_source('twice', 'copied', 'sale', customer_key => 'id', order_customer => 'client', amount => 'total', as_of => '2025-11-30', clv_model => 'mbg/nbd');
 SELECT orders FROM crm_profile.refresh('twice');
 SELECT count(*) - count(DISTINCT customer) AS too_many FROM twice.customer_profile;
 TRUNCATE copied, sale;
