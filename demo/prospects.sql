@@ -63,7 +63,7 @@ SELECT rank, prospect, round(score::numeric, 2) AS chance,
 FROM match_prospects(NULL::int,
     'SELECT id, is_best AS is_target, born, education,
             marital_status, income, kids, teens FROM client',
-    'SELECT * FROM lead', most => 10);
+    'SELECT * FROM lead', max_rows => 10);
 
 \set ECHO none
 \pset format aligned

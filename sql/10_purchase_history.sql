@@ -19,8 +19,8 @@ CREATE OPERATOR crm_profile.|| (LEFTARG = crm_profile.purchase_history, RIGHTARG
 CREATE OPERATOR crm_profile.- (LEFTARG = crm_profile.purchase_history, RIGHTARG = crm_profile.purchase_history,
 	FUNCTION = crm_profile_internal.purchase_history_subtract);
 
-COMMENT ON OPERATOR crm_profile.|| (crm_profile.purchase_history, crm_profile.purchase_history) IS 'merge two histories: day by day the sums';
-COMMENT ON OPERATOR crm_profile.- (crm_profile.purchase_history, crm_profile.purchase_history) IS 'take away again what was merged: (a || b) - b = a';
+COMMENT ON OPERATOR crm_profile.|| (crm_profile.purchase_history, crm_profile.purchase_history) IS 'merges two histories: the sums of each day';
+COMMENT ON OPERATOR crm_profile.- (crm_profile.purchase_history, crm_profile.purchase_history) IS 'removes again what was merged: (a || b) - b = a';
 COMMENT ON FUNCTION crm_profile_internal.purchase_history_merge(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of || operator';
 COMMENT ON FUNCTION crm_profile_internal.purchase_history_subtract(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of - operator';
 
@@ -31,9 +31,9 @@ CREATE FUNCTION crm_profile.purchase_history_add(history crm_profile.purchase_hi
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.purchase_history_add(crm_profile.purchase_history, date, numeric) IS
-	'the history with one order more, or with a refund if the amount is negative; a NULL history starts one, a NULL day or amount adds nothing';
+	'the history with one more order, or refund if the amount is negative; a NULL history counts as an empty one, a NULL day or amount adds nothing';
 COMMENT ON FUNCTION crm_profile.purchase_history_add(crm_profile.purchase_history, date, numeric, numeric) IS
-	'the history with one order and its cost more; a NULL history starts one, a NULL day or amount adds nothing, a NULL cost is an unknown one';
+	'the history with one more order and its cost; a NULL history counts as an empty one, a NULL day or amount adds nothing, a NULL cost means unknown';
 
 CREATE FUNCTION crm_profile.as_of(history crm_profile.purchase_history, as_of date)
 	RETURNS crm_profile.purchase_history
@@ -46,7 +46,7 @@ CREATE FUNCTION crm_profile.purchases(history crm_profile.purchase_history,
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 10;
 COMMENT ON FUNCTION crm_profile.purchases(crm_profile.purchase_history) IS
-	'the days of a history in order: orders, amount net of refunds, cost and the amount that the cost covers (NULL: no cost known)';
+	'the days of a history in order: orders, amount net of refunds, cost, and the part of the amount that the cost covers (NULL: no cost known)';
 
 ---------------------------------------------------------------- aggregates
 
@@ -132,7 +132,7 @@ CREATE AGGREGATE crm_profile.purchase_history_merge_agg(history crm_profile.purc
 	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.purchase_history_merge_agg(crm_profile.purchase_history) IS
-	'all the histories merged into one: day by day the sums; NULLs are skipped';
+	'all histories merged into one: the sums of each day; NULLs are skipped';
 
 ---------------------------------------------------------------- accessors: (history [, as_of [, period]])
 
@@ -223,15 +223,15 @@ COMMENT ON FUNCTION crm_profile.cost_coverage(crm_profile.purchase_history, date
 CREATE FUNCTION crm_profile.average_order_value(history crm_profile.purchase_history) RETURNS numeric
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile.average_order_value(crm_profile.purchase_history) IS
-	'amount net of refunds, by order; NULL without orders';
+	'amount net of refunds, per order; NULL without orders';
 CREATE FUNCTION crm_profile.average_order_value(history crm_profile.purchase_history, as_of date) RETURNS numeric
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile.average_order_value(crm_profile.purchase_history, date) IS
-	'amount net of refunds, by order, up to and including as_of; NULL without orders';
+	'amount net of refunds, per order, up to and including as_of; NULL without orders';
 CREATE FUNCTION crm_profile.average_order_value(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile.average_order_value(crm_profile.purchase_history, date, interval) IS
-	'amount net of refunds, by order, in the period that ends with as_of; NULL without orders';
+	'amount net of refunds, per order, in the period that ends with as_of; NULL without orders';
 CREATE FUNCTION crm_profile.mean_gap(history crm_profile.purchase_history) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile.mean_gap(crm_profile.purchase_history) IS

@@ -1,4 +1,4 @@
--- RFM: models (thresholds), scores, and what a history scores under a model
+-- RFM: models (thresholds), scores, and the scores of histories
 
 ---------------------------------------------------------------- rfm_model
 
@@ -13,26 +13,26 @@ CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], mo
 	RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[]) IS
-	'a model of fixed thresholds: each array has one value less than there are bins; a value above a threshold scores higher, for recency lower';
+	'a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher, for recency lower';
 CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], monetary numeric[], period interval)
 	RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[], interval) IS
-	'a model of fixed thresholds, over a period: each array has one value less than there are bins; a value above a threshold scores higher, for recency lower';
+	'a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher, for recency lower';
 
 CREATE FUNCTION crm_profile.thresholds(model crm_profile.rfm_model,
 	OUT recency numeric[], OUT frequency numeric[], OUT monetary numeric[])
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.thresholds(crm_profile.rfm_model) IS
-	'the thresholds of a model: days, orders, amount; where a quantile has more than six decimals it is cut there';
+	'the thresholds of a model: days, orders, amount; a quantile with more than six decimals is truncated';
 
 ---------------------------------------------------------------- rfm_score
 
 -- @value_type type=rfm_score layout="INTERNALLENGTH = 4, PASSEDBYVALUE, STORAGE = plain" like=int4 send="'int4send' LANGUAGE internal" order=btint4cmp hash=hashint4 sorted="by recency, frequency, monetary score"
 
 COMMENT ON TYPE crm_profile.rfm_score IS
-	'recency, frequency and monetary score of a customer, the best first digit highest: 545; it knows its number of bins';
+	'recency, frequency and monetary score of a customer as three digits, the best score highest: 545; it knows its number of bins';
 
 ---------------------------------------------------------------- scores: parts and casts
 
@@ -71,7 +71,7 @@ CREATE FUNCTION crm_profile.purchase_pattern(history crm_profile.purchase_histor
 	RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile.purchase_pattern(crm_profile.purchase_history, crm_profile.rfm_model, date) IS
-	'few large, many small, many large or few small: number and average value of orders above the medians of the model, or not';
+	'few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model';
 
 ---------------------------------------------------------------- fitting
 
@@ -110,11 +110,11 @@ CREATE AGGREGATE crm_profile.rfm_fit(history crm_profile.purchase_history, as_of
 	SERIALFUNC = crm_profile_internal.rfm_fit_serialize, DESERIALFUNC = crm_profile_internal.rfm_fit_deserialize,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.rfm_fit(crm_profile.purchase_history, date, integer) IS
-	'the same with 2 to 9 bins; NULL if there is none';
+	'a model of 2 to 9 bins: thresholds at the quantiles (type 7, percentile_cont) of all customers with a purchase by as_of; NULL if there is none';
 CREATE AGGREGATE crm_profile.rfm_fit(history crm_profile.purchase_history, as_of date, bins integer, period interval) (
 	SFUNC = crm_profile_internal.rfm_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.rfm_fit_finalfn, COMBINEFUNC = crm_profile_internal.rfm_fit_combine,
 	SERIALFUNC = crm_profile_internal.rfm_fit_serialize, DESERIALFUNC = crm_profile_internal.rfm_fit_deserialize,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.rfm_fit(crm_profile.purchase_history, date, integer, interval) IS
-	'the same over the period that ends with as_of; customers without an order in it are left out; NULL if there is none';
+	'a model of 2 to 9 bins over the period that ends with as_of: thresholds at the quantiles of all customers with an order in it; NULL if there is none';

@@ -1,4 +1,4 @@
--- Segments: schemes as people edit them, compiled schemes, and what they call a score
+-- Segments: schemes as people edit them, compiled schemes, and the segments of scores
 
 ---------------------------------------------------------------- segment_scheme
 
@@ -18,11 +18,11 @@ CREATE TABLE crm_profile.scheme (
 	built_in boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE crm_profile.scheme IS
-	'schemes: complete sets of rules that give every customer a segment; add your own with INSERT';
-COMMENT ON COLUMN crm_profile.scheme.name IS 'what compile_scheme() and rfm_scores() call it';
-COMMENT ON COLUMN crm_profile.scheme.bins IS 'number of scores in each dimension, as in the model';
-COMMENT ON COLUMN crm_profile.scheme.description IS 'what it is good for, in words';
-COMMENT ON COLUMN crm_profile.scheme.built_in IS 'comes with the extension: cannot be changed, is not dumped';
+	'schemes, each a complete set of rules that give every customer a segment; add your own with INSERT';
+COMMENT ON COLUMN crm_profile.scheme.name IS 'name of the scheme, as given to compile_scheme() and rfm_scores()';
+COMMENT ON COLUMN crm_profile.scheme.bins IS 'number of scores in each dimension: the bins of the rfm_model that makes them';
+COMMENT ON COLUMN crm_profile.scheme.description IS 'what the scheme is good for, in words';
+COMMENT ON COLUMN crm_profile.scheme.built_in IS 'whether the scheme comes with the extension: it cannot be changed and is not dumped';
 
 CREATE TABLE crm_profile.scheme_rule (
 	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE,
@@ -50,9 +50,9 @@ CREATE TABLE crm_profile.scheme_rule (
 			AND length(array_to_string(cells, ',', '?')) = 4 * cardinality(cells) - 1))
 );
 COMMENT ON TABLE crm_profile.scheme_rule IS
-	'the rules of the schemes: a customer gets the segment of the first rule, by position, that the three scores meet';
-COMMENT ON COLUMN crm_profile.scheme_rule.scheme IS 'the scheme';
-COMMENT ON COLUMN crm_profile.scheme_rule.position IS 'order of the rules; left out, the rule goes behind the last one';
+	'the rules of the schemes: a customer gets the segment of the first rule, by position, that matches the three scores';
+COMMENT ON COLUMN crm_profile.scheme_rule.scheme IS 'name of the scheme that the rule belongs to';
+COMMENT ON COLUMN crm_profile.scheme_rule.position IS 'order of the rules within the scheme, from 1; if left out, the rule is put last';
 COMMENT ON COLUMN crm_profile.scheme_rule.segment IS 'name of the segment; several rules may share it';
 COMMENT ON COLUMN crm_profile.scheme_rule.r_from IS 'lowest recency score; NULL: unbounded';
 COMMENT ON COLUMN crm_profile.scheme_rule.r_to IS 'highest recency score; NULL: unbounded';
@@ -60,10 +60,10 @@ COMMENT ON COLUMN crm_profile.scheme_rule.f_from IS 'lowest frequency score; NUL
 COMMENT ON COLUMN crm_profile.scheme_rule.f_to IS 'highest frequency score; NULL: unbounded';
 COMMENT ON COLUMN crm_profile.scheme_rule.m_from IS 'lowest monetary score; NULL: unbounded';
 COMMENT ON COLUMN crm_profile.scheme_rule.m_to IS 'highest monetary score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells themselves, in place of ranges: {555,554,545}';
-COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who these customers are, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with them, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles of the customers that the segment is true of; NULL: all; segment() takes the others to the nearest cell whose segment is true of them';
+COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells of the rule, instead of ranges: {555,554,545}';
+COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who the customers of the segment are, in words';
+COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with the customers of the segment, in words';
+COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles of the customers that the segment is true of; NULL: all; segment() gives other customers the segment of the nearest cell that is true of them';
 
 GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
 
@@ -74,7 +74,7 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',
 CREATE FUNCTION crm_profile_internal.guard_schemes() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION crm_profile_internal.guard_schemes() IS
-	'keeps the built-in schemes as they are, and numbers rules without a position';
+	'protects the built-in schemes from changes, and numbers rules without a position';
 
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
@@ -84,17 +84,17 @@ CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.sc
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('scheme');
 CREATE TRIGGER guard_schemes_truncate BEFORE TRUNCATE ON crm_profile.scheme_rule
 	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile_internal.guard_schemes('scheme');
-COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme IS 'keeps the built-in schemes as they are';
-COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme IS 'keeps the built-in schemes as they are';
-COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme_rule IS 'keeps the built-in schemes as they are, and numbers rules without a position';
-COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme_rule IS 'keeps the built-in schemes as they are';
+COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme IS 'protects the built-in schemes from changes';
+COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme IS 'protects the built-in schemes from changes';
+COMMENT ON TRIGGER guard_schemes ON crm_profile.scheme_rule IS 'protects the built-in schemes from changes, and numbers rules without a position';
+COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme_rule IS 'protects the built-in schemes from changes';
 
 ---------------------------------------------------------------- functions
 
 CREATE FUNCTION crm_profile.compile_scheme(name text) RETURNS crm_profile.segment_scheme
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION crm_profile.compile_scheme(text) IS
-	'the scheme of that name as a value, the first rule that covers a cell giving its segment; in a query over many customers write it as a subquery: (SELECT compile_scheme(…))';
+	'the scheme of that name as a value; the first rule that covers a cell gives its segment; in a query over many customers write a subquery: (SELECT compile_scheme(…))';
 
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -110,21 +110,21 @@ CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.seg
 	RETURNS text[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.label_conflicts(text, crm_profile.segment_scheme, text, double precision, double precision) IS
-	'what of segment, lifecycle and forecast (P(alive), probability of a purchase) contradicts what, in words; empty if nothing does; NULLs say nothing';
+	'contradictions between segment, lifecycle and forecast (P(alive), probability of a purchase), in words; an empty array if there are none; a NULL argument contradicts nothing';
 
 CREATE FUNCTION crm_profile.segments(scheme crm_profile.segment_scheme,
 	OUT "position" integer, OUT segment text, OUT cell_count integer, OUT cells text[], OUT lifecycle text[])
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 11;
 COMMENT ON FUNCTION crm_profile.segments(crm_profile.segment_scheme) IS
-	'the segments of a scheme in order, with the cells that they have in fact, and the lifecycles that they are true of (NULL: all)';
+	'the segments of a scheme in order, with the cells that they actually have, and the lifecycles that they are true of (NULL: all)';
 
 CREATE FUNCTION crm_profile.check_scheme(name text,
 	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
 COMMENT ON FUNCTION crm_profile.check_scheme(text) IS
-	'what is wrong with a scheme: uncovered and overlapping cells, rules that are unreachable or beyond its bins; no row if it is a true partition';
+	'problems of a scheme: uncovered and overlapping cells, rules that are unreachable or beyond its bins; no row if it is a true partition';
 
 CREATE FUNCTION crm_profile.check_scheme(scheme crm_profile.segment_scheme, model crm_profile.rfm_model,
 	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
@@ -171,7 +171,7 @@ BEGIN ATOMIC
 	SELECT f.problem, f.cell, f.segments, f.detail FROM found f ORDER BY f.part, f.line, f.sub;
 END;
 COMMENT ON FUNCTION crm_profile.check_scheme(crm_profile.segment_scheme, crm_profile.rfm_model) IS
-	'what of a scheme a model leaves empty: scores that tied customers share, the segments out of their reach, scores and segments that nobody has; no row if every score occurs';
+	'scores and segments of a scheme that nobody has under a model: scores shared by tied customers, segments out of their reach, empty scores and segments; no row if every score occurs';
 
 ---------------------------------------------------------------- the built-in schemes
 

@@ -1,9 +1,9 @@
--- the bulk road: from a query of orders to histories, or straight to scores
+-- bulk functions: from a query of orders to histories, or straight to scores
 
 CREATE FUNCTION crm_profile_internal.row_stream_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.row_stream_support(internal) IS
-	'planner support: lets a query take the rows of the function one at a time';
+	'planner support function: lets a query read the rows of a function one at a time';
 
 CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query text,
 	OUT customer anyelement, OUT history crm_profile.purchase_history)
@@ -16,7 +16,7 @@ CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query tex
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
 COMMENT ON FUNCTION crm_profile.collect_purchase_histories(anyelement, text, text) IS
-	'the same with INFO lines that begin with this text, every few seconds: rows read, histories made, and how many a second; NULL: no lines';
+	'the purchase history of every customer in a query of orders, with INFO lines every few seconds that begin with the text progress: rows read, histories made, and how many per second; NULL: no lines';
 
 CREATE FUNCTION crm_profile.rfm_scores(key anyelement, query text, as_of date,
 	bins integer DEFAULT 5, period interval DEFAULT NULL, scheme text DEFAULT 'standard',

@@ -1,5 +1,5 @@
 
----------------------------------------------------------------- relevance: what an attribute tells about who is a target
+---------------------------------------------------------------- relevance: how well an attribute tells targets from others
 
 CREATE TYPE crm_profile.relevance_bin AS (
 	bin text,
@@ -10,7 +10,7 @@ CREATE TYPE crm_profile.relevance_bin AS (
 	information_value double precision
 );
 COMMENT ON TYPE crm_profile.relevance_bin IS
-	'one bin of an attribute: its rows, its targets, their share, the weight of evidence, and what it adds to the information value';
+	'one bin of an attribute: rows, targets, share of targets, weight of evidence, and its part of the information value';
 
 CREATE TYPE crm_profile.relevance AS (
 	attribute text,
@@ -30,7 +30,7 @@ CREATE TYPE crm_profile.relevance AS (
 	bins crm_profile.relevance_bin[]
 );
 COMMENT ON TYPE crm_profile.relevance IS
-	'what an attribute tells about who is a target: statistics over its bins, and a verdict in words';
+	'how well an attribute tells targets from others: statistics over its bins, and a verdict in words';
 
 CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute text, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -65,49 +65,49 @@ CREATE AGGREGATE crm_profile.attribute_relevance(attribute text, is_target boole
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(text, boolean) IS
-	'what words tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well an attribute of words tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute numeric, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(numeric, boolean) IS
-	'what a number tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute double precision, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(double precision, boolean) IS
-	'what a number tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute boolean, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(boolean, boolean) IS
-	'what a boolean tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well a boolean tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute date, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(date, boolean) IS
-	'what a date tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well a date tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute timestamp, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(timestamp, boolean) IS
-	'what the day of a time stamp tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well the day of a time stamp tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute anyenum, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(anyenum, boolean) IS
-	'what an enumeration tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well an enumeration tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute anyarray, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(anyarray, boolean) IS
-	'what a set: the members of an array tells about who is a target; a NULL attribute is a bin of its own, rows with a NULL target are only counted, no rows give NULL';
+	'how well the members of an array, taken as a set, tell targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
 
 CREATE FUNCTION crm_profile_internal.attribute_relevance_record_transfn(state internal, customer record, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
@@ -128,6 +128,6 @@ CREATE AGGREGATE crm_profile.attribute_relevance(customer record, is_target bool
 	FINALFUNC = crm_profile_internal.attribute_relevance_record_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean) IS
-	'what each column of the record tells about who is a target, the most telling first: unnest it to have a row per attribute';
+	'how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute';
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean, text[]) IS
-	'what each column of the record but the ignored ones tells about who is a target, the most telling first: unnest it to have a row per attribute';
+	'how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute';

@@ -13,12 +13,12 @@ CREATE FUNCTION crm_profile.profile_attributes(model crm_profile.profile_model,
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
 COMMENT ON FUNCTION crm_profile.profile_attributes(crm_profile.profile_model) IS
-	'the attributes of a model: kind, weight, range (numeric, date) or dictionary with its counts, rows with other values, rows without one';
+	'the attributes of a model: kind, weight, range (numeric, date) or dictionary with its counts, rows with other values, rows without a value';
 
 CREATE FUNCTION crm_profile.fingerprint(model crm_profile.profile_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'profile_model_fingerprint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.fingerprint(crm_profile.profile_model) IS
-	'16 hexadecimal digits that the profiles of this model carry';
+	'fingerprint of a profile model: 16 hexadecimal digits that its profiles carry';
 
 ---------------------------------------------------------------- profile_fit
 
@@ -71,7 +71,7 @@ COMMENT ON TYPE crm_profile.profile IS
 CREATE FUNCTION crm_profile.profile(customer record, model crm_profile.profile_model) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_record' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.profile(record, crm_profile.profile_model) IS
-	'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either is';
+	'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL';
 
 CREATE FUNCTION crm_profile.profile_values(profile crm_profile.profile, model crm_profile.profile_model,
 	OUT attribute text, OUT kind text, OUT value text)
@@ -89,9 +89,9 @@ CREATE FUNCTION crm_profile.distance(a crm_profile.profile, b crm_profile.profil
 CREATE OPERATOR crm_profile.<-> (LEFTARG = crm_profile.profile, RIGHTARG = crm_profile.profile,
 	FUNCTION = crm_profile.distance, COMMUTATOR = OPERATOR(crm_profile.<->));
 COMMENT ON FUNCTION crm_profile.similarity(crm_profile.profile, crm_profile.profile) IS
-	'Gower similarity, 0 to 1, over the attributes that neither misses; NULL if there is none';
+	'Gower similarity, 0 to 1, over the attributes that both profiles have; NULL if there are none';
 COMMENT ON FUNCTION crm_profile.distance(crm_profile.profile, crm_profile.profile) IS
-	'1 - similarity; NULL if there is no attribute that neither misses';
+	'1 - similarity; NULL if the profiles have no attribute in common';
 COMMENT ON OPERATOR crm_profile.<-> (crm_profile.profile, crm_profile.profile) IS
 	'distance: 1 - similarity';
 
@@ -148,4 +148,4 @@ CREATE FUNCTION crm_profile.nearest_profiles(key anyelement, candidates text, ta
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000;
 COMMENT ON FUNCTION crm_profile.nearest_profiles(anyelement, text, text, integer, text) IS
-	'for each candidate the k targets that are nearest by <->; both queries return (key, profile), keys of the type of the first argument, a typed NULL; equal distances: the smaller target key first; kernel: avx2, sse2 or portable, all with the same result (NULL: the fastest here)';
+	'for each candidate the k nearest targets by <->; both queries return (key, profile), keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL: the fastest one of the machine)';

@@ -31,7 +31,7 @@ COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean) IS
 COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean, crm_profile.profile_model) IS
 	'a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error';
 
----------------------------------------------------------------- what the model says about a profile
+---------------------------------------------------------------- profiles under a model
 
 CREATE FUNCTION crm_profile.match_score(profile crm_profile.profile, model crm_profile.match_model) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
@@ -40,12 +40,12 @@ COMMENT ON FUNCTION crm_profile.match_score(crm_profile.profile, crm_profile.mat
 CREATE FUNCTION crm_profile.match_lift(profile crm_profile.profile, model crm_profile.match_model) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.match_lift(crm_profile.profile, crm_profile.match_model) IS
-	'how many times likelier than the average customer of the fit: match_score / share of targets';
-CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, most integer DEFAULT 5) RETURNS text
+	'how many times likelier to be a target than the average customer of the fit: match_score / share of targets';
+CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_reasons(crm_profile.profile, crm_profile.match_model, integer) IS
-	'the strongest reasons for the score in words, what pushes up and what pushes down, each with the share of targets among customers with the same';
-CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, most integer DEFAULT 5) RETURNS jsonb
+	'the strongest reasons for the score in words, first those that increase it, then those that decrease it, each with the share of targets among customers with the same value';
+CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_reasons_json(crm_profile.profile, crm_profile.match_model, integer) IS
 	'the strongest reasons for the score as an array of objects: attribute, value, bin, points, rows, rate';
@@ -56,7 +56,7 @@ CREATE FUNCTION crm_profile.explain_match(profile crm_profile.profile, model crm
 COMMENT ON FUNCTION crm_profile.explain_match(crm_profile.profile, crm_profile.match_model) IS
 	'every attribute of the card with the profile''s value, its bin, the points it gives (log-odds), and the rows and share of targets of that bin';
 
----------------------------------------------------------------- what the model says about itself
+---------------------------------------------------------------- the model itself
 
 CREATE FUNCTION crm_profile.match_card(model crm_profile.match_model,
 	OUT attribute text, OUT bin text, OUT rows bigint, OUT targets bigint, OUT rate double precision,
@@ -75,11 +75,11 @@ COMMENT ON FUNCTION crm_profile.match_deciles(crm_profile.match_model) IS
 CREATE FUNCTION crm_profile.match_quality(model crm_profile.match_model,
 	OUT rows bigint, OUT targets bigint, OUT base_rate double precision, OUT attributes integer, OUT auc double precision,
 	OUT log_loss double precision, OUT base_log_loss double precision, OUT intercept double precision,
-	OUT freedom double precision, OUT skipped bigint)
+	OUT prior_variance double precision, OUT skipped bigint)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_quality(crm_profile.match_model) IS
-	'how good the model is on customers it had not seen (5-fold cross-validation, bins and strength included): AUC, log loss, the log loss of knowing the base rate only';
+	'quality of the model on customers that it has not seen (5-fold cross-validation, bins and prior variance included): AUC, log loss, log loss of the base rate alone';
 
 ---------------------------------------------------------------- prospects
 
@@ -87,16 +87,16 @@ CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
 COMMENT ON FUNCTION crm_profile.match_places(crm_profile.profile, crm_profile.match_model) IS
-	'where the profile stands: for each attribute of the card its value, or its range if it is a number, and each member of its sets; missing ones are left out';
+	'the values of a profile: for each attribute of the card its value, its range if it is a number, or each member of its set; missing ones are left out';
 
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
-	method text DEFAULT 'scorecard', most integer DEFAULT NULL, options jsonb DEFAULT NULL,
+	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,
 	OUT prospect anyelement, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer anyelement, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 1000;
 COMMENT ON FUNCTION crm_profile.match_prospects(anyelement, text, text, text, integer, jsonb) IS
-	'prospects ranked by their likeness to the customers whose is_target is true, with reasons; both queries return the key first, of the type of the first argument, and attributes by name; who is a customer already is left out and counted in a notice';
+	'prospects ranked by their likeness to the customers whose is_target is true, with reasons; both queries return the key first, of the type of the first argument, and attributes by name; prospects who are already customers are left out and counted in a notice';
 
 CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospects text,
 	share double precision DEFAULT 0.1, options jsonb DEFAULT NULL,
@@ -105,4 +105,4 @@ CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospe
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 20;
 COMMENT ON FUNCTION crm_profile.where_to_find(anyelement, text, text, double precision, jsonb) IS
-	'the values of attributes that hold more look-alikes (the best-scored share of the prospects) than their share of prospects, the most telling first';
+	'the values of attributes that hold more look-alikes (the best-scored share of the prospects) than their share of prospects, the most informative first';

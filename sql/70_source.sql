@@ -105,6 +105,29 @@ CREATE FUNCTION crm_profile_internal.pin_settings(settings text[]) RETURNS void
 COMMENT ON FUNCTION crm_profile_internal.pin_settings(text[]) IS
 	'sets what session_settings() lists, and those that decide how SQL is read, until the function that calls this one returns; an error for other settings';
 
+---------------------------------------------------------------- keys
+
+CREATE FUNCTION crm_profile_internal.base_type(type oid) RETURNS regtype
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.base_type(oid) IS 'what a domain is made of in the end; any other type itself';
+
+CREATE FUNCTION crm_profile_internal.key_equality(type regtype) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.key_equality(regtype) IS
+	'the operator that GROUP BY and unique indexes compare a type by, as SQL for a search_path of pg_catalog; NULL: there is none';
+
+CREATE FUNCTION crm_profile_internal.key_collation(relation regclass, key text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname) FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation JOIN pg_namespace n ON n.oid = c.collnamespace
+		WHERE a.attrelid = relation AND a.attname = key AND NOT c.collisdeterministic), '');
+COMMENT ON FUNCTION crm_profile_internal.key_collation(regclass, text) IS 'SQL of the collation of a key column, where unequal bytes can be equal keys by it; else nothing';
+
+CREATE FUNCTION crm_profile_internal.same_key(key_type text, a text, b text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE crm_profile_internal.key_equality(key_type::regtype) WHEN '=' THEN format('%s = %s', a, b)
+		ELSE format('%s::%s %s %s::%2$s', a, key_type, crm_profile_internal.key_equality(key_type::regtype), b) END;
+COMMENT ON FUNCTION crm_profile_internal.same_key(text, text, text) IS 'SQL of the condition that two keys of customers, given as SQL, are the same one by the equality of their type';
+
 ---------------------------------------------------------------- the definition of a source
 
 -- All that a source is told or finds, defined once: a new setting is one line here, beside the code that uses it. The lines make the type, the
@@ -136,7 +159,7 @@ DECLARE
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table'],
 		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
-		['best', 'text', 'NULL', 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile'],
+		['best', 'text', 'NULL', 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile and the customer table'],
 		['scheme', 'text', '''standard''', 'the segment scheme'],
 		['bins', 'integer', 'NULL', 'number of scores in each dimension'],
 		['period', 'interval', 'NULL', 'look-back window; NULL: all time'],
@@ -154,6 +177,7 @@ DECLARE
 		['customer_query', 'text', NULL, 'customers and their attributes, all names qualified; NULL: no attributes'],
 		['prospect_query', 'text', NULL, 'prospects and their attributes, all names qualified; NULL: no prospects'],
 		['best_query', 'text', NULL, 'what is selected from customer_profile to tell the best customers, all names qualified'],
+		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query needs besides; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
 		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
@@ -251,9 +275,11 @@ COMMENT ON FUNCTION crm_profile_internal.source_write(crm_profile.source_definit
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL), ('view', 'segment_migration', true),
+		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'model_in_use', true),
 			('table', 'stored_profile', src.materialize), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
@@ -380,15 +406,10 @@ CREATE FUNCTION crm_profile_internal.source_warning(src crm_profile.source_defin
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	today CONSTANT date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
-	newest CONSTANT date := (src.norms).newest_order;
 BEGIN
-	RETURN NULLIF(concat_ws('; ', (SELECT string_agg(c.problem || ': ' || c.remedy, '; ') FROM crm_profile_internal.source_changes(src) c), CASE
-			WHEN src.last_refresh IS NULL THEN 'never refreshed'
-			WHEN newest IS NULL THEN 'the last refresh found no orders'
-			WHEN today - newest > coalesce(src.active_days, (src.norms).active_days, 90)
-				THEN format('the as-of date is %s days past the newest order: everybody looks inactive; refresh the source, or set as_of', today - newest)
-			WHEN today < newest THEN format('the as-of date is %s days before the newest order: later orders are left out', newest - today)
-		END, CASE
+	RETURN NULLIF(concat_ws('; ', (SELECT string_agg(c.problem || ': ' || c.remedy, '; ') FROM crm_profile_internal.source_changes(src) c),
+		CASE WHEN to_regclass(format('%I.model', src.name)) IS NOT NULL
+			THEN (SELECT string_agg(f, '; ') FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f) END, CASE
 			WHEN src.prospects IS NULL OR src.last_refresh IS NULL THEN NULL
 			WHEN src.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
 			WHEN src.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
@@ -569,7 +590,7 @@ BEGIN
 			format('It is %s; the columns there are: %s.', expression, array_to_string(columns, ', ')),
 			coalesce('Did you mean ' || crm_profile_internal.near_names(btrim(expression, '" '), columns) || '?', NULLIF(advice, '')));
 	END;
-	SELECT CASE WHEN typtype = 'd' THEN typbasetype ELSE oid END INTO found FROM pg_type WHERE oid = found;
+	found := crm_profile_internal.base_type(found);
 	IF types IS NOT NULL AND found <> ALL (types) THEN
 		PERFORM crm_profile_internal.source_argument_error(argument, format('%s has type %s', expression, found),
 			format('Expected %s.', wanted), CASE WHEN types @> ARRAY['date'::regtype::oid] AND (SELECT typcategory FROM pg_type WHERE oid = found) = 'S'
@@ -597,17 +618,189 @@ CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, p
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical text;
+	lost text;
 BEGIN
 	PERFORM set_config('search_path', path, true);
 	EXECUTE format('CREATE VIEW %I.source_probe AS %s', schema, query);
 	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-	canonical := pg_get_viewdef(format('%I.source_probe', schema)::regclass);
+	canonical := btrim(pg_get_viewdef(format('%I.source_probe', schema)::regclass), E' ;\n');
+	EXECUTE format('CREATE VIEW %I.source_probe_again AS %s', schema, canonical);
+	-- what SQL can only write without a schema finds another operator there
+	SELECT string_agg(DISTINCT f.operator::oid::regoperator::text, ', ') INTO lost
+		FROM (SELECT o.operators[1] AS operator, o.place FROM pg_rewrite r, regexp_matches(r.ev_action::text, ':opno (\d+)', 'g') WITH ORDINALITY o(operators, place)
+				WHERE r.ev_class = format('%I.source_probe', schema)::regclass) f
+			JOIN (SELECT o.operators[1] AS operator, o.place FROM pg_rewrite r, regexp_matches(r.ev_action::text, ':opno (\d+)', 'g') WITH ORDINALITY o(operators, place)
+				WHERE r.ev_class = format('%I.source_probe_again', schema)::regclass) g ON g.place = f.place AND g.operator <> f.operator;
+	EXECUTE format('DROP VIEW %I.source_probe_again', schema);
 	EXECUTE format('DROP VIEW %I.source_probe', schema);
-	RETURN btrim(canonical, E' ;\n');
+	IF lost IS NOT NULL THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('the source would compare by another operator than %s', lost), DETAIL = format('Its SQL is kept with all names qualified: %s', canonical),
+			HINT = 'CASE x WHEN y, NULLIF, IS DISTINCT FROM and the like cannot name an operator: write a comparison, x = y, in their place.';
+	END IF;
+	RETURN canonical;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_canonical(text, text, text) IS 'a query with every name in it qualified';
 
-CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition) RETURNS crm_profile.source_definition
+---------------------------------------------------------------- what the columns of a table are
+
+CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g'));
+COMMENT ON FUNCTION crm_profile_internal.snake_name(text) IS 'a name with its words apart, however it is spelt: EmailAddress, emailAddress and E-Mail Address are email_address, email_address and e_mail_address';
+
+CREATE FUNCTION crm_profile_internal.look_at(query text) RETURNS jsonb
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 10000;
+COMMENT ON FUNCTION crm_profile_internal.look_at(text) IS 'the one jsonb that a query gives, which is run in a security-restricted operation';
+
+CREATE FUNCTION crm_profile_internal.trusted_type(type oid) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT r.rolsuper OR pg_has_role(r.oid, 'USAGE') FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner WHERE t.oid = crm_profile_internal.base_type(type));
+COMMENT ON FUNCTION crm_profile_internal.trusted_type(oid) IS 'whether casts of a type run nothing of a stranger';
+
+CREATE FUNCTION crm_profile_internal.customer_columns(customers regclass, key name, orders regclass, OUT name name, OUT by_foreign_key boolean, OUT named_so boolean) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT o.attname, o.by_foreign_key, o.plainly
+		FROM (SELECT a.attname, a.attnum,
+				EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = orders AND f.confrelid = customers AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[k.attnum]) AS by_foreign_key,
+				t.typcategory = u.typcategory AS comparable,
+				(n.own = n.key AND n.key <> 'id') OR n.own IN (n.whose || '_' || n.key, rtrim(n.whose, 's') || '_' || n.key) AS plainly,
+				n.own IN ('customer_id', 'customer', 'client_id', 'client', 'customer_no', 'customer_number', 'kunden_nr', 'kundennr', 'kundennummer', 'kunde') AS usually
+			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid, pg_attribute k JOIN pg_type u ON u.oid = k.atttypid JOIN pg_class c ON c.oid = k.attrelid,
+				LATERAL (SELECT crm_profile_internal.snake_name(a.attname::text) AS own, crm_profile_internal.snake_name(k.attname::text) AS key, crm_profile_internal.snake_name(c.relname::text) AS whose) n
+			WHERE a.attrelid = orders AND a.attnum > 0 AND NOT a.attisdropped AND k.attrelid = customers AND k.attname = customer_columns.key) o
+		WHERE o.by_foreign_key OR o.comparable AND (o.plainly OR o.usually)
+		ORDER BY o.attnum;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.customer_columns(regclass, name, regclass) IS
+	'the columns of orders that can hold the key of a customer table: by foreign keys to it, or by their name; named_so: after the table or its key';
+
+CREATE TYPE crm_profile_internal.order_columns AS (
+	days text[],
+	amounts text[],
+	sums boolean,
+	order_key text,
+	lines text
+);
+COMMENT ON TYPE crm_profile_internal.order_columns IS 'what infer_orders() makes of a table';
+COMMENT ON COLUMN crm_profile_internal.order_columns.days IS 'columns of days or times, as SQL, the likeliest first';
+COMMENT ON COLUMN crm_profile_internal.order_columns.amounts IS 'what can be the amount, as SQL, the likeliest first: columns, or price times pieces';
+COMMENT ON COLUMN crm_profile_internal.order_columns.sums IS 'whether the likeliest is called a sum, such as total';
+COMMENT ON COLUMN crm_profile_internal.order_columns.order_key IS 'where rows look like order lines: the column that those of one order share, as SQL; NULL: there is none';
+COMMENT ON COLUMN crm_profile_internal.order_columns.lines IS 'why rows look like order lines; NULL: they do not';
+
+CREATE FUNCTION crm_profile_internal.infer_orders(relation regclass, customer text, prefix text DEFAULT '') RETURNS crm_profile_internal.order_columns
+	-- who may see some of the rows alone learns from names alone, and runs no policy of a stranger
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	sum_like CONSTANT text := '(total|amount|revenue|turnover|betrag|gesamt|summe|umsatz|montant|importe|importo|bedrag|sum$)';
+	-- money that is not what the customer bought for
+	beside_like CONSTANT text := '(freight|ship|tax|vat|discount|rabatt|weight|fee|margin|cost|balance)';
+	pieces_like CONSTANT text := '(^|_)(quantity|qty|pieces|units|menge|anzahl|stueck|quantite|cantidad|quantita|quantidade|aantal)(_(ordered|sold|shipped|invoiced))?$';
+	order_like CONSTANT text := '^(sales_?)?(order|invoice|receipt|basket|sale|bill|ticket|transaction|purchase|cart|checkout|bestellung|bestell|auftrag|rechnung|beleg|bon|commande|facture|pedido|factura|ordine|fattura|bestelling|factuur)s?_?(no|nr|num|number|nummer|id|key|code|uuid|ref|reference|numero)?$';
+	line_like CONSTANT text := '(^|_)(line|pos|position|item|row|seq|sequence|product|sku|article|artikel|stock|track|isbn)(_|$)';
+	shown CONSTANT integer := 10000;
+	own CONSTANT name := CASE WHEN customer ~ '^"' THEN replace(substr(customer, 2, length(customer) - 2), '""', '"') ELSE customer END;
+	found crm_profile_internal.order_columns;
+	product text;
+	discount text;
+	is_rate boolean;
+	candidate record;
+	seen record;
+BEGIN
+	WITH c AS (
+		SELECT a.attname, a.attnum, crm_profile_internal.snake_name(a.attname) AS name, prefix || quote_ident(a.attname) AS sql, crm_profile_internal.base_type(a.atttypid) AS type,
+			EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = relation AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)) AS key
+		FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped),
+	m AS (
+		SELECT c.*, c.name ~ sum_like AND c.name !~ beside_like AS sum, c.name ~ beside_like AS beside, c.name ~ '(price|preis|prix|precio|prezzo|prijs|preco)' AS price, c.name ~ pieces_like AS pieces
+		FROM c WHERE c.type IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype) AND NOT c.key AND c.attname <> own),
+	-- price times pieces, where there is just one of each
+	f AS (
+		SELECT p.sql AS price, q.sql AS pieces, p.attname AS price_name, (SELECT d.attname FROM m d WHERE d.name ~ '^(discount|rabatt)' ORDER BY d.attnum LIMIT 1) AS discount
+		FROM (SELECT min(sql) AS sql, min(attname) AS attname FROM m WHERE price AND NOT beside AND NOT sum HAVING count(*) = 1) p,
+			(SELECT min(sql) AS sql FROM c WHERE name ~ pieces_like AND NOT key AND type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype) HAVING count(*) = 1) q)
+	SELECT (SELECT array_agg(c.sql ORDER BY c.name ~ '(order|invoice|sale|purchase|sold)' DESC, c.name ~ '(date|time|_at|_on)$' DESC, c.attnum)
+			FROM c WHERE c.type IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)),
+		(SELECT array_agg(m.sql ORDER BY m.sum DESC, m.beside, m.price DESC, m.attnum)
+			FROM m LEFT JOIN f ON true WHERE NOT m.pieces AND f.price_name IS DISTINCT FROM m.attname AND f.discount IS DISTINCT FROM m.attname),
+		coalesce((SELECT bool_or(m.sum) FROM m), false), (SELECT f.price || ' * ' || f.pieces FROM f), (SELECT f.discount FROM f)
+		INTO found.days, found.amounts, found.sums, product, discount;
+	IF product IS NOT NULL AND NOT found.sums THEN
+		IF discount IS NOT NULL THEN
+			is_rate := coalesce(crm_profile_internal.look_at(format('SELECT to_jsonb(max(abs(s.d)) <= 1) FROM (SELECT %I::numeric AS d FROM %s LIMIT %s) s', discount, relation, shown))::boolean, true);
+			product := product || CASE WHEN is_rate THEN format(' * (1 - %s%I)', prefix, discount) ELSE '' END;
+			-- a sum of money, or one of a hundred parts
+			found.amounts := CASE WHEN NOT is_rate THEN ARRAY[prefix || quote_ident(discount)] END || found.amounts;
+		END IF;
+		found.amounts := product || found.amounts;
+	END IF;
+
+	-- a key of an order and a line, or a product
+	SELECT prefix || quote_ident(o.attname), format('their key is %s', k.columns) INTO found.order_key, found.lines
+		FROM (SELECT i.indexrelid, i.indisprimary, array_agg(a.attnum) AS numbers, string_agg(a.attname, ', ' ORDER BY u.place) AS columns
+				FROM pg_index i, unnest(i.indkey) WITH ORDINALITY u(number, place), pg_attribute a
+				WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND u.place <= i.indnkeyatts AND a.attrelid = relation AND a.attnum = u.number
+				GROUP BY i.indexrelid, i.indisprimary HAVING count(*) > 1) k
+			JOIN pg_attribute o ON o.attrelid = relation AND o.attnum = ANY (k.numbers) AND crm_profile_internal.snake_name(o.attname) ~ order_like AND o.attname <> own
+		WHERE EXISTS (SELECT FROM pg_attribute l WHERE l.attrelid = relation AND l.attnum = ANY (k.numbers) AND l.attnum <> o.attnum AND l.attname <> own AND crm_profile_internal.snake_name(l.attname) ~ line_like)
+		ORDER BY k.indisprimary DESC, k.indexrelid, o.attnum LIMIT 1;
+	IF found.lines IS NOT NULL OR found.days IS NULL OR prefix <> ''
+		OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = own AND NOT crm_profile_internal.trusted_type(a.atttypid)) THEN
+		RETURN found;
+	END IF;
+
+	-- a number of orders that occurs more than once, for one customer on one day
+	FOR candidate IN SELECT quote_ident(a.attname) AS sql, a.attname FROM pg_attribute a
+			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> own AND crm_profile_internal.snake_name(a.attname) ~ order_like
+				AND quote_ident(a.attname) <> ALL (found.days || found.amounts) AND crm_profile_internal.key_equality(a.atttypid) IS NOT NULL AND crm_profile_internal.trusted_type(a.atttypid)
+				AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
+			ORDER BY a.attnum LOOP
+		SELECT s.* INTO seen FROM jsonb_to_record(crm_profile_internal.look_at(format('SELECT jsonb_build_object(''all_rows'', coalesce(sum(g.n), 0), ''shared'', coalesce(sum(g.n) FILTER (WHERE g.n > 1), 0),
+				''orders'', count(*) FILTER (WHERE g.n > 1), ''mixed'', count(*) FILTER (WHERE g.n > 1 AND (g.customers > 1 OR g.days > 1)))
+			FROM (SELECT count(*) AS n, count(DISTINCT s.customer) AS customers, count(DISTINCT s.day) AS days
+				FROM (SELECT %1$s AS order_key, (%2$s)::text AS customer, (%3$s)::date AS day FROM %4$s WHERE %1$s IS NOT NULL LIMIT %5$s) s GROUP BY s.order_key) g',
+			candidate.sql, customer, found.days[1], relation, shown))) s(all_rows bigint, shared bigint, orders bigint, mixed bigint);
+		IF seen.shared >= 0.05 * seen.all_rows AND seen.mixed <= 0.1 * seen.orders AND seen.orders > 0 THEN
+			found.lines := format('%s of the first %s have an %s with others of the same customer and day', seen.shared, seen.all_rows, candidate.attname);
+		ELSIF seen.all_rows = 0 AND product IS NOT NULL THEN
+			found.lines := 'they have a price and a quantity';
+		END IF;
+		IF found.lines IS NOT NULL THEN
+			found.order_key := candidate.sql;
+			RETURN found;
+		END IF;
+	END LOOP;
+	IF product IS NOT NULL THEN
+		SELECT s.* INTO seen FROM jsonb_to_record(crm_profile_internal.look_at(format('SELECT jsonb_build_object(''all_rows'', coalesce(sum(g.n), 0), ''shared'', coalesce(sum(g.n) FILTER (WHERE g.n > 1), 0))
+			FROM (SELECT count(*) AS n FROM (SELECT (%s)::text AS customer, %s AS day FROM %s LIMIT %s) s WHERE s.customer IS NOT NULL AND s.day IS NOT NULL GROUP BY s.customer, s.day) g',
+			customer, found.days[1], relation, shown))) s(all_rows bigint, shared bigint);
+		IF seen.shared > 0.1 * seen.all_rows THEN
+			found.lines := format('they have a price and a quantity, and %s of the first %s are of the same customer and time as others', seen.shared, seen.all_rows);
+		END IF;
+	END IF;
+	RETURN found;
+EXCEPTION WHEN OTHERS THEN
+	-- what cannot be looked into, as where a foreign server is down: the names alone have to do
+	RAISE DEBUG 'the rows of % could not be looked at: %', relation, SQLERRM;
+	RETURN found;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.infer_orders(regclass, text, text) IS
+	'day, amount and order key of a table of orders or order lines, by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: what column names are written with';
+
+CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regclass, OUT orders_sql text, OUT amount text, OUT order_key text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT f.conrelid, format('%s o JOIN %s l ON l.%I = o.%I', orders, f.conrelid::regclass, a.attname, k.attname), i.amounts[1], k.attname
+		FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1],
+			crm_profile_internal.infer_orders(f.conrelid, '', 'l.') i
+		WHERE f.contype = 'f' AND f.confrelid = orders AND f.conrelid <> f.confrelid AND cardinality(f.confkey) = 1 AND has_table_privilege(f.conrelid, 'SELECT')
+			AND (i.sums OR i.amounts[1] LIKE '% * %')
+		ORDER BY f.conrelid LIMIT 1;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.infer_lines(regclass) IS 'the table of lines that refers to one of orders, how the two are joined, and the amount of a line; NULLs: there is none';
+
+CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
 	path text := crm_profile_internal.source_path(src.search_path);
@@ -623,6 +816,9 @@ DECLARE
 	key_sql text;
 	amount_sql text;
 	cost_sql text;
+	inferred crm_profile_internal.order_columns;
+	lines record;
+	told text;
 	days CONSTANT oid[] := ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[];
 	amounts CONSTANT oid[] := ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[];
 BEGIN
@@ -637,9 +833,12 @@ BEGIN
 	ELSE
 		src.customer_key := crm_profile_internal.source_column('customer_key', src.customer_key, customers);
 	END IF;
-	SELECT CASE WHEN typtype = 'd' THEN typbasetype ELSE atttypid END, attnum INTO customer_type, key_number
-		FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = customers AND attname = src.customer_key;
+	SELECT crm_profile_internal.base_type(atttypid), attnum INTO customer_type, key_number FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key;
 	src.key_type := format_type(customer_type, -1);
+	IF crm_profile_internal.key_equality(customer_type) IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('customer_key', format('values of its type, %s, cannot be compared', src.key_type),
+			'A key needs a type with a default operator class for btree or hash.', 'Name another column, or take a view that casts it.');
+	END IF;
 
 	-- orders
 	IF src.orders ~* '^\s*(select|with|values|table)\s' OR src.orders ~ '^\s*\(' THEN
@@ -662,32 +861,37 @@ BEGIN
 	columns := crm_profile_internal.source_columns(orders);
 
 	IF src.order_customer IS NULL THEN
-		SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
-			WHERE contype = 'f' AND conrelid = orders AND confrelid = customers AND confkey = ARRAY[key_number];
-		IF candidates IS NULL THEN
-			SELECT array_agg(attname::text ORDER BY attnum) INTO candidates FROM pg_attribute JOIN pg_type t ON t.oid = atttypid, pg_class c
-				WHERE attrelid = orders AND attnum > 0 AND NOT attisdropped AND c.oid = customers
-					AND (attname = NULLIF(src.customer_key, 'id') OR attname IN ('customer_id', 'customer', 'client_id')
-						OR attname IN (c.relname || '_' || src.customer_key, rtrim(c.relname, 's') || '_' || src.customer_key))
-					AND typcategory = (SELECT typcategory FROM pg_type WHERE oid = customer_type);
-		END IF;
+		SELECT coalesce(array_agg(c.name::text) FILTER (WHERE c.by_foreign_key), array_agg(c.name::text)) INTO candidates
+			FROM crm_profile_internal.customer_columns(customers, src.customer_key, orders) c;
 		src.order_customer := quote_ident(crm_profile_internal.source_one_of('order_customer', candidates, 'foreign key to, or column named like the key of, ' || src.customers, orders_sql, columns));
 	END IF;
 	src.order_customer := crm_profile_internal.source_expression('order_customer', src.order_customer, orders, orders_sql, path, NULL, NULL);
 
-	IF src.ordered_at IS NULL THEN
-		SELECT array_agg(attname::text ORDER BY attnum) INTO candidates FROM pg_attribute
-			WHERE attrelid = orders AND attnum > 0 AND NOT attisdropped AND atttypid = ANY (days);
-		src.ordered_at := quote_ident(crm_profile_internal.source_one_of('ordered_at', candidates, 'column of type date or timestamp', orders_sql, columns));
-	END IF;
+	told := CASE WHEN orders_sql LIKE '(%' THEN 'the query of orders' ELSE orders_sql END;
+	inferred := crm_profile_internal.infer_orders(orders, src.order_customer);
+	src.ordered_at := coalesce(src.ordered_at, crm_profile_internal.source_one_of('ordered_at', inferred.days, 'column of type date or timestamp', orders_sql, columns));
 	src.ordered_at := crm_profile_internal.source_expression('ordered_at', src.ordered_at, orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 
 	IF src.amount IS NULL THEN
-		SELECT array_agg(attname::text ORDER BY attnum) INTO candidates FROM pg_attribute
-			WHERE attrelid = orders AND attnum > 0 AND NOT attisdropped AND atttypid = ANY (ARRAY['numeric', 'float4', 'float8', 'money']::regtype[]::oid[])
-				AND quote_ident(attname) <> ALL (ARRAY[src.order_customer, coalesce(src.cost, ''), coalesce(src.order_key, '')])
-				AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = orders AND contype IN ('p', 'f') AND attnum = ANY (conkey));
-		src.amount := quote_ident(crm_profile_internal.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', orders_sql, columns));
+		SELECT array_agg(a ORDER BY place) INTO candidates FROM unnest(inferred.amounts) WITH ORDINALITY u(a, place)
+			WHERE a <> ALL (ARRAY[src.order_customer, coalesce(quote_ident(src.cost), ''), coalesce(src.cost, ''), coalesce(src.order_key, '')]);
+		IF candidates IS NULL THEN
+			SELECT l.* INTO lines FROM crm_profile_internal.infer_lines(orders) l;
+			IF lines.lines IS NOT NULL THEN
+				PERFORM crm_profile_internal.source_argument_error('amount', format('it was left out, and %s has no column of an amount', orders_sql), format('The amounts are in the lines, %s.', lines.lines),
+					format('Write orders => %L, amount => ''line_amount'', order_key => %L.', format('SELECT o.*, %s AS line_amount FROM %s', lines.amount, lines.orders_sql), quote_ident(lines.order_key)));
+			END IF;
+		END IF;
+		src.amount := crm_profile_internal.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', orders_sql, columns);
+		-- the two go together: with an amount that is given, each row is an order unless there is an order_key
+		IF src.order_key IS NULL AND inferred.order_key IS NOT NULL THEN
+			src.order_key := inferred.order_key;
+			RAISE NOTICE 'rows of % are taken for order lines: %', told, inferred.lines USING DETAIL = format('Their amount is %s; those of one order share %s.', src.amount, src.order_key);
+		END IF;
+	END IF;
+	IF src.order_key IS NULL AND inferred.lines IS NOT NULL AND look_for_lines THEN
+		RAISE WARNING 'rows of % look like order lines: %', told, inferred.lines
+			USING DETAIL = 'Each of them is counted as an order.', HINT = format('Say what lines of one order share: order_key => %s.', coalesce(quote_literal(inferred.order_key), '''…'''));
 	END IF;
 	src.amount := crm_profile_internal.source_expression('amount', src.amount, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
 	IF src.amount_scale NOT BETWEEN 0 AND 6 THEN
@@ -710,7 +914,8 @@ BEGIN
 	END IF;
 
 	kind := crm_profile_internal.source_type_of(src.order_customer, orders_sql, path);
-	key_sql := CASE WHEN kind = customer_type THEN format('(%s)', src.order_customer) ELSE format('(%s)::%s', src.order_customer, src.key_type) END;
+	key_sql := CASE WHEN kind = customer_type THEN format('(%s)', src.order_customer) ELSE format('(%s)::%s', src.order_customer, src.key_type) END
+		|| crm_profile_internal.key_collation(customers, src.customer_key);
 	BEGIN
 		PERFORM crm_profile_internal.source_type_of(key_sql, orders_sql, path);
 	EXCEPTION WHEN cannot_coerce THEN
@@ -781,4 +986,5 @@ BEGIN
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve(crm_profile.source_definition) IS 'a definition checked and completed under the caller''s rights; errors say which argument is wrong';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve(crm_profile.source_definition, boolean) IS
+	'a definition checked and completed under the caller''s rights; errors say which argument is wrong; look_for_lines: a WARNING where orders look like order lines';

@@ -30,7 +30,14 @@ CREATE TYPE crm_profile.source_model AS (
 	match crm_profile.match_model,
 	best text,
 	clv_choice text,
-	clv_record crm_profile.clv_record_line[]
+	clv_record crm_profile.clv_record_line[],
+	oldest_order date,
+	newest_order date,
+	customer_rows bigint,
+	repeated_keys bigint,
+	unassigned crm_profile.purchase_history,
+	conflicts jsonb,
+	scheme_problems text[]
 );
 COMMENT ON TYPE crm_profile.source_model IS 'a row of the table model of a source: what a refresh learnt from the customers';
 COMMENT ON COLUMN crm_profile.source_model.id IS 'number of the model; the highest is in use';
@@ -57,6 +64,35 @@ COMMENT ON COLUMN crm_profile.source_model.match IS 'the scorecard of the best c
 COMMENT ON COLUMN crm_profile.source_model.best IS 'who counted as the best then';
 COMMENT ON COLUMN crm_profile.source_model.clv_choice IS 'name of the model that clv was asked to be';
 COMMENT ON COLUMN crm_profile.source_model.clv_record IS 'how the candidates forecast the past, where the source left the choice to their record; NULL: it did not, or too little was to be seen';
+COMMENT ON COLUMN crm_profile.source_model.oldest_order IS 'the oldest day of an order';
+COMMENT ON COLUMN crm_profile.source_model.newest_order IS 'the newest day of an order, after as_of too';
+COMMENT ON COLUMN crm_profile.source_model.customer_rows IS 'rows of the customer table';
+COMMENT ON COLUMN crm_profile.source_model.repeated_keys IS 'rows of the customer table whose key another row has, too: so many too many';
+COMMENT ON COLUMN crm_profile.source_model.unassigned IS 'the orders without a customer, as one history; NULL: none';
+COMMENT ON COLUMN crm_profile.source_model.conflicts IS 'contradictions of segment, lifecycle and P(alive), in words, and how many customers have them; of a sample where there are more than 100 000';
+COMMENT ON COLUMN crm_profile.source_model.scheme_problems IS 'segments that nobody can be in, and scores that most customers share; NULL: none';
+
+CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT v.finding FROM (
+			SELECT 1 AS place, CASE
+				WHEN model.id IS NULL THEN 'never refreshed'
+				WHEN model.customer_rows = 0 THEN 'the customer table was empty at the last refresh' END AS finding
+			UNION ALL SELECT 2, CASE
+				WHEN model.id IS NULL THEN NULL
+				WHEN model.newest_order IS NULL THEN 'the last refresh found no orders'
+				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order, of %s: nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
+				WHEN today - model.newest_order > model.active_days
+					THEN format('the as-of date is far past the newest order, of %s: everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
+				WHEN today < model.newest_order THEN format('the as-of date is before the newest order, of %s: later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
+			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
+				THEN format('keys occur more than once in the customer table: customer_profile has %s rows too many; name another customer_key', model.repeated_keys) END
+			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
+		WHERE v.finding IS NOT NULL ORDER BY v.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.model_findings(crm_profile.source_model, date) IS
+	'what a refresh found that the views cannot be trusted without knowing, on the day that they are read; no row: nothing';
 
 ---------------------------------------------------------------- customer_profile
 
@@ -188,7 +224,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS (
 	mean_p_alive double precision
 );
 COMMENT ON TYPE crm_profile_internal.segment_summary_row IS 'a row of segment_summary';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.segment IS 'the segment; (unscored): no order in the period';
+COMMENT ON COLUMN crm_profile_internal.segment_summary_row.segment IS 'the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer';
 COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customers IS 'number of customers';
 COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customer_share IS 'share of all customers';
 COMMENT ON COLUMN crm_profile_internal.segment_summary_row.monetary IS 'amount in the period';
@@ -225,12 +261,48 @@ COMMENT ON COLUMN crm_profile_internal.segment_measures.median_monetary IS 'medi
 COMMENT ON COLUMN crm_profile_internal.segment_measures.predicted_value IS 'sum of clv_365d';
 COMMENT ON COLUMN crm_profile_internal.segment_measures.mean_p_alive IS 'mean of p_alive';
 
+CREATE TYPE crm_profile_internal.outside_measures AS (
+	segment text,
+	customers bigint,
+	monetary numeric,
+	profit numeric,
+	counted numeric
+);
+COMMENT ON TYPE crm_profile_internal.outside_measures IS 'what segment_summary adds up of amounts that belong to no customer with a segment';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.segment IS 'what stands in the place of a segment';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.monetary IS 'their amount in the period';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.profit IS 'their profit in the period';
+COMMENT ON COLUMN crm_profile_internal.outside_measures.counted IS 'what of the amount customer_profile has in monetary, too';
+
+CREATE FUNCTION crm_profile_internal.net_amount(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.monetary(history, as_of) ELSE crm_profile.monetary(history, as_of, period) END,
+		(SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date)));
+COMMENT ON FUNCTION crm_profile_internal.net_amount(crm_profile.purchase_history, date, interval) IS
+	'monetary, and of a history with nothing but refunds the sum of these; NULL: nothing by that day';
+
+CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchase_history, outside text, as_of date, period interval,
+	OUT segment text, OUT monetary numeric, OUT profit numeric, OUT counted numeric) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT coalesce(outside, '(refunds only)'), n.amount,
+			CASE WHEN outside IS NOT NULL THEN CASE WHEN period IS NULL THEN crm_profile.profit(history, as_of) ELSE crm_profile.profit(history, as_of, period) END END,
+			CASE WHEN period IS NOT NULL THEN crm_profile.monetary(history, as_of, period) END
+		FROM (SELECT crm_profile_internal.net_amount(history, as_of, period) AS amount OFFSET 0) n
+		WHERE n.amount IS NOT NULL AND (outside IS NOT NULL OR n.amount <> 0 AND coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of)
+			ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.outside_figures(crm_profile.purchase_history, text, date, interval) IS
+	'the amount of a history that is in no segment: outside says why, NULL where it is only that there are refunds and no order; no row: there is a segment, or nothing';
+
 CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision;
 COMMENT ON FUNCTION crm_profile_internal.as_double(numeric) IS 'the number in double precision; beyond what that can hold nearly the smallest or the largest that it can';
 
-CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[])
+CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
+	outside crm_profile_internal.outside_measures[])
 	RETURNS SETOF crm_profile_internal.segment_summary_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
 	BEGIN ATOMIC
@@ -245,12 +317,18 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			crm_profile_internal.as_double(m.predicted_value),
 			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
 			crm_profile_internal.as_double(m.mean_p_alive)
-		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT NULL, '(unscored)') l
-			LEFT JOIN unnest(measures) m ON coalesce(m.segment, '(unscored)') = l.segment
+		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
+				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
+			LEFT JOIN (
+				-- who has nothing but refunds has a line of his own
+				SELECT coalesce(i.segment, '(unscored)') AS segment, i.customers - coalesce(r.customers, 0) AS customers, i.monetary - coalesce(r.counted, 0) AS monetary, i.profit, i.median_recency,
+					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_alive
+					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
+				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_summary(text, crm_profile.segment_scheme, crm_profile_internal.segment_measures[]) IS
-	'segment_summary: all segments of a scheme with what was measured of them, shares, and what to do';
+COMMENT ON FUNCTION crm_profile_internal.segment_summary(text, crm_profile.segment_scheme, crm_profile_internal.segment_measures[], crm_profile_internal.outside_measures[]) IS
+	'segment_summary: all segments of a scheme with what was measured of them, shares, and what to do; outside: what is in no segment';
 
 ---------------------------------------------------------------- rfm_grid
 
@@ -291,13 +369,14 @@ COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.weekday IS '1: Mond
 COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.orders IS 'number of orders';
 COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.amount IS 'amount, net of refunds';
 
-CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
+CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, nobody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 	BEGIN ATOMIC
 		SELECT date_trunc('month', d.day::timestamp)::date, extract(isodow FROM d.day)::integer, sum(d.orders), sum(d.amount)
-		FROM crm_profile.purchases(everybody) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
+		FROM crm_profile.purchases(coalesce(everybody, '{}') OPERATOR(crm_profile.||) coalesce(nobody, '{}')) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.purchase_calendar(crm_profile.purchase_history, date) IS 'purchase_calendar, from the histories of all customers merged into one';
+COMMENT ON FUNCTION crm_profile_internal.purchase_calendar(crm_profile.purchase_history, crm_profile.purchase_history, date) IS
+	'purchase_calendar, from the histories of all customers merged into one, and that of orders without a customer';
 
 ---------------------------------------------------------------- segment_migration
 
@@ -392,7 +471,7 @@ CREATE TYPE crm_profile_internal.model_card_row AS (
 );
 COMMENT ON TYPE crm_profile_internal.model_card_row IS 'a row of model_card';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.line IS 'the order to read it in';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.section IS 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, holdout';
+COMMENT ON COLUMN crm_profile_internal.model_card_row.section IS 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, labels, holdout';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.item IS 'what the line tells';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.value IS 'the value as text';
 COMMENT ON COLUMN crm_profile_internal.model_card_row.number IS 'the value as a number; NULL: words, or unknown';
@@ -409,7 +488,7 @@ CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETUR
 		ELSE btrim(to_char(number, '9.99999EEEE')) END;
 COMMENT ON FUNCTION crm_profile_internal.short_number(double precision) IS 'a number for people to read: whole, or with some six digits';
 
-CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_card_row
+CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
 		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer, l.section, l.item, coalesce(l.value, crm_profile_internal.short_number(l.number)), l.number,
@@ -420,7 +499,11 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(1, 'fitted at', to_char(model.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
 				(2, 'as of', to_char(model.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
 				(3, 'customers', NULL, model.customers, 'customers with a history'),
-				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all')) v(line, item, value, number, note)
+				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all'),
+				(5, 'newest order', to_char(model.newest_order, 'YYYY-MM-DD'), NULL, 'the newest day of an order that the refresh read')) v(line, item, value, number, note)
+			UNION ALL
+			SELECT 1 AS part, 10 + f.n AS line, 'refresh' AS section, 'warning' AS item, f.finding AS value, NULL AS number, NULL AS standard_error, 'look at this before you use the figures' AS note
+			FROM crm_profile_internal.model_findings(model, today) WITH ORDINALITY f(finding, n)
 			UNION ALL
 			SELECT 2 AS part, v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM crm_profile.clv_model_card(model.clv) c, LATERAL (VALUES
@@ -491,6 +574,10 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(3, 'frequency', array_to_string(t.frequency, ', '), 'orders: each one exceeded adds a score'),
 				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score')) v(line, item, value, note)
 			UNION ALL
+			SELECT 6 AS part, 10 + row_number() OVER (ORDER BY c.value::bigint DESC, c.key) AS line, 'labels' AS section, 'contradictions' AS item, NULL AS value, c.value::double precision AS number,
+				NULL AS standard_error, c.key AS note
+			FROM jsonb_each_text(CASE WHEN model.conflicts = '{}' THEN '{"segment, lifecycle and p_alive agree": 0}' ELSE model.conflicts END) c
+			UNION ALL
 			SELECT 7 AS part, v.line AS line, 'holdout' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (SELECT) one LEFT JOIN unnest(model.holdout) h ON h.part = 'total', LATERAL (VALUES
 				(1, 'status', CASE WHEN model.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, or no fit; by class: model_holdout'),
@@ -503,9 +590,116 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model) 
 				(8, 'calibration', NULL, h.calibration, 'actual by predicted; 1: right on the whole'),
 				(9, 'mean absolute error', NULL, h.mean_absolute_error, 'purchase days by customer'),
 				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers')) v(line, item, value, number, note)
-			WHERE v.line = 1 OR model.holdout IS NOT NULL) l;
+			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
+		WHERE model.id IS NOT NULL OR l.item = 'warning';
 	END;
-COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model) IS 'model_card: what there is to tell about the models of a refresh, line by line';
+COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model, date) IS
+	'model_card: what there is to tell about the models of a refresh, line by line; today: the day of the views';
+
+---------------------------------------------------------------- revenue_forecast
+
+CREATE TYPE crm_profile_internal.revenue_forecast_row AS (
+	part text,
+	customers double precision,
+	expected numeric,
+	lower numeric,
+	upper numeric,
+	last_year numeric,
+	from_date date,
+	to_date date
+);
+COMMENT ON TYPE crm_profile_internal.revenue_forecast_row IS 'a row of revenue_forecast';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.part IS 'customers so far; new customers, at the inflow of the last year; no customer: orders without one; total';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.customers IS 'customers so far, or how many new ones are expected';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.expected IS 'expected amount of the 90 days (profit where the tiers go by profit); NULL: too little to tell';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.lower IS 'four times in five it should lie between this ...';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.upper IS '... and this; NULL: too little to tell';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.last_year IS 'the amount of the same 90 days a year before, new customers those of that time; NULL: the data do not reach back';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.from_date IS 'the first of the 90 days';
+COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.to_date IS 'the last of them';
+
+CREATE TYPE crm_profile_internal.revenue_measures AS (
+	age integer,
+	customers bigint,
+	expected numeric,
+	variance numeric,
+	arrived numeric,
+	last_year_so_far numeric,
+	last_year_new numeric
+);
+COMMENT ON TYPE crm_profile_internal.revenue_measures IS 'what revenue_forecast adds up over customers who first bought in the same stretch of 90 days';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.age IS 'how many whole stretches of 90 days ago they first bought, 4: or more; NULL: no order';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.customers IS 'number of customers';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.expected IS 'sum of the expected amounts';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.variance IS 'sum of their variances, by chance alone';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.arrived IS 'what they bought for in the stretch in which they first bought';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.last_year_so_far IS 'amount in the 90 days a year ago of those who were customers before them';
+COMMENT ON COLUMN crm_profile_internal.revenue_measures.last_year_new IS 'amount in the 90 days a year ago of those who first bought in them';
+
+CREATE FUNCTION crm_profile_internal.spend_dispersion(model crm_profile.clv_model) RETURNS double precision
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce((SELECT 1 / greatest(p.estimate, 0.01) FROM crm_profile.clv_parameters(model) p WHERE p.part = 'spend' AND p.parameter = 'p'), 1);
+COMMENT ON FUNCTION crm_profile_internal.spend_dispersion(crm_profile.clv_model) IS
+	'squared coefficient of variation of the values of one customer''s purchases: 1/p of Gamma-Gamma; 1 where that is not known';
+
+CREATE FUNCTION crm_profile_internal.amount_between(history crm_profile.purchase_history, before date, until date, by_profit boolean) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 20
+	RETURN CASE WHEN by_profit THEN crm_profile.profit(history, until, make_interval(days => until - before))
+		ELSE crm_profile_internal.net_amount(history, until, make_interval(days => until - before)) END;
+COMMENT ON FUNCTION crm_profile_internal.amount_between(crm_profile.purchase_history, date, date, boolean) IS 'amount, or profit, of the days after one and up to another';
+
+CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchase_history, model crm_profile.clv_model, dispersion double precision, as_of date, by_profit boolean,
+	OUT age integer, OUT expected numeric, OUT variance numeric, OUT arrived numeric, OUT last_year_so_far numeric, OUT last_year_new numeric) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT f.age, round((f.purchases * f.value)::numeric, 6),
+			-- purchases at a rate that is known if the customer is one still, none if not; values independent of each other
+			round((f.value * f.value * f.purchases * (1 + dispersion + f.purchases * (1 / f.alive - 1)))::numeric, 6),
+			CASE WHEN f.age < 4 THEN crm_profile_internal.amount_between(history, as_of - 90 * (f.age + 1), as_of - 90 * f.age, by_profit) END,
+			CASE WHEN f.first > as_of - 365 THEN NULL ELSE f.last_year END,
+			CASE WHEN f.first > as_of - 365 THEN f.last_year END
+		FROM (SELECT b.first, CASE WHEN b.first <= as_of THEN least((as_of - b.first) / 90, 4) END AS age, crm_profile_internal.amount_between(history, as_of - 365, as_of - 275, by_profit) AS last_year,
+				greatest(crm_profile.expected_purchases(history, model, as_of, '90 days'::interval), 1e-12) AS purchases, crm_profile.expected_value(history, model, as_of, true) AS value,
+				greatest(crm_profile.p_alive(history, model, as_of), 1e-12) AS alive
+			FROM (SELECT crm_profile.first_purchase(history, as_of) AS first OFFSET 0) b OFFSET 0) f;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.revenue_figures(crm_profile.purchase_history, crm_profile.clv_model, double precision, date, boolean) IS
+	'what is expected of a customer in the 90 days after as_of, and what revenue_forecast compares that with';
+
+CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, holdout crm_profile.clv_holdout_line[], measures crm_profile_internal.revenue_measures[],
+	nobody crm_profile.purchase_history, by_profit boolean) RETURNS SETOF crm_profile_internal.revenue_forecast_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
+	BEGIN ATOMIC
+		WITH seen AS (
+			-- stretches of 90 days back from as_of in which a first order is that of a new customer: not the first 90 days of the data, in which everybody is new
+			SELECT least(4, (as_of - oldest) / 90 - 1) AS stretches, as_of - oldest >= 364 AS year, (SELECT abs(h.calibration - 1) FROM unnest(holdout) h WHERE h.part = 'total') AS bias),
+		arrival AS (
+			SELECT s.age, coalesce(m.customers, 0) AS customers, coalesce(m.arrived, 0) AS arrived
+			FROM seen n, generate_series(0, n.stretches - 1) s(age) LEFT JOIN unnest(measures) m ON m.age = s.age),
+		loose AS (
+			SELECT s.age, coalesce(crm_profile_internal.amount_between(nobody, as_of - 90 * (s.age + 1), as_of - 90 * s.age, by_profit), 0) AS amount
+			FROM generate_series(0, least(3, (as_of - oldest) / 90 - 1)) s(age) WHERE nobody IS NOT NULL),
+		-- Student's t at 0.9 for one to three degrees of freedom, as a matter of few stretches
+		spread AS (
+			SELECT 2 AS place, 'new customers' AS part, avg(a.customers) AS customers, avg(a.arrived) AS expected,
+				stddev_samp(a.arrived) * sqrt(1 + 1.0 / NULLIF(count(*), 0)) * CASE count(*) WHEN 2 THEN 3.078 WHEN 3 THEN 1.886 ELSE 1.638 END AS half FROM arrival a
+			UNION ALL SELECT 3, 'no customer', NULL, avg(l.amount), stddev_samp(l.amount) * sqrt(1 + 1.0 / NULLIF(count(*), 0)) * CASE count(*) WHEN 2 THEN 3.078 WHEN 3 THEN 1.886 ELSE 1.638 END
+				FROM loose l HAVING count(*) > 0),
+		part AS (
+			SELECT 1 AS place, 'customers so far' AS part, sum(m.customers) FILTER (WHERE m.age IS NOT NULL) AS customers, sum(m.expected) AS expected,
+				1.2816 * sqrt(sum(m.variance) + (sum(m.expected) * (SELECT n.bias FROM seen n)::numeric) ^ 2) AS half, coalesce(sum(m.last_year_so_far), 0) AS last_year
+			FROM unnest(measures) m
+			UNION ALL SELECT s.place, s.part, s.customers, s.expected, s.half, CASE s.place WHEN 2 THEN (SELECT coalesce(sum(m.last_year_new), 0) FROM unnest(measures) m)
+				ELSE coalesce(crm_profile_internal.amount_between(nobody, as_of - 365, as_of - 275, by_profit), 0) END FROM spread s),
+		line AS (
+			SELECT p.* FROM part p
+			UNION ALL SELECT 4, 'total', sum(p.customers), CASE WHEN bool_and(p.expected IS NOT NULL) THEN sum(p.expected) END, CASE WHEN bool_and(p.half IS NOT NULL) THEN sqrt(sum(p.half ^ 2)) END, sum(p.last_year) FROM part p)
+		SELECT l.part, round(l.customers, 1)::double precision, round(l.expected, 2),
+			round(CASE WHEN l.part = 'new customers' AND NOT by_profit THEN greatest(0, l.expected - l.half) ELSE l.expected - l.half END, 2), round(l.expected + l.half, 2), CASE WHEN n.year THEN l.last_year END, as_of + 1, as_of + 90
+		FROM line l, seen n WHERE oldest <= as_of ORDER BY l.place;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.revenue_forecast(date, date, crm_profile.clv_holdout_line[], crm_profile_internal.revenue_measures[], crm_profile.purchase_history, boolean) IS
+	'revenue_forecast: what the 90 days after as_of should bring, by parts, with a band, beside the same days a year before';
 
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
@@ -521,19 +715,20 @@ COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source_defini
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)', attribute, src.name);
+	RETURN format('(SELECT m.%I FROM %I.model_in_use m)', attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(crm_profile_internal.source_model_in_use(src, a.attname), ', ' ORDER BY a.attnum))
+	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE WHEN a.attname IN ('profile', 'match') THEN 'NULL' ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
+			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition) IS
-	'SQL of all of them: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
+	'SQL of all of them but those of attributes: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
 
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('EXISTS (SELECT FROM %s i WHERE i.%I = %s%s)', src.interactions, src.interaction_customer, customer, CASE
+	RETURN format('EXISTS (SELECT FROM %s i WHERE %s%s)', src.interactions, crm_profile_internal.same_key(src.key_type, format('i.%I', src.interaction_customer), customer), CASE
 		WHEN src.interacted_at IS NULL THEN ''
 		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
 			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
@@ -546,7 +741,8 @@ CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_def
 		CASE WHEN src.interactions IS NOT NULL THEN format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, format('c.%I', src.customer_key), as_of)) END,
 		-- who is referred to by a prospect is not in the prospect table himself
 		CASE WHEN src.prospect_customer = src.prospect_key
-			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE p.%I::%s = c.%I) THEN ''probable''', src.prospects, src.prospect_customer, src.key_type, src.customer_key) END), '') || ' END',
+			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE %s) THEN ''probable''', src.prospects,
+				crm_profile_internal.same_key(src.key_type, format('p.%I::%s', src.prospect_customer, src.key_type), format('c.%I', src.customer_key))) END), '') || ' END',
 		'NULL');
 COMMENT ON FUNCTION crm_profile_internal.source_contacted(crm_profile.source_definition, text) IS 'SQL of the lifecycle that the customer c has without a purchase by that day';
 
@@ -565,7 +761,7 @@ CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source
 	RETURN crm_profile_internal.source_profile_query(src, as_of,
 		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE format('f.%I', a.attname) END, ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
-		format('%I.customer_history h ON h.customer = c.%I', src.name, src.customer_key));
+		format('%I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query behind customer_profile and profile_as_of, with the key as it is in the customer table';
 
 ---------------------------------------------------------------- writing models
@@ -646,7 +842,9 @@ BEGIN
 		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
 	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE c.%I = customer))', src.name, relation, src.customers, src.customer_key);
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE %s))', src.name, relation, src.customers,
+		-- qualified: the customer table may have a column customer
+		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)));
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
@@ -654,7 +852,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definit
 CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	EXECUTE format('CREATE TABLE %I.customer_history (customer %s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type);
+	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
+		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''the key of the customer table''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
@@ -663,6 +862,8 @@ BEGIN
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
 		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
 	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
 
@@ -678,7 +879,7 @@ BEGIN
 		-- a view over a table asks for all columns that it reads: who may read some of it, and all of what these come from, sees no more than before
 		SELECT x.grantee, false
 			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.name, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
-				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model', src.name), 'SELECT')
+				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model_in_use', src.name), 'SELECT')
 	LOOP
 		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.name, "table",
 			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
@@ -721,6 +922,54 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source_definition) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
 
+CREATE FUNCTION crm_profile_internal.source_build_model_views(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	columns text;
+BEGIN
+	-- Not security_invoker: they show of a table that is the owner's what readers of the other views need. Orders that have no customer, or one that
+	-- a reader cannot see, are for those with the owner's rights
+	SELECT string_agg(CASE a.attname WHEN 'unassigned' THEN format('CASE WHEN (SELECT pg_has_role(c.relowner, ''USAGE'') FROM pg_class c WHERE c.oid = %L::regclass) THEN m.unassigned END AS unassigned', format('%I.model', src.name))
+			ELSE format('m.%I', a.attname) END, ', ' ORDER BY a.attnum) INTO columns
+		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT IN ('profile', 'match');
+	-- by max, not LIMIT: so it becomes part of the queries that use it
+	EXECUTE format('CREATE OR REPLACE VIEW %1$I.model_in_use AS SELECT %2$s FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name, columns);
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'the models that the views use: the newest row of model without those of attributes', 'crm_profile.source_model');
+	IF src.prospects IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
+		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
+	ELSE
+		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
+		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_model_views(crm_profile.source_definition) IS
+	'the views model_in_use and prospect_model: what readers of the other views need of the table model, which is the owner''s';
+
+CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	described record;
+BEGIN
+	IF src.attributes IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'customer_attributes');
+		RETURN;
+	END IF;
+	BEGIN
+		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_attributes WITH (security_invoker = true) AS ', src.name) || src.customer_query;
+	EXCEPTION WHEN invalid_table_definition THEN
+		-- other attributes, other columns
+		PERFORM crm_profile_internal.source_drop_view(src, 'customer_attributes');
+		EXECUTE format('CREATE VIEW %I.customer_attributes WITH (security_invoker = true) AS ', src.name) || src.customer_query;
+	END;
+	EXECUTE format('COMMENT ON VIEW %I.customer_attributes IS ''every customer: the attributes that the source names, to be joined to customer_profile''', src.name);
+	FOR described IN SELECT a.attname, a.attnum FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', src.name)::regclass AND a.attnum > 0 AND NOT a.attisdropped LOOP
+		EXECUTE format('COMMENT ON COLUMN %I.customer_attributes.%I IS %L', src.name, described.attname, CASE described.attnum WHEN 1 THEN 'the key of the customer table' ELSE 'an attribute of the customer' END);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_attributes(crm_profile.source_definition) IS
+	'the view customer_attributes of a source; made anew where other attributes ask for other columns, which what is built on it forbids';
+
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -729,16 +978,32 @@ DECLARE
 	segments CONSTANT text := crm_profile_internal.source_model_in_use(src, 'segments');
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
+	PERFORM crm_profile_internal.source_build_model_views(src);
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
-		format('SELECT s.* FROM crm_profile_internal.segment_summary(%L, %s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)) s', src.scheme, segments, src.name));
+	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
+		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN LATERAL (SELECT CASE WHEN NOT EXISTS (SELECT FROM %4$s c WHERE c.%5$I = h.customer) THEN ''(unknown customer)'' END AS outside) k
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, k.outside, %6$s, %7$s) f
+			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
+		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment))) s',
+			src.name, src.scheme, segments, src.customers, src.customer_key, today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
 	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
-		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s) c', src.name, today));
+		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s, %s) c',
+			src.name, crm_profile_internal.source_model_in_use(src, 'unassigned'), today));
+	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
+		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
+	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
+	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, %6$s AS today) m
+		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, (SELECT crm_profile_internal.spend_dispersion(%5$s)), m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
+			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_model_in_use(src, 'clv'),
+			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned')));
+	PERFORM crm_profile_internal.source_build_attributes(src);
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
@@ -752,9 +1017,9 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
 	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came',
-		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', src.name));
+		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', crm_profile_internal.source_model_in_use(src)));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
-		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT m FROM %I.model m ORDER BY m.id DESC LIMIT 1) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m) c', src.name));
+		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 END $$;

@@ -97,13 +97,17 @@ BEGIN
 		EXECUTE format('CREATE SCHEMA %I', src.name);
 		EXECUTE format('COMMENT ON SCHEMA %I IS %L', src.name, format('tables and views of source %s of crm_profile', src.name));
 	END IF;
-	src := crm_profile_internal.source_resolve(src);
+	src := crm_profile_internal.source_resolve(src, true);
 	EXECUTE format('CREATE TABLE %I.source_definition OF crm_profile.source_definition (PRIMARY KEY (customers))', src.name);
 	PERFORM crm_profile_internal.source_comment_definition(src);
 	PERFORM crm_profile_internal.source_build_tables(src);
 	src := crm_profile_internal.source_build(src);
 	src := crm_profile_internal.source_resolve_best(src);
+	IF given ? 'attributes' THEN
+		PERFORM crm_profile_internal.source_warn_identifying(src);
+	END IF;
 	PERFORM crm_profile_internal.source_write(src);
+	RAISE NOTICE 'now: SELECT * FROM crm_profile.refresh(%)', quote_literal(src.name);
 	RETURN QUERY
 		SELECT a.name, CASE a.type WHEN 'text[]' THEN array_to_string(ARRAY(SELECT jsonb_array_elements_text(d.value)), ', ') ELSE d.value #>> '{}' END, CASE WHEN given ? a.name THEN 'given' ELSE 'inferred' END
 		FROM crm_profile_internal.source_arguments() a JOIN jsonb_each(jsonb_strip_nulls(to_jsonb(src))) d ON d.key = a.name
@@ -129,6 +133,10 @@ BEGIN
 	IF wrong IS NOT NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
 	END IF;
+	SELECT r INTO wrong FROM unnest(reset) r WHERE given ? r;
+	IF wrong IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is given, too', wrong), NULL, 'Give it, or reset it.');
+	END IF;
 	-- the columns of another table are others, the bins of another scheme, too
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
 		reset := reset || '{prospect_key,prospect_customer}'::text[];
@@ -142,7 +150,7 @@ BEGIN
 		FROM (SELECT p, min(n) AS n FROM unnest(old.search_path || (given ->> 'search_path')::name[]) WITH ORDINALITY u(p, n) GROUP BY p) u;
 	PERFORM crm_profile_internal.pin_settings(src.settings);
 
-	src := crm_profile_internal.source_resolve(src);
+	src := crm_profile_internal.source_resolve(src, given ?| '{orders,order_customer,amount,order_key}' OR reset && '{order_customer,amount,order_key}');
 	IF src.key_type <> old.key_type THEN
 		PERFORM crm_profile_internal.source_argument_error('customer_key', format('the key would have type %s, so far it has %s', src.key_type, old.key_type),
 			'The views of a source keep the types of their columns.', 'Drop the source and create it anew.');
@@ -153,6 +161,9 @@ BEGIN
 	END IF;
 	src := crm_profile_internal.source_build(src);
 	src := crm_profile_internal.source_resolve_best(src);
+	IF given ? 'attributes' THEN
+		PERFORM crm_profile_internal.source_warn_identifying(src);
+	END IF;
 	-- whether the models of attributes go on being right; those of other attributes cannot read these
 	learnt := src.customer_query IS NOT DISTINCT FROM old.customer_query AND (src.prospects IS NULL) = (old.prospects IS NULL);
 	IF NOT learnt THEN

@@ -77,6 +77,10 @@ COMMENT ON FUNCTION crm_profile_internal.run_history_query(anyelement, text) IS 
 
 ---------------------------------------------------------------- the parts of a refresh
 
+CREATE FUNCTION crm_profile_internal.orders_without_customer() RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION crm_profile_internal.orders_without_customer() IS 'rows without a customer in the orders that this session collected last';
+
 CREATE FUNCTION crm_profile_internal.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -84,7 +88,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_progress(text, bigint, text, double precision) IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
-CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, OUT written bigint, OUT removed bigint, OUT seconds double precision)
+CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, OUT written bigint, OUT removed bigint, OUT seconds double precision,
+	OUT without_customer bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
@@ -112,14 +117,16 @@ BEGIN
 	ELSE
 		EXECUTE format('WITH difference AS MATERIALIZED (
 				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM %1$s n FULL JOIN %2$s o ON o.customer = n.customer
+				FROM %1$s n FULL JOIN %2$s o ON %3$s
 				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
-			gone AS (DELETE FROM %2$s o USING difference d WHERE o.customer = d.customer AND d.history IS NULL RETURNING 1),
+			gone AS (DELETE FROM %2$s o USING difference d WHERE %4$s AND d.history IS NULL RETURNING 1),
 			changed AS (INSERT INTO %2$s SELECT customer, history FROM difference WHERE history IS NOT NULL
 				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target)
+			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'))
 			INTO written, removed USING coalesce(histories, src.orders_query), progress;
 	END IF;
+	-- of other machines nobody counted them
+	without_customer := CASE WHEN histories IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
@@ -220,6 +227,8 @@ BEGIN
 	model.a_from := (norms).a_from;
 	model.b_from := (norms).b_from;
 	model.customers := coalesce((norms).customers, 0);
+	model.oldest_order := (norms).oldest_order;
+	model.newest_order := (norms).newest_order;
 	model.clv := clv;
 	model.clv_choice := choice.model;
 	model.clv_record := clv_record;
@@ -235,12 +244,54 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_models(crm_profile.source_definition, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
 
+CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
+DECLARE
+	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	columns text;
+	key_number smallint;
+BEGIN
+	model.fitted_at := started;
+	-- as one customer: lines of an order are added up as those of customers are
+	model.unassigned := NULL;
+	IF without_customer IS DISTINCT FROM 0 THEN
+		SELECT string_agg(', o.' || quote_ident(c), '' ORDER BY c) INTO columns FROM unnest(ARRAY[CASE WHEN src.cost IS NOT NULL THEN 'cost' END, CASE WHEN src.order_key IS NOT NULL THEN 'order_key' END]) c WHERE c IS NOT NULL;
+		SELECT c.history INTO model.unassigned
+			FROM crm_profile.collect_purchase_histories(NULL::integer, format('SELECT 1 AS customer, o.ordered_at, o.amount%s FROM (%s) o WHERE o.customer IS NULL', columns, src.orders_query)) c;
+	END IF;
+
+	SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
+	EXECUTE format('SELECT count(*), %s FROM %s c', CASE
+			WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = src.customers::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = key_number AND i.indpred IS NULL)
+			THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
+		INTO model.customer_rows, model.repeated_keys;
+
+	EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
+			CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
+			CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $6, $1), NULL)) k(conflict)
+		WHERE $7 = 1 OR crm_profile_internal.in_sample(h.customer::text, $7) GROUP BY k.conflict) n', src.name)
+		INTO model.conflicts USING today, model.active_days, model.rhythm, model.rfm, model.segments, model.clv, least(1, 100000 / greatest(model.customers, 1)::double precision);
+
+	WITH problem AS (
+		SELECT s.problem, s.segments, substring(s.detail FROM 'have a (.+) of ') AS dimension, substring(s.detail FROM 'At least ([0-9]+) %')::integer AS percent, s.place
+		FROM crm_profile.check_scheme(model.segments, model.rfm) WITH ORDINALITY s(problem, cell, segments, detail, place))
+	SELECT array_agg(v.problem ORDER BY v.place) INTO model.scheme_problems FROM (
+		SELECT 1 AS place, 'at least 60 % of the customers have the same ' || string_agg(p.dimension, ', and the same ' ORDER BY p.place) || ': such scores tell little' AS problem
+			FROM problem p WHERE p.problem = 'tied scores' AND p.percent >= 60
+		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment') v
+		WHERE v.problem IS NOT NULL;
+	PERFORM crm_profile_internal.source_keep_model(src, model);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.refresh_findings(crm_profile.source_definition, date, timestamptz, bigint) IS
+	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted';
+
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
 	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
 	columns text;
+	compared text;
 	profiles bigint;
 	written bigint;
 	seconds double precision;
@@ -253,12 +304,16 @@ BEGIN
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
 		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
 	ELSE
-		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum),
+				string_agg('?.' || quote_ident(attname) || CASE attname WHEN 'customer' THEN '::text' ELSE '' END, ', ' ORDER BY attnum) INTO columns, compared FROM pg_attribute
 			WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
-		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE c.%I = o.customer)', target, src.customers, src.customer_key);
-		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON was.customer = n.customer
-			WHERE was.customer IS NULL OR ROW(n.*) IS DISTINCT FROM ROW(was.*)
-			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns) USING today;
+		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE %s)', target, src.customers,
+			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'));
+		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON %4$s
+			WHERE was.customer IS NULL OR ROW(%5$s) IS DISTINCT FROM ROW(%6$s)
+			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
+			-- a key in another spelling is another row, though it is the same customer
+			replace(compared, '?', 'n'), replace(compared, '?', 'was')) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
 		EXECUTE format('SELECT count(*) FROM %s', target) INTO profiles;
 	END IF;
@@ -285,8 +340,8 @@ BEGIN
 		src.grants := crm_profile_internal.source_grants(src);
 		RETURN src;
 	END IF;
-	SELECT format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1) INTO key_type
-		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key AND NOT a.attisdropped;
+	SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) INTO key_type
+		FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key AND NOT a.attisdropped;
 	IF key_type <> src.key_type THEN
 		RAISE datatype_mismatch USING MESSAGE = format('source "%s": the key %s of %s has type %s now; it had %s', src.name, src.customer_key, src.customers, key_type, src.key_type),
 			HINT = 'Drop the source and create it anew, or name another customer_key with alter_source().';
@@ -301,7 +356,7 @@ CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_def
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
 	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
-	OUT match_seconds double precision)
+	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -309,19 +364,22 @@ DECLARE
 	matched record;
 	started timestamptz;
 	today date;
+	without_customer bigint;
+	finding text;
 BEGIN
 	started := clock_timestamp();
 	today := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	src := crm_profile_internal.source_repair(src);
 
-	SELECT h.written, h.removed, h.seconds INTO customers_written, customers_removed, collect_seconds FROM crm_profile_internal.refresh_histories(src, "verbose") h;
+	SELECT h.written, h.removed, h.seconds, h.without_customer INTO customers_written, customers_removed, collect_seconds, without_customer FROM crm_profile_internal.refresh_histories(src, "verbose") h;
 	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, "verbose") m;
 	clv_seconds := round(models.clv_seconds::numeric, 3);
 	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
 	holdout_seconds := round(models.holdout_seconds::numeric, 3);
 	clv_status := models.clv_status;
 	rhythm_status := models.rhythm_status;
-	fit_seconds := extract(epoch FROM clock_timestamp() - started) - collect_seconds;
+	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer);
+	fit_seconds := round(extract(epoch FROM clock_timestamp() - started) - collect_seconds::numeric, 3);
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
 	END IF;
@@ -335,6 +393,11 @@ BEGIN
 	src.best_customers := matched.best;
 	src.other_customers := matched.others;
 	PERFORM crm_profile_internal.source_write(src);
+	as_of := today;
+	newest_order := (src.norms).newest_order;
+	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
+		RAISE WARNING 'source "%": %', src.name, finding;
+	END LOOP;
 	RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner(crm_profile.source_definition, boolean, boolean) IS 'what refresh() does once it is the owner';
@@ -343,7 +406,7 @@ CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, v
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
 	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
-	OUT match_seconds double precision)
+	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.refresh(text, boolean, boolean) IS

@@ -31,14 +31,14 @@ BEGIN
 			FROM orders),
 		orphan AS (
 			SELECT count(*) AS orders, min(o.customer::text) AS example FROM orders o
-			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE c.%3$I = o.customer)),
+			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE %5$s)),
 		repeated AS (
 			SELECT coalesce(sum(n - 1), 0)::bigint AS orders, min(customer::text) AS example
 			FROM (SELECT customer, count(*) AS n FROM orders WHERE customer IS NOT NULL GROUP BY customer, ordered_at, amount HAVING count(*) > 1) g),
 		keys AS (
 			SELECT count(*) FILTER (WHERE c.%3$I IS NULL) AS no_key, count(c.%3$I) - count(DISTINCT c.%3$I) AS twice,
 				count(*) FILTER (WHERE c.%3$I IS NOT NULL AND b.customer IS NULL) AS without_orders
-			FROM %2$s c LEFT JOIN (SELECT DISTINCT customer FROM orders) b ON b.customer = c.%3$I)
+			FROM %2$s c LEFT JOIN (SELECT DISTINCT customer FROM orders) b ON %6$s)
 		SELECT v.severity, v.problem, v.count, v.detail
 		FROM counted, orphan, repeated, keys, LATERAL (VALUES
 			(1, 'error', 'amounts that are no number', not_a_number, 'NaN or infinite: a refresh stops at them. Leave them out with order_filter, or correct them.'),
@@ -46,10 +46,10 @@ BEGIN
 			(3, 'error', 'amounts of more than 6 decimals', too_fine, 'A refresh stops at them. Set amount_scale.'),
 			(4, 'error', 'customers with the same key', twice, 'customer_profile would have them more than once. Name another customer_key.'),
 			(5, 'warning', 'no orders at all', CASE WHEN all_rows = 0 THEN 1 ELSE 0 END, 'Is order_filter right?'),
-			(6, 'warning', 'orders without customer', no_customer, 'They are left out.'),
+			(6, 'warning', 'orders without customer', no_customer, 'They have no part in anything but the totals: segment_summary has them as (no customer).'),
 			(7, 'warning', 'orders without day', no_day, 'They are left out.'),
 			(8, 'warning', 'orders without amount', no_amount, 'They are left out.'),
-			(9, 'warning', 'orders of unknown customers', orphan.orders, 'Their customer is not in the customer table, such as ' || orphan.example || ': they count for thresholds, but customer_profile does not show them.'),
+			(9, 'warning', 'orders of unknown customers', orphan.orders, 'Their customer is not in the customer table, such as ' || orphan.example || ': they count for thresholds, but customer_profile does not show them; segment_summary has them as (unknown customer).'),
 			(10, 'warning', 'orders after the as-of date', later, 'They are stored, but the views do not count them before their day.'),
 			(11, 'warning', 'orders before 1970', long_ago, 'Placeholder dates?'),
 			(12, 'warning', 'customers without key', no_key, 'They are left out of joins.'),
@@ -58,7 +58,8 @@ BEGIN
 			(15, 'note', 'orders of amount 0', zero, 'Counted as orders.'),
 			(16, 'note', 'customers without orders', without_orders, 'In the views, without a score.'))
 			v(n, severity, problem, count, detail)
-		WHERE v.count > 0 ORDER BY v.n$sql$, src.orders_query, src.customers, src.customer_key, src.order_key IS NOT NULL) USING today;
+		WHERE v.count > 0 ORDER BY v.n$sql$, src.orders_query, src.customers, src.customer_key, src.order_key IS NOT NULL,
+		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'), crm_profile_internal.same_key(src.key_type, 'b.customer', format('c.%I', src.customer_key))) USING today;
 	IF src.prospects IS NOT NULL THEN
 		RETURN QUERY EXECUTE crm_profile_internal.source_check_prospects(src);
 	END IF;
@@ -75,91 +76,54 @@ COMMENT ON FUNCTION crm_profile.check_source(text) IS
 
 CREATE FUNCTION crm_profile.suggest_sources(OUT customers text, OUT orders text, OUT customer_rows bigint, OUT order_rows bigint, OUT reason text, OUT call text)
 	RETURNS SETOF record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+	LANGUAGE plpgsql STABLE ROWS 5 COST 100000 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_column
 DECLARE
 	people CONSTANT text := '(customer|client|kunde|buyer|member|account|contact|person|people|user|patron|donor)';
-	sum_like CONSTANT text := '(total|amount|revenue|turnover|betrag|summe|umsatz|sum$)';
-	-- money that is not what the customer bought for
-	beside CONSTANT text := '(freight|ship|tax|vat|discount|rabatt|weight|fee|margin|cost|balance)';
 BEGIN
 	RETURN QUERY
 	WITH usable AS (
 		SELECT c.oid, c.relname::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
+			-- those of sources are none
+			AND NOT (c.relname IN ('source_definition', 'model', 'customer_history', 'stored_profile')
+				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
-		SELECT u.*, a.attnum AS key_number, a.attname::text AS key, a.atttypid AS key_type
+		SELECT u.*, a.attnum AS key_number, a.attname AS key, a.atttypid AS key_type
 		FROM usable u JOIN pg_index i ON i.indrelid = u.oid AND i.indisprimary AND i.indnkeyatts = 1
 			JOIN pg_attribute a ON a.attrelid = u.oid AND a.attnum = i.indkey[0]),
-	-- columns that look like the sum of an order or a line, a price, a number of pieces, a rate of discount
-	money_column AS (
-		SELECT u.oid, a.attname::text AS name, a.attnum, a.attname ~* beside AS beside, a.attname ~* sum_like AND a.attname !~* beside AS sum, a.attname ~* '(price|preis)' AS price, a.attname ~* '^(discount|rabatt)' AS discount
-		FROM usable u JOIN pg_attribute a ON a.attrelid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
-		WHERE a.atttypid IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype)
-			AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = u.oid AND c.contype IN ('p', 'f') AND a.attnum = ANY (c.conkey))),
-	-- price times pieces, by table, where there is just one of each
-	product AS (
-		SELECT p.oid, ARRAY[p.name, q.attname::text] AS factors, (SELECT d.name FROM money_column d WHERE d.oid = p.oid AND d.discount ORDER BY d.attnum LIMIT 1) AS discount
-		FROM (SELECT oid, min(name) AS name FROM money_column WHERE price AND NOT beside GROUP BY oid HAVING count(*) = 1) p
-			JOIN LATERAL (SELECT min(a.attname::text) AS attname FROM pg_attribute a WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
-				AND a.attname ~* '(^|_)(quantity|qty|pieces|units|menge|anzahl)$' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
-				HAVING count(*) = 1) q ON true),
-	-- tables of order lines
-	line AS (
-		SELECT f.confrelid AS orders, f.conrelid AS lines, a.attname::text AS line_key, k.key AS order_key,
-			coalesce(s.bare, x.bare) AS amount, coalesce('l.' || s.bare, x.aliased) AS aliased
-		FROM pg_constraint f JOIN keyed k ON k.oid = f.confrelid AND f.confkey = ARRAY[k.key_number] JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
-			JOIN usable u ON u.oid = f.conrelid
-			LEFT JOIN LATERAL (SELECT quote_ident(m.name) AS bare FROM money_column m WHERE m.oid = f.conrelid AND m.sum ORDER BY m.attnum LIMIT 1) s ON true
-			LEFT JOIN LATERAL (SELECT concat(format('%I * %I', p.factors[1], p.factors[2]), ' * (1 - ' || quote_ident(p.discount) || ')') AS bare,
-					concat(format('l.%I * l.%I', p.factors[1], p.factors[2]), ' * (1 - l.' || quote_ident(p.discount) || ')') AS aliased
-				FROM product p WHERE p.oid = f.conrelid) x ON true
-		WHERE f.contype = 'f' AND f.conrelid <> f.confrelid),
 	pair AS (
 		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
-			k.name ~* people AS named, a.attname::text AS order_customer, a.attnum AS customer_number,
-			EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND f.confrelid = k.oid
-				AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[k.key_number]) AS by_foreign_key,
-			a.atttypid = k.key_type AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
-				AND ((a.attname = k.key AND k.key <> 'id') OR a.attname IN (k.name || '_' || k.key, rtrim(k.name, 's') || '_' || k.key)
-				OR (k.name ~* people AND a.attname IN ('customer_id', 'customer', 'client_id', 'client'))) AS by_name
-		FROM keyed k JOIN usable o ON o.oid <> k.oid JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped),
+			k.name ~* people AS named, n.name::text AS order_customer, n.by_foreign_key,
+			-- a number alone says little, unless the table is called customers or the like; a reference to another table says that it is not this one
+			(n.named_so OR k.name ~* people) AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
+				AND crm_profile_internal.base_type(a.atttypid) = crm_profile_internal.base_type(k.key_type) AS by_name
+		FROM keyed k JOIN usable o ON o.oid <> k.oid CROSS JOIN LATERAL crm_profile_internal.customer_columns(k.oid, k.key, o.oid) n
+			JOIN pg_attribute a ON a.attrelid = o.oid AND a.attname = n.name),
 	candidate AS (
-		SELECT p.*, d.days, m.amounts, m.sum, l.lines, l.line_key, l.order_key, l.amount AS line_amount, l.aliased, x.amount AS product_amount, x.order_key AS product_key,
+		SELECT p.*, i.days, i.amounts, i.sums, i.order_key, i.lines AS lines_because, l.lines, l.orders_sql AS joined, l.amount AS line_amount, l.order_key AS joined_key,
 			p.named::int * 2 + (p.orders_name ~* '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)')::int * 2
 			+ p.by_foreign_key::int + (p.order_rows > p.customer_rows)::int AS likely
-		FROM pair p
-			CROSS JOIN LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attname ~* '(order|invoice|sale|purchase|sold)' DESC, a.attname ~* '(date|time|_at|_on)$' DESC, a.attnum) AS days
-				FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped
-					AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)) d
-			CROSS JOIN LATERAL (SELECT array_agg(m.name ORDER BY m.sum DESC, m.beside, m.price DESC, m.attnum) AS amounts, bool_or(m.sum) AS sum
-				FROM money_column m WHERE m.oid = p.orders) m
-			LEFT JOIN LATERAL (SELECT quote_ident(x.factors[1]) || ' * ' || quote_ident(x.factors[2]) || coalesce(' * (1 - ' || quote_ident(x.discount) || ')', '') AS amount,
-					(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = p.orders AND a.attnum > 0 AND NOT a.attisdropped AND a.attnum <> p.customer_number
-						AND a.attname ~* '^(order|invoice|receipt|basket|sale)s?_?(no|nr|number|id|key)?$' AND a.atttypid NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
-						ORDER BY a.attnum LIMIT 1) AS order_key
-				FROM product x WHERE x.oid = p.orders) x ON true
-			LEFT JOIN LATERAL (SELECT l.* FROM line l WHERE l.orders = p.orders AND l.lines <> p.customers AND l.amount IS NOT NULL ORDER BY l.lines LIMIT 1) l ON true
-		WHERE d.days IS NOT NULL AND (m.amounts IS NOT NULL OR l.amount IS NOT NULL) AND (p.by_foreign_key OR p.by_name)),
+		FROM pair p CROSS JOIN LATERAL crm_profile_internal.infer_orders(p.orders, quote_ident(p.order_customer)) i
+			LEFT JOIN LATERAL crm_profile_internal.infer_lines(p.orders) l ON l.lines IS NOT NULL AND l.lines <> p.customers
+		WHERE (p.by_foreign_key OR p.by_name) AND i.days IS NOT NULL AND (i.amounts IS NOT NULL OR l.amount IS NOT NULL)),
 	-- the sum of an order, where it has one; else what its lines, or the row as a line, say
 	chosen AS (
-		SELECT c.*, l.by_lines, l.amount,
-			CASE WHEN l.by_lines THEN format('SELECT o.%I, o.%I, o.%I, %s AS line_amount FROM %s o JOIN %s l ON l.%I = o.%I',
-				c.order_customer, c.days[1], c.order_key, c.aliased, c.orders::regclass, c.lines::regclass, c.line_key, c.order_key)
-				ELSE c.orders::regclass::text END AS orders_sql,
-			CASE WHEN l.by_lines THEN quote_ident(c.order_key) WHEN l.amount = c.product_amount THEN quote_ident(c.product_key) END AS key
-		FROM candidate c, LATERAL (SELECT coalesce(NOT c.sum, true) AND c.line_amount IS NOT NULL AS by_lines,
-			CASE WHEN c.sum THEN quote_ident(c.amounts[1]) WHEN c.line_amount IS NOT NULL THEN 'line_amount' ELSE coalesce(c.product_amount, quote_ident(c.amounts[1])) END AS amount) l
+		SELECT c.*, l.by_lines, CASE WHEN l.by_lines THEN 'line_amount' ELSE c.amounts[1] END AS amount,
+			CASE WHEN l.by_lines THEN format('SELECT o.%I, o.%s, o.%I, %s AS line_amount FROM %s', c.order_customer, c.days[1], c.joined_key, c.line_amount, c.joined) ELSE c.orders::regclass::text END AS orders_sql,
+			CASE WHEN l.by_lines THEN quote_ident(c.joined_key) ELSE c.order_key END AS key
+		FROM candidate c, LATERAL (SELECT NOT c.sums AND c.lines IS NOT NULL AS by_lines) l
 		-- where somebody is called a customer, the others that the orders refer to are not meant
 		WHERE c.named OR NOT EXISTS (SELECT FROM candidate n WHERE n.orders = c.orders AND n.named))
 	SELECT c.customers::regclass::text, c.orders::regclass::text, NULLIF(c.customer_rows, -1), NULLIF(c.order_rows, -1),
 		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'column name ' END || c.order_customer,
 			'day ' || array_to_string(c.days, ' or '),
-			'amount ' || CASE WHEN c.by_lines THEN c.line_amount || ' of ' || c.lines::regclass WHEN c.amount = c.product_amount THEN c.amount ELSE array_to_string(c.amounts, ' or ') END),
+			'amount ' || CASE WHEN c.by_lines THEN regexp_replace(c.line_amount, '\ml\.', '', 'g') || ' of ' || c.lines::regclass ELSE array_to_string(c.amounts, ' or ') END,
+			'order lines: ' || CASE WHEN NOT c.by_lines THEN c.lines_because END),
 		format('SELECT * FROM crm_profile.create_source(%L, customers => %L, orders => %L, order_customer => %L, ordered_at => %L, amount => %L',
-			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders_sql, quote_ident(c.order_customer), quote_ident(c.days[1]), c.amount)
+			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders_sql, quote_ident(c.order_customer), c.days[1], c.amount)
 			|| coalesce(', order_key => ' || quote_literal(c.key), '') || ')'
 	FROM chosen c
 	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
@@ -172,16 +136,26 @@ COMMENT ON FUNCTION crm_profile.suggest_sources() IS
 CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	this CONSTANT text := crm_profile_internal.same_key(src.key_type, 'customer', '$1::' || src.key_type);
 BEGIN
-	EXECUTE format('DELETE FROM %I.customer_history WHERE customer = $1::%s', src.name, src.key_type) USING key;
+	EXECUTE format('DELETE FROM %I.customer_history WHERE %s', src.name, this) USING key;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	IF src.materialize THEN
-		EXECUTE format('DELETE FROM %I.stored_profile WHERE customer = $1::%s', src.name, src.key_type) USING key;
+		EXECUTE format('DELETE FROM %I.stored_profile WHERE %s', src.name, this) USING key;
 	END IF;
-	EXECUTE format('SELECT %s FROM (%s) o WHERE o.customer = $1::%s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
-		src.orders_query, src.key_type) INTO orders_left USING key;
+	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
+	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
+	-- statistics of the planner hold keys
+	EXECUTE format('ANALYZE %I.customer_history', src.name);
+	IF src.materialize THEN
+		EXECUTE format('ANALYZE %I.stored_profile', src.name);
+	END IF;
+	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
+		src.orders_query, this) INTO orders_left USING key;
 	IF orders_left > 0 THEN
-		RAISE WARNING 'customer % still has % orders that source "%" reads', key, orders_left, src.name
+		-- the key is not named: what is raised goes to the server's log
+		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
 			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
 	END IF;
 	RETURN NEXT;
@@ -203,10 +177,10 @@ BEGIN
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
 	PERFORM set_config('row_security', 'off', true);
 	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found
-		USING format('SELECT * FROM (%s) o WHERE o.customer = %L::%s', src.orders_query, key, src.key_type);
+		USING format('SELECT * FROM (%s) o WHERE %s', src.orders_query, crm_profile_internal.same_key(src.key_type, 'o.customer', format('%L::%s', key, src.key_type)));
 	PERFORM set_config('row_security', 'on', true);
-	RETURN QUERY EXECUTE format('%s WHERE c.%I = $1::%s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
-			src.customer_key, src.key_type)
+	RETURN QUERY EXECUTE format('%s WHERE %s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
+			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))
 		USING key, found;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(crm_profile.source_definition, text) IS 'what profile_now() does once it is the owner';

@@ -3,21 +3,14 @@
 ---------------------------------------------------------------- checking a definition
 
 CREATE FUNCTION crm_profile_internal.source_attribute_class(type oid) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	found pg_type;
-BEGIN
-	SELECT t.* INTO found FROM pg_type t WHERE t.oid = type;
-	WHILE found.typtype = 'd' LOOP
-		SELECT t.* INTO found FROM pg_type t WHERE t.oid = found.typbasetype;
-	END LOOP;
-	RETURN CASE
-		WHEN found.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'float4'::regtype, 'float8'::regtype, 'numeric'::regtype) THEN 'number'
-		WHEN found.oid = 'bool'::regtype THEN 'boolean'
-		WHEN found.oid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype) THEN 'date'
-		WHEN found.typcategory = 'A' AND found.typlen = -1 THEN 'set'
-		ELSE 'word' END;
-END $$;
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT CASE
+			WHEN t.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'float4'::regtype, 'float8'::regtype, 'numeric'::regtype) THEN 'number'
+			WHEN t.oid = 'bool'::regtype THEN 'boolean'
+			WHEN t.oid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype) THEN 'date'
+			WHEN t.typcategory = 'A' AND t.typlen = -1 THEN 'set'
+			ELSE 'word' END
+		FROM pg_type t WHERE t.oid = crm_profile_internal.base_type(type));
 COMMENT ON FUNCTION crm_profile_internal.source_attribute_class(oid) IS
 	'number, boolean, date, set or word: what profile_fit() makes of a type; values of one class can be compared';
 
@@ -33,8 +26,68 @@ CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], column
 COMMENT ON FUNCTION crm_profile_internal.source_attributes(text[], text[]) IS
 	'the argument attributes taken apart: each one of the columns, or name = expression; the name is NULL for an expression without one';
 
+CREATE FUNCTION crm_profile_internal.identifying(attribute text, expression text, relation text, path text DEFAULT 'pg_catalog, pg_temp') RETURNS text
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	name CONSTANT text := crm_profile_internal.snake_name(attribute);
+	class CONSTANT text := crm_profile_internal.source_attribute_class(crm_profile_internal.source_type_of(expression, relation, path));
+	shown CONSTANT integer := 10000;
+	found jsonb;
+	seen record;
+	words text;
+BEGIN
+	IF class NOT IN ('word', 'number') THEN
+		RETURN NULL;
+	END IF;
+	words := CASE
+		WHEN name ~ '(^|_)(e_?mail|mail)(s|_?add?ress.*|_?[0-9]*)?$' OR name ~ '(^|_)(e_?mails?|email.*adres.*|mailad.*|correo|courriel)($|_)' THEN 'e-mail addresses'
+		WHEN name ~ '(phone|telefon|telefoon|telephone)' OR name ~ '(^|_)(tel|telno|telnr|fax|handy|mobile?|movil|cell|cellulare|gsm|portable)(_?(no|nr|num|number|nummer|numero|[0-9]))?$' THEN 'telephone numbers'
+		WHEN name ~ '(^|_)(iban|bic|swift|(bank_?)?(account|konto)_?(no|nr|number|nummer)|kontonummer|kontonr|(credit_?)?card_?(no|nr|number))($|_)' THEN 'bank accounts'
+		WHEN name ~ '(street|strasse|straße|straat|address|adresse|adres$|direccion|indirizzo|endereco)' OR name ~ '(^|_)(calle|rue|via|house_?(no|nr|number)|hausnummer|hausnr)($|_)' THEN 'addresses'
+		WHEN class = 'word' AND (name ~ '^((full|first|last|middle|given|family|maiden|user|nick|sur|company|customer|client|contact|display|person|vor|nach|familien|geburts|kunden|firmen)_?)*name_?[0-9]*$'
+			OR name ~ '(^|_)(nom|prenom|prénom|nombre|apellidos?|nome|cognome|sobrenome|apelido|naam|voornaam|achternaam|imie|nazwisko)_?[0-9]*$') THEN 'names' END;
+	IF words IS NOT NULL OR class <> 'word' THEN
+		RETURN words;
+	END IF;
+	PERFORM set_config('search_path', path, true);
+	found := crm_profile_internal.look_at(format($sql$SELECT pg_catalog.jsonb_build_object('n', coalesce(pg_catalog.sum(g.n), 0), 'values', pg_catalog.count(*), 'rare', coalesce(pg_catalog.sum(g.n) FILTER (WHERE g.n < 5), 0),
+			'mails', coalesce(pg_catalog.sum(g.n) FILTER (WHERE g.v OPERATOR(pg_catalog.~) '^[^@[:space:]]+@[^@[:space:]]+\.[[:alpha:]]{2,}$'), 0),
+			'accounts', coalesce(pg_catalog.sum(g.n) FILTER (WHERE g.v OPERATOR(pg_catalog.~) '^[A-Z]{2}[0-9]{2}( ?[A-Z0-9]){11,30}$'), 0),
+			'telephones', coalesce(pg_catalog.sum(g.n) FILTER (WHERE g.v OPERATOR(pg_catalog.~) '^(\+|00|0|\()[0-9 ()/.-]{6,20}$'), 0))
+		FROM (SELECT s.v, pg_catalog.count(*) AS n FROM (SELECT pg_catalog.btrim((%s)::pg_catalog.text) COLLATE "C" AS v FROM %s LIMIT %s) s WHERE s.v OPERATOR(pg_catalog.<>) '' GROUP BY s.v) g$sql$, expression, relation, shown));
+	SELECT s.* INTO seen FROM pg_catalog.jsonb_to_record(found) s(n bigint, values bigint, rare bigint, mails bigint, accounts bigint, telephones bigint);
+	RETURN CASE
+		WHEN seen.n = 0 THEN NULL
+		WHEN seen.mails >= 0.1 * seen.n THEN 'e-mail addresses'
+		WHEN seen.accounts >= 0.5 * seen.n AND seen.rare > 0.5 * seen.n THEN 'bank accounts'
+		WHEN seen.telephones >= 0.5 * seen.n AND seen.rare > 0.5 * seen.n THEN 'telephone numbers'
+		WHEN seen.n >= 10 AND seen.values = seen.n OR seen.n >= 20 AND seen.rare > 0.5 * seen.n
+			THEN format('values that hardly two have in common (%s among %s)', seen.values, seen.n) END;
+EXCEPTION WHEN data_exception THEN
+	-- it will be said when it is refreshed
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.identifying(text, text, text, text) IS
+	'what an attribute holds, by its name in any spelling and by the first rows, where that says who somebody is rather than what kind of person; NULL: it does not';
+
+CREATE FUNCTION crm_profile_internal.source_warn_identifying(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attribute record;
+BEGIN
+	FOR attribute IN SELECT a.name, coalesce(crm_profile_internal.identifying(a.name, 'q.' || quote_ident(a.name), format('(%s) q', src.customer_query)),
+				CASE WHEN src.prospects IS NOT NULL THEN crm_profile_internal.identifying(a.name, 'q.' || quote_ident(a.name), format('(%s) q', src.prospect_query)) END) AS what
+			FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(src.customers::regclass)) a ORDER BY a.place LOOP
+		IF attribute.what IS NOT NULL THEN
+			RAISE WARNING 'attribute "%" seems to hold %', attribute.name, attribute.what USING DETAIL = 'It tells who somebody is rather than what kind of person, and is no help with others.',
+				HINT = 'Leave it out, or give an expression that makes kinds of it: name = expression.';
+		END IF;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_warn_identifying(crm_profile.source_definition) IS 'a WARNING for each attribute that says who somebody is';
+
 CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source_definition, customers oid, prospects oid) RETURNS text[]
-	LANGUAGE sql STABLE PARALLEL SAFE
+	LANGUAGE sql STABLE
 	RETURN (SELECT array_agg(c.attname::text ORDER BY c.attnum)
 		FROM pg_attribute c JOIN pg_attribute p ON p.attname = c.attname AND p.attrelid = prospects AND p.attnum > 0 AND NOT p.attisdropped
 		WHERE c.attrelid = customers AND c.attnum > 0 AND NOT c.attisdropped
@@ -48,10 +101,15 @@ CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.sourc
 				AND (i.indrelid = customers AND i.indkey[0] = c.attnum OR i.indrelid = prospects AND i.indkey[0] = p.attnum))
 			AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid IN (customers, prospects)
 				AND (f.conrelid = customers AND c.attnum = ANY (f.conkey) OR f.conrelid = prospects AND p.attnum = ANY (f.conkey)))
-			-- so do names and addresses; and when a row was written tells the one table from the other
-			AND c.attname !~* '^((full|first|last|middle|given|family|maiden|user|nick|sur|company|customer|client|contact|display)_?)?name$'
-			AND c.attname !~* '(^|_)(id|key|uuid|guid|e?mail|phone|telephone|mobile|fax|login|password|token|street|address|address[12]|iban|vat|ssn|url|website|photo|picture|notes?|comments?|remarks?|created|updated|modified|changed|inserted|imported|deleted)($|_)'
-			AND lower(c.attname) <> ALL ('{customer,prospect,is_target}'));
+			-- when a row was written tells the one table from the other
+			AND crm_profile_internal.snake_name(c.attname) !~ '(^|_)(id|key|uuid|guid|login|password|passwort|token|vat|ssn|(tax|steuer)_?(id|no|nr|number|nummer)|passport|url|website|homepage|photo|picture|avatar|notes?|notiz(en)?|comments?|kommentare?|remarks?|bemerkung(en)?|created|updated|modified|changed|inserted|imported|deleted|erstellt|angelegt|geaendert|importiert)($|_)'
+			AND lower(c.attname) <> ALL ('{customer,prospect,is_target,email}')
+			-- what the best are known by would foretell itself
+			AND (lower(c.attname) <> ALL (regexp_split_to_array(lower(regexp_replace(src.best, '''[^'']*''', '', 'g')), '\W+'))
+				OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = 'crm_profile.customer_profile_row'::regclass AND r.attname = c.attname))
+			-- so do names, addresses and the like
+			AND crm_profile_internal.identifying(c.attname, quote_ident(c.attname), customers::regclass::text) IS NULL
+			AND crm_profile_internal.identifying(p.attname, quote_ident(p.attname), prospects::regclass::text) IS NULL);
 COMMENT ON FUNCTION crm_profile_internal.source_common_columns(crm_profile.source_definition, oid, oid) IS
 	'the columns that customers and prospects both have and that describe people: no keys, names, addresses or dates of entry; NULL if there is none';
 
@@ -84,8 +142,8 @@ BEGIN
 		ELSE
 			src.prospect_key := crm_profile_internal.source_column('prospect_key', src.prospect_key, prospects);
 		END IF;
-		SELECT format_type(CASE WHEN typtype = 'd' THEN typbasetype ELSE atttypid END, -1) INTO src.prospect_key_type
-			FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = prospects AND attname = src.prospect_key;
+		SELECT format_type(crm_profile_internal.base_type(atttypid), -1) INTO src.prospect_key_type
+			FROM pg_attribute WHERE attrelid = prospects AND attname = src.prospect_key;
 
 		-- which customer a prospect is, once it is one
 		IF src.prospect_customer IS NULL THEN
@@ -166,13 +224,24 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects(crm_profile.source_definition, oid, text) IS
 	'attributes and prospects of a definition, checked and completed under the caller''s rights';
 
+CREATE FUNCTION crm_profile_internal.source_best_from(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN src.best_columns IS NULL THEN format('%I.customer_profile', src.name)
+		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p JOIN %s t ON %s) customer_profile', (SELECT string_agg('t.' || quote_ident(c), ', ' ORDER BY place) FROM unnest(src.best_columns) WITH ORDINALITY u(c, place)),
+			src.name, src.customers, crm_profile_internal.same_key(src.key_type, 'p.customer', format('t.%I', src.customer_key))) END;
+COMMENT ON FUNCTION crm_profile_internal.source_best_from(crm_profile.source_definition) IS 'what the condition of the best customers is over: customer_profile, and columns of the customer table that it needs';
+
 CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	segments text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
 	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
+	-- those of the customer table that the text can mean
+	others CONSTANT text[] := ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attname::text <> ALL (columns) AND has_column_privilege(a.attrelid, a.attnum, 'SELECT') ORDER BY a.attnum);
+	path CONSTANT text := crm_profile_internal.source_path(src.search_path);
 	condition text := src.best;
-	tail CONSTANT text := format(E'\n   FROM %I.customer_profile', src.name);
+	tail text;
 	listed text[];
 	problem text;
 BEGIN
@@ -181,21 +250,36 @@ BEGIN
 		condition := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
 	END IF;
 	BEGIN
+		src.best_columns := NULL;
+		BEGIN
+			src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %s', condition, crm_profile_internal.source_best_from(src)), src.name, path);
+		EXCEPTION WHEN undefined_column THEN
+			src.best_columns := NULLIF(ARRAY(SELECT o FROM unnest(others) WITH ORDINALITY u(o, place) WHERE strpos(lower(condition), lower(o)) > 0 ORDER BY place), '{}');
+			src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %s', condition, crm_profile_internal.source_best_from(src)), src.name, path);
+		END;
 		-- kept without the name of the schema, which may become another
-		src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %I.customer_profile', condition, src.name), src.name, crm_profile_internal.source_path(src.search_path));
+		tail := crm_profile_internal.source_canonical('SELECT customer FROM ' || crm_profile_internal.source_best_from(src), src.name, path);
+		tail := substr(tail, strpos(tail, E'\n   FROM '));
 		IF right(src.best_query, length(tail)) <> tail THEN
 			RAISE syntax_error USING MESSAGE = 'it is more than a condition';
 		END IF;
 		src.best_query := left(src.best_query, -length(tail));
+		SELECT string_agg(a.name, ', ' ORDER BY a.place) INTO problem FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(src.customers::regclass)) a
+			WHERE src.prospects IS NOT NULL AND a.name = ANY (src.best_columns);
+		IF problem IS NOT NULL THEN
+			RAISE WARNING 'the best customers are known by what is an attribute, too: %', problem USING DETAIL = 'It would foretell itself, and little else would count.',
+				HINT = 'Take it out of the attributes.';
+		END IF;
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM crm_profile_internal.source_argument_error('best', problem,
-			format('It is %s: neither a list of segments (%s) nor a condition over the columns of customer_profile (%s).', src.best, array_to_string(segments, ', '), array_to_string(columns, ', ')),
+			format('It is %s: neither a list of segments (%s) nor a condition over the columns of customer_profile (%s) and of %s (%s).', src.best, array_to_string(segments, ', '),
+				array_to_string(columns, ', '), src.customers, array_to_string(others, ', ')),
 			coalesce((SELECT 'Did you mean ' || n.near || '?'
 				FROM (SELECT 1 AS place, btrim(w) AS word FROM string_to_table(src.best, ',') w
 					UNION ALL SELECT 2, m[1] FROM regexp_matches(regexp_replace(src.best, '''[^'']*''', '', 'g'), '[[:alpha:]_]\w*', 'g') m) t,
-					LATERAL (SELECT crm_profile_internal.near_names(t.word, segments || columns) AS near) n
-				WHERE n.near IS NOT NULL AND t.word <> ALL (segments || columns) ORDER BY t.place LIMIT 1),
+					LATERAL (SELECT crm_profile_internal.near_names(t.word, segments || columns || others) AS near) n
+				WHERE n.near IS NOT NULL AND t.word <> ALL (segments || columns || others) ORDER BY t.place LIMIT 1),
 				'Write best => ''Champions, Loyal'', ''value_tier = ''''A'''''', or any condition.'));
 	END;
 	RETURN src;
@@ -205,7 +289,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_resolve_best(crm_profile.source_
 
 CREATE FUNCTION crm_profile_internal.source_best_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format(E'%s\n   FROM %I.customer_profile', src.best_query, src.name);
+	RETURN format(E'%s\n   FROM %s', src.best_query, crm_profile_internal.source_best_from(src));
 COMMENT ON FUNCTION crm_profile_internal.source_best_query(crm_profile.source_definition) IS 'the query of the customers'' keys that tells which of them are among the best';
 
 ---------------------------------------------------------------- the view
@@ -231,28 +315,28 @@ COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lift IS 'that chance a
 COMMENT ON COLUMN crm_profile_internal.prospect_match_row.reasons IS
 	'what moves the score most, up and down, with the share of the best among customers who have the same';
 
-CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, model crm_profile.source_model, contacted boolean)
+CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, model crm_profile.match_model, contacted boolean)
 	RETURNS SETOF crm_profile_internal.prospect_match_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile.match_score(profile, model.match), crm_profile.match_lift(profile, model.match),
-			crm_profile.match_reasons(profile, model.match);
+		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile.match_score(profile, model), crm_profile.match_lift(profile, model),
+			crm_profile.match_reasons(profile, model);
 	END;
-COMMENT ON FUNCTION crm_profile_internal.prospect_figures(text, crm_profile.profile, crm_profile.source_model, boolean) IS 'what prospect_match tells of a prospect';
+COMMENT ON FUNCTION crm_profile_internal.prospect_figures(text, crm_profile.profile, crm_profile.match_model, boolean) IS 'what prospect_match tells of a prospect';
 
 CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
-		' WHERE NOT EXISTS (SELECT FROM %I.customer_history h WHERE h.customer = prospects.customer AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
-		src.name, crm_profile_internal.source_today(src)) END);
+		' WHERE NOT EXISTS (SELECT FROM %I.customer_history h WHERE %s AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
+		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'prospects.customer'), crm_profile_internal.source_today(src)) END);
 COMMENT ON FUNCTION crm_profile_internal.source_prospects(crm_profile.source_definition) IS 'the prospects q who have not bought, with their attributes';
 
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT q.prospect, f.lifecycle, f.score, f.lift, f.reasons
-FROM %s CROSS JOIN LATERAL (SELECT %s) r CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contacted) l
-	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile.profile(r, (m.model).profile), m.model, l.contacted) f',
-		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), crm_profile_internal.source_model_in_use(src),
+FROM %1$s CROSS JOIN LATERAL (SELECT %2$s) r CROSS JOIN (SELECT (SELECT m.profile FROM %3$I.prospect_model m) AS profile, (SELECT m.match FROM %3$I.prospect_model m) AS match) m CROSS JOIN LATERAL (SELECT %4$s AS contacted) l
+	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile.profile(r, m.profile), m.match, l.contacted) f',
+		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), src.name,
 		CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN 'false'
 			ELSE crm_profile_internal.source_contact(src, 'q.customer', crm_profile_internal.source_today(src)) END);
 COMMENT ON FUNCTION crm_profile_internal.source_match_query(crm_profile.source_definition) IS 'the query behind prospect_match';
@@ -293,7 +377,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_match_share(bigint) IS 'the shar
 
 CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(%s) q JOIN (%s) b ON b.customer = q.customer CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, crm_profile_internal.source_best_query(src), crm_profile_internal.source_attribute_names(src));
+	RETURN format('(%s) q JOIN (%s) b ON %s CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, crm_profile_internal.source_best_query(src),
+		crm_profile_internal.same_key(src.key_type, 'b.customer', 'q.customer'), crm_profile_internal.source_attribute_names(src));
 COMMENT ON FUNCTION crm_profile_internal.source_fit_query(crm_profile.source_definition) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
 
 CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source_definition, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
@@ -347,7 +432,7 @@ CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.sour
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format($sql$WITH q AS MATERIALIZED (%s),
 		counted AS (SELECT count(*) FILTER (WHERE q.prospect IS NULL) AS no_key, count(q.prospect) - count(DISTINCT q.prospect) AS twice,
-				count(*) FILTER (WHERE q.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %s c WHERE c.%I = q.customer)) AS unknown,
+				count(*) FILTER (WHERE q.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %s c WHERE %s)) AS unknown,
 				count(*) AS prospects, (SELECT count(*) FROM %s) AS fresh
 			FROM q)
 		SELECT v.severity, v.problem, v.count, v.detail
@@ -358,12 +443,13 @@ CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.sour
 			(4, 'note', 'prospects of unknown customers', CASE WHEN %L THEN unknown ELSE 0 END, 'Their prospect_customer is not in the customer table.'),
 			(5, 'note', 'prospects who have bought', prospects - fresh, 'They are customers: prospect_match leaves them out.'))
 			v(n, severity, problem, count, detail)
-		WHERE v.count > 0 ORDER BY v.n$sql$, src.prospect_query, src.customers, src.customer_key, crm_profile_internal.source_prospects(src), src.prospect_customer <> src.prospect_key);
+		WHERE v.count > 0 ORDER BY v.n$sql$, src.prospect_query, src.customers,
+		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'), crm_profile_internal.source_prospects(src), src.prospect_customer <> src.prospect_key);
 COMMENT ON FUNCTION crm_profile_internal.source_check_prospects(crm_profile.source_definition) IS 'the query of what is amiss in the prospects of a source, as check_source() tells it';
 
 ---------------------------------------------------------------- ranked prospects
 
-CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(src crm_profile.source_definition, most integer,
+CREATE FUNCTION crm_profile_internal.match_prospects_as_owner(src crm_profile.source_definition, max_rows integer,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
@@ -385,11 +471,11 @@ BEGIN
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile_internal.source_fit_query(src),
 				CASE WHEN crm_profile_internal.source_match_share(customers) < 1 THEN format(' WHERE crm_profile_internal.in_sample(q.customer::text, %s)', crm_profile_internal.source_match_share(customers)) END),
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile_internal.source_prospects(src)),
-			'scorecard', most, crm_profile_internal.source_profile_options(src)) m;
+			'scorecard', max_rows, crm_profile_internal.source_profile_options(src)) m;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner(crm_profile.source_definition, integer) IS 'what match_prospects() over a source does once it is the owner';
 
-CREATE FUNCTION crm_profile.match_prospects(source text, most integer DEFAULT NULL,
+CREATE FUNCTION crm_profile.match_prospects(source text, max_rows integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record

@@ -90,9 +90,9 @@ BEGIN
 			ELSE 'NULLIF(btrim(%1$s::text), '''')' END, attribute.value, src.time_zone), ' AS ', attribute.alias);
 		counts := concat_ws(' UNION ALL ', counts, format(CASE WHEN class IN ('number', 'date') THEN by_range WHEN class = 'set' THEN by_member ELSE by_word END, attribute.name, attribute.alias));
 	END LOOP;
-	RETURN format('WITH person AS MATERIALIZED (SELECT coalesce(c.segment, ''(unscored)'') AS segment%s FROM (%s) q JOIN %I.customer_profile c ON c.customer = q.customer)
+	RETURN format('WITH person AS MATERIALIZED (SELECT coalesce(c.segment, ''(unscored)'') AS segment%s FROM (%s) q JOIN %I.customer_profile c ON %s)
 SELECT s.* FROM crm_profile_internal.segment_persona(%s, ARRAY(SELECT ROW(n.attribute, n.segment, n.value, n.customers)::crm_profile_internal.persona_count
-	FROM (%s) n)) s', columns, src.customer_query, src.name, crm_profile_internal.source_model_in_use(src, 'segments'), counts);
+	FROM (%s) n)) s', columns, src.customer_query, src.name, crm_profile_internal.same_key(src.key_type, 'c.customer', 'q.customer'), crm_profile_internal.source_model_in_use(src, 'segments'), counts);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source_definition) IS 'the query behind segment_persona';
 

@@ -27,13 +27,18 @@ CALL measure('clv_fit, bg/nbd', $$SELECT clv_fit(history, '2024-06-30', 'bg/nbd'
 CALL measure('clv_fit, mbg/nbd', $$SELECT clv_fit(history, '2024-06-30', 'mbg/nbd') FROM mbg$$, 1.5, 'fit_mbg');
 CALL measure('clv_fit, pareto/nbd', $$SELECT clv_fit(history, '2024-06-30', 'pareto/nbd') FROM pareto$$, 15, 'fit_pareto');
 CALL measure('clv_fit, pareto/nbd, customers who leave at purchases', $$SELECT clv_fit(history, '2024-06-30', 'pareto/nbd') FROM bg$$, 15);
+CALL measure('clv_fit, mbg/cnbd-k, season, inflow', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-k, season, inflow') FROM mbg$$, 1.5, 'fit_all');
+CALL measure('clv_fit, mbg/cnbd-3', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-3') FROM mbg$$, 1.5, 'fit_regular');
+CALL measure('clv_record of 50 000 customers', $$SELECT count(clv_record(history, '2024-06-30', 90)) FROM mbg WHERE customer % 20 = 0$$, 5);
 CALL measure('rhythm_fit', $$SELECT rhythm_fit(history, '2024-06-30') FROM mbg$$, NULL, 'fit_rhythm');
 CALL measure('p_alive, bg/nbd', $$SELECT sum(p_alive(history, (SELECT m FROM fit_bg), '2024-06-30')) FROM bg$$, 0.6);
 CALL measure('p_alive, mbg/nbd', $$SELECT sum(p_alive(history, (SELECT m FROM fit_mbg), '2024-06-30')) FROM mbg$$, 0.6);
 CALL measure('p_alive, pareto/nbd', $$SELECT sum(p_alive(history, (SELECT m FROM fit_pareto), '2024-06-30')) FROM pareto$$, 0.6);
+CALL measure('p_alive, mbg/cnbd-3', $$SELECT sum(p_alive(history, (SELECT m FROM fit_regular), '2024-06-30')) FROM mbg$$, 0.6);
 CALL measure('expected_purchases, bg/nbd', $$SELECT sum(expected_purchases(history, (SELECT m FROM fit_bg), '2024-06-30', '90 days')) FROM bg$$, 1.2);
 CALL measure('expected_purchases, mbg/nbd', $$SELECT sum(expected_purchases(history, (SELECT m FROM fit_mbg), '2024-06-30', '90 days')) FROM mbg$$, 1.2);
 CALL measure('expected_purchases, pareto/nbd', $$SELECT sum(expected_purchases(history, (SELECT m FROM fit_pareto), '2024-06-30', '90 days')) FROM pareto$$, 1.2);
+CALL measure('expected_purchases, mbg/cnbd-3', $$SELECT sum(expected_purchases(history, (SELECT m FROM fit_regular), '2024-06-30', '90 days')) FROM mbg$$, 1.2);
 CALL measure('clv, one year, mbg/nbd', $$SELECT sum(clv(history, (SELECT m FROM fit_mbg), '2024-06-30', '1 year', 0.01)) FROM mbg$$);
 CALL measure('lapse_probability', $$SELECT sum(lapse_probability(history, (SELECT m FROM fit_rhythm), '2024-06-30')) FROM mbg$$);
 

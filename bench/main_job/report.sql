@@ -2,17 +2,17 @@
 \pset format unaligned
 \pset tuples_only on
 
--- each road against the bare scan of its own session, right before it: a machine's speed drifts
+-- each method against the bare scan of its own session, right before it: a machine's speed drifts
 CREATE TEMPORARY VIEW figure AS
-SELECT road, orders, memory,
+SELECT method, orders, memory,
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds,
 	max(peak_kb) / 1024.0 AS peak_mb,
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds / scan_seconds) AS ratio
 FROM measured
-GROUP BY road, orders, memory;
+GROUP BY method, orders, memory;
 
-CREATE TEMPORARY TABLE road (position serial, road text, title text);
-INSERT INTO road (road, title) VALUES
+CREATE TEMPORARY TABLE method (position serial, method text, title text);
+INSERT INTO method (method, title) VALUES
 	('built_in', '`GROUP BY` customer: built-in `count`, `max`, `sum`'),
 	('ntile', 'plain SQL: `GROUP BY`, three `ntile(5)`, `CASE`'),
 	('percentile', 'plain SQL: `GROUP BY`, three `percentile_cont`, `CASE`'),
@@ -35,7 +35,7 @@ SELECT '| bare scan |' || string_agg(format(' %s s |', round(scan::numeric, 2)),
 FROM (SELECT orders, memory, percentile_cont(0.5) WITHIN GROUP (ORDER BY scan_seconds) AS scan FROM measured GROUP BY orders, memory) AS c;
 SELECT format('| %s |', title) || string_agg(format(' %s s (%s ×)%s |', round(seconds::numeric, 2), round(ratio::numeric, 1),
 	coalesce(format(', %s MB', ceil(peak_mb)), '')), '' ORDER BY orders, memory DESC)
-FROM figure JOIN road USING (road) GROUP BY road.position, title ORDER BY road.position;
+FROM figure JOIN method USING (method) GROUP BY method.position, title ORDER BY method.position;
 \qecho
 \qecho 'MB: largest private memory of the backend (RssAnon).'
 \qecho
@@ -47,7 +47,7 @@ FROM size ORDER BY orders;
 SELECT format('Scores and segments of %s customers: plain SQL with percentile_cont, aggregate, collect and rfm_scores %s; ntile gives %s %% another cell.',
 	size.customers,
 	CASE WHEN (SELECT count(DISTINCT fingerprint) = 1 FROM measured m WHERE m.orders = size.orders AND fingerprint LIKE '%:%') THEN 'agree in every one' ELSE 'DIFFER' END,
-	(SELECT round(100.0 * max(fingerprint::bigint) / size.customers, 1) FROM measured m WHERE m.orders = size.orders AND road = 'ntile' AND fingerprint <> ''))
+	(SELECT round(100.0 * max(fingerprint::bigint) / size.customers, 1) FROM measured m WHERE m.orders = size.orders AND method = 'ntile' AND fingerprint <> ''))
 FROM size ORDER BY orders;
 
 \qecho
@@ -56,10 +56,10 @@ FROM size ORDER BY orders;
 WITH most AS (
 	SELECT * FROM figure WHERE orders = (SELECT max(orders) FROM figure)
 ), pairs AS (
-	SELECT memory, max(ratio) FILTER (WHERE road = 'rfm_scores') AS scores, max(ratio) FILTER (WHERE road = 'stepwise') AS stepwise,
-		max(ratio) FILTER (WHERE road = 'agg') AS agg, max(ratio) FILTER (WHERE road = 'built_in') AS built_in,
-		min(ratio) FILTER (WHERE road IN ('ntile', 'percentile')) AS plain, max(seconds) FILTER (WHERE road = 'label') AS label,
-		max(peak_mb) FILTER (WHERE road IN ('rfm_scores', 'stepwise')) AS peak,
+	SELECT memory, max(ratio) FILTER (WHERE method = 'rfm_scores') AS scores, max(ratio) FILTER (WHERE method = 'stepwise') AS stepwise,
+		max(ratio) FILTER (WHERE method = 'agg') AS agg, max(ratio) FILTER (WHERE method = 'built_in') AS built_in,
+		min(ratio) FILTER (WHERE method IN ('ntile', 'percentile')) AS plain, max(seconds) FILTER (WHERE method = 'label') AS label,
+		max(peak_mb) FILTER (WHERE method IN ('rfm_scores', 'stepwise')) AS peak,
 		pg_size_bytes(memory) / 1048576.0 * (current_setting('hash_mem_multiplier')::numeric + 1) + 32 AS bound
 	FROM most GROUP BY memory
 ), goals AS (

@@ -1,5 +1,5 @@
--- One session of the benchmark: the bare scan, then the road in file :road, at work_mem :memory. Prints the seconds of both, and a
--- fingerprint of (customer, cell, segment) where the road leaves a table `scored`; where it leaves a table `ntile`, how many of its customers
+-- One session of the benchmark: the bare scan, then the method in file :method, at work_mem :memory. Prints the seconds of both, and a
+-- fingerprint of (customer, cell, segment) where the method leaves a table `scored`; where it leaves a table `ntile`, how many of its customers
 -- have another cell by the extension.
 SET search_path = public, crm_profile;
 SET max_parallel_workers_per_gather = 0;
@@ -11,7 +11,7 @@ SELECT pg_backend_pid() AS pid \gset
 SELECT clock_timestamp() AS started \gset
 SELECT count(amount) FROM orders \g /dev/null
 SELECT clock_timestamp() AS scanned \gset
-\i :road
+\i :method
 SELECT clock_timestamp() AS finished \gset
 SELECT to_regclass('pg_temp.scored') IS NOT NULL AS has_scores, to_regclass('pg_temp.ntile') IS NOT NULL AS has_ntile,
 	'' AS fingerprint \gset

@@ -46,7 +46,7 @@ UNION ALL SELECT 'Customer Personality', 'crm_profile', q.* FROM quality('person
 CREATE TABLE bank_model AS SELECT profile_fit(bank, '{"ignore": ["y", "duration"]}') AS pm, NULL::match_model AS mm FROM bank;
 CREATE TABLE bank_profiles AS SELECT profile(bank, pm) AS p, y = 'yes' AS target FROM bank, bank_model;
 UPDATE bank_model SET mm = (SELECT match_fit(p, target, pm) FROM bank_profiles);
-SELECT 'Bank Marketing without duration' AS data, round(auc::numeric, 4) AS auc, round(log_loss::numeric, 4) AS log_loss, attributes, freedom, pg_column_size(mm) AS bytes FROM bank_model, match_quality(mm);
+SELECT 'Bank Marketing without duration' AS data, round(auc::numeric, 4) AS auc, round(log_loss::numeric, 4) AS log_loss, attributes, prior_variance, pg_column_size(mm) AS bytes FROM bank_model, match_quality(mm);
 \echo 'Relevance: what leaks'
 SELECT attribute, verdict, round(information_value::numeric, 3) AS information_value FROM unnest((SELECT attribute_relevance(bank, y = 'yes', '{y}') FROM bank)) LIMIT 3;
 

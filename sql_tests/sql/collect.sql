@@ -13,7 +13,7 @@ CREATE TABLE purchase AS
 SELECT *, ordered_at AS stamp, ordered_at::date AS day, ordered_at AT TIME ZONE 'Europe/London' AS moment,
 	CASE WHEN order_id NOT LIKE '%3' THEN round(amount * 0.6, customer % 7) END AS cost FROM orders;
 
--- of all rows by GROUP BY, and by the bulk road: how many keys, and how many differ
+-- of all rows by GROUP BY, and by the bulk function: how many keys, and how many differ
 CREATE FUNCTION compare(key anyelement, expression text, columns text DEFAULT 'day, amount', relation text DEFAULT 'purchase',
 	OUT keys bigint, OUT different bigint) LANGUAGE plpgsql AS $$
 BEGIN

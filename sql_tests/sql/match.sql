@@ -17,12 +17,12 @@ ALTER TABLE model ADD mm match_model;
 UPDATE model SET mm = (SELECT match_fit(p, target, pm) FROM profiles);
 
 -- ---------------------------------------------------------------- the fit is the optimum that it claims to be
--- Sums of (score - target) over the rows of a bin must balance the pull of the prior: the inverse of the covariance freedom * I + w w' (w: weights
+-- Sums of (score - target) over the rows of a bin must balance the pull of the prior: the inverse of the covariance prior_variance * I + w w' (w: weights
 -- of evidence) times the points, which the card shows less their mean. The shift back follows from the balance of the whole attribute.
 SELECT abs(sum(match_score(p, mm) - target::int)) < 1e-4 AS as_many_expected_as_there_are FROM profiles, model;
 WITH card AS (SELECT c.* FROM model, match_card(mm) c),
 	gradient AS (SELECT e.attribute, e.bin, sum(match_score(p, mm) - target::int) AS g FROM profiles, model, explain_match(p, mm) e GROUP BY e.attribute, e.bin),
-	term AS (SELECT c.attribute, c.bin, c.points, c.woe, g.g, (match_quality(mm)).freedom AS s,
+	term AS (SELECT c.attribute, c.bin, c.points, c.woe, g.g, (match_quality(mm)).prior_variance AS s,
 			count(*) OVER w AS k, sum(c.woe) OVER w AS sw, sum(c.points) OVER w AS sp, sum(c.woe * c.points) OVER w AS wp, sum(c.woe ^ 2) OVER w AS ww
 		FROM card c JOIN gradient g USING (attribute, bin), model WINDOW w AS (PARTITION BY c.attribute)),
 	shift AS (SELECT *, (sw * wp / (s + ww) - sp) / (k - sw ^ 2 / (s + ww)) AS c FROM term)
@@ -100,7 +100,7 @@ CREATE TABLE tiny AS SELECT (SELECT match_fit(profile(t, m), i % 100 < 40 - v * 
 			(SELECT profile_fit(t, '{"ignore": ["i"], "kinds": {"v": "numeric"}}') AS m FROM (SELECT i, i % 5 AS v, CASE WHEN i % 3 > 0 THEN 'a' ELSE 'b' END AS w FROM generate_series(1, 1000) i) t) x) AS mm;
 SELECT mm::match_model::text = mm AS lossless FROM tiny;
 SELECT what, refused(jsonb_set(mm::jsonb, path::text[], value::jsonb)::text) FROM tiny, (VALUES
-	(1, 'auc', '{auc}', '2'), (2, 'counts', '{targets}', '5000'), (3, 'freedom', '{freedom}', '0'), (4, 'deciles', '{deciles}', '[]'),
+	(1, 'auc', '{auc}', '2'), (2, 'counts', '{targets}', '5000'), (3, 'prior_variance', '{prior_variance}', '0'), (4, 'deciles', '{deciles}', '[]'),
 	(5, 'slot', '{features,0,slot}', '9'), (6, 'ranges', '{features,0,low}', '[3, 1, 2, 0]'), (7, 'points', '{features,0,bins,1,points}', '"x"'),
 	(8, 'fingerprint', '{fingerprint}', '"abc"'), (9, 'bins', '{features,0,bins}', '[{"others": 1, "targets": 1}]'), (10, 'slots', '{scaled}', '251'),
 	(11, 'words', '{profile_model}', '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "v", "kind": "numeric", "weight": 1, "low": 0, "high": 4, "missing": 0, "other": 0}]}')) v(i, what, path, value) ORDER BY i;
@@ -170,7 +170,7 @@ RESET max_parallel_workers_per_gather; RESET jit;
 -- it works on those it has not seen
 SELECT (avg(r) FILTER (WHERE NOT is_target) - avg(r) FILTER (WHERE is_target)) / count(*) > 0.25 AS auc_above_75_percent
 FROM (SELECT is_target, rank() OVER (ORDER BY score DESC) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS r FROM matched JOIN c ON "ID" = prospect) x;
-SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'customers' || ';', :'prospects', most => 3);
+SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'customers' || ';', :'prospects', max_rows => 3);
 
 -- likeness: the ten nearest targets against the ten nearest others
 CREATE TABLE near AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 5);
@@ -210,7 +210,7 @@ SELECT * FROM match_prospects(NULL::int, 'DELETE FROM person', 'SELECT 1, 2 AS a
 SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 'DELETE FROM person RETURNING 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, NULL, 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'magic');
-SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', most => 0);
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', max_rows => 0);
 SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 1);
 \set SHOW_CONTEXT errors
 

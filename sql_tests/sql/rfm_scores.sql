@@ -1,4 +1,4 @@
--- rfm_scores: the same scores as plain SQL and as the stepwise road, whatever the memory
+-- rfm_scores: the same scores as plain SQL and as the steps taken one by one, whatever the memory
 SET DateStyle = ISO;
 SET IntervalStyle = postgres;
 \getenv abs_srcdir PG_ABS_SRCDIR
@@ -33,7 +33,7 @@ SELECT * FROM wrong_scores('2011-12-09', 5, NULL);
 SELECT * FROM wrong_scores('2011-06-30', 4, NULL);
 SELECT * FROM wrong_scores('2011-12-09', 9, '90 days');
 SELECT * FROM wrong_scores('2010-01-01', 5, NULL);
--- segments are those of the stepwise road
+-- segments are those of the steps taken one by one
 SELECT count(*), count(*) FILTER (WHERE s.segment IS DISTINCT FROM segment(rfm_score(history, (SELECT rfm_fit(history, '2011-12-09') FROM collect_purchase_histories(NULL::int, 'TABLE seen')), '2011-12-09'),
 		(SELECT compile_scheme('rf')))) AS wrong
 FROM rfm_scores(NULL::int, 'TABLE seen', '2011-12-09', scheme => 'rf') s JOIN collect_purchase_histories(NULL::int, 'TABLE seen') h USING (customer);

@@ -105,7 +105,7 @@ GRANT USAGE ON SCHEMA t, trade TO regress_crm_reader, regress_crm_some;
 GRANT SELECT ON trade.client TO regress_crm_reader, regress_crm_some;
 GRANT SELECT ON ALL TABLES IN SCHEMA t TO regress_crm_reader;
 GRANT SELECT (customer, segment) ON t.customer_profile TO regress_crm_some, regress_crm_none;
-GRANT SELECT ON t.customer_history, t.model TO regress_crm_some;
+GRANT SELECT ON t.customer_history, t.model_in_use TO regress_crm_some;
 CREATE VIEW rights AS SELECT c.relname, x.grantee::regrole::text AS grantee, x.privilege_type, x.is_grantable, NULL AS attname FROM pg_class c, aclexplode(c.relacl) x WHERE c.relnamespace = 't'::regnamespace AND x.grantee <> c.relowner
 	UNION ALL SELECT a.attrelid::regclass::text, x.grantee::regrole::text, x.privilege_type, x.is_grantable, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) x WHERE c.relnamespace = 't'::regnamespace;
 CREATE TABLE rights_before AS SELECT * FROM rights;

@@ -157,6 +157,14 @@ SELECT count(*) AS differences FROM retail_views.customer_profile p
 WHERE (p.r_score, p.f_score, p.m_score) IS DISTINCT FROM (s.r_score, s.f_score, s.m_score)
 	OR p.segment IS DISTINCT FROM crm_profile.segment(crm_profile.rfm_score(s.r_score, s.f_score, s.m_score), (SELECT crm_profile.compile_scheme('standard')), p.lifecycle);
 SELECT severity, problem, count FROM crm_profile.check_source('retail_views');
+-- every amount has a line, those of orders without a customer and of customers with refunds only, too
+SELECT segment, customers, monetary FROM retail_views.segment_summary WHERE segment LIKE '(%';
+SELECT (SELECT sum(monetary) FROM retail_views.segment_summary) AS summary, (SELECT sum(amount) FROM retail_views.purchase_calendar) AS calendar, (SELECT sum(amount) FROM orders) AS ledger;
+SELECT count(*) AS refunds_only, sum(amount) FROM (SELECT sum(amount) AS amount FROM orders WHERE customer IS NOT NULL GROUP BY customer HAVING max(amount) < 0) r;
+-- contradictions that a refresh counted, and those that a query counts
+SELECT c.note, c.number, t.n FROM (SELECT note, number FROM retail_views.model_card WHERE section = 'labels' AND number > 0) c FULL JOIN (
+	SELECT k, count(*) AS n FROM retail_views.customer_profile p, retail_views.model_in_use m, unnest(crm_profile.label_conflicts(p.segment, m.segments, p.lifecycle, p.p_alive, NULL)) k GROUP BY k) t ON t.k = c.note
+ORDER BY c.note COLLATE "C";
 SELECT * FROM crm_profile.drop_source('retail_views');
 DROP SCHEMA retail CASCADE;
 DROP SCHEMA northwind CASCADE;

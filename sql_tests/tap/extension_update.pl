@@ -93,9 +93,9 @@ $node->safe_psql('shop', q{SELECT crm_profile.drop_source('later')});
 my %was = map { $_ => $node->safe_psql('shop', qq{SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}) } qw(app.on_views app.on_functions kept.march kept.segment_summary kept.rfm_grid);
 my $gaps = $node->safe_psql('shop', 'SELECT customer, 2 * mean_gap FROM kept.gaps ORDER BY 1');
 like($gaps, qr/^\d+\|\d/m, 'there are gaps');
-my $rights = q{SELECT relname, relowner::regrole, relacl, (SELECT string_agg(attname || attacl::text, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid) FROM pg_class c
+my $rights = q{SELECT relname, relowner::regrole, relacl::text, (SELECT string_agg(attname || attacl::text, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid) FROM pg_class c
 		WHERE relnamespace IN ('app'::regnamespace, 'kept'::regnamespace) UNION ALL
-	SELECT proname, proowner::regrole, proacl, NULL FROM pg_proc WHERE pronamespace IN ('app'::regnamespace, 'kept'::regnamespace) ORDER BY 1, 2};
+	SELECT proname, proowner::regrole, proacl::text, NULL FROM pg_proc WHERE pronamespace IN ('app'::regnamespace, 'kept'::regnamespace) ORDER BY 1, 2, 3};
 my $held = $node->safe_psql('shop', $rights);
 like($held, qr/^segment_summary\|keeper\|.*customers\{analyst=r/m, 'rights are seen');
 
@@ -122,8 +122,8 @@ is($node->safe_psql('shop', 'SELECT count(*), count(*) FILTER (WHERE tenure = as
 	$node->safe_psql('shop', 'SELECT count(*), count(*) FROM kept.customer_profile WHERE first_purchase IS NOT NULL'), 'the new column tells what it should');
 is($node->safe_psql('shop', q{SELECT string_agg(format('%s %s', attrelid::regclass, col_description(attrelid, attnum)), '; ' ORDER BY attrelid::regclass::text)
 	FROM pg_attribute WHERE attname IN ('tenure', 'remark') AND attrelid::regclass::text ~ '^(app|kept)'}),
-	'app.customer_profile days since the first order; app.model something new; app.source_definition in a word; app.stored_profile days since the first order; '
-	. 'kept.customer_profile days since the first order; kept.model something new; kept.source_definition in a word',
+	'app.customer_profile days since the first order; app.model something new; app.model_in_use something new; app.source_definition in a word; app.stored_profile days since the first order; '
+	. 'kept.customer_profile days since the first order; kept.model something new; kept.model_in_use something new; kept.source_definition in a word',
 	'new columns are there, with their comments');
 is($node->safe_psql('shop', $rights), $held, 'the same owners, and the same rights');
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND pg_describe_object(classid, objid, 0) ~ '\y(app|kept)\.'}), '0', 'nothing of a source belongs to the extension');

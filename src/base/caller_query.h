@@ -2,9 +2,9 @@
  * caller_query.h: running the caller's query once and taking its rows straight
  * out of the executor.
  *
- * The functions of the bulk road (collect_purchase_histories, rfm_scores, …)
- * embed a DestReceiver in a struct of their own, check the columns in rStartup
- * with the helpers here, and hand it to RunQuery.
+ * The bulk functions (collect_purchase_histories, rfm_scores, …) embed a
+ * DestReceiver in a struct of their own, check the columns in rStartup with the
+ * helpers here, and hand it to RunQuery.
  */
 #ifndef CRM_CALLER_QUERY_H
 #define CRM_CALLER_QUERY_H
@@ -16,8 +16,8 @@
 
 /*
  * Runs one SELECT under the caller's rights and snapshot; anything else is an
- * error that names the function.  SPI is connected only inside, so what the
- * receiver must keep it allocates in a context of its own.
+ * error that names the function.  SPI is connected only inside, so the receiver
+ * allocates what it must keep in a context of its own.
  */
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
 
@@ -41,8 +41,8 @@ extern bool CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const cha
 extern void CheckKeyDomain(Datum key, Oid key_type, void **extra, MemoryContext context);
 
 /*
- * "OPERATOR(schema.=)", the equality of the type itself: what = finds by name may
- * be that of another type, where the schema of its own is not in the search_path.
+ * "OPERATOR(schema.=)", the equality of the type itself: a bare = may find that
+ * of another type if the schema of this one is not in the search_path.
  */
 extern char *EqualityOperator(Oid type);
 

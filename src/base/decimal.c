@@ -9,7 +9,6 @@
 #include "utils/numeric.h"
 
 #include "base/decimal.h"
-#include "base/numeric_bytes.h"
 
 const int64 PowerOfTen[19] = {
 	INT64CONST(1),
@@ -42,108 +41,6 @@ AmountOutOfRange(void)
 					errhint("Round the amounts to fewer decimals: round(amount, 2).")));
 }
 
-/* A numeric for an error message, which may have thousands of digits. */
-static char *
-NumericExcerpt(Datum value)
-{
-	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
-
-	if (strlen(text) > 40)
-		strcpy(text + 37, "...");
-	return text;
-}
-
-/* Refuses NaN and the infinities. */
-pg_noreturn static void
-RefuseSpecial(Datum value, const char *what)
-{
-	char *text = NumericExcerpt(value);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s cannot be %s", what, text),
-			 errhint("Leave such rows out, or make it NULL: nullif(%s, '%s').", what, text)));
-}
-
-pg_noreturn static void
-RefuseScale(Datum value, const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s %s has more than %d decimals", what, NumericExcerpt(value), MAX_SCALE),
-			 errhint("Round it: round(%s, 2).", what)));
-}
-
-pg_noreturn static void
-RefuseMagnitude(Datum value, const char *what)
-{
-	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					errmsg("%s %s is out of range", what, NumericExcerpt(value)),
-					errdetail("It has more than 18 digits."),
-					errhint("Round it to fewer decimals, or leave such rows out.")));
-}
-
-Decimal
-DecimalFromNumeric(Datum value, const char *what)
-{
-	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
-	NumericBytes bytes = ReadNumericBytes(VARDATA_ANY(datum), VARSIZE_ANY_EXHDR(datum));
-	const char *p = bytes.digits;
-	int ndigits = bytes.ndigits;
-	int64 mantissa = 0;
-	Decimal result;
-
-	if (bytes.special)
-		RefuseSpecial(value, what);
-	result.mantissa = 0;
-	result.scale = 0;
-	if (ndigits == 0)
-		return result;
-
-	/* before an overflow can hide it: the last of three groups is below 10^-8 */
-	if (ndigits - 1 - bytes.weight > 2)
-		RefuseScale(value, what);
-
-	/* all digits but the last: 4 of them never overflow */
-	for (int i = 0; i < ndigits - 1; i++, p += sizeof(uint16))
-	{
-		if (i < 4)
-			mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
-		else if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa) ||
-				 pg_add_s64_overflow(mantissa, LoadWord(p), &mantissa))
-			RefuseMagnitude(value, what);
-	}
-
-	/* the last one, without the zeros at its end when it is a fraction */
-	{
-		int digit = LoadWord(p);
-		int places = BASE_DIGITS;
-		int groups = ndigits - 1 - bytes.weight; /* of the fraction */
-
-		if (groups > 0)
-		{
-			while (digit % 10 == 0 && places > 1)
-			{
-				digit /= 10;
-				places--;
-			}
-			result.scale = groups * BASE_DIGITS - (BASE_DIGITS - places);
-			if (result.scale > MAX_SCALE)
-				RefuseScale(value, what);
-		}
-		if (pg_mul_s64_overflow(mantissa, PowerOfTen[places], &mantissa) ||
-			pg_add_s64_overflow(mantissa, digit, &mantissa))
-			RefuseMagnitude(value, what);
-		for (; groups < 0; groups++)
-			if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa))
-				RefuseMagnitude(value, what);
-	}
-	result.mantissa = bytes.negative ? -mantissa : mantissa;
-
-	if ((Pointer) datum != DatumGetPointer(value))
-		pfree(datum);
-	return result;
-}
-
 /* A total as a numeric, in the display scale given. */
 Numeric
 NumericFromInt128(int128 value, int scale)
@@ -170,31 +67,4 @@ NumericFromInt128(int128 value, int scale)
 		*--p = '-';
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(p),
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
-/*
- * Three stored digits (up to 12 decimal ones) go through an exact integer that one
- * division by an exact power of ten rounds correctly; PostgreSQL's own way, for all
- * the rest, goes through text and takes ten times as long.
- */
-double
-DoubleFromNumeric(Datum value)
-{
-	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
-	NumericBytes bytes = ReadNumericBytes(VARDATA_ANY(datum), VARSIZE_ANY_EXHDR(datum));
-	int decimals = (bytes.ndigits - 1 - bytes.weight) * BASE_DIGITS;
-
-	if (!bytes.special && bytes.ndigits <= 3 && decimals >= -BASE_DIGITS && decimals <= 18)
-	{
-		int64 mantissa = 0;
-		double magnitude;
-
-		for (int i = 0; i < bytes.ndigits; i++)
-			mantissa =
-				mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(bytes.digits + i * sizeof(uint16));
-		magnitude = decimals > 0 ? (double) mantissa / (double) PowerOfTen[decimals]
-								 : (double) (mantissa * PowerOfTen[-decimals]);
-		return bytes.negative ? -magnitude : magnitude;
-	}
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
 }

@@ -22,12 +22,6 @@ typedef struct Decimal
 
 extern const int64 PowerOfTen[19];
 
-/* Reads a numeric in the form it is stored in; `what` names it in errors. */
-extern Decimal DecimalFromNumeric(Datum value, const char *what);
-
-/* Any numeric as the nearest double; NaN and infinity as they are. */
-extern double DoubleFromNumeric(Datum value);
-
 pg_noreturn extern void AmountOutOfRange(void);
 
 /* A mantissa at a larger or equal scale; false where it leaves the 64-bit range. */

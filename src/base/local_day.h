@@ -12,8 +12,9 @@
 #include "base/compat.h"
 
 /*
- * Stretches of time in which the session's time zone keeps one offset.  Asking
- * the time zone library for every row costs more than all the rest of a row.
+ * Stretches of time in which the session's time zone keeps one offset.  Calling
+ * the time zone library for every row costs more than everything else about the
+ * row.
  */
 #define LOCAL_DAY_STRETCHES 16
 
@@ -41,7 +42,7 @@ CheckedDay(DateADT day, const char *what)
 	return day;
 }
 
-/* An error for the infinite time stamps, which are as little of a day as those. */
+/* An error for infinite time stamps, which have no day either. */
 extern void CheckFinite(Timestamp t);
 
 /* A day in ISO form, whatever DateStyle says; room for MAXDATELEN + 1. */

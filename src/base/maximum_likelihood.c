@@ -20,7 +20,7 @@
 #include "base/maximum_likelihood.h"
 #include "base/newton.h"
 
-#define EDGE 16.0           /* |coordinate| at most: a ten-millionth is as good as nothing */
+#define EDGE 16.0           /* largest |coordinate|: a ten-millionth is as good as zero */
 #define PENALTY_SD 1.5      /* of the ln of a parameter, when penalised */
 #define MAX_LOG_SE 8.0      /* a coordinate known no better may have its maximum at an edge */
 #define GAIN_TOLERANCE 1e-7 /* log-likelihood still to be gained at the maximum */
@@ -39,7 +39,7 @@ const char *const FitStatusNames[] = {"given",      "converged",     "few repeat
 									  "no maximum", "not converged", "no mean",
 									  "no data",    "edge",          NULL};
 
-/* A place to be, and what is known there. */
+/* A point, and what is known there. */
 typedef struct Place
 {
 	double at[MAX_FIT_PARAMETERS];
@@ -264,8 +264,8 @@ ClimbFromStarts(Fit *fit, Place *best)
 }
 
 /*
- * What Newton's step would gain: half the square of the gradient, measured by the
- * information.  The step itself is added to `at`, if asked for.
+ * What Newton's step would gain: half the square of the gradient in the metric
+ * of the information.  The step itself is added to `at` if that is not NULL.
  */
 static double
 NewtonGain(const Fit *fit, const Place *place, double *at)
@@ -298,9 +298,9 @@ IsInside(const Fit *fit, const Place *place)
 }
 
 /*
- * Goes on from a place, by the information known, until the gradient, measured by
- * the information found there, promises nothing more.  False: no such place was
- * found.
+ * Goes on from a point, with the information known, until the gradient, in the
+ * metric of the information found there, promises no more gain.  False: no such
+ * point was found.
  */
 static bool
 Polish(Fit *fit, void *sample, Place *place)
@@ -338,7 +338,7 @@ Polish(Fit *fit, void *sample, Place *place)
 	return false;
 }
 
-/* Whether the data say where each free coordinate is. */
+/* Whether the data determine each free coordinate. */
 static bool
 AllAreKnown(const Fit *fit, const Place *place)
 {
@@ -409,9 +409,9 @@ GoToEdge(Fit *fit, Place *place)
 }
 
 /*
- * Whether there is a more likely place inwards from the edges; then it is gone
- * to.  The coarse sample is climbed on from several places inside, the whole one
- * only looked at there: that costs too much, and the coarse one has been seen.
+ * Whether there is a more likely point inwards from the edges; if so, goes
+ * there.  The coarse sample is climbed from several points inside; the whole
+ * sample, on which climbing costs too much, is only evaluated there.
  */
 static bool
 LeaveEdges(Fit *fit, void *sample, Place *place)

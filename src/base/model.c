@@ -23,6 +23,7 @@
 #include "base/json_read.h"
 #include "base/local_day.h"
 #include "base/model.h"
+#include "base/numeric_bytes.h"
 
 #define HEAD_SIZE (1 + sizeof(uint64)) /* version and fingerprint */
 
@@ -109,7 +110,7 @@ InitModel(const ModelFormat *format, void *model)
 	InitGroup(&format->group, model);
 }
 
-/* Whether a field says nothing that its default does not. */
+/* Whether a field equals its default. */
 static bool
 IsDefault(const ModelGroup *group, const ModelField *field, const void *data)
 {
@@ -146,8 +147,8 @@ MinimalDecimal(const Decimal *given)
 
 static const char *FieldsFault(const ModelGroup *group, void *data);
 
-/* What is wrong with a value by its kind; NULL: nothing.  Of two ways to say the same one is left.
- */
+/* What is wrong with a value by its kind; NULL: nothing. Of two forms of the same value one is
+ * kept. */
 static const char *
 ElementFault(const ModelField *field, void *place)
 {
@@ -342,7 +343,7 @@ WriteFields(StringInfo out, const ModelGroup *group, const void *data, int encod
 	}
 }
 
-/* The same in databases of all encodings, but for those that know none. */
+/* The same in databases of all encodings except SQL_ASCII. */
 static uint64
 Fingerprint(const ModelFormat *format, const void *model)
 {
@@ -920,9 +921,9 @@ ModelIn(const ModelFormat *format, FunctionCallInfo fcinfo)
 /* ---------- decoded once ---------- */
 
 /*
- * True if a datum as it comes is the one kept.  Where its bytes are in the open
- * version and fingerprint tell; compressed ones, and pointers into a toast table,
- * are equal if all their bytes are.
+ * True if a datum, as it comes, is the one kept.  Uncompressed bytes are
+ * compared by version and fingerprint; compressed ones, and pointers into a
+ * toast table, byte by byte.
  */
 static inline bool
 IsSameModel(const struct varlena *kept, const struct varlena *raw)
@@ -954,7 +955,7 @@ CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryCon
 		cache->context = AllocSetContextCreate(parent, "decoded model", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(cache->context);
 	cache->model = ModelFromDatum(format, value);
-	/* a pointer to another place in memory tells nothing of what will be there */
+	/* a pointer to another place in memory does not identify what is there later */
 	if (!VARATT_IS_EXTERNAL(raw) || VARATT_IS_EXTERNAL_ONDISK(raw))
 		cache->raw = memcpy(palloc(VARSIZE_ANY(raw)), raw, VARSIZE_ANY(raw));
 	MemoryContextSwitchTo(caller);

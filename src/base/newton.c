@@ -1,14 +1,15 @@
 /*
  * newton.c: the minimum of a smooth function, by Newton's method.
  *
- * A step solves curvature * step = -gradient by Cholesky's method.  The curvature
- * is the function's Hessian, damped where that is not positive definite, or what
- * the gradients at the places visited tell of it (Broyden, Fletcher, Goldfarb and
- * Shanno).  Then a line search sees to it that the function falls enough and, where
- * curvature is learnt, that there is some to learn.
+ * A step solves curvature * step = -gradient by Cholesky's method.  The
+ * curvature is the function's Hessian, damped where that is not positive
+ * definite, or an estimate from the gradients at the points visited (Broyden,
+ * Fletcher, Goldfarb and Shanno).  Then a line search makes sure that the
+ * function falls enough and, where curvature is learnt, that the step shows
+ * some.
  *
  * Coordinates at a bound beyond which the function would go on falling are held
- * there; the others move on, at most to the first bound in their way.
+ * there; the others move on, at most to the first bound on their way.
  *
  * Nocedal and Wright, Numerical Optimization (2006), chapters 3, 6 and 16; where
  * values differ by their rounding only, the slopes decide, as in Hager and Zhang,

@@ -10,7 +10,7 @@
 
 /*
  * The value at a place; where they are not NULL its gradient, and its Hessian.
- * A value that is not finite is taken as too high to go there.
+ * A value that is not finite counts as infinitely high.
  */
 typedef double (*SmoothFunction)(void *data, const double *at, double *gradient, double *hessian);
 

@@ -68,6 +68,12 @@ ReadNumericBytes(const char *p, Size size)
 	return bytes;
 }
 
+/* A numeric as an exact amount; `what` names it in errors. */
+extern Decimal DecimalFromNumeric(Datum value, const char *what);
+
+/* Any numeric as the nearest double; NaN and infinity as they are. */
+extern double DoubleFromNumeric(Datum value);
+
 /*
  * The usual amount (up to 12 digits before the point and 4 behind it) at once in
  * units of 10^-scale, which is at most USUAL_SCALE; false: it is another one,

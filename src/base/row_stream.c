@@ -1,5 +1,5 @@
 /*
- * row_stream.c: set-returning functions whose rows can be had one at a time.
+ * row_stream.c: set-returning functions that return their rows one at a time.
  */
 #include "postgres.h"
 
@@ -101,8 +101,8 @@ static bool enable_row_stream = true;
 static set_rel_pathlist_hook_type previous_pathlist_hook;
 
 /*
- * Marks the functions whose rows can be had one at a time.  Called before paths
- * are made, it sees to it that the library is loaded and its hook in place.
+ * Marks functions that return their rows one at a time.  It is called before
+ * paths are made, so it ensures that the library is loaded and its hook is set.
  */
 PG_FUNCTION_INFO_V1(row_stream_support);
 Datum
@@ -143,7 +143,10 @@ NeedsWholeRow(RelOptInfo *rel)
 	return bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns);
 }
 
-/* The call that a relation of the query stands for; NULL if a bulk scan cannot be it. */
+/*
+ * The call behind a relation of the query; NULL if a row stream cannot replace
+ * it.
+ */
 static FuncExpr *
 StreamedCall(RelOptInfo *rel, RangeTblEntry *rte)
 {
@@ -199,7 +202,10 @@ PlanRowStreamScan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *ta
 
 static const CustomPathMethods RowStreamPathMethods = {"RowStreamScan", PlanRowStreamScan, NULL};
 
-/* Offers a bulk scan beside the function scan, cheaper by a row's trip through the tuplestore. */
+/*
+ * Offers a row stream beside the function scan, cheaper by each row's trip
+ * through the tuplestore.
+ */
 static void
 AddRowStreamScanPath(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
 {

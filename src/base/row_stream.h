@@ -1,5 +1,5 @@
 /*
- * row_stream.h: set-returning functions whose rows can be had one at a time.
+ * row_stream.h: set-returning functions that return their rows one at a time.
  *
  * A function in FROM has all its rows written to a tuplestore before the first
  * is read; for millions of them that takes as long as everything else.  So such
@@ -25,7 +25,7 @@ typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
 
 extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);
 
-/* Makes the functions known whose rows can be had so; at most a handful. */
+/* Registers a function that returns rows this way; at most a handful. */
 extern void RegisterRowStream(PGFunction function, RowStreamStart start);
 extern void InitRowStreams(void);
 

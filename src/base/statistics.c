@@ -1,5 +1,5 @@
 /*
- * statistics.c: how strongly an attribute and a yes/no target hang together.
+ * statistics.c: how strongly an attribute and a binary target are associated.
  */
 #include "postgres.h"
 
@@ -99,7 +99,10 @@ MeasureAssociation(const ClassCount *counts, int ncounts)
 	a.p_value = ChiSquareTail(a.chi_square, a.df);
 	a.mutual_information = LikelihoodRatio(counts, ncounts) / (2 * n);
 
-	/* Bergsma 2013: what chance alone would show is taken off, and the table's size with it */
+	/*
+	 * Bergsma 2013: the expectation under independence is subtracted, and the
+	 * size of the table corrected
+	 */
 	phi2 = Max(0.0, a.chi_square / n - a.df / (n - 1));
 	corrected_groups = groups - (groups - 1.0) * (groups - 1.0) / (n - 1);
 	corrected_classes = 2 - 1 / (n - 1);

@@ -1,5 +1,5 @@
 /*
- * statistics.h: how strongly an attribute and a yes/no target hang together.
+ * statistics.h: how strongly an attribute and a binary target are associated.
  *
  * Pure numerics on tables of counts: no SQL, no rows.
  */
@@ -13,7 +13,7 @@ typedef struct ClassCount
 	int64 targets;
 } ClassCount;
 
-/* What a table of groups by target says. */
+/* Statistics of a table of groups by target. */
 typedef struct Association
 {
 	double information_value;
@@ -42,13 +42,16 @@ extern Association MeasureAssociation(const ClassCount *counts, int ncounts);
 /* P(X > chi_square) for df degrees of freedom. */
 extern double ChiSquareTail(double chi_square, double df);
 
-/* Twice the log-likelihood that the groups gain over one group for all (the G statistic). */
+/*
+ * The G statistic: twice the gain in log-likelihood of the groups over a single
+ * group.
+ */
 extern double LikelihoodRatio(const ClassCount *counts, int ncounts);
 
 /* Log-likelihood of a group at its own rate. */
 extern double GroupLogLikelihood(ClassCount group);
 
-/* Benjamini-Hochberg: adjusts p-values in place for having looked at all of them. */
+/* Benjamini-Hochberg: adjusts p-values in place for multiple testing. */
 extern void AdjustPValues(double *p, int n);
 
 #endif /* CRM_STATISTICS_H */

@@ -26,7 +26,6 @@
 
 #include "base/special_functions.h"
 #include "clv/clv_math.h"
-#include "clv/phases.h"
 
 /* The number of chances to drop out that a customer has survived. */
 static inline double

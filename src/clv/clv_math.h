@@ -8,6 +8,8 @@
 #ifndef CRM_CLV_MATH_H
 #define CRM_CLV_MATH_H
 
+#include "clv/phases.h"
+
 /* The families; the numbers are stored. */
 typedef enum ClvFamily
 {
@@ -15,8 +17,6 @@ typedef enum ClvFamily
 	CLV_MBG_NBD = 1,
 	CLV_PARETO_NBD = 2,
 } ClvFamily;
-
-#define MAX_REGULARITY 12
 
 /*
  * How customers buy and leave: a family, and how regularly they buy while they stay.

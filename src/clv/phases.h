@@ -10,7 +10,7 @@
 #ifndef CRM_PHASES_H
 #define CRM_PHASES_H
 
-#include "clv/clv_math.h"
+#define MAX_REGULARITY 12
 
 /* (A)_j / j! and its derivative by A. */
 typedef struct PhaseTable

@@ -1,5 +1,5 @@
 /*
- * history_accessors.c: what a purchase history says, at any as-of date.
+ * history_accessors.c: functions of a purchase history and an as-of date.
  *
  * Every accessor looks at the days up to as_of, with a period at those after
  * as_of - period; without either at the whole history.  All are strict.  Where
@@ -22,7 +22,7 @@
 #include "base/local_day.h"
 #include "history/history_memo.h"
 
-/* The window that the arguments (history [, as_of [, period]]) speak of. */
+/* The window given by the arguments (history [, as_of [, period]]). */
 static HistoryWindow
 WindowArguments(FunctionCallInfo fcinfo)
 {
@@ -35,7 +35,7 @@ WindowArguments(FunctionCallInfo fcinfo)
 	return window;
 }
 
-/* The sums over what the arguments speak of. */
+/* The sums over the window of the arguments. */
 static inline const HistorySummary *
 SummaryOfArguments(FunctionCallInfo fcinfo)
 {
@@ -141,7 +141,7 @@ profit(PG_FUNCTION_ARGS)
 
 	if (!summary->purchased)
 		PG_RETURN_NULL();
-	/* no cost of anything in view: unknown; nothing in view at all: 0 */
+	/* something in view, but no known cost: unknown; nothing in view: 0 */
 	if (!summary->costs && AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo)))
 		PG_RETURN_NULL();
 	PG_RETURN_NUMERIC(NumericFromInt128(summary->covered - summary->cost, summary->scale));

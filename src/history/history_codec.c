@@ -17,8 +17,8 @@
 #define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
 
 /*
- * More days than these, with costs, might not fit into a text, and what cannot be
- * written as text cannot be dumped.
+ * With costs, more days than these might not fit into a text, and a value
+ * without a text form cannot be dumped.
  */
 #define MAX_DAY_TEXT                                                                               \
 	((int) sizeof(", 5874897-12-31: -9223372036854.775807 (2147483647 orders, "                    \
@@ -65,7 +65,7 @@ HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history)
 	if (ReadByte(&reader->bytes) != HISTORY_VERSION)
 		HistoryCorrupted();
 	flags = ReadByte(&reader->bytes);
-	if (flags & HISTORY_LOOSE)
+	if (flags & HISTORY_UNSORTED)
 		HistoryCorrupted();
 	reader->costs = (flags & HISTORY_COSTS) != 0;
 	reader->scale = (flags >> HISTORY_SCALE_SHIFT) & HISTORY_SCALE_MASK;

@@ -4,11 +4,11 @@
  * The stored form (after the varlena header):
  *
  *	version		1 byte
- *	flags		1 byte: bit 0 costs, bits 1-3 scale of the amounts, bit 7 loose
+ *	flags		1 byte: bit 0 costs, bits 1-3 scale of the amounts, bit 7 unsorted
  *	days		one entry a day, in order of day, none of them empty:
- *		gap		varint: days since the entry before, less one (the first:
- *				zigzag of the day counted from FIRST_DAY_BASE), shifted left by
- *				one bit, or two where the history has costs:
+ *		gap		varint: days since the previous entry, minus one (the first:
+ *				zigzag of the days since FIRST_DAY_BASE), shifted left by one
+ *				bit, or two where the history has costs:
  *				bit 0: `extra` follows; bit 1 (with costs): `covered` follows
  *		extra	varint: orders * 2 + (amount < 0); without it: one order, amount >= 0
  *		amount	varint: magnitude in units of 10^-scale
@@ -17,9 +17,9 @@
  *
  * Equal contents have equal bytes: the scale is the smallest that holds every
  * amount, the costs flag is set only where a cost is known, an entry is written
- * in its shortest form only.  The *loose* form is the state of the aggregates
- * and never leaves them by way of this extension (see history_state.c); every
- * function reads it all the same.
+ * in its shortest form only.  The *unsorted* form is the state of the
+ * aggregates, which never return it (see history_state.c); every function can
+ * read it nevertheless.
  */
 #ifndef CRM_HISTORY_CODEC_H
 #define CRM_HISTORY_CODEC_H
@@ -36,7 +36,7 @@
 #define HISTORY_COSTS 0x01
 #define HISTORY_SCALE_SHIFT 1
 #define HISTORY_SCALE_MASK 0x07
-#define HISTORY_LOOSE 0x80
+#define HISTORY_UNSORTED 0x80
 
 #define FIRST_DAY_BASE 5479 /* 2015-01-01: days near it take two bytes */
 
@@ -61,7 +61,7 @@ typedef struct HistoryReader
 	int scale;
 	bool costs;
 	bool first;
-	/* days that are set out already, NULL: none are (history_memo.c) */
+	/* days that are decoded already; NULL: none (history_memo.c) */
 	const PurchaseDay *next_day;
 	const PurchaseDay *end_day;
 } HistoryReader;
@@ -115,14 +115,16 @@ pg_noreturn extern void HistoryCorrupted(void);
 extern bool
 SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
 
-/* The same for days that are set out. */
+/* The same for decoded days. */
 extern void SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs,
 						  HistoryWindow window, HistorySummary *summary);
 
-/* Sorts, adds up and encodes days in any order; the array is scratch afterwards. */
+/* Sorts, sums and encodes days in any order; overwrites the array. */
 extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);
 
-/* The same for days in order and added up already, none of them empty. */
+/*
+ * The same for days that are in order and summed already, none of them empty.
+ */
 extern PurchaseHistory *EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale);
 
 /* Sorts days and adds up those of the same day; returns how many are left. */
@@ -165,7 +167,7 @@ AddPurchaseDay(PurchaseDay *a, const PurchaseDay *b)
 	a->covered = AddAmounts(a->covered, b->covered);
 }
 
-/* Sets out a history's days at the scale given (not below its own). */
+/* Decodes the days of a history at a given scale (not below its own). */
 extern PurchaseDay *DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays);
 extern int HistoryScale(const PurchaseHistory *history);
 extern bool HistoryHasCosts(const PurchaseHistory *history);
@@ -173,12 +175,12 @@ extern bool HistoryHasCosts(const PurchaseHistory *history);
 /* The one check of everything that comes from outside. */
 extern bool HistoryIsValid(const PurchaseHistory *history);
 
-/* Whether it is in the loose form (history_state.h). */
+/* Whether it is in the unsorted form (history_state.h). */
 static inline bool
-HistoryIsLoose(const PurchaseHistory *history)
+HistoryIsUnsorted(const PurchaseHistory *history)
 {
 	return VARSIZE_ANY_EXHDR(history) >= HISTORY_HEADER &&
-		   (((const uint8 *) VARDATA_ANY(history))[1] & HISTORY_LOOSE) != 0;
+		   (((const uint8 *) VARDATA_ANY(history))[1] & HISTORY_UNSORTED) != 0;
 }
 
 #endif /* CRM_HISTORY_CODEC_H */

@@ -1,10 +1,11 @@
 /*
  * history_memo.c: the history that was read last.
  *
- * The first reading of a history goes through its bytes as ever, so that a
- * query that asks one thing of each pays for a copy of the bytes only.  The
- * second one sets its days out, the others find them.  Where the history before
- * was read more than once, this one will be, too: the first one sets them out.
+ * The first reading of a history goes through its bytes as usual, so that a
+ * query with one question per history pays only for a copy of the bytes.  The
+ * second reading decodes its days, later ones find them decoded.  Where the
+ * history before was read more than once, this one will be, too: its first
+ * reading decodes the days.
  */
 #include "postgres.h"
 
@@ -56,7 +57,10 @@ HistorySerial(const PurchaseHistory *history)
 	return ++Memo.serial;
 }
 
-/* Whether the days of the history in the memo are set out; called once for each reading. */
+/*
+ * Whether the days of the history in the memo are decoded; called once for each
+ * reading.
+ */
 static bool
 DaysAreThere(const PurchaseHistory *history)
 {

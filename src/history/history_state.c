@@ -1,10 +1,10 @@
 /*
  * history_state.c: the state of the aggregates over purchases.
  *
- * The state is itself a purchase_history, in its loose form: an encoded body,
- * then a tail of days as they came, unsorted, then room for more.  A concrete
- * state type lets parallel, partition-wise and distributed plans split the
- * aggregates; the tail makes adding a row cost no more than writing it down.
+ * The state is itself a purchase_history, in its unsorted form: an encoded
+ * body, then a tail of days as they came, unsorted, then room for more.  A
+ * concrete state type lets parallel, partition-wise and distributed plans split
+ * the aggregates; the tail makes adding a row as cheap as appending it.
  *
  * A day of the tail is about as small as one of the body, so that most states
  * never have to grow, and more groups fit into memory:
@@ -25,13 +25,14 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "history/history_state.h"
 
 typedef struct HistoryState
 {
 	int32 vl_len_;
 	uint8 version;
-	uint8 flags; /* HISTORY_LOOSE, HISTORY_COSTS, the tail's scale */
+	uint8 flags; /* HISTORY_UNSORTED, HISTORY_COSTS, the tail's scale */
 	uint16 unused;
 	uint32 body_size; /* 0: no body */
 	uint32 tail_size;
@@ -103,7 +104,7 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 
 	SET_VARSIZE(state, size);
 	state->version = HISTORY_VERSION;
-	state->flags = HISTORY_LOOSE | (costs ? HISTORY_COSTS : 0) | (scale << HISTORY_SCALE_SHIFT);
+	state->flags = HISTORY_UNSORTED | (costs ? HISTORY_COSTS : 0) | (scale << HISTORY_SCALE_SHIFT);
 	state->unused = 0;
 	state->body_size = body ? VARSIZE_ANY(body) : 0;
 	state->tail_size = 0;
@@ -120,7 +121,7 @@ BodyIsWhole(const HistoryState *state)
 	const PurchaseHistory *body = (const PurchaseHistory *) state->data;
 
 	return !VARATT_IS_EXTERNAL(body) && !VARATT_IS_COMPRESSED(body) &&
-		   VARSIZE_ANY(body) == state->body_size && !HistoryIsLoose(body);
+		   VARSIZE_ANY(body) == state->body_size && !HistoryIsUnsorted(body);
 }
 
 /*
@@ -270,7 +271,7 @@ AddToState(HistoryState *state, PurchaseDay *day, int scale, bool costs)
 	return state;
 }
 
-/* The state argument of a transition function, in the loose form. */
+/* The state argument of a transition function, in the unsorted form. */
 static HistoryState *
 StateArgument(FunctionCallInfo fcinfo)
 {
@@ -279,7 +280,7 @@ StateArgument(FunctionCallInfo fcinfo)
 	if (PG_ARGISNULL(0))
 		return NULL;
 	value = (PurchaseHistory *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
-	if (HistoryIsLoose(value))
+	if (HistoryIsUnsorted(value))
 		return CheckedState(value);
 
 	/* a compact one: what a distributed plan has sent as text */
@@ -369,7 +370,7 @@ purchase_history_agg_combine(PG_FUNCTION_ARGS)
 		return KeepState(fcinfo);
 	state = StateArgument(fcinfo);
 	other = (PurchaseHistory *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
-	if (HistoryIsLoose(other))
+	if (HistoryIsUnsorted(other))
 	{
 		HistoryState *from = CheckedState(other);
 
@@ -401,5 +402,5 @@ purchase_history_agg_finalfn(PG_FUNCTION_ARGS)
 {
 	PurchaseHistory *state = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 
-	PG_RETURN_POINTER(HistoryIsLoose(state) ? CompactState(state) : state);
+	PG_RETURN_POINTER(HistoryIsUnsorted(state) ? CompactState(state) : state);
 }

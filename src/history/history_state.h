@@ -1,12 +1,13 @@
 /*
- * history_state.h: the loose form of a purchase history, the state of the aggregates.
+ * history_state.h: the unsorted form of a purchase history, the state of the
+ * aggregates.
  */
 #ifndef CRM_HISTORY_STATE_H
 #define CRM_HISTORY_STATE_H
 
 #include "history/history_codec.h"
 
-/* The history that a value in the loose form stands for. */
+/* The history that a value in the unsorted form stands for. */
 extern PurchaseHistory *CompactState(const PurchaseHistory *state);
 
 #endif /* CRM_HISTORY_STATE_H */

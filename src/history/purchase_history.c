@@ -16,6 +16,7 @@
 #include "utils/numeric.h"
 
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "history/history_state.h"
 #include "history/purchase_history.h"
 
@@ -108,7 +109,7 @@ typedef struct Parser
 	const char *next;
 } Parser;
 
-/* At most that many bytes of a text, no character cut in two. */
+/* At most that many bytes of a text, without cutting a character in two. */
 static char *
 Excerpt(const char *text, int most)
 {

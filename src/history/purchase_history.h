@@ -16,7 +16,7 @@ HistoryFromDatum(Datum value)
 
 	if (unlikely(VARATT_IS_COMPRESSED(history) || VARATT_IS_EXTERNAL(history)))
 		history = PG_DETOAST_DATUM_PACKED(value);
-	if (unlikely(HistoryIsLoose(history)))
+	if (unlikely(HistoryIsUnsorted(history)))
 		return CompactState(history);
 	return history;
 }

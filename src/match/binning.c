@@ -3,10 +3,10 @@
  *
  * Levels are first gathered into a few dozen blocks of about equal size.  The
  * best cut of the blocks into bins maximises the log-likelihood of the target
- * less a price per bin (dynamic programming, exact).  To be believed at all, bins
- * must pay the price of the Bayesian information criterion, which grows with
- * the number of rows; a trend that is believed may be drawn finer at Akaike's
- * price.  No number here was fitted to a data set.
+ * minus a penalty per bin (dynamic programming, exact).  To be accepted at all,
+ * bins must outweigh the penalty of the Bayesian information criterion, which
+ * grows with the number of rows; an accepted trend may be refined with Akaike's
+ * penalty.  No number here was tuned to a data set.
  */
 #include "postgres.h"
 
@@ -20,9 +20,9 @@
 #define MAX_BLOCKS 64
 #define MAX_RANKED_GROUPS 256
 #define SPIKE_SHARE 0.05    /* a level with this share of the rows may stand alone */
-#define FINE_PRICE 1.0      /* of a bin more on a trend that is believed */
-#define NOMINAL_PRICE 2.0   /* two groups of words must differ by chi-square 4 */
-#define NOMINAL_CHANCE 0.05 /* above it differences between words are taken for chance */
+#define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
+#define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
+#define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
 #define LEAST_EXPECTED 5.0  /* of targets and of others in a bin, as for chi-square */
 
 /* Neighbouring levels that are not cut apart any more. */
@@ -35,7 +35,7 @@ typedef struct Block
 /* A way to cut blocks into bins. */
 typedef struct Cut
 {
-	double worth; /* log-likelihood less the price of the bins */
+	double worth; /* log-likelihood minus the penalties of the bins */
 	int nbins;
 	int first[MAX_BLOCKS]; /* the first level of each bin */
 	double ways;           /* logarithm of the number of cuts into as many bins */
@@ -55,9 +55,12 @@ AddCounts(ClassCount a, ClassCount b)
 	return a;
 }
 
-/* What one more bin must bring: half the logarithm of the number of rows, at least. */
+/*
+ * What one more bin must gain: at least half the logarithm of the number of
+ * rows.
+ */
 static double
-PriceOfBin(ClassCount total)
+BinPenalty(ClassCount total)
 {
 	return Max(2.0, 0.5 * log((double) Size64(total)));
 }
@@ -110,7 +113,7 @@ GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
 	return nblocks;
 }
 
-/* Pools neighbours until their rates run one way: isotonic regression. */
+/* Pools neighbours until their rates are monotonic: isotonic regression. */
 static int
 PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 {
@@ -136,7 +139,7 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 
 /* The best cut of the blocks, each bin of at least `least` rows. */
 static void
-CutBlocks(const Block *blocks, int nblocks, double price, double least, Cut *cut)
+CutBlocks(const Block *blocks, int nblocks, double penalty, double least, Cut *cut)
 {
 	double best[MAX_BLOCKS + 1];
 	int from[MAX_BLOCKS + 1];
@@ -158,7 +161,7 @@ CutBlocks(const Block *blocks, int nblocks, double price, double least, Cut *cut
 			bin = AddCounts(bin, blocks[start].count);
 			if (Size64(bin) < least && start > 0)
 				continue;
-			worth = best[start] + GroupLogLikelihood(bin) - price;
+			worth = best[start] + GroupLogLikelihood(bin) - penalty;
 			/* of equal cuts the one with fewer bins */
 			if (worth > best[end])
 			{
@@ -185,11 +188,11 @@ LogChoose(int n, int k)
 }
 
 /*
- * The better of the cuts that run one way, drawn finer, or the free one, which
- * pays a bin's price for its freedom.
+ * The better monotonic cut, refined, or the free one, which pays one more
+ * penalty for its freedom.
  */
 static void
-CutOrdered(const ClassCount *levels, int nlevels, int skip, double price, double least, Cut *cut)
+CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, double least, Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
 	Block pooled[MAX_BLOCKS];
@@ -199,18 +202,19 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, double price, double
 	Cut other;
 
 	CHECK_FOR_INTERRUPTS();
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), price, least, cut);
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), price, least, &falling);
+	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, least, cut);
+	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, least, &falling);
 	rising = cut->worth >= falling.worth;
 	if (!rising)
 		*cut = falling;
-	CutBlocks(blocks, nblocks, price, least, &other);
-	other.worth -= price;
+	CutBlocks(blocks, nblocks, penalty, least, &other);
+	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
 	else if (cut->nbins > 1)
 	{
-		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PRICE, least, &other);
+		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, least,
+				  &other);
 		other.worth = cut->worth;
 		*cut = other;
 	}
@@ -260,7 +264,7 @@ Bins
 BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
 	ClassCount total = SumClassCounts(levels, nlevels);
-	double price = PriceOfBin(total);
+	double penalty = BinPenalty(total);
 	double least = LeastBinSize(total);
 	int spike = FindSpike(levels, nlevels, least);
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
@@ -270,14 +274,14 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	memset(bin, 0, nlevels * sizeof(uint16));
 	if (total.targets == 0 || total.others == 0)
 		return bins;
-	CutOrdered(levels, nlevels, -1, price, least, &cut);
+	CutOrdered(levels, nlevels, -1, penalty, least, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(levels, nlevels, spike, price, least, &around);
-		/* a bin more, and a shape more to choose from */
-		around.worth += GroupLogLikelihood(levels[spike]) - 2 * price;
+		CutOrdered(levels, nlevels, spike, penalty, least, &around);
+		/* one more bin, and one more shape to choose from */
+		around.worth += GroupLogLikelihood(levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
 			cut = around;
 		else
@@ -320,11 +324,11 @@ CompareRates(const RankedLevel *x, const RankedLevel *y)
 
 /*
  * Merges neighbours in the order of rates, cheapest first, as long as the two
- * do not differ by the price of a bin.  Very many levels are first gathered
- * into groups of about equal size.
+ * differ by less than the penalty of a bin.  Very many levels are first
+ * gathered into groups of about equal size.
  */
 static int
-MergeRanked(const RankedLevel *ranked, int nranked, double price, int *bin_of_rank)
+MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_rank)
 {
 	ClassCount groups[MAX_RANKED_GROUPS];
 	int ends[MAX_RANKED_GROUPS];
@@ -364,7 +368,7 @@ MergeRanked(const RankedLevel *ranked, int nranked, double price, int *bin_of_ra
 				at = i;
 			}
 		}
-		if (cheapest >= price && n <= MAX_BLOCKS)
+		if (cheapest >= penalty && n <= MAX_BLOCKS)
 			break;
 		groups[at] = AddCounts(groups[at], groups[at + 1]);
 		ends[at] = ends[at + 1];
@@ -381,7 +385,9 @@ MergeRanked(const RankedLevel *ranked, int nranked, double price, int *bin_of_ra
 	return n;
 }
 
-/* The bin whose rate comes nearest to that of all: what is unknown is taken for it. */
+/*
+ * The bin whose rate is nearest to the overall rate: unknown values go there.
+ */
 static int
 AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int nbins)
 {
@@ -440,13 +446,13 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	if (nranked > 1)
 		bins.p_value = ChiSquareTail(LikelihoodRatio(counts, nranked), nranked - 1);
 
-	/* sorting by rate makes differences out of chance: first ask whether there are any */
+	/* sorting by rate turns chance into differences: first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
 		int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
 		SortByRate(ranked, nranked);
-		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PRICE, bin_of_rank);
+		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
 		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
 		for (int i = 0; i < nranked; i++)
 		{

@@ -1,9 +1,9 @@
 /*
  * binning.h: bins of one attribute that tell targets from others.
  *
- * Works on counts by level, a level being one distinct value: whoever has the
- * rows counts them, and the same counts less those of a part of the rows give
- * the bins that the rest would have had.
+ * Works on counts by level, a level being one distinct value.  The caller
+ * counts the rows; subtracting the counts of some rows gives the bins that the
+ * other rows would have.
  */
 #ifndef CRM_BINNING_H
 #define CRM_BINNING_H
@@ -19,22 +19,22 @@ extern double LeastBinSize(ClassCount total);
 typedef struct Bins
 {
 	int nbins;
-	int rare;       /* of words too rare to have their own say, and of unknown ones */
-	double p_value; /* that chance alone gives such bins, the search for them included */
+	int rare;       /* of words too rare for a bin of their own, and of unknown ones */
+	double p_value; /* that chance alone gives such bins, corrected for the search */
 } Bins;
 
 /*
  * Both write the bin of each level, counted from 0.  Levels without rows go
  * where their neighbours go, or with the rare words.
  *
- * Levels in order (numbers, days): bins are ranges, plus at most one level
- * that stands out on its own.  Rates run one way from bin to bin unless the
- * data insist.
+ * Levels in order (numbers, days): bins are ranges, plus at most one level that
+ * stands out on its own.  Rates are monotonic from bin to bin unless the data
+ * strongly say otherwise.
  */
 extern Bins BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin);
 
 /*
- * Levels in no order (words): bins are groups of levels of like rates, the
+ * Levels in no order (words): bins are groups of levels with similar rates, the
  * lowest rate first.
  */
 extern Bins BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin);

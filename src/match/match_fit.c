@@ -1,6 +1,6 @@
 /*
- * match_fit.c: the aggregate match_fit, a match_model from profiles and who of
- * them is a target.
+ * match_fit.c: the aggregate match_fit, a match_model from profiles and which
+ * of them are targets.
  *
  * The state keeps the rows as they come.  At the end they are put in an order
  * that depends on their contents only, and so do the folds of the
@@ -145,7 +145,7 @@ typedef struct FitFeatures
 	float **level_low; /* scaled: the smallest number of each level from 1 on */
 } FitFeatures;
 
-/* A feature more; returns the levels to be filled in, all missing at first. */
+/* Adds a feature; returns its levels to be filled in, all missing at first. */
 static uint16 *
 AddFeature(FitFeatures *f, int slot, int member)
 {
@@ -376,7 +376,7 @@ KeepFeature(const FitFeatures *f, int i)
 	return match;
 }
 
-/* Tells the user what the fit can not tell by itself. */
+/* Warns of what the model itself does not show. */
 static void
 CheckTargets(const MatchFitState *state, int64 ntargets)
 {
@@ -431,7 +431,7 @@ AddFeatures(FitFeatures *f, ClassCount total)
 		AddSetFeatures(f, set, LeastBinSize(total));
 }
 
-/* The features that tell something, and the layout of profiles. */
+/* The informative features, and the layout of profiles. */
 static void
 KeepModel(MatchModel *model, const FitFeatures *f)
 {

@@ -59,7 +59,7 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(MatchModel, "skipped", skipped, FIELD_COUNT),
 	MODEL_FIELD(MatchModel, "auc", card.quality.auc, FIELD_NUMBER),
 	MODEL_FIELD(MatchModel, "log_loss", card.quality.log_loss, FIELD_NUMBER),
-	MODEL_FIELD(MatchModel, "freedom", card.freedom, FIELD_NUMBER),
+	MODEL_FIELD(MatchModel, "prior_variance", card.prior_variance, FIELD_NUMBER),
 	MODEL_FIELD(MatchModel, "intercept", card.intercept, FIELD_NUMBER),
 	MODEL_FIELD(MatchModel, "deciles", card.quality.decile, FIELD_GROUP, .count = SCORECARD_DECILES,
 				.group = &DecileGroup),
@@ -157,7 +157,7 @@ MatchModelFault(const void *data)
 			return "The size of a set is out of range.";
 	if (card->nrows < card->ntargets)
 		return "There are more targets than rows.";
-	if (card->freedom <= 0 || !(card->quality.auc >= 0 && card->quality.auc <= 1) ||
+	if (card->prior_variance <= 0 || !(card->quality.auc >= 0 && card->quality.auc <= 1) ||
 		card->quality.log_loss < 0)
 		return "A figure of the fit is out of range.";
 	for (int i = 0; i < model->nfeatures; i++)

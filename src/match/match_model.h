@@ -1,6 +1,6 @@
 /*
  * match_model.h: who is likely to be a target, learnt from profiles: a
- * scorecard on the slots of profiles.
+ * scorecard over the slots of profiles.
  */
 #ifndef CRM_MATCH_MODEL_H
 #define CRM_MATCH_MODEL_H

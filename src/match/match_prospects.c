@@ -1,6 +1,6 @@
 /*
- * match_prospects.c: match_prospects and where_to_find, the whole road from a
- * query of customers and a query of prospects to ranked prospects.
+ * match_prospects.c: match_prospects and where_to_find, everything from a query
+ * of customers and a query of prospects to ranked prospects.
  *
  * Both put one SELECT together around the caller's queries, with every name of
  * the extension qualified, and run it under the caller's rights.  The models
@@ -99,7 +99,10 @@ ColumnName(TupleDesc columns, int attno)
 	return NameStr(TupleDescAttr(columns, attno - 1)->attname);
 }
 
-/* Finds what customers and prospects have in common; tells what they have not. */
+/*
+ * Finds the columns that customers and prospects share; a notice names the
+ * others.
+ */
 static void
 FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 {
@@ -389,8 +392,8 @@ AppendScorecard(StringInfo out)
 
 /*
  * scored by likeness: the mean distance to the nearest others, as a share of
- * that and the mean distance to the nearest targets.  A half says as near to
- * the ones as to the others, however thinly peopled the neighbourhood is.
+ * that and the mean distance to the nearest targets.  A half means equally near
+ * to both, however sparse the neighbourhood is.
  */
 static void
 AppendLikeness(StringInfo out, const MatchQuery *q)
@@ -480,7 +483,7 @@ AppendReasonColumns(StringInfo out, bool by_card)
 }
 
 /*
- * (key, customers, prospects, method, most, options) → (prospect, score, lift, rank, decile,
+ * (key, customers, prospects, method, max_rows, options) → (prospect, score, lift, rank, decile,
  * nearest_customer, similarity, reasons, reasons_json)
  */
 PG_FUNCTION_INFO_V1(match_prospects);
@@ -556,7 +559,7 @@ where_to_find(PG_FUNCTION_ARGS)
 	AppendPeople(&query, &q);
 	AppendScorecard(&query);
 	AppendRanks(&query);
-	/* what chance alone would concentrate as much is left out: two standard deviations */
+	/* leaves out what chance can explain: two standard deviations */
 	appendStringInfo(
 		&query,
 		", totals AS (SELECT pg_catalog.count(*) AS people, pg_catalog.count(*) FILTER "

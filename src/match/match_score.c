@@ -1,5 +1,6 @@
 /*
- * match_score.c: what a match_model says about a profile, and about itself.
+ * match_score.c: scores of profiles under a match_model, and the model itself
+ * as rows.
  */
 #include "postgres.h"
 
@@ -16,7 +17,7 @@
 #include "base/special_functions.h"
 #include "match/match_model.h"
 
-#define LEAST_POINTS 0.01 /* a reason that moves the odds by less than a hundredth is none */
+#define LEAST_POINTS 0.01 /* moving the odds by less than a hundredth is no reason */
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -78,7 +79,7 @@ CompareReasons(const void *a, const void *b)
 	return x->feature < y->feature ? -1 : x->feature > y->feature;
 }
 
-/* All that moves the profile's score, the strongest first. */
+/* Everything that moves the profile's score, the strongest first. */
 static Reason *
 FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 {
@@ -99,12 +100,12 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 }
 
 static int
-CheckedMost(int most)
+CheckedMaxReasons(int max_reasons)
 {
-	if (most < 1)
+	if (max_reasons < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the number of reasons must be positive, not %d", most)));
-	return most;
+						errmsg("the number of reasons must be positive, not %d", max_reasons)));
+	return max_reasons;
 }
 
 /* "up: job = retired (22.8 %), …": the share of targets among those who have the same. */
@@ -131,13 +132,13 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 	}
 }
 
-/* (profile, match_model, most) */
+/* (profile, match_model, max_reasons) */
 PG_FUNCTION_INFO_V1(match_reasons);
 Datum
 match_reasons(PG_FUNCTION_ARGS)
 {
 	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	int most = CheckedMost(PG_GETARG_INT32(2));
+	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
 	ProfileView view;
 	StringInfoData out;
 	Reason *reasons;
@@ -146,8 +147,8 @@ match_reasons(PG_FUNCTION_ARGS)
 	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	reasons = FindReasons(model, &view, &n);
 	initStringInfo(&out);
-	AppendReasons(&out, model, &view, reasons, Min(n, most), true);
-	AppendReasons(&out, model, &view, reasons, Min(n, most), false);
+	AppendReasons(&out, model, &view, reasons, Min(n, max_reasons), true);
+	AppendReasons(&out, model, &view, reasons, Min(n, max_reasons), false);
 	PG_RETURN_TEXT_P(cstring_to_text(out.data));
 }
 
@@ -160,13 +161,13 @@ AppendJsonNumber(StringInfo out, const char *key, double v)
 	appendStringInfo(out, ", \"%s\": %s", key, buffer);
 }
 
-/* (profile, match_model, most) */
+/* (profile, match_model, max_reasons) */
 PG_FUNCTION_INFO_V1(match_reasons_json);
 Datum
 match_reasons_json(PG_FUNCTION_ARGS)
 {
 	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	int most = CheckedMost(PG_GETARG_INT32(2));
+	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
 	ProfileView view;
 	StringInfoData out;
 	Reason *reasons;
@@ -176,7 +177,7 @@ match_reasons_json(PG_FUNCTION_ARGS)
 	reasons = FindReasons(model, &view, &n);
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '[');
-	for (int i = 0; i < Min(n, most); i++)
+	for (int i = 0; i < Min(n, max_reasons); i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
 		ClassCount count = feature->bins[reasons[i].bin].count;
@@ -248,7 +249,7 @@ match_places(PG_FUNCTION_ARGS)
 		Datum values[2];
 		bool nulls[2] = {false};
 
-		/* of sets what somebody has, not all that they have not */
+		/* of sets the members that somebody has, not those that they lack */
 		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
 			continue;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
@@ -346,7 +347,7 @@ match_deciles(PG_FUNCTION_ARGS)
 }
 
 /* (match_model) → (rows, targets, base_rate, attributes, auc, log_loss, base_log_loss, intercept,
- * freedom, skipped) */
+ * prior_variance, skipped) */
 PG_FUNCTION_INFO_V1(match_quality);
 Datum
 match_quality(PG_FUNCTION_ARGS)
@@ -371,12 +372,12 @@ match_quality(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(attributes);
 	values[4] = Float8GetDatum(card->quality.auc);
 	values[5] = Float8GetDatum(card->quality.log_loss);
-	/* what giving everybody the base rate would lose */
+	/* the log loss of giving everybody the base rate */
 	values[6] =
 		Float8GetDatum(rate <= 0 || rate >= 1 ? 0 : -rate * log(rate) - (1 - rate) * log(1 - rate));
 	nulls[6] = no_rate;
 	values[7] = Float8GetDatum(card->intercept);
-	values[8] = Float8GetDatum(card->freedom);
+	values[8] = Float8GetDatum(card->prior_variance);
 	values[9] = Int64GetDatum(model->skipped);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
 }

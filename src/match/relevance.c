@@ -1,6 +1,6 @@
 /*
- * relevance.c: attribute_relevance, how much each attribute tells about who is
- * a target.
+ * relevance.c: attribute_relevance, how well each attribute tells targets from
+ * others.
  *
  * The state counts targets and others by distinct value; bins, statistics and
  * words come at the end.  One attribute and a whole record share all of it.
@@ -33,7 +33,7 @@
 #include "profile/attribute_value.h"
 
 #define FEW_TARGETS 50
-#define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it nothing is believed */
+#define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it an attribute is useless */
 #define MAX_SET_GROUPS 10 /* members of sets that get a bin */
 #define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
 
@@ -42,7 +42,7 @@ typedef struct CountedAttribute
 {
 	char *name; /* NULL: the only one */
 	AttributeColumn column;
-	LevelTable *table;
+	TargetCounts *table;
 	ClassCount missing;
 	bool ignored;
 } CountedAttribute;
@@ -72,7 +72,7 @@ typedef struct Relevance
 	int nbins;
 	LabeledBin bins[MAX_ATTRIBUTE_BINS + 1];
 	Association association;
-	double chance; /* p-value with the search for bins paid for */
+	double chance; /* p-value corrected for the search for bins */
 } Relevance;
 
 /* ---------- counting ---------- */
@@ -165,7 +165,7 @@ CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target
 				missing = word.length == 0;
 		}
 	if (!missing)
-		CountLevel(attribute->table, word, OneRow(is_target));
+		CountTargets(attribute->table, word, OneRow(is_target));
 	else if (is_target)
 		attribute->missing.targets++;
 	else
@@ -194,10 +194,10 @@ StartAttribute(RelevanceState *state, int i, Oid type)
 	CountedAttribute *attribute = &state->attributes[i];
 
 	InitAttributeColumn(&attribute->column, type, state->context);
-	attribute->table = CreateLevelTable(state->context);
+	attribute->table = CreateTargetCounts(state->context);
 }
 
-/* Counts the row itself; false: it has no target, and that is all there is to it. */
+/* Counts the row; false: it has no target and counts no further. */
 static bool
 StartRow(RelevanceState *state, FunctionCallInfo fcinfo)
 {
@@ -256,10 +256,39 @@ IsListed(const char *name, ArrayType *list)
 	return false;
 }
 
+/* A name that is misspelt would have told of what is not to be looked at. */
+static void
+CheckIgnored(RelevanceState *state, ArrayType *ignored)
+{
+	Datum *elements;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(ignored, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char *name = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
+		bool found = name == NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int c = 0; c < state->nattributes && !found; c++)
+			found = !TupleDescAttr(state->shape.columns, c)->attisdropped &&
+					strcmp(NameStr(TupleDescAttr(state->shape.columns, c)->attname), name) == 0;
+		if (!found)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("attribute_relevance is to ignore \"%s\", which is no column of the record",
+						name)));
+	}
+}
+
 /* The attributes of a record: its columns, but for dropped and ignored ones. */
 static void
 StartAttributes(RelevanceState *state, ArrayType *ignored)
 {
+	if (ignored != NULL)
+		CheckIgnored(state, ignored);
 	for (int i = 0; i < state->nattributes; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(state->shape.columns, i);
@@ -438,12 +467,12 @@ CompareTelling(const TellingMember *x, const TellingMember *y)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* The members of sets that tell something, the most telling first. */
+/* The informative members of sets, the most informative first. */
 static TellingMember *
 FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, int *ntelling,
 				   double *chance)
 {
-	LevelTable *table = CreateLevelTable(CurrentMemoryContext);
+	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
 	ClassCount total = SumClassCounts(counts, nlevels);
 	double least = LeastBinSize(total);
 	const Level *members;
@@ -458,7 +487,7 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 
 		CHECK_FOR_INTERRUPTS();
 		while (NextMember(levels[i].value, &at, &member))
-			CountLevel(table, member, counts[i]);
+			CountTargets(table, member, counts[i]);
 	}
 	members = SortedLevels(table, &nmembers);
 	telling =
@@ -498,7 +527,7 @@ SetHas(Word set, Word wanted)
 	return false;
 }
 
-/* Sets by the first telling member that they have. */
+/* Sets by the first informative member that they have. */
 static void
 BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
 {
@@ -531,7 +560,7 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 	}
 }
 
-/* Bins one attribute and measures what they tell. */
+/* Bins one attribute and computes its statistics. */
 static void
 Measure(const CountedAttribute *attribute, Relevance *relevance)
 {
@@ -681,7 +710,7 @@ attribute_relevance_finalfn(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-/* The order of the answer: the most telling first. */
+/* The order of the result: the most informative first. */
 static int
 CompareByInformation(const void *a, const void *b, void *arg)
 {

@@ -4,13 +4,14 @@
  * Logistic regression on one indicator per bin.  The points of a feature have
  * a normal prior around zero with the covariance
  *
- *		slope * w w' + freedom * I		(w: weights of evidence of its bins)
+ *		slope * w w' + prior_variance * I		(w: weights of evidence of its bins)
  *
- * so a small `freedom` keeps a feature to one factor on its weights of
- * evidence, the classical scorecard, and a large one lets each bin find its
- * own points, which corrects for what attributes say twice.  Cross-validation
- * chooses.  Bins and weights of evidence are found inside each fold's training
- * part, so that its held-out rows have had no say in their own scores.
+ * so a small `prior_variance` keeps a feature to one factor on its weights of
+ * evidence, the classical scorecard, and a large one lets each bin find its own
+ * points, which corrects for attributes that carry the same information.
+ * Cross-validation chooses.  Bins and weights of evidence are found inside each
+ * fold's training part, so that held-out rows have no influence on their own
+ * scores.
  */
 #include "postgres.h"
 
@@ -27,13 +28,13 @@
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
 #define MAX_NEWTON_STEPS 30
-#define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still win */
+#define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still gain */
 
-static const double Freedoms[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
+static const double PriorVariances[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
 
-#define NFREEDOMS ((int) lengthof(Freedoms))
+#define PRIOR_VARIANCES ((int) lengthof(PriorVariances))
 
-/* Bins of all features as one part of the rows gives them. */
+/* Bins of all features, found from a part of the rows. */
 typedef struct Binning
 {
 	int nused; /* features with something to tell */
@@ -120,13 +121,16 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	}
 	binning->rare[f] = bins.rare + 1;
 	binning->nbins[f] = bins.nbins + 1;
-	/* all in one bin: then that a value is missing must tell something, or nothing does */
+	/* all in one bin: only missing values can make the feature informative */
 	if (bins.nbins == 1 && LikelihoodRatio(counts, 2) < TELLING_RATIO)
 		binning->nbins[f] = 0;
 	pfree(bin);
 }
 
-/* Bins every feature by the rows of all folds but one, and looks every row up in them. */
+/*
+ * Bins every feature by the rows of all folds but one, and assigns every row to
+ * its bins.
+ */
 static Binning *
 BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 {
@@ -205,7 +209,7 @@ FreeBinning(Binning *binning, int nfeatures)
 
 /* Inverse prior covariance of the points, by Sherman and Morrison. */
 static void
-SetPrior(Regression *r, double freedom)
+SetPrior(Regression *r, double prior_variance)
 {
 	const Binning *binning = r->binning;
 	int n = binning->nparameters;
@@ -224,8 +228,8 @@ SetPrior(Regression *r, double freedom)
 			for (int k = first; k <= i; k++)
 				r->prior[i * n + k] = -SLOPE_VARIANCE * binning->evidence[i] *
 									  binning->evidence[k] /
-									  (freedom * (freedom + SLOPE_VARIANCE * norm));
-			r->prior[i * n + i] += 1 / freedom;
+									  (prior_variance * (prior_variance + SLOPE_VARIANCE * norm));
+			r->prior[i * n + i] += 1 / prior_variance;
 		}
 	}
 }
@@ -411,8 +415,8 @@ typedef struct ScoredRow
 
 /*
  * AUC by the rank sum, ties at their middle rank.  A tie across the border of
- * two deciles is shared out in proportion, so that the order in it is of no
- * account; a decile's numbers are rounded to whole rows.
+ * two deciles is shared out in proportion, so that its order does not matter; a
+ * decile's numbers are rounded to whole rows.
  */
 ScoreQuality
 MeasureScores(const double *score, const uint8 *target, int64 nrows)
@@ -476,7 +480,10 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 
 /* ---------- the fit ---------- */
 
-/* Scores each fold's rows by what the other folds teach, for each freedom. */
+/*
+ * Scores each fold's rows with what the other folds teach, for each prior
+ * variance.
+ */
 static void
 CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
 			  const uint8 *fold, double *const *score)
@@ -487,9 +494,9 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 		Regression r;
 
 		RegressionInit(&r, card, binning, target, fold, left_out);
-		for (int i = 0; i < NFREEDOMS; i++)
+		for (int i = 0; i < PRIOR_VARIANCES; i++)
 		{
-			SetPrior(&r, Freedoms[i]);
+			SetPrior(&r, PriorVariances[i]);
 			MinimizeLoss(&r);
 			FillEmptyBins(binning, r.theta);
 			CHECK_FOR_INTERRUPTS();
@@ -539,7 +546,7 @@ void
 FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 {
 	ClassCount **by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
-	double *score[NFREEDOMS];
+	double *score[PRIOR_VARIANCES];
 	int best = 0;
 	Binning *binning;
 	Regression r;
@@ -549,10 +556,10 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 		CHECK_FOR_INTERRUPTS();
 		by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
 	}
-	for (int i = 0; i < NFREEDOMS; i++)
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
 		score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
 	CrossValidate(card, by_fold, target, fold, score);
-	for (int i = 0; i < NFREEDOMS; i++)
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
 	{
 		ScoreQuality quality = MeasureScores(score[i], target, card->nrows);
 
@@ -563,11 +570,11 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 		}
 		pfree(score[i]);
 	}
-	card->freedom = Freedoms[best];
+	card->prior_variance = PriorVariances[best];
 
 	binning = BinAll(card, by_fold, -1);
 	RegressionInit(&r, card, binning, target, fold, -1);
-	SetPrior(&r, card->freedom);
+	SetPrior(&r, card->prior_variance);
 	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
 	KeepPoints(card, binning, r.theta);

@@ -3,7 +3,7 @@
  * bins that its attributes fall into.
  *
  * Pure numerics: no SQL, no types.  Rows come as level codes by feature, a
- * level being one distinct value; level 0 says that the value is missing.
+ * level being one distinct value; level 0 means missing.
  */
 #ifndef CRM_SCORECARD_H
 #define CRM_SCORECARD_H
@@ -22,9 +22,9 @@ typedef struct ScorecardFeature
 	bool ordered;        /* levels 1, 2, … are in order */
 
 	/* what the fit finds: bin 0 holds the missing values */
-	int nbins;         /* with bin 0; 0: the feature tells nothing and is left out */
+	int nbins;         /* with bin 0; 0: the feature is not informative and left out */
 	uint8 *bin;        /* of each level */
-	int rare;          /* bin of words too rare to have their own say, and of unknown ones */
+	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
 	ClassCount *count; /* of each bin */
 	double *points;    /* of each bin: what it adds to the log-odds */
 } ScorecardFeature;
@@ -37,7 +37,7 @@ typedef struct ScoreDecile
 	double expected; /* targets expected: the sum of the scores */
 } ScoreDecile;
 
-/* How good scores are that were given to rows which the fit had not seen. */
+/* Quality of scores on rows that the fit had not seen. */
 typedef struct ScoreQuality
 {
 	double auc;
@@ -52,8 +52,8 @@ typedef struct Scorecard
 	int nfeatures;
 	ScorecardFeature *features;
 	double intercept;
-	double freedom;       /* prior variance of a bin's own points: the strength chosen */
-	ScoreQuality quality; /* cross-validated, bins and all */
+	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
+	ScoreQuality quality;  /* cross-validated, bins and all */
 } Scorecard;
 
 /*
@@ -63,7 +63,7 @@ typedef struct Scorecard
  */
 extern void FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold);
 
-/* Quality of scores (chances) against what the rows turned out to be. */
+/* Quality of scores (chances) against the actual classes of the rows. */
 extern ScoreQuality MeasureScores(const double *score, const uint8 *target, int64 nrows);
 
 #endif /* CRM_SCORECARD_H */

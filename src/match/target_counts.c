@@ -11,7 +11,7 @@
 
 #include "match/target_counts.h"
 
-struct LevelTable
+struct TargetCounts
 {
 	MemoryContext context;
 	struct levels_hash *hash;
@@ -20,7 +20,7 @@ struct LevelTable
 };
 
 static inline uint32
-HashLevel(const LevelTable *table, Word value)
+HashLevel(const TargetCounts *table, Word value)
 {
 	return (uint32) hash_bytes_extended((const unsigned char *) value.text, value.length,
 										table->seed);
@@ -30,7 +30,7 @@ HashLevel(const LevelTable *table, Word value)
 #define SH_ELEMENT_TYPE Level
 #define SH_KEY_TYPE Word
 #define SH_KEY value
-#define SH_HASH_KEY(table, key) HashLevel((const LevelTable *) (table)->private_data, key)
+#define SH_HASH_KEY(table, key) HashLevel((const TargetCounts *) (table)->private_data, key)
 #define SH_EQUAL(table, a, b) WordsAreEqual(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, level) ((level)->hash)
@@ -39,10 +39,10 @@ HashLevel(const LevelTable *table, Word value)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-LevelTable *
-CreateLevelTable(MemoryContext context)
+TargetCounts *
+CreateTargetCounts(MemoryContext context)
 {
-	LevelTable *table = MemoryContextAlloc(context, sizeof(LevelTable));
+	TargetCounts *table = MemoryContextAlloc(context, sizeof(TargetCounts));
 
 	table->context = context;
 	table->seed = pg_prng_uint64(&pg_global_prng_state);
@@ -51,7 +51,7 @@ CreateLevelTable(MemoryContext context)
 }
 
 void
-CountLevel(LevelTable *table, Word value, ClassCount rows)
+CountTargets(TargetCounts *table, Word value, ClassCount rows)
 {
 	bool found;
 	Level *level = levels_insert(table->hash, value, &found);
@@ -77,7 +77,7 @@ CountLevel(LevelTable *table, Word value, ClassCount rows)
 #include "lib/sort_template.h"
 
 Level *
-SortedLevels(LevelTable *table, int *nlevels)
+SortedLevels(TargetCounts *table, int *nlevels)
 {
 	Level *levels =
 		palloc_extended(mul_size(table->hash->members + 1, sizeof(Level)), MCXT_ALLOC_HUGE);

@@ -16,15 +16,15 @@ typedef struct Level
 	char status; /* simplehash's own */
 } Level;
 
-typedef struct LevelTable LevelTable;
+typedef struct TargetCounts TargetCounts;
 
 /* A table whose memory, values included, lies in the context. */
-extern LevelTable *CreateLevelTable(MemoryContext context);
+extern TargetCounts *CreateTargetCounts(MemoryContext context);
 
 /* Adds rows that have the value. */
-extern void CountLevel(LevelTable *table, Word value, ClassCount rows);
+extern void CountTargets(TargetCounts *table, Word value, ClassCount rows);
 
 /* A copy of the levels in order of their bytes, which is no matter of locale. */
-extern Level *SortedLevels(LevelTable *table, int *nlevels);
+extern Level *SortedLevels(TargetCounts *table, int *nlevels);
 
 #endif /* CRM_TARGET_COUNTS_H */

@@ -1,5 +1,6 @@
 /*
- * collect_histories.c: collect_purchase_histories, the bulk road from orders to histories.
+ * collect_histories.c: collect_purchase_histories, the bulk function from
+ * orders to histories.
  */
 #include "postgres.h"
 
@@ -16,7 +17,7 @@
 struct HistoryCollection
 {
 	RecordPool *pool;
-	OrderPartitions *collector;
+	OrderPartitions *orders;
 	Progress progress;
 };
 
@@ -25,14 +26,14 @@ StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
 {
 	HistoryCollection *collection = sink;
 
-	collection->collector =
+	collection->orders =
 		CreateOrderPartitions(collection->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
 }
 
 static void
-Collect(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
+AddOrder(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
-	CollectPurchase(((HistoryCollection *) sink)->collector, customer, bits, purchase, scale);
+	AddPurchase(((HistoryCollection *) sink)->orders, customer, bits, purchase, scale);
 }
 
 HistoryCollection *
@@ -42,7 +43,7 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 
 	collection->pool = CreateRecordPool(CurrentMemoryContext);
 	collection->progress.label = progress;
-	ReceivePurchases(function, key_type, query, StartCollecting, Collect, collection,
+	ReceivePurchases(function, key_type, query, StartCollecting, AddOrder, collection,
 					 progress != NULL ? &collection->progress : NULL);
 	StartProgress(&collection->progress, "histories made", "customers");
 	return collection;
@@ -51,9 +52,9 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 bool
 NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history)
 {
-	CollectedCustomer next;
+	CustomerPurchases next;
 
-	if (!NextCollected(collection->collector, &next))
+	if (!NextCustomerPurchases(collection->orders, &next))
 	{
 		FinishProgress(&collection->progress);
 		return false;
@@ -67,7 +68,7 @@ NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **hi
 void
 EndHistories(HistoryCollection *collection)
 {
-	EndOrderPartitions(collection->collector);
+	EndOrderPartitions(collection->orders);
 	DeleteRecordPool(collection->pool);
 	pfree(collection);
 }

@@ -1,5 +1,5 @@
 /*
- * collect_histories.h: the bulk road from a query of orders to histories.
+ * collect_histories.h: histories from a query of orders, in bulk.
  */
 #ifndef CRM_COLLECT_HISTORIES_H
 #define CRM_COLLECT_HISTORIES_H
@@ -12,7 +12,7 @@ typedef struct HistoryCollection HistoryCollection;
 
 /*
  * Runs the query of orders, whose customers are of the type given.  `progress`
- * begins each of the lines that tell how far it is; NULL: there are none.
+ * begins each line of progress; NULL: no lines.
  */
 extern HistoryCollection *
 CollectHistories(const char *function, Oid key_type, const char *query, const char *progress);

@@ -14,7 +14,7 @@
 
 void
 InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context, const RecordFormat *format,
-					 CollectorGrain grain)
+					 PurchaseGrain grain)
 {
 	memset(groups, 0, sizeof(*groups));
 	groups->context = context;

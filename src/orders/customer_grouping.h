@@ -1,7 +1,7 @@
 /*
  * customer_grouping.h: the purchases of a record store, by customer.
  *
- * The store should fit into the processor's cache: rows are grouped by a hash
+ * The store should fit into the processor's cache.  Rows are grouped by a hash
  * table of their customers, which is kept from store to store.
  */
 #ifndef CRM_CUSTOMER_GROUPING_H
@@ -10,11 +10,11 @@
 #include "orders/packed_purchase.h"
 
 /* What is added up. */
-typedef enum CollectorGrain
+typedef enum PurchaseGrain
 {
 	PER_DAY,     /* customer and day: for histories */
 	PER_CUSTOMER /* the customer: last day, sum of orders, sum of amounts; costs are lost */
-} CollectorGrain;
+} PurchaseGrain;
 
 /* A customer of the store. */
 typedef struct CustomerGroup
@@ -48,7 +48,7 @@ typedef struct CustomerGrouping
 {
 	MemoryContext context;
 	const RecordFormat *format;
-	CollectorGrain grain;
+	PurchaseGrain grain;
 	CustomerGroup *groups;
 	uint32 ngroups;
 	uint32 groups_room;
@@ -63,7 +63,7 @@ typedef struct CustomerGrouping
 } CustomerGrouping;
 
 extern void InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context,
-								 const RecordFormat *format, CollectorGrain grain);
+								 const RecordFormat *format, PurchaseGrain grain);
 
 /* Groups the resident records of a sealed store, whose blocks have one scale. */
 extern void GroupPurchases(CustomerGrouping *groups, const RecordStore *store);

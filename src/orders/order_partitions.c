@@ -38,7 +38,7 @@ struct OrderPartitions
 	MemoryContext context; /* of all that follows */
 	RecordPool *pool;
 	RecordFormat format;
-	CollectorGrain grain;
+	PurchaseGrain grain;
 	int scale;            /* of new records: the largest seen */
 	int level;            /* how often the rows were parted before */
 	Size memory_limit;    /* of all records */
@@ -64,99 +64,100 @@ HashMemoryLimit(void)
 /* ---------- collecting ---------- */
 
 static OrderPartitions *
-NewCollector(MemoryContext parent, RecordPool *pool, const RecordFormat *format,
-			 CollectorGrain grain, int scale, int level)
+NewPartitions(MemoryContext parent, RecordPool *pool, const RecordFormat *format,
+			  PurchaseGrain grain, int scale, int level)
 {
 	MemoryContext context =
-		AllocSetContextCreate(parent, "purchase collector", ALLOCSET_DEFAULT_SIZES);
-	OrderPartitions *collector = (OrderPartitions *) TYPEALIGN(
+		AllocSetContextCreate(parent, "order partitions", ALLOCSET_DEFAULT_SIZES);
+	OrderPartitions *orders = (OrderPartitions *) TYPEALIGN(
 		128, MemoryContextAllocZero(context, sizeof(OrderPartitions) + 128));
 
-	collector->context = context;
-	collector->pool = pool;
-	collector->format = *format;
-	collector->grain = grain;
-	collector->scale = scale;
-	collector->level = level;
+	orders->context = context;
+	orders->pool = pool;
+	orders->format = *format;
+	orders->grain = grain;
+	orders->scale = scale;
+	orders->level = level;
 	for (int i = 0; i < PARTITIONS; i++)
-		collector->partitions[i].store.pool = pool;
-	InitCustomerGrouping(&collector->groups, context, &collector->format, grain);
-	return collector;
+		orders->partitions[i].store.pool = pool;
+	InitCustomerGrouping(&orders->groups, context, &orders->format, grain);
+	return orders;
 }
 
 OrderPartitions *
-CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, CollectorGrain grain, bool costs,
+CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, PurchaseGrain grain, bool costs,
 					  int scale, Size memory)
 {
 	RecordFormat format = {.key = *key, .costs = costs};
-	OrderPartitions *collector = NewCollector(CurrentMemoryContext, pool, &format, grain, scale, 0);
+	OrderPartitions *orders = NewPartitions(CurrentMemoryContext, pool, &format, grain, scale, 0);
 
 	memory = Max(memory, MIN_MEMORY);
-	collector->partition_limit = Max(MIN_PARTITION_LIMIT, memory / 128);
-	collector->memory_limit =
-		memory + GROUPING_ALLOWANCE - GROUPING_FACTOR * collector->partition_limit;
-	collector->compacting = true;
-	return collector;
+	orders->partition_limit = Max(MIN_PARTITION_LIMIT, memory / 128);
+	orders->memory_limit = memory + GROUPING_ALLOWANCE - GROUPING_FACTOR * orders->partition_limit;
+	orders->compacting = true;
+	return orders;
 }
 
 void
-EndOrderPartitions(OrderPartitions *collector)
+EndOrderPartitions(OrderPartitions *orders)
 {
-	if (collector->parts != NULL)
-		EndOrderPartitions(collector->parts);
+	if (orders->parts != NULL)
+		EndOrderPartitions(orders->parts);
 	for (int i = 0; i < PARTITIONS; i++)
-		RecordStoreReset(&collector->partitions[i].store);
-	MemoryContextDelete(collector->context);
+		RecordStoreReset(&orders->partitions[i].store);
+	MemoryContextDelete(orders->context);
 }
 
-static void CheckMemory(OrderPartitions *collector, Partition *grown);
+static void CheckMemory(OrderPartitions *orders, Partition *grown);
 
 /*
- * The partition of a key: another byte of its hash at every level.  One multiplication
- * by the golden ratio parts keys well enough, and every row waits for it.
+ * The partition of a key: another byte of its hash at every level.  One
+ * multiplication by the golden ratio spreads keys well enough, and every row
+ * waits for it.
  */
 static inline Partition *
-PartitionOf(OrderPartitions *collector, uint64 bits)
+PartitionOf(OrderPartitions *orders, uint64 bits)
 {
-	int shift = 64 - PARTITION_BITS * (collector->level + 1);
+	int shift = 64 - PARTITION_BITS * (orders->level + 1);
 	uint64 hash = (bits ^ bits >> 32) * UINT64CONST(0x9E3779B97F4A7C15);
 
-	return &collector->partitions[(hash >> shift) & (PARTITIONS - 1)];
+	return &orders->partitions[(hash >> shift) & (PARTITIONS - 1)];
 }
 
 /* Puts a purchase into its partition. */
 static inline void
-StorePurchase(OrderPartitions *collector, Datum customer, uint64 bits, const PurchaseDay *purchase)
+StorePurchase(OrderPartitions *orders, Datum customer, uint64 bits, const PurchaseDay *purchase)
 {
-	Partition *partition = PartitionOf(collector, bits);
+	Partition *partition = PartitionOf(orders, bits);
 	Size before = partition->store.memory;
 
-	AppendPurchase(&partition->store, &collector->format, customer, bits, purchase,
-				   collector->scale);
+	AppendPurchase(&partition->store, &orders->format, customer, bits, purchase, orders->scale);
 	if (unlikely(partition->store.memory != before))
-		CheckMemory(collector, partition);
+		CheckMemory(orders, partition);
 }
 
 void
-CollectPurchase(OrderPartitions *collector, Datum customer, uint64 bits, PurchaseDay *purchase,
-				int scale)
+AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
-	if (unlikely(scale > collector->scale))
+	if (unlikely(scale > orders->scale))
 	{
 		for (int i = 0; i < PARTITIONS; i++)
-			RecordStoreSeal(&collector->partitions[i].store);
-		collector->scale = scale;
+			RecordStoreSeal(&orders->partitions[i].store);
+		orders->scale = scale;
 	}
-	else if (scale < collector->scale)
-		RescalePurchase(purchase, scale, collector->scale);
-	StorePurchase(collector, customer, bits, purchase);
+	else if (scale < orders->scale)
+		RescalePurchase(purchase, scale, orders->scale);
+	StorePurchase(orders, customer, bits, purchase);
 }
 
 /* ---------- grouping a partition ---------- */
 
-/* Adds the purchases of a block to a collector or, without one, to a store. */
+/*
+ * Adds the purchases of a block to other partitions or, without those, to a
+ * store.
+ */
 static void
-CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions *collector,
+CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions *orders,
 		  RecordStore *store)
 {
 	FOR_EACH_RECORD(record, block, &from->format)
@@ -167,8 +168,8 @@ CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions
 		ReadRecord(record, &from->format, &purchase);
 		if (block->scale != from->scale)
 			RescalePurchase(&purchase, block->scale, from->scale);
-		if (collector != NULL)
-			StorePurchase(collector, customer, record->bits, &purchase);
+		if (orders != NULL)
+			StorePurchase(orders, customer, record->bits, &purchase);
 		else
 			AppendPurchase(store, &from->format, customer, record->bits, &purchase, from->scale);
 	}
@@ -188,79 +189,79 @@ ReplaceResident(RecordStore *store, RecordStore *by)
 
 /* Brings the resident records of a partition to the scale that all have by now. */
 static void
-UnifyScale(OrderPartitions *collector, RecordStore *store)
+UnifyScale(OrderPartitions *orders, RecordStore *store)
 {
-	RecordStore unified = {.pool = collector->pool};
+	RecordStore unified = {.pool = orders->pool};
 	const RecordBlock *block = store->first;
 
-	while (block != NULL && block->scale == collector->scale)
+	while (block != NULL && block->scale == orders->scale)
 		block = block->next;
 	if (block == NULL)
 		return;
 	for (block = store->first; block != NULL; block = block->next)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CopyBlock(collector, block, NULL, &unified);
+		CopyBlock(orders, block, NULL, &unified);
 	}
 	RecordStoreSeal(&unified);
 	ReplaceResident(store, &unified);
 }
 
 static void
-GroupPartition(OrderPartitions *collector, RecordStore *store)
+GroupPartition(OrderPartitions *orders, RecordStore *store)
 {
 	RecordStoreSeal(store);
-	UnifyScale(collector, store);
-	GroupPurchases(&collector->groups, store);
+	UnifyScale(orders, store);
+	GroupPurchases(&orders->groups, store);
 }
 
 /* ---------- when memory runs out ---------- */
 
 /* Replaces the resident records of a partition by their sums. */
 static void
-CompactPartition(OrderPartitions *collector, Partition *partition)
+CompactPartition(OrderPartitions *orders, Partition *partition)
 {
-	CustomerGrouping *groups = &collector->groups;
-	RecordStore compact = {.pool = collector->pool};
+	CustomerGrouping *groups = &orders->groups;
+	RecordStore compact = {.pool = orders->pool};
 
-	/* what was made compact last time has to be doubled by new records to be worth it */
+	/* only worth it once new records have doubled what was compacted last time */
 	if (partition->store.records < 2 * partition->compacted)
 		return;
-	GroupPartition(collector, &partition->store);
+	GroupPartition(orders, &partition->store);
 	for (uint32 i = 0; i < groups->ngroups; i++)
 	{
 		int64 ndays;
 		const PurchaseDay *days = GroupDays(groups, i, &ndays);
 
 		for (int64 j = 0; j < ndays; j++)
-			AppendPurchase(&compact, &collector->format, GroupCustomer(groups, i),
-						   groups->groups[i].bits, &days[j], collector->scale);
+			AppendPurchase(&compact, &orders->format, GroupCustomer(groups, i),
+						   groups->groups[i].bits, &days[j], orders->scale);
 	}
 	partition->compacted = compact.records;
 	ReplaceResident(&partition->store, &compact);
 }
 
-/* Makes all partitions compact, and decides whether ever to do so again. */
+/* Compacts all partitions, and decides whether to try again later. */
 static void
-CompactAll(OrderPartitions *collector)
+CompactAll(OrderPartitions *orders)
 {
-	Size before = collector->pool->used;
+	Size before = orders->pool->used;
 
 	for (int i = 0; i < PARTITIONS; i++)
 	{
-		Partition *partition = &collector->partitions[i];
+		Partition *partition = &orders->partitions[i];
 		int64 records = partition->store.records;
 		bool first_time = partition->compacted == 0 && records > 0;
 
-		CompactPartition(collector, partition);
-		/* purchases that do not add up here do not do so elsewhere */
+		CompactPartition(orders, partition);
+		/* where this partition shrinks too little, the others will, too */
 		if (first_time && partition->store.records > records - records / 4)
 		{
-			collector->compacting = false;
+			orders->compacting = false;
 			return;
 		}
 	}
-	collector->compacting = collector->pool->used < before - before / 4;
+	orders->compacting = orders->pool->used < before - before / 4;
 }
 
 static void
@@ -271,51 +272,54 @@ SpillPartition(Partition *partition)
 }
 
 static Partition *
-LargestPartition(OrderPartitions *collector)
+LargestPartition(OrderPartitions *orders)
 {
-	Partition *largest = &collector->partitions[0];
+	Partition *largest = &orders->partitions[0];
 
 	for (int i = 1; i < PARTITIONS; i++)
-		if (collector->partitions[i].store.memory > largest->store.memory)
-			largest = &collector->partitions[i];
+		if (orders->partitions[i].store.memory > largest->store.memory)
+			largest = &orders->partitions[i];
 	return largest;
 }
 
-/* Called when a partition has grown: makes room where there is too much of it, or of all. */
+/*
+ * Called when a partition has grown: makes room if it, or all of them, take too
+ * much.
+ */
 static void
-CheckMemory(OrderPartitions *collector, Partition *grown)
+CheckMemory(OrderPartitions *orders, Partition *grown)
 {
-	if (collector->compacting && collector->pool->used > collector->memory_limit)
-		CompactAll(collector);
-	while (collector->pool->used > collector->memory_limit)
-		SpillPartition(LargestPartition(collector));
-	if (grown->store.memory > collector->partition_limit)
+	if (orders->compacting && orders->pool->used > orders->memory_limit)
+		CompactAll(orders);
+	while (orders->pool->used > orders->memory_limit)
+		SpillPartition(LargestPartition(orders));
+	if (grown->store.memory > orders->partition_limit)
 	{
 		/* one customer with very many orders? */
-		CompactPartition(collector, grown);
-		if (grown->store.memory > collector->partition_limit / 2)
+		CompactPartition(orders, grown);
+		if (grown->store.memory > orders->partition_limit / 2)
 			SpillPartition(grown);
 	}
 }
 
 /* ---------- handing out ---------- */
 
-/* Parts a partition that is too large by the next bits of the hash. */
+/* Partitions a partition that is too large by the next bits of the hash. */
 static OrderPartitions *
-PartAgain(OrderPartitions *collector, RecordStore *store)
+PartAgain(OrderPartitions *orders, RecordStore *store)
 {
-	OrderPartitions *parts = NewCollector(collector->context, collector->pool, &collector->format,
-										  collector->grain, collector->scale, collector->level + 1);
+	OrderPartitions *parts = NewPartitions(orders->context, orders->pool, &orders->format,
+										   orders->grain, orders->scale, orders->level + 1);
 	RecordCursor cursor;
 	const RecordBlock *block;
 
-	parts->memory_limit = collector->memory_limit;
-	parts->partition_limit = collector->partition_limit;
+	parts->memory_limit = orders->memory_limit;
+	parts->partition_limit = orders->partition_limit;
 	RecordCursorBegin(&cursor, store);
 	while ((block = RecordCursorNext(&cursor)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CopyBlock(collector, block, parts, NULL);
+		CopyBlock(orders, block, parts, NULL);
 	}
 	RecordCursorEnd(&cursor);
 	RecordStoreReset(store);
@@ -324,82 +328,81 @@ PartAgain(OrderPartitions *collector, RecordStore *store)
 
 /* Makes the customers of a partition that is partly or all in a file available. */
 static void
-BringBack(OrderPartitions *collector, int partition)
+BringBack(OrderPartitions *orders, int partition)
 {
-	RecordStore *store = &collector->partitions[partition].store;
+	RecordStore *store = &orders->partitions[partition].store;
 
-	if (store->file_bytes + store->memory > collector->partition_limit &&
-		collector->level < MAX_LEVEL)
+	if (store->file_bytes + store->memory > orders->partition_limit && orders->level < MAX_LEVEL)
 	{
 		/* the other partitions wait in their files */
 		for (int i = partition; i < PARTITIONS; i++)
-			if (collector->partitions[i].store.first != NULL)
-				RecordStoreSpill(&collector->partitions[i].store);
-		collector->parts = PartAgain(collector, store);
+			if (orders->partitions[i].store.first != NULL)
+				RecordStoreSpill(&orders->partitions[i].store);
+		orders->parts = PartAgain(orders, store);
 		return;
 	}
 	RecordStoreLoad(store);
-	GroupPartition(collector, store);
-	collector->grouped = true;
+	GroupPartition(orders, store);
+	orders->grouped = true;
 }
 
 /* Makes the customers of the next partition available; false if there is none. */
 static bool
-NextPartition(OrderPartitions *collector)
+NextPartition(OrderPartitions *orders)
 {
-	collector->next_group = 0;
-	for (;; collector->handing_out++)
+	orders->next_group = 0;
+	for (;; orders->handing_out++)
 	{
 		RecordStore *store;
 
-		if (collector->handing_out == PARTITIONS)
+		if (orders->handing_out == PARTITIONS)
 		{
-			if (collector->resident_done)
+			if (orders->resident_done)
 				return false;
-			collector->resident_done = true;
-			collector->handing_out = 0;
+			orders->resident_done = true;
+			orders->handing_out = 0;
 		}
-		store = &collector->partitions[collector->handing_out].store;
-		if (collector->resident_done && store->file != NULL)
+		store = &orders->partitions[orders->handing_out].store;
+		if (orders->resident_done && store->file != NULL)
 		{
-			BringBack(collector, collector->handing_out);
+			BringBack(orders, orders->handing_out);
 			return true;
 		}
-		if (!collector->resident_done && store->file == NULL && store->first != NULL)
+		if (!orders->resident_done && store->file == NULL && store->first != NULL)
 		{
-			GroupPartition(collector, store);
-			collector->grouped = true;
+			GroupPartition(orders, store);
+			orders->grouped = true;
 			return true;
 		}
 	}
 }
 
 bool
-NextCollected(OrderPartitions *collector, CollectedCustomer *next)
+NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next)
 {
-	CustomerGrouping *groups = &collector->groups;
+	CustomerGrouping *groups = &orders->groups;
 
 	CHECK_FOR_INTERRUPTS();
 	for (;;)
 	{
-		if (collector->grouped && collector->next_group < groups->ngroups)
+		if (orders->grouped && orders->next_group < groups->ngroups)
 		{
-			next->customer = GroupCustomer(groups, collector->next_group);
-			next->days = GroupDays(groups, collector->next_group++, &next->ndays);
-			next->scale = collector->scale;
+			next->customer = GroupCustomer(groups, orders->next_group);
+			next->days = GroupDays(groups, orders->next_group++, &next->ndays);
+			next->scale = orders->scale;
 			return true;
 		}
-		if (collector->parts != NULL)
+		if (orders->parts != NULL)
 		{
-			if (NextCollected(collector->parts, next))
+			if (NextCustomerPurchases(orders->parts, next))
 				return true;
-			EndOrderPartitions(collector->parts);
-			collector->parts = NULL;
+			EndOrderPartitions(orders->parts);
+			orders->parts = NULL;
 		}
-		if (collector->grouped)
-			RecordStoreReset(&collector->partitions[collector->handing_out].store);
-		collector->grouped = false;
-		if (!NextPartition(collector))
+		if (orders->grouped)
+			RecordStoreReset(&orders->partitions[orders->handing_out].store);
+		orders->grouped = false;
+		if (!NextPartition(orders))
 			return false;
 	}
 }

@@ -1,12 +1,12 @@
 /*
  * order_partitions.h: rows of purchases in, purchases by customer out.
  *
- * The rows are parted by a hash of the customer into partitions small enough
+ * The rows are partitioned by a hash of the customer, into parts small enough
  * for the processor's cache; each is grouped when all rows are there.  So no
- * row costs a trip to main memory of its own.  When memory runs out, partitions
- * are first made compact (equal customers and days added up) where that pays,
- * else moved to temporary files; a partition that is too large to group at once
- * is parted again.
+ * row costs a cache miss of its own.  When memory runs out, partitions are
+ * first compacted (purchases of the same customer and day summed) where that
+ * saves enough, else moved to temporary files; a partition that is too large to
+ * group at once is partitioned again.
  */
 #ifndef CRM_ORDER_PARTITIONS_H
 #define CRM_ORDER_PARTITIONS_H
@@ -17,34 +17,34 @@
 
 typedef struct OrderPartitions OrderPartitions;
 
-/* A customer with all purchases: days in order and added up, or one entry in all. */
-typedef struct CollectedCustomer
+/* A customer with all purchases: one entry a day, in order, or a single one. */
+typedef struct CustomerPurchases
 {
 	Datum customer;
 	PurchaseDay *days;
 	int64 ndays;
 	int scale;
-} CollectedCustomer;
+} CustomerPurchases;
 
 /* `memory`: what the pool may take, in bytes; the pool is the caller's. */
 extern OrderPartitions *
-CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, CollectorGrain grain, bool costs,
+CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, PurchaseGrain grain, bool costs,
 					  int scale, Size memory);
 
 /* Adds a purchase; amounts in units of 10^-scale. */
-extern void CollectPurchase(OrderPartitions *collector, Datum customer, uint64 bits,
-							PurchaseDay *purchase, int scale);
+extern void
+AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase, int scale);
 
 /*
  * Once all purchases are there: the next customer, in no particular order, valid
  * until the next call; false at the end.
  */
-extern bool NextCollected(OrderPartitions *collector, CollectedCustomer *next);
+extern bool NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next);
 
 /* Frees all memory but the pool, and temporary files. */
-extern void EndOrderPartitions(OrderPartitions *collector);
+extern void EndOrderPartitions(OrderPartitions *orders);
 
-/* What a collector may use: work_mem * hash_mem_multiplier. */
+/* What the partitions may use: work_mem * hash_mem_multiplier. */
 extern Size HashMemoryLimit(void);
 
 #endif /* CRM_ORDER_PARTITIONS_H */

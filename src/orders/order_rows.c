@@ -46,6 +46,7 @@ typedef struct OrderRows
 	PurchaseSink take;
 	void *sink;
 	Progress *progress; /* NULL: nobody wants to know */
+	int64 without_customer;
 
 	/* order lines, where there is an order key */
 	Tuplesortstate *lines;
@@ -114,7 +115,10 @@ DeclaredScale(TupleDesc columns, int attno)
 	return scale <= MAX_SCALE ? scale : 0;
 }
 
-/* Order lines are sorted by customer and order key: of equal ones lie together. */
+/*
+ * Order lines are sorted by customer and order key: lines of one order lie
+ * together.
+ */
 static void
 StartLines(OrderRows *receiver, TupleDesc columns)
 {
@@ -213,7 +217,7 @@ AmountOf(Oid type, Datum value, const char *what)
 
 /* Hands on a purchase of a customer. */
 static inline void
-TakePurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
+PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
 {
 	Datum flat = customer;
 
@@ -260,7 +264,10 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 	slot_getallattrs(row);
 	if (row->tts_isnull[CUSTOMER_COLUMN - 1] || row->tts_isnull[DAY_COLUMN - 1] ||
 		row->tts_isnull[AMOUNT_COLUMN - 1])
+	{
+		receiver->without_customer += row->tts_isnull[CUSTOMER_COLUMN - 1];
 		return true;
+	}
 	if (unlikely(receiver->check_domain))
 		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->key_type,
 					   &receiver->domain_extra, receiver->context);
@@ -270,7 +277,7 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 		return true;
 	}
 	scale = PurchaseOfRow(receiver, row, &purchase);
-	TakePurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
+	PassOnPurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1], &purchase, scale);
 	return true;
 }
 
@@ -291,7 +298,7 @@ SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 										  a->tts_values[o], b->tts_values[o]));
 }
 
-/* Adds a line to its order, which is as old as its oldest line. */
+/* Adds a line to its order, whose day is that of its oldest line. */
 static void
 AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 {
@@ -312,7 +319,7 @@ static void
 TakeOrder(OrderRows *receiver, Datum customer, PurchaseDay *order, int scale)
 {
 	order->orders = order->amount >= 0 ? 1 : 0;
-	TakePurchase(receiver, customer, order, scale);
+	PassOnPurchase(receiver, customer, order, scale);
 }
 
 static void
@@ -353,6 +360,17 @@ TakeLines(OrderRows *receiver)
 
 /* ---------- all of it ---------- */
 
+/* Rows without a customer in the query that was run last. */
+static int64 rows_without_customer = 0;
+
+/* How many: whether those who keep histories need look for their amounts. */
+PG_FUNCTION_INFO_V1(orders_without_customer);
+Datum
+orders_without_customer(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(rows_without_customer);
+}
+
 static void
 NothingToDo(DestReceiver *self)
 {
@@ -384,5 +402,6 @@ ReceivePurchases(const char *function, Oid key_type, const char *query, Purchase
 		FinishProgress(progress);
 	if (receiver->lines != NULL)
 		TakeLines(receiver);
+	rows_without_customer = receiver->without_customer;
 	pfree(receiver);
 }

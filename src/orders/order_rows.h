@@ -3,7 +3,7 @@
  *
  * The query's first three columns are customer, day or time stamp, and amount;
  * columns named cost and order_key are optional.  Lines that share an order key
- * are one order: they are sorted together and added up before anything else.
+ * are one order: they are sorted together and summed first.
  */
 #ifndef CRM_ORDER_ROWS_H
 #define CRM_ORDER_ROWS_H

@@ -26,10 +26,10 @@ typedef struct RecordBlock
 #define BLOCK_CAPACITY 32000
 
 /*
- * Memory that several stores share.  Blocks are cut from large chunks, for which
- * the kernel is asked for huge pages: filling hundreds of megabytes page by page
- * would cost as much as all else that is done to a row.  Blocks that are given
- * back serve again; the chunks go with the pool.
+ * Memory that several stores share.  Blocks are cut from large chunks, for
+ * which the kernel is asked for huge pages: filling hundreds of megabytes page
+ * by page would cost as much as all other work on a row.  Blocks that are
+ * returned are used again; chunks are freed with the pool.
  */
 typedef struct RecordPool
 {
@@ -75,7 +75,7 @@ RecordStoreAppend(RecordStore *store, Size size, int scale)
 		RecordStoreNewBlock(store, size, scale);
 	record = store->next;
 	store->next += size;
-	/* by the time this store's turn comes again, the line will be there to be written to */
+	/* the cache line will have arrived by the time this store is written to again */
 	__builtin_prefetch(store->next + 64, 1);
 	store->records++;
 	return record;
@@ -87,7 +87,7 @@ extern void RecordStoreSpill(RecordStore *store);
 /* Brings everything back into memory, what was there already first. */
 extern void RecordStoreLoad(RecordStore *store);
 
-/* Frees blocks and file; the store is as new. */
+/* Frees blocks and file; the store is empty afterwards. */
 extern void RecordStoreReset(RecordStore *store);
 
 /* Reads a store block by block, the file first; NULL at the end. */

@@ -25,6 +25,7 @@
 #include "base/common.h"
 #include "base/decimal.h"
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "profile/attribute_value.h"
 
 static ColumnClass

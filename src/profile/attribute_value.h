@@ -16,7 +16,7 @@ typedef enum ColumnClass
 	COLUMN_BOOLEAN,
 	COLUMN_DATE, /* date, timestamp; timestamptz by UTC */
 	COLUMN_ENUM,
-	COLUMN_WORD, /* text and its like, and all that has a text form only */
+	COLUMN_WORD, /* text and similar types, and all types that have only a text form */
 	COLUMN_ARRAY
 } ColumnClass;
 
@@ -58,10 +58,12 @@ extern Word ColumnWord(AttributeColumn *column, Datum value);
 /* The words of an array's elements that are not NULL. */
 extern Word *ColumnWords(AttributeColumn *column, Datum value, int *nwords);
 
-/* Puts words in the order of their bytes, each once; returns how many are left. */
+/*
+ * Sorts words by their bytes and removes duplicates; returns how many are left.
+ */
 extern int DistinctWords(Word *words, int nwords);
 
-/* The order of their bytes, which is no matter of locale. */
+/* The order of their bytes, in any locale. */
 static inline int
 CompareWords(const Word *a, const Word *b)
 {
@@ -96,7 +98,10 @@ WordsAreEqual(Word a, Word b)
 	return x == y && (a.length == 8 || memcmp(a.text, b.text, a.length - 8) == 0);
 }
 
-/* The same on every machine and in every version: what it decides is stored. */
+/*
+ * The same on every machine and in every version, since results that depend on
+ * it are stored.
+ */
 extern uint64 HashWord(Word word);
 
 /* ---------- records ---------- */
@@ -117,7 +122,7 @@ typedef struct RecordShape
 
 /*
  * Takes a record apart into shape->values and shape->nulls; true if its columns
- * are others than the last one's.  What is kept lives in `context`.
+ * differ from the last one's.  What is kept lives in `context`.
  */
 extern bool TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
 

@@ -7,7 +7,7 @@
  * other.  An attribute that fills up a pair is missing everywhere.
  *
  * Every kernel computes the num and den of profile.h in 16-bit integers (sets
- * count as equal where both have one), so all of them give the same answers.
+ * count as equal where both have one), so all of them give the same results.
  */
 #ifndef CRM_DISTANCE_KERNELS_H
 #define CRM_DISTANCE_KERNELS_H

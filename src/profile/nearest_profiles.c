@@ -3,9 +3,9 @@
  *
  * The targets are sorted by key (on disk if they are many) and packed, chunk by
  * chunk, into the blocks of the kernels.  Candidates come batch by batch; each
- * keeps a heap of its k nearest so far.  A kernel passes over the targets that
- * cannot enter the heap, what it finds is checked exactly, so that the result is
- * that of ORDER BY candidate <-> target, target key.
+ * keeps a heap of its k nearest so far.  A kernel skips the targets that cannot
+ * enter the heap; what it finds is checked exactly, so that the result equals
+ * ORDER BY candidate <-> target, target key.
  */
 #include "postgres.h"
 
@@ -234,7 +234,7 @@ CollectTargets(NearestState *state, const char *query)
 	state->target_slot = MakeSingleTupleTableSlot(columns, &TTSOpsMinimalTuple);
 }
 
-/* Room for as many targets as memory allows, or as there are. */
+/* Allocates room for as many targets as there are, or as memory allows. */
 static void
 MakeChunk(NearestState *state)
 {
@@ -283,7 +283,7 @@ NextChunk(NearestState *state)
 	chunk->first += chunk->ntargets;
 	chunk->ntargets = 0;
 	MemoryContextReset(chunk->context);
-	/* a lane or attribute that nothing is put into is missing */
+	/* an unused lane or attribute is missing */
 	memset(chunk->blocks, CODE_MISSING, (Size) chunk->room * 2 * state->pairs);
 	caller = MemoryContextSwitchTo(chunk->context);
 	while (chunk->ntargets < chunk->room &&
@@ -435,7 +435,7 @@ ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 		{
 			const Neighbour *farthest = &candidate->heap[0];
 
-			/* a later target enters only if it is nearer, and nothing is nearer than 0 */
+			/* a later target enters only if it is nearer than this, and nothing is nearer than 0 */
 			if (farthest->num == 0)
 				return;
 			threshold =
@@ -468,7 +468,7 @@ ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 	}
 }
 
-/* Keys that heaps have of a chunk that is left are copied. */
+/* Copies the keys in heaps before their chunk is released. */
 static void
 KeepKeys(NearestState *state)
 {

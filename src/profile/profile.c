@@ -1,5 +1,5 @@
 /*
- * profile.c: the type profile, and how alike two of them are.
+ * profile.c: the type profile, and the similarity of two profiles.
  */
 #include "postgres.h"
 

@@ -31,10 +31,15 @@
 
 #define DEFAULT_MAX_VALUES 100
 
-/* What fewer people share could point to one of them: a dictionary does not name it. */
+/*
+ * A value shared by fewer people could identify one of them: no dictionary
+ * names it.
+ */
 #define DEFAULT_MIN_COUNT 5
 
-/* An attribute of text whose values are all different is an identifier from here on. */
+/*
+ * From so many rows on, text whose values are all different is an identifier.
+ */
 #define MIN_IDENTIFIER_ROWS 100
 
 static const char *const DefaultMissing[] = {
@@ -234,7 +239,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 							"max_values, min_count and robust.")));
 }
 
-/* True if the options say that the column is no attribute. */
+/* True if the options exclude the column from the attributes. */
 static bool
 OptionsIgnore(JsonbContainer *options, const char *name)
 {
@@ -307,6 +312,24 @@ TakeGeneralOptions(ProfileFitState *state)
 	}
 }
 
+/* A name in "ignore" that is misspelt would make an attribute of what is to be none. */
+static void
+CheckIgnored(ProfileFitState *state)
+{
+	JsonbValue value;
+	JsonbContainer *array;
+
+	if (!JsonMember(&state->options->root, "ignore", &value))
+		return;
+	array = JsonArray(&value, "ignore");
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) ColumnOfOption(state, JsonString(getIthJsonbValueFromContainer(array, i), "ignore"),
+							  "ignore");
+	}
+}
+
 static void
 TakeColumnOptions(ProfileFitState *state)
 {
@@ -321,13 +344,16 @@ TakeColumnOptions(ProfileFitState *state)
 		{"weights", TakeWeight},
 	};
 
-	for (int i = 0; state->options != NULL && i < lengthof(options); i++)
+	if (state->options == NULL)
+		return;
+	for (int i = 0; i < lengthof(options); i++)
 	{
 		JsonbValue value;
 
 		if (JsonMember(&state->options->root, options[i].name, &value))
 			JsonEachMember(JsonObject(&value, options[i].name), options[i].take, state);
 	}
+	CheckIgnored(state);
 }
 
 /* ---------- the state ---------- */
@@ -506,7 +532,7 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		int nwords;
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
-		/* a set has a value once, however often the array has it */
+		/* a set has a value only once, however often it occurs in the array */
 		nwords = DistinctWords(words, nwords);
 		for (int i = 0; i < nwords; i++)
 		{
@@ -736,9 +762,9 @@ KindOfColumn(const FitColumn *column)
 }
 
 /*
- * The range of the numbers.  Robust: what lies further beyond the middle 90 %
- * than that is wide does not stretch it; where the middle is a single number,
- * nothing is an outlier.
+ * The range of the numbers.  Robust: it extends beyond the middle 90 % by no
+ * more than their width; where the middle is a single number, nothing is an
+ * outlier.
  */
 static void
 FindRange(const ProfileFitState *state, const FitColumn *column, ProfileAttribute *att)
@@ -917,7 +943,9 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 		att->other -= att->counts[v];
 }
 
-/* True when the attribute cannot tell people apart, or tells everybody apart. */
+/*
+ * True when the attribute has one value only, or a different one for everybody.
+ */
 static bool
 TellsNothing(const FitColumn *column, const ProfileAttribute *att)
 {

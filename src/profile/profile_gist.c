@@ -253,8 +253,8 @@ CompareOptionalSlots(const void *a, const void *b)
 
 /*
  * The least distance of the query to any profile in the box.  An attribute that
- * some miss is compared or not, whatever makes the mean smaller: in order of
- * bound / levels as long as that is below the mean so far.
+ * some profiles miss is compared only if that lowers the mean: in order of
+ * bound / levels, as long as that is below the mean so far.
  */
 static double
 BoxBound(const ProfileView *query, const Box *box)

@@ -17,9 +17,9 @@
 #define MAX_LEVELS 254
 #define CODE_MISSING 255
 
-#define MAX_NOMINAL_VALUES 191 /* of a dictionary: leaves codes to tell others apart */
+#define MAX_NOMINAL_VALUES 191 /* of a dictionary: leaves codes that tell other values apart */
 #define MAX_SET_VALUES 248
-#define SET_OTHER_BITS 8 /* bits that elements outside of the dictionary share */
+#define SET_OTHER_BITS 8 /* bits that elements outside the dictionary share */
 #define MAX_SET_BYTES ((MAX_SET_VALUES + SET_OTHER_BITS) / 8)
 
 typedef enum AttributeKind
@@ -102,10 +102,13 @@ IsScaled(AttributeKind kind)
 	return kind <= KIND_ORDINAL;
 }
 
-/* Sets the range of an attribute that is being made; of no meaning but for those that have one. */
+/*
+ * Sets the range of an attribute that is being made; no effect on kinds without
+ * a range.
+ */
 extern void SetRange(ProfileAttribute *att, double low, double high);
 
-/* The most values that a dictionary of that kind can have. */
+/* The largest number of values in a dictionary of that kind. */
 extern int MaxValues(AttributeKind kind);
 
 /* A number of a scaled attribute in words: a day, a rank's name, a number. */

@@ -3,10 +3,10 @@
  * several times, without sorting it.
  *
  * A pass counts the values by their next bits; a few passes (one where the
- * values span less than 2^14, as recency and frequency do) pin every rank down.
- * When few values are left that a rank may be, the last pass gathers and sorts
- * them.  The population may lie in memory or in a file; the counters take 2 MB
- * at most.
+ * values span less than 2^14, as recency and frequency do) determine every
+ * rank.  When only few candidate values are left, the last pass gathers and
+ * sorts them.  The population may lie in memory or in a file; the counters take
+ * 2 MB at most.
  */
 #ifndef CRM_RANK_SELECTION_H
 #define CRM_RANK_SELECTION_H

@@ -51,26 +51,25 @@ FloorDivide(int128 a, int128 b)
 #define ORDER_VALUE RFM_DIMENSIONS
 
 static void
-FactValues(const RfmFacts *facts, int n, int what, int scale, int64 *values)
+DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 {
 	switch (what)
 	{
 		case RECENCY:
 			for (int i = 0; i < n; i++)
-				values[i] = facts[i].recency;
+				values[i] = rfm[i].recency;
 			return;
 		case FREQUENCY:
 			for (int i = 0; i < n; i++)
-				values[i] = facts[i].frequency;
+				values[i] = rfm[i].frequency;
 			return;
 		case MONETARY:
 			for (int i = 0; i < n; i++)
-				values[i] = facts[i].monetary;
+				values[i] = rfm[i].monetary;
 			return;
 		default:
 			for (int i = 0; i < n; i++)
-				values[i] =
-					SortableFloat8(OrderValue(facts[i].monetary, scale, facts[i].frequency));
+				values[i] = SortableFloat8(OrderValue(rfm[i].monetary, scale, rfm[i].frequency));
 	}
 }
 
@@ -88,17 +87,17 @@ CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
 
 /* The most decimals, up to MAX_SCALE, at which values up to `largest` fit 64 bits. */
 static int
-RoomyScale(int64 least, int64 most, int scale)
+RoomyScale(int64 least, int64 greatest, int scale)
 {
 	int64 ignored;
 
 	for (int to = MAX_SCALE; to > scale; to--)
-		if (RescaleFits(least, scale, to, &ignored) && RescaleFits(most, scale, to, &ignored))
+		if (RescaleFits(least, scale, to, &ignored) && RescaleFits(greatest, scale, to, &ignored))
 			return to;
 	return scale;
 }
 
-/* A fit on its way: one selection of ranks for each thing that is looked at. */
+/* A fit in progress: one selection of ranks for each quantity. */
 typedef struct RfmSelections
 {
 	RfmPopulation *population;
@@ -107,7 +106,7 @@ typedef struct RfmSelections
 	bool medians;
 	int64 customers;
 	int64 least[ORDER_VALUE + 1];
-	int64 most[ORDER_VALUE + 1];
+	int64 greatest[ORDER_VALUE + 1];
 	RankSelection selection[ORDER_VALUE + 1];
 } RfmSelections;
 
@@ -115,22 +114,22 @@ typedef struct RfmSelections
 static void
 FindEnds(RfmSelections *s)
 {
-	RfmFacts facts[RFM_BATCH];
+	RfmValues rfm[RFM_BATCH];
 	int64 values[RFM_BATCH];
 	int n;
 
 	s->population->rewind(s->population);
-	while ((n = s->population->next(s->population, facts)) > 0)
+	while ((n = s->population->next(s->population, rfm)) > 0)
 	{
 		for (int what = 0; what < s->count; what++)
 		{
-			FactValues(facts, n, what, s->population->scale, values);
+			DimensionValues(rfm, n, what, s->population->scale, values);
 			if (s->customers == 0)
-				s->least[what] = s->most[what] = values[0];
+				s->least[what] = s->greatest[what] = values[0];
 			for (int i = 0; i < n; i++)
 			{
 				s->least[what] = Min(s->least[what], values[i]);
-				s->most[what] = Max(s->most[what], values[i]);
+				s->greatest[what] = Max(s->greatest[what], values[i]);
 			}
 		}
 		s->customers += n;
@@ -158,7 +157,7 @@ BeginSelections(RfmSelections *s)
 			n = AddRanks(s, QuantileAt(s->customers, i, s->bins), ranks, n);
 		if (what == ORDER_VALUE || (what == FREQUENCY && s->medians))
 			n = AddRanks(s, QuantileAt(s->customers, 1, 2), ranks, n);
-		RankSelectionBegin(&s->selection[what], s->least[what], s->most[what], ranks, n);
+		RankSelectionBegin(&s->selection[what], s->least[what], s->greatest[what], ranks, n);
 	}
 }
 
@@ -168,7 +167,7 @@ LookAgain(RfmSelections *s)
 {
 	bool active[ORDER_VALUE + 1];
 	bool any = false;
-	RfmFacts facts[RFM_BATCH];
+	RfmValues rfm[RFM_BATCH];
 	int64 values[RFM_BATCH];
 	int n;
 
@@ -177,11 +176,11 @@ LookAgain(RfmSelections *s)
 	if (!any)
 		return false;
 	s->population->rewind(s->population);
-	while ((n = s->population->next(s->population, facts)) > 0)
+	while ((n = s->population->next(s->population, rfm)) > 0)
 		for (int what = 0; what < s->count; what++)
 			if (active[what])
 			{
-				FactValues(facts, n, what, s->population->scale, values);
+				DimensionValues(rfm, n, what, s->population->scale, values);
 				RankSelectionLook(&s->selection[what], values, n);
 			}
 	return true;
@@ -206,7 +205,7 @@ KeepThresholds(RfmSelections *s, RfmModel *model)
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
 		int from = what == MONETARY ? s->population->scale : 0;
-		int to = RoomyScale(s->least[what], s->most[what], from);
+		int to = RoomyScale(s->least[what], s->greatest[what], from);
 
 		model->nthresholds[what] = s->bins - 1;
 		for (int i = 1; i < s->bins; i++)
@@ -260,7 +259,7 @@ typedef struct RfmFitState
 	bool has_period;
 	Interval period;
 	DateADT after; /* last day before the period */
-	RfmFacts *facts;
+	RfmValues *rfm;
 	int64 count;
 	int64 room;
 	int64 next; /* of the population's reading */
@@ -273,14 +272,14 @@ RewindFitState(RfmPopulation *population)
 }
 
 static int
-NextOfFitState(RfmPopulation *population, RfmFacts *facts)
+NextOfFitState(RfmPopulation *population, RfmValues *rfm)
 {
 	RfmFitState *state = (RfmFitState *) population;
 	int n = (int) Min(RFM_BATCH, state->count - state->next);
 
 	CHECK_FOR_INTERRUPTS();
 	if (n > 0)
-		memcpy(facts, state->facts + state->next, n * sizeof(RfmFacts));
+		memcpy(rfm, state->rfm + state->next, n * sizeof(RfmValues));
 	state->next += n;
 	return n;
 }
@@ -309,25 +308,24 @@ static void
 RescaleFitState(RfmFitState *state, int scale)
 {
 	for (int64 i = 0; i < state->count; i++)
-		state->facts[i].monetary =
-			Rescale(state->facts[i].monetary, state->population.scale, scale);
+		state->rfm[i].monetary = Rescale(state->rfm[i].monetary, state->population.scale, scale);
 	state->population.scale = scale;
 }
 
 static void
-AddFacts(RfmFitState *state, MemoryContext context, RfmFacts facts, int scale)
+AddRfmValues(RfmFitState *state, MemoryContext context, RfmValues rfm, int scale)
 {
 	if (state->count == state->room)
 	{
 		state->room = Max(1024, state->room * 2);
-		state->facts = state->facts == NULL
-						   ? MemoryContextAllocHuge(context, state->room * sizeof(RfmFacts))
-						   : repalloc_huge(state->facts, state->room * sizeof(RfmFacts));
+		state->rfm = state->rfm == NULL
+						 ? MemoryContextAllocHuge(context, state->room * sizeof(RfmValues))
+						 : repalloc_huge(state->rfm, state->room * sizeof(RfmValues));
 	}
 	if (scale > state->population.scale)
 		RescaleFitState(state, scale);
-	facts.monetary = Rescale(facts.monetary, scale, state->population.scale);
-	state->facts[state->count++] = facts;
+	rfm.monetary = Rescale(rfm.monetary, scale, state->population.scale);
+	state->rfm[state->count++] = rfm;
 }
 
 /* The arguments that must be the same for every row. */
@@ -371,15 +369,15 @@ rfm_fit_transfn(PG_FUNCTION_ARGS)
 						 &summary) &&
 		summary.orders > 0)
 	{
-		RfmFacts facts;
+		RfmValues rfm;
 
 		if (summary.orders > PG_INT32_MAX || summary.amount > PG_INT64_MAX ||
 			summary.amount < -PG_INT64_MAX)
 			AmountOutOfRange();
-		facts.monetary = (int64) summary.amount;
-		facts.recency = state->as_of - summary.last_ever;
-		facts.frequency = (int32) summary.orders;
-		AddFacts(state, context, facts, summary.scale);
+		rfm.monetary = (int64) summary.amount;
+		rfm.recency = state->as_of - summary.last_ever;
+		rfm.frequency = (int32) summary.orders;
+		AddRfmValues(state, context, rfm, summary.scale);
 	}
 	PG_RETURN_POINTER(state);
 }
@@ -397,7 +395,7 @@ rfm_fit_combine(PG_FUNCTION_ARGS)
 							other->has_period ? &other->period : NULL);
 	if (other != NULL)
 		for (int64 i = 0; i < other->count; i++)
-			AddFacts(state, context, other->facts[i], other->population.scale);
+			AddRfmValues(state, context, other->rfm[i], other->population.scale);
 	if (state == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(state);
@@ -428,9 +426,9 @@ rfm_fit_serialize(PG_FUNCTION_ARGS)
 	pq_sendint64(&out, state->count);
 	for (int64 i = 0; i < state->count; i++)
 	{
-		pq_sendint64(&out, state->facts[i].monetary);
-		pq_sendint32(&out, state->facts[i].recency);
-		pq_sendint32(&out, state->facts[i].frequency);
+		pq_sendint64(&out, state->rfm[i].monetary);
+		pq_sendint32(&out, state->rfm[i].recency);
+		pq_sendint32(&out, state->rfm[i].frequency);
 	}
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
@@ -470,14 +468,14 @@ rfm_fit_deserialize(PG_FUNCTION_ARGS)
 	state = NewFitState(context, as_of, bins, has_period ? &period : NULL);
 	for (int64 i = 0; i < count; i++)
 	{
-		RfmFacts facts;
+		RfmValues rfm;
 
-		facts.monetary = pq_getmsgint64(&in);
-		facts.recency = (int32) pq_getmsgint(&in, 4);
-		facts.frequency = (int32) pq_getmsgint(&in, 4);
-		if (facts.recency < 0 || facts.frequency <= 0 || facts.monetary == PG_INT64_MIN)
+		rfm.monetary = pq_getmsgint64(&in);
+		rfm.recency = (int32) pq_getmsgint(&in, 4);
+		rfm.frequency = (int32) pq_getmsgint(&in, 4);
+		if (rfm.recency < 0 || rfm.frequency <= 0 || rfm.monetary == PG_INT64_MIN)
 			goto damaged;
-		AddFacts(state, context, facts, scale);
+		AddRfmValues(state, context, rfm, scale);
 	}
 	pfree(in.data);
 	PG_RETURN_POINTER(state);

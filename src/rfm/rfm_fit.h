@@ -6,13 +6,13 @@
 
 #include "rfm/rfm_model.h"
 
-/* What scoring needs to know of a customer. */
-typedef struct RfmFacts
+/* Recency, frequency and monetary value of a customer. */
+typedef struct RfmValues
 {
 	int64 monetary; /* in units of 10^-scale, the scale kept elsewhere */
 	int32 recency;
 	int32 frequency; /* 0: none in the period, no score */
-} RfmFacts;
+} RfmValues;
 
 #define RFM_BATCH 256
 
@@ -21,7 +21,7 @@ typedef struct RfmPopulation
 {
 	void (*rewind)(struct RfmPopulation *population);
 	/* the next customers with a score, up to RFM_BATCH of them; how many, 0 at the end */
-	int (*next)(struct RfmPopulation *population, RfmFacts *facts);
+	int (*next)(struct RfmPopulation *population, RfmValues *rfm);
 	int scale; /* of the monetary values */
 } RfmPopulation;
 

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_day.h"
+#include "base/numeric_bytes.h"
 #include "history/history_memo.h"
 #include "rfm/rfm_model.h"
 
@@ -143,7 +144,10 @@ ModelRefused(const char *why)
 					errdetail("%s", why)));
 }
 
-/* The thresholds of a numeric[] argument; the first one says how many bins there are. */
+/*
+ * The thresholds of a numeric[] argument; the first argument determines the
+ * number of bins.
+ */
 static void
 ThresholdArgument(FunctionCallInfo fcinfo, int argument, RfmModel *model, RfmDimension what)
 {
@@ -263,7 +267,7 @@ ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 						model->bins);
 }
 
-/* What the model looks at in a history; NULL if it gets no score. */
+/* The part of a history that the model scores; NULL if it gets no score. */
 static const HistorySummary *
 SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model)
 {

@@ -224,7 +224,7 @@ FirstRule(const SchemeRules *rules, int cell)
 
 /* ---------- compiling ---------- */
 
-/* Errors for rules that make no scheme. */
+/* Errors for rules that do not make a scheme. */
 static void
 CheckRules(const SchemeRules *rules, const char *name)
 {
@@ -246,7 +246,7 @@ CheckRules(const SchemeRules *rules, const char *name)
 						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
 }
 
-/* A segment of several rules is true of what any of them is true of. */
+/* A segment with several rules is true of a customer if any of its rules is. */
 static void
 KeepLifecycles(SegmentScheme *scheme, const SchemeRules *rules)
 {
@@ -343,7 +343,7 @@ AddLabel(int *labels, int nlabels, int label)
 	return nlabels + 1;
 }
 
-/* A rule that asks for scores beyond the bins, or that no customer ever comes to. */
+/* A rule with scores beyond the bins, or one that no customer ever reaches. */
 static void
 CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, const int *first_rule,
 		  int *labels)
@@ -478,7 +478,10 @@ RefuseBuiltIn(TriggerData *trigger, HeapTuple row, const char *column)
 						errhint("Make a scheme of another name, and copy its rules if you like.")));
 }
 
-/* The position behind the last rule of the row's scheme; 0: the row has one, or no scheme. */
+/*
+ * The position after the last rule of the row's scheme; 0: the row has a
+ * position, or no scheme.
+ */
 static int32
 PositionToGive(TupleDesc columns, HeapTuple row, int column)
 {

@@ -2,7 +2,7 @@
  * score_orders.c: from orders to scores and segments in one call.
  *
  * Collect, fit, score and label, without a history in between: of a customer
- * only the facts that scoring needs are ever kept.
+ * only recency, frequency and monetary value are kept.
  */
 #include "postgres.h"
 
@@ -50,7 +50,7 @@ typedef struct ScoreScan
 	RfmPopulation population; /* must be first: a cursor over `customers` */
 	DateADT as_of;
 	DateADT after; /* last day before the period */
-	OrderPartitions *collector;
+	OrderPartitions *orders;
 	RecordPool *pool;
 	Size memory_limit;
 	RecordFormat format;
@@ -71,16 +71,16 @@ StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 
 	scan->format.key = *key;
 	scan->memory_limit = HashMemoryLimit();
-	scan->collector =
+	scan->orders =
 		CreateOrderPartitions(scan->pool, key, PER_CUSTOMER, false, scale, scan->memory_limit);
 }
 
 /*
- * What a purchase says of its customer: the last day of an order, whether in
- * the period or before it; orders and amounts of the period only.
+ * Adds what a purchase contributes to its customer: the last day of an order,
+ * in the period or before it; orders and amounts of the period only.
  */
 static void
-TakePurchase(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
+AddPurchaseOfPeriod(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
 {
 	ScoreScan *scan = arg;
 
@@ -94,16 +94,18 @@ TakePurchase(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int 
 	}
 	else if (purchase->orders == 0)
 		purchase->day = NO_DAY;
-	CollectPurchase(scan->collector, customer, bits, purchase, scale);
+	AddPurchase(scan->orders, customer, bits, purchase, scale);
 }
 
-/* Keeps the facts of all customers, since scores take more than one look at them. */
+/*
+ * Keeps the values of all customers, since scoring reads them more than once.
+ */
 static void
 KeepCustomers(ScoreScan *scan)
 {
-	CollectedCustomer next;
+	CustomerPurchases next;
 
-	while (NextCollected(scan->collector, &next))
+	while (NextCustomerPurchases(scan->orders, &next))
 	{
 		AppendPurchase(&scan->customers, &scan->format, next.customer,
 					   scan->format.key.integer ? (uint64) next.customer : 0, next.days,
@@ -112,7 +114,7 @@ KeepCustomers(ScoreScan *scan)
 		if (scan->pool->used > scan->memory_limit)
 			RecordStoreSpill(&scan->customers);
 	}
-	EndOrderPartitions(scan->collector);
+	EndOrderPartitions(scan->orders);
 }
 
 /* ---------- the customers as a population ---------- */
@@ -150,7 +152,7 @@ NextCustomer(ScoreScan *scan, PurchaseDay *total)
 }
 
 static int
-NextFacts(RfmPopulation *population, RfmFacts *facts)
+NextRfmValues(RfmPopulation *population, RfmValues *rfm)
 {
 	ScoreScan *scan = (ScoreScan *) population;
 	PurchaseDay total;
@@ -158,9 +160,9 @@ NextFacts(RfmPopulation *population, RfmFacts *facts)
 
 	while (n < RFM_BATCH && NextCustomer(scan, &total) != NULL)
 		if (total.orders > 0)
-			facts[n++] = (RfmFacts){.recency = scan->as_of - total.day,
-									.frequency = total.orders,
-									.monetary = total.amount};
+			rfm[n++] = (RfmValues){.recency = scan->as_of - total.day,
+								   .frequency = total.orders,
+								   .monetary = total.amount};
 	return n;
 }
 
@@ -282,8 +284,8 @@ SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
 }
 
 /*
- * Where all thresholds of a dimension are the same, most customers are equals in
- * it, and whole segments are out of their reach: a word is due.
+ * Where all thresholds of a dimension are the same, most customers tie in it,
+ * and whole segments are out of their reach: a NOTICE says so.
  */
 static void
 TellTies(const RfmModel *model, const SegmentScheme *scheme)
@@ -291,7 +293,7 @@ TellTies(const RfmModel *model, const SegmentScheme *scheme)
 	static const char *const dimensions[RFM_DIMENSIONS] = {"recency", "frequency",
 														   "monetary value"};
 
-	/* of a handful of customers nobody expects more */
+	/* nobody expects more from a handful of customers */
 	if (scheme == NULL || model->bins < 3 || model->customers < 2 * model->bins)
 		return;
 	for (int dimension = 0; dimension < RFM_DIMENSIONS; dimension++)
@@ -335,7 +337,7 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 			 errmsg("as_of of %s must not be NULL", function),
 			 errhint("Name the day to score at: as_of => current_date, or a day in the past.")));
 	scan->population.rewind = RewindCustomers;
-	scan->population.next = NextFacts;
+	scan->population.next = NextRfmValues;
 	scan->as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	model->bins = PG_ARGISNULL(3) ? DEFAULT_BINS : CheckedBins(PG_GETARG_INT32(3));
 	scan->after = PG_ARGISNULL(4) ? NO_DAY : DayBeforePeriod(scan->as_of, PG_GETARG_INTERVAL_P(4));
@@ -344,7 +346,7 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 	scan->pool = CreateRecordPool(CurrentMemoryContext);
 	scan->customers.pool = scan->pool;
 
-	ReceivePurchases(function, key_type, query, StartScoring, TakePurchase, scan, NULL);
+	ReceivePurchases(function, key_type, query, StartScoring, AddPurchaseOfPeriod, scan, NULL);
 	KeepCustomers(scan);
 	if (FitRfm(model, &scan->population, model->bins, false))
 		TellTies(model, scan->writer.scheme);

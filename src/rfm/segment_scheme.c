@@ -1,5 +1,6 @@
 /*
- * segment_scheme.c: the type segment_scheme, a compiled scheme, and what it calls a score.
+ * segment_scheme.c: the type segment_scheme, a compiled scheme, and the
+ * segments of scores.
  */
 #include "postgres.h"
 
@@ -192,10 +193,11 @@ CellFromText(const char *digits, int length, int bins)
 /* ---------- labels that are true of the customer ---------- */
 
 /*
- * How far apart two cells are, the nearest first.  A step of frequency or monetary
- * score counts as two of recency: a rank in recency says least of where somebody
- * stands, which the lifecycle knows better.  Of two cells as near, the one of the
- * same amount and frequency, and the more recent one for those who are here.
+ * How far apart two cells are, the nearest first.  A step of frequency or
+ * monetary score counts as two of recency: a recency score says least about
+ * where somebody stands, which the lifecycle knows better.  Of two equally near
+ * cells the one of the same amount and frequency, then the more recent one for
+ * current customers.
  */
 static int
 CellDistance(int a, int b, int bins, bool here)
@@ -287,7 +289,7 @@ segment(PG_FUNCTION_ARGS)
 	label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
 	if (label == NULL)
 		PG_RETURN_NULL();
-	/* a copy: what is kept goes as soon as another scheme comes by */
+	/* a copy: the cached one is freed as soon as another scheme comes */
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
@@ -410,12 +412,18 @@ segments(PG_FUNCTION_ARGS)
 
 #define HERE ((1 << LIFECYCLE_NEW) | (1 << LIFECYCLE_ACTIVE) | (1 << LIFECYCLE_WON_BACK))
 
-/* From these probabilities on a forecast takes somebody for a customer, or for none. */
+/*
+ * From these probabilities on, a forecast says that somebody is a customer, or
+ * is not.
+ */
 #define LIKELY_ALIVE 0.9
 #define LIKELY_GONE 0.1
 #define LIKELY_TO_BUY 0.5
 
-/* What a label claims, or a forecast: 1 a customer who is here, -1 one who is gone, 0 neither. */
+/*
+ * What a label or a forecast claims: 1 a current customer, -1 a former one, 0
+ * neither.
+ */
 static int
 ClaimOf(uint8 lifecycles)
 {
@@ -445,7 +453,9 @@ IsNoCustomerYet(const text *word)
 	return WordNumber(words, VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word)) >= 0;
 }
 
-/* (segment, scheme, lifecycle, p_alive, p_purchase): in words, what contradicts what. */
+/*
+ * (segment, scheme, lifecycle, p_alive, p_purchase): contradictions in words.
+ */
 PG_FUNCTION_INFO_V1(label_conflicts);
 Datum
 label_conflicts(PG_FUNCTION_ARGS)

@@ -43,9 +43,10 @@ typedef struct SegmentScheme
 	SchemeSegment *segments; /* in the order of the rules */
 	/* follow from them in a scheme that was read */
 	text **labels;
-	uint8 *lifecycles;      /* by segment, as bits */
-	uint8 *corrected;       /* by lifecycle and cell, what the cell is to such a customer; NULL: no
-							 * segment is particular about them; 0: not looked for yet */
+	uint8 *lifecycles; /* by segment, as bits */
+	/* by lifecycle and cell, the label for such a customer; NULL: no segment has lifecycles;
+	 * 0: not looked up yet */
+	uint8 *corrected;
 	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else segment + 1 */
 } SegmentScheme;
 
