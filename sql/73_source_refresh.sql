@@ -268,9 +268,9 @@ BEGIN
 
 	EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
 			CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
-			CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $6, $1), NULL)) k(conflict)
-		WHERE $7 = 1 OR crm_profile_internal.in_sample(h.customer::text, $7) GROUP BY k.conflict) n', src.name)
-		INTO model.conflicts USING today, model.active_days, model.rhythm, model.rfm, model.segments, model.clv, least(1, 100000 / greatest(model.customers, 1)::double precision);
+			CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
+		WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
+		INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
 
 	WITH problem AS (
 		SELECT s.problem, s.segments, substring(s.detail FROM 'have a (.+) of ') AS dimension, substring(s.detail FROM 'At least ([0-9]+) %')::integer AS percent, s.place

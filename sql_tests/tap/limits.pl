@@ -29,7 +29,7 @@ $node->safe_psql('shop', q{
 $node->safe_psql('shop', q{
 	GRANT SELECT ON customers, orders TO keeper, heir;
 	SET ROLE keeper;
-	SELECT create_source('shop', 'customers', 'orders', order_customer => 'customer_id', as_of => '2025-12-31');
+	SELECT create_source('shop', 'customers', 'orders', order_customer => 'customer_id', as_of => '2025-12-31', clv_model => 'mbg/nbd');
 	SELECT refresh('shop')});
 my $sampled = $node->safe_psql('shop', q{SELECT (clv_model_card(clv)).customers FROM shop.model});
 cmp_ok(abs($sampled - 250000), '<', 2500, "the forecast is fitted to a sample of about 250 000 of 300 000 customers: $sampled");
