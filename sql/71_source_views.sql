@@ -985,11 +985,11 @@ BEGIN
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
 	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
-		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN LATERAL (SELECT CASE WHEN NOT EXISTS (SELECT FROM %4$s c WHERE c.%5$I = h.customer) THEN ''(unknown customer)'' END AS outside) k
+		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN LATERAL (SELECT CASE WHEN NOT EXISTS (SELECT FROM %4$s c WHERE %5$s) THEN ''(unknown customer)'' END AS outside) k
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, k.outside, %6$s, %7$s) f
 			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
 		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment))) s',
-			src.name, src.scheme, segments, src.customers, src.customer_key, today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
+			src.name, src.scheme, segments, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer'), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));

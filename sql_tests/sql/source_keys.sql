@@ -50,6 +50,8 @@ SELECT argument, value FROM crm_profile.create_source('c', 'club.member', 'club.
 -- the first refresh, and one that has nothing to write
 SET client_min_messages = error;
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('c');
+-- no order is that of an unknown customer for its spelling
+SELECT segment, customers FROM c.segment_summary WHERE segment LIKE '(%';
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('c');
 SET client_min_messages = warning;
 SELECT best_customers FROM crm_profile.sources;
