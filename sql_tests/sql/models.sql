@@ -56,6 +56,9 @@ SELECT length(crm_profile_internal.clv_model_send(clv_model('bg/nbd', '{1, 2, 3,
 SELECT receive('rhythm_model', sealed(substr(bytes, 1, 9) || '\xff02' || substr(bytes, 11))) AS one_bit_more
 FROM seen WHERE id = 6;
 SELECT '{"regularity": 2, "parameters": [1, 2], "season": [1]}'::rhythm_model;
+-- a word of a list that there is not
+SELECT encode(substr(b, 19, 3), 'hex') AS words, receive('segment_scheme', sealed(set_byte(b, 20, 35))) AS beyond
+FROM crm_profile_internal.segment_scheme_send('{"bins": 2, "segments": [{"segment": "A", "cells": [222], "lifecycle": ["new", "inactive"]}]}') b;
 
 -- The same limits in every way: what can be stored can be read
 SELECT format('{"missing": %s, "attributes": [{"name": "a", "kind": "numeric"}]}', to_jsonb(array(SELECT 'w' || i FROM generate_series(1, 1000) i))) AS most,

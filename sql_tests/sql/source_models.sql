@@ -86,7 +86,7 @@ SELECT count(*) AS differences FROM cd.model_card c, cd.model_holdout h WHERE se
 	number <> CASE item WHEN 'customers' THEN customers WHEN 'predicted' THEN predicted WHEN 'actual' THEN actual WHEN 'calibration' THEN calibration
 		WHEN 'mean absolute error' THEN mean_absolute_error WHEN 'correlation' THEN correlation WHEN 'share tested' THEN 1 END;
 
--- other roads to the same columns
+-- other ways to the same columns
 CREATE TABLE live AS SELECT * FROM cd.customer_profile;
 SELECT count(*) AS differences FROM live l FULL JOIN cd.profile_as_of('1997-09-30') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
 SELECT count(*) AS differences FROM unnest('{1,2,3,9999}'::int[]) k, crm_profile.profile_now('cd', k) n JOIN live l ON l.customer = n.customer::int

@@ -438,6 +438,11 @@ ReadElement(ModelReader *reader, const ModelField *field, void *place)
 			*(uint8 *) place = ReadByte(bytes);
 			break;
 		case FIELD_WORD:
+			*(int32 *) place = ReadInt32(bytes, false);
+			/* at once: whoever tidies up takes words for words */
+			if (reader->fault == NULL)
+				reader->fault = ElementFault(field, place);
+			break;
 		case FIELD_INT:
 			*(int32 *) place = ReadInt32(bytes, false);
 			break;

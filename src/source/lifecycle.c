@@ -47,13 +47,13 @@ CheckedDays(int32 days, const char *what)
 #define OUTLOOK_DAYS 90
 
 /* What a customer's silence is measured against; both models NULL: the days alone decide. */
-typedef struct Patience
+typedef struct LapseRule
 {
 	int64 active;   /* days */
 	int64 inactive; /* days */
 	const RhythmModel *rhythm;
 	const ClvModel *model;
-} Patience;
+} LapseRule;
 
 /* Purchases up to a silence. */
 typedef struct Past
@@ -69,10 +69,10 @@ typedef struct Past
  * has fallen far below what it was right after the last purchase.
  */
 static bool
-OutOfCharacter(const Patience *patience, const Past *past, double silence)
+OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
 {
-	const RhythmModel *rhythm = patience->rhythm;
-	const ClvModel *model = patience->model;
+	const RhythmModel *rhythm = rule->rhythm;
+	const ClvModel *model = rule->model;
 
 	if (model != NULL)
 	{
@@ -93,34 +93,33 @@ OutOfCharacter(const Patience *patience, const Past *past, double silence)
 
 /* Who bought once has shown no character, and without a model there is none: the days decide. */
 static inline bool
-ByDaysAlone(const Patience *patience, const Past *past)
+ByDaysAlone(const LapseRule *rule, const Past *past)
 {
-	return (patience->rhythm == NULL && patience->model == NULL) || past->purchase_days == 1;
+	return (rule->rhythm == NULL && rule->model == NULL) || past->purchase_days == 1;
 }
 
 static bool
-IsLapsing(const Patience *patience, const Past *past, int64 silence)
+IsLapsing(const LapseRule *rule, const Past *past, int64 silence)
 {
-	if (ByDaysAlone(patience, past))
-		return silence >= patience->active;
-	return OutOfCharacter(patience, past, (double) silence);
+	if (ByDaysAlone(rule, past))
+		return silence >= rule->active;
+	return OutOfCharacter(rule, past, (double) silence);
 }
 
 /* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
 static bool
-IsInactive(const Patience *patience, const Past *past, int64 silence)
+IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 {
-	if (silence < patience->inactive)
+	if (silence < rule->inactive)
 		return false;
-	return ByDaysAlone(patience, past) ||
-		   OutOfCharacter(patience, past,
-						  (double) silence * (double) patience->active /
-							  (double) patience->inactive);
+	return ByDaysAlone(rule, past) ||
+		   OutOfCharacter(rule, past,
+						  (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
 /* The customer's word on that day; NULL without a purchase by then. */
 static const char *
-LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *patience)
+LifecycleWord(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
 	HistoryReader reader;
 	PurchaseDay day;
@@ -134,19 +133,19 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const Patience *pat
 			continue;
 		if (past.purchase_days == 0)
 			past.first = day.day;
-		else if (day.day > as_of - patience->active &&
-				 IsInactive(patience, &past, (int64) day.day - 1 - past.last))
+		else if (day.day > as_of - rule->active &&
+				 IsInactive(rule, &past, (int64) day.day - 1 - past.last))
 			won_back = true;
 		past.purchase_days++;
 		past.last = day.day;
 	}
 	if (past.purchase_days == 0)
 		return NULL;
-	if (IsInactive(patience, &past, (int64) as_of - past.last))
+	if (IsInactive(rule, &past, (int64) as_of - past.last))
 		return "inactive";
-	if (IsLapsing(patience, &past, (int64) as_of - past.last))
+	if (IsLapsing(rule, &past, (int64) as_of - past.last))
 		return "lapsing";
-	if (past.first > as_of - Min(patience->active, MOST_NEW_DAYS))
+	if (past.first > as_of - Min(rule->active, MOST_NEW_DAYS))
 		return "new";
 	return won_back ? "won back" : "active";
 }
@@ -157,20 +156,20 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		  const ClvModel *model)
 {
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
-	Patience patience;
+	LapseRule rule;
 	const char *word;
 
-	patience.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
-	patience.inactive =
-		inactive_given ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * patience.active;
-	patience.rhythm = rhythm;
-	patience.model = model;
-	if (patience.inactive < patience.active)
+	rule.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
+	rule.inactive =
+		inactive_given ? CheckedDays(PG_GETARG_INT32(3), "inactive_days") : 2 * rule.active;
+	rule.rhythm = rhythm;
+	rule.model = model;
+	if (rule.inactive < rule.active)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("inactive_days must not be below active_days"),
-						errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".",
-								  patience.inactive, patience.active)));
-	word = LifecycleWord(PG_GETARG_HISTORY(0), as_of, &patience);
+						errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".", rule.inactive,
+								  rule.active)));
+	word = LifecycleWord(PG_GETARG_HISTORY(0), as_of, &rule);
 	if (word == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(word));

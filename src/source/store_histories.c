@@ -1,5 +1,5 @@
 /*
- * store_histories.c: the first refresh of a source: histories from the bulk road
+ * store_histories.c: the first refresh of a source: histories from the bulk functions
  * straight into the pages of their table.
  */
 #include "postgres.h"
