@@ -866,6 +866,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
 
+CREATE FUNCTION crm_profile_internal.source_comment_models(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and orders that have no customer', 'crm_profile.source_model');
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_comment_models(crm_profile.source_definition) IS 'comments on the tables with the models of a source';
+
 CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -878,11 +886,10 @@ BEGIN
 	-- a typed table: an attribute that a later version adds to the type comes to all sources
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
 		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
-	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
 	-- without a policy: whatever was granted, the rows are the owner's
 	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
-	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and orders that have no customer', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment_models(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
 
@@ -1053,7 +1060,7 @@ CREATE FUNCTION crm_profile_internal.rebuild_source_as_owner(src crm_profile.sou
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM crm_profile_internal.source_write(crm_profile_internal.source_build(src));
-	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment_models(src);
 	PERFORM crm_profile_internal.source_comment_definition(src);
 	schema := src.name;
 	as_owner := current_user;
