@@ -156,8 +156,20 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		  const ClvModel *model)
 {
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
+	uint64 serial = rhythm == NULL ? HistorySerial(history) : 0;
+	uint64 fingerprint = model != NULL ? model->fingerprint : 0;
 	LapseRule rule;
-	const char *word;
+	/* the last answer: a view asks for the lifecycle, and for the segment that goes by it */
+	static struct
+	{
+		uint64 history; /* serial number; 0: nothing is kept */
+		uint64 model;
+		DateADT as_of;
+		int64 active;
+		int64 inactive;
+		const char *word;
+	} last;
 
 	rule.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
 	rule.inactive =
@@ -169,10 +181,20 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 						errmsg("inactive_days must not be below active_days"),
 						errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".", rule.inactive,
 								  rule.active)));
-	word = LifecycleWord(PG_GETARG_HISTORY(0), as_of, &rule);
-	if (word == NULL)
+	if (serial == 0 || last.history != serial || last.model != fingerprint || last.as_of != as_of ||
+		last.active != rule.active || last.inactive != rule.inactive)
+	{
+		last.history = 0;
+		last.word = LifecycleWord(history, as_of, &rule);
+		last.history = serial;
+		last.model = fingerprint;
+		last.as_of = as_of;
+		last.active = rule.active;
+		last.inactive = rule.inactive;
+	}
+	if (last.word == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(word));
+	PG_RETURN_TEXT_P(cstring_to_text(last.word));
 }
 
 /* (history, as_of, active_days [, inactive_days]) */
