@@ -150,6 +150,7 @@ DECLARE
 		['cost', 'text', 'NULL', 'expression over the orders: cost; NULL: none'],
 		['order_key', 'text', 'NULL', 'expression over the order lines that those of one order share; NULL: each row is an order'],
 		['order_filter', 'text', 'NULL', 'condition on the orders; NULL: all of them'],
+		['corrections', 'text', 'NULL', 'what is put right in the orders and attributes before they are used, as JSON; NULL: nothing'],
 		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
 		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'where a time stamp with time zone becomes a day'],
 		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
@@ -279,7 +280,9 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
-			('view', 'prospect_model', src.prospects IS NOT NULL),
+			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', src.corrections::jsonb -> 'merge_customers' = 'true'),
+			('table', 'identity_found', src.corrections::jsonb -> 'merge_customers' = 'true'), ('table', 'identity_override', src.corrections::jsonb -> 'merge_customers' = 'true'),
+			('table', 'finding', true), ('table', 'finding_key', true),
 			('table', 'stored_profile', src.materialize), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
@@ -946,6 +949,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of it.', NULL);
 	END IF;
 
+	src := crm_profile_internal.source_check_corrections(src);
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 
 	-- settings

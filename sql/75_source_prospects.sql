@@ -212,7 +212,7 @@ BEGIN
 					'Numbers are compared with numbers, days with days, words with words, sets with sets, true and false with each other.', 'Cast it: name = expression.');
 			END IF;
 		END IF;
-		src.customer_query := concat(src.customer_query, ', ', attribute.expression, ' AS ', quote_ident(attribute.name));
+		src.customer_query := concat(src.customer_query, ', ', crm_profile_internal.attribute_expression(src, attribute.name, attribute.expression), ' AS ', quote_ident(attribute.name));
 	END LOOP;
 	IF prospects IS NOT NULL THEN
 		src.prospect_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS prospect, %s AS customer%s FROM %s', src.prospect_key, src.prospect_key_type,

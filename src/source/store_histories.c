@@ -130,7 +130,7 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 	store.bulk = GetBulkInsertState();
 	store.command = GetCurrentCommandId(true);
 
-	collection = CollectHistories(function, key_type, query, ProgressArgument(fcinfo, 3));
+	collection = CollectHistories(function, key_type, query, ProgressArgument(fcinfo, 3), false);
 	for (;;)
 	{
 		Datum customer;
