@@ -243,11 +243,11 @@ COMMENT ON AGGREGATE crm_profile_internal.sample_keys(text, numeric) IS 'five of
 
 ---------------------------------------------------------------- orders
 
-CREATE FUNCTION crm_profile_internal.order_faults(key anyelement, query text, today date,
+CREATE FUNCTION crm_profile_internal.order_faults(key anyelement, query text, identified text, today date,
 	OUT fault text, OUT customer anyelement, OUT day date, OUT "time" bigint, OUT amount numeric, OUT cost numeric, OUT facts jsonb) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000;
-COMMENT ON FUNCTION crm_profile_internal.order_faults(anyelement, text, date) IS
-	'what is amiss in a query of orders: a row for each order that is, and one, facts, with what was counted; optional columns row_identity, lines and equal_lines';
+COMMENT ON FUNCTION crm_profile_internal.order_faults(anyelement, text, text, date) IS
+	'what is amiss in a query of orders: a row for each order that is, and one, facts, with what was counted; optional columns lines and equal_lines; identified: the query with a column row_identity that tells rows apart; NULL: copies are not looked for';
 
 CREATE FUNCTION crm_profile_internal.collect_valid_histories(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
@@ -280,7 +280,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_order_rows(crm_profile.source_de
 
 CREATE FUNCTION crm_profile_internal.guest_keys() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '{0,-1,99999,999999,9999999,99999999,999999999,"",guest,gast,anonymous,anonym,unknown,unbekannt,n/a,na,none,null,nil,-,?,walk-in,walkin,"walk in",cash,counter,test,dummy,00000000-0000-0000-0000-000000000000}'::text[];
+	RETURN '{0,-1,9999,99999,999999,9999999,99999999,999999999,"",guest,gast,anonymous,anonym,unknown,unbekannt,n/a,na,none,null,nil,-,?,walk-in,walkin,"walk in",cash,counter,test,dummy,00000000-0000-0000-0000-000000000000}'::text[];
 COMMENT ON FUNCTION crm_profile_internal.guest_keys() IS 'keys that stand for anybody, in lower case';
 
 CREATE FUNCTION crm_profile_internal.early_refunds(history crm_profile.purchase_history, refunds crm_profile.purchase_history) RETURNS crm_profile.purchase_history
@@ -298,6 +298,13 @@ CREATE FUNCTION crm_profile_internal.whole_orders(history crm_profile.purchase_h
 	RETURN (SELECT sum(p.orders) FROM crm_profile.purchases(history) p);
 COMMENT ON FUNCTION crm_profile_internal.whole_orders(crm_profile.purchase_history) IS 'the number of orders of all days';
 
+CREATE TYPE crm_profile_internal.odd_customer AS (kind text, customer text, orders numeric, amount numeric);
+COMMENT ON TYPE crm_profile_internal.odd_customer IS 'a customer who is amiss as such';
+COMMENT ON COLUMN crm_profile_internal.odd_customer.kind IS 'guest: anybody; stranger: not in the customer table; early: refunds before the first order';
+COMMENT ON COLUMN crm_profile_internal.odd_customer.customer IS 'the key';
+COMMENT ON COLUMN crm_profile_internal.odd_customer.orders IS 'orders of that customer';
+COMMENT ON COLUMN crm_profile_internal.odd_customer.amount IS 'amount of these orders, or of the early refunds';
+
 CREATE FUNCTION crm_profile_internal.is_unique_key(relation regclass, key text) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
@@ -310,14 +317,16 @@ CREATE FUNCTION crm_profile_internal.find_in_orders_query(src crm_profile.source
 DECLARE
 	same_delta CONSTANT text := crm_profile_internal.same_key(src.key_type, 'd.customer', 'h.customer');
 	same_customer CONSTANT text := crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer');
-	guest CONSTANT text := CASE WHEN src.key_type IN ('smallint', 'integer', 'bigint')
-		-- shorter types cannot hold the longer ones
-		THEN format('h.customer IN (%s)', (SELECT string_agg(g, ', ') FROM unnest(crm_profile_internal.guest_keys()) g WHERE g ~ '^-?[0-9]+$' AND (length(g) < 5 OR src.key_type <> 'smallint')))
-		ELSE 'lower(btrim(h.customer::text)) = ANY (crm_profile_internal.guest_keys())' END;
+	-- numbers of nines can be a customer's own, if the customer table says so
+	guest CONSTANT text := (SELECT format('(h.customer%1$s = ANY (%2$L::%3$s[]) AND (c.%4$I IS NULL OR h.customer%1$s <> ALL (%5$L::%3$s[])))', k.made, array_agg(g), k.type, src.customer_key, array_agg(g) FILTER (WHERE g ~ '^9+$'))
+		FROM unnest(crm_profile_internal.guest_keys()) g,
+			LATERAL (SELECT src.key_type IN ('smallint', 'integer', 'bigint') AS number) n,
+			LATERAL (SELECT CASE WHEN n.number THEN '' ELSE '::text' END AS made, CASE WHEN n.number THEN src.key_type ELSE 'text' END AS type) k
+		WHERE NOT n.number OR g ~ '^-?[0-9]+$' AND (length(g) < 5 OR src.key_type <> 'smallint') GROUP BY k.made, k.type);
 	lifecycle CONSTANT text := 'crm_profile.lifecycle(%s, m.today, m.active_days, m.clv)';
 	corrections CONSTANT text[] := '{placeholder,zero,outlier,duplicate,cancelled,early,guest,stranger}';
 BEGIN
-	RETURN format($sql$WITH seen AS MATERIALIZED (SELECT f.* FROM crm_profile_internal.order_faults(NULL::%1$s, $1, $3) f),
+	RETURN format($sql$WITH seen AS MATERIALIZED (SELECT f.* FROM crm_profile_internal.order_faults(NULL::%1$s, $1, $7, $3) f),
 	facts AS MATERIALIZED (SELECT f.facts, (f.facts ->> 'fence')::numeric AS fence FROM seen f WHERE f.fault = 'facts'),
 	-- see source_layers(): an order goes up a step, a refund goes down
 	cancelled AS (
@@ -344,23 +353,15 @@ BEGIN
 	everybody AS MATERIALIZED (
 		SELECT crm_profile_internal.label_changes(h.history, %3$s, x.corrected, CASE WHEN x.corrected IS NOT NULL THEN ARRAY(SELECT %4$s FROM unnest(x.corrected) WITH ORDINALITY u(h, place) ORDER BY u.place) END,
 				$3, %5$s, %6$s, %7$L, $6::crm_profile.segment_scheme) AS labels,
-			count(*) FILTER (WHERE g.guest) AS guests, sum(crm_profile_internal.whole_orders(h.history)) FILTER (WHERE g.guest) AS guest_orders,
-			sum(crm_profile_internal.whole_amount(h.history)) FILTER (WHERE g.guest) AS guest_amount,
-			crm_profile_internal.sample_keys(h.customer::text, crm_profile_internal.whole_amount(h.history)) FILTER (WHERE g.guest) AS guest_samples,
-			count(*) FILTER (WHERE g.stranger) AS strangers, sum(crm_profile_internal.whole_orders(h.history)) FILTER (WHERE g.stranger) AS stranger_orders,
-			sum(crm_profile_internal.whole_amount(h.history)) FILTER (WHERE g.stranger) AS stranger_amount,
-			crm_profile_internal.sample_keys(h.customer::text, crm_profile_internal.whole_amount(h.history)) FILTER (WHERE g.stranger) AS stranger_samples,
-			count(*) FILTER (WHERE e.early IS NOT NULL) AS early, sum(crm_profile_internal.whole_amount(e.early)) FILTER (WHERE e.early IS NOT NULL) AS early_amount,
-			crm_profile_internal.sample_keys(h.customer::text, crm_profile_internal.whole_amount(e.early)) FILTER (WHERE e.early IS NOT NULL) AS early_samples,
-			sum((SELECT count(*) FROM crm_profile.purchases(e.early))) FILTER (WHERE e.early IS NOT NULL) AS early_rows,
-			count(*) FILTER (WHERE crm_profile.first_purchase(h.history) IS NULL) AS without_order,
-			count(*) FILTER (WHERE c.%12$I IS NOT NULL AND crm_profile.first_purchase(h.history) IS NOT NULL) AS buyers
+			array_agg(ROW(o.kind, h.customer::text, CASE o.kind WHEN 'early' THEN (SELECT count(*) FROM crm_profile.purchases(e.early)) ELSE crm_profile_internal.whole_orders(h.history) END, crm_profile_internal.whole_amount(CASE o.kind WHEN 'early' THEN e.early ELSE h.history END))::crm_profile_internal.odd_customer) FILTER (WHERE o.kind IS NOT NULL) AS odd,
+			count(*) - count(crm_profile.first_purchase(h.history)) AS without_order, count(CASE WHEN c.%12$I IS NOT NULL THEN crm_profile.first_purchase(h.history) END) AS buyers
 		FROM m CROSS JOIN crm_profile_internal.collect_valid_histories(NULL::%1$s, $2) h LEFT JOIN delta d ON %8$s LEFT JOIN %9$s c ON %10$s
-			CROSS JOIN LATERAL (SELECT %11$s AS guest, c.%12$I IS NULL AND NOT %11$s AS stranger OFFSET 0) g
-			CROSS JOIN LATERAL (SELECT CASE WHEN d.refunds IS NOT NULL AND NOT g.guest THEN crm_profile_internal.early_refunds(h.history, d.refunds) END AS early OFFSET 0) e
-			CROSS JOIN LATERAL (SELECT CASE WHEN d.customer IS NOT NULL OR g.guest OR g.stranger THEN ARRAY[%13$s,
-				h.history OPERATOR(crm_profile.-) e.early, CASE WHEN g.guest THEN '{}'::crm_profile.purchase_history END, CASE WHEN g.stranger THEN '{}'::crm_profile.purchase_history END] END AS corrected OFFSET 0) x)
-	SELECT f.facts, e.*, ARRAY(SELECT jsonb_build_object('fault', t.fault, 'rows', t.rows, 'customers', t.customers, 'amount', t.amount, 'samples', to_jsonb(t.samples)) FROM told t) AS told
+			CROSS JOIN LATERAL (SELECT CASE WHEN d.refunds IS NOT NULL THEN crm_profile_internal.early_refunds(h.history, d.refunds) END AS early) e
+			CROSS JOIN LATERAL (SELECT CASE WHEN %11$s THEN 'guest' WHEN c.%12$I IS NULL THEN 'stranger' WHEN e.early IS NOT NULL THEN 'early' END AS kind OFFSET 0) o
+			CROSS JOIN LATERAL (SELECT CASE WHEN d.customer IS NOT NULL OR o.kind IS NOT NULL THEN ARRAY[%13$s,
+				h.history OPERATOR(crm_profile.-) e.early, CASE WHEN o.kind = 'guest' THEN '{}'::crm_profile.purchase_history END, CASE WHEN o.kind = 'stranger' THEN '{}'::crm_profile.purchase_history END] END AS corrected) x)
+	SELECT f.facts, e.labels, e.without_order, e.buyers, ARRAY(SELECT jsonb_build_object('fault', t.fault, 'rows', t.rows, 'customers', t.customers, 'amount', t.amount, 'samples', to_jsonb(t.samples)) FROM told t
+			UNION ALL SELECT jsonb_build_object('fault', o.kind, 'rows', sum(o.orders), 'customers', count(*), 'amount', sum(o.amount), 'samples', to_jsonb(crm_profile_internal.sample_keys(o.customer, o.amount))) FROM unnest(e.odd) o GROUP BY o.kind) AS told
 	FROM facts f LEFT JOIN everybody e ON true$sql$,
 		src.key_type,
 		(SELECT string_agg(format('crm_profile.purchase_history_merge_agg(b.removed) FILTER (WHERE b.fault = %L) AS %I', CASE c WHEN 'placeholder' THEN 'placeholder day' ELSE c END, c), ', ' ORDER BY place)
@@ -372,7 +373,7 @@ BEGIN
 			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)));
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.find_in_orders_query(crm_profile.source_definition, text, date) IS
-	'the query that finds what is amiss in the orders of a source, and whose labels it moves: $1 a row an order, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme';
+	'the query that finds what is amiss in the orders of a source, and whose labels it moves: $1 a row an order, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity';
 
 CREATE FUNCTION crm_profile_internal.found_row(place integer, finding text, severity text, rows numeric, customers numeric, revenue numeric, changed text, advice text, argument text,
 	samples crm_profile_internal.key_sample[] DEFAULT '{}') RETURNS crm_profile_internal.found
@@ -430,7 +431,7 @@ BEGIN
 		model := crm_profile_internal.source_last_model(src);
 	END IF;
 	EXECUTE crm_profile_internal.find_in_orders_query(src, orders, today) INTO e
-		USING crm_profile_internal.source_order_rows(src, identified), orders, today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
+		USING crm_profile_internal.source_order_rows(src, orders), orders, today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme), CASE WHEN src.order_key IS NULL THEN identified END;
 	f := e.facts;
 	fence := (f ->> 'fence')::numeric;
 	FOR t IN SELECT (q.f).* FROM (
@@ -456,17 +457,17 @@ BEGIN
 			(50, 'zero', 2, 'orders of amount 0', 'note', 'Counted as orders.', format('order_filter => %L', format('%s <> 0', src.amount))),
 			(51, 'outlier', 3, 'amounts out of proportion', 'warning', format('Beyond %s, where the half of all orders has %s or less: typing errors?', trim_scale(fence), round((f ->> 'median')::numeric, 2)), format('corrections => ''{"clip_above": %s}''', trim_scale(fence))),
 			(60, 'refund', NULL, 'refunds', 'note', 'Negative amounts: they lower monetary on their day and are no orders.', NULL),
-			(61, 'cancelled', 5, 'orders refunded in full, and their refunds', 'note', 'The order counts as one, the refund on its own day.', 'corrections => ''{"refunds": "cancel"}''')) v(place, fault, correction, finding, severity, advice, argument)
+			(61, 'cancelled', 5, 'orders refunded in full, and their refunds', 'note', 'The order counts as one, the refund on its own day.', 'corrections => ''{"refunds": "cancel"}'''),
+			(62, 'early', 6, 'refunds without a purchase', 'warning', 'Refunds before the first order of their customer: the orders are older than the data, or order_filter leaves them out.', NULL),
+			(24, 'guest', 7, 'a guest key that stands for many', 'warning', 'One customer to the views, though anybody may have ordered.',
+				format('corrections => %L', jsonb_build_object('guests', ARRAY(SELECT lower(btrim(s.customer)) FROM unnest(e.told) g(told), jsonb_populate_recordset(NULL::crm_profile_internal.key_sample, g.told -> 'samples') s WHERE g.told ->> 'fault' = 'guest'))::text)),
+			(23, 'stranger', 8, 'orders of unknown customers', 'warning', concat('Their customer is not in the customer table: they count for thresholds, but customer_profile does not show them; segment_summary has them as (unknown customer).',
+				CASE WHEN e.labels -> 8 ->> 'monetary' <> e.labels -> 0 ->> 'monetary' THEN format(' Without them the thresholds of monetary would be %s in place of %s.', e.labels -> 8 -> 'monetary', e.labels -> 0 -> 'monetary') END), NULL)) v(place, fault, correction, finding, severity, advice, argument)
 			ON v.fault = w.told ->> 'fault'
 		UNION ALL
 		SELECT crm_profile_internal.found_row(v.place, v.finding, v.severity, v.rows, v.customers, v.amount, v.changed, v.advice, v.argument, v.samples)
 		FROM crm_profile_internal.time_shift(f -> 'hours', f -> 'on the hour', (f ->> 'timed')::bigint, (f -> 'orders' ->> 0)::bigint) s(shift), crm_profile_internal.missing_days(f -> 'days', today) d, LATERAL (VALUES
 			(5, 'no orders at all', 'warning', CASE WHEN (f -> 'orders' ->> 0)::numeric = 0 THEN 1 END, NULL::numeric, NULL::numeric, NULL, 'Is order_filter right?', NULL, '{}'::crm_profile_internal.key_sample[]),
-			(62, 'refunds without a purchase', 'warning', e.early_rows, e.early::numeric, e.early_amount, e.labels -> 6 ->> 'changed', 'Refunds before the first order of their customer: the orders are older than the data, or order_filter leaves them out.', NULL, e.early_samples),
-			(24, 'a guest key that stands for many', 'warning', e.guest_orders, e.guests::numeric, e.guest_amount, e.labels -> 7 ->> 'changed', 'One customer to the views, though anybody may have ordered.',
-				format('corrections => %L', jsonb_build_object('guests', ARRAY(SELECT lower(btrim(s.customer)) FROM unnest(e.guest_samples) s))::text), e.guest_samples),
-			(23, 'orders of unknown customers', 'warning', e.stranger_orders, e.strangers::numeric, e.stranger_amount, e.labels -> 8 ->> 'changed', concat('Their customer is not in the customer table: they count for thresholds, but customer_profile does not show them; segment_summary has them as (unknown customer).',
-				CASE WHEN e.labels -> 8 ->> 'monetary' <> e.labels -> 0 ->> 'monetary' THEN format(' Without them the thresholds of monetary would be %s in place of %s.', e.labels -> 8 -> 'monetary', e.labels -> 0 -> 'monetary') END), NULL, e.stranger_samples),
 			(41, 'an order total repeated on each line', 'warning', CASE WHEN (f -> 'repeated totals' ->> 0)::numeric >= 0.8 * (f -> 'split orders' ->> 0)::numeric AND (f -> 'split orders' ->> 0)::numeric >= 5 THEN (f -> 'repeated totals' ->> 0)::numeric END,
 				NULL, (f -> 'repeated totals' ->> 1)::numeric, NULL, 'All lines of these orders have one amount, and it is added up: is it that of the order?', format('amount => %L', '… of the line alone, not of the order'), '{}'),
 			(70, 'days without any orders', 'note', d.days, NULL, NULL, NULL,
@@ -502,7 +503,7 @@ CREATE FUNCTION crm_profile_internal.status_words() RETURNS text
 	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$';
 COMMENT ON FUNCTION crm_profile_internal.status_words() IS 'a regular expression of states in which an order is none yet, or none any more';
 
-CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT worst text[]) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT bad boolean) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 3 AS $$
 BEGIN
 	-- the first rows, and what the planner knows of all
@@ -511,10 +512,10 @@ BEGIN
 			UNION ALL SELECT s.attname, v.value, CASE WHEN v.value IN ('t', 'f') THEN 'boolean' ELSE 'string' END, 1 FROM pg_stats s, unnest(s.most_common_vals::text::text[]) v(value)
 				WHERE to_regclass(format('%%I.%%I', s.schemaname, s.tablename)) = to_regclass($1)),
 		col AS (SELECT s.key, crm_profile_internal.snake_name(s.key) AS name, count(DISTINCT s.value) AS values, bool_or(s.type = 'boolean' AND s.value IN ('true', 't')) AS ticked,
-				array_agg(DISTINCT lower(btrim(s.value))) FILTER (WHERE lower(btrim(s.value)) ~ crm_profile_internal.status_words()) AS worst,
+				bool_or(lower(btrim(s.value)) ~ crm_profile_internal.status_words()) AS bad,
 				bool_and(coalesce(s.value ~ '^[A-Z]{3}$', true)) AS codes, sum(s.n) AS n FROM seen s GROUP BY s.key)
-		SELECT c.key, k.kind, c.worst FROM col c, LATERAL (SELECT CASE
-				WHEN c.values BETWEEN 1 AND 50 AND c.worst IS NOT NULL THEN 'status'
+		SELECT c.key, k.kind, coalesce(c.bad, false) FROM col c, LATERAL (SELECT CASE
+				WHEN c.values BETWEEN 1 AND 50 AND (c.bad OR c.name ~ '(^|_)(status|state|zustand|etat|estado|stato)$') THEN 'status'
 				WHEN c.ticked AND c.name ~ '(^|_)(cancel|test|delet|draft|void|storn|demo|refunded)' THEN 'flag'
 				WHEN c.values > 0 AND c.name ~ '(^|_)(cancel|delet|void|storn)[a-z]*_(at|on|date|time)$' THEN 'time'
 				WHEN c.values BETWEEN 2 AND 50 AND c.codes AND (c.name ~ '(currency|waehrung|ccy|devise|moneda|valuta)' OR c.name ~ 'cur$') THEN 'currency'
@@ -525,7 +526,7 @@ BEGIN
 		USING CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END, src.order_customer, src.ordered_at, src.amount, src.order_key, src.order_filter;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.order_columns_seen(crm_profile.source_definition) IS
-	'columns of the orders that say of a row whether it counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; worst: words that speak against it';
+	'columns of the orders that say of a row whether it counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; bad: such a state was seen';
 
 CREATE FUNCTION crm_profile_internal.find_in_columns(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -537,27 +538,36 @@ DECLARE
 	orders_of text;
 	-- what the filter would keep
 	filter text;
+	worth boolean;
+	-- so many are not read for a column of which the planner knows the values
+	many CONSTANT boolean := EXISTS (SELECT FROM pg_class c WHERE c.oid = CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN to_regclass(src.orders) END AND c.reltuples > 1000000);
 BEGIN
 	FOR seen IN SELECT * FROM crm_profile_internal.order_columns_seen(src) LOOP
 		own := quote_ident(seen.name);
-		bad := CASE seen.kind WHEN 'status' THEN format('lower(btrim(o.value)) = ANY (%L::text[])', seen.worst) WHEN 'flag' THEN 'o.value = ''true''' WHEN 'time' THEN 'o.value IS NOT NULL'
+		bad := CASE seen.kind WHEN 'status' THEN 'lower(btrim(o.value)) ~ crm_profile_internal.status_words()' WHEN 'flag' THEN 'o.value = ''true''' WHEN 'time' THEN 'o.value IS NOT NULL'
 			WHEN 'currency' THEN 'o.value <> (SELECT c.value FROM counted c ORDER BY c.rows DESC, c.value LIMIT 1)' ELSE 'false' END;
-		filter := CASE seen.kind WHEN 'status' THEN format('lower(btrim(%s::text)) <> ALL (%L)', own, seen.worst) WHEN 'flag' THEN format('%s IS NOT TRUE', own) WHEN 'time' THEN format('%s IS NULL', own) ELSE NULL END;
+		filter := CASE seen.kind WHEN 'status' THEN format('%s::text <> ALL (%%L)', own) WHEN 'flag' THEN format('%s IS NOT TRUE', own) WHEN 'time' THEN format('%s IS NULL', own) ELSE NULL END;
 		orders_of := crm_profile_internal.source_orders_with(src, format(', (%s)::text AS value', own));
+		IF seen.kind = 'status' AND NOT seen.bad AND many THEN
+			CONTINUE;
+		END IF;
+		EXECUTE format('SELECT CASE %1$L WHEN ''status'' THEN bool_or(%2$s) ELSE count(*) > 1 OR %1$L IN (''flag'', ''time'') END FROM (SELECT v.value::text AS value FROM (SELECT DISTINCT q.value FROM (%3$s) q) v) o', seen.kind,
+			CASE seen.kind WHEN 'status' THEN bad ELSE 'false' END, crm_profile_internal.source_orders_with(src, format(', %s AS value', own))) INTO worth;
+		CONTINUE WHEN worth IS NOT TRUE;
 		EXECUTE format($sql$WITH orders AS MATERIALIZED (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount, o.value FROM (%1$s) o WHERE o.amount IS NOT NULL),
 			counted AS (SELECT o.value, count(*) AS rows, count(DISTINCT o.customer) AS customers, sum(o.amount) AS amount FROM orders o GROUP BY o.value),
 			picked AS (SELECT o.customer, count(*) AS rows, sum(o.amount) AS amount FROM orders o WHERE %2$s GROUP BY o.customer)
 			SELECT (SELECT string_agg(format('%%s: %%s, %%s', coalesce(c.value, 'none'), c.rows, trim_scale(c.amount)), '; ' ORDER BY c.rows DESC, c.value) FILTER (WHERE c.customers >= 5) FROM (SELECT c.* FROM counted c ORDER BY c.rows DESC, c.value LIMIT 12) c) AS told,
 				(SELECT c.value FROM counted c ORDER BY c.rows DESC, c.value LIMIT 1) AS main, (SELECT count(*) FROM counted) AS values,
 				(SELECT count(*) FROM (SELECT o.customer FROM orders o WHERE o.customer IS NOT NULL GROUP BY o.customer HAVING count(DISTINCT o.value) > 1) k) AS in_several,
-				(SELECT count(DISTINCT o.customer) FROM orders o) AS all_customers, sum(p.rows) AS rows, count(p.customer) AS customers, sum(p.amount) AS amount,
+				(SELECT count(DISTINCT o.customer) FROM orders o) AS all_customers, (SELECT array_agg(c.value ORDER BY c.value) FROM counted c WHERE lower(btrim(c.value)) ~ crm_profile_internal.status_words()) AS worst, sum(p.rows) AS rows, count(p.customer) AS customers, sum(p.amount) AS amount,
 				crm_profile_internal.sample_keys(p.customer::text, p.amount) FILTER (WHERE p.customer IS NOT NULL) AS samples
 			FROM picked p$sql$, orders_of, bad) INTO found;
 		IF seen.kind IN ('status', 'flag', 'time') AND found.rows > 0 THEN
 			RETURN NEXT crm_profile_internal.found_row(25, format('orders that may not count, by %s', seen.name), 'warning', found.rows, found.customers, found.amount,
 				crm_profile_internal.labels_without(src, orders_of, bad, today),
 				CASE seen.kind WHEN 'time' THEN 'They have a time of cancellation.' ELSE format('Its values, with orders and revenue: %s.', found.told) END,
-				format('order_filter => %L', concat_ws(' AND ', '(' || src.order_filter || ')', filter)), found.samples);
+				format('order_filter => %L', concat_ws(' AND ', '(' || src.order_filter || ')', format(filter, found.worst))), found.samples);
 		ELSIF seen.kind = 'currency' AND found.values > 1 THEN
 			RETURN NEXT crm_profile_internal.found_row(26, format('several currencies, by %s', seen.name), 'warning', found.rows, found.customers, found.amount, crm_profile_internal.labels_without(src, orders_of, format('o.value <> %L', found.main), today),
 				format('Amounts are added up as if they were one. Orders and revenue: %s.', found.told), format('amount => ''amount in one currency'', or order_filter => %L', concat_ws(' AND ', '(' || src.order_filter || ')', format('%s = %L', own, found.main))), found.samples);
@@ -579,7 +589,7 @@ BEGIN
 	IF to_regclass(format('%I.model', src.name)) IS NOT NULL THEN
 		model := crm_profile_internal.source_last_model(src);
 	END IF;
-	EXECUTE format($sql$SELECT crm_profile_internal.label_changes(h.history, crm_profile.lifecycle(h.history, $3, $4, $5), CASE WHEN k.history IS DISTINCT FROM h.history THEN ARRAY[coalesce(k.history, '{}')] END,
+	EXECUTE format($sql$SELECT crm_profile_internal.label_changes(h.history, crm_profile.lifecycle(h.history, $3, $4, $5), CASE WHEN k.history IS NULL OR k.history OPERATOR(crm_profile.<>) h.history THEN ARRAY[coalesce(k.history, '{}')] END,
 			ARRAY[crm_profile.lifecycle(k.history, $3, $4, $5)], $3, %2$s, %3$s, %4$L, $6) -> 1 ->> 'changed'
 		FROM crm_profile_internal.collect_valid_histories(NULL::%1$s, $1) h LEFT JOIN crm_profile_internal.collect_valid_histories(NULL::%1$s, $2) k ON %5$s$sql$,
 		src.key_type, src.bins, crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'k.customer', 'h.customer')) INTO changed
@@ -796,8 +806,8 @@ COMMENT ON FUNCTION crm_profile_internal.find_unreadable(crm_profile.source_defi
 ---------------------------------------------------------------- all of it
 
 CREATE FUNCTION crm_profile_internal.source_find(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
-	-- STABLE: all is read as of one moment
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+	-- STABLE: all is read as of one moment. Compiling such queries takes longer than running them over a million orders
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
 	orders text := crm_profile_internal.source_orders_query(src);
 	identified text := crm_profile_internal.source_orders_query(src, true);

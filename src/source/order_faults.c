@@ -3,8 +3,9 @@
  *
  * The query is run twice.  The first look counts and measures: rows that are no
  * purchase, amounts, hours and days, and a fingerprint of each order, so that the
- * second knows which orders are copies, which amounts are out of all proportion,
- * and which orders a refund may cancel.  The second hands these on.
+ * second knows which orders can be copies, which amounts are out of all proportion,
+ * and which orders a refund may cancel.  The second hands these on; where nothing
+ * is odd there is none.
  */
 #include "postgres.h"
 
@@ -72,11 +73,10 @@ static const char *const tally_names[TALLIES] = {"orders",       "no customer", 
 												 "too large",    "endless day",    "split orders",
 												 "repeated totals"};
 
-/* Sets of fingerprints; `seen`: how many orders with it the second look has met. */
+/* Sets of fingerprints. */
 typedef struct Fingerprint
 {
 	uint64 print;
-	uint32 seen;
 	char status;
 } Fingerprint;
 
@@ -116,7 +116,8 @@ typedef struct FaultFinder
 	Oid amount_type;
 	Oid cost_type;
 	int cost_column;
-	int identity_column; /* what else tells rows apart; without it no copies are looked for */
+	bool look_for_copies;
+	int identity_column; /* what else tells rows apart: in the second look, and only for copies */
 	int lines_column;
 	int equal_column; /* whether the lines of the order have one amount */
 	LocalDayCache days;
@@ -135,10 +136,12 @@ typedef struct FaultFinder
 	RecordPool *pool;
 	RecordStore prints[PRINT_STORES];
 	prints_hash *refunds;
+	int64 odd; /* orders that the second look may hand on for their amount or day alone */
 
 	/* known to the second */
 	double fence; /* infinite: no amount is out of proportion */
-	prints_hash *copies;
+	prints_hash *alike; /* prints that several orders have */
+	prints_hash *met;   /* the orders themselves of those that were met */
 	ReturnSetInfo *result;
 } FaultFinder;
 
@@ -175,10 +178,10 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 		f->cost_column = ColumnNamed(columns, "cost");
 		if (f->cost_column > 0)
 			f->cost_type = OrderColumnType(columns, f->cost_column);
-		f->identity_column = ColumnNamed(columns, "row_identity");
 		f->lines_column = ColumnNamed(columns, "lines");
 		f->equal_column = ColumnNamed(columns, "equal_lines");
 	}
+	f->identity_column = ColumnNamed(columns, "row_identity");
 	MemoryContextSwitchTo(caller);
 }
 
@@ -223,6 +226,22 @@ CountRow(FaultFinder *f, Tally tally, const Decimal *amount)
 		f->sum[tally] += (int128) amount->mantissa * PowerOfTen[MAX_SCALE - amount->scale];
 }
 
+/* An amount at USUAL_SCALE, where it fits. */
+static inline AmountFault
+ReadAmount(FaultFinder *f, Datum value, Decimal *amount)
+{
+	AmountFault fault;
+
+	amount->scale = USUAL_SCALE;
+	if (f->amount_type == NUMERICOID && UsualAmount(value, USUAL_SCALE, &amount->mantissa))
+		return AMOUNT_FINE;
+	fault = ReadOrderAmount(f->amount_type, value, amount);
+	if (fault == AMOUNT_FINE && amount->scale < USUAL_SCALE &&
+		RescaleFits(amount->mantissa, amount->scale, USUAL_SCALE, &amount->mantissa))
+		amount->scale = USUAL_SCALE;
+	return fault;
+}
+
 /* Why a row is no purchase is counted, in the first look; false: it is none. */
 static bool
 ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
@@ -235,7 +254,7 @@ ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 	const Decimal *amount = NULL;
 
 	if (!no_amount)
-		fault = ReadOrderAmount(f->amount_type, row->tts_values[AMOUNT_COLUMN - 1], &order->amount);
+		fault = ReadAmount(f, row->tts_values[AMOUNT_COLUMN - 1], &order->amount);
 	if (!no_amount && fault == AMOUNT_FINE)
 		amount = &order->amount;
 	order->has_customer = !nulls[CUSTOMER_COLUMN - 1];
@@ -287,14 +306,26 @@ RefundPrint(const Order *order)
 	return MixHash64(print + order->amount.scale);
 }
 
-/* Of all that tells one order from another. */
+/* Of customer, amount and time. */
 static inline uint64
 OrderPrint(const Order *order)
 {
 	uint64 print = RefundPrint(order) ^ (order->amount.mantissa < 0 ? 1 : 0);
 
-	print = MixHash64(print ^ (uint64) order->time);
-	return MixHash64(print ^ order->identity ^ (order->has_customer ? 0 : 2));
+	return MixHash64(print ^ (uint64) order->time ^ (order->has_customer ? 0 : 2));
+}
+
+/* Whether an order is a copy of one that was met before. */
+static bool
+IsCopy(FaultFinder *f, const Order *order)
+{
+	uint64 print = OrderPrint(order);
+	bool found;
+
+	if (prints_lookup(f->alike, print) == NULL)
+		return false;
+	(void) prints_insert(f->met, MixHash64(print ^ order->identity), &found);
+	return found;
 }
 
 /* Keeps a fingerprint; all that begin alike go to one store, the largest to a file if need be. */
@@ -321,7 +352,7 @@ KeepPrint(FaultFinder *f, uint64 print)
 
 /* The fingerprints of a store that occur more than once, into the set. */
 static void
-FindCopies(FaultFinder *f, RecordStore *store)
+FindAlike(FaultFinder *f, RecordStore *store)
 {
 	int64 room = store->records + store->file_records;
 	RecordCursor cursor;
@@ -347,9 +378,8 @@ FindCopies(FaultFinder *f, RecordStore *store)
 		if (all[i] == all[i - 1])
 		{
 			bool found;
-			Fingerprint *copy = prints_insert(f->copies, all[i], &found);
 
-			copy->seen = 0;
+			(void) prints_insert(f->alike, all[i], &found);
 		}
 	pfree(all);
 }
@@ -385,10 +415,10 @@ MeasureAmount(FaultFinder *f, const Order *order)
 		return;
 	f->positive++;
 	f->amounts[AmountClass(order->value)]++;
-	if (order->amount.scale > 0)
+	if (order->amount.mantissa % PowerOfTen[order->amount.scale] != 0)
 		return;
 	f->whole++;
-	ending = order->amount.mantissa % 100;
+	ending = order->amount.mantissa / PowerOfTen[order->amount.scale] % 100;
 	f->price_like += ending == 99 || ending == 95 || ending == 90 || ending == 49 || ending == 50;
 }
 
@@ -413,8 +443,10 @@ LookFirst(FaultFinder *f, TupleTableSlot *row, const Order *order)
 	CountRow(f, ALL_ORDERS, &order->amount);
 	MeasureAmount(f, order);
 	MeasureTime(f, order);
-	if (f->identity_column > 0)
+	if (f->look_for_copies)
 		KeepPrint(f, OrderPrint(order));
+	f->odd +=
+		order->amount.mantissa <= 0 || order->day > f->today || order->day <= UNIX_EPOCH_DAY;
 	if (order->amount.mantissa < 0 && order->has_customer)
 	{
 		bool found;
@@ -469,6 +501,9 @@ FindFence(FaultFinder *f)
 		beyond += f->amounts[class];
 	if (beyond > Max(3.0, (double) f->positive * MOST_BEYOND_FENCE))
 		f->fence = get_float8_infinity();
+	else
+		/* of the class of the fence itself, too, where not all may be beyond */
+		f->odd += beyond + f->amounts[AmountClass(f->fence)];
 }
 
 /* ---------- the second look ---------- */
@@ -500,16 +535,13 @@ HandOn(FaultFinder *f, TupleTableSlot *row, const Order *order, const char *faul
 static void
 LookAgain(FaultFinder *f, TupleTableSlot *row, const Order *order)
 {
-	Fingerprint *copy;
-
 	if (order->day > f->today)
 		HandOn(f, row, order, "future day");
 	else if (order->day <= UNIX_EPOCH_DAY)
 		HandOn(f, row, order, "placeholder day");
 	if (fabs(order->value) > f->fence)
 		HandOn(f, row, order, "outlier");
-	if (f->identity_column > 0 && (copy = prints_lookup(f->copies, OrderPrint(order))) != NULL &&
-		copy->seen++ > 0)
+	if (f->alike->members > 0 && IsCopy(f, order))
 		HandOn(f, row, order, "duplicate");
 	if (order->amount.mantissa == 0)
 		HandOn(f, row, order, "zero");
@@ -581,7 +613,11 @@ HandOnFacts(FaultFinder *f)
 	tuplestore_putvalues(f->result->setResult, f->result->setDesc, values, nulls);
 }
 
-/* (key anyelement, query text, today date) */
+/*
+ * (key anyelement, query text, identified text, today date): identified is the same
+ * query with a column row_identity, which is worked out only where there are orders
+ * alike; NULL: copies are not looked for.
+ */
 PG_FUNCTION_INFO_V1(order_faults);
 Datum
 order_faults(PG_FUNCTION_ARGS)
@@ -590,7 +626,7 @@ order_faults(PG_FUNCTION_ARGS)
 	FaultFinder *f = palloc0(sizeof(FaultFinder));
 	char *query = QueryArgument(fcinfo, 1, function);
 
-	if (PG_ARGISNULL(2))
+	if (PG_ARGISNULL(3))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("today must not be NULL")));
 	InitMaterializedSRF(fcinfo, 0);
 	f->result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -601,8 +637,9 @@ order_faults(PG_FUNCTION_ARGS)
 	f->pub.mydest = DestNone;
 	f->key_type = KeyArgumentType(fcinfo, 0, function);
 	f->context = CurrentMemoryContext;
+	f->look_for_copies = !PG_ARGISNULL(2);
 	f->row = AllocSetContextCreate(CurrentMemoryContext, "order of a source", ALLOCSET_SMALL_SIZES);
-	f->today = CheckedDay(PG_GETARG_DATEADT(2), "today");
+	f->today = CheckedDay(PG_GETARG_DATEADT(3), "today");
 	f->amounts =
 		palloc_extended(AMOUNT_CLASSES * sizeof(int64), MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	f->day_counts = palloc0(COUNTED_DAYS * sizeof(int64));
@@ -610,16 +647,20 @@ order_faults(PG_FUNCTION_ARGS)
 	for (int i = 0; i < PRINT_STORES; i++)
 		f->prints[i].pool = f->pool;
 	f->refunds = prints_create(CurrentMemoryContext, 128, NULL);
-	f->copies = prints_create(CurrentMemoryContext, 128, NULL);
+	f->alike = prints_create(CurrentMemoryContext, 128, NULL);
+	f->met = prints_create(CurrentMemoryContext, 128, NULL);
 
 	RunQuery(function, query, &f->pub);
 	FindFence(f);
 	for (int i = 0; i < PRINT_STORES; i++)
-		FindCopies(f, &f->prints[i]);
+		FindAlike(f, &f->prints[i]);
 	DeleteRecordPool(f->pool);
 	HandOnFacts(f);
 
 	f->second_look = true;
-	RunQuery(function, query, &f->pub);
+	if (f->alike->members > 0)
+		RunQuery(function, QueryArgument(fcinfo, 2, function), &f->pub);
+	else if (f->odd > 0)
+		RunQuery(function, query, &f->pub);
 	return (Datum) 0;
 }
