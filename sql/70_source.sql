@@ -273,6 +273,11 @@ COMMENT ON FUNCTION crm_profile_internal.source_write(crm_profile.source_definit
 
 ---------------------------------------------------------------- what belongs to a source
 
+CREATE FUNCTION crm_profile_internal.source_correction(src crm_profile.source_definition, correction text) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN NULLIF(src.corrections::jsonb -> correction, 'false');
+COMMENT ON FUNCTION crm_profile_internal.source_correction(crm_profile.source_definition, text) IS 'what the argument corrections says of one of them; NULL: it is off';
+
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
@@ -280,8 +285,8 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
-			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', src.corrections::jsonb -> 'merge_customers' = 'true'),
-			('table', 'identity_found', src.corrections::jsonb -> 'merge_customers' = 'true'), ('table', 'identity_override', src.corrections::jsonb -> 'merge_customers' = 'true'),
+			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
+			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
 			('table', 'stored_profile', src.materialize), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;

@@ -2,11 +2,6 @@
 
 ---------------------------------------------------------------- corrections
 
-CREATE FUNCTION crm_profile_internal.source_correction(src crm_profile.source_definition, correction text) RETURNS jsonb
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN NULLIF(src.corrections::jsonb -> correction, 'false');
-COMMENT ON FUNCTION crm_profile_internal.source_correction(crm_profile.source_definition, text) IS 'what the argument corrections says of one of them; NULL: it is off';
-
 CREATE FUNCTION crm_profile_internal.word_list(words jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN format('%L::text[]', ARRAY(SELECT lower(btrim(w)) FROM jsonb_array_elements_text(words) w)::text);
@@ -69,7 +64,7 @@ COMMENT ON FUNCTION crm_profile_internal.attribute_expression(crm_profile.source
 CREATE FUNCTION crm_profile_internal.source_orders_with(src crm_profile.source_definition, columns text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- the clause of the query itself: those of others in it are further to the right
-	RETURN (SELECT overlay(src.orders_query PLACING columns FROM p.at FOR 0) FROM (SELECT strpos(src.orders_query, E'\n   FROM ') AS at) p);
+	RETURN (SELECT CASE WHEN p.at > 0 THEN overlay(src.orders_query PLACING columns FROM p.at FOR 0) ELSE src.orders_query END FROM (SELECT strpos(src.orders_query, E'\n   FROM ') AS at) p);
 COMMENT ON FUNCTION crm_profile_internal.source_orders_with(crm_profile.source_definition, text) IS
 	'the query of orders with more columns, given as SQL over the columns of the orders that begins with a comma';
 
@@ -96,6 +91,9 @@ DECLARE
 	most CONSTANT text := crm_profile_internal.source_correction(src, 'leave_out_above') #>> '{}';
 	refunds CONSTANT text := crm_profile_internal.source_correction(src, 'refunds') #>> '{}';
 	guests CONSTANT text := crm_profile_internal.word_list(crm_profile_internal.source_correction(src, 'guests'));
+	-- orders, not their lines, are told of
+	by_order CONSTANT text := CASE WHEN src.order_key IS NULL THEN '%s' ELSE 'SELECT t.customer, sum(t.amount) AS amount FROM (%s) t GROUP BY t.customer, t.order_key' END;
+	told_beside CONSTANT text := CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
 	below text := crm_profile_internal.source_orders_with(src, crm_profile_internal.source_row_identity(src));
 	cancelled text;
 BEGIN
@@ -113,7 +111,7 @@ BEGIN
 	IF crm_profile_internal.source_correction(src, 'guests') IS NOT NULL THEN
 		correction := 'guests';
 		told := 'orders of keys that stand for many have no customer';
-		touched := format('SELECT o.customer, o.amount FROM (%s) o WHERE lower(btrim(o.customer::text)) = ANY (%s)', below, guests);
+		touched := format(by_order, format('SELECT o.customer, o.amount%s FROM (%s) o WHERE lower(btrim(o.customer::text)) = ANY (%s)', told_beside, below, guests));
 		query := format('SELECT CASE WHEN lower(btrim(o.customer::text)) = ANY (%s) THEN NULL ELSE o.customer END AS customer, o.ordered_at, o.amount%s FROM (%s) o', guests, beside, below);
 		place := place + 1;
 		RETURN NEXT;
@@ -122,7 +120,7 @@ BEGIN
 	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN
 		correction := 'merge_customers';
 		told := 'orders of a customer''s second key are those of the first, by customer_identity';
-		touched := format('SELECT o.customer, o.amount FROM (%s) o JOIN %I.customer_identity i ON %s', below, src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'o.customer'));
+		touched := format(by_order, format('SELECT o.customer, o.amount%s FROM (%s) o JOIN %I.customer_identity i ON %s', told_beside, below, src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'o.customer')));
 		query := format('SELECT coalesce(i.person, o.customer) AS customer, o.ordered_at, o.amount%s FROM (%s) o LEFT JOIN %I.customer_identity i ON %s', beside, below, src.name,
 			crm_profile_internal.same_key(src.key_type, 'i.customer', 'o.customer'));
 		place := place + 1;
@@ -131,11 +129,11 @@ BEGIN
 	END IF;
 	IF most IS NOT NULL THEN
 		correction := 'leave_out_above';
-		told := format('orders above %s are left out', most);
+		told := format('orders and refunds above %s are left out', most);
 		touched := CASE WHEN by_lines THEN format('(SELECT o.*, CASE WHEN o.order_key IS NULL THEN o.amount ELSE sum(o.amount) OVER (PARTITION BY o.customer, o.order_key) END AS total FROM (%s) o) o', below)
 			ELSE format('(SELECT o.*, o.amount AS total FROM (%s) o) o', below) END;
 		query := format('SELECT o.customer, o.ordered_at, o.amount%s FROM %s WHERE abs(o.total) > %s IS NOT TRUE', beside, touched, most);
-		touched := format('SELECT o.customer, o.amount FROM %s WHERE abs(o.total) > %s', touched, most);
+		touched := format(by_order, format('SELECT o.customer, o.amount%s FROM %s WHERE abs(o.total) > %s', told_beside, touched, most));
 		place := place + 1;
 		RETURN NEXT;
 		below := query;
@@ -165,15 +163,15 @@ BEGIN
 	END IF;
 	IF clip IS NOT NULL THEN
 		correction := 'clip_above';
-		told := format('orders above %s count as %1$s', clip);
+		told := format('orders and refunds above %s count as %1$s', clip);
 		IF by_lines THEN
-			touched := format('SELECT o.customer, sum(o.amount) AS amount FROM (%s) o WHERE o.order_key IS NOT NULL GROUP BY o.customer, o.order_key HAVING sum(o.amount) > %s', below, clip);
+			touched := format('SELECT o.customer, sum(o.amount) AS amount FROM (%s) o WHERE o.order_key IS NOT NULL GROUP BY o.customer, o.order_key HAVING abs(sum(o.amount)) > %s', below, clip);
 			-- one more line takes the order down to the limit
-			query := format('SELECT o.customer, o.ordered_at, o.amount%1$s FROM (%2$s) o UNION ALL SELECT o.customer, min(o.ordered_at), %3$s - sum(o.amount)%4$s, o.order_key, NULL FROM (%2$s) o WHERE o.order_key IS NOT NULL GROUP BY o.customer, o.order_key HAVING sum(o.amount) > %3$s',
+			query := format('SELECT o.customer, o.ordered_at, o.amount%1$s FROM (%2$s) o UNION ALL SELECT o.customer, min(o.ordered_at), sign(sum(o.amount)) * %3$s - sum(o.amount)%4$s, o.order_key, NULL FROM (%2$s) o WHERE o.order_key IS NOT NULL GROUP BY o.customer, o.order_key HAVING abs(sum(o.amount)) > %3$s',
 				beside, below, clip, CASE WHEN src.cost IS NOT NULL THEN ', NULL' END);
 		ELSE
-			touched := format('SELECT o.customer, o.amount FROM (%s) o WHERE o.amount > %s', below, clip);
-			query := format('SELECT o.customer, o.ordered_at, least(o.amount, %s) AS amount%s FROM (%s) o', clip, beside, below);
+			touched := format('SELECT o.customer, o.amount FROM (%s) o WHERE abs(o.amount) > %s', below, clip);
+			query := format('SELECT o.customer, o.ordered_at, greatest(least(o.amount, %1$s), -%1$s) AS amount%2$s FROM (%3$s) o', clip, beside, below);
 		END IF;
 		place := place + 1;
 		RETURN NEXT;
@@ -424,6 +422,7 @@ DECLARE
 	f jsonb;
 	fence numeric;
 	customers bigint;
+	copies text;
 	t crm_profile_internal.found;
 BEGIN
 	EXECUTE format('SELECT count(DISTINCT c.%I) FROM %s c', src.customer_key, src.customers) INTO customers;
@@ -480,6 +479,12 @@ BEGIN
 		WHERE v.rows > 0 OR v.customers > 0) q(f) LOOP
 		RETURN NEXT t;
 	END LOOP;
+	IF src.order_key IS NOT NULL THEN
+		copies := format('SELECT q.*, row_number() OVER (PARTITION BY q.customer, q.ordered_at, q.amount%s, q.order_key, q.row_identity) AS copy FROM (%s) q', CASE WHEN src.cost IS NOT NULL THEN ', q.cost' END, identified);
+		RETURN QUERY EXECUTE format($sql$SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row(40, 'order lines that are copies of others', 'warning', sum(o.n), count(o.customer), sum(o.amount), crm_profile_internal.labels_without($1, $2, 'o.copy > 1', $3),
+				'Equal lines of one order: entered twice, or two pieces in two lines.', 'corrections => ''{"duplicates": "drop"}''', crm_profile_internal.sample_keys(o.customer::text, o.amount) FILTER (WHERE o.customer IS NOT NULL)) AS f
+			FROM (SELECT o.customer, count(*) AS n, sum(o.amount) AS amount FROM (%s) o WHERE o.copy > 1 GROUP BY o.customer) o HAVING count(*) > 0) q$sql$, copies) USING src, copies, today;
+	END IF;
 	IF src.order_filter IS NOT NULL AND e.without_order > 0 THEN
 		RETURN QUERY EXECUTE format($sql$WITH few AS (SELECT h.customer, h.history FROM crm_profile_internal.collect_valid_histories(NULL::%1$s, $1) h WHERE crm_profile.first_purchase(h.history) IS NULL)
 			SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row(63, 'refunds that are all that the filter left over', 'warning', count(*), count(*), sum(crm_profile_internal.whole_amount(f.history)), NULL,
@@ -515,7 +520,7 @@ BEGIN
 				bool_or(lower(btrim(s.value)) ~ crm_profile_internal.status_words()) AS bad,
 				bool_and(coalesce(s.value ~ '^[A-Z]{3}$', true)) AS codes, sum(s.n) AS n FROM seen s GROUP BY s.key)
 		SELECT c.key, k.kind, coalesce(c.bad, false) FROM col c, LATERAL (SELECT CASE
-				WHEN c.values BETWEEN 1 AND 50 AND (c.bad OR c.name ~ '(^|_)(status|state|zustand|etat|estado|stato)$') THEN 'status'
+				WHEN c.values BETWEEN 1 AND 50 AND (c.bad AND c.name !~ '(note|notiz|comment|kommentar|remark|bemerkung|descr|text|title|name|subject|message)' OR c.name ~ '(^|_)(status|state|zustand|etat|estado|stato)$') THEN 'status'
 				WHEN c.ticked AND c.name ~ '(^|_)(cancel|test|delet|draft|void|storn|demo|refunded)' THEN 'flag'
 				WHEN c.values > 0 AND c.name ~ '(^|_)(cancel|delet|void|storn)[a-z]*_(at|on|date|time)$' THEN 'time'
 				WHEN c.values BETWEEN 2 AND 50 AND c.codes AND (c.name ~ '(currency|waehrung|ccy|devise|moneda|valuta)' OR c.name ~ 'cur$') THEN 'currency'
@@ -566,11 +571,11 @@ BEGIN
 		IF seen.kind IN ('status', 'flag', 'time') AND found.rows > 0 THEN
 			RETURN NEXT crm_profile_internal.found_row(25, format('orders that may not count, by %s', seen.name), 'warning', found.rows, found.customers, found.amount,
 				crm_profile_internal.labels_without(src, orders_of, bad, today),
-				CASE seen.kind WHEN 'time' THEN 'They have a time of cancellation.' ELSE format('Its values, with orders and revenue: %s.', found.told) END,
+				CASE seen.kind WHEN 'time' THEN 'They have a time of cancellation.' ELSE coalesce(format('Its values, with orders and revenue: %s.', found.told), 'Fewer than five customers have each of its values.') END,
 				format('order_filter => %L', concat_ws(' AND ', '(' || src.order_filter || ')', format(filter, found.worst))), found.samples);
 		ELSIF seen.kind = 'currency' AND found.values > 1 THEN
 			RETURN NEXT crm_profile_internal.found_row(26, format('several currencies, by %s', seen.name), 'warning', found.rows, found.customers, found.amount, crm_profile_internal.labels_without(src, orders_of, format('o.value <> %L', found.main), today),
-				format('Amounts are added up as if they were one. Orders and revenue: %s.', found.told), format('amount => ''amount in one currency'', or order_filter => %L', concat_ws(' AND ', '(' || src.order_filter || ')', format('%s = %L', own, found.main))), found.samples);
+				concat('Amounts are added up as if they were one.', format(' Orders and revenue: %s.', found.told)), format('amount => ''amount in one currency'', or order_filter => %L', concat_ws(' AND ', '(' || src.order_filter || ')', format('%s = %L', own, found.main))), found.samples);
 		ELSIF seen.kind = 'tenant' AND found.values > 1 AND found.in_several <= 0.01 * found.all_customers THEN
 			RETURN NEXT crm_profile_internal.found_row(27, format('tenants mixed, by %s', seen.name), 'note', NULL, found.all_customers, NULL, NULL,
 				format('Nearly no customer has orders of two. Thresholds and models are those of all together. Orders and revenue: %s.', found.told), format('order_filter => %L, in a source for each', format('%s = …', own)));
@@ -599,11 +604,6 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.labels_without(crm_profile.source_definition, text, text, date) IS 'how many customers get another segment or tier if the orders o of a query for which a condition is true are left out';
 
 ---------------------------------------------------------------- customers who are one person
-
-CREATE FUNCTION crm_profile_internal.plain_email(email text) RETURNS text
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN e.email ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]{2,}$' THEN e.email END FROM (SELECT lower(btrim(email)) AS email) e);
-COMMENT ON FUNCTION crm_profile_internal.plain_email(text) IS 'an e-mail address without blanks around it and in lower case; NULL: it is none';
 
 CREATE FUNCTION crm_profile_internal.identity_rules(relation regclass, key text, OUT why text, OUT value text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -660,7 +660,7 @@ BEGIN
 		labels AS MATERIALIZED (SELECT crm_profile_internal.label_changes(h.history, crm_profile.lifecycle(h.history, $2, $3, $4), CASE WHEN x.corrected IS NOT NULL THEN ARRAY[x.corrected] END, ARRAY[crm_profile.lifecycle(x.corrected, $2, $3, $4)], $2, %4$s, %5$s, %6$L, $5) -> 1 ->> 'changed' AS changed
 			FROM h LEFT JOIN merged m ON %3$s LEFT JOIN persons p ON %7$s CROSS JOIN LATERAL (SELECT CASE WHEN m.customer IS NOT NULL THEN '{}'::crm_profile.purchase_history WHEN p.person IS NOT NULL THEN h.history OPERATOR(crm_profile.||) p.history END AS corrected OFFSET 0) x)
 		SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row(83, CASE p.why WHEN 'key' THEN 'customers under two spellings of their key' ELSE 'customers with the same ' || p.why END, 'warning', count(*), count(DISTINCT p.customer), sum(crm_profile_internal.whole_amount(h.history)),
-			(SELECT l.changed FROM labels l), 'Each seems to be a person who has another key, too. customers_changed is of all that are found so, together.', 'corrections => ''{"merge_customers": true}''',
+			coalesce((SELECT l.changed FROM labels l), '0'), 'Each seems to be a person who has another key, too. customers_changed is of all that are found so, together.', 'corrections => ''{"merge_customers": true}''',
 			crm_profile_internal.sample_keys(p.customer::text, crm_profile_internal.whole_amount(h.history))) AS f
 		FROM pairs p LEFT JOIN h ON %8$s GROUP BY p.place, p.why ORDER BY p.place) q$sql$, pairs, src.key_type, crm_profile_internal.same_key(src.key_type, 'h.customer', 'm.customer'), src.bins,
 		crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.person'), crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'))
@@ -830,6 +830,7 @@ BEGIN
 			IF part = 1 THEN
 				SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, SQLERRM, orders) u;
 				RETURN NEXT unreadable.finding;
+				orders := coalesce(unreadable.readable, orders);
 				found := CASE WHEN unreadable.readable IS NOT NULL THEN
 					ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, unreadable.readable, format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', unreadable.readable), today) f) END;
 			ELSE
@@ -846,6 +847,10 @@ CREATE FUNCTION crm_profile_internal.find_in_prospects(src crm_profile.source_de
 BEGIN
 	IF src.prospects IS NOT NULL THEN
 		RETURN QUERY EXECUTE format('SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row((90 + row_number() OVER ())::integer, p.problem, p.severity, p.count, NULL, NULL, ''0'', p.detail, NULL) AS f FROM (%s) p(severity, problem, count, detail)) q', crm_profile_internal.source_check_prospects(src));
+		IF crm_profile_internal.email_column(src.prospects::regclass) IS NOT NULL AND crm_profile_internal.email_column(src.customers::regclass) IS NOT NULL AND crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN
+			RETURN QUERY EXECUTE format('SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row(99, ''prospects with the e-mail address of a customer'', ''warning'', count(*), NULL, NULL, ''0'', ''They have bought already: prospect_match shows them all the same.'', %L) AS f
+				FROM %s WHERE EXISTS (%s) HAVING count(*) > 0) q', 'corrections => ''{"merge_customers": true}''', crm_profile_internal.source_prospects(src), crm_profile_internal.source_same_email(src, 'q.prospect'));
+		END IF;
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.find_in_prospects(crm_profile.source_definition) IS 'what is amiss in the prospects of a source';

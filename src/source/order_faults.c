@@ -543,11 +543,14 @@ LookAgain(FaultFinder *f, TupleTableSlot *row, const Order *order)
 		HandOn(f, row, order, "outlier");
 	if (f->alike->members > 0 && IsCopy(f, order))
 		HandOn(f, row, order, "duplicate");
+	/* what follows is about customers */
+	if (!order->has_customer)
+		return;
 	if (order->amount.mantissa == 0)
 		HandOn(f, row, order, "zero");
-	else if (order->has_customer && order->amount.mantissa < 0)
+	else if (order->amount.mantissa < 0)
 		HandOn(f, row, order, "refund");
-	else if (order->has_customer && f->refunds->members > 0 &&
+	else if (f->refunds->members > 0 &&
 			 prints_lookup(f->refunds, RefundPrint(order)) != NULL)
 		HandOn(f, row, order, "refunded");
 }
