@@ -576,9 +576,8 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 
 double
 WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer *customer,
-				double probability)
+				double alive, double probability)
 {
-	double alive = Logistic(-LogDropoutOdds(process, parameters, customer));
 	double at_end = parameters[CLV_ALPHA] + customer->T;
 	double low = 0;
 	double high = at_end;

@@ -386,13 +386,6 @@ AnswerAnyPurchase(const Question *question, const double *parameters, const doub
 							  &question->customer, question->predictor->horizon);
 }
 
-static double
-AnswerWait(const Question *question, const double *parameters, const double *spend)
-{
-	return WaitForPurchase(ProcessOf(question->predictor->model), parameters, &question->customer,
-						   question->chance);
-}
-
 /*
  * The expected value of a purchase: the mean of all customers, drawn towards
  * what is known of this one.
@@ -667,6 +660,17 @@ Alive(const Question *question)
 		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
 	last->alive_known = true;
 	return last->alive;
+}
+
+static double
+AnswerWait(const Question *question, const double *parameters, const double *spend)
+{
+	const ClvModel *model = question->predictor->model;
+	double alive = parameters == model->parameters ? Alive(question)
+												   : AnswerAlive(question, parameters, spend);
+
+	return WaitForPurchase(ProcessOf(model), parameters, &question->customer, alive,
+						   question->chance);
 }
 
 /* ---------- in SQL ---------- */

@@ -19,6 +19,7 @@
 #include "clv/clv_predict.h"
 #include "clv/rhythm.h"
 #include "history/history_memo.h"
+#include "rfm/segment_scheme.h"
 #include "source/value_tiers.h"
 
 /* ---------- lifecycle ---------- */
@@ -83,8 +84,9 @@ OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
 		double horizon =
 			WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
-		return PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER ||
-			   GapProbability(model, &customer) >= HARDLY_A_GAP;
+		/* the cheaper one first */
+		return GapProbability(model, &customer) >= HARDLY_A_GAP ||
+			   PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
 	}
 	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
 							(double) past->purchase_days - 1, (double) past->last - past->first,
@@ -117,9 +119,9 @@ IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 						  (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
-/* The customer's word on that day; NULL without a purchase by then. */
-static const char *
-LifecycleWord(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
+/* The customer's on that day; LIFECYCLES: none, without a purchase by then. */
+static Lifecycle
+LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
 	HistoryReader reader;
 	PurchaseDay day;
@@ -140,20 +142,20 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const LapseRule *ru
 		past.last = day.day;
 	}
 	if (past.purchase_days == 0)
-		return NULL;
+		return LIFECYCLES;
 	if (IsInactive(rule, &past, (int64) as_of - past.last))
-		return "inactive";
+		return LIFECYCLE_INACTIVE;
 	if (IsLapsing(rule, &past, (int64) as_of - past.last))
-		return "lapsing";
+		return LIFECYCLE_LAPSING;
 	if (past.first > as_of - Min(rule->active, MOST_NEW_DAYS))
-		return "new";
-	return won_back ? "won back" : "active";
+		return LIFECYCLE_NEW;
+	return won_back ? LIFECYCLE_WON_BACK : LIFECYCLE_ACTIVE;
 }
 
 /* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
 static Datum
-Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
-		  const ClvModel *model)
+AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
+				const ClvModel *model)
 {
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
@@ -168,7 +170,7 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		DateADT as_of;
 		int64 active;
 		int64 inactive;
-		const char *word;
+		Lifecycle lifecycle;
 	} last;
 
 	rule.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
@@ -185,16 +187,16 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		last.active != rule.active || last.inactive != rule.inactive)
 	{
 		last.history = 0;
-		last.word = LifecycleWord(history, as_of, &rule);
+		last.lifecycle = LifecycleOf(history, as_of, &rule);
 		last.history = serial;
 		last.model = fingerprint;
 		last.as_of = as_of;
 		last.active = rule.active;
 		last.inactive = rule.inactive;
 	}
-	if (last.word == NULL)
+	if (last.lifecycle == LIFECYCLES)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(last.word));
+	return LifecycleText(last.lifecycle);
 }
 
 /* (history, as_of, active_days [, inactive_days]) */
@@ -202,7 +204,7 @@ PG_FUNCTION_INFO_V1(lifecycle);
 Datum
 lifecycle(PG_FUNCTION_ARGS)
 {
-	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL);
+	return AnswerLifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL);
 }
 
 /* (history, as_of, active_days [, inactive_days], rhythm) */
@@ -213,7 +215,7 @@ lifecycle_rhythm(PG_FUNCTION_ARGS)
 	const RhythmModel *rhythm = ModelArgument(&RhythmModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
 
-	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL);
+	return AnswerLifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL);
 }
 
 /* (history, as_of, active_days [, inactive_days], clv_model) */
@@ -224,7 +226,7 @@ lifecycle_clv(PG_FUNCTION_ARGS)
 	const ClvModel *model = ModelArgument(&ClvModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
 
-	return Lifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
+	return AnswerLifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
 }
 
 /* ---------- customer_norms_fit ---------- */
