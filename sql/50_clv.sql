@@ -257,10 +257,10 @@ CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_o
 COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval) IS
 	'expected number of further purchase days, in the horizon that follows as_of, of somebody whose first purchase is on as_of';
 
-CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer) RETURNS double precision[]
+CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, max_purchases integer) RETURNS double precision[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer) IS
-	'probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the most + 1 numbers is that of so many or more; NULL as for p_alive';
+	'probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the max_purchases + 1 numbers is that of so many or more; NULL as for p_alive';
 
 CREATE FUNCTION crm_profile.purchase_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;

@@ -60,9 +60,9 @@ CREATE FUNCTION crm_profile.value_tier(value numeric, a_from numeric, b_from num
 COMMENT ON FUNCTION crm_profile.value_tier(numeric, numeric, numeric) IS
 	'A from a_from on, B from b_from on, else C; NULL for a NULL value';
 
----------------------------------------------------------------- norms
+---------------------------------------------------------------- customer_base
 
-CREATE TYPE crm_profile.customer_norms AS (
+CREATE TYPE crm_profile.customer_base AS (
 	customers bigint,
 	orders bigint,
 	oldest_order date,
@@ -71,28 +71,28 @@ CREATE TYPE crm_profile.customer_norms AS (
 	a_from numeric,
 	b_from numeric
 );
-COMMENT ON TYPE crm_profile.customer_norms IS 'what the customers of a source are like as a whole; from customer_norms_fit()';
-COMMENT ON COLUMN crm_profile.customer_norms.customers IS 'histories seen';
-COMMENT ON COLUMN crm_profile.customer_norms.orders IS 'orders in them, after as_of too';
-COMMENT ON COLUMN crm_profile.customer_norms.oldest_order IS 'the oldest day of an order';
-COMMENT ON COLUMN crm_profile.customer_norms.newest_order IS 'the newest day of an order, after as_of too';
-COMMENT ON COLUMN crm_profile.customer_norms.active_days IS 'days within which nine of ten repeat buyers come back, going by the mean gap of each; NULL below 20 repeat buyers';
-COMMENT ON COLUMN crm_profile.customer_norms.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together; NULL if nobody is worth anything';
-COMMENT ON COLUMN crm_profile.customer_norms.b_from IS 'least value of tier B: the same with 95 %';
+COMMENT ON TYPE crm_profile.customer_base IS 'what the customers of a source are like as a whole; from customer_base_fit()';
+COMMENT ON COLUMN crm_profile.customer_base.customers IS 'histories seen';
+COMMENT ON COLUMN crm_profile.customer_base.orders IS 'orders in them, after as_of too';
+COMMENT ON COLUMN crm_profile.customer_base.oldest_order IS 'the oldest day of an order';
+COMMENT ON COLUMN crm_profile.customer_base.newest_order IS 'the newest day of an order, after as_of too';
+COMMENT ON COLUMN crm_profile.customer_base.active_days IS 'days within which nine of ten repeat buyers come back, going by the mean gap of each; NULL below 20 repeat buyers';
+COMMENT ON COLUMN crm_profile.customer_base.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together; NULL if nobody is worth anything';
+COMMENT ON COLUMN crm_profile.customer_base.b_from IS 'least value of tier B: the same with 95 %';
 
-CREATE FUNCTION crm_profile_internal.customer_norms_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
+CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
 	RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.customer_norms_fit_transfn(internal, crm_profile.purchase_history, date, interval, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.customer_norms_fit_finalfn(state internal) RETURNS crm_profile.customer_norms
+COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_transfn(internal, crm_profile.purchase_history, date, interval, boolean) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.customer_base_fit_finalfn(state internal) RETURNS crm_profile.customer_base
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.customer_norms_fit_finalfn(internal) IS 'aggregate final function';
-CREATE AGGREGATE crm_profile.customer_norms_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
-	SFUNC = crm_profile_internal.customer_norms_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.customer_norms_fit_finalfn,
+COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_finalfn(internal) IS 'aggregate final function';
+CREATE AGGREGATE crm_profile.customer_base_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
+	SFUNC = crm_profile_internal.customer_base_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.customer_base_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
 	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.customer_norms_fit(crm_profile.purchase_history, date, interval, boolean) IS
+COMMENT ON AGGREGATE crm_profile.customer_base_fit(crm_profile.purchase_history, date, interval, boolean) IS
 	'numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time) of all histories; NULL if there is none';
 
 ---------------------------------------------------------------- from C: acting as the owner
@@ -180,7 +180,7 @@ DECLARE
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query needs besides; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
-		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
+		['customer_base', 'crm_profile.customer_base', NULL, 'what the last refresh found the customers to be like as a whole'],
 		['best_customers', 'bigint', NULL, 'the best customers among those that the last refresh compared prospects with; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'the other customers among them'],
 		['grants', 'jsonb', NULL, 'who may read the views, for when they have to be made anew']];
@@ -457,10 +457,10 @@ BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
 	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
-		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).norms).orders AS orders_read,
-			((s.definition).norms).customers AS customers_with_history, ((s.definition).norms).newest_order, (s.definition).best_customers,
-			coalesce((s.definition).active_days, ((s.definition).norms).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).norms).active_days IS NOT NULL AS active_days_learnt, ' || settings || '
+		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).customer_base).orders AS orders_read,
+			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
+			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
+			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP

@@ -139,15 +139,15 @@ CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision)
 COMMENT ON FUNCTION crm_profile_internal.in_sample(text, double precision) IS
 	'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, verbose boolean, OUT norms crm_profile.customer_norms,
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
 	SET client_min_messages = error AS $$
 DECLARE
-	most_fitted CONSTANT double precision := 250000;
-	most_tested CONSTANT double precision := 100000;
-	most_recorded CONSTANT double precision := 50000;
+	max_fitted CONSTANT double precision := 250000;
+	max_tested CONSTANT double precision := 100000;
+	max_recorded CONSTANT double precision := 50000;
 	holdout_days CONSTANT integer := 90;
 	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;
 	began timestamptz := clock_timestamp();
@@ -167,21 +167,21 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_norms_fit(history, $1, $3, $4) AS norms
+	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
 		FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
 	rfm := new.rfm;
-	norms := new.norms;
+	customer_base := new.customer_base;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);
+		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((customer_base).customers, 0), round(seconds::numeric, 1);
 	END IF;
 
 	began := clock_timestamp();
-	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
-	holdout_until := least(today, (norms).newest_order);
+	fit_share := least(1, max_fitted / greatest((customer_base).customers, 1));
+	holdout_until := least(today, (customer_base).newest_order);
 	IF src.clv_model = 'auto' THEN
 		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
-			INTO clv_record USING holdout_until, least(1, most_recorded / greatest((norms).customers, 1)), holdout_days;
+			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), holdout_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
@@ -205,8 +205,8 @@ BEGIN
 	END IF;
 
 	began := clock_timestamp();
-	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
-	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
+	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
+	holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
 		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
 			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
@@ -223,12 +223,12 @@ BEGIN
 	model.rfm := rfm;
 	model.scheme := src.scheme;
 	model.segments := crm_profile.compile_scheme(src.scheme);
-	model.active_days := coalesce(src.active_days, (norms).active_days, 90);
-	model.a_from := (norms).a_from;
-	model.b_from := (norms).b_from;
-	model.customers := coalesce((norms).customers, 0);
-	model.oldest_order := (norms).oldest_order;
-	model.newest_order := (norms).newest_order;
+	model.active_days := coalesce(src.active_days, (customer_base).active_days, 90);
+	model.a_from := (customer_base).a_from;
+	model.b_from := (customer_base).b_from;
+	model.customers := coalesce((customer_base).customers, 0);
+	model.oldest_order := (customer_base).oldest_order;
+	model.newest_order := (customer_base).newest_order;
 	model.clv := clv;
 	model.clv_choice := choice.model;
 	model.clv_record := clv_record;
@@ -385,16 +385,16 @@ BEGIN
 	END IF;
 	SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
 	match_seconds := matched.seconds;
-	src.norms := models.norms;
-	orders := coalesce((src.norms).orders, 0);
-	customers := coalesce((src.norms).customers, 0);
+	src.customer_base := models.customer_base;
+	orders := coalesce((src.customer_base).orders, 0);
+	customers := coalesce((src.customer_base).customers, 0);
 	src.last_refresh := started;
 	src.refresh_seconds := extract(epoch FROM clock_timestamp() - started);
 	src.best_customers := matched.best;
 	src.other_customers := matched.others;
 	PERFORM crm_profile_internal.source_write(src);
 	as_of := today;
-	newest_order := (src.norms).newest_order;
+	newest_order := (src.customer_base).newest_order;
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
 		RAISE WARNING 'source "%": %', src.name, finding;
 	END LOOP;

@@ -59,7 +59,7 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.segment_persona(crm_profile.segment_scheme, crm_profile_internal.persona_count[]) IS
-	'segment_persona: the values of attributes that a segment has more of than chance would give it, the most telling first';
+	'segment_persona: the values of attributes that a segment has more of than chance would give it, the most characteristic first';
 
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -102,7 +102,7 @@ BEGIN
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'segment_persona');
 	ELSE
-		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most telling first',
+		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most characteristic first',
 			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
 	END IF;
 END $$;
