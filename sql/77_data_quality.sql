@@ -5,7 +5,7 @@
 CREATE FUNCTION crm_profile_internal.word_list(words jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN format('%L::text[]', ARRAY(SELECT lower(btrim(w)) FROM jsonb_array_elements_text(words) w)::text);
-COMMENT ON FUNCTION crm_profile_internal.word_list(jsonb) IS 'SQL of an array of words in lower case';
+COMMENT ON FUNCTION crm_profile_internal.word_list IS 'SQL of an array of words in lower case';
 
 CREATE FUNCTION crm_profile_internal.source_check_corrections(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -51,7 +51,7 @@ BEGIN
 	src.corrections := given::text;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_check_corrections(crm_profile.source_definition) IS 'the argument corrections, checked';
+COMMENT ON FUNCTION crm_profile_internal.source_check_corrections IS 'the argument corrections, checked';
 
 CREATE FUNCTION crm_profile_internal.attribute_expression(src crm_profile.source_definition, attribute text, expression text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -59,13 +59,13 @@ CREATE FUNCTION crm_profile_internal.attribute_expression(src crm_profile.source
 			ELSE format('CASE WHEN pg_catalog.lower(pg_catalog.btrim((%1$s)::pg_catalog.text)) OPERATOR(pg_catalog.=) ANY (%2$s) THEN NULL ELSE %1$s END', expression, crm_profile_internal.word_list(w.words)) END
 		FROM (SELECT crm_profile_internal.source_correction(src, 'missing_values') AS given) g,
 			LATERAL (SELECT CASE jsonb_typeof(g.given) WHEN 'array' THEN g.given ELSE g.given -> attribute END AS words) w);
-COMMENT ON FUNCTION crm_profile_internal.attribute_expression(crm_profile.source_definition, text, text) IS 'SQL of an attribute, with NULL in place of the values that only look like one';
+COMMENT ON FUNCTION crm_profile_internal.attribute_expression IS 'SQL of an attribute, with NULL in place of the values that only look like one';
 
 CREATE FUNCTION crm_profile_internal.source_orders_with(src crm_profile.source_definition, columns text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- the clause of the query itself: those of others in it are further to the right
 	RETURN (SELECT CASE WHEN p.at > 0 THEN overlay(src.orders_query PLACING columns FROM p.at FOR 0) ELSE src.orders_query END FROM (SELECT strpos(src.orders_query, E'\n   FROM ') AS at) p);
-COMMENT ON FUNCTION crm_profile_internal.source_orders_with(crm_profile.source_definition, text) IS
+COMMENT ON FUNCTION crm_profile_internal.source_orders_with IS
 	'the query of orders with more columns, given as SQL over the columns of the orders that begins with a comma';
 
 CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_definition) RETURNS text
@@ -79,7 +79,7 @@ CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_
 			AND a.attidentity = '' AND NOT EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND pg_get_expr(d.adbin, d.adrelid) ~ 'nextval\(|uuid|now\(|CURRENT_')
 			AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
 			AND crm_profile_internal.snake_name(a.attname) !~ '^((order|row|line|import|batch)_?)?(id|no|nr|number|nummer|uuid)$|(^|_)(created|updated|modified|inserted|imported|loaded|synced)(_|$)');
-COMMENT ON FUNCTION crm_profile_internal.source_row_identity(crm_profile.source_definition) IS
+COMMENT ON FUNCTION crm_profile_internal.source_row_identity IS
 	'SQL of a column that tells rows of the order table apart beside what a source reads of them, from a comma on; NULLs where there is nothing more';
 
 CREATE FUNCTION crm_profile_internal.source_layers(src crm_profile.source_definition, OUT place integer, OUT correction text, OUT told text, OUT touched text, OUT query text) RETURNS SETOF record
@@ -177,7 +177,7 @@ BEGIN
 		RETURN NEXT;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_layers(crm_profile.source_definition) IS
+COMMENT ON FUNCTION crm_profile_internal.source_layers IS
 	'the corrections of a source, each a query of orders over the one before; touched: customer and amount of each order that it changes; told: in words';
 
 CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_definition, with_identity boolean DEFAULT false) RETURNS text
@@ -188,7 +188,7 @@ CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_
 			WHEN with_identity THEN l.query
 			ELSE format('SELECT q.customer, q.ordered_at, q.amount%s%s FROM (%s) q', CASE WHEN src.cost IS NOT NULL THEN ', q.cost' END, CASE WHEN src.order_key IS NOT NULL THEN ', q.order_key' END, l.query) END
 		FROM (SELECT) one LEFT JOIN (SELECT s.query FROM crm_profile_internal.source_layers(src) s ORDER BY s.place DESC LIMIT 1) l ON true);
-COMMENT ON FUNCTION crm_profile_internal.source_orders_query(crm_profile.source_definition, boolean) IS
+COMMENT ON FUNCTION crm_profile_internal.source_orders_query IS
 	'the query of orders that a refresh runs, with the corrections of the source; with_identity: and what else tells rows apart';
 
 ---------------------------------------------------------------- what is found
@@ -232,8 +232,8 @@ COMMENT ON COLUMN crm_profile_internal.found.samples IS 'up to five customers, t
 CREATE FUNCTION crm_profile_internal.sample_keys_transfn(state crm_profile_internal.key_sample[], customer text, revenue numeric) RETURNS crm_profile_internal.key_sample[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN cardinality(state) = 5 AND (-coalesce(abs(revenue), -1), customer COLLATE "C") > (-coalesce(abs(state[5].revenue), -1), state[5].customer COLLATE "C") THEN state
-		ELSE ARRAY(SELECT s FROM unnest(state || ROW(customer, revenue)::crm_profile_internal.key_sample) s ORDER BY abs(s.revenue) DESC NULLS LAST, s.customer COLLATE "C" LIMIT 5) END;
-COMMENT ON FUNCTION crm_profile_internal.sample_keys_transfn(crm_profile_internal.key_sample[], text, numeric) IS 'aggregate transition function';
+		ELSE ARRAY(SELECT s FROM unnest(state || ROW(customer, trim_scale(revenue))::crm_profile_internal.key_sample) s ORDER BY abs(s.revenue) DESC NULLS LAST, s.customer COLLATE "C" LIMIT 5) END;
+COMMENT ON FUNCTION crm_profile_internal.sample_keys_transfn IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile_internal.sample_keys(customer text, revenue numeric) (
 	SFUNC = crm_profile_internal.sample_keys_transfn, STYPE = crm_profile_internal.key_sample[], INITCOND = '{}',
 	PARALLEL = SAFE);
@@ -244,22 +244,22 @@ COMMENT ON AGGREGATE crm_profile_internal.sample_keys(text, numeric) IS 'five of
 CREATE FUNCTION crm_profile_internal.order_faults(key anyelement, query text, identified text, today date,
 	OUT fault text, OUT customer anyelement, OUT day date, OUT "time" bigint, OUT amount numeric, OUT cost numeric, OUT facts jsonb) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000;
-COMMENT ON FUNCTION crm_profile_internal.order_faults(anyelement, text, text, date) IS
+COMMENT ON FUNCTION crm_profile_internal.order_faults IS
 	'what is amiss in a query of orders: a row for each order that is, and one, facts, with what was counted; optional columns lines and equal_lines; identified: the query with a column row_identity that tells rows apart; NULL: copies are not looked for';
 
 CREATE FUNCTION crm_profile_internal.collect_valid_histories(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
-COMMENT ON FUNCTION crm_profile_internal.collect_valid_histories(anyelement, text) IS
+COMMENT ON FUNCTION crm_profile_internal.collect_valid_histories IS
 	'collect_purchase_histories() that skips the rows at which that one stops: amounts that are no number or have too many digits, days without end';
 
 CREATE FUNCTION crm_profile_internal.label_changes_transfn(state internal, history crm_profile.purchase_history, lifecycle text, corrected crm_profile.purchase_history[], lifecycles text[],
 	as_of date, bins integer, period interval, by_profit boolean, segments crm_profile.segment_scheme) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.label_changes_transfn(internal, crm_profile.purchase_history, text, crm_profile.purchase_history[], text[], date, integer, interval, boolean, crm_profile.segment_scheme) IS
+COMMENT ON FUNCTION crm_profile_internal.label_changes_transfn IS
 	'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.label_changes_finalfn(state internal) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.label_changes_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.label_changes_finalfn IS 'aggregate final function';
 CREATE AGGREGATE crm_profile_internal.label_changes(history crm_profile.purchase_history, lifecycle text, corrected crm_profile.purchase_history[], lifecycles text[],
 		as_of date, bins integer, period interval, by_profit boolean, segments crm_profile.segment_scheme) (
 	SFUNC = crm_profile_internal.label_changes_transfn, STYPE = internal, SSPACE = 65536,
@@ -274,27 +274,27 @@ CREATE FUNCTION crm_profile_internal.source_order_rows(src crm_profile.source_de
 		ELSE format('SELECT q.customer, min(q.ordered_at) FILTER (WHERE q.amount IS NOT NULL) AS ordered_at, sum(q.amount::numeric) AS amount%1$s, count(*) AS lines, min(q.amount) = max(q.amount) AS equal_lines FROM (%3$s) q WHERE q.order_key IS NOT NULL GROUP BY q.customer, q.order_key
 UNION ALL SELECT q.customer, q.ordered_at, q.amount::numeric%2$s, 1, NULL FROM (%3$s) q WHERE q.order_key IS NULL',
 			CASE WHEN src.cost IS NOT NULL THEN ', sum(q.cost::numeric) AS cost' END, CASE WHEN src.cost IS NOT NULL THEN ', q.cost::numeric' END, orders) END;
-COMMENT ON FUNCTION crm_profile_internal.source_order_rows(crm_profile.source_definition, text) IS 'a query of orders, or of their lines, as one with a row an order';
+COMMENT ON FUNCTION crm_profile_internal.source_order_rows IS 'a query of orders, or of their lines, as one with a row an order';
 
 CREATE FUNCTION crm_profile_internal.guest_keys() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN '{0,-1,9999,99999,999999,9999999,99999999,999999999,"",guest,gast,anonymous,anonym,unknown,unbekannt,n/a,na,none,null,nil,-,?,walk-in,walkin,"walk in",cash,counter,test,dummy,00000000-0000-0000-0000-000000000000}'::text[];
-COMMENT ON FUNCTION crm_profile_internal.guest_keys() IS 'keys that stand for anybody, in lower case';
+COMMENT ON FUNCTION crm_profile_internal.guest_keys IS 'keys that stand for anybody, in lower case';
 
 CREATE FUNCTION crm_profile_internal.early_refunds(history crm_profile.purchase_history, refunds crm_profile.purchase_history) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN (SELECT crm_profile.purchase_history_agg(p.day, p.amount) FROM crm_profile.purchases(refunds) p, (SELECT crm_profile.first_purchase(history) AS first) f WHERE f.first IS NULL OR p.day < f.first);
-COMMENT ON FUNCTION crm_profile_internal.early_refunds(crm_profile.purchase_history, crm_profile.purchase_history) IS 'the refunds before the first order of a history; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.early_refunds IS 'the refunds before the first order of a history; NULL: there is none';
 
 CREATE FUNCTION crm_profile_internal.whole_amount(history crm_profile.purchase_history) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
 	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p);
-COMMENT ON FUNCTION crm_profile_internal.whole_amount(crm_profile.purchase_history) IS 'the amount of all days, orders or not';
+COMMENT ON FUNCTION crm_profile_internal.whole_amount IS 'the amount of all days, orders or not';
 
 CREATE FUNCTION crm_profile_internal.whole_orders(history crm_profile.purchase_history) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
 	RETURN (SELECT sum(p.orders) FROM crm_profile.purchases(history) p);
-COMMENT ON FUNCTION crm_profile_internal.whole_orders(crm_profile.purchase_history) IS 'the number of orders of all days';
+COMMENT ON FUNCTION crm_profile_internal.whole_orders IS 'the number of orders of all days';
 
 CREATE TYPE crm_profile_internal.odd_customer AS (kind text, customer text, orders numeric, amount numeric);
 COMMENT ON TYPE crm_profile_internal.odd_customer IS 'a customer who is amiss as such';
@@ -307,7 +307,7 @@ CREATE FUNCTION crm_profile_internal.is_unique_key(relation regclass, key text) 
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 		WHERE i.indrelid = relation AND a.attname = key AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL);
-COMMENT ON FUNCTION crm_profile_internal.is_unique_key(regclass, text) IS 'whether no two rows of a table can have the same key';
+COMMENT ON FUNCTION crm_profile_internal.is_unique_key IS 'whether no two rows of a table can have the same key';
 
 -- The order of corrections in the arrays for label_changes()
 CREATE FUNCTION crm_profile_internal.find_in_orders_query(src crm_profile.source_definition, orders text, today date) RETURNS text
@@ -370,14 +370,14 @@ BEGIN
 		(SELECT string_agg(CASE c WHEN 'outlier' THEN 'h.history OPERATOR(crm_profile.-) d.outlier OPERATOR(crm_profile.||) d.clipped' ELSE format('h.history OPERATOR(crm_profile.-) d.%I', c) END, ', ' ORDER BY place)
 			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)));
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_orders_query(crm_profile.source_definition, text, date) IS
+COMMENT ON FUNCTION crm_profile_internal.find_in_orders_query IS
 	'the query that finds what is amiss in the orders of a source, and whose labels it moves: $1 a row an order, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity';
 
 CREATE FUNCTION crm_profile_internal.found_row(place integer, finding text, severity text, rows numeric, customers numeric, revenue numeric, changed text, advice text, argument text,
 	samples crm_profile_internal.key_sample[] DEFAULT '{}') RETURNS crm_profile_internal.found
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN ROW(ROW(place, finding, severity, rows::bigint, customers::bigint, trim_scale(revenue), changed::bigint, advice, argument, NULL, 'check_source')::crm_profile.source_finding, samples)::crm_profile_internal.found;
-COMMENT ON FUNCTION crm_profile_internal.found_row(integer, text, text, numeric, numeric, numeric, text, text, text, crm_profile_internal.key_sample[]) IS 'a finding with its samples';
+COMMENT ON FUNCTION crm_profile_internal.found_row IS 'a finding with its samples';
 
 CREATE FUNCTION crm_profile_internal.missing_days(day_counts jsonb, today date) RETURNS TABLE (days integer, stretches text)
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
@@ -395,7 +395,7 @@ CREATE FUNCTION crm_profile_internal.missing_days(day_counts jsonb, today date) 
 		SELECT sum(s.days)::integer, string_agg(CASE s.days WHEN 1 THEN s.first::text ELSE s.first || ' to ' || s.last END, ', ' ORDER BY s.days DESC, s.first) FILTER (WHERE s.place <= 5)
 		FROM (SELECT t.*, row_number() OVER (ORDER BY t.days DESC, t.first) AS place FROM stretch t) s;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.missing_days(jsonb, date) IS 'days without any orders, on which there should have been many; day_counts: orders by day, back from today';
+COMMENT ON FUNCTION crm_profile_internal.missing_days IS 'days without any orders, on which there should have been many; day_counts: orders by day, back from today';
 
 CREATE FUNCTION crm_profile_internal.time_shift(hours jsonb, on_the_hour jsonb, timed bigint, orders bigint) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -412,7 +412,7 @@ CREATE FUNCTION crm_profile_internal.time_shift(hours jsonb, on_the_hour jsonb, 
 				format('the quiet hours, which should be a night, begin at %s:00', lpad(q.hour::text, 2, '0')) END
 		FROM quiet q;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.time_shift(jsonb, jsonb, bigint, bigint) IS 'why time stamps look shifted by a time zone; NULL: they do not';
+COMMENT ON FUNCTION crm_profile_internal.time_shift IS 'why time stamps look shifted by a time zone; NULL: they do not';
 
 CREATE FUNCTION crm_profile_internal.find_in_orders(src crm_profile.source_definition, orders text, identified text, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -493,20 +493,20 @@ BEGIN
 			USING orders;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_orders(crm_profile.source_definition, text, text, date) IS 'what is amiss in the orders of a source; identified: the orders with row_identity';
+COMMENT ON FUNCTION crm_profile_internal.find_in_orders IS 'what is amiss in the orders of a source; identified: the orders with row_identity';
 
 CREATE FUNCTION crm_profile_internal.source_unfiltered(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- as pg_get_viewdef() writes it; a WHERE within is further to the right
 	RETURN left(src.orders_query, NULLIF(strpos(src.orders_query, E'\n  WHERE '), 0) - 1);
-COMMENT ON FUNCTION crm_profile_internal.source_unfiltered(crm_profile.source_definition) IS 'the query of orders without order_filter; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.source_unfiltered IS 'the query of orders without order_filter; NULL: there is none';
 
 ---------------------------------------------------------------- columns of the orders that a source does not read
 
 CREATE FUNCTION crm_profile_internal.status_words() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$';
-COMMENT ON FUNCTION crm_profile_internal.status_words() IS 'a regular expression of states in which an order is none yet, or none any more';
+COMMENT ON FUNCTION crm_profile_internal.status_words IS 'a regular expression of states in which an order is none yet, or none any more';
 
 CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT bad boolean) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 3 AS $$
@@ -530,7 +530,7 @@ BEGIN
 			ELSE (SELECT quote_ident(c.relname) FROM pg_class c WHERE c.oid = src.orders::regclass) END)))
 		USING CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END, src.order_customer, src.ordered_at, src.amount, src.order_key, src.order_filter;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.order_columns_seen(crm_profile.source_definition) IS
+COMMENT ON FUNCTION crm_profile_internal.order_columns_seen IS
 	'columns of the orders that say of a row whether it counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; bad: such a state was seen';
 
 CREATE FUNCTION crm_profile_internal.find_in_columns(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
@@ -582,7 +582,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_columns(crm_profile.source_definition, date) IS 'what columns of the orders that a source does not read say against its rows: states, currencies, tenants';
+COMMENT ON FUNCTION crm_profile_internal.find_in_columns IS 'what columns of the orders that a source does not read say against its rows: states, currencies, tenants';
 
 CREATE FUNCTION crm_profile_internal.labels_without(src crm_profile.source_definition, orders text, bad text, today date) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -601,7 +601,7 @@ BEGIN
 		USING format('SELECT %s FROM (%s) o', columns, orders), format('SELECT %s FROM (%s) o WHERE (%s) IS NOT TRUE', columns, orders, bad), today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 	RETURN coalesce(changed, '0');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.labels_without(crm_profile.source_definition, text, text, date) IS 'how many customers get another segment or tier if the orders o of a query for which a condition is true are left out';
+COMMENT ON FUNCTION crm_profile_internal.labels_without IS 'how many customers get another segment or tier if the orders o of a query for which a condition is true are left out';
 
 ---------------------------------------------------------------- customers who are one person
 
@@ -621,7 +621,7 @@ CREATE FUNCTION crm_profile_internal.identity_rules(relation regclass, key text,
 			FROM names n, (SELECT c.sql FROM c WHERE c.is_day AND c.name ~ '(birth|geburt|(^|_)dob$)' ORDER BY c.attnum LIMIT 1) b
 		UNION ALL SELECT 'key', format('coalesce(NULLIF(ltrim(lower(btrim(c.%1$s::text)), ''0''), ''''), ''0'')', c.sql) FROM c WHERE c.is_text AND c.is_key;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.identity_rules(regclass, text) IS
+COMMENT ON FUNCTION crm_profile_internal.identity_rules IS
 	'by what customers c of a table can be told to be one person: SQL of a value that they share then; key: spelt in another way';
 
 CREATE FUNCTION crm_profile_internal.identity_query(src crm_profile.source_definition) RETURNS text
@@ -633,7 +633,7 @@ CREATE FUNCTION crm_profile_internal.identity_query(src crm_profile.source_defin
 			WHERE v.value IS NOT NULL AND v.customer IS NOT NULL GROUP BY v.value HAVING count(*) BETWEEN 2 AND 10) g ON g.value = v.value
 	WHERE NOT %6$s$sql$, r.place, r.why, src.customer_key, r.value, src.customers, crm_profile_internal.same_key(src.key_type, 'v.customer', 'g.person')), E'\nUNION ALL ' ORDER BY r.place)
 		FROM crm_profile_internal.identity_rules(src.customers::regclass, src.customer_key) WITH ORDINALITY r(why, value, place));
-COMMENT ON FUNCTION crm_profile_internal.identity_query(crm_profile.source_definition) IS
+COMMENT ON FUNCTION crm_profile_internal.identity_query IS
 	'the query of customers who have another key, too: the least of the keys is the person; NULL: the customer table has nothing to tell it by';
 
 CREATE FUNCTION crm_profile_internal.find_persons(src crm_profile.source_definition, orders text, today date) RETURNS SETOF crm_profile_internal.found
@@ -666,14 +666,14 @@ BEGIN
 		crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.person'), crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'))
 		USING orders, today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_persons(crm_profile.source_definition, text, date) IS 'customers of a source who seem to be one person';
+COMMENT ON FUNCTION crm_profile_internal.find_persons IS 'customers of a source who seem to be one person';
 
 ---------------------------------------------------------------- the customer table
 
 CREATE FUNCTION crm_profile_internal.missing_words() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN '{"",n/a,#n/a,na,nan,none,null,nil,unknown,unbekannt,undefined,"not specified","not available",missing,"k.a.","keine angabe",-,--,?,??,.,x,xx,xxx,tbd}'::text[];
-COMMENT ON FUNCTION crm_profile_internal.missing_words() IS 'words that stand for a value that is not known, in lower case';
+COMMENT ON FUNCTION crm_profile_internal.missing_words IS 'words that stand for a value that is not known, in lower case';
 
 CREATE FUNCTION crm_profile_internal.find_in_attributes(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -710,7 +710,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_attributes(crm_profile.source_definition) IS 'what is amiss in the attributes of customers';
+COMMENT ON FUNCTION crm_profile_internal.find_in_attributes IS 'what is amiss in the attributes of customers';
 
 CREATE FUNCTION crm_profile_internal.find_in_customers(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -734,7 +734,7 @@ BEGIN
 			format('implausible birth dates in %s', birth.attname), 'More than 110 years ago, or still to come.') USING today;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_customers(crm_profile.source_definition, date) IS 'what is amiss in the customer table: keys, birth dates';
+COMMENT ON FUNCTION crm_profile_internal.find_in_customers IS 'what is amiss in the customer table: keys, birth dates';
 
 ---------------------------------------------------------------- rows that cannot be read
 
@@ -756,7 +756,7 @@ BEGIN
 		RETURN QUERY SELECT * FROM unnest(part);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.readable_part(anyarray, text, boolean) IS 'the rows for which a query over $1 works, or those for which it fails, which are found by halves';
+COMMENT ON FUNCTION crm_profile_internal.readable_part IS 'the rows for which a query over $1 works, or those for which it fails, which are found by halves';
 
 CREATE FUNCTION crm_profile_internal.readable_rows(example anyelement, probe text, readable boolean) RETURNS SETOF anyelement
 	LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = pg_catalog, pg_temp AS $$
@@ -767,13 +767,13 @@ BEGIN
 		RETURN QUERY SELECT * FROM crm_profile_internal.readable_part(part.rows, probe, readable);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.readable_rows(anyelement, text, boolean) IS 'the rows of a table that a query can read, or cannot; example: a NULL of its row type';
+COMMENT ON FUNCTION crm_profile_internal.readable_rows IS 'the rows of a table that a query can read, or cannot; example: a NULL of its row type';
 
 CREATE FUNCTION crm_profile_internal.source_orders_from(src crm_profile.source_definition, rows text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT overlay(src.orders_query PLACING format('%s AS %I', rows, c.relname) FROM strpos(src.orders_query, E'\n   FROM ' || src.orders) + 9 FOR length(src.orders)) FROM pg_class c WHERE c.oid = to_regclass(src.orders)
 		AND strpos(src.orders_query, E'\n   FROM ' || src.orders) > 0);
-COMMENT ON FUNCTION crm_profile_internal.source_orders_from(crm_profile.source_definition, text) IS 'the query of orders over other rows of the same table, given as SQL; NULL: the orders are a query';
+COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of orders over other rows of the same table, given as SQL; NULL: the orders are a query';
 
 CREATE FUNCTION crm_profile_internal.find_unreadable(src crm_profile.source_definition, problem text, INOUT readable text, OUT finding crm_profile_internal.found)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -800,7 +800,7 @@ BEGIN
 		NULL;
 	END;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_unreadable(crm_profile.source_definition, text, text) IS
+COMMENT ON FUNCTION crm_profile_internal.find_unreadable IS
 	'the rows of the order table for which an expression of the source fails, as a key that cannot be cast; readable: in, anything, out, the query of orders without them';
 
 ---------------------------------------------------------------- all of it
@@ -840,7 +840,7 @@ BEGIN
 		RETURN QUERY SELECT f.* FROM unnest(found) f;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_find(crm_profile.source_definition, date) IS 'what is amiss in the data of a source, as check_source() tells it';
+COMMENT ON FUNCTION crm_profile_internal.source_find IS 'what is amiss in the data of a source, as check_source() tells it';
 
 CREATE FUNCTION crm_profile_internal.find_in_prospects(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -853,7 +853,7 @@ BEGIN
 		END IF;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_prospects(crm_profile.source_definition) IS 'what is amiss in the prospects of a source';
+COMMENT ON FUNCTION crm_profile_internal.find_in_prospects IS 'what is amiss in the prospects of a source';
 
 CREATE FUNCTION crm_profile_internal.key_or_null(key text, example anyelement) RETURNS anyelement
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -863,7 +863,7 @@ BEGIN
 EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.key_or_null(text, anyelement) IS 'a key from its text; NULL: it is none';
+COMMENT ON FUNCTION crm_profile_internal.key_or_null IS 'a key from its text; NULL: it is none';
 
 CREATE FUNCTION crm_profile_internal.source_keep_findings(src crm_profile.source_definition, findings crm_profile_internal.found[], by text, at timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -877,7 +877,7 @@ BEGIN
 			CASE WHEN coalesce((n.finding).customers, 5) >= 5 THEN (n.finding).revenue END, (n.finding).customers_changed, (n.finding).advice, (n.finding).argument, $3, $2 FROM unnest($1) n', src.name) USING findings, by, at;
 	EXECUTE format('INSERT INTO %I.finding_key SELECT (n.finding).finding, crm_profile_internal.key_or_null(s.customer, NULL::%s), s.customer, s.revenue FROM unnest($1) n, unnest(n.samples) s WHERE s.customer IS NOT NULL', src.name, src.key_type) USING findings;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_findings(crm_profile.source_definition, crm_profile_internal.found[], text, timestamptz) IS
+COMMENT ON FUNCTION crm_profile_internal.source_keep_findings IS
 	'puts what a refresh, or check_source(), found into the place of what it found before';
 
 CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
@@ -901,12 +901,12 @@ BEGIN
 			NULLIF(ARRAY(SELECT s.customer FROM unnest(f.samples) s), '{}'), (f.finding).advice, (f.finding).argument
 		FROM unnest(found) f ORDER BY array_position('{error,warning,note}', (f.finding).severity), (f.finding).place, (f.finding).finding COLLATE "C";
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner(crm_profile.source_definition) IS 'what check_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'what check_source() does once it is the owner';
 
 CREATE FUNCTION crm_profile.check_source(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
-COMMENT ON FUNCTION crm_profile.check_source(text) IS
+COMMENT ON FUNCTION crm_profile.check_source IS
 	'what is amiss in the data of a source, how many labels it moves, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no row if nothing is; data_quality shows it from then on';
 
 ---------------------------------------------------------------- what a refresh finds
@@ -940,7 +940,7 @@ BEGIN
 	END LOOP;
 	PERFORM crm_profile_internal.source_keep_findings(src, found, 'refresh', started);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_quality(crm_profile.source_definition, timestamptz) IS 'part of a refresh: keeps what it counted anyhow of faults in the data, and counts what the corrections of the source change';
+COMMENT ON FUNCTION crm_profile_internal.refresh_quality IS 'part of a refresh: keeps what it counted anyhow of faults in the data, and counts what the corrections of the source change';
 
 CREATE FUNCTION crm_profile_internal.refresh_identity(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -964,7 +964,7 @@ BEGIN
 		EXIT WHEN moved = 0;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_identity(crm_profile.source_definition) IS 'first of all in a refresh, where customers are merged: who is who';
+COMMENT ON FUNCTION crm_profile_internal.refresh_identity IS 'first of all in a refresh, where customers are merged: who is who';
 
 ---------------------------------------------------------------- tables and views
 
@@ -1012,4 +1012,4 @@ BEGIN
 	EXECUTE format('COMMENT ON VIEW %1$I.customer_identity IS ''whose orders a refresh counts for whom: keys of persons who have another, too; what stands in identity_override goes first'';
 		COMMENT ON COLUMN %1$I.customer_identity.customer IS ''a key''; COMMENT ON COLUMN %1$I.customer_identity.person IS ''the key of the person''; COMMENT ON COLUMN %1$I.customer_identity.why IS ''what both have in common, or override''', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_findings(crm_profile.source_definition) IS 'the tables of findings of a source and the view data_quality, and, where customers are merged, customer_identity';
+COMMENT ON FUNCTION crm_profile_internal.source_build_findings IS 'the tables of findings of a source and the view data_quality, and, where customers are merged, customer_identity';

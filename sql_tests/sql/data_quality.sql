@@ -31,10 +31,10 @@ SELECT count(*) FROM shop.data_quality WHERE found_by = 'check_source';
 -- so many labels would change: told by thresholds and tiers of the corrected histories, all found anew
 CREATE FUNCTION labels(query text) RETURNS TABLE (customer int, segment text, tier text) LANGUAGE sql AS $$
 	WITH h AS MATERIALIZED (SELECT c.* FROM crm_profile.collect_purchase_histories(NULL::int, query) c),
-		m AS MATERIALIZED (SELECT crm_profile.rfm_fit(h.history, '2025-12-31', 5) AS rfm, crm_profile.customer_norms_fit(h.history, '2025-12-31', NULL, false) AS norms FROM h),
+		m AS MATERIALIZED (SELECT crm_profile.rfm_fit(h.history, '2025-12-31', 5) AS rfm, crm_profile.customer_base_fit(h.history, '2025-12-31', NULL, false) AS base FROM h),
 		u AS MATERIALIZED (SELECT u.segments, u.active_days, u.clv FROM shop.model_in_use u)
 	SELECT h.customer, crm_profile.segment(crm_profile.rfm_score(h.history, m.rfm, '2025-12-31'), u.segments, crm_profile.lifecycle(h.history, '2025-12-31', u.active_days, u.clv)),
-		crm_profile.value_tier(crm_profile.monetary(h.history, '2025-12-31'), (m.norms).a_from, (m.norms).b_from) FROM h, m, u $$;
+		crm_profile.value_tier(crm_profile.monetary(h.history, '2025-12-31'), (m.base).a_from, (m.base).b_from) FROM h, m, u $$;
 CREATE FUNCTION changed(correction text) RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM labels('SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at)') a FULL JOIN labels(correction) b USING (customer)
 	WHERE (a.segment, a.tier) IS DISTINCT FROM (b.segment, b.tier) $$;

@@ -31,7 +31,8 @@ int
 WordNumber(const char *const *words, const char *text, Size length)
 {
 	for (int i = 0; words[i]; i++)
-		if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0)
+		if (length > 0 && words[i][0] == text[0] && strlen(words[i]) == length &&
+			memcmp(words[i], text, length) == 0)
 			return i;
 	return -1;
 }
@@ -56,7 +57,7 @@ ElementSize(const ModelField *field)
 static inline bool
 IsList(const ModelField *field)
 {
-	return field->most > 0;
+	return field->max_length > 0;
 }
 
 static inline int *
@@ -203,9 +204,9 @@ FieldsFault(const ModelGroup *group, void *data)
 		char *place = PlaceOf(field, data);
 		int count = CountOf(field, data);
 
-		if (IsList(field) && (count < 0 || count > field->most))
+		if (IsList(field) && (count < 0 || count > field->max_length))
 			return psprintf("\"%s\" has %d values, the limit is %d.", field->name, count,
-							field->most);
+							field->max_length);
 		for (int j = 0; j < count; j++, place += ElementSize(field))
 		{
 			const char *fault = ElementFault(field, place);
@@ -369,11 +370,11 @@ WriteModel(const ModelFormat *format, const void *model, int encoding)
 	appendStringInfoChar(&out, (char) format->version);
 	AppendBits(&out, Fingerprint(format, model));
 	WriteFields(&out, &format->group, model, encoding);
-	if (out.len - VARHDRSZ > format->most_bytes)
+	if (out.len - VARHDRSZ > format->max_bytes)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s is too large", format->type),
 				 errdetail("It takes %d bytes, the limit is %zu.", (int) (out.len - VARHDRSZ),
-						   format->most_bytes),
+						   format->max_bytes),
 				 errhint("Fewer or shorter texts in it make it smaller.")));
 	SET_VARSIZE(out.data, out.len);
 	return (struct varlena *) out.data;
@@ -509,7 +510,7 @@ ReadFields(ModelReader *reader, const ModelGroup *group, void *data)
 			uint64 length = ReadVarint(bytes);
 
 			/* an element takes a byte at least: no more memory than the value warrants */
-			if (length > field->most || length > bytes->end - bytes->next)
+			if (length > field->max_length || length > bytes->end - bytes->next)
 			{
 				bytes->failed = true;
 				return;
@@ -541,7 +542,7 @@ ReadModel(const ModelFormat *format, const void *bytes, Size size, int encoding,
 	ReadFields(&reader, &format->group, *model);
 	if (reader.fault != NULL)
 		return reader.fault;
-	if (reader.bytes.failed || reader.bytes.next != reader.bytes.end || size > format->most_bytes)
+	if (reader.bytes.failed || reader.bytes.next != reader.bytes.end || size > format->max_bytes)
 		return "It is cut off, too long, or not in its shortest form.";
 	fault = ModelFault(format, *model);
 	if (fault != NULL)
@@ -742,13 +743,13 @@ CheckType(const ModelFormat *format, const ModelField *field, const JsonbValue *
 }
 
 static int64
-ParseCount(const ModelFormat *format, const ModelField *field, const JsonbValue *value, int64 most)
+ParseCount(const ModelFormat *format, const ModelField *field, const JsonbValue *value, int64 max)
 {
 	double number = JsonNumber(value, field->name);
 
-	if (!(number >= 0 && number <= most && number == rint(number)))
+	if (!(number >= 0 && number <= max && number == rint(number)))
 		TextRefused(format, psprintf("\"%s\" must be a whole number from 0 to " INT64_FORMAT ".",
-									 field->name, most));
+									 field->name, max));
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
 }
 
@@ -862,10 +863,10 @@ ParseField(const ModelFormat *format, const ModelField *field, const JsonbValue 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		TextRefused(format, psprintf("\"%s\" must be an array.", field->name));
 	length = JsonContainerSize(value->val.binary.data);
-	if (IsList(field) ? length > field->most : length != field->count)
+	if (IsList(field) ? length > field->max_length : length != field->count)
 		TextRefused(format, psprintf("\"%s\" has %d values, %s %d.", field->name, length,
 									 IsList(field) ? "the limit is" : "it must have",
-									 IsList(field) ? field->most : field->count));
+									 IsList(field) ? field->max_length : field->count));
 	if (IsList(field))
 		place = MakeList(field, data, length);
 	for (int i = 0; i < length; i++, place += ElementSize(field))
@@ -930,11 +931,13 @@ IsSameModel(const struct varlena *kept, const struct varlena *raw)
 {
 	Size size = VARSIZE_ANY(raw);
 
-	if (unlikely(kept == NULL) || VARSIZE_ANY(kept) != size)
+	if (unlikely(kept == NULL))
 		return false;
-	if (VARATT_IS_4B_U(raw) && VARATT_IS_4B_U(kept) && size >= VARHDRSZ + HEAD_SIZE)
+	if (VARATT_IS_4B_U(raw) && size >= VARHDRSZ + HEAD_SIZE)
 		return memcmp(kept, raw, VARHDRSZ + HEAD_SIZE) == 0;
-	return memcmp(kept, raw, size) == 0;
+	if (VARATT_IS_SHORT(raw) && !VARATT_IS_EXTERNAL(raw) && size >= VARHDRSZ_SHORT + HEAD_SIZE)
+		return memcmp(kept, raw, VARHDRSZ_SHORT + HEAD_SIZE) == 0;
+	return VARSIZE_ANY(kept) == size && memcmp(kept, raw, size) == 0;
 }
 
 const void *
@@ -957,7 +960,7 @@ CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryCon
 	cache->model = ModelFromDatum(format, value);
 	/* a pointer to another place in memory does not identify what is there later */
 	if (!VARATT_IS_EXTERNAL(raw) || VARATT_IS_EXTERNAL_ONDISK(raw))
-		cache->raw = memcpy(palloc(VARSIZE_ANY(raw)), raw, VARSIZE_ANY(raw));
+		cache->raw = memcpy(palloc(VARSIZE_ANY(raw) + VARHDRSZ + HEAD_SIZE), raw, VARSIZE_ANY(raw));
 	MemoryContextSwitchTo(caller);
 	return cache->model;
 }

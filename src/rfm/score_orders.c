@@ -288,7 +288,7 @@ SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
  * and whole segments are out of their reach: a NOTICE says so.
  */
 static void
-TellTies(const RfmModel *model, const SegmentScheme *scheme)
+ReportTies(const RfmModel *model, const SegmentScheme *scheme)
 {
 	static const char *const dimensions[RFM_DIMENSIONS] = {"recency", "frequency",
 														   "monetary value"};
@@ -350,7 +350,7 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 					 false);
 	KeepCustomers(scan);
 	if (FitRfm(model, &scan->population, model->bins, false))
-		TellTies(model, scan->writer.scheme);
+		ReportTies(model, scan->writer.scheme);
 	RewindCustomers(&scan->population);
 
 	rows->state = scan;

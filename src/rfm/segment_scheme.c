@@ -60,6 +60,14 @@ LifecycleBits(const SchemeSegment *segment)
 	return bits;
 }
 
+Datum
+LifecycleText(Lifecycle lifecycle)
+{
+	static text *kept[LIFECYCLES];
+
+	return ConstantText(&kept[lifecycle], LifecycleWords[lifecycle]);
+}
+
 int
 LifecycleFromText(const text *word)
 {
@@ -153,7 +161,7 @@ CompleteScheme(void *data, uint64 fingerprint)
 const ModelFormat SegmentSchemeFormat = {
 	.type = "segment_scheme",
 	.version = 1,
-	.most_bytes = 4000, /* fits on a page beside other columns, and is never toasted */
+	.max_bytes = 4000, /* fits on a page beside other columns, and is never toasted */
 	.group = {.size = sizeof(SegmentScheme), .nfields = lengthof(Fields), .fields = Fields},
 	.tidy = TidyScheme,
 	.fault = SchemeFault,
