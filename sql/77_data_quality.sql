@@ -315,8 +315,8 @@ CREATE FUNCTION crm_profile_internal.find_in_orders_query(src crm_profile.source
 DECLARE
 	same_delta CONSTANT text := crm_profile_internal.same_key(src.key_type, 'd.customer', 'h.customer');
 	same_customer CONSTANT text := crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer');
-	-- numbers of nines can be a customer's own, if the customer table says so
-	guest CONSTANT text := (SELECT format('(h.customer%1$s = ANY (%2$L::%3$s[]) AND (c.%4$I IS NULL OR h.customer%1$s <> ALL (%5$L::%3$s[])))', k.made, array_agg(g), k.type, src.customer_key, array_agg(g) FILTER (WHERE g ~ '^9+$'))
+	-- if the customer table says so, numbers of nines are a customer's own, and so are others of few orders
+	guest CONSTANT text := (SELECT format('(h.customer%1$s = ANY (%2$L::%3$s[]) AND (c.%4$I IS NULL OR h.customer%1$s <> ALL (%5$L::%3$s[]) AND crm_profile_internal.whole_orders(h.history) >= 20))', k.made, array_agg(g), k.type, src.customer_key, array_agg(g) FILTER (WHERE g ~ '^9+$'))
 		FROM unnest(crm_profile_internal.guest_keys()) g,
 			LATERAL (SELECT src.key_type IN ('smallint', 'integer', 'bigint') AS number) n,
 			LATERAL (SELECT CASE WHEN n.number THEN '' ELSE '::text' END AS made, CASE WHEN n.number THEN src.key_type ELSE 'text' END AS type) k
@@ -550,7 +550,7 @@ BEGIN
 	FOR seen IN SELECT * FROM crm_profile_internal.order_columns_seen(src) LOOP
 		own := quote_ident(seen.name);
 		bad := CASE seen.kind WHEN 'status' THEN 'lower(btrim(o.value)) ~ crm_profile_internal.status_words()' WHEN 'flag' THEN 'o.value = ''true''' WHEN 'time' THEN 'o.value IS NOT NULL'
-			WHEN 'currency' THEN 'o.value <> (SELECT c.value FROM counted c ORDER BY c.rows DESC, c.value LIMIT 1)' ELSE 'false' END;
+			WHEN 'currency' THEN 'o.value <> (SELECT c.value FROM counted c ORDER BY c.rows DESC, c.value COLLATE "C" LIMIT 1)' ELSE 'false' END;
 		filter := CASE seen.kind WHEN 'status' THEN format('%s::text <> ALL (%%L)', own) WHEN 'flag' THEN format('%s IS NOT TRUE', own) WHEN 'time' THEN format('%s IS NULL', own) ELSE NULL END;
 		orders_of := crm_profile_internal.source_orders_with(src, format(', (%s)::text AS value', own));
 		IF seen.kind = 'status' AND NOT seen.bad AND many THEN
@@ -562,10 +562,10 @@ BEGIN
 		EXECUTE format($sql$WITH orders AS MATERIALIZED (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount, o.value FROM (%1$s) o WHERE o.amount IS NOT NULL),
 			counted AS (SELECT o.value, count(*) AS rows, count(DISTINCT o.customer) AS customers, sum(o.amount) AS amount FROM orders o GROUP BY o.value),
 			picked AS (SELECT o.customer, count(*) AS rows, sum(o.amount) AS amount FROM orders o WHERE %2$s GROUP BY o.customer)
-			SELECT (SELECT string_agg(format('%%s: %%s, %%s', coalesce(c.value, 'none'), c.rows, trim_scale(c.amount)), '; ' ORDER BY c.rows DESC, c.value) FILTER (WHERE c.customers >= 5) FROM (SELECT c.* FROM counted c ORDER BY c.rows DESC, c.value LIMIT 12) c) AS told,
-				(SELECT c.value FROM counted c ORDER BY c.rows DESC, c.value LIMIT 1) AS main, (SELECT count(*) FROM counted) AS values,
+			SELECT (SELECT string_agg(format('%%s: %%s, %%s', coalesce(c.value, 'none'), c.rows, trim_scale(c.amount)), '; ' ORDER BY c.rows DESC, c.value COLLATE "C") FILTER (WHERE c.customers >= 5) FROM (SELECT c.* FROM counted c ORDER BY c.rows DESC, c.value COLLATE "C" LIMIT 12) c) AS told,
+				(SELECT c.value FROM counted c ORDER BY c.rows DESC, c.value COLLATE "C" LIMIT 1) AS main, (SELECT count(*) FROM counted) AS values,
 				(SELECT count(*) FROM (SELECT o.customer FROM orders o WHERE o.customer IS NOT NULL GROUP BY o.customer HAVING count(DISTINCT o.value) > 1) k) AS in_several,
-				(SELECT count(DISTINCT o.customer) FROM orders o) AS all_customers, (SELECT array_agg(c.value ORDER BY c.value) FROM counted c WHERE lower(btrim(c.value)) ~ crm_profile_internal.status_words()) AS worst, sum(p.rows) AS rows, count(p.customer) AS customers, sum(p.amount) AS amount,
+				(SELECT count(DISTINCT o.customer) FROM orders o) AS all_customers, (SELECT array_agg(c.value ORDER BY c.value COLLATE "C") FROM counted c WHERE lower(btrim(c.value)) ~ crm_profile_internal.status_words()) AS worst, sum(p.rows) AS rows, count(p.customer) AS customers, sum(p.amount) AS amount,
 				crm_profile_internal.sample_keys(p.customer::text, p.amount) FILTER (WHERE p.customer IS NOT NULL) AS samples
 			FROM picked p$sql$, orders_of, bad) INTO found;
 		IF seen.kind IN ('status', 'flag', 'time') AND found.rows > 0 THEN

@@ -160,3 +160,7 @@ SELECT count(*) FROM told.finding_key WHERE key = '13';
 SELECT crm_profile.drop_source('told');
 DROP OWNED BY regress_crm_reader;
 DROP ROLE regress_crm_reader;
+DROP VIEW by_hand;
+DROP FUNCTION changed(text);
+DROP FUNCTION labels(text);
+DROP TABLE person, sale, clean_sale, line, raw, odd, lead;

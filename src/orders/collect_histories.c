@@ -100,8 +100,9 @@ StartCollectPurchaseHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	static const char *const function = "collect_purchase_histories";
 
-	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2), false);
+	rows->state =
+		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+						 QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2), false);
 	rows->next = NextRow;
 	rows->end = End;
 }

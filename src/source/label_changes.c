@@ -24,9 +24,9 @@
 /* A customer, as far as labels go. */
 typedef struct Labelled
 {
-	RfmValues rfm;    /* amounts in units of 10^-MAX_SCALE; frequency 0: no score */
-	int64 value;      /* that tiers go by, in the same units */
-	int8 lifecycle;   /* -1: none */
+	RfmValues rfm;  /* amounts in units of 10^-MAX_SCALE; frequency 0: no score */
+	int64 value;    /* that tiers go by, in the same units */
+	int8 lifecycle; /* -1: none */
 	bool has_tier;
 } Labelled;
 
@@ -86,8 +86,8 @@ LabelledFrom(const LabelState *state, Datum history, int lifecycle)
 	if (!SummarizeHistory(HistoryFromDatum(history), state->window, &summary))
 		return labelled;
 	labelled.has_tier = true;
-	labelled.value =
-		Saturated(state->by_profit ? summary.covered - summary.cost : summary.amount, summary.scale);
+	labelled.value = Saturated(state->by_profit ? summary.covered - summary.cost : summary.amount,
+							   summary.scale);
 	labelled.rfm.monetary = Saturated(summary.amount, summary.scale);
 	labelled.rfm.recency = state->window.as_of - summary.last_ever;
 	labelled.rfm.frequency = (int32) Min(summary.orders, PG_INT32_MAX);
@@ -137,8 +137,7 @@ AddChanges(LabelState *state, MemoryContext context, Datum histories, Datum life
 		change = &state->changes[state->nchanges++];
 		change->correction = i;
 		change->customer = state->ncustomers;
-		change->labelled =
-			LabelledFrom(state, values[i], LifecycleArgument(no_word[i], words[i]));
+		change->labelled = LabelledFrom(state, values[i], LifecycleArgument(no_word[i], words[i]));
 		state->corrections = Max(state->corrections, i + 1);
 	}
 }
@@ -197,8 +196,8 @@ Datum
 label_changes_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "label_changes_transfn");
-	LabelState *state = PG_ARGISNULL(0) ? NewLabelState(fcinfo, context)
-										: (LabelState *) PG_GETARG_POINTER(0);
+	LabelState *state =
+		PG_ARGISNULL(0) ? NewLabelState(fcinfo, context) : (LabelState *) PG_GETARG_POINTER(0);
 
 	if (PG_ARGISNULL(1))
 		PG_RETURN_POINTER(state);
@@ -218,8 +217,7 @@ static Labels
 FitLabels(LabelState *state)
 {
 	Labels labels = {0};
-	int64 *values =
-		palloc_extended(mul_size(state->ncustomers, sizeof(int64)), MCXT_ALLOC_HUGE);
+	int64 *values = palloc_extended(mul_size(state->ncustomers, sizeof(int64)), MCXT_ALLOC_HUGE);
 	int64 n = 0;
 
 	labels.fitted = FitRfm(&labels.model, &state->population, state->bins, false);

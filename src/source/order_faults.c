@@ -68,10 +68,9 @@ typedef enum Tally
 	TALLIES
 } Tally;
 
-static const char *const tally_names[TALLIES] = {"orders",       "no customer",    "no day",
-												 "no amount",    "not a number",   "too fine",
-												 "too large",    "endless day",    "split orders",
-												 "repeated totals"};
+static const char *const tally_names[TALLIES] = {
+	"orders",   "no customer", "no day",      "no amount",    "not a number",
+	"too fine", "too large",   "endless day", "split orders", "repeated totals"};
 
 /* Sets of fingerprints. */
 typedef struct Fingerprint
@@ -126,11 +125,11 @@ typedef struct FaultFinder
 	int64 count[TALLIES];
 	int128 sum[TALLIES];
 	int64 positive;
-	int64 whole;        /* positive amounts without a fraction */
-	int64 price_like;   /* of these, those that end like prices in cents */
-	int64 *amounts;     /* positive ones by class */
-	int64 timed;        /* time stamps that are not midnight */
-	int64 hours[24];    /* time stamps by hour, midnight left out, */
+	int64 whole;           /* positive amounts without a fraction */
+	int64 price_like;      /* of these, those that end like prices in cents */
+	int64 *amounts;        /* positive ones by class */
+	int64 timed;           /* time stamps that are not midnight */
+	int64 hours[24];       /* time stamps by hour, midnight left out, */
 	int64 on_the_hour[24]; /* and those that are a full hour */
 	int64 *day_counts;
 	RecordPool *pool;
@@ -139,7 +138,7 @@ typedef struct FaultFinder
 	int64 odd; /* orders that the second look may hand on for their amount or day alone */
 
 	/* known to the second */
-	double fence; /* infinite: no amount is out of proportion */
+	double fence;       /* infinite: no amount is out of proportion */
 	prints_hash *alike; /* prints that several orders have */
 	prints_hash *met;   /* the orders themselves of those that were met */
 	ReturnSetInfo *result;
@@ -152,7 +151,7 @@ typedef struct Order
 	uint64 bits; /* of the customer's key */
 	bool has_customer;
 	DateADT day;
-	int64 time; /* as it is stored; of a date, the day */
+	int64 time;      /* as it is stored; of a date, the day */
 	int time_of_day; /* seconds; -1: a date, or midnight */
 	Decimal amount;
 	double value;
@@ -445,8 +444,7 @@ LookFirst(FaultFinder *f, TupleTableSlot *row, const Order *order)
 	MeasureTime(f, order);
 	if (f->look_for_copies)
 		KeepPrint(f, OrderPrint(order));
-	f->odd +=
-		order->amount.mantissa <= 0 || order->day > f->today || order->day <= UNIX_EPOCH_DAY;
+	f->odd += order->amount.mantissa <= 0 || order->day > f->today || order->day <= UNIX_EPOCH_DAY;
 	if (order->amount.mantissa < 0 && order->has_customer)
 	{
 		bool found;
@@ -469,7 +467,7 @@ AmountQuantile(const FaultFinder *f, double q)
 	int64 rank = (int64) ceil((double) f->positive * q);
 	int64 seen = 0;
 
-	for (int class = 0; class < AMOUNT_CLASSES; class++)
+	for (int class = 0; class < AMOUNT_CLASSES; class ++)
 		if ((seen += f->amounts[class]) >= rank && seen > 0)
 			return ClassAmount(class);
 	return 0;
@@ -497,7 +495,7 @@ FindFence(FaultFinder *f)
 	lower = AmountQuantile(f, 0.25);
 	upper = AmountQuantile(f, 0.75);
 	f->fence = RoundUp(upper * pow(Max(upper / lower, LEAST_QUARTILE_RATIO), FENCE_POWER));
-	for (int class = AmountClass(f->fence) + 1; class < AMOUNT_CLASSES; class++)
+	for (int class = AmountClass(f->fence) + 1; class < AMOUNT_CLASSES; class ++)
 		beyond += f->amounts[class];
 	if (beyond > Max(3.0, (double) f->positive * MOST_BEYOND_FENCE))
 		f->fence = get_float8_infinity();
@@ -523,11 +521,12 @@ HandOn(FaultFinder *f, TupleTableSlot *row, const Order *order, const char *faul
 	values[4] = NumericGetDatum(NumericFromInt128(order->amount.mantissa, order->amount.scale));
 	nulls[5] = c < 0 || row->tts_isnull[c];
 	if (!nulls[5])
-		values[5] = f->cost_type == NUMERICOID ? row->tts_values[c]
-					: NumericGetDatum(int64_to_numeric(
-						  f->cost_type == INT8OID   ? DatumGetInt64(row->tts_values[c])
-						  : f->cost_type == INT4OID ? DatumGetInt32(row->tts_values[c])
-													: DatumGetInt16(row->tts_values[c])));
+		values[5] = f->cost_type == NUMERICOID
+						? row->tts_values[c]
+						: NumericGetDatum(int64_to_numeric(
+							  f->cost_type == INT8OID   ? DatumGetInt64(row->tts_values[c])
+							  : f->cost_type == INT4OID ? DatumGetInt32(row->tts_values[c])
+														: DatumGetInt16(row->tts_values[c])));
 	nulls[6] = true;
 	tuplestore_putvalues(f->result->setResult, f->result->setDesc, values, nulls);
 }
@@ -550,8 +549,7 @@ LookAgain(FaultFinder *f, TupleTableSlot *row, const Order *order)
 		HandOn(f, row, order, "zero");
 	else if (order->amount.mantissa < 0)
 		HandOn(f, row, order, "refund");
-	else if (f->refunds->members > 0 &&
-			 prints_lookup(f->refunds, RefundPrint(order)) != NULL)
+	else if (f->refunds->members > 0 && prints_lookup(f->refunds, RefundPrint(order)) != NULL)
 		HandOn(f, row, order, "refunded");
 }
 
@@ -595,8 +593,9 @@ HandOnFacts(FaultFinder *f)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"positive\": " INT64_FORMAT ", \"whole\": " INT64_FORMAT
-							", \"price like\": " INT64_FORMAT ", \"timed\": " INT64_FORMAT,
+	appendStringInfo(&json,
+					 "{\"positive\": " INT64_FORMAT ", \"whole\": " INT64_FORMAT
+					 ", \"price like\": " INT64_FORMAT ", \"timed\": " INT64_FORMAT,
 					 f->positive, f->whole, f->price_like, f->timed);
 	for (int tally = 0; tally < TALLIES; tally++)
 		appendStringInfo(
@@ -643,8 +642,7 @@ order_faults(PG_FUNCTION_ARGS)
 	f->look_for_copies = !PG_ARGISNULL(2);
 	f->row = AllocSetContextCreate(CurrentMemoryContext, "order of a source", ALLOCSET_SMALL_SIZES);
 	f->today = CheckedDay(PG_GETARG_DATEADT(3), "today");
-	f->amounts =
-		palloc_extended(AMOUNT_CLASSES * sizeof(int64), MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
+	f->amounts = palloc_extended(AMOUNT_CLASSES * sizeof(int64), MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	f->day_counts = palloc0(COUNTED_DAYS * sizeof(int64));
 	f->pool = CreateRecordPool(CurrentMemoryContext);
 	for (int i = 0; i < PRINT_STORES; i++)
