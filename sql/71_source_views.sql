@@ -343,7 +343,7 @@ CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_
 	item text, -- name of the figure
 	value text, -- the value as text
 	number double precision, -- the value as a number; NULL: not a number, or unknown
-	standard_error double precision, -- standard error standard error of a parameter; NULL: not estimated
+	standard_error double precision, -- standard error of a parameter; NULL: not estimated
 	note text -- explanation of the figure
 );
 

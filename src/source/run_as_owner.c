@@ -589,7 +589,6 @@ describe_query(PG_FUNCTION_ARGS)
 {
 	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	MemoryContext caller = CurrentMemoryContext;
-	TupleDesc result;
 	SPIPlanPtr plan;
 	List *sources;
 	List *relations;
@@ -600,8 +599,6 @@ describe_query(PG_FUNCTION_ARGS)
 	int n = 0;
 	ListCell *cell;
 
-	if (get_call_result_type(fcinfo, NULL, &result) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	SPI_connect();
 	plan = SPI_prepare(query, 0, NULL);
 	if (plan == NULL)
@@ -625,7 +622,7 @@ describe_query(PG_FUNCTION_ARGS)
 		oids[i] = getBaseType(TupleDescAttr(source->resultDesc, i)->atttypid);
 	values[1] = OidArray(oids, n);
 	SPI_finish();
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
 /* ---------- keys ---------- */
