@@ -232,7 +232,7 @@ BEGIN
 EXCEPTION WHEN no_data_found OR too_many_rows THEN
 	RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no definition, or more than one', source_read.name),
 		DETAIL = format('The table %I.source_definition must have one row.', source_read.name),
-		HINT = 'Put the row back from a dump, or drop the schema and create the source anew.';
+		HINT = 'Put the row back from a dump, or drop the schema and create the source again.';
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_read IS 'reads the definition from the schema of a source; called by source_of() as the owner';
 
@@ -311,11 +311,11 @@ BEGIN
 	SELECT p.*, pg_describe_object(p.class, p.object, 0) AS what INTO wrong FROM crm_profile_internal.source_present(src) p WHERE p.owner <> me OR p.found <> p.kind LIMIT 1;
 	IF wrong.owner <> me THEN
 		RAISE insufficient_privilege USING MESSAGE = format('source "%s" belongs to %s, and %s to %s', src.name, me, wrong.what, wrong.owner::regrole),
-			DETAIL = 'What a source reads and runs must be its owner''s.',
+			DETAIL = 'Everything that a source reads and runs must belong to its owner.',
 			HINT = format('Look at it, then rename or drop it, or ALTER %s … OWNER TO %s.', upper(wrong.kind), me);
 	ELSIF wrong.name IS NOT NULL THEN
 		RAISE wrong_object_type USING MESSAGE = format('%s is not the %s that source "%s" needs', wrong.what, wrong.kind || CASE wrong.kind WHEN 'table' THEN ' without rules' ELSE '' END, src.name),
-			HINT = 'Look at it, then drop what is wrong.';
+			HINT = 'Look at it, then drop it.';
 	END IF;
 	SELECT t.tgname, t.tgrelid::regclass AS relation, f.proowner::regrole AS owner INTO wrong
 		FROM crm_profile_internal.source_present(src) p JOIN pg_trigger t ON p.kind = 'table' AND t.tgrelid = p.object AND NOT t.tgisinternal
@@ -328,8 +328,8 @@ BEGIN
 	SELECT string_agg(attname || ' ' || format_type(atttypid, -1), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
 		WHERE attrelid = to_regclass(format('%I.customer_history', src.name)) AND attnum > 0 AND NOT attisdropped;
 	IF columns <> format('customer %s, history crm_profile.purchase_history', src.key_type) THEN
-		RAISE wrong_object_type USING MESSAGE = format('the table %I.customer_history of source "%s" is another than create_source() made', src.name, src.name),
-			DETAIL = format('It has the columns: %s.', columns), HINT = 'Put the former one back, or drop the source and create it anew.';
+		RAISE wrong_object_type USING MESSAGE = format('the table %I.customer_history of source "%s" is not the one that create_source() made', src.name, src.name),
+			DETAIL = format('It has the columns: %s.', columns), HINT = 'Restore the former one, or drop the source and create it again.';
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_verify IS 'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
@@ -351,7 +351,7 @@ BEGIN
 	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
-			remedy := format('name the right one: crm_profile.alter_source(%L, %s => …)', src.name, argument);
+			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -359,13 +359,13 @@ BEGIN
 		RETURN;
 	END IF;
 	argument := NULL;
-	remedy := 'the next refresh makes the views anew';
+	remedy := 'the next refresh rebuilds the views';
 	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
 		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name <> 'stored_profile') THEN
 			argument := 'table';
-			remedy := 'put it back, or drop the source and create it anew';
+			remedy := 'restore it, or drop the source and create it again';
 		END IF;
 		RETURN NEXT;
 	ELSIF crm_profile_internal.source_outdated(src) THEN
@@ -375,7 +375,7 @@ BEGIN
 		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
-				problem := format('the views read another table than the %s that is there now', missing);
+				problem := format('the views read a table other than the present %s', missing);
 				RETURN NEXT;
 				RETURN;
 			END IF;
@@ -670,7 +670,7 @@ BEGIN
 			-- in brackets nothing but a single query gets through
 			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.name, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
-			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a SELECT that works by itself.');
+			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a complete SELECT.');
 		END;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		orders := format('%I.source_orders', src.name)::regclass;
@@ -700,7 +700,7 @@ BEGIN
 		IF candidates IS NULL THEN
 			SELECT l.* INTO lines FROM crm_profile_internal.infer_lines(orders) l;
 			IF lines.lines IS NOT NULL THEN
-				PERFORM crm_profile_internal.source_argument_error('amount', format('it was left out, and %s has no column of an amount', orders_sql), format('The amounts are in the lines, %s.', lines.lines),
+				PERFORM crm_profile_internal.source_argument_error('amount', format('it was left out, and %s has no column for an amount', orders_sql), format('The amounts are in the lines, %s.', lines.lines),
 					format('Write orders => %L, amount => ''line_amount'', order_key => %L.', format('SELECT o.*, %s AS line_amount FROM %s', lines.amount, lines.orders_sql), quote_ident(lines.order_key)));
 			END IF;
 		END IF;
@@ -708,7 +708,7 @@ BEGIN
 		-- the two go together: with an amount that is given, each row is an order unless there is an order_key
 		IF src.order_key IS NULL AND inferred.order_key IS NOT NULL THEN
 			src.order_key := inferred.order_key;
-			RAISE NOTICE 'rows of % are taken for order lines: %', told, inferred.lines USING DETAIL = format('Their amount is %s; those of one order share %s.', src.amount, src.order_key);
+			RAISE NOTICE 'rows of % are taken for order lines: %', told, inferred.lines USING DETAIL = format('The amount is %s; lines of one order share %s.', src.amount, src.order_key);
 		END IF;
 	END IF;
 	IF src.order_key IS NULL AND inferred.lines IS NOT NULL AND look_for_lines THEN
@@ -765,7 +765,7 @@ BEGIN
 			PERFORM crm_profile_internal.source_expression('interacted_at', src.interacted_at, orders, src.interactions, path, days, 'date, timestamp or timestamptz');
 		END IF;
 	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
-		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of it.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of that table.', NULL);
 	END IF;
 
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
@@ -795,13 +795,13 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
 	END IF;
 	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
-		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to have it learnt from the customers.');
+		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');
 	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
 	END IF;
 	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost =>, too.');
+		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost => as well.');
 	END IF;
 	IF src.clv_model <> 'auto' AND NOT crm_profile_internal.clv_model_is_known(src.clv_model) THEN
 		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');

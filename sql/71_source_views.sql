@@ -914,7 +914,7 @@ BEGIN
 			PERFORM crm_profile_internal.rebuild_source(name);
 		EXCEPTION WHEN OTHERS THEN
 			-- a source whose tables are gone must not hold up the others, nor the upgrade
-			RAISE WARNING 'the views of source "%" could not be made anew: %', name, SQLERRM USING HINT = format('Mend it with alter_source(), then: SELECT crm_profile_internal.rebuild_source(%L)', name);
+			RAISE WARNING 'the views of source "%" could not be rebuilt: %', name, SQLERRM USING HINT = format('Correct it with alter_source(), then: SELECT crm_profile_internal.rebuild_source(%L)', name);
 		END;
 	END LOOP;
 END $$;
