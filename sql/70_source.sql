@@ -622,6 +622,77 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_canonical IS 'a query with all names schema-qualified';
 
+CREATE FUNCTION crm_profile_internal.source_resolve_interactions(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation oid;
+	candidates text[];
+BEGIN
+	IF src.interactions IS NOT NULL THEN
+		relation := crm_profile_internal.source_relation('interactions', src.interactions, path);
+		src.interactions := relation::regclass::text;
+		IF src.interaction_customer IS NULL THEN
+			SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+				WHERE contype = 'f' AND conrelid = relation AND confrelid = customers
+					AND confkey = ARRAY[(SELECT attnum FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key)];
+			src.interaction_customer := crm_profile_internal.source_one_of('interaction_customer', candidates, 'foreign key to ' || src.customers, src.interactions, crm_profile_internal.source_columns(relation));
+		END IF;
+		src.interaction_customer := crm_profile_internal.source_column('interaction_customer', src.interaction_customer, relation);
+		IF src.interacted_at IS NOT NULL THEN
+			src.interacted_at := crm_profile_internal.source_column('interacted_at', src.interacted_at, relation);
+			PERFORM crm_profile_internal.source_expression('interacted_at', src.interacted_at, relation, src.interactions, path, ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[], 'date, timestamp or timestamptz');
+		END IF;
+	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
+		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of that table.', NULL);
+	END IF;
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_interactions IS 'checks and completes the arguments about interactions with the caller''s rights';
+
+CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
+DECLARE
+	scheme_bins integer;
+BEGIN
+	BEGIN
+		PERFORM CURRENT_TIMESTAMP AT TIME ZONE src.time_zone;
+	EXCEPTION WHEN invalid_parameter_value THEN
+		PERFORM crm_profile_internal.source_argument_error('time_zone', format('there is no time zone "%s"', src.time_zone), NULL,
+			'Did you mean ' || crm_profile_internal.near_names(src.time_zone, (SELECT array_agg(name ORDER BY name) FROM pg_timezone_names)) || '?');
+	END;
+	SELECT bins INTO scheme_bins FROM crm_profile.scheme WHERE name = src.scheme;
+	IF scheme_bins IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('scheme', format('there is no scheme "%s"', src.scheme),
+			format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY name) FROM crm_profile.scheme)), NULL);
+	END IF;
+	src.bins := coalesce(src.bins, scheme_bins);
+	IF src.bins <> scheme_bins THEN
+		PERFORM crm_profile_internal.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
+			'Leave it out, or name a scheme of as many bins.');
+	END IF;
+	PERFORM crm_profile.compile_scheme(src.scheme);
+	IF src.period <= interval '0' THEN
+		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
+	END IF;
+	IF NOT isfinite(src.as_of) THEN
+		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
+	END IF;
+	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
+		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');
+	END IF;
+	IF src.tier_by NOT IN ('monetary', 'profit') THEN
+		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
+	END IF;
+	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost => as well.');
+	END IF;
+	IF src.clv_model <> 'auto' AND NOT crm_profile_internal.clv_model_is_known(src.clv_model) THEN
+		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');
+	END IF;
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_settings IS 'checks and completes the arguments that concern models and views';
+
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -630,11 +701,9 @@ DECLARE
 	orders oid;
 	orders_sql text;
 	customer_type oid;
-	key_number smallint;
 	columns text[];
 	candidates text[];
 	kind regtype;
-	scheme_bins integer;
 	key_sql text;
 	amount_sql text;
 	cost_sql text;
@@ -655,7 +724,7 @@ BEGIN
 	ELSE
 		src.customer_key := crm_profile_internal.source_column('customer_key', src.customer_key, customers);
 	END IF;
-	SELECT crm_profile_internal.base_type(atttypid), attnum INTO customer_type, key_number FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key;
+	SELECT crm_profile_internal.base_type(atttypid) INTO customer_type FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key;
 	src.key_type := format_type(customer_type, -1);
 	IF crm_profile_internal.key_equality(customer_type) IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('customer_key', format('values of its type, %s, cannot be compared', src.key_type),
@@ -750,62 +819,8 @@ BEGIN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 
-	-- interactions
-	IF src.interactions IS NOT NULL THEN
-		orders := crm_profile_internal.source_relation('interactions', src.interactions, path);
-		src.interactions := orders::regclass::text;
-		IF src.interaction_customer IS NULL THEN
-			SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
-				WHERE contype = 'f' AND conrelid = orders AND confrelid = customers AND confkey = ARRAY[key_number];
-			src.interaction_customer := crm_profile_internal.source_one_of('interaction_customer', candidates, 'foreign key to ' || src.customers, src.interactions, crm_profile_internal.source_columns(orders));
-		END IF;
-		src.interaction_customer := crm_profile_internal.source_column('interaction_customer', src.interaction_customer, orders);
-		IF src.interacted_at IS NOT NULL THEN
-			src.interacted_at := crm_profile_internal.source_column('interacted_at', src.interacted_at, orders);
-			PERFORM crm_profile_internal.source_expression('interacted_at', src.interacted_at, orders, src.interactions, path, days, 'date, timestamp or timestamptz');
-		END IF;
-	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
-		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of that table.', NULL);
-	END IF;
-
+	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
-
-	-- settings
-	BEGIN
-		PERFORM CURRENT_TIMESTAMP AT TIME ZONE src.time_zone;
-	EXCEPTION WHEN invalid_parameter_value THEN
-		PERFORM crm_profile_internal.source_argument_error('time_zone', format('there is no time zone "%s"', src.time_zone), NULL,
-			'Did you mean ' || crm_profile_internal.near_names(src.time_zone, (SELECT array_agg(name ORDER BY name) FROM pg_timezone_names)) || '?');
-	END;
-	SELECT bins INTO scheme_bins FROM crm_profile.scheme WHERE name = src.scheme;
-	IF scheme_bins IS NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('scheme', format('there is no scheme "%s"', src.scheme),
-			format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY name) FROM crm_profile.scheme)), NULL);
-	END IF;
-	src.bins := coalesce(src.bins, scheme_bins);
-	IF src.bins <> scheme_bins THEN
-		PERFORM crm_profile_internal.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
-			'Leave it out, or name a scheme of as many bins.');
-	END IF;
-	PERFORM crm_profile.compile_scheme(src.scheme);
-	IF src.period <= interval '0' THEN
-		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
-	END IF;
-	IF NOT isfinite(src.as_of) THEN
-		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
-	END IF;
-	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
-		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');
-	END IF;
-	IF src.tier_by NOT IN ('monetary', 'profit') THEN
-		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
-	END IF;
-	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost => as well.');
-	END IF;
-	IF src.clv_model <> 'auto' AND NOT crm_profile_internal.clv_model_is_known(src.clv_model) THEN
-		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');
-	END IF;
-	RETURN src;
+	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';

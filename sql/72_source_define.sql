@@ -1,6 +1,6 @@
 -- create_source, alter_source, drop_source, explain_source
 
----------------------------------------------------------------- readers of what is made anew
+---------------------------------------------------------------- rights on views that are rebuilt
 
 CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE

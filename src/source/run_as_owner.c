@@ -173,7 +173,7 @@ LockDefinition(const char *name, LOCKMODE mode, bool nowait)
 			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 							errmsg("source \"%s\" is being refreshed or altered", name),
 							errhint("Try again later, or leave out nowait to wait for it.")));
-		/* it may have gone, come anew, or changed hands while we waited */
+		/* it may have been dropped, created again, or given to another owner while we waited */
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) &&
 			FindDefinition(name, &owner) == relation)
 			return owner;
@@ -347,10 +347,9 @@ ArgumentsByName(FunctionCallInfo fcinfo)
 }
 
 /*
- * For PG_CATCH: throws the error on, without the lines of CONTEXT and the SQL of
- * ours that only say how it was found, where it is about arguments, data, or names
- * that were right when the source was defined.  Callers' own context lines come
- * anew.
+ * For PG_CATCH: throws the error again.  If it is about arguments, data, or names that
+ * were right when the source was defined, CONTEXT lines and internal SQL of ours are left
+ * out, since they say nothing to users; the callers' own context lines are added again.
  */
 static void
 RethrowUserError(MemoryContext context, const char *source)
