@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "port/pg_bswap.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "base/common.h"
@@ -84,4 +85,17 @@ FastStableHash64(const void *bytes, Size size)
 	while (size-- > 0)
 		word = word << 8 | *p++;
 	return MixHash64(h ^ word);
+}
+
+Datum
+ConstantText(text **kept, const char *word)
+{
+	if (unlikely(*kept == NULL))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		*kept = cstring_to_text(word);
+		MemoryContextSwitchTo(caller);
+	}
+	return PointerGetDatum(*kept);
 }

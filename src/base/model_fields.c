@@ -15,7 +15,8 @@ int
 WordNumber(const char *const *words, const char *text, Size length)
 {
 	for (int i = 0; words[i]; i++)
-		if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0)
+		if (length > 0 && words[i][0] == text[0] && strlen(words[i]) == length &&
+			memcmp(words[i], text, length) == 0)
 			return i;
 	return -1;
 }
