@@ -440,6 +440,7 @@ BEGIN
 			(11, 'endless day', 'days without end', 'error', true, 'infinity or -infinity: a refresh stops at them. Leave them out, or correct them.', format('order_filter => %L', format('isfinite(%s)', src.ordered_at))),
 			(12, 'too fine', 'amounts of more than 6 decimals', 'error', false, 'A refresh stops at them.', 'amount_scale => 2'),
 			(13, 'too large', 'amounts out of range', 'error', false, 'They have more than 18 digits: a refresh stops at them. Leave them out, or correct them.', format('order_filter => %L', format('abs(%s) < 1e12', src.amount))),
+			(14, 'unusable cost', 'costs that are no amount', 'error', true, 'NaN, infinite, or of too many digits or decimals: a refresh stops at them.', format('cost => %L', format('CASE WHEN abs(%1$s) < 1e12 THEN round((%1$s)::numeric, 2) END', src.cost))),
 			(20, 'no customer', 'orders without customer', 'warning', true, 'They count in totals alone: segment_summary has them as (no customer).', NULL),
 			(21, 'no day', 'orders without day', 'warning', true, 'They are left out of everything.', NULL),
 			(22, 'no amount', 'orders without amount', 'warning', false, 'They are left out of everything.', NULL)) v(place, tally, finding, severity, money, advice, argument)

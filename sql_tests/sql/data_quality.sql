@@ -101,6 +101,24 @@ SELECT count(*) AS differences FROM crm_profile.collect_purchase_histories(NULL:
 SELECT finding, rows, customers, revenue FROM lines.data_quality WHERE severity = 'corrected';
 SELECT crm_profile.drop_source('lines');
 
+-- ---------------------------------------------------------------- profit, keys of text, a time zone, and nothing kept in a read-only transaction
+CREATE TABLE member (code text PRIMARY KEY);
+INSERT INTO member SELECT 'K' || i FROM generate_series(1, 50) i;
+INSERT INTO member VALUES ('k7 '), ('guest');
+CREATE TABLE bill (code text, at timestamptz, total float8, cost numeric);
+INSERT INTO bill SELECT 'K' || 1 + i * 7 % 50, timestamptz '2024-01-01 10:00+01' + i * interval '3 hours', 10 + i % 90 + 0.25, CASE WHEN i % 4 > 0 THEN 5 END FROM generate_series(1, 500) i;
+INSERT INTO bill VALUES ('k7 ', '2024-05-01 00:30+02', 50, 20), ('guest', '2024-05-01', 5, 1), ('K9', '2024-05-02', 'Infinity', 20), ('K9', '2024-05-02', 5, 'NaN'), ('K9', '2024-05-02', 90000, 1);
+SELECT argument, value FROM crm_profile.create_source('bills', 'member', 'bill', order_customer => 'code', amount => 'total', cost => 'cost', tier_by => 'profit', period => '2 years', as_of => '2024-12-31', time_zone => 'Europe/Berlin') WHERE argument = 'bins';
+BEGIN READ ONLY;
+SELECT finding, rows, customers, revenue, sample_keys FROM crm_profile.check_source('bills');
+COMMIT;
+SELECT count(*) FROM bills.data_quality;
+SELECT crm_profile.alter_source('bills', order_filter => 'total <> ''Infinity''', cost => 'NULLIF(cost, ''NaN'')', corrections => '{"merge_customers": true, "guests": ["guest"], "leave_out_above": 5000}');
+SELECT orders, customers FROM crm_profile.refresh('bills');
+SELECT p.day FROM bills.customer_history h, crm_profile.purchases(h.history) p WHERE h.customer = 'K7' AND p.amount = 50;
+SELECT finding, rows, customers, revenue, sample_keys FROM bills.data_quality WHERE severity = 'corrected';
+SELECT crm_profile.drop_source('bills');
+
 -- ---------------------------------------------------------------- what cannot be read is told, and all else too
 CREATE TABLE raw (number text, day text, total text);
 INSERT INTO raw SELECT person_id, to_char(sold_at, 'YYYY-MM-DD'), total FROM clean_sale WHERE id <= 2500;
@@ -163,4 +181,4 @@ DROP ROLE regress_crm_reader;
 DROP VIEW by_hand;
 DROP FUNCTION changed(text);
 DROP FUNCTION labels(text);
-DROP TABLE person, sale, clean_sale, line, raw, odd, lead;
+DROP TABLE member, bill, person, sale, clean_sale, line, raw, odd, lead;

@@ -63,14 +63,15 @@ typedef enum Tally
 	TOO_FINE,
 	TOO_LARGE,
 	ENDLESS_DAY,
+	UNUSABLE_COST,   /* no number, or of too many digits or decimals */
 	SPLIT_ORDERS,    /* of several lines, */
 	REPEATED_TOTALS, /* all of one amount */
 	TALLIES
 } Tally;
 
 static const char *const tally_names[TALLIES] = {
-	"orders",   "no customer", "no day",      "no amount",    "not a number",
-	"too fine", "too large",   "endless day", "split orders", "repeated totals"};
+	"orders",    "no customer", "no day",        "no amount",    "not a number",   "too fine",
+	"too large", "endless day", "unusable cost", "split orders", "repeated totals"};
 
 /* Sets of fingerprints. */
 typedef struct Fingerprint
@@ -251,6 +252,7 @@ ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 	bool endless = !no_day && !IsOrderDay(f->day_type, row->tts_values[DAY_COLUMN - 1]);
 	AmountFault fault = AMOUNT_FINE;
 	const Decimal *amount = NULL;
+	Decimal cost;
 
 	if (!no_amount)
 		fault = ReadAmount(f, row->tts_values[AMOUNT_COLUMN - 1], &order->amount);
@@ -273,6 +275,13 @@ ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 					 : fault == AMOUNT_TOO_FINE ? TOO_FINE
 												: TOO_LARGE,
 					 NULL);
+	}
+	if (f->cost_column > 0 && !nulls[f->cost_column - 1] &&
+		ReadOrderAmount(f->cost_type, row->tts_values[f->cost_column - 1], &cost) != AMOUNT_FINE)
+	{
+		if (!f->second_look)
+			CountRow(f, UNUSABLE_COST, amount);
+		return false;
 	}
 	if (no_day || endless || amount == NULL)
 		return false;
