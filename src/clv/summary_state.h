@@ -28,6 +28,7 @@ typedef struct FitEntry
 
 /* Kinds, in the highest bits of the key. */
 #define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
+#define FIT_OPPORTUNITIES UINT64CONST(1) /* (taken, last one taken), (offered) */
 #define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the positive amount of x purchases, or 0) */
 #define FIT_GAP UINT64CONST(3)      /* (months: see GapMonths), (days between two purchase days) */
 #define FIT_KIND(key) ((key) >> 62)
@@ -162,6 +163,27 @@ static inline int64
 FitGap(const FitEntry *entry)
 {
 	return (int64) entry->detail;
+}
+
+/* Opportunities that a customer had; those of one customer are few. */
+#define MOST_OPPORTUNITIES 10000
+
+static inline int32
+FitTaken(const FitEntry *entry)
+{
+	return (int32) (entry->key >> 31 & PG_INT32_MAX);
+}
+
+static inline int32
+FitLastTaken(const FitEntry *entry)
+{
+	return (int32) (entry->key & PG_INT32_MAX);
+}
+
+static inline int32
+FitOffered(const FitEntry *entry)
+{
+	return (int32) entry->detail;
 }
 
 static inline double
