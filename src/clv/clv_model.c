@@ -19,6 +19,7 @@
 
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
+#include "profile/profile_columns.h"
 
 #define LEAST_PARAMETER 1e-20
 #define MOST_PARAMETER 1e20
@@ -76,6 +77,13 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(ClvModel, "observed_from", observed_from, FIELD_DATE),
 	MODEL_FIELD(ClvModel, "early_customers", early_customers, FIELD_COUNT),
 	MODEL_FIELD(ClvModel, "pace", pace, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "attributes", attributes, FIELD_MODEL, .format = &ProfileModelFormat),
+	MODEL_LIST(ClvModel, "purchase_effects", purchase_effects, neffects, FIELD_NUMBER,
+			   MOST_EFFECTS),
+	MODEL_LIST(ClvModel, "leaving_effects", leaving_effects, nleaving, FIELD_NUMBER, MOST_EFFECTS),
+	MODEL_LIST(ClvModel, "means", means, nmeans, FIELD_NUMBER, MOST_EFFECTS),
+	MODEL_LIST(ClvModel, "effect_covariance", effect_covariance, ncovariance, FIELD_NUMBER,
+			   COVARIANCES(MAX_FIT_PARAMETERS)),
 };
 
 static bool
@@ -95,6 +103,24 @@ VariancesAreSound(const double *covariance, int n)
 		if (covariance[COVARIANCES(i + 1) - 1] < 0)
 			return false;
 	return true;
+}
+
+/* Effects, one on buying and one on leaving for each column of the attributes. */
+static const char *
+EffectsFault(const ClvModel *model)
+{
+	int n = model->attributes == NULL ? 0 : ProfileColumns(model->attributes);
+	int fitted = CLV_PARAMETERS + 2 * n;
+
+	if (model->neffects != n || model->nleaving != n || model->nmeans != n)
+		return "\"purchase_effects\", \"leaving_effects\" and \"means\" are not one for each "
+			   "column of "
+			   "\"attributes\".";
+	if (model->ncovariance != 0 && (n == 0 || model->ncovariance != COVARIANCES(fitted)))
+		return "\"effect_covariance\" is not that of the parameters and the effects.";
+	if (model->ncovariance != 0 && !VariancesAreSound(model->effect_covariance, fitted))
+		return "A variance is negative.";
+	return NULL;
 }
 
 static const char *
@@ -131,7 +157,7 @@ ClvModelFault(const void *data)
 		return "The factors of \"season\" are not all between 0.001 and 100.";
 	if (!(model->pace >= LEAST_PACE && model->pace <= MOST_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
-	return NULL;
+	return EffectsFault(model);
 }
 
 static void
@@ -146,7 +172,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
 	.version = 1,
-	.most_bytes = 2000,
+	.most_bytes = 1024 * 1024, /* 2000 or less without attributes */
 	.group = {.size = sizeof(ClvModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),
@@ -407,6 +433,30 @@ PutParameters(ReturnSetInfo *result, const char *part, const char *const *names,
 	}
 }
 
+/* The same of the effects of attributes, `first` of which come before them in the covariance. */
+static void
+PutEffects(ReturnSetInfo *result, const ClvModel *model, const char *part, int first,
+		   const double *effects)
+{
+	for (int i = 0; i < model->neffects; i++)
+	{
+		int place = CLV_PARAMETERS + first + i;
+		double variance =
+			model->ncovariance > 0 ? model->effect_covariance[COVARIANCES(place + 1) - 1] : 0;
+		Datum values[5];
+		bool nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(part);
+		values[1] = CStringGetTextDatum(ProfileColumnName(model->attributes, i));
+		values[2] = Float8GetDatum(effects[i]);
+		values[3] = Float8GetDatum(sqrt(variance));
+		values[4] = CStringGetTextDatum(FitStatusNames[model->status]);
+		nulls[2] = !ClvModelIsUsable(model);
+		nulls[3] = variance == 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
 PG_FUNCTION_INFO_V1(clv_parameters);
 Datum
 clv_parameters(PG_FUNCTION_ARGS)
@@ -419,6 +469,8 @@ clv_parameters(PG_FUNCTION_ARGS)
 				  ClvModelIsUsable(model), model->parameters, model->covariance);
 	PutParameters(result, "spend", SpendParameterNames, SPEND_PARAMETERS, model->spend_status,
 				  SpendIsFitted(model), model->spend_parameters, model->spend_covariance);
+	PutEffects(result, model, "effect on buying", 0, model->purchase_effects);
+	PutEffects(result, model, "effect on leaving", model->neffects, model->leaving_effects);
 	return (Datum) 0;
 }
 

@@ -12,6 +12,7 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
+#define MOST_EFFECTS ((MAX_FIT_PARAMETERS - CLV_PARAMETERS) / 2)
 
 typedef struct ClvModel
 {
@@ -40,8 +41,18 @@ typedef struct ClvModel
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
 	Season calendar;            /* follows from `season` */
-	double pace;        /* what purchases to come are multiplied by, for the record's sake */
-	uint64 fingerprint; /* of its value; 0: not from one */
+	double pace; /* what purchases to come are multiplied by, for the record's sake */
+	/* what attributes of customers do, see covariates.h; NULL: it was not asked */
+	const struct ProfileModel *attributes; /* how they are encoded */
+	int neffects;
+	double *purchase_effects;
+	int nleaving;
+	double *leaving_effects;
+	int nmeans;
+	double *means; /* of their columns */
+	int ncovariance;
+	double *effect_covariance; /* of the logs of the parameters, and of the effects */
+	uint64 fingerprint;        /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;
