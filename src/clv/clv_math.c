@@ -537,17 +537,17 @@ AnyPurchaseIfAlive(ClvProcess process, const double *parameters, const ClvCustom
  * its peaks have a width of 1/sqrt(n) at least.
  */
 static void
-ManyParetoPurchases(const double *parameters, const ClvCustomer *customer, double horizon, int most,
-					double *at_least)
+ManyParetoPurchases(const double *parameters, const ClvCustomer *customer, double horizon,
+					int max_purchases, double *at_least)
 {
 	double k = parameters[CLV_R] + customer->x;
 	double s = parameters[CLV_S];
 	double at_end = parameters[CLV_ALPHA] + customer->T;
 	double beta_end = parameters[CLV_BETA] + customer->T;
-	double step = Min(NODE_STEP, NODE_PEAK / sqrt(most));
+	double step = Min(NODE_STEP, NODE_PEAK / sqrt(max_purchases));
 	double from = -NODE_END - log1p(horizon * (k / at_end + s / beta_end));
 
-	memset(at_least, 0, most * sizeof(double));
+	memset(at_least, 0, max_purchases * sizeof(double));
 	if (horizon <= 0)
 		return;
 	for (double w = from; w < NODE_END; w += step)
@@ -557,13 +557,13 @@ ManyParetoPurchases(const double *parameters, const ClvCustomer *customer, doubl
 						  (k + 1) * log1p(time / at_end) - s * log1p(time / beta_end);
 
 		CHECK_FOR_INTERRUPTS();
-		for (int n = 1; n <= most; n++)
+		for (int n = 1; n <= max_purchases; n++)
 		{
 			at_least[n - 1] += exp(log_term);
 			log_term += log(time / (at_end + time) * (k + n) / n);
 		}
 	}
-	for (int n = 0; n < most; n++)
+	for (int n = 0; n < max_purchases; n++)
 		at_least[n] = Min(at_least[n], 1);
 }
 
@@ -573,7 +573,7 @@ ManyParetoPurchases(const double *parameters, const ClvCustomer *customer, doubl
  */
 void
 ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
-					 double horizon, int most, double *at_least)
+					 double horizon, int max_purchases, double *at_least)
 {
 	int k = process.regularity;
 	double shape = Shape(process, parameters, customer->x);
@@ -587,17 +587,17 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 
 	if (process.family == CLV_PARETO_NBD)
 	{
-		ManyParetoPurchases(parameters, customer, horizon, most, at_least);
+		ManyParetoPurchases(parameters, customer, horizon, max_purchases, at_least);
 		return;
 	}
-	memset(at_least, 0, most * sizeof(double));
+	memset(at_least, 0, max_purchases * sizeof(double));
 	for (int phase = 0; phase < k; phase++)
 	{
 		double probability = exp(-(shape + phase) * log1p(ratio));
 		double fewer = 0; /* P(fewer events) */
 		int64 events = 0;
 
-		for (int n = 1; n <= most; n++)
+		for (int n = 1; n <= max_purchases; n++)
 		{
 			for (; events < (int64) k * n - phase; events++)
 			{
@@ -609,7 +609,7 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 		weights += weight;
 		weight *= q * (shape + phase) / (phase + 1);
 	}
-	for (int n = 1; n <= most; n++)
+	for (int n = 1; n <= max_purchases; n++)
 	{
 		at_least[n - 1] *= survival / weights;
 		survival *= (b + n - 1) / (a + b + n - 1);

@@ -12,7 +12,7 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
-#define MOST_EFFECTS ((MAX_FIT_PARAMETERS - CLV_PARAMETERS) / 2)
+#define MAX_EFFECTS ((MAX_FIT_PARAMETERS - CLV_PARAMETERS) / 2)
 
 typedef struct ClvModel
 {

@@ -55,7 +55,7 @@ ContractModelFault(const void *data)
 static const ModelFormat ContractModelFormat = {
 	.type = "contract_model",
 	.version = 1,
-	.most_bytes = 2000,
+	.max_bytes = 2000,
 	.group = {.size = sizeof(OpportunityModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),
@@ -137,7 +137,7 @@ AddContracts(FunctionCallInfo fcinfo, int32 renewals, bool ended, int64 contract
 	OpportunityPoint point = {.taken = renewals, .last = renewals};
 
 	/* where the sum is no number the check of the others says so */
-	point.offered = renewals + (ended && renewals < MOST_OPPORTUNITIES);
+	point.offered = renewals + (ended && renewals < MAX_OPPORTUNITIES);
 	return AddOpportunities(SummaryStateArgument(fcinfo, 0), CONTRACT_PURPOSE, "renewals", &point,
 							contracts);
 }
@@ -175,9 +175,9 @@ TermsBefore(DateADT started, const Interval *term, Timestamp before)
 	while (TermsEnd(started, term, terms + 1) < before)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (++terms > MOST_OPPORTUNITIES)
+		if (++terms > MAX_OPPORTUNITIES)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("a contract has more than %d terms", MOST_OPPORTUNITIES),
+							errmsg("a contract has more than %d terms", MAX_OPPORTUNITIES),
 							errhint("Give the term for which a contract is renewed, such as '1 "
 									"year'.")));
 	}

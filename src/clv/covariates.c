@@ -30,7 +30,7 @@
 #include "profile/profile_columns.h"
 #include "profile/profile_fit.h"
 
-#define MOST_EFFECT 30.0 /* on a log: far beyond any that customers show */
+#define MAX_EFFECT 30.0 /* on a log: far beyond any that customers show */
 
 /* ---------- a model of certain customers ---------- */
 
@@ -53,7 +53,7 @@ EffectOf(const double *effects, const double *columns, int n)
 
 	for (int i = 0; i < n; i++)
 		effect += effects[i] * columns[i];
-	return Max(-MOST_EFFECT, Min(MOST_EFFECT, effect));
+	return Max(-MAX_EFFECT, Min(MAX_EFFECT, effect));
 }
 
 /* The parameter that leaving acts on, and the sign of the effect on its log. */
@@ -719,9 +719,9 @@ LearnAttributes(const AttributeFit *fit, int64 longest, ClvModel *model)
 	model->attributes =
 		ModelFromDatum(&ProfileModelFormat, PointerGetDatum(FittedProfileModel(counts)));
 	n = ProfileColumns(model->attributes);
-	if (n > MOST_EFFECTS)
+	if (n > MAX_EFFECTS)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("the attributes make %d columns, the limit is %d", n, MOST_EFFECTS),
+						errmsg("the attributes make %d columns, the limit is %d", n, MAX_EFFECTS),
 						errdetail("A nominal attribute makes one for each value but the first."),
 						errhint("Give fewer attributes, or the options \"ignore\" or "
 								"\"max_values\".")));

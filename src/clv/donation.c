@@ -58,7 +58,7 @@ DonationModelFault(const void *data)
 static const ModelFormat DonationModelFormat = {
 	.type = "donation_model",
 	.version = 1,
-	.most_bytes = 2000,
+	.max_bytes = 2000,
 	.group = {.size = sizeof(OpportunityModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),
@@ -108,11 +108,11 @@ typedef struct Rising
 
 /* One more than the chances: a donor who left has one more trial behind. */
 static Rising
-RisingTable(double *at, int most, double a)
+RisingTable(double *at, int max_offered, double a)
 {
-	Rising table = {at, at + most + 2};
+	Rising table = {at, at + max_offered + 2};
 
-	for (int n = 0; n <= most + 1; n++)
+	for (int n = 0; n <= max_offered + 1; n++)
 	{
 		table.log[n] = LogGammaRatio(a, n);
 		table.slope[n] = DigammaDifference(a, n);
@@ -152,14 +152,15 @@ static double
 DonationLogLikelihood(void *data, const double *parameters, double *gradient)
 {
 	const OpportunitySample *sample = (const OpportunitySample *) data;
-	int size = 2 * (sample->most + 2);
-	Rising alpha = RisingTable(sample->scratch, sample->most, parameters[DONATION_ALPHA]);
-	Rising beta = RisingTable(sample->scratch + size, sample->most, parameters[DONATION_BETA]);
-	Rising tries = RisingTable(sample->scratch + 2 * size, sample->most,
+	int size = 2 * (sample->max_offered + 2);
+	Rising alpha = RisingTable(sample->scratch, sample->max_offered, parameters[DONATION_ALPHA]);
+	Rising beta =
+		RisingTable(sample->scratch + size, sample->max_offered, parameters[DONATION_BETA]);
+	Rising tries = RisingTable(sample->scratch + 2 * size, sample->max_offered,
 							   parameters[DONATION_ALPHA] + parameters[DONATION_BETA]);
 	Rising delta =
-		RisingTable(sample->scratch + 3 * size, sample->most, parameters[DONATION_DELTA]);
-	Rising leaves = RisingTable(sample->scratch + 4 * size, sample->most,
+		RisingTable(sample->scratch + 3 * size, sample->max_offered, parameters[DONATION_DELTA]);
+	Rising leaves = RisingTable(sample->scratch + 4 * size, sample->max_offered,
 								parameters[DONATION_GAMMA] + parameters[DONATION_DELTA]);
 	double log_gamma = log(parameters[DONATION_GAMMA]);
 	double total = 0;

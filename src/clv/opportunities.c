@@ -15,13 +15,13 @@
 
 #include "clv/opportunities.h"
 
-#define LEAST_PARAMETER 1e-20
-#define MOST_PARAMETER 1e20
+#define MIN_PARAMETER 1e-20
+#define MAX_PARAMETER 1e20
 
 void
 CheckOpportunities(const char *what, const OpportunityPoint *point)
 {
-	if (point->offered < 0 || point->offered > MOST_OPPORTUNITIES || point->taken < 0 ||
+	if (point->offered < 0 || point->offered > MAX_OPPORTUNITIES || point->taken < 0 ||
 		point->last < point->taken || point->last > point->offered ||
 		(point->taken == 0) != (point->last == 0))
 		ereport(ERROR,
@@ -30,7 +30,7 @@ CheckOpportunities(const char *what, const OpportunityPoint *point)
 						point->taken, what, point->last, point->offered),
 				 errdetail("No count is negative or above %d; the last one is at 0 where there is "
 						   "none, and never before as many or after all opportunities.",
-						   MOST_OPPORTUNITIES)));
+						   MAX_OPPORTUNITIES)));
 }
 
 SummaryState *
@@ -67,7 +67,7 @@ SampleFromState(const SummaryState *state, OpportunitySample *sample, Opportunit
 		point->taken = FitTaken(entry);
 		point->last = FitLastTaken(entry);
 		point->offered = FitOffered(entry);
-		sample->most = Max(sample->most, point->offered);
+		sample->max_offered = Max(sample->max_offered, point->offered);
 		model->customers += entry->weight;
 		model->taken += entry->weight * point->taken;
 		sample->npoints++;
@@ -94,7 +94,7 @@ FitOpportunityModel(const OpportunityFit *fit, SummaryState *state, OpportunityM
 	if (model->customers == 0)
 		return;
 	if (fit->scratch > 0)
-		sample.scratch = palloc(mul_size(sample.most + 2, fit->scratch * sizeof(double)));
+		sample.scratch = palloc(mul_size(sample.max_offered + 2, fit->scratch * sizeof(double)));
 	problem.weight = (double) model->customers;
 	for (int s = 0; s < fit->nstarts; s++)
 		memcpy(problem.start[s], fit->start[s], sizeof(fit->start[s]));
@@ -120,10 +120,10 @@ PeriodsArgument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
 	int32 periods = PG_GETARG_INT32(argument);
 
-	if (periods < 0 || periods > MOST_OPPORTUNITIES)
+	if (periods < 0 || periods > MAX_OPPORTUNITIES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between 0 and %d, not %d", name, MOST_OPPORTUNITIES, periods)));
+				 errmsg("%s must be between 0 and %d, not %d", name, MAX_OPPORTUNITIES, periods)));
 	return periods;
 }
 
@@ -147,7 +147,7 @@ ParametersFault(const OpportunityModel *model, int nparameters)
 	for (int i = 0; i < nparameters; i++)
 	{
 		if (model->status != FIT_FAILED &&
-			!(model->parameters[i] >= LEAST_PARAMETER && model->parameters[i] <= MOST_PARAMETER))
+			!(model->parameters[i] >= MIN_PARAMETER && model->parameters[i] <= MAX_PARAMETER))
 			return "The parameters are not all between 1e-20 and 1e20.";
 		if (model->covariance[COVARIANCES(i + 1) - 1] < 0)
 			return "A variance is negative.";

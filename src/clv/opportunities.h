@@ -35,7 +35,7 @@ typedef struct OpportunitySample
 {
 	OpportunityPoint *points;
 	int64 npoints;
-	int32 most; /* offered */
+	int32 max_offered;
 	double *scratch;
 } OpportunitySample;
 

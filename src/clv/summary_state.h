@@ -23,14 +23,14 @@ typedef struct FitEntry
 } FitEntry;
 
 /* The units of time that a model may have, in days. */
-#define LEAST_UNIT_DAYS (1.0 / 24)
-#define MOST_UNIT_DAYS 36525.0
+#define MIN_UNIT_DAYS (1.0 / 24)
+#define MAX_UNIT_DAYS 36525.0
 
 /* Kinds, in the highest bits of the key. */
-#define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
+#define FIT_CUSTOMER UINT64CONST(0)      /* (x, t_x), (T, later purchase days); days */
 #define FIT_OPPORTUNITIES UINT64CONST(1) /* (taken, last one taken), (offered) */
-#define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the positive amount of x purchases, or 0) */
-#define FIT_GAP UINT64CONST(3)      /* (months: see GapMonths), (days between two purchase days) */
+#define FIT_SPEND UINT64CONST(2) /* (x), (bits of the positive amount of x purchases, or 0) */
+#define FIT_GAP UINT64CONST(3)   /* (months: see GapMonths), (days between two purchase days) */
 #define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
 
@@ -139,7 +139,7 @@ FitLaterPurchases(const FitEntry *entry)
  * purchase, from the gap's start and from its end to as_of.
  */
 #define MONTH_BITS 20
-#define MOST_MONTHS_BACK ((INT64CONST(1) << MONTH_BITS) - 1)
+#define MAX_MONTHS_BACK ((INT64CONST(1) << MONTH_BITS) - 1)
 
 typedef struct GapMonths
 {
@@ -153,9 +153,9 @@ FitGapMonths(const FitEntry *entry)
 {
 	GapMonths months;
 
-	months.first = (int32) (entry->key >> (2 * MONTH_BITS) & MOST_MONTHS_BACK);
-	months.start = (int32) (entry->key >> MONTH_BITS & MOST_MONTHS_BACK);
-	months.end = (int32) (entry->key & MOST_MONTHS_BACK);
+	months.first = (int32) (entry->key >> (2 * MONTH_BITS) & MAX_MONTHS_BACK);
+	months.start = (int32) (entry->key >> MONTH_BITS & MAX_MONTHS_BACK);
+	months.end = (int32) (entry->key & MAX_MONTHS_BACK);
 	return months;
 }
 
@@ -166,7 +166,7 @@ FitGap(const FitEntry *entry)
 }
 
 /* Opportunities that a customer had; those of one customer are few. */
-#define MOST_OPPORTUNITIES 10000
+#define MAX_OPPORTUNITIES 10000
 
 static inline int32
 FitTaken(const FitEntry *entry)

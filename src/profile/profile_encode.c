@@ -270,7 +270,7 @@ EncodeRecord(RecordEncoder *encoder, const ProfileModel *model, HeapTupleHeader 
 {
 	if (encoder->columns != NULL && encoder->fingerprint != model->fingerprint)
 		encoder->columns = NULL;
-	if (TakeRecordApart(&encoder->shape, record, encoder->context))
+	if (DeformRecord(&encoder->shape, record, encoder->context))
 		encoder->columns = NULL;
 	if (encoder->columns == NULL)
 		SetUpColumns(encoder, model);

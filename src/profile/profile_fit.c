@@ -551,7 +551,7 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 void
 CountRecord(ProfileFitState *state, HeapTupleHeader record)
 {
-	if (TakeRecordApart(&state->shape, record, state->context))
+	if (DeformRecord(&state->shape, record, state->context))
 		TakeShape(state);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -953,7 +953,7 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
  * True when the attribute has one value only, or a different one for everybody.
  */
 static bool
-TellsNothing(const FitColumn *column, const ProfileAttribute *att)
+IsUninformative(const FitColumn *column, const ProfileAttribute *att)
 {
 	int nvalues = 0;
 	int nwords;
@@ -1005,7 +1005,7 @@ FittedProfileModel(const ProfileFitState *state)
 		if (att->kind == KIND_SET)
 			att->missing = column->missing;
 		SetRange(att, att->low, att->high);
-		att->weight = column->weight_given ? column->weight : TellsNothing(column, att) ? 0 : 1;
+		att->weight = column->weight_given ? column->weight : IsUninformative(column, att) ? 0 : 1;
 	}
 	return ModelValue(&ProfileModelFormat, &model);
 }
