@@ -34,16 +34,12 @@
 
 /* ---------- a model of certain customers ---------- */
 
-/* The columns of a profile less their means; 0 where the attribute is missing. */
+/* Columns less their means; 0 where the attribute is missing. */
 static void
-CenteredColumns(const ClvModel *model, Datum profile, double *columns)
+CenterColumns(const ClvModel *model, const double *columns, int n, double *centered)
 {
-	ProfileView view;
-
-	OpenProfile(&view, profile);
-	ProfileColumnValues(model->attributes, &view, columns);
-	for (int i = 0; i < model->neffects; i++)
-		columns[i] = isnan(columns[i]) ? 0 : columns[i] - model->means[i];
+	for (int i = 0; i < n; i++)
+		centered[i] = isnan(columns[i]) ? 0 : columns[i] - model->means[i];
 }
 
 static double
@@ -120,8 +116,11 @@ SetAttributes(ClvModel *model, Datum profile)
 	int n = model->neffects;
 	double *columns = palloc((n + 1) * sizeof(double));
 	double effects[2];
+	ProfileView view;
 
-	CenteredColumns(model, profile, columns);
+	OpenProfile(&view, profile);
+	ProfileColumnValues(model->attributes, &view, columns);
+	CenterColumns(model, columns, n, columns);
 	effects[0] = EffectOf(model->purchase_effects, columns, n);
 	effects[1] = EffectOf(model->leaving_effects, columns, n);
 	ParametersWith((ClvFamily) model->family, effects[0], effects[1], model->parameters);
@@ -482,7 +481,7 @@ clv_fit_attributes_deserialize(PG_FUNCTION_ARGS)
 typedef struct EffectGroup
 {
 	ClvSample sample;
-	const double *columns;
+	double *columns; /* centered */
 } EffectGroup;
 
 typedef struct EffectSample
@@ -538,14 +537,13 @@ EffectLogLikelihood(void *data, const double *parameters, double *gradient)
 	return total;
 }
 
-/* The columns of every record; their means over the customers go to the model. */
+/* The columns of every record. */
 static double *
-ColumnsOfRecords(const AttributeFit *fit, int64 longest, ClvModel *model)
+ColumnsOfRecords(const AttributeFit *fit, const ClvModel *model)
 {
 	RecordEncoder *encoder = NewRecordEncoder(CurrentMemoryContext);
 	int n = ProfileColumns(model->attributes);
 	double *columns = palloc_extended(mul_size(fit->nrecords, n * sizeof(double)), MCXT_ALLOC_HUGE);
-	double *known = palloc0(n * sizeof(double)); /* customers whose attribute is not missing */
 
 	for (int32 r = 0; r < fit->nrecords; r++)
 	{
@@ -557,20 +555,6 @@ ColumnsOfRecords(const AttributeFit *fit, int64 longest, ClvModel *model)
 		ProfileColumnValues(model->attributes, &view, columns + (int64) r * n);
 		pfree(profile);
 	}
-	for (int64 i = 0; i < fit->nrows; i++)
-		for (int c = 0; c < n && fit->rows[i].age <= longest; c++)
-		{
-			double value = columns[(int64) fit->rows[i].record * n + c];
-
-			if (isnan(value))
-				continue;
-			known[c] += 1;
-			model->means[c] += value;
-		}
-	for (int c = 0; c < n; c++)
-		model->means[c] /= Max(known[c], 1);
-	for (int64 i = 0; i < (int64) fit->nrecords * n; i++)
-		columns[i] = isnan(columns[i]) ? 0 : columns[i] - model->means[i % n];
 	return columns;
 }
 
@@ -593,7 +577,7 @@ typedef struct OrderedRow
 /* The sample of the customers from one row on to another. */
 static void
 SetGroup(const AttributeFit *fit, const ClvModel *model, const OrderedRow *from,
-		 const OrderedRow *to, EffectGroup *group)
+		 const OrderedRow *to, ClvSample *sample)
 {
 	FitOptions options = {.purpose = fit->summary->purpose,
 						  .features = 1,
@@ -603,7 +587,6 @@ SetGroup(const AttributeFit *fit, const ClvModel *model, const OrderedRow *from,
 						  .observed_from = DATEVAL_NOBEGIN};
 	SummaryState *state = SummaryStateFor(NULL, &options);
 
-	group->columns = from->columns;
 	for (; from < to; from++)
 	{
 		SummaryState *more = AddFitEntry(
@@ -616,18 +599,64 @@ SetGroup(const AttributeFit *fit, const ClvModel *model, const OrderedRow *from,
 		state = more;
 	}
 	SortSummaryState(state);
-	ClvSampleFromState(state, model->unit, &model->calendar, model->observed_from, &group->sample);
-	group->sample.regularity = (int) model->regularity;
+	ClvSampleFromState(state, model->unit, &model->calendar, model->observed_from, sample);
+	sample->regularity = (int) model->regularity;
 	pfree(state);
 }
 
-/* The customers by their columns, time in units of the mean T. */
+/* The means of the columns over rows in order: sums must not depend on how these came. */
+static double *
+MeansOfColumns(const OrderedRow *rows, int64 nrows, int n)
+{
+	double *means = palloc0(n * sizeof(double));
+
+	for (int c = 0; c < n; c++)
+	{
+		double known = 0;
+
+		for (int64 i = 0; i < nrows; i++)
+			if (!isnan(rows[i].columns[c]))
+			{
+				known += 1;
+				means[c] += rows[i].columns[c];
+			}
+		means[c] /= Max(known, 1);
+	}
+	return means;
+}
+
+/* Customers of equal columns become groups. */
 static void
-SetEffectSample(const AttributeFit *fit, const ClvModel *model, const double *columns,
-				int64 longest, EffectSample *sample)
+SetGroups(const AttributeFit *fit, const ClvModel *model, const OrderedRow *rows, int64 nrows,
+		  EffectSample *sample)
+{
+	int n = sample->ncolumns;
+
+	sample->groups = palloc_extended(mul_size(nrows + 1, sizeof(EffectGroup)), MCXT_ALLOC_HUGE);
+	for (int64 from = 0, to; from < nrows; from = to)
+	{
+		EffectGroup *group = &sample->groups[sample->ngroups++];
+
+		for (to = from;
+			 to < nrows && memcmp(rows[to].columns, rows[from].columns, n * sizeof(double)) == 0;)
+			to++;
+		group->columns = palloc(n * sizeof(double));
+		CenterColumns(model, rows[from].columns, n, group->columns);
+		SetGroup(fit, model, rows + from, rows + to, &group->sample);
+		sample->weight += group->sample.weight;
+		for (int64 i = 0; i < group->sample.npoints; i++)
+			sample->scale += group->sample.points[i].weight * group->sample.points[i].T;
+	}
+	sample->scale = sample->scale > 0 ? sample->scale / sample->weight : 1;
+}
+
+/* The customers by their columns, time in units of the mean T; the means go to the model. */
+static void
+SetEffectSample(const AttributeFit *fit, ClvModel *model, int64 longest, EffectSample *sample)
 {
 	int n = sample->ncolumns;
 	Size size = n * sizeof(double);
+	const double *columns = ColumnsOfRecords(fit, model);
 	OrderedRow *rows =
 		palloc_extended(mul_size(fit->nrows + 1, sizeof(OrderedRow)), MCXT_ALLOC_HUGE);
 	int64 nrows = 0;
@@ -641,20 +670,9 @@ SetEffectSample(const AttributeFit *fit, const ClvModel *model, const double *co
 			rows[nrows++].columns = columns + (int64) fit->rows[i].record * n;
 		}
 	SortOrderedRows(rows, nrows, &size);
-	sample->groups = palloc_extended(mul_size(nrows + 1, sizeof(EffectGroup)), MCXT_ALLOC_HUGE);
-	for (int64 from = 0, to; from < nrows; from = to)
-	{
-		EffectGroup *group = &sample->groups[sample->ngroups++];
-
-		for (to = from; to < nrows && memcmp(rows[to].columns, rows[from].columns, size) == 0;)
-			to++;
-		SetGroup(fit, model, rows + from, rows + to, group);
-		sample->weight += group->sample.weight;
-		for (int64 i = 0; i < group->sample.npoints; i++)
-			sample->scale += group->sample.points[i].weight * group->sample.points[i].T;
-	}
+	model->means = MeansOfColumns(rows, nrows, n);
+	SetGroups(fit, model, rows, nrows, sample);
 	pfree(rows);
-	sample->scale = sample->scale > 0 ? sample->scale / sample->weight : 1;
 	for (int64 g = 0; g < sample->ngroups; g++)
 	{
 		ClvSample *group = &sample->groups[g].sample;
@@ -748,8 +766,7 @@ FitEffects(const AttributeFit *fit, ClvModel *model)
 		return;
 	n = sample.ncolumns = ProfileColumns(model->attributes);
 	sample.likelihood = ClvLikelihood(sample.family);
-	model->means = palloc0(n * sizeof(double));
-	SetEffectSample(fit, model, ColumnsOfRecords(fit, longest, model), longest, &sample);
+	SetEffectSample(fit, model, longest, &sample);
 	memcpy(start, model->parameters, sizeof(model->parameters));
 	start[CLV_ALPHA] /= sample.scale;
 	if (sample.family == CLV_PARETO_NBD)
