@@ -1,6 +1,7 @@
 -- Contracts (sbg) and gifts (bg/bb): published fits, the formulas written down in SQL, what must not matter, what must be refused
 CREATE SCHEMA test_contract;
 SET search_path TO test_contract, crm_profile;
+SET jit TO off; -- the helpers run thousands of small queries
 SET datestyle TO iso;
 SET intervalstyle TO postgres;
 

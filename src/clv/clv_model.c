@@ -28,6 +28,7 @@
 #define MAX_SEASON 100
 #define MIN_PACE 0.01
 #define MAX_PACE 100
+#define MAX_EFFECT 1000
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
 
@@ -115,6 +116,11 @@ EffectsFault(const ClvModel *model)
 		return "\"purchase_effects\", \"leaving_effects\" and \"means\" are not one for each "
 			   "column of "
 			   "\"attributes\".";
+	if (!AllBetween(model->purchase_effects, n, -MAX_EFFECT, MAX_EFFECT) ||
+		!AllBetween(model->leaving_effects, n, -MAX_EFFECT, MAX_EFFECT))
+		return "The effects are not all between -1000 and 1000.";
+	if (!AllBetween(model->means, n, 0, 1))
+		return "The means are not all between 0 and 1.";
 	if (model->ncovariance != 0 && (n == 0 || model->ncovariance != COVARIANCES(fitted)))
 		return "\"effect_covariance\" is not that of the parameters and the effects.";
 	if (model->ncovariance != 0 && !VariancesAreSound(model->effect_covariance, fitted))

@@ -14,6 +14,18 @@
 #include "clv/clv_model.h"
 #include "profile/profile.h"
 
+/* Columns less their means; 0 where the attribute is missing.  Both may be the same. */
+extern void CenterColumns(const ClvModel *model, const double *columns, int n, double *centered);
+
+/* What effects make of n columns: the ln of how many times as fast. */
+extern double EffectOf(const double *effects, const double *columns, int n);
+
+/* The parameter that leaving acts on, and the sign of the effect on its log. */
+extern int LeavingParameter(ClvFamily family, double *sign);
+
+/* Makes of parameters those of customers with such effects on buying and leaving. */
+extern void ParametersWith(ClvFamily family, double buying, double leaving, double *parameters);
+
 /* What is kept between the records of customers; zeroed at first. */
 typedef struct CustomerModel
 {
