@@ -180,6 +180,7 @@ DECLARE
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query needs besides; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
+		['refresh_phases', 'jsonb', NULL, 'seconds of its parts: collect, fit (with clv, rhythm and holdout), profiles, match'],
 		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
 		['best_customers', 'bigint', NULL, 'the best customers among those that the last refresh compared prospects with; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'the other customers among them'],
@@ -457,7 +458,7 @@ BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
 	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
-		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).norms).orders AS orders_read,
+		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).norms).orders AS orders_read,
 			((s.definition).norms).customers AS customers_with_history, ((s.definition).norms).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).norms).active_days, 90) AS active_days,
 			(s.definition).active_days IS NULL AND ((s.definition).norms).active_days IS NOT NULL AS active_days_learnt, ' || settings || '

@@ -82,10 +82,10 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 			UNION ALL SELECT 2, CASE
 				WHEN model.id IS NULL THEN NULL
 				WHEN model.newest_order IS NULL THEN 'the last refresh found no orders'
-				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order, of %s: nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
+				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order (%s): nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
 				WHEN today - model.newest_order > model.active_days
-					THEN format('the as-of date is far past the newest order, of %s: everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
-				WHEN today < model.newest_order THEN format('the as-of date is before the newest order, of %s: later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
+					THEN format('the as-of date is far past the newest order (%s): everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
+				WHEN today < model.newest_order THEN format('the as-of date is before the newest order (%s): later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
 			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
 				THEN format('keys occur more than once in the customer table: customer_profile has %s rows too many; name another customer_key', model.repeated_keys) END
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v

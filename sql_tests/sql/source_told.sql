@@ -17,7 +17,8 @@ SELECT item, value FROM shop.model_card;
 SELECT warning FROM crm_profile.sources;
 
 -- ---------------------------------------------------------------- every amount has a line
-SELECT orders, customers, as_of, newest_order FROM crm_profile.refresh('shop');
+SELECT orders, customers FROM crm_profile.refresh('shop');
+SELECT newest_order FROM crm_profile.sources;
 CREATE VIEW ledger AS SELECT (SELECT sum(monetary) FROM shop.segment_summary) AS summary, (SELECT sum(amount) FROM shop.purchase_calendar) AS calendar;
 SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM ledger l, (SELECT sum(total) AS total FROM sale) s;
 SELECT segment, customers FROM shop.segment_summary WHERE segment LIKE '(%';

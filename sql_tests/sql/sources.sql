@@ -102,7 +102,8 @@ SELECT count(*) AS differences FROM live l FULL JOIN nw.customer_profile p USING
 SELECT pg_get_viewdef('nw.customer_profile') LIKE '%stored_profile%' AS stored;
 CREATE VIEW on_top AS SELECT segment, count(*) AS n FROM nw.customer_profile GROUP BY 1;
 SELECT crm_profile.alter_source('nw', period => '1 year');
-SELECT profile_seconds IS NOT NULL AS written FROM crm_profile.refresh('nw');
+SELECT customers_written FROM crm_profile.refresh('nw');
+SELECT refresh_phases ? 'profiles' AS written FROM crm_profile.sources WHERE name = 'nw';
 SELECT sum(n) FROM on_top;
 SELECT sum(frequency) AS frequency FROM nw.customer_profile;
 SELECT count(*) FROM orders WHERE order_date > date '1998-05-06' - interval '1 year';
