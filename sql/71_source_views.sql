@@ -956,8 +956,9 @@ BEGIN
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
 	ELSE
 		-- not security_invoker: it shows of a table that is the owner's what readers of prospect_match need
-		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
-		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
+		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT crm_profile_internal.seal_models(m.profile, m.match) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
+		EXECUTE format('COMMENT ON VIEW %I.prospect_model IS ''the models of attributes that prospect_match uses, with the owner''''s rights''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.prospect_model.models IS ''to be used, not to be read''', src.name);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model(crm_profile.source_definition) IS
