@@ -66,7 +66,8 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 	newest_order date, -- day of the newest order, even if after as_of
 	active_days integer, -- days within which nine of ten repeat buyers come back (by the mean gap of each customer), 28 to 365; NULL for fewer than 20 repeat buyers
 	a_from numeric, -- lowest value in tier A: all who are worth more have less than 80 % of the total together; NULL if nobody is worth anything
-	b_from numeric -- lowest value in tier B: all who are worth more have less than 95 % of the total together
+	b_from numeric, -- lowest value in tier B: all who are worth more have less than 95 % of the total together
+	deciles numeric[] -- lowest values of the best nine to one tenths of the buyers, ascending, as far as they are positive
 );
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)

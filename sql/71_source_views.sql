@@ -37,7 +37,8 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	repeated_keys bigint, -- rows in excess of one per key in the customer table
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
-	scheme_problems text[] -- segments that nobody can be in, and scores that many customers share; NULL: none
+	scheme_problems text[], -- segments that nobody can be in, and scores that many customers share; NULL: none
+	deciles numeric[] -- lowest values of the best nine to one tenths of the buyers, ascending
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -89,7 +90,8 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	next_purchase date, -- day by which half of all such customers will have bought again; NULL: fewer than half ever will, or no model
 	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
 	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
-	as_of date -- the as-of date of the row
+	as_of date, -- the as-of date of the row
+	value_decile integer -- 1 + floor(10 × share of the buyers who are worth more), by the value that value_tier goes by: 1 is the best tenth; NULL: no order yet
 );
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
@@ -104,6 +106,11 @@ CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchas
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01);
 COMMENT ON FUNCTION crm_profile_internal.source_clv_365d IS 'clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month';
+
+CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles);
+COMMENT ON FUNCTION crm_profile_internal.value_decile IS 'the column value_decile, from the lowest values of the tenths';
 
 CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
 	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
@@ -138,7 +145,12 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile.next_purchase(history, model.clv, as_of),
 			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
 			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
-			as_of;
+			as_of,
+			crm_profile_internal.value_decile(CASE
+				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
+				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
+				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
+				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought';
 

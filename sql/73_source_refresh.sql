@@ -215,6 +215,7 @@ BEGIN
 	model.fitted_at := started;
 	model.as_of := today;
 	model.rfm := rfm;
+	model.deciles := (customer_base).deciles;
 	model.scheme := src.scheme;
 	model.segments := crm_profile.compile_scheme(src.scheme);
 	model.active_days := coalesce(src.active_days, (customer_base).active_days, 90);
