@@ -41,8 +41,7 @@ seal_models(PG_FUNCTION_ARGS)
 	SET_VARSIZE(sealed, size);
 	sealed->profile_bytes = (int32) place;
 	if (!pg_strong_random(sealed->nonce, NONCE_BYTES))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random bytes")));
+		elog(ERROR, "could not generate random bytes");
 	memcpy(sealed->data, profile, VARSIZE(profile));
 	memcpy(sealed->data + place, match, VARSIZE(match));
 	PG_RETURN_POINTER(sealed);
