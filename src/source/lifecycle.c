@@ -4,10 +4,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -439,7 +437,6 @@ Datum
 customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
-	TupleDesc columns;
 	Datum values[8] = {0};
 	bool nulls[8] = {false};
 	int64 a_from = 0;
@@ -448,8 +445,6 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 	(void) AggregateContext(fcinfo, "customer_base_fit_finalfn");
 	if (state == NULL || state->customers == 0)
 		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum(state->customers);
 	values[1] = Int64GetDatum(state->orders);
 	nulls[2] = nulls[3] = state->newest == DATEVAL_NOBEGIN;
@@ -465,5 +460,5 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
 		values[7] = Deciles(state);
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
