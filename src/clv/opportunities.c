@@ -5,13 +5,11 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 #include "clv/opportunities.h"
 
@@ -159,8 +157,6 @@ Datum
 OpportunityParameters(FunctionCallInfo fcinfo, const OpportunityModel *model,
 					  const char *const *names, int n)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < n; i++)
 	{
@@ -174,7 +170,7 @@ OpportunityParameters(FunctionCallInfo fcinfo, const OpportunityModel *model,
 		values[3] = CStringGetTextDatum(FitStatusNames[model->status]);
 		nulls[1] = model->status == FIT_FAILED;
 		nulls[2] = nulls[1] || variance == 0;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -182,16 +178,13 @@ OpportunityParameters(FunctionCallInfo fcinfo, const OpportunityModel *model,
 Datum
 OpportunityCard(FunctionCallInfo fcinfo, const OpportunityModel *model)
 {
-	TupleDesc desc;
 	Datum values[4];
 	bool nulls[4] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = CStringGetTextDatum(FitStatusNames[model->status]);
 	values[1] = Int64GetDatum(model->customers);
 	values[2] = Int64GetDatum(model->taken);
 	values[3] = Float8GetDatum(model->log_likelihood);
 	nulls[3] = model->status == FIT_GIVEN || model->status == FIT_FAILED;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

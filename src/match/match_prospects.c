@@ -111,10 +111,11 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	StringInfoData left;
 
 	if (target == 0)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("the customers query has no column \"is_target\""),
-						errhint("Say who is wanted: SELECT key, monetary > 1000 AS is_target, … "
-								"FROM customers.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the customers query has no column \"is_target\""),
+				 errhint("Say who the targets are: SELECT key, monetary > 1000 AS is_target, … "
+						 "FROM customers.")));
 	if (TupleDescAttr(customers, target - 1)->atttypid != BOOLOID)
 		ColumnTypeRefused(customers, target, "target", "boolean", NULL);
 	q->by_email = ColumnNamed(customers, "email") > 0 && ColumnNamed(prospects, "email") > 0;
@@ -146,8 +147,8 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 			appendStringInfo(&left, "%s%s", left.len > 0 ? ", " : "", name);
 	}
 	if (left.len > 0)
-		ereport(NOTICE, (errmsg("columns that only one of the queries has are passed over: %s",
-								left.data)));
+		ereport(NOTICE,
+				(errmsg("columns that only one of the queries has are ignored: %s", left.data)));
 	q->attributes = common.data;
 }
 
@@ -260,12 +261,34 @@ NothingToDestroy(DestReceiver *self)
 {
 }
 
+/*
+ * For PG_CATCH: an error about an argument is thrown on without the SQL of ours in
+ * its context; what else went wrong keeps it.
+ */
+static void
+RethrowArgumentError(MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode != ERRCODE_INVALID_PARAMETER_VALUE &&
+		error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
+		PG_RE_THROW();
+	FlushErrorState();
+	error->context = NULL;
+	error->internalquery = NULL;
+	error->internalpos = 0;
+	ThrowErrorData(error);
+}
+
 /* Runs a SELECT of such columns into a tuplestore of its own. */
 static Tuplestorestate *
 RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	CheckedReceiver receiver = {.expected = columns};
+	MemoryContext caller = CurrentMemoryContext;
 
 	receiver.store = CreateTuplestoreDestReceiver();
 	SetTuplestoreDestReceiverParams(receiver.store, store, CurrentMemoryContext, true, NULL, NULL);
@@ -274,7 +297,15 @@ RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 	receiver.pub.rShutdown = CheckedShutdown;
 	receiver.pub.rDestroy = NothingToDestroy;
 	receiver.pub.mydest = DestNone;
-	RunQuery(q->function, query, &receiver.pub);
+	PG_TRY();
+	{
+		RunQuery(q->function, query, &receiver.pub);
+	}
+	PG_CATCH();
+	{
+		RethrowArgumentError(caller);
+	}
+	PG_END_TRY();
 	receiver.store->rDestroy(receiver.store);
 	return store;
 }
