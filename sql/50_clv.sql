@@ -26,7 +26,7 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
 	OUT mean_value double precision,
-	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision)
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.clv_model_card(crm_profile.clv_model) IS

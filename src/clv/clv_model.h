@@ -13,6 +13,15 @@
 
 #define WEEK_DAYS 7.0
 
+/* How the values of purchases are distributed; the numbers are stored. */
+typedef enum SpendModel
+{
+	SPEND_GAMMA_GAMMA = 0,
+	SPEND_NORMAL_NORMAL = 1,
+} SpendModel;
+
+extern const char *const SpendModelNames[];
+
 typedef struct ClvModel
 {
 	int32 family; /* ClvFamily */
@@ -40,6 +49,8 @@ typedef struct ClvModel
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
 	Season calendar;            /* follows from `season` */
+	int32 spend_model;  /* SpendModel */
+	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
 	double pace;        /* what purchases to come are multiplied by, for the record's sake */
 	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
@@ -66,7 +77,14 @@ ClvModelIsUsable(const ClvModel *model)
 	return model->status != FIT_FAILED;
 }
 
-/* Whether the Gamma-Gamma parameters hold; otherwise the mean value stands in. */
+/* Whether the model says anything about value. */
+static inline bool
+KnowsValue(const ClvModel *model)
+{
+	return model->spend_status != FIT_NO_DATA;
+}
+
+/* Whether the spend parameters hold; otherwise the mean value stands in. */
 static inline bool
 SpendIsFitted(const ClvModel *model)
 {
