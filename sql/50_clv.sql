@@ -105,22 +105,38 @@ CREATE TYPE crm_profile.clv_holdout_line AS (
 	actual double precision,
 	calibration double precision,
 	mean_absolute_error double precision,
-	correlation double precision
+	correlation double precision,
+	lower double precision,
+	upper double precision,
+	gini double precision,
+	decile_error double precision,
+	predicted_value double precision,
+	actual_value double precision,
+	value_calibration double precision,
+	value_mean_absolute_error double precision,
+	value_correlation double precision,
+	value_lower double precision,
+	value_upper double precision,
+	value_gini double precision,
+	value_decile_error double precision
 );
 COMMENT ON TYPE crm_profile.clv_holdout_line IS
-	'one line of a holdout test: purchase days predicted and actual, in total, by frequency class or by decile of the prediction';
+	'one line of a holdout test: purchase days and their value, predicted and actual, in total (lower and upper: 95 % of actual totals should lie between), in earlier stretches, by frequency class, by decile of either prediction, and by month before and after the cut-off';
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn(bytea) IS 'aggregate final function';
 
+CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_record_combine(bytea, bytea) IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
 	'fits mbg/nbd to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
@@ -131,7 +147,7 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
 	'fits the model to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
@@ -142,10 +158,21 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
 	'fits the model, in the unit given, to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+
+CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval, text) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) (
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval, text) IS
+	'fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
 
 ---------------------------------------------------------------- the record of several models
 
@@ -165,9 +192,6 @@ COMMENT ON TYPE crm_profile.clv_record_line IS
 CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn(bytea, crm_profile.purchase_history, date, integer) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_combine(bytea, bytea) IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn(bytea) IS 'aggregate final function';
@@ -295,6 +319,12 @@ CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, m
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
 COMMENT ON FUNCTION crm_profile.clv_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, double precision) IS
 	'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
+	OUT expected double precision, OUT variance double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile_internal.revenue_outlook(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
+	'expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value';
 
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;

@@ -14,6 +14,12 @@ AmountAsDouble(int128 amount, int scale)
 	return (double) amount / (double) PowerOfTen[scale];
 }
 
+double
+ValueOfDay(const PurchaseDay *day, ValueBasis basis, int scale)
+{
+	return AmountAsDouble(basis == VALUE_REVENUE ? day->amount : day->covered - day->cost, scale);
+}
+
 static inline double
 Square(double x)
 {

@@ -29,6 +29,9 @@ typedef struct PurchaseSummary
 	double later_value;    /* and the value of these days, net of refunds */
 } PurchaseSummary;
 
+/* The value of a day, of a history with amounts of this scale. */
+extern double ValueOfDay(const PurchaseDay *day, ValueBasis basis, int scale);
+
 /* False: no purchase on or before as_of.  Without a holdout `until` is as_of. */
 extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 							   ValueBasis basis, PurchaseSummary *facts);

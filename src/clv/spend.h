@@ -28,4 +28,12 @@ typedef struct SpendForecast
 extern SpendForecast ForecastSpend(const ClvModel *model, const double *spend,
 								   const PurchaseSummary *facts, bool with_first);
 
+/* Of the value of all purchases, of whose number mean and variance are known. */
+static inline double
+VarianceOfTotal(double mean, double variance, const SpendForecast *spend)
+{
+	return mean * spend->variance + spend->value * spend->value * variance +
+		   spend->uncertain * (variance + mean * mean);
+}
+
 #endif /* CRM_SPEND_H */
