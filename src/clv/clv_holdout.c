@@ -32,8 +32,8 @@
 
 #define DECILES 10
 #define LAST_CLASS 7 /* x of the frequency class that has no end */
-#define MOST_EARLIER 3
-#define LEAST_STRETCH 7      /* days that an earlier test is for, at least */
+#define MAX_EARLIER 3
+#define MIN_STRETCH 7      /* days that an earlier test is for, at least */
 #define SLOPE_CUSTOMERS 4096 /* so many tell how totals depend on the parameters */
 #define DIFFERENCE 1e-3      /* of the log of a parameter */
 
@@ -43,6 +43,8 @@
  */
 #define PRIOR_ERRORS 4
 #define PRIOR_ERROR 0.15
+#define PRIOR_ERROR_NO_YEAR 0.2 /* where no season can be known */
+#define YEAR_SEEN 548           /* days from which one can */
 
 /* What is forecast. */
 typedef enum Measured
@@ -71,8 +73,8 @@ typedef struct Tally
 	double squares_predicted; /* around the means, added up one by one */
 	double squares_actual;
 	double products;
-	double least; /* predicted: sums of squares alone do not tell a constant from rounding */
-	double most;
+	double min_predicted; /* predicted: sums of squares alone do not tell a constant from rounding */
+	double max_predicted;
 } Tally;
 
 /* A line of the report, of either measure. */
@@ -102,6 +104,7 @@ typedef struct Test
 	ClvModel model;
 	DateADT as_of;
 	DateADT until;
+	int32 seen; /* days before as_of */
 	Outcome *outcomes;
 	int64 noutcomes;
 	Tally total[MEASURED];
@@ -169,9 +172,9 @@ AddToTally(Tally *tally, double predicted, double actual)
 	double share = before / (before + 1);
 
 	if (before == 0)
-		tally->least = tally->most = predicted;
-	tally->least = Min(tally->least, predicted);
-	tally->most = Max(tally->most, predicted);
+		tally->min_predicted = tally->max_predicted = predicted;
+	tally->min_predicted = Min(tally->min_predicted, predicted);
+	tally->max_predicted = Max(tally->max_predicted, predicted);
 	tally->customers++;
 	tally->squares_predicted += share * off_predicted * off_predicted;
 	tally->squares_actual += share * off_actual * off_actual;
@@ -210,6 +213,7 @@ MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, Test *test)
 
 	test->as_of = as_of;
 	test->until = until;
+	test->seen = as_of - OldestRecorded(record);
 	memset(test->total, 0, sizeof(test->total));
 	FitClvModel(state, &test->model);
 	pfree(state);
@@ -383,13 +387,14 @@ SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
 {
 	static const double student[] = {2.776, 2.571, 2.447, 2.365}; /* at 4, 5, 6 and 7 */
 	double parameters[MEASURED];
+	double prior = test->seen < YEAR_SEEN ? PRIOR_ERROR_NO_YEAR : PRIOR_ERROR;
 
 	ParameterVariance(test, parameters);
 	line->with_bounds = true;
 	for (int k = 0; k < MEASURED; k++)
 	{
 		double predicted = test->total[k].predicted;
-		double squares = PRIOR_ERRORS * PRIOR_ERROR * PRIOR_ERROR;
+		double squares = PRIOR_ERRORS * prior * prior;
 		double reach;
 		int n = 0;
 
@@ -621,7 +626,7 @@ PutMeasure(Datum *values, bool *nulls, int *at, const Line *line, Measured k)
 	PutNumber(values, nulls, at, tally->predicted > 0 ? tally->actual / tally->predicted : NAN);
 	PutNumber(values, nulls, at, tally->error / (double) tally->customers);
 	PutNumber(values, nulls, at,
-			  spread > 0 && tally->most > tally->least
+			  spread > 0 && tally->max_predicted > tally->min_predicted
 				  ? Min(1, Max(-1, tally->products / sqrt(spread)))
 				  : NAN);
 	PutNumber(values, nulls, at, line->with_bounds ? line->lower[k] : NAN);
@@ -669,7 +674,7 @@ MakeEarlierTests(const PurchaseRecord *record, Test *tests)
 	int32 stretch = Min(options->until - options->as_of, (options->as_of - oldest) / 2);
 	int n = 0;
 
-	for (int i = 1; i <= MOST_EARLIER && stretch >= LEAST_STRETCH; i++)
+	for (int i = 1; i <= MAX_EARLIER && stretch >= MIN_STRETCH; i++)
 	{
 		DateADT until = options->as_of - (i - 1) * stretch;
 
@@ -716,7 +721,7 @@ clv_holdout_finalfn(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "clv_holdout_finalfn");
 	record = PurchaseRecordArgument(fcinfo, 0);
-	test = palloc((1 + MOST_EARLIER) * sizeof(Test));
+	test = palloc((1 + MAX_EARLIER) * sizeof(Test));
 	earlier = test + 1;
 	MakeTest(record, record->options.as_of, record->options.until, test);
 	if (test->noutcomes == 0)

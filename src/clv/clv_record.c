@@ -22,9 +22,9 @@
 #include "clv/clv_holdout.h"
 #include "clv/purchase_record.h"
 
-#define MOST_CUT_OFFS 4
-#define LEAST_HORIZON 7
-#define MOST_HORIZON 3660
+#define MAX_CUT_OFFS 4
+#define MIN_HORIZON 7
+#define MAX_HORIZON 3660
 #define RECORD_COLUMNS 8
 
 /*
@@ -64,10 +64,10 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 		return KeepSummaryState(fcinfo);
 	options.until = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	horizon = PG_GETARG_INT32(3);
-	if (horizon < LEAST_HORIZON || horizon > MOST_HORIZON)
+	if (horizon < MIN_HORIZON || horizon > MAX_HORIZON)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("horizon_days must be between %d and %d, not %d", LEAST_HORIZON,
-							   MOST_HORIZON, horizon)));
+						errmsg("horizon_days must be between %d and %d, not %d", MIN_HORIZON,
+							   MAX_HORIZON, horizon)));
 	options.as_of = CheckedDay(options.until - horizon, "as_of");
 	PG_RETURN_POINTER(AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, false,
 								  PG_GETARG_HISTORY(1)));
@@ -142,7 +142,7 @@ clv_record_finalfn(PG_FUNCTION_ARGS)
 {
 	PurchaseRecord *record;
 	int32 horizon;
-	Datum lines[MOST_CUT_OFFS * CANDIDATES];
+	Datum lines[MAX_CUT_OFFS * CANDIDATES];
 	int nlines = 0;
 	Oid line_type;
 	TupleDesc desc;
@@ -154,7 +154,7 @@ clv_record_finalfn(PG_FUNCTION_ARGS)
 	oldest = OldestRecorded(record);
 	line_type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
 	desc = lookup_rowtype_tupdesc_copy(line_type, -1);
-	for (int i = 1; i <= MOST_CUT_OFFS; i++)
+	for (int i = 1; i <= MAX_CUT_OFFS; i++)
 	{
 		int64 until = (int64) record->options.until - (int64) (i - 1) * horizon;
 		int64 as_of = until - horizon;

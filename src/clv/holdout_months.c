@@ -114,12 +114,18 @@ ExpectFitted(Tracking *tracking, const PurchaseSummary *facts, int64 ncustomers)
 {
 	int ndays = tracking->as_of - tracking->from + 1;
 	int64 *newcomers = palloc0(ndays * sizeof(int64));
+	double value = 0;
+	double valued = 0;
 	int nages;
 	double *expected = PurchasesByAge(tracking, &nages);
 
 	for (int64 i = 0; i < ncustomers; i++)
 		if (facts[i].first >= tracking->from)
+		{
 			newcomers[facts[i].first - tracking->from]++;
+			value += facts[i].repeat_value;
+			valued += (double) facts[i].valued_days;
+		}
 	for (int day = 0; day < ndays; day++)
 	{
 		DateADT first = tracking->from + day;
@@ -143,7 +149,7 @@ ExpectFitted(Tracking *tracking, const PurchaseSummary *facts, int64 ncustomers)
 	/* frequent buyers count for more: this is the mean of purchases, not of customers */
 	for (int i = 0; i < tracking->nfitted; i++)
 		tracking->months[i].predicted[1] =
-			tracking->months[i].predicted[0] * tracking->model->mean_value;
+			valued > 0 ? tracking->months[i].predicted[0] * value / valued : 0;
 	pfree(expected);
 	pfree(newcomers);
 }

@@ -16,7 +16,7 @@
 #define RECORD_VERSION 2
 #define FIRST_RECORD_BYTES 1024
 #define VARINT_BYTES 5
-#define MOST_VALUE 1e30 /* far beyond what histories can hold */
+#define MAX_VALUE 1e30 /* far beyond what histories can hold */
 
 pg_noreturn static void
 RecordDamaged(void)
@@ -55,7 +55,7 @@ OptionsAreSound(const FitOptions *options)
 		   IS_VALID_DATE(options->as_of) && IS_VALID_DATE(options->until) &&
 		   options->as_of < options->until &&
 		   (IS_VALID_DATE(options->observed_from) || options->observed_from == DATEVAL_NOBEGIN) &&
-		   options->unit >= LEAST_UNIT_DAYS && options->unit <= MOST_UNIT_DAYS;
+		   options->unit >= MIN_UNIT_DAYS && options->unit <= MAX_UNIT_DAYS;
 }
 
 PurchaseRecord *
@@ -85,7 +85,7 @@ PurchaseRecordArgument(FunctionCallInfo fcinfo, int argument)
 
 /* The record with room for so many bytes more. */
 static PurchaseRecord *
-RoomInRecord(PurchaseRecord *record, int64 more)
+EnlargeRecord(PurchaseRecord *record, int64 more)
 {
 	PurchaseRecord *grown;
 
@@ -175,7 +175,7 @@ AddToRecord(PurchaseRecord *record, const FitOptions *options, bool with_values,
 		n += IsRecorded(&day, with_values, n == 0);
 	if (n == 0)
 		return record;
-	record = RoomInRecord(record, 2 * VARINT_BYTES + n * (VARINT_BYTES + 1 + sizeof(double)));
+	record = EnlargeRecord(record, 2 * VARINT_BYTES + n * (VARINT_BYTES + 1 + sizeof(double)));
 	PutVarint(record, n);
 	n = 0;
 	HistoryReaderInit(&reader, history);
@@ -215,7 +215,7 @@ clv_record_combine(PG_FUNCTION_ARGS)
 	if (other == NULL)
 		return KeepSummaryState(fcinfo);
 	record = RecordFor(PurchaseRecordArgument(fcinfo, 0), &other->options, other->with_values);
-	record = RoomInRecord(record, other->used);
+	record = EnlargeRecord(record, other->used);
 	memcpy(record->bytes + record->used, other->bytes, other->used);
 	record->used += other->used;
 	PG_RETURN_POINTER(record);
@@ -265,7 +265,7 @@ NextRecordedDay(RecordReader *reader, RecordedDay *day)
 		day->valued = record->bytes[reader->at++];
 		memcpy(&day->value, record->bytes + reader->at, sizeof(double));
 		reader->at += sizeof(double);
-		if (!(fabs(day->value) <= MOST_VALUE))
+		if (!(fabs(day->value) <= MAX_VALUE))
 			RecordDamaged();
 	}
 	day->day = reader->day = (DateADT) next;

@@ -13,10 +13,10 @@
 
 #define COARSE_FROM 4096     /* points; below, a sample is its own coarse one */
 #define COARSE_SPEND 0.03    /* amounts within so much are taken as one */
-#define MOST_RATIO 1e3       /* between the mean values of first and later purchases */
-#define MOST_LOSING 0.02     /* share of the customers without a positive value in Gamma-Gamma */
+#define MAX_RATIO 1e3       /* between the mean values of first and later purchases */
+#define MAX_LOSING 0.02     /* share of the customers without a positive value in Gamma-Gamma */
 #define FALLBACK_WEIGHT 1.0  /* purchases that the mean value counts for */
-#define LEAST_FREEDOM 0.5    /* of a variance that would not be finite */
+#define MIN_FREEDOM 0.5    /* of a variance that would not be finite */
 
 /* Amounts of the same x that hardly differ become one with their mean. */
 static SpendSample *
@@ -196,7 +196,7 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 	SpendSample sample;
 	SpendSums sums;
 
-	if (losing > MOST_LOSING * all)
+	if (losing > MAX_LOSING * all)
 		model->spend_model = SPEND_NORMAL_NORMAL;
 	SpendSampleFromState(state, model->spend_model == SPEND_NORMAL_NORMAL, &sample, &sums);
 	model->spend_customers = (int64) sums.customers;
@@ -210,7 +210,7 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 	{
 		model->spend_excluded = (int64) losing;
 		/* where first and later purchases have nothing in common, the first tells nothing */
-		if (first > 0 && sums.means > first / MOST_RATIO && sums.means < first * MOST_RATIO)
+		if (first > 0 && sums.means > first / MAX_RATIO && sums.means < first * MAX_RATIO)
 			model->first_ratio = sums.means / first;
 	}
 	if (model->spend_customers < FEW_REPEATERS)
@@ -273,7 +273,7 @@ ForecastSpend(const ClvModel *model, const double *spend, const PurchaseSummary 
 		double shape = spend[SPEND_P] * purchases + spend[SPEND_Q];
 
 		forecast.value = spend[SPEND_P] * (spend[SPEND_V] + amount) / (shape - 1);
-		forecast.uncertain = forecast.value * forecast.value / Max(shape - 2, LEAST_FREEDOM);
+		forecast.uncertain = forecast.value * forecast.value / Max(shape - 2, MIN_FREEDOM);
 		forecast.variance =
 			(forecast.value * forecast.value + forecast.uncertain) / spend[SPEND_P];
 	}

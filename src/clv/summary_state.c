@@ -18,9 +18,9 @@
 #define FIRST_CAPACITY 32
 #define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
 #define SHORTEST_MONTH 28
-#define MOST_SQUARES 1e24   /* of a customer, so that the sum over all has room */
-#define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
-#define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
+#define MAX_SQUARES 1e24   /* of a customer, so that the sum over all has room */
+#define MAX_AMOUNT 1e30    /* far beyond what histories can hold */
+#define MAX_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
 static inline int64
 Capacity(const SummaryState *state)
@@ -79,7 +79,7 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 		(state->features & ~FIT_FEATURES) != 0 ||
 		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
 		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
-		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
+		!(state->unit >= MIN_UNIT_DAYS && state->unit <= MAX_UNIT_DAYS))
 		FitStateDamaged();
 	return state;
 }
@@ -278,7 +278,7 @@ AddSpend(SummaryState *state, const PurchaseSummary *facts)
 	totals->customers++;
 	totals->repeats += facts->valued_days - 1;
 	AddHalves(totals->first, (int128) rint(facts->first_value * 1e6));
-	AddHalves(totals->squares, (int128) rint(Max(0, Min(squares, MOST_SQUARES)) * 1e6));
+	AddHalves(totals->squares, (int128) rint(Max(0, Min(squares, MAX_SQUARES)) * 1e6));
 	memcpy(&bits, &amount, sizeof(bits));
 	return AddFitEntry(state, FIT_KEY(FIT_SPEND, facts->valued_days), bits, 1);
 }
@@ -287,7 +287,7 @@ AddSpend(SummaryState *state, const PurchaseSummary *facts)
 static inline uint64
 MonthsBack(int32 as_of_month, DateADT day)
 {
-	return (uint64) Min(MOST_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
+	return (uint64) Min(MAX_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
 }
 
 /*
@@ -402,7 +402,7 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 				   FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
-			return (entry->key & PG_UINT32_MAX) > 0 && fabs(FitAmount(entry)) <= MOST_AMOUNT;
+			return (entry->key & PG_UINT32_MAX) > 0 && fabs(FitAmount(entry)) <= MAX_AMOUNT;
 		case FIT_GAP:
 			return entry->key >> (3 * MONTH_BITS) == FIT_GAP << (62 - 3 * MONTH_BITS) &&
 				   FitGapMonths(entry).end <= FitGapMonths(entry).start &&
@@ -433,6 +433,6 @@ SortSummaryState(SummaryState *state)
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
 			purchases += (double) entry->weight * (double) FitPurchases(entry);
 	}
-	if (purchases > MOST_PURCHASES)
+	if (purchases > MAX_PURCHASES)
 		FitStateDamaged();
 }
