@@ -21,7 +21,7 @@ typedef struct HoldoutMonth
 } HoldoutMonth;
 
 /*
- * Months up to as_of, of the customers that the model was fitted to: repeat purchases, and what
+ * Ten years at most on either side.  Months up to as_of, of the customers that the model was fitted to: repeat purchases, and what
  * is expected of anybody who first bought when they did.  Then those up to `until`, of all
  * customers by as_of: what came, and what was forecast of each.  `facts` and the value of a
  * purchase are those of the customers, alike ones next to each other.

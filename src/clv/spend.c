@@ -132,7 +132,8 @@ CredibleMean(const SpendSample *sample, double between, double within, double *p
 	{
 		const SpendPoint *point = &sample->points[i];
 		double x = (double) point->x;
-		double weight = point->weight / Max(between + within / x, least);
+		double variance = Max(between + within / x, least);
+		double weight = variance > 0 ? point->weight / variance : point->weight;
 
 		*precision += weight;
 		sum += weight * point->z / x;
