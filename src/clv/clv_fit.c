@@ -613,6 +613,16 @@ KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 	model->parameters[CLV_ALPHA] *= fit->scale;
 	if (model->family == CLV_PARETO_NBD)
 		model->parameters[CLV_BETA] *= fit->scale;
+	memset(model->bounds, 0, sizeof(model->bounds));
+	for (int b = 0; b < result->nbounds; b++)
+	{
+		double *bound = model->bounds + b * CLV_PARAMETERS;
+
+		memcpy(bound, result->bounds[b], CLV_PARAMETERS * sizeof(double));
+		bound[CLV_ALPHA] *= fit->scale;
+		if (model->family == CLV_PARETO_NBD)
+			bound[CLV_BETA] *= fit->scale;
+	}
 	memcpy(model->covariance, result->covariance, sizeof(model->covariance));
 	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
 }

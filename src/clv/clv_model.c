@@ -80,6 +80,7 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(ClvModel, "early_customers", early_customers, FIELD_COUNT),
 	MODEL_FIELD(ClvModel, "pace", pace, FIELD_NUMBER),
 	MODEL_FIELD(ClvModel, "spend_model", spend_model, FIELD_WORD, .words = SpendModelNames),
+	MODEL_FIELD(ClvModel, "bounds", bounds, FIELD_NUMBER, .count = CLV_BOUNDS * CLV_PARAMETERS),
 	MODEL_FIELD(ClvModel, "first_difference", first_difference, FIELD_NUMBER),
 };
 
@@ -138,6 +139,10 @@ ClvModelFault(const void *data)
 		return "The parameters are not all between 1e-20 and 1e20.";
 	if (!(model->unit >= MIN_UNIT_DAYS && model->unit <= MAX_UNIT_DAYS))
 		return "\"unit_days\" is not between an hour and a hundred years.";
+	for (int b = 0; b < CLV_BOUNDS; b++)
+		if (ClvBound(model, b) &&
+			!AllBetween(ClvBound(model, b), CLV_PARAMETERS, MIN_PARAMETER, MAX_PARAMETER))
+			return "The bounds are not all between 1e-20 and 1e20.";
 	if (model->repeaters > model->customers)
 		return "There are more repeaters than customers.";
 	if (!VariancesAreSound(model->covariance, CLV_PARAMETERS) ||

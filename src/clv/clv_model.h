@@ -12,6 +12,7 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
+#define CLV_BOUNDS MAX_FIT_BOUNDS
 
 /* How the values of purchases are distributed; the numbers are stored. */
 typedef enum SpendModel
@@ -49,6 +50,8 @@ typedef struct ClvModel
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
 	Season calendar;            /* follows from `season` */
+	/* parameters as far from edges as the profile of the likelihood allows; 0: no such */
+	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
 	int32 spend_model;  /* SpendModel */
 	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
 	double pace;        /* what purchases to come are multiplied by, for the record's sake */
@@ -65,6 +68,15 @@ ProcessOf(const ClvModel *model)
 	ClvProcess process = {(ClvFamily) model->family, (int) model->regularity};
 
 	return process;
+}
+
+/* The parameters at a bound; NULL: there is none of that number. */
+static inline const double *
+ClvBound(const ClvModel *model, int number)
+{
+	const double *bound = model->bounds + number * CLV_PARAMETERS;
+
+	return bound[0] != 0 ? bound : NULL;
 }
 
 /* What the model is called: mbg/nbd, mbg/cnbd-2, … */

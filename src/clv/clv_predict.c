@@ -29,6 +29,7 @@
 #define FIRST_SLOTS 256 /* of a table of memos; powers of two */
 #define MAX_SLOTS 65536
 #define DIFFERENCE 1e-4     /* of the log of a parameter */
+#define BOUND_QUANTILE 1.96
 
 /* An answer of before. */
 typedef struct Memo
@@ -951,23 +952,48 @@ HasCovariance(const ClvModel *model)
 }
 
 /*
- * The interval of an answer; false: the model's parameters have no covariance,
- * or the interval has no finite bounds.
+ * What the bounds of a model say of an answer, on its scale: how far it is from the value,
+ * squared, below and above it.
  */
-static bool
-DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_spend,
-			  double level, double *lower, double *upper)
+static void
+BoundReach(const Question *question, Answer answer, Scale scale, const double *spend, double value,
+		   double *below, double *above)
 {
 	const ClvModel *model = question->predictor->model;
+
+	*below = *above = 0;
+	for (int b = 0; b < CLV_BOUNDS && ClvBound(model, b); b++)
+	{
+		double off = OnScale(answer(question, ClvBound(model, b), spend), scale) - value;
+
+		if (off < 0)
+			*below += off * off;
+		else
+			*above += off * off;
+	}
+}
+
+/*
+ * The interval of an answer: the delta method, and for parameters at edges, of which that
+ * knows nothing, the answer where the profile of the likelihood ends; false: the parameters
+ * have neither, or the interval has no finite bounds.
+ */
+static bool
+DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_spend, double level,
+			  double *lower, double *upper)
+{
+	const ClvModel *model = question->predictor->model;
+	bool normal = model->spend_model == SPEND_NORMAL_NORMAL;
 	double parameters[CLV_PARAMETERS];
 	double spend[SPEND_PARAMETERS];
 	double slopes[CLV_PARAMETERS];
+	double z = NormalQuantileOfLevel(level);
 	double value;
-	bool normal = model->spend_model == SPEND_NORMAL_NORMAL;
 	double variance;
-	double reach;
+	double below;
+	double above;
 
-	if (!HasCovariance(model))
+	if (!HasCovariance(model) && !ClvBound(model, 0))
 		return false;
 	memcpy(parameters, model->parameters, sizeof(parameters));
 	memcpy(spend, model->spend_parameters, sizeof(spend));
@@ -977,17 +1003,33 @@ DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_sp
 	*lower = *upper = value;
 	/* a certainty, such as P(alive) of one-time buyers under BG/NBD, whatever the parameters */
 	if (scale != SCALE_PLAIN && (value <= 0 || (scale == SCALE_LOGIT && value >= 1)))
+	{
+		for (int b = 0; b < CLV_BOUNDS && ClvBound(model, b); b++)
+		{
+			double there = answer(question, ClvBound(model, b), spend);
+
+			*lower = Min(*lower, there);
+			*upper = Max(*upper, there);
+		}
 		return true;
-	Slopes(question, answer, scale, parameters, spend, parameters, CLV_PARAMETERS, CLV_PARAMETERS, slopes);
+	}
+	Slopes(question, answer, scale, parameters, spend, parameters, CLV_PARAMETERS, CLV_PARAMETERS,
+		   slopes);
 	variance = QuadraticForm(model->covariance, slopes, CLV_PARAMETERS);
+	value = OnScale(value, scale);
+	BoundReach(question, answer, scale, spend, value, &below, &above);
 	if (with_spend && SpendIsFitted(model))
 	{
-		Slopes(question, answer, scale, parameters, spend, spend, SPEND_PARAMETERS, normal ? SPEND_MU : SPEND_PARAMETERS, slopes);
+		Slopes(question, answer, scale, parameters, spend, spend, SPEND_PARAMETERS,
+			   normal ? SPEND_MU : SPEND_PARAMETERS, slopes);
 		variance += QuadraticForm(model->spend_covariance, slopes, SPEND_PARAMETERS);
 	}
-	reach = NormalQuantileOfLevel(level) * sqrt(Max(variance, 0));
-	*lower = FromScale(OnScale(value, scale) - reach, scale);
-	*upper = FromScale(OnScale(value, scale) + reach, scale);
+	variance = Max(variance, 0);
+	/* the bounds are those of 95 % */
+	below = z * sqrt(variance + below / (BOUND_QUANTILE * BOUND_QUANTILE));
+	above = z * sqrt(variance + above / (BOUND_QUANTILE * BOUND_QUANTILE));
+	*lower = FromScale(value - below, scale);
+	*upper = FromScale(value + above, scale);
 	return isfinite(*lower) && isfinite(*upper);
 }
 
