@@ -34,10 +34,10 @@
 #define POLISH_ROUNDS 12
 #define SETTLE_ROUNDS 10
 #define DIFFERENCE 1e-4
-#define PROFILE_DROP 1.9207    /* half of 1.96 squared */
-#define PROFILE_STEP 2.0       /* of a coordinate, inwards from its edge */
+#define PROFILE_DROP 1.9207 /* half of 1.96 squared */
+#define PROFILE_STEP 2.0    /* of a coordinate, inwards from its edge */
 #define PROFILE_HALVINGS 8
-#define MAX_PROFILED 20000.0  /* customers; of more, edges are as good as known */
+#define MAX_PROFILED 20000.0 /* customers; of more, edges are as good as known */
 
 const char *const FitStatusNames[] = {"given",      "converged",     "few repeaters",
 									  "no maximum", "not converged", "no mean",
@@ -515,7 +515,8 @@ CovarianceAt(const Fit *fit, const Place *place)
 	return covariance;
 }
 
-/* How much less likely the coarse sample is with a coordinate elsewhere, the free ones following. */
+/* How much less likely the coarse sample is with a coordinate elsewhere, the free ones following.
+ */
 static double
 DropAt(Fit *fit, const Place *edge, int coordinate, double at, Place *there)
 {

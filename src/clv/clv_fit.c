@@ -18,9 +18,9 @@
 #include "clv/phases.h"
 #include "clv/spend.h"
 
-#define COARSE_FROM 4096  /* points; below, a sample is its own coarse one */
-#define COARSE_TIMES 48   /* stretches that the time is cut into */
-#define MIN_RATE 1e-4   /* purchases by customer to start from */
+#define COARSE_FROM 4096 /* points; below, a sample is its own coarse one */
+#define COARSE_TIMES 48  /* stretches that the time is cut into */
+#define MIN_RATE 1e-4    /* purchases by customer to start from */
 
 static void *
 AllocArray(int64 count, Size size)

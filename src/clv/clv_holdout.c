@@ -33,7 +33,7 @@
 #define DECILES 10
 #define LAST_CLASS 7 /* x of the frequency class that has no end */
 #define MAX_EARLIER 3
-#define MIN_STRETCH 7      /* days that an earlier test is for, at least */
+#define MIN_STRETCH 7        /* days that an earlier test is for, at least */
 #define SLOPE_CUSTOMERS 4096 /* so many tell how totals depend on the parameters */
 #define DIFFERENCE 1e-3      /* of the log of a parameter */
 
@@ -73,7 +73,8 @@ typedef struct Tally
 	double squares_predicted; /* around the means, added up one by one */
 	double squares_actual;
 	double products;
-	double min_predicted; /* predicted: sums of squares alone do not tell a constant from rounding */
+	double
+		min_predicted; /* predicted: sums of squares alone do not tell a constant from rounding */
 	double max_predicted;
 } Tally;
 
@@ -116,7 +117,8 @@ Sign(double a, double b)
 	return a < b ? -1 : a > b;
 }
 
-/* The order by a forecast, or by what was known; with ties broken by all that makes a difference. */
+/* The order by a forecast, or by what was known; with ties broken by all that makes a difference.
+ */
 static int
 CompareOutcomes(const Outcome *a, const Outcome *b, int by)
 {
@@ -252,8 +254,7 @@ MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, Test *test)
 			SpendForecast spend = ForecastSpend(model, model->spend_parameters, own, true);
 
 			outcome->predicted[VALUE] = purchases.mean * spend.value;
-			outcome->variance[VALUE] =
-				VarianceOfTotal(purchases.mean, purchases.variance, &spend);
+			outcome->variance[VALUE] = VarianceOfTotal(purchases.mean, purchases.variance, &spend);
 		}
 		AddOutcome(test->total, outcome);
 	}
@@ -545,15 +546,16 @@ PutMonths(Report *report, const PurchaseRecord *record, const Test *test)
 {
 	PurchaseSummary *facts = palloc_extended(
 		mul_size(Max(test->noutcomes, 1), sizeof(PurchaseSummary)), MCXT_ALLOC_HUGE);
-	double *values = palloc_extended(mul_size(Max(test->noutcomes, 1), sizeof(double)),
-									 MCXT_ALLOC_HUGE);
+	double *values =
+		palloc_extended(mul_size(Max(test->noutcomes, 1), sizeof(double)), MCXT_ALLOC_HUGE);
 	HoldoutMonth *months;
 	int n;
 
 	for (int64 i = 0; i < test->noutcomes; i++)
 	{
 		facts[i] = test->outcomes[i].facts;
-		values[i] = ForecastSpend(&test->model, test->model.spend_parameters, &facts[i], true).value;
+		values[i] =
+			ForecastSpend(&test->model, test->model.spend_parameters, &facts[i], true).value;
 	}
 	months = TrackMonths(record, &test->model, test->as_of, test->until, facts, values,
 						 test->noutcomes, &n);
@@ -705,8 +707,8 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("fit_until must be before as_of"),
 				 errhint("The days between the two are what is predicted.")));
 	options.as_of = fit_until;
-	PG_RETURN_POINTER(AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, true,
-								  PG_GETARG_HISTORY(1)));
+	PG_RETURN_POINTER(
+		AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, true, PG_GETARG_HISTORY(1)));
 }
 
 PG_FUNCTION_INFO_V1(clv_holdout_finalfn);
@@ -733,5 +735,6 @@ clv_holdout_finalfn(PG_FUNCTION_ARGS)
 	report.lines = palloc(report.room * sizeof(Line));
 	report.knows_value = KnowsValue(&test->model);
 	FillReport(&report, record, test, earlier, nearlier);
-	PG_RETURN_DATUM(ReportDatum(&report, get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid))));
+	PG_RETURN_DATUM(
+		ReportDatum(&report, get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid))));
 }

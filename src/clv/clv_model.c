@@ -416,7 +416,8 @@ with_pace(PG_FUNCTION_ARGS)
  */
 static void
 PutParameters(ReturnSetInfo *result, const char *part, const char *const *names, int count,
-			  int npositive, FitStatus status, bool usable, const double *parameters, const double *covariance)
+			  int npositive, FitStatus status, bool usable, const double *parameters,
+			  const double *covariance)
 {
 	for (int i = 0; i < count; i++)
 	{
@@ -444,12 +445,12 @@ clv_parameters(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	PutParameters(result, "purchases", ParameterNames[model->family], CLV_PARAMETERS,
-				  CLV_PARAMETERS, model->status,
-				  ClvModelIsUsable(model), model->parameters, model->covariance);
+				  CLV_PARAMETERS, model->status, ClvModelIsUsable(model), model->parameters,
+				  model->covariance);
 	PutParameters(result, "spend", SpendParameterNames[model->spend_model], SPEND_PARAMETERS,
 				  model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
-				  model->spend_status,
-				  SpendIsFitted(model), model->spend_parameters, model->spend_covariance);
+				  model->spend_status, SpendIsFitted(model), model->spend_parameters,
+				  model->spend_covariance);
 	return (Datum) 0;
 }
 

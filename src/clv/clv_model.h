@@ -52,10 +52,10 @@ typedef struct ClvModel
 	Season calendar;            /* follows from `season` */
 	/* parameters as far from edges as the profile of the likelihood allows; 0: no such */
 	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
-	int32 spend_model;  /* SpendModel */
+	int32 spend_model;       /* SpendModel */
 	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
-	double pace;        /* what purchases to come are multiplied by, for the record's sake */
-	uint64 fingerprint; /* of its value; 0: not from one */
+	double pace;             /* what purchases to come are multiplied by, for the record's sake */
+	uint64 fingerprint;      /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;

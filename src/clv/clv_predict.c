@@ -28,7 +28,7 @@
 #define MAX_MONTHS 1201
 #define FIRST_SLOTS 256 /* of a table of memos; powers of two */
 #define MAX_SLOTS 65536
-#define DIFFERENCE 1e-4     /* of the log of a parameter */
+#define DIFFERENCE 1e-4 /* of the log of a parameter */
 #define BOUND_QUANTILE 1.96
 
 /* An answer of before. */
@@ -68,9 +68,9 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MAX_MONTHS]; /* in units, the last one is the horizon */
-	DateADT alive_as_of;           /* of the memos `alive`, where days are not alike */
-	MemoTable alive;               /* P(alive), where it takes an integral */
-	MemoTable by_phase;            /* of regular buyers, of x and T, within the horizon */
+	DateADT alive_as_of;          /* of the memos `alive`, where days are not alike */
+	MemoTable alive;              /* P(alive), where it takes an integral */
+	MemoTable by_phase;           /* of regular buyers, of x and T, within the horizon */
 } Predictor;
 
 /* What customers who are alive will do within a horizon. */
@@ -398,8 +398,7 @@ AnswerWait(const Question *question, const double *parameters, const double *spe
 static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
-	return ForecastSpend(question->predictor->model, spend, question->facts,
-						 question->first_counts)
+	return ForecastSpend(question->predictor->model, spend, question->facts, question->first_counts)
 		.value;
 }
 

@@ -69,8 +69,8 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 						errmsg("horizon_days must be between %d and %d, not %d", MIN_HORIZON,
 							   MAX_HORIZON, horizon)));
 	options.as_of = CheckedDay(options.until - horizon, "as_of");
-	PG_RETURN_POINTER(AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, false,
-								  PG_GETARG_HISTORY(1)));
+	PG_RETURN_POINTER(
+		AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, false, PG_GETARG_HISTORY(1)));
 }
 
 /* Whether two fits are one: what the second asks for and the first does not was not found. */

@@ -200,10 +200,8 @@ TrackMonths(const PurchaseRecord *record, const ClvModel *model, DateADT as_of, 
 	tracking.from = Max(OldestRecorded(record), model->observed_from);
 	tracking.from = Min(tracking.from, as_of);
 	/* as many months as a season looks at */
-	tracking.from =
-		Max(tracking.from, FirstOfMonth(MonthNumber(as_of) - MAX_SEASON_MONTHS + 1));
-	tracking.until =
-		Min(tracking.until, FirstOfMonth(MonthNumber(as_of) + MAX_SEASON_MONTHS) - 1);
+	tracking.from = Max(tracking.from, FirstOfMonth(MonthNumber(as_of) - MAX_SEASON_MONTHS + 1));
+	tracking.until = Min(tracking.until, FirstOfMonth(MonthNumber(as_of) + MAX_SEASON_MONTHS) - 1);
 	LayMonths(&tracking);
 	CountActual(&tracking, record);
 	ExpectFitted(&tracking, facts, ncustomers);

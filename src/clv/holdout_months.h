@@ -21,13 +21,13 @@ typedef struct HoldoutMonth
 } HoldoutMonth;
 
 /*
- * Ten years at most on either side.  Months up to as_of, of the customers that the model was fitted to: repeat purchases, and what
- * is expected of anybody who first bought when they did.  Then those up to `until`, of all
- * customers by as_of: what came, and what was forecast of each.  `facts` and the value of a
- * purchase are those of the customers, alike ones next to each other.
+ * Ten years at most on either side.  Months up to as_of, of the customers that the model was fitted
+ * to: repeat purchases, and what is expected of anybody who first bought when they did.  Then those
+ * up to `until`, of all customers by as_of: what came, and what was forecast of each.  `facts` and
+ * the value of a purchase are those of the customers, alike ones next to each other.
  */
-extern HoldoutMonth *TrackMonths(const PurchaseRecord *record, const ClvModel *model, DateADT as_of,
-								 DateADT until, const PurchaseSummary *facts, const double *values,
-								 int64 ncustomers, int *nmonths);
+extern HoldoutMonth *
+TrackMonths(const PurchaseRecord *record, const ClvModel *model, DateADT as_of, DateADT until,
+			const PurchaseSummary *facts, const double *values, int64 ncustomers, int *nmonths);
 
 #endif /* CRM_HOLDOUT_MONTHS_H */

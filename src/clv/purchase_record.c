@@ -119,10 +119,9 @@ RecordFor(PurchaseRecord *record, const FitOptions *options, bool with_values)
 			 own->features != options->features || own->as_of != options->as_of ||
 			 own->until != options->until || own->unit != options->unit ||
 			 own->observed_from != options->observed_from || record->with_values != with_values)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("days and options must be the same for all customers of a record"),
-				 errhint("Give constants, or GROUP BY what differs.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("days and options must be the same for all customers of a record"),
+						errhint("Give constants, or GROUP BY what differs.")));
 	return record;
 }
 

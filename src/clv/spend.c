@@ -11,12 +11,12 @@
 #include "clv/clv_fit.h"
 #include "clv/spend.h"
 
-#define COARSE_FROM 4096     /* points; below, a sample is its own coarse one */
-#define COARSE_SPEND 0.03    /* amounts within so much are taken as one */
+#define COARSE_FROM 4096    /* points; below, a sample is its own coarse one */
+#define COARSE_SPEND 0.03   /* amounts within so much are taken as one */
 #define MAX_RATIO 1e3       /* between the mean values of first and later purchases */
 #define MAX_LOSING 0.02     /* share of the customers without a positive value in Gamma-Gamma */
-#define FALLBACK_WEIGHT 1.0  /* purchases that the mean value counts for */
-#define MIN_FREEDOM 0.5    /* of a variance that would not be finite */
+#define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
+#define MIN_FREEDOM 0.5     /* of a variance that would not be finite */
 
 /* Amounts of the same x that hardly differ become one with their mean. */
 static SpendSample *
@@ -275,8 +275,7 @@ ForecastSpend(const ClvModel *model, const double *spend, const PurchaseSummary 
 
 		forecast.value = spend[SPEND_P] * (spend[SPEND_V] + amount) / (shape - 1);
 		forecast.uncertain = forecast.value * forecast.value / Max(shape - 2, MIN_FREEDOM);
-		forecast.variance =
-			(forecast.value * forecast.value + forecast.uncertain) / spend[SPEND_P];
+		forecast.variance = (forecast.value * forecast.value + forecast.uncertain) / spend[SPEND_P];
 	}
 	return forecast;
 }

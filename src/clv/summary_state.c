@@ -73,10 +73,9 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 		state->nsorted < 0 || state->nentries < state->nsorted ||
 		state->nentries > Capacity(state) || state->spend[0].customers < 0 ||
 		state->spend[0].repeats < 0 || state->spend[1].customers < 0 ||
-		state->spend[1].repeats < 0 ||
-		state->basis > VALUE_PROFIT || !IS_VALID_DATE(state->as_of) ||
-		!IS_VALID_DATE(state->until) || state->until < state->as_of ||
-		(state->features & ~FIT_FEATURES) != 0 ||
+		state->spend[1].repeats < 0 || state->basis > VALUE_PROFIT ||
+		!IS_VALID_DATE(state->as_of) || !IS_VALID_DATE(state->until) ||
+		state->until < state->as_of || (state->features & ~FIT_FEATURES) != 0 ||
 		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
 		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
 		!(state->unit >= MIN_UNIT_DAYS && state->unit <= MAX_UNIT_DAYS))

@@ -54,9 +54,9 @@ typedef struct FitOptions
 typedef struct SpendTotals
 {
 	int64 customers;
-	int64 repeats;      /* beyond the first of each customer */
-	uint64 first[2];    /* value of first purchases, in 10^-6 */
-	uint64 squares[2];  /* of the distances of repeat purchases from their customer's mean, too */
+	int64 repeats;     /* beyond the first of each customer */
+	uint64 first[2];   /* value of first purchases, in 10^-6 */
+	uint64 squares[2]; /* of the distances of repeat purchases from their customer's mean, too */
 } SpendTotals;
 
 typedef struct SummaryState
