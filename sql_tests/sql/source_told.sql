@@ -60,12 +60,12 @@ CREATE TABLE first AS SELECT client, min(day) AS day FROM sale WHERE day <= '202
 SELECT f.part, f.last_year, s.total = f.last_year AS right FROM shop.revenue_forecast f JOIN (
 	SELECT CASE WHEN s.client IS NULL THEN 'no customer' WHEN f.day <= '2024-11-30' THEN 'customers so far' ELSE 'new customers' END AS part, sum(total) AS total
 	FROM sale s LEFT JOIN first f ON f.client = s.client WHERE s.day BETWEEN '2024-12-01' AND '2025-02-28' GROUP BY ROLLUP (1)) s ON coalesce(s.part, 'total') = f.part ORDER BY f.last_year;
--- new customers: four stretches of 90 days, what those who came in each bought in it, and how much the four differ
+-- new customers: four stretches of 90 days, what those who came in each bought in it, and how much the four differ, as if four more had by 30 %
 WITH stretch AS (SELECT date '2025-11-30' - 90 * k AS until FROM generate_series(0, 3) k),
 	came AS (SELECT t.until, count(DISTINCT f.client) AS customers, sum(s.total) AS total FROM stretch t JOIN first f ON f.client IS NOT NULL AND f.day > t.until - 90 AND f.day <= t.until
 		JOIN sale s ON s.client = f.client AND s.day > t.until - 90 AND s.day <= t.until GROUP BY t.until)
 SELECT f.customers = (SELECT round(avg(c.customers), 1) FROM came c) AS customers, f.expected = (SELECT round(avg(c.total), 2) FROM came c) AS expected,
-	abs(f.upper - f.expected - 3.182 * (SELECT stddev_samp(c.total) FROM came c) * sqrt(1.25)) < 0.02 AS upper, f.lower >= 0 AS lower
+	abs(f.upper - f.expected - 2.365 * (SELECT sqrt((4 * (0.3 * avg(c.total)) ^ 2 + 3 * var_samp(c.total)) / 7) FROM came c) * sqrt(1.25)) < 0.02 AS upper, f.lower >= 0 AS lower
 FROM shop.revenue_forecast f WHERE f.part = 'new customers';
 -- customers so far: rate times value of each; the band by chance, little here, and by how far off the forecasts of the holdout test were
 WITH e AS (

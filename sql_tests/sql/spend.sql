@@ -92,9 +92,9 @@ WITH r AS (SELECT w::float8 AS w, a, rank() OVER (ORDER BY v) + (count(*) OVER (
 SELECT abs(value_gini - covar_pop(w, by_v) / covar_pop(w, by_w)) < 1e-3 AS value_gini, abs(gini - covar_pop(a, by_p) / covar_pop(a, by_a)) < 1e-3 AS gini FROM test, r WHERE part = 'total' GROUP BY value_gini, gini;
 SELECT round(gini::numeric, 3) AS gini, round(decile_error::numeric, 3) AS decile_error, round(value_gini::numeric, 3) AS value_gini, round(value_decile_error::numeric, 3) AS value_decile_error,
 	actual BETWEEN lower AND upper AS within, actual_value BETWEEN value_lower AND value_upper AS value_within FROM test WHERE part = 'total';
--- The bounds: as if four forecasts had been off by a fifth, and the earlier ones as they were, beyond chance; more only by chance and parameters
+-- The bounds: as if four forecasts had been off by three tenths, and the earlier ones as they were, beyond chance; more only by chance and parameters
 SELECT n, ln(upper / predicted) BETWEEN reach AND 1.2 * reach AS purchases, abs(upper * lower / predicted ^ 2 - 1) < 1e-9 AS as_a_ratio
-FROM test t, LATERAL (SELECT count(*) AS n, (ARRAY[2.776, 2.571])[count(*) + 1] * sqrt((4 * 0.2 ^ 2 + coalesce(sum(greatest(0, ln(actual / predicted) ^ 2 - 2 / predicted)), 0)) / (4 + count(*))) AS reach FROM test WHERE part = 'earlier total') e WHERE part = 'total';
+FROM test t, LATERAL (SELECT count(*) AS n, (ARRAY[2.776, 2.571])[count(*) + 1] * sqrt((4 * 0.3 ^ 2 + coalesce(sum(greatest(0, ln(actual / predicted) ^ 2 - 2 / predicted)), 0)) / (4 + count(*))) AS reach FROM test WHERE part = 'earlier total') e WHERE part = 'total';
 -- Months: they add up to the totals, and what is expected of those who first bought when they did is close to what came
 SELECT part, min(class), max(class), abs(sum(t.predicted) - max(p)) < 1e-6 AS predicted, abs(sum(t.predicted_value) - max(v)) < 1e-4 AS value, sum(t.actual) = max(a) AS actual, abs(sum(t.actual_value) - max(w)) < 1e-4 AS actual_value
 FROM test t, (SELECT sum(p) AS p, sum(v) AS v, sum(a) AS a, sum(w)::float8 AS w FROM outcome) s WHERE part = 'forecast month' GROUP BY part;

@@ -43,7 +43,7 @@
  */
 #define PRIOR_ERRORS 4
 #define PRIOR_ERROR 0.15
-#define PRIOR_ERROR_NO_YEAR 0.2 /* where no season can be known */
+#define PRIOR_ERROR_NO_YEAR 0.3 /* where no season can be known */
 #define YEAR_SEEN 548           /* days from which one can */
 
 /* What is forecast. */

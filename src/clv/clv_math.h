@@ -47,9 +47,9 @@ enum
 	SPEND_P,
 	SPEND_Q,
 	SPEND_V,
-	SPEND_TAU = SPEND_P, /* Normal-Normal: standard deviation of the means of customers, */
+	SPEND_TAU = SPEND_P,   /* Normal-Normal: standard deviation of the means of customers, */
 	SPEND_SIGMA = SPEND_Q, /* of a customer's values around it, */
-	SPEND_MU = SPEND_V /* and the mean of the means */
+	SPEND_MU = SPEND_V     /* and the mean of the means */
 };
 
 typedef struct ClvCustomer

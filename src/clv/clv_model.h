@@ -12,6 +12,7 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
+#define FEW_REPEATERS 10 /* below this no maximum is looked for */
 #define CLV_BOUNDS MAX_FIT_BOUNDS
 
 /* How the values of purchases are distributed; the numbers are stored. */

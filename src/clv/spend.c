@@ -8,7 +8,6 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
-#include "clv/clv_fit.h"
 #include "clv/spend.h"
 
 #define COARSE_FROM 4096    /* points; below, a sample is its own coarse one */
