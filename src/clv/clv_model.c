@@ -15,8 +15,8 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
+#include "base/common.h"
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
 
@@ -415,7 +415,7 @@ with_pace(PG_FUNCTION_ARGS)
  * of whose parameters have the variance of their logs.
  */
 static void
-PutParameters(ReturnSetInfo *result, const char *part, const char *const *names, int count,
+PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *names, int count,
 			  int npositive, FitStatus status, bool usable, const double *parameters,
 			  const double *covariance)
 {
@@ -432,7 +432,7 @@ PutParameters(ReturnSetInfo *result, const char *part, const char *const *names,
 		values[4] = CStringGetTextDatum(FitStatusNames[status]);
 		nulls[2] = !usable;
 		nulls[3] = !usable || variance == 0;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 }
 
@@ -440,14 +440,13 @@ PG_FUNCTION_INFO_V1(clv_parameters);
 Datum
 clv_parameters(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	PutParameters(result, "purchases", ParameterNames[model->family], CLV_PARAMETERS,
+	PutParameters(fcinfo, "purchases", ParameterNames[model->family], CLV_PARAMETERS,
 				  CLV_PARAMETERS, model->status, ClvModelIsUsable(model), model->parameters,
 				  model->covariance);
-	PutParameters(result, "spend", SpendParameterNames[model->spend_model], SPEND_PARAMETERS,
+	PutParameters(fcinfo, "spend", SpendParameterNames[model->spend_model], SPEND_PARAMETERS,
 				  model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
 				  model->spend_status, SpendIsFitted(model), model->spend_parameters,
 				  model->spend_covariance);
@@ -459,7 +458,6 @@ PG_FUNCTION_INFO_V1(clv_season);
 Datum
 clv_season(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -468,7 +466,7 @@ clv_season(PG_FUNCTION_ARGS)
 		Datum values[2] = {Int32GetDatum(m + 1), Float8GetDatum(model->calendar.factor[m])};
 		bool nulls[2] = {false};
 
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -479,14 +477,11 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	TupleDesc desc;
 	Datum values[19];
 	bool nulls[19] = {false};
 	Interval unit = {0};
 	int n = 0;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	unit.day = (int32) model->unit;
 	unit.time = (TimeOffset) rint((model->unit - unit.day) * USECS_PER_DAY);
 
@@ -516,5 +511,5 @@ clv_model_card(PG_FUNCTION_ARGS)
 	nulls[n] = !KnowsValue(model);
 	values[n++] = CStringGetTextDatum(SpendModelNames[model->spend_model]);
 	Assert(n == lengthof(values));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -9,16 +9,16 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_predict.h"
@@ -867,21 +867,18 @@ revenue_outlook(PG_FUNCTION_ARGS)
 	Question question;
 	PurchaseForecast purchases;
 	SpendForecast spend;
-	TupleDesc desc;
 	Datum values[2];
 	bool nulls[2] = {false};
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question) || !KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	purchases = ForecastPurchases(question.predictor->model, &question.customer,
 								  question.predictor->horizon);
 	spend = ForecastSpend(question.predictor->model, question.predictor->model->spend_parameters,
 						  question.facts, true);
 	values[0] = Float8GetDatum(purchases.mean * spend.value);
 	values[1] = Float8GetDatum(VarianceOfTotal(purchases.mean, purchases.variance, &spend));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
 /* The model's log-likelihood of one customer, time in its unit. */
@@ -1038,18 +1035,6 @@ DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_sp
 	return isfinite(*lower) && isfinite(*upper);
 }
 
-/* The row (lower, upper) of an interval function; both NULL where there is none. */
-static Datum
-IntervalRow(FunctionCallInfo fcinfo, const Datum *bounds, const bool *nulls)
-{
-	TupleDesc desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(
-		heap_form_tuple(BlessTupleDesc(desc), (Datum *) bounds, (bool *) nulls));
-}
-
 /* The level: the last argument of every interval function. */
 static double
 LevelArgument(FunctionCallInfo fcinfo)
@@ -1086,7 +1071,7 @@ AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, dou
 			nulls[0] = nulls[1] = false;
 		}
 	}
-	return IntervalRow(fcinfo, bounds, nulls);
+	return RowDatum(fcinfo, bounds, nulls);
 }
 
 PG_FUNCTION_INFO_V1(p_alive_interval);
@@ -1144,5 +1129,5 @@ next_purchase_interval(PG_FUNCTION_ARGS)
 			nulls[i] = !DayAfter(&question, PG_GETARG_DATEADT(2), wait[i], &day);
 			bounds[i] = nulls[i] ? (Datum) 0 : DateADTGetDatum(day);
 		}
-	return IntervalRow(fcinfo, bounds, nulls);
+	return RowDatum(fcinfo, bounds, nulls);
 }
