@@ -418,7 +418,7 @@ SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
 
 /* ---------- how well customers are told apart ---------- */
 
-/* The Gini coefficient of what came, in an order; `next` is where those alike end. */
+/* The Gini coefficient, from the area under the curve of sums of what came. */
 static double
 Gini(double area, double n, double total)
 {
