@@ -39,6 +39,4 @@ extern LogLikelihood ClvLikelihood(ClvFamily family);
 extern const double *ClvBasis(ClvFamily family);
 extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
 
-#define FEW_REPEATERS 10 /* below this no maximum is looked for */
-
 #endif /* CRM_CLV_FIT_H */

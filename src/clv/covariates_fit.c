@@ -693,6 +693,7 @@ FitEffects(const AttributeFit *fit, ClvModel *model)
 	model->leaving_effects = model->purchase_effects + n;
 	/* the first rows of the triangle are those of the parameters alone */
 	memcpy(model->covariance, result.covariance, sizeof(model->covariance));
+	memset(model->bounds, 0, sizeof(model->bounds)); /* those were of the fit without */
 	model->ncovariance = COVARIANCES(CLV_PARAMETERS + 2 * n);
 	model->effect_covariance = result.covariance;
 	model->log_likelihood += result.log_likelihood - before;
