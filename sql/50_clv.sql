@@ -2,7 +2,9 @@
 
 ---------------------------------------------------------------- the type clv_model
 
--- @value_type type=clv_model layout="STORAGE = plain"
+-- @value_type type=clv_model layout="STORAGE = main" wire=STABLE
+
+-- storage main, not plain: attributes can outgrow a page
 
 COMMENT ON TYPE crm_profile.clv_model IS
 	'a fitted model of repeat purchase (bg/nbd, mbg/nbd or pareto/nbd) with Gamma-Gamma spend: parameters, unit of time, what it was fitted to and how well';
@@ -91,6 +93,51 @@ CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text) IS
 	'the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in';
+
+---------------------------------------------------------------- the fit with attributes
+
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_combine(state internal, other internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_combine(internal, internal) IS 'aggregate combine function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_serialize(state internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_serialize(internal) IS 'aggregate serial function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_deserialize(state bytea, unused internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_deserialize(bytea, internal) IS 'aggregate deserial function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(state internal) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS 'aggregate final function';
+
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) (
+	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
+	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
+	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
+	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record) IS
+	'the model of the customers'' purchases up to as_of with what their attributes do: how much faster they make a customer buy, and leave; NULL unit and value: the default; rows without attributes are skipped';
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) (
+	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
+	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
+	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
+	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS
+	'the same with options: ridge, the weight of the squares of the effects (none: 0), and those of profile_fit';
+
+CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile.with_attributes(crm_profile.clv_model, record) IS
+	'the model of the customers with these attributes, for every function that takes a model; a model that knows no attributes stays as it is';
 
 ---------------------------------------------------------------- holdout
 
@@ -318,6 +365,31 @@ COMMENT ON FUNCTION crm_profile.next_purchase_interval IS 'confidence interval o
 CREATE FUNCTION crm_profile.clv_log_likelihood(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.clv_log_likelihood IS 'log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive';
+
+---------------------------------------------------------------- predictions by attributes; stable: the words of some types follow settings
+
+CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'p_alive of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'expected_purchases of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'probability_of_purchase of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer, attributes record) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 120;
+COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer, record) IS 'purchase_probabilities of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 80;
+COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, record) IS 'clv of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS date
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'next_purchase of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval, record) IS
+	'expected number of further purchase days of somebody with these attributes whose first purchase is on as_of';
 
 ---------------------------------------------------------------- the type rhythm_model
 

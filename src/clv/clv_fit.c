@@ -225,6 +225,31 @@ static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0
 /* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
 static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
 
+LogLikelihood
+ClvLikelihood(ClvFamily family)
+{
+	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
+											   ParetoNbdLogLikelihood};
+
+	return likelihood[family];
+}
+
+const double *
+ClvBasis(ClvFamily family)
+{
+	return family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
+}
+
+void
+ClvCoordinates(ClvFamily family, const double *parameters, double *start)
+{
+	start[0] = parameters[CLV_R];
+	start[1] = parameters[CLV_R] / parameters[CLV_ALPHA];
+	start[2] = family == CLV_PARETO_NBD ? parameters[CLV_S] : parameters[CLV_B];
+	start[3] = family == CLV_PARETO_NBD ? parameters[CLV_S] / parameters[CLV_BETA]
+										: parameters[CLV_A] / parameters[CLV_B];
+}
+
 /* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
 static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
@@ -239,7 +264,7 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 													{1, 1.5, 0.05, 20},  {20, 3, 0.05, 20}};
 	const double(*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
 
-	problem->basis = family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
+	problem->basis = ClvBasis(family);
 	problem->nstarts = lengthof(bg);
 	for (int s = 0; s < problem->nstarts; s++)
 	{
@@ -359,14 +384,12 @@ static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
 	  bool penalized, FitResult *result)
 {
-	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
-											   ParetoNbdLogLikelihood};
 	const ClvModel *model = fit->model;
 	FitProblem problem = {
 		.nparameters = CLV_PARAMETERS, .npositive = CLV_PARAMETERS, .sample = sample};
 
 	sample->regularity = fit->coarse->regularity = k;
-	problem.likelihood = likelihood[model->family];
+	problem.likelihood = ClvLikelihood((ClvFamily) model->family);
 	problem.coarse = fit->coarse;
 	problem.weight = sample->weight;
 	problem.penalized = penalized;
@@ -375,13 +398,9 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 			  k * Max(((double) model->purchases + 0.5) / sample->weight, MIN_RATE));
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
 	{
-		const double *p = known->parameters;
-
 		problem.nstarts = 1;
-		problem.start[0][0] = p[CLV_R];
-		problem.start[0][1] = p[CLV_R] / p[CLV_ALPHA] * k / known_k;
-		problem.start[0][2] = p[CLV_B];
-		problem.start[0][3] = p[CLV_A] / p[CLV_B];
+		ClvCoordinates((ClvFamily) model->family, known->parameters, problem.start[0]);
+		problem.start[0][1] *= (double) k / known_k;
 	}
 	MaximizeLikelihood(&problem, result);
 }
@@ -776,7 +795,7 @@ WarnOfClvFit(const ClvModel *model)
 void
 ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 {
-	int last = PG_NARGS();
+	int last = Min(PG_NARGS(), argument + 4); /* attributes may follow */
 
 	options->as_of = options->until = CheckedDay(PG_GETARG_DATEADT(argument), "as_of");
 	options->purpose = CLV_MBG_NBD;

@@ -135,10 +135,7 @@ extern void PurchasesByPhase(ClvProcess process, const double *parameters,
 extern double MeanOverPhases(ClvProcess process, const double *parameters,
 							 const ClvCustomer *customer, const double *purchases);
 
-/*
- * P(at least n purchases within the horizon), n = 1 … max_purchases, of a customer who is alive;
- * bg/… and mbg/… only.
- */
+/* P(at least n purchases within the horizon), n = 1 … max_purchases, of a customer who is alive. */
 extern void
 ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
 					 double horizon, int max_purchases, double *at_least);

@@ -19,6 +19,7 @@
 #include "base/common.h"
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
+#include "profile/profile_columns.h"
 
 #define MIN_PARAMETER 1e-20
 #define MAX_PARAMETER 1e20
@@ -28,6 +29,7 @@
 #define MAX_SEASON 100
 #define MIN_PACE 0.01
 #define MAX_PACE 100
+#define MAX_EFFECT 1000
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
 
@@ -82,6 +84,12 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(ClvModel, "spend_model", spend_model, FIELD_WORD, .words = SpendModelNames),
 	MODEL_FIELD(ClvModel, "bounds", bounds, FIELD_NUMBER, .count = CLV_BOUNDS * CLV_PARAMETERS),
 	MODEL_FIELD(ClvModel, "first_difference", first_difference, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "attributes", attributes, FIELD_MODEL, .format = &ProfileModelFormat),
+	MODEL_LIST(ClvModel, "purchase_effects", purchase_effects, neffects, FIELD_NUMBER, MAX_EFFECTS),
+	MODEL_LIST(ClvModel, "leaving_effects", leaving_effects, nleaving, FIELD_NUMBER, MAX_EFFECTS),
+	MODEL_LIST(ClvModel, "means", means, nmeans, FIELD_NUMBER, MAX_EFFECTS),
+	MODEL_LIST(ClvModel, "effect_covariance", effect_covariance, ncovariance, FIELD_NUMBER,
+			   COVARIANCES(MAX_FIT_PARAMETERS)),
 };
 
 static bool
@@ -101,6 +109,29 @@ VariancesAreSound(const double *covariance, int n)
 		if (covariance[COVARIANCES(i + 1) - 1] < 0)
 			return false;
 	return true;
+}
+
+/* Effects, one on buying and one on leaving for each column of the attributes. */
+static const char *
+EffectsFault(const ClvModel *model)
+{
+	int n = model->attributes == NULL ? 0 : ProfileColumns(model->attributes);
+	int fitted = CLV_PARAMETERS + 2 * n;
+
+	if (model->neffects != n || model->nleaving != n || model->nmeans != n)
+		return "\"purchase_effects\", \"leaving_effects\" and \"means\" are not one for each "
+			   "column of "
+			   "\"attributes\".";
+	if (!AllBetween(model->purchase_effects, n, -MAX_EFFECT, MAX_EFFECT) ||
+		!AllBetween(model->leaving_effects, n, -MAX_EFFECT, MAX_EFFECT))
+		return "The effects are not all between -1000 and 1000.";
+	if (!AllBetween(model->means, n, 0, 1))
+		return "The means are not all between 0 and 1.";
+	if (model->ncovariance != 0 && (n == 0 || model->ncovariance != COVARIANCES(fitted)))
+		return "\"effect_covariance\" is not that of the parameters and the effects.";
+	if (model->ncovariance != 0 && !VariancesAreSound(model->effect_covariance, fitted))
+		return "A variance is negative.";
+	return NULL;
 }
 
 /* What is wrong with the spend part. */
@@ -156,6 +187,8 @@ ClvModelFault(const void *data)
 		return "The factors of \"season\" are not all between 0.001 and 100.";
 	if (!(model->pace >= MIN_PACE && model->pace <= MAX_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
+	if (EffectsFault(model) != NULL)
+		return EffectsFault(model);
 	return SpendFault(model);
 }
 
@@ -171,7 +204,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
 	.version = 1,
-	.max_bytes = 2000,
+	.max_bytes = 1024 * 1024, /* 2000 or less without attributes */
 	.group = {.size = sizeof(ClvModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),
@@ -436,6 +469,30 @@ PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *name
 	}
 }
 
+/* The same of the effects of attributes, `first` of which come before them in the covariance. */
+static void
+PutEffects(FunctionCallInfo fcinfo, const ClvModel *model, const char *part, int first,
+		   const double *effects)
+{
+	for (int i = 0; i < model->neffects; i++)
+	{
+		int place = CLV_PARAMETERS + first + i;
+		double variance =
+			model->ncovariance > 0 ? model->effect_covariance[COVARIANCES(place + 1) - 1] : 0;
+		Datum values[5];
+		bool nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(part);
+		values[1] = CStringGetTextDatum(ProfileColumnName(model->attributes, i));
+		values[2] = Float8GetDatum(effects[i]);
+		values[3] = Float8GetDatum(sqrt(variance));
+		values[4] = CStringGetTextDatum(FitStatusNames[model->status]);
+		nulls[2] = !ClvModelIsUsable(model);
+		nulls[3] = variance == 0;
+		PutRow(fcinfo, values, nulls);
+	}
+}
+
 PG_FUNCTION_INFO_V1(clv_parameters);
 Datum
 clv_parameters(PG_FUNCTION_ARGS)
@@ -450,6 +507,8 @@ clv_parameters(PG_FUNCTION_ARGS)
 				  model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
 				  model->spend_status, SpendIsFitted(model), model->spend_parameters,
 				  model->spend_covariance);
+	PutEffects(fcinfo, model, "effect on buying", 0, model->purchase_effects);
+	PutEffects(fcinfo, model, "effect on leaving", model->neffects, model->leaving_effects);
 	return (Datum) 0;
 }
 

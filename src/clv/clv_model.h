@@ -12,6 +12,7 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
+#define MAX_EFFECTS ((MAX_FIT_PARAMETERS - CLV_PARAMETERS) / 2)
 #define FEW_REPEATERS 10 /* below this no maximum is looked for */
 #define CLV_BOUNDS MAX_FIT_BOUNDS
 
@@ -56,7 +57,17 @@ typedef struct ClvModel
 	int32 spend_model;       /* SpendModel */
 	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
 	double pace;             /* what purchases to come are multiplied by, for the record's sake */
-	uint64 fingerprint;      /* of its value; 0: not from one */
+	/* what attributes of customers do, see covariates.h; NULL: it was not asked */
+	const struct ProfileModel *attributes; /* how they are encoded */
+	int neffects;
+	double *purchase_effects;
+	int nleaving;
+	double *leaving_effects;
+	int nmeans;
+	double *means; /* of their columns */
+	int ncovariance;
+	double *effect_covariance; /* of the logs of the parameters, and of the effects */
+	uint64 fingerprint;        /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;

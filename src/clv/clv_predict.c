@@ -15,6 +15,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -22,6 +23,7 @@
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_predict.h"
+#include "clv/covariates.h"
 #include "clv/spend.h"
 
 #define MAX_HORIZON_DAYS 36525 /* a hundred years */
@@ -61,7 +63,9 @@ typedef struct Predictor
 {
 	ModelCache cache;
 	const ClvModel *model;
-	int64 decodings; /* of the cache, when the rest was set up */
+	int64 decodings;         /* of the cache, when the rest was set up */
+	int attributes_argument; /* 0: none */
+	CustomerModel customer;
 	bool has_horizon;
 	DateADT as_of;
 	Interval interval;
@@ -285,6 +289,17 @@ IfAliveSlot(const Question *question)
 	return &IfAliveTable.slots[place & (IfAliveTable.nslots - 1)];
 }
 
+/* The last argument where that is the record of a customer's attributes, else 0. */
+static int
+AttributesArgument(const FmgrInfo *function)
+{
+	Oid *types;
+	int n;
+
+	(void) get_func_signature(function->fn_oid, &types, &n);
+	return types[n - 1] == RECORDOID ? n - 1 : 0;
+}
+
 /* The predictor of the model argument. */
 static Predictor *
 PredictorOf(FunctionCallInfo fcinfo)
@@ -293,8 +308,11 @@ PredictorOf(FunctionCallInfo fcinfo)
 	Predictor *predictor = (Predictor *) function->fn_extra;
 
 	if (unlikely(predictor == NULL))
+	{
 		function->fn_extra = predictor =
 			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
+		predictor->attributes_argument = AttributesArgument(function);
+	}
 	predictor->model =
 		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
 	if (unlikely(predictor->decodings != predictor->cache.decodings))
@@ -304,6 +322,19 @@ PredictorOf(FunctionCallInfo fcinfo)
 		SetWidth(&predictor->alive, 1);
 		SetWidth(&predictor->by_phase, (int) predictor->model->regularity);
 		ForgetMemos(&predictor->alive);
+	}
+	if (predictor->attributes_argument > 0)
+	{
+		bool changed;
+
+		predictor->model = ModelOfRecord(
+			&predictor->customer, predictor->model, predictor->decodings,
+			PG_GETARG_HEAPTUPLEHEADER(predictor->attributes_argument), function->fn_mcxt, &changed);
+		if (changed)
+		{
+			ForgetMemos(&predictor->alive);
+			ForgetMemos(&predictor->by_phase);
+		}
 	}
 	return predictor;
 }
@@ -718,7 +749,8 @@ expected_value(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
-	question.first_counts = PG_NARGS() > 3 && PG_GETARG_BOOL(3);
+	question.first_counts =
+		PG_NARGS() > 3 && question.predictor->attributes_argument == 0 && PG_GETARG_BOOL(3);
 	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model->spend_parameters));
 }
 
@@ -806,10 +838,6 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 							   max_purchases)));
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	if (question.predictor->model->family == CLV_PARETO_NBD)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("pareto/nbd models do not tell numbers of purchases"),
-						errhint("Fit mbg/nbd, bg/nbd or one of their regular kin.")));
 	alive = Alive(&question);
 	at_least = palloc(max_purchases * sizeof(double));
 	values = palloc((max_purchases + 1) * sizeof(Datum));
@@ -827,7 +855,7 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* (model, as_of, horizon): of somebody whose first purchase is on that day */
+/* (model, as_of, horizon [, attributes]): of somebody whose first purchase is on that day */
 PG_FUNCTION_INFO_V1(expected_purchases_new);
 Datum
 expected_purchases_new(PG_FUNCTION_ARGS)
@@ -835,7 +863,12 @@ expected_purchases_new(PG_FUNCTION_ARGS)
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	ClvCustomer customer = {0};
+	CustomerModel kept = {0};
+	bool changed;
 
+	if (PG_NARGS() > 3)
+		model = ModelOfRecord(&kept, model, 0, PG_GETARG_HEAPTUPLEHEADER(3), CurrentMemoryContext,
+							  &changed);
 	if (!ClvModelIsUsable(model))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(

@@ -400,6 +400,10 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 			return IS_VALID_DATE((int64) state->as_of - FitAge(entry)) &&
 				   FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
+		case FIT_OPPORTUNITIES:
+			return entry->detail <= MAX_OPPORTUNITIES && FitTaken(entry) <= FitLastTaken(entry) &&
+				   FitLastTaken(entry) <= FitOffered(entry) &&
+				   (FitTaken(entry) == 0) == (FitLastTaken(entry) == 0);
 		case FIT_SPEND:
 			return (entry->key & PG_UINT32_MAX) > 0 && fabs(FitAmount(entry)) <= MAX_AMOUNT;
 		case FIT_GAP:
@@ -431,6 +435,8 @@ SortSummaryState(SummaryState *state)
 		purchases += (double) entry->weight;
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
 			purchases += (double) entry->weight * (double) FitPurchases(entry);
+		if (FIT_KIND(entry->key) == FIT_OPPORTUNITIES)
+			purchases += (double) entry->weight * (double) FitTaken(entry);
 	}
 	if (purchases > MAX_PURCHASES)
 		FitStateDamaged();

@@ -27,9 +27,10 @@ typedef struct FitEntry
 #define MAX_UNIT_DAYS 36525.0
 
 /* Kinds, in the highest bits of the key. */
-#define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
-#define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the amount of x purchases) */
-#define FIT_GAP UINT64CONST(3)      /* (months: see GapMonths), (days between two purchase days) */
+#define FIT_CUSTOMER UINT64CONST(0)      /* (x, t_x), (T, later purchase days); days */
+#define FIT_OPPORTUNITIES UINT64CONST(1) /* (taken, last one taken), (offered) */
+#define FIT_SPEND UINT64CONST(2)         /* (x), (bits of the amount of x purchases) */
+#define FIT_GAP UINT64CONST(3) /* (months: see GapMonths), (days between two purchase days) */
 #define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
 
@@ -172,6 +173,27 @@ static inline int64
 FitGap(const FitEntry *entry)
 {
 	return (int64) entry->detail;
+}
+
+/* Opportunities that a customer had; those of one customer are few. */
+#define MAX_OPPORTUNITIES 10000
+
+static inline int32
+FitTaken(const FitEntry *entry)
+{
+	return (int32) (entry->key >> 31 & PG_INT32_MAX);
+}
+
+static inline int32
+FitLastTaken(const FitEntry *entry)
+{
+	return (int32) (entry->key & PG_INT32_MAX);
+}
+
+static inline int32
+FitOffered(const FitEntry *entry)
+{
+	return (int32) entry->detail;
 }
 
 static inline double
