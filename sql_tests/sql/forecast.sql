@@ -80,6 +80,12 @@ SELECT bool_and(purchase_outlook(h, model, date '2024-01-01' + gap * x, '90 days
 SELECT max(abs((SELECT sum(p) FROM unnest(n) p) - 1)) < 1e-12 AS one, max(abs(1 - n[1] - probability_of_purchase(h, model, as_of, '60 days'))) < 1e-10 AS any_purchase,
 	max(abs((SELECT sum(p * (i - 1)) FROM unnest(n) WITH ORDINALITY u (p, i)) - expected_purchases(h, model, as_of, '60 days'))) < 1e-8 AS purchases
 FROM grid, LATERAL (SELECT purchase_probabilities(h, model, as_of, '60 days', 80) AS n) q;
+-- The same of pareto/nbd, whose numbers are integrals: rates and lifetimes that hardly differ or very much, short and long histories, near and far
+SELECT count(*), max(abs((SELECT sum(p) FROM unnest(n) p) - 1)) < 1e-12 AS one, max(abs(1 - n[1] - probability_of_purchase(h, m, '2024-12-31', horizon))) < 1e-9 AS any_purchase,
+	max(abs((SELECT sum(p * (i - 1)) FROM unnest(n) WITH ORDINALITY u (p, i)) / expected_purchases(h, m, '2024-12-31', horizon) - 1)) FILTER (WHERE n[501] < 1e-15 * expected_purchases(h, m, '2024-12-31', horizon)) < 1e-10 AS purchases
+FROM (VALUES (1, 0), (4, 30), (300, 1)) c (x, gap), LATERAL (SELECT purchase_history_agg(date '2024-01-01' + i * gap, 10) AS h FROM (VALUES (gap)) g (gap), generate_series(0, x - 1) i) h,
+	(VALUES (0.5, 10.0), (1e4, 1e5)) r (r, alpha), (VALUES (0.5, 12.0), (3, 0.5), (1e4, 1e6)) s (s, beta), (VALUES (interval '1 day'), ('90 days'), ('2 years')) z (horizon),
+	LATERAL (SELECT clv_model('pareto/nbd', ARRAY[r, alpha, s, beta]) AS m) m, LATERAL (SELECT purchase_probabilities(h, m, '2024-12-31', horizon, 500) AS n) n;
 -- A brand-new customer is one whose first purchase is today
 SELECT bool_and(expected_purchases(model, as_of, '60 days') = expected_purchases(new, model, as_of, '60 days')) AS new_customer
 FROM grid, LATERAL (SELECT purchase_history_agg(d, 10) AS new FROM unnest(ARRAY[as_of]) d) q;

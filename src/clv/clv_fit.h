@@ -33,6 +33,10 @@ extern ClvSample *CoarseClvSample(ClvSample *sample);
 /* Reads (as_of, model, unit, value) from `argument` on; NULL model, unit and value: the default. */
 extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
 
-#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+/* The likelihood of a family; its coordinates, as maximum_likelihood.h has them, at some
+ * parameters. */
+extern LogLikelihood ClvLikelihood(ClvFamily family);
+extern const double *ClvBasis(ClvFamily family);
+extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
 
 #endif /* CRM_CLV_FIT_H */
