@@ -39,8 +39,10 @@ typedef struct ClvModel
 	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
-	Season calendar;            /* follows from `season` */
+	Season calendar;            /* follows from `season` and `own_months` */
 	double pace;        /* what purchases to come are multiplied by, for the record's sake */
+	int nown_months;    /* the last months before as_of have factors of their own */
+	float own_months[MOST_OWN_MONTHS];
 	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
 
@@ -75,7 +77,7 @@ SpendIsFitted(const ClvModel *model)
 
 /*
  * What a name asks a fit for: purpose, features and observed_from; an error for others.
- * FAMILY [, season] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
+ * FAMILY [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
  * pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
  */
 extern void ReadModelName(text *name, FitOptions *options);

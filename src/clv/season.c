@@ -16,6 +16,8 @@
 #define LEVEL_DEVIATION 0.01 /* of ln factor: months that differ less are alike */
 #define VARIANCE_ROUNDS 100
 #define LEAST_VARIANCE 1e-6
+#define LEAST_OWN_MONTHS 4 /* that say something, for what single months have to themselves */
+#define MOST_OWN 2.0       /* of ln factor */
 
 const char *const SeasonStatusNames[] = {"none", "fitted", "too short", "level", "given", NULL};
 
@@ -43,11 +45,20 @@ LeapYearsBefore(int32 year)
 	return FloorDivide(last, 4) - FloorDivide(last, 100) + FloorDivide(last, 400) + 1;
 }
 
+/* The factor of the month of the year alone. */
+static inline double
+SeasonOfMonth(const Season *season, int32 number)
+{
+	return season->factor[number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS)];
+}
+
 void
 SetSeason(Season *season, const double *factors)
 {
 	double year = 0;
 
+	season->nown = 0;
+	season->own_until = DATEVAL_NOBEGIN;
 	season->is_level = true;
 	for (int m = 0; m < YEAR_MONTHS; m++)
 	{
@@ -69,6 +80,42 @@ SetSeason(Season *season, const double *factors)
 	}
 }
 
+void
+SetOwnMonths(Season *season, DateADT until, int n, const float *factors)
+{
+	season->nown = n;
+	season->own_until = until;
+	if (n == 0)
+		return;
+	season->is_level = false;
+	season->own_first = MonthNumber(until) - n + 1;
+	season->own_before[0] = 0;
+	for (int i = 0; i < n; i++)
+	{
+		DateADT end = Min(until + 1, FirstOfMonth(season->own_first + i + 1));
+		double days = end - FirstOfMonth(season->own_first + i);
+
+		season->own[i] = factors[i];
+		season->own_before[i + 1] =
+			season->own_before[i] +
+			days * (season->own[i] - 1) * SeasonOfMonth(season, season->own_first + i);
+	}
+}
+
+/* What the factors of single months add to the weighted days up to the end of a day. */
+static double
+OwnTime(const Season *season, DateADT day, int32 number, int day_of_month)
+{
+	int32 i = number - season->own_first;
+
+	if (i < 0)
+		return 0;
+	if (day >= season->own_until)
+		return season->own_before[season->nown];
+	return season->own_before[i] +
+		   day_of_month * (season->own[i] - 1) * SeasonOfMonth(season, number);
+}
+
 /* Weighted days from the year 2000 on up to the end of a day. */
 static double
 WeightedTime(const Season *season, DateADT day)
@@ -82,7 +129,11 @@ WeightedTime(const Season *season, DateADT day)
 	leap_years = LeapYearsBefore(year) - LeapYearsBefore(2000);
 	return (year - 2000 - leap_years) * season->before[0][YEAR_MONTHS] +
 		   leap_years * season->before[1][YEAR_MONTHS] +
-		   season->before[IsLeapYear(year)][month - 1] + day_of_month * season->factor[month - 1];
+		   season->before[IsLeapYear(year)][month - 1] +
+		   day_of_month * season->factor[month - 1] +
+		   (season->nown > 0
+				? OwnTime(season, day, year * YEAR_MONTHS + month - 1, day_of_month)
+				: 0);
 }
 
 double
@@ -115,7 +166,10 @@ FirstOfMonth(int32 number)
 static inline double
 FactorOfMonth(const Season *season, int32 number)
 {
-	return season->factor[number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS)];
+	int32 i = number - season->own_first;
+	double factor = SeasonOfMonth(season, number);
+
+	return season->nown > 0 && i >= 0 && i < season->nown ? factor * season->own[i] : factor;
 }
 
 double
@@ -126,7 +180,7 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 	if (season->is_level)
 		return weighted;
 	/* by whole years, then by what is left of months */
-	if (weighted > 2 * MEAN_YEAR)
+	if (weighted > 2 * MEAN_YEAR && after >= season->own_until)
 	{
 		double years = floor(weighted / MEAN_YEAR) - 1;
 
@@ -140,8 +194,13 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 	{
 		int32 month = MonthNumber(after + 1);
 		double left = FirstOfMonth(month + 1) - (after + 1);
-		double factor = FactorOfMonth(season, month);
+		double factor = SeasonOfMonth(season, month);
 
+		if (after < season->own_until)
+		{
+			factor = FactorOfMonth(season, month);
+			left = Min(left, (double) season->own_until - after);
+		}
 		if (weighted <= left * factor)
 			return days + (factor > 0 ? Max(weighted, 0) / factor : 0);
 		weighted -= left * factor;
@@ -186,103 +245,176 @@ WeightedGap(const Season *season, int32 first_month, int32 last_month, double da
 
 #define SEASON_UNKNOWNS (2 + YEAR_MONTHS) /* a level, a trend, the months of the year */
 
+/* ln(actual/expected) of the months that say something. */
+typedef struct MonthData
+{
+	int n;
+	int unknowns; /* so many of the above */
+	int at[MOST_SEASON_MONTHS];
+	double design[MOST_SEASON_MONTHS][SEASON_UNKNOWNS];
+	double y[MOST_SEASON_MONTHS];
+	double chance[MOST_SEASON_MONTHS]; /* variance of y */
+	double month_variance;
+	double own_variance;
+	double effect[SEASON_UNKNOWNS];
+	double off[MOST_SEASON_MONTHS]; /* what is left of y */
+} MonthData;
+
+/* Takes the months up; returns how many months of the year were seen twice. */
+static int
+TakeMonths(const MonthlyPurchases *months, MonthData *data)
+{
+	int seen[YEAR_MONTHS] = {0};
+	int seen_twice = 0;
+
+	data->n = 0;
+	for (int i = 0; i < months->n; i++)
+	{
+		int32 number = months->first + i;
+		int of_year = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
+		int n = data->n;
+
+		if (!(months->expected[i] > LEAST_EXPECTED) || months->actual[i] <= 0)
+			continue;
+		seen[of_year]++;
+		data->at[n] = i;
+		data->y[n] = log(months->actual[i] / months->expected[i]);
+		data->chance[n] = 1 / months->actual[i];
+		memset(data->design[n], 0, sizeof(data->design[n]));
+		data->design[n][0] = 1;
+		data->design[n][1] = (i - months->n / 2.0) / YEAR_MONTHS;
+		data->design[n][2 + of_year] = 1;
+		data->n++;
+	}
+	for (int m = 0; m < YEAR_MONTHS; m++)
+		seen_twice += seen[m] > 1;
+	return seen_twice;
+}
+
+/* One round of the EM algorithm for the variances; false: the effects are not to be told. */
+static bool
+EffectsRound(MonthData *data)
+{
+	const int size = data->unknowns;
+	double matrix[SEASON_UNKNOWNS * SEASON_UNKNOWNS] = {0};
+	double factor[SEASON_UNKNOWNS * SEASON_UNKNOWNS];
+	double inverse[SEASON_UNKNOWNS][SEASON_UNKNOWNS];
+	double months_sum = 0;
+	double own_sum = 0;
+	double weights = 0;
+
+	memset(data->effect, 0, sizeof(data->effect));
+	for (int i = 0; i < data->n; i++)
+	{
+		double weight = 1 / (data->chance[i] + data->own_variance);
+
+		for (int a = 0; a < size; a++)
+		{
+			data->effect[a] += weight * data->design[i][a] * data->y[i];
+			for (int b = 0; b <= a; b++)
+				matrix[a * size + b] += weight * data->design[i][a] * data->design[i][b];
+		}
+	}
+	for (int a = 2; a < size; a++)
+		matrix[a * size + a] += 1 / data->month_variance;
+	if (!CholeskyFactor(matrix, factor, size))
+		return false;
+	CholeskySolve(factor, data->effect, size);
+	for (int a = 0; a < size; a++)
+	{
+		memset(inverse[a], 0, sizeof(inverse[a]));
+		inverse[a][a] = 1;
+		CholeskySolve(factor, inverse[a], size);
+	}
+	for (int a = 2; a < size; a++)
+		months_sum += data->effect[a] * data->effect[a] + inverse[a][a];
+	for (int i = 0; i < data->n; i++)
+	{
+		double weight = 1 / (data->chance[i] + data->own_variance);
+		double known = 0; /* variance of what is fitted to y */
+
+		data->off[i] = data->y[i];
+		for (int a = 0; a < size; a++)
+		{
+			data->off[i] -= data->design[i][a] * data->effect[a];
+			for (int b = 0; b < size; b++)
+				known += data->design[i][a] * inverse[a][b] * data->design[i][b];
+		}
+		own_sum +=
+			weight * weight * (data->off[i] * data->off[i] + known - data->chance[i]);
+		weights += weight * weight;
+	}
+	data->month_variance = Max(LEAST_VARIANCE, months_sum / YEAR_MONTHS);
+	data->own_variance = Max(0, own_sum / weights);
+	return true;
+}
+
+/*
+ * What every month has to itself, drawn towards none by how little was bought in it; on
+ * average over the months it is none.
+ */
+static void
+OwnMonths(const MonthlyPurchases *months, const MonthData *data, MonthEffects *effects)
+{
+	double factors[MOST_OWN_MONTHS];
+	int skipped = Max(0, months->n - MOST_OWN_MONTHS);
+	double sum = 0;
+	double days = 0;
+
+	effects->nown = 0;
+	if (data->n < LEAST_OWN_MONTHS || sqrt(data->own_variance) < LEVEL_DEVIATION)
+		return;
+	effects->nown = months->n - skipped;
+	for (int i = 0; i < effects->nown; i++)
+		factors[i] = 0;
+	for (int i = 0; i < data->n; i++)
+	{
+		int at = data->at[i] - skipped;
+		int32 number = months->first + data->at[i];
+		double share = data->own_variance / (data->own_variance + data->chance[i]);
+
+		if (at < 0)
+			continue;
+		factors[at] = exp(Max(-MOST_OWN, Min(MOST_OWN, share * data->off[i])));
+		sum += factors[at] * (FirstOfMonth(number + 1) - FirstOfMonth(number));
+		days += FirstOfMonth(number + 1) - FirstOfMonth(number);
+	}
+	for (int i = 0; i < effects->nown; i++)
+		effects->own[i] = factors[i] > 0 ? (float) (factors[i] * days / sum) : 1;
+}
+
 /*
  * ln(actual/expected) = level + trend + effect of the month of the year + what one year's
  * month has to itself.  Effects and own parts are normal, and how much either varies is
  * estimated along (by the EM algorithm): so a month's effect is drawn towards none by as
  * much as months of the same name differ between years, and by how little was bought in
- * it.  Level and trend are what the shop as a whole does: they are no season.
+ * it.  Level and trend are what the shop as a whole does: they are no season.  Where
+ * months were not seen twice, all of them are months on their own, and a trend is not to
+ * be told from them: the models know of none.
  */
 SeasonStatus
-FitSeason(const MonthlyPurchases *months, double *factors)
+FitMonths(const MonthlyPurchases *months, bool seasonal, MonthEffects *effects)
 {
-	int n = 0;
-	int of_year[MOST_SEASON_MONTHS];
-	int seen[YEAR_MONTHS] = {0};
-	int seen_twice = 0;
-	double design[MOST_SEASON_MONTHS][SEASON_UNKNOWNS];
-	double y[MOST_SEASON_MONTHS];
-	double chance[MOST_SEASON_MONTHS]; /* variance of y */
-	double effect[SEASON_UNKNOWNS];
-	double month_variance = 1;
-	double own_variance = 0;
+	MonthData data = {.month_variance = 1};
+	bool twice = TakeMonths(months, &data) >= LEAST_SEEN_TWICE;
 
-	for (int i = 0; i < months->n; i++)
-	{
-		int32 number = months->first + i;
-
-		if (!(months->expected[i] > LEAST_EXPECTED) || months->actual[i] <= 0)
-			continue;
-		of_year[n] = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
-		seen[of_year[n]]++;
-		y[n] = log(months->actual[i] / months->expected[i]);
-		chance[n] = 1 / months->actual[i];
-		memset(design[n], 0, sizeof(design[n]));
-		design[n][0] = 1;
-		design[n][1] = (i - months->n / 2.0) / YEAR_MONTHS;
-		design[n][2 + of_year[n]] = 1;
-		n++;
-	}
-	for (int m = 0; m < YEAR_MONTHS; m++)
-		seen_twice += seen[m] > 1;
-	if (seen_twice < LEAST_SEEN_TWICE)
-		return SEASON_SHORT;
-
+	effects->nown = 0;
+	data.unknowns = seasonal && twice ? SEASON_UNKNOWNS : twice ? 2 : 1;
+	if (!(seasonal && twice))
+		data.own_variance = 1;
+	if (data.n <= data.unknowns - (seasonal && twice ? YEAR_MONTHS : 0))
+		return seasonal ? SEASON_SHORT : SEASON_NONE;
 	for (int round = 0; round < VARIANCE_ROUNDS; round++)
-	{
-		double matrix[SEASON_UNKNOWNS * SEASON_UNKNOWNS] = {0};
-		double factor[SEASON_UNKNOWNS * SEASON_UNKNOWNS];
-		double inverse[SEASON_UNKNOWNS][SEASON_UNKNOWNS];
-		double months_sum = 0;
-		double own_sum = 0;
-		double weights = 0;
-
-		memset(effect, 0, sizeof(effect));
-		for (int i = 0; i < n; i++)
-		{
-			double weight = 1 / (chance[i] + own_variance);
-
-			for (int a = 0; a < SEASON_UNKNOWNS; a++)
-			{
-				effect[a] += weight * design[i][a] * y[i];
-				for (int b = 0; b <= a; b++)
-					matrix[a * SEASON_UNKNOWNS + b] += weight * design[i][a] * design[i][b];
-			}
-		}
-		for (int a = 2; a < SEASON_UNKNOWNS; a++)
-			matrix[a * SEASON_UNKNOWNS + a] += 1 / month_variance;
-		if (!CholeskyFactor(matrix, factor, SEASON_UNKNOWNS))
-			return SEASON_LEVEL;
-		CholeskySolve(factor, effect, SEASON_UNKNOWNS);
-		for (int a = 0; a < SEASON_UNKNOWNS; a++)
-		{
-			memset(inverse[a], 0, sizeof(inverse[a]));
-			inverse[a][a] = 1;
-			CholeskySolve(factor, inverse[a], SEASON_UNKNOWNS);
-		}
-		for (int a = 2; a < SEASON_UNKNOWNS; a++)
-			months_sum += effect[a] * effect[a] + inverse[a][a];
-		for (int i = 0; i < n; i++)
-		{
-			double weight = 1 / (chance[i] + own_variance);
-			double off = y[i];
-			double known = 0; /* variance of what is fitted to y */
-
-			for (int a = 0; a < SEASON_UNKNOWNS; a++)
-			{
-				off -= design[i][a] * effect[a];
-				for (int b = 0; b < SEASON_UNKNOWNS; b++)
-					known += design[i][a] * inverse[a][b] * design[i][b];
-			}
-			own_sum += weight * weight * (off * off + known - chance[i]);
-			weights += weight * weight;
-		}
-		month_variance = Max(LEAST_VARIANCE, months_sum / YEAR_MONTHS);
-		own_variance = Max(0, own_sum / weights);
-	}
-	if (sqrt(month_variance) < LEVEL_DEVIATION)
+		if (!EffectsRound(&data))
+			return seasonal ? SEASON_LEVEL : SEASON_NONE;
+	OwnMonths(months, &data, effects);
+	if (!seasonal)
+		return SEASON_NONE;
+	if (!twice)
+		return SEASON_SHORT;
+	if (sqrt(data.month_variance) < LEVEL_DEVIATION)
 		return SEASON_LEVEL;
 	for (int m = 0; m < YEAR_MONTHS; m++)
-		factors[m] = exp(effect[2 + m]);
+		effects->of_year[m] = exp(data.effect[2 + m]);
 	return SEASON_FITTED;
 }

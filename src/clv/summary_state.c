@@ -16,7 +16,7 @@
 
 #define FIT_STATE_VERSION 2
 #define FIRST_CAPACITY 32
-#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
+#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)
 #define SHORTEST_MONTH 28
 #define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
 #define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
@@ -267,7 +267,7 @@ BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
 	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
 		return false;
 	memset(walk, 0, sizeof(*walk));
-	walk->by_month = (state->features & FIT_SEASON) != 0;
+	walk->by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	walk->by_first = (state->features & FIT_INFLOW) != 0;
 	if (walk->by_month || walk->by_first)
 		walk->as_of_month = MonthNumber(state->as_of);
