@@ -40,9 +40,9 @@ typedef struct ClvModel
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
 	Season calendar;            /* follows from `season` and `own_months` */
-	double pace;        /* what purchases to come are multiplied by, for the record's sake */
-	int nown_months;    /* the last months before as_of have factors of their own */
-	float own_months[MOST_OWN_MONTHS];
+	double pace;     /* what purchases to come are multiplied by, for the record's sake */
+	int nown_months; /* the last months before as_of have factors of their own */
+	float own_months[MAX_OWN_MONTHS];
 	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
 

@@ -11,13 +11,13 @@
 #include "clv/season.h"
 
 #define MEAN_YEAR 365.2425
-#define LEAST_EXPECTED 5.0   /* purchases expected in a month that says something */
-#define LEAST_SEEN_TWICE 6   /* months of the year, to tell a season from a trend */
+#define MIN_EXPECTED 5.0     /* purchases expected in a month that says something */
+#define MIN_SEEN_TWICE 6     /* months of the year, to tell a season from a trend */
 #define LEVEL_DEVIATION 0.01 /* of ln factor: months that differ less are alike */
 #define VARIANCE_ROUNDS 100
-#define LEAST_VARIANCE 1e-6
-#define LEAST_OWN_MONTHS 4 /* that say something, for what single months have to themselves */
-#define MOST_OWN 2.0       /* of ln factor */
+#define MIN_VARIANCE 1e-6
+#define MIN_OWN_MONTHS 4 /* that say something, for what single months have to themselves */
+#define MAX_OWN 2.0      /* of ln factor */
 
 const char *const SeasonStatusNames[] = {"none", "fitted", "too short", "level", "given", NULL};
 
@@ -129,11 +129,9 @@ WeightedTime(const Season *season, DateADT day)
 	leap_years = LeapYearsBefore(year) - LeapYearsBefore(2000);
 	return (year - 2000 - leap_years) * season->before[0][YEAR_MONTHS] +
 		   leap_years * season->before[1][YEAR_MONTHS] +
-		   season->before[IsLeapYear(year)][month - 1] +
-		   day_of_month * season->factor[month - 1] +
-		   (season->nown > 0
-				? OwnTime(season, day, year * YEAR_MONTHS + month - 1, day_of_month)
-				: 0);
+		   season->before[IsLeapYear(year)][month - 1] + day_of_month * season->factor[month - 1] +
+		   (season->nown > 0 ? OwnTime(season, day, year * YEAR_MONTHS + month - 1, day_of_month)
+							 : 0);
 }
 
 double
@@ -250,14 +248,14 @@ typedef struct MonthData
 {
 	int n;
 	int unknowns; /* so many of the above */
-	int at[MOST_SEASON_MONTHS];
-	double design[MOST_SEASON_MONTHS][SEASON_UNKNOWNS];
-	double y[MOST_SEASON_MONTHS];
-	double chance[MOST_SEASON_MONTHS]; /* variance of y */
+	int at[MAX_SEASON_MONTHS];
+	double design[MAX_SEASON_MONTHS][SEASON_UNKNOWNS];
+	double y[MAX_SEASON_MONTHS];
+	double chance[MAX_SEASON_MONTHS]; /* variance of y */
 	double month_variance;
 	double own_variance;
 	double effect[SEASON_UNKNOWNS];
-	double off[MOST_SEASON_MONTHS]; /* what is left of y */
+	double off[MAX_SEASON_MONTHS]; /* what is left of y */
 } MonthData;
 
 /* Takes the months up; returns how many months of the year were seen twice. */
@@ -274,7 +272,7 @@ TakeMonths(const MonthlyPurchases *months, MonthData *data)
 		int of_year = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
 		int n = data->n;
 
-		if (!(months->expected[i] > LEAST_EXPECTED) || months->actual[i] <= 0)
+		if (!(months->expected[i] > MIN_EXPECTED) || months->actual[i] <= 0)
 			continue;
 		seen[of_year]++;
 		data->at[n] = i;
@@ -340,11 +338,10 @@ EffectsRound(MonthData *data)
 			for (int b = 0; b < size; b++)
 				known += data->design[i][a] * inverse[a][b] * data->design[i][b];
 		}
-		own_sum +=
-			weight * weight * (data->off[i] * data->off[i] + known - data->chance[i]);
+		own_sum += weight * weight * (data->off[i] * data->off[i] + known - data->chance[i]);
 		weights += weight * weight;
 	}
-	data->month_variance = Max(LEAST_VARIANCE, months_sum / YEAR_MONTHS);
+	data->month_variance = Max(MIN_VARIANCE, months_sum / YEAR_MONTHS);
 	data->own_variance = Max(0, own_sum / weights);
 	return true;
 }
@@ -356,13 +353,13 @@ EffectsRound(MonthData *data)
 static void
 OwnMonths(const MonthlyPurchases *months, const MonthData *data, MonthEffects *effects)
 {
-	double factors[MOST_OWN_MONTHS];
-	int skipped = Max(0, months->n - MOST_OWN_MONTHS);
+	double factors[MAX_OWN_MONTHS];
+	int skipped = Max(0, months->n - MAX_OWN_MONTHS);
 	double sum = 0;
 	double days = 0;
 
 	effects->nown = 0;
-	if (data->n < LEAST_OWN_MONTHS || sqrt(data->own_variance) < LEVEL_DEVIATION)
+	if (data->n < MIN_OWN_MONTHS || sqrt(data->own_variance) < LEVEL_DEVIATION)
 		return;
 	effects->nown = months->n - skipped;
 	for (int i = 0; i < effects->nown; i++)
@@ -375,7 +372,7 @@ OwnMonths(const MonthlyPurchases *months, const MonthData *data, MonthEffects *e
 
 		if (at < 0)
 			continue;
-		factors[at] = exp(Max(-MOST_OWN, Min(MOST_OWN, share * data->off[i])));
+		factors[at] = exp(Max(-MAX_OWN, Min(MAX_OWN, share * data->off[i])));
 		sum += factors[at] * (FirstOfMonth(number + 1) - FirstOfMonth(number));
 		days += FirstOfMonth(number + 1) - FirstOfMonth(number);
 	}
@@ -396,7 +393,7 @@ SeasonStatus
 FitMonths(const MonthlyPurchases *months, bool seasonal, MonthEffects *effects)
 {
 	MonthData data = {.month_variance = 1};
-	bool twice = TakeMonths(months, &data) >= LEAST_SEEN_TWICE;
+	bool twice = TakeMonths(months, &data) >= MIN_SEEN_TWICE;
 
 	effects->nown = 0;
 	data.unknowns = seasonal && twice ? SEASON_UNKNOWNS : twice ? 2 : 1;

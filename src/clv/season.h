@@ -30,7 +30,7 @@ typedef enum SeasonStatus
 extern const char *const SeasonStatusNames[];
 
 /* So many months of the past, the latest ones, may have factors of their own. */
-#define MOST_OWN_MONTHS 72
+#define MAX_OWN_MONTHS 72
 
 typedef struct Season
 {
@@ -40,8 +40,8 @@ typedef struct Season
 	int nown;
 	int32 own_first;   /* number of the first month with a factor of its own */
 	DateADT own_until; /* a day of the last one: the days after it have none */
-	double own[MOST_OWN_MONTHS];
-	double own_before[MOST_OWN_MONTHS + 1]; /* weighted days that they add before a month */
+	double own[MAX_OWN_MONTHS];
+	double own_before[MAX_OWN_MONTHS + 1]; /* weighted days that they add before a month */
 } Season;
 
 /* From factors, which are scaled to the mean 1 where they differ; NULL: a level one. */
@@ -64,15 +64,15 @@ extern DateADT FirstOfMonth(int32 number);
 extern double WeightedGap(const Season *season, int32 first_month, int32 last_month, double days);
 
 /* Ten years at most say what a month of the year is like. */
-#define MOST_SEASON_MONTHS 120
+#define MAX_SEASON_MONTHS 120
 
 /* Purchases by calendar month, and what is expected of a level year. */
 typedef struct MonthlyPurchases
 {
 	int n;
 	int32 first; /* number of the first month */
-	double actual[MOST_SEASON_MONTHS];
-	double expected[MOST_SEASON_MONTHS];
+	double actual[MAX_SEASON_MONTHS];
+	double expected[MAX_SEASON_MONTHS];
 } MonthlyPurchases;
 
 /* What months are like beside what customers are like. */
@@ -80,7 +80,7 @@ typedef struct MonthEffects
 {
 	double of_year[YEAR_MONTHS]; /* factors, where there is a season */
 	int nown;                    /* 0: the months differ no more than by season and chance */
-	float own[MOST_OWN_MONTHS];  /* factors of the last months */
+	float own[MAX_OWN_MONTHS];   /* factors of the last months */
 } MonthEffects;
 
 /* The factors, and whether there is a season to speak of; `seasonal`: one is looked for. */
