@@ -34,10 +34,10 @@ FROM (SELECT customer_id, date '2025-12-31' - max(ordered_at)::date AS recency, 
 :measure
 DROP TABLE plain;
 SELECT clock_timestamp() AS began \gset
-SELECT collect_seconds AS stored, clv_seconds AS clv, rhythm_seconds AS rhythm, holdout_seconds AS holdout FROM crm_profile.refresh('big') \gset
+SELECT collect_seconds AS stored, clv_seconds AS clv, holdout_seconds AS holdout FROM crm_profile.refresh('big') \gset
 \set what 'first refresh: histories, index and models'
 :measure
-INSERT INTO measured VALUES ('first refresh: histories and index alone', :stored), ('first refresh: clv_fit and predicted tiers alone', :clv), ('first refresh: rhythm_fit alone', :rhythm),
+INSERT INTO measured VALUES ('first refresh: histories and index alone', :stored), ('first refresh: clv_fit and predicted tiers alone', :clv),
 	('first refresh: holdout test alone', :holdout);
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');

@@ -134,7 +134,7 @@ CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision)
 COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
 CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, verbose boolean, OUT customer_base crm_profile.customer_base,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
+	OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
 	SET client_min_messages = error AS $$
@@ -151,7 +151,6 @@ DECLARE
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
-	rhythm crm_profile.rhythm_model;
 	fit_share double precision;
 	choice record;
 	clv_record crm_profile.clv_record_line[];
@@ -190,15 +189,6 @@ BEGIN
 	END IF;
 
 	began := clock_timestamp();
-	EXECUTE format('SELECT crm_profile.rhythm_fit(history, $1) FROM %I.customer_history', src.name) || sample INTO rhythm USING today, fit_share;
-	rhythm := coalesce(rhythm, '{"status": "not converged"}');
-	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
-	rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
-	IF "verbose" THEN
-		RAISE INFO 'source "%": rhythm fitted in % s: %', src.name, round(rhythm_seconds::numeric, 1), rhythm_status;
-	END IF;
-
-	began := clock_timestamp();
 	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
 	holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
@@ -228,7 +218,6 @@ BEGIN
 	model.clv_record := clv_record;
 	model.predicted_a_from := predicted.a_from;
 	model.predicted_b_from := predicted.b_from;
-	model.rhythm := rhythm;
 	model.fit_share := fit_share;
 	model.holdout := holdout;
 	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
@@ -347,7 +336,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_repair IS 'rebuilds views that a
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
+	OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text,
 	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -366,10 +355,8 @@ BEGIN
 	SELECT h.written, h.removed, h.seconds, h.without_customer INTO customers_written, customers_removed, collect_seconds, without_customer FROM crm_profile_internal.refresh_histories(src, "verbose") h;
 	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, "verbose") m;
 	clv_seconds := round(models.clv_seconds::numeric, 3);
-	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
 	holdout_seconds := round(models.holdout_seconds::numeric, 3);
 	clv_status := models.clv_status;
-	rhythm_status := models.rhythm_status;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer);
 	fit_seconds := round(extract(epoch FROM clock_timestamp() - started) - collect_seconds::numeric, 3);
 	IF src.materialize THEN
@@ -397,7 +384,7 @@ COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner IS 'runs as the owner 
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
 	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
+	OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text,
 	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
