@@ -5,7 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 data=${CRM_PROFILE_DATA:-}
-[ -n "$data" ] && [ -d "$data" ] || { echo "forecast: no directory with data (see the head of bench/forecast.sh); nothing to measure"; exit 0; }
+if [ ! -d "$data" ]; then
+  echo 'forecast: no directory with data (see the head of bench/forecast.sh); nothing to measure'
+  exit 0
+fi
 export PGOPTIONS='-c search_path=bench_forecast,crm_profile,public -c max_parallel_workers_per_gather=0 -c jit=off -c client_min_messages=error'
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; psql -qX -c "DROP SCHEMA IF EXISTS bench_forecast CASCADE"' EXIT
