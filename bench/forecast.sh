@@ -5,14 +5,23 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 data=${CRM_PROFILE_DATA:-}
-if [ ! -d "$data" ]; then
-  echo 'forecast: no directory with data (see the head of bench/forecast.sh); nothing to measure'
-  exit 0
-fi
 export PGOPTIONS='-c search_path=bench_forecast,crm_profile,public -c max_parallel_workers_per_gather=0 -c jit=off -c client_min_messages=error'
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; psql -qX -c "DROP SCHEMA IF EXISTS bench_forecast CASCADE"' EXIT
 psql -qX -c 'CREATE EXTENSION IF NOT EXISTS crm_profile' -c 'DROP SCHEMA IF EXISTS bench_forecast CASCADE' -c 'CREATE SCHEMA bench_forecast'
+if ./python_with numpy python3-numpy; then
+  /usr/bin/python3 forecast/simulate.py 12000 >"$tmp/simulated"
+  psql -qX -v ON_ERROR_STOP=1 <<SQL
+CREATE UNLOGGED TABLE simulated_order (shop text, customer int, day date);
+\\copy simulated_order from '$tmp/simulated' csv
+CREATE UNLOGGED TABLE simulated AS SELECT shop, customer, purchase_history_agg(day, 10) AS history FROM simulated_order GROUP BY shop, customer;
+SQL
+  psql -qX -v ON_ERROR_STOP=1 -f forecast/simulated.sql
+fi
+if [ ! -d "$data" ]; then
+  echo 'forecast: no directory with data (see the head of bench/forecast.sh); the rest is not measured'
+  exit 0
+fi
 python3 forecast/load.py "$data" >"$tmp/orders"
 psql -qX -v ON_ERROR_STOP=1 <<SQL
 CREATE UNLOGGED TABLE orders (shop text, customer text, day date, amount numeric);
