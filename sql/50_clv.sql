@@ -24,7 +24,7 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
 	OUT mean_value double precision,
-	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision)
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.clv_model_card IS
@@ -94,28 +94,44 @@ COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, tex
 
 ---------------------------------------------------------------- holdout
 
-CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days, in total, by frequency class or by decile of the forecast
-	part text, -- total, frequency (by repeat purchases before the test) or decile (by forecast)
+CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days and their value, in total, by frequency class, by decile of the forecast or by month
+	part text, -- total, earlier total (an earlier test of the same length), frequency (by repeat purchases before the test), decile and value decile (by forecast of purchase days, of value), fitted month and forecast month (before and after fit_until)
 	class text, -- class within the part within the part; decile 1 has the lowest forecasts
 	customers bigint, -- number of customers
 	predicted double precision, -- forecast purchase days
 	actual double precision, -- actual purchase days
 	calibration double precision, -- actual / predicted
 	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
-	correlation double precision -- correlation of actual and predicted over the customers; NULL: one of them is constant
+	correlation double precision, -- correlation of actual and predicted over the customers; NULL: one of them is constant
+	lower double precision, -- bounds within which 95 % of actual totals should lie; totals only
+	upper double precision, -- the other one
+	gini double precision, -- Gini coefficient of the actual purchase days in the order of the forecast, over that in their own order; totals only
+	decile_error double precision, -- sum over deciles of |actual - predicted|, over all actual; totals only
+	predicted_value double precision, -- forecast value of the purchases, of revenue or profit; NULL, as in all that follows: the model knows no values
+	actual_value double precision, -- actual value, net of refunds
+	value_calibration double precision, -- actual / predicted
+	value_mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
+	value_correlation double precision, -- correlation of both
+	value_lower double precision, -- as lower, of the value
+	value_upper double precision, -- as upper
+	value_gini double precision, -- as gini
+	value_decile_error double precision -- as decile_error, by decile of the forecast value
 );
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn IS 'aggregate final function';
 
+CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
 	'fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
@@ -126,7 +142,7 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
 	'fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
@@ -137,10 +153,21 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
 	'fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
+
+CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval, text) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) (
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval, text) IS
+	'fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
 
 ---------------------------------------------------------------- the record of several models
 
@@ -158,9 +185,6 @@ CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecast
 CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
@@ -277,6 +301,11 @@ CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, m
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
 COMMENT ON FUNCTION crm_profile.clv_interval IS 'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
+
+CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
+	OUT expected double precision, OUT variance double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile_internal.revenue_outlook IS 'expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value';
 
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;

@@ -192,8 +192,8 @@ BEGIN
 	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
 	holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
-		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
-			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
+		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
+			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
 	END IF;
 	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN

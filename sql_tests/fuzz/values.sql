@@ -73,7 +73,7 @@ CREATE AGGREGATE rhythm_fit_state(purchase_history, date) (SFUNC = rhythm_fit_tr
 CREATE AGGREGATE clv_holdout_state(purchase_history, date, date) (SFUNC = clv_holdout_transfn, STYPE = bytea);
 CREATE AGGREGATE clv_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
 CREATE AGGREGATE rhythm_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = rhythm_fit_finalfn);
-CREATE AGGREGATE clv_holdout_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_holdout_finalfn);
+CREATE AGGREGATE clv_holdout_of(bytea) (SFUNC = clv_record_combine, STYPE = bytea, FINALFUNC = clv_holdout_finalfn);
 CREATE FUNCTION go_on(state bytea, fit text, dates date[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	arguments text := array_to_string(array_fill('date'::text, ARRAY[cardinality(dates)]), ', ');

@@ -12,7 +12,7 @@ INSERT INTO sample VALUES
 (1, 'rfm_model', '{"bins": 2, "recency": [90], "frequency": [1.5], "monetary": [0]}'),
 (2, 'rfm_model', '{"bins": 3, "recency": [30, 90], "frequency": [1, 4.25], "monetary": [-50.000001, 200000000000], "period": "P1Y2M-3DT4H", "as_of": "2011-12-09", "customers": 4338, "median_frequency": 2.5, "median_order_value": 293.8996875}'),
 (3, 'segment_scheme', '{"bins": 2, "segments": [{"segment": "a \"quoted\" name", "cells": [221, 111]}, {"segment": "nobody"}, {"segment": "Größe", "cells": [222]}]}'),
-(4, 'clv_model', '{"model": "pareto/nbd", "parameters": [0.553, 10.578, 0.606, 11.669]}'),
+(4, 'clv_model', '{"model": "pareto/nbd", "parameters": [0.553, 10.578, 0.606, 11.669], "value": "profit", "spend_parameters": [0, 2.5, -3], "spend_status": "edge", "mean_value": -3.25, "spend_model": "normal-normal", "bounds": [0.5, 10, 2, 60, 0, 0, 0, 0], "first_difference": -1.5}'),
 (5, 'clv_model', '{"model": "bg/nbd", "parameters": [0.243, 4.414, 0.793, 2.426], "unit_days": 30.5, "status": "edge", "as_of": "1997-09-30", "customers": 2357, "repeaters": 946, "purchases": 2442, "log_likelihood": -9582.429, "covariance": [1, 0.5, 1, -0.25, 0, 1e-300, 0, 0, 0, 1], "value": "profit", "spend_parameters": [6.25, 3.74, 15.44], "spend_status": "converged", "spend_customers": 946, "spend_excluded": 1, "spend_log_likelihood": -4055.9, "spend_covariance": [1, 0, 1, 0, 0, 1], "mean_value": 35.08, "first_ratio": 1.01}'),
 (6, 'rhythm_model', '{"regularity": 3, "parameters": [1.5, 20.25], "status": "converged", "as_of": "2011-12-09", "customers": 10, "gaps": 30, "log_likelihood": -3.5, "covariance": [1, 0, 1]}'),
 (7, 'profile_model', '{"attributes": [{"name": "age", "kind": "numeric", "low": -1.5, "high": 1e+300}]}'),

@@ -16,12 +16,11 @@
 #include "base/special_functions.h"
 #include "clv/clv_fit.h"
 #include "clv/phases.h"
+#include "clv/spend.h"
 
-#define COARSE_FROM 4096  /* points; below, a sample is its own coarse one */
-#define COARSER_TIMES 16  /* where models are only compared */
-#define MIN_RATE 1e-4     /* purchases by customer to start from */
-#define MAX_RATIO 1e3     /* between the mean values of first and later purchases */
-#define COARSE_SPEND 0.03 /* amounts within so much are taken as one */
+#define COARSE_FROM 4096 /* points; below, a sample is its own coarse one */
+#define COARSER_TIMES 16 /* where models are only compared */
+#define MIN_RATE 1e-4    /* purchases by customer to start from */
 
 static void *
 AllocArray(int64 count, Size size)
@@ -225,8 +224,6 @@ CoarseClvSample(ClvSample *sample, int stretches)
 static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
 /* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
 static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
-/* ln(p, q, v) by ln(p, q, pv/q): edges where a customer's purchases, or customers, are alike */
-static const double SpendBasis[] = {1, 0, 0, 0, 1, 0, -1, 1, 1};
 
 /* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
 static void
@@ -627,6 +624,16 @@ KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 	model->parameters[CLV_ALPHA] *= fit->scale;
 	if (model->family == CLV_PARETO_NBD)
 		model->parameters[CLV_BETA] *= fit->scale;
+	memset(model->bounds, 0, sizeof(model->bounds));
+	for (int b = 0; b < result->nbounds; b++)
+	{
+		double *bound = model->bounds + b * CLV_PARAMETERS;
+
+		memcpy(bound, result->bounds[b], CLV_PARAMETERS * sizeof(double));
+		bound[CLV_ALPHA] *= fit->scale;
+		if (model->family == CLV_PARETO_NBD)
+			bound[CLV_BETA] *= fit->scale;
+	}
 	memcpy(model->covariance, result->covariance, sizeof(model->covariance));
 	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
 }
@@ -756,119 +763,6 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		else
 			model->status = FIT_FAILED;
 	}
-}
-
-/* Amounts of the same x that hardly differ become one with their mean. */
-static SpendSample *
-CoarseSpendSample(SpendSample *sample)
-{
-	SpendSample *coarse;
-	SpendPoint *last = NULL;
-	double limit = 0;
-
-	if (sample->npoints < COARSE_FROM)
-		return sample;
-	coarse = palloc(sizeof(SpendSample));
-	coarse->points = AllocArray(sample->npoints, sizeof(SpendPoint));
-	coarse->npoints = 0;
-	for (int64 i = 0; i < sample->npoints; i++)
-	{
-		const SpendPoint *point = &sample->points[i];
-
-		if (last && last->x == point->x && point->z <= limit)
-		{
-			last->z += (point->z - last->z) * point->weight / (last->weight + point->weight);
-			last->weight += point->weight;
-			continue;
-		}
-		last = &coarse->points[coarse->npoints++];
-		*last = *point;
-		limit = point->z * (1 + COARSE_SPEND);
-	}
-	return coarse;
-}
-
-/*
- * The spend entries of a sorted state; counts go to the model.  Returns the mean of the
- * customers' own mean values, in which a frequent one counts no more than others.
- */
-static double
-SpendSampleFromState(const SummaryState *state, ClvModel *model, SpendSample *sample)
-{
-	double amount = 0;
-	double purchases = 0;
-	double customer_means = 0;
-
-	sample->npoints = 0;
-	sample->points = AllocArray(state->nentries, sizeof(SpendPoint));
-	for (int64 i = 0; i < state->nentries; i++)
-	{
-		const FitEntry *entry = &state->entries[i];
-		SpendPoint *point = &sample->points[sample->npoints];
-
-		if (FIT_KIND(entry->key) != FIT_SPEND)
-			continue;
-		if (FitAmount(entry) <= 0)
-		{
-			model->spend_excluded += entry->weight;
-			continue;
-		}
-		point->x = (int64) (entry->key & PG_UINT32_MAX);
-		point->z = FitAmount(entry);
-		point->weight = (double) entry->weight;
-		model->spend_customers += entry->weight;
-		amount += point->weight * point->z;
-		purchases += point->weight * (double) point->x;
-		customer_means += point->weight * point->z / (double) point->x;
-		sample->npoints++;
-	}
-	if (purchases > 0)
-		model->mean_value = amount / purchases;
-	return purchases > 0 ? customer_means / (double) model->spend_customers : 0;
-}
-
-/* Gamma-Gamma; where it cannot be fitted the mean value stands in. */
-static void
-FitSpendPart(ClvModel *model, const SummaryState *state)
-{
-	static const double starts[][SPEND_PARAMETERS] = {
-		{4, 4, 0.75}, {1.5, 3, 0.75}, {1, 12, 0.92}, {15, 3, 0.75}};
-	SpendSample sample;
-	FitProblem problem = {
-		.nparameters = SPEND_PARAMETERS, .npositive = SPEND_PARAMETERS, .sample = &sample};
-	FitResult result;
-	double first = MeanFirstValue(state); /* of the customers that the sample has */
-	double later;
-
-	later = SpendSampleFromState(state, model, &sample);
-	/* where first and later purchases have nothing in common, the first tells nothing */
-	if (first > 0 && later > first / MAX_RATIO && later < first * MAX_RATIO)
-		model->first_ratio = later / first;
-	if (model->spend_customers < FEW_REPEATERS)
-	{
-		model->spend_status = model->spend_customers > 0 ? FIT_FEW_REPEATERS : FIT_NO_DATA;
-		return;
-	}
-	for (int64 i = 0; i < sample.npoints; i++)
-		sample.points[i].z /= model->mean_value;
-	problem.basis = SpendBasis;
-	problem.likelihood = GammaGammaLogLikelihood;
-	problem.coarse = CoarseSpendSample(&sample);
-	problem.weight = (double) model->spend_customers;
-	problem.nstarts = lengthof(starts);
-	for (int s = 0; s < problem.nstarts; s++)
-		memcpy(problem.start[s], starts[s], sizeof(starts[s]));
-	MaximizeLikelihood(&problem, &result);
-	model->spend_status = result.status;
-	if (result.status == FIT_NO_MAXIMUM)
-		return;
-	memcpy(model->spend_parameters, result.parameters, sizeof(model->spend_parameters));
-	model->spend_parameters[SPEND_V] *= model->mean_value;
-	memcpy(model->spend_covariance, result.covariance, sizeof(model->spend_covariance));
-	model->spend_log_likelihood =
-		result.log_likelihood - (double) model->spend_customers * log(model->mean_value);
-	if (result.parameters[SPEND_Q] <= 1.001)
-		model->spend_status = FIT_NO_MEAN;
 }
 
 /* What a model is before its parts are fitted to a state. */

@@ -40,6 +40,4 @@ extern ClvSample *CoarseClvSample(ClvSample *sample, int stretches);
 /* Reads (as_of, model, unit, value) from `argument` on; NULL model, unit and value: the default. */
 extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
 
-#define FEW_REPEATERS 10 /* below this no maximum is looked for */
-
 #endif /* CRM_CLV_FIT_H */

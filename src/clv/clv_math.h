@@ -46,7 +46,10 @@ enum
 {
 	SPEND_P,
 	SPEND_Q,
-	SPEND_V
+	SPEND_V,
+	SPEND_TAU = SPEND_P,   /* Normal-Normal: standard deviation of the means of customers, */
+	SPEND_SIGMA = SPEND_Q, /* of a customer's values around it, */
+	SPEND_MU = SPEND_V     /* and the mean of the means */
 };
 
 typedef struct ClvCustomer

@@ -23,6 +23,7 @@
 #define MIN_PARAMETER 1e-20
 #define MAX_PARAMETER 1e20
 #define MAX_SPEND 1e40
+#define MAX_VALUE 1e30
 #define MIN_SEASON 0.001
 #define MAX_SEASON 100
 #define MIN_PACE 0.01
@@ -34,7 +35,9 @@ static const char *const RegularNames[] = {"bg/cnbd", "mbg/cnbd", NULL};
 
 static const char *const ParameterNames[][CLV_PARAMETERS] = {
 	{"r", "alpha", "a", "b"}, {"r", "alpha", "a", "b"}, {"r", "alpha", "s", "beta"}};
-static const char *const SpendParameterNames[] = {"p", "q", "v"};
+static const char *const SpendParameterNames[][SPEND_PARAMETERS] = {{"p", "q", "v"},
+																	{"tau", "sigma", "mu"}};
+const char *const SpendModelNames[] = {"gamma-gamma", "normal-normal", NULL};
 
 static const ClvModel Defaults = {
 	.family = -1, /* must be said */
@@ -76,15 +79,18 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(ClvModel, "observed_from", observed_from, FIELD_DATE),
 	MODEL_FIELD(ClvModel, "early_customers", early_customers, FIELD_COUNT),
 	MODEL_FIELD(ClvModel, "pace", pace, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "spend_model", spend_model, FIELD_WORD, .words = SpendModelNames),
+	MODEL_FIELD(ClvModel, "bounds", bounds, FIELD_NUMBER, .count = CLV_BOUNDS * CLV_PARAMETERS),
+	MODEL_FIELD(ClvModel, "first_difference", first_difference, FIELD_NUMBER),
 	MODEL_LIST(ClvModel, "months", own_months, nown_months, FIELD_FLOAT, MAX_OWN_MONTHS,
 			   .in_place = true),
 };
 
 static bool
-AllBetween(const double *numbers, int count, double min, double max)
+AllBetween(const double *numbers, int count, double least, double most)
 {
 	for (int i = 0; i < count; i++)
-		if (!(numbers[i] >= min && numbers[i] <= max))
+		if (!(numbers[i] >= least && numbers[i] <= most))
 			return false;
 	return true;
 }
@@ -99,6 +105,30 @@ VariancesAreSound(const double *covariance, int n)
 	return true;
 }
 
+/* What is wrong with the spend part. */
+static const char *
+SpendFault(const ClvModel *model)
+{
+	bool normal = model->spend_model == SPEND_NORMAL_NORMAL;
+
+	if (SpendIsFitted(model) && !normal &&
+		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, MIN_PARAMETER, MAX_SPEND))
+		return "The spend parameters are not all between 1e-20 and 1e40.";
+	if (SpendIsFitted(model) && !normal && !(model->spend_parameters[SPEND_Q] > 1))
+		return "The spend parameters give no mean: q is not above 1.";
+	if (SpendIsFitted(model) && normal &&
+		(!AllBetween(model->spend_parameters, SPEND_MU, 0, MAX_VALUE) ||
+		 !(fabs(model->spend_parameters[SPEND_MU]) <= MAX_VALUE)))
+		return "tau and sigma are not between 0 and 1e30, or mu is not between -1e30 and 1e30.";
+	if (!(model->mean_value >= (normal ? -MAX_VALUE : 0) && model->mean_value <= MAX_SPEND))
+		return "\"mean_value\" is not between 0 and 1e40, or, normal-normal, -1e30 and 1e40.";
+	if (!(fabs(model->first_difference) <= MAX_VALUE))
+		return "\"first_difference\" is not between -1e30 and 1e30.";
+	if (!(model->first_ratio >= 0 && model->first_ratio <= MAX_SPEND))
+		return "\"first_ratio\" is not between 0 and 1e40.";
+	return NULL;
+}
+
 static const char *
 ClvModelFault(const void *data)
 {
@@ -111,20 +141,15 @@ ClvModelFault(const void *data)
 		return "The parameters are not all between 1e-20 and 1e20.";
 	if (!(model->unit >= MIN_UNIT_DAYS && model->unit <= MAX_UNIT_DAYS))
 		return "\"unit_days\" is not between an hour and a hundred years.";
+	for (int b = 0; b < CLV_BOUNDS; b++)
+		if (ClvBound(model, b) &&
+			!AllBetween(ClvBound(model, b), CLV_PARAMETERS, MIN_PARAMETER, MAX_PARAMETER))
+			return "The bounds are not all between 1e-20 and 1e20.";
 	if (model->repeaters > model->customers)
 		return "There are more repeaters than customers.";
 	if (!VariancesAreSound(model->covariance, CLV_PARAMETERS) ||
 		!VariancesAreSound(model->spend_covariance, SPEND_PARAMETERS))
 		return "A variance is negative.";
-	if (SpendIsFitted(model) &&
-		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, MIN_PARAMETER, MAX_SPEND))
-		return "The spend parameters are not all between 1e-20 and 1e40.";
-	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
-		return "The spend parameters give no mean: q is not above 1.";
-	if (!(model->mean_value >= 0 && model->mean_value <= MAX_SPEND))
-		return "\"mean_value\" is not between 0 and 1e40.";
-	if (!(model->first_ratio >= 0 && model->first_ratio <= MAX_SPEND))
-		return "\"first_ratio\" is not between 0 and 1e40.";
 	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
 		return "\"regularity\" is not between 1 and 12.";
 	if (model->regularity > 1 && model->family == CLV_PARETO_NBD)
@@ -138,7 +163,7 @@ ClvModelFault(const void *data)
 		return "\"months\" are those before \"as_of\", which is not there.";
 	if (!(model->pace >= MIN_PACE && model->pace <= MAX_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
-	return NULL;
+	return SpendFault(model);
 }
 
 static void
@@ -395,10 +420,14 @@ with_pace(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, model));
 }
 
-/* Rows (part, parameter, estimate, standard_error, status) of one part. */
+/*
+ * Rows (part, parameter, estimate, standard_error, status) of one part, the first `npositive`
+ * of whose parameters have the variance of their logs.
+ */
 static void
 PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *names, int count,
-			  FitStatus status, bool usable, const double *parameters, const double *covariance)
+			  int npositive, FitStatus status, bool usable, const double *parameters,
+			  const double *covariance)
 {
 	for (int i = 0; i < count; i++)
 	{
@@ -409,7 +438,7 @@ PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *name
 		values[0] = CStringGetTextDatum(part);
 		values[1] = CStringGetTextDatum(names[i]);
 		values[2] = Float8GetDatum(parameters[i]);
-		values[3] = Float8GetDatum(parameters[i] * sqrt(variance));
+		values[3] = Float8GetDatum((i < npositive ? parameters[i] : 1) * sqrt(variance));
 		values[4] = CStringGetTextDatum(FitStatusNames[status]);
 		nulls[2] = !usable;
 		nulls[3] = !usable || variance == 0;
@@ -424,10 +453,13 @@ clv_parameters(PG_FUNCTION_ARGS)
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	PutParameters(fcinfo, "purchases", ParameterNames[model->family], CLV_PARAMETERS, model->status,
-				  ClvModelIsUsable(model), model->parameters, model->covariance);
-	PutParameters(fcinfo, "spend", SpendParameterNames, SPEND_PARAMETERS, model->spend_status,
-				  SpendIsFitted(model), model->spend_parameters, model->spend_covariance);
+	PutParameters(fcinfo, "purchases", ParameterNames[model->family], CLV_PARAMETERS,
+				  CLV_PARAMETERS, model->status, ClvModelIsUsable(model), model->parameters,
+				  model->covariance);
+	PutParameters(fcinfo, "spend", SpendParameterNames[model->spend_model], SPEND_PARAMETERS,
+				  model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
+				  model->spend_status, SpendIsFitted(model), model->spend_parameters,
+				  model->spend_covariance);
 	return (Datum) 0;
 }
 
@@ -455,8 +487,8 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	Datum values[18];
-	bool nulls[18] = {false};
+	Datum values[19];
+	bool nulls[19] = {false};
 	Interval unit = {0};
 	int n = 0;
 
@@ -477,15 +509,17 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = CStringGetTextDatum(FitStatusNames[model->spend_status]);
 	values[n++] = Int64GetDatum(model->spend_customers);
 	values[n++] = Int64GetDatum(model->spend_excluded);
-	nulls[n] = !FitIsMaximum(model->spend_status);
+	nulls[n] = !FitIsMaximum(model->spend_status) || model->spend_model == SPEND_NORMAL_NORMAL;
 	values[n++] = Float8GetDatum(model->spend_log_likelihood);
-	nulls[n] = model->mean_value == 0;
+	nulls[n] = !KnowsValue(model) || model->spend_status == FIT_GIVEN;
 	values[n++] = Float8GetDatum(model->mean_value);
 	values[n++] = CStringGetTextDatum(SeasonStatusNames[model->season_status]);
 	nulls[n] = model->observed_from == DATEVAL_NOBEGIN;
 	values[n++] = DateADTGetDatum(model->observed_from);
 	values[n++] = Int64GetDatum(model->early_customers);
 	values[n++] = Float8GetDatum(model->pace);
+	nulls[n] = !KnowsValue(model);
+	values[n++] = CStringGetTextDatum(SpendModelNames[model->spend_model]);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

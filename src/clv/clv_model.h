@@ -12,6 +12,17 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
+#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+#define CLV_BOUNDS MAX_FIT_BOUNDS
+
+/* How the values of purchases are distributed; the numbers are stored. */
+typedef enum SpendModel
+{
+	SPEND_GAMMA_GAMMA = 0,
+	SPEND_NORMAL_NORMAL = 1,
+} SpendModel;
+
+extern const char *const SpendModelNames[];
 
 typedef struct ClvModel
 {
@@ -40,8 +51,12 @@ typedef struct ClvModel
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
 	Season calendar;            /* follows from `season` and `own_months` */
-	double pace;     /* what purchases to come are multiplied by, for the record's sake */
-	int nown_months; /* the last months before as_of have factors of their own */
+	/* parameters as far from edges as the profile of the likelihood allows; 0: no such */
+	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
+	int32 spend_model;       /* SpendModel */
+	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
+	double pace;             /* what purchases to come are multiplied by, for the record's sake */
+	int nown_months;         /* the last months before as_of have factors of their own */
 	float own_months[MAX_OWN_MONTHS];
 	uint64 fingerprint; /* of its value; 0: not from one */
 } ClvModel;
@@ -58,6 +73,15 @@ ProcessOf(const ClvModel *model)
 	return process;
 }
 
+/* The parameters at a bound; NULL: there is none of that number. */
+static inline const double *
+ClvBound(const ClvModel *model, int number)
+{
+	const double *bound = model->bounds + number * CLV_PARAMETERS;
+
+	return bound[0] != 0 ? bound : NULL;
+}
+
 /* What the model is called: mbg/nbd, mbg/cnbd-2, … */
 extern const char *ClvModelName(const ClvModel *model);
 
@@ -68,7 +92,14 @@ ClvModelIsUsable(const ClvModel *model)
 	return model->status != FIT_FAILED;
 }
 
-/* Whether the Gamma-Gamma parameters hold; otherwise the mean value stands in. */
+/* Whether the model says anything about value. */
+static inline bool
+KnowsValue(const ClvModel *model)
+{
+	return model->spend_status != FIT_NO_DATA;
+}
+
+/* Whether the spend parameters hold; otherwise the mean value stands in. */
 static inline bool
 SpendIsFitted(const ClvModel *model)
 {
