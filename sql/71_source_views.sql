@@ -20,8 +20,7 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	clv crm_profile.clv_model, -- the model of repeat purchase and value; NULL: nobody had bought
 	predicted_a_from double precision, -- lowest predicted value in tier A; NULL: nobody is predicted to be worth anything
 	predicted_b_from double precision, -- lowest predicted value in tier B
-	rhythm crm_profile.rhythm_model, -- the model of the days between purchases
-	fit_share double precision, -- share of the customers that clv and rhythm were fitted to; 1: all of them of them
+	fit_share double precision, -- share of the customers that clv was fitted to; 1: all of them
 	holdout crm_profile.clv_holdout_line[], -- holdout test: how well past purchases would have been forecast; NULL: too few data
 	holdout_fit_until date, -- last day of the data that the holdout test fitted to
 	holdout_until date, -- last day of the forecast of the holdout test
@@ -160,6 +159,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	segment text, -- the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer
 	customers bigint, -- number of customers
 	customer_share double precision, -- share of all customers
+	mean_p_purchase_90d double precision, -- mean of p_purchase_90d: the expected share of those who will order in the next 90 days; NULL: no prediction
 	monetary numeric, -- amount in the period
 	monetary_share double precision, -- share of the amount of all customers
 	profit numeric, -- profit in the period; NULL: no cost known
@@ -169,8 +169,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	median_monetary double precision, -- median amount
 	strategy text, -- what to do with these customers, by the scheme
 	predicted_value double precision, -- sum of clv_365d, the value expected in the next 365 days; NULL: no prediction
-	predicted_value_share double precision, -- share of the predicted value of all customers
-	mean_p_alive double precision -- mean of p_alive: the expected share of those who have not left
+	predicted_value_share double precision -- share of the predicted value of all customers
 );
 
 CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
@@ -182,7 +181,7 @@ CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summ
 	median_frequency double precision, -- median of frequency
 	median_monetary double precision, -- median of monetary
 	predicted_value numeric, -- sum of clv_365d
-	mean_p_alive numeric -- mean of p_alive
+	mean_p_purchase numeric -- mean of p_purchase_90d
 );
 
 CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summary outside the segments: refunds only, unknown customers, no customer
@@ -233,6 +232,7 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 	BEGIN ATOMIC
 		SELECT l.segment, coalesce(m.customers, 0),
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision,
+			crm_profile_internal.as_double(m.mean_p_purchase),
 			coalesce(m.monetary, 0),
 			crm_profile_internal.as_double(coalesce(m.monetary, 0) / NULLIF(sum(m.monetary) OVER (), 0)),
 			m.profit,
@@ -240,14 +240,13 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			m.median_recency, m.median_frequency, m.median_monetary::numeric::double precision,
 			(SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1),
 			crm_profile_internal.as_double(m.predicted_value),
-			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
-			crm_profile_internal.as_double(m.mean_p_alive)
+			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))
 		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
 				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
 			LEFT JOIN (
 				-- who has nothing but refunds has a line of his own
 				SELECT coalesce(i.segment, '(unscored)') AS segment, i.customers - coalesce(r.customers, 0) AS customers, i.monetary - coalesce(r.counted, 0) AS monetary, i.profit, i.median_recency,
-					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_alive
+					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase
 					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
 				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
@@ -384,7 +383,7 @@ COMMENT ON FUNCTION crm_profile_internal.forecast_tracking IS 'rows of the view 
 
 CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
 	line integer, -- line number, for sorting
-	section text, -- refresh, purchases, spend, rhythm, lifecycle and tiers, scores, labels, holdout
+	section text, -- refresh, purchases, spend, lifecycle and tiers, scores, labels, holdout
 	item text, -- name of the figure
 	value text, -- the value as text
 	number double precision, -- the value as a number; NULL: not a number, or unknown
@@ -413,7 +412,7 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(1, 'fitted at', to_char(model.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
 				(2, 'as of', to_char(model.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
 				(3, 'customers', NULL, model.customers, 'customers with a history'),
-				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all'),
+				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases and spend are fitted to; 1: all'),
 				(5, 'newest order', to_char(model.newest_order, 'YYYY-MM-DD'), NULL, 'the newest day of an order that the refresh read')) v(line, item, value, number, note)
 			UNION ALL
 			SELECT 1 AS part, 10 + f.n AS line, 'refresh' AS section, 'warning' AS item, f.finding AS value, NULL AS number, NULL AS standard_error, 'look at this before you use the figures' AS note
@@ -463,20 +462,9 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(7, 'log-likelihood', NULL, c.spend_log_likelihood, 'higher: fits better')) v(line, item, value, number, note)
 			WHERE c.model IS NOT NULL
 			UNION ALL
-			SELECT 4 AS part, v.line AS line, 'rhythm' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM crm_profile.rhythm_model_card(model.rhythm) c, LATERAL (VALUES
-				(1, 'status', c.status, NULL::double precision, 'how the fit ended; not converged, few repeaters: the active window decides alone'),
-				(2, 'customers', NULL, c.customers, 'customers that it was fitted to'),
-				(3, 'gaps', NULL, c.gaps, 'times between two purchase days of a customer'),
-				(4, 'log-likelihood', NULL, c.log_likelihood, 'higher: fits better')) v(line, item, value, number, note)
-			UNION ALL
-			SELECT 4 AS part, 10 + p.n AS line, 'rhythm' AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
-				CASE p.parameter WHEN 'regularity' THEN '1: purchases come at random, to 12: like clockwork' WHEN 'a' THEN 'shape of the rates of the customers' ELSE 'scale of these rates, in days' END AS note
-			FROM crm_profile.rhythm_parameters(model.rhythm) WITH ORDINALITY AS p(parameter, estimate, standard_error, status, n)
-			UNION ALL
 			SELECT 5 AS part, v.line AS line, 'lifecycle and tiers' AS section, v.item AS item, NULL AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (VALUES
-				(1, 'active window', model.active_days::double precision, 'days; what customers without a rhythm of their own are measured by'),
+				(1, 'active window', model.active_days::double precision, 'days; what one-time buyers are measured by, and everybody where the model is not converged or saw few repeaters'),
 				(2, 'tier A from', model.a_from, 'least monetary, or profit, of the tier'),
 				(3, 'tier B from', model.b_from, 'least monetary, or profit, of the tier'),
 				(4, 'predicted tier A from', model.predicted_a_from, 'least clv_365d of the tier'),
@@ -786,7 +774,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	-- a typed table: an attribute that a later version adds to the type comes to all sources
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
-		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
+		active_days NOT NULL, customers NOT NULL, fit_share NOT NULL)', src.name);
 	-- without a policy: whatever was granted, the rows are the owner's
 	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
@@ -900,7 +888,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	sum(p.clv_365d::numeric), avg(p.p_purchase_90d::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
 		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f

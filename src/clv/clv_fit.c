@@ -19,7 +19,7 @@
 #include "clv/spend.h"
 
 #define COARSE_FROM 4096 /* points; below, a sample is its own coarse one */
-#define COARSE_TIMES 48  /* stretches that the time is cut into */
+#define COARSER_TIMES 16 /* where models are only compared */
 #define MIN_RATE 1e-4    /* purchases by customer to start from */
 
 static void *
@@ -141,9 +141,9 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 
 /* The stretch that a time falls into; the first one is for time 0 alone. */
 static inline int
-StretchOf(double time, double length)
+StretchOf(double time, double length, int stretches)
 {
-	return time <= 0 ? 0 : 1 + Min(COARSE_TIMES - 1, (int) (time / length));
+	return time <= 0 ? 0 : 1 + Min(stretches - 1, (int) (time / length));
 }
 
 /* Adds a time to the mean of its stretch. */
@@ -161,7 +161,7 @@ AddToMean(double *mean, double *weight, double time, double more)
  * stretches is open at a time.
  */
 ClvSample *
-CoarseClvSample(ClvSample *sample)
+CoarseClvSample(ClvSample *sample, int stretches)
 {
 	ClvSample *coarse;
 	ClvPoint *(*table)[COARSE_TIMES + 1]; /* by t_x and T */
@@ -176,12 +176,12 @@ CoarseClvSample(ClvSample *sample)
 		return sample;
 	for (int64 i = 0; i < sample->npoints; i++)
 		length = Max(length, sample->points[i].T);
-	length /= COARSE_TIMES;
+	length /= stretches;
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int t = StretchOf(point->t_x, length);
-		int T = StretchOf(point->T, length);
+		int t = StretchOf(point->t_x, length, stretches);
+		int T = StretchOf(point->T, length, stretches);
 
 		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
 		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
@@ -194,8 +194,8 @@ CoarseClvSample(ClvSample *sample)
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int t = StretchOf(point->t_x, length);
-		int T = StretchOf(point->T, length);
+		int t = StretchOf(point->t_x, length, stretches);
+		int T = StretchOf(point->T, length, stretches);
 
 		if (point->x != table_x)
 		{
@@ -291,6 +291,7 @@ typedef struct PurchaseFit
 	ClvModel *model;
 	ClvSample sample; /* in units of the mean T */
 	ClvSample *coarse;
+	bool coarsely;      /* it is all that the fit goes by */
 	double scale;       /* that unit, in units of the model */
 	double log_gaps;    /* sum over gaps of the ln of their length in units of the model */
 	double log_factors; /* sum over purchases of the ln of their month's factor */
@@ -324,7 +325,7 @@ SetSample(PurchaseFit *fit)
 		sample->points[i].T /= scale;
 	}
 	fit->scale = scale;
-	fit->coarse = CoarseClvSample(sample);
+	fit->coarse = CoarseClvSample(sample, fit->coarsely ? COARSER_TIMES : COARSE_TIMES);
 	if (fit->coarse == sample)
 		IndexTimes(sample);
 }
@@ -519,50 +520,60 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 	pfree(rate);
 }
 
-/*
- * The season, in rounds: what the customers were expected to buy in each month, by the fit
- * of the round before, and what they bought.
- */
-static void
-FindSeason(PurchaseFit *fit, int k)
+/* Counts days by what was found out about months; returns how far a factor has moved. */
+static double
+SetCalendar(PurchaseFit *fit, const MonthEffects *effects)
 {
 	ClvModel *model = fit->model;
-	FitResult result;
-	bool known = false;
+	Season *calendar = &model->calendar;
+	double moved = 0;
+
+	SetSeason(calendar, model->season_status == SEASON_FITTED ? effects->of_year : NULL);
+	for (int m = 0; m < YEAR_MONTHS; m++)
+	{
+		moved = Max(moved, fabs(calendar->factor[m] - model->season[m]));
+		model->season[m] = calendar->factor[m];
+	}
+	for (int i = 0; i < Max(effects->nown, model->nown_months); i++)
+		moved = Max(moved, fabs((i < effects->nown ? effects->own[i] : 1) -
+								(i < model->nown_months ? model->own_months[i] : 1)));
+	model->nown_months = effects->nown;
+	memcpy(model->own_months, effects->own, sizeof(model->own_months));
+	SetOwnMonths(calendar, model->as_of, model->nown_months, model->own_months);
+	if (moved > 0)
+		SetSample(fit);
+	return moved;
+}
+
+/*
+ * The season, and what single months have to themselves, in rounds: what the customers
+ * were expected to buy in each month, by the fit of the round before, and what they bought.
+ * `result` is the last one, and, where it is `known`, the one to begin with.  False: there
+ * is none.
+ */
+static bool
+FindSeason(PurchaseFit *fit, int k, bool known, FitResult *result)
+{
+	ClvModel *model = fit->model;
+	bool seasonal = (fit->state->features & FIT_SEASON) != 0;
+	MonthEffects effects = {{0}};
 
 	for (int round = 0; round < SEASON_ROUNDS; round++)
 	{
 		MonthlyPurchases months;
-		double factors[YEAR_MONTHS];
-		double moved = 0;
 
-		FitAt(fit, k, fit->coarse, known ? &result : NULL, k, false, &result);
-		known = FitIsMaximum(result.status);
+		FitAt(fit, k, fit->coarse, known ? result : NULL, k, false, result);
+		known = FitIsMaximum(result->status);
 		if (!known)
 			break;
-		PurchasesByMonth(fit, k, result.parameters, &months);
-		model->season_status = FitSeason(&months, factors);
-		if (model->season_status != SEASON_FITTED)
-			break;
-		SetSeason(&fit->model->calendar, factors);
-		for (int m = 0; m < YEAR_MONTHS; m++)
-		{
-			moved = Max(moved, fabs(fit->model->calendar.factor[m] - model->season[m]));
-			model->season[m] = fit->model->calendar.factor[m];
-		}
-		SetSample(fit);
-		if (moved < SEASON_SETTLED)
+		PurchasesByMonth(fit, k, result->parameters, &months);
+		model->season_status = FitMonths(&months, seasonal, &effects);
+		if ((fit->state->features & FIT_MONTHS) == 0)
+			effects.nown = 0;
+		if (SetCalendar(fit, &effects) < SEASON_SETTLED)
 			break;
 	}
-	if (model->season_status == SEASON_FITTED)
-		return;
-	for (int m = 0; m < YEAR_MONTHS; m++)
-		model->season[m] = 1;
-	if (!fit->model->calendar.is_level)
-	{
-		SetSeason(&fit->model->calendar, NULL);
-		SetSample(fit);
-	}
+	return known;
 }
 
 static int
@@ -646,12 +657,79 @@ KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
 }
 
-/* The purchase part: who is in it, when, how regularly, and then the parameters. */
+/* A fit at k, and at another k that the coarse sample did not tell from it. */
 static void
-FitPurchasePart(ClvModel *model, const SummaryState *state)
+FitWhole(PurchaseFit *fit, int k, int close, const FitResult *known, int known_k)
 {
-	PurchaseFit fit = {.state = state, .model = model};
+	ClvModel *model = fit->model;
+	FitResult result;
+	FitResult other;
+	double gain;
+
+	FitAt(fit, k, &fit->sample, k > 1 && known_k > 0 ? known : NULL, known_k, false, &result);
+	model->status = result.status;
+	if (!FitIsMaximum(result.status))
+		return;
+	KeepFit(fit, k, &result);
+	if (close == 0)
+		return;
+	FitAt(fit, close, &fit->sample, &result, k, false, &other);
+	gain = WholeLogLikelihood(fit, close, other.log_likelihood) - model->log_likelihood;
+	if (FitIsMaximum(other.status) && gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
+	{
+		model->status = other.status;
+		KeepFit(fit, close, &other);
+	}
+}
+
+/* The same on the coarse sample alone, from a fit that may have been to other calendar days. */
+static void
+FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
+{
+	FitResult result;
+
+	FitAt(fit, k, fit->coarse, known_k > 0 ? known : NULL, known_k, false, &result);
+	fit->model->status = result.status;
+	if (FitIsMaximum(result.status))
+		KeepFit(fit, k, &result);
+}
+
+/* Who is in the fit, from when on. */
+static void
+BeginPurchaseFit(PurchaseFit *fit)
+{
+	const SummaryState *state = fit->state;
+	ClvModel *model = fit->model;
+
+	model->observed_from =
+		(state->features & FIT_INFLOW) ? ObservedFrom(state) : state->observed_from;
+	SetSample(fit);
+	for (int64 i = 0; i < state->nentries; i++)
+		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
+			model->early_customers += state->entries[i].weight;
+	model->early_customers -= model->customers;
+	model->status = model->customers == 0 ? FIT_FAILED : FIT_FEW_REPEATERS;
+}
+
+/* A fit to begin with, which was to much the same customers. */
+static int
+StartFrom(const PurchaseFit *fit, const ClvModel *like, FitResult *known)
+{
+	memcpy(known->parameters, like->parameters, sizeof(like->parameters));
+	known->parameters[CLV_ALPHA] /= fit->scale;
+	return (int) like->regularity;
+}
+
+/*
+ * The purchase part: who is in it, when, how regularly, and then the parameters; coarsely:
+ * on a sample that is coarsened, from a model `like` this one, NULL: from scratch.
+ */
+static void
+FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const ClvModel *like)
+{
+	PurchaseFit fit = {.state = state, .model = model, .coarsely = coarsely};
 	int asked = state->features & FIT_REGULARITY;
+	bool by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	int k = Max(asked, 1);
 	int close = 0;
 	FitResult known;
@@ -659,26 +737,30 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 	int known_k = 0;
 	bool enough;
 
-	model->observed_from =
-		(state->features & FIT_INFLOW) ? ObservedFrom(state) : state->observed_from;
-	SetSample(&fit);
-	for (int64 i = 0; i < state->nentries; i++)
-		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
-			model->early_customers += state->entries[i].weight;
-	model->early_customers -= model->customers;
-	model->status = FIT_FAILED;
-	if (model->customers == 0)
+	BeginPurchaseFit(&fit);
+	if (model->status == FIT_FAILED)
 		return;
 	enough = model->repeaters >= FEW_REPEATERS;
 	SumGaps(&fit);
+	/* at an edge there is nothing to begin with */
+	if (like && like->status == FIT_CONVERGED)
+		known_k = StartFrom(&fit, like, &known);
 	if (asked == 0 && enough)
 		known_k = k = LikelyRegularity(&fit, &known, &close);
-	if (state->features & FIT_SEASON)
+	if (by_month)
+		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
+	if (by_month && enough)
 	{
-		model->season_status = SEASON_SHORT;
-		if (enough)
-			FindSeason(&fit, k);
-		if (model->season_status == SEASON_FITTED)
+		bool start = known_k == k && asked > 0;
+
+		if (start)
+			result = known;
+		if (FindSeason(&fit, k, start, &result) && asked > 0)
+		{
+			known = result;
+			known_k = k;
+		}
+		if (!model->calendar.is_level)
 		{
 			SumGaps(&fit);
 			if (asked == 0)
@@ -688,29 +770,10 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 	if (fit.coarse != &fit.sample)
 		IndexTimes(&fit.sample);
 
-	if (enough)
-	{
-		FitAt(&fit, k, &fit.sample, k > 1 && known_k > 0 ? &known : NULL, known_k, false, &result);
-		model->status = result.status;
-		if (FitIsMaximum(result.status))
-			KeepFit(&fit, k, &result);
-		if (FitIsMaximum(result.status) && close > 0)
-		{
-			FitResult other;
-			double gain;
-
-			FitAt(&fit, close, &fit.sample, &result, k, false, &other);
-			gain = WholeLogLikelihood(&fit, close, other.log_likelihood) - model->log_likelihood;
-			if (FitIsMaximum(other.status) &&
-				gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
-			{
-				model->status = other.status;
-				KeepFit(&fit, close, &other);
-			}
-		}
-	}
-	else
-		model->status = FIT_FEW_REPEATERS;
+	if (enough && coarsely)
+		FitCoarsely(&fit, k, &known, known_k);
+	else if (enough)
+		FitWhole(&fit, k, close, &known, known_k);
 	if (!FitIsMaximum(model->status))
 	{
 		FitAt(&fit, k, &fit.sample, NULL, 0, true, &result);
@@ -721,20 +784,32 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 	}
 }
 
-void
-FitClvModel(SummaryState *state, ClvModel *model)
+/* What a model is before its parts are fitted to a state. */
+static void
+BeginClvModel(SummaryState *state, ClvModel *model)
 {
 	InitModel(&ClvModelFormat, model);
 	model->family = state->purpose;
 	model->basis = state->basis;
 	model->as_of = state->as_of;
 	model->unit = state->unit;
-
 	SetSeason(&model->calendar, NULL);
-
 	SortSummaryState(state);
-	FitPurchasePart(model, state);
+}
+
+void
+FitClvModel(SummaryState *state, ClvModel *model)
+{
+	BeginClvModel(state, model);
+	FitPurchasePart(model, state, false, NULL);
 	FitSpendPart(model, state);
+}
+
+void
+FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model)
+{
+	BeginClvModel(state, model);
+	FitPurchasePart(model, state, true, like);
 }
 
 void

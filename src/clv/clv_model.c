@@ -90,6 +90,8 @@ static const ModelField Fields[] = {
 	MODEL_LIST(ClvModel, "means", means, nmeans, FIELD_NUMBER, MAX_EFFECTS),
 	MODEL_LIST(ClvModel, "effect_covariance", effect_covariance, ncovariance, FIELD_NUMBER,
 			   COVARIANCES(MAX_FIT_PARAMETERS)),
+	MODEL_LIST(ClvModel, "months", own_months, nown_months, FIELD_FLOAT, MAX_OWN_MONTHS,
+			   .in_place = true),
 };
 
 static bool
@@ -185,6 +187,11 @@ ClvModelFault(const void *data)
 		return "pareto/nbd has no \"regularity\" but 1.";
 	if (!AllBetween(model->season, YEAR_MONTHS, MIN_SEASON, MAX_SEASON))
 		return "The factors of \"season\" are not all between 0.001 and 100.";
+	for (int i = 0; i < model->nown_months; i++)
+		if (!(model->own_months[i] >= MIN_SEASON && model->own_months[i] <= MAX_SEASON))
+			return "The factors of \"months\" are not all between 0.001 and 100.";
+	if (model->nown_months > 0 && model->as_of == DATEVAL_NOBEGIN)
+		return "\"months\" are those before \"as_of\", which is not there.";
 	if (!(model->pace >= MIN_PACE && model->pace <= MAX_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
 	if (EffectsFault(model) != NULL)
@@ -198,6 +205,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 	ClvModel *model = (ClvModel *) data;
 
 	SetSeason(&model->calendar, model->season);
+	SetOwnMonths(&model->calendar, model->as_of, model->nown_months, model->own_months);
 	model->fingerprint = fingerprint;
 }
 
@@ -333,6 +341,8 @@ ModelNameIsKnown(text *name, FitOptions *options)
 		NextPart(&at, end, &part, &length);
 		if (PartIs(part, length, "season") && (options->features & FIT_SEASON) == 0)
 			options->features |= FIT_SEASON;
+		else if (PartIs(part, length, "months") && (options->features & FIT_MONTHS) == 0)
+			options->features |= FIT_MONTHS;
 		else if (PartIs(part, length, "inflow") && !edge)
 		{
 			options->features |= FIT_INFLOW;

@@ -51,12 +51,14 @@ typedef struct ClvModel
 	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
-	Season calendar;            /* follows from `season` */
+	Season calendar;            /* follows from `season` and `own_months` */
 	/* parameters as far from edges as the profile of the likelihood allows; 0: no such */
 	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
 	int32 spend_model;       /* SpendModel */
 	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
 	double pace;             /* what purchases to come are multiplied by, for the record's sake */
+	int nown_months;         /* the last months before as_of have factors of their own */
+	float own_months[MAX_OWN_MONTHS];
 	/* what attributes of customers do, see covariates.h; NULL: it was not asked */
 	const struct ProfileModel *attributes; /* how they are encoded */
 	int neffects;
@@ -117,7 +119,7 @@ SpendIsFitted(const ClvModel *model)
 
 /*
  * What a name asks a fit for: purpose, features and observed_from; an error for others.
- * FAMILY [, season] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
+ * FAMILY [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
  * pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
  */
 extern void ReadModelName(text *name, FitOptions *options);

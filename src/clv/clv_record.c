@@ -40,10 +40,10 @@ typedef struct Candidate
 } Candidate;
 
 static const Candidate Candidates[] = {
+	{"mbg/cnbd-k, season, months, inflow", CLV_MBG_NBD, FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
+	{"bg/cnbd-k, season, months, inflow", CLV_BG_NBD, FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
+	{"mbg/cnbd-k, season, months", CLV_MBG_NBD, FIT_SEASON | FIT_MONTHS},
 	{"mbg/cnbd-k, season, inflow", CLV_MBG_NBD, FIT_SEASON | FIT_INFLOW},
-	{"bg/cnbd-k, season, inflow", CLV_BG_NBD, FIT_SEASON | FIT_INFLOW},
-	{"mbg/cnbd-k, season", CLV_MBG_NBD, FIT_SEASON},
-	{"bg/cnbd-k, season", CLV_BG_NBD, FIT_SEASON},
 	{"mbg/nbd", CLV_MBG_NBD, 1},
 };
 #define CANDIDATES lengthof(Candidates)
@@ -54,7 +54,7 @@ Datum
 clv_record_transfn(PG_FUNCTION_ARGS)
 {
 	FitOptions options = {.purpose = CLV_MBG_NBD,
-						  .features = FIT_SEASON | FIT_INFLOW,
+						  .features = FIT_SEASON | FIT_MONTHS | FIT_INFLOW,
 						  .unit = WEEK_DAYS,
 						  .observed_from = DATEVAL_NOBEGIN};
 	int32 horizon;
@@ -73,13 +73,28 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 		AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, false, PG_GETARG_HISTORY(1)));
 }
 
-/* Whether two fits are one: what the second asks for and the first does not was not found. */
-static bool
-SameFit(const ClvModel *a, const ClvModel *b)
+/*
+ * The candidate before this one that a fit would not tell it from: what this one asks for,
+ * or the other does beside it, was looked for and not found.  Itself, where there is none.
+ */
+static int
+TwinOf(int candidate, const ClvModel *models)
 {
-	return a->family == b->family && a->regularity == b->regularity &&
-		   a->observed_from == b->observed_from &&
-		   memcmp(a->season, b->season, sizeof(a->season)) == 0;
+	const Candidate *this = &Candidates[candidate];
+
+	for (int c = 0; c < candidate; c++)
+	{
+		const Candidate *other = &Candidates[c];
+		uint8 differs = this->features ^ other->features;
+
+		if (this->family != other->family || (differs & FIT_REGULARITY) != 0 ||
+			!ClvModelIsUsable(&models[c]))
+			continue;
+		if (((differs & FIT_INFLOW) == 0 || models[c].observed_from == DATEVAL_NOBEGIN) &&
+			((differs & FIT_MONTHS) == 0 || models[c].nown_months == 0))
+			return c;
+	}
+	return candidate;
 }
 
 /* A line of the record. */
@@ -101,7 +116,10 @@ RecordLine(TupleDesc desc, const char *candidate, const ClvModel *model, const S
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
-/* The lines of all candidates on one day; returns how many. */
+/*
+ * The lines of all candidates on one day; returns how many.  How regular the customers
+ * are does not depend on what else is asked for: the first candidate finds it for all.
+ */
 static int
 TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
 {
@@ -111,25 +129,26 @@ TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
 
 	for (int c = 0; c < CANDIDATES; c++)
 	{
-		int twin = c;
+		int twin = TwinOf(c, models);
 
-		state->purpose = Candidates[c].family;
-		state->features = Candidates[c].features;
-		/* where there is no edge and no regularity, several candidates are one */
-		FitClvModel(state, &models[c]);
-		for (int before = 0; before < c; before++)
-			if (SameFit(&models[c], &models[before]))
-			{
-				twin = before;
-				break;
-			}
-		if (!ClvModelIsUsable(&models[c]))
-			continue;
 		if (twin == c)
-			HoldoutTotals(state, &models[c], &totals[c]);
+		{
+			const ClvModel *like = c > 0 && FitIsMaximum(models[0].status) ? &models[0] : NULL;
+
+			state->purpose = Candidates[c].family;
+			state->features = Candidates[c].features;
+			if ((state->features & FIT_REGULARITY) == 0 && like)
+				state->features |= (uint8) like->regularity;
+			FitPurchasesCoarsely(state, like, &models[c]);
+			if (ClvModelIsUsable(&models[c]))
+				HoldoutTotals(state, &models[c], &totals[c]);
+		}
 		else
+		{
+			models[c] = models[twin];
 			totals[c] = totals[twin];
-		if (totals[c].customers > 0)
+		}
+		if (ClvModelIsUsable(&models[c]) && totals[c].customers > 0)
 			lines[nlines++] = RecordLine(desc, Candidates[c].name, &models[c], state, &totals[c]);
 	}
 	pfree(models);

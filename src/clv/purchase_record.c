@@ -50,7 +50,7 @@ static bool
 OptionsAreSound(const FitOptions *options)
 {
 	return options->purpose <= CLV_PARETO_NBD && options->basis <= VALUE_PROFIT &&
-		   (options->features & ~(FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)) == 0 &&
+		   (options->features & ~(FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)) == 0 &&
 		   (options->features & FIT_REGULARITY) <= MAX_REGULARITY &&
 		   IS_VALID_DATE(options->as_of) && IS_VALID_DATE(options->until) &&
 		   options->as_of < options->until &&

@@ -16,7 +16,7 @@
 
 #define FIT_STATE_VERSION 3
 #define FIRST_CAPACITY 32
-#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
+#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)
 #define SHORTEST_MONTH 28
 #define MAX_SQUARES 1e24   /* of a customer, so that the sum over all has room */
 #define MAX_AMOUNT 1e30    /* far beyond what histories can hold */
@@ -300,7 +300,7 @@ BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
 	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
 		return false;
 	memset(walk, 0, sizeof(*walk));
-	walk->by_month = (state->features & FIT_SEASON) != 0;
+	walk->by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	walk->by_first = (state->features & FIT_INFLOW) != 0;
 	if (walk->by_month || walk->by_first)
 		walk->as_of_month = MonthNumber(state->as_of);

@@ -37,6 +37,7 @@ typedef struct FitEntry
 /* What a fit may look for beside the parameters. */
 #define FIT_REGULARITY 0x0F /* k of the gaps; 0: the most likely one */
 #define FIT_SEASON 0x10
+#define FIT_MONTHS 0x40 /* what single months have to themselves */
 #define FIT_INFLOW 0x20 /* observed_from is what the inflow of first purchases says */
 
 /* What is fitted; all rows of an aggregate must agree on it. */
