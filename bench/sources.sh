@@ -44,6 +44,10 @@ SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'refresh without a change'
 :measure
+SELECT clock_timestamp() AS began \gset
+SELECT crm_profile.check_source('big');
+\set what 'check_source, with the labels that would change'
+:measure
 VACUUM big.customer_history;
 SELECT clock_timestamp() AS began \gset
 :question;

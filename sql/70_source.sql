@@ -138,6 +138,7 @@ DECLARE
 		['cost', 'text', 'NULL', 'expression over the orders: cost of the order; NULL: costs are not known'],
 		['order_key', 'text', 'NULL', 'expression that is the same for all lines of one order; NULL: each row is an order'],
 		['order_filter', 'text', 'NULL', 'condition on the orders; NULL: all of them'],
+		['corrections', 'text', 'NULL', 'what is put right in the orders and attributes before they are used, as JSON; NULL: nothing'],
 		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
 		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'time zone in which a time stamp with time zone becomes a day'],
 		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
@@ -260,6 +261,11 @@ COMMENT ON FUNCTION crm_profile_internal.source_write IS 'stores the definition 
 
 ---------------------------------------------------------------- what belongs to a source
 
+CREATE FUNCTION crm_profile_internal.source_correction(src crm_profile.source_definition, correction text) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN NULLIF(src.corrections::jsonb -> correction, 'false');
+COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'what the argument corrections says of one of them; NULL: it is off';
+
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
@@ -267,7 +273,9 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
-			('view', 'prospect_model', src.prospects IS NOT NULL),
+			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
+			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
+			('table', 'finding', true), ('table', 'finding_key', true),
 			('table', 'stored_profile', src.materialize), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the present definition needs the object';
@@ -821,6 +829,7 @@ BEGIN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 
+	src := crm_profile_internal.source_check_corrections(src);
 	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);

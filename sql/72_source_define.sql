@@ -223,7 +223,8 @@ BEGIN
 	RETURN concat(format(E'-- refresh runs as %I, with TimeZone %L:\n', current_user, src.time_zone),
 		CASE WHEN shards.orders IS NOT NULL THEN format(E'-- Citus distributes %s: the workers make %s, nothing else leaves them\n', shards.orders,
 			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END) END,
-		coalesce(crm_profile_internal.source_history_query(src), src.orders_query), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
+		(SELECT string_agg(format(E'-- corrected: %s\n', l.told), '' ORDER BY l.place) FROM crm_profile_internal.source_layers(src) l),
+		coalesce(crm_profile_internal.source_history_query(src), crm_profile_internal.source_orders_query(src)), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
 		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),
 		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', crm_profile_internal.source_best_query(src), crm_profile_internal.source_match_query(src)) END);
 END $$;

@@ -21,7 +21,7 @@ BEGIN
 			bool_and(quote_ident(a.attname) = $2 AND format_type(a.atttypid, -1) = $3)
 		FROM pg_dist_partition p JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
 		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
-		INTO orders, whole USING (crm_profile_internal.describe_query(src.orders_query)).relations, src.order_customer, src.key_type;
+		INTO orders, whole USING (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).relations, src.order_customer, src.key_type;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_shards IS 'order tables that Citus distributes, and their distribution columns; whole: all by the customer of the source; NULL: none is distributed';
 
@@ -29,11 +29,11 @@ CREATE FUNCTION crm_profile_internal.source_aggregate_query(src crm_profile.sour
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- all that a worker needs is in the query: the settings of this session do not get there
-	day CONSTANT text := CASE (crm_profile_internal.describe_query(src.orders_query)).column_types[2]
+	day CONSTANT text := CASE (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).column_types[2]
 		WHEN 'timestamptz'::regtype THEN format('(o.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'o.ordered_at::date' END;
 	history CONSTANT text := format('crm_profile.purchase_history_agg(%s, o.amount::numeric%s)', day, CASE WHEN src.cost IS NOT NULL THEN ', o.cost::numeric' END);
 	orders CONSTANT text := format('FROM (%s) o
-WHERE o.customer IS NOT NULL AND o.ordered_at IS NOT NULL AND o.amount IS NOT NULL', src.orders_query);
+WHERE o.customer IS NOT NULL AND o.ordered_at IS NOT NULL AND o.amount IS NOT NULL', crm_profile_internal.source_orders_query(src));
 BEGIN
 	IF src.order_key IS NULL THEN
 		RETURN format('SELECT o.customer, %s AS history
@@ -97,7 +97,7 @@ BEGIN
 	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		IF histories IS NULL THEN
-			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written USING src.orders_query, target, progress;
+			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written USING crm_profile_internal.source_orders_query(src), target, progress;
 		ELSE
 			EXECUTE format('INSERT INTO %s SELECT n.customer, n.history FROM %s n ORDER BY n.customer', target, new_histories) USING histories;
 			GET DIAGNOSTICS written = ROW_COUNT;
@@ -118,7 +118,7 @@ BEGIN
 			changed AS (INSERT INTO %2$s SELECT customer, history FROM difference WHERE history IS NOT NULL
 				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
 			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'))
-			INTO written, removed USING coalesce(histories, src.orders_query), progress;
+			INTO written, removed USING coalesce(histories, crm_profile_internal.source_orders_query(src)), progress;
 	END IF;
 	-- of other machines nobody counted them
 	without_customer := CASE WHEN histories IS NULL THEN crm_profile_internal.orders_without_customer() END;
@@ -241,7 +241,7 @@ BEGIN
 	IF without_customer IS DISTINCT FROM 0 THEN
 		SELECT string_agg(', o.' || quote_ident(c), '' ORDER BY c) INTO columns FROM unnest(ARRAY[CASE WHEN src.cost IS NOT NULL THEN 'cost' END, CASE WHEN src.order_key IS NOT NULL THEN 'order_key' END]) c WHERE c IS NOT NULL;
 		SELECT c.history INTO model.unassigned
-			FROM crm_profile.collect_purchase_histories(NULL::integer, format('SELECT 1 AS customer, o.ordered_at, o.amount%s FROM (%s) o WHERE o.customer IS NULL', columns, src.orders_query)) c;
+			FROM crm_profile.collect_purchase_histories(NULL::integer, format('SELECT 1 AS customer, o.ordered_at, o.amount%s FROM (%s) o WHERE o.customer IS NULL', columns, crm_profile_internal.source_orders_query(src))) c;
 	END IF;
 
 	SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
@@ -363,10 +363,12 @@ DECLARE
 	finding text;
 BEGIN
 	src := crm_profile_internal.source_repair(src);
+	PERFORM crm_profile_internal.refresh_identity(src);
 
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose") h;
 	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, "verbose") m;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, histories.without_customer);
+	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");

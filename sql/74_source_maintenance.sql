@@ -1,75 +1,4 @@
--- check_source, suggest_sources, forget_customer, profile_now
-
----------------------------------------------------------------- data quality
-
-CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
-	RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-#variable_conflict use_column
-DECLARE
-	today date := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
-BEGIN
-	RETURN QUERY SELECT CASE WHEN c.argument IS NULL THEN 'warning' ELSE 'error' END, 'tables or views that changed', 1::bigint, upper(left(c.problem, 1)) || substr(c.problem, 2) || ': ' || c.remedy || '.'
-		FROM crm_profile_internal.source_changes(src) c;
-	IF EXISTS (SELECT FROM crm_profile_internal.source_changes(src) c WHERE c.argument IS NOT NULL) THEN
-		RETURN;
-	END IF;
-	RETURN QUERY EXECUTE format($sql$
-		WITH orders AS (SELECT o.customer, o.ordered_at, o.amount::numeric AS amount FROM (%1$s) o),
-		counted AS (
-			SELECT count(*) AS all_rows,
-				count(*) FILTER (WHERE customer IS NULL) AS no_customer,
-				count(*) FILTER (WHERE ordered_at IS NULL) AS no_day,
-				count(*) FILTER (WHERE amount IS NULL) AS no_amount,
-				count(*) FILTER (WHERE amount IN ('NaN', 'Infinity', '-Infinity')) AS not_a_number,
-				count(*) FILTER (WHERE NOT isfinite(ordered_at)) AS endless_day,
-				count(*) FILTER (WHERE isfinite(ordered_at) AND ordered_at >= $1 + 1) AS later,
-				count(*) FILTER (WHERE isfinite(ordered_at) AND ordered_at < date '1970-01-01') AS long_ago,
-				count(*) FILTER (WHERE amount < 0 AND amount > '-Infinity') AS negative,
-				count(*) FILTER (WHERE amount = 0) AS zero,
-				count(*) FILTER (WHERE scale(trim_scale(amount)) > 6) AS too_fine
-			FROM orders),
-		orphan AS (
-			SELECT count(*) AS orders, min(o.customer::text) AS example FROM orders o
-			WHERE o.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE %5$s)),
-		repeated AS (
-			SELECT coalesce(sum(n - 1), 0)::bigint AS orders, min(customer::text) AS example
-			FROM (SELECT customer, count(*) AS n FROM orders WHERE customer IS NOT NULL GROUP BY customer, ordered_at, amount HAVING count(*) > 1) g),
-		keys AS (
-			SELECT count(*) FILTER (WHERE c.%3$I IS NULL) AS no_key, count(c.%3$I) - count(DISTINCT c.%3$I) AS twice,
-				count(*) FILTER (WHERE c.%3$I IS NOT NULL AND b.customer IS NULL) AS without_orders
-			FROM %2$s c LEFT JOIN (SELECT DISTINCT customer FROM orders) b ON %6$s)
-		SELECT v.severity, v.problem, v.count, v.detail
-		FROM counted, orphan, repeated, keys, LATERAL (VALUES
-			(1, 'error', 'amounts that are no number', not_a_number, 'NaN or infinite: a refresh stops at them. Leave them out with order_filter, or correct them.'),
-			(2, 'error', 'days without end', endless_day, 'infinity or -infinity: a refresh stops at them. Leave them out with order_filter, or correct them.'),
-			(3, 'error', 'amounts of more than 6 decimals', too_fine, 'A refresh stops at them. Set amount_scale.'),
-			(4, 'error', 'customers with the same key', twice, 'customer_profile would have them more than once. Name another customer_key.'),
-			(5, 'warning', 'no orders at all', CASE WHEN all_rows = 0 THEN 1 ELSE 0 END, 'Is order_filter right?'),
-			(6, 'warning', 'orders without customer', no_customer, 'They have no part in anything but the totals: segment_summary has them as (no customer).'),
-			(7, 'warning', 'orders without day', no_day, 'They are left out.'),
-			(8, 'warning', 'orders without amount', no_amount, 'They are left out.'),
-			(9, 'warning', 'orders of unknown customers', orphan.orders, 'Their customer is not in the customer table, such as ' || orphan.example || ': they count for thresholds, but customer_profile does not show them; segment_summary has them as (unknown customer).'),
-			(10, 'warning', 'orders after the as-of date', later, 'They are stored, but the views do not count them before their day.'),
-			(11, 'warning', 'orders before 1970', long_ago, 'Placeholder dates?'),
-			(12, 'warning', 'customers without key', no_key, 'They are left out of joins.'),
-			(13, 'note', 'orders that look like others', CASE WHEN %4$L THEN 0 ELSE repeated.orders END, 'Same customer, time and amount, such as those of customer ' || repeated.example || '. Lines of one order need order_key; double imports need cleaning.'),
-			(14, 'note', 'negative amounts', negative, 'Counted as refunds: they lower monetary and are no orders.'),
-			(15, 'note', 'orders of amount 0', zero, 'Counted as orders.'),
-			(16, 'note', 'customers without orders', without_orders, 'In the views, without a score.'))
-			v(n, severity, problem, count, detail)
-		WHERE v.count > 0 ORDER BY v.n$sql$, src.orders_query, src.customers, src.customer_key, src.order_key IS NOT NULL,
-		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'), crm_profile_internal.same_key(src.key_type, 'b.customer', format('c.%I', src.customer_key))) USING today;
-	IF src.prospects IS NOT NULL THEN
-		RETURN QUERY EXECUTE crm_profile_internal.source_check_prospects(src);
-	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
-
-CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
-	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
-COMMENT ON FUNCTION crm_profile.check_source IS 'problems in the data of a source: severity error (a refresh fails or the views are wrong), warning or note; no row if there are none';
+-- suggest_sources, forget_customer, profile_now
 
 ---------------------------------------------------------------- suggestions
 
@@ -86,7 +15,7 @@ BEGIN
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
 			-- those of sources are none
-			AND NOT (c.relname IN ('source_definition', 'model', 'customer_history', 'stored_profile')
+			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
 				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
@@ -142,6 +71,7 @@ BEGIN
 	IF src.materialize THEN
 		EXECUTE format('DELETE FROM %I.stored_profile WHERE %s', src.name, this) USING key;
 	END IF;
+	EXECUTE format('DELETE FROM %I.finding_key WHERE key = $1', src.name) USING key;
 	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
 	-- statistics of the planner hold keys
@@ -174,7 +104,7 @@ BEGIN
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
 	PERFORM set_config('row_security', 'off', true);
 	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found
-		USING format('SELECT * FROM (%s) o WHERE %s', src.orders_query, crm_profile_internal.same_key(src.key_type, 'o.customer', format('%L::%s', key, src.key_type)));
+		USING format('SELECT * FROM (%s) o WHERE %s', crm_profile_internal.source_orders_query(src), crm_profile_internal.same_key(src.key_type, 'o.customer', format('%L::%s', key, src.key_type)));
 	PERFORM set_config('row_security', 'on', true);
 	RETURN QUERY EXECUTE format('%s WHERE %s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))

@@ -208,7 +208,7 @@ BEGIN
 					'Numbers are compared with numbers, days with days, words with words, sets with sets, true and false with each other.', 'Cast it: name = expression.');
 			END IF;
 		END IF;
-		src.customer_query := concat(src.customer_query, ', ', attribute.expression, ' AS ', quote_ident(attribute.name));
+		src.customer_query := concat(src.customer_query, ', ', crm_profile_internal.attribute_expression(src, attribute.name, attribute.expression), ' AS ', quote_ident(attribute.name));
 	END LOOP;
 	IF prospects IS NOT NULL THEN
 		src.prospect_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS prospect, %s AS customer%s FROM %s', src.prospect_key, src.prospect_key_type,
@@ -311,11 +311,35 @@ CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm
 	END;
 COMMENT ON FUNCTION crm_profile_internal.prospect_figures IS 'all figures of prospect_match for one prospect';
 
+CREATE FUNCTION crm_profile_internal.email_column(relation regclass) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT quote_ident(a.attname) FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)
+		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (t.typcategory = 'S' OR t.typname = 'citext') AND has_column_privilege(relation, a.attnum, 'SELECT')
+			AND crm_profile_internal.snake_name(a.attname) ~ '(^|_)e_?mail(_?(address|adresse))?$' ORDER BY a.attnum LIMIT 1);
+COMMENT ON FUNCTION crm_profile_internal.email_column IS 'the column of e-mail addresses, by its name, as SQL; NULL: there is none';
+
+CREATE FUNCTION crm_profile_internal.plain_email(email text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (SELECT CASE WHEN e.email ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]{2,}$' THEN e.email END FROM (SELECT lower(btrim(email)) AS email) e);
+COMMENT ON FUNCTION crm_profile_internal.plain_email IS 'an e-mail address without blanks around it and in lower case; NULL: it is none';
+
+CREATE FUNCTION crm_profile_internal.source_same_email(src crm_profile.source_definition, prospect text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- where customers are merged, the orders are those of the person
+	RETURN format('SELECT FROM %1$s t JOIN %2$s c ON crm_profile_internal.plain_email(t.%3$s::text) = crm_profile_internal.plain_email(c.%4$s::text)%5$s JOIN %6$I.customer_history h ON %7$s WHERE %8$s AND crm_profile.first_purchase(h.history, %9$s) IS NOT NULL',
+		src.prospects, src.customers, crm_profile_internal.email_column(src.prospects::regclass), crm_profile_internal.email_column(src.customers::regclass),
+		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', format('c.%I', src.customer_key))) END,
+		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format('coalesce(i.person, c.%I)', src.customer_key) ELSE format('c.%I', src.customer_key) END),
+		crm_profile_internal.same_key(src.prospect_key_type, format('t.%I::%s', src.prospect_key, src.prospect_key_type), prospect), crm_profile_internal.source_today(src));
+COMMENT ON FUNCTION crm_profile_internal.source_same_email IS
+	'the query that finds a customer who has bought and has the e-mail address of a prospect, whose key is given as SQL; NULL: one of the two tables has none';
+
 CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
-		' WHERE NOT EXISTS (SELECT FROM %I.customer_history h WHERE %s AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
-		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'prospects.customer'), crm_profile_internal.source_today(src)) END);
+	RETURN format('(SELECT * FROM (%s) prospects WHERE true%s%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
+		' AND NOT EXISTS (SELECT FROM %I.customer_history h WHERE %s AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
+		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'prospects.customer'), crm_profile_internal.source_today(src)) END,
+		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format(' AND NOT EXISTS (%s)', crm_profile_internal.source_same_email(src, 'prospects.prospect')) END);
 COMMENT ON FUNCTION crm_profile_internal.source_prospects IS 'FROM clause: prospects q who have not bought, with their attributes';
 
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text

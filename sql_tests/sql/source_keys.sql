@@ -57,7 +57,7 @@ SET client_min_messages = warning;
 SELECT best_customers FROM crm_profile.sources;
 SELECT customer::text, frequency, monetary, lifecycle FROM c.customer_profile ORDER BY lower(customer::text) COLLATE "C";
 SELECT customer::text, frequency, monetary FROM c.profile_as_of('2024-01-15') ORDER BY lower(customer::text) COLLATE "C";
-SELECT severity, problem, count FROM crm_profile.check_source('c');
+SELECT severity, finding, rows FROM crm_profile.check_source('c');
 -- who has bought is no prospect any more
 SELECT prospect::text, lifecycle FROM c.prospect_match ORDER BY lower(prospect::text) COLLATE "C";
 SELECT customer, frequency, monetary FROM crm_profile.profile_now('c', 'ZOE@CLUB.IO'::text);

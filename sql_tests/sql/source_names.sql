@@ -40,7 +40,7 @@ SELECT (SELECT sum(customers) FROM rfm_grid) AS grid, (SELECT sum(orders) FROM p
 -- one customer, by a key that looks like something else
 SELECT k.key, n.customer = k.key AS same, n.frequency = p.frequency AS frequency FROM k JOIN customer_profile p ON p.customer = k.key, LATERAL crm_profile.profile_now(:'source', k.key) n WHERE k.i <= 8 ORDER BY k.i;
 SELECT count(*) FROM crm_profile.profile_now(:'source', '5');
-SELECT severity, problem, count FROM crm_profile.check_source(:'source');
+SELECT severity, finding, rows FROM crm_profile.check_source(:'source');
 SELECT prospect FROM crm_profile.match_prospects(:'source', 2) ORDER BY 1;
 SELECT crm_profile.alter_source(:'source', materialize => true);
 SELECT count(*), count(segment) FROM customer_profile;

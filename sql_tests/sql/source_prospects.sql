@@ -78,7 +78,7 @@ SELECT prospect, lifecycle, score IS NOT NULL AS scored FROM shop.prospect_match
 SELECT lifecycle, count(*) FROM shop.prospect_match GROUP BY 1 ORDER BY 1;
 SELECT customer, lifecycle FROM shop.customer_profile WHERE customer < 0 ORDER BY customer DESC;
 SELECT count(*) FROM crm_profile.match_prospects('shop') WHERE prospect IN ('bought', 'came', 'listed', 'unknown');
-SELECT severity, problem, count FROM crm_profile.check_source('shop') WHERE problem ~ 'prospect' ORDER BY problem;
+SELECT severity, finding, rows FROM crm_profile.check_source('shop') WHERE finding ~ 'prospect' ORDER BY finding;
 SELECT crm_profile.alter_source('shop', interactions => 'visit', reset => '{prospect_customer,interacted_at}');
 SELECT prospect_customer FROM crm_profile.sources;
 ALTER TABLE lead ALTER client_id TYPE int, ADD FOREIGN KEY (client_id) REFERENCES client NOT VALID;

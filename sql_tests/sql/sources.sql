@@ -157,7 +157,7 @@ SELECT count(*) AS differences FROM retail_views.customer_profile p
 	FULL JOIN crm_profile.rfm_scores(NULL::int, 'SELECT customer, ordered_at, amount FROM retail.orders', '2011-12-10') s USING (customer)
 WHERE (p.r_score, p.f_score, p.m_score) IS DISTINCT FROM (s.r_score, s.f_score, s.m_score)
 	OR p.segment IS DISTINCT FROM crm_profile.segment(crm_profile.rfm_score(s.r_score, s.f_score, s.m_score), (SELECT crm_profile.compile_scheme('standard')), p.lifecycle);
-SELECT severity, problem, count FROM crm_profile.check_source('retail_views');
+SELECT severity, finding, rows FROM crm_profile.check_source('retail_views');
 -- every amount has a line, those of orders without a customer and of customers with refunds only, too
 SELECT segment, customers, monetary FROM retail_views.segment_summary WHERE segment LIKE '(%';
 SELECT (SELECT sum(monetary) FROM retail_views.segment_summary) AS summary, (SELECT sum(amount) FROM retail_views.purchase_calendar) AS calendar, (SELECT sum(amount) FROM orders) AS ledger;

@@ -50,26 +50,22 @@ RefuseMagnitude(Datum value, const char *what)
 					errhint("Round it to fewer decimals, or leave such rows out.")));
 }
 
-Decimal
-DecimalFromNumeric(Datum value, const char *what)
+/* What the digits of a number say. */
+static AmountFault
+ReadDigits(const NumericBytes *bytes, Decimal *result)
 {
-	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
-	NumericBytes bytes = ReadNumericBytes(VARDATA_ANY(datum), VARSIZE_ANY_EXHDR(datum));
-	const char *p = bytes.digits;
-	int ndigits = bytes.ndigits;
+	const char *p = bytes->digits;
+	int ndigits = bytes->ndigits;
 	int64 mantissa = 0;
-	Decimal result;
 
-	if (bytes.special)
-		RefuseSpecial(value, what);
-	result.mantissa = 0;
-	result.scale = 0;
+	result->mantissa = 0;
+	result->scale = 0;
 	if (ndigits == 0)
-		return result;
+		return AMOUNT_FINE;
 
 	/* before an overflow can hide it: the last of three groups is below 10^-8 */
-	if (ndigits - 1 - bytes.weight > 2)
-		RefuseScale(value, what);
+	if (ndigits - 1 - bytes->weight > 2)
+		return AMOUNT_TOO_FINE;
 
 	/* all digits but the last: 4 of them never overflow */
 	for (int i = 0; i < ndigits - 1; i++, p += sizeof(uint16))
@@ -78,14 +74,14 @@ DecimalFromNumeric(Datum value, const char *what)
 			mantissa = mantissa * PowerOfTen[BASE_DIGITS] + LoadWord(p);
 		else if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa) ||
 				 pg_add_s64_overflow(mantissa, LoadWord(p), &mantissa))
-			RefuseMagnitude(value, what);
+			return AMOUNT_TOO_LARGE;
 	}
 
 	/* the last one, without the zeros at its end when it is a fraction */
 	{
 		int digit = LoadWord(p);
 		int places = BASE_DIGITS;
-		int groups = ndigits - 1 - bytes.weight; /* of the fraction */
+		int groups = ndigits - 1 - bytes->weight; /* of the fraction */
 
 		if (groups > 0)
 		{
@@ -94,21 +90,49 @@ DecimalFromNumeric(Datum value, const char *what)
 				digit /= 10;
 				places--;
 			}
-			result.scale = groups * BASE_DIGITS - (BASE_DIGITS - places);
-			if (result.scale > MAX_SCALE)
-				RefuseScale(value, what);
+			result->scale = groups * BASE_DIGITS - (BASE_DIGITS - places);
+			if (result->scale > MAX_SCALE)
+				return AMOUNT_TOO_FINE;
 		}
 		if (pg_mul_s64_overflow(mantissa, PowerOfTen[places], &mantissa) ||
 			pg_add_s64_overflow(mantissa, digit, &mantissa))
-			RefuseMagnitude(value, what);
+			return AMOUNT_TOO_LARGE;
 		for (; groups < 0; groups++)
 			if (pg_mul_s64_overflow(mantissa, PowerOfTen[BASE_DIGITS], &mantissa))
-				RefuseMagnitude(value, what);
+				return AMOUNT_TOO_LARGE;
 	}
-	result.mantissa = bytes.negative ? -mantissa : mantissa;
+	result->mantissa = bytes->negative ? -mantissa : mantissa;
+	return AMOUNT_FINE;
+}
+
+AmountFault
+ReadDecimal(Datum value, Decimal *result)
+{
+	struct varlena *datum = PG_DETOAST_DATUM_PACKED(value);
+	NumericBytes bytes = ReadNumericBytes(VARDATA_ANY(datum), VARSIZE_ANY_EXHDR(datum));
+	AmountFault fault = bytes.special ? AMOUNT_SPECIAL : ReadDigits(&bytes, result);
 
 	if ((Pointer) datum != DatumGetPointer(value))
 		pfree(datum);
+	return fault;
+}
+
+Decimal
+DecimalFromNumeric(Datum value, const char *what)
+{
+	Decimal result;
+
+	switch (ReadDecimal(value, &result))
+	{
+		case AMOUNT_FINE:
+			break;
+		case AMOUNT_SPECIAL:
+			RefuseSpecial(value, what);
+		case AMOUNT_TOO_FINE:
+			RefuseScale(value, what);
+		case AMOUNT_TOO_LARGE:
+			RefuseMagnitude(value, what);
+	}
 	return result;
 }
 

@@ -68,7 +68,19 @@ ReadNumericBytes(const char *p, Size size)
 	return bytes;
 }
 
-/* A numeric as an exact amount; `what` names it in errors. */
+/* Why a numeric is no amount. */
+typedef enum AmountFault
+{
+	AMOUNT_FINE,    /* it is one */
+	AMOUNT_SPECIAL, /* NaN or infinite */
+	AMOUNT_TOO_FINE,
+	AMOUNT_TOO_LARGE
+} AmountFault;
+
+/* A numeric as an exact amount, where it is one. */
+extern AmountFault ReadDecimal(Datum value, Decimal *result);
+
+/* The same, with an error where it is none; `what` names it there. */
 extern Decimal DecimalFromNumeric(Datum value, const char *what);
 
 /* Any numeric as the nearest double; NaN and infinity as they are. */

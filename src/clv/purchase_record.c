@@ -101,7 +101,7 @@ EnlargeRecord(PurchaseRecord *record, int64 more)
 static PurchaseRecord *
 RecordFor(PurchaseRecord *record, const FitOptions *options, bool with_values)
 {
-	const FitOptions *own = &record->options;
+	const FitOptions *own = record == NULL ? NULL : &record->options;
 
 	if (record == NULL)
 	{

@@ -37,14 +37,15 @@ AddOrder(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int sca
 }
 
 HistoryCollection *
-CollectHistories(const char *function, Oid key_type, const char *query, const char *progress)
+CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
+				 bool lenient)
 {
 	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
 	collection->pool = CreateRecordPool(CurrentMemoryContext);
 	collection->progress.label = progress;
 	ReceivePurchases(function, key_type, query, StartCollecting, AddOrder, collection,
-					 progress != NULL ? &collection->progress : NULL);
+					 progress != NULL ? &collection->progress : NULL, lenient);
 	StartProgress(&collection->progress, "histories made", "customers");
 	return collection;
 }
@@ -99,8 +100,9 @@ StartCollectPurchaseHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	static const char *const function = "collect_purchase_histories";
 
-	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2));
+	rows->state =
+		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+						 QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2), false);
 	rows->next = NextRow;
 	rows->end = End;
 }
@@ -112,8 +114,30 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 	return ReturnRowStream(fcinfo, StartCollectPurchaseHistories);
 }
 
+/* ---------- collect_valid_histories ---------- */
+
+/* (key anyelement, query text): the same, without an error for rows that are no purchase */
+static void
+StartCollectValidHistories(FunctionCallInfo fcinfo, RowStream *rows)
+{
+	static const char *const function = "collect_valid_histories";
+
+	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+								   QueryArgument(fcinfo, 1, function), NULL, true);
+	rows->next = NextRow;
+	rows->end = End;
+}
+
+PG_FUNCTION_INFO_V1(collect_valid_histories);
+Datum
+collect_valid_histories(PG_FUNCTION_ARGS)
+{
+	return ReturnRowStream(fcinfo, StartCollectValidHistories);
+}
+
 void
 InitCollectHistories(void)
 {
 	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories);
+	RegisterRowStream(collect_valid_histories, StartCollectValidHistories);
 }

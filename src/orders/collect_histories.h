@@ -12,10 +12,10 @@ typedef struct HistoryCollection HistoryCollection;
 
 /*
  * Runs the query of orders, whose customers are of the type given.  `progress`
- * begins each line of progress; NULL: no lines.
+ * begins each line of progress; NULL: no lines.  `lenient`: see ReceivePurchases.
  */
-extern HistoryCollection *
-CollectHistories(const char *function, Oid key_type, const char *query, const char *progress);
+extern HistoryCollection *CollectHistories(const char *function, Oid key_type, const char *query,
+										   const char *progress, bool lenient);
 
 /*
  * The next customer, valid until the next call, and the history, made in the

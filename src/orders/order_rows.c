@@ -47,6 +47,7 @@ typedef struct OrderRows
 	void *sink;
 	Progress *progress; /* NULL: nobody wants to know */
 	int64 without_customer;
+	bool lenient;
 
 	/* order lines, where there is an order key */
 	Tuplesortstate *lines;
@@ -57,8 +58,8 @@ typedef struct OrderRows
 
 /* ---------- columns ---------- */
 
-static Oid
-ColumnType(TupleDesc columns, int attno)
+Oid
+OrderColumnType(TupleDesc columns, int attno)
 {
 	return getBaseType(TupleDescAttr(columns, attno - 1)->atttypid);
 }
@@ -67,7 +68,7 @@ ColumnType(TupleDesc columns, int attno)
 static Oid
 AmountType(TupleDesc columns, int attno, const char *what)
 {
-	Oid type = ColumnType(columns, attno);
+	Oid type = OrderColumnType(columns, attno);
 
 	switch (type)
 	{
@@ -90,7 +91,7 @@ AmountType(TupleDesc columns, int attno, const char *what)
 static void
 CheckDayColumn(TupleDesc columns)
 {
-	switch (ColumnType(columns, DAY_COLUMN))
+	switch (OrderColumnType(columns, DAY_COLUMN))
 	{
 		case DATEOID:
 		case TIMESTAMPOID:
@@ -109,7 +110,7 @@ DeclaredScale(TupleDesc columns, int attno)
 	int32 typmod = TupleDescAttr(columns, attno - 1)->atttypmod;
 	int scale;
 
-	if (ColumnType(columns, attno) != NUMERICOID || typmod < (int32) VARHDRSZ)
+	if (OrderColumnType(columns, attno) != NUMERICOID || typmod < (int32) VARHDRSZ)
 		return 0;
 	scale = (typmod - VARHDRSZ) & 0x7ff;
 	return scale <= MAX_SCALE ? scale : 0;
@@ -159,7 +160,7 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 	InitCustomerKey(&receiver->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
 					TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->attcollation);
 	CheckDayColumn(columns);
-	receiver->day_type = ColumnType(columns, DAY_COLUMN);
+	receiver->day_type = OrderColumnType(columns, DAY_COLUMN);
 	receiver->amount_type = AmountType(columns, AMOUNT_COLUMN, "amount");
 	scale = DeclaredScale(columns, AMOUNT_COLUMN);
 	receiver->cost_column = ColumnNamed(columns, "cost");
@@ -192,27 +193,57 @@ DayOf(OrderRows *receiver, Datum value)
 	}
 }
 
-static inline Decimal
-AmountOf(Oid type, Datum value, const char *what)
+AmountFault
+ReadOrderAmount(Oid type, Datum value, Decimal *amount)
 {
-	Decimal amount = {0, 0};
-
+	amount->scale = 0;
 	switch (type)
 	{
 		case NUMERICOID:
-			return DecimalFromNumeric(value, what);
+			return ReadDecimal(value, amount);
 		case INT2OID:
-			amount.mantissa = DatumGetInt16(value);
+			amount->mantissa = DatumGetInt16(value);
 			break;
 		case INT4OID:
-			amount.mantissa = DatumGetInt32(value);
+			amount->mantissa = DatumGetInt32(value);
 			break;
 		default:
-			amount.mantissa = DatumGetInt64(value);
-			if (amount.mantissa == PG_INT64_MIN)
-				AmountOutOfRange();
+			amount->mantissa = DatumGetInt64(value);
 	}
+	return amount->mantissa == PG_INT64_MIN ? AMOUNT_TOO_LARGE : AMOUNT_FINE;
+}
+
+static inline Decimal
+AmountOf(Oid type, Datum value, const char *what)
+{
+	Decimal amount;
+
+	if (type == NUMERICOID)
+		return DecimalFromNumeric(value, what);
+	if (ReadOrderAmount(type, value, &amount) != AMOUNT_FINE)
+		AmountOutOfRange();
 	return amount;
+}
+
+bool
+IsOrderDay(Oid type, Datum value)
+{
+	return type == DATEOID ? !DATE_NOT_FINITE(DatumGetDateADT(value))
+						   : !TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value));
+}
+
+/* Whether day, amount and cost of a row can be those of a purchase. */
+static bool
+IsPurchase(OrderRows *receiver, TupleTableSlot *row)
+{
+	int c = receiver->cost_column - 1;
+	Decimal ignored;
+
+	return IsOrderDay(receiver->day_type, row->tts_values[DAY_COLUMN - 1]) &&
+		   ReadOrderAmount(receiver->amount_type, row->tts_values[AMOUNT_COLUMN - 1], &ignored) ==
+			   AMOUNT_FINE &&
+		   (c < 0 || row->tts_isnull[c] ||
+			ReadOrderAmount(receiver->cost_type, row->tts_values[c], &ignored) == AMOUNT_FINE);
 }
 
 /* Hands on a purchase of a customer. */
@@ -268,6 +299,8 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 		receiver->without_customer += row->tts_isnull[CUSTOMER_COLUMN - 1];
 		return true;
 	}
+	if (unlikely(receiver->lenient) && !IsPurchase(receiver, row))
+		return true;
 	if (unlikely(receiver->check_domain))
 		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->key_type,
 					   &receiver->domain_extra, receiver->context);
@@ -378,7 +411,7 @@ NothingToDo(DestReceiver *self)
 
 void
 ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
-				 PurchaseSink take, void *sink, Progress *progress)
+				 PurchaseSink take, void *sink, Progress *progress, bool lenient)
 {
 	OrderRows *receiver = palloc0(sizeof(OrderRows));
 
@@ -394,6 +427,7 @@ ReceivePurchases(const char *function, Oid key_type, const char *query, Purchase
 	receiver->take = take;
 	receiver->sink = sink;
 	receiver->progress = progress;
+	receiver->lenient = lenient;
 
 	if (progress != NULL)
 		StartProgress(progress, "rows read", "rows");

@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 
+#include "base/numeric_bytes.h"
 #include "base/progress.h"
 #include "history/history_codec.h"
 #include "orders/order_partitions.h"
@@ -26,8 +27,22 @@ typedef void (*PurchaseSinkStart)(void *sink, const CustomerKey *key, bool costs
  * or amount are skipped.  `function` is the SQL function that does so; rows are
  * counted in `progress`, unless it is NULL.
  */
+/*
+ * `lenient`: rows that are no purchase are skipped, where they are an error
+ * otherwise: amounts that are no number, have too many digits or decimals, and
+ * days without end.
+ */
 extern void
 ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
-				 PurchaseSink take, void *sink, Progress *progress);
+				 PurchaseSink take, void *sink, Progress *progress, bool lenient);
+
+/* An amount of a type that orders may have, where it can be read. */
+extern AmountFault ReadOrderAmount(Oid type, Datum value, Decimal *amount);
+
+/* Whether a value of a type that purchase days may have is a day. */
+extern bool IsOrderDay(Oid type, Datum value);
+
+/* The type of a column, domains being what they are made of. */
+extern Oid OrderColumnType(TupleDesc columns, int attno);
 
 #endif /* CRM_ORDER_ROWS_H */

@@ -346,7 +346,8 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 	scan->pool = CreateRecordPool(CurrentMemoryContext);
 	scan->customers.pool = scan->pool;
 
-	ReceivePurchases(function, key_type, query, StartScoring, AddPurchaseOfPeriod, scan, NULL);
+	ReceivePurchases(function, key_type, query, StartScoring, AddPurchaseOfPeriod, scan, NULL,
+					 false);
 	KeepCustomers(scan);
 	if (FitRfm(model, &scan->population, model->bins, false))
 		ReportTies(model, scan->writer.scheme);

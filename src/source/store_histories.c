@@ -110,7 +110,7 @@ SortHistories(Relation table, const char *function, const char *query, const cha
 	get_sort_group_operators(key->atttypid, true, false, false, &before, NULL, NULL, NULL);
 	sorted = tuplesort_begin_heap(columns, 1, &column, &before, &key->attcollation, &nulls_first,
 								  work_mem, NULL, TUPLESORT_NONE);
-	collection = CollectHistories(function, key->atttypid, query, progress);
+	collection = CollectHistories(function, key->atttypid, query, progress, false);
 	for (;;)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(row);
