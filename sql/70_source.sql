@@ -168,6 +168,8 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'monetary or profit: what value tiers go by'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['materialize', 'boolean', 'false', 'customer_profile is kept as a table'],
+		['track_changes', 'text', '''none''', 'none, or keys: triggers on the orders note whose orders change, and a refresh reads those alone'],
+		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'name=value: settings of the session that can change what an expression gives; they are always as here'],
 		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'where names in the definition were looked up'],
 		['schema_created', 'boolean', NULL, 'the schema came with the source and goes with it'],
@@ -183,6 +185,10 @@ DECLARE
 		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
 		['best_customers', 'bigint', NULL, 'the best customers among those that the last refresh compared prospects with; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'the other customers among them'],
+		['changed_query', 'text', NULL, 'with track_changes: the orders with the key as it is in their table besides, where that is another integer than the customers'' key'],
+		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
+		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
+		['tracking', 'jsonb', NULL, 'with track_changes: what the last refresh that read all orders saw of their tables, and what changed since the models were fitted'],
 		['grants', 'jsonb', NULL, 'who may read the views, for when they have to be made anew']];
 BEGIN
 	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;
@@ -280,7 +286,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL),
-			('table', 'stored_profile', src.materialize), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('table', 'stored_profile', src.materialize), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
 	'what a source has in its schema, those first that are built on others; needed: as it is defined now, else with other settings';
@@ -380,7 +386,7 @@ BEGIN
 	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name <> 'stored_profile') THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue')) THEN
 			argument := 'table';
 			remedy := 'put it back, or drop the source and create it anew';
 		END IF;
@@ -422,7 +428,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_warning(crm_profile.source_defin
 
 ---------------------------------------------------------------- all sources
 
-CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text)
+CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text, changes_queued bigint, oldest_change timestamptz)
 	LANGUAGE plpgsql ROWS 5 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found record;
@@ -432,6 +438,8 @@ BEGIN
 			ORDER BY n.nspname LOOP
 		owner := found.owner;
 		definition := NULL;
+		changes_queued := NULL;
+		oldest_change := NULL;
 		definition.name := found.nspname;
 		-- whatever is wrong with one source, the others are shown
 		IF found.schema_owner <> found.owner THEN
@@ -440,6 +448,9 @@ BEGIN
 			BEGIN
 				definition := crm_profile_internal.source_of(found.nspname, true);
 				warning := crm_profile_internal.source_warning(definition);
+				IF definition.track_changes = 'keys' THEN
+					EXECUTE format('SELECT count(*), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+				END IF;
 			EXCEPTION WHEN OTHERS THEN
 				warning := 'it cannot be read: ' || SQLERRM;
 			END;
@@ -460,7 +471,7 @@ BEGIN
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).norms).orders AS orders_read,
 			((s.definition).norms).customers AS customers_with_history, ((s.definition).norms).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).norms).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).norms).active_days IS NOT NULL AS active_days_learnt, ' || settings || '
+			(s.definition).active_days IS NULL AND ((s.definition).norms).active_days IS NOT NULL AS active_days_learnt, s.changes_queued, s.oldest_change, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
@@ -477,6 +488,8 @@ COMMENT ON COLUMN crm_profile.sources.newest_order IS 'newest day of an order se
 COMMENT ON COLUMN crm_profile.sources.best_customers IS 'the best customers that prospects were compared with at the last refresh; NULL: no prospects then';
 COMMENT ON COLUMN crm_profile.sources.active_days IS 'the active window in days, as set, or learnt at the last refresh, or 90';
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
+COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition
@@ -816,6 +829,8 @@ DECLARE
 	key_sql text;
 	amount_sql text;
 	cost_sql text;
+	selected text;
+	rows text;
 	inferred crm_profile_internal.order_columns;
 	lines record;
 	told text;
@@ -922,8 +937,13 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('order_customer', format('%s has type %s', src.order_customer, kind),
 			format('The key of %s, %s, has type %s.', src.customers, src.customer_key, src.key_type), 'Name the column that holds the key of the customer.');
 	END;
-	src.orders_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s FROM %s%s', key_sql, src.ordered_at, amount_sql,
-		', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key', orders_sql, ' WHERE ' || src.order_filter), src.name, path);
+	selected := format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s', key_sql, src.ordered_at, amount_sql, ', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key');
+	rows := format(' FROM %s%s', orders_sql, ' WHERE ' || src.order_filter);
+	src.orders_query := crm_profile_internal.source_canonical(selected || rows, src.name, path);
+	src := crm_profile_internal.source_resolve_tracking(src, format('%s, %s AS order_customer%s', selected, src.order_customer, rows), path);
+	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
+	END IF;
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;

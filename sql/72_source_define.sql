@@ -27,6 +27,7 @@ BEGIN
 	src.grants := crm_profile_internal.source_grants(src);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	PERFORM crm_profile_internal.source_build_views(src);
+	PERFORM crm_profile_internal.source_build_tracking(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
@@ -160,6 +161,7 @@ BEGIN
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
 	src := crm_profile_internal.source_build(src);
+	src.tracking := NULL;
 	src := crm_profile_internal.source_resolve_best(src);
 	IF given ? 'attributes' THEN
 		PERFORM crm_profile_internal.source_warn_identifying(src);
@@ -191,6 +193,10 @@ DECLARE
 	schema oid;
 	others text;
 BEGIN
+	-- the triggers first: who writes orders locks these before the queue
+	IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.name = 'change_queue' AND p.owner = me AND p.found = p.kind) THEN
+		PERFORM crm_profile_internal.track_table(format('%I.change_queue', src.name)::regclass, NULL, NULL);
+	END IF;
 	-- what is not of the source's kind or owner is not the source's
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP
 		-- the one before may have taken it along

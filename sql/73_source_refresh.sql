@@ -88,7 +88,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_progress(text, bigint, text, double precision) IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
-CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, OUT written bigint, OUT removed bigint, OUT seconds double precision,
+CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
 	OUT without_customer bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -97,8 +97,21 @@ DECLARE
 	histories CONSTANT text := crm_profile_internal.source_history_query(src);
 	progress CONSTANT text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
+	seqscan CONSTANT text := current_setting('enable_seqscan');
+	orders text := src.orders_query;
+	stored_histories text := target;
 	new_histories CONSTANT text := format(CASE WHEN histories IS NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
+	IF keys = '{}' THEN
+		written := 0;
+		removed := 0;
+		seconds := 0;
+		RETURN;
+	ELSIF keys IS NOT NULL THEN
+		PERFORM set_config('enable_seqscan', 'off', true);
+		orders := crm_profile_internal.changed_orders_query(src, keys);
+		stored_histories := format('(SELECT h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
+	END IF;
 	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		IF histories IS NULL THEN
@@ -117,29 +130,32 @@ BEGIN
 	ELSE
 		EXECUTE format('WITH difference AS MATERIALIZED (
 				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM %1$s n FULL JOIN %2$s o ON %3$s
+				FROM %1$s n FULL JOIN %5$s o ON %3$s
 				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
 			gone AS (DELETE FROM %2$s o USING difference d WHERE %4$s AND d.history IS NULL RETURNING 1),
 			changed AS (INSERT INTO %2$s SELECT customer, history FROM difference WHERE history IS NOT NULL
 				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'))
-			INTO written, removed USING coalesce(histories, src.orders_query), progress;
+			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'),
+			stored_histories)
+			INTO written, removed USING coalesce(histories, orders), progress;
 	END IF;
+	PERFORM set_config('enable_seqscan', seqscan, true);
 	-- of other machines nobody counted them
-	without_customer := CASE WHEN histories IS NULL THEN crm_profile_internal.orders_without_customer() END;
+	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_histories(crm_profile.source_definition, boolean) IS 'first part of a refresh: collects the histories and writes those that differ';
+COMMENT ON FUNCTION crm_profile_internal.refresh_histories(crm_profile.source_definition, boolean, text) IS
+	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
 COMMENT ON FUNCTION crm_profile_internal.in_sample(text, double precision) IS
 	'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, verbose boolean, OUT norms crm_profile.customer_norms,
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, fit boolean, test boolean, verbose boolean, OUT norms crm_profile.customer_norms,
 	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
@@ -153,7 +169,7 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	seconds double precision;
 	new record;
-	model crm_profile.source_model;
+	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
@@ -176,14 +192,21 @@ BEGIN
 		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);
 	END IF;
 
-	began := clock_timestamp();
+	-- what this does not learn stays as it is
+	clv := model.clv;
+	clv_record := model.clv_record;
+	predicted.a_from := model.predicted_a_from;
+	predicted.b_from := model.predicted_b_from;
+	rhythm := model.rhythm;
 	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
 	holdout_until := least(today, (norms).newest_order);
-	IF src.clv_model = 'auto' THEN
+	began := clock_timestamp();
+	IF test AND src.clv_model = 'auto' THEN
 		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
 			INTO clv_record USING holdout_until, least(1, most_recorded / greatest((norms).customers, 1)), holdout_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
+	IF fit THEN
 	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
 		INTO clv USING today, fit_share, choice.model, basis;
 	clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
@@ -203,7 +226,9 @@ BEGIN
 	IF "verbose" THEN
 		RAISE INFO 'source "%": rhythm fitted in % s: %', src.name, round(rhythm_seconds::numeric, 1), rhythm_status;
 	END IF;
+	END IF;
 
+	IF test THEN
 	began := clock_timestamp();
 	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
 	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
@@ -215,9 +240,12 @@ BEGIN
 	IF "verbose" THEN
 		RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
 	END IF;
+	model.holdout := holdout;
+	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
+	model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
+	model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
+	END IF;
 
-	-- what this does not learn stays as it is
-	model := crm_profile_internal.source_last_model(src);
 	model.fitted_at := started;
 	model.as_of := today;
 	model.rfm := rfm;
@@ -230,21 +258,18 @@ BEGIN
 	model.oldest_order := (norms).oldest_order;
 	model.newest_order := (norms).newest_order;
 	model.clv := clv;
-	model.clv_choice := choice.model;
+	model.clv_choice := CASE WHEN fit THEN choice.model ELSE model.clv_choice END;
 	model.clv_record := clv_record;
 	model.predicted_a_from := predicted.a_from;
 	model.predicted_b_from := predicted.b_from;
 	model.rhythm := rhythm;
-	model.fit_share := fit_share;
-	model.holdout := holdout;
-	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
-	model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
-	model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
+	model.fit_share := CASE WHEN fit THEN fit_share ELSE model.fit_share END;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_models(crm_profile.source_definition, date, timestamptz, boolean) IS 'second part of a refresh: fits the models and keeps them';
+COMMENT ON FUNCTION crm_profile_internal.refresh_models(crm_profile.source_definition, date, timestamptz, boolean, boolean, boolean) IS
+	'second part of a refresh: finds thresholds, tiers and counts, where fit fits the models of repeat purchase, where test tries what forecasts are worth, and keeps all of it';
 
-CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint) RETURNS void
+CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, fit boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
@@ -253,13 +278,16 @@ DECLARE
 BEGIN
 	model.fitted_at := started;
 	-- as one customer: lines of an order are added up as those of customers are
-	model.unassigned := NULL;
-	IF without_customer IS DISTINCT FROM 0 THEN
+	IF without_customer = 0 THEN
+		model.unassigned := NULL;
+	ELSIF without_customer IS DISTINCT FROM -1 THEN
+		model.unassigned := NULL;
 		SELECT string_agg(', o.' || quote_ident(c), '' ORDER BY c) INTO columns FROM unnest(ARRAY[CASE WHEN src.cost IS NOT NULL THEN 'cost' END, CASE WHEN src.order_key IS NOT NULL THEN 'order_key' END]) c WHERE c IS NOT NULL;
 		SELECT c.history INTO model.unassigned
 			FROM crm_profile.collect_purchase_histories(NULL::integer, format('SELECT 1 AS customer, o.ordered_at, o.amount%s FROM (%s) o WHERE o.customer IS NULL', columns, src.orders_query)) c;
 	END IF;
 
+	IF fit THEN
 	SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
 	EXECUTE format('SELECT count(*), %s FROM %s c', CASE
 			WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = src.customers::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = key_number AND i.indpred IS NULL)
@@ -271,6 +299,7 @@ BEGIN
 			CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
 		WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
 		INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
+	END IF;
 
 	WITH problem AS (
 		SELECT s.problem, s.segments, substring(s.detail FROM 'have a (.+) of ') AS dimension, substring(s.detail FROM 'At least ([0-9]+) %')::integer AS percent, s.place
@@ -282,8 +311,8 @@ BEGIN
 		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_findings(crm_profile.source_definition, date, timestamptz, bigint) IS
-	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted';
+COMMENT ON FUNCTION crm_profile_internal.refresh_findings(crm_profile.source_definition, date, timestamptz, bigint, boolean) IS
+	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted, -1: the same as before; fit: what takes long, too';
 
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -365,34 +394,46 @@ DECLARE
 	started timestamptz;
 	today date;
 	without_customer bigint;
+	changes record;
+	due record;
 	finding text;
 BEGIN
 	started := clock_timestamp();
 	today := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	src := crm_profile_internal.source_repair(src);
 
-	SELECT h.written, h.removed, h.seconds, h.without_customer INTO customers_written, customers_removed, collect_seconds, without_customer FROM crm_profile_internal.refresh_histories(src, "verbose") h;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, "verbose") m;
+	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
+	src := changes.src;
+	SELECT h.written, h.removed, h.seconds, h.without_customer INTO customers_written, customers_removed, collect_seconds, without_customer FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
+	IF changes.keys IS NOT NULL AND NOT changes.without_customer THEN
+		without_customer := -1;
+	END IF;
+	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, customers_written + customers_removed, today) d;
+	src := due.src;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, due.fit, due.test, "verbose") m;
 	clv_seconds := round(models.clv_seconds::numeric, 3);
 	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
 	holdout_seconds := round(models.holdout_seconds::numeric, 3);
 	clv_status := models.clv_status;
 	rhythm_status := models.rhythm_status;
-	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer);
+	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, due.fit);
 	fit_seconds := round(extract(epoch FROM clock_timestamp() - started) - collect_seconds::numeric, 3);
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
 	END IF;
-	SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
-	match_seconds := matched.seconds;
+	IF due.fit THEN
+		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
+		match_seconds := matched.seconds;
+		src.best_customers := matched.best;
+		src.other_customers := matched.others;
+	END IF;
 	src.norms := models.norms;
 	orders := coalesce((src.norms).orders, 0);
 	customers := coalesce((src.norms).customers, 0);
 	src.last_refresh := started;
 	src.refresh_seconds := extract(epoch FROM clock_timestamp() - started);
-	src.best_customers := matched.best;
-	src.other_customers := matched.others;
 	PERFORM crm_profile_internal.source_write(src);
+	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);
 	as_of := today;
 	newest_order := (src.norms).newest_order;
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP

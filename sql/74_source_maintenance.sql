@@ -153,6 +153,11 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, this) INTO orders_left USING key;
+	IF src.track_changes = 'keys' THEN
+		-- without its marker, the next refresh reads all orders
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE %s OR q.marker IS NOT NULL AND $2', src.name,
+			crm_profile_internal.same_key(src.key_type, 'q.customer::' || src.key_type, '$1::' || src.key_type)) USING key, orders_left > 0;
+	END IF;
 	IF orders_left > 0 THEN
 		-- the key is not named: what is raised goes to the server's log
 		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
