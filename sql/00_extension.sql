@@ -25,7 +25,7 @@ END $$;
 
 COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments, forecasts, likeness, sources';
 CREATE SCHEMA crm_profile_internal;
-COMMENT ON SCHEMA crm_profile_internal IS 'what crm_profile is made of: support functions of its types, operators and aggregates, helpers; nothing here is for users, and all of it may change';
+COMMENT ON SCHEMA crm_profile_internal IS 'internals of crm_profile: support functions of types, operators and aggregates, helpers; not for users, may change with every release';
 
 -- functions and types are for everybody; what tables hold is guarded table by table
 GRANT USAGE ON SCHEMA crm_profile, crm_profile_internal TO PUBLIC;

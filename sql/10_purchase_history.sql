@@ -21,8 +21,8 @@ CREATE OPERATOR crm_profile.- (LEFTARG = crm_profile.purchase_history, RIGHTARG 
 
 COMMENT ON OPERATOR crm_profile.|| (crm_profile.purchase_history, crm_profile.purchase_history) IS 'merges two histories: the sums of each day';
 COMMENT ON OPERATOR crm_profile.- (crm_profile.purchase_history, crm_profile.purchase_history) IS 'removes again what was merged: (a || b) - b = a';
-COMMENT ON FUNCTION crm_profile_internal.purchase_history_merge(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of || operator';
-COMMENT ON FUNCTION crm_profile_internal.purchase_history_subtract(crm_profile.purchase_history, crm_profile.purchase_history) IS 'implementation of - operator';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_merge IS 'implementation of || operator';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_subtract IS 'implementation of - operator';
 
 CREATE FUNCTION crm_profile.purchase_history_add(history crm_profile.purchase_history, day date, amount numeric)
 	RETURNS crm_profile.purchase_history
@@ -38,15 +38,13 @@ COMMENT ON FUNCTION crm_profile.purchase_history_add(crm_profile.purchase_histor
 CREATE FUNCTION crm_profile.as_of(history crm_profile.purchase_history, as_of date)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME', 'purchase_history_as_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.as_of(crm_profile.purchase_history, date) IS
-	'the history as it was at the end of that day; empty if nothing had happened yet';
+COMMENT ON FUNCTION crm_profile.as_of IS 'the history as it was at the end of that day; empty if nothing had happened yet';
 
 CREATE FUNCTION crm_profile.purchases(history crm_profile.purchase_history,
 	OUT day date, OUT orders integer, OUT amount numeric, OUT cost numeric, OUT covered_amount numeric)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 10;
-COMMENT ON FUNCTION crm_profile.purchases(crm_profile.purchase_history) IS
-	'the days of a history in order: orders, amount net of refunds, cost, and the part of the amount that the cost covers (NULL: no cost known)';
+COMMENT ON FUNCTION crm_profile.purchases IS 'the days of a history in order: orders, amount net of refunds, cost, and the part of the amount that the cost covers (NULL: no cost known)';
 
 ---------------------------------------------------------------- aggregates
 
@@ -81,8 +79,8 @@ CREATE FUNCTION crm_profile_internal.purchase_history_agg_combine(a crm_profile.
 CREATE FUNCTION crm_profile_internal.purchase_history_agg_finalfn(history crm_profile.purchase_history)
 	RETURNS crm_profile.purchase_history
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_combine(crm_profile.purchase_history, crm_profile.purchase_history) IS 'aggregate combine function';
-COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_finalfn(crm_profile.purchase_history) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_combine IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_finalfn IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.purchase_history_agg(ordered_on date, amount numeric) (
 	SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = crm_profile.purchase_history, SSPACE = 128,
@@ -270,13 +268,10 @@ COMMENT ON FUNCTION crm_profile.monthly_purchases(crm_profile.purchase_history, 
 	'orders by calendar month, January first: 12 entries, in the period that ends with as_of';
 CREATE FUNCTION crm_profile.recency(history crm_profile.purchase_history, as_of date) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.recency(crm_profile.purchase_history, date) IS
-	'days from the last purchase to as_of; NULL if there is none by then';
+COMMENT ON FUNCTION crm_profile.recency IS 'days from the last purchase to as_of; NULL if there is none by then';
 CREATE FUNCTION crm_profile.tenure(history crm_profile.purchase_history, as_of date) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.tenure(crm_profile.purchase_history, date) IS
-	'days from the first purchase to as_of; NULL if there is none by then';
+COMMENT ON FUNCTION crm_profile.tenure IS 'days from the first purchase to as_of; NULL if there is none by then';
 CREATE FUNCTION crm_profile.trend(history crm_profile.purchase_history, as_of date, period interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.trend(crm_profile.purchase_history, date, interval) IS
-	'(M1 - M0) / (M1 + M0), M1 the amount of the period that ends with as_of, M0 that of the period before; NULL if M1 + M0 is not positive';
+COMMENT ON FUNCTION crm_profile.trend IS '(M1 - M0) / (M1 + M0), M1 the amount of the period that ends with as_of, M0 that of the period before; NULL if M1 + M0 is not positive';

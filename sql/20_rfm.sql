@@ -24,8 +24,7 @@ CREATE FUNCTION crm_profile.thresholds(model crm_profile.rfm_model,
 	OUT recency numeric[], OUT frequency numeric[], OUT monetary numeric[])
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.thresholds(crm_profile.rfm_model) IS
-	'the thresholds of a model: days, orders, amount; a quantile with more than six decimals is truncated';
+COMMENT ON FUNCTION crm_profile.thresholds IS 'the thresholds of a model: days, orders, amount; a quantile with more than six decimals is truncated';
 
 ---------------------------------------------------------------- rfm_score
 
@@ -38,16 +37,16 @@ COMMENT ON TYPE crm_profile.rfm_score IS
 
 CREATE FUNCTION crm_profile.r_score(score crm_profile.rfm_score) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.r_score(crm_profile.rfm_score) IS 'the recency score, from 1 (worst) to the number of bins (best)';
+COMMENT ON FUNCTION crm_profile.r_score IS 'the recency score, from 1 (worst) to the number of bins (best)';
 CREATE FUNCTION crm_profile.f_score(score crm_profile.rfm_score) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.f_score(crm_profile.rfm_score) IS 'the frequency score, from 1 (worst) to the number of bins (best)';
+COMMENT ON FUNCTION crm_profile.f_score IS 'the frequency score, from 1 (worst) to the number of bins (best)';
 CREATE FUNCTION crm_profile.m_score(score crm_profile.rfm_score) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.m_score(crm_profile.rfm_score) IS 'the monetary score, from 1 (worst) to the number of bins (best)';
+COMMENT ON FUNCTION crm_profile.m_score IS 'the monetary score, from 1 (worst) to the number of bins (best)';
 CREATE FUNCTION crm_profile.bins(score crm_profile.rfm_score) RETURNS integer
 	AS 'MODULE_PATHNAME', 'rfm_score_bins' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.bins(crm_profile.rfm_score) IS 'the number of bins that the score was made with';
+COMMENT ON FUNCTION crm_profile.bins IS 'the number of bins that the score was made with';
 
 CREATE FUNCTION crm_profile.rfm_score(r integer, f integer, m integer, bins integer DEFAULT 5) RETURNS crm_profile.rfm_score
 	AS 'MODULE_PATHNAME', 'rfm_score_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -55,7 +54,7 @@ COMMENT ON FUNCTION crm_profile.rfm_score(integer, integer, integer, integer) IS
 
 CREATE FUNCTION crm_profile_internal.rfm_score_to_integer(score crm_profile.rfm_score) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.rfm_score_to_integer(crm_profile.rfm_score) IS 'the three scores as the digits of a number, such as 545';
+COMMENT ON FUNCTION crm_profile_internal.rfm_score_to_integer IS 'the three scores as the digits of a number, such as 545';
 CREATE CAST (crm_profile.rfm_score AS integer) WITH FUNCTION crm_profile_internal.rfm_score_to_integer(crm_profile.rfm_score);
 COMMENT ON CAST (crm_profile.rfm_score AS integer) IS 'the three scores as the digits of a number, such as 545';
 
@@ -70,8 +69,7 @@ COMMENT ON FUNCTION crm_profile.rfm_score(crm_profile.purchase_history, crm_prof
 CREATE FUNCTION crm_profile.purchase_pattern(history crm_profile.purchase_history, model crm_profile.rfm_model, as_of date)
 	RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.purchase_pattern(crm_profile.purchase_history, crm_profile.rfm_model, date) IS
-	'few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model';
+COMMENT ON FUNCTION crm_profile.purchase_pattern IS 'few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model';
 
 ---------------------------------------------------------------- fitting
 
@@ -92,10 +90,10 @@ CREATE FUNCTION crm_profile_internal.rfm_fit_deserialize(bytes bytea, state inte
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.rfm_fit_finalfn(state internal) RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_combine(internal, internal) IS 'aggregate combine function';
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_serialize(internal) IS 'aggregate serialization function';
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_deserialize(bytea, internal) IS 'aggregate deserialization function';
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.rfm_fit_combine IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.rfm_fit_serialize IS 'aggregate serialization function';
+COMMENT ON FUNCTION crm_profile_internal.rfm_fit_deserialize IS 'aggregate deserialization function';
+COMMENT ON FUNCTION crm_profile_internal.rfm_fit_finalfn IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.rfm_fit(history crm_profile.purchase_history, as_of date) (
 	SFUNC = crm_profile_internal.rfm_fit_transfn, STYPE = internal, SSPACE = 65536,

@@ -18,7 +18,7 @@ CREATE TABLE crm_profile.scheme (
 	built_in boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE crm_profile.scheme IS
-	'schemes, each a complete set of rules that give every customer a segment; add your own with INSERT';
+	'segment segment schemes, each a complete set of rules that give every customer a segment; add your own with INSERT';
 COMMENT ON COLUMN crm_profile.scheme.name IS 'name of the scheme, as given to compile_scheme() and rfm_scores()';
 COMMENT ON COLUMN crm_profile.scheme.bins IS 'number of scores in each dimension: the bins of the rfm_model that makes them';
 COMMENT ON COLUMN crm_profile.scheme.description IS 'what the scheme is good for, in words';
@@ -63,7 +63,7 @@ COMMENT ON COLUMN crm_profile.scheme_rule.m_to IS 'highest monetary score; NULL:
 COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells of the rule, instead of ranges: {555,554,545}';
 COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who the customers of the segment are, in words';
 COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with the customers of the segment, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles of the customers that the segment is true of; NULL: all; segment() gives other customers the segment of the nearest cell that is true of them';
+COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles that the segment applies to; NULL: all; segment() gives other customers the segment of the nearest cell that applies to them';
 
 GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
 
@@ -73,8 +73,7 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',
 
 CREATE FUNCTION crm_profile_internal.guard_schemes() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION crm_profile_internal.guard_schemes() IS
-	'protects the built-in schemes from changes, and numbers rules without a position';
+COMMENT ON FUNCTION crm_profile_internal.guard_schemes IS 'protects the built-in schemes from changes, and numbers rules without a position';
 
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
@@ -93,8 +92,7 @@ COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme_rule IS 'protect
 
 CREATE FUNCTION crm_profile.compile_scheme(name text) RETURNS crm_profile.segment_scheme
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile.compile_scheme(text) IS
-	'the scheme of that name as a value; the first rule that covers a cell gives its segment; in a query over many customers write a subquery: (SELECT compile_scheme(…))';
+COMMENT ON FUNCTION crm_profile.compile_scheme IS 'the scheme of that name as a value; the first rule that covers a cell gives its segment; in a query over many customers write a subquery: (SELECT compile_scheme(…))';
 
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -104,20 +102,18 @@ COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segme
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text) RETURNS text
 	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
-	'the segment of a score, or of the nearest one whose segment is true of a customer of that lifecycle; without a lifecycle the segment of the score';
+	'the segment of a score, or, where that contradicts the lifecycle, of the nearest score whose segment does not; lifecycle NULL: the segment of the score';
 
 CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.segment_scheme, lifecycle text, p_alive double precision, p_purchase double precision)
 	RETURNS text[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.label_conflicts(text, crm_profile.segment_scheme, text, double precision, double precision) IS
-	'contradictions between segment, lifecycle and forecast (P(alive), probability of a purchase), in words; an empty array if there are none; a NULL argument contradicts nothing';
+COMMENT ON FUNCTION crm_profile.label_conflicts IS 'contradictions between segment, lifecycle and forecast (P(alive), probability of a purchase), in words; an empty array if there are none; NULL arguments are ignored';
 
 CREATE FUNCTION crm_profile.segments(scheme crm_profile.segment_scheme,
 	OUT "position" integer, OUT segment text, OUT cell_count integer, OUT cells text[], OUT lifecycle text[])
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 11;
-COMMENT ON FUNCTION crm_profile.segments(crm_profile.segment_scheme) IS
-	'the segments of a scheme in order, with the cells that they actually have, and the lifecycles that they are true of (NULL: all)';
+COMMENT ON FUNCTION crm_profile.segments IS 'the segments of a scheme in order, with the cells that each actually has, and the lifecycles that it applies to (NULL: all)';
 
 CREATE FUNCTION crm_profile.check_scheme(name text,
 	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)

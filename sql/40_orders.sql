@@ -2,8 +2,7 @@
 
 CREATE FUNCTION crm_profile_internal.row_stream_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.row_stream_support(internal) IS
-	'planner support function: lets a query read the rows of a function one at a time';
+COMMENT ON FUNCTION crm_profile_internal.row_stream_support IS 'planner support function: lets a query read the rows of a function one at a time';
 
 CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query text,
 	OUT customer anyelement, OUT history crm_profile.purchase_history)
@@ -24,5 +23,5 @@ CREATE FUNCTION crm_profile.rfm_scores(key anyelement, query text, as_of date,
 	OUT r_score integer, OUT f_score integer, OUT m_score integer, OUT cell text, OUT segment text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
-COMMENT ON FUNCTION crm_profile.rfm_scores(anyelement, text, date, integer, interval, text) IS
+COMMENT ON FUNCTION crm_profile.rfm_scores IS
 	'recency (days), frequency, monetary value, scores and segment of every customer in a query of orders, at the as-of date; the first argument is a NULL of the customers'' type, scheme => NULL leaves out the segments';

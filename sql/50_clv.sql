@@ -11,15 +11,13 @@ CREATE FUNCTION crm_profile.clv_model(model text, parameters double precision[],
 	spend_parameters double precision[] DEFAULT NULL, unit interval DEFAULT '1 week')
 	RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.clv_model(text, double precision[], double precision[], interval) IS
-	'a model from parameters known already: r, alpha, a, b (bg/nbd, mbg/nbd) or r, alpha, s, beta (pareto/nbd); p, q, v of Gamma-Gamma; NULL without a name or parameters';
+COMMENT ON FUNCTION crm_profile.clv_model IS 'a model made from known parameters: r, alpha, a, b (bg/nbd, mbg/nbd) or r, alpha, s, beta (pareto/nbd); p, q, v of Gamma-Gamma; NULL without a name or parameters';
 
 CREATE FUNCTION crm_profile.clv_parameters(model crm_profile.clv_model,
 	OUT part text, OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 7;
-COMMENT ON FUNCTION crm_profile.clv_parameters(crm_profile.clv_model) IS
-	'the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL where a fit gave none';
+COMMENT ON FUNCTION crm_profile.clv_parameters IS 'the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL where a fit gave none';
 
 CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT model text, OUT value text, OUT unit interval, OUT as_of date, OUT status text,
@@ -29,18 +27,17 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_model_card(crm_profile.clv_model) IS
-	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace is what time to come is multiplied by';
+COMMENT ON FUNCTION crm_profile.clv_model_card IS
+	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time';
 
 CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month integer, OUT factor double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 12;
-COMMENT ON FUNCTION crm_profile.clv_season(crm_profile.clv_model) IS
-	'the season of a model: how fast customers buy in a month of the year, on average 1 over the days of a year; 1 throughout where there is none';
+COMMENT ON FUNCTION crm_profile.clv_season IS 'the season of a model: purchase rate by month of the year relative to the mean, 1 in all months if the model has no season';
 
 CREATE FUNCTION crm_profile_internal.clv_model_is_known(model text) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.clv_model_is_known(text) IS 'whether clv_fit can be asked for a model of that name';
+COMMENT ON FUNCTION crm_profile_internal.clv_model_is_known IS 'whether clv_fit can be asked for a model of that name';
 
 ---------------------------------------------------------------- the fit
 
@@ -48,8 +45,8 @@ CREATE FUNCTION crm_profile_internal.summary_state_combine(a bytea, b bytea) RET
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
 CREATE FUNCTION crm_profile_internal.clv_fit_finalfn(state bytea) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.summary_state_combine(bytea, bytea) IS 'aggregate combine function';
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.summary_state_combine IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn IS 'aggregate final function';
 
 CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
@@ -97,22 +94,20 @@ COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, tex
 
 ---------------------------------------------------------------- holdout
 
-CREATE TYPE crm_profile.clv_holdout_line AS (
-	part text,
-	class text,
-	customers bigint,
-	predicted double precision,
-	actual double precision,
-	calibration double precision,
-	mean_absolute_error double precision,
-	correlation double precision
+CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days, in total, by frequency class or by decile of the forecast
+	part text, -- total, frequency (by repeat purchases before the test) or decile (by forecast)
+	class text, -- class within the part within the part; decile 1 has the lowest forecasts
+	customers bigint, -- number of customers
+	predicted double precision, -- forecast purchase days
+	actual double precision, -- actual purchase days
+	calibration double precision, -- actual / predicted
+	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
+	correlation double precision -- correlation of actual and predicted over the customers; NULL: one of them is constant
 );
-COMMENT ON TYPE crm_profile.clv_holdout_line IS
-	'one line of a holdout test: purchase days predicted and actual, in total, by frequency class or by decile of the prediction';
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn IS 'aggregate final function';
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
@@ -123,7 +118,7 @@ CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, f
 	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
-	'fits mbg/nbd to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+	'fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
@@ -134,7 +129,7 @@ CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, f
 	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
-	'fits the model to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+	'fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
@@ -145,39 +140,37 @@ CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, f
 	COMBINEFUNC = crm_profile_internal.summary_state_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
-	'fits the model, in the unit given, to the purchases up to fit_until, predicts those from then to as_of and sets them against what happened; unnest() gives the lines';
+	'fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
 
 ---------------------------------------------------------------- the record of several models
 
-CREATE TYPE crm_profile.clv_record_line AS (
-	candidate text,
-	model text,
-	fit_until date,
-	until date,
-	customers bigint,
-	predicted double precision,
-	actual double precision,
-	mean_absolute_error double precision
+CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecasts: what a candidate fitted to the data up to fit_until forecast, and what was bought
+	candidate text, -- name of the candidate, as clv_fit() takes it
+	model text, -- name of the model that the fit gave
+	fit_until date, -- last day that the candidate was fitted to
+	until date, -- last day of the forecast
+	customers bigint, -- number of customers
+	predicted double precision, -- forecast purchase days
+	actual double precision, -- actual purchase days
+	mean_absolute_error double precision -- mean over the customers of |actual - predicted|
 );
-COMMENT ON TYPE crm_profile.clv_record_line IS
-	'what a candidate, fitted to what was known on a past day, forecast of purchase days up to a later one, and what came; model is what the fit found';
 
 CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn(bytea, crm_profile.purchase_history, date, integer) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_combine(bytea, bytea) IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
 CREATE AGGREGATE crm_profile.clv_record(history crm_profile.purchase_history, as_of date, horizon_days integer) (
 	SFUNC = crm_profile_internal.clv_record_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_record_finalfn,
 	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_record(crm_profile.purchase_history, date, integer) IS
-	'how several models would have forecast the last up to four stretches of so many days before as_of, each fitted to what was known at its beginning; NULL where the customers were seen for less than two stretches';
+	'how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods';
 
 CREATE FUNCTION crm_profile.clv_choice(record crm_profile.clv_record_line[],
 	OUT model text, OUT pace double precision, OUT cut_offs integer, OUT error double precision, OUT default_error double precision)
@@ -212,25 +205,22 @@ BEGIN ATOMIC
 		(SELECT l.error FROM line l WHERE l.candidate = 'mbg/nbd' AND l.fit_until = l.latest)
 	FROM chosen c, bias b;
 END;
-COMMENT ON FUNCTION crm_profile.clv_choice(crm_profile.clv_record_line[]) IS
-	'the candidate with the best record, how its forecasts are to be corrected (pace: 1 as they are), and the error of its latest forecast beside that of plain mbg/nbd: sum of absolute errors of customers and of the total, over the total';
+COMMENT ON FUNCTION crm_profile.clv_choice IS
+	'the candidate with the best record, the correction of its forecasts (pace, 1: none), and the error of its latest forecast beside that of plain mbg/nbd: sum of absolute errors of customers and of the total, over the total';
 
 CREATE FUNCTION crm_profile.with_pace(model crm_profile.clv_model, pace double precision) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.with_pace(crm_profile.clv_model, double precision) IS
-	'the model with forecasts that pass so many times as fast: time to come is multiplied by pace, between 0.01 and 100';
+COMMENT ON FUNCTION crm_profile.with_pace IS 'the model with future time multiplied by pace, between 0.01 and 100: above 1, more purchases are forecast';
 
 ---------------------------------------------------------------- predictions
 
 CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'probability that the customer is still one at as_of; NULL without a purchase by then or where the model did not converge';
+COMMENT ON FUNCTION crm_profile.p_alive IS 'probability that the customer is still one at as_of; NULL without a purchase by then or where the model did not converge';
 CREATE FUNCTION crm_profile.p_alive_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.p_alive_interval(crm_profile.purchase_history, crm_profile.clv_model, date, double precision) IS
-	'confidence interval of p_alive at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.p_alive_interval IS 'confidence interval of p_alive at the level given, by the delta method; NULLs where the model has no covariance';
 
 CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
@@ -239,33 +229,28 @@ COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history,
 CREATE FUNCTION crm_profile.expected_purchases_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.expected_purchases_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
-	'confidence interval of expected_purchases at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.expected_purchases_interval IS 'confidence interval of expected_purchases at the level given, by the delta method; NULLs where the model has no covariance';
 
 CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
-	'probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive';
+COMMENT ON FUNCTION crm_profile.probability_of_purchase IS 'probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive';
 CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
-	'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval IS 'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs where the model has no covariance';
 
 CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
 COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval) IS
 	'expected number of further purchase days, in the horizon that follows as_of, of somebody whose first purchase is on as_of';
 
-CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer) RETURNS double precision[]
+CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, max_purchases integer) RETURNS double precision[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer) IS
-	'probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the most + 1 numbers is that of so many or more; NULL as for p_alive';
+COMMENT ON FUNCTION crm_profile.purchase_probabilities IS 'probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the max_purchases + 1 numbers is the probability of max_purchases or more; NULL as for p_alive';
 
 CREATE FUNCTION crm_profile.purchase_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.purchase_outlook(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
-	'probability of a purchase in the horizon over what it was right after the last purchase; below one half the silence is out of the customer''s character';
+COMMENT ON FUNCTION crm_profile.purchase_outlook IS 'probability of a purchase in the horizon / what it was right after the last purchase; below one half, the silence is unusually long for this customer';
 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'lapse_probability_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
@@ -275,41 +260,35 @@ COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, 
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'expected value of a purchase day to come (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive or where the model knows no values';
+	'expected value of a purchase day to come (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive, or if the model has no spend part';
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, first_purchase boolean) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date, boolean) IS
-	'expected_value; with first_purchase the value of one-time buyers is drawn towards that of their first purchase, as clv does';
+	'as above; with first_purchase the value of the first purchase counts for one-time buyers, as in clv()';
 CREATE FUNCTION crm_profile.expected_value_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.expected_value_interval(crm_profile.purchase_history, crm_profile.clv_model, date, double precision) IS
-	'confidence interval of expected_value at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.expected_value_interval IS 'confidence interval of expected_value at the level given, by the delta method; NULLs where the model has no covariance';
 
 CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision) IS
-	'expected value of all purchases in the horizon that follows as_of, each months discounted by that rate; NULL as for expected_value';
+COMMENT ON FUNCTION crm_profile.clv IS 'expected value of all purchases in the horizon that follows as_of, each months discounted by that rate; NULL as for expected_value';
 CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.clv_interval(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, double precision) IS
-	'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.clv_interval IS 'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
 
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar';
+COMMENT ON FUNCTION crm_profile.next_purchase IS 'median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar';
 CREATE FUNCTION crm_profile.next_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower date, OUT upper date) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.next_purchase_interval(crm_profile.purchase_history, crm_profile.clv_model, date, double precision) IS
-	'confidence interval of next_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.next_purchase_interval IS 'confidence interval of next_purchase at the level given, by the delta method; NULLs where the model has no covariance';
 
 CREATE FUNCTION crm_profile.clv_log_likelihood(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.clv_log_likelihood(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive';
+COMMENT ON FUNCTION crm_profile.clv_log_likelihood IS 'log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive';
 
 ---------------------------------------------------------------- the type rhythm_model
 
@@ -321,27 +300,24 @@ COMMENT ON TYPE crm_profile.rhythm_model IS
 CREATE FUNCTION crm_profile.rhythm_model(regularity integer, a double precision, b double precision)
 	RETURNS crm_profile.rhythm_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.rhythm_model(integer, double precision, double precision) IS
-	'a model from parameters known already: gaps are Gamma(regularity, rate), rates Gamma(a, b), time in days';
+COMMENT ON FUNCTION crm_profile.rhythm_model IS 'a model made from known parameters: gaps are Gamma(regularity, rate), rates Gamma(a, b), time in days';
 CREATE FUNCTION crm_profile.rhythm_parameters(model crm_profile.rhythm_model,
 	OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 3;
-COMMENT ON FUNCTION crm_profile.rhythm_parameters(crm_profile.rhythm_model) IS
-	'the parameters of a rhythm model, time in days, with standard errors from the observed information at the regularity chosen';
+COMMENT ON FUNCTION crm_profile.rhythm_parameters IS 'the parameters of a rhythm model, time in days, with standard errors from the observed information at the regularity chosen';
 CREATE FUNCTION crm_profile.rhythm_model_card(fitted crm_profile.rhythm_model,
 	OUT as_of date, OUT status text, OUT customers bigint, OUT gaps bigint, OUT log_likelihood double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.rhythm_model_card(crm_profile.rhythm_model) IS
-	'what a rhythm model was fitted to and how the fit ended; gaps counts those between two purchase days of a customer';
+COMMENT ON FUNCTION crm_profile.rhythm_model_card IS 'what a rhythm model was fitted to and how the fit ended; gaps counts those between two purchase days of a customer';
 CREATE FUNCTION crm_profile_internal.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_finalfn(bytea) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_finalfn IS 'aggregate final function';
 
 CREATE FUNCTION crm_profile_internal.rhythm_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'rhythm_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_transfn IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.rhythm_fit(history crm_profile.purchase_history, as_of date) (
 	SFUNC = crm_profile_internal.rhythm_fit_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.rhythm_fit_finalfn,
@@ -353,4 +329,4 @@ COMMENT ON AGGREGATE crm_profile.rhythm_fit(crm_profile.purchase_history, date) 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.rhythm_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.rhythm_model, date) IS
-	'probability that a customer of this rhythm would have bought again by now: near 1, the silence is out of character; NULL without a purchase by as_of';
+	'probability that a customer of this rhythm would have bought again by as_of; near 1, the silence is unusually long; NULL without a purchase by as_of';

@@ -1,36 +1,32 @@
 
 ---------------------------------------------------------------- relevance: how well an attribute tells targets from others
 
-CREATE TYPE crm_profile.relevance_bin AS (
-	bin text,
-	rows bigint,
-	targets bigint,
-	rate double precision,
-	woe double precision,
-	information_value double precision
+CREATE TYPE crm_profile.relevance_bin AS ( -- one bin of an attribute: rows, targets, share of targets, weight of evidence, and its part of the information value
+	bin text, -- the values in the bin, in words
+	rows bigint, -- rows of the bin
+	targets bigint, -- rows of the bin that are targets
+	rate double precision, -- share of targets in the bin
+	woe double precision, -- weight of evidence: log of the share of all targets over the share of all others
+	information_value double precision -- what the bin adds to the information value of the attribute
 );
-COMMENT ON TYPE crm_profile.relevance_bin IS
-	'one bin of an attribute: rows, targets, share of targets, weight of evidence, and its part of the information value';
 
-CREATE TYPE crm_profile.relevance AS (
-	attribute text,
-	verdict text,
-	information_value double precision,
-	cramers_v double precision,
-	mutual_information double precision,
-	chi_square double precision,
-	degrees_of_freedom integer,
-	p_value double precision,
-	adjusted_p_value double precision,
-	least_expected double precision,
-	missing_rate double precision,
-	rows bigint,
-	targets bigint,
-	rows_without_target bigint,
-	bins crm_profile.relevance_bin[]
+CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets from others: statistics over its bins, and a verdict in words
+	attribute text, -- name of the column; NULL for a single attribute
+	verdict text, -- the answer in words: useless, weak, medium, strong, suspicious or unknown
+	information_value double precision, -- sum over the bins of (share of targets - share of others) * woe
+	cramers_v double precision, -- Cramér's V, corrected for bias
+	mutual_information double precision, -- mutual information of bin and target, in nats
+	chi_square double precision, -- chi-square of the table of bins by target
+	degrees_of_freedom integer, -- degrees of freedom of that table
+	p_value double precision, -- p-value of chi_square
+	adjusted_p_value double precision, -- p-value corrected for the search for good bins, and over the attributes of a record
+	min_expected double precision, -- smallest expected count of the table; below 5, chi_square is doubtful
+	missing_rate double precision, -- share of rows without a value
+	rows bigint, -- rows with a known target
+	targets bigint, -- rows that are targets
+	rows_without_target bigint, -- rows left out because is_target was NULL
+	bins crm_profile.relevance_bin[] -- the bins of the attribute
 );
-COMMENT ON TYPE crm_profile.relevance IS
-	'how well an attribute tells targets from others: statistics over its bins, and a verdict in words';
 
 CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute text, is_target boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -58,7 +54,7 @@ CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal,
 COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, anyarray, boolean) IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal) RETURNS crm_profile.relevance
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.attribute_relevance(attribute text, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
@@ -117,7 +113,7 @@ CREATE FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(state in
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_transfn(internal, record, boolean) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_transfn(internal, record, boolean, text[]) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.attribute_relevance(customer record, is_target boolean) (
 	SFUNC = crm_profile_internal.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,

@@ -12,13 +12,11 @@ CREATE FUNCTION crm_profile.profile_attributes(model crm_profile.profile_model,
 	OUT "values" text[], OUT counts bigint[], OUT other bigint, OUT missing bigint, OUT missing_rate double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.profile_attributes(crm_profile.profile_model) IS
-	'the attributes of a model: kind, weight, range (numeric, date) or dictionary with its counts, rows with other values, rows without a value';
+COMMENT ON FUNCTION crm_profile.profile_attributes IS 'the attributes of a model: kind, weight, range (numeric, date) or dictionary with its counts, rows with other values, rows without a value';
 
 CREATE FUNCTION crm_profile.fingerprint(model crm_profile.profile_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'profile_model_fingerprint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.fingerprint(crm_profile.profile_model) IS
-	'fingerprint of a profile model: 16 hexadecimal digits that its profiles carry';
+COMMENT ON FUNCTION crm_profile.fingerprint IS 'fingerprint of a profile model: 16 hexadecimal digits, stored in each of its profiles';
 
 ---------------------------------------------------------------- profile_fit
 
@@ -36,10 +34,10 @@ CREATE FUNCTION crm_profile_internal.profile_fit_finalfn(state internal) RETURNS
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_transfn(internal, record) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_transfn(internal, record, jsonb) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_combine(internal, internal) IS 'aggregate combine function';
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_serialize(internal) IS 'aggregate serial function';
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_deserialize(bytea, internal) IS 'aggregate deserial function';
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.profile_fit_combine IS 'aggregate combine function';
+COMMENT ON FUNCTION crm_profile_internal.profile_fit_serialize IS 'aggregate serial function';
+COMMENT ON FUNCTION crm_profile_internal.profile_fit_deserialize IS 'aggregate deserial function';
+COMMENT ON FUNCTION crm_profile_internal.profile_fit_finalfn IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.profile_fit(customer record) (
 	SFUNC = crm_profile_internal.profile_fit_transfn, STYPE = internal, SSPACE = 500000,
@@ -70,15 +68,13 @@ COMMENT ON TYPE crm_profile.profile IS
 -- stable, not immutable: the words of some types follow settings (a float's extra_float_digits)
 CREATE FUNCTION crm_profile.profile(customer record, model crm_profile.profile_model) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_record' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.profile(record, crm_profile.profile_model) IS
-	'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL';
+COMMENT ON FUNCTION crm_profile.profile IS 'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL';
 
 CREATE FUNCTION crm_profile.profile_values(profile crm_profile.profile, model crm_profile.profile_model,
 	OUT attribute text, OUT kind text, OUT value text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.profile_values(crm_profile.profile, crm_profile.profile_model) IS
-	'a profile in words: the value of each attribute, NULL where it is missing, (other) where it is not in the dictionary';
+COMMENT ON FUNCTION crm_profile.profile_values IS 'a profile in words: the value of each attribute, NULL where it is missing, (other) where it is not in the dictionary';
 
 ---------------------------------------------------------------- similarity
 
@@ -88,10 +84,8 @@ CREATE FUNCTION crm_profile.distance(a crm_profile.profile, b crm_profile.profil
 	AS 'MODULE_PATHNAME', 'profile_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
 CREATE OPERATOR crm_profile.<-> (LEFTARG = crm_profile.profile, RIGHTARG = crm_profile.profile,
 	FUNCTION = crm_profile.distance, COMMUTATOR = OPERATOR(crm_profile.<->));
-COMMENT ON FUNCTION crm_profile.similarity(crm_profile.profile, crm_profile.profile) IS
-	'Gower similarity, 0 to 1, over the attributes that both profiles have; NULL if there are none';
-COMMENT ON FUNCTION crm_profile.distance(crm_profile.profile, crm_profile.profile) IS
-	'1 - similarity; NULL if the profiles have no attribute in common';
+COMMENT ON FUNCTION crm_profile.similarity IS 'Gower similarity, 0 to 1, over the attributes that both profiles have; NULL if there are none';
+COMMENT ON FUNCTION crm_profile.distance IS '1 - similarity; NULL if the profiles have no attribute in common';
 COMMENT ON OPERATOR crm_profile.<-> (crm_profile.profile, crm_profile.profile) IS
 	'distance: 1 - similarity';
 
@@ -100,8 +94,7 @@ CREATE FUNCTION crm_profile.explain_similarity(a crm_profile.profile, b crm_prof
 	OUT weight double precision, OUT similarity double precision, OUT contribution double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.explain_similarity(crm_profile.profile, crm_profile.profile, crm_profile.profile_model) IS
-	'attribute by attribute: both values, weight, similarity (NULL: not compared) and what it contributes; the contributions add up to the similarity';
+COMMENT ON FUNCTION crm_profile.explain_similarity IS 'attribute by attribute: both values, weight, similarity (NULL: not compared) and what it contributes; the contributions add up to the similarity';
 
 ---------------------------------------------------------------- nearest first by index (one index per model)
 
@@ -131,13 +124,13 @@ CREATE OPERATOR CLASS crm_profile.profile_gist_ops DEFAULT FOR TYPE crm_profile.
 	FUNCTION 8 crm_profile_internal.profile_gist_distance(internal, crm_profile.profile, smallint, oid, internal),
 	STORAGE bytea;
 
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_consistent(internal, crm_profile.profile, smallint, oid, internal) IS 'GiST support';
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_union(internal, internal) IS 'GiST support';
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_compress(internal) IS 'GiST support';
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_penalty(internal, internal, internal) IS 'GiST support';
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_picksplit(internal, internal) IS 'GiST support';
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_same(bytea, bytea, internal) IS 'GiST support';
-COMMENT ON FUNCTION crm_profile_internal.profile_gist_distance(internal, crm_profile.profile, smallint, oid, internal) IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_consistent IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_union IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_compress IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_penalty IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_picksplit IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_same IS 'GiST support';
+COMMENT ON FUNCTION crm_profile_internal.profile_gist_distance IS 'GiST support';
 COMMENT ON OPERATOR CLASS crm_profile.profile_gist_ops USING gist IS 'nearest profiles first: ORDER BY column <-> profile';
 COMMENT ON OPERATOR FAMILY crm_profile.profile_gist_ops USING gist IS 'nearest profiles first: ORDER BY column <-> profile';
 
@@ -147,5 +140,5 @@ CREATE FUNCTION crm_profile.nearest_profiles(key anyelement, candidates text, ta
 	OUT candidate anyelement, OUT target anyelement, OUT rank integer, OUT similarity double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000;
-COMMENT ON FUNCTION crm_profile.nearest_profiles(anyelement, text, text, integer, text) IS
+COMMENT ON FUNCTION crm_profile.nearest_profiles IS
 	'for each candidate the k nearest targets by <->; both queries return (key, profile), keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL: the fastest one of the machine)';

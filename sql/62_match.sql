@@ -16,7 +16,7 @@ CREATE FUNCTION crm_profile_internal.match_fit_finalfn(state internal) RETURNS c
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean, crm_profile.profile_model) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.match_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.match_fit_finalfn IS 'aggregate final function';
 
 CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean) (
 	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
@@ -35,26 +35,21 @@ COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean, crm_pro
 
 CREATE FUNCTION crm_profile.match_score(profile crm_profile.profile, model crm_profile.match_model) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.match_score(crm_profile.profile, crm_profile.match_model) IS
-	'the chance of being a target, 0 to 1; NULL for a NULL profile, an error for a profile of another profile_model';
+COMMENT ON FUNCTION crm_profile.match_score IS 'the chance of being a target, 0 to 1; NULL for a NULL profile, an error for a profile of another profile_model';
 CREATE FUNCTION crm_profile.match_lift(profile crm_profile.profile, model crm_profile.match_model) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.match_lift(crm_profile.profile, crm_profile.match_model) IS
-	'how many times likelier to be a target than the average customer of the fit: match_score / share of targets';
+COMMENT ON FUNCTION crm_profile.match_lift IS 'how many times likelier to be a target than the average customer of the fit: match_score / share of targets';
 CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.match_reasons(crm_profile.profile, crm_profile.match_model, integer) IS
-	'the strongest reasons for the score in words, first those that increase it, then those that decrease it, each with the share of targets among customers with the same value';
+COMMENT ON FUNCTION crm_profile.match_reasons IS 'the strongest reasons for the score in words, first those that increase it, then those that decrease it, each with the share of targets among customers with the same value';
 CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.match_reasons_json(crm_profile.profile, crm_profile.match_model, integer) IS
-	'the strongest reasons for the score as an array of objects: attribute, value, bin, points, rows, rate';
+COMMENT ON FUNCTION crm_profile.match_reasons_json IS 'the strongest reasons for the score as an array of objects: attribute, value, bin, points, rows, rate';
 CREATE FUNCTION crm_profile.explain_match(profile crm_profile.profile, model crm_profile.match_model,
 	OUT attribute text, OUT value text, OUT bin text, OUT points double precision, OUT rows bigint, OUT rate double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION crm_profile.explain_match(crm_profile.profile, crm_profile.match_model) IS
-	'every attribute of the card with the profile''s value, its bin, the points it gives (log-odds), and the rows and share of targets of that bin';
+COMMENT ON FUNCTION crm_profile.explain_match IS 'each attribute of the card with the value in the profile, its bin and points (log-odds), and the rows and share of targets of that bin';
 
 ---------------------------------------------------------------- the model itself
 
@@ -63,31 +58,27 @@ CREATE FUNCTION crm_profile.match_card(model crm_profile.match_model,
 	OUT woe double precision, OUT points double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 50;
-COMMENT ON FUNCTION crm_profile.match_card(crm_profile.match_model) IS
-	'the scorecard: each bin of each attribute with its rows, targets, their share, weight of evidence, and points (log-odds against the average customer)';
+COMMENT ON FUNCTION crm_profile.match_card IS 'the scorecard: each bin of each attribute with rows, targets, share of targets, weight of evidence, and points (log-odds against the average customer)';
 CREATE FUNCTION crm_profile.match_deciles(model crm_profile.match_model,
 	OUT decile integer, OUT rows bigint, OUT targets bigint, OUT rate double precision, OUT expected_rate double precision,
 	OUT lift double precision, OUT cumulative_targets double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION crm_profile.match_deciles(crm_profile.match_model) IS
-	'lift and calibration by tenth of the cross-validated scores, the highest first: share of targets found and expected, lift, share of all targets so far';
+COMMENT ON FUNCTION crm_profile.match_deciles IS 'lift and calibration by tenth of the cross-validated scores, the highest first: share of targets found and expected, lift, share of all targets so far';
 CREATE FUNCTION crm_profile.match_quality(model crm_profile.match_model,
 	OUT rows bigint, OUT targets bigint, OUT base_rate double precision, OUT attributes integer, OUT auc double precision,
 	OUT log_loss double precision, OUT base_log_loss double precision, OUT intercept double precision,
 	OUT prior_variance double precision, OUT skipped bigint)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.match_quality(crm_profile.match_model) IS
-	'quality of the model on customers that it has not seen (5-fold cross-validation, bins and prior variance included): AUC, log loss, log loss of the base rate alone';
+COMMENT ON FUNCTION crm_profile.match_quality IS 'quality of the model on customers that it has not seen (5-fold cross-validation, bins and prior variance included): AUC, log loss, log loss of the base rate alone';
 
 ---------------------------------------------------------------- prospects
 
 CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_profile.match_model, OUT attribute text, OUT place text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION crm_profile.match_places(crm_profile.profile, crm_profile.match_model) IS
-	'the values of a profile: for each attribute of the card its value, its range if it is a number, or each member of its set; missing ones are left out';
+COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range for numbers, or each member of a set; missing ones are left out';
 
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
 	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,
@@ -96,7 +87,7 @@ CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, pros
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 1000;
 COMMENT ON FUNCTION crm_profile.match_prospects(anyelement, text, text, text, integer, jsonb) IS
-	'prospects ranked by their likeness to the customers whose is_target is true, with reasons; both queries return the key first, of the type of the first argument, and attributes by name; prospects who are already customers are left out and counted in a notice';
+	'prospects ranked by their similarity to the customers whose is_target is true, with reasons; both queries return the key first, of the type of the first argument, and attributes by name; prospects who are already customers are left out and counted in a notice';
 
 CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospects text,
 	share double precision DEFAULT 0.1, options jsonb DEFAULT NULL,
@@ -104,5 +95,4 @@ CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospe
 	OUT share_of_prospects double precision, OUT share_of_look_alikes double precision, OUT concentration double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 20;
-COMMENT ON FUNCTION crm_profile.where_to_find(anyelement, text, text, double precision, jsonb) IS
-	'the values of attributes that hold more look-alikes (the best-scored share of the prospects) than their share of prospects, the most informative first';
+COMMENT ON FUNCTION crm_profile.where_to_find IS 'attribute values with more look-alikes (prospects with the best scores) than their share of all prospects, most informative first';

@@ -14,119 +14,106 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.clv_model) IS
-	'lifecycle by the customer''s own character: lapsing is who bought more than once and whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence 19 of 20 gaps would not have reached';
+	'lifecycle by a model of each customer: lapsing are repeat buyers whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence is longer than 19 of 20 gaps';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.clv_model) IS
-	'lifecycle by the customer''s own character, with a window of its own for inactive';
+	'lifecycle by a model of each customer, inactive after inactive_days';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
-	'lifecycle with the window of repeat buyers their own: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days';
+	'lifecycle with an own window for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.rhythm_model) IS
-	'the same, with inactive_days in place of twice active_days; a model that did not converge, or saw too few repeaters, leaves it to the days alone';
+	'lifecycle with an own window for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, by days alone';
 
 ---------------------------------------------------------------- value tiers
 
-CREATE TYPE crm_profile.value_tiers AS (
-	a_from double precision,
-	b_from double precision
+CREATE TYPE crm_profile.value_tiers AS ( -- thresholds of the value tiers A and B; from value_tiers_fit()
+	a_from double precision, -- lowest value in tier A: all who are worth more have less than 80 % of the total together
+	b_from double precision -- lowest value in tier B: all who are worth more have less than 95 % of the total together
 );
-COMMENT ON TYPE crm_profile.value_tiers IS 'where the tiers of an estimated value begin; from value_tiers_fit()';
-COMMENT ON COLUMN crm_profile.value_tiers.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together';
-COMMENT ON COLUMN crm_profile.value_tiers.b_from IS 'least value of tier B: the same with 95 %';
 
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_transfn(internal, double precision) IS 'aggregate transition function';
+COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_transfn IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_finalfn(state internal) RETURNS crm_profile.value_tiers
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_finalfn(internal) IS 'aggregate final function';
+COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_finalfn IS 'aggregate final function';
 CREATE AGGREGATE crm_profile.value_tiers_fit(value double precision) (
 	SFUNC = crm_profile_internal.value_tiers_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.value_tiers_fit_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.value_tiers_fit(double precision) IS
-	'thresholds of the tiers A (80 %) and B (95 %) of a value, by its cumulative share; NULLs are skipped; NULL if nobody is worth anything';
+	'thresholds of the value tiers: A has 80 % of the total value, A and B together 95 %; NULLs are skipped; NULL if nobody is worth anything';
 
 CREATE FUNCTION crm_profile.value_tier(value double precision, a_from double precision, b_from double precision) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.value_tier(double precision, double precision, double precision) IS
-	'A from a_from on, B from b_from on, else C; NULL for a NULL value';
+	'A for values from a_from on, B from b_from on, else C; NULL for a NULL value';
 CREATE FUNCTION crm_profile.value_tier(value numeric, a_from numeric, b_from numeric) RETURNS text
 	AS 'MODULE_PATHNAME', 'value_tier_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.value_tier(numeric, numeric, numeric) IS
-	'A from a_from on, B from b_from on, else C; NULL for a NULL value';
+	'A for values from a_from on, B from b_from on, else C; NULL for a NULL value';
 
----------------------------------------------------------------- norms
+---------------------------------------------------------------- customer_base
 
-CREATE TYPE crm_profile.customer_norms AS (
-	customers bigint,
-	orders bigint,
-	oldest_order date,
-	newest_order date,
-	active_days integer,
-	a_from numeric,
-	b_from numeric
+CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts, active window and value tiers; from customer_base_fit()
+	customers bigint, -- number of histories
+	orders bigint, -- orders in all histories, those after as_of included
+	oldest_order date, -- day of the oldest order
+	newest_order date, -- day of the newest order, even if after as_of
+	active_days integer, -- days within which nine of ten repeat buyers come back (by the mean gap of each customer), 28 to 365; NULL for fewer than 20 repeat buyers
+	a_from numeric, -- lowest value in tier A: all who are worth more have less than 80 % of the total together; NULL if nobody is worth anything
+	b_from numeric -- lowest value in tier B: all who are worth more have less than 95 % of the total together
 );
-COMMENT ON TYPE crm_profile.customer_norms IS 'what the customers of a source are like as a whole; from customer_norms_fit()';
-COMMENT ON COLUMN crm_profile.customer_norms.customers IS 'histories seen';
-COMMENT ON COLUMN crm_profile.customer_norms.orders IS 'orders in them, after as_of too';
-COMMENT ON COLUMN crm_profile.customer_norms.oldest_order IS 'the oldest day of an order';
-COMMENT ON COLUMN crm_profile.customer_norms.newest_order IS 'the newest day of an order, after as_of too';
-COMMENT ON COLUMN crm_profile.customer_norms.active_days IS 'days within which nine of ten repeat buyers come back, going by the mean gap of each; NULL below 20 repeat buyers';
-COMMENT ON COLUMN crm_profile.customer_norms.a_from IS 'least value of tier A: those worth more have less than 80 % of the total together; NULL if nobody is worth anything';
-COMMENT ON COLUMN crm_profile.customer_norms.b_from IS 'least value of tier B: the same with 95 %';
 
-CREATE FUNCTION crm_profile_internal.customer_norms_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
+CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
 	RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.customer_norms_fit_transfn(internal, crm_profile.purchase_history, date, interval, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.customer_norms_fit_finalfn(state internal) RETURNS crm_profile.customer_norms
+COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.customer_base_fit_finalfn(state internal) RETURNS crm_profile.customer_base
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.customer_norms_fit_finalfn(internal) IS 'aggregate final function';
-CREATE AGGREGATE crm_profile.customer_norms_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
-	SFUNC = crm_profile_internal.customer_norms_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.customer_norms_fit_finalfn,
+COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile.customer_base_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
+	SFUNC = crm_profile_internal.customer_base_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.customer_base_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
 	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.customer_norms_fit(crm_profile.purchase_history, date, interval, boolean) IS
-	'numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time) of all histories; NULL if there is none';
+COMMENT ON AGGREGATE crm_profile.customer_base_fit(crm_profile.purchase_history, date, interval, boolean) IS
+	'summary of all histories: numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time); NULL for no rows';
 
 ---------------------------------------------------------------- from C: acting as the owner
 
 CREATE FUNCTION crm_profile_internal.session_settings() RETURNS text[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.session_settings() IS 'the settings of this session that can change what an expression gives, as name=value; search_path and TimeZone have arguments of their own';
+COMMENT ON FUNCTION crm_profile_internal.session_settings IS 'the settings of this session that can change the value of an expression, as name=value; without search_path and TimeZone, which sources keep separately';
 CREATE FUNCTION crm_profile_internal.pin_settings(settings text[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.pin_settings(text[]) IS
-	'sets what session_settings() lists, and those that decide how SQL is read, until the function that calls this one returns; an error for other settings';
+COMMENT ON FUNCTION crm_profile_internal.pin_settings IS 'sets settings of session_settings(), and those that decide how SQL is parsed, until the calling function returns; an error for other settings';
 
 ---------------------------------------------------------------- keys
 
 CREATE FUNCTION crm_profile_internal.base_type(type oid) RETURNS regtype
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.base_type(oid) IS 'what a domain is made of in the end; any other type itself';
+COMMENT ON FUNCTION crm_profile_internal.base_type IS 'base type of a domain, through nested domains; any other type itself';
 
 CREATE FUNCTION crm_profile_internal.key_equality(type regtype) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.key_equality(regtype) IS
-	'the operator that GROUP BY and unique indexes compare a type by, as SQL for a search_path of pg_catalog; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.key_equality IS 'the operator that GROUP BY and unique indexes compare a type by, as SQL for a search_path of pg_catalog; NULL: there is none';
 
 CREATE FUNCTION crm_profile_internal.key_collation(relation regclass, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN coalesce((SELECT format(' COLLATE %I.%I', n.nspname, c.collname) FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation JOIN pg_namespace n ON n.oid = c.collnamespace
 		WHERE a.attrelid = relation AND a.attname = key AND NOT c.collisdeterministic), '');
-COMMENT ON FUNCTION crm_profile_internal.key_collation(regclass, text) IS 'SQL of the collation of a key column, where unequal bytes can be equal keys by it; else nothing';
+COMMENT ON FUNCTION crm_profile_internal.key_collation IS 'COLLATE clause of a key column whose collation is nondeterministic; else empty';
 
 CREATE FUNCTION crm_profile_internal.same_key(key_type text, a text, b text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN CASE crm_profile_internal.key_equality(key_type::regtype) WHEN '=' THEN format('%s = %s', a, b)
 		ELSE format('%s::%s %s %s::%2$s', a, key_type, crm_profile_internal.key_equality(key_type::regtype), b) END;
-COMMENT ON FUNCTION crm_profile_internal.same_key(text, text, text) IS 'SQL of the condition that two keys of customers, given as SQL, are the same one by the equality of their type';
+COMMENT ON FUNCTION crm_profile_internal.same_key IS 'SQL condition that two customer keys, given as SQL, are equal by the equality of their type';
 
 ---------------------------------------------------------------- the definition of a source
 
@@ -140,56 +127,56 @@ DECLARE
 	arguments text := '';
 	changes text := '';
 	definition CONSTANT text[] := ARRAY[
-		['name', 'text', NULL, 'name of the source, which is that of its schema; NULL where it is stored, so that it goes with the schema'],
+		['name', 'text', NULL, 'name of the source, which is the name of its schema; NULL in the stored row, so that the schema can be renamed'],
 		['customers', 'text', 'required', 'the customer table, schema-qualified'],
-		['customer_key', 'text', 'NULL', 'key column of the customer table'],
+		['customer_key', 'text', 'NULL', 'column of the customer table that identifies a customer'],
 		['orders', 'text', 'required', 'the order table, schema-qualified, or a SELECT'],
 		['order_customer', 'text', 'NULL', 'expression over the orders: the customer''s key'],
-		['ordered_at', 'text', 'NULL', 'expression over the orders: day or time'],
-		['amount', 'text', 'NULL', 'expression over the orders: amount'],
-		['cost', 'text', 'NULL', 'expression over the orders: cost; NULL: none'],
-		['order_key', 'text', 'NULL', 'expression over the order lines that those of one order share; NULL: each row is an order'],
+		['ordered_at', 'text', 'NULL', 'expression over the orders: day or time of the order'],
+		['amount', 'text', 'NULL', 'expression over the orders: amount of the order'],
+		['cost', 'text', 'NULL', 'expression over the orders: cost of the order; NULL: costs are not known'],
+		['order_key', 'text', 'NULL', 'expression that is the same for all lines of one order; NULL: each row is an order'],
 		['order_filter', 'text', 'NULL', 'condition on the orders; NULL: all of them'],
 		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
-		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'where a time stamp with time zone becomes a day'],
+		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'time zone in which a time stamp with time zone becomes a day'],
 		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
-		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: any'],
+		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
-		['prospect_key', 'text', 'NULL', 'key column of the prospect table'],
+		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
 		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
 		['best', 'text', 'NULL', 'the best customers, whom prospects are compared with: segments, or a condition over customer_profile and the customer table'],
-		['scheme', 'text', '''standard''', 'the segment scheme'],
-		['bins', 'integer', 'NULL', 'number of scores in each dimension'],
+		['scheme', 'text', '''standard''', 'name of the segment scheme'],
+		['bins', 'integer', 'NULL', 'number of scores in each dimension, 2 to 9'],
 		['period', 'interval', 'NULL', 'look-back window; NULL: all time'],
-		['as_of', 'date', 'NULL', 'the day of the views; NULL: today in time_zone'],
-		['active_days', 'integer', 'NULL', 'the active window; NULL: learnt from the customers'],
-		['tier_by', 'text', '''monetary''', 'monetary or profit: what value tiers go by'],
+		['as_of', 'date', 'NULL', 'as-of date of the views; NULL: today in time_zone'],
+		['active_days', 'integer', 'NULL', 'days since the last purchase up to which a customer counts as active; NULL: learnt from the customers'],
+		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
-		['materialize', 'boolean', 'false', 'customer_profile is kept as a table'],
+		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none, or keys: triggers on the orders note whose orders change, and a refresh reads those alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
-		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'name=value: settings of the session that can change what an expression gives; they are always as here'],
-		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'where names in the definition were looked up'],
-		['schema_created', 'boolean', NULL, 'the schema came with the source and goes with it'],
+		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
+		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'schemas in which names in the definition were looked up'],
+		['schema_created', 'boolean', NULL, 'whether create_source() made the schema; then drop_source() drops it'],
 		['key_type', 'text', NULL, 'type of the customers'' key'],
 		['prospect_key_type', 'text', NULL, 'type of the prospects'' key'],
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
-		['customer_query', 'text', NULL, 'customers and their attributes, all names qualified; NULL: no attributes'],
-		['prospect_query', 'text', NULL, 'prospects and their attributes, all names qualified; NULL: no prospects'],
-		['best_query', 'text', NULL, 'what is selected from customer_profile to tell the best customers, all names qualified'],
-		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query needs besides; NULL: none'],
+		['customer_query', 'text', NULL, 'query of query of customers and their attributes, all names qualified; NULL: no attributes'],
+		['prospect_query', 'text', NULL, 'query of query of prospects and their attributes, all names qualified; NULL: no prospects'],
+		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
+		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
-		['norms', 'crm_profile.customer_norms', NULL, 'what the last refresh found the customers to be like as a whole'],
-		['best_customers', 'bigint', NULL, 'the best customers among those that the last refresh compared prospects with; NULL: no prospects'],
-		['other_customers', 'bigint', NULL, 'the other customers among them'],
+		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
+		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
+		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
 		['changed_query', 'text', NULL, 'with track_changes: the orders with the key as it is in their table besides, where that is another integer than the customers'' key'],
 		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
 		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
 		['tracking', 'jsonb', NULL, 'with track_changes: what the last refresh that read all orders saw of their tables, and what changed since the models were fitted'],
-		['grants', 'jsonb', NULL, 'who may read the views, for when they have to be made anew']];
+		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
 	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;
 	EXECUTE pg_catalog.format('CREATE TYPE crm_profile.source_definition AS (%s)', fields);
@@ -209,11 +196,11 @@ BEGIN
 	EXECUTE pg_catalog.format('CREATE FUNCTION crm_profile.alter_source(name text%s, reset text[] DEFAULT ''{}'', search_path name[] DEFAULT pg_catalog.current_schemas(false)) RETURNS void
 		AS ''MODULE_PATHNAME'' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000', changes);
 END $do$;
-COMMENT ON TYPE crm_profile.source_definition IS 'a source: each has its definition in the table source_definition of its schema, which is of this type';
+COMMENT ON TYPE crm_profile.source_definition IS 'the definition of a source: the only row of the table source_definition in the schema of the source';
 COMMENT ON FUNCTION crm_profile.create_source IS
-	'registers a customer and an order table and makes the views; what is left out is inferred; returns the mapping in effect and which of it was given or inferred';
+	'registers a customer table and an order table, and creates the views; arguments left out are inferred; returns all arguments in effect and whether each was given or inferred';
 COMMENT ON FUNCTION crm_profile.alter_source IS
-	'changes the arguments that are given; those listed in reset go back to what create_source() does without them';
+	'changes the arguments given; those listed in reset get the defaults of create_source() again';
 
 CREATE FUNCTION crm_profile_internal.source_arguments(OUT place integer, OUT name text, OUT type text, OUT preset text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 30
@@ -223,7 +210,7 @@ CREATE FUNCTION crm_profile_internal.source_arguments(OUT place integer, OUT nam
 		WHERE p.proname = 'create_source' AND p.pronamespace = 'crm_profile'::regnamespace AND a.place BETWEEN 2 AND p.pronargs
 		ORDER BY a.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_arguments() IS 'the settings of a source, which are arguments of create_source(), with the defaults there; NULL: must be given';
+COMMENT ON FUNCTION crm_profile_internal.source_arguments IS 'settings of a source: the arguments of create_source() with their types and defaults; preset NULL: must be given';
 
 CREATE FUNCTION crm_profile_internal.source_complete(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -238,8 +225,7 @@ BEGIN
 	END LOOP;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_complete(crm_profile.source_definition) IS
-	'settings that are not there get the defaults of create_source(): the definition may have been written by a version that did not have them';
+COMMENT ON FUNCTION crm_profile_internal.source_complete IS 'fills in defaults of create_source() for settings that are NULL, such as those that an older version did not know';
 
 CREATE FUNCTION crm_profile_internal.source_read(name text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -254,11 +240,11 @@ EXCEPTION WHEN no_data_found OR too_many_rows THEN
 		DETAIL = format('The table %I.source_definition must have one row.', source_read.name),
 		HINT = 'Put the row back from a dump, or drop the schema and create the source anew.';
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_read(text) IS 'the definition that the schema of a source keeps; source_of() calls it as the owner';
+COMMENT ON FUNCTION crm_profile_internal.source_read IS 'reads the definition from the schema of a source; called by source_of() as the owner';
 
 CREATE FUNCTION crm_profile_internal.source_of(name text, "nowait" boolean DEFAULT false) RETURNS crm_profile.source_definition
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.source_of(text, boolean) IS 'the definition of a source, read as its owner; an error if there is none that is yours';
+COMMENT ON FUNCTION crm_profile_internal.source_of IS 'the definition of a source, read as its owner; an error if there is none, or if it is not yours';
 
 CREATE FUNCTION crm_profile_internal.source_write(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -274,7 +260,7 @@ BEGIN
 		EXECUTE format('INSERT INTO %I.source_definition SELECT ($1).*', schema) USING src;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_write(crm_profile.source_definition) IS 'keeps the definition of a source in its schema';
+COMMENT ON FUNCTION crm_profile_internal.source_write IS 'stores the definition of a source in its schema';
 
 ---------------------------------------------------------------- what belongs to a source
 
@@ -288,8 +274,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL),
 			('table', 'stored_profile', src.materialize), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_objects(crm_profile.source_definition) IS
-	'what a source has in its schema, those first that are built on others; needed: as it is defined now, else with other settings';
+COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the present definition needs the object';
 
 CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean, OUT class oid, OUT object oid, OUT owner oid, OUT found text, OUT acl aclitem[])
 	RETURNS SETOF record
@@ -306,15 +291,14 @@ CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_defin
 					FROM pg_proc p WHERE o.kind = 'function' AND p.pronamespace = n.oid AND p.proname = o.name) f ON true
 		ORDER BY o.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_present(crm_profile.source_definition) IS
-	'the objects of a source, and what there is under their names in its schema: every overload of a function; object is NULL where there is nothing';
+COMMENT ON FUNCTION crm_profile_internal.source_present IS 'the objects of a source with what is found under their names in its schema, every overload of a function; object NULL: nothing found';
 
 CREATE FUNCTION crm_profile_internal.schema_creators(schema oid) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ' ORDER BY a.grantee::regrole::text)
 		FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
 		WHERE n.oid = schema AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT coalesce(r.rolsuper, false));
-COMMENT ON FUNCTION crm_profile_internal.schema_creators(oid) IS 'who else than the owner of a schema, and superusers, may create objects in it; NULL: nobody';
+COMMENT ON FUNCTION crm_profile_internal.schema_creators IS 'roles other than the owner and superusers that may create objects in a schema; NULL: none';
 
 CREATE FUNCTION crm_profile_internal.source_verify(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -354,8 +338,7 @@ BEGIN
 			DETAIL = format('It has the columns: %s.', columns), HINT = 'Put the former one back, or drop the source and create it anew.';
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_verify(crm_profile.source_definition) IS
-	'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
+COMMENT ON FUNCTION crm_profile_internal.source_verify IS 'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
 
 ---------------------------------------------------------------- tables that were renamed, swapped or dropped
 
@@ -364,7 +347,7 @@ CREATE FUNCTION crm_profile_internal.source_reads(src crm_profile.source_definit
 	RETURN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid LEFT JOIN pg_policy y ON d.classid = 'pg_policy'::regclass AND y.oid = d.objid
 		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation
 			AND coalesce(w.ev_class, y.polrelid, d.objid) IN (SELECT p.object FROM crm_profile_internal.source_present(src) p WHERE p.object <> relation));
-COMMENT ON FUNCTION crm_profile_internal.source_reads(crm_profile.source_definition, regclass) IS 'whether a view, function or policy of the source reads this very relation';
+COMMENT ON FUNCTION crm_profile_internal.source_reads IS 'whether a view, function or policy of the source depends on this relation';
 
 CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_definition, OUT argument text, OUT problem text, OUT remedy text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
@@ -405,8 +388,7 @@ BEGIN
 		END LOOP;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_changes(crm_profile.source_definition) IS
-	'what became of the tables and views of a source since it was defined; argument: what must be put right by hand, NULL: a refresh does it';
+COMMENT ON FUNCTION crm_profile_internal.source_changes IS 'changes to the tables and views of a source since it was defined; argument: what the user must correct, NULL: a refresh repairs it';
 
 CREATE FUNCTION crm_profile_internal.source_warning(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -424,7 +406,7 @@ BEGIN
 				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers)
 		END), '');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warning(crm_profile.source_definition) IS 'what to look at; NULL: nothing';
+COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL: none';
 
 ---------------------------------------------------------------- all sources
 
@@ -458,7 +440,7 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_list() IS 'the sources whose owner the current role has the rights of';
+COMMENT ON FUNCTION crm_profile_internal.source_list IS 'the sources whose owner the current role has the rights of';
 
 DO $do$
 DECLARE
@@ -468,25 +450,25 @@ BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
 	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
-		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).norms).orders AS orders_read,
-			((s.definition).norms).customers AS customers_with_history, ((s.definition).norms).newest_order, (s.definition).best_customers,
-			coalesce((s.definition).active_days, ((s.definition).norms).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).norms).active_days IS NOT NULL AS active_days_learnt, s.changes_queued, s.oldest_change, ' || settings || '
+		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).customer_base).orders AS orders_read,
+			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
+			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
+			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, s.changes_queued, s.oldest_change, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
 		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources.%I IS %L', setting.attname, setting.comment);
 	END LOOP;
 END $do$;
-COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh and what it found';
-COMMENT ON COLUMN crm_profile.sources.name IS 'what refresh() and the other functions call it: the name of its schema';
-COMMENT ON COLUMN crm_profile.sources.owner IS 'the role with whose rights the source is refreshed';
-COMMENT ON COLUMN crm_profile.sources.warning IS 'what to look at; NULL: nothing';
+COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh, warnings';
+COMMENT ON COLUMN crm_profile.sources.name IS 'name of the source, which is also the name of its schema';
+COMMENT ON COLUMN crm_profile.sources.owner IS 'owner of the source: a refresh runs with the rights of this role';
+COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention; NULL: none';
 COMMENT ON COLUMN crm_profile.sources.orders_read IS 'orders in the stored histories';
 COMMENT ON COLUMN crm_profile.sources.customers_with_history IS 'customers with a stored history';
-COMMENT ON COLUMN crm_profile.sources.newest_order IS 'newest day of an order seen';
-COMMENT ON COLUMN crm_profile.sources.best_customers IS 'the best customers that prospects were compared with at the last refresh; NULL: no prospects then';
-COMMENT ON COLUMN crm_profile.sources.active_days IS 'the active window in days, as set, or learnt at the last refresh, or 90';
+COMMENT ON COLUMN crm_profile.sources.newest_order IS 'day of the newest order';
+COMMENT ON COLUMN crm_profile.sources.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
+COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
 COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
 COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
@@ -496,8 +478,7 @@ GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 CREATE FUNCTION crm_profile_internal.near_names(name text, candidates text[]) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.near_names(text, text[]) IS
-	'up to three candidates that are spelt nearly like the name, in double quotes, nearest first; NULL if none is';
+COMMENT ON FUNCTION crm_profile_internal.near_names IS 'up to three candidates with a spelling close to the name, in double quotes, closest first; NULL: none';
 
 CREATE FUNCTION crm_profile_internal.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -508,12 +489,12 @@ BEGIN
 	END IF;
 	RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail, HINT = hint;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_argument_error(text, text, text, text) IS 'raises the error of create_source() and alter_source() about one argument';
+COMMENT ON FUNCTION crm_profile_internal.source_argument_error IS 'raises an error of create_source() or alter_source() about one argument';
 
 CREATE FUNCTION crm_profile_internal.source_path(search_path name[]) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT coalesce(string_agg(quote_ident(p), ', ' ORDER BY n) || ', ', '') || 'pg_temp' FROM unnest(search_path) WITH ORDINALITY AS t(p, n));
-COMMENT ON FUNCTION crm_profile_internal.source_path(name[]) IS 'a search_path setting of these schemas, temporary objects last';
+COMMENT ON FUNCTION crm_profile_internal.source_path IS 'a value for search_path with these schemas, temporary objects last';
 
 CREATE FUNCTION crm_profile_internal.source_relation(argument text, relation text, path text) RETURNS oid
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -550,12 +531,12 @@ BEGIN
 	END IF;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_relation(text, text, text) IS 'the relation that an argument names, checked';
+COMMENT ON FUNCTION crm_profile_internal.source_relation IS 'checks an argument that names a relation, and returns its qualified name';
 
 CREATE FUNCTION crm_profile_internal.source_columns(relation oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
-COMMENT ON FUNCTION crm_profile_internal.source_columns(oid) IS 'the columns of a relation in order';
+COMMENT ON FUNCTION crm_profile_internal.source_columns IS 'the columns of a relation in order';
 
 CREATE FUNCTION crm_profile_internal.source_column(argument text, wanted text, relation oid) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -570,7 +551,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_argument_error(argument, format('%s has no column "%s"', relation::regclass, wanted),
 		format('Its columns are: %s.', array_to_string(columns, ', ')), 'Did you mean ' || crm_profile_internal.near_names(wanted, columns) || '?');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_column(text, text, oid) IS 'the column that an argument names, checked';
+COMMENT ON FUNCTION crm_profile_internal.source_column IS 'checks an argument that names a column, and returns the column as SQL';
 
 CREATE FUNCTION crm_profile_internal.source_type_of(expression text, relation text, path text) RETURNS regtype
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -582,7 +563,7 @@ BEGIN
 		INTO found;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_type_of(text, text, text) IS 'the type of an expression over a relation; runs it over no row';
+COMMENT ON FUNCTION crm_profile_internal.source_type_of IS 'type of an expression over a relation, found without evaluating it for any row';
 
 CREATE FUNCTION crm_profile_internal.source_expression(argument text, expression text, relation oid, relation_sql text, path text, types oid[], wanted text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -611,7 +592,7 @@ BEGIN
 	END IF;
 	RETURN expression;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_expression(text, text, oid, text, text, oid[], text) IS 'the column or expression of an argument, checked, its type among those wanted';
+COMMENT ON FUNCTION crm_profile_internal.source_expression IS 'checks an argument that is a column or expression, and that its type is among those wanted';
 
 CREATE FUNCTION crm_profile_internal.source_one_of(argument text, candidates text[], what text, relation text, columns text[]) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -625,7 +606,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_argument_error(argument, format('it was left out, and %s has no %s', relation, what),
 		format('The columns there are: %s.', array_to_string(columns, ', ')), format('Write %s => with a column or an expression.', argument));
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_one_of(text, text[], text, text, text[]) IS 'the only candidate for an argument that was left out; else an error that lists them';
+COMMENT ON FUNCTION crm_profile_internal.source_one_of IS 'the only candidate for an argument that was left out; an error if there are several or none';
 
 CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -652,23 +633,23 @@ BEGIN
 	END IF;
 	RETURN canonical;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_canonical(text, text, text) IS 'a query with every name in it qualified';
+COMMENT ON FUNCTION crm_profile_internal.source_canonical IS 'a query with all names schema-qualified';
 
 ---------------------------------------------------------------- what the columns of a table are
 
 CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g'));
-COMMENT ON FUNCTION crm_profile_internal.snake_name(text) IS 'a name with its words apart, however it is spelt: EmailAddress, emailAddress and E-Mail Address are email_address, email_address and e_mail_address';
+COMMENT ON FUNCTION crm_profile_internal.snake_name IS 'a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address';
 
 CREATE FUNCTION crm_profile_internal.look_at(query text) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile_internal.look_at(text) IS 'the one jsonb that a query gives, which is run in a security-restricted operation';
+COMMENT ON FUNCTION crm_profile_internal.look_at IS 'runs a query in a security-restricted operation and returns its only value, a jsonb';
 
 CREATE FUNCTION crm_profile_internal.trusted_type(type oid) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT r.rolsuper OR pg_has_role(r.oid, 'USAGE') FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner WHERE t.oid = crm_profile_internal.base_type(type));
-COMMENT ON FUNCTION crm_profile_internal.trusted_type(oid) IS 'whether casts of a type run nothing of a stranger';
+COMMENT ON FUNCTION crm_profile_internal.trusted_type IS 'whether casts of a type run no function of an untrusted role';
 
 CREATE FUNCTION crm_profile_internal.customer_columns(customers regclass, key name, orders regclass, OUT name name, OUT by_foreign_key boolean, OUT named_so boolean) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -685,22 +666,15 @@ CREATE FUNCTION crm_profile_internal.customer_columns(customers regclass, key na
 		WHERE o.by_foreign_key OR o.comparable AND (o.plainly OR o.usually)
 		ORDER BY o.attnum;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.customer_columns(regclass, name, regclass) IS
-	'the columns of orders that can hold the key of a customer table: by foreign keys to it, or by their name; named_so: after the table or its key';
+COMMENT ON FUNCTION crm_profile_internal.customer_columns IS 'columns of an order table that can hold the key of a customer table, by foreign keys or by name; named_so: named after the table or its key';
 
-CREATE TYPE crm_profile_internal.order_columns AS (
-	days text[],
-	amounts text[],
-	sums boolean,
-	order_key text,
-	lines text
+CREATE TYPE crm_profile_internal.order_columns AS ( -- candidates for the columns of an order table; from infer_orders()
+	days text[], -- columns of days or times, as SQL, most likely first
+	amounts text[], -- expressions for the amount, as SQL, most likely first: columns, or price times quantity
+	sums boolean, -- whether the most likely amount has the name of a sum, such as total
+	order_key text, -- if rows look like order lines: the column that lines of one order share, as SQL; NULL: none
+	lines text -- the reason the reason why rows look like order lines; NULL: they do not
 );
-COMMENT ON TYPE crm_profile_internal.order_columns IS 'what infer_orders() makes of a table';
-COMMENT ON COLUMN crm_profile_internal.order_columns.days IS 'columns of days or times, as SQL, the likeliest first';
-COMMENT ON COLUMN crm_profile_internal.order_columns.amounts IS 'what can be the amount, as SQL, the likeliest first: columns, or price times pieces';
-COMMENT ON COLUMN crm_profile_internal.order_columns.sums IS 'whether the likeliest is called a sum, such as total';
-COMMENT ON COLUMN crm_profile_internal.order_columns.order_key IS 'where rows look like order lines: the column that those of one order share, as SQL; NULL: there is none';
-COMMENT ON COLUMN crm_profile_internal.order_columns.lines IS 'why rows look like order lines; NULL: they do not';
 
 CREATE FUNCTION crm_profile_internal.infer_orders(relation regclass, customer text, prefix text DEFAULT '') RETURNS crm_profile_internal.order_columns
 	-- who may see some of the rows alone learns from names alone, and runs no policy of a stranger
@@ -798,8 +772,8 @@ EXCEPTION WHEN OTHERS THEN
 	RAISE DEBUG 'the rows of % could not be looked at: %', relation, SQLERRM;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.infer_orders(regclass, text, text) IS
-	'day, amount and order key of a table of orders or order lines, by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: what column names are written with';
+COMMENT ON FUNCTION crm_profile_internal.infer_orders IS
+	'day, amount and order key of an order table, judged by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: goes before column names';
 
 CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regclass, OUT orders_sql text, OUT amount text, OUT order_key text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -811,7 +785,7 @@ CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regc
 			AND (i.sums OR i.amounts[1] LIKE '% * %')
 		ORDER BY f.conrelid LIMIT 1;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.infer_lines(regclass) IS 'the table of lines that refers to one of orders, how the two are joined, and the amount of a line; NULLs: there is none';
+COMMENT ON FUNCTION crm_profile_internal.infer_lines IS 'the table of order lines that refers to an order table, their join, and the amount of a line; NULLs: none';
 
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
@@ -1006,5 +980,4 @@ BEGIN
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve(crm_profile.source_definition, boolean) IS
-	'a definition checked and completed under the caller''s rights; errors say which argument is wrong; look_for_lines: a WARNING where orders look like order lines';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';

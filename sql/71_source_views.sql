@@ -6,71 +6,39 @@
 
 ---------------------------------------------------------------- the models of a source
 
-CREATE TYPE crm_profile.source_model AS (
-	id integer,
-	fitted_at timestamptz,
-	as_of date,
-	rfm crm_profile.rfm_model,
-	scheme text,
-	segments crm_profile.segment_scheme,
-	active_days integer,
-	a_from numeric,
-	b_from numeric,
-	customers bigint,
-	clv crm_profile.clv_model,
-	predicted_a_from double precision,
-	predicted_b_from double precision,
-	rhythm crm_profile.rhythm_model,
-	fit_share double precision,
-	holdout crm_profile.clv_holdout_line[],
-	holdout_fit_until date,
-	holdout_until date,
-	holdout_share double precision,
-	profile crm_profile.profile_model,
-	match crm_profile.match_model,
-	best text,
-	clv_choice text,
-	clv_record crm_profile.clv_record_line[],
-	oldest_order date,
-	newest_order date,
-	customer_rows bigint,
-	repeated_keys bigint,
-	unassigned crm_profile.purchase_history,
-	conflicts jsonb,
-	scheme_problems text[]
+CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the customers: a row of the table model of a source
+	id integer, -- number of the model; the highest one is in use
+	fitted_at timestamptz, -- when the model was fitted
+	as_of date, -- as-of date of the fit
+	rfm crm_profile.rfm_model, -- thresholds of the scores; NULL: nobody had bought
+	scheme text, -- name of the segment scheme
+	segments crm_profile.segment_scheme, -- the compiled scheme at the time of the fit
+	active_days integer, -- active window in days
+	a_from numeric, -- lowest value in tier A
+	b_from numeric, -- lowest value in tier B
+	customers bigint, -- customers with a history
+	clv crm_profile.clv_model, -- the model of repeat purchase and value; NULL: nobody had bought
+	predicted_a_from double precision, -- lowest predicted value in tier A; NULL: nobody is predicted to be worth anything
+	predicted_b_from double precision, -- lowest predicted value in tier B
+	rhythm crm_profile.rhythm_model, -- the model of the days between purchases
+	fit_share double precision, -- share of the customers that clv and rhythm were fitted to; 1: all of them of them
+	holdout crm_profile.clv_holdout_line[], -- holdout test: how well past purchases would have been forecast; NULL: too few data
+	holdout_fit_until date, -- last day of the data that the holdout test fitted to
+	holdout_until date, -- last day of the forecast of the holdout test
+	holdout_share double precision, -- share of the customers in the holdout test
+	profile crm_profile.profile_model, -- how attributes are encoded; NULL: the source has no attributes
+	match crm_profile.match_model, -- the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best
+	best text, -- argument best at the time of the fit
+	clv_choice text, -- name of the model asked for, as clv_fit() takes it
+	clv_record crm_profile.clv_record_line[], -- record of past forecasts by which clv_model => 'auto' chose the model; NULL: not auto, or too few data
+	oldest_order date, -- day of the oldest order
+	newest_order date, -- day of the newest order, even if after as_of
+	customer_rows bigint, -- rows of the customer table
+	repeated_keys bigint, -- rows in excess of one per key in the customer table
+	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
+	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
+	scheme_problems text[] -- segments that nobody can be in, and scores that many customers share; NULL: none
 );
-COMMENT ON TYPE crm_profile.source_model IS 'a row of the table model of a source: what a refresh learnt from the customers';
-COMMENT ON COLUMN crm_profile.source_model.id IS 'number of the model; the highest is in use';
-COMMENT ON COLUMN crm_profile.source_model.fitted_at IS 'when it was fitted';
-COMMENT ON COLUMN crm_profile.source_model.as_of IS 'the day it was fitted for';
-COMMENT ON COLUMN crm_profile.source_model.rfm IS 'thresholds of the scores; NULL: nobody had bought';
-COMMENT ON COLUMN crm_profile.source_model.scheme IS 'name of the segment scheme';
-COMMENT ON COLUMN crm_profile.source_model.segments IS 'the scheme as it was then';
-COMMENT ON COLUMN crm_profile.source_model.active_days IS 'the active window of the lifecycle';
-COMMENT ON COLUMN crm_profile.source_model.a_from IS 'least value of tier A';
-COMMENT ON COLUMN crm_profile.source_model.b_from IS 'least value of tier B';
-COMMENT ON COLUMN crm_profile.source_model.customers IS 'customers with a history';
-COMMENT ON COLUMN crm_profile.source_model.clv IS 'the model of repeat purchase and value; NULL: nobody had bought';
-COMMENT ON COLUMN crm_profile.source_model.predicted_a_from IS 'least predicted value of tier A; NULL: nobody is predicted to be worth anything';
-COMMENT ON COLUMN crm_profile.source_model.predicted_b_from IS 'least predicted value of tier B';
-COMMENT ON COLUMN crm_profile.source_model.rhythm IS 'the model of the days between purchases';
-COMMENT ON COLUMN crm_profile.source_model.fit_share IS 'share of the customers that clv and rhythm were fitted to; 1: all';
-COMMENT ON COLUMN crm_profile.source_model.holdout IS 'how good forecasts would have been; NULL: too little to tell';
-COMMENT ON COLUMN crm_profile.source_model.holdout_fit_until IS 'last day that the forecasts of the holdout test knew';
-COMMENT ON COLUMN crm_profile.source_model.holdout_until IS 'last day that they were for';
-COMMENT ON COLUMN crm_profile.source_model.holdout_share IS 'share of the customers in the holdout test';
-COMMENT ON COLUMN crm_profile.source_model.profile IS 'how attributes are encoded; NULL: the source has none';
-COMMENT ON COLUMN crm_profile.source_model.match IS 'the scorecard of the best customers, see match_card() and match_quality(); NULL: no prospects, or none or all of the customers are among the best';
-COMMENT ON COLUMN crm_profile.source_model.best IS 'who counted as the best then';
-COMMENT ON COLUMN crm_profile.source_model.clv_choice IS 'name of the model that clv was asked to be';
-COMMENT ON COLUMN crm_profile.source_model.clv_record IS 'how the candidates forecast the past, where the source left the choice to their record; NULL: it did not, or too little was to be seen';
-COMMENT ON COLUMN crm_profile.source_model.oldest_order IS 'the oldest day of an order';
-COMMENT ON COLUMN crm_profile.source_model.newest_order IS 'the newest day of an order, after as_of too';
-COMMENT ON COLUMN crm_profile.source_model.customer_rows IS 'rows of the customer table';
-COMMENT ON COLUMN crm_profile.source_model.repeated_keys IS 'rows of the customer table whose key another row has, too: so many too many';
-COMMENT ON COLUMN crm_profile.source_model.unassigned IS 'the orders without a customer, as one history; NULL: none';
-COMMENT ON COLUMN crm_profile.source_model.conflicts IS 'contradictions of segment, lifecycle and P(alive), in words, and how many customers have them; of a sample where there are more than 100 000';
-COMMENT ON COLUMN crm_profile.source_model.scheme_problems IS 'segments that nobody can be in, and scores that most customers share; NULL: none';
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -91,81 +59,51 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
 		WHERE v.finding IS NOT NULL ORDER BY v.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.model_findings(crm_profile.source_model, date) IS
-	'what a refresh found that the views cannot be trusted without knowing, on the day that they are read; no row: nothing';
+COMMENT ON FUNCTION crm_profile_internal.model_findings IS 'problems that readers of the views must know, on the day that they are read; no row: none';
 
 ---------------------------------------------------------------- customer_profile
 
-CREATE TYPE crm_profile.customer_profile_row AS (
-	customer text,
-	first_purchase date,
-	last_purchase date,
-	recency integer,
-	frequency bigint,
-	monetary numeric,
-	profit numeric,
-	average_order_value numeric,
-	mean_gap double precision,
-	trend double precision,
-	pattern text,
-	r_score integer,
-	f_score integer,
-	m_score integer,
-	cell text,
-	segment text,
-	lifecycle text,
-	value_tier text,
-	p_purchase_90d double precision,
-	p_alive double precision,
-	expected_purchases_90d double precision,
-	clv_365d double precision,
-	next_purchase date,
-	predicted_tier text,
-	segment_position integer,
-	as_of date
+CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of profile_now(), and of the view customer_profile of a source, where the key has the type that it has in the customer table
+	customer text, -- key of the customer, as in the customer table
+	first_purchase date, -- day of the first order
+	last_purchase date, -- day of the last order
+	recency integer, -- days since the last order
+	frequency bigint, -- number of orders in the period
+	monetary numeric, -- amount in the period, net of refunds
+	profit numeric, -- amount with a known cost less that cost, in the period; NULL: no cost known
+	average_order_value numeric, -- monetary / frequency
+	mean_gap double precision, -- mean number of days between purchase days; NULL: fewer than two
+	trend double precision, -- change of the amount from the period before to this one (a year where the source has no period), from -1 to 1
+	pattern text, -- few large, many small, many large or few small: number and value of orders against the medians
+	r_score integer, -- recency score; the highest is the best; NULL: no order in the period
+	f_score integer, -- frequency score
+	m_score integer, -- monetary score
+	cell text, -- the three scores as three digits, such as 545
+	segment text, -- segment of the cell in the scheme of the source, or, where that contradicts the lifecycle, of the nearest cell that does not; NULL: not scored
+	lifecycle text, -- new, active, lapsing (unusually long silence for this customer: the probability of a purchase within 90 days is below half of what it was right after the last one), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
+	value_tier text, -- A: the customers worth most, who together have 80 % of the value; B: the next, up to 95 %; C: the rest
+	p_purchase_90d double precision, -- probability of an order in the next 90 days: what to sort customers by; NULL, as in all predictions: no order yet, or no model
+	p_alive double precision, -- probability that the customer has not left; do not rank by it: somebody who has not left may still buy only once in years
+	expected_purchases_90d double precision, -- expected number of purchase days in the next 90 days
+	clv_365d double precision, -- expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month
+	next_purchase date, -- day by which half of all such customers will have bought again; NULL: fewer than half ever will, or no model
+	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
+	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
+	as_of date -- the as-of date of the row
 );
-COMMENT ON TYPE crm_profile.customer_profile_row IS 'what is told of a customer: a row of the view customer_profile of a source, where the key has its own type, and of profile_now()';
-COMMENT ON COLUMN crm_profile.customer_profile_row.customer IS 'the key of the customer table';
-COMMENT ON COLUMN crm_profile.customer_profile_row.first_purchase IS 'day of the first order';
-COMMENT ON COLUMN crm_profile.customer_profile_row.last_purchase IS 'day of the last order';
-COMMENT ON COLUMN crm_profile.customer_profile_row.recency IS 'days since the last order';
-COMMENT ON COLUMN crm_profile.customer_profile_row.frequency IS 'number of orders in the period';
-COMMENT ON COLUMN crm_profile.customer_profile_row.monetary IS 'amount in the period, net of refunds';
-COMMENT ON COLUMN crm_profile.customer_profile_row.profit IS 'amount with a known cost less that cost, in the period; NULL: no cost known';
-COMMENT ON COLUMN crm_profile.customer_profile_row.average_order_value IS 'monetary by order';
-COMMENT ON COLUMN crm_profile.customer_profile_row.mean_gap IS 'mean number of days between purchase days; NULL: fewer than two';
-COMMENT ON COLUMN crm_profile.customer_profile_row.trend IS 'amount of the period (a year, where the source has none) against the one before, from -1 to 1';
-COMMENT ON COLUMN crm_profile.customer_profile_row.pattern IS 'few or many, small or large orders, against the medians';
-COMMENT ON COLUMN crm_profile.customer_profile_row.r_score IS 'recency score; the highest is the best; NULL: no order in the period';
-COMMENT ON COLUMN crm_profile.customer_profile_row.f_score IS 'frequency score';
-COMMENT ON COLUMN crm_profile.customer_profile_row.m_score IS 'monetary score';
-COMMENT ON COLUMN crm_profile.customer_profile_row.cell IS 'the three scores as digits';
-COMMENT ON COLUMN crm_profile.customer_profile_row.segment IS 'segment by the scheme of the source: that of the cell, or the nearest one that is true of the lifecycle; NULL: not scored';
-COMMENT ON COLUMN crm_profile.customer_profile_row.lifecycle IS 'new, active, lapsing (the silence is out of the customer''s character: the probability of a purchase within 90 days is below half of what it was after the last one), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these';
-COMMENT ON COLUMN crm_profile.customer_profile_row.value_tier IS 'A: the best customers, who have 80 % of the value together; B: the next, up to 95 %; C: the rest';
-COMMENT ON COLUMN crm_profile.customer_profile_row.p_purchase_90d IS 'probability of an order in the next 90 days: what to sort customers by; NULL, as in all predictions: no order yet, or no model';
-COMMENT ON COLUMN crm_profile.customer_profile_row.p_alive IS 'probability that the customer has not left; a part of p_purchase_90d and no ranking by itself: who has not left may still buy once in years';
-COMMENT ON COLUMN crm_profile.customer_profile_row.expected_purchases_90d IS 'expected number of purchase days in the next 90 days';
-COMMENT ON COLUMN crm_profile.customer_profile_row.clv_365d IS 'expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month';
-COMMENT ON COLUMN crm_profile.customer_profile_row.next_purchase IS 'day by which half of all such customers will have bought again; NULL: less than half ever will, or no model';
-COMMENT ON COLUMN crm_profile.customer_profile_row.predicted_tier IS 'the same tiers by clv_365d';
-COMMENT ON COLUMN crm_profile.customer_profile_row.segment_position IS 'place of the segment in the scheme, from 1: the order to show segments in; NULL: not scored';
-COMMENT ON COLUMN crm_profile.customer_profile_row.as_of IS 'the day that the row tells of';
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.segment_position(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
-	'the place in its scheme of what segment() gives, from 1; NULL for a cell that the scheme leaves uncovered';
+COMMENT ON FUNCTION crm_profile_internal.segment_position IS 'position in the scheme of the segment that segment() gives, from 1; NULL for a cell that the scheme does not cover';
 
 CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.rfm_cell(crm_profile.rfm_score) IS 'the column cell: the three scores as digits';
+COMMENT ON FUNCTION crm_profile_internal.rfm_cell IS 'the three scores as three digits, such as 545';
 
 CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01);
-COMMENT ON FUNCTION crm_profile_internal.source_clv_365d(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'the column clv_365d: expected value of all purchases in the 365 days that follow as_of, discounted by 1 % a month';
+COMMENT ON FUNCTION crm_profile_internal.source_clv_365d IS 'clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month';
 
 CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
 	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
@@ -202,96 +140,62 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
 			as_of;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.customer_figures(text, crm_profile.purchase_history, crm_profile.source_model, date, interval, text, text) IS
-	'what customer_profile tells of a customer on that day; contact: the lifecycle of somebody who has not bought';
+COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought';
 
 ---------------------------------------------------------------- segment_summary
 
-CREATE TYPE crm_profile_internal.segment_summary_row AS (
-	segment text,
-	customers bigint,
-	customer_share double precision,
-	monetary numeric,
-	monetary_share double precision,
-	profit numeric,
-	profit_share double precision,
-	median_recency double precision,
-	median_frequency double precision,
-	median_monetary double precision,
-	strategy text,
-	predicted_value double precision,
-	predicted_value_share double precision,
-	mean_p_alive double precision
+CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view segment_summary
+	segment text, -- the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer
+	customers bigint, -- number of customers
+	customer_share double precision, -- share of all customers
+	monetary numeric, -- amount in the period
+	monetary_share double precision, -- share of the amount of all customers
+	profit numeric, -- profit in the period; NULL: no cost known
+	profit_share double precision, -- share of the profit of all customers
+	median_recency double precision, -- median of the days since the last order
+	median_frequency double precision, -- median number of orders
+	median_monetary double precision, -- median amount
+	strategy text, -- what to do with these customers, by the scheme
+	predicted_value double precision, -- sum of clv_365d, the value expected in the next 365 days; NULL: no prediction
+	predicted_value_share double precision, -- share of the predicted value of all customers
+	mean_p_alive double precision -- mean of p_alive: the expected share of those who have not left
 );
-COMMENT ON TYPE crm_profile_internal.segment_summary_row IS 'a row of segment_summary';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.segment IS 'the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.customer_share IS 'share of all customers';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.monetary IS 'amount in the period';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.monetary_share IS 'share of the amount of all customers';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.profit IS 'profit in the period; NULL: no cost known';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.profit_share IS 'share of the profit of all customers';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.median_recency IS 'median of the days since the last order';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.median_frequency IS 'median number of orders';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.median_monetary IS 'median amount';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.strategy IS 'what to do with them, as the scheme has it';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.predicted_value IS 'sum of clv_365d: what they are expected to bring in the next 365 days; NULL: no prediction';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.predicted_value_share IS 'share of the predicted value of all customers';
-COMMENT ON COLUMN crm_profile_internal.segment_summary_row.mean_p_alive IS 'mean of p_alive: the share of them that are still customers';
 
-CREATE TYPE crm_profile_internal.segment_measures AS (
-	segment text,
-	customers bigint,
-	monetary numeric,
-	profit numeric,
-	median_recency double precision,
-	median_frequency double precision,
-	median_monetary double precision,
-	predicted_value numeric,
-	mean_p_alive numeric
+CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
+	segment text, -- the segment; NULL: not scored
+	customers bigint, -- number of customers
+	monetary numeric, -- sum of monetary
+	profit numeric, -- sum of profit
+	median_recency double precision, -- median of recency
+	median_frequency double precision, -- median of frequency
+	median_monetary double precision, -- median of monetary
+	predicted_value numeric, -- sum of clv_365d
+	mean_p_alive numeric -- mean of p_alive
 );
-COMMENT ON TYPE crm_profile_internal.segment_measures IS 'what segment_summary adds up over the customers of a segment';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.segment IS 'the segment; NULL: not scored';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.monetary IS 'sum of monetary';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.profit IS 'sum of profit';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.median_recency IS 'median of recency';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.median_frequency IS 'median of frequency';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.median_monetary IS 'median of monetary';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.predicted_value IS 'sum of clv_365d';
-COMMENT ON COLUMN crm_profile_internal.segment_measures.mean_p_alive IS 'mean of p_alive';
 
-CREATE TYPE crm_profile_internal.outside_measures AS (
-	segment text,
-	customers bigint,
-	monetary numeric,
-	profit numeric,
-	counted numeric
+CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summary outside the segments: refunds only, unknown customers, no customer
+	segment text, -- name of the line, in place of a segment
+	customers bigint, -- number of customers
+	monetary numeric, -- amount of these customers in the period
+	profit numeric, -- profit of these customers in the period
+	counted numeric -- part of monetary that customer_profile counts as well
 );
-COMMENT ON TYPE crm_profile_internal.outside_measures IS 'what segment_summary adds up of amounts that belong to no customer with a segment';
-COMMENT ON COLUMN crm_profile_internal.outside_measures.segment IS 'what stands in the place of a segment';
-COMMENT ON COLUMN crm_profile_internal.outside_measures.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.outside_measures.monetary IS 'their amount in the period';
-COMMENT ON COLUMN crm_profile_internal.outside_measures.profit IS 'their profit in the period';
-COMMENT ON COLUMN crm_profile_internal.outside_measures.counted IS 'what of the amount customer_profile has in monetary, too';
 
 CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
 	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date));
-COMMENT ON FUNCTION crm_profile_internal.refunds_alone(crm_profile.purchase_history, date, interval) IS
-	'the amount of a history without an order, which monetary() does not tell; a function of its own, so that net_amount() can be inlined';
+COMMENT ON FUNCTION crm_profile_internal.refunds_alone IS 'the amount of a history without an order, for which monetary() is NULL; separate so that net_amount() can be inlined';
 
 CREATE FUNCTION crm_profile_internal.net_amount(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.monetary(history, as_of) ELSE crm_profile.monetary(history, as_of, period) END,
 		crm_profile_internal.refunds_alone(history, as_of, period));
-COMMENT ON FUNCTION crm_profile_internal.net_amount(crm_profile.purchase_history, date, interval) IS
-	'monetary, and of a history with nothing but refunds the sum of these; NULL: nothing by that day';
+COMMENT ON FUNCTION crm_profile_internal.net_amount IS 'monetary(), but for a history of refunds only the sum of these; NULL: no purchase or refund by that day';
 
 CREATE FUNCTION crm_profile_internal.without_order(history crm_profile.purchase_history, as_of date, period interval) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of) ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0;
-COMMENT ON FUNCTION crm_profile_internal.without_order(crm_profile.purchase_history, date, interval) IS 'whether there is no order in the period';
+COMMENT ON FUNCTION crm_profile_internal.without_order IS 'whether the history has no order in the period';
 
 CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchase_history, outside text, as_of date, period interval,
 	OUT segment text, OUT monetary numeric, OUT profit numeric, OUT counted numeric) RETURNS SETOF record
@@ -303,13 +207,12 @@ CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchas
 		FROM (SELECT crm_profile_internal.net_amount(history, as_of, period) AS amount OFFSET 0) n
 		WHERE n.amount IS NOT NULL AND (outside IS NOT NULL OR n.amount <> 0 AND crm_profile_internal.without_order(history, as_of, period));
 	END;
-COMMENT ON FUNCTION crm_profile_internal.outside_figures(crm_profile.purchase_history, text, date, interval) IS
-	'the amount of a history that is in no segment: outside says why, NULL where it is only that there are refunds and no order; no row: there is a segment, or nothing';
+COMMENT ON FUNCTION crm_profile_internal.outside_figures IS 'the amount of a history that is in no segment; outside: the reason, NULL for refunds without an order; no row: the history has a segment, or is empty';
 
 CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision;
-COMMENT ON FUNCTION crm_profile_internal.as_double(numeric) IS 'the number in double precision; beyond what that can hold nearly the smallest or the largest that it can';
+COMMENT ON FUNCTION crm_profile_internal.as_double IS 'the number in double precision, clipped to what that can hold';
 
 CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
 	outside crm_profile_internal.outside_measures[])
@@ -337,24 +240,17 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_summary(text, crm_profile.segment_scheme, crm_profile_internal.segment_measures[], crm_profile_internal.outside_measures[]) IS
-	'segment_summary: all segments of a scheme with what was measured of them, shares, and what to do; outside: what is in no segment';
+COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what is in no segment';
 
 ---------------------------------------------------------------- rfm_grid
 
-CREATE TYPE crm_profile_internal.rfm_grid_row AS (
-	r_score integer,
-	f_score integer,
-	customers bigint,
-	monetary numeric,
-	mean_m_score double precision
+CREATE TYPE crm_profile_internal.rfm_grid_row AS ( -- a row of the view rfm_grid
+	r_score integer, -- recency score
+	f_score integer, -- frequency score
+	customers bigint, -- number of customers
+	monetary numeric, -- amount in the period
+	mean_m_score double precision -- mean monetary score; NULL: no customers
 );
-COMMENT ON TYPE crm_profile_internal.rfm_grid_row IS 'a row of rfm_grid';
-COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.r_score IS 'recency score';
-COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.f_score IS 'frequency score';
-COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.monetary IS 'amount in the period';
-COMMENT ON COLUMN crm_profile_internal.rfm_grid_row.mean_m_score IS 'mean monetary score; NULL: no customers';
 
 CREATE FUNCTION crm_profile_internal.rfm_grid(bins integer, measures crm_profile_internal.rfm_grid_row[]) RETURNS SETOF crm_profile_internal.rfm_grid_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 25
@@ -363,21 +259,16 @@ CREATE FUNCTION crm_profile_internal.rfm_grid(bins integer, measures crm_profile
 		FROM generate_series(1, bins) r CROSS JOIN generate_series(1, bins) f LEFT JOIN unnest(measures) m ON m.r_score = r AND m.f_score = f
 		ORDER BY r DESC, f DESC;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.rfm_grid(integer, crm_profile_internal.rfm_grid_row[]) IS 'rfm_grid: every pair of scores, those of no customer too';
+COMMENT ON FUNCTION crm_profile_internal.rfm_grid IS 'rows of the view rfm_grid: every pair of scores, even those that no customer has';
 
 ---------------------------------------------------------------- purchase_calendar
 
-CREATE TYPE crm_profile_internal.purchase_calendar_row AS (
-	month date,
-	weekday integer,
-	orders numeric,
-	amount numeric
+CREATE TYPE crm_profile_internal.purchase_calendar_row AS ( -- a row of the view purchase_calendar
+	month date, -- first day of the month
+	weekday integer, -- 1: Monday, to 7: Sunday
+	orders numeric, -- number of orders
+	amount numeric -- amount, net of refunds
 );
-COMMENT ON TYPE crm_profile_internal.purchase_calendar_row IS 'a row of purchase_calendar';
-COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.month IS 'first day of the month';
-COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.weekday IS '1: Monday, to 7: Sunday';
-COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.orders IS 'number of orders';
-COMMENT ON COLUMN crm_profile_internal.purchase_calendar_row.amount IS 'amount, net of refunds';
 
 CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, nobody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
@@ -385,36 +276,24 @@ CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.pur
 		SELECT date_trunc('month', d.day::timestamp)::date, extract(isodow FROM d.day)::integer, sum(d.orders), sum(d.amount)
 		FROM crm_profile.purchases(coalesce(everybody, '{}') OPERATOR(crm_profile.||) coalesce(nobody, '{}')) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.purchase_calendar(crm_profile.purchase_history, crm_profile.purchase_history, date) IS
-	'purchase_calendar, from the histories of all customers merged into one, and that of orders without a customer';
+COMMENT ON FUNCTION crm_profile_internal.purchase_calendar IS 'rows of the view purchase_calendar, from the merged histories of all customers, and that of orders without a customer';
 
 ---------------------------------------------------------------- segment_migration
 
-CREATE TYPE crm_profile_internal.segment_migration_row AS (
-	from_segment text,
-	to_segment text,
-	customers bigint,
-	share double precision,
-	monetary numeric
+CREATE TYPE crm_profile_internal.segment_migration_row AS ( -- a row of the view segment_migration
+	from_segment text, -- segment on the first day; (unscored): no order in the period by then
+	to_segment text, -- segment on the last day
+	customers bigint, -- number of customers
+	share double precision, -- share of the customers of from_segment
+	monetary numeric -- amount of these customers in the period
 );
-COMMENT ON TYPE crm_profile_internal.segment_migration_row IS 'a row of segment_migration';
-COMMENT ON COLUMN crm_profile_internal.segment_migration_row.from_segment IS 'segment on the first day; (unscored): no order in the period by then';
-COMMENT ON COLUMN crm_profile_internal.segment_migration_row.to_segment IS 'segment on the last day';
-COMMENT ON COLUMN crm_profile_internal.segment_migration_row.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.segment_migration_row.share IS 'share of the customers of from_segment';
-COMMENT ON COLUMN crm_profile_internal.segment_migration_row.monetary IS 'their amount in the period';
 
-CREATE TYPE crm_profile_internal.segment_move AS (
-	from_segment text,
-	to_segment text,
-	customers bigint,
-	monetary numeric
+CREATE TYPE crm_profile_internal.segment_move AS ( -- number of customers who moved from one segment to another
+	from_segment text, -- segment on the first day
+	to_segment text, -- segment on the last day
+	customers bigint, -- number of customers
+	monetary numeric -- amount of these customers
 );
-COMMENT ON TYPE crm_profile_internal.segment_move IS 'a way from one segment to another, and how many customers went it';
-COMMENT ON COLUMN crm_profile_internal.segment_move.from_segment IS 'the one';
-COMMENT ON COLUMN crm_profile_internal.segment_move.to_segment IS 'the other';
-COMMENT ON COLUMN crm_profile_internal.segment_move.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.segment_move.monetary IS 'their amount';
 
 CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
 	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
@@ -424,8 +303,7 @@ CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_h
 			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv)), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_step(crm_profile.purchase_history, crm_profile.rfm_model, date, crm_profile.rfm_model, date, crm_profile.segment_scheme, integer, crm_profile.clv_model, interval) IS
-	'the segments of a customer on two days, and the amount in the period up to the later one';
+COMMENT ON FUNCTION crm_profile_internal.segment_step IS 'the segments of a customer on two days, and the amount in the period up to the later one';
 
 CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
@@ -433,33 +311,22 @@ CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_interna
 		SELECT m.from_segment, m.to_segment, m.customers, (m.customers / sum(m.customers) OVER (PARTITION BY m.from_segment))::double precision, m.monetary
 		FROM unnest(moves) m ORDER BY m.from_segment, m.customers DESC, m.to_segment;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_migration(crm_profile_internal.segment_move[]) IS 'segment_migration: the moves in order, with shares';
+COMMENT ON FUNCTION crm_profile_internal.segment_migration IS 'rows of the view rows of the view segment_migration: the moves in order, with shares';
 
 ---------------------------------------------------------------- model_holdout, model_card
 
-CREATE TYPE crm_profile_internal.model_holdout_row AS (
-	fit_until date,
-	as_of date,
-	part text,
-	class text,
-	customers bigint,
-	predicted double precision,
-	actual double precision,
-	calibration double precision,
-	mean_absolute_error double precision,
-	correlation double precision
+CREATE TYPE crm_profile_internal.model_holdout_row AS ( -- a row of the view model_holdout
+	fit_until date, -- last day of the data that the forecast was made from
+	as_of date, -- last day of the forecast
+	part text, -- total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest
+	class text, -- class within the part
+	customers bigint, -- number of customers; a sample where there are more than 100 000
+	predicted double precision, -- forecast purchase days
+	actual double precision, -- actual purchase days
+	calibration double precision, -- actual / predicted
+	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
+	correlation double precision -- correlation of actual and predicted over the customers; NULL: one of them is constant
 );
-COMMENT ON TYPE crm_profile_internal.model_holdout_row IS 'a row of model_holdout';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.fit_until IS 'last day that the forecast knew';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.as_of IS 'last day that it was for';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.part IS 'total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.class IS 'the class';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.customers IS 'number of customers; a sample where there are more than 100 000';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.predicted IS 'purchase days forecast';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.actual IS 'purchase days that came';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.calibration IS 'actual by predicted';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.mean_absolute_error IS 'mean distance of the two, by customer';
-COMMENT ON COLUMN crm_profile_internal.model_holdout_row.correlation IS 'correlation of the two over customers; NULL: one of them is the same for all';
 
 CREATE FUNCTION crm_profile_internal.model_holdout(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_holdout_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
@@ -468,25 +335,17 @@ CREATE FUNCTION crm_profile_internal.model_holdout(model crm_profile.source_mode
 		FROM unnest(model.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, line)
 		ORDER BY l.line;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.model_holdout(crm_profile.source_model) IS 'model_holdout: the holdout test of a refresh, line by line';
+COMMENT ON FUNCTION crm_profile_internal.model_holdout IS 'rows of the view model_holdout';
 
-CREATE TYPE crm_profile_internal.model_card_row AS (
-	line integer,
-	section text,
-	item text,
-	value text,
-	number double precision,
-	standard_error double precision,
-	note text
+CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
+	line integer, -- line number, for sorting
+	section text, -- refresh, purchases, spend, rhythm, lifecycle and tiers, scores, labels, holdout
+	item text, -- name of the figure
+	value text, -- the value as text
+	number double precision, -- the value as a number; NULL: not a number, or unknown
+	standard_error double precision, -- standard error standard error of a parameter; NULL: not estimated
+	note text -- explanation of the figure
 );
-COMMENT ON TYPE crm_profile_internal.model_card_row IS 'a row of model_card';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.line IS 'the order to read it in';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.section IS 'refresh, purchases, spend, rhythm, lifecycle and tiers, scores, labels, holdout';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.item IS 'what the line tells';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.value IS 'the value as text';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.number IS 'the value as a number; NULL: words, or unknown';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.standard_error IS 'of a parameter; NULL: not estimated';
-COMMENT ON COLUMN crm_profile_internal.model_card_row.note IS 'what it means';
 
 CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -496,7 +355,7 @@ CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETUR
 		WHEN abs(number) BETWEEN 1e-30 AND 1e30 THEN number::real::text
 		-- what real cannot hold
 		ELSE btrim(to_char(number, '9.99999EEEE')) END;
-COMMENT ON FUNCTION crm_profile_internal.short_number(double precision) IS 'a number for people to read: whole, or with some six digits';
+COMMENT ON FUNCTION crm_profile_internal.short_number IS 'a number as text for people: whole, or with about six digits';
 
 CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
@@ -603,60 +462,41 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
 		WHERE model.id IS NOT NULL OR l.item = 'warning';
 	END;
-COMMENT ON FUNCTION crm_profile_internal.model_card(crm_profile.source_model, date) IS
-	'model_card: what there is to tell about the models of a refresh, line by line; today: the day of the views';
+COMMENT ON FUNCTION crm_profile_internal.model_card IS 'rows of the view model_card; today: as-of date of the views';
 
 ---------------------------------------------------------------- revenue_forecast
 
-CREATE TYPE crm_profile_internal.revenue_forecast_row AS (
-	part text,
-	customers double precision,
-	expected numeric,
-	lower numeric,
-	upper numeric,
-	last_year numeric,
-	from_date date,
-	to_date date
+CREATE TYPE crm_profile_internal.revenue_forecast_row AS ( -- a row of the view revenue_forecast
+	part text, -- customers so far; new customers, if as many arrive as in the last year; no customer: orders without one; total
+	customers double precision, -- number of customers, for new ones the number expected
+	expected numeric, -- expected amount in the 90 days (profit where the tiers go by profit); NULL: too few data
+	lower numeric, -- lower end of the 80 % interval; NULL: too few data
+	upper numeric, -- upper end of the 80 % interval; NULL: too few data
+	last_year numeric, -- actual amount of the same 90 days a year before; NULL: the data do not reach back
+	from_date date, -- the first of the 90 days
+	to_date date -- the last of the 90 days
 );
-COMMENT ON TYPE crm_profile_internal.revenue_forecast_row IS 'a row of revenue_forecast';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.part IS 'customers so far; new customers, at the inflow of the last year; no customer: orders without one; total';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.customers IS 'customers so far, or how many new ones are expected';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.expected IS 'expected amount of the 90 days (profit where the tiers go by profit); NULL: too little to tell';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.lower IS 'four times in five it should lie between this ...';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.upper IS '... and this; NULL: too little to tell';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.last_year IS 'the amount of the same 90 days a year before, new customers those of that time; NULL: the data do not reach back';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.from_date IS 'the first of the 90 days';
-COMMENT ON COLUMN crm_profile_internal.revenue_forecast_row.to_date IS 'the last of them';
 
-CREATE TYPE crm_profile_internal.revenue_measures AS (
-	age integer,
-	customers bigint,
-	expected numeric,
-	variance numeric,
-	arrived numeric,
-	last_year_so_far numeric,
-	last_year_new numeric
+CREATE TYPE crm_profile_internal.revenue_measures AS ( -- totals of revenue_forecast for customers who first bought in the same 90 days
+	age integer, -- age in full periods of 90 days since the first purchase, 4: or more; NULL: no order
+	customers bigint, -- number of customers
+	expected numeric, -- sum of the expected amounts
+	variance numeric, -- sum of the variances of these amounts
+	arrived numeric, -- amount in the 90 days in which they first bought
+	last_year_so_far numeric, -- amount in the 90 days a year ago of those who were customers before them
+	last_year_new numeric -- amount in the 90 days a year ago of those who first bought in them
 );
-COMMENT ON TYPE crm_profile_internal.revenue_measures IS 'what revenue_forecast adds up over customers who first bought in the same stretch of 90 days';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.age IS 'how many whole stretches of 90 days ago they first bought, 4: or more; NULL: no order';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.customers IS 'number of customers';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.expected IS 'sum of the expected amounts';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.variance IS 'sum of their variances, by chance alone';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.arrived IS 'what they bought for in the stretch in which they first bought';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.last_year_so_far IS 'amount in the 90 days a year ago of those who were customers before them';
-COMMENT ON COLUMN crm_profile_internal.revenue_measures.last_year_new IS 'amount in the 90 days a year ago of those who first bought in them';
 
 CREATE FUNCTION crm_profile_internal.spend_dispersion(model crm_profile.clv_model) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce((SELECT 1 / greatest(p.estimate, 0.01) FROM crm_profile.clv_parameters(model) p WHERE p.part = 'spend' AND p.parameter = 'p'), 1);
-COMMENT ON FUNCTION crm_profile_internal.spend_dispersion(crm_profile.clv_model) IS
-	'squared coefficient of variation of the values of one customer''s purchases: 1/p of Gamma-Gamma; 1 where that is not known';
+COMMENT ON FUNCTION crm_profile_internal.spend_dispersion IS 'squared coefficient of variation of the purchase values of one customer: 1/p of Gamma-Gamma; 1 if unknown';
 
 CREATE FUNCTION crm_profile_internal.amount_between(history crm_profile.purchase_history, before date, until date, by_profit boolean) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 20
 	RETURN CASE WHEN by_profit THEN crm_profile.profit(history, until, make_interval(days => until - before))
 		ELSE crm_profile_internal.net_amount(history, until, make_interval(days => until - before)) END;
-COMMENT ON FUNCTION crm_profile_internal.amount_between(crm_profile.purchase_history, date, date, boolean) IS 'amount, or profit, of the days after one and up to another';
+COMMENT ON FUNCTION crm_profile_internal.amount_between IS 'amount, or profit, of the days after the first date up to the second';
 
 CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchase_history, model crm_profile.clv_model, dispersion double precision, as_of date, by_profit boolean,
 	OUT age integer, OUT expected numeric, OUT variance numeric, OUT arrived numeric, OUT last_year_so_far numeric, OUT last_year_new numeric) RETURNS SETOF record
@@ -673,8 +513,7 @@ CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchas
 				greatest(crm_profile.p_alive(history, model, as_of), 1e-12) AS alive
 			FROM (SELECT crm_profile.first_purchase(history, as_of) AS first OFFSET 0) b OFFSET 0) f;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.revenue_figures(crm_profile.purchase_history, crm_profile.clv_model, double precision, date, boolean) IS
-	'what is expected of a customer in the 90 days after as_of, and what revenue_forecast compares that with';
+COMMENT ON FUNCTION crm_profile_internal.revenue_figures IS 'expected amount of a customer in the 90 days after as_of, and the past amounts that revenue_forecast compares it with';
 
 CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, holdout crm_profile.clv_holdout_line[], measures crm_profile_internal.revenue_measures[],
 	nobody crm_profile.purchase_history, by_profit boolean) RETURNS SETOF crm_profile_internal.revenue_forecast_row
@@ -708,20 +547,19 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 			round(CASE WHEN l.part = 'new customers' AND NOT by_profit THEN greatest(0, l.expected - l.half) ELSE l.expected - l.half END, 2), round(l.expected + l.half, 2), CASE WHEN n.year THEN l.last_year END, as_of + 1, as_of + 90
 		FROM line l, seen n WHERE oldest <= as_of ORDER BY l.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.revenue_forecast(date, date, crm_profile.clv_holdout_line[], crm_profile_internal.revenue_measures[], crm_profile.purchase_history, boolean) IS
-	'revenue_forecast: what the 90 days after as_of should bring, by parts, with a band, beside the same days a year before';
+COMMENT ON FUNCTION crm_profile_internal.revenue_forecast IS 'rows of the view revenue_forecast: expected amount of the next 90 days with an interval, beside the same days a year before';
 
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
 CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 	RETURN CASE WHEN src.as_of IS NULL THEN format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone) ELSE format('%L::date', src.as_of) END;
-COMMENT ON FUNCTION crm_profile_internal.source_today(crm_profile.source_definition) IS 'SQL of the day of the views';
+COMMENT ON FUNCTION crm_profile_internal.source_today IS 'SQL of the as-of date of the views';
 
 CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres'
 	RETURN format('%L::interval', src.period);
-COMMENT ON FUNCTION crm_profile_internal.source_period(crm_profile.source_definition) IS 'SQL of the look-back window, a NULL for all time';
+COMMENT ON FUNCTION crm_profile_internal.source_period IS 'SQL of the look-back window, NULL for all time';
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -744,7 +582,7 @@ CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_defin
 		WHEN 'timestamptz'::regtype = (SELECT atttypid FROM pg_attribute WHERE attrelid = to_regclass(src.interactions) AND attname = src.interacted_at)
 			THEN format(' AND i.%I < (%s + 1)::timestamp AT TIME ZONE %L', src.interacted_at, day, src.time_zone)
 		ELSE format(' AND i.%I < %s + 1', src.interacted_at, day) END);
-COMMENT ON FUNCTION crm_profile_internal.source_contact(crm_profile.source_definition, text, text) IS 'the condition that a customer had an interaction by that day, both given as SQL';
+COMMENT ON FUNCTION crm_profile_internal.source_contact IS 'the condition that a customer had an interaction by that day, both given as SQL';
 
 CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_definition, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -755,7 +593,7 @@ CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_def
 			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE %s) THEN ''probable''', src.prospects,
 				crm_profile_internal.same_key(src.key_type, format('p.%I::%s', src.prospect_customer, src.key_type), format('c.%I', src.customer_key))) END), '') || ' END',
 		'NULL');
-COMMENT ON FUNCTION crm_profile_internal.source_contacted(crm_profile.source_definition, text) IS 'SQL of the lifecycle that the customer c has without a purchase by that day';
+COMMENT ON FUNCTION crm_profile_internal.source_contacted IS 'SQL of the lifecycle of customer c without a purchase by that day';
 
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -773,7 +611,7 @@ CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source
 		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE format('f.%I', a.attname) END, ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
 		format('%I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))));
-COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query behind customer_profile and profile_as_of, with the key as it is in the customer table';
+COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query of customer_profile and profile_as_of(), the key with its own type';
 
 ---------------------------------------------------------------- writing models
 
@@ -785,7 +623,7 @@ BEGIN
 	EXECUTE format('SELECT m.* FROM %I.model m ORDER BY m.id DESC LIMIT 1', src.name) INTO last;
 	RETURN last;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_last_model(crm_profile.source_definition) IS 'the newest models of a source; NULLs: none yet';
+COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs: none yet';
 
 CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -814,8 +652,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.model_in_use', src.name);
 	EXECUTE format('INSERT INTO %I.model_in_use SELECT ($1).*', src.name) USING model;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_model(crm_profile.source_definition, crm_profile.source_model) IS
-	'keeps the models of the refresh that began at fitted_at, where something in them differs from the last ones; the caller holds the lock on the source';
+COMMENT ON FUNCTION crm_profile_internal.source_keep_model IS 'stores the models of the refresh that began at fitted_at if they differ from the last ones; the caller holds the lock on the source';
 
 ---------------------------------------------------------------- tables and views of a source
 
@@ -831,7 +668,7 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', schema, relation, described.attname, described.comment);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment(text, text, text, regclass) IS 'comments on a relation of a source, and on its columns those of the composite type';
+COMMENT ON FUNCTION crm_profile_internal.source_comment IS 'comments on a relation of a source, and on its columns with the comments of a composite type';
 
 CREATE FUNCTION crm_profile_internal.source_view(src crm_profile.source_definition, view text, comment text, columns regclass, query text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -839,8 +676,7 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_invoker = true) AS ', src.name, view) || query;
 	PERFORM crm_profile_internal.source_comment(src.name, view, comment, columns);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_view(crm_profile.source_definition, text, text, regclass, text) IS
-	'makes a view of a source, or makes it anew with the rights on it and what is built on it; a composite type comments the columns';
+COMMENT ON FUNCTION crm_profile_internal.source_view IS 'creates a view of a source, or replaces it, keeping rights and dependent objects; a composite type comments the columns';
 
 CREATE FUNCTION crm_profile_internal.source_drop_view(src crm_profile.source_definition, view text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -849,7 +685,7 @@ BEGIN
 		EXECUTE format('DROP VIEW %I.%I', src.name, view);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_drop_view(crm_profile.source_definition, text) IS 'drops a view of a source that it does not need any more';
+COMMENT ON FUNCTION crm_profile_internal.source_drop_view IS 'drops a view of a source that is no longer needed';
 
 CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -864,7 +700,7 @@ BEGIN
 		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)));
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_admit(crm_profile.source_definition, text) IS 'row-level security for a table of a source: who sees the customer sees the row';
+COMMENT ON FUNCTION crm_profile_internal.source_admit IS 'creates the row-level policy of a table of a source: whoever may read the customer may read the row';
 
 CREATE FUNCTION crm_profile_internal.source_comment_models(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -872,7 +708,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
 	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and orders that have no customer', 'crm_profile.source_model');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment_models(crm_profile.source_definition) IS 'comments on the tables with the models of a source';
+COMMENT ON FUNCTION crm_profile_internal.source_comment_models IS 'comments on the tables with the models of a source';
 
 CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -880,7 +716,7 @@ BEGIN
 	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
 		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
-	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''the key of the customer table''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''key of the customer, as in the customer table''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	-- a typed table: an attribute that a later version adds to the type comes to all sources
@@ -891,7 +727,7 @@ BEGIN
 	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
 	PERFORM crm_profile_internal.source_comment_models(src);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tables(crm_profile.source_definition) IS 'the tables of a new source';
+COMMENT ON FUNCTION crm_profile_internal.source_build_tables IS 'creates the tables of a new source';
 
 CREATE FUNCTION crm_profile_internal.source_share_rights(src crm_profile.source_definition, view text, "table" text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -911,7 +747,7 @@ BEGIN
 			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_share_rights(crm_profile.source_definition, text, text) IS 'who may read a view of a source may read the table that it is to be over';
+COMMENT ON FUNCTION crm_profile_internal.source_share_rights IS 'grants readers of a view of a source the right to read the table under it';
 
 CREATE FUNCTION crm_profile_internal.source_build_profile(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -946,7 +782,7 @@ BEGIN
 		src.name, crm_profile_internal.source_profile_query(src, 'profile_as_of.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_profile(crm_profile.source_definition) IS 'customer_profile, over a table where it is materialized, and profile_as_of';
+COMMENT ON FUNCTION crm_profile_internal.source_build_profile IS 'creates or replaces customer_profile (over a table if materialized) and profile_as_of() of a source';
 
 CREATE FUNCTION crm_profile_internal.source_build_prospect_model(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -960,8 +796,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model(crm_profile.source_definition) IS
-	'the view prospect_model, made anew, or dropped where there are no prospects';
+COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model IS 'creates or replaces the view prospect_model of a source, or drops it if there are no prospects';
 
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -981,11 +816,10 @@ BEGIN
 	END;
 	EXECUTE format('COMMENT ON VIEW %I.customer_attributes IS ''every customer: the attributes that the source names, to be joined to customer_profile''', src.name);
 	FOR described IN SELECT a.attname, a.attnum FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', src.name)::regclass AND a.attnum > 0 AND NOT a.attisdropped LOOP
-		EXECUTE format('COMMENT ON COLUMN %I.customer_attributes.%I IS %L', src.name, described.attname, CASE described.attnum WHEN 1 THEN 'the key of the customer table' ELSE 'an attribute of the customer' END);
+		EXECUTE format('COMMENT ON COLUMN %I.customer_attributes.%I IS %L', src.name, described.attname, CASE described.attnum WHEN 1 THEN 'key of the customer, as in the customer table' ELSE 'an attribute of the customer' END);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_attributes(crm_profile.source_definition) IS
-	'the view customer_attributes of a source; made anew where other attributes ask for other columns, which what is built on it forbids';
+COMMENT ON FUNCTION crm_profile_internal.source_build_attributes IS 'creates the view customer_attributes of a source, or replaces it; other columns are an error if objects depend on it';
 
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1037,15 +871,14 @@ BEGIN
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
-	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: purchase days forecast from what was known on an earlier day, and those that came',
+	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: forecast purchase days from what was known on an earlier day, and those that came',
 		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', crm_profile_internal.source_model_in_use(src)));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_views(crm_profile.source_definition) IS
-	'the views and functions of a source, made anew where they are already there: rights on them, and what is built on them, stay';
+COMMENT ON FUNCTION crm_profile_internal.source_build_views IS 'creates the views and functions of a source, or replaces them; rights and dependent objects are kept';
 
 ---------------------------------------------------------------- after an upgrade
 
@@ -1053,8 +886,7 @@ CREATE FUNCTION crm_profile_internal.source_outdated(src crm_profile.source_defi
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 		AND NOT EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = to_regclass(format('%I.customer_profile', src.name)) AND v.attname = a.attname));
-COMMENT ON FUNCTION crm_profile_internal.source_outdated(crm_profile.source_definition) IS
-	'whether the views are of an older version, from a dump that was restored into this one: customer_profile is gone, or lacks columns';
+COMMENT ON FUNCTION crm_profile_internal.source_outdated IS 'whether the views are those of an older version, restored from a dump: customer_profile is missing or lacks columns';
 
 CREATE FUNCTION crm_profile_internal.rebuild_source_as_owner(src crm_profile.source_definition, OUT schema text, OUT as_owner text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1066,11 +898,11 @@ BEGIN
 	as_owner := current_user;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_source_as_owner(crm_profile.source_definition) IS 'what rebuild_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.rebuild_source_as_owner IS 'runs as the owner of the source: rebuild_source()';
 
 CREATE FUNCTION crm_profile_internal.rebuild_source(name text, OUT schema text, OUT as_owner text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_source(text) IS 'makes the views of a source anew, as its owner; rights on them, and what is built on them, stay';
+COMMENT ON FUNCTION crm_profile_internal.rebuild_source IS 'rebuilds the views of a source as its owner; rights and dependent objects are kept';
 
 CREATE FUNCTION crm_profile_internal.rebuild_sources() RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1086,5 +918,4 @@ BEGIN
 		END;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_sources() IS
-	'rebuild_source() for all sources: for upgrade scripts that give views other columns or another text; not needed where only functions change';
+COMMENT ON FUNCTION crm_profile_internal.rebuild_sources IS 'rebuild_source() for all sources: for upgrade scripts that change columns or text of views, not for those that only change functions';

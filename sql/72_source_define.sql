@@ -15,8 +15,7 @@ CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_defini
 					WHERE EXISTS (SELECT FROM present p WHERE p.kind = k.kind AND p.name = k.name AND p.object IS NULL))
 		SELECT jsonb_agg(to_jsonb(n) ORDER BY n.kind, n.name, n.grantee, n.privilege) FROM now n;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_grants(crm_profile.source_definition) IS
-	'who else than the owner has rights on the objects of a source, and on those that are not there but were, or may come';
+COMMENT ON FUNCTION crm_profile_internal.source_grants IS 'rights of roles other than the owner on the objects of a source, also on those that do not exist at present';
 
 CREATE FUNCTION crm_profile_internal.source_build(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
@@ -48,8 +47,7 @@ BEGIN
 	END LOOP;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build(crm_profile.source_definition) IS
-	'the views and functions of a source, made anew where they are already there; readers keep their rights';
+COMMENT ON FUNCTION crm_profile_internal.source_build IS 'creates the views and functions of a source, or rebuilds them; readers keep their rights';
 
 ---------------------------------------------------------------- create
 
@@ -58,7 +56,7 @@ CREATE FUNCTION crm_profile_internal.source_comment_definition(src crm_profile.s
 BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone', 'crm_profile.source_definition');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment_definition(crm_profile.source_definition) IS 'comments on the table with the definition of a source';
+COMMENT ON FUNCTION crm_profile_internal.source_comment_definition IS 'comments on the table with the definition of a source';
 
 CREATE FUNCTION crm_profile_internal.create_source_from(given jsonb, OUT argument text, OUT value text, OUT origin text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
@@ -117,7 +115,7 @@ BEGIN
 		WHERE coalesce(a.preset LIKE 'NULL::%', true) AND (a.type IN ('text', 'text[]') OR NOT given ? a.name) AND (a.name <> 'best' OR src.prospects IS NOT NULL)
 		ORDER BY f.attnum;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.create_source_from(jsonb) IS 'what create_source() does, with the arguments that were given by name';
+COMMENT ON FUNCTION crm_profile_internal.create_source_from IS 'create_source(), arguments as jsonb';
 
 ---------------------------------------------------------------- alter
 
@@ -181,7 +179,7 @@ BEGIN
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.alter_source_as_owner(crm_profile.source_definition, jsonb) IS 'what alter_source() does once it is the owner, with the arguments that were given by name';
+COMMENT ON FUNCTION crm_profile_internal.alter_source_as_owner IS 'runs as the owner of the source: alter_source(), arguments as jsonb';
 
 ---------------------------------------------------------------- drop
 
@@ -215,12 +213,11 @@ BEGIN
 		END IF;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.drop_source_as_owner(crm_profile.source_definition, boolean) IS 'what drop_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.drop_source_as_owner IS 'runs as the owner of the source: drop_source()';
 
 CREATE FUNCTION crm_profile.drop_source(name text, "cascade" boolean DEFAULT false) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile.drop_source(text, boolean) IS
-	'drops what a source made, and its schema if create_source() made it and nothing else is in it; cascade: what others built on them, too';
+COMMENT ON FUNCTION crm_profile.drop_source IS 'drops the objects of a source, and its schema if create_source() made it and it is empty then; cascade: objects that depend on them, too';
 
 ---------------------------------------------------------------- explain
 
@@ -236,8 +233,8 @@ BEGIN
 		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),
 		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', crm_profile_internal.source_best_query(src), crm_profile_internal.source_match_query(src)) END);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.explain_source_as_owner(crm_profile.source_definition) IS 'what explain_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.explain_source_as_owner IS 'runs as the owner of the source: explain_source()';
 
 CREATE FUNCTION crm_profile.explain_source(name text) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile.explain_source(text) IS 'the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match';
+COMMENT ON FUNCTION crm_profile.explain_source IS 'the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match';

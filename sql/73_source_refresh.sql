@@ -4,13 +4,11 @@
 
 CREATE FUNCTION crm_profile_internal.store_purchase_histories(key anyelement, query text, target regclass, progress text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
-COMMENT ON FUNCTION crm_profile_internal.store_purchase_histories(anyelement, text, regclass, text) IS
-	'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint; returns the number of histories';
+COMMENT ON FUNCTION crm_profile_internal.store_purchase_histories IS 'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint; returns the number of histories';
 
 CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[])
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.describe_query(text) IS
-	'the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run';
+COMMENT ON FUNCTION crm_profile_internal.describe_query IS 'the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run';
 
 CREATE FUNCTION crm_profile_internal.source_shards(src crm_profile.source_definition, OUT orders text, OUT whole boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -25,8 +23,7 @@ BEGIN
 		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
 		INTO orders, whole USING (crm_profile_internal.describe_query(src.orders_query)).relations, src.order_customer, src.key_type;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_shards(crm_profile.source_definition) IS
-	'the order tables that Citus distributes, and by what; whole: by the customer, as the source has it; NULL: none is distributed';
+COMMENT ON FUNCTION crm_profile_internal.source_shards IS 'order tables that Citus distributes, and their distribution columns; whole: all by the customer of the source; NULL: none is distributed';
 
 CREATE FUNCTION crm_profile_internal.source_aggregate_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -57,14 +54,12 @@ GROUP BY l.customer', CASE WHEN src.cost IS NOT NULL THEN '
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) FILTER (WHERE o.cost IS NOT NULL) END AS covered,
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.cost::numeric) END AS cost' END, orders);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_aggregate_query(crm_profile.source_definition) IS
-	'one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source';
+COMMENT ON FUNCTION crm_profile_internal.source_aggregate_query IS 'one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source';
 
 CREATE FUNCTION crm_profile_internal.source_history_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END;
-COMMENT ON FUNCTION crm_profile_internal.source_history_query(crm_profile.source_definition) IS
-	'where the orders lie on other machines, the query that makes the histories there; NULL: the orders are collected here';
+COMMENT ON FUNCTION crm_profile_internal.source_history_query IS 'for orders on other machines: the query that makes the histories there; NULL: the orders are collected here';
 
 CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record
@@ -73,20 +68,20 @@ BEGIN
 	-- on its own: what else is in the refresh shall not keep Citus from handing it on
 	RETURN QUERY EXECUTE query;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.run_history_query(anyelement, text) IS 'the rows (customer, history) of a query; the first argument is a NULL of the customers'' type';
+COMMENT ON FUNCTION crm_profile_internal.run_history_query IS 'the rows (customer, history) of a query; the first argument is a NULL of the customers'' type';
 
 ---------------------------------------------------------------- the parts of a refresh
 
 CREATE FUNCTION crm_profile_internal.orders_without_customer() RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.orders_without_customer() IS 'rows without a customer in the orders that this session collected last';
+COMMENT ON FUNCTION crm_profile_internal.orders_without_customer IS 'rows without a customer in the orders that this session read last';
 
 CREATE FUNCTION crm_profile_internal.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RAISE INFO 'source "%": % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_progress(text, bigint, text, double precision) IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
+COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
 CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
 	OUT without_customer bigint)
@@ -147,23 +142,22 @@ BEGIN
 		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_histories(crm_profile.source_definition, boolean, text) IS
+COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
 	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
-COMMENT ON FUNCTION crm_profile_internal.in_sample(text, double precision) IS
-	'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
+COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, fit boolean, test boolean, verbose boolean, OUT norms crm_profile.customer_norms,
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
 	SET client_min_messages = error AS $$
 DECLARE
-	most_fitted CONSTANT double precision := 250000;
-	most_tested CONSTANT double precision := 100000;
-	most_recorded CONSTANT double precision := 50000;
+	max_fitted CONSTANT double precision := 250000;
+	max_tested CONSTANT double precision := 100000;
+	max_recorded CONSTANT double precision := 50000;
 	holdout_days CONSTANT integer := 90;
 	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;
 	began timestamptz := clock_timestamp();
@@ -183,13 +177,13 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_norms_fit(history, $1, $3, $4) AS norms
+	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
 		FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
 	rfm := new.rfm;
-	norms := new.norms;
+	customer_base := new.customer_base;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((norms).customers, 0), round(seconds::numeric, 1);
+		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((customer_base).customers, 0), round(seconds::numeric, 1);
 	END IF;
 
 	-- what this does not learn stays as it is
@@ -198,12 +192,12 @@ BEGIN
 	predicted.a_from := model.predicted_a_from;
 	predicted.b_from := model.predicted_b_from;
 	rhythm := model.rhythm;
-	fit_share := least(1, most_fitted / greatest((norms).customers, 1));
-	holdout_until := least(today, (norms).newest_order);
+	fit_share := least(1, max_fitted / greatest((customer_base).customers, 1));
+	holdout_until := least(today, (customer_base).newest_order);
 	began := clock_timestamp();
 	IF test AND src.clv_model = 'auto' THEN
 		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
-			INTO clv_record USING holdout_until, least(1, most_recorded / greatest((norms).customers, 1)), holdout_days;
+			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), holdout_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	IF fit THEN
@@ -230,8 +224,8 @@ BEGIN
 
 	IF test THEN
 	began := clock_timestamp();
-	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (norms).oldest_order) / 3);
-	holdout_share := least(1, most_tested / greatest((norms).customers, 1));
+	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
+	holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 	IF holdout_fit_until < holdout_until THEN
 		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
 			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
@@ -251,12 +245,12 @@ BEGIN
 	model.rfm := rfm;
 	model.scheme := src.scheme;
 	model.segments := crm_profile.compile_scheme(src.scheme);
-	model.active_days := coalesce(src.active_days, (norms).active_days, 90);
-	model.a_from := (norms).a_from;
-	model.b_from := (norms).b_from;
-	model.customers := coalesce((norms).customers, 0);
-	model.oldest_order := (norms).oldest_order;
-	model.newest_order := (norms).newest_order;
+	model.active_days := coalesce(src.active_days, (customer_base).active_days, 90);
+	model.a_from := (customer_base).a_from;
+	model.b_from := (customer_base).b_from;
+	model.customers := coalesce((customer_base).customers, 0);
+	model.oldest_order := (customer_base).oldest_order;
+	model.newest_order := (customer_base).newest_order;
 	model.clv := clv;
 	model.clv_choice := CASE WHEN fit THEN choice.model ELSE model.clv_choice END;
 	model.clv_record := clv_record;
@@ -266,7 +260,7 @@ BEGIN
 	model.fit_share := CASE WHEN fit THEN fit_share ELSE model.fit_share END;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_models(crm_profile.source_definition, date, timestamptz, boolean, boolean, boolean) IS
+COMMENT ON FUNCTION crm_profile_internal.refresh_models IS
 	'second part of a refresh: finds thresholds, tiers and counts, where fit fits the models of repeat purchase, where test tries what forecasts are worth, and keeps all of it';
 
 CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, fit boolean) RETURNS void
@@ -311,7 +305,7 @@ BEGIN
 		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_findings(crm_profile.source_definition, date, timestamptz, bigint, boolean) IS
+COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
 	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted, -1: the same as before; fit: what takes long, too';
 
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
@@ -354,7 +348,7 @@ BEGIN
 	END IF;
 	RETURN seconds;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_profiles(crm_profile.source_definition, date, boolean) IS 'third part of a refresh, where profiles are materialized: writes those that differ; returns seconds';
+COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, where profiles are materialized: writes those that differ; returns seconds';
 
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -378,8 +372,7 @@ BEGIN
 	RAISE NOTICE 'source "%": %; they are made anew', src.name, change.problem;
 	RETURN crm_profile_internal.source_build(src);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_repair(crm_profile.source_definition) IS
-	'makes views that are missing, or read a table of another name by now, anew; an error where that would not help';
+COMMENT ON FUNCTION crm_profile_internal.source_repair IS 'rebuilds views that are missing or read a table that was renamed; an error if that would not help';
 
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
@@ -427,21 +420,21 @@ BEGIN
 		src.best_customers := matched.best;
 		src.other_customers := matched.others;
 	END IF;
-	src.norms := models.norms;
-	orders := coalesce((src.norms).orders, 0);
-	customers := coalesce((src.norms).customers, 0);
+	src.customer_base := models.customer_base;
+	orders := coalesce((src.customer_base).orders, 0);
+	customers := coalesce((src.customer_base).customers, 0);
 	src.last_refresh := started;
 	src.refresh_seconds := extract(epoch FROM clock_timestamp() - started);
 	PERFORM crm_profile_internal.source_write(src);
 	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);
 	as_of := today;
-	newest_order := (src.norms).newest_order;
+	newest_order := (src.customer_base).newest_order;
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
 		RAISE WARNING 'source "%": %', src.name, finding;
 	END LOOP;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner(crm_profile.source_definition, boolean, boolean) IS 'what refresh() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner IS 'runs as the owner of the source: refresh()';
 
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
@@ -450,5 +443,4 @@ CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, v
 	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.refresh(text, boolean, boolean) IS
-	'reads the orders of a source and writes the histories that differ, fits the models, all as the owner of the source and in one transaction; nowait: an error if a refresh is under way';
+COMMENT ON FUNCTION crm_profile.refresh IS 'reads the orders of a source, writes the histories that differ and fits the models, all as the owner of the source and in one transaction; nowait: an error if another refresh is running';

@@ -64,13 +64,12 @@ BEGIN
 		RETURN QUERY EXECUTE crm_profile_internal.source_check_prospects(src);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner(crm_profile.source_definition) IS 'what check_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
 
 CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT problem text, OUT "count" bigint, OUT detail text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
-COMMENT ON FUNCTION crm_profile.check_source(text) IS
-	'what is amiss in the data of a source: severity error (a refresh fails or the views are wrong), warning or note; no row if nothing is';
+COMMENT ON FUNCTION crm_profile.check_source IS 'problems in the data of a source: severity error (a refresh fails or the views are wrong), warning or note; no row if there are none';
 
 ---------------------------------------------------------------- suggestions
 
@@ -128,8 +127,7 @@ BEGIN
 	FROM chosen c
 	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
 END $$;
-COMMENT ON FUNCTION crm_profile.suggest_sources() IS
-	'pairs of tables that look like customers and their orders, the likeliest first, with the call of create_source() for each; row counts are the planner''s estimates';
+COMMENT ON FUNCTION crm_profile.suggest_sources IS 'pairs of tables that look like customers and their orders, most likely first, with the call of create_source() for each; row counts are estimates of the planner';
 
 ---------------------------------------------------------------- single customers
 
@@ -165,13 +163,12 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner(crm_profile.source_definition, text) IS 'what forget_customer() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner IS 'runs as the owner of the source: forget_customer()';
 
 CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.forget_customer(text, anycompatible) IS
-	'erases what the source keeps of a customer, and tells how many orders the next refresh would read again';
+COMMENT ON FUNCTION crm_profile.forget_customer IS 'erases all stored data of a customer, and returns how many orders the next refresh would read again';
 
 CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
@@ -188,9 +185,8 @@ BEGIN
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))
 		USING key, found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner(crm_profile.source_definition, text) IS 'what profile_now() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner IS 'runs as the owner of the source: profile_now()';
 
 CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.profile_now(text, anycompatible) IS
-	'one customer straight from the orders as they are now, your own uncommitted ones too, by the thresholds of the last refresh; no row for an unknown customer';
+COMMENT ON FUNCTION crm_profile.profile_now IS 'one customer computed from the present orders, your uncommitted ones included, with the models of the last refresh; no row for an unknown customer';

@@ -11,8 +11,7 @@ CREATE FUNCTION crm_profile_internal.source_attribute_class(type oid) RETURNS te
 			WHEN t.typcategory = 'A' AND t.typlen = -1 THEN 'set'
 			ELSE 'word' END
 		FROM pg_type t WHERE t.oid = crm_profile_internal.base_type(type));
-COMMENT ON FUNCTION crm_profile_internal.source_attribute_class(oid) IS
-	'number, boolean, date, set or word: what profile_fit() makes of a type; values of one class can be compared';
+COMMENT ON FUNCTION crm_profile_internal.source_attribute_class IS 'class of a type for profile_fit(): number, boolean, date, set or word; only values of one class can be compared';
 
 CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], columns text[], OUT place bigint, OUT name text, OUT expression text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -23,8 +22,7 @@ CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], column
 			LATERAL (SELECT CASE WHEN c.column_name IS NULL THEN regexp_match(a.attribute, '^\s*(\w+)\s*=(?!=)\s*(.+)$') END) p(parts)
 		ORDER BY a.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_attributes(text[], text[]) IS
-	'the argument attributes taken apart: each one of the columns, or name = expression; the name is NULL for an expression without one';
+COMMENT ON FUNCTION crm_profile_internal.source_attributes IS 'the argument attributes parsed: each a column, or name = expression; name is NULL for an expression without a name';
 
 CREATE FUNCTION crm_profile_internal.identifying(attribute text, expression text, relation text, path text DEFAULT 'pg_catalog, pg_temp') RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -67,8 +65,7 @@ EXCEPTION WHEN data_exception THEN
 	-- it will be said when it is refreshed
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.identifying(text, text, text, text) IS
-	'what an attribute holds, by its name in any spelling and by the first rows, where that says who somebody is rather than what kind of person; NULL: it does not';
+COMMENT ON FUNCTION crm_profile_internal.identifying IS 'kind of personal identifier in an attribute (name, e-mail, phone …), judged by its name and the first rows; NULL: none';
 
 CREATE FUNCTION crm_profile_internal.source_warn_identifying(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -84,7 +81,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warn_identifying(crm_profile.source_definition) IS 'a WARNING for each attribute that says who somebody is';
+COMMENT ON FUNCTION crm_profile_internal.source_warn_identifying IS 'raises a WARNING for each attribute that identifies a person';
 
 CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source_definition, customers oid, prospects oid) RETURNS text[]
 	LANGUAGE sql STABLE
@@ -110,8 +107,7 @@ CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.sourc
 			-- so do names, addresses and the like
 			AND crm_profile_internal.identifying(c.attname, quote_ident(c.attname), customers::regclass::text) IS NULL
 			AND crm_profile_internal.identifying(p.attname, quote_ident(p.attname), prospects::regclass::text) IS NULL);
-COMMENT ON FUNCTION crm_profile_internal.source_common_columns(crm_profile.source_definition, oid, oid) IS
-	'the columns that customers and prospects both have and that describe people: no keys, names, addresses or dates of entry; NULL if there is none';
+COMMENT ON FUNCTION crm_profile_internal.source_common_columns IS 'columns that customers and prospects have in common and that describe people (no keys, names, addresses, dates of entry); NULL: none';
 
 CREATE FUNCTION crm_profile_internal.source_resolve_prospects(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -221,15 +217,14 @@ BEGIN
 	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.name, path);
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects(crm_profile.source_definition, oid, text) IS
-	'attributes and prospects of a definition, checked and completed under the caller''s rights';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects IS 'checks and completes attributes and prospects of a definition with the caller''s rights';
 
 CREATE FUNCTION crm_profile_internal.source_best_from(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN src.best_columns IS NULL THEN format('%I.customer_profile', src.name)
 		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p JOIN %s t ON %s) customer_profile', (SELECT string_agg('t.' || quote_ident(c), ', ' ORDER BY place) FROM unnest(src.best_columns) WITH ORDINALITY u(c, place)),
 			src.name, src.customers, crm_profile_internal.same_key(src.key_type, 'p.customer', format('t.%I', src.customer_key))) END;
-COMMENT ON FUNCTION crm_profile_internal.source_best_from(crm_profile.source_definition) IS 'what the condition of the best customers is over: customer_profile, and columns of the customer table that it needs';
+COMMENT ON FUNCTION crm_profile_internal.source_best_from IS 'FROM clause of the condition for the best customers: customer_profile with the columns of the customer table that it needs';
 
 CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -284,13 +279,12 @@ BEGIN
 	END;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_best(crm_profile.source_definition) IS
-	'the argument best, a list of segments or a condition, checked and made a query; needs the view customer_profile';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_best IS 'checks the argument best, a list of segments or a condition, and makes a query of it; needs the view customer_profile';
 
 CREATE FUNCTION crm_profile_internal.source_best_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format(E'%s\n   FROM %s', src.best_query, crm_profile_internal.source_best_from(src));
-COMMENT ON FUNCTION crm_profile_internal.source_best_query(crm_profile.source_definition) IS 'the query of the customers'' keys that tells which of them are among the best';
+COMMENT ON FUNCTION crm_profile_internal.source_best_query IS 'the query that tells for each customer key whether the customer is among the best';
 
 ---------------------------------------------------------------- the view
 
@@ -298,22 +292,15 @@ CREATE FUNCTION crm_profile_internal.source_attribute_names(src crm_profile.sour
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT string_agg('q.' || quote_ident(a.name), ', ' ORDER BY a.place)
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a);
-COMMENT ON FUNCTION crm_profile_internal.source_attribute_names(crm_profile.source_definition) IS 'the attributes as columns of the stored queries under the alias q';
+COMMENT ON FUNCTION crm_profile_internal.source_attribute_names IS 'the attributes as columns of the stored queries under the alias q';
 
-CREATE TYPE crm_profile_internal.prospect_match_row AS (
-	prospect text,
-	lifecycle text,
-	score double precision,
-	lift double precision,
-	reasons text
+CREATE TYPE crm_profile_internal.prospect_match_row AS ( -- a row of the view prospect_match, where the key has the type that it has in the prospect table
+	prospect text, -- key of the prospect, as in the prospect table
+	lifecycle text, -- probable: a prospect without interactions; potential: a prospect with interactions
+	score double precision, -- probability of becoming one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources
+	lift double precision, -- score / share of the best among all customers
+	reasons text -- strongest reasons for the score, up and down, each with the share of the best among customers with the same value
 );
-COMMENT ON TYPE crm_profile_internal.prospect_match_row IS 'a row of prospect_match, where the key has its own type';
-COMMENT ON COLUMN crm_profile_internal.prospect_match_row.prospect IS 'the key of the prospect table';
-COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lifecycle IS 'probable: a prospect; potential: one who has been in touch';
-COMMENT ON COLUMN crm_profile_internal.prospect_match_row.score IS 'chance of being one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources';
-COMMENT ON COLUMN crm_profile_internal.prospect_match_row.lift IS 'that chance against the share of the best among all customers';
-COMMENT ON COLUMN crm_profile_internal.prospect_match_row.reasons IS
-	'what moves the score most, up and down, with the share of the best among customers who have the same';
 
 CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, model crm_profile.match_model, contacted boolean)
 	RETURNS SETOF crm_profile_internal.prospect_match_row
@@ -322,14 +309,14 @@ CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm
 		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile.match_score(profile, model), crm_profile.match_lift(profile, model),
 			crm_profile.match_reasons(profile, model);
 	END;
-COMMENT ON FUNCTION crm_profile_internal.prospect_figures(text, crm_profile.profile, crm_profile.match_model, boolean) IS 'what prospect_match tells of a prospect';
+COMMENT ON FUNCTION crm_profile_internal.prospect_figures IS 'all figures of prospect_match for one prospect';
 
 CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('(SELECT * FROM (%s) prospects%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
 		' WHERE NOT EXISTS (SELECT FROM %I.customer_history h WHERE %s AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
 		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'prospects.customer'), crm_profile_internal.source_today(src)) END);
-COMMENT ON FUNCTION crm_profile_internal.source_prospects(crm_profile.source_definition) IS 'the prospects q who have not bought, with their attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_prospects IS 'FROM clause: prospects q who have not bought, with their attributes';
 
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -339,7 +326,7 @@ FROM %1$s CROSS JOIN LATERAL (SELECT %2$s) r CROSS JOIN (SELECT (SELECT m.profil
 		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), src.name,
 		CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN 'false'
 			ELSE crm_profile_internal.source_contact(src, 'q.customer', crm_profile_internal.source_today(src)) END);
-COMMENT ON FUNCTION crm_profile_internal.source_match_query(crm_profile.source_definition) IS 'the query behind prospect_match';
+COMMENT ON FUNCTION crm_profile_internal.source_match_query IS 'the query behind prospect_match';
 
 CREATE FUNCTION crm_profile_internal.source_build_match(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -351,7 +338,7 @@ BEGIN
 			'crm_profile_internal.prospect_match_row', crm_profile_internal.source_match_query(src));
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_match(crm_profile.source_definition) IS 'the view prospect_match of a source, made anew, or dropped where there are no prospects';
+COMMENT ON FUNCTION crm_profile_internal.source_build_match IS 'creates or replaces the view prospect_match of a source, or drops it if there are no prospects';
 
 ---------------------------------------------------------------- refresh
 
@@ -368,18 +355,18 @@ BEGIN
 			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
 	RETURN options;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_profile_options(crm_profile.source_definition) IS 'the options of profile_fit() for the attributes of a source: words are words';
+COMMENT ON FUNCTION crm_profile_internal.source_profile_options IS 'options of profile_fit() for the attributes of a source: text stays text';
 
 CREATE FUNCTION crm_profile_internal.source_match_share(customers bigint) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN least(1, 100000 / greatest(customers, 1)::double precision);
-COMMENT ON FUNCTION crm_profile_internal.source_match_share(bigint) IS 'the share of the customers that a match learns from: 100 000 of them, or all';
+COMMENT ON FUNCTION crm_profile_internal.source_match_share IS 'share of the customers that a match model is fitted to: about 100 000 customers, or all';
 
 CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('(%s) q JOIN (%s) b ON %s CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, crm_profile_internal.source_best_query(src),
 		crm_profile_internal.same_key(src.key_type, 'b.customer', 'q.customer'), crm_profile_internal.source_attribute_names(src));
-COMMENT ON FUNCTION crm_profile_internal.source_fit_query(crm_profile.source_definition) IS 'the customers q with their attributes r, and b, which tells whether they are among the best';
+COMMENT ON FUNCTION crm_profile_internal.source_fit_query IS 'FROM clause of the fits: customers q with attributes r, and b, whether they are among the best';
 
 CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source_definition, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -395,8 +382,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_keep_model(src, model);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_match(crm_profile.source_definition, timestamptz, crm_profile.profile_model, crm_profile.match_model) IS
-	'puts the models of attributes into the model that is in use, or into a new one if they differ from those of an earlier refresh';
+COMMENT ON FUNCTION crm_profile_internal.source_keep_match IS 'stores the models of attributes in the newest model, or in a new one if they differ from those of an earlier refresh';
 
 CREATE FUNCTION crm_profile_internal.refresh_matches(src crm_profile.source_definition, started timestamptz, verbose boolean, OUT best bigint, OUT others bigint, OUT seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET row_security = off AS $$
@@ -425,8 +411,7 @@ BEGIN
 		RAISE INFO 'source "%": attributes fitted in % s, % best customers, % others', src.name, round(seconds::numeric, 1), coalesce(best, 0), coalesce(others, 0);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_matches(crm_profile.source_definition, timestamptz, boolean) IS
-	'last part of a refresh, where the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
+COMMENT ON FUNCTION crm_profile_internal.refresh_matches IS 'last part of a refresh, where the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
 
 CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -445,7 +430,7 @@ CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.sour
 			v(n, severity, problem, count, detail)
 		WHERE v.count > 0 ORDER BY v.n$sql$, src.prospect_query, src.customers,
 		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'), crm_profile_internal.source_prospects(src), src.prospect_customer <> src.prospect_key);
-COMMENT ON FUNCTION crm_profile_internal.source_check_prospects(crm_profile.source_definition) IS 'the query of what is amiss in the prospects of a source, as check_source() tells it';
+COMMENT ON FUNCTION crm_profile_internal.source_check_prospects IS 'the part of the query of check_source() about prospects';
 
 ---------------------------------------------------------------- ranked prospects
 
@@ -473,7 +458,7 @@ BEGIN
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile_internal.source_prospects(src)),
 			'scorecard', max_rows, crm_profile_internal.source_profile_options(src)) m;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner(crm_profile.source_definition, integer) IS 'what match_prospects() over a source does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner IS 'runs as the owner of the source: match_prospects()';
 
 CREATE FUNCTION crm_profile.match_prospects(source text, max_rows integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
@@ -481,4 +466,4 @@ CREATE FUNCTION crm_profile.match_prospects(source text, max_rows integer DEFAUL
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
 COMMENT ON FUNCTION crm_profile.match_prospects(text, integer) IS
-	'the prospects of a source ranked by their likeness to its best customers as they are now, with reasons; fits anew, as the owner of the source; keys as text';
+	'the prospects of a source ranked by their similarity to its best customers, with reasons; fits a new model as the owner of the source; keys as text';

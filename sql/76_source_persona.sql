@@ -1,49 +1,36 @@
 -- What kind of people each segment is
 
-CREATE TYPE crm_profile_internal.segment_persona_row AS (
-	segment text,
-	attribute text,
-	value text,
-	customers bigint,
-	share_of_segment double precision,
-	share_of_customers double precision,
-	concentration double precision
+CREATE TYPE crm_profile_internal.segment_persona_row AS ( -- a row of the view segment_persona
+	segment text, -- the segment; (unscored): no order in the period
+	attribute text, -- name of the attribute
+	value text, -- value of the attribute: a word, a range of numbers or days, or a member of a set
+	customers bigint, -- customers of the segment with that value
+	share_of_segment double precision, -- share of the customers of the segment whose attribute is known
+	share_of_customers double precision, -- share of all customers whose attribute is known
+	concentration double precision -- share_of_segment / share_of_customers
 );
-COMMENT ON TYPE crm_profile_internal.segment_persona_row IS 'a row of segment_persona';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.segment IS 'the segment; (unscored): no order in the period';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.attribute IS 'name of the attribute';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.value IS 'its value, a range for numbers and days, or a member for sets';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.customers IS 'customers of the segment who have it';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.share_of_segment IS 'their share of those in the segment whose attribute is known';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.share_of_customers IS 'the same share of all customers';
-COMMENT ON COLUMN crm_profile_internal.segment_persona_row.concentration IS 'the first share by the second';
 
-CREATE TYPE crm_profile_internal.persona_count AS (
-	attribute text,
-	segment text,
-	value text,
-	customers bigint
+CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a segment with a given value of an attribute; value NULL: with any value
+	attribute text, -- name of the attribute
+	segment text, -- the segment
+	value text, -- the value; NULL: any
+	customers bigint -- number of customers
 );
-COMMENT ON TYPE crm_profile_internal.persona_count IS 'how many customers of a segment have a value of an attribute, or, where the value is NULL, have any';
-COMMENT ON COLUMN crm_profile_internal.persona_count.attribute IS 'name of the attribute';
-COMMENT ON COLUMN crm_profile_internal.persona_count.segment IS 'the segment';
-COMMENT ON COLUMN crm_profile_internal.persona_count.value IS 'the value; NULL: any';
-COMMENT ON COLUMN crm_profile_internal.persona_count.customers IS 'number of customers';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks text[], bucket integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE bucket WHEN 0 THEN 'below ' || breaks[1] WHEN cardinality(breaks) THEN breaks[bucket] || ' and more' ELSE breaks[bucket] || ' to below ' || breaks[bucket + 1] END;
-COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; the bucket is that of width_bucket()';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; bucket as width_bucket() numbers it';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks double precision[], bucket integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.persona_range(breaks::text[], bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words; bucket as width_bucket() numbers it; bucket as width_bucket() numbers it';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks date[], bucket integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.persona_range(ARRAY(SELECT to_char(b, 'YYYY-MM-DD') FROM unnest(breaks) b), bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words; bucket as width_bucket() numbers it; bucket as width_bucket() numbers it';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -58,8 +45,7 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 		WHERE x.expected >= 5 AND x.customers - x.expected > 2 * sqrt(x.expected * (1 - x.members / x.everybody)::double precision)
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_persona(crm_profile.segment_scheme, crm_profile_internal.persona_count[]) IS
-	'segment_persona: the values of attributes that a segment has more of than chance would give it, the most telling first';
+COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view segment_persona: attribute values more frequent in a segment than chance explains, most characteristic first';
 
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -94,7 +80,7 @@ BEGIN
 SELECT s.* FROM crm_profile_internal.segment_persona(%s, ARRAY(SELECT ROW(n.attribute, n.segment, n.value, n.customers)::crm_profile_internal.persona_count
 	FROM (%s) n)) s', columns, src.customer_query, src.name, crm_profile_internal.same_key(src.key_type, 'c.customer', 'q.customer'), crm_profile_internal.source_model_in_use(src, 'segments'), counts);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_persona_query(crm_profile.source_definition) IS 'the query behind segment_persona';
+COMMENT ON FUNCTION crm_profile_internal.source_persona_query IS 'the query behind segment_persona';
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -102,8 +88,8 @@ BEGIN
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'segment_persona');
 	ELSE
-		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most telling first',
+		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most characteristic first',
 			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_persona(crm_profile.source_definition) IS 'the view segment_persona of a source, made anew, or dropped where there are no attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_build_persona IS 'creates or replaces the view segment_persona of a source, or drops it if there are no attributes';

@@ -4,17 +4,17 @@
 
 CREATE FUNCTION crm_profile_internal.note_changed_customer() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.note_changed_customer() IS
+COMMENT ON FUNCTION crm_profile_internal.note_changed_customer IS
 	'trigger on the orders of a source with track_changes => ''keys'': notes the customers of the old and the new row, and writes them into the queue when the transaction commits';
 
 CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.track_table(regclass, regclass, name) IS
+COMMENT ON FUNCTION crm_profile_internal.track_table IS
 	'makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; relation NULL: there is none any more';
 
 CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.trace_column(text, text) IS
+COMMENT ON FUNCTION crm_profile_internal.trace_column IS
 	'the column of a table that a column of a query is, if each row of the query is one of that table, and depends on nothing else; problem: why not';
 
 CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation regclass, column_name name, OUT leaf oid, OUT state text, OUT problem text) RETURNS SETOF record
@@ -41,7 +41,7 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 						AND k.atttypid = crm_profile_internal.base_type(a.atttypid)) THEN format('the table %s is another than create_source() made', queue) END
 		FROM member m JOIN pg_class c ON c.oid = m.oid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name LEFT JOIN firing f ON f.tgrelid = c.oid;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.tracked_leaves(regclass, regclass, name) IS
+COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
 	'the tables that hold the rows of a relation, each with what tells whether all its changes went into the queue; problem: they do not';
 
 ---------------------------------------------------------------- what can be tracked
@@ -91,7 +91,7 @@ BEGIN
 	END IF;
 	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking(crm_profile.source_definition, text, text) IS
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking IS
 	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with the customer''s key as it is in their table, order_customer, besides';
 
 CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
@@ -123,14 +123,14 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.track_table(queue, src.tracked_table::regclass, src.tracked_column::name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tracking(crm_profile.source_definition) IS 'the queue of changes of a source, and the trigger that fills it, as its definition asks for';
+COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of changes of a source, and the trigger that fills it, as its definition asks for';
 
 ---------------------------------------------------------------- taking changes
 
 CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	most_changed CONSTANT double precision := 0.2;
+	max_changed CONSTANT double precision := 0.2;
 	queue CONSTANT regclass := to_regclass(format('%I.change_queue', src.name));
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	known CONSTANT jsonb := src.tracking;
@@ -158,7 +158,7 @@ BEGIN
 		WHEN known ->> 'query' <> query THEN 'the source was altered'
 		WHEN NOT marked THEN coalesce(known ->> 'reason', 'the queue of changes was emptied, as it is by a crash')
 		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce(moved::regclass::text, 'a table'))
-		WHEN changed > most_changed * coalesce((src.norms).customers, 0) THEN format('%s customers changed, of %s', changed, coalesce((src.norms).customers, 0)) END;
+		WHEN changed > max_changed * coalesce((src.customer_base).customers, 0) THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
 	IF reason IS NULL THEN
 		keys := coalesce(keys, '{}');
 		RETURN;
@@ -181,7 +181,7 @@ BEGIN
 		RAISE NOTICE 'source "%": all orders are read: %', src.name, reason;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_changes(crm_profile.source_definition) IS
+COMMENT ON FUNCTION crm_profile_internal.take_changes IS
 	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked';
 
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
@@ -205,14 +205,14 @@ BEGIN
 	END IF;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.changed_orders_query(crm_profile.source_definition, text) IS 'the orders of those customers, by an index where there is one; called with enable_seqscan off';
+COMMENT ON FUNCTION crm_profile_internal.changed_orders_query IS 'the orders of those customers, by an index where there is one; called with enable_seqscan off';
 
 CREATE FUNCTION crm_profile_internal.fits_due(INOUT src crm_profile.source_definition, written bigint, today date, OUT fit boolean, OUT test boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	since_fit bigint := coalesce((src.tracking ->> 'since_fit')::bigint, 0) + written;
 	since_test bigint := coalesce((src.tracking ->> 'since_test')::bigint, 0) + written;
-	enough CONSTANT double precision := src.refit_share * coalesce((src.norms).customers, 0);
+	enough CONSTANT double precision := src.refit_share * coalesce((src.customer_base).customers, 0);
 	last CONSTANT crm_profile.source_model := crm_profile_internal.source_last_model(src);
 BEGIN
 	IF src.track_changes = 'none' THEN
@@ -225,7 +225,7 @@ BEGIN
 	src.tracking := src.tracking || jsonb_build_object('since_fit', CASE WHEN fit THEN 0 ELSE since_fit END, 'since_test', CASE WHEN test THEN 0 ELSE since_test END)
 		|| CASE WHEN fit THEN jsonb_build_object('fitted', today) ELSE '{}' END || CASE WHEN test THEN jsonb_build_object('tested', today) ELSE '{}' END;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.fits_due(crm_profile.source_definition, bigint, date) IS
+COMMENT ON FUNCTION crm_profile_internal.fits_due IS
 	'whether enough has changed to fit the models of repeat purchase again (refit_share of the customers, or a week), and to test forecasts again (five times that, or four weeks)';
 
 CREATE FUNCTION crm_profile_internal.mend_tracking(src crm_profile.source_definition, problem text) RETURNS void
@@ -238,7 +238,7 @@ BEGIN
 EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
 	RAISE WARNING 'source "%": changes are not tracked: %', src.name, problem USING DETAIL = SQLERRM, HINT = format('SELECT crm_profile.alter_source(%L, track_changes => ''keys'')', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.mend_tracking(crm_profile.source_definition, text) IS 'puts triggers right that were switched off or did not come along with a dump';
+COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'puts triggers right that were switched off or did not come along with a dump';
 
 ---------------------------------------------------------------- all sources
 
@@ -259,5 +259,5 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile.refresh_all() IS
+COMMENT ON FUNCTION crm_profile.refresh_all IS
 	'refreshes all your sources, one after the other, in one transaction; what goes wrong with one is a WARNING and in problem';

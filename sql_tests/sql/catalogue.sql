@@ -14,7 +14,7 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('look_at'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('customer_norms_fit'), ('value_tiers_fit');
+	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('customer_base_fit'), ('value_tiers_fit');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');

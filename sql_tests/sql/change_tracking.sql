@@ -22,8 +22,8 @@ BEGIN
 	EXECUTE format('SELECT count(*) FROM crm_profile.collect_purchase_histories(NULL::%s, $1) n FULL JOIN %I.customer_history h USING (customer)
 		WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE OR n.history::text <> h.history::text', key, source) INTO histories USING orders_sql;
 	EXECUTE format('SELECT concat_ws('' '', CASE WHEN m.rfm::text IS DISTINCT FROM (SELECT crm_profile.rfm_fit(history, m.as_of, 5)::text FROM %1$I.customer_history) THEN ''rfm'' END,
-			CASE WHEN d.norms IS DISTINCT FROM (SELECT crm_profile.customer_norms_fit(history, m.as_of, NULL, false) FROM %1$I.customer_history) THEN ''norms'' END,
-			CASE WHEN (m.a_from, m.b_from, m.customers, m.oldest_order, m.newest_order) IS DISTINCT FROM ((d.norms).a_from, (d.norms).b_from, coalesce((d.norms).customers, 0), (d.norms).oldest_order, (d.norms).newest_order) THEN ''model'' END,
+			CASE WHEN d.customer_base IS DISTINCT FROM (SELECT crm_profile.customer_base_fit(history, m.as_of, NULL, false) FROM %1$I.customer_history) THEN ''customer_base'' END,
+			CASE WHEN (m.a_from, m.b_from, m.customers, m.oldest_order, m.newest_order) IS DISTINCT FROM ((d.customer_base).a_from, (d.customer_base).b_from, coalesce((d.customer_base).customers, 0), (d.customer_base).oldest_order, (d.customer_base).newest_order) THEN ''model'' END,
 			CASE WHEN m.unassigned::text IS DISTINCT FROM (SELECT crm_profile.purchase_history_agg(o.ordered_at, o.amount)::text FROM (%2$s) o WHERE o.customer IS NULL) THEN ''unassigned'' END)
 		FROM %1$I.source_definition d, %1$I.model m ORDER BY m.id DESC LIMIT 1', source, orders_sql) INTO rest;
 	RETURN histories || ' histories ' || rest;

@@ -37,7 +37,7 @@ CREATE VIEW truth AS
 	f AS (SELECT *, (e + 0.5) / (te + 0.5 * k) AS eh, (o + 0.5) / (tn + 0.5 * k) AS nh, n * te / total AS xe, n * tn / total AS xn FROM t),
 	s AS (SELECT attribute, k, total, sum((eh - nh) * ln(eh / nh)) AS iv, sum((e - xe) ^ 2 / xe + (o - xn) ^ 2 / xn) AS chi,
 			sum(CASE WHEN e > 0 THEN e / total * ln(e / xe) ELSE 0 END + CASE WHEN o > 0 THEN o / total * ln(o / xn) ELSE 0 END) AS mi,
-			least(min(xe), min(xn)) AS least_expected,
+			least(min(xe), min(xn)) AS min_expected,
 			max(abs(woe - ln(eh / nh))) AS woe_off, max(abs(f.iv - (eh - nh) * ln(eh / nh))) AS iv_off
 		FROM f GROUP BY attribute, k, total)
 	SELECT s.*, greatest(0, chi / total - (k - 1) / (total - 1)) AS phi2, k - (k - 1) ^ 2 / (total - 1) AS kc, 2 - 1 / (total - 1) AS cc FROM s;
@@ -45,7 +45,7 @@ SELECT attribute, abs(r.information_value - s.iv) < 1e-9 AS iv, s.iv_off < 1e-9 
 	abs(r.chi_square - s.chi) < 1e-6 AS chi_square, r.degrees_of_freedom = s.k - 1 AS df,
 	abs(r.p_value - chi_square_tail(s.chi, s.k::int - 1)) < 1e-9 AS p_value,
 	abs(r.cramers_v - sqrt(s.phi2 / (least(s.kc, s.cc) - 1))) < 1e-9 AS cramers_v,
-	abs(r.mutual_information - s.mi) < 1e-9 AS mutual_information, abs(r.least_expected - s.least_expected) < 1e-6 AS least_expected
+	abs(r.mutual_information - s.mi) < 1e-9 AS mutual_information, abs(r.min_expected - s.min_expected) < 1e-6 AS min_expected
 FROM unnest((SELECT attribute_relevance(bank, y = 'yes', '{y}') FROM bank)) r JOIN truth s USING (attribute)
 ORDER BY attribute COLLATE "C";
 

@@ -168,7 +168,7 @@ SELECT crm_profile.lifecycle(regular(2, 7), '2023-12-31', 60, crm_profile.rhythm
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 0, crm_profile.rhythm_model(4, 2, 20));
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, 59, crm_profile.rhythm_model(4, 2, 20));
 -- the window that is learnt is nine of ten mean gaps, and four weeks at least, a year at most
-SELECT gap, (crm_profile.customer_norms_fit(regular(3, gap), '2040-01-01', NULL, false)).active_days
+SELECT gap, (crm_profile.customer_base_fit(regular(3, gap), '2040-01-01', NULL, false)).active_days
 FROM unnest('{1,27,28,29,364,365,366,2000}'::int[]) gap, generate_series(1, 20) GROUP BY gap ORDER BY gap;
 -- however wide the window, nobody is new after a quarter of a year
 SELECT max(d) AS new_until FROM generate_series(0, 1000) d WHERE crm_profile.lifecycle(regular(1, 1), date '2024-01-01' + d, 615) = 'new';

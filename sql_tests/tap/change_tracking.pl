@@ -96,7 +96,7 @@ sub settled
 }
 
 # Writers side by side and refreshes between them
-start(write_forever("0.$_", 60 * $rounds)) for 1 .. 3;
+start(write_forever("0.$_", 500 * $rounds)) for 1 .. 3;
 my ($refreshes, $changes) = (0, 0);
 while (grep { $_->{run}->pumpable } @started)
 {
@@ -190,7 +190,8 @@ $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', $tables);
 $node->safe_psql('shop', $source);
 $node->safe_psql('publisher', q{CREATE PUBLICATION orders FOR TABLE orders; SELECT pg_create_logical_replication_slot('orders', 'pgoutput')});
-$node->safe_psql('shop', 'CREATE SUBSCRIPTION orders CONNECTION \'' . $node->connstr('publisher') . q{' PUBLICATION orders WITH (create_slot = false, copy_data = false)});
+my $publisher = $node->connstr('publisher') =~ s/'/''/gr;
+$node->safe_psql('shop', qq{CREATE SUBSCRIPTION orders CONNECTION '$publisher' PUBLICATION orders WITH (create_slot = false, copy_data = false)});
 $node->safe_psql('publisher', q{INSERT INTO orders (customer_id, day, amount) VALUES (10, '2025-01-02', 1)});
 $node->wait_for_catchup('orders');
 is($node->safe_psql('shop', 'SELECT customer FROM shop.change_queue WHERE marker IS NULL'), '10', 'what replication applies is noted');

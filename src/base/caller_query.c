@@ -161,13 +161,13 @@ EqualityOperator(Oid type)
 }
 
 void
-CheckColumnCount(TupleDesc columns, int least, const char *expected)
+CheckColumnCount(TupleDesc columns, int min, const char *expected)
 {
-	if (columns->natts >= least)
+	if (columns->natts >= min)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 					errmsg("the query returns %d column%s, %d are needed", columns->natts,
-						   columns->natts == 1 ? "" : "s", least),
+						   columns->natts == 1 ? "" : "s", min),
 					errdetail("Expected %s.", expected)));
 }
 

@@ -47,7 +47,7 @@ extern void CheckKeyDomain(Datum key, Oid key_type, void **extra, MemoryContext 
 extern char *EqualityOperator(Oid type);
 
 /* At least so many columns; `expected` lists them for the error. */
-extern void CheckColumnCount(TupleDesc columns, int least, const char *expected);
+extern void CheckColumnCount(TupleDesc columns, int min, const char *expected);
 
 /* The attno of the column of that name, 0 if there is none; twice is an error. */
 extern int ColumnNamed(TupleDesc columns, const char *name);

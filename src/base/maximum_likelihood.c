@@ -168,7 +168,7 @@ BetweenEdges(double coordinate)
  * than `tolerance` can be gained; by the information known, or by none.
  */
 static void
-Climb(Fit *fit, void *sample, Place *place, bool by_information, double tolerance, int most_steps)
+Climb(Fit *fit, void *sample, Place *place, bool by_information, double tolerance, int max_steps)
 {
 	const FitProblem *problem = fit->problem;
 	int n = fit->n;
@@ -182,7 +182,7 @@ Climb(Fit *fit, void *sample, Place *place, bool by_information, double toleranc
 							.upper = upper,
 							.longest = LONGEST_STEP,
 							.tolerance = tolerance / problem->weight,
-							.most_steps = most_steps};
+							.max_steps = max_steps};
 
 	for (int i = 0; i < n; i++)
 	{
@@ -218,7 +218,7 @@ ClimbCoarsely(Fit *fit, Place *place)
  * is damped, good for going on, but there is no maximum here.
  */
 static bool
-Inform(Fit *fit, void *sample, const Place *place)
+ComputeInformation(Fit *fit, void *sample, const Place *place)
 {
 	int n = fit->n;
 	double up[MAX_FIT_PARAMETERS];
@@ -313,7 +313,7 @@ Polish(Fit *fit, void *sample, Place *place)
 		bool definite;
 
 		Climb(fit, sample, place, true, GAIN_TOLERANCE / 1000, POLISH_STEPS);
-		definite = Inform(fit, sample, place);
+		definite = ComputeInformation(fit, sample, place);
 		gain = NewtonGain(fit, place, NULL);
 		if (definite && gain < NEAR)
 		{
@@ -459,7 +459,7 @@ Settle(Fit *fit, void *sample, Place *place)
 		if (inside.value > place->value + EDGE_TOLERANCE)
 		{
 			*place = inside;
-			return Inform(fit, sample, place);
+			return ComputeInformation(fit, sample, place);
 		}
 		if (reached && AllAreKnown(fit, place))
 		{
@@ -474,7 +474,7 @@ Settle(Fit *fit, void *sample, Place *place)
 			if (!GoToEdge(fit, place))
 				return reached;
 		}
-		(void) Inform(fit, fit->problem->coarse, place);
+		(void) ComputeInformation(fit, fit->problem->coarse, place);
 	}
 	return false;
 }
@@ -524,7 +524,7 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 	fit.factor = palloc(n * n * sizeof(double));
 	memset(result, 0, sizeof(*result));
 	ClimbFromStarts(&fit, &place);
-	(void) Inform(&fit, problem->coarse, &place);
+	(void) ComputeInformation(&fit, problem->coarse, &place);
 	found = Settle(&fit, problem->coarse, &place);
 	if (problem->coarse != problem->sample)
 		found = Settle(&fit, problem->sample, &place);

@@ -56,7 +56,7 @@ ElementSize(const ModelField *field)
 static inline bool
 IsList(const ModelField *field)
 {
-	return field->most > 0;
+	return field->max_length > 0;
 }
 
 static inline int *
@@ -203,9 +203,9 @@ FieldsFault(const ModelGroup *group, void *data)
 		char *place = PlaceOf(field, data);
 		int count = CountOf(field, data);
 
-		if (IsList(field) && (count < 0 || count > field->most))
+		if (IsList(field) && (count < 0 || count > field->max_length))
 			return psprintf("\"%s\" has %d values, the limit is %d.", field->name, count,
-							field->most);
+							field->max_length);
 		for (int j = 0; j < count; j++, place += ElementSize(field))
 		{
 			const char *fault = ElementFault(field, place);
@@ -369,11 +369,11 @@ WriteModel(const ModelFormat *format, const void *model, int encoding)
 	appendStringInfoChar(&out, (char) format->version);
 	AppendBits(&out, Fingerprint(format, model));
 	WriteFields(&out, &format->group, model, encoding);
-	if (out.len - VARHDRSZ > format->most_bytes)
+	if (out.len - VARHDRSZ > format->max_bytes)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s is too large", format->type),
 				 errdetail("It takes %d bytes, the limit is %zu.", (int) (out.len - VARHDRSZ),
-						   format->most_bytes),
+						   format->max_bytes),
 				 errhint("Fewer or shorter texts in it make it smaller.")));
 	SET_VARSIZE(out.data, out.len);
 	return (struct varlena *) out.data;
@@ -509,7 +509,7 @@ ReadFields(ModelReader *reader, const ModelGroup *group, void *data)
 			uint64 length = ReadVarint(bytes);
 
 			/* an element takes a byte at least: no more memory than the value warrants */
-			if (length > field->most || length > bytes->end - bytes->next)
+			if (length > field->max_length || length > bytes->end - bytes->next)
 			{
 				bytes->failed = true;
 				return;
@@ -541,7 +541,7 @@ ReadModel(const ModelFormat *format, const void *bytes, Size size, int encoding,
 	ReadFields(&reader, &format->group, *model);
 	if (reader.fault != NULL)
 		return reader.fault;
-	if (reader.bytes.failed || reader.bytes.next != reader.bytes.end || size > format->most_bytes)
+	if (reader.bytes.failed || reader.bytes.next != reader.bytes.end || size > format->max_bytes)
 		return "It is cut off, too long, or not in its shortest form.";
 	fault = ModelFault(format, *model);
 	if (fault != NULL)
@@ -742,13 +742,13 @@ CheckType(const ModelFormat *format, const ModelField *field, const JsonbValue *
 }
 
 static int64
-ParseCount(const ModelFormat *format, const ModelField *field, const JsonbValue *value, int64 most)
+ParseCount(const ModelFormat *format, const ModelField *field, const JsonbValue *value, int64 max)
 {
 	double number = JsonNumber(value, field->name);
 
-	if (!(number >= 0 && number <= most && number == rint(number)))
+	if (!(number >= 0 && number <= max && number == rint(number)))
 		TextRefused(format, psprintf("\"%s\" must be a whole number from 0 to " INT64_FORMAT ".",
-									 field->name, most));
+									 field->name, max));
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
 }
 
@@ -862,10 +862,10 @@ ParseField(const ModelFormat *format, const ModelField *field, const JsonbValue 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		TextRefused(format, psprintf("\"%s\" must be an array.", field->name));
 	length = JsonContainerSize(value->val.binary.data);
-	if (IsList(field) ? length > field->most : length != field->count)
+	if (IsList(field) ? length > field->max_length : length != field->count)
 		TextRefused(format, psprintf("\"%s\" has %d values, %s %d.", field->name, length,
 									 IsList(field) ? "the limit is" : "it must have",
-									 IsList(field) ? field->most : field->count));
+									 IsList(field) ? field->max_length : field->count));
 	if (IsList(field))
 		place = MakeList(field, data, length);
 	for (int i = 0; i < length; i++, place += ElementSize(field))

@@ -61,16 +61,16 @@ typedef enum FieldKind
 struct ModelGroup;
 struct ModelFormat;
 
-/* One value, `count` of them, or a list of 0 … `most` whose length is kept in the struct. */
+/* One value, `count` of them, or a list of 0 … `max_length` whose length is kept in the struct. */
 typedef struct ModelField
 {
 	const char *name;
 	FieldKind kind;
-	Size offset;              /* in the struct */
-	int count;                /* 0: one value */
-	int most;                 /* above 0: a list */
-	Size length;              /* lists: where the struct has the int with its length */
-	bool in_place;            /* lists: the struct holds `most` elements, not a pointer to them */
+	Size offset;    /* in the struct */
+	int count;      /* 0: one value */
+	int max_length; /* above 0: a list */
+	Size length;    /* lists: where the struct has the int with its length */
+	bool in_place;  /* lists: the struct holds `max_length` elements, not a pointer to them */
 	const char *const *words; /* ends with NULL */
 	const struct ModelGroup *group;
 	const struct ModelFormat *format;
@@ -82,7 +82,7 @@ typedef struct ModelField
 	}
 #define MODEL_LIST(type, name, member, length_member, kind, limit, ...)                            \
 	{                                                                                              \
-		name, kind, offsetof(type, member), .most = limit,                                         \
+		name, kind, offsetof(type, member), .max_length = limit,                                   \
 											.length = offsetof(type, length_member), __VA_ARGS__   \
 	}
 
@@ -99,7 +99,7 @@ typedef struct ModelFormat
 {
 	const char *type; /* name of the SQL type */
 	uint8 version;
-	Size most_bytes;
+	Size max_bytes;
 	ModelGroup group;
 	/* brings what may be said in several ways into one form; NULL: there is nothing such */
 	void (*tidy)(void *model);

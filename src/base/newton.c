@@ -27,10 +27,10 @@
 
 #define SUFFICIENT_FALL 1e-4 /* of what the slope promises */
 #define FLATTER 0.9          /* slope at the end of a step, of that at its beginning */
-#define MOST_TRIALS 20       /* in one line search */
+#define MAX_TRIALS 20        /* in one line search */
 #define ROUNDING 1e-12       /* of a value: below it only slopes tell whether it falls */
 #define LEVEL_STEPS 2        /* that fall by no more than that: there is nothing to be gained */
-#define LEAST_PIVOT 1e-12    /* of the diagonal */
+#define MIN_PIVOT 1e-12      /* of the diagonal */
 
 typedef struct Descent
 {
@@ -71,7 +71,7 @@ CholeskyFactor(const double *matrix, double *factor, int n)
 				sum -= row[k] * above[k];
 			if (j < i)
 				row[j] = sum / above[j];
-			else if (sum > LEAST_PIVOT * fabs(diagonal) && isfinite(sum))
+			else if (sum > MIN_PIVOT * fabs(diagonal) && isfinite(sum))
 				row[i] = sqrt(sum);
 			else
 				return false;
@@ -202,7 +202,7 @@ FindStep(Descent *descent)
 static double
 StepsToBound(const Descent *descent)
 {
-	double most = DBL_MAX;
+	double max_steps = DBL_MAX;
 
 	for (int i = 0; descent->problem->lower && i < descent->n; i++)
 	{
@@ -210,14 +210,14 @@ StepsToBound(const Descent *descent)
 		double bound = step > 0 ? descent->problem->upper[i] : descent->problem->lower[i];
 
 		if (step != 0)
-			most = Min(most, (bound - descent->at[i]) / step);
+			max_steps = Min(max_steps, (bound - descent->at[i]) / step);
 	}
-	return most;
+	return max_steps;
 }
 
 /* The place so many steps on, exactly at a bound that it reaches. */
 static void
-GoAlong(Descent *descent, double steps)
+MoveAlong(Descent *descent, double steps)
 {
 	const double *lower = descent->problem->lower;
 	const double *upper = descent->problem->upper;
@@ -242,18 +242,18 @@ SearchLine(Descent *descent)
 {
 	bool learns = !descent->problem->has_hessian;
 	double slope = Dot(descent->gradient, descent->step, descent->n);
-	double most = StepsToBound(descent);
-	double steps = Min(1, most);
+	double max_steps = StepsToBound(descent);
+	double steps = Min(1, max_steps);
 	double near = 0;
 	double far = DBL_MAX;
 
-	for (int trial = 0; trial < MOST_TRIALS; trial++)
+	for (int trial = 0; trial < MAX_TRIALS; trial++)
 	{
 		double rise;
 		double end_slope = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		GoAlong(descent, steps);
+		MoveAlong(descent, steps);
 		descent->next_value =
 			Evaluate(descent, descent->next_at, learns ? descent->next_gradient : NULL, NULL);
 		rise = descent->next_value - descent->value;
@@ -269,17 +269,17 @@ SearchLine(Descent *descent)
 			far = steps;
 			steps = near == 0 ? Max(0.1 * far, Min(0.5 * far, lowest)) : (near + far) / 2;
 		}
-		else if (learns && steps < most && end_slope < FLATTER * slope)
+		else if (learns && steps < max_steps && end_slope < FLATTER * slope)
 		{
 			near = steps;
-			steps = far < DBL_MAX ? (near + far) / 2 : Min(2 * near, most);
+			steps = far < DBL_MAX ? (near + far) / 2 : Min(2 * near, max_steps);
 		}
 		else
 			return true;
 	}
 	if (near == 0)
 		return false;
-	GoAlong(descent, near);
+	MoveAlong(descent, near);
 	descent->next_value = Evaluate(descent, descent->next_at, descent->next_gradient, NULL);
 	return true;
 }
@@ -348,7 +348,7 @@ Minimize(const NewtonProblem *problem, double *at, const double *curvature, doub
 
 	descent.value =
 		Evaluate(&descent, at, gradient, problem->has_hessian ? descent.curvature : NULL);
-	for (int steps = 0; steps < problem->most_steps && level < LEVEL_STEPS; steps++)
+	for (int steps = 0; steps < problem->max_steps && level < LEVEL_STEPS; steps++)
 	{
 		double before = descent.value;
 
@@ -357,7 +357,7 @@ Minimize(const NewtonProblem *problem, double *at, const double *curvature, doub
 		reached = FindStep(&descent) <= problem->tolerance && descent.value < DBL_MAX;
 		if (reached && problem->has_hessian)
 		{
-			GoAlong(&descent, Min(1, StepsToBound(&descent)));
+			MoveAlong(&descent, Min(1, StepsToBound(&descent)));
 			memcpy(at, descent.next_at, n * sizeof(double));
 		}
 		if (reached || !SearchLine(&descent))

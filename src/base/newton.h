@@ -24,7 +24,7 @@ typedef struct NewtonProblem
 	const double *upper;
 	double longest;   /* step of one coordinate; 0: any */
 	double tolerance; /* done where a step promises to lower the function by no more */
-	int most_steps;
+	int max_steps;
 } NewtonProblem;
 
 /*

@@ -20,7 +20,7 @@ StartProgress(Progress *progress, const char *what, const char *unit)
 }
 
 static void
-TellProgress(Progress *progress, TimestampTz now)
+ReportProgress(Progress *progress, TimestampTz now)
 {
 	double seconds = (double) Max(now - progress->began, 1) / USECS_PER_SEC;
 
@@ -30,13 +30,13 @@ TellProgress(Progress *progress, TimestampTz now)
 }
 
 void
-TellProgressIfDue(Progress *progress)
+ReportProgressIfDue(Progress *progress)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (now < progress->next)
 		return;
-	TellProgress(progress, now);
+	ReportProgress(progress, now);
 	progress->next = now + SECONDS_BETWEEN_LINES * USECS_PER_SEC;
 }
 
@@ -44,5 +44,5 @@ void
 FinishProgress(Progress *progress)
 {
 	if (progress->label != NULL)
-		TellProgress(progress, GetCurrentTimestamp());
+		ReportProgress(progress, GetCurrentTimestamp());
 }

@@ -25,14 +25,14 @@ extern void StartProgress(Progress *progress, const char *what, const char *unit
 /* Ends it, with a line. */
 extern void FinishProgress(Progress *progress);
 
-extern void TellProgressIfDue(Progress *progress);
+extern void ReportProgressIfDue(Progress *progress);
 
 /* Counts one; the clock is looked at once in a while. */
 static inline void
 CountProgress(Progress *progress)
 {
 	if (unlikely((++progress->done & 1023) == 0) && progress->label != NULL)
-		TellProgressIfDue(progress);
+		ReportProgressIfDue(progress);
 }
 
 #endif /* CRM_PROGRESS_H */

@@ -40,13 +40,13 @@
 #define TUPLESTORE_KILOBYTES 1024
 
 /* The functions that registered themselves. */
-#define MOST_ROW_STREAMS 8
+#define MAX_ROW_STREAMS 8
 
 static struct
 {
 	PGFunction function;
 	RowStreamStart start;
-} row_streams[MOST_ROW_STREAMS];
+} row_streams[MAX_ROW_STREAMS];
 static int nrow_streams = 0;
 
 /* ---------- rows into a tuplestore ---------- */
@@ -450,7 +450,7 @@ CreateRowStreamScanState(CustomScan *scan)
 void
 RegisterRowStream(PGFunction function, RowStreamStart start)
 {
-	if (nrow_streams == MOST_ROW_STREAMS)
+	if (nrow_streams == MAX_ROW_STREAMS)
 		elog(ERROR, "too many row streams");
 	row_streams[nrow_streams].function = function;
 	row_streams[nrow_streams++].start = start;

@@ -81,7 +81,7 @@ MeasureAssociation(const ClassCount *counts, int ncounts)
 	if (groups < 2 || total.targets == 0 || total.others == 0)
 		return a;
 
-	a.least_expected = DBL_MAX;
+	a.min_expected = DBL_MAX;
 	for (int i = 0; i < ncounts; i++)
 	{
 		double size = (double) counts[i].targets + counts[i].others;
@@ -93,7 +93,7 @@ MeasureAssociation(const ClassCount *counts, int ncounts)
 		a.chi_square +=
 			(counts[i].targets - of_targets) * (counts[i].targets - of_targets) / of_targets +
 			(counts[i].others - of_others) * (counts[i].others - of_others) / of_others;
-		a.least_expected = Min(a.least_expected, Min(of_targets, of_others));
+		a.min_expected = Min(a.min_expected, Min(of_targets, of_others));
 	}
 	a.df = groups - 1;
 	a.p_value = ChiSquareTail(a.chi_square, a.df);
@@ -179,7 +179,7 @@ void
 AdjustPValues(double *p, int n)
 {
 	double **order;
-	double least = 1.0;
+	double smallest = 1.0;
 
 	if (n == 0)
 		return;
@@ -189,8 +189,8 @@ AdjustPValues(double *p, int n)
 	qsort(order, n, sizeof(double *), CompareIndirect);
 	for (int i = n - 1; i >= 0; i--)
 	{
-		least = Min(least, *order[i] * n / (i + 1));
-		*order[i] = least;
+		smallest = Min(smallest, *order[i] * n / (i + 1));
+		*order[i] = smallest;
 	}
 	pfree(order);
 }

@@ -22,7 +22,7 @@ typedef struct Association
 	double p_value;            /* of chi_square; 1 where df is 0 */
 	double cramers_v;          /* bias-corrected */
 	double mutual_information; /* in nats */
-	double least_expected;     /* smallest expected count: below 5 chi_square is doubtful */
+	double min_expected;       /* smallest expected count: below 5 chi_square is doubtful */
 } Association;
 
 extern ClassCount SumClassCounts(const ClassCount *counts, int ncounts);

@@ -19,8 +19,8 @@
 
 #define COARSE_FROM 4096  /* points; below, a sample is its own coarse one */
 #define COARSE_TIMES 48   /* stretches that the time is cut into */
-#define LEAST_RATE 1e-4   /* purchases by customer to start from */
-#define MOST_RATIO 1e3    /* between the mean values of first and later purchases */
+#define MIN_RATE 1e-4     /* purchases by customer to start from */
+#define MAX_RATIO 1e3     /* between the mean values of first and later purchases */
 #define COARSE_SPEND 0.03 /* amounts within so much are taken as one */
 
 static void *
@@ -375,7 +375,7 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 	problem.penalized = penalized;
 	/* half a purchase more than none: a rate to start from */
 	SetStarts(&problem, model->family,
-			  k * Max(((double) model->purchases + 0.5) / sample->weight, LEAST_RATE));
+			  k * Max(((double) model->purchases + 0.5) / sample->weight, MIN_RATE));
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
 	{
 		const double *p = known->parameters;
@@ -455,7 +455,7 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 	for (int j = 0; j < k; j++)
 		phases[j] = j;
 	months->first =
-		Max(MonthNumber((DateADT) (state->as_of - longest)), as_of_month - MOST_SEASON_MONTHS + 1);
+		Max(MonthNumber((DateADT) (state->as_of - longest)), as_of_month - MAX_SEASON_MONTHS + 1);
 	months->n = as_of_month - months->first + 1;
 	memset(months->actual, 0, sizeof(months->actual));
 	memset(months->expected, 0, sizeof(months->expected));
@@ -779,7 +779,7 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 
 	later = SpendSampleFromState(state, model, &sample);
 	/* where first and later purchases have nothing in common, the first tells nothing */
-	if (first > 0 && later > first / MOST_RATIO && later < first * MOST_RATIO)
+	if (first > 0 && later > first / MAX_RATIO && later < first * MAX_RATIO)
 		model->first_ratio = later / first;
 	if (model->spend_customers < FEW_REPEATERS)
 	{

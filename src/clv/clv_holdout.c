@@ -50,8 +50,9 @@ typedef struct Tally
 	double squares_predicted; /* around the means, added up one by one */
 	double squares_actual;
 	double products;
-	double least; /* predicted: sums of squares alone do not tell a constant from rounding */
-	double most;
+	double
+		min_predicted; /* predicted: sums of squares alone do not tell a constant from rounding */
+	double max_predicted;
 } Tally;
 
 #define ST_SORT SortOutcomes
@@ -81,9 +82,9 @@ AddToTally(Tally *tally, const Outcome *outcome)
 		off_actual = outcome->actual - tally->actual / before;
 	}
 	if (before == 0)
-		tally->least = tally->most = outcome->predicted;
-	tally->least = Min(tally->least, outcome->predicted);
-	tally->most = Max(tally->most, outcome->predicted);
+		tally->min_predicted = tally->max_predicted = outcome->predicted;
+	tally->min_predicted = Min(tally->min_predicted, outcome->predicted);
+	tally->max_predicted = Max(tally->max_predicted, outcome->predicted);
 	tally->weight += outcome->weight;
 	share = before * outcome->weight / tally->weight;
 	tally->squares_predicted += share * off_predicted * off_predicted;
@@ -160,7 +161,7 @@ LineDatum(TupleDesc desc, const char *part, const char *class, const Tally *tall
 	nulls[5] = !(tally->predicted > 0);
 	values[5] = Float8GetDatum(nulls[5] ? 0 : tally->actual / tally->predicted);
 	values[6] = Float8GetDatum(tally->error / tally->weight);
-	nulls[7] = !(spread > 0 && tally->most > tally->least);
+	nulls[7] = !(spread > 0 && tally->max_predicted > tally->min_predicted);
 	values[7] = Float8GetDatum(nulls[7] ? 0 : Min(1, Max(-1, tally->products / sqrt(spread))));
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }

@@ -532,7 +532,7 @@ AnyPurchaseIfAlive(ClvProcess process, const double *parameters, const ClvCustom
  */
 void
 ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
-					 double horizon, int most, double *at_least)
+					 double horizon, int max_purchases, double *at_least)
 {
 	int k = process.regularity;
 	double shape = Shape(process, parameters, customer->x);
@@ -544,14 +544,14 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 	double weights = 0;
 	double survival = 1;
 
-	memset(at_least, 0, most * sizeof(double));
+	memset(at_least, 0, max_purchases * sizeof(double));
 	for (int phase = 0; phase < k; phase++)
 	{
 		double probability = exp(-(shape + phase) * log1p(ratio));
 		double fewer = 0; /* P(fewer events) */
 		int64 events = 0;
 
-		for (int n = 1; n <= most; n++)
+		for (int n = 1; n <= max_purchases; n++)
 		{
 			for (; events < (int64) k * n - phase; events++)
 			{
@@ -563,7 +563,7 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 		weights += weight;
 		weight *= q * (shape + phase) / (phase + 1);
 	}
-	for (int n = 1; n <= most; n++)
+	for (int n = 1; n <= max_purchases; n++)
 	{
 		at_least[n - 1] *= survival / weights;
 		survival *= (b + n - 1) / (a + b + n - 1);

@@ -133,12 +133,12 @@ extern double MeanOverPhases(ClvProcess process, const double *parameters,
 							 const ClvCustomer *customer, const double *purchases);
 
 /*
- * P(at least n purchases within the horizon), n = 1 … most, of a customer who is alive;
+ * P(at least n purchases within the horizon), n = 1 … max_purchases, of a customer who is alive;
  * bg/… and mbg/… only.
  */
 extern void
 ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
-					 double horizon, int most, double *at_least);
+					 double horizon, int max_purchases, double *at_least);
 
 /*
  * The time within which the customer, who may be lost, will have bought again with this

@@ -20,13 +20,13 @@
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
 
-#define LEAST_PARAMETER 1e-20
-#define MOST_PARAMETER 1e20
-#define MOST_SPEND 1e40
-#define LEAST_SEASON 0.001
-#define MOST_SEASON 100
-#define LEAST_PACE 0.01
-#define MOST_PACE 100
+#define MIN_PARAMETER 1e-20
+#define MAX_PARAMETER 1e20
+#define MAX_SPEND 1e40
+#define MIN_SEASON 0.001
+#define MAX_SEASON 100
+#define MIN_PACE 0.01
+#define MAX_PACE 100
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
 
@@ -79,10 +79,10 @@ static const ModelField Fields[] = {
 };
 
 static bool
-AllBetween(const double *numbers, int count, double least, double most)
+AllBetween(const double *numbers, int count, double min, double max)
 {
 	for (int i = 0; i < count; i++)
-		if (!(numbers[i] >= least && numbers[i] <= most))
+		if (!(numbers[i] >= min && numbers[i] <= max))
 			return false;
 	return true;
 }
@@ -105,9 +105,9 @@ ClvModelFault(const void *data)
 	if (model->status == FIT_NO_MEAN || model->status == FIT_NO_DATA)
 		return "\"status\" is one that only spend can have.";
 	if (ClvModelIsUsable(model) &&
-		!AllBetween(model->parameters, CLV_PARAMETERS, LEAST_PARAMETER, MOST_PARAMETER))
+		!AllBetween(model->parameters, CLV_PARAMETERS, MIN_PARAMETER, MAX_PARAMETER))
 		return "The parameters are not all between 1e-20 and 1e20.";
-	if (!(model->unit >= LEAST_UNIT_DAYS && model->unit <= MOST_UNIT_DAYS))
+	if (!(model->unit >= MIN_UNIT_DAYS && model->unit <= MAX_UNIT_DAYS))
 		return "\"unit_days\" is not between an hour and a hundred years.";
 	if (model->repeaters > model->customers)
 		return "There are more repeaters than customers.";
@@ -115,21 +115,21 @@ ClvModelFault(const void *data)
 		!VariancesAreSound(model->spend_covariance, SPEND_PARAMETERS))
 		return "A variance is negative.";
 	if (SpendIsFitted(model) &&
-		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, LEAST_PARAMETER, MOST_SPEND))
+		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, MIN_PARAMETER, MAX_SPEND))
 		return "The spend parameters are not all between 1e-20 and 1e40.";
 	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
 		return "The spend parameters give no mean: q is not above 1.";
-	if (!(model->mean_value >= 0 && model->mean_value <= MOST_SPEND))
+	if (!(model->mean_value >= 0 && model->mean_value <= MAX_SPEND))
 		return "\"mean_value\" is not between 0 and 1e40.";
-	if (!(model->first_ratio >= 0 && model->first_ratio <= MOST_SPEND))
+	if (!(model->first_ratio >= 0 && model->first_ratio <= MAX_SPEND))
 		return "\"first_ratio\" is not between 0 and 1e40.";
 	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
 		return "\"regularity\" is not between 1 and 12.";
 	if (model->regularity > 1 && model->family == CLV_PARETO_NBD)
 		return "pareto/nbd has no \"regularity\" but 1.";
-	if (!AllBetween(model->season, YEAR_MONTHS, LEAST_SEASON, MOST_SEASON))
+	if (!AllBetween(model->season, YEAR_MONTHS, MIN_SEASON, MAX_SEASON))
 		return "The factors of \"season\" are not all between 0.001 and 100.";
-	if (!(model->pace >= LEAST_PACE && model->pace <= MOST_PACE))
+	if (!(model->pace >= MIN_PACE && model->pace <= MAX_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
 	return NULL;
 }
@@ -146,7 +146,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
 	.version = 1,
-	.most_bytes = 2000,
+	.max_bytes = 2000,
 	.group = {.size = sizeof(ClvModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),
@@ -314,7 +314,7 @@ UnitFromInterval(const Interval *unit)
 	double days = unit->month * (DAYS_PER_YEAR / MONTHS_PER_YEAR) + unit->day +
 				  (double) unit->time / USECS_PER_DAY;
 
-	if (!(days >= LEAST_UNIT_DAYS && days <= MOST_UNIT_DAYS))
+	if (!(days >= MIN_UNIT_DAYS && days <= MAX_UNIT_DAYS))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

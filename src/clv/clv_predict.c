@@ -23,10 +23,10 @@
 #include "base/special_functions.h"
 #include "clv/clv_predict.h"
 
-#define MOST_HORIZON_DAYS 36525 /* a hundred years */
-#define MOST_MONTHS 1201
+#define MAX_HORIZON_DAYS 36525 /* a hundred years */
+#define MAX_MONTHS 1201
 #define FIRST_SLOTS 256 /* of a table of memos; powers of two */
-#define MOST_SLOTS 65536
+#define MAX_SLOTS 65536
 #define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
 #define DIFFERENCE 1e-4     /* of the log of a parameter */
 
@@ -66,10 +66,10 @@ typedef struct Predictor
 	double discount; /* monthly */
 	double horizon;  /* in units */
 	int nmonths;
-	double month_end[MOST_MONTHS]; /* in units, the last one is the horizon */
-	DateADT alive_as_of;           /* of the memos `alive`, where days are not alike */
-	MemoTable alive;               /* P(alive), where it takes an integral */
-	MemoTable by_phase;            /* of regular buyers, of x and T, within the horizon */
+	double month_end[MAX_MONTHS]; /* in units, the last one is the horizon */
+	DateADT alive_as_of;          /* of the memos `alive`, where days are not alike */
+	MemoTable alive;              /* P(alive), where it takes an integral */
+	MemoTable by_phase;           /* of regular buyers, of x and T, within the horizon */
 } Predictor;
 
 /* What customers who are alive will do within a horizon. */
@@ -196,7 +196,7 @@ HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 {
 	double days = DaysAhead(as_of, horizon);
 
-	if (!(days >= 0 && days <= MOST_HORIZON_DAYS))
+	if (!(days >= 0 && days <= MAX_HORIZON_DAYS))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -211,7 +211,7 @@ static void
 SetMonths(Predictor *predictor)
 {
 	predictor->nmonths = 0;
-	while (predictor->nmonths < MOST_MONTHS)
+	while (predictor->nmonths < MAX_MONTHS)
 	{
 		Interval months = {.month = predictor->nmonths + 1};
 		double end =
@@ -536,7 +536,7 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
 	Memo *memo;
 
-	if (table->misses >= table->nslots && table->nslots < MOST_SLOTS)
+	if (table->misses >= table->nslots && table->nslots < MAX_SLOTS)
 		GrowMemos(table, question->context);
 	memo = &table->slots[hash & (table->nslots - 1)];
 	*found = memo->generation == table->generation && memo->purchase_days == purchase_days &&
@@ -621,7 +621,7 @@ AnswerIfAlive(const Question *question, IfAlive kind)
 	if (model->regularity > 1)
 		return AnswerByPhase(question, kind);
 	SetTerms(kind, question);
-	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MOST_SLOTS)
+	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MAX_SLOTS)
 		GrowIfAlive();
 	memo = IfAliveSlot(question);
 	if (memo->purchase_days != purchase_days || memo->age != age)
@@ -748,7 +748,7 @@ DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 	double weighted = wait * predictor->model->unit / predictor->model->pace;
 	double days;
 
-	if (!(weighted <= MOST_HORIZON_DAYS))
+	if (!(weighted <= MAX_HORIZON_DAYS))
 		return false;
 	days = as_of + ceil(DaysOfWeighted(&predictor->model->calendar, as_of, weighted));
 	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
@@ -782,22 +782,23 @@ lapse_probability_clv(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(GapProbability(question.predictor->model, &question.customer));
 }
 
-#define MOST_PURCHASES 1000
+#define MAX_PURCHASES 1000
 
-/* (history, model, as_of, horizon, most): P(0), P(1), … P(most or more) */
+/* (history, model, as_of, horizon, max_purchases): P(0), P(1), … P(max_purchases or more) */
 PG_FUNCTION_INFO_V1(purchase_probabilities);
 Datum
 purchase_probabilities(PG_FUNCTION_ARGS)
 {
 	Question question;
-	int32 most = PG_GETARG_INT32(4);
+	int32 max_purchases = PG_GETARG_INT32(4);
 	double *at_least;
 	Datum *values;
 	double alive;
 
-	if (most < 1 || most > MOST_PURCHASES)
+	if (max_purchases < 1 || max_purchases > MAX_PURCHASES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("most must be between 1 and %d, not %d", MOST_PURCHASES, most)));
+						errmsg("max_purchases must be between 1 and %d, not %d", MAX_PURCHASES,
+							   max_purchases)));
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
 	if (question.predictor->model->family == CLV_PARETO_NBD)
@@ -805,19 +806,19 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 						errmsg("pareto/nbd models do not tell numbers of purchases"),
 						errhint("Fit mbg/nbd, bg/nbd or one of their regular kin.")));
 	alive = Alive(&question);
-	at_least = palloc(most * sizeof(double));
-	values = palloc((most + 1) * sizeof(Datum));
+	at_least = palloc(max_purchases * sizeof(double));
+	values = palloc((max_purchases + 1) * sizeof(Datum));
 	ManyPurchasesIfAlive(ProcessOf(question.predictor->model),
 						 question.predictor->model->parameters, &question.customer,
-						 question.predictor->horizon, most, at_least);
-	for (int n = 0; n <= most; n++)
+						 question.predictor->horizon, max_purchases, at_least);
+	for (int n = 0; n <= max_purchases; n++)
 	{
 		double from = n == 0 ? 1 : alive * at_least[n - 1];
-		double beyond = n == most ? 0 : alive * at_least[n];
+		double beyond = n == max_purchases ? 0 : alive * at_least[n];
 
 		values[n] = Float8GetDatum(Max(0, from - beyond));
 	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(values, most + 1, FLOAT8OID, sizeof(float8),
+	PG_RETURN_ARRAYTYPE_P(construct_array(values, max_purchases + 1, FLOAT8OID, sizeof(float8),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 

@@ -23,9 +23,9 @@
 
 #define RECORD_STATE_VERSION 1
 #define FIRST_RECORD_BYTES 1024
-#define MOST_CUT_OFFS 4
-#define LEAST_HORIZON 7
-#define MOST_HORIZON 3660
+#define MAX_CUT_OFFS 4
+#define MIN_HORIZON 7
+#define MAX_HORIZON 3660
 #define RECORD_COLUMNS 8
 
 /*
@@ -114,15 +114,15 @@ RecordStateArgument(FunctionCallInfo fcinfo, int argument)
 		memcpy(VARDATA(state), VARDATA_ANY(value), size);
 	}
 	if (VARSIZE(state) < offsetof(RecordState, bytes) || state->version != RECORD_STATE_VERSION ||
-		!IS_VALID_DATE(state->as_of) || state->horizon < LEAST_HORIZON ||
-		state->horizon > MOST_HORIZON || state->used < 0 || state->used > RecordCapacity(state))
+		!IS_VALID_DATE(state->as_of) || state->horizon < MIN_HORIZON ||
+		state->horizon > MAX_HORIZON || state->used < 0 || state->used > RecordCapacity(state))
 		RecordStateDamaged();
 	return state;
 }
 
 /* The state with room for so many bytes more. */
 static RecordState *
-RoomInRecord(RecordState *state, int64 more)
+EnlargeRecord(RecordState *state, int64 more)
 {
 	RecordState *grown;
 
@@ -195,10 +195,10 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 	}
 	as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	horizon = PG_GETARG_INT32(3);
-	if (horizon < LEAST_HORIZON || horizon > MOST_HORIZON)
+	if (horizon < MIN_HORIZON || horizon > MAX_HORIZON)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("horizon_days must be between %d and %d, not %d", LEAST_HORIZON,
-							   MOST_HORIZON, horizon)));
+						errmsg("horizon_days must be between %d and %d, not %d", MIN_HORIZON,
+							   MAX_HORIZON, horizon)));
 	history = PG_GETARG_HISTORY(1);
 	state = RecordStateArgument(fcinfo, 0);
 	if (state == NULL)
@@ -213,7 +213,7 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 		n += day.orders > 0;
 	if (n == 0)
 		PG_RETURN_POINTER(state);
-	state = RoomInRecord(state, 5 * (n + 1));
+	state = EnlargeRecord(state, 5 * (n + 1));
 	PutVarint(state, n);
 	n = 0;
 	HistoryReaderInit(&reader, history);
@@ -250,7 +250,7 @@ clv_record_combine(PG_FUNCTION_ARGS)
 		state->horizon = other->horizon;
 	}
 	SameRecord(other->as_of, other->horizon, state);
-	state = RoomInRecord(state, other->used);
+	state = EnlargeRecord(state, other->used);
 	memcpy(state->bytes + state->used, other->bytes, other->used);
 	state->used += other->used;
 	PG_RETURN_POINTER(state);
@@ -392,7 +392,7 @@ Datum
 clv_record_finalfn(PG_FUNCTION_ARGS)
 {
 	RecordState *record;
-	Datum lines[MOST_CUT_OFFS * CANDIDATES];
+	Datum lines[MAX_CUT_OFFS * CANDIDATES];
 	int nlines = 0;
 	Oid line_type;
 	TupleDesc desc;
@@ -403,7 +403,7 @@ clv_record_finalfn(PG_FUNCTION_ARGS)
 	oldest = OldestDay(record);
 	line_type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
 	desc = lookup_rowtype_tupdesc_copy(line_type, -1);
-	for (int i = 1; i <= MOST_CUT_OFFS; i++)
+	for (int i = 1; i <= MAX_CUT_OFFS; i++)
 	{
 		int64 until = (int64) record->as_of - (int64) (i - 1) * record->horizon;
 		int64 as_of = until - record->horizon;

@@ -157,7 +157,7 @@ RhythmModelFault(const void *data)
 const ModelFormat RhythmModelFormat = {
 	.type = "rhythm_model",
 	.version = 1,
-	.most_bytes = 2000,
+	.max_bytes = 2000,
 	.group = {.size = sizeof(RhythmModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),

@@ -11,11 +11,11 @@
 #include "clv/season.h"
 
 #define MEAN_YEAR 365.2425
-#define LEAST_EXPECTED 5.0   /* purchases expected in a month that says something */
-#define LEAST_SEEN_TWICE 6   /* months of the year, to tell a season from a trend */
+#define MIN_EXPECTED 5.0     /* purchases expected in a month that says something */
+#define MIN_SEEN_TWICE 6     /* months of the year, to tell a season from a trend */
 #define LEVEL_DEVIATION 0.01 /* of ln factor: months that differ less are alike */
 #define VARIANCE_ROUNDS 100
-#define LEAST_VARIANCE 1e-6
+#define MIN_VARIANCE 1e-6
 
 const char *const SeasonStatusNames[] = {"none", "fitted", "too short", "level", "given", NULL};
 
@@ -197,12 +197,12 @@ SeasonStatus
 FitSeason(const MonthlyPurchases *months, double *factors)
 {
 	int n = 0;
-	int of_year[MOST_SEASON_MONTHS];
+	int of_year[MAX_SEASON_MONTHS];
 	int seen[YEAR_MONTHS] = {0};
 	int seen_twice = 0;
-	double design[MOST_SEASON_MONTHS][SEASON_UNKNOWNS];
-	double y[MOST_SEASON_MONTHS];
-	double chance[MOST_SEASON_MONTHS]; /* variance of y */
+	double design[MAX_SEASON_MONTHS][SEASON_UNKNOWNS];
+	double y[MAX_SEASON_MONTHS];
+	double chance[MAX_SEASON_MONTHS]; /* variance of y */
 	double effect[SEASON_UNKNOWNS];
 	double month_variance = 1;
 	double own_variance = 0;
@@ -211,7 +211,7 @@ FitSeason(const MonthlyPurchases *months, double *factors)
 	{
 		int32 number = months->first + i;
 
-		if (!(months->expected[i] > LEAST_EXPECTED) || months->actual[i] <= 0)
+		if (!(months->expected[i] > MIN_EXPECTED) || months->actual[i] <= 0)
 			continue;
 		of_year[n] = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
 		seen[of_year[n]]++;
@@ -225,7 +225,7 @@ FitSeason(const MonthlyPurchases *months, double *factors)
 	}
 	for (int m = 0; m < YEAR_MONTHS; m++)
 		seen_twice += seen[m] > 1;
-	if (seen_twice < LEAST_SEEN_TWICE)
+	if (seen_twice < MIN_SEEN_TWICE)
 		return SEASON_SHORT;
 
 	for (int round = 0; round < VARIANCE_ROUNDS; round++)
@@ -277,7 +277,7 @@ FitSeason(const MonthlyPurchases *months, double *factors)
 			own_sum += weight * weight * (off * off + known - chance[i]);
 			weights += weight * weight;
 		}
-		month_variance = Max(LEAST_VARIANCE, months_sum / YEAR_MONTHS);
+		month_variance = Max(MIN_VARIANCE, months_sum / YEAR_MONTHS);
 		own_variance = Max(0, own_sum / weights);
 	}
 	if (sqrt(month_variance) < LEVEL_DEVIATION)

@@ -49,15 +49,15 @@ extern DateADT FirstOfMonth(int32 number);
 extern double WeightedGap(const Season *season, int32 first_month, int32 last_month, double days);
 
 /* Ten years at most say what a month of the year is like. */
-#define MOST_SEASON_MONTHS 120
+#define MAX_SEASON_MONTHS 120
 
 /* Purchases by calendar month, and what is expected of a level year. */
 typedef struct MonthlyPurchases
 {
 	int n;
 	int32 first; /* number of the first month */
-	double actual[MOST_SEASON_MONTHS];
-	double expected[MOST_SEASON_MONTHS];
+	double actual[MAX_SEASON_MONTHS];
+	double expected[MAX_SEASON_MONTHS];
 } MonthlyPurchases;
 
 /* The factors of the months of the year, and whether there is a season to speak of. */

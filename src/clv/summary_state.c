@@ -18,8 +18,8 @@
 #define FIRST_CAPACITY 32
 #define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
 #define SHORTEST_MONTH 28
-#define MOST_AMOUNT 1e30    /* far beyond what histories can hold */
-#define MOST_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
+#define MAX_AMOUNT 1e30    /* far beyond what histories can hold */
+#define MAX_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
 static inline int64
 Capacity(const SummaryState *state)
@@ -76,7 +76,7 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 		(state->features & ~FIT_FEATURES) != 0 ||
 		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
 		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
-		!(state->unit >= LEAST_UNIT_DAYS && state->unit <= MOST_UNIT_DAYS))
+		!(state->unit >= MIN_UNIT_DAYS && state->unit <= MAX_UNIT_DAYS))
 		FitStateDamaged();
 	return state;
 }
@@ -253,7 +253,7 @@ AddSpend(SummaryState *state, const PurchaseSummary *facts)
 static inline uint64
 MonthsBack(int32 as_of_month, DateADT day)
 {
-	return (uint64) Min(MOST_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
+	return (uint64) Min(MAX_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
 }
 
 /*
@@ -363,7 +363,7 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_SPEND:
 			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
-				   FitAmount(entry) <= MOST_AMOUNT;
+				   FitAmount(entry) <= MAX_AMOUNT;
 		case FIT_GAP:
 			return entry->key >> (3 * MONTH_BITS) == FIT_GAP << (62 - 3 * MONTH_BITS) &&
 				   FitGapMonths(entry).end <= FitGapMonths(entry).start &&
@@ -394,7 +394,7 @@ SortSummaryState(SummaryState *state)
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
 			purchases += (double) entry->weight * (double) FitPurchases(entry);
 	}
-	if (purchases > MOST_PURCHASES)
+	if (purchases > MAX_PURCHASES)
 		FitStateDamaged();
 }
 

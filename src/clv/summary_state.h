@@ -23,8 +23,8 @@ typedef struct FitEntry
 } FitEntry;
 
 /* The units of time that a model may have, in days. */
-#define LEAST_UNIT_DAYS (1.0 / 24)
-#define MOST_UNIT_DAYS 36525.0
+#define MIN_UNIT_DAYS (1.0 / 24)
+#define MAX_UNIT_DAYS 36525.0
 
 /* Kinds, in the highest bits of the key. */
 #define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
@@ -138,7 +138,7 @@ FitLaterPurchases(const FitEntry *entry)
  * purchase, from the gap's start and from its end to as_of.
  */
 #define MONTH_BITS 20
-#define MOST_MONTHS_BACK ((INT64CONST(1) << MONTH_BITS) - 1)
+#define MAX_MONTHS_BACK ((INT64CONST(1) << MONTH_BITS) - 1)
 
 typedef struct GapMonths
 {
@@ -152,9 +152,9 @@ FitGapMonths(const FitEntry *entry)
 {
 	GapMonths months;
 
-	months.first = (int32) (entry->key >> (2 * MONTH_BITS) & MOST_MONTHS_BACK);
-	months.start = (int32) (entry->key >> MONTH_BITS & MOST_MONTHS_BACK);
-	months.end = (int32) (entry->key & MOST_MONTHS_BACK);
+	months.first = (int32) (entry->key >> (2 * MONTH_BITS) & MAX_MONTHS_BACK);
+	months.start = (int32) (entry->key >> MONTH_BITS & MAX_MONTHS_BACK);
+	months.end = (int32) (entry->key & MAX_MONTHS_BACK);
 	return months;
 }
 

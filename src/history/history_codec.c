@@ -145,11 +145,11 @@ ReadEncodedDay(HistoryReader *reader, PurchaseDay *day)
 }
 
 int64
-ReadDays(HistoryReader *reader, PurchaseDay *days, int64 most)
+ReadDays(HistoryReader *reader, PurchaseDay *days, int64 max_days)
 {
 	int64 ndays = 0;
 
-	while (ndays < most && NextDay(reader, &days[ndays]))
+	while (ndays < max_days && NextDay(reader, &days[ndays]))
 		ndays++;
 	if (unlikely(reader->bytes.failed))
 		HistoryCorrupted();
@@ -216,16 +216,16 @@ DayIsEmpty(const PurchaseDay *day)
 	return (day->orders | day->amount | day->cost | day->covered) == 0;
 }
 
-/* How many powers of ten (at most `most`) divide the value. */
+/* How many powers of ten (at most `max`) divide the value. */
 static inline int
-TrailingZeros(int64 value, int most)
+TrailingZeros(int64 value, int max)
 {
 	int zeros = 0;
 
-	while (zeros < most && value % 10 == 0)
+	while (zeros < max && value % 10 == 0)
 	{
 		if (value == 0)
-			return most;
+			return max;
 		value /= 10;
 		zeros++;
 	}
@@ -234,7 +234,7 @@ TrailingZeros(int64 value, int most)
 
 /* The decimals that none of the days uses. */
 static int
-SpareDecimals(const PurchaseDay *days, int64 ndays, int scale)
+UnusedDecimals(const PurchaseDay *days, int64 ndays, int scale)
 {
 	int spare = scale;
 
@@ -286,8 +286,8 @@ EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 {
 	PurchaseHistory *history;
 	bool costs = false;
-	int spare = SpareDecimals(days, ndays, scale);
-	Size most;
+	int spare = UnusedDecimals(days, ndays, scale);
+	Size max_size;
 	uint8 *p;
 
 	if (ndays > MAX_HISTORY_DAYS)
@@ -295,8 +295,8 @@ EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 	for (int64 i = 0; i < ndays && !costs; i++)
 		costs = (days[i].cost | days[i].covered) != 0;
 
-	most = VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
-	history = palloc(most);
+	max_size = VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
+	history = palloc(max_size);
 	p = (uint8 *) VARDATA(history);
 	*p++ = HISTORY_VERSION;
 	*p++ = (uint8) ((costs ? HISTORY_COSTS : 0) | ((scale - spare) << HISTORY_SCALE_SHIFT));
@@ -361,9 +361,9 @@ PurchaseDay *
 DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays)
 {
 	HistoryReader reader;
-	Size most = VARSIZE_ANY_EXHDR(history) / 2; /* an entry has two bytes at least */
+	Size max_days = VARSIZE_ANY_EXHDR(history) / 2; /* an entry has two bytes at least */
 	PurchaseDay *days =
-		palloc_extended(mul_size(Max(most, 1), sizeof(PurchaseDay)), MCXT_ALLOC_HUGE);
+		palloc_extended(mul_size(Max(max_days, 1), sizeof(PurchaseDay)), MCXT_ALLOC_HUGE);
 	int64 n = 0;
 
 	HistoryReaderInit(&reader, history);

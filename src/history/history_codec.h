@@ -95,7 +95,7 @@ extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *hist
 extern bool ReadEncodedDay(HistoryReader *reader, PurchaseDay *day);
 
 /* All of them, up to as many; how many. */
-extern int64 ReadDays(HistoryReader *reader, PurchaseDay *days, int64 most);
+extern int64 ReadDays(HistoryReader *reader, PurchaseDay *days, int64 max_days);
 
 /* The next day, false at the end. */
 static inline bool

@@ -153,7 +153,7 @@ CheckedState(const PurchaseHistory *value)
 static PurchaseDay *
 StateDays(const HistoryState *state, int scale, int64 *ndays)
 {
-	Size most = state->tail_size / MIN_TAIL_DAY + 1;
+	Size max_days = state->tail_size / MIN_TAIL_DAY + 1;
 	DateADT last_day = FIRST_DAY_BASE;
 	ByteReader tail;
 	PurchaseDay *days;
@@ -166,10 +166,10 @@ StateDays(const HistoryState *state, int scale, int64 *ndays)
 		if (!BodyIsWhole(state))
 			HistoryCorrupted();
 		body = DecodeHistory((const PurchaseHistory *) state->data, scale, &n);
-		days = repalloc_huge(body, (n + most) * sizeof(PurchaseDay));
+		days = repalloc_huge(body, (n + max_days) * sizeof(PurchaseDay));
 	}
 	else
-		days = palloc_extended(most * sizeof(PurchaseDay), MCXT_ALLOC_HUGE);
+		days = palloc_extended(max_days * sizeof(PurchaseDay), MCXT_ALLOC_HUGE);
 
 	ByteReaderInit(&tail, state->data + state->body_size, state->tail_size);
 	while (tail.next < tail.end)

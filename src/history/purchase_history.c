@@ -111,9 +111,9 @@ typedef struct Parser
 
 /* At most that many bytes of a text, without cutting a character in two. */
 static char *
-Excerpt(const char *text, int most)
+Excerpt(const char *text, int max_bytes)
 {
-	return pnstrdup(text, pg_mbcliplen(text, strlen(text), most));
+	return pnstrdup(text, pg_mbcliplen(text, strlen(text), max_bytes));
 }
 
 pg_noreturn static void

@@ -23,7 +23,7 @@
 #define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
 #define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
-#define LEAST_EXPECTED 5.0  /* of targets and of others in a bin, as for chi-square */
+#define MIN_EXPECTED 5.0    /* of targets and of others in a bin, as for chi-square */
 
 /* Neighbouring levels that are not cut apart any more. */
 typedef struct Block
@@ -66,11 +66,11 @@ BinPenalty(ClassCount total)
 }
 
 double
-LeastBinSize(ClassCount total)
+MinBinSize(ClassCount total)
 {
 	int64 rarer = Min(total.targets, total.others);
 
-	return rarer > 0 ? LEAST_EXPECTED * Size64(total) / rarer : HUGE_VAL;
+	return rarer > 0 ? MIN_EXPECTED * Size64(total) / rarer : HUGE_VAL;
 }
 
 /* Gathers levels, in order, into blocks; a frequent level makes a block of its own. */
@@ -139,7 +139,7 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 
 /* The best cut of the blocks, each bin of at least `least` rows. */
 static void
-CutBlocks(const Block *blocks, int nblocks, double penalty, double least, Cut *cut)
+CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut *cut)
 {
 	double best[MAX_BLOCKS + 1];
 	int from[MAX_BLOCKS + 1];
@@ -159,7 +159,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double least, Cut *c
 			double worth;
 
 			bin = AddCounts(bin, blocks[start].count);
-			if (Size64(bin) < least && start > 0)
+			if (Size64(bin) < min_size && start > 0)
 				continue;
 			worth = best[start] + GroupLogLikelihood(bin) - penalty;
 			/* of equal cuts the one with fewer bins */
@@ -171,7 +171,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double least, Cut *c
 			}
 		}
 		/* too few rows to stand alone: only good as the beginning of a longer bin */
-		if (end < nblocks && from[end] == 0 && Size64(bin) < least)
+		if (end < nblocks && from[end] == 0 && Size64(bin) < min_size)
 			best[end] = -HUGE_VAL;
 	}
 	cut->worth = best[nblocks];
@@ -192,7 +192,8 @@ LogChoose(int n, int k)
  * penalty for its freedom.
  */
 static void
-CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, double least, Cut *cut)
+CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, double min_size,
+		   Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
 	Block pooled[MAX_BLOCKS];
@@ -202,18 +203,18 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, doub
 	Cut other;
 
 	CHECK_FOR_INTERRUPTS();
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, least, cut);
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, least, &falling);
+	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, min_size, cut);
+	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, min_size, &falling);
 	rising = cut->worth >= falling.worth;
 	if (!rising)
 		*cut = falling;
-	CutBlocks(blocks, nblocks, penalty, least, &other);
+	CutBlocks(blocks, nblocks, penalty, min_size, &other);
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
 	else if (cut->nbins > 1)
 	{
-		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, least,
+		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
 				  &other);
 		other.worth = cut->worth;
 		*cut = other;
@@ -223,11 +224,11 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, doub
 
 /* The most frequent level, if it holds enough rows among enough others to be a spike. */
 static int
-FindSpike(const ClassCount *levels, int nlevels, double least)
+FindSpike(const ClassCount *levels, int nlevels, double min_size)
 {
 	int64 total = Size64(SumClassCounts(levels, nlevels));
 	int spike = -1;
-	int64 most = 0;
+	int64 largest = 0;
 	int used = 0;
 
 	for (int i = 0; i < nlevels; i++)
@@ -235,13 +236,13 @@ FindSpike(const ClassCount *levels, int nlevels, double least)
 		int64 size = Size64(levels[i]);
 
 		used += size > 0;
-		if (size > most)
+		if (size > largest)
 		{
-			most = size;
+			largest = size;
 			spike = i;
 		}
 	}
-	if (used < 3 || most < SPIKE_SHARE * total || most < least)
+	if (used < 3 || largest < SPIKE_SHARE * total || largest < min_size)
 		return -1;
 	return spike;
 }
@@ -265,8 +266,8 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
 	ClassCount total = SumClassCounts(levels, nlevels);
 	double penalty = BinPenalty(total);
-	double least = LeastBinSize(total);
-	int spike = FindSpike(levels, nlevels, least);
+	double min_size = MinBinSize(total);
+	int spike = FindSpike(levels, nlevels, min_size);
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
 	int current = 0;
@@ -274,12 +275,12 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	memset(bin, 0, nlevels * sizeof(uint16));
 	if (total.targets == 0 || total.others == 0)
 		return bins;
-	CutOrdered(levels, nlevels, -1, penalty, least, &cut);
+	CutOrdered(levels, nlevels, -1, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(levels, nlevels, spike, penalty, least, &around);
+		CutOrdered(levels, nlevels, spike, penalty, min_size, &around);
 		/* one more bin, and one more shape to choose from */
 		around.worth += GroupLogLikelihood(levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
@@ -419,7 +420,7 @@ AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int n
 Bins
 BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
-	double least = LeastBinSize(SumClassCounts(levels, nlevels));
+	double min_size = MinBinSize(SumClassCounts(levels, nlevels));
 	RankedLevel *ranked =
 		palloc_extended(mul_size((Size) nlevels + 1, sizeof(RankedLevel)), MCXT_ALLOC_HUGE);
 	ClassCount *counts =
@@ -431,7 +432,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	memset(bin, 0, nlevels * sizeof(uint16));
 	for (int i = 0; i < nlevels; i++)
 	{
-		if (Size64(levels[i]) < least)
+		if (Size64(levels[i]) < min_size)
 			rest.count = AddCounts(rest.count, levels[i]);
 		else
 			ranked[nranked++] = (RankedLevel){.count = levels[i], .level = i};
@@ -462,7 +463,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 				bins.rare = bin_of_rank[i];
 		}
 		for (int i = 0; i < nlevels; i++)
-			if (Size64(levels[i]) < least)
+			if (Size64(levels[i]) < min_size)
 				bin[i] = bins.rare;
 		pfree(bin_of_rank);
 	}

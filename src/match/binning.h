@@ -13,7 +13,7 @@
 #define MAX_ATTRIBUTE_BINS 65 /* the most that either function makes */
 
 /* The fewest rows of a bin: both classes are expected five times, as for chi-square. */
-extern double LeastBinSize(ClassCount total);
+extern double MinBinSize(ClassCount total);
 
 /* Bins as found. */
 typedef struct Bins

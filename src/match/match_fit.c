@@ -277,7 +277,7 @@ CompareMemberNumbers(const void *a, const void *b)
 
 /* A feature for each of a set's members that enough rows have, and enough have not. */
 static void
-AddSetFeatures(FitFeatures *f, int set, double least)
+AddSetFeatures(FitFeatures *f, int set, double min_size)
 {
 	int slot = f->view.nscaled + f->view.ncoded + set;
 	int bits = f->view.set_bytes[set] * 8;
@@ -301,7 +301,7 @@ AddSetFeatures(FitFeatures *f, int set, double least)
 			counts[bit].rows += BitmapHas(row + offset, bit);
 	}
 	for (int bit = 0; bit < bits; bit++)
-		if (counts[bit].rows >= least && present - counts[bit].rows >= least)
+		if (counts[bit].rows >= min_size && present - counts[bit].rows >= min_size)
 			counts[n++] = counts[bit];
 	qsort(counts, n, sizeof(MemberCount), CompareMembers);
 	n = Min(n, MAX_MEMBERS);
@@ -428,7 +428,7 @@ AddFeatures(FitFeatures *f, ClassCount total)
 			AddCodedFeature(f, slot);
 	}
 	for (int set = 0; set < f->view.nsets; set++)
-		AddSetFeatures(f, set, LeastBinSize(total));
+		AddSetFeatures(f, set, MinBinSize(total));
 }
 
 /* The informative features, and the layout of profiles. */

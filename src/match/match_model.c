@@ -179,7 +179,7 @@ MatchModelFault(const void *data)
 const ModelFormat MatchModelFormat = {
 	.type = "match_model",
 	.version = 1,
-	.most_bytes = 64 * 1024 * 1024,
+	.max_bytes = 64 * 1024 * 1024,
 	.group = {.size = sizeof(MatchModel), .nfields = lengthof(Fields), .fields = Fields},
 	.tidy = TidyMatchModel,
 	.fault = MatchModelFault,

@@ -429,7 +429,7 @@ AppendRanks(StringInfo out)
  * of prospects left out.  A row without a rank only brings that number.
  */
 static void
-HandOn(FunctionCallInfo fcinfo, const MatchQuery *q, const char *query, int rank_column)
+ReturnMatches(FunctionCallInfo fcinfo, const MatchQuery *q, const char *query, int rank_column)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int ncolumns = rsinfo->setDesc->natts;
@@ -530,7 +530,7 @@ match_prospects(PG_FUNCTION_ARGS)
 	appendStringInfo(&query,
 					 "ORDER BY r.rank, near.s DESC NULLS LAST, r.k::text COLLATE \"C\" LIMIT %s",
 					 PG_ARGISNULL(4) ? "ALL" : psprintf("%d", PG_GETARG_INT32(4)));
-	HandOn(fcinfo, &q, query.data, 4);
+	ReturnMatches(fcinfo, &q, query.data, 4);
 	return (Datum) 0;
 }
 
@@ -579,6 +579,6 @@ where_to_find(PG_FUNCTION_ARGS)
 				"t.people)) "
 				"ORDER BY (v.alike - v.expected) / pg_catalog.sqrt(v.expected) DESC NULLS LAST, "
 				"v.attribute COLLATE \"C\", v.place COLLATE \"C\"");
-	HandOn(fcinfo, &q, query.data, 1);
+	ReturnMatches(fcinfo, &q, query.data, 1);
 	return (Datum) 0;
 }

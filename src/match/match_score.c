@@ -17,7 +17,7 @@
 #include "base/special_functions.h"
 #include "match/match_model.h"
 
-#define LEAST_POINTS 0.01 /* moving the odds by less than a hundredth is no reason */
+#define MIN_POINTS 0.01 /* moving the odds by less than a hundredth is no reason */
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -91,7 +91,7 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 		const MatchFeature *feature = &model->features[i];
 		int bin = FeatureBin(feature, view);
 
-		if (fabs(feature->bins[bin].points) >= LEAST_POINTS)
+		if (fabs(feature->bins[bin].points) >= MIN_POINTS)
 			reasons[n++] = (Reason){feature, bin, feature->bins[bin].points};
 	}
 	qsort(reasons, n, sizeof(Reason), CompareReasons);

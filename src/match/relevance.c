@@ -322,13 +322,13 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 		RecordShape shape = {0};
 		MemoryContext context = AggregateContext(fcinfo, "attribute_relevance");
 
-		TakeRecordApart(&shape, record, context);
+		DeformRecord(&shape, record, context);
 		state = NewState(fcinfo, shape.columns->natts);
 		state->shape = shape;
 		StartAttributes(state,
 						PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_ARRAYTYPE_P(3) : NULL);
 	}
-	else if (TakeRecordApart(&state->shape, record, state->context))
+	else if (DeformRecord(&state->shape, record, state->context))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("attribute_relevance needs records that have the same columns")));
 	if (!StartRow(state, fcinfo))
@@ -445,39 +445,39 @@ BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 }
 
 /* A member of sets, with the rows whose sets have it. */
-typedef struct TellingMember
+typedef struct InformativeMember
 {
 	const Level *member;
 	double chance; /* that having it or not makes no difference */
-} TellingMember;
+} InformativeMember;
 
 static int
-CompareTelling(const TellingMember *x, const TellingMember *y)
+CompareInformative(const InformativeMember *x, const InformativeMember *y)
 {
 	if (x->chance != y->chance)
 		return x->chance < y->chance ? -1 : 1;
 	return CompareWords(&x->member->value, &y->member->value);
 }
 
-#define ST_SORT SortTelling
-#define ST_ELEMENT_TYPE TellingMember
-#define ST_COMPARE(a, b) CompareTelling(a, b)
+#define ST_SORT SortInformative
+#define ST_ELEMENT_TYPE InformativeMember
+#define ST_COMPARE(a, b) CompareInformative(a, b)
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
 /* The informative members of sets, the most informative first. */
-static TellingMember *
-FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, int *ntelling,
-				   double *chance)
+static InformativeMember *
+FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *counts,
+					   int *ninformative, double *chance)
 {
 	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
 	ClassCount total = SumClassCounts(counts, nlevels);
-	double least = LeastBinSize(total);
+	double min_size = MinBinSize(total);
 	const Level *members;
 	int nmembers;
-	TellingMember *telling;
+	InformativeMember *informative;
 	int n = 0;
 
 	for (int i = 0; i < nlevels; i++)
@@ -490,8 +490,8 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 			CountTargets(table, member, counts[i]);
 	}
 	members = SortedLevels(table, &nmembers);
-	telling =
-		palloc_extended(mul_size((Size) nmembers + 1, sizeof(TellingMember)), MCXT_ALLOC_HUGE);
+	informative =
+		palloc_extended(mul_size((Size) nmembers + 1, sizeof(InformativeMember)), MCXT_ALLOC_HUGE);
 	*chance = 1.0;
 	for (int i = 0; i < nmembers; i++)
 	{
@@ -501,18 +501,18 @@ FindTellingMembers(const Level *levels, int nlevels, const ClassCount *counts, i
 		CHECK_FOR_INTERRUPTS();
 		split[1].targets = total.targets - split[0].targets;
 		split[1].others = total.others - split[0].others;
-		if (split[0].targets + split[0].others < least ||
-			split[1].targets + split[1].others < least)
+		if (split[0].targets + split[0].others < min_size ||
+			split[1].targets + split[1].others < min_size)
 			continue;
 		/* as many questions as there are members */
 		p = Min(1.0, nmembers * ChiSquareTail(LikelihoodRatio(split, 2), 1));
 		*chance = Min(*chance, p);
 		if (p < CHANCE_LIMIT)
-			telling[n++] = (TellingMember){&members[i], p};
+			informative[n++] = (InformativeMember){&members[i], p};
 	}
-	SortTelling(telling, n);
-	*ntelling = Min(n, MAX_SET_GROUPS);
-	return telling;
+	SortInformative(informative, n);
+	*ninformative = Min(n, MAX_SET_GROUPS);
+	return informative;
 }
 
 static bool
@@ -531,9 +531,9 @@ SetHas(Word set, Word wanted)
 static void
 BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
 {
-	int ntelling;
-	TellingMember *telling =
-		FindTellingMembers(levels, nlevels, counts, &ntelling, &relevance->chance);
+	int ninformative;
+	InformativeMember *informative =
+		FindInformativeMembers(levels, nlevels, counts, &ninformative, &relevance->chance);
 	ClassCount groups[MAX_SET_GROUPS + 1] = {{0}};
 
 	for (int i = 0; i < nlevels; i++)
@@ -541,21 +541,21 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 		int g = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		while (g < ntelling && !SetHas(levels[i].value, telling[g].member->value))
+		while (g < ninformative && !SetHas(levels[i].value, informative[g].member->value))
 			g++;
 		groups[g].targets += counts[i].targets;
 		groups[g].others += counts[i].others;
 	}
-	for (int g = 0; g <= ntelling; g++)
+	for (int g = 0; g <= ninformative; g++)
 	{
-		Word value = g < ntelling ? telling[g].member->value : (Word){"", 0};
+		Word value = g < ninformative ? informative[g].member->value : (Word){"", 0};
 
 		if (groups[g].targets + groups[g].others == 0)
 			continue;
 		AppendBin(relevance,
-				  g < ntelling
+				  g < ninformative
 					  ? psprintf("%s%s", g > 0 ? "else " : "", pnstrdup(value.text, value.length))
-					  : pstrdup(ntelling > 0 ? "none of these" : "any"),
+					  : pstrdup(ninformative > 0 ? "none of these" : "any"),
 				  groups[g]);
 	}
 }
@@ -679,7 +679,7 @@ RelevanceDatum(const RelevanceState *state, const CountedAttribute *attribute,
 	values[7] = Float8GetDatum(a->p_value);
 	values[8] = Float8GetDatum(adjusted);
 	nulls[9] = a->df == 0;
-	values[9] = Float8GetDatum(a->least_expected);
+	values[9] = Float8GetDatum(a->min_expected);
 	nulls[10] = rows == 0;
 	values[10] = Float8GetDatum(
 		rows == 0 ? 0 : (double) (attribute->missing.targets + attribute->missing.others) / rows);

@@ -329,7 +329,7 @@ MinimizeLoss(Regression *r)
 							 .data = r,
 							 .has_hessian = true,
 							 .tolerance = NEWTON_TOLERANCE,
-							 .most_steps = MAX_NEWTON_STEPS};
+							 .max_steps = MAX_NEWTON_STEPS};
 	double loss;
 
 	(void) Minimize(&problem, r->theta, NULL, &loss, r->gradient);

@@ -10,7 +10,7 @@
 
 #include "orders/customer_grouping.h"
 
-#define LEAST_SLOTS 1024
+#define MIN_SLOTS 1024
 
 void
 InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context, const RecordFormat *format,
@@ -98,7 +98,7 @@ NewGroup(CustomerGrouping *groups, const PackedPurchase *record)
 
 	if (groups->ngroups == groups->groups_room)
 	{
-		groups->groups_room = Max(LEAST_SLOTS / 2, groups->groups_room * 2);
+		groups->groups_room = Max(MIN_SLOTS / 2, groups->groups_room * 2);
 		groups->groups =
 			Room(groups, groups->groups, groups->groups_room * sizeof(CustomerGroup), true);
 	}
@@ -136,7 +136,7 @@ GroupOf(CustomerGrouping *groups, const PackedPurchase *record)
 static void
 PrepareGroups(CustomerGrouping *groups, int64 records)
 {
-	uint32 nslots = pg_nextpower2_32(Max(LEAST_SLOTS, 3 * groups->ngroups));
+	uint32 nslots = pg_nextpower2_32(Max(MIN_SLOTS, 3 * groups->ngroups));
 
 	if (records > PG_UINT32_MAX / 4)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

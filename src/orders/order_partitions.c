@@ -306,7 +306,7 @@ CheckMemory(OrderPartitions *orders, Partition *grown)
 
 /* Partitions a partition that is too large by the next bits of the hash. */
 static OrderPartitions *
-PartAgain(OrderPartitions *orders, RecordStore *store)
+Repartition(OrderPartitions *orders, RecordStore *store)
 {
 	OrderPartitions *parts = NewPartitions(orders->context, orders->pool, &orders->format,
 										   orders->grain, orders->scale, orders->level + 1);
@@ -328,7 +328,7 @@ PartAgain(OrderPartitions *orders, RecordStore *store)
 
 /* Makes the customers of a partition that is partly or all in a file available. */
 static void
-BringBack(OrderPartitions *orders, int partition)
+LoadPartition(OrderPartitions *orders, int partition)
 {
 	RecordStore *store = &orders->partitions[partition].store;
 
@@ -338,7 +338,7 @@ BringBack(OrderPartitions *orders, int partition)
 		for (int i = partition; i < PARTITIONS; i++)
 			if (orders->partitions[i].store.first != NULL)
 				RecordStoreSpill(&orders->partitions[i].store);
-		orders->parts = PartAgain(orders, store);
+		orders->parts = Repartition(orders, store);
 		return;
 	}
 	RecordStoreLoad(store);
@@ -365,7 +365,7 @@ NextPartition(OrderPartitions *orders)
 		store = &orders->partitions[orders->handing_out].store;
 		if (orders->resident_done && store->file != NULL)
 		{
-			BringBack(orders, orders->handing_out);
+			LoadPartition(orders, orders->handing_out);
 			return true;
 		}
 		if (!orders->resident_done && store->file == NULL && store->first != NULL)

@@ -307,7 +307,7 @@ TakeShape(RecordShape *shape, Oid type, int32 typmod, uint64 identifier, MemoryC
 }
 
 bool
-TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
+DeformRecord(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 {
 	Oid type = HeapTupleHeaderGetTypeId(record);
 	int32 typmod = HeapTupleHeaderGetTypMod(record);

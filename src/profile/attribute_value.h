@@ -124,6 +124,6 @@ typedef struct RecordShape
  * Takes a record apart into shape->values and shape->nulls; true if its columns
  * differ from the last one's.  What is kept lives in `context`.
  */
-extern bool TakeRecordApart(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
+extern bool DeformRecord(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
 
 #endif /* CRM_ATTRIBUTE_VALUE_H */

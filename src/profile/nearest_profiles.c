@@ -156,7 +156,7 @@ RowIsComplete(NearestState *state, TupleTableSlot *slot)
 }
 
 static void
-TellSkipped(NearestState *state, const char *what)
+ReportSkipped(NearestState *state, const char *what)
 {
 	if (state->skipped > 0)
 		ereport(NOTICE, (errmsg("%lld rows of the %s query were left out: key or profile is NULL",
@@ -228,7 +228,7 @@ CollectTargets(NearestState *state, const char *query)
 										  &nulls_first, work_mem, NULL, TUPLESORT_RANDOMACCESS);
 	state->receiver.receiveSlot = ReceiveTarget;
 	RunQuery(FUNCTION_NAME, query, &state->receiver);
-	TellSkipped(state, "targets");
+	ReportSkipped(state, "targets");
 	tuplesort_performsort(state->targets);
 	ExecDropSingleTupleTableSlot(state->target_slot);
 	state->target_slot = MakeSingleTupleTableSlot(columns, &TTSOpsMinimalTuple);
@@ -604,7 +604,7 @@ RunCandidates(NearestState *state, const char *query)
 		AllocSetContextCreate(state->context, "candidates", ALLOCSET_DEFAULT_SIZES);
 	state->receiver.receiveSlot = ReceiveCandidate;
 	RunQuery(FUNCTION_NAME, query, &state->receiver);
-	TellSkipped(state, "candidates");
+	ReportSkipped(state, "candidates");
 	FinishBatch(state);
 }
 

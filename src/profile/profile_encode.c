@@ -269,7 +269,7 @@ profile_from_record(PG_FUNCTION_ARGS)
 						fcinfo->flinfo->fn_mcxt);
 	if (encoder->columns != NULL && encoder->fingerprint != model->fingerprint)
 		encoder->columns = NULL;
-	if (TakeRecordApart(&encoder->shape, PG_GETARG_HEAPTUPLEHEADER(0), encoder->context))
+	if (DeformRecord(&encoder->shape, PG_GETARG_HEAPTUPLEHEADER(0), encoder->context))
 		encoder->columns = NULL;
 	if (encoder->columns == NULL)
 		SetUpColumns(encoder, model);

@@ -565,7 +565,7 @@ profile_fit_transfn(PG_FUNCTION_ARGS)
 	if (state == NULL)
 		state = NewFitState(aggregate,
 							PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_JSONB_P(2) : NULL);
-	if (TakeRecordApart(&state->shape, PG_GETARG_HEAPTUPLEHEADER(1), state->context))
+	if (DeformRecord(&state->shape, PG_GETARG_HEAPTUPLEHEADER(1), state->context))
 		TakeShape(state);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -947,7 +947,7 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
  * True when the attribute has one value only, or a different one for everybody.
  */
 static bool
-TellsNothing(const FitColumn *column, const ProfileAttribute *att)
+IsUninformative(const FitColumn *column, const ProfileAttribute *att)
 {
 	int nvalues = 0;
 	int nwords;
@@ -1004,7 +1004,7 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 		if (att->kind == KIND_SET)
 			att->missing = column->missing;
 		SetRange(att, att->low, att->high);
-		att->weight = column->weight_given ? column->weight : TellsNothing(column, att) ? 0 : 1;
+		att->weight = column->weight_given ? column->weight : IsUninformative(column, att) ? 0 : 1;
 	}
 	PG_RETURN_POINTER(ModelValue(&ProfileModelFormat, &model));
 }

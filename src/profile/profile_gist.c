@@ -497,15 +497,15 @@ static int
 FarthestBox(const Box *boxes, int n, int from)
 {
 	int farthest = from;
-	double most = -1;
+	double max_distance = -1;
 
 	for (int i = 0; i < n; i++)
 	{
 		double distance = BoxDistance(&boxes[from], &boxes[i]);
 
-		if (i != from && distance > most)
+		if (i != from && distance > max_distance)
 		{
-			most = distance;
+			max_distance = distance;
 			farthest = i;
 		}
 	}

@@ -166,8 +166,8 @@ CompleteProfileModel(void *data, uint64 fingerprint)
 	{
 		ProfileAttribute *att = &model->atts[i];
 
-		att->low = att->kind == KIND_DATE ? att->first : att->least;
-		att->high = att->kind == KIND_DATE ? att->last : att->most;
+		att->low = att->kind == KIND_DATE ? att->first : att->min;
+		att->high = att->kind == KIND_DATE ? att->last : att->max;
 		if (att->kind == KIND_ORDINAL)
 			att->high = Max(att->nvalues - 1, 0);
 		att->set_bytes = att->kind == KIND_SET ? (att->nvalues + SET_OTHER_BITS + 7) / 8 : 0;
@@ -185,8 +185,8 @@ SetRange(ProfileAttribute *att, double low, double high)
 {
 	bool is_date = att->kind == KIND_DATE;
 
-	att->least = att->kind == KIND_NUMERIC ? low : 0;
-	att->most = att->kind == KIND_NUMERIC ? high : 0;
+	att->min = att->kind == KIND_NUMERIC ? low : 0;
+	att->max = att->kind == KIND_NUMERIC ? high : 0;
 	att->first = is_date ? (DateADT) low : DATEVAL_NOBEGIN;
 	att->last = is_date ? (DateADT) high : DATEVAL_NOBEGIN;
 }
@@ -200,8 +200,8 @@ static const ModelField AttributeFields[] = {
 	MODEL_FIELD(ProfileAttribute, "name", name, FIELD_TEXT),
 	MODEL_FIELD(ProfileAttribute, "kind", kind, FIELD_WORD, .words = KindNames),
 	MODEL_FIELD(ProfileAttribute, "weight", weight, FIELD_NUMBER),
-	MODEL_FIELD(ProfileAttribute, "low", least, FIELD_NUMBER),
-	MODEL_FIELD(ProfileAttribute, "high", most, FIELD_NUMBER),
+	MODEL_FIELD(ProfileAttribute, "low", min, FIELD_NUMBER),
+	MODEL_FIELD(ProfileAttribute, "high", max, FIELD_NUMBER),
 	MODEL_FIELD(ProfileAttribute, "first", first, FIELD_DATE),
 	MODEL_FIELD(ProfileAttribute, "last", last, FIELD_DATE),
 	MODEL_LIST(ProfileAttribute, "values", values, nvalues, FIELD_TEXT, MAX_SET_VALUES),
@@ -237,9 +237,9 @@ RangeFault(const ProfileAttribute *att)
 	bool is_date = att->kind == KIND_DATE;
 
 	if (is_date == DATE_IS_NOBEGIN(att->first) || is_date == DATE_IS_NOBEGIN(att->last) ||
-		(att->kind != KIND_NUMERIC && (att->least != 0 || att->most != 0)))
+		(att->kind != KIND_NUMERIC && (att->min != 0 || att->max != 0)))
 		return psprintf("The range of attribute \"%s\" does not fit its kind.", att->name);
-	if (att->first > att->last || att->least > att->most || !isfinite(att->most - att->least))
+	if (att->first > att->last || att->min > att->max || !isfinite(att->max - att->min))
 		return psprintf("The range of attribute \"%s\" must be finite, low before high.",
 						att->name);
 	return NULL;
@@ -283,7 +283,7 @@ ProfileModelFault(const void *data)
 const ModelFormat ProfileModelFormat = {
 	.type = "profile_model",
 	.version = 1,
-	.most_bytes = 16 * 1024 * 1024,
+	.max_bytes = 16 * 1024 * 1024,
 	.group = {.size = sizeof(ProfileModel), .nfields = lengthof(Fields), .fields = Fields},
 	.tidy = TidyProfileModel,
 	.fault = ProfileModelFault,

@@ -38,8 +38,8 @@ typedef struct ProfileAttribute
 	const char *name;
 	AttributeKind kind;
 	double weight; /* >= 0 */
-	double least;  /* the range of a numeric attribute */
-	double most;
+	double min;    /* the range of a numeric attribute */
+	double max;
 	DateADT first; /* and of a date */
 	DateADT last;
 	int nvalues; /* dictionary: in the order of codes, ranks or bits */

@@ -11,14 +11,14 @@
 #define MAX_GATHERED 8192
 
 void
-RankSelectionBegin(RankSelection *s, int64 least, int64 most, const int64 *ranks, int nranks)
+RankSelectionBegin(RankSelection *s, int64 min, int64 max, const int64 *ranks, int nranks)
 {
-	uint64 span = (uint64) most - (uint64) least;
+	uint64 span = (uint64) max - (uint64) min;
 
 	Assert(nranks <= MAX_RANKS);
 	memset(s, 0, sizeof(*s));
 	s->nranks = nranks;
-	s->base = least;
+	s->base = min;
 	s->bits_left = span == 0 ? 0 : pg_leftmost_one_pos64(span) + 1;
 	s->ngroups = 1;
 	for (int i = 0; i < nranks; i++)

@@ -30,9 +30,9 @@ typedef struct RankSelection
 	int64 ngathered;
 } RankSelection;
 
-/* Starts a search among values of least..most; the ranks may come in any order. */
+/* Starts a search among values of min..max; the ranks may come in any order. */
 extern void
-RankSelectionBegin(RankSelection *s, int64 least, int64 most, const int64 *ranks, int nranks);
+RankSelectionBegin(RankSelection *s, int64 min, int64 max, const int64 *ranks, int nranks);
 
 /* Whether (another) pass over the population is needed; if so, starts it. */
 extern bool RankSelectionPass(RankSelection *s);

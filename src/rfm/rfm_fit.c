@@ -87,12 +87,12 @@ CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
 
 /* The most decimals, up to MAX_SCALE, at which values up to `largest` fit 64 bits. */
 static int
-RoomyScale(int64 least, int64 greatest, int scale)
+LargestFittingScale(int64 min, int64 max, int scale)
 {
 	int64 ignored;
 
 	for (int to = MAX_SCALE; to > scale; to--)
-		if (RescaleFits(least, scale, to, &ignored) && RescaleFits(greatest, scale, to, &ignored))
+		if (RescaleFits(min, scale, to, &ignored) && RescaleFits(max, scale, to, &ignored))
 			return to;
 	return scale;
 }
@@ -105,8 +105,8 @@ typedef struct RfmSelections
 	int bins;
 	bool medians;
 	int64 customers;
-	int64 least[ORDER_VALUE + 1];
-	int64 greatest[ORDER_VALUE + 1];
+	int64 min[ORDER_VALUE + 1];
+	int64 max[ORDER_VALUE + 1];
 	RankSelection selection[ORDER_VALUE + 1];
 } RfmSelections;
 
@@ -125,11 +125,11 @@ FindEnds(RfmSelections *s)
 		{
 			DimensionValues(rfm, n, what, s->population->scale, values);
 			if (s->customers == 0)
-				s->least[what] = s->greatest[what] = values[0];
+				s->min[what] = s->max[what] = values[0];
 			for (int i = 0; i < n; i++)
 			{
-				s->least[what] = Min(s->least[what], values[i]);
-				s->greatest[what] = Max(s->greatest[what], values[i]);
+				s->min[what] = Min(s->min[what], values[i]);
+				s->max[what] = Max(s->max[what], values[i]);
 			}
 		}
 		s->customers += n;
@@ -157,13 +157,13 @@ BeginSelections(RfmSelections *s)
 			n = AddRanks(s, QuantileAt(s->customers, i, s->bins), ranks, n);
 		if (what == ORDER_VALUE || (what == FREQUENCY && s->medians))
 			n = AddRanks(s, QuantileAt(s->customers, 1, 2), ranks, n);
-		RankSelectionBegin(&s->selection[what], s->least[what], s->greatest[what], ranks, n);
+		RankSelectionBegin(&s->selection[what], s->min[what], s->max[what], ranks, n);
 	}
 }
 
 /* One more look at the population; false: all ranks are found. */
 static bool
-LookAgain(RfmSelections *s)
+NextPass(RfmSelections *s)
 {
 	bool active[ORDER_VALUE + 1];
 	bool any = false;
@@ -205,7 +205,7 @@ KeepThresholds(RfmSelections *s, RfmModel *model)
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
 		int from = what == MONETARY ? s->population->scale : 0;
-		int to = RoomyScale(s->least[what], s->greatest[what], from);
+		int to = LargestFittingScale(s->min[what], s->max[what], from);
 
 		model->nthresholds[what] = s->bins - 1;
 		for (int i = 1; i < s->bins; i++)
@@ -237,7 +237,7 @@ FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 	if (s.customers == 0)
 		return false;
 	BeginSelections(&s);
-	while (LookAgain(&s))
+	while (NextPass(&s))
 		;
 	KeepThresholds(&s, model);
 	if (medians)

@@ -122,7 +122,7 @@ CompleteRfmModel(void *data, uint64 fingerprint)
 const ModelFormat RfmModelFormat = {
 	.type = "rfm_model",
 	.version = 1,
-	.most_bytes = 1000,
+	.max_bytes = 1000,
 	.group = {.size = sizeof(RfmModel),
 			  .defaults = &(const RfmModel){.as_of = DATEVAL_NOBEGIN},
 			  .nfields = lengthof(Fields),

@@ -288,7 +288,7 @@ SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
  * and whole segments are out of their reach: a NOTICE says so.
  */
 static void
-TellTies(const RfmModel *model, const SegmentScheme *scheme)
+ReportTies(const RfmModel *model, const SegmentScheme *scheme)
 {
 	static const char *const dimensions[RFM_DIMENSIONS] = {"recency", "frequency",
 														   "monetary value"};
@@ -349,7 +349,7 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 	ReceivePurchases(function, key_type, query, StartScoring, AddPurchaseOfPeriod, scan, NULL);
 	KeepCustomers(scan);
 	if (FitRfm(model, &scan->population, model->bins, false))
-		TellTies(model, scan->writer.scheme);
+		ReportTies(model, scan->writer.scheme);
 	RewindCustomers(&scan->population);
 
 	rows->state = scan;

@@ -153,7 +153,7 @@ CompleteScheme(void *data, uint64 fingerprint)
 const ModelFormat SegmentSchemeFormat = {
 	.type = "segment_scheme",
 	.version = 1,
-	.most_bytes = 4000, /* fits on a page beside other columns, and is never toasted */
+	.max_bytes = 4000, /* fits on a page beside other columns, and is never toasted */
 	.group = {.size = sizeof(SegmentScheme), .nfields = lengthof(Fields), .fields = Fields},
 	.tidy = TidyScheme,
 	.fault = SchemeFault,

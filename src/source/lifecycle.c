@@ -26,7 +26,7 @@
 /* Three of four such silences would have ended with a purchase. */
 #define OUT_OF_RHYTHM 0.75
 /* Nobody calls a customer new after a quarter of a year, however wide the active window is. */
-#define MOST_NEW_DAYS 90
+#define MAX_NEW_DAYS 90
 
 static int32
 CheckedDays(int32 days, const char *what)
@@ -145,7 +145,7 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const LapseRule *ru
 		return "inactive";
 	if (IsLapsing(rule, &past, (int64) as_of - past.last))
 		return "lapsing";
-	if (past.first > as_of - Min(rule->active, MOST_NEW_DAYS))
+	if (past.first > as_of - Min(rule->active, MAX_NEW_DAYS))
 		return "new";
 	return won_back ? "won back" : "active";
 }
@@ -227,37 +227,37 @@ lifecycle_clv(PG_FUNCTION_ARGS)
 	return Lifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
 }
 
-/* ---------- customer_norms_fit ---------- */
+/* ---------- customer_base_fit ---------- */
 
 /* Mean gaps are counted by whole days up to ten years. */
-#define MOST_GAP_DAYS 3660
+#define MAX_GAP_DAYS 3660
 /* With fewer repeat buyers than this there is nothing to learn from. */
-#define LEAST_REPEAT_BUYERS 20
+#define MIN_REPEAT_BUYERS 20
 /*
  * What an active window may be.  Where few come back the gaps of those who do are
  * years, and everybody would be active; where people come daily they are days,
  * and a week's holiday would make them inactive.
  */
-#define LEAST_ACTIVE_DAYS 28
-#define MOST_ACTIVE_DAYS 365
+#define MIN_ACTIVE_DAYS 28
+#define MAX_ACTIVE_DAYS 365
 
-typedef struct NormsState
+typedef struct CustomerBaseState
 {
 	int64 customers;
 	int64 orders;
 	DateADT oldest;
 	DateADT newest;
-	int64 gaps[MOST_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
+	int64 gaps[MAX_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
 	int64 repeat_buyers;
 	int64 *values; /* in units of 10^-scale, positive ones only */
 	int64 nvalues;
 	int64 capacity;
 	int scale;
-} NormsState;
+} CustomerBaseState;
 
 /* Keeps what one customer is worth. */
 static void
-KeepValue(NormsState *state, int128 value, int scale)
+KeepValue(CustomerBaseState *state, int128 value, int scale)
 {
 	int64 narrow;
 
@@ -281,12 +281,12 @@ KeepValue(NormsState *state, int128 value, int scale)
 }
 
 /* (state, history, as_of, period, by_profit) */
-PG_FUNCTION_INFO_V1(customer_norms_fit_transfn);
+PG_FUNCTION_INFO_V1(customer_base_fit_transfn);
 Datum
-customer_norms_fit_transfn(PG_FUNCTION_ARGS)
+customer_base_fit_transfn(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = AggregateContext(fcinfo, "customer_norms_fit_transfn");
-	NormsState *state = PG_ARGISNULL(0) ? NULL : (NormsState *) PG_GETARG_POINTER(0);
+	MemoryContext context = AggregateContext(fcinfo, "customer_base_fit_transfn");
+	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
 	HistoryWindow window = WHOLE_HISTORY;
 	HistoryReader reader;
 	PurchaseDay day;
@@ -299,7 +299,7 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 
 	if (state == NULL)
 	{
-		state = palloc0(sizeof(NormsState));
+		state = palloc0(sizeof(CustomerBaseState));
 		state->oldest = DATEVAL_NOEND;
 		state->newest = DATEVAL_NOBEGIN;
 		state->capacity = 1024;
@@ -337,7 +337,7 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 	{
 		int64 days = ((int64) last - first + purchase_days - 2) / (purchase_days - 1);
 
-		state->gaps[Min(days, MOST_GAP_DAYS)]++;
+		state->gaps[Min(days, MAX_GAP_DAYS)]++;
 		state->repeat_buyers++;
 	}
 	if (purchase_days > 0)
@@ -348,29 +348,29 @@ customer_norms_fit_transfn(PG_FUNCTION_ARGS)
 /* The days within which nine of ten repeat buyers come back, going by their mean gaps; four weeks
  * to a year. */
 static int
-ActiveDays(const NormsState *state)
+ActiveDays(const CustomerBaseState *state)
 {
 	int64 seen = 0;
 	int days = 0;
 
-	while (days < MOST_GAP_DAYS && (seen += state->gaps[days]) * 10 < state->repeat_buyers * 9)
+	while (days < MAX_GAP_DAYS && (seen += state->gaps[days]) * 10 < state->repeat_buyers * 9)
 		days++;
-	return Max(LEAST_ACTIVE_DAYS, Min(days, MOST_ACTIVE_DAYS));
+	return Max(MIN_ACTIVE_DAYS, Min(days, MAX_ACTIVE_DAYS));
 }
 
-/* The composite type customer_norms; NULL for no history at all. */
-PG_FUNCTION_INFO_V1(customer_norms_fit_finalfn);
+/* The composite type customer_base; NULL for no history at all. */
+PG_FUNCTION_INFO_V1(customer_base_fit_finalfn);
 Datum
-customer_norms_fit_finalfn(PG_FUNCTION_ARGS)
+customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 {
-	NormsState *state = PG_ARGISNULL(0) ? NULL : (NormsState *) PG_GETARG_POINTER(0);
+	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
 	TupleDesc columns;
 	Datum values[7] = {0};
 	bool nulls[7] = {false};
 	int64 a_from = 0;
 	int64 b_from = 0;
 
-	(void) AggregateContext(fcinfo, "customer_norms_fit_finalfn");
+	(void) AggregateContext(fcinfo, "customer_base_fit_finalfn");
 	if (state == NULL || state->customers == 0)
 		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
@@ -380,7 +380,7 @@ customer_norms_fit_finalfn(PG_FUNCTION_ARGS)
 	nulls[2] = nulls[3] = state->newest == DATEVAL_NOBEGIN;
 	values[2] = DateADTGetDatum(state->oldest);
 	values[3] = DateADTGetDatum(state->newest);
-	nulls[4] = state->repeat_buyers < LEAST_REPEAT_BUYERS;
+	nulls[4] = state->repeat_buyers < MIN_REPEAT_BUYERS;
 	values[4] = Int32GetDatum(ActiveDays(state));
 	nulls[5] = nulls[6] = state->nvalues == 0;
 	if (state->nvalues > 0)

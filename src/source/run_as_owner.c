@@ -61,7 +61,7 @@ static const char *const value_settings[] = {"DateStyle",
 
 /* A setting for the rest of the current nest level. */
 static void
-Pin(const char *setting, const char *value)
+PinSetting(const char *setting, const char *value)
 {
 	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 							 false);
@@ -77,7 +77,7 @@ PinValueSetting(char *assignment)
 		if (strlen(value_settings[i]) == equals - assignment &&
 			pg_strncasecmp(assignment, value_settings[i], equals - assignment) == 0)
 		{
-			Pin(value_settings[i], equals + 1);
+			PinSetting(value_settings[i], equals + 1);
 			return;
 		}
 	ereport(ERROR,
@@ -106,9 +106,9 @@ PinSettings(Datum settings)
 static void
 PinReading(void)
 {
-	Pin("search_path", "pg_catalog, pg_temp");
-	Pin("standard_conforming_strings", "on");
-	Pin("array_nulls", "on");
+	PinSetting("search_path", "pg_catalog, pg_temp");
+	PinSetting("standard_conforming_strings", "on");
+	PinSetting("array_nulls", "on");
 }
 
 PG_FUNCTION_INFO_V1(session_settings);
@@ -215,12 +215,12 @@ CheckSchemaOwner(const char *name, Oid owner)
 
 /* ---------- acting as the owner ---------- */
 
-typedef struct Scope
+typedef struct OwnerScope
 {
 	Oid user;
 	int sec_context;
 	int nest_level;
-} Scope;
+} OwnerScope;
 
 /*
  * From here on SQL runs as the owner in a security-restricted operation and
@@ -228,18 +228,18 @@ typedef struct Scope
  * error leaves the transaction, which puts user and settings back.
  */
 static void
-BecomeOwner(Scope *scope, Oid owner)
+BecomeOwner(OwnerScope *scope, Oid owner)
 {
 	GetUserIdAndSecContext(&scope->user, &scope->sec_context);
 	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_RESTRICTED_OPERATION);
 	scope->nest_level = NewGUCNestLevel();
 	PinReading();
 	/* what an index or a constraint of a table says is not to be worked out while planning */
-	Pin("constraint_exclusion", "off");
+	PinSetting("constraint_exclusion", "off");
 }
 
 static void
-BecomeCaller(const Scope *scope)
+BecomeCaller(const OwnerScope *scope)
 {
 	AtEOXact_GUC(false, scope->nest_level);
 	SetUserIdAndSecContext(scope->user, scope->sec_context);
@@ -290,7 +290,7 @@ PinDefinition(NullableDatum definition)
 		PinSettings(value);
 	value = GetAttributeByName(row, "time_zone", &isnull);
 	if (!isnull)
-		Pin("TimeZone", TextDatumGetCString(value));
+		PinSetting("TimeZone", TextDatumGetCString(value));
 }
 
 /* ---------- the arguments of the public functions ---------- */
@@ -364,7 +364,7 @@ ArgumentsByName(FunctionCallInfo fcinfo)
  * anew.
  */
 static void
-ThrowPlainly(MemoryContext context, const char *source)
+RethrowUserError(MemoryContext context, const char *source)
 {
 	ErrorData *error;
 	bool renamed;
@@ -424,7 +424,7 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	NullableDatum *args = palloc((PG_NARGS() + 2) * sizeof(NullableDatum));
 	int nowait = ArgumentNumber(fcinfo, "nowait");
 	int nargs = 1;
-	Scope scope;
+	OwnerScope scope;
 	char *source;
 	Oid owner;
 	bool in_extension_script = creating_extension;
@@ -455,8 +455,8 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 			(void) CallInternal("source_verify", args, 1, NULL, &isnull);
 		if (by_name)
 		{
-			Pin("DateStyle", "ISO");
-			Pin("IntervalStyle", "postgres");
+			PinSetting("DateStyle", "ISO");
+			PinSetting("IntervalStyle", "postgres");
 			args[nargs++] = (NullableDatum){.value = ArgumentsByName(fcinfo)};
 		}
 		else
@@ -481,7 +481,7 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	PG_CATCH();
 	{
 		creating_extension = in_extension_script;
-		ThrowPlainly(caller, source);
+		RethrowUserError(caller, source);
 	}
 	PG_END_TRY();
 	creating_extension = in_extension_script;
@@ -540,14 +540,14 @@ create_source(PG_FUNCTION_ARGS)
 		NullableDatum given = {0};
 
 		PinReading();
-		Pin("DateStyle", "ISO");
-		Pin("IntervalStyle", "postgres");
+		PinSetting("DateStyle", "ISO");
+		PinSetting("IntervalStyle", "postgres");
 		given.value = ArgumentsByName(fcinfo);
 		result = CallInternal("create_source_from", &given, 1, fcinfo->resultinfo, &fcinfo->isnull);
 	}
 	PG_CATCH();
 	{
-		ThrowPlainly(caller, NULL);
+		RethrowUserError(caller, NULL);
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, nest_level);
@@ -562,7 +562,7 @@ source_of(PG_FUNCTION_ARGS)
 	char *source = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	Oid owner = LockDefinition(source, AccessShareLock, PG_GETARG_BOOL(1));
 	NullableDatum definition;
-	Scope scope;
+	OwnerScope scope;
 
 	BecomeOwner(&scope, owner);
 	definition = ReadDefinition(source);
@@ -680,7 +680,7 @@ Datum
 look_at(PG_FUNCTION_ARGS)
 {
 	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Scope scope;
+	OwnerScope scope;
 	Datum result = (Datum) 0;
 	bool isnull = true;
 
