@@ -84,7 +84,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
 CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
-	OUT without_customer bigint)
+	OUT without_customer bigint, OUT kept date, OUT since date)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
@@ -93,10 +93,18 @@ DECLARE
 	progress CONSTANT text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
-	orders text := src.orders_query;
+	orders text := coalesce(histories, src.orders_query);
 	stored_histories text := target;
+	same_fresh CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer');
+	same_stored CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer');
+	oldest CONSTANT date := CASE WHEN src.keep_history_before IS NULL THEN CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE src.orders_since END END;
+	done record;
+	moved date;
+	dropped bigint;
 	new_histories CONSTANT text := format(CASE WHEN histories IS NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
+	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
+	since := src.orders_since;
 	IF keys = '{}' THEN
 		written := 0;
 		removed := 0;
@@ -123,16 +131,32 @@ BEGIN
 			PERFORM crm_profile_internal.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));
 		END IF;
 	ELSE
-		EXECUTE format('WITH difference AS MATERIALIZED (
-				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM %1$s n FULL JOIN %5$s o ON %3$s
-				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
-			gone AS (DELETE FROM %2$s o USING difference d WHERE %4$s AND d.history IS NULL RETURNING 1),
-			changed AS (INSERT INTO %2$s SELECT customer, history FROM difference WHERE history IS NOT NULL
-				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'),
-			stored_histories)
-			INTO written, removed USING coalesce(histories, orders), progress;
+		BEGIN
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, oldest) w;
+			IF done.oldest_lost THEN
+				moved := crm_profile_internal.oldest_stored(target, kept);
+			END IF;
+			IF moved > oldest THEN
+				RAISE object_not_in_prerequisite_state USING MESSAGE = 'the oldest order moved forward';
+			END IF;
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN
+			IF moved > oldest IS NOT TRUE THEN
+				RAISE;
+			END IF;
+			-- the histories are as they were: now with the days that the orders do not hold any more, unless these are gone for another reason
+			dropped := crm_profile_internal.old_orders_dropped(new_histories, stored_histories, same_fresh, orders, progress, kept, moved);
+			IF dropped IS NOT NULL THEN
+				kept := moved;
+				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, to_char(moved, 'YYYY-MM-DD'), dropped
+					USING HINT = format('To have the histories follow the orders all the same: SELECT crm_profile.alter_source(%L, keep_history_before => ''-infinity'')', src.name);
+			END IF;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, NULL) w;
+		END;
+		written := done.written;
+		removed := done.removed;
+		IF kept IS NOT NULL AND src.keep_history_before IS NULL AND (written + removed > 0 OR dropped IS NOT NULL) THEN
+			since := crm_profile_internal.oldest_stored(target, kept);
+		END IF;
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
 	-- of other machines nobody counted them
@@ -143,13 +167,13 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
-	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ';
+	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ; kept: days before it are as they were stored; since: the oldest order otherwise';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
 COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
@@ -177,10 +201,15 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
-		FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
-	rfm := new.rfm;
-	customer_base := new.customer_base;
+	IF changed IS NOT FALSE OR fit OR model.as_of <> today THEN
+		EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
+			FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
+		rfm := new.rfm;
+		customer_base := new.customer_base;
+	ELSE
+		rfm := model.rfm;
+		customer_base := src.customer_base;
+	END IF;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((customer_base).customers, 0), round(seconds::numeric, 1);
@@ -188,7 +217,7 @@ BEGIN
 
 	-- what this does not learn stays as it is
 	clv := model.clv;
-	clv_record := model.clv_record;
+	clv_record := CASE src.clv_model WHEN 'auto' THEN model.clv_record END;
 	predicted.a_from := model.predicted_a_from;
 	predicted.b_from := model.predicted_b_from;
 	rhythm := model.rhythm;
@@ -201,43 +230,44 @@ BEGIN
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	IF fit THEN
-	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
-		INTO clv USING today, fit_share, choice.model, basis;
-	clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
-	EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
-		INTO predicted USING today, clv;
-	clv_status := (crm_profile.clv_model_card(clv)).status;
-	clv_seconds := extract(epoch FROM clock_timestamp() - began);
-	IF "verbose" THEN
-		RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce(clv_status, 'no purchase');
+		EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
+			INTO clv USING today, fit_share, choice.model, basis;
+		clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
+		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
+			INTO predicted USING today, clv;
+		clv_seconds := extract(epoch FROM clock_timestamp() - began);
+		IF "verbose" THEN
+			RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce((crm_profile.clv_model_card(clv)).status, 'no purchase');
+		END IF;
+
+		began := clock_timestamp();
+		EXECUTE format('SELECT crm_profile.rhythm_fit(history, $1) FROM %I.customer_history', src.name) || sample INTO rhythm USING today, fit_share;
+		rhythm := coalesce(rhythm, '{"status": "not converged"}');
+		rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
+		IF "verbose" THEN
+			RAISE INFO 'source "%": rhythm fitted in % s: %', src.name, round(rhythm_seconds::numeric, 1), (crm_profile.rhythm_model_card(rhythm)).status;
+		END IF;
 	END IF;
 
-	began := clock_timestamp();
-	EXECUTE format('SELECT crm_profile.rhythm_fit(history, $1) FROM %I.customer_history', src.name) || sample INTO rhythm USING today, fit_share;
-	rhythm := coalesce(rhythm, '{"status": "not converged"}');
+	clv_status := (crm_profile.clv_model_card(clv)).status;
 	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
-	rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
-	IF "verbose" THEN
-		RAISE INFO 'source "%": rhythm fitted in % s: %', src.name, round(rhythm_seconds::numeric, 1), rhythm_status;
-	END IF;
-	END IF;
 
 	IF test THEN
-	began := clock_timestamp();
-	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
-	holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
-	IF holdout_fit_until < holdout_until THEN
-		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
-			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
-	END IF;
-	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
-	IF "verbose" THEN
-		RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
-	END IF;
-	model.holdout := holdout;
-	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
-	model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
-	model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
+		began := clock_timestamp();
+		holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
+		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
+		IF holdout_fit_until < holdout_until THEN
+			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
+				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
+		END IF;
+		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
+		IF "verbose" THEN
+			RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
+		END IF;
+		model.holdout := holdout;
+		model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
+		model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
+		model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
 	END IF;
 
 	model.fitted_at := started;
@@ -263,36 +293,40 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_models IS
 	'second part of a refresh: finds thresholds, tiers and counts, where fit fits the models of repeat purchase, where test tries what forecasts are worth, and keeps all of it';
 
-CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, fit boolean) RETURNS void
+CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, kept date, fit boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	unassigned CONSTANT crm_profile.purchase_history := model.unassigned;
 	columns text;
 	key_number smallint;
 BEGIN
 	model.fitted_at := started;
 	-- as one customer: lines of an order are added up as those of customers are
-	IF without_customer = 0 THEN
+	IF without_customer IS DISTINCT FROM -1 THEN
 		model.unassigned := NULL;
-	ELSIF without_customer IS DISTINCT FROM -1 THEN
-		model.unassigned := NULL;
+	END IF;
+	IF without_customer > 0 OR without_customer IS NULL THEN
 		SELECT string_agg(', o.' || quote_ident(c), '' ORDER BY c) INTO columns FROM unnest(ARRAY[CASE WHEN src.cost IS NOT NULL THEN 'cost' END, CASE WHEN src.order_key IS NOT NULL THEN 'order_key' END]) c WHERE c IS NOT NULL;
 		SELECT c.history INTO model.unassigned
 			FROM crm_profile.collect_purchase_histories(NULL::integer, format('SELECT 1 AS customer, o.ordered_at, o.amount%s FROM (%s) o WHERE o.customer IS NULL', columns, src.orders_query)) c;
 	END IF;
+	IF without_customer IS DISTINCT FROM -1 THEN
+		model.unassigned := crm_profile_internal.kept_history(unassigned, model.unassigned, kept);
+	END IF;
 
 	IF fit THEN
-	SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
-	EXECUTE format('SELECT count(*), %s FROM %s c', CASE
-			WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = src.customers::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = key_number AND i.indpred IS NULL)
-			THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
-		INTO model.customer_rows, model.repeated_keys;
+		SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
+		EXECUTE format('SELECT count(*), %s FROM %s c', CASE
+				WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = src.customers::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = key_number AND i.indpred IS NULL)
+				THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
+			INTO model.customer_rows, model.repeated_keys;
 
-	EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
-			CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
-			CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
-		WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
-		INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
+		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
+				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
+				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
+			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
+			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
 	END IF;
 
 	WITH problem AS (
@@ -388,6 +422,7 @@ DECLARE
 	today date;
 	without_customer bigint;
 	changes record;
+	histories record;
 	due record;
 	finding text;
 BEGIN
@@ -397,19 +432,25 @@ BEGIN
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
-	SELECT h.written, h.removed, h.seconds, h.without_customer INTO customers_written, customers_removed, collect_seconds, without_customer FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
+	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
+	customers_written := histories.written;
+	customers_removed := histories.removed;
+	collect_seconds := histories.seconds;
+	without_customer := histories.without_customer;
+	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
+	src.orders_since := histories.since;
 	IF changes.keys IS NOT NULL AND NOT changes.without_customer THEN
 		without_customer := -1;
 	END IF;
 	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, customers_written + customers_removed, today) d;
 	src := due.src;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, due.fit, due.test, "verbose") m;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR customers_written + customers_removed > 0, due.fit, due.test, "verbose") m;
 	clv_seconds := round(models.clv_seconds::numeric, 3);
 	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
 	holdout_seconds := round(models.holdout_seconds::numeric, 3);
 	clv_status := models.clv_status;
 	rhythm_status := models.rhythm_status;
-	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, due.fit);
+	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	fit_seconds := round(extract(epoch FROM clock_timestamp() - started) - collect_seconds::numeric, 3);
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");

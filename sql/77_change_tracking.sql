@@ -157,7 +157,7 @@ BEGIN
 		WHEN problem IS NOT NULL THEN problem
 		WHEN known ->> 'query' <> query THEN 'the source was altered'
 		WHEN NOT marked THEN coalesce(known ->> 'reason', 'the queue of changes was emptied, as it is by a crash')
-		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce(moved::regclass::text, 'a table'))
+		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce((SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = moved), 'a table of the orders'))
 		WHEN changed > max_changed * coalesce((src.customer_base).customers, 0) THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
 	IF reason IS NULL THEN
 		keys := coalesce(keys, '{}');

@@ -191,7 +191,7 @@ ALTER TABLE orders_25 DROP COLUMN gone;
 ALTER TABLE orders ATTACH PARTITION orders_25 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE INDEX ON orders (customer_id);
 INSERT INTO orders SELECT 1 + i % 90, date '2024-01-01' + i * 7 % 700, 1 + i % 83 FROM generate_series(1, 1500) i;
-SELECT count(*) FROM crm_profile.create_source('parts', 'customer', 'orders', as_of => '2026-01-01', track_changes => 'keys', clv_model => 'bg/nbd');
+SELECT count(*) FROM crm_profile.create_source('parts', 'customer', 'orders', as_of => '2026-01-01', keep_history_before => '-infinity', track_changes => 'keys', clv_model => 'bg/nbd');
 SELECT refreshed('parts');
 INSERT INTO orders VALUES (1, '2024-05-05', 3), (2, '2025-05-05', 4);
 INSERT INTO orders_25 (customer_id, day, amount) VALUES (3, '2025-05-05', 3);
@@ -217,7 +217,7 @@ SELECT refreshed('parts');
 UPDATE orders_24 SET amount = amount + 1 WHERE customer_id = 7;
 SELECT refreshed('parts');
 -- two sources of one table
-SELECT count(*) FROM crm_profile.create_source('parts2', 'customer', 'orders', as_of => '2026-01-01', track_changes => 'keys', clv_model => 'bg/nbd');
+SELECT count(*) FROM crm_profile.create_source('parts2', 'customer', 'orders', as_of => '2026-01-01', keep_history_before => '-infinity', track_changes => 'keys', clv_model => 'bg/nbd');
 SELECT refreshed('parts2');
 UPDATE orders SET amount = amount + 1 WHERE customer_id = 8;
 SELECT refreshed('parts');

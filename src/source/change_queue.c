@@ -214,10 +214,9 @@ WriteNotedKeys(NotedKeys *noted)
 	if (IsQueue(writer.queue, &noted->kind))
 	{
 		writer.now = GetCurrentTimestamp();
-		writer.batch = AllocSetContextCreate(noted->context, "changed keys to write",
-											 ALLOCSET_DEFAULT_SIZES);
-		writer.allocated =
-			Min(BATCH, noted->keys->members + (noted->without_customer ? 1 : 0));
+		writer.batch =
+			AllocSetContextCreate(noted->context, "changed keys to write", ALLOCSET_DEFAULT_SIZES);
+		writer.allocated = Min(BATCH, noted->keys->members + (noted->without_customer ? 1 : 0));
 		writer.slots = MemoryContextAlloc(noted->context, writer.allocated * sizeof(*writer.slots));
 		for (int i = 0; i < writer.allocated; i++)
 			writer.slots[i] =
@@ -258,8 +257,7 @@ AtTransactionEnd(XactEvent event, void *arg)
 			ResetNotedKeys(noted);
 		}
 	}
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE ||
-			 event == XACT_EVENT_ABORT)
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
 	{
 		noted_keys = last_keys = NULL;
 		last_table = NULL;
@@ -464,12 +462,10 @@ note_changed_customer(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(data->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(data->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("note_changed_customer() must be fired after a row was changed")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("note_changed_customer() must be fired after a row was changed")));
 	PrepareSession();
-	if (last_table == NULL || !last_table->valid ||
-		last_table->trigger != data->tg_trigger->tgoid)
+	if (last_table == NULL || !last_table->valid || last_table->trigger != data->tg_trigger->tgoid)
 	{
 		last_table = FindTrackedTable(data);
 		last_keys = OidIsValid(last_table->queue) ? FindNotedKeys(last_table) : NULL;
@@ -541,7 +537,8 @@ KeepOrDrop(Oid trigger, Oid table, const char *column)
 	if (there && relation == table)
 	{
 		bool isnull;
-		Datum args = heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull);
+		Datum args =
+			heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull);
 
 		keep = !isnull && strcmp(VARDATA_ANY(DatumGetByteaPP(args)), column) == 0;
 	}
@@ -560,9 +557,9 @@ TrackingFunction(void)
 {
 	Oid none = InvalidOid;
 
-	return LookupFuncName(list_make2(makeString("crm_profile_internal"),
-									 makeString("note_changed_customer")),
-						  0, &none, false);
+	return LookupFuncName(
+		list_make2(makeString("crm_profile_internal"), makeString("note_changed_customer")), 0,
+		&none, false);
 }
 
 /* A trigger that a dump brought along, without its link; or InvalidOid. */

@@ -43,8 +43,7 @@ TellsTime(Oid function, void *context)
 		return true;
 	name = get_func_name(function);
 	/* the settings are pinned; the time is not */
-	return name == NULL || strcmp(name, "now") == 0 ||
-		   strcmp(name, "transaction_timestamp") == 0 ||
+	return name == NULL || strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
 		   strcmp(name, "statement_timestamp") == 0 || strcmp(name, "age") == 0;
 }
 
@@ -149,8 +148,7 @@ trace_column(PG_FUNCTION_ARGS)
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
-	if (list_length(source->query_list) != 1 ||
-		!IsA(linitial(source->query_list), Query))
+	if (list_length(source->query_list) != 1 || !IsA(linitial(source->query_list), Query))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("only a single query that returns rows can be traced")));
 	TraceColumn(linitial_node(Query, source->query_list), name, &trace);
