@@ -433,7 +433,8 @@ BEGIN
 			BEGIN
 				definition := crm_profile_internal.source_of(found.nspname, true);
 				warning := crm_profile_internal.source_warning(definition);
-				IF definition.track_changes = 'keys' THEN
+				-- a standby has no queue
+				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
 					EXECUTE format('SELECT count(*), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
 				END IF;
 			EXCEPTION WHEN OTHERS THEN

@@ -30,8 +30,9 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 			firing AS (
 				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
 		SELECT c.oid,
-			-- what is not the same afterwards: the file of a table that was truncated or rewritten, the row of a trigger that was switched off and on again
-			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written),
+			-- what is not the same afterwards: the file of a table that was truncated or rewritten, the row of a trigger that was switched off and on again, that of a queue that had
+			-- another form for a time
+			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
 			CASE
 				WHEN c.relkind <> 'r' THEN format('changes of %s fire no triggers', c.oid::regclass)
 				WHEN f.oid IS NULL THEN format('%s has lost its trigger', c.oid::regclass)
@@ -121,7 +122,13 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.marker IS ''in the row of the last refresh that read all orders: as long as it is there, so are all changes since''', src.name);
 		queue := format('%I.change_queue', src.name)::regclass;
 	END IF;
-	PERFORM crm_profile_internal.track_table(queue, src.tracked_table::regclass, src.tracked_column::name);
+	-- only where there is something to do: it locks out who writes orders
+	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name))
+		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l WHERE l.problem IS NOT NULL)
+		OR EXISTS (SELECT FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue
+			AND d.deptype = 'a' AND (t.tgrelid <> src.tracked_table::regclass OR t.tgargs <> convert_to(src.tracked_column, getdatabaseencoding()) || '\x00'::bytea)) THEN
+		PERFORM crm_profile_internal.track_table(queue, src.tracked_table::regclass, src.tracked_column::name);
+	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of changes of a source, and the trigger that fills it, as its definition asks for';
 
@@ -130,7 +137,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of 
 CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	max_changed CONSTANT double precision := 0.2;
+	max_changed CONSTANT double precision := 0.2 * coalesce((src.customer_base).customers, 0);
 	queue CONSTANT regclass := to_regclass(format('%I.change_queue', src.name));
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	known CONSTANT jsonb := src.tracking;
@@ -144,12 +151,13 @@ BEGIN
 		RETURN;
 	END IF;
 	-- before the orders are read: what happens to the tables later, the next refresh sees
-	SELECT jsonb_object_agg(l.leaf, l.state), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
+	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
 	-- by a statement of its own, whose snapshot is no newer than that by which the orders are read: who commits in between stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customer),
 			customer AS (SELECT DISTINCT t.customer::%s AS customer FROM taken t WHERE t.customer IS NOT NULL)
-		SELECT (SELECT array_agg(c.customer)::text FROM customer c), (SELECT count(*) FROM customer), EXISTS (SELECT FROM taken t WHERE t.customer IS NULL)', queue, src.key_type)
-		INTO keys, changed, without_customer;
+		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customer IS NULL)
+			FROM (SELECT count(*) AS customers FROM customer) n', queue, src.key_type)
+		INTO changed, keys, without_customer USING max_changed;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE marker = $1)', queue) INTO marked USING known ->> 'marker';
 	SELECT coalesce(n.key, o.key)::oid INTO moved FROM jsonb_each_text(tables) n FULL JOIN jsonb_each_text(known -> 'tables') o ON o.key = n.key WHERE n.value IS DISTINCT FROM o.value LIMIT 1;
 	reason := CASE
@@ -158,7 +166,7 @@ BEGIN
 		WHEN known ->> 'query' <> query THEN 'the source was altered'
 		WHEN NOT marked THEN coalesce(known ->> 'reason', 'the queue of changes was emptied, as it is by a crash')
 		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce((SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = moved), 'a table of the orders'))
-		WHEN changed > max_changed * coalesce((src.customer_base).customers, 0) THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
+		WHEN changed > max_changed THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
 	IF reason IS NULL THEN
 		keys := coalesce(keys, '{}');
 		RETURN;

@@ -216,6 +216,37 @@ SELECT refreshed('parts');
 SELECT refreshed('parts');
 UPDATE orders_24 SET amount = amount + 1 WHERE customer_id = 7;
 SELECT refreshed('parts');
+-- a partitioned table without partitions
+CREATE TABLE none_yet (customer_id bigint, day date, amount numeric) PARTITION BY RANGE (day);
+SELECT count(*) FROM crm_profile.create_source('empty', 'customer', 'none_yet', as_of => '2026-01-01', track_changes => 'keys', clv_model => 'bg/nbd');
+SELECT refreshed('empty');
+SELECT refreshed('empty');
+CREATE TABLE one PARTITION OF none_yet DEFAULT;
+INSERT INTO none_yet VALUES (1, '2025-01-01', 1);
+SELECT refreshed('empty');
+INSERT INTO none_yet VALUES (2, '2025-01-01', 1);
+SELECT refreshed('empty');
+-- another table in its place: by its name, and by alter_source
+ALTER TABLE none_yet RENAME TO former;
+CREATE TABLE none_yet (customer_id bigint, client bigint, day date, amount numeric);
+CREATE INDEX ON none_yet (customer_id);
+CREATE INDEX ON none_yet (client);
+INSERT INTO none_yet SELECT i % 20, i % 10, date '2025-01-01' + i, 1 FROM generate_series(1, 40) i;
+SELECT refreshed('empty');
+SELECT refreshed('empty');
+INSERT INTO none_yet VALUES (2, 1, '2025-01-01', 1);
+SELECT refreshed('empty');
+SELECT crm_profile.alter_source('empty', order_customer => 'client');
+SELECT tgrelid::regclass, tgargs FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc AND tgrelid IN ('none_yet'::regclass, 'former'::regclass);
+SELECT refreshed('empty');
+INSERT INTO none_yet VALUES (2, 1, '2025-01-01', 1);
+SELECT refreshed('empty');
+ALTER TABLE none_yet RENAME client TO buyer;
+ALTER TABLE none_yet RENAME customer_id TO client;
+INSERT INTO none_yet VALUES (3, 1, '2025-01-01', 1);
+SELECT refreshed('empty');
+SELECT crm_profile.drop_source('empty');
+DROP TABLE none_yet, former;
 -- two sources of one table
 SELECT count(*) FROM crm_profile.create_source('parts2', 'customer', 'orders', as_of => '2026-01-01', keep_history_before => '-infinity', track_changes => 'keys', clv_model => 'bg/nbd');
 SELECT refreshed('parts2');
@@ -288,6 +319,16 @@ CREATE TRIGGER without_argument AFTER INSERT ON planted FOR EACH ROW EXECUTE FUN
 INSERT INTO planted VALUES (1, 'x');
 SELECT crm_profile_internal.track_table('theirs.change_queue', 'planted', 'customer_id');
 DO $$ BEGIN PERFORM crm_profile_internal.track_table((SELECT oid FROM pg_class WHERE relname = 'change_queue'), 'planted', 'customer_id'); END $$;
+-- a trigger that came with a dump is for those who may have one there
+RESET ROLE;
+CREATE TRIGGER from_a_dump AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('customer_id');
+SET ROLE regress_planter;
+CREATE TABLE my_queue (customer bigint, queued_at timestamptz, marker text);
+SELECT crm_profile_internal.track_table('my_queue', 'orders', 'customer_id');
+DROP TABLE my_queue;
+RESET ROLE;
+DROP TRIGGER from_a_dump ON orders;
+SET ROLE regress_planter;
 CREATE TRIGGER before_row BEFORE INSERT ON planted FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('customer_id');
 INSERT INTO planted VALUES (1, 'x');
 DROP TABLE planted;
@@ -352,7 +393,7 @@ BEGIN
 			NULL;
 		END;
 		COMMIT;
-		IF random() < 0.5 THEN
+		IF random() < 0.2 THEN
 			found := refreshed('three');
 			IF found NOT LIKE '%differs: 0 histories ' THEN
 				RAISE EXCEPTION 'step %: %', step, found;
@@ -361,7 +402,7 @@ BEGIN
 			COMMIT;
 		END IF;
 	END LOOP;
-	IF changes < 50 THEN
+	IF changes < 30 THEN
 		RAISE EXCEPTION 'only % refreshes read changes', changes;
 	END IF;
 END $$;

@@ -651,7 +651,14 @@ track_table(PG_FUNCTION_ARGS)
 	if (!RelationIsOwnedBy(queue, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(queue));
 	if (OidIsValid(table))
+	{
+		AclResult right = pg_class_aclcheck(table, GetUserId(), ACL_TRIGGER);
+
+		/* for one that is there already, too: who gets its keys must be allowed to see them */
+		if (right != ACLCHECK_OK)
+			aclcheck_error(right, OBJECT_TABLE, get_rel_name(table));
 		LockRelationOid(table, ShareRowExclusiveLock);
+	}
 	foreach (cell, LinkedTriggers(queue))
 		if (KeepOrDrop(lfirst_oid(cell), table, column))
 			trigger = lfirst_oid(cell);
