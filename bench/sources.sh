@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A source: first refresh, refresh without a change, and questions to customer_profile as view and as table; medians of several rounds, each beside a
-# bare scan of the orders and beside CREATE TABLE AS of the plain SQL RFM.
+# bare scan of the orders and beside CREATE TABLE AS of the plain SQL RFM. BENCH_COLUMNS='customer segment …' takes these of the view instead of all of its
+# columns, so that releases with other columns can be compared.
 set -euo pipefail
 orders=${BENCH_ORDERS:-10000000}
 rounds=${BENCH_ROUNDS:-3}
@@ -15,7 +16,7 @@ VACUUM (FREEZE, ANALYZE) customers;
 CREATE TABLE measured (what text, seconds float8);
 SQL
 for ((round = 1; round <= rounds; round++)); do
-  run_psql -v question='SELECT segment, count(*), sum(monetary) FROM big.customer_profile GROUP BY 1' <<'SQL'
+  run_psql -v chosen="${BENCH_COLUMNS:-}" -v question='SELECT segment, count(*), sum(monetary) FROM big.customer_profile GROUP BY 1' <<'SQL'
 SET work_mem = '256MB';
 SET max_parallel_workers_per_gather = 0;
 \set measure 'INSERT INTO measured VALUES (:''what'', extract(epoch FROM clock_timestamp() - :''began''));'
@@ -52,7 +53,8 @@ SELECT clock_timestamp() AS began \gset
 SELECT predicted_tier, count(*), sum(clv_365d), avg(p_alive) FROM big.customer_profile GROUP BY 1;
 \set what 'predicted tiers, value and P(alive), from the view'
 :measure
-SELECT string_agg(format('count(%I)', attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute WHERE attrelid = 'big.customer_profile'::regclass AND attnum > 0 \gset
+SELECT string_agg(format('count(%I)', attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute WHERE attrelid = 'big.customer_profile'::regclass AND attnum > 0
+	AND (:'chosen' = '' OR attname = ANY (string_to_array(:'chosen', ' '))) \gset
 SELECT clock_timestamp() AS began \gset
 SELECT :columns FROM big.customer_profile;
 \set what 'all columns of all customers, from the view'

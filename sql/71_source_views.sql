@@ -567,12 +567,17 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
-CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, of_customers boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL' ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
+	-- what no figure of a customer goes by is left out of the view of customers: the planner copies all of the row for each use of a part
+	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
+			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
+			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
+				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems') THEN 'NULL'
+			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
-COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition) IS
+COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, boolean) IS
 	'SQL of all of them but what model_in_use lacks: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
 
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
@@ -600,7 +605,7 @@ CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source
 	RETURN format('SELECT %s
 FROM %s c LEFT JOIN %s CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, %s, %s, %L, l.contact) f',
-		columns, src.customers, histories, crm_profile_internal.source_model_in_use(src), crm_profile_internal.source_contacted(src, as_of),
+		columns, src.customers, histories, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
 		src.customer_key, as_of, crm_profile_internal.source_period(src), src.tier_by);
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';

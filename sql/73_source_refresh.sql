@@ -4,7 +4,7 @@
 
 CREATE FUNCTION crm_profile_internal.store_purchase_histories(key anyelement, query text, target regclass, progress text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
-COMMENT ON FUNCTION crm_profile_internal.store_purchase_histories IS 'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint; returns the number of histories';
+COMMENT ON FUNCTION crm_profile_internal.store_purchase_histories IS 'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint, in the order of the customers; returns the number of histories';
 
 CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[])
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
@@ -120,7 +120,7 @@ BEGIN
 		IF histories IS NULL THEN
 			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written USING src.orders_query, target, progress;
 		ELSE
-			EXECUTE format('INSERT INTO %s SELECT n.customer, n.history FROM %s n', target, new_histories) USING histories;
+			EXECUTE format('INSERT INTO %s SELECT n.customer, n.history FROM %s n ORDER BY n.customer', target, new_histories) USING histories;
 			GET DIAGNOSTICS written = ROW_COUNT;
 		END IF;
 		removed := 0;

@@ -6,6 +6,7 @@
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
@@ -65,4 +66,17 @@ FastStableHash64(const void *bytes, Size size)
 	while (size-- > 0)
 		word = word << 8 | *p++;
 	return MixHash64(h ^ word);
+}
+
+Datum
+ConstantText(text **kept, const char *word)
+{
+	if (unlikely(*kept == NULL))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		*kept = cstring_to_text(word);
+		MemoryContextSwitchTo(caller);
+	}
+	return PointerGetDatum(*kept);
 }

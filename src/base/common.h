@@ -30,4 +30,8 @@ MixHash64(uint64 h)
 	return h;
 }
 
+/* The word as a text that stays, made when it is first asked for: a function may return it in every
+ * row. */
+extern Datum ConstantText(text **kept, const char *word);
+
 #endif /* CRM_COMMON_H */

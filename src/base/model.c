@@ -31,7 +31,8 @@ int
 WordNumber(const char *const *words, const char *text, Size length)
 {
 	for (int i = 0; words[i]; i++)
-		if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0)
+		if (length > 0 && words[i][0] == text[0] && strlen(words[i]) == length &&
+			memcmp(words[i], text, length) == 0)
 			return i;
 	return -1;
 }
@@ -930,11 +931,13 @@ IsSameModel(const struct varlena *kept, const struct varlena *raw)
 {
 	Size size = VARSIZE_ANY(raw);
 
-	if (unlikely(kept == NULL) || VARSIZE_ANY(kept) != size)
+	if (unlikely(kept == NULL))
 		return false;
-	if (VARATT_IS_4B_U(raw) && VARATT_IS_4B_U(kept) && size >= VARHDRSZ + HEAD_SIZE)
+	if (VARATT_IS_4B_U(raw) && size >= VARHDRSZ + HEAD_SIZE)
 		return memcmp(kept, raw, VARHDRSZ + HEAD_SIZE) == 0;
-	return memcmp(kept, raw, size) == 0;
+	if (VARATT_IS_SHORT(raw) && !VARATT_IS_EXTERNAL(raw) && size >= VARHDRSZ_SHORT + HEAD_SIZE)
+		return memcmp(kept, raw, VARHDRSZ_SHORT + HEAD_SIZE) == 0;
+	return VARSIZE_ANY(kept) == size && memcmp(kept, raw, size) == 0;
 }
 
 const void *
@@ -957,7 +960,7 @@ CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryCon
 	cache->model = ModelFromDatum(format, value);
 	/* a pointer to another place in memory does not identify what is there later */
 	if (!VARATT_IS_EXTERNAL(raw) || VARATT_IS_EXTERNAL_ONDISK(raw))
-		cache->raw = memcpy(palloc(VARSIZE_ANY(raw)), raw, VARSIZE_ANY(raw));
+		cache->raw = memcpy(palloc(VARSIZE_ANY(raw) + VARHDRSZ + HEAD_SIZE), raw, VARSIZE_ANY(raw));
 	MemoryContextSwitchTo(caller);
 	return cache->model;
 }

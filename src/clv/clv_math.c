@@ -398,6 +398,30 @@ PhaseRatio(const double *parameters, const ClvCustomer *customer)
 	return (customer->T - customer->t_x) / (parameters[CLV_ALPHA] + customer->T);
 }
 
+/* ln a/(b + y - 1), the odds of having dropped out at the last of y chances; what was asked for is
+ * kept. */
+static double
+LogLastChance(double a, double b, double y)
+{
+	static struct
+	{
+		double a;
+		double b;
+		double y; /* 0: nothing is kept */
+		double value;
+	} kept[64];
+	int at = (int) ((int64) y % lengthof(kept));
+
+	if (kept[at].y != y || kept[at].a != a || kept[at].b != b)
+	{
+		kept[at].value = log(a) - log(b + (y - 1));
+		kept[at].a = a;
+		kept[at].b = b;
+		kept[at].y = y;
+	}
+	return kept[at].value;
+}
+
 double
 LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *customer)
 {
@@ -425,7 +449,7 @@ LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *
 			return -INFINITY;
 		if (process.regularity > 1)
 			by_rate -= LogPhaseSum(process.regularity, k, PhaseRatio(parameters, customer));
-		return log(parameters[CLV_A]) - log(parameters[CLV_B] + (y - 1)) + by_rate;
+		return LogLastChance(parameters[CLV_A], parameters[CLV_B], y) + by_rate;
 	}
 }
 
@@ -576,9 +600,8 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 
 double
 WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer *customer,
-				double probability)
+				double alive, double probability)
 {
-	double alive = Logistic(-LogDropoutOdds(process, parameters, customer));
 	double at_end = parameters[CLV_ALPHA] + customer->T;
 	double low = 0;
 	double high = at_end;

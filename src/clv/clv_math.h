@@ -141,10 +141,10 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 					 double horizon, int max_purchases, double *at_least);
 
 /*
- * The time within which the customer, who may be lost, will have bought again with this
- * probability; infinity where that is never.
+ * The time within which the customer, who is alive with a probability of `alive`, will have
+ * bought again with this probability; infinity where that is never.
  */
 extern double WaitForPurchase(ClvProcess process, const double *parameters,
-							  const ClvCustomer *customer, double probability);
+							  const ClvCustomer *customer, double alive, double probability);
 
 #endif /* CRM_CLV_MATH_H */

@@ -27,6 +27,7 @@
 #define MAX_MONTHS 1201
 #define FIRST_SLOTS 256 /* of a table of memos; powers of two */
 #define MAX_SLOTS 65536
+#define SLOTS_APART 1531    /* days between the slots of one number of purchases and the next */
 #define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
 #define DIFFERENCE 1e-4     /* of the log of a parameter */
 
@@ -276,10 +277,11 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 static inline IfAliveMemo *
 IfAliveSlot(const Question *question)
 {
-	uint64 hash = MixHash64((uint64) question->facts->purchase_days << 32 ^
-							(uint64) (question->as_of - question->facts->first));
+	/* like customers side by side, those of other numbers of purchases years away */
+	uint64 place = (uint64) question->facts->purchase_days * SLOTS_APART +
+				   (uint64) (question->as_of - question->facts->first);
 
-	return &IfAliveTable.slots[hash & (IfAliveTable.nslots - 1)];
+	return &IfAliveTable.slots[place & (IfAliveTable.nslots - 1)];
 }
 
 /* The predictor of the model argument. */
@@ -384,13 +386,6 @@ AnswerAnyPurchase(const Question *question, const double *parameters, const doub
 	return AnswerAlive(question, parameters, spend) *
 		   AnyPurchaseIfAlive(ProcessOf(question->predictor->model), parameters,
 							  &question->customer, question->predictor->horizon);
-}
-
-static double
-AnswerWait(const Question *question, const double *parameters, const double *spend)
-{
-	return WaitForPurchase(ProcessOf(question->predictor->model), parameters, &question->customer,
-						   question->chance);
 }
 
 /*
@@ -667,6 +662,17 @@ Alive(const Question *question)
 		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
 	last->alive_known = true;
 	return last->alive;
+}
+
+static double
+AnswerWait(const Question *question, const double *parameters, const double *spend)
+{
+	const ClvModel *model = question->predictor->model;
+	double alive = parameters == model->parameters ? Alive(question)
+												   : AnswerAlive(question, parameters, spend);
+
+	return WaitForPurchase(ProcessOf(model), parameters, &question->customer, alive,
+						   question->chance);
 }
 
 /* ---------- in SQL ---------- */

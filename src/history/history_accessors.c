@@ -142,7 +142,8 @@ profit(PG_FUNCTION_ARGS)
 	if (!summary->purchased)
 		PG_RETURN_NULL();
 	/* something in view, but no known cost: unknown; nothing in view: 0 */
-	if (!summary->costs && AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo)))
+	if (!summary->costs &&
+		(summary->orders > 0 || AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo))))
 		PG_RETURN_NULL();
 	PG_RETURN_NUMERIC(NumericFromInt128(summary->covered - summary->cost, summary->scale));
 }

@@ -39,6 +39,25 @@ typedef struct HistoryMemo
 
 static HistoryMemo Memo;
 
+/* memcmp() == 0 without the call: most histories are a few words long. */
+static inline bool
+SameBytes(const uint8 *a, const uint8 *b, Size size)
+{
+	uint64 word[2];
+
+	if (size < sizeof(uint64))
+		return memcmp(a, b, size) == 0;
+	for (Size i = 0;; i = Min(i + sizeof(uint64), size - sizeof(uint64)))
+	{
+		memcpy(&word[0], a + i, sizeof(uint64));
+		memcpy(&word[1], b + i, sizeof(uint64));
+		if (word[0] != word[1])
+			return false;
+		if (i == size - sizeof(uint64))
+			return true;
+	}
+}
+
 uint64
 HistorySerial(const PurchaseHistory *history)
 {
@@ -46,7 +65,7 @@ HistorySerial(const PurchaseHistory *history)
 
 	if (size > MEMO_BYTES || size == 0)
 		return 0;
-	if (Memo.size == size && memcmp(Memo.bytes, VARDATA_ANY(history), size) == 0)
+	if (Memo.size == size && SameBytes(Memo.bytes, (const uint8 *) VARDATA_ANY(history), size))
 		return Memo.serial;
 	memcpy(Memo.bytes, VARDATA_ANY(history), size);
 	Memo.size = size;

@@ -322,6 +322,7 @@ purchase_pattern(PG_FUNCTION_ARGS)
 		{"few small", "few large"},
 		{"many small", "many large"},
 	};
+	static text *kept[2][2];
 	const RfmModel *model = ModelArgument(&RfmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	const HistorySummary *summary;
@@ -340,5 +341,5 @@ purchase_pattern(PG_FUNCTION_ARGS)
 		   model->median_frequency.mantissa;
 	large =
 		OrderValue(summary->amount, summary->scale, summary->orders) > model->median_order_value;
-	PG_RETURN_TEXT_P(cstring_to_text(patterns[many][large]));
+	return ConstantText(&kept[many][large], patterns[many][large]);
 }

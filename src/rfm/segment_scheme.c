@@ -60,6 +60,14 @@ LifecycleBits(const SchemeSegment *segment)
 	return bits;
 }
 
+Datum
+LifecycleText(Lifecycle lifecycle)
+{
+	static text *kept[LIFECYCLES];
+
+	return ConstantText(&kept[lifecycle], LifecycleWords[lifecycle]);
+}
+
 int
 LifecycleFromText(const text *word)
 {

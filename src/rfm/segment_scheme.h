@@ -23,6 +23,9 @@ typedef enum Lifecycle
 
 #define ALL_LIFECYCLES ((1 << LIFECYCLES) - 1)
 
+/* Its name, a text that stays. */
+extern Datum LifecycleText(Lifecycle lifecycle);
+
 /* The lifecycle of that name, -1 if there is none. */
 extern int LifecycleFromText(const text *word);
 

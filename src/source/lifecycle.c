@@ -19,6 +19,7 @@
 #include "clv/clv_predict.h"
 #include "clv/rhythm.h"
 #include "history/history_memo.h"
+#include "rfm/segment_scheme.h"
 #include "source/value_tiers.h"
 
 /* ---------- lifecycle ---------- */
@@ -63,6 +64,64 @@ typedef struct Past
 	int64 purchase_days;
 } Past;
 
+/* Whether so many days of silence break with what the model expects of the customer. */
+static bool
+ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
+{
+	PurchaseSummary facts = {
+		.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
+	DateADT today = (DateADT) (past->last + silence);
+	ClvCustomer customer = CustomerInUnits(model, &facts, today);
+	double horizon =
+		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
+
+	/* the cheaper one first */
+	return GapProbability(model, &customer) >= HARDLY_A_GAP ||
+		   PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
+}
+
+/* What is known of customers with so many purchase days, so far apart. */
+typedef struct KnownSilences
+{
+	uint64 model; /* its fingerprint */
+	int64 purchase_days;
+	int64 days;            /* from the first to the last */
+	int64 longest_kept;    /* silence that is in character */
+	int64 shortest_broken; /* and that is not */
+} KnownSilences;
+
+#define KNOWN_SILENCES 32768
+#define SILENCES_APART 1021 /* days between one number of purchase days and the next */
+
+/*
+ * Without a season, and where gaps are as random as they can be, all customers of the same
+ * purchases are alike and a silence surprises the more the longer it is: most answers are
+ * between those that were given before.
+ */
+static bool
+IsSurprising(const ClvModel *model, const Past *past, int64 silence)
+{
+	static KnownSilences table[KNOWN_SILENCES];
+	int64 days = (int64) past->last - past->first;
+	KnownSilences *known =
+		&table[(uint64) (past->purchase_days * SILENCES_APART + days) % KNOWN_SILENCES];
+	bool surprised;
+
+	if (!model->calendar.is_level || model->regularity > 1 || model->family == CLV_PARETO_NBD)
+		return ModelIsSurprised(model, past, silence);
+	if (known->model != model->fingerprint || known->purchase_days != past->purchase_days ||
+		known->days != days)
+		*known = (KnownSilences){model->fingerprint, past->purchase_days, days, -1, PG_INT64_MAX};
+	if (silence <= known->longest_kept || silence >= known->shortest_broken)
+		return silence >= known->shortest_broken;
+	surprised = ModelIsSurprised(model, past, silence);
+	if (surprised)
+		known->shortest_broken = silence;
+	else
+		known->longest_kept = silence;
+	return surprised;
+}
+
 /*
  * Whether the silence up to a day breaks with what the customer was like: somebody with
  * this rhythm would most likely have bought once more, or the probability that they will
@@ -72,20 +131,9 @@ static bool
 OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
 {
 	const RhythmModel *rhythm = rule->rhythm;
-	const ClvModel *model = rule->model;
 
-	if (model != NULL)
-	{
-		PurchaseSummary facts = {
-			.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
-		DateADT today = (DateADT) (past->last + (int64) silence);
-		ClvCustomer customer = CustomerInUnits(model, &facts, today);
-		double horizon =
-			WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
-
-		return PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER ||
-			   GapProbability(model, &customer) >= HARDLY_A_GAP;
-	}
+	if (rule->model != NULL)
+		return IsSurprising(rule->model, past, (int64) silence);
 	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
 							(double) past->purchase_days - 1, (double) past->last - past->first,
 							silence) >= OUT_OF_RHYTHM;
@@ -117,9 +165,9 @@ IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 						  (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
-/* The customer's word on that day; NULL without a purchase by then. */
-static const char *
-LifecycleWord(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
+/* The customer's on that day; LIFECYCLES: none, without a purchase by then. */
+static Lifecycle
+LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
 	HistoryReader reader;
 	PurchaseDay day;
@@ -140,20 +188,20 @@ LifecycleWord(const PurchaseHistory *history, DateADT as_of, const LapseRule *ru
 		past.last = day.day;
 	}
 	if (past.purchase_days == 0)
-		return NULL;
+		return LIFECYCLES;
 	if (IsInactive(rule, &past, (int64) as_of - past.last))
-		return "inactive";
+		return LIFECYCLE_INACTIVE;
 	if (IsLapsing(rule, &past, (int64) as_of - past.last))
-		return "lapsing";
+		return LIFECYCLE_LAPSING;
 	if (past.first > as_of - Min(rule->active, MAX_NEW_DAYS))
-		return "new";
-	return won_back ? "won back" : "active";
+		return LIFECYCLE_NEW;
+	return won_back ? LIFECYCLE_WON_BACK : LIFECYCLE_ACTIVE;
 }
 
 /* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
 static Datum
-Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
-		  const ClvModel *model)
+AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
+				const ClvModel *model)
 {
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
@@ -168,7 +216,7 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		DateADT as_of;
 		int64 active;
 		int64 inactive;
-		const char *word;
+		Lifecycle lifecycle;
 	} last;
 
 	rule.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
@@ -185,16 +233,16 @@ Lifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhyth
 		last.active != rule.active || last.inactive != rule.inactive)
 	{
 		last.history = 0;
-		last.word = LifecycleWord(history, as_of, &rule);
+		last.lifecycle = LifecycleOf(history, as_of, &rule);
 		last.history = serial;
 		last.model = fingerprint;
 		last.as_of = as_of;
 		last.active = rule.active;
 		last.inactive = rule.inactive;
 	}
-	if (last.word == NULL)
+	if (last.lifecycle == LIFECYCLES)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(last.word));
+	return LifecycleText(last.lifecycle);
 }
 
 /* (history, as_of, active_days [, inactive_days]) */
@@ -202,7 +250,7 @@ PG_FUNCTION_INFO_V1(lifecycle);
 Datum
 lifecycle(PG_FUNCTION_ARGS)
 {
-	return Lifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL);
+	return AnswerLifecycle(fcinfo, PG_NARGS() > 3, NULL, NULL);
 }
 
 /* (history, as_of, active_days [, inactive_days], rhythm) */
@@ -213,7 +261,7 @@ lifecycle_rhythm(PG_FUNCTION_ARGS)
 	const RhythmModel *rhythm = ModelArgument(&RhythmModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = rhythm->status != FIT_FAILED && rhythm->status != FIT_FEW_REPEATERS;
 
-	return Lifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL);
+	return AnswerLifecycle(fcinfo, PG_NARGS() > 4, known ? rhythm : NULL, NULL);
 }
 
 /* (history, as_of, active_days [, inactive_days], clv_model) */
@@ -224,7 +272,7 @@ lifecycle_clv(PG_FUNCTION_ARGS)
 	const ClvModel *model = ModelArgument(&ClvModelFormat, fcinfo, PG_NARGS() - 1);
 	bool known = model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
 
-	return Lifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
+	return AnswerLifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
 }
 
 /* ---------- customer_base_fit ---------- */

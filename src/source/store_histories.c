@@ -1,6 +1,10 @@
 /*
  * store_histories.c: the first refresh of a source: histories from the bulk functions
  * straight into the pages of their table.
+ *
+ * They are stored in the order of the customers, since most customer tables are, too: a join of
+ * the two then finds in the processor's caches what it looks for.  The index that comes next
+ * has nothing left to sort, so the order costs nothing.
  */
 #include "postgres.h"
 
@@ -15,14 +19,15 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "parser/parse_oper.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
+#include "utils/tuplesort.h"
 
 #include "base/caller_query.h"
 #include "orders/collect_histories.h"
@@ -32,7 +37,6 @@
 typedef struct HistoryStore
 {
 	Relation table;
-	MemoryContext batch; /* what the slots of a batch point to */
 	TupleTableSlot *slots[BATCH];
 	int nslots;
 	BulkInsertState bulk;
@@ -85,24 +89,50 @@ FlushBatch(HistoryStore *store)
 		ExecClearTuple(store->slots[i]);
 	store->stored += store->nslots;
 	store->nslots = 0;
-	MemoryContextReset(store->batch);
 	CHECK_FOR_INTERRUPTS();
 }
 
-static void
-StoreHistory(HistoryStore *store, Datum customer, PurchaseHistory *history)
+/* The histories of the query, to be had in the order of their customers. */
+static Tuplesortstate *
+SortHistories(Relation table, const char *function, const char *query, const char *progress)
 {
-	Form_pg_attribute key = TupleDescAttr(RelationGetDescr(store->table), 0);
-	TupleTableSlot *slot = store->slots[store->nslots];
-	MemoryContext caller = MemoryContextSwitchTo(store->batch);
+	TupleDesc columns = RelationGetDescr(table);
+	Form_pg_attribute key = TupleDescAttr(columns, 0);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
+	MemoryContext row =
+		AllocSetContextCreate(CurrentMemoryContext, "history to store", ALLOCSET_DEFAULT_SIZES);
+	AttrNumber column = 1;
+	bool nulls_first = false;
+	Oid before;
+	Tuplesortstate *sorted;
+	HistoryCollection *collection;
 
-	slot->tts_values[0] = datumCopy(customer, key->attbyval, key->attlen);
-	slot->tts_values[1] = PointerGetDatum(history);
-	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
-	ExecStoreVirtualTuple(slot);
-	MemoryContextSwitchTo(caller);
-	if (++store->nslots == BATCH)
-		FlushBatch(store);
+	get_sort_group_operators(key->atttypid, true, false, false, &before, NULL, NULL, NULL);
+	sorted = tuplesort_begin_heap(columns, 1, &column, &before, &key->attcollation, &nulls_first,
+								  work_mem, NULL, TUPLESORT_NONE);
+	collection = CollectHistories(function, key->atttypid, query, progress);
+	for (;;)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(row);
+		PurchaseHistory *history;
+		bool more;
+
+		MemoryContextReset(row);
+		ExecClearTuple(slot);
+		more = NextHistory(collection, &slot->tts_values[0], &history);
+		MemoryContextSwitchTo(caller);
+		if (!more)
+			break;
+		slot->tts_values[1] = PointerGetDatum(history);
+		slot->tts_isnull[0] = slot->tts_isnull[1] = false;
+		tuplesort_puttupleslot(sorted, ExecStoreVirtualTuple(slot));
+		CHECK_FOR_INTERRUPTS();
+	}
+	EndHistories(collection);
+	MemoryContextDelete(row);
+	ExecDropSingleTupleTableSlot(slot);
+	tuplesort_performsort(sorted);
+	return sorted;
 }
 
 /* (key anyelement, query text, target regclass, progress text): the number of histories stored. */
@@ -112,7 +142,7 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_purchase_histories";
 	HistoryStore store = {0};
-	HistoryCollection *collection;
+	Tuplesortstate *sorted;
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	char *query = QueryArgument(fcinfo, 1, function);
 
@@ -123,29 +153,18 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 		PreventCommandIfReadOnly("store_purchase_histories()");
 	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
 	CheckTarget(store.table, key_type);
-	store.batch =
-		AllocSetContextCreate(CurrentMemoryContext, "histories to store", ALLOCSET_DEFAULT_SIZES);
+	sorted = SortHistories(store.table, function, query, ProgressArgument(fcinfo, 3));
 	for (int i = 0; i < BATCH; i++)
-		store.slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsVirtual);
+		store.slots[i] =
+			MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsMinimalTuple);
 	store.bulk = GetBulkInsertState();
 	store.command = GetCurrentCommandId(true);
-
-	collection = CollectHistories(function, key_type, query, ProgressArgument(fcinfo, 3));
-	for (;;)
-	{
-		Datum customer;
-		PurchaseHistory *history;
-		MemoryContext caller = MemoryContextSwitchTo(store.batch);
-		bool more = NextHistory(collection, &customer, &history);
-
-		MemoryContextSwitchTo(caller);
-		if (!more)
-			break;
-		StoreHistory(&store, customer, history);
-	}
-	EndHistories(collection);
+	while (tuplesort_gettupleslot(sorted, true, true, store.slots[store.nslots], NULL))
+		if (++store.nslots == BATCH)
+			FlushBatch(&store);
 	FlushBatch(&store);
 
+	tuplesort_end(sorted);
 	FreeBulkInsertState(store.bulk);
 	table_finish_bulk_insert(store.table, 0);
 	for (int i = 0; i < BATCH; i++)

@@ -139,7 +139,11 @@ value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
 static Datum
 TierWord(bool is_a, bool is_b)
 {
-	return PointerGetDatum(cstring_to_text_with_len(is_a ? "A" : is_b ? "B" : "C", 1));
+	static const char *const tiers[] = {"A", "B", "C"};
+	static text *kept[lengthof(tiers)];
+	int tier = is_a ? 0 : is_b ? 1 : 2;
+
+	return ConstantText(&kept[tier], tiers[tier]);
 }
 
 /* (value, a_from, b_from), double precision */
