@@ -155,7 +155,7 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
-		['track_changes', 'text', '''none''', 'none, or keys: triggers on the orders note whose orders change, and a refresh reads those alone'],
+		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
 		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories as they are, whatever becomes of the orders; NULL: found where old orders are dropped; -infinity: histories follow the orders'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
@@ -173,7 +173,7 @@ DECLARE
 		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
 		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
-		['changed_query', 'text', NULL, 'with track_changes: the orders with the key as it is in their table besides, where that is another integer than the customers'' key'],
+		['changed_query', 'text', NULL, 'with track_changes: the orders and what tells their changes; keys: the key as it is in their table, where that is another integer than the customers'' key'],
 		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
 		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
 		['tracking', 'jsonb', NULL, 'with track_changes: what the last refresh that read all orders saw of their tables, and what changed since the models were fitted'],
@@ -457,7 +457,7 @@ BEGIN
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, s.changes_queued, s.oldest_change, (s.definition).kept_before, ' || settings || '
+			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes = ''keys'' END AS changes_exact, s.changes_queued, s.oldest_change, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
@@ -474,6 +474,7 @@ COMMENT ON COLUMN crm_profile.sources.newest_order IS 'day of the newest order';
 COMMENT ON COLUMN crm_profile.sources.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
 COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
+COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
 COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
 COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
@@ -918,7 +919,11 @@ BEGIN
 	selected := format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s', key_sql, src.ordered_at, amount_sql, ', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key');
 	rows := format(' FROM %s%s', orders_sql, ' WHERE ' || src.order_filter);
 	src.orders_query := crm_profile_internal.source_canonical(selected || rows, src.name, path);
-	src := crm_profile_internal.source_resolve_tracking(src, format('%s, %s AS order_customer%s', selected, src.order_customer, rows), path);
+	IF src.track_changes LIKE 'column %' THEN
+		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
+	END IF;
+	src := crm_profile_internal.source_resolve_tracking(src, concat(selected, ', ', CASE WHEN src.track_changes LIKE 'column %' THEN substr(src.track_changes, 8) || ' AS changed_at'
+		ELSE src.order_customer || ' AS order_customer' END, rows), path);
 	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
 	END IF;

@@ -101,7 +101,7 @@ DECLARE
 	done record;
 	moved date;
 	dropped bigint;
-	new_histories CONSTANT text := format(CASE WHEN histories IS NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
+	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
 	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
 	since := src.orders_since;

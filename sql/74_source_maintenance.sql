@@ -156,7 +156,10 @@ BEGIN
 		EXECUTE format('DELETE FROM %I.change_queue q WHERE %s OR q.marker IS NOT NULL AND $2', src.name,
 			crm_profile_internal.same_key(src.key_type, 'q.customer::' || src.key_type, '$1::' || src.key_type)) USING key, orders_left > 0;
 	END IF;
-	IF src.track_changes = 'keys' AND orders_left = 0 THEN
+	IF src.track_changes LIKE 'column %' THEN
+		src.tracking := NULL;
+		PERFORM crm_profile_internal.source_write(src);
+	ELSIF src.track_changes = 'keys' AND orders_left = 0 THEN
 		-- the next refresh has something to count anew; whom, it need not know
 		EXECUTE format('INSERT INTO %I.change_queue (queued_at) VALUES (clock_timestamp())', src.name);
 	END IF;

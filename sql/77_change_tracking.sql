@@ -50,7 +50,7 @@ COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
 CREATE FUNCTION crm_profile_internal.source_resolve_tracking(src crm_profile.source_definition, changed_query text, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	works CONSTANT text := 'It works where orders is a table, partitioned or not, order_customer a column of it, and the other arguments read nothing else; without it every refresh reads all orders.';
+	works CONSTANT text := 'It works where orders is a table, partitioned or not, order_customer a column of it, and the other arguments read nothing else. Elsewhere a column that moves forward with each change can tell most of them.';
 	integers CONSTANT regtype[] := '{smallint,integer,bigint}';
 	traced record;
 	whole record;
@@ -62,10 +62,13 @@ BEGIN
 	src.tracked_column := NULL;
 	IF src.track_changes = 'none' THEN
 		RETURN src;
-	ELSIF src.track_changes <> 'keys' THEN
-		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none or keys.', NULL);
+	ELSIF src.track_changes NOT LIKE 'column %' AND src.track_changes <> 'keys' THEN
+		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none, keys, or column and the name of one.', NULL);
 	END IF;
 	src.changed_query := crm_profile_internal.source_canonical(changed_query, src.name, path);
+	IF src.track_changes LIKE 'column %' THEN
+		RETURN src;
+	END IF;
 	SELECT t.* INTO traced FROM crm_profile_internal.trace_column(src.changed_query, 'order_customer') t;
 	SELECT coalesce(traced.problem, CASE
 			WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN 'Citus distributes the orders, and refuses triggers on them'
@@ -80,7 +83,7 @@ BEGIN
 	IF problem LIKE 'you may not%' THEN
 		RAISE insufficient_privilege USING MESSAGE = format('argument "track_changes" of the source: %s', problem), HINT = format('GRANT TRIGGER ON %s TO %I', traced.relation::regclass, current_user);
 	ELSIF problem IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('track_changes', 'keys cannot be had here: ' || problem, works, 'Leave it out.');
+		PERFORM crm_profile_internal.source_argument_error('track_changes', 'keys cannot be had here: ' || problem, works, 'Write track_changes => ''column changed_at'', or whatever it is called, or leave it out: then every refresh reads all orders.');
 	END IF;
 	src.tracked_table := traced.relation::regclass::text;
 	src.tracked_column := traced.column_traced;
@@ -134,6 +137,50 @@ COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of 
 
 ---------------------------------------------------------------- taking changes
 
+CREATE FUNCTION crm_profile_internal.take_stamped_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+DECLARE
+	-- who commits late may bring an older time
+	overlap CONSTANT interval := '1 hour';
+	exact_every CONSTANT interval := '7 days';
+	max_changed CONSTANT double precision := 0.2 * coalesce((src.customer_base).customers, 0);
+	known CONSTANT jsonb := src.tracking;
+	query CONSTANT text := md5(concat_ws(E'\n', src.orders_query, src.changed_query, src.time_zone, src.key_type, src.settings::text));
+	types CONSTANT oid[] := (crm_profile_internal.describe_query(src.changed_query)).column_types;
+	type CONSTANT text := format_type(types[cardinality(types)], -1);
+	seen text;
+BEGIN
+	reason := CASE
+		WHEN known IS NULL OR known ->> 'until' IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.customer_history', src.name)::regclass)
+			THEN 'there is nothing yet that changes could be added to'
+		WHEN known ->> 'query' <> query THEN 'the source was altered'
+		WHEN clock_timestamp() NOT BETWEEN (known ->> 'read_all_at')::timestamptz AND (known ->> 'read_all_at')::timestamptz + exact_every
+			THEN 'a week has passed, and orders that are gone or moved to another customer are only found so' END;
+	-- a time in the future must not hide what comes before it
+	IF reason IS NULL THEN
+		EXECUTE format('WITH touched AS (SELECT c.customer, c.changed_at FROM (%1$s) c WHERE c.changed_at >= $2::%2$s - $3),
+				customer AS (SELECT DISTINCT t.customer FROM touched t WHERE t.customer IS NOT NULL)
+			SELECT greatest($2::%2$s, least((SELECT max(t.changed_at) FROM touched t), clock_timestamp()::%2$s))::text, n.customers,
+				CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM touched t WHERE t.customer IS NULL)
+			FROM (SELECT count(*) AS customers FROM customer) n', src.changed_query, type)
+			INTO seen, changed, keys, without_customer USING max_changed, known ->> 'until', overlap;
+		IF changed > max_changed THEN
+			reason := format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0));
+		END IF;
+	ELSE
+		EXECUTE format('SELECT least(max(c.changed_at), clock_timestamp()::%s)::text FROM (%s) c', type, src.changed_query) INTO seen;
+	END IF;
+	src.tracking := coalesce(known, '{}') || jsonb_build_object('query', query, 'until', seen);
+	IF reason IS NULL THEN
+		keys := coalesce(keys, '{}');
+		RETURN;
+	END IF;
+	keys := NULL;
+	src.tracking := src.tracking || jsonb_build_object('read_all_at', clock_timestamp(), 'read_all', reason);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.take_stamped_changes IS
+	'take_changes() where a column tells them: those at or after the newest time that was seen, and an hour before';
+
 CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -145,9 +192,18 @@ DECLARE
 	tables jsonb;
 	query CONSTANT text := md5(concat_ws(E'\n', src.orders_query, src.changed_query, src.time_zone, src.key_type, src.settings::text));
 	moved oid;
+	stamped record;
 BEGIN
 	IF src.track_changes = 'none' THEN
 		src.tracking := NULL;
+		RETURN;
+	ELSIF src.track_changes LIKE 'column %' THEN
+		SELECT s.* INTO stamped FROM crm_profile_internal.take_stamped_changes(src) s;
+		src := stamped.src;
+		keys := stamped.keys;
+		changed := stamped.changed;
+		without_customer := stamped.without_customer;
+		reason := stamped.reason;
 		RETURN;
 	END IF;
 	-- before the orders are read: what happens to the tables later, the next refresh sees
@@ -196,18 +252,19 @@ CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- integers of any width are the same as text
-	type CONSTANT text := CASE WHEN src.changed_query IS NULL THEN src.key_type
+	as_stored CONSTANT boolean := src.track_changes = 'keys' AND src.changed_query IS NOT NULL;
+	type CONSTANT text := CASE WHEN NOT as_stored THEN src.key_type
 		ELSE (SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column) END;
 	columns CONSTANT text := 'o.customer, o.ordered_at, o.amount' || CASE WHEN src.cost IS NOT NULL THEN ', o.cost' ELSE '' END || CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
-	orders CONSTANT text := format('SELECT %s FROM (%s) o', columns, coalesce(src.changed_query, src.orders_query));
-	customer CONSTANT text := CASE WHEN src.changed_query IS NULL THEN 'o.customer' ELSE 'o.order_customer' END;
+	orders CONSTANT text := format('SELECT %s FROM (%s) o', columns, CASE WHEN as_stored THEN src.changed_query ELSE src.orders_query END);
+	customer CONSTANT text := CASE WHEN as_stored THEN 'o.order_customer' ELSE 'o.customer' END;
 	found text := format('%s WHERE %s %s ANY (ARRAY(SELECT unnest(%L::%s[])))', orders, customer, crm_profile_internal.key_equality(type::regtype), keys, type);
 	plan json;
 BEGIN
 	EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || found INTO plan;
 	IF plan::text ~ 'Seq Scan"' THEN
 		RAISE NOTICE 'source "%": without an index all orders are read to find those of the customers that changed', src.name
-			USING HINT = format('CREATE INDEX ON %s (%I)', src.tracked_table, src.tracked_column);
+			USING HINT = coalesce('CREATE INDEX ON ' || src.tracked_table || format(' (%I)', src.tracked_column), 'It would have to be on ' || src.order_customer || '.');
 		-- through a hash table
 		found := format('%s WHERE EXISTS (SELECT FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k WHERE %s)', orders, keys, type, crm_profile_internal.same_key(type, 'k.k', customer));
 	END IF;
