@@ -241,7 +241,7 @@ BEGIN
 EXCEPTION WHEN no_data_found OR too_many_rows THEN
 	RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no definition, or more than one', source_read.name),
 		DETAIL = format('The table %I.source_definition must have one row.', source_read.name),
-		HINT = 'Put the row back from a dump, or drop the schema and create the source anew.';
+		HINT = 'Put the row back from a dump, or drop the schema and create the source again.';
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_read IS 'reads the definition from the schema of a source; called by source_of() as the owner';
 
@@ -320,11 +320,11 @@ BEGIN
 	SELECT p.*, pg_describe_object(p.class, p.object, 0) AS what INTO wrong FROM crm_profile_internal.source_present(src) p WHERE p.owner <> me OR p.found <> p.kind LIMIT 1;
 	IF wrong.owner <> me THEN
 		RAISE insufficient_privilege USING MESSAGE = format('source "%s" belongs to %s, and %s to %s', src.name, me, wrong.what, wrong.owner::regrole),
-			DETAIL = 'What a source reads and runs must be its owner''s.',
+			DETAIL = 'Everything that a source reads and runs must belong to its owner.',
 			HINT = format('Look at it, then rename or drop it, or ALTER %s … OWNER TO %s.', upper(wrong.kind), me);
 	ELSIF wrong.name IS NOT NULL THEN
 		RAISE wrong_object_type USING MESSAGE = format('%s is not the %s that source "%s" needs', wrong.what, wrong.kind || CASE wrong.kind WHEN 'table' THEN ' without rules' ELSE '' END, src.name),
-			HINT = 'Look at it, then drop what is wrong.';
+			HINT = 'Look at it, then drop it.';
 	END IF;
 	SELECT t.tgname, t.tgrelid::regclass AS relation, f.proowner::regrole AS owner INTO wrong
 		FROM crm_profile_internal.source_present(src) p JOIN pg_trigger t ON p.kind = 'table' AND t.tgrelid = p.object AND NOT t.tgisinternal
@@ -337,8 +337,8 @@ BEGIN
 	SELECT string_agg(attname || ' ' || format_type(atttypid, -1), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
 		WHERE attrelid = to_regclass(format('%I.customer_history', src.name)) AND attnum > 0 AND NOT attisdropped;
 	IF columns <> format('customer %s, history crm_profile.purchase_history', src.key_type) THEN
-		RAISE wrong_object_type USING MESSAGE = format('the table %I.customer_history of source "%s" is another than create_source() made', src.name, src.name),
-			DETAIL = format('It has the columns: %s.', columns), HINT = 'Put the former one back, or drop the source and create it anew.';
+		RAISE wrong_object_type USING MESSAGE = format('the table %I.customer_history of source "%s" is not the one that create_source() made', src.name, src.name),
+			DETAIL = format('It has the columns: %s.', columns), HINT = 'Restore the former one, or drop the source and create it again.';
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_verify IS 'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
@@ -360,7 +360,7 @@ BEGIN
 	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
-			remedy := format('name the right one: crm_profile.alter_source(%L, %s => …)', src.name, argument);
+			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -368,13 +368,13 @@ BEGIN
 		RETURN;
 	END IF;
 	argument := NULL;
-	remedy := 'the next refresh makes the views anew';
+	remedy := 'the next refresh rebuilds the views';
 	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
 		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue')) THEN
 			argument := 'table';
-			remedy := 'put it back, or drop the source and create it anew';
+			remedy := 'restore it, or drop the source and create it again';
 		END IF;
 		RETURN NEXT;
 	ELSIF crm_profile_internal.source_outdated(src) THEN
@@ -384,7 +384,7 @@ BEGIN
 		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
-				problem := format('the views read another table than the %s that is there now', missing);
+				problem := format('the views read a table other than the present %s', missing);
 				RETURN NEXT;
 				RETURN;
 			END IF;
@@ -640,157 +640,76 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_canonical IS 'a query with all names schema-qualified';
 
----------------------------------------------------------------- what the columns of a table are
-
-CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g'));
-COMMENT ON FUNCTION crm_profile_internal.snake_name IS 'a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address';
-
-CREATE FUNCTION crm_profile_internal.look_at(query text) RETURNS jsonb
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile_internal.look_at IS 'runs a query in a security-restricted operation and returns its only value, a jsonb';
-
-CREATE FUNCTION crm_profile_internal.trusted_type(type oid) RETURNS boolean
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT r.rolsuper OR pg_has_role(r.oid, 'USAGE') FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner WHERE t.oid = crm_profile_internal.base_type(type));
-COMMENT ON FUNCTION crm_profile_internal.trusted_type IS 'whether casts of a type run no function of an untrusted role';
-
-CREATE FUNCTION crm_profile_internal.customer_columns(customers regclass, key name, orders regclass, OUT name name, OUT by_foreign_key boolean, OUT named_so boolean) RETURNS SETOF record
-	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
-	BEGIN ATOMIC
-		SELECT o.attname, o.by_foreign_key, o.plainly
-		FROM (SELECT a.attname, a.attnum,
-				EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = orders AND f.confrelid = customers AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[k.attnum]) AS by_foreign_key,
-				t.typcategory = u.typcategory AS comparable,
-				(n.own = n.key AND n.key <> 'id') OR n.own IN (n.whose || '_' || n.key, rtrim(n.whose, 's') || '_' || n.key) AS plainly,
-				n.own IN ('customer_id', 'customer', 'client_id', 'client', 'customer_no', 'customer_number', 'kunden_nr', 'kundennr', 'kundennummer', 'kunde') AS usually
-			FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid, pg_attribute k JOIN pg_type u ON u.oid = k.atttypid JOIN pg_class c ON c.oid = k.attrelid,
-				LATERAL (SELECT crm_profile_internal.snake_name(a.attname::text) AS own, crm_profile_internal.snake_name(k.attname::text) AS key, crm_profile_internal.snake_name(c.relname::text) AS whose) n
-			WHERE a.attrelid = orders AND a.attnum > 0 AND NOT a.attisdropped AND k.attrelid = customers AND k.attname = customer_columns.key) o
-		WHERE o.by_foreign_key OR o.comparable AND (o.plainly OR o.usually)
-		ORDER BY o.attnum;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.customer_columns IS 'columns of an order table that can hold the key of a customer table, by foreign keys or by name; named_so: named after the table or its key';
-
-CREATE TYPE crm_profile_internal.order_columns AS ( -- candidates for the columns of an order table; from infer_orders()
-	days text[], -- columns of days or times, as SQL, most likely first
-	amounts text[], -- expressions for the amount, as SQL, most likely first: columns, or price times quantity
-	sums boolean, -- whether the most likely amount has the name of a sum, such as total
-	order_key text, -- if rows look like order lines: the column that lines of one order share, as SQL; NULL: none
-	lines text -- the reason the reason why rows look like order lines; NULL: they do not
-);
-
-CREATE FUNCTION crm_profile_internal.infer_orders(relation regclass, customer text, prefix text DEFAULT '') RETURNS crm_profile_internal.order_columns
-	-- who may see some of the rows alone learns from names alone, and runs no policy of a stranger
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+CREATE FUNCTION crm_profile_internal.source_resolve_interactions(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	sum_like CONSTANT text := '(total|amount|revenue|turnover|betrag|gesamt|summe|umsatz|montant|importe|importo|bedrag|sum$)';
-	-- money that is not what the customer bought for
-	beside_like CONSTANT text := '(freight|ship|tax|vat|discount|rabatt|weight|fee|margin|cost|balance)';
-	pieces_like CONSTANT text := '(^|_)(quantity|qty|pieces|units|menge|anzahl|stueck|quantite|cantidad|quantita|quantidade|aantal)(_(ordered|sold|shipped|invoiced))?$';
-	order_like CONSTANT text := '^(sales_?)?(order|invoice|receipt|basket|sale|bill|ticket|transaction|purchase|cart|checkout|bestellung|bestell|auftrag|rechnung|beleg|bon|commande|facture|pedido|factura|ordine|fattura|bestelling|factuur)s?_?(no|nr|num|number|nummer|id|key|code|uuid|ref|reference|numero)?$';
-	line_like CONSTANT text := '(^|_)(line|pos|position|item|row|seq|sequence|product|sku|article|artikel|stock|track|isbn)(_|$)';
-	shown CONSTANT integer := 10000;
-	own CONSTANT name := CASE WHEN customer ~ '^"' THEN replace(substr(customer, 2, length(customer) - 2), '""', '"') ELSE customer END;
-	found crm_profile_internal.order_columns;
-	product text;
-	discount text;
-	is_rate boolean;
-	candidate record;
-	seen record;
+	relation oid;
+	candidates text[];
 BEGIN
-	WITH c AS (
-		SELECT a.attname, a.attnum, crm_profile_internal.snake_name(a.attname) AS name, prefix || quote_ident(a.attname) AS sql, crm_profile_internal.base_type(a.atttypid) AS type,
-			EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = relation AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)) AS key
-		FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped),
-	m AS (
-		SELECT c.*, c.name ~ sum_like AND c.name !~ beside_like AS sum, c.name ~ beside_like AS beside, c.name ~ '(price|preis|prix|precio|prezzo|prijs|preco)' AS price, c.name ~ pieces_like AS pieces
-		FROM c WHERE c.type IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype) AND NOT c.key AND c.attname <> own),
-	-- price times pieces, where there is just one of each
-	f AS (
-		SELECT p.sql AS price, q.sql AS pieces, p.attname AS price_name, (SELECT d.attname FROM m d WHERE d.name ~ '^(discount|rabatt)' ORDER BY d.attnum LIMIT 1) AS discount
-		FROM (SELECT min(sql) AS sql, min(attname) AS attname FROM m WHERE price AND NOT beside AND NOT sum HAVING count(*) = 1) p,
-			(SELECT min(sql) AS sql FROM c WHERE name ~ pieces_like AND NOT key AND type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype) HAVING count(*) = 1) q)
-	SELECT (SELECT array_agg(c.sql ORDER BY c.name ~ '(order|invoice|sale|purchase|sold)' DESC, c.name ~ '(date|time|_at|_on)$' DESC, c.attnum)
-			FROM c WHERE c.type IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)),
-		(SELECT array_agg(m.sql ORDER BY m.sum DESC, m.beside, m.price DESC, m.attnum)
-			FROM m LEFT JOIN f ON true WHERE NOT m.pieces AND f.price_name IS DISTINCT FROM m.attname AND f.discount IS DISTINCT FROM m.attname),
-		coalesce((SELECT bool_or(m.sum) FROM m), false), (SELECT f.price || ' * ' || f.pieces FROM f), (SELECT f.discount FROM f)
-		INTO found.days, found.amounts, found.sums, product, discount;
-	IF product IS NOT NULL AND NOT found.sums THEN
-		IF discount IS NOT NULL THEN
-			is_rate := coalesce(crm_profile_internal.look_at(format('SELECT to_jsonb(max(abs(s.d)) <= 1) FROM (SELECT %I::numeric AS d FROM %s LIMIT %s) s', discount, relation, shown))::boolean, true);
-			product := product || CASE WHEN is_rate THEN format(' * (1 - %s%I)', prefix, discount) ELSE '' END;
-			-- a sum of money, or one of a hundred parts
-			found.amounts := CASE WHEN NOT is_rate THEN ARRAY[prefix || quote_ident(discount)] END || found.amounts;
+	IF src.interactions IS NOT NULL THEN
+		relation := crm_profile_internal.source_relation('interactions', src.interactions, path);
+		src.interactions := relation::regclass::text;
+		IF src.interaction_customer IS NULL THEN
+			SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+				WHERE contype = 'f' AND conrelid = relation AND confrelid = customers
+					AND confkey = ARRAY[(SELECT attnum FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key)];
+			src.interaction_customer := crm_profile_internal.source_one_of('interaction_customer', candidates, 'foreign key to ' || src.customers, src.interactions, crm_profile_internal.source_columns(relation));
 		END IF;
-		found.amounts := product || found.amounts;
+		src.interaction_customer := crm_profile_internal.source_column('interaction_customer', src.interaction_customer, relation);
+		IF src.interacted_at IS NOT NULL THEN
+			src.interacted_at := crm_profile_internal.source_column('interacted_at', src.interacted_at, relation);
+			PERFORM crm_profile_internal.source_expression('interacted_at', src.interacted_at, relation, src.interactions, path, ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[], 'date, timestamp or timestamptz');
+		END IF;
+	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
+		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of that table.', NULL);
 	END IF;
-
-	-- a key of an order and a line, or a product
-	SELECT prefix || quote_ident(o.attname), format('their key is %s', k.columns) INTO found.order_key, found.lines
-		FROM (SELECT i.indexrelid, i.indisprimary, array_agg(a.attnum) AS numbers, string_agg(a.attname, ', ' ORDER BY u.place) AS columns
-				FROM pg_index i, unnest(i.indkey) WITH ORDINALITY u(number, place), pg_attribute a
-				WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND u.place <= i.indnkeyatts AND a.attrelid = relation AND a.attnum = u.number
-				GROUP BY i.indexrelid, i.indisprimary HAVING count(*) > 1) k
-			JOIN pg_attribute o ON o.attrelid = relation AND o.attnum = ANY (k.numbers) AND crm_profile_internal.snake_name(o.attname) ~ order_like AND o.attname <> own
-		WHERE EXISTS (SELECT FROM pg_attribute l WHERE l.attrelid = relation AND l.attnum = ANY (k.numbers) AND l.attnum <> o.attnum AND l.attname <> own AND crm_profile_internal.snake_name(l.attname) ~ line_like)
-		ORDER BY k.indisprimary DESC, k.indexrelid, o.attnum LIMIT 1;
-	IF found.lines IS NOT NULL OR found.days IS NULL OR prefix <> ''
-		OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = own AND NOT crm_profile_internal.trusted_type(a.atttypid)) THEN
-		RETURN found;
-	END IF;
-
-	-- a number of orders that occurs more than once, for one customer on one day
-	FOR candidate IN SELECT quote_ident(a.attname) AS sql, a.attname FROM pg_attribute a
-			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> own AND crm_profile_internal.snake_name(a.attname) ~ order_like
-				AND quote_ident(a.attname) <> ALL (found.days || found.amounts) AND crm_profile_internal.key_equality(a.atttypid) IS NOT NULL AND crm_profile_internal.trusted_type(a.atttypid)
-				AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
-			ORDER BY a.attnum LOOP
-		SELECT s.* INTO seen FROM jsonb_to_record(crm_profile_internal.look_at(format('SELECT jsonb_build_object(''all_rows'', coalesce(sum(g.n), 0), ''shared'', coalesce(sum(g.n) FILTER (WHERE g.n > 1), 0),
-				''orders'', count(*) FILTER (WHERE g.n > 1), ''mixed'', count(*) FILTER (WHERE g.n > 1 AND (g.customers > 1 OR g.days > 1)))
-			FROM (SELECT count(*) AS n, count(DISTINCT s.customer) AS customers, count(DISTINCT s.day) AS days
-				FROM (SELECT %1$s AS order_key, (%2$s)::text AS customer, (%3$s)::date AS day FROM %4$s WHERE %1$s IS NOT NULL LIMIT %5$s) s GROUP BY s.order_key) g',
-			candidate.sql, customer, found.days[1], relation, shown))) s(all_rows bigint, shared bigint, orders bigint, mixed bigint);
-		IF seen.shared >= 0.05 * seen.all_rows AND seen.mixed <= 0.1 * seen.orders AND seen.orders > 0 THEN
-			found.lines := format('%s of the first %s have an %s with others of the same customer and day', seen.shared, seen.all_rows, candidate.attname);
-		ELSIF seen.all_rows = 0 AND product IS NOT NULL THEN
-			found.lines := 'they have a price and a quantity';
-		END IF;
-		IF found.lines IS NOT NULL THEN
-			found.order_key := candidate.sql;
-			RETURN found;
-		END IF;
-	END LOOP;
-	IF product IS NOT NULL THEN
-		SELECT s.* INTO seen FROM jsonb_to_record(crm_profile_internal.look_at(format('SELECT jsonb_build_object(''all_rows'', coalesce(sum(g.n), 0), ''shared'', coalesce(sum(g.n) FILTER (WHERE g.n > 1), 0))
-			FROM (SELECT count(*) AS n FROM (SELECT (%s)::text AS customer, %s AS day FROM %s LIMIT %s) s WHERE s.customer IS NOT NULL AND s.day IS NOT NULL GROUP BY s.customer, s.day) g',
-			customer, found.days[1], relation, shown))) s(all_rows bigint, shared bigint);
-		IF seen.shared > 0.1 * seen.all_rows THEN
-			found.lines := format('they have a price and a quantity, and %s of the first %s are of the same customer and time as others', seen.shared, seen.all_rows);
-		END IF;
-	END IF;
-	RETURN found;
-EXCEPTION WHEN OTHERS THEN
-	-- what cannot be looked into, as where a foreign server is down: the names alone have to do
-	RAISE DEBUG 'the rows of % could not be looked at: %', relation, SQLERRM;
-	RETURN found;
+	RETURN src;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.infer_orders IS
-	'day, amount and order key of an order table, judged by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: goes before column names';
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_interactions IS 'checks and completes the arguments about interactions with the caller''s rights';
 
-CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regclass, OUT orders_sql text, OUT amount text, OUT order_key text)
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	BEGIN ATOMIC
-		SELECT f.conrelid, format('%s o JOIN %s l ON l.%I = o.%I', orders, f.conrelid::regclass, a.attname, k.attname), i.amounts[1], k.attname
-		FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1],
-			crm_profile_internal.infer_orders(f.conrelid, '', 'l.') i
-		WHERE f.contype = 'f' AND f.confrelid = orders AND f.conrelid <> f.confrelid AND cardinality(f.confkey) = 1 AND has_table_privilege(f.conrelid, 'SELECT')
-			AND (i.sums OR i.amounts[1] LIKE '% * %')
-		ORDER BY f.conrelid LIMIT 1;
+CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
+DECLARE
+	scheme_bins integer;
+BEGIN
+	BEGIN
+		PERFORM CURRENT_TIMESTAMP AT TIME ZONE src.time_zone;
+	EXCEPTION WHEN invalid_parameter_value THEN
+		PERFORM crm_profile_internal.source_argument_error('time_zone', format('there is no time zone "%s"', src.time_zone), NULL,
+			'Did you mean ' || crm_profile_internal.near_names(src.time_zone, (SELECT array_agg(name ORDER BY name) FROM pg_timezone_names)) || '?');
 	END;
-COMMENT ON FUNCTION crm_profile_internal.infer_lines IS 'the table of order lines that refers to an order table, their join, and the amount of a line; NULLs: none';
+	SELECT bins INTO scheme_bins FROM crm_profile.scheme WHERE name = src.scheme;
+	IF scheme_bins IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('scheme', format('there is no scheme "%s"', src.scheme),
+			format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY name) FROM crm_profile.scheme)), NULL);
+	END IF;
+	src.bins := coalesce(src.bins, scheme_bins);
+	IF src.bins <> scheme_bins THEN
+		PERFORM crm_profile_internal.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
+			'Leave it out, or name a scheme of as many bins.');
+	END IF;
+	PERFORM crm_profile.compile_scheme(src.scheme);
+	IF src.period <= interval '0' THEN
+		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
+	END IF;
+	IF NOT isfinite(src.as_of) THEN
+		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
+	END IF;
+	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
+		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');
+	END IF;
+	IF src.tier_by NOT IN ('monetary', 'profit') THEN
+		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
+	END IF;
+	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost => as well.');
+	END IF;
+	IF src.clv_model <> 'auto' AND NOT crm_profile_internal.clv_model_is_known(src.clv_model) THEN
+		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');
+	END IF;
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_settings IS 'checks and completes the arguments that concern models and views';
 
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
@@ -800,11 +719,9 @@ DECLARE
 	orders oid;
 	orders_sql text;
 	customer_type oid;
-	key_number smallint;
 	columns text[];
 	candidates text[];
 	kind regtype;
-	scheme_bins integer;
 	key_sql text;
 	amount_sql text;
 	cost_sql text;
@@ -827,7 +744,7 @@ BEGIN
 	ELSE
 		src.customer_key := crm_profile_internal.source_column('customer_key', src.customer_key, customers);
 	END IF;
-	SELECT crm_profile_internal.base_type(atttypid), attnum INTO customer_type, key_number FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key;
+	SELECT crm_profile_internal.base_type(atttypid) INTO customer_type FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key;
 	src.key_type := format_type(customer_type, -1);
 	IF crm_profile_internal.key_equality(customer_type) IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('customer_key', format('values of its type, %s, cannot be compared', src.key_type),
@@ -842,7 +759,7 @@ BEGIN
 			-- in brackets nothing but a single query gets through
 			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.name, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
-			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a SELECT that works by itself.');
+			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a complete SELECT.');
 		END;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		orders := format('%I.source_orders', src.name)::regclass;
@@ -872,7 +789,7 @@ BEGIN
 		IF candidates IS NULL THEN
 			SELECT l.* INTO lines FROM crm_profile_internal.infer_lines(orders) l;
 			IF lines.lines IS NOT NULL THEN
-				PERFORM crm_profile_internal.source_argument_error('amount', format('it was left out, and %s has no column of an amount', orders_sql), format('The amounts are in the lines, %s.', lines.lines),
+				PERFORM crm_profile_internal.source_argument_error('amount', format('it was left out, and %s has no column for an amount', orders_sql), format('The amounts are in the lines, %s.', lines.lines),
 					format('Write orders => %L, amount => ''line_amount'', order_key => %L.', format('SELECT o.*, %s AS line_amount FROM %s', lines.amount, lines.orders_sql), quote_ident(lines.order_key)));
 			END IF;
 		END IF;
@@ -880,7 +797,7 @@ BEGIN
 		-- the two go together: with an amount that is given, each row is an order unless there is an order_key
 		IF src.order_key IS NULL AND inferred.order_key IS NOT NULL THEN
 			src.order_key := inferred.order_key;
-			RAISE NOTICE 'rows of % are taken for order lines: %', told, inferred.lines USING DETAIL = format('Their amount is %s; those of one order share %s.', src.amount, src.order_key);
+			RAISE NOTICE 'rows of % are taken for order lines: %', told, inferred.lines USING DETAIL = format('The amount is %s; lines of one order share %s.', src.amount, src.order_key);
 		END IF;
 	END IF;
 	IF src.order_key IS NULL AND inferred.lines IS NOT NULL AND look_for_lines THEN
@@ -931,62 +848,8 @@ BEGIN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 
-	-- interactions
-	IF src.interactions IS NOT NULL THEN
-		orders := crm_profile_internal.source_relation('interactions', src.interactions, path);
-		src.interactions := orders::regclass::text;
-		IF src.interaction_customer IS NULL THEN
-			SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
-				WHERE contype = 'f' AND conrelid = orders AND confrelid = customers AND confkey = ARRAY[key_number];
-			src.interaction_customer := crm_profile_internal.source_one_of('interaction_customer', candidates, 'foreign key to ' || src.customers, src.interactions, crm_profile_internal.source_columns(orders));
-		END IF;
-		src.interaction_customer := crm_profile_internal.source_column('interaction_customer', src.interaction_customer, orders);
-		IF src.interacted_at IS NOT NULL THEN
-			src.interacted_at := crm_profile_internal.source_column('interacted_at', src.interacted_at, orders);
-			PERFORM crm_profile_internal.source_expression('interacted_at', src.interacted_at, orders, src.interactions, path, days, 'date, timestamp or timestamptz');
-		END IF;
-	ELSIF num_nonnulls(src.interaction_customer, src.interacted_at) > 0 THEN
-		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of it.', NULL);
-	END IF;
-
+	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
-
-	-- settings
-	BEGIN
-		PERFORM CURRENT_TIMESTAMP AT TIME ZONE src.time_zone;
-	EXCEPTION WHEN invalid_parameter_value THEN
-		PERFORM crm_profile_internal.source_argument_error('time_zone', format('there is no time zone "%s"', src.time_zone), NULL,
-			'Did you mean ' || crm_profile_internal.near_names(src.time_zone, (SELECT array_agg(name ORDER BY name) FROM pg_timezone_names)) || '?');
-	END;
-	SELECT bins INTO scheme_bins FROM crm_profile.scheme WHERE name = src.scheme;
-	IF scheme_bins IS NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('scheme', format('there is no scheme "%s"', src.scheme),
-			format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY name) FROM crm_profile.scheme)), NULL);
-	END IF;
-	src.bins := coalesce(src.bins, scheme_bins);
-	IF src.bins <> scheme_bins THEN
-		PERFORM crm_profile_internal.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
-			'Leave it out, or name a scheme of as many bins.');
-	END IF;
-	PERFORM crm_profile.compile_scheme(src.scheme);
-	IF src.period <= interval '0' THEN
-		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
-	END IF;
-	IF NOT isfinite(src.as_of) THEN
-		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
-	END IF;
-	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
-		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to have it learnt from the customers.');
-	END IF;
-	IF src.tier_by NOT IN ('monetary', 'profit') THEN
-		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
-	END IF;
-	IF src.tier_by = 'profit' AND src.cost IS NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('tier_by', 'it is "profit", but the source has no cost', NULL, 'Give cost =>, too.');
-	END IF;
-	IF src.clv_model <> 'auto' AND NOT crm_profile_internal.clv_model_is_known(src.clv_model) THEN
-		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');
-	END IF;
-	RETURN src;
+	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';

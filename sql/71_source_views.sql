@@ -343,7 +343,7 @@ CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_
 	item text, -- name of the figure
 	value text, -- the value as text
 	number double precision, -- the value as a number; NULL: not a number, or unknown
-	standard_error double precision, -- standard error standard error of a parameter; NULL: not estimated
+	standard_error double precision, -- standard error of a parameter; NULL: not estimated
 	note text -- explanation of the figure
 );
 
@@ -919,7 +919,7 @@ BEGIN
 			PERFORM crm_profile_internal.rebuild_source(name);
 		EXCEPTION WHEN OTHERS THEN
 			-- a source whose tables are gone must not hold up the others, nor the upgrade
-			RAISE WARNING 'the views of source "%" could not be made anew: %', name, SQLERRM USING HINT = format('Mend it with alter_source(), then: SELECT crm_profile_internal.rebuild_source(%L)', name);
+			RAISE WARNING 'the views of source "%" could not be rebuilt: %', name, SQLERRM USING HINT = format('Correct it with alter_source(), then: SELECT crm_profile_internal.rebuild_source(%L)', name);
 		END;
 	END LOOP;
 END $$;

@@ -1,6 +1,6 @@
 -- create_source, alter_source, drop_source, explain_source
 
----------------------------------------------------------------- readers of what is made anew
+---------------------------------------------------------------- rights on views that are rebuilt
 
 CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -70,7 +70,7 @@ BEGIN
 	IF src.name IS NULL OR src.name = '' OR src.name <> btrim(src.name) THEN
 		PERFORM crm_profile_internal.source_argument_error('name', 'it is blank, or begins or ends with a blank', NULL, NULL);
 	ELSIF octet_length(src.name) > 63 OR src.name LIKE 'pg\_%' OR src.name IN ('information_schema', 'crm_profile', 'crm_profile_internal') THEN
-		PERFORM crm_profile_internal.source_argument_error('name', format('"%s" cannot be the name of a schema', src.name), 'The tables and views of a source are in a schema of its name.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('name', format('"%s" cannot be the name of a schema', src.name), 'The tables and views of a source are in a schema of the same name.', NULL);
 	END IF;
 	SELECT n.* INTO schema FROM pg_namespace n WHERE n.nspname = src.name;
 	IF EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = schema.oid AND c.reloftype = 'crm_profile.source_definition'::regtype) THEN
@@ -78,7 +78,7 @@ BEGIN
 			HINT = CASE WHEN pg_has_role(schema.nspowner, 'USAGE') THEN 'Take another name, or alter_source().' ELSE 'It belongs to somebody else: take another name.' END;
 	ELSIF schema.nspowner <> me THEN
 		RAISE insufficient_privilege USING MESSAGE = format('schema "%s" already exists and belongs to %s', src.name, schema.nspowner::regrole),
-			DETAIL = 'The tables and views of a source are in a schema of its name, which must be its owner''s.',
+			DETAIL = 'The tables and views of a source are in a schema of the same name, which must belong to its owner.',
 			HINT = 'Take another name' || CASE WHEN pg_has_role(schema.nspowner, 'MEMBER') THEN format(', or SET ROLE %s first.', schema.nspowner::regrole) ELSE '.' END;
 	ELSIF crm_profile_internal.schema_creators(schema.oid) IS NOT NULL THEN
 		RAISE insufficient_privilege USING MESSAGE = format('others may create objects in schema "%s": %s', src.name, crm_profile_internal.schema_creators(schema.oid)),
@@ -87,7 +87,7 @@ BEGIN
 	END IF;
 	SELECT string_agg(pg_describe_object(p.class, p.object, 0), ', ') AS objects INTO wrong FROM crm_profile_internal.source_present(src) p WHERE p.object IS NOT NULL;
 	IF wrong.objects IS NOT NULL THEN
-		RAISE duplicate_object USING MESSAGE = format('schema "%s" already has what a source would make there', src.name), DETAIL = format('There is: %s.', wrong.objects),
+		RAISE duplicate_object USING MESSAGE = format('schema "%s" already has objects with the names that a source uses', src.name), DETAIL = format('There is: %s.', wrong.objects),
 			HINT = 'Take another name, or rename or drop them.';
 	END IF;
 	PERFORM crm_profile_internal.pin_settings(src.settings);
@@ -130,11 +130,11 @@ DECLARE
 BEGIN
 	SELECT r INTO wrong FROM unnest(reset) r WHERE r <> ALL (resettable);
 	IF wrong IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is nothing that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
+		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is not an argument that can be left out', wrong), format('These can: %s.', array_to_string(resettable, ', ')), NULL);
 	END IF;
 	SELECT r INTO wrong FROM unnest(reset) r WHERE given ? r;
 	IF wrong IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is given, too', wrong), NULL, 'Give it, or reset it.');
+		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is given as well', wrong), NULL, 'Either give it or reset it.');
 	END IF;
 	-- the columns of another table are others, the bins of another scheme, too
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
@@ -152,7 +152,7 @@ BEGIN
 	src := crm_profile_internal.source_resolve(src, given ?| '{orders,order_customer,amount,order_key}' OR reset && '{order_customer,amount,order_key}');
 	IF src.key_type <> old.key_type THEN
 		PERFORM crm_profile_internal.source_argument_error('customer_key', format('the key would have type %s, so far it has %s', src.key_type, old.key_type),
-			'The views of a source keep the types of their columns.', 'Drop the source and create it anew.');
+			'The views of a source keep the types of their columns.', 'Drop the source and create it again.');
 	END IF;
 	IF src.prospect_key_type <> old.prospect_key_type THEN
 		PERFORM crm_profile_internal.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
@@ -209,7 +209,7 @@ BEGIN
 		IF others IS NULL THEN
 			EXECUTE format('DROP SCHEMA %I', src.name);
 		ELSE
-			RAISE WARNING 'schema "%" stays, for it is not empty', src.name USING DETAIL = format('There is: %s.', others);
+			RAISE WARNING 'schema "%" is kept because it is not empty', src.name USING DETAIL = format('There is: %s.', others);
 		END IF;
 	END IF;
 END $$;

@@ -401,9 +401,9 @@ BEGIN
 		FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key AND NOT a.attisdropped;
 	IF key_type <> src.key_type THEN
 		RAISE datatype_mismatch USING MESSAGE = format('source "%s": the key %s of %s has type %s now; it had %s', src.name, src.customer_key, src.customers, key_type, src.key_type),
-			HINT = 'Drop the source and create it anew, or name another customer_key with alter_source().';
+			HINT = 'Drop the source and create it again, or name another customer_key with alter_source().';
 	END IF;
-	RAISE NOTICE 'source "%": %; they are made anew', src.name, change.problem;
+	RAISE NOTICE 'source "%": %; they are rebuilt', src.name, change.problem;
 	RETURN crm_profile_internal.source_build(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_repair IS 'rebuilds views that are missing or read a table that was renamed; an error if that would not help';

@@ -166,7 +166,7 @@ BEGIN
 	IF orders_left > 0 THEN
 		-- the key is not named: what is raised goes to the server's log
 		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
-			USING HINT = 'The next refresh reads them again: delete them, or take the customer away from them.';
+			USING HINT = 'The next refresh will read them again: delete them, or remove the customer from them.';
 	END IF;
 	RETURN NEXT;
 END $$;

@@ -76,8 +76,8 @@ BEGIN
 				CASE WHEN src.prospects IS NOT NULL THEN crm_profile_internal.identifying(a.name, 'q.' || quote_ident(a.name), format('(%s) q', src.prospect_query)) END) AS what
 			FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(src.customers::regclass)) a ORDER BY a.place LOOP
 		IF attribute.what IS NOT NULL THEN
-			RAISE WARNING 'attribute "%" seems to hold %', attribute.name, attribute.what USING DETAIL = 'It tells who somebody is rather than what kind of person, and is no help with others.',
-				HINT = 'Leave it out, or give an expression that makes kinds of it: name = expression.';
+			RAISE WARNING 'attribute "%" seems to hold %', attribute.name, attribute.what USING DETAIL = 'It identifies people instead of describing them, and does not help with others.',
+				HINT = 'Leave it out, or give an expression that groups its values: name = expression.';
 		END IF;
 	END LOOP;
 END $$;
@@ -125,7 +125,7 @@ BEGIN
 	src.prospect_query := NULL;
 	src.prospect_key_type := NULL;
 	IF src.prospects IS NULL AND num_nonnulls(src.prospect_key, src.prospect_customer) > 0 THEN
-		PERFORM crm_profile_internal.source_argument_error('prospects', 'it is missing', 'prospect_key and prospect_customer are columns of it.', NULL);
+		PERFORM crm_profile_internal.source_argument_error('prospects', 'it is missing', 'prospect_key and prospect_customer are columns of that table.', NULL);
 	END IF;
 
 	IF src.prospects IS NOT NULL THEN
@@ -262,7 +262,7 @@ BEGIN
 		SELECT string_agg(a.name, ', ' ORDER BY a.place) INTO problem FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(src.customers::regclass)) a
 			WHERE src.prospects IS NOT NULL AND a.name = ANY (src.best_columns);
 		IF problem IS NOT NULL THEN
-			RAISE WARNING 'the best customers are known by what is an attribute, too: %', problem USING DETAIL = 'It would foretell itself, and little else would count.',
+			RAISE WARNING 'the condition for the best customers uses columns that are attributes, too: %', problem USING DETAIL = 'An attribute would predict itself, and little else would count.',
 				HINT = 'Take it out of the attributes.';
 		END IF;
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN

@@ -143,7 +143,7 @@ is($node->safe_psql('shop', q{SELECT customer::text, tenure FROM crm_profile.pro
 $node->safe_psql('shop', q{CREATE TABLE app.few AS SELECT * FROM app.customers; ALTER TABLE app.few ADD PRIMARY KEY (id);
 	SELECT crm_profile.create_source('few', 'app.few', 'app.orders', order_customer => 'customer', amount => 'amount', as_of => '2025-04-30'); DROP TABLE app.few CASCADE});
 (undef, undef, $err) = $node->psql('shop', 'SELECT crm_profile_internal.rebuild_sources()');
-like($err, qr/^psql:<stdin>:1: WARNING:  the views of source "few" could not be made anew: source "few": relation "app.few" does not exist/, 'it is told');
+like($err, qr/^psql:<stdin>:1: WARNING:  the views of source "few" could not be rebuilt: source "few": relation "app.few" does not exist/, 'it is told');
 $node->safe_psql('shop', q{SELECT crm_profile.drop_source('few', cascade => true)});
 # A dump taken afterwards
 my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';

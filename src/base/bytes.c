@@ -56,25 +56,6 @@ ReadInt64(ByteReader *r)
 }
 
 uint8 *
-WriteFloat8(uint8 *p, double v)
-{
-	int64 bits;
-
-	memcpy(&bits, &v, sizeof(bits));
-	return WriteInt64(p, bits);
-}
-
-double
-ReadFloat8(ByteReader *r)
-{
-	int64 bits = ReadInt64(r);
-	double v;
-
-	memcpy(&v, &bits, sizeof(v));
-	return v;
-}
-
-uint8 *
 WriteFloat4(uint8 *p, float v)
 {
 	uint32 bits;

@@ -112,8 +112,6 @@ UnZigZag(uint64 v)
 /* 64-bit integers and floats of fixed width, most significant byte first. */
 extern uint8 *WriteInt64(uint8 *p, int64 v);
 extern int64 ReadInt64(ByteReader *r);
-extern uint8 *WriteFloat8(uint8 *p, double v);
-extern double ReadFloat8(ByteReader *r);
 
 extern uint8 *WriteFloat4(uint8 *p, float v);
 extern float ReadFloat4(ByteReader *r);

@@ -25,7 +25,7 @@ QueryRefused(const char *function, const char *why)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("the query of %s must be a single SELECT", function),
-					errdetail("%s", why), errhint("The query is run once and only read from.")));
+					errdetail("%s", why), errhint("The query runs once, and may only read.")));
 }
 
 /* Refuses everything but one SELECT that only reads. */

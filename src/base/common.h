@@ -12,6 +12,12 @@
 /* The memory context of the aggregate that is calling; an error outside of one. */
 extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *function);
 
+/* The row that a function returns. */
+extern Datum RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+/* One more row of the set that a function returns, after InitMaterializedSRF(). */
+extern void PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 

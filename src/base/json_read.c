@@ -26,18 +26,6 @@ JsonMember(JsonbContainer *object, const char *key, JsonbValue *value)
 		   value->type != jbvNull;
 }
 
-JsonbValue
-JsonNeededMember(JsonbContainer *object, const char *key, const char *type)
-{
-	JsonbValue value;
-
-	if (!JsonMember(object, key, &value))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input for type %s", type),
-						errdetail("The member \"%s\" is missing.", key)));
-	return value;
-}
-
 char *
 JsonString(const JsonbValue *value, const char *where)
 {

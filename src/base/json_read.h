@@ -10,9 +10,6 @@
 /* The member of an object; false: there is none, or it is null. */
 extern bool JsonMember(JsonbContainer *object, const char *key, JsonbValue *value);
 
-/* The member that must be there in the text form of a type. */
-extern JsonbValue JsonNeededMember(JsonbContainer *object, const char *key, const char *type);
-
 /* `where` names the value in errors. */
 extern char *JsonString(const JsonbValue *value, const char *where);
 extern double JsonNumber(const JsonbValue *value, const char *where);

@@ -227,7 +227,7 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 	if (fit_until >= options.until)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("fit_until must be before as_of"),
-				 errhint("The days between the two are what is predicted.")));
+				 errhint("The days between them are predicted.")));
 	options.as_of = fit_until;
 	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
 	if (SummarizePurchases(PG_GETARG_HISTORY(1), options.as_of, options.until,

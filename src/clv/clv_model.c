@@ -15,8 +15,8 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
+#include "base/common.h"
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
 
@@ -387,7 +387,7 @@ with_pace(PG_FUNCTION_ARGS)
 
 /* Rows (part, parameter, estimate, standard_error, status) of one part. */
 static void
-PutParameters(ReturnSetInfo *result, const char *part, const char *const *names, int count,
+PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *names, int count,
 			  FitStatus status, bool usable, const double *parameters, const double *covariance)
 {
 	for (int i = 0; i < count; i++)
@@ -403,7 +403,7 @@ PutParameters(ReturnSetInfo *result, const char *part, const char *const *names,
 		values[4] = CStringGetTextDatum(FitStatusNames[status]);
 		nulls[2] = !usable;
 		nulls[3] = !usable || variance == 0;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 }
 
@@ -411,13 +411,12 @@ PG_FUNCTION_INFO_V1(clv_parameters);
 Datum
 clv_parameters(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	PutParameters(result, "purchases", ParameterNames[model->family], CLV_PARAMETERS, model->status,
+	PutParameters(fcinfo, "purchases", ParameterNames[model->family], CLV_PARAMETERS, model->status,
 				  ClvModelIsUsable(model), model->parameters, model->covariance);
-	PutParameters(result, "spend", SpendParameterNames, SPEND_PARAMETERS, model->spend_status,
+	PutParameters(fcinfo, "spend", SpendParameterNames, SPEND_PARAMETERS, model->spend_status,
 				  SpendIsFitted(model), model->spend_parameters, model->spend_covariance);
 	return (Datum) 0;
 }
@@ -427,7 +426,6 @@ PG_FUNCTION_INFO_V1(clv_season);
 Datum
 clv_season(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -436,7 +434,7 @@ clv_season(PG_FUNCTION_ARGS)
 		Datum values[2] = {Int32GetDatum(m + 1), Float8GetDatum(model->calendar.factor[m])};
 		bool nulls[2] = {false};
 
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -447,14 +445,11 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	TupleDesc desc;
 	Datum values[18];
 	bool nulls[18] = {false};
 	Interval unit = {0};
 	int n = 0;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	unit.day = (int32) model->unit;
 	unit.time = (TimeOffset) rint((model->unit - unit.day) * USECS_PER_DAY);
 
@@ -482,5 +477,5 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(model->early_customers);
 	values[n++] = Float8GetDatum(model->pace);
 	Assert(n == lengthof(values));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -9,16 +9,16 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_predict.h"
@@ -959,18 +959,6 @@ DeltaInterval(const Question *question, Answer answer, bool probability, bool wi
 	return isfinite(*lower) && isfinite(*upper);
 }
 
-/* The row (lower, upper) of an interval function; both NULL where there is none. */
-static Datum
-IntervalRow(FunctionCallInfo fcinfo, const Datum *bounds, const bool *nulls)
-{
-	TupleDesc desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(
-		heap_form_tuple(BlessTupleDesc(desc), (Datum *) bounds, (bool *) nulls));
-}
-
 /* The level: the last argument of every interval function. */
 static double
 LevelArgument(FunctionCallInfo fcinfo)
@@ -1007,7 +995,7 @@ AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, dou
 			nulls[0] = nulls[1] = false;
 		}
 	}
-	return IntervalRow(fcinfo, bounds, nulls);
+	return RowDatum(fcinfo, bounds, nulls);
 }
 
 PG_FUNCTION_INFO_V1(p_alive_interval);
@@ -1065,5 +1053,5 @@ next_purchase_interval(PG_FUNCTION_ARGS)
 			nulls[i] = !DayAfter(&question, PG_GETARG_DATEADT(2), wait[i], &day);
 			bounds[i] = nulls[i] ? (Datum) 0 : DateADTGetDatum(day);
 		}
-	return IntervalRow(fcinfo, bounds, nulls);
+	return RowDatum(fcinfo, bounds, nulls);
 }

@@ -6,14 +6,13 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/tuplestore.h"
 
+#include "base/common.h"
 #include "base/special_functions.h"
 #include "clv/rhythm.h"
 
@@ -186,7 +185,6 @@ Datum
 rhythm_parameters(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"regularity", "a", "b"};
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const RhythmModel *model = ModelFromDatum(&RhythmModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -203,7 +201,7 @@ rhythm_parameters(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(FitStatusNames[model->status]);
 		nulls[1] = model->status == FIT_FAILED;
 		nulls[2] = nulls[1] || variance == 0;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -214,12 +212,9 @@ Datum
 rhythm_model_card(PG_FUNCTION_ARGS)
 {
 	const RhythmModel *model = ModelFromDatum(&RhythmModelFormat, PG_GETARG_DATUM(0));
-	TupleDesc desc;
 	Datum values[5];
 	bool nulls[5] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	nulls[0] = model->as_of == DATEVAL_NOBEGIN;
 	values[0] = DateADTGetDatum(model->as_of);
 	values[1] = CStringGetTextDatum(FitStatusNames[model->status]);
@@ -227,5 +222,5 @@ rhythm_model_card(PG_FUNCTION_ARGS)
 	values[3] = Int64GetDatum(model->gaps);
 	nulls[4] = model->status == FIT_GIVEN || model->status == FIT_FAILED;
 	values[4] = Float8GetDatum(model->log_likelihood);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -186,103 +186,140 @@ WeightedGap(const Season *season, int32 first_month, int32 last_month, double da
 
 #define SEASON_UNKNOWNS (2 + YEAR_MONTHS) /* a level, a trend, the months of the year */
 
+/* ln(actual/expected) of the months where enough was expected. */
+typedef struct SeasonSample
+{
+	int n;
+	double design[MAX_SEASON_MONTHS][SEASON_UNKNOWNS];
+	double y[MAX_SEASON_MONTHS];
+	double chance[MAX_SEASON_MONTHS]; /* variance of y by chance alone */
+} SeasonSample;
+
+/* Effects and how far they are known, given both variances. */
+typedef struct SeasonEffects
+{
+	double effect[SEASON_UNKNOWNS];
+	double covariance[SEASON_UNKNOWNS][SEASON_UNKNOWNS];
+} SeasonEffects;
+
+/* Returns how many months of the year were seen more than once. */
+static int
+SetSeasonSample(SeasonSample *sample, const MonthlyPurchases *months)
+{
+	int seen[YEAR_MONTHS] = {0};
+	int seen_twice = 0;
+
+	sample->n = 0;
+	for (int i = 0; i < months->n; i++)
+	{
+		int32 number = months->first + i;
+		int of_year = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
+		double *design = sample->design[sample->n];
+
+		if (!(months->expected[i] > MIN_EXPECTED) || months->actual[i] <= 0)
+			continue;
+		memset(design, 0, sizeof(sample->design[0]));
+		design[0] = 1;
+		design[1] = (i - months->n / 2.0) / YEAR_MONTHS;
+		design[2 + of_year] = 1;
+		sample->y[sample->n] = log(months->actual[i] / months->expected[i]);
+		sample->chance[sample->n++] = 1 / months->actual[i];
+		seen_twice += ++seen[of_year] == 2;
+	}
+	return seen_twice;
+}
+
+/* Weighted ridge regression; false: the equations have no solution. */
+static bool
+EstimateEffects(const SeasonSample *sample, double month_variance, double own_variance,
+				SeasonEffects *effects)
+{
+	double matrix[SEASON_UNKNOWNS * SEASON_UNKNOWNS] = {0};
+	double factor[SEASON_UNKNOWNS * SEASON_UNKNOWNS];
+
+	memset(effects, 0, sizeof(*effects));
+	for (int i = 0; i < sample->n; i++)
+	{
+		const double *design = sample->design[i];
+		double weight = 1 / (sample->chance[i] + own_variance);
+
+		for (int a = 0; a < SEASON_UNKNOWNS; a++)
+		{
+			effects->effect[a] += weight * design[a] * sample->y[i];
+			for (int b = 0; b <= a; b++)
+				matrix[a * SEASON_UNKNOWNS + b] += weight * design[a] * design[b];
+		}
+	}
+	for (int a = 2; a < SEASON_UNKNOWNS; a++)
+		matrix[a * SEASON_UNKNOWNS + a] += 1 / month_variance;
+	if (!CholeskyFactor(matrix, factor, SEASON_UNKNOWNS))
+		return false;
+	CholeskySolve(factor, effects->effect, SEASON_UNKNOWNS);
+	for (int a = 0; a < SEASON_UNKNOWNS; a++)
+	{
+		effects->covariance[a][a] = 1;
+		CholeskySolve(factor, effects->covariance[a], SEASON_UNKNOWNS);
+	}
+	return true;
+}
+
+/* A step of the EM algorithm: both variances, given the effects. */
+static void
+EstimateVariances(const SeasonSample *sample, const SeasonEffects *effects, double *month_variance,
+				  double *own_variance)
+{
+	double months_sum = 0;
+	double own_sum = 0;
+	double weights = 0;
+
+	for (int a = 2; a < SEASON_UNKNOWNS; a++)
+		months_sum += effects->effect[a] * effects->effect[a] + effects->covariance[a][a];
+	for (int i = 0; i < sample->n; i++)
+	{
+		const double *design = sample->design[i];
+		double weight = 1 / (sample->chance[i] + *own_variance);
+		double off = sample->y[i];
+		double known = 0; /* variance of what is fitted to y */
+
+		for (int a = 0; a < SEASON_UNKNOWNS; a++)
+		{
+			off -= design[a] * effects->effect[a];
+			for (int b = 0; b < SEASON_UNKNOWNS; b++)
+				known += design[a] * effects->covariance[a][b] * design[b];
+		}
+		own_sum += weight * weight * (off * off + known - sample->chance[i]);
+		weights += weight * weight;
+	}
+	*month_variance = Max(MIN_VARIANCE, months_sum / YEAR_MONTHS);
+	*own_variance = Max(0, own_sum / weights);
+}
+
 /*
- * ln(actual/expected) = level + trend + effect of the month of the year + what one year's
- * month has to itself.  Effects and own parts are normal, and how much either varies is
- * estimated along (by the EM algorithm): so a month's effect is drawn towards none by as
- * much as months of the same name differ between years, and by how little was bought in
- * it.  Level and trend are what the shop as a whole does: they are no season.
+ * ln(actual/expected) = level + trend + effect of the month of the year + what one month
+ * of one year has in addition.  Effects and additions are normal, and their variances are
+ * estimated as well (by the EM algorithm): an effect shrinks towards none the more the
+ * same month differs between years, and the less was bought in it.  Level and trend are
+ * the business as a whole: they are no season.
  */
 SeasonStatus
 FitSeason(const MonthlyPurchases *months, double *factors)
 {
-	int n = 0;
-	int of_year[MAX_SEASON_MONTHS];
-	int seen[YEAR_MONTHS] = {0};
-	int seen_twice = 0;
-	double design[MAX_SEASON_MONTHS][SEASON_UNKNOWNS];
-	double y[MAX_SEASON_MONTHS];
-	double chance[MAX_SEASON_MONTHS]; /* variance of y */
-	double effect[SEASON_UNKNOWNS];
+	SeasonSample sample;
+	SeasonEffects effects;
 	double month_variance = 1;
 	double own_variance = 0;
 
-	for (int i = 0; i < months->n; i++)
-	{
-		int32 number = months->first + i;
-
-		if (!(months->expected[i] > MIN_EXPECTED) || months->actual[i] <= 0)
-			continue;
-		of_year[n] = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
-		seen[of_year[n]]++;
-		y[n] = log(months->actual[i] / months->expected[i]);
-		chance[n] = 1 / months->actual[i];
-		memset(design[n], 0, sizeof(design[n]));
-		design[n][0] = 1;
-		design[n][1] = (i - months->n / 2.0) / YEAR_MONTHS;
-		design[n][2 + of_year[n]] = 1;
-		n++;
-	}
-	for (int m = 0; m < YEAR_MONTHS; m++)
-		seen_twice += seen[m] > 1;
-	if (seen_twice < MIN_SEEN_TWICE)
+	if (SetSeasonSample(&sample, months) < MIN_SEEN_TWICE)
 		return SEASON_SHORT;
-
 	for (int round = 0; round < VARIANCE_ROUNDS; round++)
 	{
-		double matrix[SEASON_UNKNOWNS * SEASON_UNKNOWNS] = {0};
-		double factor[SEASON_UNKNOWNS * SEASON_UNKNOWNS];
-		double inverse[SEASON_UNKNOWNS][SEASON_UNKNOWNS];
-		double months_sum = 0;
-		double own_sum = 0;
-		double weights = 0;
-
-		memset(effect, 0, sizeof(effect));
-		for (int i = 0; i < n; i++)
-		{
-			double weight = 1 / (chance[i] + own_variance);
-
-			for (int a = 0; a < SEASON_UNKNOWNS; a++)
-			{
-				effect[a] += weight * design[i][a] * y[i];
-				for (int b = 0; b <= a; b++)
-					matrix[a * SEASON_UNKNOWNS + b] += weight * design[i][a] * design[i][b];
-			}
-		}
-		for (int a = 2; a < SEASON_UNKNOWNS; a++)
-			matrix[a * SEASON_UNKNOWNS + a] += 1 / month_variance;
-		if (!CholeskyFactor(matrix, factor, SEASON_UNKNOWNS))
+		if (!EstimateEffects(&sample, month_variance, own_variance, &effects))
 			return SEASON_LEVEL;
-		CholeskySolve(factor, effect, SEASON_UNKNOWNS);
-		for (int a = 0; a < SEASON_UNKNOWNS; a++)
-		{
-			memset(inverse[a], 0, sizeof(inverse[a]));
-			inverse[a][a] = 1;
-			CholeskySolve(factor, inverse[a], SEASON_UNKNOWNS);
-		}
-		for (int a = 2; a < SEASON_UNKNOWNS; a++)
-			months_sum += effect[a] * effect[a] + inverse[a][a];
-		for (int i = 0; i < n; i++)
-		{
-			double weight = 1 / (chance[i] + own_variance);
-			double off = y[i];
-			double known = 0; /* variance of what is fitted to y */
-
-			for (int a = 0; a < SEASON_UNKNOWNS; a++)
-			{
-				off -= design[i][a] * effect[a];
-				for (int b = 0; b < SEASON_UNKNOWNS; b++)
-					known += design[i][a] * inverse[a][b] * design[i][b];
-			}
-			own_sum += weight * weight * (off * off + known - chance[i]);
-			weights += weight * weight;
-		}
-		month_variance = Max(MIN_VARIANCE, months_sum / YEAR_MONTHS);
-		own_variance = Max(0, own_sum / weights);
+		EstimateVariances(&sample, &effects, &month_variance, &own_variance);
 	}
 	if (sqrt(month_variance) < LEVEL_DEVIATION)
 		return SEASON_LEVEL;
 	for (int m = 0; m < YEAR_MONTHS; m++)
-		factors[m] = exp(effect[2 + m]);
+		factors[m] = exp(effects.effect[2 + m]);
 	return SEASON_FITTED;
 }

@@ -11,7 +11,7 @@
 
 #include "history/history_memo.h"
 
-#define MEMO_BYTES 4096            /* longer ones are read anew every time */
+#define MEMO_BYTES 4096            /* longer ones are read again every time */
 #define MEMO_DAYS (MEMO_BYTES / 2) /* a day takes two bytes at least */
 #define MEMO_SUMMARIES 4
 

@@ -15,6 +15,7 @@
 #include "utils/datetime.h"
 #include "utils/numeric.h"
 
+#include "base/common.h"
 #include "base/local_day.h"
 #include "base/numeric_bytes.h"
 #include "history/history_state.h"
@@ -453,7 +454,6 @@ PG_FUNCTION_INFO_V1(purchases);
 Datum
 purchases(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	HistoryReader reader;
 	PurchaseDay day;
 
@@ -471,7 +471,7 @@ purchases(PG_FUNCTION_ARGS)
 		values[2] = NumericGetDatum(NumericFromInt128(day.amount, reader.scale));
 		values[3] = NumericGetDatum(NumericFromInt128(day.cost, reader.scale));
 		values[4] = NumericGetDatum(NumericFromInt128(day.covered, reader.scale));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }

@@ -111,10 +111,11 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	StringInfoData left;
 
 	if (target == 0)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("the customers query has no column \"is_target\""),
-						errhint("Say who is wanted: SELECT key, monetary > 1000 AS is_target, … "
-								"FROM customers.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the customers query has no column \"is_target\""),
+				 errhint("Say who the targets are: SELECT key, monetary > 1000 AS is_target, … "
+						 "FROM customers.")));
 	if (TupleDescAttr(customers, target - 1)->atttypid != BOOLOID)
 		ColumnTypeRefused(customers, target, "target", "boolean", NULL);
 	q->by_email = ColumnNamed(customers, "email") > 0 && ColumnNamed(prospects, "email") > 0;
@@ -146,8 +147,8 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 			appendStringInfo(&left, "%s%s", left.len > 0 ? ", " : "", name);
 	}
 	if (left.len > 0)
-		ereport(NOTICE, (errmsg("columns that only one of the queries has are passed over: %s",
-								left.data)));
+		ereport(NOTICE,
+				(errmsg("columns that only one of the queries has are ignored: %s", left.data)));
 	q->attributes = common.data;
 }
 

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
+#include "base/common.h"
 #include "base/special_functions.h"
 #include "match/match_model.h"
 
@@ -132,23 +133,34 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 	}
 }
 
-/* (profile, match_model, max_reasons) */
+/* The strongest reasons that (profile, match_model, max_reasons) asks for; returns their number. */
+static int
+ReasonsOfArguments(FunctionCallInfo fcinfo, const MatchModel **model, ProfileView *view,
+				   Reason **reasons)
+{
+	int max_reasons;
+	int n;
+
+	*model = ModelArgument(&MatchModelFormat, fcinfo, 1);
+	max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
+	OpenProfileOfMatch(view, PG_GETARG_DATUM(0), *model);
+	*reasons = FindReasons(*model, view, &n);
+	return Min(n, max_reasons);
+}
+
 PG_FUNCTION_INFO_V1(match_reasons);
 Datum
 match_reasons(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
+	const MatchModel *model;
 	ProfileView view;
-	StringInfoData out;
 	Reason *reasons;
-	int n;
+	int n = ReasonsOfArguments(fcinfo, &model, &view, &reasons);
+	StringInfoData out;
 
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
-	reasons = FindReasons(model, &view, &n);
 	initStringInfo(&out);
-	AppendReasons(&out, model, &view, reasons, Min(n, max_reasons), true);
-	AppendReasons(&out, model, &view, reasons, Min(n, max_reasons), false);
+	AppendReasons(&out, model, &view, reasons, n, true);
+	AppendReasons(&out, model, &view, reasons, n, false);
 	PG_RETURN_TEXT_P(cstring_to_text(out.data));
 }
 
@@ -161,23 +173,19 @@ AppendJsonNumber(StringInfo out, const char *key, double v)
 	appendStringInfo(out, ", \"%s\": %s", key, buffer);
 }
 
-/* (profile, match_model, max_reasons) */
 PG_FUNCTION_INFO_V1(match_reasons_json);
 Datum
 match_reasons_json(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
+	const MatchModel *model;
 	ProfileView view;
-	StringInfoData out;
 	Reason *reasons;
-	int n;
+	int n = ReasonsOfArguments(fcinfo, &model, &view, &reasons);
+	StringInfoData out;
 
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
-	reasons = FindReasons(model, &view, &n);
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '[');
-	for (int i = 0; i < Min(n, max_reasons); i++)
+	for (int i = 0; i < n; i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
 		ClassCount count = feature->bins[reasons[i].bin].count;
@@ -204,7 +212,6 @@ PG_FUNCTION_INFO_V1(explain_match);
 Datum
 explain_match(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
 
@@ -225,7 +232,7 @@ explain_match(PG_FUNCTION_ARGS)
 		values[4] = Int64GetDatum(count.targets + count.others);
 		nulls[5] = count.targets + count.others == 0;
 		values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -235,7 +242,6 @@ PG_FUNCTION_INFO_V1(match_places);
 Datum
 match_places(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
 
@@ -255,7 +261,7 @@ match_places(PG_FUNCTION_ARGS)
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
 		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin)
 												  : FeatureValue(model, feature, &view));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -267,7 +273,6 @@ PG_FUNCTION_INFO_V1(match_card);
 Datum
 match_card(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -303,7 +308,7 @@ match_card(PG_FUNCTION_ARGS)
 			values[4] = Float8GetDatum(BinRate(count));
 			values[5] = Float8GetDatum(WeightOfEvidence(count, total, filled));
 			values[6] = Float8GetDatum(feature->bins[b].points);
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			PutRow(fcinfo, values, nulls);
 		}
 	}
 	return (Datum) 0;
@@ -314,7 +319,6 @@ PG_FUNCTION_INFO_V1(match_deciles);
 Datum
 match_deciles(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
 	int64 targets = 0;
 
@@ -341,7 +345,7 @@ match_deciles(PG_FUNCTION_ARGS)
 		values[5] = Float8GetDatum(
 			nulls[5] ? 0 : (double) decile->targets / decile->rows / BaseRate(model));
 		values[6] = Float8GetDatum(nulls[6] ? 0 : (double) targets / model->card.ntargets);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -358,11 +362,8 @@ match_quality(PG_FUNCTION_ARGS)
 	double rate = no_rate ? 0 : BaseRate(model);
 	Datum values[10];
 	bool nulls[10] = {false};
-	TupleDesc columns;
 	int attributes = 0;
 
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "match_quality must return a row");
 	for (int i = 0; i < model->nfeatures; i++)
 		attributes += i == 0 || model->features[i].slot != model->features[i - 1].slot;
 	values[0] = Int64GetDatum(card->nrows);
@@ -379,5 +380,5 @@ match_quality(PG_FUNCTION_ARGS)
 	values[7] = Float8GetDatum(card->intercept);
 	values[8] = Float8GetDatum(card->prior_variance);
 	values[9] = Int64GetDatum(model->skipped);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -16,6 +16,7 @@
 #include "utils/float.h"
 
 #include "base/bytes.h"
+#include "base/common.h"
 #include "base/json_read.h"
 #include "profile/profile.h"
 
@@ -623,7 +624,6 @@ PG_FUNCTION_INFO_V1(profile_values);
 Datum
 profile_values(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ProfileModel *model = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(1));
 	ProfileView view;
 
@@ -638,7 +638,7 @@ profile_values(PG_FUNCTION_ARGS)
 		values[0] = CStringGetTextDatum(model->atts[i].name);
 		values[1] = CStringGetTextDatum(AttributeKindName(model->atts[i].kind));
 		values[2] = TextOrNull(AttributeValueText(&view, &model->atts[i]), &nulls[2]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -662,7 +662,6 @@ PG_FUNCTION_INFO_V1(explain_similarity);
 Datum
 explain_similarity(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ProfileModel *model = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(2));
 	ProfileView a;
 	ProfileView b;
@@ -694,7 +693,7 @@ explain_similarity(PG_FUNCTION_ARGS)
 			values[5] = Float8GetDatum(alike / att->levels);
 			values[6] = Float8GetDatum(alike / den);
 		}
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }

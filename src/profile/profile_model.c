@@ -14,6 +14,7 @@
 #include "utils/date.h"
 
 #include "base/bytes.h"
+#include "base/common.h"
 #include "profile/profile_model.h"
 
 static const char *const KindNames[] = {"numeric", "date", "ordinal", "nominal",
@@ -327,7 +328,6 @@ PG_FUNCTION_INFO_V1(profile_attributes);
 Datum
 profile_attributes(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const ProfileModel *model = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -361,7 +361,7 @@ profile_attributes(PG_FUNCTION_ARGS)
 		values[8] = Int64GetDatum(att->missing);
 		nulls[9] = model->nrows == 0;
 		values[9] = Float8GetDatum(nulls[9] ? 0 : (double) att->missing / (double) model->nrows);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }

@@ -157,14 +157,3 @@ RankSelectionValue(const RankSelection *s, int i)
 {
 	return (int64) (s->group[s->group_of[s->place[i]]] + (uint64) s->base);
 }
-
-void
-RankSelectionEnd(RankSelection *s)
-{
-	if (s->counts != NULL)
-		pfree(s->counts);
-	if (s->gathered != NULL)
-		pfree(s->gathered);
-	s->counts = NULL;
-	s->gathered = NULL;
-}

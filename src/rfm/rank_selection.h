@@ -40,8 +40,6 @@ extern bool RankSelectionPass(RankSelection *s);
 /* The value at the i-th of the ranks, once no further pass is needed. */
 extern int64 RankSelectionValue(const RankSelection *s, int i);
 
-extern void RankSelectionEnd(RankSelection *s);
-
 /* Looks at some values of the population in this pass. */
 extern void RankSelectionLook(RankSelection *s, const int64 *values, int nvalues);
 

@@ -7,12 +7,12 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/local_day.h"
 #include "base/numeric_bytes.h"
 #include "history/history_memo.h"
@@ -202,12 +202,9 @@ Datum
 thresholds(PG_FUNCTION_ARGS)
 {
 	const RfmModel *model = ModelFromDatum(&RfmModelFormat, PG_GETARG_DATUM(0));
-	TupleDesc row;
 	Datum values[RFM_DIMENSIONS];
 	bool nulls[RFM_DIMENSIONS] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	for (int what = 0; what < RFM_DIMENSIONS; what++)
 	{
 		Datum numerics[MAX_BINS - 1];
@@ -220,7 +217,7 @@ thresholds(PG_FUNCTION_ARGS)
 		values[what] = PointerGetDatum(
 			construct_array(numerics, model->bins - 1, NUMERICOID, -1, false, TYPALIGN_INT));
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
 /* ---------- scoring ---------- */

@@ -18,6 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "base/common.h"
 #include "rfm/segment_scheme.h"
 
 /* One rule; where several cover a cell, the first has it. */
@@ -315,7 +316,7 @@ compile_scheme(PG_FUNCTION_ARGS)
 
 /* A row of check_scheme: problem, cell (-1: none), the segments, what it comes to. */
 static void
-ReportProblem(ReturnSetInfo *rsinfo, const SchemeRules *rules, const char *problem, int cell,
+ReportProblem(FunctionCallInfo fcinfo, const SchemeRules *rules, const char *problem, int cell,
 			  const int *labels, int nlabels, const char *detail)
 {
 	Datum values[4];
@@ -329,7 +330,7 @@ ReportProblem(ReturnSetInfo *rsinfo, const SchemeRules *rules, const char *probl
 		cell < 0 ? (Datum) 0 : CStringGetTextDatum(psprintf("%d", CellDigits(cell, rules->bins)));
 	values[2] = PointerGetDatum(construct_array(names, nlabels, TEXTOID, -1, false, TYPALIGN_INT));
 	values[3] = CStringGetTextDatum(detail);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	PutRow(fcinfo, values, nulls);
 }
 
 /* Adds a label to a list without repeats. */
@@ -345,7 +346,7 @@ AddLabel(int *labels, int nlabels, int label)
 
 /* A rule with scores beyond the bins, or one that no customer ever reaches. */
 static void
-CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, const int *first_rule,
+CheckRule(FunctionCallInfo fcinfo, const SchemeRules *rules, int number, const int *first_rule,
 		  int *labels)
 {
 	const SchemeRule *rule = &rules->rules[number];
@@ -355,7 +356,7 @@ CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, const int
 
 	labels[0] = rule->label;
 	if (rule->beyond_bins != NULL)
-		ReportProblem(rsinfo, rules, "beyond bins", -1, labels, 1,
+		ReportProblem(fcinfo, rules, "beyond bins", -1, labels, 1,
 					  psprintf("Rule %d (%s) asks for %s, but the scheme has %d bins.",
 							   rule->position, name, rule->beyond_bins, rules->bins));
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
@@ -367,14 +368,14 @@ CheckRule(ReturnSetInfo *rsinfo, const SchemeRules *rules, int number, const int
 			nlabels = AddLabel(labels, nlabels, rules->rules[first].label);
 		}
 	if (!reached)
-		ReportProblem(rsinfo, rules, "unreachable", -1, labels, nlabels,
+		ReportProblem(fcinfo, rules, "unreachable", -1, labels, nlabels,
 					  psprintf("Rule %d (%s) never applies: rules before it have all of its cells.",
 							   rule->position, name));
 }
 
 /* A cell that no rule covers, or rules of several segments. */
 static void
-CheckCell(ReturnSetInfo *rsinfo, const SchemeRules *rules, int cell, int *labels)
+CheckCell(FunctionCallInfo fcinfo, const SchemeRules *rules, int cell, int *labels)
 {
 	int nlabels = 0;
 	int digits = CellDigits(cell, rules->bins);
@@ -383,10 +384,10 @@ CheckCell(ReturnSetInfo *rsinfo, const SchemeRules *rules, int cell, int *labels
 		if (rules->rules[i].covers[cell])
 			nlabels = AddLabel(labels, nlabels, rules->rules[i].label);
 	if (nlabels == 0)
-		ReportProblem(rsinfo, rules, "uncovered", cell, labels, 0,
+		ReportProblem(fcinfo, rules, "uncovered", cell, labels, 0,
 					  psprintf("No rule covers cell %d: its customers get no segment.", digits));
 	else if (nlabels > 1)
-		ReportProblem(rsinfo, rules, "overlapping", cell, labels, nlabels,
+		ReportProblem(fcinfo, rules, "overlapping", cell, labels, nlabels,
 					  psprintf("Cell %d is in %d segments; its customers get the first, %s.",
 							   digits, nlabels, text_to_cstring(rules->labels[labels[0]])));
 }
@@ -396,7 +397,6 @@ PG_FUNCTION_INFO_V1(check_scheme);
 Datum
 check_scheme(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	SchemeRules *rules;
 	int first_rule[MAX_CELLS];
 	int *labels;
@@ -413,12 +413,12 @@ check_scheme(PG_FUNCTION_ARGS)
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CheckRule(rsinfo, rules, i, first_rule, labels);
+		CheckRule(fcinfo, rules, i, first_rule, labels);
 	}
 	for (int cell = CellCount(rules->bins) - 1; cell >= 0; cell--)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CheckCell(rsinfo, rules, cell, labels);
+		CheckCell(fcinfo, rules, cell, labels);
 	}
 	SPI_finish();
 	return (Datum) 0;

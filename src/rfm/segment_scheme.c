@@ -10,6 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "base/common.h"
 #include "rfm/segment_scheme.h"
 
 /* ---------- the type ---------- */
@@ -396,7 +397,6 @@ PG_FUNCTION_INFO_V1(segments);
 Datum
 segments(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const SegmentScheme *scheme = ModelFromDatum(&SegmentSchemeFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -411,7 +411,7 @@ segments(PG_FUNCTION_ARGS)
 		values[3] = CellArray(&scheme->segments[i]);
 		nulls[4] = scheme->segments[i].nlifecycles == 0;
 		values[4] = LifecycleArray(&scheme->segments[i]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }

@@ -4,9 +4,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -412,7 +410,6 @@ Datum
 customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
-	TupleDesc columns;
 	Datum values[7] = {0};
 	bool nulls[7] = {false};
 	int64 a_from = 0;
@@ -421,8 +418,6 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 	(void) AggregateContext(fcinfo, "customer_base_fit_finalfn");
 	if (state == NULL || state->customers == 0)
 		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum(state->customers);
 	values[1] = Int64GetDatum(state->orders);
 	nulls[2] = nulls[3] = state->newest == DATEVAL_NOBEGIN;
@@ -437,5 +432,5 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 		values[5] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
 		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -1,17 +1,13 @@
 /*
- * run_as_owner.c: what sources need from C: running their stored SQL as their owner,
- * what a query reads, near names for misspelt ones, and samples of customers.
+ * run_as_owner.c: a source's stored SQL runs as its owner, whoever asks for it, with
+ * settings that nobody else chose.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -25,21 +21,14 @@
 #include "storage/lmgr.h"
 #include "parser/parse_func.h"
 #include "nodes/value.h"
-#include "executor/executor.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/plancache.h"
-#include "utils/typcache.h"
-#include "utils/varlena.h"
 
 #include "base/common.h"
-
-#define NEAR_NAMES 3
 
 /* ---------- settings ---------- */
 
@@ -184,7 +173,7 @@ LockDefinition(const char *name, LOCKMODE mode, bool nowait)
 			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 							errmsg("source \"%s\" is being refreshed or altered", name),
 							errhint("Try again later, or leave out nowait to wait for it.")));
-		/* it may have gone, come anew, or changed hands while we waited */
+		/* it may have been dropped, created again, or given to another owner while we waited */
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) &&
 			FindDefinition(name, &owner) == relation)
 			return owner;
@@ -358,10 +347,9 @@ ArgumentsByName(FunctionCallInfo fcinfo)
 }
 
 /*
- * For PG_CATCH: throws the error on, without the lines of CONTEXT and the SQL of
- * ours that only say how it was found, where it is about arguments, data, or names
- * that were right when the source was defined.  Callers' own context lines come
- * anew.
+ * For PG_CATCH: throws the error again.  If it is about arguments, data, or names that
+ * were right when the source was defined, CONTEXT lines and internal SQL of ours are left
+ * out, since they say nothing to users; the callers' own context lines are added again.
  */
 static void
 RethrowUserError(MemoryContext context, const char *source)
@@ -570,105 +558,6 @@ source_of(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(definition.value);
 }
 
-/* ---------- what a query reads ---------- */
-
-static Datum
-OidArray(const Oid *oids, int n)
-{
-	Datum *values = palloc((n + 1) * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		values[i] = ObjectIdGetDatum(oids[i]);
-	return PointerGetDatum(construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
-
-/* (query): the relations that it reads, and the types of its columns; it is not run. */
-PG_FUNCTION_INFO_V1(describe_query);
-Datum
-describe_query(PG_FUNCTION_ARGS)
-{
-	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	MemoryContext caller = CurrentMemoryContext;
-	TupleDesc result;
-	SPIPlanPtr plan;
-	List *sources;
-	List *relations;
-	CachedPlanSource *source;
-	Datum values[2];
-	bool nulls[2] = {false, false};
-	Oid *oids;
-	int n = 0;
-	ListCell *cell;
-
-	if (get_call_result_type(fcinfo, NULL, &result) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	SPI_connect();
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	sources = SPI_plan_get_plan_sources(plan);
-	source = list_length(sources) == 1 ? (CachedPlanSource *) linitial(sources) : NULL;
-	if (source == NULL || source->resultDesc == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("only a single query that returns rows can be described")));
-
-	MemoryContextSwitchTo(caller);
-	relations = list_copy(source->relationOids);
-	list_sort(relations, list_oid_cmp);
-	list_deduplicate_oid(relations);
-	oids = palloc((list_length(relations) + source->resultDesc->natts) * sizeof(Oid));
-	foreach (cell, relations)
-		oids[n++] = lfirst_oid(cell);
-	values[0] = OidArray(oids, n);
-	n = source->resultDesc->natts;
-	for (int i = 0; i < n; i++)
-		oids[i] = getBaseType(TupleDescAttr(source->resultDesc, i)->atttypid);
-	values[1] = OidArray(oids, n);
-	SPI_finish();
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result), values, nulls)));
-}
-
-/* ---------- keys ---------- */
-
-/*
- * (type): the operator that tells whether two keys of the type are the same one, as
- * GROUP BY and unique indexes have it, for SQL under a pinned search_path: a plain =
- * would not find that of a type in another schema, or take one of a type that it can
- * be cast to.  NULL if the type has none.
- */
-PG_FUNCTION_INFO_V1(key_equality);
-Datum
-key_equality(PG_FUNCTION_ARGS)
-{
-	Oid oid = lookup_type_cache(getBaseType(PG_GETARG_OID(0)), TYPECACHE_EQ_OPR)->eq_opr;
-	HeapTuple tuple;
-	Form_pg_operator equals;
-	char *sql;
-
-	if (!OidIsValid(oid))
-		PG_RETURN_NULL();
-	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", oid);
-	equals = (Form_pg_operator) GETSTRUCT(tuple);
-	if (equals->oprnamespace == PG_CATALOG_NAMESPACE)
-		sql = pstrdup(NameStr(equals->oprname));
-	else
-		sql =
-			psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(equals->oprnamespace)),
-					 NameStr(equals->oprname));
-	ReleaseSysCache(tuple);
-	PG_RETURN_TEXT_P(cstring_to_text(sql));
-}
-
-/* (type): what a domain is made of in the end; any other type itself. */
-PG_FUNCTION_INFO_V1(base_type);
-Datum
-base_type(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_OID(getBaseType(PG_GETARG_OID(0)));
-}
-
 /* ---------- looking at rows ---------- */
 
 /*
@@ -700,78 +589,4 @@ look_at(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
-}
-
-/* ---------- near names ---------- */
-
-/* (name, candidates): the candidates that look like it, nearest first; NULL if none does. */
-PG_FUNCTION_INFO_V1(near_names);
-Datum
-near_names(PG_FUNCTION_ARGS)
-{
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	int length = strlen(name);
-	int limit = Max(2, length / 3);
-	Datum *candidates;
-	bool *nulls;
-	int ncandidates;
-	int distance[NEAR_NAMES];
-	char *near[NEAR_NAMES];
-	int found = 0;
-	StringInfoData list;
-
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &candidates,
-					  &nulls, &ncandidates);
-	for (int i = 0; i < ncandidates; i++)
-	{
-		char *candidate;
-		int d;
-		int at;
-
-		CHECK_FOR_INTERRUPTS();
-		if (nulls[i])
-			continue;
-		candidate = TextDatumGetCString(candidates[i]);
-		/* the distance function takes no more than this */
-		if (length > NAMEDATALEN || strlen(candidate) > NAMEDATALEN)
-			continue;
-		d = varstr_levenshtein(name, length, candidate, strlen(candidate), 1, 1, 1, true);
-		if (d > limit)
-			continue;
-		for (at = Min(found, NEAR_NAMES); at > 0 && distance[at - 1] > d; at--)
-			if (at < NEAR_NAMES)
-			{
-				distance[at] = distance[at - 1];
-				near[at] = near[at - 1];
-			}
-		if (at < NEAR_NAMES)
-		{
-			distance[at] = d;
-			near[at] = candidate;
-			found = Min(found + 1, NEAR_NAMES);
-		}
-	}
-	if (found == 0)
-		PG_RETURN_NULL();
-	initStringInfo(&list);
-	/* a near one leaves those out that are much farther away */
-	for (int i = 0; i < found && (distance[i] == distance[0] || distance[i] < 2 * distance[0]); i++)
-		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", near[i]);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(list.data, list.len));
-}
-
-/* ---------- samples ---------- */
-
-/*
- * (key, share): whether that share of all keys has this one among them; the same
- * everywhere and for ever.
- */
-PG_FUNCTION_INFO_V1(in_sample);
-Datum
-in_sample(PG_FUNCTION_ARGS)
-{
-	text *key = PG_GETARG_TEXT_PP(0);
-	uint64 hash = FastStableHash64(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
-
-	PG_RETURN_BOOL(ldexp((double) hash, -64) < PG_GETARG_FLOAT8(1));
 }

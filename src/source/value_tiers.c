@@ -6,9 +6,7 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
@@ -106,7 +104,6 @@ Datum
 value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	TierState *state = PG_ARGISNULL(0) ? NULL : (TierState *) PG_GETARG_POINTER(0);
-	TupleDesc columns;
 	Datum thresholds[2];
 	bool nulls[2] = {false};
 	double largest = 0;
@@ -119,8 +116,6 @@ value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
 	(void) AggregateContext(fcinfo, "value_tiers_fit_finalfn");
 	if (state == NULL || state->nvalues == 0)
 		PG_RETURN_NULL();
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	for (int64 i = 0; i < state->nvalues; i++)
 		largest = Max(largest, state->values[i]);
 	(void) frexp(largest, &exponent);
@@ -132,7 +127,7 @@ value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
 	pfree(values);
 	thresholds[0] = Float8GetDatum(ldexp((double) a_from, -shift));
 	thresholds[1] = Float8GetDatum(ldexp((double) b_from, -shift));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), thresholds, nulls)));
+	PG_RETURN_DATUM(RowDatum(fcinfo, thresholds, nulls));
 }
 
 /* 'A', 'B' or 'C'; without thresholds nobody is worth anything. */
