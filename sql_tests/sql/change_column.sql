@@ -3,6 +3,8 @@
 \pset tuples_only on
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
+-- each of many refreshes would be compiled anew
+SET jit = off;
 CREATE TABLE customer (id bigint PRIMARY KEY);
 CREATE TABLE invoice (id serial PRIMARY KEY, customer_id integer, day date, "changed At" timestamptz DEFAULT clock_timestamp());
 CREATE TABLE line (invoice_id integer REFERENCES invoice ON DELETE CASCADE, price numeric(10,2));

@@ -3,6 +3,8 @@
 \pset tuples_only on
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
+-- each of many refreshes would be compiled anew
+SET jit = off;
 CREATE TABLE customer (id bigint PRIMARY KEY);
 CREATE TABLE orders (id serial PRIMARY KEY, customer_id integer, day date, amount numeric(10,2), note text);
 CREATE INDEX orders_customer ON orders (customer_id);

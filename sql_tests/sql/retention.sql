@@ -3,6 +3,8 @@
 \pset tuples_only on
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
+-- each of many refreshes would be compiled anew
+SET jit = off;
 CREATE TABLE customer (id bigint PRIMARY KEY);
 CREATE TABLE orders (customer_id bigint, day date, amount numeric(10,2)) PARTITION BY RANGE (day);
 CREATE TABLE orders_21 PARTITION OF orders FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
