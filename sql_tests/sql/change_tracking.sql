@@ -239,7 +239,7 @@ SELECT refreshed('empty');
 INSERT INTO none_yet VALUES (2, 1, '2025-01-01', 1);
 SELECT refreshed('empty');
 SELECT crm_profile.alter_source('empty', order_customer => 'client');
-SELECT tgrelid::regclass, tgargs FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc AND tgrelid IN ('none_yet'::regclass, 'former'::regclass);
+SELECT tgrelid::regclass, encode(tgargs, 'escape') FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc AND tgrelid IN ('none_yet'::regclass, 'former'::regclass);
 SELECT refreshed('empty');
 INSERT INTO none_yet VALUES (2, 1, '2025-01-01', 1);
 SELECT refreshed('empty');
