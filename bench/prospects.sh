@@ -29,8 +29,8 @@ SET work_mem = '64MB';
 \o /dev/null
 SELECT crm_profile.create_source('big', 'customers', 'orders', order_customer => 'customer_id', as_of => '2025-12-31', prospects => 'prospects');
 SELECT crm_profile.refresh('big');
-SELECT match_seconds AS matched FROM crm_profile.refresh('big') \gset
-INSERT INTO measured VALUES ('refresh: the part of attributes and the best', :matched);
+SELECT crm_profile.refresh('big');
+INSERT INTO measured SELECT 'refresh: the part of attributes and the best', (refresh_phases->>'match')::float8 FROM crm_profile.sources;
 SELECT clock_timestamp() AS began \gset
 SELECT count(score) FROM big.prospect_match;
 \set what 'all scores'

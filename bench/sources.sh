@@ -35,11 +35,11 @@ FROM (SELECT customer_id, date '2025-12-31' - max(ordered_at)::date AS recency, 
 :measure
 DROP TABLE plain;
 SELECT clock_timestamp() AS began \gset
-SELECT collect_seconds AS stored, clv_seconds AS clv, rhythm_seconds AS rhythm, holdout_seconds AS holdout FROM crm_profile.refresh('big') \gset
+SELECT crm_profile.refresh('big');
 \set what 'first refresh: histories, index and models'
 :measure
-INSERT INTO measured VALUES ('first refresh: histories and index alone', :stored), ('first refresh: clv_fit and predicted tiers alone', :clv), ('first refresh: rhythm_fit alone', :rhythm),
-	('first refresh: holdout test alone', :holdout);
+INSERT INTO measured SELECT 'first refresh: ' || p.what || ' alone', (s.refresh_phases->>p.phase)::float8 FROM crm_profile.sources s,
+	(VALUES ('collect', 'histories and index'), ('clv', 'clv_fit and predicted tiers'), ('rhythm', 'rhythm_fit'), ('holdout', 'holdout test')) p(phase, what);
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'refresh without a change'

@@ -108,8 +108,7 @@ SELECT * FROM crm_profile.create_source('food', 'client',
      FROM shopper WHERE id % 10 <> 0',
     as_of => '2014-06-30', prospects => 'lead', best => 'monetary > 1200');
 
-SELECT customers, round(match_seconds::numeric, 2) AS match_seconds
-FROM crm_profile.refresh('food');
+SELECT * FROM crm_profile.refresh('food');
 
 SELECT prospect, lifecycle, round(score::numeric, 2) AS chance,
        round(lift::numeric, 1) AS lift, reasons

@@ -21,7 +21,7 @@ ALTER TABLE customers ADD PRIMARY KEY (customer);
 SELECT * FROM crm_profile.create_source('shop', 'customers', 'orders',
                                         as_of => '2011-12-09');
 
-SELECT orders, customers, customers_written FROM crm_profile.refresh('shop');
+SELECT * FROM crm_profile.refresh('shop');
 
 SELECT segment, customers, round(100 * customer_share) AS "% of them",
        round(monetary) AS revenue, round(100 * monetary_share) AS "% of it"

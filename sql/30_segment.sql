@@ -290,8 +290,8 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_
 UPDATE crm_profile.scheme_rule r SET lifecycle = l.lifecycle
 FROM (VALUES
 	('Champions', '{new,active,won back}'::text[]),
-	('Loyal', '{new,active,won back,lapsing}'),
-	('Potential Loyalist', '{new,active,won back,lapsing}'),
+	('Loyal', '{new,active,won back}'),
+	('Potential Loyalist', '{new,active,won back}'),
 	('New', '{new}'),
 	('Promising', '{new,active,won back}'),
 	('Need Attention', '{new,active,won back,lapsing}'),

@@ -96,3 +96,43 @@ CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospe
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 20;
 COMMENT ON FUNCTION crm_profile.where_to_find IS 'attribute values with more look-alikes (prospects with the best scores) than their share of all prospects, most informative first';
+
+---------------------------------------------------------------- models for readers
+
+CREATE TYPE crm_profile_internal.sealed_models;
+CREATE FUNCTION crm_profile_internal.sealed_models_in(text cstring) RETURNS crm_profile_internal.sealed_models
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.sealed_models_in(cstring) IS 'I/O';
+CREATE FUNCTION crm_profile_internal.sealed_models_out(value crm_profile_internal.sealed_models) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.sealed_models_out(crm_profile_internal.sealed_models) IS 'I/O';
+CREATE FUNCTION crm_profile_internal.sealed_models_recv(message internal) RETURNS crm_profile_internal.sealed_models
+	AS 'MODULE_PATHNAME', 'sealed_models_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.sealed_models_recv(internal) IS 'I/O';
+CREATE FUNCTION crm_profile_internal.sealed_models_send(value crm_profile_internal.sealed_models) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.sealed_models_send(crm_profile_internal.sealed_models) IS 'I/O';
+CREATE TYPE crm_profile_internal.sealed_models (
+	INPUT = crm_profile_internal.sealed_models_in,
+	OUTPUT = crm_profile_internal.sealed_models_out,
+	RECEIVE = crm_profile_internal.sealed_models_recv,
+	SEND = crm_profile_internal.sealed_models_send,
+	ALIGNMENT = int4,
+	STORAGE = main
+);
+COMMENT ON TYPE crm_profile_internal.sealed_models IS 'the models that prospect_match scores by: its readers can use them and cannot read them';
+CREATE FUNCTION crm_profile_internal.seal_models(profile crm_profile.profile_model, match crm_profile.match_model) RETURNS crm_profile_internal.sealed_models
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.seal_models(crm_profile.profile_model, crm_profile.match_model) IS 'both models in a form that can be used and not read';
+CREATE FUNCTION crm_profile_internal.profile(customer record, models crm_profile_internal.sealed_models) RETURNS crm_profile.profile
+	AS 'MODULE_PATHNAME', 'profile_from_sealed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.profile(record, crm_profile_internal.sealed_models) IS 'profile() by sealed models';
+CREATE FUNCTION crm_profile_internal.match_score(profile crm_profile.profile, models crm_profile_internal.sealed_models) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'match_score_sealed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.match_score(crm_profile.profile, crm_profile_internal.sealed_models) IS 'match_score() by sealed models';
+CREATE FUNCTION crm_profile_internal.match_lift(profile crm_profile.profile, models crm_profile_internal.sealed_models) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'match_lift_sealed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.match_lift(crm_profile.profile, crm_profile_internal.sealed_models) IS 'match_lift() by sealed models';
+CREATE FUNCTION crm_profile_internal.match_reasons(profile crm_profile.profile, models crm_profile_internal.sealed_models, max_reasons integer) RETURNS text
+	AS 'MODULE_PATHNAME', 'match_reasons_sealed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile_internal.match_reasons(crm_profile.profile, crm_profile_internal.sealed_models, integer) IS 'match_reasons() by sealed models';

@@ -66,7 +66,8 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 	newest_order date, -- day of the newest order, even if after as_of
 	active_days integer, -- days within which nine of ten repeat buyers come back (by the mean gap of each customer), 28 to 365; NULL for fewer than 20 repeat buyers
 	a_from numeric, -- lowest value in tier A: all who are worth more have less than 80 % of the total together; NULL if nobody is worth anything
-	b_from numeric -- lowest value in tier B: all who are worth more have less than 95 % of the total together
+	b_from numeric, -- lowest value in tier B: all who are worth more have less than 95 % of the total together
+	deciles numeric[] -- lowest values of the best nine to one tenths of the buyers, ascending, as far as they are positive
 );
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
@@ -170,6 +171,7 @@ DECLARE
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
+		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with clv, rhythm and holdout), profiles, match'],
 		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
 		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
@@ -454,7 +456,7 @@ BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
 	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
-		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, ((s.definition).customer_base).orders AS orders_read,
+		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
 			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes = ''keys'' END AS changes_exact, s.changes_queued, s.oldest_change, (s.definition).kept_before, ' || settings || '

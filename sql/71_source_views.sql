@@ -37,7 +37,8 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	repeated_keys bigint, -- rows in excess of one per key in the customer table
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
-	scheme_problems text[] -- segments that nobody can be in, and scores that many customers share; NULL: none
+	scheme_problems text[], -- segments that nobody can be in, and scores that many customers share; NULL: none
+	deciles numeric[] -- lowest values of the best nine to one tenths of the buyers, ascending
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -50,10 +51,10 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 			UNION ALL SELECT 2, CASE
 				WHEN model.id IS NULL THEN NULL
 				WHEN model.newest_order IS NULL THEN 'the last refresh found no orders'
-				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order, of %s: nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
+				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order (%s): nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
 				WHEN today - model.newest_order > model.active_days
-					THEN format('the as-of date is far past the newest order, of %s: everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
-				WHEN today < model.newest_order THEN format('the as-of date is before the newest order, of %s: later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
+					THEN format('the as-of date is far past the newest order (%s): everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
+				WHEN today < model.newest_order THEN format('the as-of date is before the newest order (%s): later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
 			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
 				THEN format('keys occur more than once in the customer table: customer_profile has %s rows too many; name another customer_key', model.repeated_keys) END
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
@@ -89,7 +90,8 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	next_purchase date, -- day by which half of all such customers will have bought again; NULL: fewer than half ever will, or no model
 	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
 	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
-	as_of date -- the as-of date of the row
+	as_of date, -- the as-of date of the row
+	value_decile integer -- 1 + floor(10 × share of the buyers who are worth more), by the value that value_tier goes by: 1 is the best tenth; NULL: no order yet
 );
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
@@ -104,6 +106,11 @@ CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchas
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01);
 COMMENT ON FUNCTION crm_profile_internal.source_clv_365d IS 'clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month';
+
+CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles);
+COMMENT ON FUNCTION crm_profile_internal.value_decile IS 'the column value_decile, from the lowest values of the tenths';
 
 CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
 	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
@@ -138,7 +145,12 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile.next_purchase(history, model.clv, as_of),
 			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
 			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
-			as_of;
+			as_of,
+			crm_profile_internal.value_decile(CASE
+				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
+				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
+				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
+				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought';
 
@@ -797,8 +809,9 @@ BEGIN
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
 	ELSE
 		-- not security_invoker: it shows of a table that is the owner's what readers of prospect_match need
-		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT m.profile, m.match FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
-		PERFORM crm_profile_internal.source_comment(src.name, 'prospect_model', 'the models of attributes that prospect_match uses', 'crm_profile.source_model');
+		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT crm_profile_internal.seal_models(m.profile, m.match) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
+		EXECUTE format('COMMENT ON VIEW %I.prospect_model IS ''the models of attributes that prospect_match uses, with the owner''''s rights''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.prospect_model.models IS ''to be used, not to be read''', src.name);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model IS 'creates or replaces the view prospect_model of a source, or drops it if there are no prospects';

@@ -273,6 +273,7 @@ BEGIN
 	model.fitted_at := started;
 	model.as_of := today;
 	model.rfm := rfm;
+	model.deciles := (customer_base).deciles;
 	model.scheme := src.scheme;
 	model.segments := crm_profile.compile_scheme(src.scheme);
 	model.active_days := coalesce(src.active_days, (customer_base).active_days, 90);
@@ -333,7 +334,7 @@ BEGIN
 		SELECT s.problem, s.segments, substring(s.detail FROM 'have a (.+) of ') AS dimension, substring(s.detail FROM 'At least ([0-9]+) %')::integer AS percent, s.place
 		FROM crm_profile.check_scheme(model.segments, model.rfm) WITH ORDINALITY s(problem, cell, segments, detail, place))
 	SELECT array_agg(v.problem ORDER BY v.place) INTO model.scheme_problems FROM (
-		SELECT 1 AS place, 'at least 60 % of the customers have the same ' || string_agg(p.dimension, ', and the same ' ORDER BY p.place) || ': such scores tell little' AS problem
+		SELECT 1 AS place, 'at least 60 % have the same ' || string_agg(p.dimension, ', and the same ' ORDER BY p.place) || ': such scores tell little' AS problem
 			FROM problem p WHERE p.problem = 'tied scores' AND p.percent >= 60
 		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment') v
 		WHERE v.problem IS NOT NULL;
@@ -408,50 +409,51 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_repair IS 'rebuilds views that are missing or read a table that was renamed; an error if that would not help';
 
+CREATE FUNCTION crm_profile_internal.source_warn(source text, finding text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	reason CONSTANT text := substring(finding FROM ': (.*)$');
+BEGIN
+	-- a message has to fit in a line: the reason is its detail
+	IF reason IS NULL THEN
+		RAISE WARNING 'source "%": %', source, finding;
+	ELSE
+		RAISE WARNING 'source "%": %', source, split_part(finding, ': ', 1) USING DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_warn(text, text) IS 'raises a finding as a WARNING, the part behind its colon as the detail';
+
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
-	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
-	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
-	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
+	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	histories record;
 	models record;
 	matched record;
-	started timestamptz;
-	today date;
 	without_customer bigint;
 	changes record;
-	histories record;
 	due record;
+	match_seconds double precision;
+	fit_seconds double precision;
+	profile_seconds double precision;
+	started CONSTANT timestamptz := clock_timestamp();
+	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
 BEGIN
-	started := clock_timestamp();
-	today := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	src := crm_profile_internal.source_repair(src);
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
-	customers_written := histories.written;
-	customers_removed := histories.removed;
-	collect_seconds := histories.seconds;
-	without_customer := histories.without_customer;
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
 	src.orders_since := histories.since;
-	IF changes.keys IS NOT NULL AND NOT changes.without_customer THEN
-		without_customer := -1;
-	END IF;
-	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, customers_written + customers_removed, today) d;
+	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
+	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed, today) d;
 	src := due.src;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR customers_written + customers_removed > 0, due.fit, due.test, "verbose") m;
-	clv_seconds := round(models.clv_seconds::numeric, 3);
-	rhythm_seconds := round(models.rhythm_seconds::numeric, 3);
-	holdout_seconds := round(models.holdout_seconds::numeric, 3);
-	clv_status := models.clv_status;
-	rhythm_status := models.rhythm_status;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, due.fit, due.test, "verbose") m;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
-	fit_seconds := round(extract(epoch FROM clock_timestamp() - started) - collect_seconds::numeric, 3);
+	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
 	END IF;
@@ -462,26 +464,27 @@ BEGIN
 		src.other_customers := matched.others;
 	END IF;
 	src.customer_base := models.customer_base;
-	orders := coalesce((src.customer_base).orders, 0);
-	customers := coalesce((src.customer_base).customers, 0);
 	src.last_refresh := started;
-	src.refresh_seconds := extract(epoch FROM clock_timestamp() - started);
+	src.refresh_seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
+	SELECT jsonb_object_agg(p.phase, round(p.seconds::numeric, 3)) INTO src.refresh_phases
+		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('clv', models.clv_seconds), ('rhythm', models.rhythm_seconds), ('holdout', models.holdout_seconds),
+			('profiles', profile_seconds), ('match', match_seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
 	PERFORM crm_profile_internal.source_write(src);
 	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);
-	as_of := today;
-	newest_order := (src.customer_base).newest_order;
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
-		RAISE WARNING 'source "%": %', src.name, finding;
+		PERFORM crm_profile_internal.source_warn(src.name, finding);
 	END LOOP;
+	orders := coalesce((src.customer_base).orders, 0);
+	customers := coalesce((src.customer_base).customers, 0);
+	customers_written := histories.written;
+	customers_removed := histories.removed;
+	seconds := round(src.refresh_seconds::numeric, 3);
 	RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner IS 'runs as the owner of the source: refresh()';
 
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
-	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint,
-	OUT collect_seconds double precision, OUT fit_seconds double precision, OUT profile_seconds double precision,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text,
-	OUT match_seconds double precision, OUT as_of date, OUT newest_order date)
+	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.refresh IS 'reads the orders of a source, writes the histories that differ and fits the models, all as the owner of the source and in one transaction; nowait: an error if another refresh is running';

@@ -302,12 +302,12 @@ CREATE TYPE crm_profile_internal.prospect_match_row AS ( -- a row of the view pr
 	reasons text -- strongest reasons for the score, up and down, each with the share of the best among customers with the same value
 );
 
-CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, model crm_profile.match_model, contacted boolean)
+CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm_profile.profile, models crm_profile_internal.sealed_models, contacted boolean)
 	RETURNS SETOF crm_profile_internal.prospect_match_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile.match_score(profile, model), crm_profile.match_lift(profile, model),
-			crm_profile.match_reasons(profile, model);
+		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile_internal.match_score(profile, models), crm_profile_internal.match_lift(profile, models),
+			crm_profile_internal.match_reasons(profile, models, 5);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.prospect_figures IS 'all figures of prospect_match for one prospect';
 
@@ -321,8 +321,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_prospects IS 'FROM clause: prosp
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT q.prospect, f.lifecycle, f.score, f.lift, f.reasons
-FROM %1$s CROSS JOIN LATERAL (SELECT %2$s) r CROSS JOIN (SELECT (SELECT m.profile FROM %3$I.prospect_model m) AS profile, (SELECT m.match FROM %3$I.prospect_model m) AS match) m CROSS JOIN LATERAL (SELECT %4$s AS contacted) l
-	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile.profile(r, m.profile), m.match, l.contacted) f',
+FROM %1$s CROSS JOIN LATERAL (SELECT %2$s) r CROSS JOIN (SELECT (SELECT m.models FROM %3$I.prospect_model m) AS models) m CROSS JOIN LATERAL (SELECT %4$s AS contacted) l
+	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile_internal.profile(r, m.models), m.models, l.contacted) f',
 		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), src.name,
 		CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN 'false'
 			ELSE crm_profile_internal.source_contact(src, 'q.customer', crm_profile_internal.source_today(src)) END);

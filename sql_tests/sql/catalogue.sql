@@ -11,7 +11,7 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('source_resolve_interactions'), ('source_resolve_prospects'), ('source_resolve_best'), ('source_build_match'), ('source_profile_options'), ('source_keep_match'), ('refresh_matches'), ('match_prospects_as_owner'), ('source_persona_query'), ('source_build_persona'),
 	('rebuild_source'), ('rebuild_source_as_owner'), ('rebuild_sources'), ('source_build_profile'), ('source_drop_view'), ('source_keep_model'), ('source_share_rights'), ('source_view'), ('orders_without_customer'), ('refresh_findings'), ('source_build_attributes'), ('source_build_prospect_model'), ('source_comment_models'),
 	('note_changed_customer'), ('track_table'), ('source_resolve_tracking'), ('source_build_tracking'), ('take_changes'), ('take_stamped_changes'), ('write_histories'), ('oldest_stored'), ('old_orders_dropped'), ('changed_orders_query'), ('mend_tracking'), ('refresh_all'),
-	('look_at'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
+	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
 	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('customer_base_fit'), ('value_tiers_fit');

@@ -286,7 +286,7 @@ SELECT problem, cell, detail FROM check_scheme((SELECT compile_scheme('rf')), rf
 
 SELECT v.*, label_conflicts(segment, (SELECT compile_scheme('standard')), lifecycle, p_alive, p_purchase)
 FROM (VALUES (1, 'Lost', 'inactive', 0.05::float8, 0.01::float8), (2, 'Lost', 'inactive', 1, 0.2), (3, 'Lost', 'active', 0.5, 0.2), (4, 'Champions', 'active', 0.1, 0), (5, 'Champions', 'lapsing', 0.3, 0.3),
-	(6, 'At Risk', 'lapsing', 0.4, 0.5), (7, 'New', 'new', 0.99, 0.1), (8, 'New', 'active', 0.99, NULL), (9, 'Loyal', 'lapsing', 0.02, 0), (10, NULL, 'inactive', 0.9, NULL), (11, NULL, NULL, 1, 1),
+	(6, 'At Risk', 'lapsing', 0.4, 0.5), (7, 'New', 'new', 0.99, 0.1), (8, 'New', 'active', 0.99, NULL), (9, 'Need Attention', 'lapsing', 0.02, 0), (10, NULL, 'inactive', 0.9, NULL), (11, NULL, NULL, 1, 1),
 	(12, 'no such segment', 'new', 0.5, 0)) v (n, segment, lifecycle, p_alive, p_purchase) ORDER BY n;
 SELECT label_conflicts('Lost', NULL, 'inactive', 1, NULL), label_conflicts(NULL, NULL, 'potential', NULL, NULL);
 SELECT label_conflicts('Lost', NULL, 'asleep', 1, NULL);

@@ -32,7 +32,7 @@ BEGIN
 			(SELECT format('%s customers, %s orders, %s, profit %s, %s potential', count(*), sum(frequency), sum(monetary), sum(profit), count(*) FILTER (WHERE lifecycle = 'potential')) FROM shop.mine) END
 		FROM jsonb_each_text((SELECT to_jsonb(s) FROM crm_profile.sources s)) n JOIN jsonb_each_text(before) o USING (key)
 		WHERE o.value IS DISTINCT FROM n.value
-			AND n.key NOT IN ('last_refresh', 'refresh_seconds', 'orders_read', 'customers_with_history', 'newest_order', 'warning') ORDER BY n.key COLLATE "C";
+			AND n.key NOT IN ('last_refresh', 'refresh_seconds', 'refresh_phases', 'orders_read', 'customers_with_history', 'newest_order', 'warning') ORDER BY n.key COLLATE "C";
 END $$;
 
 -- what they have to show

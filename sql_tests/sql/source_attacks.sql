@@ -127,7 +127,7 @@ ALTER TABLE hidden.source_definition ENABLE ROW LEVEL SECURITY;
 ALTER TABLE hidden.source_definition FORCE ROW LEVEL SECURITY;
 CREATE POLICY taken ON hidden.source_definition USING (thief.taken());
 SELECT count(*) FROM crm_profile.create_source('infinite', 'data.customer', 'data.orders', order_customer => 'customer_id');
-UPDATE infinite.source_definition SET last_refresh = now(), customer_base = ROW(1, 1, NULL, 'infinity', NULL, NULL, NULL);
+UPDATE infinite.source_definition SET last_refresh = now(), customer_base = ROW(1, 1, NULL, 'infinity', NULL, NULL, NULL, NULL);
 SELECT count(*) FROM crm_profile.create_source('untied', 'data.customer', 'data.orders', order_customer => 'customer_id');
 ALTER TABLE untied.source_definition NOT OF;
 ALTER TABLE untied.source_definition DROP COLUMN scheme;

@@ -21,7 +21,15 @@ SELECT clv_model FROM crm_profile.sources WHERE name = 'cd';
 SELECT count(*), count(p_alive), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
 SELECT count(*) FROM cd.model_card;
 SELECT count(*) FROM cd.model_holdout;
-SELECT customers, clv_status, rhythm_status, clv_seconds + rhythm_seconds + holdout_seconds <= fit_seconds + 0.01 AS parts FROM crm_profile.refresh('cd');
+-- a refresh, and how its fits ended
+CREATE FUNCTION public.refreshed(source text, OUT customers bigint, OUT clv_status text, OUT rhythm_status text) LANGUAGE plpgsql AS $$
+BEGIN
+	SELECT r.customers INTO customers FROM crm_profile.refresh(source) r;
+	EXECUTE format('SELECT max(value) FILTER (WHERE section = ''purchases''), max(value) FILTER (WHERE section = ''rhythm'') FROM %I.model_card WHERE item = ''status''', source) INTO clv_status, rhythm_status;
+END $$;
+SELECT customers, clv_status, rhythm_status FROM public.refreshed('cd');
+SELECT (p->>'clv')::numeric + (p->>'rhythm')::numeric + (p->>'holdout')::numeric <= (p->>'fit')::numeric + 0.01 AS parts, (p->>'collect')::numeric + (p->>'fit')::numeric <= refresh_seconds + 0.01 AS together, p ? 'match' AS matched
+FROM crm_profile.sources, LATERAL (SELECT refresh_phases AS p) x WHERE name = 'cd';
 
 -- model_card has the published parameters and log-likelihoods, and the counts of plain SQL
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.525 6.183 0.891 1.614" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
@@ -101,7 +109,7 @@ SELECT customers_written FROM crm_profile.refresh('cd');
 SELECT count(*) FROM cd.model;
 SELECT crm_profile.alter_source('cd', clv_model => 'gg');
 SELECT crm_profile.alter_source('cd', clv_model => 'bg/nbd');
-SELECT clv_status FROM crm_profile.refresh('cd');
+SELECT clv_status FROM public.refreshed('cd');
 SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.model;
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
 SELECT count(*) FILTER (WHERE p_alive = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.customer_profile JOIN raw USING (customer);
@@ -181,7 +189,7 @@ INSERT INTO visit SELECT c, date '2025-12-31' - c * 37 % 60 - (5 + c * 7 % 96) *
 INSERT INTO visit SELECT 301, date '2025-12-31' - 14 - 7 * i, 30 FROM generate_series(0, 13) i;
 INSERT INTO visit SELECT 302, date '2025-12-31' - 200 - 365 * i, 30 FROM generate_series(0, 4) i;
 SELECT count(*) FROM crm_profile.create_source('visits', 'customer', 'visit', order_customer => 'customer_id', as_of => '2025-12-31');
-SELECT rhythm_status FROM crm_profile.refresh('visits');
+SELECT rhythm_status FROM public.refreshed('visits');
 SELECT customer, recency, recency < s.active_days AS in_window, lifecycle, crm_profile.lifecycle(history, '2025-12-31', s.active_days) AS by_window
 FROM visits.customer_profile JOIN visits.customer_history USING (customer), crm_profile.sources s WHERE s.name = 'visits' AND customer > 300 ORDER BY customer;
 SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources s, (SELECT clv AS r FROM visits.model ORDER BY id DESC LIMIT 1) f
@@ -191,15 +199,15 @@ SELECT crm_profile.drop_source('visits');
 -- ---------------------------------------------------------------- hardly any customers, none, refunds only, profit
 CREATE TABLE sale (customer_id int, day date, amount numeric, cost numeric);
 SELECT count(*) FROM crm_profile.create_source('few', 'customer', 'sale', order_customer => 'customer_id', amount => 'amount', cost => 'cost', as_of => '2025-12-31', tier_by => 'profit');
-SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
 SELECT section, item, value FROM few.model_card WHERE item IN ('status', 'model', 'customers', 'active window') ORDER BY line;
 SELECT count(*), count(p_alive), count(predicted_tier), count(lifecycle) FROM few.customer_profile;
 INSERT INTO sale VALUES (1, '2025-12-30', -5, NULL);
-SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (2, '2025-12-30', 5, NULL);
-SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (3, '2025-01-30', 50, 30), (3, '2025-12-30', 70, 40), (4, '2025-12-31', 10, 20), (5, '2026-01-01', 10, 2);
-SELECT customers, clv_status, rhythm_status FROM crm_profile.refresh('few');
+SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
 SELECT value FROM few.model_card WHERE item IN ('status', 'value', 'fitted until', 'forecast until') ORDER BY line;
 SELECT customer, lifecycle, p_alive BETWEEN 0 AND 1 AS alive, clv_365d > 0 AS worth, next_purchase > '2025-12-31' AS next, predicted_tier FROM few.customer_profile WHERE customer <= 6 ORDER BY customer;
 -- a model of profit, not of revenue
@@ -210,7 +218,7 @@ SET client_min_messages = warning;
 -- customers who do not differ at all: no plain maximum, the models say so and are used
 TRUNCATE sale;
 INSERT INTO sale SELECT c, date '2025-01-01' + 30 * i + c % 10, 10, 5 FROM generate_series(1, 300) c, generate_series(0, 11) i;
-SELECT clv_status <> 'converged' AS clv, rhythm_status <> 'converged' AS rhythm FROM crm_profile.refresh('few');
+SELECT clv_status <> 'converged' AS clv, rhythm_status <> 'converged' AS rhythm FROM public.refreshed('few');
 SELECT count(*) FILTER (WHERE p_alive BETWEEN 0 AND 1) AS p_alive, count(*) FILTER (WHERE clv_365d BETWEEN 0 AND 1000) AS worth FROM few.customer_profile;
 SELECT * FROM pg_temp.wrong_tiers('few');
 SELECT crm_profile.drop_source('few');
@@ -239,3 +247,4 @@ SELECT h.customers = (SELECT count(DISTINCT customer_id) FROM many WHERE day <= 
 	round(c.number::numeric, 4) AS share FROM many.model_holdout h, many.model_card c WHERE h.part = 'total' AND c.item = 'share tested';
 SELECT crm_profile.drop_source('many');
 DROP SCHEMA rhythm CASCADE;
+DROP FUNCTION public.refreshed(text);

@@ -17,7 +17,8 @@ SELECT item, value FROM shop.model_card;
 SELECT warning FROM crm_profile.sources;
 
 -- ---------------------------------------------------------------- every amount has a line
-SELECT orders, customers, as_of, newest_order FROM crm_profile.refresh('shop');
+SELECT orders, customers FROM crm_profile.refresh('shop');
+SELECT newest_order FROM crm_profile.sources;
 CREATE VIEW ledger AS SELECT (SELECT sum(monetary) FROM shop.segment_summary) AS summary, (SELECT sum(amount) FROM shop.purchase_calendar) AS calendar;
 SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM ledger l, (SELECT sum(total) AS total FROM sale) s;
 SELECT segment, customers FROM shop.segment_summary WHERE segment LIKE '(%';
@@ -111,10 +112,14 @@ INSERT INTO sale SELECT i, NULL, '2025-11-03', 30 FROM generate_series(3001, 300
 SELECT orders FROM crm_profile.refresh('shop');
 
 -- ---------------------------------------------------------------- contradictions of the labels, as a query over customer_profile counts them
+SELECT crm_profile.alter_source('shop', active_days => 10);
+SELECT orders FROM crm_profile.refresh('shop');
 SELECT count(*) AS differences FROM (SELECT note, number FROM shop.model_card WHERE section = 'labels' AND number > 0) c FULL JOIN (
 	SELECT k, count(*) AS n FROM shop.customer_profile p, shop.model_in_use m, unnest(crm_profile.label_conflicts(p.segment, m.segments, p.lifecycle, p.p_alive, NULL)) k GROUP BY k) t ON t.k = c.note
 WHERE t.n IS DISTINCT FROM c.number;
-SELECT count(*) > 0 AS told FROM shop.model_card WHERE section = 'labels';
+SELECT sum(number) > 0 AS told FROM shop.model_card WHERE section = 'labels';
+SELECT crm_profile.alter_source('shop', reset => '{active_days}');
+SELECT orders FROM crm_profile.refresh('shop');
 
 -- ---------------------------------------------------------------- attributes in columns
 SELECT a.attname, format_type(a.atttypid, -1) AS type, col_description(a.attrelid, a.attnum) AS comment FROM pg_attribute a WHERE a.attrelid = 'shop.customer_attributes'::regclass AND a.attnum > 0 ORDER BY a.attnum;

@@ -71,6 +71,12 @@ SELECT crm_profile.monetary(history, '2025-12-01', interval '1 year') = (SELECT 
 SELECT count(*) AS differences FROM t.customer_profile p JOIN t.segment_summary s USING (segment), newest m, crm_profile.segments(m.segments) l
 WHERE l.segment = p.segment AND (p.segment_position IS DISTINCT FROM l.position OR p.as_of <> '2025-12-01');
 SELECT DISTINCT as_of FROM t.profile_as_of('2025-03-01');
+-- tenths by value, against ranks in plain SQL: equal amounts share one, and so do all who are worth nothing
+SELECT count(*) > 100 AS enough, count(DISTINCT value_decile) AS deciles, count(*) FILTER (WHERE value_decile IS DISTINCT FROM 1 + 10 * (rank - 1) / buyers) AS differences
+FROM (SELECT value_decile, monetary, rank() OVER (ORDER BY greatest(monetary, 0) DESC) AS rank, count(*) OVER () AS buyers FROM t.customer_profile WHERE last_purchase IS NOT NULL) p;
+-- ten buyers, four of whom are worth nothing: they share the seventh tenth
+SELECT f.deciles, crm_profile_internal.value_decile(0, f.deciles) AS nothing, crm_profile_internal.value_decile(-5, f.deciles) AS less, crm_profile_internal.value_decile(60, f.deciles) AS best
+FROM (SELECT (crm_profile.customer_base_fit(('{2025-01-01: ' || greatest(i * 10, 0) || '}')::crm_profile.purchase_history, '2025-12-31', NULL, false)).deciles FROM generate_series(-3, 6) i) f;
 
 -- ---------------------------------------------------------------- plans
 CREATE FUNCTION plan(query text, pattern text) RETURNS TABLE (lines bigint) LANGUAGE plpgsql AS $$

@@ -261,12 +261,34 @@ NothingToDestroy(DestReceiver *self)
 {
 }
 
+/*
+ * For PG_CATCH: an error about an argument is thrown on without the SQL of ours in
+ * its context; what else went wrong keeps it.
+ */
+static void
+RethrowArgumentError(MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode != ERRCODE_INVALID_PARAMETER_VALUE &&
+		error->sqlerrcode != ERRCODE_UNDEFINED_COLUMN)
+		PG_RE_THROW();
+	FlushErrorState();
+	error->context = NULL;
+	error->internalquery = NULL;
+	error->internalpos = 0;
+	ThrowErrorData(error);
+}
+
 /* Runs a SELECT of such columns into a tuplestore of its own. */
 static Tuplestorestate *
 RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	CheckedReceiver receiver = {.expected = columns};
+	MemoryContext caller = CurrentMemoryContext;
 
 	receiver.store = CreateTuplestoreDestReceiver();
 	SetTuplestoreDestReceiverParams(receiver.store, store, CurrentMemoryContext, true, NULL, NULL);
@@ -275,7 +297,15 @@ RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 	receiver.pub.rShutdown = CheckedShutdown;
 	receiver.pub.rDestroy = NothingToDestroy;
 	receiver.pub.mydest = DestNone;
-	RunQuery(q->function, query, &receiver.pub);
+	PG_TRY();
+	{
+		RunQuery(q->function, query, &receiver.pub);
+	}
+	PG_CATCH();
+	{
+		RethrowArgumentError(caller);
+	}
+	PG_END_TRY();
 	receiver.store->rDestroy(receiver.store);
 	return store;
 }

@@ -36,6 +36,8 @@
 #define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it an attribute is useless */
 #define MAX_SET_GROUPS 10 /* members of sets that get a bin */
 #define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
+/* A word that fewer rows have might tell of a person: no bin names it. */
+#define MIN_NAMED 5
 
 /* One attribute on its way. */
 typedef struct CountedAttribute
@@ -396,7 +398,7 @@ BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		if (first == last)
 			/* one value names itself */;
 		else if (bins.nbins == 1)
-			label = psprintf("%s to %s", label, LevelText(attribute, levels[last].value));
+			label = pstrdup("any");
 		else if (first == 0 && last == nlevels - 1)
 			label = pstrdup("any other");
 		else if (first == 0)
@@ -424,20 +426,25 @@ BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		StringInfoData label;
 		ClassCount count = {0, 0};
 		int named = 0;
+		int unnamed = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		initStringInfo(&label);
 		for (int i = 0; i < nlevels; i++)
 			if (bin[i] == b)
 			{
-				if (named++ < MAX_LABEL_WORDS)
-					appendStringInfo(&label, "%s%s", named > 1 ? ", " : "",
+				if (named < MAX_LABEL_WORDS && counts[i].targets + counts[i].others >= MIN_NAMED)
+					appendStringInfo(&label, "%s%s", named++ > 0 ? ", " : "",
 									 LevelText(attribute, levels[i].value));
+				else
+					unnamed++;
 				count.targets += counts[i].targets;
 				count.others += counts[i].others;
 			}
-		if (named > MAX_LABEL_WORDS)
-			appendStringInfo(&label, " and %d more", named - MAX_LABEL_WORDS);
+		if (named == 0)
+			appendStringInfo(&label, "%d rare value%s", unnamed, unnamed == 1 ? "" : "s");
+		else if (unnamed > 0)
+			appendStringInfo(&label, " and %d more", unnamed);
 		AppendBin(relevance, label.data, count);
 	}
 	relevance->chance = bins.p_value;

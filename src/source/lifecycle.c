@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -295,6 +297,7 @@ typedef struct CustomerBaseState
 	DateADT newest;
 	int64 gaps[MAX_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
 	int64 repeat_buyers;
+	int64 buyers;
 	int64 *values; /* in units of 10^-scale, positive ones only */
 	int64 nvalues;
 	int64 capacity;
@@ -387,7 +390,10 @@ customer_base_fit_transfn(PG_FUNCTION_ARGS)
 		state->repeat_buyers++;
 	}
 	if (purchase_days > 0)
+	{
+		state->buyers++;
 		KeepValue(state, value, reader.scale);
+	}
 	PG_RETURN_POINTER(state);
 }
 
@@ -404,14 +410,35 @@ ActiveDays(const CustomerBaseState *state)
 	return Max(MIN_ACTIVE_DAYS, Min(days, MAX_ACTIVE_DAYS));
 }
 
+/*
+ * The least values of the first one to nine tenths of the buyers, from the lowest on,
+ * as far as they are positive.  The values are sorted, the highest first.
+ */
+static Datum
+Deciles(const CustomerBaseState *state)
+{
+	Datum cuts[9];
+	int ncuts = 0;
+
+	for (int k = 9; k >= 1; k--)
+	{
+		int64 rank = (k * state->buyers + 9) / 10;
+
+		if (rank <= state->nvalues)
+			cuts[ncuts++] =
+				NumericGetDatum(NumericFromInt128(state->values[rank - 1], state->scale));
+	}
+	return PointerGetDatum(construct_array(cuts, ncuts, NUMERICOID, -1, false, TYPALIGN_INT));
+}
+
 /* The composite type customer_base; NULL for no history at all. */
 PG_FUNCTION_INFO_V1(customer_base_fit_finalfn);
 Datum
 customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 {
 	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
-	Datum values[7] = {0};
-	bool nulls[7] = {false};
+	Datum values[8] = {0};
+	bool nulls[8] = {false};
 	int64 a_from = 0;
 	int64 b_from = 0;
 
@@ -425,12 +452,13 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 	values[3] = DateADTGetDatum(state->newest);
 	nulls[4] = state->repeat_buyers < MIN_REPEAT_BUYERS;
 	values[4] = Int32GetDatum(ActiveDays(state));
-	nulls[5] = nulls[6] = state->nvalues == 0;
+	nulls[5] = nulls[6] = nulls[7] = state->nvalues == 0;
 	if (state->nvalues > 0)
 	{
 		TierThresholds(state->values, state->nvalues, &a_from, &b_from);
 		values[5] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
 		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
+		values[7] = Deciles(state);
 	}
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

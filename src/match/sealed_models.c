@@ -1,0 +1,113 @@
+/*
+ * sealed_models.c: a profile_model and a match_model that can be used and not read.
+ *
+ * Who scores prospects with the rights of a reader needs the models, with the words
+ * of attributes and the ends of their ranges, but is to learn their decisions alone.
+ * So the text of the type says nothing.  The random bytes in front keep the images
+ * of two values, which `*<` compares, from telling what is behind.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#define NONCE_BYTES 16
+
+/* Both models follow, each as a plain varlena, aligned. */
+typedef struct SealedModels
+{
+	int32 vl_len_;
+	int32 profile_bytes; /* from `data` to the match_model */
+	char nonce[NONCE_BYTES];
+	char data[FLEXIBLE_ARRAY_MEMBER];
+} SealedModels;
+
+extern Datum profile_from_record(PG_FUNCTION_ARGS);
+extern Datum match_score(PG_FUNCTION_ARGS);
+extern Datum match_lift(PG_FUNCTION_ARGS);
+extern Datum match_reasons(PG_FUNCTION_ARGS);
+
+/* (profile_model, match_model) */
+PG_FUNCTION_INFO_V1(seal_models);
+Datum
+seal_models(PG_FUNCTION_ARGS)
+{
+	struct varlena *profile = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+	struct varlena *match = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
+	Size place = INTALIGN(VARSIZE(profile));
+	Size size = offsetof(SealedModels, data) + place + VARSIZE(match);
+	SealedModels *sealed = palloc0(size);
+
+	SET_VARSIZE(sealed, size);
+	sealed->profile_bytes = (int32) place;
+	if (!pg_strong_random(sealed->nonce, NONCE_BYTES))
+		elog(ERROR, "could not generate random bytes");
+	memcpy(sealed->data, profile, VARSIZE(profile));
+	memcpy(sealed->data + place, match, VARSIZE(match));
+	PG_RETURN_POINTER(sealed);
+}
+
+/* Nobody writes one: only seal_models() makes them. */
+PG_FUNCTION_INFO_V1(sealed_models_in);
+Datum
+sealed_models_in(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("sealed models have no text or binary form that could be read")));
+	PG_RETURN_NULL();
+}
+
+PG_FUNCTION_INFO_V1(sealed_models_out);
+Datum
+sealed_models_out(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_CSTRING(pstrdup("(sealed)"));
+}
+
+PG_FUNCTION_INFO_V1(sealed_models_send);
+Datum
+sealed_models_send(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BYTEA_P(cstring_to_text("(sealed)"));
+}
+
+/* Puts a model in the place of the sealed ones, the second argument. */
+static void
+Unseal(FunctionCallInfo fcinfo, bool match)
+{
+	SealedModels *sealed = (SealedModels *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
+
+	fcinfo->args[1].value = PointerGetDatum(sealed->data + (match ? sealed->profile_bytes : 0));
+}
+
+PG_FUNCTION_INFO_V1(profile_from_sealed);
+Datum
+profile_from_sealed(PG_FUNCTION_ARGS)
+{
+	Unseal(fcinfo, false);
+	return profile_from_record(fcinfo);
+}
+
+PG_FUNCTION_INFO_V1(match_score_sealed);
+Datum
+match_score_sealed(PG_FUNCTION_ARGS)
+{
+	Unseal(fcinfo, true);
+	return match_score(fcinfo);
+}
+
+PG_FUNCTION_INFO_V1(match_lift_sealed);
+Datum
+match_lift_sealed(PG_FUNCTION_ARGS)
+{
+	Unseal(fcinfo, true);
+	return match_lift(fcinfo);
+}
+
+PG_FUNCTION_INFO_V1(match_reasons_sealed);
+Datum
+match_reasons_sealed(PG_FUNCTION_ARGS)
+{
+	Unseal(fcinfo, true);
+	return match_reasons(fcinfo);
+}
