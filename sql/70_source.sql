@@ -180,7 +180,7 @@ DECLARE
 		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
 		['tracking', 'jsonb', NULL, 'with track_changes: what the last refresh that read all orders saw of their tables, and what changed since the models were fitted'],
 		['kept_before', 'date', NULL, 'days before it are kept in the histories, since the orders do not hold them any more; NULL: none are, or keep_history_before is set'],
-		['orders_since', 'date', NULL, 'with kept_before: the oldest order from it on'],
+		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
 		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
 	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;

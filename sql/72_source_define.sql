@@ -159,7 +159,9 @@ BEGIN
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
 	src := crm_profile_internal.source_build(src);
+	-- with other arguments other orders may be gone for another reason
 	src.tracking := NULL;
+	src.orders_since := NULL;
 	src := crm_profile_internal.source_resolve_best(src);
 	IF given ? 'attributes' THEN
 		PERFORM crm_profile_internal.source_warn_identifying(src);

@@ -97,7 +97,7 @@ DECLARE
 	stored_histories text := target;
 	same_fresh CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer');
 	same_stored CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer');
-	oldest CONSTANT date := CASE WHEN src.keep_history_before IS NULL THEN CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE src.orders_since END END;
+	oldest CONSTANT date := CASE WHEN src.keep_history_before IS NULL THEN src.orders_since END;
 	done record;
 	moved date;
 	dropped bigint;
@@ -154,7 +154,7 @@ BEGIN
 		END;
 		written := done.written;
 		removed := done.removed;
-		IF kept IS NOT NULL AND src.keep_history_before IS NULL AND (written + removed > 0 OR dropped IS NOT NULL) THEN
+		IF kept IS NOT NULL AND src.keep_history_before IS NULL AND (written + removed > 0 OR since IS NULL OR dropped IS NOT NULL) THEN
 			since := crm_profile_internal.oldest_stored(target, kept);
 		END IF;
 	END IF;
@@ -447,7 +447,6 @@ BEGIN
 	src := changes.src;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
-	src.orders_since := histories.since;
 	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
 	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed, today) d;
 	src := due.src;
@@ -464,6 +463,7 @@ BEGIN
 		src.other_customers := matched.others;
 	END IF;
 	src.customer_base := models.customer_base;
+	src.orders_since := CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE histories.since END;
 	src.last_refresh := started;
 	src.refresh_seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	SELECT jsonb_object_agg(p.phase, round(p.seconds::numeric, 3)) INTO src.refresh_phases

@@ -49,6 +49,12 @@ DELETE FROM orders WHERE customer_id IN (1, 2);
 SELECT kept('shop');
 ROLLBACK;
 
+-- nor are orders that a filter leaves out
+BEGIN;
+SELECT crm_profile.alter_source('shop', order_filter => 'day >= ''2023-01-01''');
+SELECT kept('shop');
+ROLLBACK;
+
 -- a partition is dropped
 SET client_min_messages = notice;
 DROP TABLE orders_22;
