@@ -39,7 +39,7 @@ SELECT crm_profile.refresh('big');
 \set what 'first refresh: histories, index and models'
 :measure
 INSERT INTO measured SELECT 'first refresh: ' || p.what || ' alone', (s.refresh_phases->>p.phase)::float8 FROM crm_profile.sources s,
-	(VALUES ('collect', 'histories and index'), ('clv', 'clv_fit and predicted tiers'), ('rhythm', 'rhythm_fit'), ('holdout', 'holdout test')) p(phase, what);
+	(VALUES ('collect', 'histories and index'), ('clv', 'clv_fit and predicted tiers'), ('holdout', 'holdout test')) p(phase, what);
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'refresh without a change'

@@ -55,6 +55,6 @@ FROM shop.segment_summary;
 \echo
 SELECT section, item, value, round(standard_error::numeric, 3) AS "s.e."
 FROM shop.model_card
-WHERE section IN ('purchases', 'rhythm', 'holdout');
+WHERE section IN ('purchases', 'holdout');
 
 SELECT severity, problem, count FROM crm_profile.check_source('shop');

@@ -2,7 +2,9 @@
 
 ---------------------------------------------------------------- the type clv_model
 
--- @value_type type=clv_model layout="STORAGE = plain"
+-- @value_type type=clv_model layout="STORAGE = main" wire=STABLE
+
+-- storage main, not plain: attributes can outgrow a page
 
 COMMENT ON TYPE crm_profile.clv_model IS
 	'a fitted model of repeat purchase (bg/nbd, mbg/nbd or pareto/nbd) with Gamma-Gamma spend: parameters, unit of time, what it was fitted to and how well';
@@ -24,7 +26,7 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
 	OUT mean_value double precision,
-	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision)
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.clv_model_card IS
@@ -92,30 +94,91 @@ CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of
 COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text) IS
 	'the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in';
 
+---------------------------------------------------------------- the fit with attributes
+
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_combine(state internal, other internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_combine(internal, internal) IS 'aggregate combine function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_serialize(state internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_serialize(internal) IS 'aggregate serial function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_deserialize(state bytea, unused internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_deserialize(bytea, internal) IS 'aggregate deserial function';
+CREATE FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(state internal) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS 'aggregate final function';
+
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) (
+	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
+	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
+	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
+	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record) IS
+	'the model of the customers'' purchases up to as_of with what their attributes do: how much faster they make a customer buy, and leave; NULL unit and value: the default; rows without attributes are skipped';
+CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) (
+	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
+	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
+	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
+	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS
+	'the same with options: ridge, the weight of the squares of the effects (none: 0), and those of profile_fit';
+
+CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile.with_attributes(crm_profile.clv_model, record) IS
+	'the model of the customers with these attributes, for every function that takes a model; a model that knows no attributes stays as it is';
+
 ---------------------------------------------------------------- holdout
 
-CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days, in total, by frequency class or by decile of the forecast
-	part text, -- total, frequency (by repeat purchases before the test) or decile (by forecast)
+CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days and their value, in total, by frequency class, by decile of the forecast or by month
+	part text, -- total, earlier total (an earlier test of the same length), frequency (by repeat purchases before the test), decile and value decile (by forecast of purchase days, of value), fitted month and forecast month (before and after fit_until)
 	class text, -- class within the part within the part; decile 1 has the lowest forecasts
 	customers bigint, -- number of customers
 	predicted double precision, -- forecast purchase days
 	actual double precision, -- actual purchase days
 	calibration double precision, -- actual / predicted
 	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
-	correlation double precision -- correlation of actual and predicted over the customers; NULL: one of them is constant
+	correlation double precision, -- correlation of actual and predicted over the customers; NULL: one of them is constant
+	lower double precision, -- bounds within which 95 % of actual totals should lie; totals only
+	upper double precision, -- the other one
+	gini double precision, -- Gini coefficient of the actual purchase days in the order of the forecast, over that in their own order; totals only
+	decile_error double precision, -- sum over deciles of |actual - predicted|, over all actual; totals only
+	predicted_value double precision, -- forecast value of the purchases, of revenue or profit; NULL, as in all that follows: the model knows no values
+	actual_value double precision, -- actual value, net of refunds
+	value_calibration double precision, -- actual / predicted
+	value_mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
+	value_correlation double precision, -- correlation of both
+	value_lower double precision, -- as lower, of the value
+	value_upper double precision, -- as upper
+	value_gini double precision, -- as gini
+	value_decile_error double precision -- as decile_error, by decile of the forecast value
 );
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn IS 'aggregate final function';
 
+CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
 	'fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
@@ -126,7 +189,7 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
 	'fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
@@ -137,10 +200,21 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.
 CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
 	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
 	'fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
+
+CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval, text) IS 'aggregate transition function';
+CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) (
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval, text) IS
+	'fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
 
 ---------------------------------------------------------------- the record of several models
 
@@ -158,9 +232,6 @@ CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecast
 CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
@@ -198,8 +269,8 @@ BEGIN ATOMIC
 	bias AS (
 		SELECT avg(l.bias) AS mean, var_samp(l.bias) / count(l.bias)::double precision AS variance, count(l.bias) AS n FROM line l JOIN chosen USING (candidate))
 	SELECT c.candidate,
-		-- a steady bias counts for what it is beyond chance, twice its variance
-		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))) ELSE 1 END,
+		-- a steady bias counts for what it is beyond chance, twice its variance, and for 5 % at most: it rests on few days
+		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(greatest(-0.05, least(0.05, b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))))) ELSE 1 END,
 		b.n::integer,
 		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),
 		(SELECT l.error FROM line l WHERE l.candidate = 'mbg/nbd' AND l.fit_until = l.latest)
@@ -278,6 +349,11 @@ CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, m
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
 COMMENT ON FUNCTION crm_profile.clv_interval IS 'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
 
+CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
+	OUT expected double precision, OUT variance double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile_internal.revenue_outlook IS 'expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value';
+
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.next_purchase IS 'median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar';
@@ -289,6 +365,31 @@ COMMENT ON FUNCTION crm_profile.next_purchase_interval IS 'confidence interval o
 CREATE FUNCTION crm_profile.clv_log_likelihood(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.clv_log_likelihood IS 'log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive';
+
+---------------------------------------------------------------- predictions by attributes; stable: the words of some types follow settings
+
+CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'p_alive of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'expected_purchases of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
+COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'probability_of_purchase of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer, attributes record) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 120;
+COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer, record) IS 'purchase_probabilities of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 80;
+COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, record) IS 'clv of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS date
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'next_purchase of a customer with these attributes, as with_attributes() tells the model';
+CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval, record) IS
+	'expected number of further purchase days of somebody with these attributes whose first purchase is on as_of';
 
 ---------------------------------------------------------------- the type rhythm_model
 

@@ -20,8 +20,7 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	clv crm_profile.clv_model, -- the model of repeat purchase and value; NULL: nobody had bought
 	predicted_a_from double precision, -- lowest predicted value in tier A; NULL: nobody is predicted to be worth anything
 	predicted_b_from double precision, -- lowest predicted value in tier B
-	rhythm crm_profile.rhythm_model, -- the model of the days between purchases
-	fit_share double precision, -- share of the customers that clv and rhythm were fitted to; 1: all of them of them
+	fit_share double precision, -- share of the customers that clv was fitted to; 1: all of them
 	holdout crm_profile.clv_holdout_line[], -- holdout test: how well past purchases would have been forecast; NULL: too few data
 	holdout_fit_until date, -- last day of the data that the holdout test fitted to
 	holdout_until date, -- last day of the forecast of the holdout test
@@ -160,6 +159,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	segment text, -- the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer
 	customers bigint, -- number of customers
 	customer_share double precision, -- share of all customers
+	mean_p_purchase_90d double precision, -- mean of p_purchase_90d: the expected share of those who will order in the next 90 days; NULL: no prediction
 	monetary numeric, -- amount in the period
 	monetary_share double precision, -- share of the amount of all customers
 	profit numeric, -- profit in the period; NULL: no cost known
@@ -169,8 +169,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	median_monetary double precision, -- median amount
 	strategy text, -- what to do with these customers, by the scheme
 	predicted_value double precision, -- sum of clv_365d, the value expected in the next 365 days; NULL: no prediction
-	predicted_value_share double precision, -- share of the predicted value of all customers
-	mean_p_alive double precision -- mean of p_alive: the expected share of those who have not left
+	predicted_value_share double precision -- share of the predicted value of all customers
 );
 
 CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
@@ -182,7 +181,7 @@ CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summ
 	median_frequency double precision, -- median of frequency
 	median_monetary double precision, -- median of monetary
 	predicted_value numeric, -- sum of clv_365d
-	mean_p_alive numeric -- mean of p_alive
+	mean_p_purchase numeric -- mean of p_purchase_90d
 );
 
 CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summary outside the segments: refunds only, unknown customers, no customer
@@ -233,6 +232,7 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 	BEGIN ATOMIC
 		SELECT l.segment, coalesce(m.customers, 0),
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision,
+			crm_profile_internal.as_double(m.mean_p_purchase),
 			coalesce(m.monetary, 0),
 			crm_profile_internal.as_double(coalesce(m.monetary, 0) / NULLIF(sum(m.monetary) OVER (), 0)),
 			m.profit,
@@ -240,14 +240,13 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			m.median_recency, m.median_frequency, m.median_monetary::numeric::double precision,
 			(SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1),
 			crm_profile_internal.as_double(m.predicted_value),
-			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
-			crm_profile_internal.as_double(m.mean_p_alive)
+			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))
 		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
 				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
 			LEFT JOIN (
 				-- who has nothing but refunds has a line of his own
 				SELECT coalesce(i.segment, '(unscored)') AS segment, i.customers - coalesce(r.customers, 0) AS customers, i.monetary - coalesce(r.counted, 0) AS monetary, i.profit, i.median_recency,
-					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_alive
+					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase
 					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
 				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
@@ -330,28 +329,61 @@ COMMENT ON FUNCTION crm_profile_internal.segment_migration IS 'rows of the view 
 CREATE TYPE crm_profile_internal.model_holdout_row AS ( -- a row of the view model_holdout
 	fit_until date, -- last day of the data that the forecast was made from
 	as_of date, -- last day of the forecast
-	part text, -- total; frequency: by repeat purchases at fit_until; decile: by forecast, 1 the lowest
+	part text, -- total; earlier total: of an earlier test, class is its fit_until; frequency: by repeat purchases at fit_until; decile, value decile: by forecast of purchase days, of value, 1 the lowest; fitted month, forecast month: see forecast_tracking
 	class text, -- class within the part
 	customers bigint, -- number of customers; a sample where there are more than 100 000
 	predicted double precision, -- forecast purchase days
 	actual double precision, -- actual purchase days
 	calibration double precision, -- actual / predicted
 	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
-	correlation double precision -- correlation of actual and predicted over the customers; NULL: one of them is constant
+	correlation double precision, -- correlation of actual and predicted over the customers; NULL: one of them is constant
+	lower double precision, -- bounds within which 95 % of actual totals should lie; totals only: chance, parameters, and how far earlier forecasts were off
+	upper double precision, -- the other one
+	gini double precision, -- how well customers are ordered by purchase days: Gini coefficient in the order of the forecast, over that in the best order; totals only
+	decile_error double precision, -- sum over deciles of |actual - predicted|, over all actual; totals only
+	predicted_value double precision, -- forecast value (profit where the tiers go by profit)
+	actual_value double precision, -- actual value, net of refunds
+	value_calibration double precision, -- actual / predicted, of the value
+	value_mean_absolute_error double precision, -- mean over the customers of |actual - predicted|, of the value
+	value_correlation double precision, -- correlation, of the value
+	value_lower double precision, -- as lower, of the value
+	value_upper double precision, -- as upper, of the value
+	value_gini double precision, -- as gini, of the value
+	value_decile_error double precision -- as decile_error, of the value
 );
 
 CREATE FUNCTION crm_profile_internal.model_holdout(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_holdout_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
 	BEGIN ATOMIC
-		SELECT model.holdout_fit_until, model.holdout_until, l.part, l.class, l.customers, l.predicted, l.actual, l.calibration, l.mean_absolute_error, l.correlation
-		FROM unnest(model.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, line)
+		SELECT model.holdout_fit_until, model.holdout_until, l.part, l.class, l.customers, l.predicted, l.actual, l.calibration, l.mean_absolute_error, l.correlation, l.lower, l.upper, l.gini, l.decile_error, l.predicted_value, l.actual_value, l.value_calibration, l.value_mean_absolute_error, l.value_correlation, l.value_lower, l.value_upper, l.value_gini, l.value_decile_error
+		FROM unnest(model.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, lower, upper, gini, decile_error, predicted_value, actual_value, value_calibration, value_mean_absolute_error, value_correlation, value_lower, value_upper, value_gini, value_decile_error, line)
 		ORDER BY l.line;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.model_holdout IS 'rows of the view model_holdout';
 
+---------------------------------------------------------------- forecast_tracking
+
+CREATE TYPE crm_profile_internal.forecast_tracking_row AS ( -- a row of the view forecast_tracking
+	month date, -- first day of the month; the month of the cut-off has two rows
+	forecast boolean, -- false: up to the cut-off, what the model fits; true: after it, what it forecast
+	customers bigint, -- customers by then, up to the cut-off those that the model was fitted to; a sample where there are more than 100 000
+	expected_purchase_days double precision, -- expected repeat purchase days: up to the cut-off of anybody who first bought when they did, then of each customer
+	actual_purchase_days double precision, -- actual repeat purchase days
+	expected_value double precision, -- expected value of these days (profit where the tiers go by profit)
+	actual_value double precision -- actual value, net of refunds
+);
+
+CREATE FUNCTION crm_profile_internal.forecast_tracking(holdout crm_profile.clv_holdout_line[]) RETURNS SETOF crm_profile_internal.forecast_tracking_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 30
+	BEGIN ATOMIC
+		SELECT make_date(left(l.class, -3)::integer, right(l.class, 2)::integer, 1) AS month, l.part = 'forecast month' AS forecast, l.customers, l.predicted, l.actual, l.predicted_value, l.actual_value
+		FROM unnest(holdout) l WHERE l.part IN ('fitted month', 'forecast month') ORDER BY 1, 2;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.forecast_tracking IS 'rows of the view forecast_tracking: the months of a holdout test';
+
 CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
 	line integer, -- line number, for sorting
-	section text, -- refresh, purchases, spend, rhythm, lifecycle and tiers, scores, labels, holdout
+	section text, -- refresh, purchases, spend, lifecycle and tiers, scores, labels, holdout
 	item text, -- name of the figure
 	value text, -- the value as text
 	number double precision, -- the value as a number; NULL: not a number, or unknown
@@ -380,7 +412,7 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(1, 'fitted at', to_char(model.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
 				(2, 'as of', to_char(model.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
 				(3, 'customers', NULL, model.customers, 'customers with a history'),
-				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases, spend and rhythm are fitted to; 1: all'),
+				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases and spend are fitted to; 1: all'),
 				(5, 'newest order', to_char(model.newest_order, 'YYYY-MM-DD'), NULL, 'the newest day of an order that the refresh read')) v(line, item, value, number, note)
 			UNION ALL
 			SELECT 1 AS part, 10 + f.n AS line, 'refresh' AS section, 'warning' AS item, f.finding AS value, NULL AS number, NULL AS standard_error, 'look at this before you use the figures' AS note
@@ -415,34 +447,24 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 					WHEN 'r' THEN 'shape of the purchase rates of the customers' WHEN 'alpha' THEN 'scale of these rates: their mean is r by alpha'
 					WHEN 'a' THEN 'of the chance to leave after a purchase: its mean is a by a + b' WHEN 'b' THEN 'of the same'
 					WHEN 's' THEN 'shape of the rates of leaving' WHEN 'beta' THEN 'scale of these rates: their mean is s by beta'
-					WHEN 'p' THEN 'shape of the values of a customer''s purchases' ELSE 'of the spread of the customers'' mean values' END AS note
+					WHEN 'p' THEN 'shape of the values of a customer''s purchases' WHEN 'tau' THEN 'standard deviation of the customers'' mean values'
+					WHEN 'sigma' THEN 'standard deviation of a customer''s values around their mean' WHEN 'mu' THEN 'mean of the customers'' mean values' ELSE 'of the spread of the customers'' mean values' END AS note
 			FROM crm_profile.clv_parameters(model.clv) WITH ORDINALITY AS p(part, parameter, estimate, standard_error, status, n)
 			UNION ALL
 			SELECT 3 AS part, v.line AS line, 'spend' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM crm_profile.clv_model_card(model.clv) c, LATERAL (VALUES
-				(1, 'model', 'gamma-gamma', NULL::double precision, 'model of the value of a purchase day'),
+				(1, 'model', coalesce(c.spend_model, 'none'), NULL::double precision, 'model of the value of a purchase day'),
 				(2, 'status', c.spend_status, NULL, 'how its fit ended; few repeaters, no maximum, no mean: the mean value stands in; no data: clv_365d is NULL'),
 				(3, 'value', c.value, NULL, 'revenue, or profit where the tiers go by profit'),
-				(4, 'customers', NULL, c.spend_customers, 'customers whose repeat purchases have a positive value'),
-				(5, 'left out', NULL, c.spend_excluded, 'those whose repeat purchases have none: refunds took it'),
+				(4, 'customers', NULL, c.spend_customers, 'customers whose repeat purchases it was fitted to'),
+				(5, 'left out', NULL, c.spend_excluded, 'those whose repeat purchases have no positive value, where it is a model of positive values: they count as worth nothing'),
 				(6, 'mean value', NULL, c.mean_value, 'mean value of a repeat purchase day'),
 				(7, 'log-likelihood', NULL, c.spend_log_likelihood, 'higher: fits better')) v(line, item, value, number, note)
 			WHERE c.model IS NOT NULL
 			UNION ALL
-			SELECT 4 AS part, v.line AS line, 'rhythm' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
-			FROM crm_profile.rhythm_model_card(model.rhythm) c, LATERAL (VALUES
-				(1, 'status', c.status, NULL::double precision, 'how the fit ended; not converged, few repeaters: the active window decides alone'),
-				(2, 'customers', NULL, c.customers, 'customers that it was fitted to'),
-				(3, 'gaps', NULL, c.gaps, 'times between two purchase days of a customer'),
-				(4, 'log-likelihood', NULL, c.log_likelihood, 'higher: fits better')) v(line, item, value, number, note)
-			UNION ALL
-			SELECT 4 AS part, 10 + p.n AS line, 'rhythm' AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
-				CASE p.parameter WHEN 'regularity' THEN '1: purchases come at random, to 12: like clockwork' WHEN 'a' THEN 'shape of the rates of the customers' ELSE 'scale of these rates, in days' END AS note
-			FROM crm_profile.rhythm_parameters(model.rhythm) WITH ORDINALITY AS p(parameter, estimate, standard_error, status, n)
-			UNION ALL
 			SELECT 5 AS part, v.line AS line, 'lifecycle and tiers' AS section, v.item AS item, NULL AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (VALUES
-				(1, 'active window', model.active_days::double precision, 'days; what customers without a rhythm of their own are measured by'),
+				(1, 'active window', model.active_days::double precision, 'days; what one-time buyers are measured by, and everybody where the model is not converged or saw few repeaters'),
 				(2, 'tier A from', model.a_from, 'least monetary, or profit, of the tier'),
 				(3, 'tier B from', model.b_from, 'least monetary, or profit, of the tier'),
 				(4, 'predicted tier A from', model.predicted_a_from, 'least clv_365d of the tier'),
@@ -470,7 +492,18 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(7, 'actual', NULL, h.actual, 'purchase days that came'),
 				(8, 'calibration', NULL, h.calibration, 'actual by predicted; 1: right on the whole'),
 				(9, 'mean absolute error', NULL, h.mean_absolute_error, 'purchase days by customer'),
-				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers')) v(line, item, value, number, note)
+				(10, 'correlation', NULL, h.correlation, 'of forecast and truth over customers'),
+				(11, 'lower', NULL, h.lower, '95 % of actual totals should lie above'),
+				(12, 'upper', NULL, h.upper, 'and below'),
+				(13, 'gini', NULL, h.gini, 'how well customers are ordered; 1: as well as possible'),
+				(14, 'decile error', NULL, h.decile_error, 'what deciles are off, over the actual total'),
+				(15, 'predicted value', NULL, h.predicted_value, 'forecast revenue, or profit'),
+				(16, 'actual value', NULL, h.actual_value, 'actual revenue, or profit'),
+				(17, 'value calibration', NULL, h.value_calibration, 'actual / predicted'),
+				(18, 'value lower', NULL, h.value_lower, '95 % of actual totals should lie above'),
+				(19, 'value upper', NULL, h.value_upper, 'and below'),
+				(20, 'value gini', NULL, h.value_gini, 'how well customers are ordered by value'),
+				(21, 'value decile error', NULL, h.value_decile_error, 'what deciles are off, over the actual total')) v(line, item, value, number, note)
 			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
 		WHERE model.id IS NOT NULL OR l.item = 'warning';
 	END;
@@ -482,8 +515,8 @@ CREATE TYPE crm_profile_internal.revenue_forecast_row AS ( -- a row of the view 
 	part text, -- customers so far; new customers, if as many arrive as in the last year; no customer: orders without one; total
 	customers double precision, -- number of customers, for new ones the number expected
 	expected numeric, -- expected amount in the 90 days (profit where the tiers go by profit); NULL: too few data
-	lower numeric, -- lower end of the 80 % interval; NULL: too few data
-	upper numeric, -- upper end of the 80 % interval; NULL: too few data
+	lower numeric, -- lower end of the 95 % interval; NULL: too few data
+	upper numeric, -- upper end of the 95 % interval; NULL: too few data
 	last_year numeric, -- actual amount of the same 90 days a year before; NULL: the data do not reach back
 	from_date date, -- the first of the 90 days
 	to_date date -- the last of the 90 days
@@ -499,30 +532,22 @@ CREATE TYPE crm_profile_internal.revenue_measures AS ( -- totals of revenue_fore
 	last_year_new numeric -- amount in the 90 days a year ago of those who first bought in them
 );
 
-CREATE FUNCTION crm_profile_internal.spend_dispersion(model crm_profile.clv_model) RETURNS double precision
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce((SELECT 1 / greatest(p.estimate, 0.01) FROM crm_profile.clv_parameters(model) p WHERE p.part = 'spend' AND p.parameter = 'p'), 1);
-COMMENT ON FUNCTION crm_profile_internal.spend_dispersion IS 'squared coefficient of variation of the purchase values of one customer: 1/p of Gamma-Gamma; 1 if unknown';
-
 CREATE FUNCTION crm_profile_internal.amount_between(history crm_profile.purchase_history, before date, until date, by_profit boolean) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 20
 	RETURN CASE WHEN by_profit THEN crm_profile.profit(history, until, make_interval(days => until - before))
 		ELSE crm_profile_internal.net_amount(history, until, make_interval(days => until - before)) END;
 COMMENT ON FUNCTION crm_profile_internal.amount_between IS 'amount, or profit, of the days after the first date up to the second';
 
-CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchase_history, model crm_profile.clv_model, dispersion double precision, as_of date, by_profit boolean,
+CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, by_profit boolean,
 	OUT age integer, OUT expected numeric, OUT variance numeric, OUT arrived numeric, OUT last_year_so_far numeric, OUT last_year_new numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT f.age, round((f.purchases * f.value)::numeric, 6),
-			-- purchases at a rate that is known if the customer is one still, none if not; values independent of each other
-			round((f.value * f.value * f.purchases * (1 + dispersion + f.purchases * (1 / f.alive - 1)))::numeric, 6),
+		SELECT f.age, round((f.outlook).expected::numeric, 6), round((f.outlook).variance::numeric, 6),
 			CASE WHEN f.age < 4 THEN crm_profile_internal.amount_between(history, as_of - 90 * (f.age + 1), as_of - 90 * f.age, by_profit) END,
 			CASE WHEN f.first > as_of - 365 THEN NULL ELSE f.last_year END,
 			CASE WHEN f.first > as_of - 365 THEN f.last_year END
 		FROM (SELECT b.first, CASE WHEN b.first <= as_of THEN least((as_of - b.first) / 90, 4) END AS age, crm_profile_internal.amount_between(history, as_of - 365, as_of - 275, by_profit) AS last_year,
-				greatest(crm_profile.expected_purchases(history, model, as_of, '90 days'::interval), 1e-12) AS purchases, crm_profile.expected_value(history, model, as_of, true) AS value,
-				greatest(crm_profile.p_alive(history, model, as_of), 1e-12) AS alive
+				crm_profile_internal.revenue_outlook(history, model, as_of, '90 days'::interval) AS outlook
 			FROM (SELECT crm_profile.first_purchase(history, as_of) AS first OFFSET 0) b OFFSET 0) f;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.revenue_figures IS 'expected amount of a customer in the 90 days after as_of, and the past amounts that revenue_forecast compares it with';
@@ -533,30 +558,41 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 	BEGIN ATOMIC
 		WITH seen AS (
 			-- stretches of 90 days back from as_of in which a first order is that of a new customer: not the first 90 days of the data, in which everybody is new
-			SELECT least(4, (as_of - oldest) / 90 - 1) AS stretches, as_of - oldest >= 364 AS year, (SELECT abs(h.calibration - 1) FROM unnest(holdout) h WHERE h.part = 'total') AS bias),
+			SELECT least(4, (as_of - oldest) / 90 - 1) AS stretches, as_of - oldest >= 364 AS year),
+		-- how far forecasts were off: as clv_holdout has it, with the stretch that it tested
+		record AS (
+			SELECT ((4 * CASE WHEN as_of - oldest < 548 THEN 0.3 ELSE 0.15 END ^ 2 + coalesce(sum(ln(h.value_calibration) ^ 2), 0)) / (4 + count(*)))::numeric AS off,
+				(ARRAY[2.776, 2.571, 2.447, 2.365, 2.306])[count(*) + 1] AS student
+			FROM unnest(holdout) h WHERE h.part IN ('total', 'earlier total') AND h.value_calibration > 0),
 		arrival AS (
 			SELECT s.age, coalesce(m.customers, 0) AS customers, coalesce(m.arrived, 0) AS arrived
 			FROM seen n, generate_series(0, n.stretches - 1) s(age) LEFT JOIN unnest(measures) m ON m.age = s.age),
 		loose AS (
 			SELECT s.age, coalesce(crm_profile_internal.amount_between(nobody, as_of - 90 * (s.age + 1), as_of - 90 * s.age, by_profit), 0) AS amount
 			FROM generate_series(0, least(3, (as_of - oldest) / 90 - 1)) s(age) WHERE nobody IS NOT NULL),
-		-- Student's t at 0.9 for one to three degrees of freedom, as a matter of few stretches
+		came AS (
+			SELECT 2 AS place, 'new customers' AS part, avg(a.customers) AS customers, avg(a.arrived) AS expected, var_samp(a.arrived) AS variance, count(*) AS n FROM arrival a
+			UNION ALL SELECT 3, 'no customer', NULL, avg(l.amount), var_samp(l.amount), count(*) FROM loose l HAVING count(*) > 0),
+		-- few stretches tell little of how much they differ: as if four more had, by 30 %
 		spread AS (
-			SELECT 2 AS place, 'new customers' AS part, avg(a.customers) AS customers, avg(a.arrived) AS expected,
-				stddev_samp(a.arrived) * sqrt(1 + 1.0 / NULLIF(count(*), 0)) * CASE count(*) WHEN 2 THEN 3.078 WHEN 3 THEN 1.886 ELSE 1.638 END AS half FROM arrival a
-			UNION ALL SELECT 3, 'no customer', NULL, avg(l.amount), stddev_samp(l.amount) * sqrt(1 + 1.0 / NULLIF(count(*), 0)) * CASE count(*) WHEN 2 THEN 3.078 WHEN 3 THEN 1.886 ELSE 1.638 END
-				FROM loose l HAVING count(*) > 0),
+			SELECT c.place, c.part, c.customers, c.expected,
+				sqrt((1 + 1.0 / NULLIF(c.n, 0)) * (4 * (0.3 * c.expected) ^ 2 + (c.n - 1) * coalesce(c.variance, 0)) / (c.n + 3)) * (ARRAY[2.776, 2.571, 2.447, 2.365])[c.n] AS half FROM came c),
+		known AS (
+			SELECT sum(m.customers) FILTER (WHERE m.age IS NOT NULL) AS customers, sum(m.expected) AS expected, sum(m.variance) AS variance, coalesce(sum(m.last_year_so_far), 0) AS last_year,
+				coalesce(sum(m.last_year_new), 0) AS last_year_new FROM unnest(measures) m),
 		part AS (
-			SELECT 1 AS place, 'customers so far' AS part, sum(m.customers) FILTER (WHERE m.age IS NOT NULL) AS customers, sum(m.expected) AS expected,
-				1.2816 * sqrt(sum(m.variance) + (sum(m.expected) * (SELECT n.bias FROM seen n)::numeric) ^ 2) AS half, coalesce(sum(m.last_year_so_far), 0) AS last_year
-			FROM unnest(measures) m
-			UNION ALL SELECT s.place, s.part, s.customers, s.expected, s.half, CASE s.place WHEN 2 THEN (SELECT coalesce(sum(m.last_year_new), 0) FROM unnest(measures) m)
+			-- as a ratio, which is further up than down; a loss has none
+			SELECT 1 AS place, 'customers so far' AS part, k.customers, k.expected, CASE WHEN k.expected > 0 THEN k.expected * (1 - exp(-b.reach)) ELSE abs(k.expected) * b.reach END AS below,
+				CASE WHEN k.expected > 0 THEN k.expected * (exp(b.reach) - 1) ELSE abs(k.expected) * b.reach END AS above, k.last_year
+			FROM known k, LATERAL (SELECT least(r.student * sqrt(k.variance / NULLIF(k.expected, 0) ^ 2 + r.off), 50) AS reach FROM record r) b
+			UNION ALL SELECT s.place, s.part, s.customers, s.expected, s.half, s.half, CASE s.place WHEN 2 THEN (SELECT k.last_year_new FROM known k)
 				ELSE coalesce(crm_profile_internal.amount_between(nobody, as_of - 365, as_of - 275, by_profit), 0) END FROM spread s),
 		line AS (
 			SELECT p.* FROM part p
-			UNION ALL SELECT 4, 'total', sum(p.customers), CASE WHEN bool_and(p.expected IS NOT NULL) THEN sum(p.expected) END, CASE WHEN bool_and(p.half IS NOT NULL) THEN sqrt(sum(p.half ^ 2)) END, sum(p.last_year) FROM part p)
+			UNION ALL SELECT 4, 'total', sum(p.customers), CASE WHEN bool_and(p.expected IS NOT NULL) THEN sum(p.expected) END, CASE WHEN bool_and(p.below IS NOT NULL) THEN sqrt(sum(p.below ^ 2)) END,
+				CASE WHEN bool_and(p.above IS NOT NULL) THEN sqrt(sum(p.above ^ 2)) END, sum(p.last_year) FROM part p)
 		SELECT l.part, round(l.customers, 1)::double precision, round(l.expected, 2),
-			round(CASE WHEN l.part = 'new customers' AND NOT by_profit THEN greatest(0, l.expected - l.half) ELSE l.expected - l.half END, 2), round(l.expected + l.half, 2), CASE WHEN n.year THEN l.last_year END, as_of + 1, as_of + 90
+			round(CASE WHEN l.expected >= 0 AND NOT by_profit THEN greatest(0, l.expected - l.below) ELSE l.expected - l.below END, 2), round(l.expected + l.above, 2), CASE WHEN n.year THEN l.last_year END, as_of + 1, as_of + 90
 		FROM line l, seen n WHERE oldest <= as_of ORDER BY l.place;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.revenue_forecast IS 'rows of the view revenue_forecast: expected amount of the next 90 days with an interval, beside the same days a year before';
@@ -738,7 +774,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	-- a typed table: an attribute that a later version adds to the type comes to all sources
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
-		active_days NOT NULL, customers NOT NULL, rhythm NOT NULL, fit_share NOT NULL)', src.name);
+		active_days NOT NULL, customers NOT NULL, fit_share NOT NULL)', src.name);
 	-- without a policy: whatever was granted, the rows are the owner's
 	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
@@ -852,7 +888,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_alive::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	sum(p.clv_365d::numeric), avg(p.p_purchase_90d::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
 		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
@@ -872,8 +908,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
 		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
 	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
-	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, (SELECT crm_profile_internal.spend_dispersion(%5$s)) AS dispersion, %6$s AS today) m
-		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, m.dispersion, m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
+	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, %6$s AS today) m
+		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
 			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_model_in_use(src, 'clv'),
 			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned')));
 	PERFORM crm_profile_internal.source_build_attributes(src);
@@ -891,6 +927,8 @@ BEGIN
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
 	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: forecast purchase days from what was known on an earlier day, and those that came',
 		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', crm_profile_internal.source_model_in_use(src)));
+	PERFORM crm_profile_internal.source_view(src, 'forecast_tracking', 'purchase days and their value by month, expected by the model and actual, before and after the cut-off of the holdout test',
+		'crm_profile_internal.forecast_tracking_row', format('SELECT t.* FROM crm_profile_internal.forecast_tracking(%s) t', crm_profile_internal.source_model_in_use(src, 'holdout')));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);

@@ -174,7 +174,7 @@ CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision)
 COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
 CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
-	OUT clv_seconds double precision, OUT rhythm_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT rhythm_status text)
+	OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
 	SET client_min_messages = error AS $$
@@ -191,7 +191,6 @@ DECLARE
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
-	rhythm crm_profile.rhythm_model;
 	fit_share double precision;
 	choice record;
 	clv_record crm_profile.clv_record_line[];
@@ -220,7 +219,6 @@ BEGIN
 	clv_record := CASE src.clv_model WHEN 'auto' THEN model.clv_record END;
 	predicted.a_from := model.predicted_a_from;
 	predicted.b_from := model.predicted_b_from;
-	rhythm := model.rhythm;
 	fit_share := least(1, max_fitted / greatest((customer_base).customers, 1));
 	holdout_until := least(today, (customer_base).newest_order);
 	began := clock_timestamp();
@@ -239,26 +237,16 @@ BEGIN
 		IF "verbose" THEN
 			RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce((crm_profile.clv_model_card(clv)).status, 'no purchase');
 		END IF;
-
-		began := clock_timestamp();
-		EXECUTE format('SELECT crm_profile.rhythm_fit(history, $1) FROM %I.customer_history', src.name) || sample INTO rhythm USING today, fit_share;
-		rhythm := coalesce(rhythm, '{"status": "not converged"}');
-		rhythm_seconds := extract(epoch FROM clock_timestamp() - began);
-		IF "verbose" THEN
-			RAISE INFO 'source "%": rhythm fitted in % s: %', src.name, round(rhythm_seconds::numeric, 1), (crm_profile.rhythm_model_card(rhythm)).status;
-		END IF;
 	END IF;
-
 	clv_status := (crm_profile.clv_model_card(clv)).status;
-	rhythm_status := (crm_profile.rhythm_model_card(rhythm)).status;
 
 	IF test THEN
 		began := clock_timestamp();
 		holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
 		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 		IF holdout_fit_until < holdout_until THEN
-			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4) FROM %I.customer_history', src.name) || sample
-				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model;
+			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
+				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
 		END IF;
 		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
 		IF "verbose" THEN
@@ -287,7 +275,6 @@ BEGIN
 	model.clv_record := clv_record;
 	model.predicted_a_from := predicted.a_from;
 	model.predicted_b_from := predicted.b_from;
-	model.rhythm := rhythm;
 	model.fit_share := CASE WHEN fit THEN fit_share ELSE model.fit_share END;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
@@ -467,7 +454,7 @@ BEGIN
 	src.last_refresh := started;
 	src.refresh_seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	SELECT jsonb_object_agg(p.phase, round(p.seconds::numeric, 3)) INTO src.refresh_phases
-		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('clv', models.clv_seconds), ('rhythm', models.rhythm_seconds), ('holdout', models.holdout_seconds),
+		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('clv', models.clv_seconds), ('holdout', models.holdout_seconds),
 			('profiles', profile_seconds), ('match', match_seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
 	PERFORM crm_profile_internal.source_write(src);
 	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);

@@ -119,6 +119,8 @@ BEGIN
 	ELSIF queue IS NULL THEN
 		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
 		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customer %s, queued_at timestamptz, marker text)', src.name, type);
+		-- without a policy: whatever was granted, the rows are the owner's
+		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
 		EXECUTE format('COMMENT ON TABLE %I.change_queue IS ''customers whose orders changed since the last refresh''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customer IS ''their key, as it is in the orders; NULL: an order without a customer''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.queued_at IS ''when the change was committed''', src.name);

@@ -35,8 +35,11 @@ INSERT INTO seed SELECT 'segment_scheme', compile_scheme(name)::text FROM scheme
 INSERT INTO use VALUES ('segment_scheme', '(SELECT count(s) FROM segments($1) s)'), ('segment_scheme', 'segment(''545'', $1)'), ('segment_scheme', '$1 = $1');
 
 INSERT INTO seed SELECT 'clv_model', clv_fit(h, '2025-12-31', model, NULL, value)::text FROM history, unnest('{bg/nbd,mbg/nbd,pareto/nbd}'::text[]) model, unnest('{revenue,profit}'::text[]) value GROUP BY model, value
-	UNION ALL SELECT 'clv_model', clv_model('bg/nbd', '{0.243, 4.414, 0.793, 2.426}', '{6.25, 3.74, 15.44}')::text;
-INSERT INTO use VALUES ('clv_model', '(SELECT count(p) FROM clv_parameters($1) p)'), ('clv_model', 'clv_model_card($1)'),
+	UNION ALL SELECT 'clv_model', clv_model('bg/nbd', '{0.243, 4.414, 0.793, 2.426}', '{6.25, 3.74, 15.44}')::text
+	UNION ALL SELECT 'clv_model', '{"model": "mbg/nbd", "parameters": [1, 6, 0.9, 5], "as_of": "2025-12-31", "regularity": 2, "season": [0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2], "months": [1, 0.5, 1.5]}'::clv_model::text;
+INSERT INTO seed SELECT 'clv_model', clv_fit(h, '2025-12-31', model, NULL, NULL, r, '{"ridge": 1}')::text FROM history JOIN customers c ON c.id = customer, LATERAL (SELECT city, age) r, unnest('{mbg/nbd,pareto/nbd}'::text[]) model GROUP BY model;
+INSERT INTO use VALUES ('clv_model', 'with_attributes($1, (SELECT r FROM (SELECT ''Lyon'' AS city, 40 AS age) r))'),
+	('clv_model', '(SELECT count(p) FROM clv_parameters($1) p)'), ('clv_model', 'clv_model_card($1)'),
 	('clv_model', '(SELECT sum(p_alive(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)'),
 	('clv_model', '(SELECT sum(clv(h, $1, ''2025-12-31'', ''1 year'', 0.01)) FROM (SELECT h FROM history LIMIT 3) h)'),
 	('clv_model', '(SELECT max(next_purchase(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 3) h)'),
@@ -47,6 +50,13 @@ INSERT INTO seed SELECT 'rhythm_model', rhythm_fit(h, '2025-12-31')::text FROM h
 INSERT INTO use VALUES ('rhythm_model', 'rhythm_model_card($1)'), ('rhythm_model', '(SELECT count(p) FROM rhythm_parameters($1) p)'),
 	('rhythm_model', '(SELECT sum(lapse_probability(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)'),
 	('rhythm_model', '(SELECT max(lifecycle(h, ''2025-12-31'', 90, 180, $1)) FROM (SELECT h FROM history LIMIT 5) h)');
+
+INSERT INTO seed SELECT 'contract_model', contract_fit(customer % 9, customer % 3 = 0)::text FROM history UNION ALL SELECT 'contract_model', contract_model(0.668, 3.806)::text;
+INSERT INTO use VALUES ('contract_model', 'contract_model_card($1), survival($1, 10), survival($1, 3, 9999), retention($1, 1), expected_renewals($1, 100, 5, 0.1)'),
+	('contract_model', '(SELECT count(p) FROM contract_parameters($1) p)');
+INSERT INTO seed SELECT 'donation_model', donation_fit(ARRAY[customer % 2 = 0, customer % 3 = 0, customer % 5 = 0])::text FROM history UNION ALL SELECT 'donation_model', donation_model(1.204, 0.75, 0.657, 2.783)::text;
+INSERT INTO use VALUES ('donation_model', 'donation_model_card($1), p_alive($1, 2, 3, 6), p_alive($1, ''{true,false}''), expected_donations($1, 0, 0, 0, 10), expected_donations($1, 50, 99, 100, 10, 0.1)'),
+	('donation_model', '(SELECT count(p) FROM donation_parameters($1) p)');
 
 CREATE TABLE person AS
 	SELECT id, age, education, city, job, age % 2 = 0 AS member, date '2020-01-01' + age * 13 AS joined, ARRAY[city, job, job] AS likes, id % 7 < 2 AS is_target FROM customers;
@@ -72,7 +82,7 @@ CREATE AGGREGATE rhythm_fit_state(purchase_history, date) (SFUNC = rhythm_fit_tr
 CREATE AGGREGATE clv_holdout_state(purchase_history, date, date) (SFUNC = clv_holdout_transfn, STYPE = bytea);
 CREATE AGGREGATE clv_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
 CREATE AGGREGATE rhythm_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = rhythm_fit_finalfn);
-CREATE AGGREGATE clv_holdout_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_holdout_finalfn);
+CREATE AGGREGATE clv_holdout_of(bytea) (SFUNC = clv_record_combine, STYPE = bytea, FINALFUNC = clv_holdout_finalfn);
 CREATE FUNCTION go_on(state bytea, fit text, dates date[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	arguments text := array_to_string(array_fill('date'::text, ARRAY[cardinality(dates)]), ', ');

@@ -343,6 +343,12 @@ SET ROLE regress_writer;
 INSERT INTO orders VALUES (3, 7, '2025-01-01', 3);
 RESET ROLE;
 SELECT customer FROM theirs.change_queue;
+-- nor does a grant on all tables show it
+GRANT USAGE ON SCHEMA theirs TO regress_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO regress_writer;
+SET ROLE regress_writer;
+SELECT count(*) FROM theirs.change_queue;
+RESET ROLE;
 SET ROLE regress_tracker;
 SELECT crm_profile.drop_source('theirs');
 RESET ROLE;

@@ -121,9 +121,9 @@ FROM unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model, unnest('{0, 5}'::int
 
 -- clv: the monthly sum; without discount it is purchases times value. The next purchase: by then half of all such customers will have bought
 SELECT name, abs(clv(history, m, '1997-09-30', '6 months', 0.01) /
-	(expected_value(history, m, '1997-09-30') * (SELECT sum((expected_purchases(history, m, '1997-09-30', make_interval(months => i)) -
+	(expected_value(history, m, '1997-09-30', true) * (SELECT sum((expected_purchases(history, m, '1997-09-30', make_interval(months => i)) -
 		expected_purchases(history, m, '1997-09-30', make_interval(months => i - 1))) / 1.01 ^ i) FROM generate_series(1, 6) i)) - 1) < 1e-9 AS sum,
-	abs(clv(history, m, '1997-09-30', '100 days', 0) / (expected_value(history, m, '1997-09-30') *
+	abs(clv(history, m, '1997-09-30', '100 days', 0) / (expected_value(history, m, '1997-09-30', true) *
 		expected_purchases(history, m, '1997-09-30', '100 days')) - 1) < 1e-9 AS undiscounted,
 	next_purchase(history, m, '1997-09-30'),
 	probability_of_purchase(history, m, '1997-09-30', next_purchase(history, m, '1997-09-30') - '1997-09-30'::timestamp)::numeric(3, 2) AS "about a half"

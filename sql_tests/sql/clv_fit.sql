@@ -124,7 +124,7 @@ SELECT status, p_alive('{2020-01-01: 5}', m, '2020-02-01') BETWEEN 0 AND 1 AS us
 -- Everybody alike: the likelihood rises towards no differences at all
 SELECT status, spend_status, p_alive(customer(10, 100), m, '2020-04-20') BETWEEN 0 AND 1 AS usable
 FROM (SELECT clv_fit(customer(10, 100), '2020-04-12', 'pareto/nbd') AS m FROM generate_series(1, 100)) q, clv_model_card(m);
--- Refunds that eat the repeat purchases up: counted, and they say nothing about value
+-- Refunds that eat the repeat purchases of a third up: values of either sign, and the mean is that of all
 SELECT spend_status, spend_customers, spend_excluded, mean_value, round(expected_value('{2020-01-01: 9, 2020-02-01: 7, 2020-02-02: -8 (0 orders)}', m, '2020-06-01')::numeric, 6) AS value
 FROM (SELECT clv_fit(h, '2020-06-01', 'mbg/nbd') AS m FROM (VALUES ('{2020-01-01: 9, 2020-02-01: 7, 2020-02-02: -8 (0 orders)}'::purchase_history),
 	('{2020-01-01: 9, 2020-02-01: 20}'), ('{2020-01-01: 9, 2020-03-01: 30, 2020-04-01: 10}')) v (h)) q, clv_model_card(m);
@@ -213,7 +213,7 @@ SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refu
 SELECT count(*) AS tries FROM state, generate_series(0, 200) i, LATERAL refused(set_byte(s, i, get_byte(s, i) # 255)) r WHERE r IN ('refused', 'a model', 'nothing');
 -- States that are sound but for having no room, or room for one fact: they grow like any other
 CREATE FUNCTION roomy(state bytea, facts int) RETURNS bytea LANGUAGE sql AS $$
-	SELECT substring(state FROM 1 FOR 28) || decode(repeat('00', 40 + 24 * facts), 'hex') $$;
+	SELECT substring(state FROM 1 FOR 28) || decode(repeat('00', 112 + 24 * facts), 'hex') $$;
 CREATE FUNCTION start_from(name text, kind text, state bytea) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('CREATE AGGREGATE %I(h purchase_history, as_of date) (SFUNC = crm_profile_internal.%I, STYPE = bytea, FINALFUNC = crm_profile_internal.%I, INITCOND = %L)',

@@ -80,6 +80,12 @@ SELECT bool_and(purchase_outlook(h, model, date '2024-01-01' + gap * x, '90 days
 SELECT max(abs((SELECT sum(p) FROM unnest(n) p) - 1)) < 1e-12 AS one, max(abs(1 - n[1] - probability_of_purchase(h, model, as_of, '60 days'))) < 1e-10 AS any_purchase,
 	max(abs((SELECT sum(p * (i - 1)) FROM unnest(n) WITH ORDINALITY u (p, i)) - expected_purchases(h, model, as_of, '60 days'))) < 1e-8 AS purchases
 FROM grid, LATERAL (SELECT purchase_probabilities(h, model, as_of, '60 days', 80) AS n) q;
+-- The same of pareto/nbd, whose numbers are integrals: rates and lifetimes that hardly differ or very much, short and long histories, near and far
+SELECT count(*), max(abs((SELECT sum(p) FROM unnest(n) p) - 1)) < 1e-12 AS one, max(abs(1 - n[1] - probability_of_purchase(h, m, '2024-12-31', horizon))) < 1e-9 AS any_purchase,
+	max(abs((SELECT sum(p * (i - 1)) FROM unnest(n) WITH ORDINALITY u (p, i)) / expected_purchases(h, m, '2024-12-31', horizon) - 1)) FILTER (WHERE n[501] < 1e-15 * expected_purchases(h, m, '2024-12-31', horizon)) < 1e-10 AS purchases
+FROM (VALUES (1, 0), (4, 30), (300, 1)) c (x, gap), LATERAL (SELECT purchase_history_agg(date '2024-01-01' + i * gap, 10) AS h FROM (VALUES (gap)) g (gap), generate_series(0, x - 1) i) h,
+	(VALUES (0.5, 10.0), (1e4, 1e5)) r (r, alpha), (VALUES (0.5, 12.0), (3, 0.5), (1e4, 1e6)) s (s, beta), (VALUES (interval '1 day'), ('90 days'), ('2 years')) z (horizon),
+	LATERAL (SELECT clv_model('pareto/nbd', ARRAY[r, alpha, s, beta]) AS m) m, LATERAL (SELECT purchase_probabilities(h, m, '2024-12-31', horizon, 500) AS n) n;
 -- A brand-new customer is one whose first purchase is today
 SELECT bool_and(expected_purchases(model, as_of, '60 days') = expected_purchases(new, model, as_of, '60 days')) AS new_customer
 FROM grid, LATERAL (SELECT purchase_history_agg(d, 10) AS new FROM unnest(ARRAY[as_of]) d) q;
@@ -232,8 +238,8 @@ SELECT c.observed_from FROM (SELECT clv_fit(history, '2021-07-01', 'mbg/cnbd-k, 
 
 CREATE TABLE record AS SELECT clv_record(history, '2022-09-30', 90) AS r FROM seasonal;
 SELECT candidate, count(*), min(fit_until) AS first, max(until) AS last, bool_and(customers > 1500) AS customers FROM record, unnest(r) GROUP BY candidate ORDER BY candidate;
--- A line is what clv_holdout says
-SELECT bool_and(abs(h.predicted / r.predicted - 1) < 1e-9 AND h.actual = r.actual AND abs(h.mean_absolute_error / r.mean_absolute_error - 1) < 1e-9 AND h.customers = r.customers) AS same, count(*)
+-- A line is what clv_holdout says, but for the coarser sample of its fit
+SELECT bool_and(abs(h.predicted / r.predicted - 1) < 0.005 AND h.actual = r.actual AND abs(h.mean_absolute_error / r.mean_absolute_error - 1) < 0.005 AND h.customers = r.customers) AS same, count(*)
 FROM (SELECT l.* FROM record, unnest(r) l) r, LATERAL (SELECT (clv_holdout(history, r.fit_until, r.until, r.candidate))[1] AS t FROM seasonal) q, LATERAL (SELECT (t).*) h;
 SELECT clv_record(history, '2022-09-30', 90 ORDER BY history::text) = r AS in_order FROM seasonal, record GROUP BY r;
 CREATE AGGREGATE record_state(h purchase_history, as_of date, days int) (SFUNC = crm_profile_internal.clv_record_transfn, STYPE = bytea);
@@ -251,9 +257,23 @@ FROM (VALUES
 		line('a', '2020-07-01', 100, 90, 60), line('b', '2020-07-01', 90, 90, 50)]),
 	('alone', ARRAY[line('a', '2020-01-01', 100, 120, 60), line('b', '2020-01-01', 120, 120, 50)]),
 	('steady bias', ARRAY[line('a', '2020-01-01', 100, 80, 60), line('a', '2020-04-01', 100, 81, 60), line('a', '2020-07-01', 100, 79, 60)])) v (name, r), clv_choice(r) c;
--- Twice the variance of the mean is what chance may do
-SELECT abs(pace - exp(m * (1 - 2 * v / (m * m)))) < 1e-12 AS pace FROM (SELECT avg(ln(x)) AS m, var_samp(ln(x)) / 3 AS v FROM unnest('{0.8, 0.81, 0.79}'::float8[]) x) q,
-	clv_choice(ARRAY[line('a', '2020-01-01', 100, 80, 60), line('a', '2020-04-01', 100, 81, 60), line('a', '2020-07-01', 100, 79, 60)]);
+-- Twice the variance of the mean is what chance may do; beyond a twentieth nothing is corrected
+SELECT abs(pace - exp(m * (1 - 2 * v / (m * m)))) < 1e-12 AS pace FROM (SELECT avg(ln(x)) AS m, var_samp(ln(x)) / 3 AS v FROM unnest('{0.97, 0.98, 0.95}'::float8[]) x) q,
+	clv_choice(ARRAY[line('a', '2020-01-01', 100, 97, 60), line('a', '2020-04-01', 100, 98, 60), line('a', '2020-07-01', 100, 95, 60)]);
+
+-- ---------------------------------------------------------------- months that are busier or quieter for all customers alike
+-- Every customer comes a fixed number of times a month, three times as often in one month of a single year: no news about any of them
+CREATE TABLE busy AS SELECT c AS customer, purchase_history_agg(m::date + (c * 7 + i * 97 / n) % 28, 10) AS history
+	FROM generate_series(1, 400) c, generate_series(timestamp '2023-01-01' + c % 4 * interval '1 month', '2023-11-01', interval '1 month') m, LATERAL (SELECT CASE m WHEN '2023-10-01' THEN 6 ELSE 2 END AS n) n, generate_series(0, n - 1) i GROUP BY c;
+CREATE TABLE fits AS SELECT name, clv_fit(history, '2023-11-30', name) AS m FROM busy, (VALUES ('mbg/cnbd-k'), ('mbg/cnbd-k, months'), ('mbg/cnbd-k, season, months')) f (name) GROUP BY name;
+SELECT name, (clv_model_card(m)).season, round((m::text::jsonb -> 'months' ->> 9)::numeric, 1) AS october, round((m::text::jsonb -> 'months' ->> 10)::numeric, 1) AS november, (SELECT bool_and(factor = 1) FROM clv_season(m)) AS level FROM fits ORDER BY name COLLATE "C";
+SELECT m.name, round((sum(expected_purchases(history, m.m, '2023-11-30', '30 days')) / 400)::numeric, 1) AS in_30_days FROM fits m, busy GROUP BY m.name ORDER BY name COLLATE "C";
+-- a value like others: text and back, and a day by which so much is expected is the inverse of what is expected by then
+SELECT bool_and(m::text::clv_model::text = m::text) AS text, bool_and(abs(probability_of_purchase(history, m, '2023-09-15', make_interval(days => next_purchase(history, m, '2023-09-15') - date '2023-09-15')) - 0.5) < 0.1) AS inverse
+FROM fits, busy WHERE name LIKE '%months' AND customer < 50;
+SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "months": [1, 2]}'::clv_model;
+SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "as_of": "2024-01-31", "months": [1, 0]}'::clv_model;
+SELECT clv_fit(history, '2023-11-30', 'mbg/nbd, months, months') FROM busy;
 -- Pace: time to come, all of it, passes faster
 SELECT expected_purchases(h, with_pace(m, 2), '2024-12-31', '30 days') = expected_purchases(h, m, '2024-12-31', '60 days') AS purchases,
 	probability_of_purchase(h, with_pace(m, 2), '2024-12-31', '30 days') = probability_of_purchase(h, m, '2024-12-31', '60 days') AS probability,

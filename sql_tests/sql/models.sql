@@ -1,4 +1,4 @@
--- Models as values: what the six types have in common (src/base/model.h)
+-- Models as values: what the eight types have in common (src/base/model.h)
 SET search_path = crm_profile;
 SET jit = off;
 SET max_parallel_workers_per_gather = 0;
@@ -12,11 +12,15 @@ INSERT INTO sample VALUES
 (1, 'rfm_model', '{"bins": 2, "recency": [90], "frequency": [1.5], "monetary": [0]}'),
 (2, 'rfm_model', '{"bins": 3, "recency": [30, 90], "frequency": [1, 4.25], "monetary": [-50.000001, 200000000000], "period": "P1Y2M-3DT4H", "as_of": "2011-12-09", "customers": 4338, "median_frequency": 2.5, "median_order_value": 293.8996875}'),
 (3, 'segment_scheme', '{"bins": 2, "segments": [{"segment": "a \"quoted\" name", "cells": [221, 111]}, {"segment": "nobody"}, {"segment": "Größe", "cells": [222]}]}'),
-(4, 'clv_model', '{"model": "pareto/nbd", "parameters": [0.553, 10.578, 0.606, 11.669]}'),
+(4, 'clv_model', '{"model": "pareto/nbd", "parameters": [0.553, 10.578, 0.606, 11.669], "value": "profit", "spend_parameters": [0, 2.5, -3], "spend_status": "edge", "mean_value": -3.25, "spend_model": "normal-normal", "bounds": [0.5, 10, 2, 60, 0, 0, 0, 0], "first_difference": -1.5}'),
 (5, 'clv_model', '{"model": "bg/nbd", "parameters": [0.243, 4.414, 0.793, 2.426], "unit_days": 30.5, "status": "edge", "as_of": "1997-09-30", "customers": 2357, "repeaters": 946, "purchases": 2442, "log_likelihood": -9582.429, "covariance": [1, 0.5, 1, -0.25, 0, 1e-300, 0, 0, 0, 1], "value": "profit", "spend_parameters": [6.25, 3.74, 15.44], "spend_status": "converged", "spend_customers": 946, "spend_excluded": 1, "spend_log_likelihood": -4055.9, "spend_covariance": [1, 0, 1, 0, 0, 1], "mean_value": 35.08, "first_ratio": 1.01}'),
 (6, 'rhythm_model', '{"regularity": 3, "parameters": [1.5, 20.25], "status": "converged", "as_of": "2011-12-09", "customers": 10, "gaps": 30, "log_likelihood": -3.5, "covariance": [1, 0, 1]}'),
 (7, 'profile_model', '{"attributes": [{"name": "age", "kind": "numeric", "low": -1.5, "high": 1e+300}]}'),
 (8, 'profile_model', '{"rows": 9, "missing": ["", "n/a"], "missing_numbers": [-1, 99], "ignored": ["id"], "attributes": [{"name": "since", "kind": "date", "weight": 0.5, "first": "1999-12-31", "last": "2020-01-21", "missing": 1}, {"name": "Stadt", "kind": "nominal", "values": ["Köln", "Ulm"], "counts": [5, 3], "other": 1}, {"name": "size", "kind": "ordinal", "weight": 2, "values": ["S", "L"], "counts": [4, 5]}, {"name": "member", "kind": "boolean", "weight": 0, "values": ["false", "true"], "counts": [4, 5]}, {"name": "likes", "kind": "set", "values": ["tea"], "counts": [6], "other": 2}]}');
+INSERT INTO sample VALUES
+(10, 'clv_model', '{"model": "mbg/nbd", "parameters": [1, 2, 3, 4], "regularity": 2, "season_status": "fitted", "season": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0.5, 1.5], "observed_from": "1997-01-01", "early_customers": 3, "pace": 1.25, "attributes": {"attributes": [{"name": "city", "kind": "nominal", "values": ["Ulm", "Köln"], "counts": [9, 8]}, {"name": "age", "kind": "numeric", "low": 18, "high": 90}]}, "purchase_effects": [0.5, -0.25], "leaving_effects": [0, 1], "means": [0.47, 0.3]}'),
+(11, 'contract_model', '{"parameters": [0.668, 3.806], "status": "converged", "contracts": 1000, "renewals": 4417, "log_likelihood": -1611.25, "covariance": [1, 0.5, 1]}'),
+(12, 'donation_model', '{"parameters": [1.204, 0.75, 0.657, 2.783], "status": "converged", "donors": 11104, "donations": 24615, "log_likelihood": -33225.5, "covariance": [1, 0, 1, 0, 0, 1, 0, 0, 0, 1]}');
 INSERT INTO sample SELECT 9, 'match_model', format('{"rows": 100, "targets": 20, "skipped": 1, "auc": 0.75, "log_loss": 0.4, "prior_variance": 0.5, "intercept": -1.25, "deciles": [%s], "fingerprint": "%s", "scaled": 2, "coded": 2, "set_bytes": [2], "features": [{"bins": [{}, {"others": 40, "targets": 5, "points": -0.5}, {"others": 30, "targets": 10, "points": 0.25}, {"others": 10, "targets": 5, "points": 0.5}], "low": ["-Infinity", 7000.5], "spike": 3.3}, {"slot": 2, "bins": [{"others": 1}, {"others": 40, "targets": 5, "points": -0.5}, {"others": 39, "targets": 15, "points": 0.25}], "codes": [1, 2, 1]}, {"slot": 4, "member": 8, "bins": [{}, {"others": 50, "targets": 5}, {"others": 30, "targets": 15, "points": 0.125}]}], "profile_model": %s}',
 	(SELECT string_agg('{"rows": 10, "targets": 2, "expected": 1.5}', ', ') FROM generate_series(1, 10)), fingerprint(written::profile_model), written) FROM sample WHERE id = 8;
 

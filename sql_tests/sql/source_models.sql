@@ -15,20 +15,20 @@ CREATE TABLE purchase (customer int, day date, amount numeric);
 CREATE TABLE customer AS SELECT DISTINCT customer FROM purchase UNION ALL SELECT 9999;
 ALTER TABLE customer ADD PRIMARY KEY (customer);
 SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'nbd');
-SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30');
+SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'mbg/nbd');
 SELECT clv_model FROM crm_profile.sources WHERE name = 'cd';
 -- before the first refresh there is nothing to tell
 SELECT count(*), count(p_alive), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
 SELECT count(*) FROM cd.model_card;
 SELECT count(*) FROM cd.model_holdout;
 -- a refresh, and how its fits ended
-CREATE FUNCTION public.refreshed(source text, OUT customers bigint, OUT clv_status text, OUT rhythm_status text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION public.refreshed(source text, OUT customers bigint, OUT clv_status text) LANGUAGE plpgsql AS $$
 BEGIN
 	SELECT r.customers INTO customers FROM crm_profile.refresh(source) r;
-	EXECUTE format('SELECT max(value) FILTER (WHERE section = ''purchases''), max(value) FILTER (WHERE section = ''rhythm'') FROM %I.model_card WHERE item = ''status''', source) INTO clv_status, rhythm_status;
+	EXECUTE format('SELECT max(value) FILTER (WHERE section = ''purchases'') FROM %I.model_card WHERE item = ''status''', source) INTO clv_status;
 END $$;
-SELECT customers, clv_status, rhythm_status FROM public.refreshed('cd');
-SELECT (p->>'clv')::numeric + (p->>'rhythm')::numeric + (p->>'holdout')::numeric <= (p->>'fit')::numeric + 0.01 AS parts, (p->>'collect')::numeric + (p->>'fit')::numeric <= refresh_seconds + 0.01 AS together, p ? 'match' AS matched
+SELECT customers, clv_status FROM public.refreshed('cd');
+SELECT (p->>'clv')::numeric + (p->>'holdout')::numeric <= (p->>'fit')::numeric + 0.01 AS parts, (p->>'collect')::numeric + (p->>'fit')::numeric <= refresh_seconds + 0.01 AS together, p ? 'match' AS matched
 FROM crm_profile.sources, LATERAL (SELECT refresh_phases AS p) x WHERE name = 'cd';
 
 -- model_card has the published parameters and log-likelihoods, and the counts of plain SQL
@@ -43,13 +43,13 @@ CREATE VIEW raw AS
 SELECT count(*), count(*) FILTER (WHERE x > 0), sum(x) FROM raw;
 -- … and those of models fitted by hand to histories of the raw orders
 CREATE TABLE hand AS SELECT customer, crm_profile.purchase_history_agg(day, amount) AS h FROM purchase GROUP BY customer;
-CREATE TABLE fitted AS SELECT crm_profile.clv_fit(h, '1997-09-30', 'mbg/nbd') AS m, crm_profile.rhythm_fit(h, '1997-09-30') AS r FROM hand;
+CREATE TABLE fitted AS SELECT crm_profile.clv_fit(h, '1997-09-30', 'mbg/nbd') AS m FROM hand;
 SELECT count(*) AS parameters, count(*) FILTER (WHERE (c.number, c.standard_error) IS DISTINCT FROM (p.estimate, p.standard_error)) AS differences
-FROM fitted, LATERAL (SELECT part, parameter, estimate, standard_error FROM crm_profile.clv_parameters(m) UNION ALL SELECT 'rhythm', parameter, estimate, standard_error FROM crm_profile.rhythm_parameters(r)) p
+FROM fitted, LATERAL (SELECT part, parameter, estimate, standard_error FROM crm_profile.clv_parameters(m)) p
 	LEFT JOIN cd.model_card c ON c.section = p.part AND c.item = p.parameter;
 SELECT section, count(*) FROM cd.model_card GROUP BY section ORDER BY min(line);
 SELECT value FROM cd.model_card WHERE (section, item) IN (('purchases', 'model'), ('purchases', 'status'), ('purchases', 'unit in days'), ('refresh', 'as of'), ('refresh', 'customers'), ('refresh', 'share fitted'),
-	('spend', 'value'), ('rhythm', 'status'), ('holdout', 'fitted until'), ('holdout', 'forecast until')) ORDER BY line;
+	('spend', 'value'), ('holdout', 'fitted until'), ('holdout', 'forecast until')) ORDER BY line;
 SELECT count(*) AS differences FROM cd.model_card c, (SELECT (crm_profile.thresholds(rfm)).* FROM cd.model) t
 WHERE section = 'scores' AND item IN ('recency', 'frequency', 'monetary')
 	AND value <> array_to_string(CASE item WHEN 'recency' THEN recency WHEN 'frequency' THEN frequency ELSE monetary END, ', ');
@@ -75,9 +75,9 @@ END $$;
 SELECT * FROM pg_temp.wrong_tiers('cd');
 SELECT count(DISTINCT predicted_tier) FROM cd.customer_profile;
 -- sums reconcile
-SELECT count(*) AS segments, count(*) FILTER (WHERE abs(s.predicted_value - v) > 1e-6 OR abs(s.predicted_value_share - v / total) > 1e-9 OR abs(s.mean_p_alive - alive) > 1e-9
+SELECT count(*) AS segments, count(*) FILTER (WHERE abs(s.predicted_value - v) > 1e-6 OR abs(s.predicted_value_share - v / total) > 1e-9 OR abs(s.mean_p_purchase_90d - alive) > 1e-9
 	OR (s.predicted_value IS NULL) <> (v IS NULL)) AS differences, round(sum(s.predicted_value_share)::numeric, 9) AS shares
-FROM cd.segment_summary s LEFT JOIN (SELECT coalesce(segment, '(unscored)') AS segment, sum(clv_365d) AS v, avg(p_alive) AS alive FROM cd.customer_profile GROUP BY 1) p USING (segment),
+FROM cd.segment_summary s LEFT JOIN (SELECT coalesce(segment, '(unscored)') AS segment, sum(clv_365d) AS v, avg(p_purchase_90d) AS alive FROM cd.customer_profile GROUP BY 1) p USING (segment),
 	(SELECT sum(clv_365d) AS total FROM cd.customer_profile) t;
 
 -- the holdout test: the model as fitted by hand to what was known, and plain SQL about what happened
@@ -114,9 +114,9 @@ SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.mo
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
 SELECT count(*) FILTER (WHERE p_alive = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.customer_profile JOIN raw USING (customer);
 -- a fit without parameters: no predictions, and nothing fails; the lifecycle goes by the days alone
-UPDATE cd.model_in_use SET clv = '{"model": "bg/nbd", "status": "not converged"}', rhythm = '{"status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
+UPDATE cd.model_in_use SET clv = '{"model": "bg/nbd", "status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
 SELECT count(*), count(p_alive), count(expected_purchases_90d), count(clv_365d), count(next_purchase), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
-SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_alive) FROM cd.segment_summary;
+SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_purchase_90d) FROM cd.segment_summary;
 SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;
 SELECT count(number) FROM cd.model_card WHERE item IN ('r', 'alpha', 'a', 'b', 'p', 'q', 'v');
 SELECT count(*) FROM cd.model_holdout;
@@ -189,7 +189,7 @@ INSERT INTO visit SELECT c, date '2025-12-31' - c * 37 % 60 - (5 + c * 7 % 96) *
 INSERT INTO visit SELECT 301, date '2025-12-31' - 14 - 7 * i, 30 FROM generate_series(0, 13) i;
 INSERT INTO visit SELECT 302, date '2025-12-31' - 200 - 365 * i, 30 FROM generate_series(0, 4) i;
 SELECT count(*) FROM crm_profile.create_source('visits', 'customer', 'visit', order_customer => 'customer_id', as_of => '2025-12-31');
-SELECT rhythm_status FROM public.refreshed('visits');
+SELECT clv_status FROM public.refreshed('visits');
 SELECT customer, recency, recency < s.active_days AS in_window, lifecycle, crm_profile.lifecycle(history, '2025-12-31', s.active_days) AS by_window
 FROM visits.customer_profile JOIN visits.customer_history USING (customer), crm_profile.sources s WHERE s.name = 'visits' AND customer > 300 ORDER BY customer;
 SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources s, (SELECT clv AS r FROM visits.model ORDER BY id DESC LIMIT 1) f
@@ -199,15 +199,15 @@ SELECT crm_profile.drop_source('visits');
 -- ---------------------------------------------------------------- hardly any customers, none, refunds only, profit
 CREATE TABLE sale (customer_id int, day date, amount numeric, cost numeric);
 SELECT count(*) FROM crm_profile.create_source('few', 'customer', 'sale', order_customer => 'customer_id', amount => 'amount', cost => 'cost', as_of => '2025-12-31', tier_by => 'profit');
-SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
+SELECT customers, clv_status FROM public.refreshed('few');
 SELECT section, item, value FROM few.model_card WHERE item IN ('status', 'model', 'customers', 'active window') ORDER BY line;
 SELECT count(*), count(p_alive), count(predicted_tier), count(lifecycle) FROM few.customer_profile;
 INSERT INTO sale VALUES (1, '2025-12-30', -5, NULL);
-SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
+SELECT customers, clv_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (2, '2025-12-30', 5, NULL);
-SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
+SELECT customers, clv_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (3, '2025-01-30', 50, 30), (3, '2025-12-30', 70, 40), (4, '2025-12-31', 10, 20), (5, '2026-01-01', 10, 2);
-SELECT customers, clv_status, rhythm_status FROM public.refreshed('few');
+SELECT customers, clv_status FROM public.refreshed('few');
 SELECT value FROM few.model_card WHERE item IN ('status', 'value', 'fitted until', 'forecast until') ORDER BY line;
 SELECT customer, lifecycle, p_alive BETWEEN 0 AND 1 AS alive, clv_365d > 0 AS worth, next_purchase > '2025-12-31' AS next, predicted_tier FROM few.customer_profile WHERE customer <= 6 ORDER BY customer;
 -- a model of profit, not of revenue
@@ -218,7 +218,7 @@ SET client_min_messages = warning;
 -- customers who do not differ at all: no plain maximum, the models say so and are used
 TRUNCATE sale;
 INSERT INTO sale SELECT c, date '2025-01-01' + 30 * i + c % 10, 10, 5 FROM generate_series(1, 300) c, generate_series(0, 11) i;
-SELECT clv_status <> 'converged' AS clv, rhythm_status <> 'converged' AS rhythm FROM public.refreshed('few');
+SELECT clv_status <> 'converged' AS clv FROM public.refreshed('few');
 SELECT count(*) FILTER (WHERE p_alive BETWEEN 0 AND 1) AS p_alive, count(*) FILTER (WHERE clv_365d BETWEEN 0 AND 1000) AS worth FROM few.customer_profile;
 SELECT * FROM pg_temp.wrong_tiers('few');
 SELECT crm_profile.drop_source('few');

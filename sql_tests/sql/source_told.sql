@@ -61,21 +61,21 @@ CREATE TABLE first AS SELECT client, min(day) AS day FROM sale WHERE day <= '202
 SELECT f.part, f.last_year, s.total = f.last_year AS right FROM shop.revenue_forecast f JOIN (
 	SELECT CASE WHEN s.client IS NULL THEN 'no customer' WHEN f.day <= '2024-11-30' THEN 'customers so far' ELSE 'new customers' END AS part, sum(total) AS total
 	FROM sale s LEFT JOIN first f ON f.client = s.client WHERE s.day BETWEEN '2024-12-01' AND '2025-02-28' GROUP BY ROLLUP (1)) s ON coalesce(s.part, 'total') = f.part ORDER BY f.last_year;
--- new customers: four stretches of 90 days, what those who came in each bought in it, and how much the four differ
+-- new customers: four stretches of 90 days, what those who came in each bought in it, and how much the four differ, as if four more had by 30 %
 WITH stretch AS (SELECT date '2025-11-30' - 90 * k AS until FROM generate_series(0, 3) k),
 	came AS (SELECT t.until, count(DISTINCT f.client) AS customers, sum(s.total) AS total FROM stretch t JOIN first f ON f.client IS NOT NULL AND f.day > t.until - 90 AND f.day <= t.until
 		JOIN sale s ON s.client = f.client AND s.day > t.until - 90 AND s.day <= t.until GROUP BY t.until)
 SELECT f.customers = (SELECT round(avg(c.customers), 1) FROM came c) AS customers, f.expected = (SELECT round(avg(c.total), 2) FROM came c) AS expected,
-	abs(f.upper - f.expected - 1.638 * (SELECT stddev_samp(c.total) FROM came c) * sqrt(1.25)) < 0.02 AS upper, f.lower >= 0 AS lower
+	abs(f.upper - f.expected - 2.365 * (SELECT sqrt((4 * (0.3 * avg(c.total)) ^ 2 + 3 * var_samp(c.total)) / 7) FROM came c) * sqrt(1.25)) < 0.02 AS upper, f.lower >= 0 AS lower
 FROM shop.revenue_forecast f WHERE f.part = 'new customers';
--- customers so far: rate times value of each; the band by chance and by how far off the holdout test was
+-- customers so far: rate times value of each; the band by chance, little here, and by how far off the forecasts of the holdout test were
 WITH e AS (
-	SELECT crm_profile.expected_purchases(h.history, m.clv, '2025-11-30', '90 days') AS n, crm_profile.expected_value(h.history, m.clv, '2025-11-30', true) AS v, crm_profile.p_alive(h.history, m.clv, '2025-11-30') AS p
+	SELECT sum(crm_profile.expected_purchases(h.history, m.clv, '2025-11-30', '90 days') * crm_profile.expected_value(h.history, m.clv, '2025-11-30', true)) AS expected
 	FROM shop.customer_history h, shop.model_in_use m),
-	s AS (SELECT sum(n * v) AS expected, sum(v * v * (n + n * n * (1 - p) / p)) AS counts, sum(v * v * n) AS squares FROM e),
-	c AS (SELECT (SELECT 1 / estimate FROM shop.model_in_use m, crm_profile.clv_parameters(m.clv) WHERE part = 'spend' AND parameter = 'p') AS cv, (SELECT calibration FROM shop.model_holdout WHERE part = 'total') AS calibration)
-SELECT abs(f.expected - s.expected::numeric) < 0.02 AS expected, abs((f.upper - f.lower) / 2 - (1.2816 * sqrt(s.counts + s.squares * c.cv + (s.expected * (c.calibration - 1)) ^ 2))::numeric) < 0.1 AS band
-FROM shop.revenue_forecast f, s, c WHERE f.part = 'customers so far';
+	r AS (SELECT count(*) AS n, sum(ln(value_calibration) ^ 2) AS squares FROM shop.model_holdout WHERE part IN ('total', 'earlier total')),
+	o AS (SELECT sqrt((4 * 0.15 ^ 2 + squares) / (4 + n)) * (ARRAY[2.776, 2.571, 2.447, 2.365, 2.306])[n + 1] AS reach, n FROM r)
+SELECT abs(f.expected - e.expected::numeric) < 0.02 AS expected, n AS forecasts, ln(f.upper / f.expected) BETWEEN o.reach AND o.reach * 1.3 AS above, abs(f.upper / f.expected - f.expected / f.lower) < 1e-3 AS below
+FROM shop.revenue_forecast f, e, o WHERE f.part = 'customers so far';
 SELECT t.expected - p.expected AS expected, t.last_year - p.last_year AS last_year, abs((t.upper - t.expected) - p.half) < 0.02 AS band
 FROM shop.revenue_forecast t, (SELECT sum(expected) AS expected, sum(last_year) AS last_year, sqrt(sum((upper - expected) ^ 2)) AS half FROM shop.revenue_forecast WHERE part <> 'total') p WHERE t.part = 'total';
 -- by profit; too short a time: what cannot be known is NULL

@@ -40,7 +40,7 @@ INSERT INTO expression SELECT row_number() OVER (), e FROM unnest(ARRAY['crm_pro
 	'crm_profile.trend(h.history, ''2025-12-01'', ''1 year'')', 'crm_profile.trend(h.history, ''2025-12-01'', ''90 days'')', 'crm_profile.monthly_purchases(h.history)', 'crm_profile.cost_coverage(h.history)',
 	'crm_profile.purchase_pattern(h.history, m.rfm, ''2025-12-01'')', 'crm_profile.rfm_score(h.history, m.rfm, ''2025-12-01'')', 'crm_profile.rfm_score(h.history, m.rfm, ''2025-06-01'')',
 	'crm_profile.rfm_score(h.history, ''{"bins": 3, "recency": [10, 50], "frequency": [2, 5], "monetary": [50, 500]}'', ''2025-12-01'')',
-	'crm_profile.lifecycle(h.history, ''2025-12-01'', m.active_days, m.rhythm)', 'crm_profile.lifecycle(h.history, ''2025-12-01'', 30)', 'crm_profile.lapse_probability(h.history, m.rhythm, ''2025-12-01'')',
+	'crm_profile.lifecycle(h.history, ''2025-12-01'', m.active_days, m.clv)', 'crm_profile.lifecycle(h.history, ''2025-12-01'', 30)', 'crm_profile.lapse_probability(h.history, m.clv, ''2025-12-01'')',
 	'crm_profile.p_alive(h.history, m.clv, ''2025-12-01'')', 'crm_profile.p_alive(h.history, m.clv, ''2025-06-01'')', 'crm_profile.p_alive(h.history, ''{"model": "pareto/nbd", "parameters": [0.5, 10, 0.6, 11]}'', ''2025-12-01'')',
 	'crm_profile.p_alive(h.history, ''{"model": "bg/nbd", "parameters": [0.5, 10, 0.6, 11]}'', ''2025-12-01'')', 'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''90 days'')',
 	'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''1 year'')', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0.01)', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0)',
@@ -160,7 +160,7 @@ SELECT * FROM extreme('{"rfm": null, "clv": null, "holdout": null, "holdout_shar
 SELECT * FROM extreme('{"clv": {"model": "mbg/nbd", "parameters": [1e-19, 1e19, 1e-19, 1e19], "spend_status": "given", "spend_parameters": [2, 2, 1e-19]}}');
 SELECT * FROM extreme('{"clv": {"model": "bg/nbd", "parameters": [1e19, 1e-19, 1e19, 1e-19], "spend_status": "given", "spend_parameters": [1e9, 1.0000001, 1e19]}}');
 SELECT * FROM extreme('{"clv": {"model": "pareto/nbd", "parameters": [30, 0.01, 30, 0.01], "unit_days": 0.05}}');
-SELECT * FROM extreme('{"rhythm": {"regularity": 12, "parameters": [1e-20, 1e20]}, "active_days": 1}');
+SELECT * FROM extreme('{"clv": {"model": "mbg/nbd", "parameters": [1e-20, 1e20, 1e-20, 1e20], "regularity": 12}, "active_days": 1}');
 SELECT crm_profile_internal.short_number(v) FROM unnest('{0, 1, -3, 0.1, 1e-66, -1e-320, 123456.789, 1e15, 1e31, -1e308, NaN, Infinity, NULL}'::float8[]) v;
 SELECT crm_profile_internal.as_double(v) FROM unnest('{0, 1e-66, 1e-310, 1e400, -1e400, NULL}'::numeric[]) v;
 

@@ -28,6 +28,12 @@ CREATE VIEW app.relevance AS
 	SELECT r.attribute, r.verdict, round(r.information_value::numeric, 9) AS information_value
 	FROM unnest((SELECT crm_profile.attribute_relevance(o, amount > 60, '{id}') FROM app.orders o)) AS r;
 
+-- models of contracts and gifts, and one that knows attributes
+CREATE TABLE app.fitted AS SELECT crm_profile.contract_model(0.668, 3.806) AS contracts, crm_profile.donation_model(1.204, 0.75, 0.657, 2.783) AS gifts,
+	(SELECT crm_profile.clv_fit(h.history, '2025-04-30', 'mbg/nbd', NULL, NULL, r, '{"ridge": 1}') FROM app.history h, LATERAL (SELECT h.customer % 3 = 0 AS third) r) AS clv;
+CREATE VIEW app.renewal AS SELECT crm_profile.survival(contracts, 12) AS survival, round(crm_profile.expected_donations(gifts, 4, 5, 6, 10)::numeric, 9) AS donations,
+	crm_profile.with_attributes(clv, r) AS own FROM app.fitted, LATERAL (SELECT true AS third) r;
+
 -- a source with its tables, views and policies
 CREATE TABLE app.customers (id int PRIMARY KEY, region text, age int);
 INSERT INTO app.customers SELECT i, 'r' || i * i % 23 % 3, i / 2 FROM generate_series(0, 120) i;

@@ -34,6 +34,10 @@
 #define POLISH_ROUNDS 12
 #define SETTLE_ROUNDS 10
 #define DIFFERENCE 1e-4
+#define PROFILE_DROP 1.9207 /* half of 1.96 squared */
+#define PROFILE_STEP 2.0    /* of a coordinate, inwards from its edge */
+#define PROFILE_HALVINGS 8
+#define MAX_PROFILED 20000.0 /* customers; of more, edges are as good as known */
 
 const char *const FitStatusNames[] = {"given",      "converged",     "few repeaters",
 									  "no maximum", "not converged", "no mean",
@@ -511,6 +515,61 @@ CovarianceAt(const Fit *fit, const Place *place)
 	return covariance;
 }
 
+/* How much less likely the coarse sample is with a coordinate elsewhere, the free ones following.
+ */
+static double
+DropAt(Fit *fit, const Place *edge, int coordinate, double at, Place *there)
+{
+	there->at[coordinate] = at;
+	there->value = -DBL_MAX;
+	ClimbCoarsely(fit, there);
+	return edge->value - there->value;
+}
+
+/*
+ * How far inwards from its edge a coordinate may be: the likelihood is lower there, the others
+ * as likely as they can be, by what a 95 % interval allows.  False: it may be anywhere.
+ */
+static bool
+ProfileBound(Fit *fit, const Place *place, int coordinate, double *parameters)
+{
+	double inwards = place->at[coordinate] > 0 ? -1 : 1;
+	Place edge = *place;
+	Place there;
+	double near = place->at[coordinate];
+	double far = near;
+
+	ClimbCoarsely(fit, &edge);
+	there = edge;
+	do
+	{
+		near = far;
+		far += inwards * PROFILE_STEP;
+		if (fabs(far) > EDGE)
+			return false;
+	} while (DropAt(fit, &edge, coordinate, far, &there) < PROFILE_DROP);
+	for (int i = 0; i < PROFILE_HALVINGS; i++)
+	{
+		double middle = (near + far) / 2;
+
+		if (DropAt(fit, &edge, coordinate, middle, &there) < PROFILE_DROP)
+			near = middle;
+		else
+			far = middle;
+	}
+	(void) DropAt(fit, &edge, coordinate, far, &there);
+	ParametersAt(fit->problem, there.at, parameters);
+	return true;
+}
+
+static void
+FindBounds(Fit *fit, const Place *place, FitResult *result)
+{
+	for (int i = 0; i < fit->n && result->nbounds < MAX_FIT_BOUNDS; i++)
+		if (place->fixed[i] && fabs(place->at[i]) > EDGE - 0.1)
+			result->nbounds += ProfileBound(fit, place, i, result->bounds[result->nbounds]);
+}
+
 void
 MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 {
@@ -537,6 +596,8 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 			problem->penalized ? problem->likelihood(problem->sample, result->parameters, gradient)
 							   : place.value;
 		result->covariance = CovarianceAt(&fit, &place);
+		if (!problem->penalized && problem->weight <= MAX_PROFILED)
+			FindBounds(&fit, &place, result);
 	}
 	pfree(fit.information);
 	pfree(fit.factor);

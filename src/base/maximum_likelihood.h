@@ -14,6 +14,7 @@
 
 #define MAX_FIT_PARAMETERS 64
 #define MAX_FIT_STARTS 6
+#define MAX_FIT_BOUNDS 2
 #define COVARIANCES(n) ((n) * ((n) + 1) / 2)
 
 /* How a fit ended; the numbers are stored. */
@@ -66,6 +67,12 @@ typedef struct FitResult
 	/* of the logs of positive parameters and of the others: the lower triangle, row by row;
 	 * NULL where there is no maximum */
 	double *covariance;
+	/*
+	 * Where the maximum is at edges: how far inwards, edge by edge, a 95 % interval by the
+	 * profile of the likelihood reaches.
+	 */
+	int nbounds;
+	double bounds[MAX_FIT_BOUNDS][MAX_FIT_PARAMETERS];
 } FitResult;
 
 extern void MaximizeLikelihood(const FitProblem *problem, FitResult *result);

@@ -16,12 +16,11 @@
 #include "base/special_functions.h"
 #include "clv/clv_fit.h"
 #include "clv/phases.h"
+#include "clv/spend.h"
 
-#define COARSE_FROM 4096  /* points; below, a sample is its own coarse one */
-#define COARSE_TIMES 48   /* stretches that the time is cut into */
-#define MIN_RATE 1e-4     /* purchases by customer to start from */
-#define MAX_RATIO 1e3     /* between the mean values of first and later purchases */
-#define COARSE_SPEND 0.03 /* amounts within so much are taken as one */
+#define COARSE_FROM 4096 /* points; below, a sample is its own coarse one */
+#define COARSER_TIMES 16 /* where models are only compared */
+#define MIN_RATE 1e-4    /* purchases by customer to start from */
 
 static void *
 AllocArray(int64 count, Size size)
@@ -142,9 +141,9 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 
 /* The stretch that a time falls into; the first one is for time 0 alone. */
 static inline int
-StretchOf(double time, double length)
+StretchOf(double time, double length, int stretches)
 {
-	return time <= 0 ? 0 : 1 + Min(COARSE_TIMES - 1, (int) (time / length));
+	return time <= 0 ? 0 : 1 + Min(stretches - 1, (int) (time / length));
 }
 
 /* Adds a time to the mean of its stretch. */
@@ -162,7 +161,7 @@ AddToMean(double *mean, double *weight, double time, double more)
  * stretches is open at a time.
  */
 ClvSample *
-CoarseClvSample(ClvSample *sample)
+CoarseClvSample(ClvSample *sample, int stretches)
 {
 	ClvSample *coarse;
 	ClvPoint *(*table)[COARSE_TIMES + 1]; /* by t_x and T */
@@ -177,12 +176,12 @@ CoarseClvSample(ClvSample *sample)
 		return sample;
 	for (int64 i = 0; i < sample->npoints; i++)
 		length = Max(length, sample->points[i].T);
-	length /= COARSE_TIMES;
+	length /= stretches;
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int t = StretchOf(point->t_x, length);
-		int T = StretchOf(point->T, length);
+		int t = StretchOf(point->t_x, length, stretches);
+		int T = StretchOf(point->T, length, stretches);
 
 		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
 		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
@@ -195,8 +194,8 @@ CoarseClvSample(ClvSample *sample)
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
-		int t = StretchOf(point->t_x, length);
-		int T = StretchOf(point->T, length);
+		int t = StretchOf(point->t_x, length, stretches);
+		int T = StretchOf(point->T, length, stretches);
 
 		if (point->x != table_x)
 		{
@@ -225,8 +224,31 @@ CoarseClvSample(ClvSample *sample)
 static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
 /* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
 static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
-/* ln(p, q, v) by ln(p, q, pv/q): edges where a customer's purchases, or customers, are alike */
-static const double SpendBasis[] = {1, 0, 0, 0, 1, 0, -1, 1, 1};
+
+LogLikelihood
+ClvLikelihood(ClvFamily family)
+{
+	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
+											   ParetoNbdLogLikelihood};
+
+	return likelihood[family];
+}
+
+const double *
+ClvBasis(ClvFamily family)
+{
+	return family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
+}
+
+void
+ClvCoordinates(ClvFamily family, const double *parameters, double *start)
+{
+	start[0] = parameters[CLV_R];
+	start[1] = parameters[CLV_R] / parameters[CLV_ALPHA];
+	start[2] = family == CLV_PARETO_NBD ? parameters[CLV_S] : parameters[CLV_B];
+	start[3] = family == CLV_PARETO_NBD ? parameters[CLV_S] / parameters[CLV_BETA]
+										: parameters[CLV_A] / parameters[CLV_B];
+}
 
 /* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
 static void
@@ -242,7 +264,7 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 													{1, 1.5, 0.05, 20},  {20, 3, 0.05, 20}};
 	const double(*starts)[CLV_PARAMETERS] = family == CLV_PARETO_NBD ? pareto : bg;
 
-	problem->basis = family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
+	problem->basis = ClvBasis(family);
 	problem->nstarts = lengthof(bg);
 	for (int s = 0; s < problem->nstarts; s++)
 	{
@@ -269,6 +291,7 @@ typedef struct PurchaseFit
 	ClvModel *model;
 	ClvSample sample; /* in units of the mean T */
 	ClvSample *coarse;
+	bool coarsely;      /* it is all that the fit goes by */
 	double scale;       /* that unit, in units of the model */
 	double log_gaps;    /* sum over gaps of the ln of their length in units of the model */
 	double log_factors; /* sum over purchases of the ln of their month's factor */
@@ -302,7 +325,7 @@ SetSample(PurchaseFit *fit)
 		sample->points[i].T /= scale;
 	}
 	fit->scale = scale;
-	fit->coarse = CoarseClvSample(sample);
+	fit->coarse = CoarseClvSample(sample, fit->coarsely ? COARSER_TIMES : COARSE_TIMES);
 	if (fit->coarse == sample)
 		IndexTimes(sample);
 }
@@ -362,14 +385,12 @@ static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
 	  bool penalized, FitResult *result)
 {
-	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
-											   ParetoNbdLogLikelihood};
 	const ClvModel *model = fit->model;
 	FitProblem problem = {
 		.nparameters = CLV_PARAMETERS, .npositive = CLV_PARAMETERS, .sample = sample};
 
 	sample->regularity = fit->coarse->regularity = k;
-	problem.likelihood = likelihood[model->family];
+	problem.likelihood = ClvLikelihood((ClvFamily) model->family);
 	problem.coarse = fit->coarse;
 	problem.weight = sample->weight;
 	problem.penalized = penalized;
@@ -378,13 +399,9 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 			  k * Max(((double) model->purchases + 0.5) / sample->weight, MIN_RATE));
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
 	{
-		const double *p = known->parameters;
-
 		problem.nstarts = 1;
-		problem.start[0][0] = p[CLV_R];
-		problem.start[0][1] = p[CLV_R] / p[CLV_ALPHA] * k / known_k;
-		problem.start[0][2] = p[CLV_B];
-		problem.start[0][3] = p[CLV_A] / p[CLV_B];
+		ClvCoordinates((ClvFamily) model->family, known->parameters, problem.start[0]);
+		problem.start[0][1] *= (double) k / known_k;
 	}
 	MaximizeLikelihood(&problem, result);
 }
@@ -503,50 +520,60 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 	pfree(rate);
 }
 
-/*
- * The season, in rounds: what the customers were expected to buy in each month, by the fit
- * of the round before, and what they bought.
- */
-static void
-FindSeason(PurchaseFit *fit, int k)
+/* Counts days by what was found out about months; returns how far a factor has moved. */
+static double
+SetCalendar(PurchaseFit *fit, const MonthEffects *effects)
 {
 	ClvModel *model = fit->model;
-	FitResult result;
-	bool known = false;
+	Season *calendar = &model->calendar;
+	double moved = 0;
+
+	SetSeason(calendar, model->season_status == SEASON_FITTED ? effects->of_year : NULL);
+	for (int m = 0; m < YEAR_MONTHS; m++)
+	{
+		moved = Max(moved, fabs(calendar->factor[m] - model->season[m]));
+		model->season[m] = calendar->factor[m];
+	}
+	for (int i = 0; i < Max(effects->nown, model->nown_months); i++)
+		moved = Max(moved, fabs((i < effects->nown ? effects->own[i] : 1) -
+								(i < model->nown_months ? model->own_months[i] : 1)));
+	model->nown_months = effects->nown;
+	memcpy(model->own_months, effects->own, sizeof(model->own_months));
+	SetOwnMonths(calendar, model->as_of, model->nown_months, model->own_months);
+	if (moved > 0)
+		SetSample(fit);
+	return moved;
+}
+
+/*
+ * The season, and what single months have to themselves, in rounds: what the customers
+ * were expected to buy in each month, by the fit of the round before, and what they bought.
+ * `result` is the last one, and, where it is `known`, the one to begin with.  False: there
+ * is none.
+ */
+static bool
+FindSeason(PurchaseFit *fit, int k, bool known, FitResult *result)
+{
+	ClvModel *model = fit->model;
+	bool seasonal = (fit->state->features & FIT_SEASON) != 0;
+	MonthEffects effects = {{0}};
 
 	for (int round = 0; round < SEASON_ROUNDS; round++)
 	{
 		MonthlyPurchases months;
-		double factors[YEAR_MONTHS];
-		double moved = 0;
 
-		FitAt(fit, k, fit->coarse, known ? &result : NULL, k, false, &result);
-		known = FitIsMaximum(result.status);
+		FitAt(fit, k, fit->coarse, known ? result : NULL, k, false, result);
+		known = FitIsMaximum(result->status);
 		if (!known)
 			break;
-		PurchasesByMonth(fit, k, result.parameters, &months);
-		model->season_status = FitSeason(&months, factors);
-		if (model->season_status != SEASON_FITTED)
-			break;
-		SetSeason(&fit->model->calendar, factors);
-		for (int m = 0; m < YEAR_MONTHS; m++)
-		{
-			moved = Max(moved, fabs(fit->model->calendar.factor[m] - model->season[m]));
-			model->season[m] = fit->model->calendar.factor[m];
-		}
-		SetSample(fit);
-		if (moved < SEASON_SETTLED)
+		PurchasesByMonth(fit, k, result->parameters, &months);
+		model->season_status = FitMonths(&months, seasonal, &effects);
+		if ((fit->state->features & FIT_MONTHS) == 0)
+			effects.nown = 0;
+		if (SetCalendar(fit, &effects) < SEASON_SETTLED)
 			break;
 	}
-	if (model->season_status == SEASON_FITTED)
-		return;
-	for (int m = 0; m < YEAR_MONTHS; m++)
-		model->season[m] = 1;
-	if (!fit->model->calendar.is_level)
-	{
-		SetSeason(&fit->model->calendar, NULL);
-		SetSample(fit);
-	}
+	return known;
 }
 
 static int
@@ -616,16 +643,93 @@ KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 	model->parameters[CLV_ALPHA] *= fit->scale;
 	if (model->family == CLV_PARETO_NBD)
 		model->parameters[CLV_BETA] *= fit->scale;
+	memset(model->bounds, 0, sizeof(model->bounds));
+	for (int b = 0; b < result->nbounds; b++)
+	{
+		double *bound = model->bounds + b * CLV_PARAMETERS;
+
+		memcpy(bound, result->bounds[b], CLV_PARAMETERS * sizeof(double));
+		bound[CLV_ALPHA] *= fit->scale;
+		if (model->family == CLV_PARETO_NBD)
+			bound[CLV_BETA] *= fit->scale;
+	}
 	memcpy(model->covariance, result->covariance, sizeof(model->covariance));
 	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
 }
 
-/* The purchase part: who is in it, when, how regularly, and then the parameters. */
+/* A fit at k, and at another k that the coarse sample did not tell from it. */
 static void
-FitPurchasePart(ClvModel *model, const SummaryState *state)
+FitWhole(PurchaseFit *fit, int k, int close, const FitResult *known, int known_k)
 {
-	PurchaseFit fit = {.state = state, .model = model};
+	ClvModel *model = fit->model;
+	FitResult result;
+	FitResult other;
+	double gain;
+
+	FitAt(fit, k, &fit->sample, k > 1 && known_k > 0 ? known : NULL, known_k, false, &result);
+	model->status = result.status;
+	if (!FitIsMaximum(result.status))
+		return;
+	KeepFit(fit, k, &result);
+	if (close == 0)
+		return;
+	FitAt(fit, close, &fit->sample, &result, k, false, &other);
+	gain = WholeLogLikelihood(fit, close, other.log_likelihood) - model->log_likelihood;
+	if (FitIsMaximum(other.status) && gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
+	{
+		model->status = other.status;
+		KeepFit(fit, close, &other);
+	}
+}
+
+/* The same on the coarse sample alone, from a fit that may have been to other calendar days. */
+static void
+FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
+{
+	FitResult result;
+
+	FitAt(fit, k, fit->coarse, known_k > 0 ? known : NULL, known_k, false, &result);
+	fit->model->status = result.status;
+	if (FitIsMaximum(result.status))
+		KeepFit(fit, k, &result);
+}
+
+/* Who is in the fit, from when on. */
+static void
+BeginPurchaseFit(PurchaseFit *fit)
+{
+	const SummaryState *state = fit->state;
+	ClvModel *model = fit->model;
+
+	model->observed_from =
+		(state->features & FIT_INFLOW) ? ObservedFrom(state) : state->observed_from;
+	SetSample(fit);
+	for (int64 i = 0; i < state->nentries; i++)
+		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
+			model->early_customers += state->entries[i].weight;
+	model->early_customers -= model->customers;
+	model->status = model->customers == 0 ? FIT_FAILED : FIT_FEW_REPEATERS;
+}
+
+/* A fit to begin with, which was to much the same customers. */
+static int
+StartFrom(const PurchaseFit *fit, const ClvModel *like, FitResult *known)
+{
+	memcpy(known->parameters, like->parameters, sizeof(like->parameters));
+	known->parameters[CLV_ALPHA] /= fit->scale;
+	return (int) like->regularity;
+}
+
+/*
+ * The purchase part: who is in it, when, how regularly, and then the parameters; coarsely:
+ * on a sample that is coarsened, from a model `like` this one, NULL: from scratch.
+ */
+static void
+FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const ClvModel *like)
+{
+	PurchaseFit fit = {.state = state, .model = model, .coarsely = coarsely};
 	int asked = state->features & FIT_REGULARITY;
+	bool by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	int k = Max(asked, 1);
 	int close = 0;
 	FitResult known;
@@ -633,26 +737,30 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 	int known_k = 0;
 	bool enough;
 
-	model->observed_from =
-		(state->features & FIT_INFLOW) ? ObservedFrom(state) : state->observed_from;
-	SetSample(&fit);
-	for (int64 i = 0; i < state->nentries; i++)
-		if (FIT_KIND(state->entries[i].key) == FIT_CUSTOMER)
-			model->early_customers += state->entries[i].weight;
-	model->early_customers -= model->customers;
-	model->status = FIT_FAILED;
-	if (model->customers == 0)
+	BeginPurchaseFit(&fit);
+	if (model->status == FIT_FAILED)
 		return;
 	enough = model->repeaters >= FEW_REPEATERS;
 	SumGaps(&fit);
+	/* at an edge there is nothing to begin with */
+	if (like && like->status == FIT_CONVERGED)
+		known_k = StartFrom(&fit, like, &known);
 	if (asked == 0 && enough)
 		known_k = k = LikelyRegularity(&fit, &known, &close);
-	if (state->features & FIT_SEASON)
+	if (by_month)
+		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
+	if (by_month && enough)
 	{
-		model->season_status = SEASON_SHORT;
-		if (enough)
-			FindSeason(&fit, k);
-		if (model->season_status == SEASON_FITTED)
+		bool start = known_k == k && asked > 0;
+
+		if (start)
+			result = known;
+		if (FindSeason(&fit, k, start, &result) && asked > 0)
+		{
+			known = result;
+			known_k = k;
+		}
+		if (!model->calendar.is_level)
 		{
 			SumGaps(&fit);
 			if (asked == 0)
@@ -662,29 +770,10 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 	if (fit.coarse != &fit.sample)
 		IndexTimes(&fit.sample);
 
-	if (enough)
-	{
-		FitAt(&fit, k, &fit.sample, k > 1 && known_k > 0 ? &known : NULL, known_k, false, &result);
-		model->status = result.status;
-		if (FitIsMaximum(result.status))
-			KeepFit(&fit, k, &result);
-		if (FitIsMaximum(result.status) && close > 0)
-		{
-			FitResult other;
-			double gain;
-
-			FitAt(&fit, close, &fit.sample, &result, k, false, &other);
-			gain = WholeLogLikelihood(&fit, close, other.log_likelihood) - model->log_likelihood;
-			if (FitIsMaximum(other.status) &&
-				gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
-			{
-				model->status = other.status;
-				KeepFit(&fit, close, &other);
-			}
-		}
-	}
-	else
-		model->status = FIT_FEW_REPEATERS;
+	if (enough && coarsely)
+		FitCoarsely(&fit, k, &known, known_k);
+	else if (enough)
+		FitWhole(&fit, k, close, &known, known_k);
 	if (!FitIsMaximum(model->status))
 	{
 		FitAt(&fit, k, &fit.sample, NULL, 0, true, &result);
@@ -695,133 +784,32 @@ FitPurchasePart(ClvModel *model, const SummaryState *state)
 	}
 }
 
-/* Amounts of the same x that hardly differ become one with their mean. */
-static SpendSample *
-CoarseSpendSample(SpendSample *sample)
-{
-	SpendSample *coarse;
-	SpendPoint *last = NULL;
-	double limit = 0;
-
-	if (sample->npoints < COARSE_FROM)
-		return sample;
-	coarse = palloc(sizeof(SpendSample));
-	coarse->points = AllocArray(sample->npoints, sizeof(SpendPoint));
-	coarse->npoints = 0;
-	for (int64 i = 0; i < sample->npoints; i++)
-	{
-		const SpendPoint *point = &sample->points[i];
-
-		if (last && last->x == point->x && point->z <= limit)
-		{
-			last->z += (point->z - last->z) * point->weight / (last->weight + point->weight);
-			last->weight += point->weight;
-			continue;
-		}
-		last = &coarse->points[coarse->npoints++];
-		*last = *point;
-		limit = point->z * (1 + COARSE_SPEND);
-	}
-	return coarse;
-}
-
-/*
- * The spend entries of a sorted state; counts go to the model.  Returns the mean of the
- * customers' own mean values, in which a frequent one counts no more than others.
- */
-static double
-SpendSampleFromState(const SummaryState *state, ClvModel *model, SpendSample *sample)
-{
-	double amount = 0;
-	double purchases = 0;
-	double customer_means = 0;
-
-	sample->npoints = 0;
-	sample->points = AllocArray(state->nentries, sizeof(SpendPoint));
-	for (int64 i = 0; i < state->nentries; i++)
-	{
-		const FitEntry *entry = &state->entries[i];
-		SpendPoint *point = &sample->points[sample->npoints];
-
-		if (FIT_KIND(entry->key) != FIT_SPEND)
-			continue;
-		if (FitAmount(entry) <= 0)
-		{
-			model->spend_excluded += entry->weight;
-			continue;
-		}
-		point->x = (int64) (entry->key & PG_UINT32_MAX);
-		point->z = FitAmount(entry);
-		point->weight = (double) entry->weight;
-		model->spend_customers += entry->weight;
-		amount += point->weight * point->z;
-		purchases += point->weight * (double) point->x;
-		customer_means += point->weight * point->z / (double) point->x;
-		sample->npoints++;
-	}
-	if (purchases > 0)
-		model->mean_value = amount / purchases;
-	return purchases > 0 ? customer_means / (double) model->spend_customers : 0;
-}
-
-/* Gamma-Gamma; where it cannot be fitted the mean value stands in. */
+/* What a model is before its parts are fitted to a state. */
 static void
-FitSpendPart(ClvModel *model, const SummaryState *state)
-{
-	static const double starts[][SPEND_PARAMETERS] = {
-		{4, 4, 0.75}, {1.5, 3, 0.75}, {1, 12, 0.92}, {15, 3, 0.75}};
-	SpendSample sample;
-	FitProblem problem = {
-		.nparameters = SPEND_PARAMETERS, .npositive = SPEND_PARAMETERS, .sample = &sample};
-	FitResult result;
-	double first = MeanFirstValue(state); /* of the customers that the sample has */
-	double later;
-
-	later = SpendSampleFromState(state, model, &sample);
-	/* where first and later purchases have nothing in common, the first tells nothing */
-	if (first > 0 && later > first / MAX_RATIO && later < first * MAX_RATIO)
-		model->first_ratio = later / first;
-	if (model->spend_customers < FEW_REPEATERS)
-	{
-		model->spend_status = model->spend_customers > 0 ? FIT_FEW_REPEATERS : FIT_NO_DATA;
-		return;
-	}
-	for (int64 i = 0; i < sample.npoints; i++)
-		sample.points[i].z /= model->mean_value;
-	problem.basis = SpendBasis;
-	problem.likelihood = GammaGammaLogLikelihood;
-	problem.coarse = CoarseSpendSample(&sample);
-	problem.weight = (double) model->spend_customers;
-	problem.nstarts = lengthof(starts);
-	for (int s = 0; s < problem.nstarts; s++)
-		memcpy(problem.start[s], starts[s], sizeof(starts[s]));
-	MaximizeLikelihood(&problem, &result);
-	model->spend_status = result.status;
-	if (result.status == FIT_NO_MAXIMUM)
-		return;
-	memcpy(model->spend_parameters, result.parameters, sizeof(model->spend_parameters));
-	model->spend_parameters[SPEND_V] *= model->mean_value;
-	memcpy(model->spend_covariance, result.covariance, sizeof(model->spend_covariance));
-	model->spend_log_likelihood =
-		result.log_likelihood - (double) model->spend_customers * log(model->mean_value);
-	if (result.parameters[SPEND_Q] <= 1.001)
-		model->spend_status = FIT_NO_MEAN;
-}
-
-void
-FitClvModel(SummaryState *state, ClvModel *model)
+BeginClvModel(SummaryState *state, ClvModel *model)
 {
 	InitModel(&ClvModelFormat, model);
 	model->family = state->purpose;
 	model->basis = state->basis;
 	model->as_of = state->as_of;
 	model->unit = state->unit;
-
 	SetSeason(&model->calendar, NULL);
-
 	SortSummaryState(state);
-	FitPurchasePart(model, state);
+}
+
+void
+FitClvModel(SummaryState *state, ClvModel *model)
+{
+	BeginClvModel(state, model);
+	FitPurchasePart(model, state, false, NULL);
 	FitSpendPart(model, state);
+}
+
+void
+FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model)
+{
+	BeginClvModel(state, model);
+	FitPurchasePart(model, state, true, like);
 }
 
 void
@@ -882,7 +870,7 @@ WarnOfClvFit(const ClvModel *model)
 void
 ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 {
-	int last = PG_NARGS();
+	int last = Min(PG_NARGS(), argument + 4); /* attributes may follow */
 
 	options->as_of = options->until = CheckedDay(PG_GETARG_DATEADT(argument), "as_of");
 	options->purpose = CLV_MBG_NBD;

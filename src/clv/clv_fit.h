@@ -11,6 +11,12 @@
 extern void FitClvModel(SummaryState *state, ClvModel *model);
 
 /*
+ * Its purchase part alone, on a coarsened sample: good enough to compare models by.  The fit
+ * begins at a model `like` it, of a sort of bg/nbd, or from scratch (NULL).
+ */
+extern void FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model);
+
+/*
  * What is told to whoever asked for a fit: a WARNING where it is not the maximum of
  * its likelihood, a NOTICE where that lies at an edge.
  */
@@ -28,11 +34,16 @@ extern void ClvSampleFromState(const SummaryState *state, double unit_days, cons
 extern void IndexTimes(ClvSample *sample);
 
 /* A smaller sample much like it; the sample itself where it is small. */
-extern ClvSample *CoarseClvSample(ClvSample *sample);
+#define COARSE_TIMES 48 /* stretches that the time is cut into, as a rule */
+extern ClvSample *CoarseClvSample(ClvSample *sample, int stretches);
 
 /* Reads (as_of, model, unit, value) from `argument` on; NULL model, unit and value: the default. */
 extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
 
-#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+/* The likelihood of a family; its coordinates, as maximum_likelihood.h has them, at some
+ * parameters. */
+extern LogLikelihood ClvLikelihood(ClvFamily family);
+extern const double *ClvBasis(ClvFamily family);
+extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
 
 #endif /* CRM_CLV_FIT_H */

@@ -17,6 +17,7 @@
 #include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -25,25 +26,47 @@
 #include "clv/clv_fit.h"
 #include "clv/clv_holdout.h"
 #include "clv/clv_predict.h"
+#include "clv/holdout_months.h"
+#include "clv/purchase_record.h"
+#include "clv/spend.h"
 
-#define LINE_COLUMNS 8
 #define DECILES 10
 #define LAST_CLASS 7 /* x of the frequency class that has no end */
-#define MAX_LINES (1 + (LAST_CLASS + 1) + DECILES)
+#define MAX_EARLIER 3
+#define MIN_STRETCH 7        /* days that an earlier test is for, at least */
+#define SLOPE_CUSTOMERS 4096 /* so many tell how totals depend on the parameters */
+#define DIFFERENCE 1e-3      /* of the log of a parameter */
 
-/* Customers alike in what was known of them and in what they did. */
+/*
+ * What is known of relative errors before any was seen: as if so many forecasts had been off
+ * by about so much.
+ */
+#define PRIOR_ERRORS 4
+#define PRIOR_ERROR 0.15
+#define PRIOR_ERROR_NO_YEAR 0.3 /* where no season can be known */
+#define YEAR_SEEN 548           /* days from which one can */
+
+/* What is forecast. */
+typedef enum Measured
+{
+	PURCHASES,
+	VALUE,
+	MEASURED
+} Measured;
+
+/* A customer: what was forecast, and what came. */
 typedef struct Outcome
 {
-	double predicted;
-	double actual;
-	double weight;
-	int64 x;
+	PurchaseSummary facts;
+	double predicted[MEASURED];
+	double variance[MEASURED];
+	double actual[MEASURED];
 } Outcome;
 
 /* Sums over outcomes. */
 typedef struct Tally
 {
-	double weight;
+	int64 customers;
 	double predicted;
 	double actual;
 	double error;             /* absolute */
@@ -55,61 +78,203 @@ typedef struct Tally
 	double max_predicted;
 } Tally;
 
+/* A line of the report, of either measure. */
+typedef struct Line
+{
+	const char *part;
+	const char *class;
+	Tally tally[MEASURED];
+	bool with_bounds;
+	double lower[MEASURED];
+	double upper[MEASURED];
+	double gini[MEASURED]; /* NaN: none, as all that follows */
+	double decile_error[MEASURED];
+} Line;
+
+typedef struct Report
+{
+	Line *lines;
+	int nlines;
+	int room;
+	bool knows_value;
+} Report;
+
+/* A test: the model as it was fitted, and the customers as they were known and went on. */
+typedef struct Test
+{
+	ClvModel model;
+	DateADT as_of;
+	DateADT until;
+	int32 seen; /* days before as_of */
+	Outcome *outcomes;
+	int64 noutcomes;
+	Tally total[MEASURED];
+} Test;
+
+static inline int
+Sign(double a, double b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* The order by a forecast, or by what was known; with ties broken by all that makes a difference.
+ */
+static int
+CompareOutcomes(const Outcome *a, const Outcome *b, int by)
+{
+	int order = by < MEASURED ? Sign(a->predicted[by], b->predicted[by]) : 0;
+
+	if (order == 0)
+		order = Sign((double) a->facts.purchase_days, (double) b->facts.purchase_days);
+	if (order == 0)
+		order = Sign(a->facts.first, b->facts.first);
+	if (order == 0)
+		order = Sign(a->facts.last, b->facts.last);
+	if (order == 0)
+		order = Sign(a->facts.first_value, b->facts.first_value);
+	if (order == 0)
+		order = Sign(a->facts.repeat_value, b->facts.repeat_value);
+	if (order == 0)
+		order = Sign((double) a->facts.valued_days, (double) b->facts.valued_days);
+	if (order == 0)
+		order = Sign((double) a->facts.later_days, (double) b->facts.later_days);
+	return order == 0 ? Sign(a->facts.later_value, b->facts.later_value) : order;
+}
+
 #define ST_SORT SortOutcomes
 #define ST_ELEMENT_TYPE Outcome
-#define ST_COMPARE(a, b)                                                                           \
-	((a)->predicted != (b)->predicted ? ((a)->predicted < (b)->predicted ? -1 : 1)                 \
-	 : (a)->x != (b)->x               ? ((a)->x < (b)->x ? -1 : 1)                                 \
-	 : (a)->actual < (b)->actual      ? -1                                                         \
-									  : (a)->actual > (b)->actual)
+#define ST_COMPARE_ARG_TYPE int
+#define ST_COMPARE(a, b, by) CompareOutcomes(a, b, *(by))
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* Adds outcomes to a tally without cancellation (Welford). */
-static void
-AddToTally(Tally *tally, const Outcome *outcome)
-{
-	double before = tally->weight;
-	double off_predicted = 0;
-	double off_actual = 0;
-	double share;
+#define ST_SORT SortNumbers
+#define ST_ELEMENT_TYPE double
+#define ST_COMPARE(a, b) Sign(*(a), *(b))
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
-	if (before > 0)
-	{
-		off_predicted = outcome->predicted - tally->predicted / before;
-		off_actual = outcome->actual - tally->actual / before;
-	}
+static void
+OrderBy(Outcome *outcomes, int64 n, int by)
+{
+	SortOutcomes(outcomes, n, &by);
+}
+
+/* Adds an outcome to a tally without cancellation (Welford). */
+static void
+AddToTally(Tally *tally, double predicted, double actual)
+{
+	double before = (double) tally->customers;
+	double off_predicted = before > 0 ? predicted - tally->predicted / before : 0;
+	double off_actual = before > 0 ? actual - tally->actual / before : 0;
+	double share = before / (before + 1);
+
 	if (before == 0)
-		tally->min_predicted = tally->max_predicted = outcome->predicted;
-	tally->min_predicted = Min(tally->min_predicted, outcome->predicted);
-	tally->max_predicted = Max(tally->max_predicted, outcome->predicted);
-	tally->weight += outcome->weight;
-	share = before * outcome->weight / tally->weight;
+		tally->min_predicted = tally->max_predicted = predicted;
+	tally->min_predicted = Min(tally->min_predicted, predicted);
+	tally->max_predicted = Max(tally->max_predicted, predicted);
+	tally->customers++;
 	tally->squares_predicted += share * off_predicted * off_predicted;
 	tally->squares_actual += share * off_actual * off_actual;
 	tally->products += share * off_predicted * off_actual;
-	tally->predicted += outcome->weight * outcome->predicted;
-	tally->actual += outcome->weight * outcome->actual;
-	tally->error += outcome->weight * fabs(outcome->predicted - outcome->actual);
+	tally->predicted += predicted;
+	tally->actual += actual;
+	tally->error += fabs(predicted - actual);
 }
 
-/* What was predicted for the customers of a sorted state, and what happened. */
-static Outcome *
-Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
+static void
+AddOutcome(Tally *tallies, const Outcome *outcome)
 {
-	Outcome *outcomes =
-		palloc_extended(mul_size(Max(state->nentries, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
+	for (int k = 0; k < MEASURED; k++)
+		AddToTally(&tallies[k], outcome->predicted[k], outcome->actual[k]);
+}
+
+/* ---------- the forecasts ---------- */
+
+static double
+HorizonOf(const Test *test)
+{
+	const ClvModel *model = &test->model;
+
+	return WeightedDays(&model->calendar, test->as_of, test->until) * model->pace / model->unit;
+}
+
+/* Fits a model to what was known on a day, and sets its forecasts against what came. */
+static void
+MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, Test *test)
+{
+	PurchaseSummary *facts;
+	SummaryState *state = KnownOn(record, as_of, until, &facts, &test->noutcomes);
+	const ClvModel *model = &test->model;
+	double horizon;
+	PurchaseForecast purchases = {0};
+
+	test->as_of = as_of;
+	test->until = until;
+	test->seen = as_of - OldestRecorded(record);
+	memset(test->total, 0, sizeof(test->total));
+	FitClvModel(state, &test->model);
+	pfree(state);
+	test->outcomes =
+		palloc_extended(mul_size(Max(test->noutcomes, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < test->noutcomes; i++)
+	{
+		memset(&test->outcomes[i], 0, sizeof(Outcome));
+		test->outcomes[i].facts = facts[i];
+	}
+	pfree(facts);
+	if (!ClvModelIsUsable(model))
+		return;
+	horizon = HorizonOf(test);
+	OrderBy(test->outcomes, test->noutcomes, MEASURED);
+	for (int64 i = 0; i < test->noutcomes; i++)
+	{
+		Outcome *outcome = &test->outcomes[i];
+		const PurchaseSummary *before = i > 0 ? &outcome[-1].facts : NULL;
+		const PurchaseSummary *own = &outcome->facts;
+
+		CHECK_FOR_INTERRUPTS();
+		if (before == NULL || before->purchase_days != own->purchase_days ||
+			before->first != own->first || before->last != own->last)
+		{
+			ClvCustomer customer = CustomerInUnits(model, own, as_of);
+
+			purchases = ForecastPurchases(model, &customer, horizon);
+		}
+		outcome->predicted[PURCHASES] = purchases.mean;
+		outcome->variance[PURCHASES] = purchases.variance;
+		outcome->actual[PURCHASES] = (double) own->later_days;
+		outcome->actual[VALUE] = own->later_value;
+		if (KnowsValue(model))
+		{
+			SpendForecast spend = ForecastSpend(model, model->spend_parameters, own, true);
+
+			outcome->predicted[VALUE] = purchases.mean * spend.value;
+			outcome->variance[VALUE] = VarianceOfTotal(purchases.mean, purchases.variance, &spend);
+		}
+		AddOutcome(test->total, outcome);
+	}
+}
+
+void
+HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *total)
+{
 	double horizon =
 		WeightedDays(&model->calendar, state->as_of, state->until) * model->pace / model->unit;
-	int64 n = 0;
 
+	memset(total, 0, sizeof(*total));
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
+		double weight = (double) entry->weight;
+		double actual = (double) FitLaterPurchases(entry);
 		ClvCustomer customer;
 		PurchaseSummary facts;
+		double predicted;
 
 		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
 			break;
@@ -118,105 +283,418 @@ Outcomes(const SummaryState *state, const ClvModel *model, int64 *noutcomes)
 		facts.first = (DateADT) (state->as_of - FitAge(entry));
 		facts.last = (DateADT) (facts.first + FitLastDay(entry));
 		customer = CustomerInUnits(model, &facts, state->as_of);
-		outcomes[n].x = FitPurchases(entry);
-		outcomes[n].actual = (double) FitLaterPurchases(entry);
-		outcomes[n].weight = (double) entry->weight;
-		outcomes[n].predicted = ExpectedPurchases(model, &customer, horizon);
-		n++;
+		predicted = ExpectedPurchases(model, &customer, horizon);
+		total->customers += weight;
+		total->predicted += weight * predicted;
+		total->actual += weight * actual;
+		total->error += weight * fabs(predicted - actual);
 	}
-	*noutcomes = n;
-	return outcomes;
 }
 
-void
-HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *total)
-{
-	int64 n;
-	Outcome *outcomes = Outcomes(state, model, &n);
+/* ---------- bounds of the totals ---------- */
 
-	memset(total, 0, sizeof(*total));
-	for (int64 i = 0; i < n; i++)
+/* Both totals of some of the customers at the parameters of a model. */
+static void
+TotalsAt(const Test *test, const ClvModel *model, double *totals)
+{
+	int64 step = Max(1, test->noutcomes / SLOPE_CUSTOMERS);
+
+	totals[PURCHASES] = totals[VALUE] = 0;
+	for (int64 i = step / 2; i < test->noutcomes; i += step)
 	{
-		total->customers += outcomes[i].weight;
-		total->predicted += outcomes[i].weight * outcomes[i].predicted;
-		total->actual += outcomes[i].weight * outcomes[i].actual;
-		total->error += outcomes[i].weight * fabs(outcomes[i].predicted - outcomes[i].actual);
+		const PurchaseSummary *facts = &test->outcomes[i].facts;
+		ClvCustomer customer = CustomerInUnits(model, facts, test->as_of);
+		double purchases = ExpectedPurchases(model, &customer, HorizonOf(test));
+
+		CHECK_FOR_INTERRUPTS();
+		totals[PURCHASES] += purchases;
+		if (KnowsValue(model))
+			totals[VALUE] +=
+				purchases * ForecastSpend(model, model->spend_parameters, facts, true).value;
 	}
-	pfree(outcomes);
 }
 
-/* One line of the report as a datum of the row type. */
-static Datum
-LineDatum(TupleDesc desc, const char *part, const char *class, const Tally *tally)
+/* The slopes of both totals by `n` parameters of a copy of the model. */
+static void
+TotalSlopes(const Test *test, ClvModel *copy, double *vary, int n, int npositive,
+			double slopes[][MAX_FIT_PARAMETERS])
 {
-	Datum values[LINE_COLUMNS];
-	bool nulls[LINE_COLUMNS] = {false};
-	double spread = tally->squares_predicted * tally->squares_actual;
+	for (int i = 0; i < n; i++)
+	{
+		double middle = vary[i];
+		double step = i < npositive ? DIFFERENCE : DIFFERENCE * (fabs(middle) + DIFFERENCE);
+		double up[MEASURED];
+		double down[MEASURED];
 
-	values[0] = CStringGetTextDatum(part);
-	values[1] = CStringGetTextDatum(class);
-	values[2] = Int64GetDatum((int64) tally->weight);
-	values[3] = Float8GetDatum(tally->predicted);
-	values[4] = Float8GetDatum(tally->actual);
-	nulls[5] = !(tally->predicted > 0);
-	values[5] = Float8GetDatum(nulls[5] ? 0 : tally->actual / tally->predicted);
-	values[6] = Float8GetDatum(tally->error / tally->weight);
-	nulls[7] = !(spread > 0 && tally->max_predicted > tally->min_predicted);
-	values[7] = Float8GetDatum(nulls[7] ? 0 : Min(1, Max(-1, tally->products / sqrt(spread))));
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+		vary[i] = i < npositive ? middle * exp(step) : middle + step;
+		TotalsAt(test, copy, up);
+		vary[i] = i < npositive ? middle * exp(-step) : middle - step;
+		TotalsAt(test, copy, down);
+		vary[i] = middle;
+		for (int k = 0; k < MEASURED; k++)
+			slopes[k][i] = (up[k] - down[k]) / (2 * step);
+	}
+}
+
+/* What the uncertainty of the parameters makes of the totals: relative variances. */
+static void
+ParameterVariance(const Test *test, double *variance)
+{
+	const ClvModel *model = &test->model;
+	ClvModel copy = *model;
+	double totals[MEASURED];
+	double slopes[MEASURED][MAX_FIT_PARAMETERS];
+
+	TotalsAt(test, model, totals);
+	TotalSlopes(test, &copy, copy.parameters, CLV_PARAMETERS, CLV_PARAMETERS, slopes);
+	for (int k = 0; k < MEASURED; k++)
+		variance[k] = QuadraticForm(model->covariance, slopes[k], CLV_PARAMETERS);
+	if (SpendIsFitted(model))
+	{
+		TotalSlopes(test, &copy, copy.spend_parameters, SPEND_PARAMETERS,
+					model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
+					slopes);
+		variance[VALUE] += QuadraticForm(model->spend_covariance, slopes[VALUE], SPEND_PARAMETERS);
+	}
+	for (int k = 0; k < MEASURED; k++)
+		variance[k] = totals[k] != 0 ? Max(0, variance[k]) / (totals[k] * totals[k]) : 0;
+}
+
+/* Chance, relative to the total. */
+static double
+ChanceVariance(const Test *test, Measured k)
+{
+	double sum = 0;
+
+	for (int64 i = 0; i < test->noutcomes; i++)
+		sum += test->outcomes[i].variance[k];
+	return sum / (test->total[k].predicted * test->total[k].predicted);
+}
+
+/* Whether a forecast and what came of it can be compared by their ratio. */
+static inline bool
+HasRatio(const Tally *tally)
+{
+	return tally->predicted > 0 && tally->actual > 0;
 }
 
 /*
- * Total, frequency classes, deciles.  Customers with the same prediction share
- * a decile, that of the middle one of them.
+ * The interval within which 19 of 20 totals lie: chance, parameters, and how far the same model
+ * was off before, beyond chance.  The last is a variance of which little is known, hence
+ * Student's distribution.
  */
-static int
-Report(TupleDesc desc, Outcome *outcomes, int64 n, Datum *lines)
+static void
+SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
 {
-	Tally total = {0};
-	Tally classes[LAST_CLASS + 1] = {{0}};
-	Tally deciles[DECILES] = {{0}};
-	double below = 0;
-	int nlines = 0;
+	static const double student[] = {2.776, 2.571, 2.447, 2.365}; /* at 4, 5, 6 and 7 */
+	double parameters[MEASURED];
+	double prior = test->seen < YEAR_SEEN ? PRIOR_ERROR_NO_YEAR : PRIOR_ERROR;
 
-	for (int64 i = 0; i < n; i++)
+	ParameterVariance(test, parameters);
+	line->with_bounds = true;
+	for (int k = 0; k < MEASURED; k++)
 	{
-		AddToTally(&total, &outcomes[i]);
-		AddToTally(&classes[Min(outcomes[i].x, LAST_CLASS)], &outcomes[i]);
+		double predicted = test->total[k].predicted;
+		double squares = PRIOR_ERRORS * prior * prior;
+		double reach;
+		int n = 0;
+
+		for (int i = 0; i < nearlier; i++)
+		{
+			double off;
+
+			if (!HasRatio(&earlier[i].total[k]))
+				continue;
+			off = log(earlier[i].total[k].actual / earlier[i].total[k].predicted);
+			squares += Max(0, off * off - ChanceVariance(&earlier[i], (Measured) k));
+			n++;
+		}
+		reach = student[n] * sqrt(ChanceVariance(test, (Measured) k) + parameters[k] +
+								  squares / (PRIOR_ERRORS + n));
+		line->lower[k] = predicted > 0 ? predicted * exp(-reach) : predicted * (1 + reach);
+		line->upper[k] = predicted > 0 ? predicted * exp(reach) : predicted * (1 - reach);
 	}
-	SortOutcomes(outcomes, n);
+}
+
+/* ---------- how well customers are told apart ---------- */
+
+/* The Gini coefficient, from the area under the curve of sums of what came. */
+static double
+Gini(double area, double n, double total)
+{
+	return 1 - 2 * area / (n * total);
+}
+
+/* Gini in the order of the forecast, over that in the order of what came; NaN: neither has any. */
+static double
+NormalisedGini(const Outcome *outcomes, int64 n, Measured k, double total)
+{
+	double *actual = palloc_extended(mul_size(Max(n, 1), sizeof(double)), MCXT_ALLOC_HUGE);
+	double area = 0;
+	double best = 0;
+	double sum = 0;
+	double gini;
+
 	for (int64 i = 0, end; i < n; i = end)
 	{
 		double alike = 0;
-		int decile;
 
-		for (end = i; end < n && outcomes[end].predicted == outcomes[i].predicted; end++)
-			alike += outcomes[end].weight;
-		decile = Min(DECILES - 1, (int) ((below + alike / 2) / total.weight * DECILES));
-		for (; i < end; i++)
-			AddToTally(&deciles[decile], &outcomes[i]);
-		below += alike;
+		for (end = i; end < n && outcomes[end].predicted[k] == outcomes[i].predicted[k]; end++)
+		{
+			actual[end] = outcomes[end].actual[k];
+			alike += actual[end];
+		}
+		area += (sum + alike / 2) * (double) (end - i);
+		sum += alike;
 	}
-
-	lines[nlines++] = LineDatum(desc, "total", "all", &total);
-	for (int x = 0; x <= LAST_CLASS; x++)
-		if (classes[x].weight > 0)
-			lines[nlines++] = LineDatum(desc, "frequency",
-										psprintf(x == LAST_CLASS ? "%d+" : "%d", x), &classes[x]);
-	for (int d = 0; d < DECILES; d++)
-		if (deciles[d].weight > 0)
-			lines[nlines++] = LineDatum(desc, "decile", psprintf("%d", d + 1), &deciles[d]);
-	return nlines;
+	SortNumbers(actual, n);
+	sum = 0;
+	for (int64 i = 0; i < n; i++)
+	{
+		best += sum + actual[i] / 2;
+		sum += actual[i];
+	}
+	pfree(actual);
+	gini = Gini(best, (double) n, total);
+	return total > 0 && gini > 1e-9 ? Gini(area, (double) n, total) / gini : NAN;
 }
 
-/* (state, history, fit_until, as_of [, model [, unit]]) */
+/* ---------- the report ---------- */
+
+static Line *
+NewLine(Report *report, const char *part, const char *class)
+{
+	Line *line;
+
+	if (report->nlines == report->room)
+	{
+		report->room *= 2;
+		report->lines = repalloc(report->lines, report->room * sizeof(Line));
+	}
+	line = &report->lines[report->nlines++];
+	memset(line, 0, sizeof(*line));
+	line->part = part;
+	line->class = class;
+	for (int k = 0; k < MEASURED; k++)
+		line->gini[k] = line->decile_error[k] = NAN;
+	return line;
+}
+
+static char *
+DayText(DateADT day, bool whole)
+{
+	int year;
+	int month;
+	int number;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &number);
+	return whole ? psprintf("%04d-%02d-%02d", year, month, number)
+				 : psprintf("%04d-%02d", year, month);
+}
+
+/*
+ * Deciles by a forecast, the outcomes in its order.  Customers with the same forecast share
+ * one, that of the middle one of them.  Returns the error: what deciles are off, over all.
+ */
+static double
+PutDeciles(Report *report, const Outcome *outcomes, int64 n, Measured by, const char *part)
+{
+	Line deciles[DECILES];
+	double off = 0;
+	double total = 0;
+
+	memset(deciles, 0, sizeof(deciles));
+	for (int64 i = 0, end; i < n; i = end)
+	{
+		int decile;
+
+		for (end = i; end < n && outcomes[end].predicted[by] == outcomes[i].predicted[by];)
+			end++;
+		decile = Min(DECILES - 1, (int) (((double) (i + end) / 2) / (double) n * DECILES));
+		for (; i < end; i++)
+			AddOutcome(deciles[decile].tally, &outcomes[i]);
+	}
+	for (int d = 0; d < DECILES; d++)
+	{
+		if (deciles[d].tally[by].customers > 0)
+			memcpy(NewLine(report, part, psprintf("%d", d + 1))->tally, deciles[d].tally,
+				   sizeof(deciles[d].tally));
+		off += fabs(deciles[d].tally[by].actual - deciles[d].tally[by].predicted);
+		total += deciles[d].tally[by].actual;
+	}
+	return total > 0 ? off / total : NAN;
+}
+
+static void
+PutClasses(Report *report, const Test *test)
+{
+	Tally classes[LAST_CLASS + 1][MEASURED];
+
+	memset(classes, 0, sizeof(classes));
+	for (int64 i = 0; i < test->noutcomes; i++)
+		AddOutcome(classes[Min(test->outcomes[i].facts.purchase_days - 1, LAST_CLASS)],
+				   &test->outcomes[i]);
+	for (int x = 0; x <= LAST_CLASS; x++)
+		if (classes[x][PURCHASES].customers > 0)
+			memcpy(NewLine(report, "frequency", psprintf(x == LAST_CLASS ? "%d+" : "%d", x))->tally,
+				   classes[x], sizeof(classes[x]));
+}
+
+/* Months before the cut-off, then those after it; its own month is in both. */
+static void
+PutMonths(Report *report, const PurchaseRecord *record, const Test *test)
+{
+	PurchaseSummary *facts = palloc_extended(
+		mul_size(Max(test->noutcomes, 1), sizeof(PurchaseSummary)), MCXT_ALLOC_HUGE);
+	double *values =
+		palloc_extended(mul_size(Max(test->noutcomes, 1), sizeof(double)), MCXT_ALLOC_HUGE);
+	HoldoutMonth *months;
+	int n;
+
+	for (int64 i = 0; i < test->noutcomes; i++)
+	{
+		facts[i] = test->outcomes[i].facts;
+		values[i] =
+			ForecastSpend(&test->model, test->model.spend_parameters, &facts[i], true).value;
+	}
+	months = TrackMonths(record, &test->model, test->as_of, test->until, facts, values,
+						 test->noutcomes, &n);
+	for (int i = 0; i < n; i++)
+	{
+		Line *line = NewLine(report, months[i].forecast ? "forecast month" : "fitted month",
+							 DayText(FirstOfMonth(months[i].month), false));
+
+		for (int k = 0; k < MEASURED; k++)
+		{
+			line->tally[k].customers = months[i].customers;
+			line->tally[k].predicted = months[i].predicted[k];
+			line->tally[k].actual = months[i].actual[k];
+			line->tally[k].error = NAN;
+		}
+	}
+	pfree(facts);
+	pfree(values);
+}
+
+/* Fills the report of a test; that of the earlier ones is in it. */
+static void
+FillReport(Report *report, const PurchaseRecord *record, Test *test, const Test *earlier,
+		   int nearlier)
+{
+	Line *total = NewLine(report, "total", "all");
+	double gini[MEASURED];
+	double decile_error[MEASURED];
+
+	memcpy(total->tally, test->total, sizeof(test->total));
+	SetBounds(total, test, earlier, nearlier);
+	for (int i = 0; i < nearlier; i++)
+		memcpy(NewLine(report, "earlier total", DayText(earlier[i].as_of, true))->tally,
+			   earlier[i].total, sizeof(earlier[i].total));
+	PutClasses(report, test);
+	for (int k = 0; k < (report->knows_value ? MEASURED : VALUE); k++)
+	{
+		OrderBy(test->outcomes, test->noutcomes, k);
+		gini[k] =
+			NormalisedGini(test->outcomes, test->noutcomes, (Measured) k, test->total[k].actual);
+		decile_error[k] = PutDeciles(report, test->outcomes, test->noutcomes, (Measured) k,
+									 k == VALUE ? "value decile" : "decile");
+		/* the lines may have moved */
+		report->lines[0].gini[k] = gini[k];
+		report->lines[0].decile_error[k] = decile_error[k];
+	}
+	OrderBy(test->outcomes, test->noutcomes, MEASURED);
+	PutMonths(report, record, test);
+}
+
+#define LINE_COLUMNS (3 + 2 * MEASURE_COLUMNS)
+#define MEASURE_COLUMNS 9
+
+static void
+PutNumber(Datum *values, bool *nulls, int *at, double number)
+{
+	nulls[*at] = !isfinite(number);
+	values[(*at)++] = Float8GetDatum(isfinite(number) ? number : 0);
+}
+
+/* The columns of one measure. */
+static void
+PutMeasure(Datum *values, bool *nulls, int *at, const Line *line, Measured k)
+{
+	const Tally *tally = &line->tally[k];
+	double spread = tally->squares_predicted * tally->squares_actual;
+
+	PutNumber(values, nulls, at, tally->predicted);
+	PutNumber(values, nulls, at, tally->actual);
+	PutNumber(values, nulls, at, tally->predicted > 0 ? tally->actual / tally->predicted : NAN);
+	PutNumber(values, nulls, at, tally->error / (double) tally->customers);
+	PutNumber(values, nulls, at,
+			  spread > 0 && tally->max_predicted > tally->min_predicted
+				  ? Min(1, Max(-1, tally->products / sqrt(spread)))
+				  : NAN);
+	PutNumber(values, nulls, at, line->with_bounds ? line->lower[k] : NAN);
+	PutNumber(values, nulls, at, line->with_bounds ? line->upper[k] : NAN);
+	PutNumber(values, nulls, at, line->gini[k]);
+	PutNumber(values, nulls, at, line->decile_error[k]);
+}
+
+/* The report as an array of the row type. */
+static Datum
+ReportDatum(const Report *report, Oid line_type)
+{
+	TupleDesc desc = lookup_rowtype_tupdesc_copy(line_type, -1);
+	Datum *lines = palloc(report->nlines * sizeof(Datum));
+
+	for (int i = 0; i < report->nlines; i++)
+	{
+		const Line *line = &report->lines[i];
+		Datum values[LINE_COLUMNS];
+		bool nulls[LINE_COLUMNS] = {false};
+		int at = 3;
+
+		values[0] = CStringGetTextDatum(line->part);
+		values[1] = CStringGetTextDatum(line->class);
+		values[2] = Int64GetDatum(line->tally[PURCHASES].customers);
+		PutMeasure(values, nulls, &at, line, PURCHASES);
+		PutMeasure(values, nulls, &at, line, VALUE);
+		for (int c = 3 + MEASURE_COLUMNS; c < LINE_COLUMNS && !report->knows_value; c++)
+			nulls[c] = true;
+		lines[i] = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	}
+	return PointerGetDatum(
+		construct_array(lines, report->nlines, line_type, -1, false, TYPALIGN_DOUBLE));
+}
+
+/*
+ * Up to three stretches, each as long as the one tested and before it, or half of what there
+ * is, forecast from as much time at least.
+ */
+static int
+MakeEarlierTests(const PurchaseRecord *record, Test *tests)
+{
+	const FitOptions *options = &record->options;
+	DateADT oldest = OldestRecorded(record);
+	int32 stretch = Min(options->until - options->as_of, (options->as_of - oldest) / 2);
+	int n = 0;
+
+	for (int i = 1; i <= MAX_EARLIER && stretch >= MIN_STRETCH; i++)
+	{
+		DateADT until = options->as_of - (i - 1) * stretch;
+
+		if (until - 2 * stretch < oldest)
+			break;
+		MakeTest(record, until - stretch, until, &tests[n]);
+		if (ClvModelIsUsable(&tests[n].model) && tests[n].noutcomes > 0)
+			n++;
+	}
+	return n;
+}
+
+/* (state, history, fit_until, as_of [, model [, unit [, value]]]) */
 PG_FUNCTION_INFO_V1(clv_holdout_transfn);
 Datum
 clv_holdout_transfn(PG_FUNCTION_ARGS)
 {
-	SummaryState *state;
 	FitOptions options;
-	PurchaseSummary facts;
 	DateADT fit_until;
 
 	(void) AggregateContext(fcinfo, "clv_holdout_transfn");
@@ -229,38 +707,34 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("fit_until must be before as_of"),
 				 errhint("The days between them are predicted.")));
 	options.as_of = fit_until;
-	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
-	if (SummarizePurchases(PG_GETARG_HISTORY(1), options.as_of, options.until,
-						   (ValueBasis) options.basis, &facts))
-		state = AddGaps(AddCustomer(state, &facts), PG_GETARG_HISTORY(1));
-	PG_RETURN_POINTER(state);
+	PG_RETURN_POINTER(
+		AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, true, PG_GETARG_HISTORY(1)));
 }
 
 PG_FUNCTION_INFO_V1(clv_holdout_finalfn);
 Datum
 clv_holdout_finalfn(PG_FUNCTION_ARGS)
 {
-	SummaryState *state;
-	ClvModel model;
-	Outcome *outcomes;
-	int64 noutcomes;
-	Oid line_type;
-	TupleDesc desc;
-	Datum lines[MAX_LINES];
-	int nlines;
+	PurchaseRecord *record;
+	Test *test;
+	Test *earlier;
+	int nearlier;
+	Report report = {.room = 64};
 
 	(void) AggregateContext(fcinfo, "clv_holdout_finalfn");
-	state = SummaryStateArgument(fcinfo, 0);
-	if (state->purpose > CLV_PARETO_NBD || state->nentries == 0)
+	record = PurchaseRecordArgument(fcinfo, 0);
+	test = palloc((1 + MAX_EARLIER) * sizeof(Test));
+	earlier = test + 1;
+	MakeTest(record, record->options.as_of, record->options.until, test);
+	if (test->noutcomes == 0)
 		PG_RETURN_NULL();
-	FitClvModel(state, &model);
-	WarnOfClvFit(&model);
-	if (!ClvModelIsUsable(&model))
+	WarnOfClvFit(&test->model);
+	if (!ClvModelIsUsable(&test->model))
 		PG_RETURN_NULL();
-
-	line_type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
-	desc = lookup_rowtype_tupdesc_copy(line_type, -1);
-	outcomes = Outcomes(state, &model, &noutcomes);
-	nlines = Report(desc, outcomes, noutcomes, lines);
-	PG_RETURN_ARRAYTYPE_P(construct_array(lines, nlines, line_type, -1, false, TYPALIGN_DOUBLE));
+	nearlier = MakeEarlierTests(record, earlier);
+	report.lines = palloc(report.room * sizeof(Line));
+	report.knows_value = KnowsValue(&test->model);
+	FillReport(&report, record, test, earlier, nearlier);
+	PG_RETURN_DATUM(
+		ReportDatum(&report, get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid))));
 }

@@ -46,7 +46,10 @@ enum
 {
 	SPEND_P,
 	SPEND_Q,
-	SPEND_V
+	SPEND_V,
+	SPEND_TAU = SPEND_P,   /* Normal-Normal: standard deviation of the means of customers, */
+	SPEND_SIGMA = SPEND_Q, /* of a customer's values around it, */
+	SPEND_MU = SPEND_V     /* and the mean of the means */
 };
 
 typedef struct ClvCustomer
@@ -132,10 +135,7 @@ extern void PurchasesByPhase(ClvProcess process, const double *parameters,
 extern double MeanOverPhases(ClvProcess process, const double *parameters,
 							 const ClvCustomer *customer, const double *purchases);
 
-/*
- * P(at least n purchases within the horizon), n = 1 … max_purchases, of a customer who is alive;
- * bg/… and mbg/… only.
- */
+/* P(at least n purchases within the horizon), n = 1 … max_purchases, of a customer who is alive. */
 extern void
 ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
 					 double horizon, int max_purchases, double *at_least);

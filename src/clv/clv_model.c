@@ -19,14 +19,17 @@
 #include "base/common.h"
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
+#include "profile/profile_columns.h"
 
 #define MIN_PARAMETER 1e-20
 #define MAX_PARAMETER 1e20
 #define MAX_SPEND 1e40
+#define MAX_VALUE 1e30
 #define MIN_SEASON 0.001
 #define MAX_SEASON 100
 #define MIN_PACE 0.01
 #define MAX_PACE 100
+#define MAX_EFFECT 1000
 
 const char *const ClvFamilyNames[] = {"bg/nbd", "mbg/nbd", "pareto/nbd", NULL};
 
@@ -34,7 +37,9 @@ static const char *const RegularNames[] = {"bg/cnbd", "mbg/cnbd", NULL};
 
 static const char *const ParameterNames[][CLV_PARAMETERS] = {
 	{"r", "alpha", "a", "b"}, {"r", "alpha", "a", "b"}, {"r", "alpha", "s", "beta"}};
-static const char *const SpendParameterNames[] = {"p", "q", "v"};
+static const char *const SpendParameterNames[][SPEND_PARAMETERS] = {{"p", "q", "v"},
+																	{"tau", "sigma", "mu"}};
+const char *const SpendModelNames[] = {"gamma-gamma", "normal-normal", NULL};
 
 static const ClvModel Defaults = {
 	.family = -1, /* must be said */
@@ -76,13 +81,24 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(ClvModel, "observed_from", observed_from, FIELD_DATE),
 	MODEL_FIELD(ClvModel, "early_customers", early_customers, FIELD_COUNT),
 	MODEL_FIELD(ClvModel, "pace", pace, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "spend_model", spend_model, FIELD_WORD, .words = SpendModelNames),
+	MODEL_FIELD(ClvModel, "bounds", bounds, FIELD_NUMBER, .count = CLV_BOUNDS * CLV_PARAMETERS),
+	MODEL_FIELD(ClvModel, "first_difference", first_difference, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "attributes", attributes, FIELD_MODEL, .format = &ProfileModelFormat),
+	MODEL_LIST(ClvModel, "purchase_effects", purchase_effects, neffects, FIELD_NUMBER, MAX_EFFECTS),
+	MODEL_LIST(ClvModel, "leaving_effects", leaving_effects, nleaving, FIELD_NUMBER, MAX_EFFECTS),
+	MODEL_LIST(ClvModel, "means", means, nmeans, FIELD_NUMBER, MAX_EFFECTS),
+	MODEL_LIST(ClvModel, "effect_covariance", effect_covariance, ncovariance, FIELD_NUMBER,
+			   COVARIANCES(MAX_FIT_PARAMETERS)),
+	MODEL_LIST(ClvModel, "months", own_months, nown_months, FIELD_FLOAT, MAX_OWN_MONTHS,
+			   .in_place = true),
 };
 
 static bool
-AllBetween(const double *numbers, int count, double min, double max)
+AllBetween(const double *numbers, int count, double least, double most)
 {
 	for (int i = 0; i < count; i++)
-		if (!(numbers[i] >= min && numbers[i] <= max))
+		if (!(numbers[i] >= least && numbers[i] <= most))
 			return false;
 	return true;
 }
@@ -97,6 +113,53 @@ VariancesAreSound(const double *covariance, int n)
 	return true;
 }
 
+/* Effects, one on buying and one on leaving for each column of the attributes. */
+static const char *
+EffectsFault(const ClvModel *model)
+{
+	int n = model->attributes == NULL ? 0 : ProfileColumns(model->attributes);
+	int fitted = CLV_PARAMETERS + 2 * n;
+
+	if (model->neffects != n || model->nleaving != n || model->nmeans != n)
+		return "\"purchase_effects\", \"leaving_effects\" and \"means\" are not one for each "
+			   "column of "
+			   "\"attributes\".";
+	if (!AllBetween(model->purchase_effects, n, -MAX_EFFECT, MAX_EFFECT) ||
+		!AllBetween(model->leaving_effects, n, -MAX_EFFECT, MAX_EFFECT))
+		return "The effects are not all between -1000 and 1000.";
+	if (!AllBetween(model->means, n, 0, 1))
+		return "The means are not all between 0 and 1.";
+	if (model->ncovariance != 0 && (n == 0 || model->ncovariance != COVARIANCES(fitted)))
+		return "\"effect_covariance\" is not that of the parameters and the effects.";
+	if (model->ncovariance != 0 && !VariancesAreSound(model->effect_covariance, fitted))
+		return "A variance is negative.";
+	return NULL;
+}
+
+/* What is wrong with the spend part. */
+static const char *
+SpendFault(const ClvModel *model)
+{
+	bool normal = model->spend_model == SPEND_NORMAL_NORMAL;
+
+	if (SpendIsFitted(model) && !normal &&
+		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, MIN_PARAMETER, MAX_SPEND))
+		return "The spend parameters are not all between 1e-20 and 1e40.";
+	if (SpendIsFitted(model) && !normal && !(model->spend_parameters[SPEND_Q] > 1))
+		return "The spend parameters give no mean: q is not above 1.";
+	if (SpendIsFitted(model) && normal &&
+		(!AllBetween(model->spend_parameters, SPEND_MU, 0, MAX_VALUE) ||
+		 !(fabs(model->spend_parameters[SPEND_MU]) <= MAX_VALUE)))
+		return "tau and sigma are not between 0 and 1e30, or mu is not between -1e30 and 1e30.";
+	if (!(model->mean_value >= (normal ? -MAX_VALUE : 0) && model->mean_value <= MAX_SPEND))
+		return "\"mean_value\" is not between 0 and 1e40, or, normal-normal, -1e30 and 1e40.";
+	if (!(fabs(model->first_difference) <= MAX_VALUE))
+		return "\"first_difference\" is not between -1e30 and 1e30.";
+	if (!(model->first_ratio >= 0 && model->first_ratio <= MAX_SPEND))
+		return "\"first_ratio\" is not between 0 and 1e40.";
+	return NULL;
+}
+
 static const char *
 ClvModelFault(const void *data)
 {
@@ -109,29 +172,31 @@ ClvModelFault(const void *data)
 		return "The parameters are not all between 1e-20 and 1e20.";
 	if (!(model->unit >= MIN_UNIT_DAYS && model->unit <= MAX_UNIT_DAYS))
 		return "\"unit_days\" is not between an hour and a hundred years.";
+	for (int b = 0; b < CLV_BOUNDS; b++)
+		if (ClvBound(model, b) &&
+			!AllBetween(ClvBound(model, b), CLV_PARAMETERS, MIN_PARAMETER, MAX_PARAMETER))
+			return "The bounds are not all between 1e-20 and 1e20.";
 	if (model->repeaters > model->customers)
 		return "There are more repeaters than customers.";
 	if (!VariancesAreSound(model->covariance, CLV_PARAMETERS) ||
 		!VariancesAreSound(model->spend_covariance, SPEND_PARAMETERS))
 		return "A variance is negative.";
-	if (SpendIsFitted(model) &&
-		!AllBetween(model->spend_parameters, SPEND_PARAMETERS, MIN_PARAMETER, MAX_SPEND))
-		return "The spend parameters are not all between 1e-20 and 1e40.";
-	if (SpendIsFitted(model) && !(model->spend_parameters[SPEND_Q] > 1))
-		return "The spend parameters give no mean: q is not above 1.";
-	if (!(model->mean_value >= 0 && model->mean_value <= MAX_SPEND))
-		return "\"mean_value\" is not between 0 and 1e40.";
-	if (!(model->first_ratio >= 0 && model->first_ratio <= MAX_SPEND))
-		return "\"first_ratio\" is not between 0 and 1e40.";
 	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
 		return "\"regularity\" is not between 1 and 12.";
 	if (model->regularity > 1 && model->family == CLV_PARETO_NBD)
 		return "pareto/nbd has no \"regularity\" but 1.";
 	if (!AllBetween(model->season, YEAR_MONTHS, MIN_SEASON, MAX_SEASON))
 		return "The factors of \"season\" are not all between 0.001 and 100.";
+	for (int i = 0; i < model->nown_months; i++)
+		if (!(model->own_months[i] >= MIN_SEASON && model->own_months[i] <= MAX_SEASON))
+			return "The factors of \"months\" are not all between 0.001 and 100.";
+	if (model->nown_months > 0 && model->as_of == DATEVAL_NOBEGIN)
+		return "\"months\" are those before \"as_of\", which is not there.";
 	if (!(model->pace >= MIN_PACE && model->pace <= MAX_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
-	return NULL;
+	if (EffectsFault(model) != NULL)
+		return EffectsFault(model);
+	return SpendFault(model);
 }
 
 static void
@@ -140,13 +205,14 @@ CompleteClvModel(void *data, uint64 fingerprint)
 	ClvModel *model = (ClvModel *) data;
 
 	SetSeason(&model->calendar, model->season);
+	SetOwnMonths(&model->calendar, model->as_of, model->nown_months, model->own_months);
 	model->fingerprint = fingerprint;
 }
 
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
 	.version = 1,
-	.max_bytes = 2000,
+	.max_bytes = 1024 * 1024, /* 2000 or less without attributes */
 	.group = {.size = sizeof(ClvModel),
 			  .defaults = &Defaults,
 			  .nfields = lengthof(Fields),
@@ -275,6 +341,8 @@ ModelNameIsKnown(text *name, FitOptions *options)
 		NextPart(&at, end, &part, &length);
 		if (PartIs(part, length, "season") && (options->features & FIT_SEASON) == 0)
 			options->features |= FIT_SEASON;
+		else if (PartIs(part, length, "months") && (options->features & FIT_MONTHS) == 0)
+			options->features |= FIT_MONTHS;
 		else if (PartIs(part, length, "inflow") && !edge)
 		{
 			options->features |= FIT_INFLOW;
@@ -385,10 +453,14 @@ with_pace(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, model));
 }
 
-/* Rows (part, parameter, estimate, standard_error, status) of one part. */
+/*
+ * Rows (part, parameter, estimate, standard_error, status) of one part, the first `npositive`
+ * of whose parameters have the variance of their logs.
+ */
 static void
 PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *names, int count,
-			  FitStatus status, bool usable, const double *parameters, const double *covariance)
+			  int npositive, FitStatus status, bool usable, const double *parameters,
+			  const double *covariance)
 {
 	for (int i = 0; i < count; i++)
 	{
@@ -399,10 +471,34 @@ PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *name
 		values[0] = CStringGetTextDatum(part);
 		values[1] = CStringGetTextDatum(names[i]);
 		values[2] = Float8GetDatum(parameters[i]);
-		values[3] = Float8GetDatum(parameters[i] * sqrt(variance));
+		values[3] = Float8GetDatum((i < npositive ? parameters[i] : 1) * sqrt(variance));
 		values[4] = CStringGetTextDatum(FitStatusNames[status]);
 		nulls[2] = !usable;
 		nulls[3] = !usable || variance == 0;
+		PutRow(fcinfo, values, nulls);
+	}
+}
+
+/* The same of the effects of attributes, `first` of which come before them in the covariance. */
+static void
+PutEffects(FunctionCallInfo fcinfo, const ClvModel *model, const char *part, int first,
+		   const double *effects)
+{
+	for (int i = 0; i < model->neffects; i++)
+	{
+		int place = CLV_PARAMETERS + first + i;
+		double variance =
+			model->ncovariance > 0 ? model->effect_covariance[COVARIANCES(place + 1) - 1] : 0;
+		Datum values[5];
+		bool nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(part);
+		values[1] = CStringGetTextDatum(ProfileColumnName(model->attributes, i));
+		values[2] = Float8GetDatum(effects[i]);
+		values[3] = Float8GetDatum(sqrt(variance));
+		values[4] = CStringGetTextDatum(FitStatusNames[model->status]);
+		nulls[2] = !ClvModelIsUsable(model);
+		nulls[3] = variance == 0;
 		PutRow(fcinfo, values, nulls);
 	}
 }
@@ -414,10 +510,15 @@ clv_parameters(PG_FUNCTION_ARGS)
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 
 	InitMaterializedSRF(fcinfo, 0);
-	PutParameters(fcinfo, "purchases", ParameterNames[model->family], CLV_PARAMETERS, model->status,
-				  ClvModelIsUsable(model), model->parameters, model->covariance);
-	PutParameters(fcinfo, "spend", SpendParameterNames, SPEND_PARAMETERS, model->spend_status,
-				  SpendIsFitted(model), model->spend_parameters, model->spend_covariance);
+	PutParameters(fcinfo, "purchases", ParameterNames[model->family], CLV_PARAMETERS,
+				  CLV_PARAMETERS, model->status, ClvModelIsUsable(model), model->parameters,
+				  model->covariance);
+	PutParameters(fcinfo, "spend", SpendParameterNames[model->spend_model], SPEND_PARAMETERS,
+				  model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
+				  model->spend_status, SpendIsFitted(model), model->spend_parameters,
+				  model->spend_covariance);
+	PutEffects(fcinfo, model, "effect on buying", 0, model->purchase_effects);
+	PutEffects(fcinfo, model, "effect on leaving", model->neffects, model->leaving_effects);
 	return (Datum) 0;
 }
 
@@ -445,8 +546,8 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	Datum values[18];
-	bool nulls[18] = {false};
+	Datum values[19];
+	bool nulls[19] = {false};
 	Interval unit = {0};
 	int n = 0;
 
@@ -467,15 +568,17 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = CStringGetTextDatum(FitStatusNames[model->spend_status]);
 	values[n++] = Int64GetDatum(model->spend_customers);
 	values[n++] = Int64GetDatum(model->spend_excluded);
-	nulls[n] = !FitIsMaximum(model->spend_status);
+	nulls[n] = !FitIsMaximum(model->spend_status) || model->spend_model == SPEND_NORMAL_NORMAL;
 	values[n++] = Float8GetDatum(model->spend_log_likelihood);
-	nulls[n] = model->mean_value == 0;
+	nulls[n] = !KnowsValue(model) || model->spend_status == FIT_GIVEN;
 	values[n++] = Float8GetDatum(model->mean_value);
 	values[n++] = CStringGetTextDatum(SeasonStatusNames[model->season_status]);
 	nulls[n] = model->observed_from == DATEVAL_NOBEGIN;
 	values[n++] = DateADTGetDatum(model->observed_from);
 	values[n++] = Int64GetDatum(model->early_customers);
 	values[n++] = Float8GetDatum(model->pace);
+	nulls[n] = !KnowsValue(model);
+	values[n++] = CStringGetTextDatum(SpendModelNames[model->spend_model]);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

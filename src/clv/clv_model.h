@@ -12,6 +12,18 @@
 #include "clv/summary_state.h"
 
 #define WEEK_DAYS 7.0
+#define MAX_EFFECTS ((MAX_FIT_PARAMETERS - CLV_PARAMETERS) / 2)
+#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+#define CLV_BOUNDS MAX_FIT_BOUNDS
+
+/* How the values of purchases are distributed; the numbers are stored. */
+typedef enum SpendModel
+{
+	SPEND_GAMMA_GAMMA = 0,
+	SPEND_NORMAL_NORMAL = 1,
+} SpendModel;
+
+extern const char *const SpendModelNames[];
 
 typedef struct ClvModel
 {
@@ -39,9 +51,25 @@ typedef struct ClvModel
 	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
 	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
 	int64 early_customers;      /* so many */
-	Season calendar;            /* follows from `season` */
-	double pace;        /* what purchases to come are multiplied by, for the record's sake */
-	uint64 fingerprint; /* of its value; 0: not from one */
+	Season calendar;            /* follows from `season` and `own_months` */
+	/* parameters as far from edges as the profile of the likelihood allows; 0: no such */
+	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
+	int32 spend_model;       /* SpendModel */
+	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
+	double pace;             /* what purchases to come are multiplied by, for the record's sake */
+	int nown_months;         /* the last months before as_of have factors of their own */
+	float own_months[MAX_OWN_MONTHS];
+	/* what attributes of customers do, see covariates.h; NULL: it was not asked */
+	const struct ProfileModel *attributes; /* how they are encoded */
+	int neffects;
+	double *purchase_effects;
+	int nleaving;
+	double *leaving_effects;
+	int nmeans;
+	double *means; /* of their columns */
+	int ncovariance;
+	double *effect_covariance; /* of the logs of the parameters, and of the effects */
+	uint64 fingerprint;        /* of its value; 0: not from one */
 } ClvModel;
 
 extern const ModelFormat ClvModelFormat;
@@ -56,6 +84,15 @@ ProcessOf(const ClvModel *model)
 	return process;
 }
 
+/* The parameters at a bound; NULL: there is none of that number. */
+static inline const double *
+ClvBound(const ClvModel *model, int number)
+{
+	const double *bound = model->bounds + number * CLV_PARAMETERS;
+
+	return bound[0] != 0 ? bound : NULL;
+}
+
 /* What the model is called: mbg/nbd, mbg/cnbd-2, … */
 extern const char *ClvModelName(const ClvModel *model);
 
@@ -66,7 +103,14 @@ ClvModelIsUsable(const ClvModel *model)
 	return model->status != FIT_FAILED;
 }
 
-/* Whether the Gamma-Gamma parameters hold; otherwise the mean value stands in. */
+/* Whether the model says anything about value. */
+static inline bool
+KnowsValue(const ClvModel *model)
+{
+	return model->spend_status != FIT_NO_DATA;
+}
+
+/* Whether the spend parameters hold; otherwise the mean value stands in. */
 static inline bool
 SpendIsFitted(const ClvModel *model)
 {
@@ -75,7 +119,7 @@ SpendIsFitted(const ClvModel *model)
 
 /*
  * What a name asks a fit for: purpose, features and observed_from; an error for others.
- * FAMILY [, season] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
+ * FAMILY [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
  * pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
  */
 extern void ReadModelName(text *name, FitOptions *options);

@@ -15,6 +15,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -22,14 +23,16 @@
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_predict.h"
+#include "clv/covariates.h"
+#include "clv/spend.h"
 
 #define MAX_HORIZON_DAYS 36525 /* a hundred years */
 #define MAX_MONTHS 1201
 #define FIRST_SLOTS 256 /* of a table of memos; powers of two */
 #define MAX_SLOTS 65536
-#define SLOTS_APART 1531    /* days between the slots of one number of purchases and the next */
-#define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
-#define DIFFERENCE 1e-4     /* of the log of a parameter */
+#define SLOTS_APART 1531 /* days between the slots of one number of purchases and the next */
+#define DIFFERENCE 1e-4  /* of the log of a parameter */
+#define BOUND_QUANTILE 1.96
 
 /* An answer of before. */
 typedef struct Memo
@@ -60,7 +63,9 @@ typedef struct Predictor
 {
 	ModelCache cache;
 	const ClvModel *model;
-	int64 decodings; /* of the cache, when the rest was set up */
+	int64 decodings;         /* of the cache, when the rest was set up */
+	int attributes_argument; /* 0: none */
+	CustomerModel customer;
 	bool has_horizon;
 	DateADT as_of;
 	Interval interval;
@@ -119,7 +124,7 @@ typedef struct Question
 	const PurchaseSummary *facts;
 	DateADT as_of;
 	ClvCustomer customer;
-	bool first_counts; /* a first purchase tells of value where it is the only one */
+	bool first_counts; /* a first purchase tells of value, too */
 	double chance;     /* of having bought again that is waited for */
 } Question;
 
@@ -284,6 +289,17 @@ IfAliveSlot(const Question *question)
 	return &IfAliveTable.slots[place & (IfAliveTable.nslots - 1)];
 }
 
+/* The last argument where that is the record of a customer's attributes, else 0. */
+static int
+AttributesArgument(const FmgrInfo *function)
+{
+	Oid *types;
+	int n;
+
+	(void) get_func_signature(function->fn_oid, &types, &n);
+	return types[n - 1] == RECORDOID ? n - 1 : 0;
+}
+
 /* The predictor of the model argument. */
 static Predictor *
 PredictorOf(FunctionCallInfo fcinfo)
@@ -292,8 +308,11 @@ PredictorOf(FunctionCallInfo fcinfo)
 	Predictor *predictor = (Predictor *) function->fn_extra;
 
 	if (unlikely(predictor == NULL))
+	{
 		function->fn_extra = predictor =
 			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
+		predictor->attributes_argument = AttributesArgument(function);
+	}
 	predictor->model =
 		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
 	if (unlikely(predictor->decodings != predictor->cache.decodings))
@@ -303,6 +322,19 @@ PredictorOf(FunctionCallInfo fcinfo)
 		SetWidth(&predictor->alive, 1);
 		SetWidth(&predictor->by_phase, (int) predictor->model->regularity);
 		ForgetMemos(&predictor->alive);
+	}
+	if (predictor->attributes_argument > 0)
+	{
+		bool changed;
+
+		predictor->model = ModelOfRecord(
+			&predictor->customer, predictor->model, predictor->decodings,
+			PG_GETARG_HEAPTUPLEHEADER(predictor->attributes_argument), function->fn_mcxt, &changed);
+		if (changed)
+		{
+			ForgetMemos(&predictor->alive);
+			ForgetMemos(&predictor->by_phase);
+		}
 	}
 	return predictor;
 }
@@ -388,30 +420,12 @@ AnswerAnyPurchase(const Question *question, const double *parameters, const doub
 							  &question->customer, question->predictor->horizon);
 }
 
-/*
- * The expected value of a purchase: the mean of all customers, drawn towards
- * what is known of this one.
- */
+/* The expected value of a purchase. */
 static double
 AnswerValue(const Question *question, const double *parameters, const double *spend)
 {
-	const ClvModel *model = question->predictor->model;
-	const PurchaseSummary *facts = question->facts;
-	double purchases = (double) facts->valued_days;
-	double amount = facts->repeat_value;
-
-	if (question->first_counts && facts->purchase_days == 1 && facts->first_value > 0 &&
-		model->first_ratio > 0)
-	{
-		purchases = 1;
-		amount = facts->first_value * model->first_ratio;
-	}
-	if (purchases == 0 || amount <= 0)
-		purchases = amount = 0;
-	if (SpendIsFitted(model))
-		return spend[SPEND_P] * (spend[SPEND_V] + amount) /
-			   (spend[SPEND_P] * purchases + spend[SPEND_Q] - 1);
-	return (FALLBACK_WEIGHT * model->mean_value + amount) / (FALLBACK_WEIGHT + purchases);
+	return ForecastSpend(question->predictor->model, spend, question->facts, question->first_counts)
+		.value;
 }
 
 /*
@@ -465,6 +479,29 @@ ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 		   PurchasesIfAlive(ProcessOf(model), model->parameters, customer, horizon);
 }
 
+/*
+ * Somebody who stays buys at a rate that is Gamma of a shape known: m_s purchases, with the
+ * variance m_s + m_s^2 / shape.  Those who may leave buy m of them, and stay for a part u = m /
+ * m_s of the time; E[u^2] is 1 - 4/3 (1 - u) where few leave, at any time, hence about u^(4/3).
+ */
+PurchaseForecast
+ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	ClvProcess process = ProcessOf(model);
+	const double *p = model->parameters;
+	double alive = Logistic(-LogDropoutOdds(process, p, customer));
+	double mean = PurchasesIfAlive(process, p, customer, horizon);
+	double shape = p[CLV_R] + process.regularity * customer->x;
+	double staying = shape * horizon / (p[CLV_ALPHA] + customer->T) / process.regularity;
+	double part = staying > 0 ? Min(1, mean / staying) : 1;
+	double square = mean + mean * mean * (1 + 1 / shape) * pow(Max(part, 1e-9), 4.0 / 3 - 2);
+	PurchaseForecast forecast;
+
+	forecast.mean = alive * mean;
+	forecast.variance = Max(0, alive * square - forecast.mean * forecast.mean);
+	return forecast;
+}
+
 /* The probability of a purchase in the horizon, the customer perhaps lost. */
 static double
 AnyPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
@@ -493,13 +530,6 @@ GapProbability(const ClvModel *model, const ClvCustomer *customer)
 
 	then.T = then.t_x;
 	return AnyPurchaseIfAlive(staying, model->parameters, &then, customer->T - customer->t_x);
-}
-
-/* Whether the model says anything about value. */
-static inline bool
-KnowsValue(const ClvModel *model)
-{
-	return SpendIsFitted(model) || model->mean_value > 0;
 }
 
 /* A larger table, which is worth it once there are more answers than slots. */
@@ -719,7 +749,8 @@ expected_value(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question) || !KnowsValue(question.predictor->model))
 		PG_RETURN_NULL();
-	question.first_counts = PG_NARGS() > 3 && PG_GETARG_BOOL(3);
+	question.first_counts =
+		PG_NARGS() > 3 && question.predictor->attributes_argument == 0 && PG_GETARG_BOOL(3);
 	PG_RETURN_FLOAT8(AnswerValue(&question, NULL, question.predictor->model->spend_parameters));
 }
 
@@ -807,10 +838,6 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 							   max_purchases)));
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	if (question.predictor->model->family == CLV_PARETO_NBD)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("pareto/nbd models do not tell numbers of purchases"),
-						errhint("Fit mbg/nbd, bg/nbd or one of their regular kin.")));
 	alive = Alive(&question);
 	at_least = palloc(max_purchases * sizeof(double));
 	values = palloc((max_purchases + 1) * sizeof(Datum));
@@ -828,7 +855,7 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* (model, as_of, horizon): of somebody whose first purchase is on that day */
+/* (model, as_of, horizon [, attributes]): of somebody whose first purchase is on that day */
 PG_FUNCTION_INFO_V1(expected_purchases_new);
 Datum
 expected_purchases_new(PG_FUNCTION_ARGS)
@@ -836,7 +863,12 @@ expected_purchases_new(PG_FUNCTION_ARGS)
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	ClvCustomer customer = {0};
+	CustomerModel kept = {0};
+	bool changed;
 
+	if (PG_NARGS() > 3)
+		model = ModelOfRecord(&kept, model, 0, PG_GETARG_HEAPTUPLEHEADER(3), CurrentMemoryContext,
+							  &changed);
 	if (!ClvModelIsUsable(model))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(
@@ -860,6 +892,28 @@ purchase_outlook(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(outlook);
 }
 
+/* (history, model, as_of, horizon): expected value of the purchases, and its variance by chance */
+PG_FUNCTION_INFO_V1(revenue_outlook);
+Datum
+revenue_outlook(PG_FUNCTION_ARGS)
+{
+	Question question;
+	PurchaseForecast purchases;
+	SpendForecast spend;
+	Datum values[2];
+	bool nulls[2] = {false};
+
+	if (!ReadQuestion(fcinfo, 3, 0, &question) || !KnowsValue(question.predictor->model))
+		PG_RETURN_NULL();
+	purchases = ForecastPurchases(question.predictor->model, &question.customer,
+								  question.predictor->horizon);
+	spend = ForecastSpend(question.predictor->model, question.predictor->model->spend_parameters,
+						  question.facts, true);
+	values[0] = Float8GetDatum(purchases.mean * spend.value);
+	values[1] = Float8GetDatum(VarianceOfTotal(purchases.mean, purchases.variance, &spend));
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
+}
+
 /* The model's log-likelihood of one customer, time in its unit. */
 PG_FUNCTION_INFO_V1(clv_log_likelihood);
 Datum
@@ -879,35 +933,46 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
  * for probabilities, the log for what is positive.
  */
 
-static double
-OnScale(double value, bool probability)
+typedef enum Scale
 {
-	return probability ? log(value) - log1p(-value) : log(value);
+	SCALE_LOGIT,
+	SCALE_LOG,
+	SCALE_PLAIN /* of either sign */
+} Scale;
+
+static double
+OnScale(double value, Scale scale)
+{
+	return scale == SCALE_PLAIN ? value : log(value) - (scale == SCALE_LOGIT ? log1p(-value) : 0);
 }
 
 static double
-FromScale(double value, bool probability)
+FromScale(double value, Scale scale)
 {
-	return probability ? Logistic(value) : exp(value);
+	return scale == SCALE_PLAIN ? value : scale == SCALE_LOGIT ? Logistic(value) : exp(value);
 }
 
-/* The slopes of the answer, on its scale, by the logs of one part's parameters. */
+/*
+ * The slopes of the answer, on its scale, by the logs of the first, positive ones of one
+ * part's parameters, and by the others.
+ */
 static void
-Slopes(const Question *question, Answer answer, bool probability, double *parameters, double *spend,
-	   double *vary, int n, double *slopes)
+Slopes(const Question *question, Answer answer, Scale scale, double *parameters, double *spend,
+	   double *vary, int n, int npositive, double *slopes)
 {
 	for (int i = 0; i < n; i++)
 	{
 		double middle = vary[i];
+		double step = i < npositive ? DIFFERENCE : DIFFERENCE * (fabs(middle) + DIFFERENCE);
 		double up;
 		double down;
 
-		vary[i] = middle * exp(DIFFERENCE);
-		up = OnScale(answer(question, parameters, spend), probability);
-		vary[i] = middle * exp(-DIFFERENCE);
-		down = OnScale(answer(question, parameters, spend), probability);
+		vary[i] = i < npositive ? middle * exp(step) : middle + step;
+		up = OnScale(answer(question, parameters, spend), scale);
+		vary[i] = i < npositive ? middle * exp(-step) : middle - step;
+		down = OnScale(answer(question, parameters, spend), scale);
 		vary[i] = middle;
-		slopes[i] = (up - down) / (2 * DIFFERENCE);
+		slopes[i] = (up - down) / (2 * step);
 	}
 }
 
@@ -922,40 +987,84 @@ HasCovariance(const ClvModel *model)
 }
 
 /*
- * The interval of an answer; false: the model's parameters have no covariance,
- * or the interval has no finite bounds.
+ * What the bounds of a model say of an answer, on its scale: how far it is from the value,
+ * squared, below and above it.
  */
-static bool
-DeltaInterval(const Question *question, Answer answer, bool probability, bool with_spend,
-			  double level, double *lower, double *upper)
+static void
+BoundReach(const Question *question, Answer answer, Scale scale, const double *spend, double value,
+		   double *below, double *above)
 {
 	const ClvModel *model = question->predictor->model;
+
+	*below = *above = 0;
+	for (int b = 0; b < CLV_BOUNDS && ClvBound(model, b); b++)
+	{
+		double off = OnScale(answer(question, ClvBound(model, b), spend), scale) - value;
+
+		if (off < 0)
+			*below += off * off;
+		else
+			*above += off * off;
+	}
+}
+
+/*
+ * The interval of an answer: the delta method, and for parameters at edges, of which that
+ * knows nothing, the answer where the profile of the likelihood ends; false: the parameters
+ * have neither, or the interval has no finite bounds.
+ */
+static bool
+DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_spend, double level,
+			  double *lower, double *upper)
+{
+	const ClvModel *model = question->predictor->model;
+	bool normal = model->spend_model == SPEND_NORMAL_NORMAL;
 	double parameters[CLV_PARAMETERS];
 	double spend[SPEND_PARAMETERS];
 	double slopes[CLV_PARAMETERS];
+	double z = NormalQuantileOfLevel(level);
 	double value;
 	double variance;
-	double reach;
+	double below;
+	double above;
 
-	if (!HasCovariance(model))
+	if (!HasCovariance(model) && !ClvBound(model, 0))
 		return false;
 	memcpy(parameters, model->parameters, sizeof(parameters));
 	memcpy(spend, model->spend_parameters, sizeof(spend));
+	if (with_spend && normal)
+		scale = SCALE_PLAIN;
 	value = answer(question, parameters, spend);
 	*lower = *upper = value;
 	/* a certainty, such as P(alive) of one-time buyers under BG/NBD, whatever the parameters */
-	if (value <= 0 || (probability && value >= 1))
+	if (scale != SCALE_PLAIN && (value <= 0 || (scale == SCALE_LOGIT && value >= 1)))
+	{
+		for (int b = 0; b < CLV_BOUNDS && ClvBound(model, b); b++)
+		{
+			double there = answer(question, ClvBound(model, b), spend);
+
+			*lower = Min(*lower, there);
+			*upper = Max(*upper, there);
+		}
 		return true;
-	Slopes(question, answer, probability, parameters, spend, parameters, CLV_PARAMETERS, slopes);
+	}
+	Slopes(question, answer, scale, parameters, spend, parameters, CLV_PARAMETERS, CLV_PARAMETERS,
+		   slopes);
 	variance = QuadraticForm(model->covariance, slopes, CLV_PARAMETERS);
+	value = OnScale(value, scale);
+	BoundReach(question, answer, scale, spend, value, &below, &above);
 	if (with_spend && SpendIsFitted(model))
 	{
-		Slopes(question, answer, probability, parameters, spend, spend, SPEND_PARAMETERS, slopes);
+		Slopes(question, answer, scale, parameters, spend, spend, SPEND_PARAMETERS,
+			   normal ? SPEND_MU : SPEND_PARAMETERS, slopes);
 		variance += QuadraticForm(model->spend_covariance, slopes, SPEND_PARAMETERS);
 	}
-	reach = NormalQuantileOfLevel(level) * sqrt(Max(variance, 0));
-	*lower = FromScale(OnScale(value, probability) - reach, probability);
-	*upper = FromScale(OnScale(value, probability) + reach, probability);
+	variance = Max(variance, 0);
+	/* the bounds are those of 95 % */
+	below = z * sqrt(variance + below / (BOUND_QUANTILE * BOUND_QUANTILE));
+	above = z * sqrt(variance + above / (BOUND_QUANTILE * BOUND_QUANTILE));
+	*lower = FromScale(value - below, scale);
+	*upper = FromScale(value + above, scale);
 	return isfinite(*lower) && isfinite(*upper);
 }
 
@@ -975,7 +1084,7 @@ LevelArgument(FunctionCallInfo fcinfo)
 /* Body of the interval functions; the arguments but the level are the prediction's. */
 static Datum
 AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, double discount,
-			   bool probability, bool with_spend, bool first_counts)
+			   Scale scale, bool with_spend, bool first_counts)
 {
 	double level = LevelArgument(fcinfo);
 	Question question;
@@ -988,7 +1097,7 @@ AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, dou
 		(!with_spend || KnowsValue(question.predictor->model)))
 	{
 		question.first_counts = first_counts;
-		if (DeltaInterval(&question, answer, probability, with_spend, level, &lower, &upper))
+		if (DeltaInterval(&question, answer, scale, with_spend, level, &lower, &upper))
 		{
 			bounds[0] = Float8GetDatum(lower);
 			bounds[1] = Float8GetDatum(upper);
@@ -1002,28 +1111,28 @@ PG_FUNCTION_INFO_V1(p_alive_interval);
 Datum
 p_alive_interval(PG_FUNCTION_ARGS)
 {
-	return AnswerInterval(fcinfo, AnswerAlive, 0, 0, true, false, false);
+	return AnswerInterval(fcinfo, AnswerAlive, 0, 0, SCALE_LOGIT, false, false);
 }
 
 PG_FUNCTION_INFO_V1(expected_purchases_interval);
 Datum
 expected_purchases_interval(PG_FUNCTION_ARGS)
 {
-	return AnswerInterval(fcinfo, AnswerPurchases, 3, 0, false, false, false);
+	return AnswerInterval(fcinfo, AnswerPurchases, 3, 0, SCALE_LOG, false, false);
 }
 
 PG_FUNCTION_INFO_V1(probability_of_purchase_interval);
 Datum
 probability_of_purchase_interval(PG_FUNCTION_ARGS)
 {
-	return AnswerInterval(fcinfo, AnswerAnyPurchase, 3, 0, true, false, false);
+	return AnswerInterval(fcinfo, AnswerAnyPurchase, 3, 0, SCALE_LOGIT, false, false);
 }
 
 PG_FUNCTION_INFO_V1(clv_interval);
 Datum
 clv_interval(PG_FUNCTION_ARGS)
 {
-	return AnswerInterval(fcinfo, AnswerClv, 3, PG_GETARG_FLOAT8(4), false, true, true);
+	return AnswerInterval(fcinfo, AnswerClv, 3, PG_GETARG_FLOAT8(4), SCALE_LOG, true, true);
 }
 
 /* Of the spend part alone: the purchase part has no say. */
@@ -1031,7 +1140,7 @@ PG_FUNCTION_INFO_V1(expected_value_interval);
 Datum
 expected_value_interval(PG_FUNCTION_ARGS)
 {
-	return AnswerInterval(fcinfo, AnswerValue, 0, 0, false, true, false);
+	return AnswerInterval(fcinfo, AnswerValue, 0, 0, SCALE_LOG, true, false);
 }
 
 PG_FUNCTION_INFO_V1(next_purchase_interval);
@@ -1045,7 +1154,7 @@ next_purchase_interval(PG_FUNCTION_ARGS)
 	double wait[2];
 
 	if (ReadQuestion(fcinfo, 0, 0, &question) &&
-		DeltaInterval(&question, AnswerWait, false, false, level, &wait[0], &wait[1]))
+		DeltaInterval(&question, AnswerWait, SCALE_LOG, false, level, &wait[0], &wait[1]))
 		for (int i = 0; i < 2; i++)
 		{
 			DateADT day;

@@ -26,4 +26,14 @@ extern double GapProbability(const ClvModel *model, const ClvCustomer *customer)
 /* E[Y(t)]: purchase days to come within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
+/* E[Y(t)] and, by chance alone, its variance: exact rates, but how they are spread and left by. */
+typedef struct PurchaseForecast
+{
+	double mean;
+	double variance;
+} PurchaseForecast;
+
+extern PurchaseForecast
+ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
+
 #endif /* CRM_CLV_PREDICT_H */

@@ -20,30 +20,12 @@
 #include "base/local_day.h"
 #include "clv/clv_fit.h"
 #include "clv/clv_holdout.h"
+#include "clv/purchase_record.h"
 
-#define RECORD_STATE_VERSION 1
-#define FIRST_RECORD_BYTES 1024
 #define MAX_CUT_OFFS 4
 #define MIN_HORIZON 7
 #define MAX_HORIZON 3660
 #define RECORD_COLUMNS 8
-
-/*
- * The purchase days of the customers, one after the other: how many, how many days before
- * as_of the first, then the gaps, all as variable-length integers.  The order in which the
- * customers came does not matter to what is made of them.
- */
-typedef struct RecordState
-{
-	int32 vl_len_;
-	uint8 version;
-	uint8 basis;
-	uint8 unused[2];
-	DateADT as_of;
-	int32 horizon; /* days */
-	int64 used;    /* bytes */
-	uint8 bytes[FLEXIBLE_ARRAY_MEMBER];
-} RecordState;
 
 /*
  * What is tried, the first one unless another is better.  Regularity and season are not: the
@@ -58,279 +40,61 @@ typedef struct Candidate
 } Candidate;
 
 static const Candidate Candidates[] = {
+	{"mbg/cnbd-k, season, months, inflow", CLV_MBG_NBD, FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
+	{"bg/cnbd-k, season, months, inflow", CLV_BG_NBD, FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
+	{"mbg/cnbd-k, season, months", CLV_MBG_NBD, FIT_SEASON | FIT_MONTHS},
 	{"mbg/cnbd-k, season, inflow", CLV_MBG_NBD, FIT_SEASON | FIT_INFLOW},
-	{"bg/cnbd-k, season, inflow", CLV_BG_NBD, FIT_SEASON | FIT_INFLOW},
-	{"mbg/cnbd-k, season", CLV_MBG_NBD, FIT_SEASON},
-	{"bg/cnbd-k, season", CLV_BG_NBD, FIT_SEASON},
 	{"mbg/nbd", CLV_MBG_NBD, 1},
 };
 #define CANDIDATES lengthof(Candidates)
-
-pg_noreturn static void
-RecordStateDamaged(void)
-{
-	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("state of clv_record is damaged")));
-}
-
-static RecordState *
-NewRecordState(int64 capacity)
-{
-	Size size = add_size(offsetof(RecordState, bytes), capacity);
-	RecordState *state;
-
-	if (!AllocSizeIsValid(size))
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("too many purchases for one record"),
-						errhint("Give a sample of the customers.")));
-	state = palloc0(size);
-	SET_VARSIZE(state, size);
-	state->version = RECORD_STATE_VERSION;
-	return state;
-}
-
-static inline int64
-RecordCapacity(const RecordState *state)
-{
-	return (int64) VARSIZE(state) - (int64) offsetof(RecordState, bytes);
-}
-
-/* The state argument, aligned and checked; NULL: none yet. */
-static RecordState *
-RecordStateArgument(FunctionCallInfo fcinfo, int argument)
-{
-	struct varlena *value;
-	RecordState *state;
-
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
-	state = (RecordState *) value;
-	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
-	{
-		Size size = VARSIZE_ANY_EXHDR(value);
-
-		state = palloc(size + VARHDRSZ);
-		SET_VARSIZE(state, size + VARHDRSZ);
-		memcpy(VARDATA(state), VARDATA_ANY(value), size);
-	}
-	if (VARSIZE(state) < offsetof(RecordState, bytes) || state->version != RECORD_STATE_VERSION ||
-		!IS_VALID_DATE(state->as_of) || state->horizon < MIN_HORIZON ||
-		state->horizon > MAX_HORIZON || state->used < 0 || state->used > RecordCapacity(state))
-		RecordStateDamaged();
-	return state;
-}
-
-/* The state with room for so many bytes more. */
-static RecordState *
-EnlargeRecord(RecordState *state, int64 more)
-{
-	RecordState *grown;
-
-	if (RecordCapacity(state) - state->used >= more)
-		return state;
-	grown = NewRecordState(2 * Max(RecordCapacity(state), FIRST_RECORD_BYTES) + more);
-	grown->as_of = state->as_of;
-	grown->horizon = state->horizon;
-	grown->used = state->used;
-	memcpy(grown->bytes, state->bytes, state->used);
-	return grown;
-}
-
-static inline void
-PutVarint(RecordState *state, uint64 number)
-{
-	for (; number >= 0x80; number >>= 7)
-		state->bytes[state->used++] = (uint8) (number | 0x80);
-	state->bytes[state->used++] = (uint8) number;
-}
-
-static inline uint64
-TakeVarint(const RecordState *state, int64 *at)
-{
-	uint64 number = 0;
-
-	for (int shift = 0; shift < 35; shift += 7)
-	{
-		uint8 byte;
-
-		if (*at >= state->used)
-			RecordStateDamaged();
-		byte = state->bytes[(*at)++];
-		number |= (uint64) (byte & 0x7F) << shift;
-		if (byte < 0x80)
-			return number;
-	}
-	RecordStateDamaged();
-}
-
-static void
-SameRecord(DateADT as_of, int32 horizon, const RecordState *state)
-{
-	if (state->as_of != as_of || state->horizon != horizon)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("as_of and horizon must be the same for all customers of a record"),
-						errhint("Give constants, or GROUP BY what differs.")));
-}
 
 /* (state, history, as_of, horizon_days) */
 PG_FUNCTION_INFO_V1(clv_record_transfn);
 Datum
 clv_record_transfn(PG_FUNCTION_ARGS)
 {
-	RecordState *state;
-	DateADT as_of;
-	DateADT previous = 0;
+	FitOptions options = {.purpose = CLV_MBG_NBD,
+						  .features = FIT_SEASON | FIT_MONTHS | FIT_INFLOW,
+						  .unit = WEEK_DAYS,
+						  .observed_from = DATEVAL_NOBEGIN};
 	int32 horizon;
-	const PurchaseHistory *history;
-	HistoryReader reader;
-	PurchaseDay day;
-	int64 n = 0;
 
 	(void) AggregateContext(fcinfo, "clv_record_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
-	as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+		return KeepSummaryState(fcinfo);
+	options.until = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	horizon = PG_GETARG_INT32(3);
 	if (horizon < MIN_HORIZON || horizon > MAX_HORIZON)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("horizon_days must be between %d and %d, not %d", MIN_HORIZON,
 							   MAX_HORIZON, horizon)));
-	history = PG_GETARG_HISTORY(1);
-	state = RecordStateArgument(fcinfo, 0);
-	if (state == NULL)
+	options.as_of = CheckedDay(options.until - horizon, "as_of");
+	PG_RETURN_POINTER(
+		AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, false, PG_GETARG_HISTORY(1)));
+}
+
+/*
+ * The candidate before this one that a fit would not tell it from: what this one asks for,
+ * or the other does beside it, was looked for and not found.  Itself, where there is none.
+ */
+static int
+TwinOf(int candidate, const ClvModel *models)
+{
+	const Candidate *this = &Candidates[candidate];
+
+	for (int c = 0; c < candidate; c++)
 	{
-		state = NewRecordState(FIRST_RECORD_BYTES);
-		state->as_of = as_of;
-		state->horizon = horizon;
-	}
-	SameRecord(as_of, horizon, state);
-	HistoryReaderInit(&reader, history);
-	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
-		n += day.orders > 0;
-	if (n == 0)
-		PG_RETURN_POINTER(state);
-	state = EnlargeRecord(state, 5 * (n + 1));
-	PutVarint(state, n);
-	n = 0;
-	HistoryReaderInit(&reader, history);
-	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
-	{
-		if (day.orders == 0)
+		const Candidate *other = &Candidates[c];
+		uint8 differs = this->features ^ other->features;
+
+		if (this->family != other->family || (differs & FIT_REGULARITY) != 0 ||
+			!ClvModelIsUsable(&models[c]))
 			continue;
-		PutVarint(state, n++ == 0 ? (int64) as_of - day.day : (int64) day.day - previous);
-		previous = day.day;
+		if (((differs & FIT_INFLOW) == 0 || models[c].observed_from == DATEVAL_NOBEGIN) &&
+			((differs & FIT_MONTHS) == 0 || models[c].nown_months == 0))
+			return c;
 	}
-	PG_RETURN_POINTER(state);
-}
-
-PG_FUNCTION_INFO_V1(clv_record_combine);
-Datum
-clv_record_combine(PG_FUNCTION_ARGS)
-{
-	RecordState *state;
-	const RecordState *other;
-
-	(void) AggregateContext(fcinfo, "clv_record_combine");
-	other = RecordStateArgument(fcinfo, 1);
-	if (other == NULL)
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
-	state = RecordStateArgument(fcinfo, 0);
-	if (state == NULL)
-	{
-		state = NewRecordState(other->used);
-		state->as_of = other->as_of;
-		state->horizon = other->horizon;
-	}
-	SameRecord(other->as_of, other->horizon, state);
-	state = EnlargeRecord(state, other->used);
-	memcpy(state->bytes + state->used, other->bytes, other->used);
-	state->used += other->used;
-	PG_RETURN_POINTER(state);
-}
-
-/* What was known on a day of the customers, and what they bought from then on to another. */
-static SummaryState *
-KnownOn(const RecordState *record, DateADT as_of, DateADT until)
-{
-	FitOptions options = {.purpose = CLV_MBG_NBD,
-						  .features = FIT_SEASON | FIT_INFLOW,
-						  .as_of = as_of,
-						  .until = until,
-						  .unit = WEEK_DAYS,
-						  .observed_from = DATEVAL_NOBEGIN};
-	SummaryState *state = SummaryStateFor(NULL, &options);
-
-	for (int64 at = 0; at < record->used;)
-	{
-		int64 n = (int64) TakeVarint(record, &at);
-		int64 day = (int64) record->as_of - (int64) TakeVarint(record, &at);
-		PurchaseSummary facts = {.first = (DateADT) day};
-		GapWalk walk;
-
-		CHECK_FOR_INTERRUPTS();
-		if (n < 1 || !IS_VALID_DATE(day))
-			RecordStateDamaged();
-		(void) BeginGaps(state, (DateADT) day, &walk);
-		for (int64 i = 0; i < n; i++)
-		{
-			int64 gap = i == 0 ? 0 : (int64) TakeVarint(record, &at);
-
-			day += gap;
-			if ((i > 0 && gap == 0) || day > record->as_of)
-				RecordStateDamaged();
-			if (day > until)
-				continue;
-			if (day > as_of)
-			{
-				facts.later_days++;
-				continue;
-			}
-			if (i > 0)
-				state = AddGap(state, &walk, (DateADT) day);
-			facts.purchase_days++;
-			facts.last = (DateADT) day;
-		}
-		if (facts.purchase_days > 0)
-			state = AddCustomer(state, &facts);
-	}
-	return state;
-}
-
-/* The first purchase of all. */
-static DateADT
-OldestDay(const RecordState *record)
-{
-	int64 oldest = record->as_of;
-
-	for (int64 at = 0; at < record->used;)
-	{
-		int64 n = (int64) TakeVarint(record, &at);
-		int64 first = (int64) record->as_of - (int64) TakeVarint(record, &at);
-
-		oldest = Min(oldest, first);
-		for (int64 i = 1; i < n; i++)
-			(void) TakeVarint(record, &at);
-	}
-	if (!IS_VALID_DATE(oldest))
-		RecordStateDamaged();
-	return (DateADT) oldest;
-}
-
-/* Whether two fits are one: what the second asks for and the first does not was not found. */
-static bool
-SameFit(const ClvModel *a, const ClvModel *b)
-{
-	return a->family == b->family && a->regularity == b->regularity &&
-		   a->observed_from == b->observed_from &&
-		   memcmp(a->season, b->season, sizeof(a->season)) == 0;
+	return candidate;
 }
 
 /* A line of the record. */
@@ -352,7 +116,10 @@ RecordLine(TupleDesc desc, const char *candidate, const ClvModel *model, const S
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
-/* The lines of all candidates on one day; returns how many. */
+/*
+ * The lines of all candidates on one day; returns how many.  How regular the customers
+ * are does not depend on what else is asked for: the first candidate finds it for all.
+ */
 static int
 TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
 {
@@ -362,25 +129,26 @@ TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
 
 	for (int c = 0; c < CANDIDATES; c++)
 	{
-		int twin = c;
+		int twin = TwinOf(c, models);
 
-		state->purpose = Candidates[c].family;
-		state->features = Candidates[c].features;
-		/* where there is no edge and no regularity, several candidates are one */
-		FitClvModel(state, &models[c]);
-		for (int before = 0; before < c; before++)
-			if (SameFit(&models[c], &models[before]))
-			{
-				twin = before;
-				break;
-			}
-		if (!ClvModelIsUsable(&models[c]))
-			continue;
 		if (twin == c)
-			HoldoutTotals(state, &models[c], &totals[c]);
+		{
+			const ClvModel *like = c > 0 && FitIsMaximum(models[0].status) ? &models[0] : NULL;
+
+			state->purpose = Candidates[c].family;
+			state->features = Candidates[c].features;
+			if ((state->features & FIT_REGULARITY) == 0 && like)
+				state->features |= (uint8) like->regularity;
+			FitPurchasesCoarsely(state, like, &models[c]);
+			if (ClvModelIsUsable(&models[c]))
+				HoldoutTotals(state, &models[c], &totals[c]);
+		}
 		else
+		{
+			models[c] = models[twin];
 			totals[c] = totals[twin];
-		if (totals[c].customers > 0)
+		}
+		if (ClvModelIsUsable(&models[c]) && totals[c].customers > 0)
 			lines[nlines++] = RecordLine(desc, Candidates[c].name, &models[c], state, &totals[c]);
 	}
 	pfree(models);
@@ -391,7 +159,8 @@ PG_FUNCTION_INFO_V1(clv_record_finalfn);
 Datum
 clv_record_finalfn(PG_FUNCTION_ARGS)
 {
-	RecordState *record;
+	PurchaseRecord *record;
+	int32 horizon;
 	Datum lines[MAX_CUT_OFFS * CANDIDATES];
 	int nlines = 0;
 	Oid line_type;
@@ -399,20 +168,21 @@ clv_record_finalfn(PG_FUNCTION_ARGS)
 	DateADT oldest;
 
 	(void) AggregateContext(fcinfo, "clv_record_finalfn");
-	record = RecordStateArgument(fcinfo, 0);
-	oldest = OldestDay(record);
+	record = PurchaseRecordArgument(fcinfo, 0);
+	horizon = record->options.until - record->options.as_of;
+	oldest = OldestRecorded(record);
 	line_type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
 	desc = lookup_rowtype_tupdesc_copy(line_type, -1);
 	for (int i = 1; i <= MAX_CUT_OFFS; i++)
 	{
-		int64 until = (int64) record->as_of - (int64) (i - 1) * record->horizon;
-		int64 as_of = until - record->horizon;
+		int64 until = (int64) record->options.until - (int64) (i - 1) * horizon;
+		int64 as_of = until - horizon;
 		SummaryState *state;
 
 		/* as long a time to learn from, at least, as is forecast */
-		if (as_of - oldest < record->horizon)
+		if (as_of - oldest < horizon)
 			break;
-		state = KnownOn(record, (DateADT) as_of, (DateADT) until);
+		state = KnownOn(record, (DateADT) as_of, (DateADT) until, NULL, NULL);
 		nlines += TryCandidates(desc, state, lines + nlines);
 		pfree(state);
 	}

@@ -14,6 +14,18 @@ AmountAsDouble(int128 amount, int scale)
 	return (double) amount / (double) PowerOfTen[scale];
 }
 
+double
+ValueOfDay(const PurchaseDay *day, ValueBasis basis, int scale)
+{
+	return AmountAsDouble(basis == VALUE_REVENUE ? day->amount : day->covered - day->cost, scale);
+}
+
+static inline double
+Square(double x)
+{
+	return x * x;
+}
+
 /* SummarizePurchases() over what a reader reads. */
 static bool
 SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasis basis,
@@ -22,6 +34,9 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 	PurchaseDay day;
 	int128 first_value = 0;
 	int128 repeat_value = 0;
+	int128 later_value = 0;
+	int128 of_purchase = 0; /* of the last repeat purchase, net of the refunds so far */
+	double unit = (double) PowerOfTen[reader->scale];
 
 	memset(facts, 0, sizeof(*facts));
 	while (ReadPurchaseDay(reader, &day) && day.day <= until)
@@ -33,15 +48,21 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 		if (day.day > as_of)
 		{
 			facts->later_days += day.orders > 0;
+			later_value += value;
 			continue;
 		}
 		if (day.orders > 0)
 		{
 			if (facts->purchase_days++ == 0)
+			{
 				facts->first = day.day;
+				facts->first_valued = valued;
+			}
 			else
 				facts->valued_days += valued;
 			facts->last = day.day;
+			facts->repeat_squares += Square((double) of_purchase / unit);
+			of_purchase = 0;
 		}
 		/* refunds before the first purchase belong to none that we know of */
 		if (facts->purchase_days == 0)
@@ -49,8 +70,13 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 		if (day.day == facts->first)
 			first_value = value;
 		else
+		{
 			repeat_value += value;
+			of_purchase += value;
+		}
 	}
+	facts->repeat_squares += Square((double) of_purchase / unit);
+	facts->later_value = AmountAsDouble(later_value, reader->scale);
 	facts->first_value = AmountAsDouble(first_value, reader->scale);
 	facts->repeat_value = AmountAsDouble(repeat_value, reader->scale);
 	return facts->purchase_days > 0;

@@ -20,11 +20,17 @@ typedef struct PurchaseSummary
 	DateADT first; /* purchase days up to as_of */
 	DateADT last;
 	int64 purchase_days;
-	int64 valued_days;   /* repeat purchase days that say something about value */
-	double first_value;  /* of the first purchase day */
-	double repeat_value; /* of all that came after it, net of refunds */
-	int64 later_days;    /* purchase days after as_of, up to `until` */
+	int64 valued_days;     /* repeat purchase days that say something about value */
+	double first_value;    /* of the first purchase day */
+	bool first_valued;     /* whether it says something about value */
+	double repeat_value;   /* of all that came after it, net of refunds */
+	double repeat_squares; /* sum of squares, of purchase days each net of the refunds behind it */
+	int64 later_days;      /* purchase days after as_of, up to `until` */
+	double later_value;    /* and the value of these days, net of refunds */
 } PurchaseSummary;
+
+/* The value of a day, of a history with amounts of this scale. */
+extern double ValueOfDay(const PurchaseDay *day, ValueBasis basis, int scale);
 
 /* False: no purchase on or before as_of.  Without a holdout `until` is as_of. */
 extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,

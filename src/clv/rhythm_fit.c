@@ -135,7 +135,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	ClvSampleFromState(state, scale, NULL, DATEVAL_NOBEGIN, &customers);
 	sample.customers = &customers;
 	IndexTimes(&customers);
-	coarse_sample.customers = CoarseClvSample(&customers);
+	coarse_sample.customers = CoarseClvSample(&customers, COARSE_TIMES);
 	if (coarse_sample.customers != &customers)
 		coarse = &coarse_sample;
 	log_gaps -= (double) model->gaps * log(scale);

@@ -16,6 +16,8 @@
 #define LEVEL_DEVIATION 0.01 /* of ln factor: months that differ less are alike */
 #define VARIANCE_ROUNDS 100
 #define MIN_VARIANCE 1e-6
+#define MIN_OWN_MONTHS 4 /* that say something, for what single months have to themselves */
+#define MAX_OWN 2.0      /* of ln factor */
 
 const char *const SeasonStatusNames[] = {"none", "fitted", "too short", "level", "given", NULL};
 
@@ -43,11 +45,20 @@ LeapYearsBefore(int32 year)
 	return FloorDivide(last, 4) - FloorDivide(last, 100) + FloorDivide(last, 400) + 1;
 }
 
+/* The factor of the month of the year alone. */
+static inline double
+SeasonOfMonth(const Season *season, int32 number)
+{
+	return season->factor[number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS)];
+}
+
 void
 SetSeason(Season *season, const double *factors)
 {
 	double year = 0;
 
+	season->nown = 0;
+	season->own_until = DATEVAL_NOBEGIN;
 	season->is_level = true;
 	for (int m = 0; m < YEAR_MONTHS; m++)
 	{
@@ -69,6 +80,42 @@ SetSeason(Season *season, const double *factors)
 	}
 }
 
+void
+SetOwnMonths(Season *season, DateADT until, int n, const float *factors)
+{
+	season->nown = n;
+	season->own_until = until;
+	if (n == 0)
+		return;
+	season->is_level = false;
+	season->own_first = MonthNumber(until) - n + 1;
+	season->own_before[0] = 0;
+	for (int i = 0; i < n; i++)
+	{
+		DateADT end = Min(until + 1, FirstOfMonth(season->own_first + i + 1));
+		double days = end - FirstOfMonth(season->own_first + i);
+
+		season->own[i] = factors[i];
+		season->own_before[i + 1] =
+			season->own_before[i] +
+			days * (season->own[i] - 1) * SeasonOfMonth(season, season->own_first + i);
+	}
+}
+
+/* What the factors of single months add to the weighted days up to the end of a day. */
+static double
+OwnTime(const Season *season, DateADT day, int32 number, int day_of_month)
+{
+	int32 i = number - season->own_first;
+
+	if (i < 0)
+		return 0;
+	if (day >= season->own_until)
+		return season->own_before[season->nown];
+	return season->own_before[i] +
+		   day_of_month * (season->own[i] - 1) * SeasonOfMonth(season, number);
+}
+
 /* Weighted days from the year 2000 on up to the end of a day. */
 static double
 WeightedTime(const Season *season, DateADT day)
@@ -82,7 +129,9 @@ WeightedTime(const Season *season, DateADT day)
 	leap_years = LeapYearsBefore(year) - LeapYearsBefore(2000);
 	return (year - 2000 - leap_years) * season->before[0][YEAR_MONTHS] +
 		   leap_years * season->before[1][YEAR_MONTHS] +
-		   season->before[IsLeapYear(year)][month - 1] + day_of_month * season->factor[month - 1];
+		   season->before[IsLeapYear(year)][month - 1] + day_of_month * season->factor[month - 1] +
+		   (season->nown > 0 ? OwnTime(season, day, year * YEAR_MONTHS + month - 1, day_of_month)
+							 : 0);
 }
 
 double
@@ -115,7 +164,10 @@ FirstOfMonth(int32 number)
 static inline double
 FactorOfMonth(const Season *season, int32 number)
 {
-	return season->factor[number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS)];
+	int32 i = number - season->own_first;
+	double factor = SeasonOfMonth(season, number);
+
+	return season->nown > 0 && i >= 0 && i < season->nown ? factor * season->own[i] : factor;
 }
 
 double
@@ -126,7 +178,7 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 	if (season->is_level)
 		return weighted;
 	/* by whole years, then by what is left of months */
-	if (weighted > 2 * MEAN_YEAR)
+	if (weighted > 2 * MEAN_YEAR && after >= season->own_until)
 	{
 		double years = floor(weighted / MEAN_YEAR) - 1;
 
@@ -140,8 +192,13 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 	{
 		int32 month = MonthNumber(after + 1);
 		double left = FirstOfMonth(month + 1) - (after + 1);
-		double factor = FactorOfMonth(season, month);
+		double factor = SeasonOfMonth(season, month);
 
+		if (after < season->own_until)
+		{
+			factor = FactorOfMonth(season, month);
+			left = Min(left, (double) season->own_until - after);
+		}
 		if (weighted <= left * factor)
 			return days + (factor > 0 ? Max(weighted, 0) / factor : 0);
 		weighted -= left * factor;
@@ -186,140 +243,175 @@ WeightedGap(const Season *season, int32 first_month, int32 last_month, double da
 
 #define SEASON_UNKNOWNS (2 + YEAR_MONTHS) /* a level, a trend, the months of the year */
 
-/* ln(actual/expected) of the months where enough was expected. */
-typedef struct SeasonSample
+/* ln(actual/expected) of the months that say something. */
+typedef struct MonthData
 {
 	int n;
+	int unknowns; /* so many of the above */
+	int at[MAX_SEASON_MONTHS];
 	double design[MAX_SEASON_MONTHS][SEASON_UNKNOWNS];
 	double y[MAX_SEASON_MONTHS];
-	double chance[MAX_SEASON_MONTHS]; /* variance of y by chance alone */
-} SeasonSample;
-
-/* Effects and how far they are known, given both variances. */
-typedef struct SeasonEffects
-{
+	double chance[MAX_SEASON_MONTHS]; /* variance of y */
+	double month_variance;
+	double own_variance;
 	double effect[SEASON_UNKNOWNS];
-	double covariance[SEASON_UNKNOWNS][SEASON_UNKNOWNS];
-} SeasonEffects;
+	double off[MAX_SEASON_MONTHS]; /* what is left of y */
+} MonthData;
 
-/* Returns how many months of the year were seen more than once. */
+/* Takes the months up; returns how many months of the year were seen twice. */
 static int
-SetSeasonSample(SeasonSample *sample, const MonthlyPurchases *months)
+TakeMonths(const MonthlyPurchases *months, MonthData *data)
 {
 	int seen[YEAR_MONTHS] = {0};
 	int seen_twice = 0;
 
-	sample->n = 0;
+	data->n = 0;
 	for (int i = 0; i < months->n; i++)
 	{
 		int32 number = months->first + i;
 		int of_year = number - YEAR_MONTHS * FloorDivide(number, YEAR_MONTHS);
-		double *design = sample->design[sample->n];
+		int n = data->n;
 
 		if (!(months->expected[i] > MIN_EXPECTED) || months->actual[i] <= 0)
 			continue;
-		memset(design, 0, sizeof(sample->design[0]));
-		design[0] = 1;
-		design[1] = (i - months->n / 2.0) / YEAR_MONTHS;
-		design[2 + of_year] = 1;
-		sample->y[sample->n] = log(months->actual[i] / months->expected[i]);
-		sample->chance[sample->n++] = 1 / months->actual[i];
-		seen_twice += ++seen[of_year] == 2;
+		seen[of_year]++;
+		data->at[n] = i;
+		data->y[n] = log(months->actual[i] / months->expected[i]);
+		data->chance[n] = 1 / months->actual[i];
+		memset(data->design[n], 0, sizeof(data->design[n]));
+		data->design[n][0] = 1;
+		data->design[n][1] = (i - months->n / 2.0) / YEAR_MONTHS;
+		data->design[n][2 + of_year] = 1;
+		data->n++;
 	}
+	for (int m = 0; m < YEAR_MONTHS; m++)
+		seen_twice += seen[m] > 1;
 	return seen_twice;
 }
 
-/* Weighted ridge regression; false: the equations have no solution. */
+/* One round of the EM algorithm for the variances; false: the effects are not to be told. */
 static bool
-EstimateEffects(const SeasonSample *sample, double month_variance, double own_variance,
-				SeasonEffects *effects)
+EffectsRound(MonthData *data)
 {
+	const int size = data->unknowns;
 	double matrix[SEASON_UNKNOWNS * SEASON_UNKNOWNS] = {0};
 	double factor[SEASON_UNKNOWNS * SEASON_UNKNOWNS];
-
-	memset(effects, 0, sizeof(*effects));
-	for (int i = 0; i < sample->n; i++)
-	{
-		const double *design = sample->design[i];
-		double weight = 1 / (sample->chance[i] + own_variance);
-
-		for (int a = 0; a < SEASON_UNKNOWNS; a++)
-		{
-			effects->effect[a] += weight * design[a] * sample->y[i];
-			for (int b = 0; b <= a; b++)
-				matrix[a * SEASON_UNKNOWNS + b] += weight * design[a] * design[b];
-		}
-	}
-	for (int a = 2; a < SEASON_UNKNOWNS; a++)
-		matrix[a * SEASON_UNKNOWNS + a] += 1 / month_variance;
-	if (!CholeskyFactor(matrix, factor, SEASON_UNKNOWNS))
-		return false;
-	CholeskySolve(factor, effects->effect, SEASON_UNKNOWNS);
-	for (int a = 0; a < SEASON_UNKNOWNS; a++)
-	{
-		effects->covariance[a][a] = 1;
-		CholeskySolve(factor, effects->covariance[a], SEASON_UNKNOWNS);
-	}
-	return true;
-}
-
-/* A step of the EM algorithm: both variances, given the effects. */
-static void
-EstimateVariances(const SeasonSample *sample, const SeasonEffects *effects, double *month_variance,
-				  double *own_variance)
-{
+	double inverse[SEASON_UNKNOWNS][SEASON_UNKNOWNS];
 	double months_sum = 0;
 	double own_sum = 0;
 	double weights = 0;
 
-	for (int a = 2; a < SEASON_UNKNOWNS; a++)
-		months_sum += effects->effect[a] * effects->effect[a] + effects->covariance[a][a];
-	for (int i = 0; i < sample->n; i++)
+	memset(data->effect, 0, sizeof(data->effect));
+	for (int i = 0; i < data->n; i++)
 	{
-		const double *design = sample->design[i];
-		double weight = 1 / (sample->chance[i] + *own_variance);
-		double off = sample->y[i];
+		double weight = 1 / (data->chance[i] + data->own_variance);
+
+		for (int a = 0; a < size; a++)
+		{
+			data->effect[a] += weight * data->design[i][a] * data->y[i];
+			for (int b = 0; b <= a; b++)
+				matrix[a * size + b] += weight * data->design[i][a] * data->design[i][b];
+		}
+	}
+	for (int a = 2; a < size; a++)
+		matrix[a * size + a] += 1 / data->month_variance;
+	if (!CholeskyFactor(matrix, factor, size))
+		return false;
+	CholeskySolve(factor, data->effect, size);
+	for (int a = 0; a < size; a++)
+	{
+		memset(inverse[a], 0, sizeof(inverse[a]));
+		inverse[a][a] = 1;
+		CholeskySolve(factor, inverse[a], size);
+	}
+	for (int a = 2; a < size; a++)
+		months_sum += data->effect[a] * data->effect[a] + inverse[a][a];
+	for (int i = 0; i < data->n; i++)
+	{
+		double weight = 1 / (data->chance[i] + data->own_variance);
 		double known = 0; /* variance of what is fitted to y */
 
-		for (int a = 0; a < SEASON_UNKNOWNS; a++)
+		data->off[i] = data->y[i];
+		for (int a = 0; a < size; a++)
 		{
-			off -= design[a] * effects->effect[a];
-			for (int b = 0; b < SEASON_UNKNOWNS; b++)
-				known += design[a] * effects->covariance[a][b] * design[b];
+			data->off[i] -= data->design[i][a] * data->effect[a];
+			for (int b = 0; b < size; b++)
+				known += data->design[i][a] * inverse[a][b] * data->design[i][b];
 		}
-		own_sum += weight * weight * (off * off + known - sample->chance[i]);
+		own_sum += weight * weight * (data->off[i] * data->off[i] + known - data->chance[i]);
 		weights += weight * weight;
 	}
-	*month_variance = Max(MIN_VARIANCE, months_sum / YEAR_MONTHS);
-	*own_variance = Max(0, own_sum / weights);
+	data->month_variance = Max(MIN_VARIANCE, months_sum / YEAR_MONTHS);
+	data->own_variance = Max(0, own_sum / weights);
+	return true;
 }
 
 /*
- * ln(actual/expected) = level + trend + effect of the month of the year + what one month
- * of one year has in addition.  Effects and additions are normal, and their variances are
- * estimated as well (by the EM algorithm): an effect shrinks towards none the more the
- * same month differs between years, and the less was bought in it.  Level and trend are
- * the business as a whole: they are no season.
+ * What every month has to itself, drawn towards none by how little was bought in it; on
+ * average over the months it is none.
+ */
+static void
+OwnMonths(const MonthlyPurchases *months, const MonthData *data, MonthEffects *effects)
+{
+	double factors[MAX_OWN_MONTHS];
+	int skipped = Max(0, months->n - MAX_OWN_MONTHS);
+	double sum = 0;
+	double days = 0;
+
+	effects->nown = 0;
+	if (data->n < MIN_OWN_MONTHS || sqrt(data->own_variance) < LEVEL_DEVIATION)
+		return;
+	effects->nown = months->n - skipped;
+	for (int i = 0; i < effects->nown; i++)
+		factors[i] = 0;
+	for (int i = 0; i < data->n; i++)
+	{
+		int at = data->at[i] - skipped;
+		int32 number = months->first + data->at[i];
+		double share = data->own_variance / (data->own_variance + data->chance[i]);
+
+		if (at < 0)
+			continue;
+		factors[at] = exp(Max(-MAX_OWN, Min(MAX_OWN, share * data->off[i])));
+		sum += factors[at] * (FirstOfMonth(number + 1) - FirstOfMonth(number));
+		days += FirstOfMonth(number + 1) - FirstOfMonth(number);
+	}
+	for (int i = 0; i < effects->nown; i++)
+		effects->own[i] = factors[i] > 0 ? (float) (factors[i] * days / sum) : 1;
+}
+
+/*
+ * ln(actual/expected) = level + trend + effect of the month of the year + what one year's
+ * month has to itself.  Effects and own parts are normal, and how much either varies is
+ * estimated along (by the EM algorithm): so a month's effect is drawn towards none by as
+ * much as months of the same name differ between years, and by how little was bought in
+ * it.  Level and trend are what the shop as a whole does: they are no season.  Where
+ * months were not seen twice, all of them are months on their own, and a trend is not to
+ * be told from them: the models know of none.
  */
 SeasonStatus
-FitSeason(const MonthlyPurchases *months, double *factors)
+FitMonths(const MonthlyPurchases *months, bool seasonal, MonthEffects *effects)
 {
-	SeasonSample sample;
-	SeasonEffects effects;
-	double month_variance = 1;
-	double own_variance = 0;
+	MonthData data = {.month_variance = 1};
+	bool twice = TakeMonths(months, &data) >= MIN_SEEN_TWICE;
 
-	if (SetSeasonSample(&sample, months) < MIN_SEEN_TWICE)
-		return SEASON_SHORT;
+	effects->nown = 0;
+	data.unknowns = seasonal && twice ? SEASON_UNKNOWNS : twice ? 2 : 1;
+	if (!(seasonal && twice))
+		data.own_variance = 1;
+	if (data.n <= data.unknowns - (seasonal && twice ? YEAR_MONTHS : 0))
+		return seasonal ? SEASON_SHORT : SEASON_NONE;
 	for (int round = 0; round < VARIANCE_ROUNDS; round++)
-	{
-		if (!EstimateEffects(&sample, month_variance, own_variance, &effects))
-			return SEASON_LEVEL;
-		EstimateVariances(&sample, &effects, &month_variance, &own_variance);
-	}
-	if (sqrt(month_variance) < LEVEL_DEVIATION)
+		if (!EffectsRound(&data))
+			return seasonal ? SEASON_LEVEL : SEASON_NONE;
+	OwnMonths(months, &data, effects);
+	if (!seasonal)
+		return SEASON_NONE;
+	if (!twice)
+		return SEASON_SHORT;
+	if (sqrt(data.month_variance) < LEVEL_DEVIATION)
 		return SEASON_LEVEL;
 	for (int m = 0; m < YEAR_MONTHS; m++)
-		factors[m] = exp(effects.effect[2 + m]);
+		effects->of_year[m] = exp(data.effect[2 + m]);
 	return SEASON_FITTED;
 }

@@ -5,6 +5,10 @@
  * year with the factor s.  Time is then measured in season-weighted days, the integral of
  * s, and everything that the models say of time holds of it.  The factors have the mean 1
  * over a year, so weighted days are as long as others on the whole.
+ *
+ * A single month of the past may have a factor of its own beside that: what all customers
+ * did in it alike is no news about any of them.  These have the mean 1, too, and say
+ * nothing of the days to come.
  */
 #ifndef CRM_SEASON_H
 #define CRM_SEASON_H
@@ -25,15 +29,26 @@ typedef enum SeasonStatus
 
 extern const char *const SeasonStatusNames[];
 
+/* So many months of the past, the latest ones, may have factors of their own. */
+#define MAX_OWN_MONTHS 72
+
 typedef struct Season
 {
 	bool is_level; /* all days count the same: weighted days are days, to the bit */
 	double factor[YEAR_MONTHS];
 	double before[2][YEAR_MONTHS + 1]; /* weighted days of a year (1: leap) before a month */
+	int nown;
+	int32 own_first;   /* number of the first month with a factor of its own */
+	DateADT own_until; /* a day of the last one: the days after it have none */
+	double own[MAX_OWN_MONTHS];
+	double own_before[MAX_OWN_MONTHS + 1]; /* weighted days that they add before a month */
 } Season;
 
 /* From factors, which are scaled to the mean 1 where they differ; NULL: a level one. */
 extern void SetSeason(Season *season, const double *factors);
+
+/* Factors of the last so many months up to a day, on top of those of the months of the year. */
+extern void SetOwnMonths(Season *season, DateADT until, int n, const float *factors);
 
 /* Weighted days after one day up to another. */
 extern double WeightedDays(const Season *season, DateADT after, DateADT until);
@@ -60,7 +75,15 @@ typedef struct MonthlyPurchases
 	double expected[MAX_SEASON_MONTHS];
 } MonthlyPurchases;
 
-/* The factors of the months of the year, and whether there is a season to speak of. */
-extern SeasonStatus FitSeason(const MonthlyPurchases *months, double *factors);
+/* What months are like beside what customers are like. */
+typedef struct MonthEffects
+{
+	double of_year[YEAR_MONTHS]; /* factors, where there is a season */
+	int nown;                    /* 0: the months differ no more than by season and chance */
+	float own[MAX_OWN_MONTHS];   /* factors of the last months */
+} MonthEffects;
+
+/* The factors, and whether there is a season to speak of; `seasonal`: one is looked for. */
+extern SeasonStatus FitMonths(const MonthlyPurchases *months, bool seasonal, MonthEffects *effects);
 
 #endif /* CRM_SEASON_H */

@@ -14,10 +14,11 @@
 #include "clv/season.h"
 #include "clv/summary_state.h"
 
-#define FIT_STATE_VERSION 2
+#define FIT_STATE_VERSION 3
 #define FIRST_CAPACITY 32
-#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_INFLOW)
+#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)
 #define SHORTEST_MONTH 28
+#define MAX_SQUARES 1e24   /* of a customer, so that the sum over all has room */
 #define MAX_AMOUNT 1e30    /* far beyond what histories can hold */
 #define MAX_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
@@ -70,10 +71,11 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 	}
 	if (VARSIZE(state) < offsetof(SummaryState, entries) || state->version != FIT_STATE_VERSION ||
 		state->nsorted < 0 || state->nentries < state->nsorted ||
-		state->nentries > Capacity(state) || state->first_count < 0 ||
-		state->basis > VALUE_PROFIT || !IS_VALID_DATE(state->as_of) ||
-		!IS_VALID_DATE(state->until) || state->until < state->as_of ||
-		(state->features & ~FIT_FEATURES) != 0 ||
+		state->nentries > Capacity(state) || state->spend[0].customers < 0 ||
+		state->spend[0].repeats < 0 || state->spend[1].customers < 0 ||
+		state->spend[1].repeats < 0 || state->basis > VALUE_PROFIT ||
+		!IS_VALID_DATE(state->as_of) || !IS_VALID_DATE(state->until) ||
+		state->until < state->as_of || (state->features & ~FIT_FEATURES) != 0 ||
 		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
 		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
 		!(state->unit >= MIN_UNIT_DAYS && state->unit <= MAX_UNIT_DAYS))
@@ -228,24 +230,55 @@ AddCustomer(SummaryState *state, const PurchaseSummary *facts)
 					   T << 32 | (uint64) facts->later_days, 1);
 }
 
+/* Adds to the int128 of two halves, around where it overflows: damaged states may hold anything. */
+static void
+AddHalves(uint64 *halves, int128 more)
+{
+	uint128 sum;
+
+	memcpy(&sum, halves, sizeof(sum));
+	sum += (uint128) more;
+	memcpy(halves, &sum, sizeof(sum));
+}
+
+static double
+HalvesAsDouble(const uint64 *halves)
+{
+	int128 sum;
+
+	memcpy(&sum, halves, sizeof(sum));
+	return (double) sum / 1e6;
+}
+
+double
+FirstValueSum(const SpendTotals *totals)
+{
+	return HalvesAsDouble(totals->first);
+}
+
+double
+SquaresWithin(const SpendTotals *totals)
+{
+	return Max(0, HalvesAsDouble(totals->squares));
+}
+
 /* What the customer's repeat purchases say about spend; nothing, where there are none. */
 SummaryState *
 AddSpend(SummaryState *state, const PurchaseSummary *facts)
 {
-	uint64 bits = 0;
+	SpendTotals *totals = &state->spend[facts->repeat_value > 0 ? 0 : 1];
+	double amount = facts->repeat_value + 0.0; /* no -0 */
+	double squares;
+	uint64 bits;
 
 	if (facts->valued_days == 0)
 		return state;
-	if (facts->repeat_value > 0)
-	{
-		int128 sum;
-
-		memcpy(&bits, &facts->repeat_value, sizeof(bits));
-		memcpy(&sum, state->first_sum, sizeof(sum));
-		sum += (int128) rint(facts->first_value * 1e6);
-		memcpy(state->first_sum, &sum, sizeof(sum));
-		state->first_count++;
-	}
+	squares = facts->repeat_squares - amount * amount / (double) facts->valued_days;
+	totals->customers++;
+	totals->repeats += facts->valued_days - 1;
+	AddHalves(totals->first, (int128) rint(facts->first_value * 1e6));
+	AddHalves(totals->squares, (int128) rint(Max(0, Min(squares, MAX_SQUARES)) * 1e6));
+	memcpy(&bits, &amount, sizeof(bits));
 	return AddFitEntry(state, FIT_KEY(FIT_SPEND, facts->valued_days), bits, 1);
 }
 
@@ -267,7 +300,7 @@ BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
 	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
 		return false;
 	memset(walk, 0, sizeof(*walk));
-	walk->by_month = (state->features & FIT_SEASON) != 0;
+	walk->by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	walk->by_first = (state->features & FIT_INFLOW) != 0;
 	if (walk->by_month || walk->by_first)
 		walk->as_of_month = MonthNumber(state->as_of);
@@ -322,16 +355,22 @@ CombineSummaryStates(SummaryState *state, const SummaryState *other)
 	FitOptions options = {other->purpose, other->basis, other->features,     other->as_of,
 						  other->until,   other->unit,  other->observed_from};
 	SummaryState *given = state;
-	int128 sum;
-	int128 more;
 
 	state = SummaryStateFor(state, &options);
-	memcpy(&sum, state->first_sum, sizeof(sum));
-	memcpy(&more, other->first_sum, sizeof(more));
-	sum = (int128) ((uint128) sum + (uint128) more);
-	memcpy(state->first_sum, &sum, sizeof(sum));
-	if (pg_add_s64_overflow(state->first_count, other->first_count, &state->first_count))
-		FitStateDamaged();
+	for (int i = 0; i < lengthof(state->spend); i++)
+	{
+		SpendTotals *to = &state->spend[i];
+		const SpendTotals *from = &other->spend[i];
+		int128 more;
+
+		if (pg_add_s64_overflow(to->customers, from->customers, &to->customers) ||
+			pg_add_s64_overflow(to->repeats, from->repeats, &to->repeats))
+			FitStateDamaged();
+		memcpy(&more, from->first, sizeof(more));
+		AddHalves(to->first, more);
+		memcpy(&more, from->squares, sizeof(more));
+		AddHalves(to->squares, more);
+	}
 	for (int64 i = 0; i < other->nentries; i++)
 	{
 		SummaryState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
@@ -361,9 +400,12 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 			return IS_VALID_DATE((int64) state->as_of - FitAge(entry)) &&
 				   FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
+		case FIT_OPPORTUNITIES:
+			return entry->detail <= MAX_OPPORTUNITIES && FitTaken(entry) <= FitLastTaken(entry) &&
+				   FitLastTaken(entry) <= FitOffered(entry) &&
+				   (FitTaken(entry) == 0) == (FitLastTaken(entry) == 0);
 		case FIT_SPEND:
-			return (entry->key & PG_UINT32_MAX) > 0 && FitAmount(entry) >= 0 &&
-				   FitAmount(entry) <= MAX_AMOUNT;
+			return (entry->key & PG_UINT32_MAX) > 0 && fabs(FitAmount(entry)) <= MAX_AMOUNT;
 		case FIT_GAP:
 			return entry->key >> (3 * MONTH_BITS) == FIT_GAP << (62 - 3 * MONTH_BITS) &&
 				   FitGapMonths(entry).end <= FitGapMonths(entry).start &&
@@ -393,18 +435,9 @@ SortSummaryState(SummaryState *state)
 		purchases += (double) entry->weight;
 		if (FIT_KIND(entry->key) == FIT_CUSTOMER)
 			purchases += (double) entry->weight * (double) FitPurchases(entry);
+		if (FIT_KIND(entry->key) == FIT_OPPORTUNITIES)
+			purchases += (double) entry->weight * (double) FitTaken(entry);
 	}
 	if (purchases > MAX_PURCHASES)
 		FitStateDamaged();
-}
-
-double
-MeanFirstValue(const SummaryState *state)
-{
-	int128 sum;
-
-	memcpy(&sum, state->first_sum, sizeof(sum));
-	if (state->first_count <= 0 || sum <= 0)
-		return 0;
-	return (double) sum / 1e6 / (double) state->first_count;
 }

@@ -27,15 +27,17 @@ typedef struct FitEntry
 #define MAX_UNIT_DAYS 36525.0
 
 /* Kinds, in the highest bits of the key. */
-#define FIT_CUSTOMER UINT64CONST(0) /* (x, t_x), (T, later purchase days); days */
-#define FIT_SPEND UINT64CONST(2)    /* (x), (bits of the positive amount of x purchases, or 0) */
-#define FIT_GAP UINT64CONST(3)      /* (months: see GapMonths), (days between two purchase days) */
+#define FIT_CUSTOMER UINT64CONST(0)      /* (x, t_x), (T, later purchase days); days */
+#define FIT_OPPORTUNITIES UINT64CONST(1) /* (taken, last one taken), (offered) */
+#define FIT_SPEND UINT64CONST(2)         /* (x), (bits of the amount of x purchases) */
+#define FIT_GAP UINT64CONST(3) /* (months: see GapMonths), (days between two purchase days) */
 #define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
 
 /* What a fit may look for beside the parameters. */
 #define FIT_REGULARITY 0x0F /* k of the gaps; 0: the most likely one */
 #define FIT_SEASON 0x10
+#define FIT_MONTHS 0x40 /* what single months have to themselves */
 #define FIT_INFLOW 0x20 /* observed_from is what the inflow of first purchases says */
 
 /* What is fitted; all rows of an aggregate must agree on it. */
@@ -49,6 +51,15 @@ typedef struct FitOptions
 	double unit;           /* days */
 	DateADT observed_from; /* first purchases before it are not trusted; -infinity: all are */
 } FitOptions;
+
+/* Sums of exact integers, so that no order of the rows has a say; int128s, low half first. */
+typedef struct SpendTotals
+{
+	int64 customers;
+	int64 repeats;     /* beyond the first of each customer */
+	uint64 first[2];   /* value of first purchases, in 10^-6 */
+	uint64 squares[2]; /* of the distances of repeat purchases from their customer's mean, too */
+} SpendTotals;
 
 typedef struct SummaryState
 {
@@ -64,9 +75,9 @@ typedef struct SummaryState
 	int32 unused;
 	int64 nentries;
 	int64 nsorted;
-	/* first purchases of those whose repeat purchases have a value: count, sum in 10^-6 */
-	int64 first_count;
-	uint64 first_sum[2]; /* an int128, low half first */
+	/* of those whose repeat purchases have a value: first of the ones where it is positive, then
+	 * of the others */
+	SpendTotals spend[2];
 	FitEntry entries[FLEXIBLE_ARRAY_MEMBER];
 } SummaryState;
 
@@ -106,8 +117,9 @@ extern SummaryState *CombineSummaryStates(SummaryState *state, const SummaryStat
 /* All entries sorted and distinct, each of them possible: what a fit starts from. */
 extern void SortSummaryState(SummaryState *state);
 
-/* The mean first purchase of those whose repeat purchases have a value; 0: unknown. */
-extern double MeanFirstValue(const SummaryState *state);
+/* The sums of one of the totals as numbers. */
+extern double FirstValueSum(const SpendTotals *totals);
+extern double SquaresWithin(const SpendTotals *totals);
 
 static inline int64
 FitPurchases(const FitEntry *entry)
@@ -162,6 +174,27 @@ static inline int64
 FitGap(const FitEntry *entry)
 {
 	return (int64) entry->detail;
+}
+
+/* Opportunities that a customer had; those of one customer are few. */
+#define MAX_OPPORTUNITIES 10000
+
+static inline int32
+FitTaken(const FitEntry *entry)
+{
+	return (int32) (entry->key >> 31 & PG_INT32_MAX);
+}
+
+static inline int32
+FitLastTaken(const FitEntry *entry)
+{
+	return (int32) (entry->key & PG_INT32_MAX);
+}
+
+static inline int32
+FitOffered(const FitEntry *entry)
+{
+	return (int32) entry->detail;
 }
 
 static inline double

@@ -118,6 +118,15 @@ BitmapHas(const uint8 *bitmap, int bit)
  */
 extern char *AttributeValueText(const ProfileView *view, const ProfileAttribute *att);
 
+/* What is known of the columns of records that come one after the other. */
+typedef struct RecordEncoder RecordEncoder;
+
+extern RecordEncoder *NewRecordEncoder(MemoryContext parent);
+
+/* A record as a profile of the model, which was read; an error where its columns are others. */
+extern struct varlena *
+EncodeRecord(RecordEncoder *encoder, const ProfileModel *model, HeapTupleHeader record);
+
 /* ---------- similarity ---------- */
 
 /* num and den of the distance, see above; den = 0: nothing to compare. */

@@ -22,15 +22,20 @@ typedef struct EncodedColumn
 	double scale; /* steps per unit of a scaled attribute */
 } EncodedColumn;
 
-/* What profile() keeps between its calls. */
-typedef struct Encoder
+struct RecordEncoder
 {
-	ModelCache cache;
 	RecordShape shape;
 	uint64 fingerprint;     /* of the model that `columns` is for */
 	EncodedColumn *columns; /* one an attribute; NULL: not set up */
 	MemoryContext context;
-} Encoder;
+};
+
+/* What profile() keeps between its calls. */
+typedef struct ProfileCall
+{
+	ModelCache cache;
+	RecordEncoder *encoder;
+} ProfileCall;
 
 /* The column of that name, -1 if there is none. */
 static int
@@ -66,7 +71,7 @@ CheckColumnIsKnown(const ProfileModel *model, const char *name)
 
 /* Finds the model's attributes among the columns of the record. */
 static void
-SetUpColumns(Encoder *encoder, const ProfileModel *model)
+SetUpColumns(RecordEncoder *encoder, const ProfileModel *model)
 {
 	TupleDesc columns = encoder->shape.columns;
 	EncodedColumn *found;
@@ -212,7 +217,7 @@ EncodeSet(const ProfileModel *model, const ProfileAttribute *att, EncodedColumn 
 
 /* The record that encoder->shape holds, as a profile. */
 static struct varlena *
-EncodeRecord(Encoder *encoder, const ProfileModel *model)
+EncodeColumns(RecordEncoder *encoder, const ProfileModel *model)
 {
 	struct varlena *profile = palloc0(VARHDRSZ + model->profile_size);
 	uint8 *codes = (uint8 *) VARDATA(profile) + model->head_size;
@@ -251,27 +256,41 @@ EncodeRecord(Encoder *encoder, const ProfileModel *model)
 	return profile;
 }
 
+RecordEncoder *
+NewRecordEncoder(MemoryContext parent)
+{
+	RecordEncoder *encoder = MemoryContextAllocZero(parent, sizeof(RecordEncoder));
+
+	encoder->context = AllocSetContextCreate(parent, "profile encoder", ALLOCSET_SMALL_SIZES);
+	return encoder;
+}
+
+struct varlena *
+EncodeRecord(RecordEncoder *encoder, const ProfileModel *model, HeapTupleHeader record)
+{
+	if (encoder->columns != NULL && encoder->fingerprint != model->fingerprint)
+		encoder->columns = NULL;
+	if (DeformRecord(&encoder->shape, record, encoder->context))
+		encoder->columns = NULL;
+	if (encoder->columns == NULL)
+		SetUpColumns(encoder, model);
+	return EncodeColumns(encoder, model);
+}
+
 PG_FUNCTION_INFO_V1(profile_from_record);
 Datum
 profile_from_record(PG_FUNCTION_ARGS)
 {
-	Encoder *encoder = (Encoder *) fcinfo->flinfo->fn_extra;
-	const ProfileModel *model;
+	MemoryContext context = fcinfo->flinfo->fn_mcxt;
+	ProfileCall *call = (ProfileCall *) fcinfo->flinfo->fn_extra;
 
-	if (encoder == NULL)
+	if (call == NULL)
 	{
-		encoder = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Encoder));
-		encoder->context =
-			AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "profile encoder", ALLOCSET_SMALL_SIZES);
-		fcinfo->flinfo->fn_extra = encoder;
+		call = MemoryContextAllocZero(context, sizeof(ProfileCall));
+		call->encoder = NewRecordEncoder(context);
+		fcinfo->flinfo->fn_extra = call;
 	}
-	model = CachedModel(&ProfileModelFormat, &encoder->cache, PG_GETARG_DATUM(1),
-						fcinfo->flinfo->fn_mcxt);
-	if (encoder->columns != NULL && encoder->fingerprint != model->fingerprint)
-		encoder->columns = NULL;
-	if (DeformRecord(&encoder->shape, PG_GETARG_HEAPTUPLEHEADER(0), encoder->context))
-		encoder->columns = NULL;
-	if (encoder->columns == NULL)
-		SetUpColumns(encoder, model);
-	PG_RETURN_POINTER(EncodeRecord(encoder, model));
+	PG_RETURN_POINTER(EncodeRecord(
+		call->encoder, CachedModel(&ProfileModelFormat, &call->cache, PG_GETARG_DATUM(1), context),
+		PG_GETARG_HEAPTUPLEHEADER(0)));
 }

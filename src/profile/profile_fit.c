@@ -26,7 +26,7 @@
 
 #include "base/json_read.h"
 #include "base/local_day.h"
-#include "profile/profile_model.h"
+#include "profile/profile_fit.h"
 #include "profile/value_counts.h"
 
 #define DEFAULT_MAX_VALUES 100
@@ -85,7 +85,7 @@ typedef struct FitColumn
 	WordCounts *words;
 } FitColumn;
 
-typedef struct ProfileFitState
+struct ProfileFitState
 {
 	MemoryContext context;
 	RecordShape shape;
@@ -99,7 +99,7 @@ typedef struct ProfileFitState
 	bool robust;
 	MissingValues missing;
 	int64 nrows;
-} ProfileFitState;
+};
 
 /* ---------- options ---------- */
 
@@ -358,8 +358,8 @@ TakeColumnOptions(ProfileFitState *state)
 
 /* ---------- the state ---------- */
 
-static ProfileFitState *
-NewFitState(MemoryContext parent, Jsonb *options)
+ProfileFitState *
+NewProfileFit(MemoryContext parent, Jsonb *options)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "profile_fit", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -548,6 +548,23 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		CountColumnNumber(state, column, ColumnNumber(&column->input, value));
 }
 
+void
+CountRecord(ProfileFitState *state, HeapTupleHeader record)
+{
+	if (DeformRecord(&state->shape, record, state->context))
+		TakeShape(state);
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		FitColumn *column = &state->columns[i];
+
+		if (state->shape.nulls[column->index])
+			column->missing++;
+		else
+			CountColumn(state, column, state->shape.values[column->index]);
+	}
+	state->nrows++;
+}
+
 /* (state, record [, options]) */
 PG_FUNCTION_INFO_V1(profile_fit_transfn);
 Datum
@@ -563,20 +580,9 @@ profile_fit_transfn(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	if (state == NULL)
-		state = NewFitState(aggregate,
-							PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_JSONB_P(2) : NULL);
-	if (DeformRecord(&state->shape, PG_GETARG_HEAPTUPLEHEADER(1), state->context))
-		TakeShape(state);
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		FitColumn *column = &state->columns[i];
-
-		if (state->shape.nulls[column->index])
-			column->missing++;
-		else
-			CountColumn(state, column, state->shape.values[column->index]);
-	}
-	state->nrows++;
+		state = NewProfileFit(aggregate,
+							  PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_JSONB_P(2) : NULL);
+	CountRecord(state, PG_GETARG_HEAPTUPLEHEADER(1));
 	PG_RETURN_POINTER(state);
 }
 
@@ -598,7 +604,7 @@ profile_fit_combine(PG_FUNCTION_ARGS)
 	}
 	if (state == NULL)
 	{
-		state = NewFitState(aggregate, other->options);
+		state = NewProfileFit(aggregate, other->options);
 		for (int i = 0; i < other->nignored; i++)
 			AddFitColumn(state, other->ignored[i], TEXTOID, -1);
 		for (int i = 0; i < other->ncolumns; i++)
@@ -706,7 +712,7 @@ profile_fit_deserialize(PG_FUNCTION_ARGS)
 		options = palloc(length);
 		memcpy(options, pq_getmsgbytes(&in, length), length);
 	}
-	state = NewFitState(aggregate, options);
+	state = NewProfileFit(aggregate, options);
 	state->nrows = pq_getmsgint64(&in);
 	n = pq_getmsgint(&in, 4);
 	for (int i = 0; i < n; i++)
@@ -968,16 +974,11 @@ IsUninformative(const FitColumn *column, const ProfileAttribute *att)
 	return nwords == 0 || words[0]->count == 1;
 }
 
-PG_FUNCTION_INFO_V1(profile_fit_finalfn);
-Datum
-profile_fit_finalfn(PG_FUNCTION_ARGS)
+struct varlena *
+FittedProfileModel(const ProfileFitState *state)
 {
-	ProfileFitState *state = PG_ARGISNULL(0) ? NULL : (ProfileFitState *) PG_GETARG_POINTER(0);
 	ProfileModel model;
 
-	(void) AggregateContext(fcinfo, "profile_fit_finalfn");
-	if (state == NULL)
-		PG_RETURN_NULL();
 	memset(&model, 0, sizeof(model));
 	model.nrows = state->nrows;
 	model.missing = state->missing;
@@ -1006,5 +1007,15 @@ profile_fit_finalfn(PG_FUNCTION_ARGS)
 		SetRange(att, att->low, att->high);
 		att->weight = column->weight_given ? column->weight : IsUninformative(column, att) ? 0 : 1;
 	}
-	PG_RETURN_POINTER(ModelValue(&ProfileModelFormat, &model));
+	return ModelValue(&ProfileModelFormat, &model);
+}
+
+PG_FUNCTION_INFO_V1(profile_fit_finalfn);
+Datum
+profile_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	(void) AggregateContext(fcinfo, "profile_fit_finalfn");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(FittedProfileModel((ProfileFitState *) PG_GETARG_POINTER(0)));
 }

@@ -1,0 +1,17 @@
+-- Windows: forecast at fit_until of the purchase days up to until, by the automatic choice and by plain mbg/nbd
+CREATE TABLE windows (shop text, fit_until date, until date);
+INSERT INTO windows VALUES ('grocer', '2006-12-31', '2007-12-30'), ('cdnow', '1997-09-30', '1998-06-30'), ('cdnow sample', '1997-09-30', '1998-06-30'),
+	('online retail ii', '2010-12-09', '2011-06-09'), ('online retail ii', '2010-12-09', '2011-12-09'), ('online retail ii', '2011-06-09', '2011-12-09'), ('online retail ii', '2011-09-09', '2011-12-09'),
+	('apparel 600', '2006-12-31', '2007-12-31'), ('apparel 600', '2007-12-31', '2008-12-31'), ('apparel 600', '2008-06-30', '2008-12-31'), ('apparel 600', '2008-12-31', '2009-12-31'), ('apparel 600', '2009-06-30', '2010-06-30');
+DELETE FROM windows WHERE shop NOT IN (SELECT shop FROM history);
+CREATE TABLE choice AS SELECT w.shop, w.fit_until, c.model, coalesce(c.pace, 1) AS pace
+	FROM (SELECT DISTINCT shop, fit_until FROM windows) w, LATERAL (SELECT (clv_choice(clv_record(history, w.fit_until, 90))).* FROM history h WHERE h.shop = w.shop) c;
+CREATE FUNCTION outcome(of_shop text, fit_until date, until date, model clv_model, OUT ratio numeric, OUT error numeric) LANGUAGE sql AS $$
+	SELECT round((sum(actual) / sum(forecast))::numeric, 2), round((sum(abs(actual - forecast)) / sum(actual))::numeric, 3)
+	FROM (SELECT expected_purchases(history, model, fit_until, make_interval(days => until - fit_until)) AS forecast, purchase_days(history, until) - purchase_days(history, fit_until) AS actual
+		FROM history WHERE shop = of_shop AND first_purchase(history) <= fit_until) c $$;
+\echo 'Actual over forecast purchase days, and the sum of the absolute errors of customers over the actual total'
+SELECT w.shop, w.fit_until, w.until, c.model AS chosen, round(c.pace::numeric, 3) AS pace, a.ratio AS auto, p.ratio AS plain, a.error AS auto_error, p.error AS plain_error
+FROM windows w JOIN choice c USING (shop, fit_until),
+	LATERAL (SELECT with_pace(clv_fit(history, w.fit_until, c.model), c.pace) AS auto, clv_fit(history, w.fit_until, 'mbg/nbd') AS plain FROM history h WHERE h.shop = w.shop) m,
+	LATERAL outcome(w.shop, w.fit_until, w.until, m.auto) a, LATERAL outcome(w.shop, w.fit_until, w.until, m.plain) p ORDER BY w.shop, w.fit_until, w.until;

@@ -1,0 +1,160 @@
+/*
+ * covariates.c: models of repeat purchase for customers with certain attributes.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "fmgr.h"
+
+#include "clv/covariates.h"
+#include "profile/profile_columns.h"
+
+#define MAX_EFFECT 20.0 /* on a log: far beyond any that customers show */
+
+void
+CenterColumns(const ClvModel *model, const double *columns, int n, double *centered)
+{
+	for (int i = 0; i < n; i++)
+		centered[i] = isnan(columns[i]) ? 0 : columns[i] - model->means[i];
+}
+
+double
+EffectOf(const double *effects, const double *columns, int n)
+{
+	double effect = 0;
+
+	for (int i = 0; i < n; i++)
+		effect += effects[i] * columns[i];
+	return Max(-MAX_EFFECT, Min(MAX_EFFECT, effect));
+}
+
+int
+LeavingParameter(ClvFamily family, double *sign)
+{
+	*sign = family == CLV_PARETO_NBD ? -1 : 1;
+	return family == CLV_PARETO_NBD ? CLV_BETA : CLV_A;
+}
+
+void
+ParametersWith(ClvFamily family, double buying, double leaving, double *parameters)
+{
+	double sign;
+	int at = LeavingParameter(family, &sign);
+
+	parameters[CLV_ALPHA] *= exp(-buying);
+	parameters[at] *= exp(sign * leaving);
+}
+
+/* The covariance of the logs of the parameters of customers with such columns. */
+static void
+SetCovariance(ClvModel *model, const double *columns)
+{
+	int n = CLV_PARAMETERS + 2 * model->neffects;
+	double *rows = palloc0(CLV_PARAMETERS * n * sizeof(double)); /* slopes by all that was fitted */
+	double *sum = palloc(n * sizeof(double));
+	double *out = model->covariance;
+	double sign;
+	int leaving = LeavingParameter((ClvFamily) model->family, &sign);
+
+	for (int i = 0; i < CLV_PARAMETERS; i++)
+		rows[i * n + i] = 1;
+	for (int i = 0; i < model->neffects; i++)
+	{
+		rows[CLV_ALPHA * n + CLV_PARAMETERS + i] = -columns[i];
+		rows[leaving * n + CLV_PARAMETERS + model->neffects + i] = sign * columns[i];
+	}
+	for (int i = 0; i < CLV_PARAMETERS; i++)
+	{
+		for (int k = 0; k < n; k++)
+		{
+			sum[k] = 0;
+			for (int l = 0; l < n; l++)
+				sum[k] +=
+					rows[i * n + l] * model->effect_covariance[COVARIANCES(Max(k, l)) + Min(k, l)];
+		}
+		for (int j = 0; j <= i; j++, out++)
+		{
+			*out = 0;
+			for (int k = 0; k < n; k++)
+				*out += sum[k] * rows[j * n + k];
+		}
+	}
+	pfree(rows);
+	pfree(sum);
+}
+
+/* Makes of a model that of the customers with such a profile. */
+static void
+SetAttributes(ClvModel *model, Datum profile)
+{
+	int n = model->neffects;
+	double *columns = palloc((n + 1) * sizeof(double));
+	double effects[2];
+	ProfileView view;
+
+	OpenProfile(&view, profile);
+	ProfileColumnValues(model->attributes, &view, columns);
+	CenterColumns(model, columns, n, columns);
+	effects[0] = EffectOf(model->purchase_effects, columns, n);
+	effects[1] = EffectOf(model->leaving_effects, columns, n);
+	ParametersWith((ClvFamily) model->family, effects[0], effects[1], model->parameters);
+	if (model->ncovariance > 0)
+		SetCovariance(model, columns);
+	model->fingerprint ^= MixHash64(FastStableHash64(effects, sizeof(effects)));
+	model->attributes = NULL;
+	model->neffects = model->nleaving = model->nmeans = model->ncovariance = 0;
+	pfree(columns);
+}
+
+const ClvModel *
+ModelOfRecord(CustomerModel *kept, const ClvModel *model, int64 decodings, HeapTupleHeader record,
+			  MemoryContext context, bool *changed)
+{
+	struct varlena *profile;
+
+	*changed = false;
+	if (model->attributes == NULL)
+		return model;
+	if (kept->encoder == NULL)
+		kept->encoder = NewRecordEncoder(context);
+	profile = EncodeRecord(kept->encoder, model->attributes, record);
+	if (kept->profile != NULL && kept->decodings == decodings &&
+		VARSIZE(profile) == VARSIZE(kept->profile) &&
+		memcmp(profile, kept->profile, VARSIZE(profile)) == 0)
+	{
+		pfree(profile);
+		return &kept->model;
+	}
+	*changed = true;
+	if (kept->profile != NULL)
+		pfree(kept->profile);
+	kept->profile = MemoryContextAlloc(context, VARSIZE(profile));
+	memcpy(kept->profile, profile, VARSIZE(profile));
+	kept->decodings = decodings;
+	kept->model = *model;
+	SetAttributes(&kept->model, PointerGetDatum(profile));
+	return &kept->model;
+}
+
+PG_FUNCTION_INFO_V1(with_attributes);
+Datum
+with_attributes(PG_FUNCTION_ARGS)
+{
+	struct
+	{
+		ModelCache cache;
+		CustomerModel customer;
+	} *kept = fcinfo->flinfo->fn_extra;
+	const ClvModel *model;
+	ClvModel customers;
+	bool changed;
+
+	if (kept == NULL)
+		fcinfo->flinfo->fn_extra = kept =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(*kept));
+	model = CachedModel(&ClvModelFormat, &kept->cache, PG_GETARG_DATUM(0), fcinfo->flinfo->fn_mcxt);
+	customers = *ModelOfRecord(&kept->customer, model, kept->cache.decodings,
+							   PG_GETARG_HEAPTUPLEHEADER(1), fcinfo->flinfo->fn_mcxt, &changed);
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &customers));
+}
