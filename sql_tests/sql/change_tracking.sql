@@ -433,3 +433,4 @@ COMMIT;
 DROP TABLE many, many_customer;
 DO $$ BEGIN PERFORM crm_profile.drop_source(name) FROM crm_profile.sources; END $$;
 DROP TABLE orders, customer;
+DROP FUNCTION refreshed(text), differs(text);
