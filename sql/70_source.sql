@@ -157,6 +157,9 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
+		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
+		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
+		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories as they are, whatever becomes of the orders; NULL: found where old orders are dropped; -infinity: histories follow the orders'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
 		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'schemas in which names in the definition were looked up'],
 		['schema_created', 'boolean', NULL, 'whether create_source() made the schema; then drop_source() drops it'],
@@ -173,6 +176,12 @@ DECLARE
 		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
 		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
+		['changed_query', 'text', NULL, 'with track_changes: the orders and what tells their changes; keys: the key as it is in their table, where that is another integer than the customers'' key'],
+		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
+		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
+		['tracking', 'jsonb', NULL, 'with track_changes: what the last refresh that read all orders saw of their tables, and what changed since the models were fitted'],
+		['kept_before', 'date', NULL, 'days before it are kept in the histories, since the orders do not hold them any more; NULL: none are, or keep_history_before is set'],
+		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
 		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
 	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;
@@ -276,7 +285,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
-			('table', 'stored_profile', src.materialize), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('table', 'stored_profile', src.materialize), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the present definition needs the object';
 
@@ -373,7 +382,7 @@ BEGIN
 	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name <> 'stored_profile') THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue')) THEN
 			argument := 'table';
 			remedy := 'restore it, or drop the source and create it again';
 		END IF;
@@ -414,7 +423,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source
 
 ---------------------------------------------------------------- all sources
 
-CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text)
+CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text, changes_queued bigint, oldest_change timestamptz)
 	LANGUAGE plpgsql ROWS 5 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found record;
@@ -424,6 +433,8 @@ BEGIN
 			ORDER BY n.nspname LOOP
 		owner := found.owner;
 		definition := NULL;
+		changes_queued := NULL;
+		oldest_change := NULL;
 		definition.name := found.nspname;
 		-- whatever is wrong with one source, the others are shown
 		IF found.schema_owner <> found.owner THEN
@@ -432,6 +443,10 @@ BEGIN
 			BEGIN
 				definition := crm_profile_internal.source_of(found.nspname, true);
 				warning := crm_profile_internal.source_warning(definition);
+				-- a standby has no queue
+				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
+					EXECUTE format('SELECT count(*), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+				END IF;
 			EXCEPTION WHEN OTHERS THEN
 				warning := 'it cannot be read: ' || SQLERRM;
 			END;
@@ -452,7 +467,7 @@ BEGIN
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, ' || settings || '
+			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes = ''keys'' END AS changes_exact, s.changes_queued, s.oldest_change, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
@@ -469,6 +484,9 @@ COMMENT ON COLUMN crm_profile.sources.newest_order IS 'day of the newest order';
 COMMENT ON COLUMN crm_profile.sources.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
 COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
+COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
+COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition
@@ -717,6 +735,8 @@ DECLARE
 	key_sql text;
 	amount_sql text;
 	cost_sql text;
+	selected text;
+	rows text;
 	inferred crm_profile_internal.order_columns;
 	lines record;
 	told text;
@@ -823,8 +843,17 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('order_customer', format('%s has type %s', src.order_customer, kind),
 			format('The key of %s, %s, has type %s.', src.customers, src.customer_key, src.key_type), 'Name the column that holds the key of the customer.');
 	END;
-	src.orders_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s FROM %s%s', key_sql, src.ordered_at, amount_sql,
-		', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key', orders_sql, ' WHERE ' || src.order_filter), src.name, path);
+	selected := format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s', key_sql, src.ordered_at, amount_sql, ', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key');
+	rows := format(' FROM %s%s', orders_sql, ' WHERE ' || src.order_filter);
+	src.orders_query := crm_profile_internal.source_canonical(selected || rows, src.name, path);
+	IF src.track_changes LIKE 'column %' THEN
+		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
+	END IF;
+	src := crm_profile_internal.source_resolve_tracking(src, concat(selected, ', ', CASE WHEN src.track_changes LIKE 'column %' THEN substr(src.track_changes, 8) || ' AS changed_at'
+		ELSE src.order_customer || ' AS order_customer' END, rows), path);
+	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
+	END IF;
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;

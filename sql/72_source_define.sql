@@ -26,6 +26,7 @@ BEGIN
 	src.grants := crm_profile_internal.source_grants(src);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	PERFORM crm_profile_internal.source_build_views(src);
+	PERFORM crm_profile_internal.source_build_tracking(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
@@ -41,7 +42,7 @@ BEGIN
 	FOR object IN SELECT p.object::regclass AS relation, i.indexrelid, k.relname
 			FROM crm_profile_internal.source_present(src) p LEFT JOIN pg_index i ON i.indrelid = p.object AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid
-			WHERE p.kind = 'table' AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
+			WHERE p.kind = 'table' AND p.name <> 'change_queue' AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
 		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', object.relation, coalesce('USING INDEX ' || quote_ident(object.relname), 'FULL'));
 	END LOOP;
 	RETURN src;
@@ -158,6 +159,9 @@ BEGIN
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
 	src := crm_profile_internal.source_build(src);
+	-- with other arguments other orders may be gone for another reason
+	src.tracking := NULL;
+	src.orders_since := NULL;
 	src := crm_profile_internal.source_resolve_best(src);
 	IF given ? 'attributes' THEN
 		PERFORM crm_profile_internal.source_warn_identifying(src);
@@ -189,6 +193,10 @@ DECLARE
 	schema oid;
 	others text;
 BEGIN
+	-- the triggers first: who writes orders locks these before the queue
+	IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.name = 'change_queue' AND p.owner = me AND p.found = p.kind) THEN
+		PERFORM crm_profile_internal.track_table(format('%I.change_queue', src.name)::regclass, NULL, NULL);
+	END IF;
 	-- what is not of the source's kind or owner is not the source's
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP
 		-- the one before may have taken it along

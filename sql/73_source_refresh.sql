@@ -83,8 +83,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
-CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, OUT written bigint, OUT removed bigint, OUT seconds double precision,
-	OUT without_customer bigint)
+CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
+	OUT without_customer bigint, OUT kept date, OUT since date)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
@@ -92,8 +92,29 @@ DECLARE
 	histories CONSTANT text := crm_profile_internal.source_history_query(src);
 	progress CONSTANT text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
-	new_histories CONSTANT text := format(CASE WHEN histories IS NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
+	seqscan CONSTANT text := current_setting('enable_seqscan');
+	orders text := coalesce(histories, crm_profile_internal.source_orders_query(src));
+	stored_histories text := target;
+	same_fresh CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer');
+	same_stored CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer');
+	oldest CONSTANT date := CASE WHEN src.keep_history_before IS NULL THEN src.orders_since END;
+	done record;
+	moved date;
+	dropped bigint;
+	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
+	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
+	since := src.orders_since;
+	IF keys = '{}' THEN
+		written := 0;
+		removed := 0;
+		seconds := 0;
+		RETURN;
+	ELSIF keys IS NOT NULL THEN
+		PERFORM set_config('enable_seqscan', 'off', true);
+		orders := crm_profile_internal.changed_orders_query(src, keys);
+		stored_histories := format('(SELECT h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
+	END IF;
 	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		IF histories IS NULL THEN
@@ -110,30 +131,49 @@ BEGIN
 			PERFORM crm_profile_internal.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));
 		END IF;
 	ELSE
-		EXECUTE format('WITH difference AS MATERIALIZED (
-				SELECT coalesce(n.customer, o.customer) AS customer, n.history
-				FROM %1$s n FULL JOIN %2$s o ON %3$s
-				WHERE n.history IS NULL OR o.history IS NULL OR n.history OPERATOR(crm_profile.<>) o.history),
-			gone AS (DELETE FROM %2$s o USING difference d WHERE %4$s AND d.history IS NULL RETURNING 1),
-			changed AS (INSERT INTO %2$s SELECT customer, history FROM difference WHERE history IS NOT NULL
-				ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-			SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)', new_histories, target, crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'), crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer'))
-			INTO written, removed USING coalesce(histories, crm_profile_internal.source_orders_query(src)), progress;
+		BEGIN
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, oldest) w;
+			IF done.oldest_lost THEN
+				moved := crm_profile_internal.oldest_stored(target, kept);
+			END IF;
+			IF moved > oldest THEN
+				RAISE object_not_in_prerequisite_state USING MESSAGE = 'the oldest order moved forward';
+			END IF;
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN
+			IF moved > oldest IS NOT TRUE THEN
+				RAISE;
+			END IF;
+			-- the histories are as they were: now with the days that the orders do not hold any more, unless these are gone for another reason
+			dropped := crm_profile_internal.old_orders_dropped(new_histories, stored_histories, same_fresh, orders, progress, kept, moved);
+			IF dropped IS NOT NULL THEN
+				kept := moved;
+				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, to_char(moved, 'YYYY-MM-DD'), dropped
+					USING HINT = format('To have the histories follow the orders all the same: SELECT crm_profile.alter_source(%L, keep_history_before => ''-infinity'')', src.name);
+			END IF;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, NULL) w;
+		END;
+		written := done.written;
+		removed := done.removed;
+		IF kept IS NOT NULL AND src.keep_history_before IS NULL AND (written + removed > 0 OR since IS NULL OR dropped IS NOT NULL) THEN
+			since := crm_profile_internal.oldest_stored(target, kept);
+		END IF;
 	END IF;
+	PERFORM set_config('enable_seqscan', seqscan, true);
 	-- of other machines nobody counted them
-	without_customer := CASE WHEN histories IS NULL THEN crm_profile_internal.orders_without_customer() END;
+	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS 'first part of a refresh: collects the histories and writes those that differ';
+COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
+	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ; kept: days before it are as they were stored; since: the oldest order otherwise';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
 COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, verbose boolean, OUT customer_base crm_profile.customer_base,
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
@@ -147,7 +187,7 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	seconds double precision;
 	new record;
-	model crm_profile.source_model;
+	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
@@ -160,48 +200,64 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
-		FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
-	rfm := new.rfm;
-	customer_base := new.customer_base;
+	IF changed IS NOT FALSE OR fit OR model.as_of <> today THEN
+		EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
+			FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
+		rfm := new.rfm;
+		customer_base := new.customer_base;
+	ELSE
+		rfm := model.rfm;
+		customer_base := src.customer_base;
+	END IF;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
 		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((customer_base).customers, 0), round(seconds::numeric, 1);
 	END IF;
 
-	began := clock_timestamp();
+	-- what this does not learn stays as it is
+	clv := model.clv;
+	clv_record := CASE src.clv_model WHEN 'auto' THEN model.clv_record END;
+	predicted.a_from := model.predicted_a_from;
+	predicted.b_from := model.predicted_b_from;
 	fit_share := least(1, max_fitted / greatest((customer_base).customers, 1));
 	holdout_until := least(today, (customer_base).newest_order);
-	IF src.clv_model = 'auto' THEN
+	began := clock_timestamp();
+	IF test AND src.clv_model = 'auto' THEN
 		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
 			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), holdout_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
-	EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
-		INTO clv USING today, fit_share, choice.model, basis;
-	clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
-	EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
-		INTO predicted USING today, clv;
+	IF fit THEN
+		EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
+			INTO clv USING today, fit_share, choice.model, basis;
+		clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
+		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
+			INTO predicted USING today, clv;
+		clv_seconds := extract(epoch FROM clock_timestamp() - began);
+		IF "verbose" THEN
+			RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce((crm_profile.clv_model_card(clv)).status, 'no purchase');
+		END IF;
+	END IF;
 	clv_status := (crm_profile.clv_model_card(clv)).status;
-	clv_seconds := extract(epoch FROM clock_timestamp() - began);
-	IF "verbose" THEN
-		RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce(clv_status, 'no purchase');
+
+	IF test THEN
+		began := clock_timestamp();
+		holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
+		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
+		IF holdout_fit_until < holdout_until THEN
+			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
+				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
+		END IF;
+		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
+		IF "verbose" THEN
+			RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
+		END IF;
+		model.holdout := holdout;
+		model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
+		model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
+		model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
 	END IF;
 
-	began := clock_timestamp();
-	holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
-	holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
-	IF holdout_fit_until < holdout_until THEN
-		EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
-			INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
-	END IF;
-	holdout_seconds := extract(epoch FROM clock_timestamp() - began);
-	IF "verbose" THEN
-		RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
-	END IF;
-
-	-- what this does not learn stays as it is
-	model := crm_profile_internal.source_last_model(src);
 	model.fitted_at := started;
 	model.as_of := today;
 	model.rfm := rfm;
@@ -215,46 +271,51 @@ BEGIN
 	model.oldest_order := (customer_base).oldest_order;
 	model.newest_order := (customer_base).newest_order;
 	model.clv := clv;
-	model.clv_choice := choice.model;
+	model.clv_choice := CASE WHEN fit THEN choice.model ELSE model.clv_choice END;
 	model.clv_record := clv_record;
 	model.predicted_a_from := predicted.a_from;
 	model.predicted_b_from := predicted.b_from;
-	model.fit_share := fit_share;
-	model.holdout := holdout;
-	model.holdout_fit_until := CASE WHEN holdout IS NOT NULL THEN holdout_fit_until END;
-	model.holdout_until := CASE WHEN holdout IS NOT NULL THEN holdout_until END;
-	model.holdout_share := CASE WHEN holdout IS NOT NULL THEN holdout_share END;
+	model.fit_share := CASE WHEN fit THEN fit_share ELSE model.fit_share END;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_models IS 'second part of a refresh: fits the models and keeps them';
+COMMENT ON FUNCTION crm_profile_internal.refresh_models IS
+	'second part of a refresh: finds thresholds, tiers and counts, where fit fits the models of repeat purchase, where test tries what forecasts are worth, and keeps all of it';
 
-CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint) RETURNS void
+CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, kept date, fit boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	unassigned CONSTANT crm_profile.purchase_history := model.unassigned;
 	columns text;
 	key_number smallint;
 BEGIN
 	model.fitted_at := started;
 	-- as one customer: lines of an order are added up as those of customers are
-	model.unassigned := NULL;
-	IF without_customer IS DISTINCT FROM 0 THEN
+	IF without_customer IS DISTINCT FROM -1 THEN
+		model.unassigned := NULL;
+	END IF;
+	IF without_customer > 0 OR without_customer IS NULL THEN
 		SELECT string_agg(', o.' || quote_ident(c), '' ORDER BY c) INTO columns FROM unnest(ARRAY[CASE WHEN src.cost IS NOT NULL THEN 'cost' END, CASE WHEN src.order_key IS NOT NULL THEN 'order_key' END]) c WHERE c IS NOT NULL;
 		SELECT c.history INTO model.unassigned
 			FROM crm_profile.collect_purchase_histories(NULL::integer, format('SELECT 1 AS customer, o.ordered_at, o.amount%s FROM (%s) o WHERE o.customer IS NULL', columns, crm_profile_internal.source_orders_query(src))) c;
 	END IF;
+	IF without_customer IS DISTINCT FROM -1 THEN
+		model.unassigned := crm_profile_internal.kept_history(unassigned, model.unassigned, kept);
+	END IF;
 
-	SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
-	EXECUTE format('SELECT count(*), %s FROM %s c', CASE
-			WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = src.customers::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = key_number AND i.indpred IS NULL)
-			THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
-		INTO model.customer_rows, model.repeated_keys;
+	IF fit THEN
+		SELECT a.attnum INTO key_number FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attname = src.customer_key;
+		EXECUTE format('SELECT count(*), %s FROM %s c', CASE
+				WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = src.customers::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = key_number AND i.indpred IS NULL)
+				THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
+			INTO model.customer_rows, model.repeated_keys;
 
-	EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
-			CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
-			CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
-		WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
-		INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
+		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
+				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
+				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
+			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
+			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
+	END IF;
 
 	WITH problem AS (
 		SELECT s.problem, s.segments, substring(s.detail FROM 'have a (.+) of ') AS dimension, substring(s.detail FROM 'At least ([0-9]+) %')::integer AS percent, s.place
@@ -266,7 +327,8 @@ BEGIN
 		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS 'part of a refresh: stores what users must know about data and labels; without_customer: orders without a customer, NULL: not counted';
+COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
+	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted, -1: the same as before; fit: what takes long, too';
 
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -356,6 +418,10 @@ DECLARE
 	histories record;
 	models record;
 	matched record;
+	without_customer bigint;
+	changes record;
+	due record;
+	match_seconds double precision;
 	fit_seconds double precision;
 	profile_seconds double precision;
 	started CONSTANT timestamptz := clock_timestamp();
@@ -365,24 +431,35 @@ BEGIN
 	src := crm_profile_internal.source_repair(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
 
-	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose") h;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, "verbose") m;
-	PERFORM crm_profile_internal.refresh_findings(src, today, started, histories.without_customer);
+	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
+	src := changes.src;
+	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
+	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
+	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
+	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed, today) d;
+	src := due.src;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, due.fit, due.test, "verbose") m;
+	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
 	END IF;
-	SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
+	IF due.fit THEN
+		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
+		match_seconds := matched.seconds;
+		src.best_customers := matched.best;
+		src.other_customers := matched.others;
+	END IF;
 	src.customer_base := models.customer_base;
+	src.orders_since := CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE histories.since END;
 	src.last_refresh := started;
 	src.refresh_seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	SELECT jsonb_object_agg(p.phase, round(p.seconds::numeric, 3)) INTO src.refresh_phases
 		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('clv', models.clv_seconds), ('holdout', models.holdout_seconds),
-			('profiles', profile_seconds), ('match', matched.seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
-	src.best_customers := matched.best;
-	src.other_customers := matched.others;
+			('profiles', profile_seconds), ('match', match_seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
 	PERFORM crm_profile_internal.source_write(src);
+	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
 		PERFORM crm_profile_internal.source_warn(src.name, finding);
 	END LOOP;

@@ -81,6 +81,18 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, this) INTO orders_left USING key;
+	IF src.track_changes = 'keys' THEN
+		-- without its marker, the next refresh reads all orders
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE %s OR q.marker IS NOT NULL AND $2', src.name,
+			crm_profile_internal.same_key(src.key_type, 'q.customer::' || src.key_type, '$1::' || src.key_type)) USING key, orders_left > 0;
+	END IF;
+	IF src.track_changes LIKE 'column %' THEN
+		src.tracking := NULL;
+		PERFORM crm_profile_internal.source_write(src);
+	ELSIF src.track_changes = 'keys' AND orders_left = 0 THEN
+		-- the next refresh has something to count anew; whom, it need not know
+		EXECUTE format('INSERT INTO %I.change_queue (queued_at) VALUES (clock_timestamp())', src.name);
+	END IF;
 	IF orders_left > 0 THEN
 		-- the key is not named: what is raised goes to the server's log
 		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
@@ -105,6 +117,8 @@ BEGIN
 	PERFORM set_config('row_security', 'off', true);
 	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found
 		USING format('SELECT * FROM (%s) o WHERE %s', crm_profile_internal.source_orders_query(src), crm_profile_internal.same_key(src.key_type, 'o.customer', format('%L::%s', key, src.key_type)));
+	EXECUTE format('SELECT crm_profile_internal.kept_history((SELECT h.history FROM %I.customer_history h WHERE %s), $2, $3)', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', '$1::' || src.key_type)) INTO found
+		USING key, found, CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
 	PERFORM set_config('row_security', 'on', true);
 	RETURN QUERY EXECUTE format('%s WHERE %s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))

@@ -51,7 +51,7 @@ INSERT INTO use VALUES ('rhythm_model', 'rhythm_model_card($1)'), ('rhythm_model
 	('rhythm_model', '(SELECT sum(lapse_probability(h, $1, ''2025-12-31'')) FROM (SELECT h FROM history LIMIT 5) h)'),
 	('rhythm_model', '(SELECT max(lifecycle(h, ''2025-12-31'', 90, 180, $1)) FROM (SELECT h FROM history LIMIT 5) h)');
 
-INSERT INTO seed SELECT 'contract_model', contract_fit(customer % 9, customer % 3 = 0)::text FROM history UNION ALL SELECT 'contract_model', contract_model(0.668, 3.806)::text;
+INSERT INTO seed SELECT 'contract_model', contract_fit((customer % 9)::integer, customer % 3 = 0)::text FROM history UNION ALL SELECT 'contract_model', contract_model(0.668, 3.806)::text;
 INSERT INTO use VALUES ('contract_model', 'contract_model_card($1), survival($1, 10), survival($1, 3, 9999), retention($1, 1), expected_renewals($1, 100, 5, 0.1)'),
 	('contract_model', '(SELECT count(p) FROM contract_parameters($1) p)');
 INSERT INTO seed SELECT 'donation_model', donation_fit(ARRAY[customer % 2 = 0, customer % 3 = 0, customer % 5 = 0])::text FROM history UNION ALL SELECT 'donation_model', donation_model(1.204, 0.75, 0.657, 2.783)::text;

@@ -34,6 +34,17 @@
 #define FunctionAclCheck(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define RelationIsOwnedBy(relation, role) object_ownercheck(RelationRelationId, relation, role)
+#define EnableTriggerAlways(relation, name)                                                        \
+	EnableDisableTrigger(relation, name, InvalidOid, TRIGGER_FIRES_ALWAYS, false, true,            \
+						 ShareRowExclusiveLock)
+#else
+#define RelationIsOwnedBy(relation, role) pg_class_ownercheck(relation, role)
+#define EnableTriggerAlways(relation, name)                                                        \
+	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define EXPLAIN_FORMAT_HEADER "commands/explain_format.h"
 #define EXPLAIN_STATE_HEADER "commands/explain_state.h"

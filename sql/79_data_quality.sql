@@ -49,6 +49,10 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('corrections', 'there are both clip_above and leave_out_above', NULL, 'Give one of them.');
 	END IF;
 	src.corrections := given::text;
+	IF src.track_changes <> 'none' AND crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('corrections', format('"merge_customers" does not go with track_changes => %L', src.track_changes),
+			'Who is whom can change without any order changing.', 'Leave one of the two out.');
+	END IF;
 	RETURN src;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_check_corrections IS 'the argument corrections, checked';

@@ -1,0 +1,331 @@
+-- Change tracking: refreshes at the cost of what changed
+
+---------------------------------------------------------------- noting changes
+
+CREATE FUNCTION crm_profile_internal.note_changed_customer() RETURNS trigger
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION crm_profile_internal.note_changed_customer IS
+	'trigger on the orders of a source with track_changes => ''keys'': notes the customers of the old and the new row, and writes them into the queue when the transaction commits';
+
+CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION crm_profile_internal.track_table IS
+	'makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; relation NULL: there is none any more';
+
+CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.trace_column IS
+	'the column of a table that a column of a query is, if each row of the query is one of that table, and depends on nothing else; problem: why not';
+
+CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation regclass, column_name name, OUT leaf oid, OUT state text, OUT problem text) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+	BEGIN ATOMIC
+		WITH RECURSIVE member AS (
+				SELECT relation::oid AS oid
+				UNION SELECT i.inhrelid FROM member m JOIN pg_inherits i ON i.inhparent = m.oid),
+			linked AS (
+				SELECT d.objid AS oid FROM pg_depend d
+					WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue AND d.deptype = 'a'
+				UNION SELECT t.oid FROM linked l JOIN pg_trigger t ON t.tgparentid = l.oid),
+			firing AS (
+				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
+		SELECT c.oid,
+			-- what is not the same afterwards: the file of a table that was truncated or rewritten, the row of a trigger that was switched off and on again, that of a queue that had
+			-- another form for a time
+			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
+			CASE
+				WHEN c.relkind <> 'r' THEN format('changes of %s fire no triggers', c.oid::regclass)
+				WHEN f.oid IS NULL THEN format('%s has lost its trigger', c.oid::regclass)
+				WHEN f.tgenabled <> 'A' THEN format('the trigger on %s is switched off, or not always on', c.oid::regclass)
+				WHEN NOT EXISTS (SELECT FROM pg_class q JOIN pg_attribute k ON k.attrelid = q.oid AND k.attname = 'customer' WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex
+						AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = q.oid) AND k.attnum = 1 AND q.relnatts = 3
+						AND k.atttypid = crm_profile_internal.base_type(a.atttypid)) THEN format('the table %s is another than create_source() made', queue) END
+		FROM member m JOIN pg_class c ON c.oid = m.oid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name LEFT JOIN firing f ON f.tgrelid = c.oid;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
+	'the tables that hold the rows of a relation, each with what tells whether all its changes went into the queue; problem: they do not';
+
+---------------------------------------------------------------- what can be tracked
+
+CREATE FUNCTION crm_profile_internal.source_resolve_tracking(src crm_profile.source_definition, changed_query text, path text) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	works CONSTANT text := 'It works where orders is a table, partitioned or not, order_customer a column of it, and the other arguments read nothing else. Elsewhere a column that moves forward with each change can tell most of them.';
+	integers CONSTANT regtype[] := '{smallint,integer,bigint}';
+	traced record;
+	whole record;
+	type regtype;
+	problem text;
+BEGIN
+	src.changed_query := NULL;
+	src.tracked_table := NULL;
+	src.tracked_column := NULL;
+	IF src.track_changes = 'none' THEN
+		RETURN src;
+	ELSIF src.track_changes NOT LIKE 'column %' AND src.track_changes <> 'keys' THEN
+		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none, keys, or column and the name of one.', NULL);
+	END IF;
+	src.changed_query := crm_profile_internal.source_canonical(changed_query, src.name, path);
+	IF src.track_changes LIKE 'column %' THEN
+		RETURN src;
+	END IF;
+	SELECT t.* INTO traced FROM crm_profile_internal.trace_column(src.changed_query, 'order_customer') t;
+	SELECT coalesce(traced.problem, CASE
+			WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN 'Citus distributes the orders, and refuses triggers on them'
+			WHEN c.relkind = 'f' OR EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid WHERE l.relkind = 'f') THEN 'changes of a foreign table fire no triggers'
+			WHEN c.relkind NOT IN ('r', 'p') THEN format('%s is no table', c.oid::regclass)
+			WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN format('%s is a system table', c.oid::regclass)
+			WHEN EXISTS (SELECT FROM pg_inherits i JOIN pg_class l ON l.oid = i.inhrelid WHERE i.inhparent = c.oid AND NOT l.relispartition) THEN format('other tables inherit from %s', c.oid::regclass)
+			WHEN a.attgenerated = 'v' THEN format('column %s of %s is not stored', traced.column_traced, c.oid::regclass)
+			WHEN NOT has_table_privilege(c.oid, 'TRIGGER') THEN format('you may not create a trigger on %s', c.oid::regclass) END), a.atttypid
+		INTO problem, type FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = traced.column_traced WHERE c.oid = traced.relation;
+	problem := coalesce(problem, traced.problem);
+	IF problem LIKE 'you may not%' THEN
+		RAISE insufficient_privilege USING MESSAGE = format('argument "track_changes" of the source: %s', problem), HINT = format('GRANT TRIGGER ON %s TO %I', traced.relation::regclass, current_user);
+	ELSIF problem IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('track_changes', 'keys cannot be had here: ' || problem, works, 'Write track_changes => ''column changed_at'', or whatever it is called, or leave it out: then every refresh reads all orders.');
+	END IF;
+	src.tracked_table := traced.relation::regclass::text;
+	src.tracked_column := traced.column_traced;
+	SELECT t.* INTO whole FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;
+	type := crm_profile_internal.base_type(type);
+	-- by the column itself an index on it can be used; that is right where unequal keys are unequal as keys of customers, too
+	IF whole.problem IS NULL OR NOT (type = ANY (integers) AND src.key_type::regtype = ANY (integers)) THEN
+		src.changed_query := NULL;
+	END IF;
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking IS
+	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with the customer''s key as it is in their table, order_customer, besides';
+
+CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	queue regclass := to_regclass(format('%I.change_queue', src.name));
+	type text;
+BEGIN
+	IF src.track_changes = 'keys' THEN
+		SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) INTO type FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
+	END IF;
+	-- made anew where the key has another type now, or somebody changed it
+	IF queue IS NOT NULL AND type IS DISTINCT FROM (SELECT format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_class q ON q.oid = a.attrelid
+			WHERE a.attrelid = queue AND a.attname = 'customer' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
+		PERFORM crm_profile_internal.track_table(queue, NULL, NULL);
+		EXECUTE format('DROP TABLE %s', queue);
+		queue := NULL;
+	END IF;
+	IF type IS NULL THEN
+		RETURN;
+	ELSIF queue IS NULL THEN
+		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
+		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customer %s, queued_at timestamptz, marker text)', src.name, type);
+		-- without a policy: whatever was granted, the rows are the owner's
+		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
+		EXECUTE format('COMMENT ON TABLE %I.change_queue IS ''customers whose orders changed since the last refresh''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customer IS ''their key, as it is in the orders; NULL: an order without a customer''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.change_queue.queued_at IS ''when the change was committed''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.change_queue.marker IS ''in the row of the last refresh that read all orders: as long as it is there, so are all changes since''', src.name);
+		queue := format('%I.change_queue', src.name)::regclass;
+	END IF;
+	-- only where there is something to do: it locks out who writes orders
+	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name))
+		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l WHERE l.problem IS NOT NULL)
+		OR EXISTS (SELECT FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue
+			AND d.deptype = 'a' AND (t.tgrelid <> src.tracked_table::regclass OR t.tgargs <> convert_to(src.tracked_column, getdatabaseencoding()) || '\x00'::bytea)) THEN
+		PERFORM crm_profile_internal.track_table(queue, src.tracked_table::regclass, src.tracked_column::name);
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of changes of a source, and the trigger that fills it, as its definition asks for';
+
+---------------------------------------------------------------- taking changes
+
+CREATE FUNCTION crm_profile_internal.take_stamped_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+DECLARE
+	-- who commits late may bring an older time
+	overlap CONSTANT interval := '1 hour';
+	exact_every CONSTANT interval := '7 days';
+	max_changed CONSTANT double precision := 0.2 * coalesce((src.customer_base).customers, 0);
+	known CONSTANT jsonb := src.tracking;
+	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
+	types CONSTANT oid[] := (crm_profile_internal.describe_query(src.changed_query)).column_types;
+	type CONSTANT text := format_type(types[cardinality(types)], -1);
+	seen text;
+BEGIN
+	reason := CASE
+		WHEN known IS NULL OR known ->> 'until' IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = format('%I.customer_history', src.name)::regclass)
+			THEN 'there is nothing yet that changes could be added to'
+		WHEN known ->> 'query' <> query THEN 'the source was altered'
+		WHEN clock_timestamp() NOT BETWEEN (known ->> 'read_all_at')::timestamptz AND (known ->> 'read_all_at')::timestamptz + exact_every
+			THEN 'a week has passed, and orders that are gone or moved to another customer are only found so' END;
+	-- a time in the future must not hide what comes before it
+	IF reason IS NULL THEN
+		EXECUTE format('WITH touched AS (SELECT c.customer, c.changed_at FROM (%1$s) c WHERE c.changed_at >= $2::%2$s - $3),
+				customer AS (SELECT DISTINCT t.customer FROM touched t WHERE t.customer IS NOT NULL)
+			SELECT greatest($2::%2$s, least((SELECT max(t.changed_at) FROM touched t), clock_timestamp()::%2$s))::text, n.customers,
+				CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM touched t WHERE t.customer IS NULL)
+			FROM (SELECT count(*) AS customers FROM customer) n', src.changed_query, type)
+			INTO seen, changed, keys, without_customer USING max_changed, known ->> 'until', overlap;
+		IF changed > max_changed THEN
+			reason := format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0));
+		END IF;
+	ELSE
+		EXECUTE format('SELECT least(max(c.changed_at), clock_timestamp()::%s)::text FROM (%s) c', type, src.changed_query) INTO seen;
+	END IF;
+	src.tracking := coalesce(known, '{}') || jsonb_build_object('query', query, 'until', seen);
+	IF reason IS NULL THEN
+		keys := coalesce(keys, '{}');
+		RETURN;
+	END IF;
+	keys := NULL;
+	src.tracking := src.tracking || jsonb_build_object('read_all_at', clock_timestamp(), 'read_all', reason);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.take_stamped_changes IS
+	'take_changes() where a column tells them: those at or after the newest time that was seen, and an hour before';
+
+CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	max_changed CONSTANT double precision := 0.2 * coalesce((src.customer_base).customers, 0);
+	queue CONSTANT regclass := to_regclass(format('%I.change_queue', src.name));
+	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
+	known CONSTANT jsonb := src.tracking;
+	marked boolean;
+	tables jsonb;
+	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
+	moved oid;
+	stamped record;
+BEGIN
+	IF src.track_changes = 'none' THEN
+		src.tracking := NULL;
+		RETURN;
+	ELSIF src.track_changes LIKE 'column %' THEN
+		SELECT s.* INTO stamped FROM crm_profile_internal.take_stamped_changes(src) s;
+		src := stamped.src;
+		keys := stamped.keys;
+		changed := stamped.changed;
+		without_customer := stamped.without_customer;
+		reason := stamped.reason;
+		RETURN;
+	END IF;
+	-- before the orders are read: what happens to the tables later, the next refresh sees
+	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
+	-- by a statement of its own, whose snapshot is no newer than that by which the orders are read: who commits in between stays in the queue
+	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customer),
+			customer AS (SELECT DISTINCT t.customer::%s AS customer FROM taken t WHERE t.customer IS NOT NULL)
+		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customer IS NULL)
+			FROM (SELECT count(*) AS customers FROM customer) n', queue, src.key_type)
+		INTO changed, keys, without_customer USING max_changed;
+	EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE marker = $1)', queue) INTO marked USING known ->> 'marker';
+	SELECT coalesce(n.key, o.key)::oid INTO moved FROM jsonb_each_text(tables) n FULL JOIN jsonb_each_text(known -> 'tables') o ON o.key = n.key WHERE n.value IS DISTINCT FROM o.value LIMIT 1;
+	reason := CASE
+		WHEN known IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN 'there is nothing yet that changes could be added to'
+		WHEN problem IS NOT NULL THEN problem
+		WHEN known ->> 'query' <> query THEN 'the source was altered'
+		WHEN NOT marked THEN coalesce(known ->> 'reason', 'the queue of changes was emptied, as it is by a crash')
+		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce((SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = moved), 'a table of the orders'))
+		WHEN changed > max_changed THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
+	IF reason IS NULL THEN
+		keys := coalesce(keys, '{}');
+		RETURN;
+	END IF;
+	keys := NULL;
+	src.tracking := coalesce(known, '{}') || jsonb_build_object('query', query, 'tables', tables, 'marker', gen_random_uuid(), 'reason', NULL, 'read_all', reason);
+	IF problem IS NOT NULL THEN
+		src.tracking := src.tracking || jsonb_build_object('marker', NULL, 'reason', 'changes were not tracked: ' || problem);
+	END IF;
+	-- a transaction that was prepared before a crash has lost its keys, and can still be committed
+	IF EXISTS (SELECT FROM pg_locks l WHERE l.pid IS NULL AND l.locktype = 'relation' AND l.mode LIKE '%Exclusive%' AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			AND (l.relation = src.tracked_table::regclass OR l.relation IN (SELECT k::oid FROM jsonb_object_keys(tables) k))) THEN
+		src.tracking := src.tracking || jsonb_build_object('marker', NULL, 'reason', 'prepared transactions were open that changed orders');
+	END IF;
+	EXECUTE format('DELETE FROM %s WHERE marker IS NOT NULL', queue);
+	IF src.tracking ->> 'marker' IS NOT NULL THEN
+		EXECUTE format('INSERT INTO %s (queued_at, marker) VALUES (clock_timestamp(), $1)', queue) USING src.tracking ->> 'marker';
+	END IF;
+	IF known IS NOT NULL THEN
+		RAISE NOTICE 'source "%": all orders are read: %', src.name, reason;
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.take_changes IS
+	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked';
+
+CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- integers of any width are the same as text
+	corrected CONSTANT text := crm_profile_internal.source_orders_query(src);
+	as_stored CONSTANT boolean := src.track_changes = 'keys' AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
+	type CONSTANT text := CASE WHEN NOT as_stored THEN src.key_type
+		ELSE (SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column) END;
+	columns CONSTANT text := 'o.customer, o.ordered_at, o.amount' || CASE WHEN src.cost IS NOT NULL THEN ', o.cost' ELSE '' END || CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
+	orders CONSTANT text := format('SELECT %s FROM (%s) o', columns, CASE WHEN as_stored THEN src.changed_query ELSE corrected END);
+	customer CONSTANT text := CASE WHEN as_stored THEN 'o.order_customer' ELSE 'o.customer' END;
+	found text := format('%s WHERE %s %s ANY (ARRAY(SELECT unnest(%L::%s[])))', orders, customer, crm_profile_internal.key_equality(type::regtype), keys, type);
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || found INTO plan;
+	IF plan::text ~ 'Seq Scan"' THEN
+		RAISE NOTICE 'source "%": without an index all orders are read to find those of the customers that changed', src.name
+			USING HINT = coalesce('CREATE INDEX ON ' || src.tracked_table || format(' (%I)', src.tracked_column), 'It would have to be on ' || src.order_customer || '.');
+		-- through a hash table
+		found := format('%s WHERE EXISTS (SELECT FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k WHERE %s)', orders, keys, type, crm_profile_internal.same_key(type, 'k.k', customer));
+	END IF;
+	RETURN found;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.changed_orders_query IS 'the orders of those customers, by an index where there is one; called with enable_seqscan off';
+
+CREATE FUNCTION crm_profile_internal.fits_due(INOUT src crm_profile.source_definition, written bigint, today date, OUT fit boolean, OUT test boolean)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+DECLARE
+	since_fit bigint := coalesce((src.tracking ->> 'since_fit')::bigint, 0) + written;
+	since_test bigint := coalesce((src.tracking ->> 'since_test')::bigint, 0) + written;
+	enough CONSTANT double precision := src.refit_share * coalesce((src.customer_base).customers, 0);
+	last CONSTANT crm_profile.source_model := crm_profile_internal.source_last_model(src);
+BEGIN
+	IF src.track_changes = 'none' THEN
+		fit := true;
+		test := true;
+		RETURN;
+	END IF;
+	test := last.id IS NULL OR src.tracking ->> 'tested' IS NULL OR since_test > 5 * enough OR today NOT BETWEEN (src.tracking ->> 'tested')::date AND (src.tracking ->> 'tested')::date + 28;
+	fit := test OR since_fit > enough OR today NOT BETWEEN (src.tracking ->> 'fitted')::date AND (src.tracking ->> 'fitted')::date + 7;
+	src.tracking := src.tracking || jsonb_build_object('since_fit', CASE WHEN fit THEN 0 ELSE since_fit END, 'since_test', CASE WHEN test THEN 0 ELSE since_test END)
+		|| CASE WHEN fit THEN jsonb_build_object('fitted', today) ELSE '{}' END || CASE WHEN test THEN jsonb_build_object('tested', today) ELSE '{}' END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.fits_due IS
+	'whether enough has changed to fit the models of repeat purchase again (refit_share of the customers, or a week), and to test forecasts again (five times that, or four weeks)';
+
+CREATE FUNCTION crm_profile_internal.mend_tracking(src crm_profile.source_definition, problem text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+BEGIN
+	IF problem IS NOT NULL THEN
+		-- at the end of a refresh, so that writers do not wait for it; the next one reads all orders once more
+		PERFORM crm_profile_internal.source_build_tracking(src);
+	END IF;
+EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
+	RAISE WARNING 'source "%": changes are not tracked: %', src.name, problem USING DETAIL = SQLERRM, HINT = format('SELECT crm_profile.alter_source(%L, track_changes => ''keys'')', src.name);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'puts triggers right that were switched off or did not come along with a dump';
+
+---------------------------------------------------------------- all sources
+
+CREATE FUNCTION crm_profile.refresh_all(OUT name text, OUT seconds numeric, OUT problem text) RETURNS SETOF record
+	LANGUAGE plpgsql COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	FOR name IN SELECT s.name FROM crm_profile.sources s ORDER BY s.last_refresh NULLS FIRST, s.name LOOP
+		problem := NULL;
+		seconds := extract(epoch FROM clock_timestamp());
+		BEGIN
+			PERFORM crm_profile.refresh(refresh_all.name);
+		EXCEPTION WHEN OTHERS THEN
+			-- one source that fails must not keep the others from being refreshed
+			problem := SQLERRM;
+			RAISE WARNING 'source "%" was not refreshed: %', refresh_all.name, SQLERRM;
+		END;
+		seconds := round(extract(epoch FROM clock_timestamp()) - seconds, 3);
+		RETURN NEXT;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile.refresh_all IS
+	'refreshes all your sources, one after the other, in one transaction; what goes wrong with one is a WARNING and in problem';

@@ -1,0 +1,61 @@
+-- Retention: where old orders are dropped, histories keep their days
+
+CREATE FUNCTION crm_profile_internal.history_since(history crm_profile.purchase_history, since date) RETURNS crm_profile.purchase_history
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN since IS NULL THEN history ELSE history OPERATOR(crm_profile.-) crm_profile.as_of(history, since - 1) END;
+COMMENT ON FUNCTION crm_profile_internal.history_since IS 'the days of a history from one on; since NULL: all of them';
+
+CREATE FUNCTION crm_profile_internal.kept_history(stored crm_profile.purchase_history, fresh crm_profile.purchase_history, before date) RETURNS crm_profile.purchase_history
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN stored IS NULL OR before IS NULL THEN fresh
+		ELSE (SELECT CASE WHEN k.history OPERATOR(crm_profile.<>) '{}'::crm_profile.purchase_history THEN k.history END
+			FROM (SELECT crm_profile.as_of(stored, before - 1) OPERATOR(crm_profile.||) coalesce(crm_profile_internal.history_since(fresh, before), '{}'::crm_profile.purchase_history) AS history) k) END;
+COMMENT ON FUNCTION crm_profile_internal.kept_history IS
+	'the days before one as they were stored, those from it on as they are in the orders now; NULL: neither has any; before NULL: all as in the orders';
+
+CREATE FUNCTION crm_profile_internal.write_histories(target regclass, fresh text, stored text, same_fresh text, same_stored text, orders text, progress text, kept date, oldest date,
+	OUT written bigint, OUT removed bigint, OUT oldest_lost boolean)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	history CONSTANT text := CASE WHEN kept IS NULL THEN 'n.history' ELSE 'crm_profile_internal.kept_history(o.history, n.history, $3)' END;
+BEGIN
+	EXECUTE format('WITH difference AS MATERIALIZED (
+			SELECT coalesce(n.customer, o.customer) AS customer, %6$s AS history, crm_profile.first_purchase(crm_profile_internal.history_since(o.history, $3)) AS first
+			FROM %1$s n FULL JOIN %2$s o ON %4$s
+			WHERE %6$s IS NULL OR o.history IS NULL OR %6$s OPERATOR(crm_profile.<>) o.history),
+		gone AS (DELETE FROM %3$s o USING difference d WHERE %5$s AND d.history IS NULL RETURNING 1),
+		changed AS (INSERT INTO %3$s SELECT customer, history FROM difference WHERE history IS NOT NULL
+			ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
+		SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone),
+			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first)',
+		fresh, stored, target, same_fresh, same_stored, history) INTO written, removed, oldest_lost USING orders, progress, kept, oldest;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.write_histories IS
+	'writes the histories that differ from those stored; days before kept stay as stored; oldest_lost: a customer lost an order of the day oldest, or before';
+
+CREATE FUNCTION crm_profile_internal.oldest_stored(target regclass, since date) RETURNS date
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	oldest date;
+BEGIN
+	EXECUTE format('SELECT min(crm_profile.first_purchase(crm_profile_internal.history_since(h.history, $1))) FROM %s h', target) INTO oldest USING since;
+	RETURN oldest;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.oldest_stored IS 'the oldest day of an order in the histories, from a day on';
+
+CREATE FUNCTION crm_profile_internal.old_orders_dropped(fresh text, stored text, same_fresh text, orders text, progress text, kept date, before date) RETURNS bigint
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	cut bigint;
+	other bigint;
+BEGIN
+	-- where old orders were dropped, customers lose the days before and nothing else; where some were corrected or a customer was erased, not so
+	EXECUTE format('SELECT count(*) FILTER (WHERE d.cut), count(*) FILTER (WHERE NOT d.cut) FROM (
+			SELECT crm_profile_internal.history_since(o.history, $4) OPERATOR(crm_profile.=) coalesce(crm_profile_internal.history_since(n.history, $4), ''{}'') AS cut
+			FROM %1$s n FULL JOIN %2$s o ON %3$s
+			WHERE crm_profile.as_of(crm_profile_internal.history_since(o.history, $3), $4 - 1) OPERATOR(crm_profile.<>) ''{}'') d', fresh, stored, same_fresh)
+		INTO cut, other USING orders, progress, kept, before;
+	RETURN CASE WHEN cut >= 2 AND cut >= 9 * other THEN cut END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.old_orders_dropped IS
+	'how many customers lost the days before one, if for two at least and nine of ten of them that is all that changed; NULL: it is not so';

@@ -1,0 +1,201 @@
+# Changes are noted by triggers: under many writers at once, killed servers, prepared transactions, on a promoted standby, after dump and restore and
+# as logical replication applies them no change is lost. CHANGE_ROUNDS=100 makes it kill the server a hundred times.
+use strict;
+use warnings;
+use CrmProfile;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep time);
+
+my $rounds = $ENV{CHANGE_ROUNDS} || 4;
+my $node = PostgreSQL::Test::Cluster->new('primary');
+$node->init(allows_streaming => 'logical');
+$node->append_conf('postgresql.conf', "restart_after_crash = on\nmax_prepared_transactions = 5\nautovacuum_naptime = 1\nclient_min_messages = error\n");
+$node->start;
+
+my $tables = q{
+	CREATE EXTENSION crm_profile;
+	CREATE TABLE customers (id int PRIMARY KEY);
+	CREATE TABLE orders (id bigserial, customer_id int, day date, amount numeric(10,2), PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+	CREATE TABLE orders_24 PARTITION OF orders FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+	CREATE TABLE orders_25 PARTITION OF orders FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+	CREATE INDEX ON orders (customer_id);
+	CREATE FUNCTION differs(OUT text) LANGUAGE plpgsql AS $$ BEGIN
+		SELECT count(*) || CASE WHEN (SELECT unassigned FROM shop.model ORDER BY id DESC LIMIT 1)::text
+			IS DISTINCT FROM (SELECT crm_profile.purchase_history_agg(day, amount) FROM orders WHERE customer_id IS NULL)::text THEN ' unassigned' ELSE '' END INTO $1
+			FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, day, amount FROM orders') n FULL JOIN shop.customer_history h USING (customer)
+			WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE;
+	END $$};
+my $source = q{SELECT crm_profile.create_source('shop', 'customers', 'orders', as_of => '2026-01-01', track_changes => 'keys', clv_model => 'bg/nbd'); SELECT crm_profile.refresh('shop')};
+
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+$node->safe_psql('shop', $tables);
+$node->safe_psql('shop', q{INSERT INTO customers SELECT generate_series(1, 2000);
+	INSERT INTO orders (customer_id, day, amount) SELECT 1 + i % 1900, date '2024-01-01' + i % 700, i % 97 FROM generate_series(1, 20000) i});
+$node->safe_psql('shop', $source);
+
+# What a writer does, again and again: some rows of some customers, savepoints that are taken back, whole transactions that are
+sub write_forever
+{
+	my ($seed, $steps) = @_;
+	return "SELECT setseed($seed)", qq{DO \$\$
+	DECLARE
+		action int;
+		customer int;
+	BEGIN
+		FOR step IN 1 .. $steps LOOP
+			BEGIN
+				FOR part IN 1 .. 1 + floor(random() * 3)::int LOOP
+					action := floor(random() * 8);
+					customer := NULLIF(floor(random() * 100), 0);
+					BEGIN
+						IF action < 3 THEN
+							INSERT INTO orders (customer_id, day, amount) SELECT customer, date '2024-01-01' + floor(random() * 700)::int, round((random() * 100 - 10)::numeric, 2) FROM generate_series(1, 3);
+						ELSIF action = 3 THEN
+							DELETE FROM orders WHERE customer_id IS NOT DISTINCT FROM customer AND random() < 0.5;
+						ELSIF action = 4 THEN
+							UPDATE orders SET customer_id = 1 + floor(random() * 100) WHERE customer_id = customer AND random() < 0.3;
+						ELSIF action = 5 THEN
+							UPDATE orders SET day = CASE WHEN day < '2025-01-01' THEN day + 366 ELSE day - 366 END WHERE customer_id = customer AND random() < 0.3 AND day BETWEEN '2024-01-01' AND '2025-12-01' AND (day - 366 >= '2024-01-01' OR day < '2025-01-01') AND (day + 366 < '2026-01-01' OR day >= '2025-01-01');
+						ELSIF action = 6 THEN
+							UPDATE orders SET amount = amount + 1 WHERE customer_id = customer;
+						ELSE
+							INSERT INTO orders_25 (customer_id, day, amount) VALUES (customer, date '2025-01-01' + floor(random() * 300)::int, 7);
+						END IF;
+						IF random() < 0.2 THEN
+							RAISE EXCEPTION USING ERRCODE = 'P0001';
+						END IF;
+					EXCEPTION WHEN raise_exception THEN
+						NULL;
+					END;
+				END LOOP;
+			EXCEPTION WHEN deadlock_detected OR serialization_failure THEN
+				NULL;
+			END;
+			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
+		END LOOP;
+	END \$\$};
+}
+
+my @started;
+sub start
+{
+	my @statements = @_;
+	my $out = '';
+	my $run = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('shop'), '-c', 'SELECT pg_backend_pid()', map { ('-c', $_) } @statements ], '<', \undef, '>', \$out, '2>', '/dev/null');
+	push @started, { run => $run, out => \$out };
+	return $started[-1];
+}
+
+sub settled
+{
+	$_->{run}->finish for @started;
+	@started = ();
+}
+
+# Writers side by side and refreshes between them
+start(write_forever("0.$_", 500 * ($rounds < 10 ? $rounds : 10))) for 1 .. 3;
+my ($refreshes, $changes) = (0, 0);
+while (grep { $_->{run}->pumpable } @started)
+{
+	my $was = $node->safe_psql('shop', q{SELECT tracking ->> 'marker' FROM shop.source_definition});
+	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
+	$changes++ if $was eq $node->safe_psql('shop', q{SELECT tracking ->> 'marker' FROM shop.source_definition});
+	$refreshes++;
+	$_->{run}->pump_nb for grep { $_->{run}->pumpable } @started;
+}
+settled();
+$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
+is($node->safe_psql('shop', 'SELECT differs()'), '0', "nothing lost under three writers and $refreshes refreshes");
+is($changes, $refreshes, 'each of which read what had changed alone');
+
+# The server killed at some moment under writers and a refresh
+for my $round (1 .. $rounds)
+{
+	start(write_forever("0.$round$_", 100000)) for 1 .. 2;
+	start((q{SELECT crm_profile.refresh('shop')}) x 1000);
+	usleep(200_000 + rand 800_000);
+	$_->{run}->pump_nb for @started;
+	my ($pid) = ${ $started[rand @started]{out} } =~ /^(\d+)/ or next;
+	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
+	settled();
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+	# now and then some more before the first refresh that sees what happened
+	$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (3, '2025-01-01', 1)}) if $round % 2;
+	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
+	is($node->safe_psql('shop', 'SELECT differs()'), '0', "nothing lost in crash $round");
+	like($node->safe_psql('shop', q{SELECT tracking ->> 'read_all' FROM shop.source_definition}), qr/emptied/, 'it had been noticed');
+}
+
+# What a refresh did: changes, or all
+sub refreshed
+{
+	my ($where) = @_;
+	my $marker = q{SELECT coalesce(tracking ->> 'marker', 'none ' || random()) FROM shop.source_definition};
+	my $was = $where->safe_psql('shop', $marker);
+	$where->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
+	return ($was eq $where->safe_psql('shop', $marker) ? 'changes ' : 'all ') . $where->safe_psql('shop', 'SELECT differs()');
+}
+
+# A restart in good order keeps the queue
+$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (3, '2025-01-02', 1)});
+$node->restart;
+is(refreshed($node), 'changes 0', 'after a restart the changes are still known');
+
+# Prepared transactions: their keys come with them, and are lost with a crash, which they outlive
+$node->safe_psql('shop', q{BEGIN; INSERT INTO orders (customer_id, day, amount) VALUES (4, '2025-01-02', 1); PREPARE TRANSACTION 'one'});
+is(refreshed($node), 'changes 0', 'a prepared transaction is not seen');
+$node->safe_psql('shop', q{COMMIT PREPARED 'one'});
+is(refreshed($node), 'changes 0', 'once committed it is');
+$node->safe_psql('shop', q{BEGIN; INSERT INTO orders (customer_id, day, amount) VALUES (5, '2025-01-02', 1); PREPARE TRANSACTION 'two'});
+$node->stop('immediate');
+$node->start;
+is(refreshed($node), 'all 0', 'after a crash all orders are read');
+$node->safe_psql('shop', q{COMMIT PREPARED 'two'});
+is(refreshed($node), 'all 0', 'and again, as long as there was a transaction from before');
+is(refreshed($node), 'changes 0', 'then changes are enough');
+
+# A standby that is promoted has no queue
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (6, '2025-01-02', 1)});
+$node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
+is($standby->safe_psql('shop', q{SELECT warning IS NULL AND changes_queued IS NULL FROM crm_profile.sources}), 't', 'a standby shows the source, and has no queue');
+$standby->promote;
+$standby->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (7, '2025-01-02', 1)});
+is(refreshed($standby), 'all 0', 'a promoted standby reads all orders');
+$standby->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (8, '2025-01-02', 1)});
+is(refreshed($standby), 'changes 0', 'and changes from then on');
+$standby->stop;
+
+# Dump and restore: triggers come along, and are told which queue is theirs
+my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';
+command_ok([ 'pg_dump', '-Fc', '-f', $file, '-d', $node->connstr('shop') ], 'dumped');
+$node->safe_psql('postgres', 'ALTER DATABASE shop RENAME TO old');
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('shop'), $file ], 'restored');
+$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (9, '2025-01-02', 1)});
+is(refreshed($node), 'all 0', 'a restored source reads all orders');
+is(refreshed($node), 'all 0', 'once more after its triggers were put right');
+$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (9, '2025-01-03', 1)});
+is(refreshed($node), 'changes 0', 'and changes from then on');
+is($node->safe_psql('shop', q{SELECT count(*) FROM pg_trigger WHERE tgrelid = 'orders'::regclass AND NOT tgisinternal}), '1', 'by one trigger');
+
+# Orders that logical replication applies
+$node->safe_psql('postgres', 'ALTER DATABASE shop RENAME TO publisher');
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+$node->safe_psql('shop', $tables);
+$node->safe_psql('shop', $source);
+$node->safe_psql('publisher', q{CREATE PUBLICATION orders FOR TABLE orders; SELECT pg_create_logical_replication_slot('orders', 'pgoutput')});
+my $publisher = $node->connstr('publisher') =~ s/'/''/gr;
+$node->safe_psql('shop', qq{CREATE SUBSCRIPTION orders CONNECTION '$publisher' PUBLICATION orders WITH (create_slot = false, copy_data = false)});
+$node->safe_psql('publisher', q{INSERT INTO orders (customer_id, day, amount) VALUES (10, '2025-01-02', 1)});
+$node->wait_for_catchup('orders');
+is($node->safe_psql('shop', 'SELECT customer FROM shop.change_queue WHERE marker IS NULL'), '10', 'what replication applies is noted');
+$node->safe_psql('shop', 'DROP SUBSCRIPTION orders');
+$node->stop;
+done_testing();

@@ -1,0 +1,682 @@
+/*
+ * change_queue.c: change tracking: the row trigger that notes which customers'
+ * orders change, and the link from a trigger to the queue of its source.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+
+/* Keys that a transaction keeps in memory before it writes them. */
+#define MOST_KEYS 100000
+#define BATCH 1000
+
+/* ---------- the keys that a transaction has noted for a queue ---------- */
+
+typedef struct NotedKey
+{
+	Datum key;
+	uint32 hash;
+	char status;
+} NotedKey;
+
+typedef struct KeyKind
+{
+	Oid type;
+	int16 len;
+	bool byval;
+} KeyKind;
+
+static uint32 HashKey(const KeyKind *kind, Datum key);
+static bool SameKey(const KeyKind *kind, Datum a, Datum b);
+
+#define SH_PREFIX keyset
+#define SH_ELEMENT_TYPE NotedKey
+#define SH_KEY_TYPE Datum
+#define SH_KEY key
+#define SH_HASH_KEY(set, key) HashKey((set)->private_data, key)
+#define SH_EQUAL(set, a, b) SameKey((set)->private_data, a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(set, noted) (noted)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct NotedKeys
+{
+	Oid queue;
+	KeyKind kind;
+	keyset_hash *keys;
+	bool without_customer; /* an order without a customer changed */
+	MemoryContext context; /* of the set and of keys that are no bare datums */
+	struct NotedKeys *next;
+} NotedKeys;
+
+/* Of this transaction; they go with its memory. */
+static NotedKeys *noted_keys = NULL;
+
+/* What a trigger found out about itself; kept for the session, until something changes. */
+typedef struct TrackedTable
+{
+	Oid trigger; /* the key of the hash table */
+	Oid table;
+	Oid queue; /* invalid: it is linked to none, and notes nothing */
+	AttrNumber column;
+	KeyKind kind;
+	bool valid;
+} TrackedTable;
+
+static HTAB *tracked_tables = NULL;
+
+/* The last one of this transaction, and where its keys go. */
+static TrackedTable *last_table = NULL;
+static NotedKeys *last_keys = NULL;
+
+/*
+ * Keys are told apart by their bytes: two spellings of one key are noted twice,
+ * which does no harm.
+ */
+static uint32
+HashKey(const KeyKind *kind, Datum key)
+{
+	if (kind->byval)
+		return murmurhash32((uint32) key ^ (uint32) ((uint64) key >> 32));
+	if (kind->len == -1)
+		return hash_bytes((const unsigned char *) VARDATA_ANY(DatumGetPointer(key)),
+						  VARSIZE_ANY_EXHDR(DatumGetPointer(key)));
+	return hash_bytes((const unsigned char *) DatumGetPointer(key),
+					  kind->len == -2 ? strlen(DatumGetCString(key)) : kind->len);
+}
+
+static bool
+SameKey(const KeyKind *kind, Datum a, Datum b)
+{
+	if (kind->byval)
+		return a == b;
+	if (kind->len == -1)
+	{
+		Size length = VARSIZE_ANY_EXHDR(DatumGetPointer(a));
+
+		return length == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
+			   memcmp(VARDATA_ANY(DatumGetPointer(a)), VARDATA_ANY(DatumGetPointer(b)), length) ==
+				   0;
+	}
+	return datumIsEqual(a, b, false, kind->len);
+}
+
+/* ---------- writing them into the queue ---------- */
+
+/*
+ * Rows are written past the executor and its rights, so the table must be what
+ * create_source() made; a refresh notices if it is not (tracked_leaves).
+ */
+static bool
+IsQueue(Relation table, const KeyKind *kind)
+{
+	TupleDesc columns = RelationGetDescr(table);
+
+	return table->rd_rel->relkind == RELKIND_RELATION && !table->rd_rel->relhasindex &&
+		   table->trigdesc == NULL && columns->natts == 3 &&
+		   TupleDescAttr(columns, 0)->atttypid == kind->type &&
+		   TupleDescAttr(columns, 1)->atttypid == TIMESTAMPTZOID &&
+		   TupleDescAttr(columns, 2)->atttypid == TEXTOID;
+}
+
+typedef struct QueueWriter
+{
+	Relation queue;
+	MemoryContext batch;
+	TupleTableSlot **slots;
+	int allocated;
+	int filled;
+	TimestampTz now;
+} QueueWriter;
+
+static void
+WriteBatch(QueueWriter *writer)
+{
+	MemoryContext caller = MemoryContextSwitchTo(writer->batch);
+
+	if (writer->filled == 1)
+		table_tuple_insert(writer->queue, writer->slots[0], GetCurrentCommandId(true), 0, NULL);
+	else if (writer->filled > 1)
+		table_multi_insert(writer->queue, writer->slots, writer->filled, GetCurrentCommandId(true),
+						   0, NULL);
+	MemoryContextSwitchTo(caller);
+	for (int i = 0; i < writer->filled; i++)
+		ExecClearTuple(writer->slots[i]);
+	writer->filled = 0;
+	MemoryContextReset(writer->batch);
+}
+
+static void
+WriteKey(QueueWriter *writer, Datum key, bool isnull)
+{
+	TupleTableSlot *slot = writer->slots[writer->filled];
+
+	slot->tts_values[0] = key;
+	slot->tts_values[1] = TimestampTzGetDatum(writer->now);
+	slot->tts_isnull[0] = isnull;
+	slot->tts_isnull[1] = false;
+	slot->tts_isnull[2] = true;
+	ExecStoreVirtualTuple(slot);
+	if (++writer->filled == writer->allocated)
+		WriteBatch(writer);
+}
+
+/* Writes the keys noted so far; the queue may have been dropped by this very transaction. */
+static void
+WriteNotedKeys(NotedKeys *noted)
+{
+	QueueWriter writer = {0};
+	keyset_iterator at;
+	NotedKey *key;
+
+	if (noted->keys->members == 0 && !noted->without_customer)
+		return;
+	writer.queue = try_table_open(noted->queue, RowExclusiveLock);
+	if (writer.queue == NULL)
+		return;
+	if (IsQueue(writer.queue, &noted->kind))
+	{
+		writer.now = GetCurrentTimestamp();
+		writer.batch =
+			AllocSetContextCreate(noted->context, "changed keys to write", ALLOCSET_DEFAULT_SIZES);
+		writer.allocated = Min(BATCH, noted->keys->members + (noted->without_customer ? 1 : 0));
+		writer.slots = MemoryContextAlloc(noted->context, writer.allocated * sizeof(*writer.slots));
+		for (int i = 0; i < writer.allocated; i++)
+			writer.slots[i] =
+				MakeSingleTupleTableSlot(RelationGetDescr(writer.queue), &TTSOpsVirtual);
+		/* for the TOAST table of long keys */
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (noted->without_customer)
+			WriteKey(&writer, (Datum) 0, true);
+		keyset_start_iterate(noted->keys, &at);
+		while ((key = keyset_iterate(noted->keys, &at)) != NULL)
+			WriteKey(&writer, key->key, false);
+		WriteBatch(&writer);
+		PopActiveSnapshot();
+		for (int i = 0; i < writer.allocated; i++)
+			ExecDropSingleTupleTableSlot(writer.slots[i]);
+	}
+	table_close(writer.queue, NoLock);
+}
+
+/* Forgets what has been written. */
+static void
+ResetNotedKeys(NotedKeys *noted)
+{
+	MemoryContextReset(noted->context);
+	noted->keys = keyset_create(noted->context, 64, &noted->kind);
+	noted->without_customer = false;
+}
+
+/* The keys are written when nothing more can change, in the transaction itself. */
+static void
+AtTransactionEnd(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+	{
+		for (NotedKeys *noted = noted_keys; noted != NULL; noted = noted->next)
+		{
+			WriteNotedKeys(noted);
+			ResetNotedKeys(noted);
+		}
+	}
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
+	{
+		noted_keys = last_keys = NULL;
+		last_table = NULL;
+	}
+}
+
+/* ---------- from a trigger to its queue ---------- */
+
+static void
+ForgetTrackedTable(Datum arg, Oid relation)
+{
+	HASH_SEQ_STATUS status;
+	TrackedTable *table;
+
+	hash_seq_init(&status, tracked_tables);
+	while ((table = hash_seq_search(&status)) != NULL)
+		if (!OidIsValid(relation) || table->table == relation || table->queue == relation)
+			table->valid = false;
+}
+
+static void
+PrepareSession(void)
+{
+	HASHCTL control = {0};
+
+	if (tracked_tables != NULL)
+		return;
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(TrackedTable);
+	tracked_tables =
+		hash_create("tables with change tracking", 16, &control, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(ForgetTrackedTable, (Datum) 0);
+	RegisterXactCallback(AtTransactionEnd, NULL);
+}
+
+/*
+ * The queue that a trigger is linked to by a dependency, which its owner alone
+ * can have made (track_table): who plants a trigger of this function on a table
+ * writes nowhere.
+ */
+static Oid
+LinkedQueue(Relation depend, Oid trigger, Oid table)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid queue = InvalidOid;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(TriggerRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend link = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (link->refclassid == RelationRelationId && link->deptype == DEPENDENCY_AUTO &&
+			link->refobjid != table)
+			queue = link->refobjid;
+	}
+	systable_endscan(scan);
+	return queue;
+}
+
+/* The row of a trigger in pg_trigger, a copy; NULL if it is gone. */
+static HeapTuple
+TriggerRow(Relation triggers, Oid trigger)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	return tuple;
+}
+
+/* The trigger that a partition's was made from, of which it has the link. */
+static Oid
+QueueOfTrigger(Oid trigger)
+{
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	Oid queue = InvalidOid;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = TriggerRow(triggers, trigger)))
+	{
+		Form_pg_trigger row = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (!OidIsValid(row->tgparentid))
+		{
+			queue = LinkedQueue(depend, trigger, row->tgrelid);
+			break;
+		}
+		trigger = row->tgparentid;
+	}
+	table_close(depend, AccessShareLock);
+	table_close(triggers, AccessShareLock);
+	return queue;
+}
+
+static TrackedTable *
+FindTrackedTable(TriggerData *data)
+{
+	Oid trigger = data->tg_trigger->tgoid;
+	TrackedTable *table = hash_search(tracked_tables, &trigger, HASH_FIND, NULL);
+	TrackedTable found = {.trigger = trigger, .valid = true};
+	TupleDesc columns = RelationGetDescr(data->tg_relation);
+
+	if (table != NULL && table->valid)
+		return table;
+	found.table = RelationGetRelid(data->tg_relation);
+	for (int i = 0; data->tg_trigger->tgnargs == 1 && i < columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, i);
+
+		if (!column->attisdropped &&
+			strcmp(NameStr(column->attname), data->tg_trigger->tgargs[0]) == 0)
+		{
+			found.column = column->attnum;
+			found.kind = (KeyKind){.type = getBaseType(column->atttypid),
+								   .len = column->attlen,
+								   .byval = column->attbyval};
+		}
+	}
+	if (found.column > 0)
+		found.queue = QueueOfTrigger(trigger);
+	table = hash_search(tracked_tables, &trigger, HASH_ENTER, NULL);
+	*table = found;
+	return table;
+}
+
+/* Where the keys of a queue are kept until the end of the transaction. */
+static NotedKeys *
+FindNotedKeys(const TrackedTable *table)
+{
+	NotedKeys *noted;
+
+	for (noted = noted_keys; noted != NULL; noted = noted->next)
+		if (noted->queue == table->queue && noted->kind.type == table->kind.type)
+			return noted;
+	/* after that of the orders, and before any row is written, so that who drops the queue waits */
+	LockRelationOid(table->queue, RowExclusiveLock);
+	noted = MemoryContextAllocZero(TopTransactionContext, sizeof(NotedKeys));
+	noted->queue = table->queue;
+	noted->kind = table->kind;
+	noted->context =
+		AllocSetContextCreate(TopTransactionContext, "changed keys", ALLOCSET_DEFAULT_SIZES);
+	noted->keys = keyset_create(noted->context, 64, &noted->kind);
+	noted->next = noted_keys;
+	noted_keys = noted;
+	return noted;
+}
+
+/* ---------- the trigger ---------- */
+
+static void
+NoteKey(NotedKeys *noted, HeapTuple row, AttrNumber column, TupleDesc columns)
+{
+	bool isnull;
+	bool found;
+	Datum key = heap_getattr(row, column, columns, &isnull);
+
+	if (isnull)
+	{
+		noted->without_customer = true;
+		return;
+	}
+	if (!noted->kind.byval)
+	{
+		MemoryContext caller;
+
+		if (noted->kind.len == -1)
+			key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(key));
+		if (keyset_lookup(noted->keys, key) != NULL)
+			return;
+		caller = MemoryContextSwitchTo(noted->context);
+		key = datumCopy(key, false, noted->kind.len);
+		MemoryContextSwitchTo(caller);
+	}
+	(void) keyset_insert(noted->keys, key, &found);
+}
+
+/*
+ * AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, with the name of the customer
+ * column: notes the customers of the old and the new row.  What a savepoint takes
+ * back stays noted: such a customer is read once more and found unchanged.
+ */
+PG_FUNCTION_INFO_V1(note_changed_customer);
+Datum
+note_changed_customer(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	TupleDesc columns;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("note_changed_customer() must be fired after a row was changed")));
+	PrepareSession();
+	if (last_table == NULL || !last_table->valid || last_table->trigger != data->tg_trigger->tgoid)
+	{
+		last_table = FindTrackedTable(data);
+		last_keys = OidIsValid(last_table->queue) ? FindNotedKeys(last_table) : NULL;
+	}
+	if (last_keys == NULL)
+		PG_RETURN_POINTER(NULL);
+
+	columns = RelationGetDescr(data->tg_relation);
+	NoteKey(last_keys, data->tg_trigtuple, last_table->column, columns);
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		NoteKey(last_keys, data->tg_newtuple, last_table->column, columns);
+	/* outside of savepoints what is written stays written as long as the changes do */
+	if (last_keys->keys->members >= MOST_KEYS && GetCurrentTransactionNestLevel() == 1)
+	{
+		WriteNotedKeys(last_keys);
+		ResetNotedKeys(last_keys);
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/* ---------- making and dropping triggers ---------- */
+
+static void
+DropTrigger(Oid trigger)
+{
+	ObjectAddress address = {.classId = TriggerRelationId, .objectId = trigger};
+
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
+
+/* The triggers that are linked to a queue, those of partitions not among them. */
+static List *
+LinkedTriggers(Oid queue)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	List *triggers = NIL;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(queue));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend link = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (link->classid == TriggerRelationId && link->deptype == DEPENDENCY_AUTO)
+			triggers = lappend_oid(triggers, link->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return triggers;
+}
+
+/* Whether one of a queue's triggers is that of this table and column; drops it if not. */
+static bool
+KeepOrDrop(Oid trigger, Oid table, const char *column)
+{
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	HeapTuple tuple = TriggerRow(triggers, trigger);
+	bool keep = false;
+	bool there = HeapTupleIsValid(tuple);
+	Oid relation = there ? ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid : InvalidOid;
+
+	if (there && relation == table)
+	{
+		bool isnull;
+		Datum args =
+			heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull);
+
+		keep = !isnull && strcmp(VARDATA_ANY(DatumGetByteaPP(args)), column) == 0;
+	}
+	table_close(triggers, AccessShareLock);
+	if (there && !keep)
+	{
+		/* the orders before the queue, as those who write orders lock them */
+		LockRelationOid(relation, AccessExclusiveLock);
+		DropTrigger(trigger);
+	}
+	return keep;
+}
+
+static Oid
+TrackingFunction(void)
+{
+	Oid none = InvalidOid;
+
+	return LookupFuncName(
+		list_make2(makeString("crm_profile_internal"), makeString("note_changed_customer")), 0,
+		&none, false);
+}
+
+/* A trigger that a dump brought along, without its link; or InvalidOid. */
+static Oid
+UnlinkedTrigger(Relation table, const char *column, Oid function)
+{
+	Oid found = InvalidOid;
+
+	for (int i = 0; table->trigdesc != NULL && i < table->trigdesc->numtriggers; i++)
+	{
+		Trigger *trigger = &table->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && !trigger->tgisinternal && !trigger->tgisclone &&
+			trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], column) == 0 &&
+			trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+								TRIGGER_TYPE_DELETE) &&
+			trigger->tgnattr == 0 && trigger->tgqual == NULL &&
+			!OidIsValid(QueueOfTrigger(trigger->tgoid)))
+			found = trigger->tgoid;
+	}
+	return found;
+}
+
+static char *
+TriggerName(Oid trigger)
+{
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	HeapTuple tuple = TriggerRow(triggers, trigger);
+	char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "trigger %u is gone", trigger);
+	name = pstrdup(NameStr(((Form_pg_trigger) GETSTRUCT(tuple))->tgname));
+	table_close(triggers, AccessShareLock);
+	return name;
+}
+
+/* Fires always: logical replication changes orders, too.  Needs the TRIGGER privilege. */
+static Oid
+CreateTrackingTrigger(Relation table, Oid queue, char *column, Oid function)
+{
+	CreateTrigStmt *statement = makeNode(CreateTrigStmt);
+	char *name = psprintf("crm_profile_changes_%u", queue);
+
+	while (OidIsValid(get_trigger_oid(RelationGetRelid(table), name, true)))
+		name = psprintf("%s_", name);
+	statement->trigname = name;
+	statement->funcname =
+		list_make2(makeString("crm_profile_internal"), makeString("note_changed_customer"));
+	statement->args = list_make1(makeString(column));
+	statement->row = true;
+	statement->timing = TRIGGER_TYPE_AFTER;
+	statement->events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+	return CreateTriggerFiringOn(statement, NULL, RelationGetRelid(table), InvalidOid, InvalidOid,
+								 InvalidOid, function, InvalidOid, NULL, false, false,
+								 TRIGGER_FIRES_ALWAYS)
+		.objectId;
+}
+
+/* Links a trigger to the queue: it goes with it, and writes into it. */
+static void
+LinkTrigger(Oid trigger, Oid queue, Oid table)
+{
+	ObjectAddress depender = {.classId = TriggerRelationId, .objectId = trigger};
+	ObjectAddress referenced = {.classId = RelationRelationId, .objectId = queue};
+	ListCell *cell;
+
+	recordDependencyOn(&depender, &referenced, DEPENDENCY_AUTO);
+	/* what sessions found out about the trigger, and those of partitions, is out of date */
+	foreach (cell, find_all_inheritors(table, NoLock, NULL))
+		CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
+}
+
+/*
+ * (queue, relation, column): from now on the changes of that relation, and of no
+ * other, go into the queue, of which the caller is the owner; relation NULL: of none.
+ */
+PG_FUNCTION_INFO_V1(track_table);
+Datum
+track_table(PG_FUNCTION_ARGS)
+{
+	Oid queue = PG_GETARG_OID(0);
+	Oid table = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
+	char *column = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
+	Oid trigger = InvalidOid;
+	Relation relation;
+	ListCell *cell;
+
+	if (!RelationIsOwnedBy(queue, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(queue));
+	if (OidIsValid(table))
+	{
+		AclResult right = pg_class_aclcheck(table, GetUserId(), ACL_TRIGGER);
+
+		/* for one that is there already, too: who gets its keys must be allowed to see them */
+		if (right != ACLCHECK_OK)
+			aclcheck_error(right, OBJECT_TABLE, get_rel_name(table));
+		LockRelationOid(table, ShareRowExclusiveLock);
+	}
+	foreach (cell, LinkedTriggers(queue))
+		if (KeepOrDrop(lfirst_oid(cell), table, column))
+			trigger = lfirst_oid(cell);
+	if (!OidIsValid(table))
+		PG_RETURN_VOID();
+
+	relation = table_open(table, NoLock);
+	if (!OidIsValid(trigger))
+	{
+		Oid function = TrackingFunction();
+
+		trigger = UnlinkedTrigger(relation, column, function);
+		if (!OidIsValid(trigger))
+			trigger = CreateTrackingTrigger(relation, queue, column, function);
+		LinkTrigger(trigger, queue, table);
+		CommandCounterIncrement();
+	}
+	EnableTriggerAlways(relation, TriggerName(trigger));
+	table_close(relation, NoLock);
+	PG_RETURN_VOID();
+}

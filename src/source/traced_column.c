@@ -1,0 +1,166 @@
+/*
+ * traced_column.c: the column of a table that a column of a query is, where the
+ * rows of the query are rows of that one table.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+
+typedef struct Trace
+{
+	Oid relation;
+	AttrNumber column;
+	const char *problem; /* why there is none */
+} Trace;
+
+/* Functions whose result changes though no row does. */
+static bool
+TellsTime(Oid function, void *context)
+{
+	char volatility = func_volatile(function);
+	char *name;
+
+	if (volatility == PROVOLATILE_IMMUTABLE)
+		return false;
+	if (volatility == PROVOLATILE_VOLATILE || get_func_namespace(function) != PG_CATALOG_NAMESPACE)
+		return true;
+	name = get_func_name(function);
+	/* the settings are pinned; the time is not */
+	return name == NULL || strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
+		   strcmp(name, "statement_timestamp") == 0 || strcmp(name, "age") == 0;
+}
+
+static bool
+DependsOnTime(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) ||
+		check_functions_in_node(node, TellsTime, context))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, DependsOnTime, context, 0);
+	return expression_tree_walker(node, DependsOnTime, context);
+}
+
+/* The one table or subquery that a query takes rows from, each by itself; else NULL. */
+static RangeTblEntry *
+OnlyInput(Query *query)
+{
+	if (query->commandType != CMD_SELECT || query->setOperations != NULL || query->hasAggs ||
+		query->hasWindowFuncs || query->hasTargetSRFs || query->hasSubLinks ||
+		query->groupClause != NIL || query->groupingSets != NIL || query->havingQual != NULL ||
+		query->distinctClause != NIL || query->limitCount != NULL || query->limitOffset != NULL ||
+		query->cteList != NIL || list_length(query->jointree->fromlist) != 1 ||
+		!IsA(linitial(query->jointree->fromlist), RangeTblRef))
+		return NULL;
+	return rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable);
+}
+
+/* Follows a target of a query down to a column. */
+static void
+Follow(Query *query, TargetEntry *target, Trace *trace)
+{
+	RangeTblEntry *input = OnlyInput(query);
+	Node *expression = (Node *) target->expr;
+	Var *column;
+
+	if (input == NULL || (input->rtekind != RTE_RELATION && input->rtekind != RTE_SUBQUERY) ||
+		input->tablesample != NULL)
+	{
+		trace->problem = "the rows are not those of one table, each by itself";
+		return;
+	}
+	while (IsA(expression, RelabelType))
+		expression = (Node *) ((RelabelType *) expression)->arg;
+	column = (Var *) expression;
+	if (input->rtekind == RTE_RELATION)
+		trace->relation = input->relid;
+	if (!IsA(expression, Var) || column->varattno <= 0)
+	{
+		trace->problem = "it is no column of the table, but an expression";
+		return;
+	}
+	if (input->rtekind == RTE_SUBQUERY)
+		Follow(input->subquery, get_tle_by_resno(input->subquery->targetList, column->varattno),
+			   trace);
+	else
+		trace->column = column->varattno;
+}
+
+/* Traces the column of that name. */
+static void
+TraceColumn(Query *query, const char *name, Trace *trace)
+{
+	ListCell *cell;
+
+	foreach (cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (!target->resjunk && target->resname != NULL && strcmp(target->resname, name) == 0)
+		{
+			Follow(query, target, trace);
+			if (trace->problem == NULL && DependsOnTime((Node *) query, NULL))
+				trace->problem = "it depends on the time, or on functions that may read tables";
+			return;
+		}
+	}
+	elog(ERROR, "the query has no column \"%s\"", name);
+}
+
+/* (query, column): the table and the column of it that the query shows under that name. */
+PG_FUNCTION_INFO_V1(trace_column);
+Datum
+trace_column(PG_FUNCTION_ARGS)
+{
+	char *sql = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	MemoryContext caller = CurrentMemoryContext;
+	Trace trace = {0};
+	TupleDesc result;
+	SPIPlanPtr plan;
+	CachedPlanSource *source;
+	Datum values[3];
+	bool nulls[3];
+
+	if (get_call_result_type(fcinfo, NULL, &result) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	SPI_connect();
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+	if (list_length(source->query_list) != 1 || !IsA(linitial(source->query_list), Query))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("only a single query that returns rows can be traced")));
+	TraceColumn(linitial_node(Query, source->query_list), name, &trace);
+	MemoryContextSwitchTo(caller);
+	values[0] = ObjectIdGetDatum(trace.relation);
+	nulls[0] = !OidIsValid(trace.relation);
+	nulls[1] = trace.column <= 0;
+	if (!nulls[1])
+		values[1] = CStringGetTextDatum(get_attname(trace.relation, trace.column, false));
+	nulls[2] = trace.problem == NULL;
+	if (!nulls[2])
+		values[2] = CStringGetTextDatum(trace.problem);
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result), values, nulls)));
+}
