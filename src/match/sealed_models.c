@@ -11,6 +11,8 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
+
 #define NONCE_BYTES 16
 
 /* Both models follow, each as a plain varlena, aligned. */
