@@ -29,7 +29,7 @@ CALL measure('clv_fit, pareto/nbd', $$SELECT clv_fit(history, '2024-06-30', 'par
 CALL measure('clv_fit, pareto/nbd, customers who leave at purchases', $$SELECT clv_fit(history, '2024-06-30', 'pareto/nbd') FROM bg$$, 15);
 CALL measure('clv_fit, mbg/cnbd-k, season, inflow', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-k, season, inflow') FROM mbg$$, 1.5, 'fit_all');
 CALL measure('clv_fit, mbg/cnbd-3', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-3') FROM mbg$$, 1.5, 'fit_regular');
-CALL measure('clv_record of 50 000 customers', $$SELECT count(clv_record(history, '2024-06-30', 90)) FROM mbg WHERE customer % 20 = 0$$, 5);
+CALL measure('clv_record of 50 000 customers', $$SELECT cardinality(clv_record(history, '2024-06-30', 90)) FROM mbg WHERE customer % 20 = 0$$, 5);
 CALL measure('rhythm_fit', $$SELECT rhythm_fit(history, '2024-06-30') FROM mbg$$, NULL, 'fit_rhythm');
 CALL measure('p_alive, bg/nbd', $$SELECT sum(p_alive(history, (SELECT m FROM fit_bg), '2024-06-30')) FROM bg$$, 0.6);
 CALL measure('p_alive, mbg/nbd', $$SELECT sum(p_alive(history, (SELECT m FROM fit_mbg), '2024-06-30')) FROM mbg$$, 0.6);
