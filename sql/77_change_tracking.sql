@@ -1,4 +1,4 @@
--- Change tracking: refreshes at the cost of what changed
+-- Change tracking: refreshes that read the orders of changed customers alone
 
 ---------------------------------------------------------------- noting changes
 
