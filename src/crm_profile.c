@@ -9,6 +9,7 @@
 
 #include "base/row_stream.h"
 #include "orders/collect_histories.h"
+#include "orders/order_workers.h"
 #include "rfm/score_orders.h"
 
 PG_MODULE_MAGIC;
@@ -20,6 +21,7 @@ _PG_init(void)
 {
 	InitRowStreams();
 	InitCollectHistories();
+	InitOrderWorkers();
 	InitScoreOrders();
 	MarkGUCPrefixReserved("crm_profile");
 }

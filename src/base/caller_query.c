@@ -7,11 +7,17 @@
 #include "access/htup_details.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "access/xact.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/cost.h"
 #include "parser/parse_coerce.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
@@ -29,7 +35,7 @@ QueryRefused(const char *function, const char *why)
 }
 
 /* Refuses everything but one SELECT that only reads. */
-static void
+static CachedPlanSource *
 CheckQuery(const char *function, SPIPlanPtr plan)
 {
 	List *sources = SPI_plan_get_plan_sources(plan);
@@ -49,13 +55,61 @@ CheckQuery(const char *function, SPIPlanPtr plan)
 		QueryRefused(function, "A common table expression in it writes.");
 	if (query->rowMarks != NIL)
 		QueryRefused(function, "It locks rows.");
+	return source;
+}
+
+/*
+ * The plan of a query whose rows are packed by the processes that find them;
+ * NULL if it has none.  Rows that do not travel to the leader cost nothing there.
+ */
+static PlannedStmt *
+PackedPlan(const CachedPlanSource *source, RowPacking *packing)
+{
+	PlannedStmt *plan;
+	int guc_level;
+
+	if (max_parallel_workers_per_gather == 0 || IsInParallelMode())
+		return NULL;
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("parallel_tuple_cost", "0", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)),
+						 source->query_string, CURSOR_OPT_PARALLEL_OK, NULL);
+	AtEOXact_GUC(true, guc_level);
+	if (!IsA(plan->planTree, Gather) || !CommandIsReadOnly(plan) ||
+		!packing->plan(packing, (Gather *) plan->planTree))
+		return NULL;
+	return plan;
+}
+
+/* Runs a plan under the caller's snapshot, as SPI would. */
+static void
+RunPackedPlan(PlannedStmt *plan, const char *text, RowPacking *packing)
+{
+	QueryDesc *query = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
+									   packing->receiver, NULL, NULL, 0);
+
+	ExecutorStart(query, 0);
+	packing->start(packing, outerPlanState(query->planstate));
+	RunExecutor(query);
+	ExecutorFinish(query);
+	ExecutorEnd(query);
+	FreeQueryDesc(query);
 }
 
 void
 RunQuery(const char *function, const char *query, DestReceiver *receiver)
 {
+	(void) RunQueryPacked(function, query, receiver, NULL);
+}
+
+bool
+RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, RowPacking *packing)
+{
 	SPIPlanPtr plan;
 	SPIExecuteOptions options;
+	CachedPlanSource *source;
+	PlannedStmt *packed;
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -63,7 +117,14 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	CheckQuery(function, plan);
+	source = CheckQuery(function, plan);
+	packed = packing != NULL ? PackedPlan(source, packing) : NULL;
+	if (packed != NULL)
+	{
+		RunPackedPlan(packed, source->query_string, packing);
+		SPI_finish();
+		return true;
+	}
 
 	memset(&options, 0, sizeof(options));
 	options.read_only = true;
@@ -72,6 +133,7 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	SPI_finish();
+	return false;
 }
 
 Oid

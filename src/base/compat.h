@@ -45,6 +45,13 @@
 	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
 #endif
 
+/* Runs a query that has been started to its end. */
+#if PG_VERSION_NUM >= 180000
+#define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0)
+#else
+#define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0, true)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define EXPLAIN_FORMAT_HEADER "commands/explain_format.h"
 #define EXPLAIN_STATE_HEADER "commands/explain_state.h"

@@ -11,30 +11,13 @@
 #include "base/row_stream.h"
 #include "history/purchase_history.h"
 #include "orders/collect_histories.h"
-#include "orders/order_partitions.h"
-#include "orders/order_rows.h"
+#include "orders/order_query.h"
 
 struct HistoryCollection
 {
-	RecordPool *pool;
-	OrderPartitions *orders;
+	OrderQuery *query;
 	Progress progress;
 };
-
-static void
-StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
-{
-	HistoryCollection *collection = sink;
-
-	collection->orders =
-		CreateOrderPartitions(collection->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
-}
-
-static void
-AddOrder(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
-{
-	AddPurchase(((HistoryCollection *) sink)->orders, customer, bits, purchase, scale);
-}
 
 HistoryCollection *
 CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
@@ -42,10 +25,12 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 {
 	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
-	collection->pool = CreateRecordPool(CurrentMemoryContext);
+	collection->query = CreateOrderQuery(function, key_type, PER_DAY);
+	collection->query->task.lenient = lenient;
 	collection->progress.label = progress;
-	ReceivePurchases(function, key_type, query, StartCollecting, AddOrder, collection,
-					 progress != NULL ? &collection->progress : NULL, lenient);
+	if (progress != NULL)
+		collection->query->progress = &collection->progress;
+	RunOrderQuery(collection->query, query);
 	StartProgress(&collection->progress, "histories made", "customers");
 	return collection;
 }
@@ -53,15 +38,11 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 bool
 NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history)
 {
-	CustomerPurchases next;
-
-	if (!NextCustomerPurchases(collection->orders, &next))
+	if (!NextCustomerHistory(collection->query, customer, history))
 	{
 		FinishProgress(&collection->progress);
 		return false;
 	}
-	*customer = next.customer;
-	*history = EncodeSortedHistory(next.days, next.ndays, next.scale);
 	CountProgress(&collection->progress);
 	return true;
 }
@@ -69,8 +50,7 @@ NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **hi
 void
 EndHistories(HistoryCollection *collection)
 {
-	EndOrderPartitions(collection->orders);
-	DeleteRecordPool(collection->pool);
+	EndOrderQuery(collection->query);
 	pfree(collection);
 }
 

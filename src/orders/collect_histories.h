@@ -12,15 +12,12 @@ typedef struct HistoryCollection HistoryCollection;
 
 /*
  * Runs the query of orders, whose customers are of the type given.  `progress`
- * begins each line of progress; NULL: no lines.  `lenient`: see ReceivePurchases.
+ * begins each line of progress; NULL: no lines.  `lenient`: see OrderTask.
  */
 extern HistoryCollection *CollectHistories(const char *function, Oid key_type, const char *query,
 										   const char *progress, bool lenient);
 
-/*
- * The next customer, valid until the next call, and the history, made in the
- * current memory context; false at the end.
- */
+/* The next customer and the history, valid until the next call; false at the end. */
 extern bool NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history);
 
 extern void EndHistories(HistoryCollection *collection);
