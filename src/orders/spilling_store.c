@@ -17,6 +17,7 @@
 #define MAX_CHUNK ((Size) 16 * 1024 * 1024)
 #define MAX_SHARED_CHUNK ((Size) 1024 * 1024)
 #define HUGE_PAGE ((Size) 2 * 1024 * 1024)
+#define SMALL_PAGE 4096
 
 /* What stands before the data of a block in the file. */
 typedef struct FileBlockHeader
@@ -62,6 +63,17 @@ DeleteRecordPool(RecordPool *pool)
 	MemoryContextDelete(pool->context);
 }
 
+/* Has shared memory mapped at once, where the system can, and not page by page. */
+static void
+MapShared(void *chunk, Size size)
+{
+#ifdef MADV_POPULATE_WRITE
+	char *start = (char *) TYPEALIGN_DOWN(SMALL_PAGE, chunk);
+
+	(void) madvise(start, (char *) chunk + size - start, MADV_POPULATE_WRITE);
+#endif
+}
+
 void
 ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant)
 {
@@ -80,6 +92,7 @@ NewChunk(RecordPool *pool)
 	{
 		pool->chunk_self = dsa_allocate(pool->area, pool->chunk_size);
 		pool->chunk = dsa_get_address(pool->area, pool->chunk_self);
+		MapShared(pool->chunk, pool->chunk_size);
 	}
 	else
 	{
