@@ -56,7 +56,7 @@ SELECT what, c.* FROM (VALUES (1, 'cost', histories('customer::int', 'day, amoun
 	(12, 'histories with progress', replace(histories('customer::int', 'day, amount'), ''')', ''', NULL)'))) q (n, what, call),
 	compare(call) c ORDER BY n;
 
--- no worker to be had; the leader has no part; they are one more process than there are rows
+-- no worker to be had; the leader has no part
 SET max_parallel_workers = 0;
 SELECT * FROM compare(histories('customer::int', 'day, amount'));
 RESET max_parallel_workers;
@@ -68,7 +68,9 @@ RESET parallel_leader_participation;
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;
 SELECT * FROM compare(histories('repeat(customer::text, customer % 300)::text', 'day, amount, cost'), 1);
+SET client_min_messages = warning;
 SELECT * FROM compare(scores('repeat((ctid::text || customer), 20)::text'), 1);
+RESET client_min_messages;
 -- keys whose product with the golden ratio begins with the same byte: one partition holds them all, and is parted again
 CREATE TABLE chosen AS
 SELECT ((i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 - CASE WHEN (i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 >= 9223372036854775808
@@ -102,7 +104,10 @@ SELECT wrong_rows() AS beside_a_cursor;
 MOVE FORWARD ALL IN c;
 ROLLBACK;
 -- the outer query keeps its plan, and no setting stays behind
+SET parallel_tuple_cost = 0.07;
+SELECT wrong_rows();
 SHOW parallel_tuple_cost;
+RESET parallel_tuple_cost;
 
 -- the same errors
 CREATE FUNCTION error_of(call text, workers int) RETURNS text LANGUAGE plpgsql AS $$

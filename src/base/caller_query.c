@@ -82,9 +82,16 @@ PackedPlan(const CachedPlanSource *source, RowPacking *packing)
 	return plan;
 }
 
+/* Where an error occurred, in SPI's words. */
+static void
+QueryContext(void *query)
+{
+	errcontext("SQL statement \"%s\"", (char *) query);
+}
+
 /* Runs a plan under the caller's snapshot, as SPI would. */
 static void
-RunPackedPlan(PlannedStmt *plan, const char *text, RowPacking *packing)
+RunPlan(PlannedStmt *plan, const char *text, RowPacking *packing)
 {
 	QueryDesc *query = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
 									   packing->receiver, NULL, NULL, 0);
@@ -95,6 +102,22 @@ RunPackedPlan(PlannedStmt *plan, const char *text, RowPacking *packing)
 	ExecutorFinish(query);
 	ExecutorEnd(query);
 	FreeQueryDesc(query);
+}
+
+/* Runs a query whose rows are packed by the processes that find them; false if that cannot be. */
+static bool
+RunPacked(const CachedPlanSource *source, RowPacking *packing)
+{
+	ErrorContextCallback context = {error_context_stack, QueryContext,
+									unconstify(char *, source->query_string)};
+	PlannedStmt *plan;
+
+	error_context_stack = &context;
+	plan = PackedPlan(source, packing);
+	if (plan != NULL)
+		RunPlan(plan, source->query_string, packing);
+	error_context_stack = context.previous;
+	return plan != NULL;
 }
 
 void
@@ -109,7 +132,6 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	SPIPlanPtr plan;
 	SPIExecuteOptions options;
 	CachedPlanSource *source;
-	PlannedStmt *packed;
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -118,10 +140,8 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	source = CheckQuery(function, plan);
-	packed = packing != NULL ? PackedPlan(source, packing) : NULL;
-	if (packed != NULL)
+	if (packing != NULL && RunPacked(source, packing))
 	{
-		RunPackedPlan(packed, source->query_string, packing);
 		SPI_finish();
 		return true;
 	}
