@@ -1,9 +1,9 @@
 /*
- * rfm_fit.c: learning thresholds from a population.
+ * rfm_fit.c: fitting thresholds to a population.
  *
- * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between
- * two neighbours of the sorted population and is computed from them in
- * integers, so that no rounding can move a customer over it.
+ * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between two neighbours of
+ * the sorted population and is computed from them in integers, so that no rounding can move a
+ * customer over it.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ FloorDivide(int128 a, int128 b)
 	return quotient * b > a ? quotient - 1 : quotient;
 }
 
-/* What a selection looks at: one of the dimensions or the value of an order. */
+/* The quantity that a selection is about: one of the dimensions, or the value of an order. */
 #define ORDER_VALUE RFM_DIMENSIONS
 
 static void
@@ -74,8 +74,8 @@ DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 }
 
 /*
- * The threshold at a quantile as an integer of as many decimals as fit, at
- * least those of the values themselves.
+ * The threshold at a quantile as an integer with as many decimals as fit, at least those of the
+ * values themselves.
  */
 static int64
 CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
@@ -101,7 +101,7 @@ LargestFittingScale(int64 min, int64 max, int scale)
 typedef struct RfmSelections
 {
 	RfmPopulation *population;
-	int count; /* of what is looked at: ORDER_VALUE, the last one, only for medians */
+	int count; /* by quantity: ORDER_VALUE, the last one, only for medians */
 	int bins;
 	bool medians;
 	int64 customers;
@@ -110,7 +110,7 @@ typedef struct RfmSelections
 	RankSelection selection[ORDER_VALUE + 1];
 } RfmSelections;
 
-/* Counts the population and finds the ends of its values. */
+/* Counts the population and finds its smallest and largest values. */
 static void
 FindEnds(RfmSelections *s)
 {
@@ -144,7 +144,7 @@ AddRanks(const RfmSelections *s, Quantile quantile, int64 *ranks, int n)
 	return n;
 }
 
-/* The two ranks of each quantile that is wanted; those of a median come last. */
+/* The two ranks of each quantile wanted; those of a median come last. */
 static void
 BeginSelections(RfmSelections *s)
 {
@@ -161,7 +161,7 @@ BeginSelections(RfmSelections *s)
 	}
 }
 
-/* One more look at the population; false: all ranks are found. */
+/* Makes one more pass over the population; false if all ranks are found. */
 static bool
 NextPass(RfmSelections *s)
 {
@@ -186,7 +186,7 @@ NextPass(RfmSelections *s)
 	return true;
 }
 
-/* A quantile from the two ranks that begin with `rank`. */
+/* A quantile from the two ranks that start at `rank`. */
 static Decimal
 SelectedQuantile(RfmSelections *s, int what, Quantile quantile, int rank, int from, int to)
 {
@@ -262,7 +262,7 @@ typedef struct RfmFitState
 	RfmValues *rfm;
 	int64 count;
 	int64 room;
-	int64 next; /* of the population's reading */
+	int64 next; /* position while the population is read */
 } RfmFitState;
 
 static void
@@ -303,7 +303,7 @@ NewFitState(MemoryContext context, DateADT as_of, int bins, const Interval *peri
 	return state;
 }
 
-/* Brings the amounts of a population to a larger scale. */
+/* Rescales the amounts of a population to a larger scale. */
 static void
 RescaleFitState(RfmFitState *state, int scale)
 {
