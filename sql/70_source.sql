@@ -445,7 +445,7 @@ BEGIN
 				warning := crm_profile_internal.source_warning(definition);
 				-- a standby has no queue
 				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
-					EXECUTE format('SELECT count(*), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), 1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
 				END IF;
 			EXCEPTION WHEN OTHERS THEN
 				warning := 'it cannot be read: ' || SQLERRM;

@@ -37,9 +37,9 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 				WHEN c.relkind <> 'r' THEN format('changes of %s fire no triggers', c.oid::regclass)
 				WHEN f.oid IS NULL THEN format('%s has lost its trigger', c.oid::regclass)
 				WHEN f.tgenabled <> 'A' THEN format('the trigger on %s is switched off, or not always on', c.oid::regclass)
-				WHEN NOT EXISTS (SELECT FROM pg_class q JOIN pg_attribute k ON k.attrelid = q.oid AND k.attname = 'customer' WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex
+				WHEN NOT EXISTS (SELECT FROM pg_class q JOIN pg_attribute k ON k.attrelid = q.oid AND k.attname = 'customers' WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex
 						AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = q.oid) AND k.attnum = 1 AND q.relnatts = 3
-						AND k.atttypid = crm_profile_internal.base_type(a.atttypid)) THEN format('the table %s is another than create_source() made', queue) END
+						AND k.atttypid = (SELECT b.typarray FROM pg_type b WHERE b.oid = crm_profile_internal.base_type(a.atttypid))) THEN format('the table %s is another than create_source() made', queue) END
 		FROM member m JOIN pg_class c ON c.oid = m.oid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name LEFT JOIN firing f ON f.tgrelid = c.oid;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
@@ -76,6 +76,7 @@ BEGIN
 			WHEN c.relkind NOT IN ('r', 'p') THEN format('%s is no table', c.oid::regclass)
 			WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN format('%s is a system table', c.oid::regclass)
 			WHEN EXISTS (SELECT FROM pg_inherits i JOIN pg_class l ON l.oid = i.inhrelid WHERE i.inhparent = c.oid AND NOT l.relispartition) THEN format('other tables inherit from %s', c.oid::regclass)
+			WHEN (SELECT b.typarray FROM pg_type b WHERE b.oid = crm_profile_internal.base_type(a.atttypid)) = 0 THEN format('there are no arrays of %s', format_type(a.atttypid, -1))
 			WHEN a.attgenerated = 'v' THEN format('column %s of %s is not stored', traced.column_traced, c.oid::regclass)
 			WHEN NOT has_table_privilege(c.oid, 'TRIGGER') THEN format('you may not create a trigger on %s', c.oid::regclass) END), a.atttypid
 		INTO problem, type FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = traced.column_traced WHERE c.oid = traced.relation;
@@ -105,11 +106,11 @@ DECLARE
 	type text;
 BEGIN
 	IF src.track_changes = 'keys' THEN
-		SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) INTO type FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
+		SELECT format_type(t.typarray, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
 	END IF;
 	-- made anew where the key has another type now, or somebody changed it
 	IF queue IS NOT NULL AND type IS DISTINCT FROM (SELECT format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_class q ON q.oid = a.attrelid
-			WHERE a.attrelid = queue AND a.attname = 'customer' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
+			WHERE a.attrelid = queue AND a.attname = 'customers' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
 		PERFORM crm_profile_internal.track_table(queue, NULL, NULL);
 		EXECUTE format('DROP TABLE %s', queue);
 		queue := NULL;
@@ -118,11 +119,11 @@ BEGIN
 		RETURN;
 	ELSIF queue IS NULL THEN
 		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
-		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customer %s, queued_at timestamptz, marker text)', src.name, type);
+		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customers %s, queued_at timestamptz, marker text)', src.name, type);
 		-- without a policy: whatever was granted, the rows are the owner's
 		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
 		EXECUTE format('COMMENT ON TABLE %I.change_queue IS ''customers whose orders changed since the last refresh''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customer IS ''their key, as it is in the orders; NULL: an order without a customer''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customers IS ''their keys, as they are in the orders; NULL: an order without a customer''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.queued_at IS ''when the change was committed''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.marker IS ''in the row of the last refresh that read all orders: as long as it is there, so are all changes since''', src.name);
 		queue := format('%I.change_queue', src.name)::regclass;
@@ -211,9 +212,9 @@ BEGIN
 	-- before the orders are read: what happens to the tables later, the next refresh sees
 	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
 	-- by a statement of its own, whose snapshot is no newer than that by which the orders are read: who commits in between stays in the queue
-	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customer),
-			customer AS (SELECT DISTINCT t.customer::%s AS customer FROM taken t WHERE t.customer IS NOT NULL)
-		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customer IS NULL)
+	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
+			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
+		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
 			FROM (SELECT count(*) AS customers FROM customer) n', queue, src.key_type)
 		INTO changed, keys, without_customer USING max_changed;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE marker = $1)', queue) INTO marked USING known ->> 'marker';
