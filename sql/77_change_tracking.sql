@@ -62,8 +62,8 @@ BEGIN
 	src.tracked_column := NULL;
 	IF src.track_changes = 'none' THEN
 		RETURN src;
-	ELSIF src.track_changes NOT LIKE 'column %' AND src.track_changes <> 'keys' THEN
-		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none, keys, or column and the name of one.', NULL);
+	ELSIF src.track_changes NOT LIKE 'column %' AND src.track_changes NOT IN ('keys', 'slot') THEN
+		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none, keys, slot, or column and the name of one.', NULL);
 	END IF;
 	src.changed_query := crm_profile_internal.source_canonical(changed_query, src.name, path);
 	IF src.track_changes LIKE 'column %' THEN
@@ -78,13 +78,19 @@ BEGIN
 			WHEN EXISTS (SELECT FROM pg_inherits i JOIN pg_class l ON l.oid = i.inhrelid WHERE i.inhparent = c.oid AND NOT l.relispartition) THEN format('other tables inherit from %s', c.oid::regclass)
 			WHEN (SELECT b.typarray FROM pg_type b WHERE b.oid = crm_profile_internal.base_type(a.atttypid)) = 0 THEN format('there are no arrays of %s', format_type(a.atttypid, -1))
 			WHEN a.attgenerated = 'v' THEN format('column %s of %s is not stored', traced.column_traced, c.oid::regclass)
+			WHEN src.track_changes = 'slot' THEN (SELECT min(l.problem) FROM crm_profile_internal.slot_leaves(c.oid, traced.column_traced::name) l)
 			WHEN NOT has_table_privilege(c.oid, 'TRIGGER') THEN format('you may not create a trigger on %s', c.oid::regclass) END), a.atttypid
 		INTO problem, type FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = traced.column_traced WHERE c.oid = traced.relation;
 	problem := coalesce(problem, traced.problem);
+	IF problem IS NULL AND src.track_changes = 'slot' THEN
+		PERFORM crm_profile_internal.source_check_slot(src);
+	END IF;
 	IF problem LIKE 'you may not%' THEN
 		RAISE insufficient_privilege USING MESSAGE = format('argument "track_changes" of the source: %s', problem), HINT = format('GRANT TRIGGER ON %s TO %I', traced.relation::regclass, current_user);
 	ELSIF problem IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('track_changes', 'keys cannot be had here: ' || problem, works, 'Write track_changes => ''column changed_at'', or whatever it is called, or leave it out: then every refresh reads all orders.');
+		PERFORM crm_profile_internal.source_argument_error('track_changes', format('%s cannot be had here: %s', src.track_changes, problem), works, CASE WHEN problem LIKE '%the log does not tell%'
+			THEN format('ALTER TABLE %s REPLICA IDENTITY FULL, or USING INDEX one that has %I; or write track_changes => ''keys''.', substring(problem FROM 'for rows of (.*) that go,'), traced.column_traced)
+			ELSE 'Write track_changes => ''column changed_at'', or whatever it is called, or leave it out: then every refresh reads all orders.' END);
 	END IF;
 	src.tracked_table := traced.relation::regclass::text;
 	src.tracked_column := traced.column_traced;
@@ -105,6 +111,9 @@ DECLARE
 	queue regclass := to_regclass(format('%I.change_queue', src.name));
 	type text;
 BEGIN
+	IF src.track_changes <> 'slot' THEN
+		PERFORM crm_profile_internal.drop_slot(src.name);
+	END IF;
 	IF src.track_changes = 'keys' THEN
 		SELECT format_type(t.typarray, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
 	END IF;
@@ -195,18 +204,23 @@ DECLARE
 	tables jsonb;
 	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
 	moved oid;
-	stamped record;
+	taken record;
 BEGIN
 	IF src.track_changes = 'none' THEN
 		src.tracking := NULL;
 		RETURN;
-	ELSIF src.track_changes LIKE 'column %' THEN
-		SELECT s.* INTO stamped FROM crm_profile_internal.take_stamped_changes(src) s;
-		src := stamped.src;
-		keys := stamped.keys;
-		changed := stamped.changed;
-		without_customer := stamped.without_customer;
-		reason := stamped.reason;
+	ELSIF src.track_changes <> 'keys' THEN
+		IF src.track_changes = 'slot' THEN
+			SELECT t.* INTO taken FROM crm_profile_internal.take_slot_changes(src) t;
+		ELSE
+			SELECT t.*, NULL::text AS problem INTO taken FROM crm_profile_internal.take_stamped_changes(src) t;
+		END IF;
+		src := taken.src;
+		keys := taken.keys;
+		changed := taken.changed;
+		without_customer := taken.without_customer;
+		reason := taken.reason;
+		problem := taken.problem;
 		RETURN;
 	END IF;
 	-- before the orders are read: what happens to the tables later, the next refresh sees
@@ -256,7 +270,7 @@ CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source
 DECLARE
 	-- integers of any width are the same as text
 	corrected CONSTANT text := crm_profile_internal.source_orders_query(src);
-	as_stored CONSTANT boolean := src.track_changes = 'keys' AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
+	as_stored CONSTANT boolean := src.track_changes IN ('keys', 'slot') AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
 	type CONSTANT text := CASE WHEN NOT as_stored THEN src.key_type
 		ELSE (SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column) END;
 	columns CONSTANT text := 'o.customer, o.ordered_at, o.amount' || CASE WHEN src.cost IS NOT NULL THEN ', o.cost' ELSE '' END || CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;

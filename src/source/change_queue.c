@@ -206,9 +206,9 @@ WriteRow(QueueWriter *writer)
 	caller = MemoryContextSwitchTo(writer->batch);
 	slot->tts_isnull[0] = writer->nkeys == 0;
 	if (writer->nkeys > 0)
-		slot->tts_values[0] =
-			PointerGetDatum(construct_array(writer->keys, writer->nkeys, writer->kind.type,
-											writer->kind.len, writer->kind.byval, writer->kind.align));
+		slot->tts_values[0] = PointerGetDatum(
+			construct_array(writer->keys, writer->nkeys, writer->kind.type, writer->kind.len,
+							writer->kind.byval, writer->kind.align));
 	MemoryContextSwitchTo(caller);
 	slot->tts_values[1] = TimestampTzGetDatum(writer->now);
 	slot->tts_isnull[1] = false;
