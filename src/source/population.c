@@ -51,7 +51,7 @@
 #define MAX_WHOLE 4096
 /* A window reaches so many ranks to either side, and a share of all of them at least. */
 #define MIN_REACH 1024
-#define REACH_SHARE 128
+#define REACH_SHARE 64
 /* Ranks that are asked for: two for each of up to eight thresholds and the median, and the ends. */
 #define MAX_WANTED 24
 
@@ -202,9 +202,8 @@ AddHistory(Population *p, const PurchaseHistory *history, int sign)
 
 		p->room = Max(64, p->room * 2);
 		size = mul_size(p->room, sizeof(CustomerRow));
-		p->rows = p->rows == NULL
-					  ? MemoryContextAllocHuge(GetMemoryChunkContext(p), size)
-					  : repalloc_huge(p->rows, size);
+		p->rows = p->rows == NULL ? MemoryContextAllocHuge(GetMemoryChunkContext(p), size)
+								  : repalloc_huge(p->rows, size);
 	}
 	CountHistory(p, history, &p->rows[p->nrows++], sign);
 }
@@ -409,8 +408,7 @@ static void
 BuildQuantity(Population *p, int what)
 {
 	Quantity *q = &p->quantity[what];
-	int64 *values =
-		palloc_extended(mul_size(Max(p->nrows, 1), sizeof(int64)), MCXT_ALLOC_HUGE);
+	int64 *values = palloc_extended(mul_size(Max(p->nrows, 1), sizeof(int64)), MCXT_ALLOC_HUGE);
 	int64 different = 0;
 	Window *window = palloc0(sizeof(Window));
 
@@ -422,8 +420,7 @@ BuildQuantity(Population *p, int what)
 	for (int64 i = 0; i < q->count; i++)
 		different += i == 0 || values[i] != values[i - 1];
 	*window = (Window){.low = PG_INT64_MIN, .high = PG_INT64_MAX};
-	window->runs =
-		palloc_extended(mul_size(Max(different, 1), sizeof(Run)), MCXT_ALLOC_HUGE);
+	window->runs = palloc_extended(mul_size(Max(different, 1), sizeof(Run)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < q->count; i++)
 	{
 		if (i == 0 || values[i] != values[i - 1])
@@ -520,11 +517,11 @@ ChangeWindow(Window *window, const Change *changes, int64 nchanges)
 		Run run = {0};
 
 		run.value = old == window->nruns ? changes[new].value
-					: new == nchanges	 ? window->runs[old].value
+					: new == nchanges    ? window->runs[old].value
 										 : Min(window->runs[old].value, changes[new].value);
 		if (old < window->nruns && window->runs[old].value == run.value)
 			run.count = window->runs[old++].count;
-		for (; new < nchanges && changes[new].value == run.value; new++)
+		for (; new < nchanges &&changes[new].value == run.value; new ++)
 			run.count += changes[new].count;
 		if (run.count < 0)
 			return false;
@@ -642,8 +639,8 @@ HeadOfPopulation(const Population *p, int nwindows)
 static Datum
 RunsOfWindow(const Window *window)
 {
-	uint8 *bytes =
-		palloc_extended(add_size(VARHDRSZ, mul_size(window->nruns, 2 * MAX_VARINT)), MCXT_ALLOC_HUGE);
+	uint8 *bytes = palloc_extended(add_size(VARHDRSZ, mul_size(window->nruns, 2 * MAX_VARINT)),
+								   MCXT_ALLOC_HUGE);
 	uint8 *at = bytes + VARHDRSZ;
 	int64 last = window->low;
 
@@ -871,10 +868,10 @@ BaseOfPopulation(Population *p, TupleDesc columns)
 	{
 		int128 total = TotalOf(&p->quantity[WORTH]);
 
-		values[5] = NumericGetDatum(
-			NumericFromInt128(TierFrom(p, TIER_A_SHARE, total), p->worth_scale));
-		values[6] = NumericGetDatum(
-			NumericFromInt128(TierFrom(p, TIER_B_SHARE, total), p->worth_scale));
+		values[5] =
+			NumericGetDatum(NumericFromInt128(TierFrom(p, TIER_A_SHARE, total), p->worth_scale));
+		values[6] =
+			NumericGetDatum(NumericFromInt128(TierFrom(p, TIER_B_SHARE, total), p->worth_scale));
 		values[7] = Deciles(p);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
@@ -919,8 +916,8 @@ NewPopulation(FunctionCallInfo fcinfo, MemoryContext context, int argument)
 
 	p->scored.at = ScoredValue;
 	p->scored.medians = true;
-	p->scored.bins = PG_NARGS() > argument + 3 ? CheckedBins(PG_GETARG_INT32(argument + 3))
-											   : DEFAULT_BINS;
+	p->scored.bins =
+		PG_NARGS() > argument + 3 ? CheckedBins(PG_GETARG_INT32(argument + 3)) : DEFAULT_BINS;
 	p->as_of = CheckedDay(PG_GETARG_DATEADT(argument), "as_of");
 	p->after = PG_INT32_MIN;
 	p->has_period = !PG_ARGISNULL(argument + 1);
@@ -1082,8 +1079,7 @@ population_models(PG_FUNCTION_ARGS)
 	if (ReadPopulation(&p, PG_GETARG_ARRAYTYPE_P(0)))
 	{
 		values[0] = RfmOfPopulation(&p);
-		values[1] =
-			BaseOfPopulation(&p, CustomerBaseColumns(TupleDescAttr(columns, 1)->atttypid));
+		values[1] = BaseOfPopulation(&p, CustomerBaseColumns(TupleDescAttr(columns, 1)->atttypid));
 	}
 	else
 		p.lost = true;
