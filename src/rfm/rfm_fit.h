@@ -25,7 +25,7 @@ typedef struct RfmPopulation
 	int scale; /* of the monetary values */
 } RfmPopulation;
 
-/* The quantity that values are ranked by: a dimension, or the value of an order (SortableFloat8). */
+/* What values are ranked by: a dimension, or the value of an order (SortableFloat8). */
 #define ORDER_VALUE RFM_DIMENSIONS
 
 /* The values of a population in order, for thresholds, which lie between two of them. */
