@@ -73,8 +73,8 @@ PackedPlan(const CachedPlanSource *source, RowPacking *packing)
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("parallel_tuple_cost", "0", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)),
-						 source->query_string, CURSOR_OPT_PARALLEL_OK, NULL);
+	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)), source->query_string,
+						 CURSOR_OPT_PARALLEL_OK, NULL);
 	AtEOXact_GUC(true, guc_level);
 	if (!IsA(plan->planTree, Gather) || !CommandIsReadOnly(plan) ||
 		!packing->plan(packing, (Gather *) plan->planTree))

@@ -1,5 +1,5 @@
 /*
- * compat.h: the only place that knows PostgreSQL's versions.
+ * compat.h: the only place that depends on PostgreSQL's version.
  */
 #ifndef CRM_COMPAT_H
 #define CRM_COMPAT_H
@@ -50,6 +50,13 @@
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0)
 #else
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0, true)
+#endif
+
+/* The tuple of a change that logical decoding gives; may be NULL. */
+#if PG_VERSION_NUM >= 170000
+#define ChangedTuple(buffer) (buffer)
+#else
+#define ChangedTuple(buffer) ((buffer) == NULL ? NULL : &(buffer)->tuple)
 #endif
 
 #if PG_VERSION_NUM >= 180000

@@ -1,5 +1,5 @@
 /*
- * progress.c: INFO lines of what is done so far, and how fast.
+ * progress.c: INFO messages that say how much is done, and how fast.
  */
 #include "postgres.h"
 
@@ -25,9 +25,8 @@ ReportProgress(Progress *progress, TimestampTz now)
 	double seconds = (double) Max(now - progress->began, 1) / USECS_PER_SEC;
 	int64 done = progress->all != NULL ? pg_atomic_read_u64(progress->all) : progress->done;
 
-	ereport(INFO,
-			(errmsg("%s: " INT64_FORMAT " %s in %.1f s, %.0f %s/s", progress->label, done,
-					progress->what, seconds, done / seconds, progress->unit)));
+	ereport(INFO, (errmsg("%s: " INT64_FORMAT " %s in %.1f s, %.0f %s/s", progress->label, done,
+						  progress->what, seconds, done / seconds, progress->unit)));
 }
 
 void

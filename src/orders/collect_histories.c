@@ -12,6 +12,7 @@
 #include "history/purchase_history.h"
 #include "orders/collect_histories.h"
 #include "orders/order_query.h"
+#include "orders/order_workers.h"
 
 struct HistoryCollection
 {
@@ -96,7 +97,10 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 
 /* ---------- collect_valid_histories ---------- */
 
-/* (key anyelement, query text): the same, without an error for rows that are no purchase */
+/*
+ * (key anyelement, query text): the same, but skips rows that are not purchases instead of raising
+ * an error
+ */
 static void
 StartCollectValidHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {

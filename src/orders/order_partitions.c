@@ -13,12 +13,12 @@
 #define PARTITIONS (1 << PARTITION_BITS)
 #define MAX_LEVEL (64 / PARTITION_BITS - 1)
 
-/* A partition is parted again rather than grouped in more memory than this. */
+/* A partition is partitioned again rather than grouped in more memory than this. */
 #define MIN_PARTITION_LIMIT ((Size) 4 * 1024 * 1024)
 
 /*
- * Grouping takes up to so many times the memory of a partition's records.  This
- * much of it comes on top of what the rows may take, the rest is taken off that.
+ * Grouping takes up to this many times the memory of a partition's records.  GROUPING_ALLOWANCE of
+ * it is allowed on top of the memory for rows, the rest is deducted from that.
  */
 #define GROUPING_FACTOR 5
 #define GROUPING_ALLOWANCE ((Size) 20 * 1024 * 1024)
@@ -27,7 +27,7 @@
 typedef struct Partition
 {
 	RecordStore store;
-	int64 compacted; /* records left when it was made compact last */
+	int64 compacted; /* records left when it was last compacted */
 } pg_attribute_aligned(128) Partition;
 
 struct OrderPartitions
@@ -37,16 +37,16 @@ struct OrderPartitions
 	RecordFormat format;
 	PurchaseGrain grain;
 	int scale;            /* of new records: the largest seen */
-	int level;            /* how often the rows were parted before */
+	int level;            /* how often the rows were partitioned before */
 	Size memory_limit;    /* of all records */
 	Size partition_limit; /* of the records of one partition */
-	bool compacting;      /* doing so has paid so far */
+	bool compacting;      /* compacting has paid off so far */
 	Partition partitions[PARTITIONS];
 	CustomerGrouping groups;
 
-	/* handing out: first what is all in memory, which makes room for the rest */
+	/* returning customers: first those entirely in memory, which makes room for the rest */
 	bool resident_done;
-	int handing_out;               /* the partition whose turn it is */
+	int handing_out;               /* the partition being returned */
 	bool grouped;                  /* it is in `groups`, */
 	uint32 next_group;             /* whose next is this */
 	struct OrderPartitions *parts; /* or it has been parted again */
@@ -149,10 +149,7 @@ AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *p
 
 /* ---------- grouping a partition ---------- */
 
-/*
- * Adds the purchases of a block to other partitions or, without those, to a
- * store.
- */
+/* Adds the purchases of a block to other partitions or, if `parts` is NULL, to a store. */
 static void
 CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions *orders,
 		  RecordStore *store)
@@ -185,7 +182,7 @@ ReplaceResident(RecordStore *store, RecordStore *by)
 	*store = *by;
 }
 
-/* Brings the resident records of a partition to the scale that all have by now. */
+/* Rescales the resident records of a partition to the scale that all have by now. */
 static void
 UnifyScale(OrderPartitions *orders, RecordStore *store)
 {
@@ -252,7 +249,7 @@ CompactAll(OrderPartitions *orders)
 		bool first_time = partition->compacted == 0 && records > 0;
 
 		CompactPartition(orders, partition);
-		/* where this partition shrinks too little, the others will, too */
+		/* if this partition shrinks too little, so will the others */
 		if (first_time && partition->store.records > records - records / 4)
 		{
 			orders->compacting = false;
@@ -280,10 +277,7 @@ LargestPartition(OrderPartitions *orders)
 	return largest;
 }
 
-/*
- * Called when a partition has grown: makes room if it, or all of them, take too
- * much.
- */
+/* Called when a partition has grown: makes room if it or all together take too much. */
 static void
 CheckMemory(OrderPartitions *orders, Partition *grown)
 {
@@ -293,7 +287,7 @@ CheckMemory(OrderPartitions *orders, Partition *grown)
 		SpillPartition(LargestPartition(orders));
 	if (grown->store.memory > orders->partition_limit)
 	{
-		/* one customer with very many orders? */
+		/* perhaps one customer with very many orders */
 		CompactPartition(orders, grown);
 		if (grown->store.memory > orders->partition_limit / 2)
 			SpillPartition(grown);
@@ -379,8 +373,8 @@ NextSharedPartition(OrderPartitions *orders)
 		/* first what is all in memory, which makes room for the rest */
 		if (empty || in_files != (turn >= PARTITIONS))
 			continue;
-		stores = MemoryContextAllocZero(orders->context,
-										shared->participants * sizeof(RecordStore));
+		stores =
+			MemoryContextAllocZero(orders->context, shared->participants * sizeof(RecordStore));
 		for (int i = 0; i < shared->participants; i++)
 		{
 			stores[i].pool = orders->pool;
@@ -476,9 +470,8 @@ PublishPartitions(OrderPartitions *orders, SharedPartitions *shared)
 	uint32 scale = pg_atomic_read_u32(&shared->scale);
 
 	for (int i = 0; i < PARTITIONS; i++)
-		RecordStorePublish(
-			&orders->partitions[i].store,
-			&shared->records[i * shared->participants + orders->pool->participant]);
+		RecordStorePublish(&orders->partitions[i].store,
+						   &shared->records[i * shared->participants + orders->pool->participant]);
 	while (scale < orders->scale &&
 		   !pg_atomic_compare_exchange_u32(&shared->scale, &scale, orders->scale))
 		;

@@ -5,22 +5,8 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
-#include "fmgr.h"
 
-#include "base/caller_query.h"
 #include "orders/order_query.h"
-#include "orders/order_workers.h"
-
-/* Rows without a customer in the query that was run last. */
-static int64 rows_without_customer = 0;
-
-/* How many: whether those who keep histories need look for their amounts. */
-PG_FUNCTION_INFO_V1(orders_without_customer);
-Datum
-orders_without_customer(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(rows_without_customer);
-}
 
 OrderQuery *
 CreateOrderQuery(const char *function, Oid key_type, PurchaseGrain grain)
@@ -35,29 +21,6 @@ CreateOrderQuery(const char *function, Oid key_type, PurchaseGrain grain)
 	query->pool = CreateRecordPool(CurrentMemoryContext);
 	query->finished.pool = query->pool;
 	return query;
-}
-
-void
-RunOrderQuery(OrderQuery *query, const char *text)
-{
-	OrderRows *rows = palloc(sizeof(OrderRows));
-	OrderPacking packing;
-	bool packed;
-
-	InitOrderRows(rows, &query->task, query->pool, query->progress);
-	InitOrderPacking(&packing, query, rows);
-	if (query->progress != NULL)
-		StartProgress(query->progress, "rows read", "rows");
-	packed = RunQueryPacked(query->task.function, text, &rows->pub, &packing.pub);
-	if (query->progress != NULL)
-		FinishProgress(query->progress);
-	if (!packed)
-		FinishOrderRows(rows);
-	query->orders = rows->orders;
-	query->format = rows->format;
-	rows_without_customer = rows->without_customer;
-	pfree(rows);
-	RewindCustomers(query);
 }
 
 void
@@ -103,8 +66,8 @@ AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
 	const CustomerKey *key = &format->key;
 	Size key_size = key->integer ? 0 : CustomerKeySize(key, customer);
 	Size size = NARROW_RECORD_SIZE + (key->integer ? 0 : KEY_SIZE_BYTES + MAXALIGN(key_size));
-	PackedPurchase *record = (PackedPurchase *) RecordStoreAppend(
-		finished, size + MAXALIGN(VARSIZE(history)), scale);
+	PackedPurchase *record =
+		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
 
 	record->bits = key->integer ? (uint64) customer : 0;
 	record->number = 0;

@@ -2,9 +2,9 @@
  * order_query.h: the customers of a query of orders, each with what the task
  * asks for.
  *
- * Without parallel workers this process groups the purchases itself, and hands
- * out customer after customer.  With them all processes do (order_workers.h), and
- * what arrives are finished records: per customer, or history.
+ * Without parallel workers this process groups the purchases itself, and returns
+ * customer after customer.  With them all processes do (order_workers.h), and
+ * what arrives here are finished records: totals, or histories.
  */
 #ifndef CRM_ORDER_QUERY_H
 #define CRM_ORDER_QUERY_H
@@ -35,8 +35,6 @@ typedef struct OrderQuery
 
 /* `function` is the SQL function that asks. */
 extern OrderQuery *CreateOrderQuery(const char *function, Oid key_type, PurchaseGrain grain);
-
-extern void RunOrderQuery(OrderQuery *query, const char *text);
 
 extern void EndOrderQuery(OrderQuery *query);
 

@@ -73,7 +73,7 @@ CheckDayColumn(TupleDesc columns)
 	}
 }
 
-/* The decimals that a numeric(p, s) column says it has; 0 if it says nothing. */
+/* The scale of a numeric(p, s) column; 0 if it declares none. */
 static int
 DeclaredScale(TupleDesc columns, int attno)
 {
@@ -86,10 +86,7 @@ DeclaredScale(TupleDesc columns, int attno)
 	return scale <= MAX_SCALE ? scale : 0;
 }
 
-/*
- * Order lines are sorted by customer and order key: lines of one order lie
- * together.
- */
+/* Order lines are sorted by customer and order key, so that lines of one order are adjacent. */
 static void
 StartLines(OrderRows *receiver, TupleDesc columns)
 {
@@ -156,9 +153,9 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 	CheckOrderColumns(receiver, columns);
 	if (receiver->order_column > 0)
 		StartLines(receiver, columns);
-	receiver->orders = CreateOrderPartitions(receiver->pool, &receiver->format,
-											 receiver->task->grain, receiver->scale,
-											 receiver->task->memory);
+	receiver->orders =
+		CreateOrderPartitions(receiver->pool, &receiver->format, receiver->task->grain,
+							  receiver->scale, receiver->task->memory);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -217,7 +214,7 @@ IsOrderDay(Oid type, Datum value)
 						   : !TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value));
 }
 
-/* Whether day, amount and cost of a row can be those of a purchase. */
+/* Whether day, amount and cost of a row are valid for a purchase. */
 static bool
 IsPurchase(OrderRows *receiver, TupleTableSlot *row)
 {
@@ -266,7 +263,7 @@ PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int s
 		pfree(DatumGetPointer(flat));
 }
 
-/* The purchase in a row whose customer, day and amount are there. */
+/* Makes the purchase of a row whose customer, day and amount are not NULL. */
 static pg_attribute_always_inline int
 PurchaseOfRow(OrderRows *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
@@ -323,7 +320,7 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 
 /* ---------- order lines ---------- */
 
-/* Whether two lines, sorted next to each other, belong to one order. */
+/* Whether two adjacent lines belong to one order. */
 static bool
 SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 {
@@ -331,15 +328,14 @@ SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 
 	/* a line without an order key is an order of its own */
 	return !a->tts_isnull[o] && !b->tts_isnull[o] &&
-		   DatumGetBool(FunctionCall2Coll(&receiver->format.key.equal,
-										  receiver->format.key.collation,
-										  a->tts_values[CUSTOMER_COLUMN - 1],
-										  b->tts_values[CUSTOMER_COLUMN - 1])) &&
+		   DatumGetBool(FunctionCall2Coll(
+			   &receiver->format.key.equal, receiver->format.key.collation,
+			   a->tts_values[CUSTOMER_COLUMN - 1], b->tts_values[CUSTOMER_COLUMN - 1])) &&
 		   DatumGetBool(FunctionCall2Coll(&receiver->same_order, receiver->order_collation,
 										  a->tts_values[o], b->tts_values[o]));
 }
 
-/* Adds a line to its order, whose day is that of its oldest line. */
+/* Adds a line to its order; the day of an order is that of its earliest line. */
 static void
 AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 {

@@ -1,9 +1,9 @@
 /*
  * order_rows.h: the rows of a query of orders, as purchases.
  *
- * The query's first three columns are customer, day or time stamp, and amount;
- * columns named cost and order_key are optional.  Lines that share an order key
- * are one order: they are sorted together and summed first.
+ * The query's first three columns are customer, day or time stamp, and amount; columns named cost
+ * and order_key are optional.  Lines with the same order key are one order: they are sorted
+ * together and summed first.
  */
 #ifndef CRM_ORDER_ROWS_H
 #define CRM_ORDER_ROWS_H
@@ -66,8 +66,8 @@ typedef struct OrderRows
 } OrderRows;
 
 /* `rows` lives in the current memory context, and so does what it needs. */
-extern void InitOrderRows(OrderRows *rows, const OrderTask *task, RecordPool *pool,
-						  Progress *progress);
+extern void
+InitOrderRows(OrderRows *rows, const OrderTask *task, RecordPool *pool, Progress *progress);
 
 /* Checks the columns of the query; needed before the start by those who look at them only. */
 extern void CheckOrderColumns(OrderRows *rows, TupleDesc columns);
@@ -75,13 +75,13 @@ extern void CheckOrderColumns(OrderRows *rows, TupleDesc columns);
 /* When all rows have come: adds up order lines. */
 extern void FinishOrderRows(OrderRows *rows);
 
-/* An amount of a type that orders may have, where it can be read. */
+/* Reads an amount of a type that orders may have. */
 extern AmountFault ReadOrderAmount(Oid type, Datum value, Decimal *amount);
 
-/* Whether a value of a type that purchase days may have is a day. */
+/* Whether a value of a type that purchase days may have is finite. */
 extern bool IsOrderDay(Oid type, Datum value);
 
-/* The type of a column, domains being what they are made of. */
+/* The type of a column, or its base type if that is a domain. */
 extern Oid OrderColumnType(TupleDesc columns, int attno);
 
 #endif /* CRM_ORDER_ROWS_H */

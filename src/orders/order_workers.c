@@ -9,6 +9,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "fmgr.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "port/atomics.h"
@@ -18,7 +19,17 @@
 #include "utils/lsyscache.h"
 #include "utils/wait_event.h"
 
+#include "base/caller_query.h"
 #include "orders/order_workers.h"
+
+/* How a query of orders is handed to its workers. */
+typedef struct OrderPacking
+{
+	RowPacking pub; /* must be first */
+	DestReceiver receiver;
+	OrderQuery *query;
+	OrderRows *rows; /* of the leader: is told columns and counts */
+} OrderPacking;
 
 /* ---------- planning ---------- */
 
@@ -118,8 +129,7 @@ InsertPacking(Gather *gather, const OrderTask *task)
 	plan->plan_node_id = PACKING_NODE_ID;
 	plan->extParam = bms_copy(rows->extParam);
 	plan->allParam = bms_copy(rows->allParam);
-	plan->targetlist =
-		BlockColumn((Expr *) makeVar(INDEX_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
+	plan->targetlist = BlockColumn((Expr *) makeVar(INDEX_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
 	scan->custom_scan_tlist = BlockColumn((Expr *) makeNullConst(BYTEAOID, -1, InvalidOid));
 	scan->custom_plans = list_make1(rows);
 	scan->custom_private = list_make1(BytesConst(task, sizeof(*task)));
@@ -410,7 +420,8 @@ StartPacking(RowPacking *self, PlanState *scan)
 static bool
 ReceiveBlock(TupleTableSlot *slot, DestReceiver *self)
 {
-	OrderQuery *query = ((OrderPacking *) ((char *) self - offsetof(OrderPacking, receiver)))->query;
+	OrderQuery *query =
+		((OrderPacking *) ((char *) self - offsetof(OrderPacking, receiver)))->query;
 	bool isnull;
 	bytea *block = DatumGetByteaPP(slot_getattr(slot, 1, &isnull));
 	Size size = VARSIZE_ANY_EXHDR(block) - sizeof(int32);
@@ -436,7 +447,7 @@ NothingToDo(DestReceiver *self)
 {
 }
 
-void
+static void
 InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
 {
 	packing->pub.plan = PlanPacking;
@@ -449,6 +460,40 @@ InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
 									   .mydest = DestNone};
 	packing->query = query;
 	packing->rows = rows;
+}
+
+/* Rows without a customer in the query that was run last. */
+static int64 rows_without_customer = 0;
+
+/* How many: whether those who keep histories need look for their amounts. */
+PG_FUNCTION_INFO_V1(orders_without_customer);
+Datum
+orders_without_customer(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(rows_without_customer);
+}
+
+void
+RunOrderQuery(OrderQuery *query, const char *text)
+{
+	OrderRows *rows = palloc(sizeof(OrderRows));
+	OrderPacking packing;
+	bool packed;
+
+	InitOrderRows(rows, &query->task, query->pool, query->progress);
+	InitOrderPacking(&packing, query, rows);
+	if (query->progress != NULL)
+		StartProgress(query->progress, "rows read", "rows");
+	packed = RunQueryPacked(query->task.function, text, &rows->pub, &packing.pub);
+	if (query->progress != NULL)
+		FinishProgress(query->progress);
+	if (!packed)
+		FinishOrderRows(rows);
+	query->orders = rows->orders;
+	query->format = rows->format;
+	rows_without_customer = rows->without_customer;
+	pfree(rows);
+	RewindCustomers(query);
 }
 
 void

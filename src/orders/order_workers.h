@@ -17,19 +17,10 @@
 
 #include "postgres.h"
 
-#include "base/caller_query.h"
 #include "orders/order_query.h"
 
-/* How a query of orders is handed to its workers. */
-typedef struct OrderPacking
-{
-	RowPacking pub; /* must be first */
-	DestReceiver receiver;
-	OrderQuery *query;
-	OrderRows *rows; /* of the leader, told columns and counts */
-} OrderPacking;
-
-extern void InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows);
+/* Runs the query, with workers where it has a parallel plan. */
+extern void RunOrderQuery(OrderQuery *query, const char *text);
 
 extern void InitOrderWorkers(void);
 

@@ -19,7 +19,7 @@
 #define HUGE_PAGE ((Size) 2 * 1024 * 1024)
 #define SMALL_PAGE 4096
 
-/* What stands before the data of a block in the file. */
+/* The header of a block in the file. */
 typedef struct FileBlockHeader
 {
 	uint32 used;
@@ -32,7 +32,7 @@ BlockMemory(Size capacity)
 	return offsetof(RecordBlock, data) + capacity;
 }
 
-/* Asks for huge pages where the system has them; the answer does not matter. */
+/* Asks for huge pages if the system has them; the result does not matter. */
 static void
 AdviseHugePages(void *chunk, Size size)
 {
@@ -139,7 +139,7 @@ AllocateAlone(RecordPool *pool, Size size)
 	return block;
 }
 
-/* The list of free blocks of a capacity; NULL for odd ones, which come alone. */
+/* The list of free blocks of a capacity; NULL for odd sizes, which are not reused. */
 static RecordBlock **
 FreeList(RecordPool *pool, Size capacity)
 {
@@ -185,7 +185,7 @@ FreeBlock(RecordPool *pool, RecordBlock *block)
 	*list = block;
 }
 
-/* Puts a block behind the resident ones. */
+/* Appends a block to the resident ones. */
 static void
 AddBlock(RecordStore *store, RecordBlock *block)
 {

@@ -1,8 +1,8 @@
 /*
  * score_orders.c: from orders to scores and segments in one call.
  *
- * Collect, fit, score and label, without a history in between: of a customer
- * only recency, frequency and monetary value are kept.
+ * Collects, fits, scores and labels without making histories: only recency, frequency and monetary
+ * value of each customer are kept.
  */
 #include "postgres.h"
 
@@ -17,6 +17,7 @@
 #include "base/local_day.h"
 #include "base/row_stream.h"
 #include "orders/order_query.h"
+#include "orders/order_workers.h"
 #include "rfm/rfm_fit.h"
 #include "rfm/score_orders.h"
 #include "rfm/segment_scheme.h"
@@ -36,11 +37,11 @@ enum
 	RESULT_COLUMNS
 };
 
-/* Everything that a row of the result is made of, besides the customer. */
+/* What a row of the result is made from, besides the customer. */
 typedef struct ScoreWriter
 {
 	RfmModel model;
-	const SegmentScheme *scheme; /* NULL: no segments */
+	const SegmentScheme *scheme; /* NULL for no segments */
 	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
 } ScoreWriter;
 
@@ -189,7 +190,7 @@ SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 	return scheme;
 }
 
-/* Whether some customer with that score in a dimension can be in the segment. */
+/* Whether a customer with that score in a dimension can be in the segment. */
 static bool
 SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
 {
@@ -202,8 +203,8 @@ SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
 }
 
 /*
- * Where all thresholds of a dimension are the same, most customers tie in it,
- * and whole segments are out of their reach: a NOTICE says so.
+ * If all thresholds of a dimension are equal, most customers tie in it, and whole segments are out
+ * of reach: a NOTICE says so.
  */
 static void
 ReportTies(const RfmModel *model, const SegmentScheme *scheme)
