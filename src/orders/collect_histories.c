@@ -22,7 +22,7 @@ struct HistoryCollection
 
 HistoryCollection *
 CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
-				 bool lenient)
+				 bool lenient, Oid order_operator, Oid order_collation)
 {
 	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
@@ -31,8 +31,12 @@ CollectHistories(const char *function, Oid key_type, const char *query, const ch
 	collection->progress.label = progress;
 	if (progress != NULL)
 		collection->query->progress = &collection->progress;
+	collection->query->task.order_operator = order_operator;
+	collection->query->task.order_collation = order_collation;
 	RunOrderQuery(collection->query, query);
 	StartProgress(&collection->progress, "histories made", "customers");
+	if (OidIsValid(order_operator))
+		FinishCustomers(collection->query);
 	return collection;
 }
 
@@ -81,9 +85,9 @@ StartCollectPurchaseHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	static const char *const function = "collect_purchase_histories";
 
-	rows->state =
-		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-						 QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2), false);
+	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2),
+								   false, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
 }
@@ -106,8 +110,9 @@ StartCollectValidHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	static const char *const function = "collect_valid_histories";
 
-	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-								   QueryArgument(fcinfo, 1, function), NULL, true);
+	rows->state =
+		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+						 QueryArgument(fcinfo, 1, function), NULL, true, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
 }

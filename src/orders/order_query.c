@@ -19,8 +19,16 @@ CreateOrderQuery(const char *function, Oid key_type, PurchaseGrain grain)
 	query->task.memory = HashMemoryLimit();
 	query->task.seed = pg_prng_uint64(&pg_global_prng_state);
 	query->pool = CreateRecordPool(CurrentMemoryContext);
-	query->finished.pool = query->pool;
+	query->finished.store.pool = query->pool;
 	return query;
+}
+
+static void
+EndRun(CustomerRun *run)
+{
+	if (run->reading)
+		RecordCursorEnd(&run->cursor);
+	RecordStoreReset(&run->store);
 }
 
 void
@@ -28,10 +36,139 @@ EndOrderQuery(OrderQuery *query)
 {
 	if (query->orders != NULL)
 		EndOrderPartitions(query->orders);
-	RecordCursorEnd(&query->cursor);
-	RecordStoreReset(&query->finished);
+	EndRun(&query->finished);
+	for (int i = 0; i < query->nruns; i++)
+		EndRun(query->runs[i]);
 	DeleteRecordPool(query->pool);
 	pfree(query);
+}
+
+/* ---------- finished customers ---------- */
+
+/* The run that a block belongs to. */
+static CustomerRun *
+RunOfBlock(OrderQuery *query, int number)
+{
+	MemoryContext context = query->pool->context;
+
+	if (number == 0)
+		return &query->finished;
+	while (query->nruns < number)
+	{
+		CustomerRun *run = MemoryContextAllocZero(context, sizeof(CustomerRun));
+
+		run->store.pool = query->pool;
+		if (query->runs == NULL)
+			query->runs = MemoryContextAlloc(context, sizeof(CustomerRun *));
+		query->runs = repalloc(query->runs, (query->nruns + 1) * sizeof(CustomerRun *));
+		query->runs[query->nruns++] = run;
+	}
+	return query->runs[number - 1];
+}
+
+void
+KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
+{
+	Size size = VARSIZE_ANY_EXHDR(block) - sizeof(BlockHeader);
+	BlockHeader header;
+	RecordStore *store;
+
+	memcpy(&header, VARDATA_ANY(block), sizeof(header));
+	store = &RunOfBlock(query, header.run)->store;
+	memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header), size);
+	query->scale = header.scale;
+	if (query->pool->used > memory)
+		RecordStoreSpill(store);
+}
+
+void
+FinishCustomers(OrderQuery *query)
+{
+	OrderRows rows = {.orders = query->orders,
+					  .task = &query->task,
+					  .format = query->format,
+					  .pool = query->pool};
+	CustomerBlocks blocks;
+	bytea *block;
+
+	if (query->orders == NULL)
+		return;
+	InitCustomerBlocks(&blocks, &rows, NULL);
+	while ((block = NextCustomerBlock(&blocks)) != NULL)
+	{
+		KeepCustomerBlock(query, block, query->task.memory);
+		pfree(block);
+	}
+	if (blocks.run != NULL)
+		pfree(blocks.run);
+	EndOrderPartitions(query->orders);
+	query->orders = NULL;
+}
+
+void
+RewindRun(CustomerRun *run)
+{
+	if (run->reading)
+		RecordCursorEnd(&run->cursor);
+	RecordCursorBegin(&run->cursor, &run->store);
+	run->reading = true;
+	run->block = NULL;
+}
+
+/* ---------- histories ---------- */
+
+/* The run with the smaller customer comes first. */
+static int
+CompareRuns(Datum a, Datum b, void *arg)
+{
+	OrderQuery *query = arg;
+
+	return ApplySortComparator(
+		RecordCustomer(((CustomerRun *) DatumGetPointer(b))->record, &query->format), false,
+		RecordCustomer(((CustomerRun *) DatumGetPointer(a))->record, &query->format), false,
+		&query->order);
+}
+
+/* Begins to merge the runs. */
+static void
+StartMerge(OrderQuery *query)
+{
+	MemoryContext caller = MemoryContextSwitchTo(query->pool->context);
+
+	PrepareCustomerOrder(&query->task, &query->order, query->pool->context);
+	query->merge = binaryheap_allocate(Max(1, query->nruns), CompareRuns, query);
+	for (int i = 0; i < query->nruns; i++)
+	{
+		RewindRun(query->runs[i]);
+		query->runs[i]->record = NextInRun(query->runs[i], query);
+		if (query->runs[i]->record != NULL)
+			binaryheap_add_unordered(query->merge, PointerGetDatum(query->runs[i]));
+	}
+	binaryheap_build(query->merge);
+	MemoryContextSwitchTo(caller);
+}
+
+/* The next customer of all runs; NULL at the end.  Its record is read until the next call. */
+static const PackedPurchase *
+NextOfRuns(OrderQuery *query)
+{
+	CustomerRun *run;
+
+	if (query->merge == NULL)
+		StartMerge(query);
+	else if (!binaryheap_empty(query->merge))
+	{
+		run = (CustomerRun *) DatumGetPointer(binaryheap_first(query->merge));
+		run->record = NextInRun(run, query);
+		if (run->record != NULL)
+			binaryheap_replace_first(query->merge, PointerGetDatum(run));
+		else
+			binaryheap_remove_first(query->merge);
+	}
+	if (binaryheap_empty(query->merge))
+		return NULL;
+	run = (CustomerRun *) DatumGetPointer(binaryheap_first(query->merge));
+	return run->record;
 }
 
 bool
@@ -48,78 +185,17 @@ NextCustomerHistory(OrderQuery *query, Datum *customer, PurchaseHistory **histor
 		*history = EncodeSortedHistory(next.days, next.ndays, next.scale);
 		return true;
 	}
-	record = NextCustomer(query);
+	if (OidIsValid(query->task.order_operator))
+		record = NextOfRuns(query);
+	else
+	{
+		if (!query->finished.reading)
+			RewindRun(&query->finished);
+		record = NextInRun(&query->finished, query);
+	}
 	if (record == NULL)
 		return false;
 	*customer = RecordCustomer(record, &query->format);
 	*history = FinishedHistory(record, &query->format);
 	return true;
-}
-
-/* ---------- finished customers ---------- */
-
-/* A record of the customer alone, with a history behind it. */
-static void
-AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
-			  PurchaseHistory *history, int scale)
-{
-	const CustomerKey *key = &format->key;
-	Size key_size = key->integer ? 0 : CustomerKeySize(key, customer);
-	Size size = NARROW_RECORD_SIZE + (key->integer ? 0 : KEY_SIZE_BYTES + MAXALIGN(key_size));
-	PackedPurchase *record =
-		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
-
-	record->bits = key->integer ? (uint64) customer : 0;
-	record->number = 0;
-	record->mark = 0;
-	if (!key->integer)
-		AppendKey(RecordKey(record, format), key, customer, key_size);
-	memcpy((char *) record + size, history, VARSIZE(history));
-}
-
-void
-AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain grain,
-			   const CustomerPurchases *customer)
-{
-	PurchaseHistory *history;
-
-	if (grain == PER_CUSTOMER)
-	{
-		AppendPurchase(finished, format, customer->customer,
-					   format->key.integer ? (uint64) customer->customer : 0, customer->days,
-					   customer->scale);
-		return;
-	}
-	history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
-	AppendHistory(finished, format, customer->customer, history, customer->scale);
-	pfree(history);
-}
-
-void
-FinishCustomers(OrderQuery *query)
-{
-	CustomerPurchases next;
-
-	if (query->orders == NULL)
-		return;
-	while (NextCustomerPurchases(query->orders, &next))
-	{
-		AppendCustomer(&query->finished, &query->format, query->task.grain, &next);
-		query->scale = next.scale;
-		if (query->pool->used > query->task.memory)
-			RecordStoreSpill(&query->finished);
-	}
-	EndOrderPartitions(query->orders);
-	query->orders = NULL;
-	RewindCustomers(query);
-}
-
-void
-RewindCustomers(OrderQuery *query)
-{
-	if (query->reading)
-		RecordCursorEnd(&query->cursor);
-	RecordCursorBegin(&query->cursor, &query->finished);
-	query->reading = true;
-	query->block = NULL;
 }

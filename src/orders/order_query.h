@@ -4,33 +4,45 @@
  *
  * Without parallel workers this process groups the purchases itself, and returns
  * customer after customer.  With them all processes do (order_workers.h), and
- * what arrives here are finished records: totals, or histories.
+ * what arrives here are blocks of finished customers: totals, or histories.
  */
 #ifndef CRM_ORDER_QUERY_H
 #define CRM_ORDER_QUERY_H
 
 #include "postgres.h"
 
+#include "lib/binaryheap.h"
 #include "miscadmin.h"
 
-#include "history/history_codec.h"
-#include "orders/order_partitions.h"
+#include "orders/customer_blocks.h"
 #include "orders/order_rows.h"
+
+/* Finished customers in the order in which they came, and a reader of them. */
+typedef struct CustomerRun
+{
+	RecordStore store;
+	RecordCursor cursor;
+	bool reading;
+	RecordBlock *block;
+	char *next;
+	const PackedPurchase *record; /* the next to be merged */
+} CustomerRun;
 
 typedef struct OrderQuery
 {
 	OrderTask task;
 	Progress *progress; /* of the rows; NULL: nobody wants to know */
 	RecordPool *pool;
-	OrderPartitions *orders; /* NULL: all customers are in `finished` */
-	RecordStore finished;
-	int scale; /* of all that is in it */
+	OrderPartitions *orders; /* NULL: all customers are finished */
 	RecordFormat format;
+	int scale; /* of what is finished */
+	CustomerRun finished;
 
-	RecordCursor cursor; /* over `finished` */
-	bool reading;
-	RecordBlock *block;
-	char *next;
+	/* or in sorted runs */
+	CustomerRun **runs;
+	int nruns;
+	SortSupportData order;
+	binaryheap *merge; /* the runs that are not at their end; NULL before the first customer */
 } OrderQuery;
 
 /* `function` is the SQL function that asks. */
@@ -39,46 +51,36 @@ extern OrderQuery *CreateOrderQuery(const char *function, Oid key_type, Purchase
 extern void EndOrderQuery(OrderQuery *query);
 
 /*
- * The next customer of a PER_DAY query and the history, in no particular order,
- * valid until the next call; false at the end.
+ * The next customer of a PER_DAY query and the history, valid until the next
+ * call, in the order of the task; false at the end.
  */
 extern bool NextCustomerHistory(OrderQuery *query, Datum *customer, PurchaseHistory **history);
 
-/* Finishes all customers, for those who read them more than once. */
+/* Finishes all customers, for those who want them in order or read them more than once. */
 extern void FinishCustomers(OrderQuery *query);
 
-/* Puts a customer behind the finished ones. */
-extern void AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain grain,
-						   const CustomerPurchases *customer);
+/* Keeps a block of finished customers, while the pool may take so much memory. */
+extern void KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory);
 
-/* From the first finished customer on. */
-extern void RewindCustomers(OrderQuery *query);
+/* Begins to read a run from its first customer on. */
+extern void RewindRun(CustomerRun *run);
 
-/* The history in a finished record, behind the customer. */
-static inline PurchaseHistory *
-FinishedHistory(const PackedPurchase *record, const RecordFormat *format)
-{
-	return (PurchaseHistory *) ((char *) record + RecordSize(record, format));
-}
-
-/* The next finished customer; NULL at the end. */
+/* The next customer of a run; NULL at the end. */
 static inline const PackedPurchase *
-NextCustomer(OrderQuery *query)
+NextInRun(CustomerRun *run, const OrderQuery *query)
 {
 	const PackedPurchase *record;
 
-	while (query->block == NULL || query->next >= query->block->data + query->block->used)
+	while (run->block == NULL || run->next >= run->block->data + run->block->used)
 	{
 		CHECK_FOR_INTERRUPTS();
-		query->block = RecordCursorNext(&query->cursor);
-		if (query->block == NULL)
+		run->block = RecordCursorNext(&run->cursor);
+		if (run->block == NULL)
 			return NULL;
-		query->next = query->block->data;
+		run->next = run->block->data;
 	}
-	record = (const PackedPurchase *) query->next;
-	query->next += RecordSize(record, &query->format);
-	if (query->task.grain == PER_DAY)
-		query->next += MAXALIGN(VARSIZE(query->next));
+	record = (const PackedPurchase *) run->next;
+	run->next += FinishedSize(record, &query->format, query->task.grain);
 	return record;
 }
 

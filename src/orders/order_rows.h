@@ -30,10 +30,12 @@ typedef struct OrderTask
 	 * without end.
 	 */
 	bool lenient;
-	DateADT after; /* PER_CUSTOMER: the last day before the period, */
-	DateADT as_of; /* and the last one of it */
-	Size memory;   /* for the purchases of a process */
-	uint64 seed;   /* of hashes of the key */
+	DateADT after;      /* PER_CUSTOMER: the last day before the period, */
+	DateADT as_of;      /* and the last one of it */
+	Size memory;        /* for the purchases of a process */
+	uint64 seed;        /* of hashes of the key */
+	Oid order_operator; /* PER_DAY: "less than" of the order of customers; invalid: in no order */
+	Oid order_collation;
 } OrderTask;
 
 /* Takes the rows of a query and puts every purchase in them into its partition. */

@@ -169,6 +169,7 @@ typedef struct SharedOrders
 	pg_atomic_uint32 participants;
 	pg_atomic_uint64 rows;
 	pg_atomic_uint64 without_customer;
+	pg_atomic_uint32 runs;       /* of sorted customers */
 	SharedPartitions partitions; /* must be last */
 } SharedOrders;
 
@@ -181,8 +182,7 @@ typedef struct OrderPackingState
 	RecordPool *pool;
 	OrderRows rows; /* of this process; without `orders` before it begins */
 	Progress progress;
-	RecordStore finished; /* a few customers, on their way to the leader */
-	bool ended;
+	CustomerBlocks blocks;
 } OrderPackingState;
 
 static void
@@ -247,7 +247,6 @@ PackOrders(OrderPackingState *state)
 	if (state->leader != NULL && state->leader->progress != NULL)
 		progress = state->leader->progress;
 	state->pool = CreateRecordPool(CurrentMemoryContext);
-	state->finished.pool = state->pool;
 	InitOrderRows(rows, &state->task, state->pool, progress);
 	if (state->shared != NULL)
 		PackTogether(state, columns);
@@ -256,38 +255,7 @@ PackOrders(OrderPackingState *state)
 		rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
 		TakeRows(state);
 	}
-}
-
-/*
- * The next block of finished customers, behind their scale and in the current
- * memory context; NULL at the end.
- */
-static bytea *
-NextBlock(OrderPackingState *state)
-{
-	OrderRows *rows = &state->rows;
-	RecordStore *finished = &state->finished;
-	RecordBlock *block;
-	bytea *bytes;
-
-	while (!state->ended && finished->first == finished->last)
-	{
-		CustomerPurchases next;
-
-		state->ended = !NextCustomerPurchases(rows->orders, &next);
-		if (!state->ended)
-			AppendCustomer(finished, &rows->format, state->task.grain, &next);
-	}
-	RecordStoreSeal(finished);
-	block = finished->first;
-	if (block == NULL)
-		return NULL;
-	bytes = palloc(VARHDRSZ + sizeof(int32) + block->used);
-	SET_VARSIZE(bytes, VARHDRSZ + sizeof(int32) + block->used);
-	memcpy(VARDATA(bytes), &block->scale, sizeof(int32));
-	memcpy(VARDATA(bytes) + sizeof(int32), block->data, block->used);
-	RecordStoreDropFirst(finished);
-	return bytes;
+	InitCustomerBlocks(&state->blocks, rows, state->shared != NULL ? &state->shared->runs : NULL);
 }
 
 static TupleTableSlot *
@@ -304,7 +272,7 @@ ExecOrderPacking(CustomScanState *node)
 	ExecClearTuple(slot);
 	ResetExprContext(econtext);
 	caller = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-	block = NextBlock(state);
+	block = NextCustomerBlock(&state->blocks);
 	MemoryContextSwitchTo(caller);
 	if (block == NULL)
 		return slot;
@@ -373,6 +341,7 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 	pg_atomic_init_u32(&shared->participants, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
 	pg_atomic_init_u64(&shared->without_customer, 0);
+	pg_atomic_init_u32(&shared->runs, 0);
 	InitSharedPartitions(&shared->partitions, pcxt->nworkers + 1);
 	state->shared = shared;
 }
@@ -420,20 +389,12 @@ StartPacking(RowPacking *self, PlanState *scan)
 static bool
 ReceiveBlock(TupleTableSlot *slot, DestReceiver *self)
 {
-	OrderQuery *query =
-		((OrderPacking *) ((char *) self - offsetof(OrderPacking, receiver)))->query;
+	OrderPacking *packing = (OrderPacking *) ((char *) self - offsetof(OrderPacking, receiver));
 	bool isnull;
-	bytea *block = DatumGetByteaPP(slot_getattr(slot, 1, &isnull));
-	Size size = VARSIZE_ANY_EXHDR(block) - sizeof(int32);
-	int32 scale;
 
-	memcpy(&scale, VARDATA_ANY(block), sizeof(scale));
-	query->scale = scale;
-	memcpy(RecordStoreAppend(&query->finished, size, scale), VARDATA_ANY(block) + sizeof(int32),
-		   size);
 	/* this process has its share of the partitions besides */
-	if (query->pool->used > query->task.memory / 2)
-		RecordStoreSpill(&query->finished);
+	KeepCustomerBlock(packing->query, DatumGetByteaPP(slot_getattr(slot, 1, &isnull)),
+					  packing->query->task.memory / 2);
 	return true;
 }
 
@@ -493,7 +454,6 @@ RunOrderQuery(OrderQuery *query, const char *text)
 	query->format = rows->format;
 	rows_without_customer = rows->without_customer;
 	pfree(rows);
-	RewindCustomers(query);
 }
 
 void

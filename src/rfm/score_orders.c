@@ -58,14 +58,14 @@ typedef struct ScoreScan
 static void
 RewindPopulation(RfmPopulation *population)
 {
-	RewindCustomers(((ScoreScan *) population)->orders);
+	RewindRun(&((ScoreScan *) population)->orders->finished);
 }
 
 /* The next customer, with the sum of all purchases; NULL at the end. */
 static inline const PackedPurchase *
 NextTotal(ScoreScan *scan, PurchaseDay *total)
 {
-	const PackedPurchase *record = NextCustomer(scan->orders);
+	const PackedPurchase *record = NextInRun(&scan->orders->finished, scan->orders);
 
 	if (record != NULL)
 		ReadRecord(record, &scan->orders->format, total);
@@ -271,7 +271,7 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 	scan->population.scale = scan->orders->scale;
 	if (FitRfm(model, &scan->population, model->bins, false))
 		ReportTies(model, scan->writer.scheme);
-	RewindCustomers(scan->orders);
+	RewindRun(&scan->orders->finished);
 
 	rows->state = scan;
 	rows->next = NextScores;
