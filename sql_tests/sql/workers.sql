@@ -78,6 +78,21 @@ SELECT ((i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 - CA
 ALTER TABLE chosen SET (parallel_workers = 1);
 SELECT * FROM compare(histories('customer::int8', 'day, amount', 'chosen'), 1);
 SELECT * FROM compare(scores('customer::int8', '', 'chosen'), 1);
+
+-- histories that are stored come in the order of their customers, whoever made them and in however many pieces
+CREATE FUNCTION stored(key text, workers int) RETURNS TABLE (customers bigint, ordered boolean, rows text) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('max_parallel_workers_per_gather', workers::text, true);
+	EXECUTE format('CREATE TEMP TABLE history (customer %s, history purchase_history)', substring(key FROM '\w+$'));
+	EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, %L, ''history'', NULL)', substring(key FROM '\w+$'),
+		format('SELECT %s, day, amount, cost FROM purchase', key)) INTO customers;
+	SELECT bool_and(in_order), md5(string_agg(h, '' ORDER BY page)) INTO ordered, rows
+		FROM (SELECT h::text, ctid AS page, coalesce(customer > lag(customer) OVER (ORDER BY ctid), true) AS in_order FROM history h) r;
+	DROP TABLE history;
+	RETURN NEXT;
+END $$;
+SELECT key, a.customers, a.ordered, a = t AS same FROM (VALUES (1, '(customer - 1000)::int4'), (2, 'repeat((ctid::text || customer), 20)::text'), (3, 'round(customer / 7.0, 2)::numeric')) k (n, key),
+	stored(key, 0) a, stored(key, 1) t ORDER BY n;
 RESET work_mem;
 RESET hash_mem_multiplier;
 

@@ -82,7 +82,8 @@ FlushBatch(HistoryStore *store)
 {
 	if (store->nslots == 0)
 		return;
-	table_multi_insert(store->table, store->slots, store->nslots, store->command, 0, store->bulk);
+	table_multi_insert(store->table, store->slots, store->nslots, store->command,
+					   TABLE_INSERT_SKIP_FSM, store->bulk);
 	for (int i = 0; i < store->nslots; i++)
 		ExecClearTuple(store->slots[i]);
 	store->stored += store->nslots;
