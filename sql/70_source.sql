@@ -157,7 +157,7 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
-		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
+		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
 		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories as they are, whatever becomes of the orders; NULL: found where old orders are dropped; -infinity: histories follow the orders'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
@@ -423,7 +423,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source
 
 ---------------------------------------------------------------- all sources
 
-CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text, changes_queued bigint, oldest_change timestamptz)
+CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text, changes_queued bigint, oldest_change timestamptz, slot_bytes bigint, slot_since timestamptz)
 	LANGUAGE plpgsql ROWS 5 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found record;
@@ -435,6 +435,8 @@ BEGIN
 		definition := NULL;
 		changes_queued := NULL;
 		oldest_change := NULL;
+		slot_bytes := NULL;
+		slot_since := NULL;
 		definition.name := found.nspname;
 		-- whatever is wrong with one source, the others are shown
 		IF found.schema_owner <> found.owner THEN
@@ -445,7 +447,10 @@ BEGIN
 				warning := crm_profile_internal.source_warning(definition);
 				-- a standby has no queue
 				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
-					EXECUTE format('SELECT count(*), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), 1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+				ELSIF definition.track_changes = 'slot' AND NOT pg_is_in_recovery() THEN
+					SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), (definition.tracking ->> 'held_since')::timestamptz INTO slot_bytes, slot_since
+						FROM pg_replication_slots s WHERE s.slot_name = crm_profile_internal.source_slot(found.nspname);
 				END IF;
 			EXCEPTION WHEN OTHERS THEN
 				warning := 'it cannot be read: ' || SQLERRM;
@@ -467,7 +472,7 @@ BEGIN
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes = ''keys'' END AS changes_exact, s.changes_queued, s.oldest_change, (s.definition).kept_before, ' || settings || '
+			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes IN (''keys'', ''slot'') END AS changes_exact, s.changes_queued, s.oldest_change, s.slot_bytes, s.slot_since, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
@@ -486,6 +491,8 @@ COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
 COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
 COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': how much of the write-ahead log its replication slot holds back; NULL: there is no slot';
+COMMENT ON COLUMN crm_profile.sources.slot_since IS 'since when the slot holds it back: what the last refresh read goes with the next';
 COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 

@@ -428,6 +428,7 @@ DECLARE
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
 BEGIN
+	PERFORM crm_profile_internal.make_slot(src);
 	src := crm_profile_internal.source_repair(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
 

@@ -83,10 +83,11 @@ BEGIN
 		src.orders_query, this) INTO orders_left USING key;
 	IF src.track_changes = 'keys' THEN
 		-- without its marker, the next refresh reads all orders
-		EXECUTE format('DELETE FROM %I.change_queue q WHERE %s OR q.marker IS NOT NULL AND $2', src.name,
-			crm_profile_internal.same_key(src.key_type, 'q.customer::' || src.key_type, '$1::' || src.key_type)) USING key, orders_left > 0;
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
+		EXECUTE format('UPDATE %I.change_queue q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', src.name,
+			crm_profile_internal.same_key(src.key_type, 'k::' || src.key_type, '$1::' || src.key_type)) USING key;
 	END IF;
-	IF src.track_changes LIKE 'column %' THEN
+	IF src.track_changes LIKE 'column %' OR src.track_changes = 'slot' THEN
 		src.tracking := NULL;
 		PERFORM crm_profile_internal.source_write(src);
 	ELSIF src.track_changes = 'keys' AND orders_left = 0 THEN

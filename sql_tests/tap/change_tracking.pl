@@ -195,7 +195,7 @@ my $publisher = $node->connstr('publisher') =~ s/'/''/gr;
 $node->safe_psql('shop', qq{CREATE SUBSCRIPTION orders CONNECTION '$publisher' PUBLICATION orders WITH (create_slot = false, copy_data = false)});
 $node->safe_psql('publisher', q{INSERT INTO orders (customer_id, day, amount) VALUES (10, '2025-01-02', 1)});
 $node->wait_for_catchup('orders');
-is($node->safe_psql('shop', 'SELECT customer FROM shop.change_queue WHERE marker IS NULL'), '10', 'what replication applies is noted');
+is($node->safe_psql('shop', 'SELECT customers FROM shop.change_queue WHERE marker IS NULL'), '{10}', 'what replication applies is noted');
 $node->safe_psql('shop', 'DROP SUBSCRIPTION orders');
 $node->stop;
 done_testing();

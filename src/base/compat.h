@@ -45,6 +45,13 @@
 	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
 #endif
 
+/* The tuple of a change that logical decoding gives; may be NULL. */
+#if PG_VERSION_NUM >= 170000
+#define ChangedTuple(buffer) (buffer)
+#else
+#define ChangedTuple(buffer) ((buffer) == NULL ? NULL : &(buffer)->tuple)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define EXPLAIN_FORMAT_HEADER "commands/explain_format.h"
 #define EXPLAIN_STATE_HEADER "commands/explain_state.h"
