@@ -1,5 +1,5 @@
 /*
- * rfm_fit.h: learning the thresholds of a population.
+ * rfm_fit.h: fitting thresholds to a population.
  */
 #ifndef CRM_RFM_FIT_H
 #define CRM_RFM_FIT_H
@@ -20,7 +20,7 @@ typedef struct RfmValues
 typedef struct RfmPopulation
 {
 	void (*rewind)(struct RfmPopulation *population);
-	/* the next customers with a score, up to RFM_BATCH of them; how many, 0 at the end */
+	/* returns the number of further customers with a score, at most RFM_BATCH; 0 at the end */
 	int (*next)(struct RfmPopulation *population, RfmValues *rfm);
 	int scale; /* of the monetary values */
 } RfmPopulation;
