@@ -127,3 +127,9 @@ COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean) IS
 	'how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute';
 COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean, text[]) IS
 	'how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute';
+
+---------------------------------------------------------------- more than chance
+
+CREATE FUNCTION crm_profile_internal.excess_p_value(found bigint, drawn bigint, marked bigint, total bigint) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION crm_profile_internal.excess_p_value IS 'chance of at least as many marked ones as found among those drawn from all (Fisher''s exact test, one-sided)';

@@ -247,18 +247,31 @@ FindSpike(const ClassCount *levels, int nlevels, double min_size)
 	return spike;
 }
 
-/* Chance of bins as far apart as these, times the number of ways to cut them. */
+/* Of a likelihood ratio, the share that chance does not give by itself. */
 static double
-ChanceOfBins(const ClassCount *levels, int nlevels, const uint16 *bin, int nbins, double ways)
+SignalShare(double ratio, double chance)
 {
-	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
+	return ratio > chance ? 1 - chance / ratio : 0;
+}
+
+/*
+ * Chance of bins as far apart as these, times the number of ways to cut them.  The
+ * best of so many cuts takes about twice the logarithm of their number from chance.
+ */
+static void
+JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, Bins *bins)
+{
+	ClassCount *counts = palloc0(bins->nbins * sizeof(ClassCount));
+	double ratio;
 	double chance;
 
 	for (int i = 0; i < nlevels; i++)
 		counts[bin[i]] = AddCounts(counts[bin[i]], levels[i]);
-	chance = ChiSquareTail(LikelihoodRatio(counts, nbins), nbins - 1);
+	ratio = LikelihoodRatio(counts, bins->nbins);
+	chance = ChiSquareTail(ratio, bins->nbins - 1);
+	bins->p_value = chance > 0 ? Min(1.0, exp(log(chance) + ways)) : 0.0;
+	bins->signal = SignalShare(ratio, bins->nbins - 1 + ways);
 	pfree(counts);
-	return chance > 0 ? Min(1.0, exp(log(chance) + ways)) : 0.0;
 }
 
 Bins
@@ -295,7 +308,7 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		bin[i] = i == spike ? cut.nbins : current;
 	}
 	bins.nbins = cut.nbins + (spike >= 0);
-	bins.p_value = ChanceOfBins(levels, nlevels, bin, bins.nbins, cut.ways);
+	JudgeRanges(levels, nlevels, bin, cut.ways, &bins);
 	return bins;
 }
 
@@ -445,7 +458,12 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		ranked[i].rate = (double) counts[i].targets / Size64(counts[i]);
 	}
 	if (nranked > 1)
-		bins.p_value = ChiSquareTail(LikelihoodRatio(counts, nranked), nranked - 1);
+	{
+		double ratio = LikelihoodRatio(counts, nranked);
+
+		bins.p_value = ChiSquareTail(ratio, nranked - 1);
+		bins.signal = SignalShare(ratio, nranked - 1);
+	}
 
 	/* sorting by rate turns chance into differences: first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)

@@ -21,6 +21,7 @@ typedef struct Bins
 	int nbins;
 	int rare;       /* of words too rare for a bin of their own, and of unknown ones */
 	double p_value; /* that chance alone gives such bins, corrected for the search */
+	double signal;  /* share of the differences between bins that is not chance, 0 to 1 */
 } Bins;
 
 /*

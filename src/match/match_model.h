@@ -35,6 +35,8 @@ typedef struct MatchFeature
 	 * of sets bins 1: without, 2: with the member */
 	int ncodes;
 	uint8 *codes;
+
+	double p_value; /* that chance gives such bins, corrected for the search and over all features */
 } MatchFeature;
 
 typedef struct MatchModel

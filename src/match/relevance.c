@@ -772,3 +772,21 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 	ReleaseTupleDesc(columns);
 	PG_RETURN_POINTER(construct_array(rows, n, type, -1, false, TYPALIGN_DOUBLE));
 }
+
+/* ---------- more than chance ---------- */
+
+/* (found, drawn, marked, total) */
+PG_FUNCTION_INFO_V1(excess_p_value);
+Datum
+excess_p_value(PG_FUNCTION_ARGS)
+{
+	int64 found = PG_GETARG_INT64(0);
+	int64 drawn = PG_GETARG_INT64(1);
+	int64 marked = PG_GETARG_INT64(2);
+	int64 total = PG_GETARG_INT64(3);
+
+	if (found < 0 || found > drawn || found > marked || Max(drawn, marked) > total)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("counts of a table of four must not exceed their totals")));
+	PG_RETURN_FLOAT8(HypergeometricTail(found, drawn, marked, total));
+}

@@ -25,6 +25,7 @@ typedef struct ScorecardFeature
 	int nbins;         /* with bin 0; 0: the feature is not informative and left out */
 	uint8 *bin;        /* of each level */
 	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
+	double p_value;    /* that chance gives such bins, corrected over the features */
 	ClassCount *count; /* of each bin */
 	double *points;    /* of each bin: what it adds to the log-odds */
 } ScorecardFeature;
@@ -53,6 +54,7 @@ typedef struct Scorecard
 	ScorecardFeature *features;
 	double intercept;
 	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
+	double shrinkage; /* factor of all points, found on held-out rows; 0: the card is empty */
 	ScoreQuality quality;  /* cross-validated, bins and all */
 } Scorecard;
 
