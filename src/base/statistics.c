@@ -186,8 +186,8 @@ HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total)
 	sum = chance;
 	for (int64 k = found; k < most; k++)
 	{
-		double step = (double) (marked - k) * (drawn - k) /
-					  ((double) (k + 1) * (unmarked - drawn + k + 1));
+		double step =
+			(double) (marked - k) * (drawn - k) / ((double) (k + 1) * (unmarked - drawn + k + 1));
 
 		chance *= step;
 		sum += chance;

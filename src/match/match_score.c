@@ -19,7 +19,7 @@
 #include "match/match_model.h"
 
 #define CHANCE_LIMIT 0.05 /* of adjusted p-values */
-#define MIN_POINTS 0.01 /* moving the odds by less than a hundredth is no reason */
+#define MIN_POINTS 0.01   /* moving the odds by less than a hundredth is no reason */
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -260,7 +260,8 @@ match_places(PG_FUNCTION_ARGS)
 		if (feature->p_value > CHANCE_LIMIT)
 			continue;
 		/* of sets the members that somebody has, not those that they lack */
-		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
+		if (bin == MISSING_BIN ||
+			(feature->slot >= model->nscaled + model->ncoded && bin != feature->nbins - 1))
 			continue;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
 		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin)

@@ -116,7 +116,7 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	uint16 *bin = palloc(nlevels * sizeof(uint16));
 	ClassCount *counts;
 	Bins bins;
-	double ratio;
+	double missing;
 
 	if (feature->ordered)
 		bins = BinOrderedLevels(levels + 1, nlevels - 1, bin);
@@ -134,14 +134,13 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	}
 	binning->rare[f] = bins.rare + 1;
 	binning->nbins[f] = bins.nbins + 1;
-	binning->signal[f] = bins.signal;
-	ratio = MissingRatio(counts, bins.nbins + 1);
+	missing = counts[0].targets + counts[0].others > 0 ? MissingRatio(counts, bins.nbins + 1) : 0;
 	binning->p_value[f] = bins.p_value;
-	if (counts[0].targets + counts[0].others > 0)
-		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, ChiSquareTail(ratio, 1)));
-	if (ratio >= TELLING_RATIO)
-		binning->signal[f] = Max(binning->signal[f], 1 - 1 / ratio);
-	else if (bins.nbins == 1 || bins.signal == 0)
+	if (missing > 0)
+		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, ChiSquareTail(missing, 1)));
+	binning->signal[f] = SignalShare(bins.ratio + missing, bins.luck + (missing > 0));
+	/* all in one bin: only missing values can make the feature informative */
+	if (binning->signal[f] == 0 || (bins.nbins == 1 && missing < TELLING_RATIO))
 		binning->nbins[f] = 0;
 	pfree(bin);
 }

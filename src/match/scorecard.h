@@ -54,7 +54,7 @@ typedef struct Scorecard
 	ScorecardFeature *features;
 	double intercept;
 	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
-	double shrinkage; /* factor of all points, found on held-out rows; 0: the card is empty */
+	double shrinkage;      /* factor of all points, found on held-out rows; 0: the card is empty */
 	ScoreQuality quality;  /* cross-validated, bins and all */
 } Scorecard;
 
