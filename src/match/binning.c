@@ -1,12 +1,11 @@
 /*
  * binning.c: bins of one attribute that tell targets from others.
  *
- * Levels are first gathered into a few dozen blocks of about equal size.  The
- * best cut of the blocks into bins maximises the log-likelihood of the target
- * minus a penalty per bin (dynamic programming, exact).  To be accepted at all,
- * bins must outweigh the penalty of the Bayesian information criterion, which
- * grows with the number of rows; an accepted trend may be refined with Akaike's
- * penalty.  No number here was tuned to a data set.
+ * Levels are first gathered into a few dozen blocks of about equal size.  The best cut of the
+ * blocks into bins maximises the log-likelihood of the target minus a penalty per bin (dynamic
+ * programming, exact).  To be accepted at all, bins must outweigh the penalty of the Bayesian
+ * information criterion, which grows with the number of rows; an accepted trend may be refined with
+ * Akaike's penalty.  No number here was tuned to a data set.
  */
 #include "postgres.h"
 
@@ -27,20 +26,20 @@
 #define TREND_SHARE 0.8     /* of the error probability: tested as a trend; the rest: as bins */
 #define MIN_EXPECTED 5.0    /* of targets and of others in a bin, as for chi-square */
 
-/* Neighbouring levels that are not cut apart any more. */
+/* Neighbouring levels that are not separated any more. */
 typedef struct Block
 {
 	ClassCount count;
 	int first; /* level */
 } Block;
 
-/* A way to cut blocks into bins. */
+/* A cut of blocks into bins. */
 typedef struct Cut
 {
 	double worth; /* log-likelihood minus the penalties of the bins */
 	int nbins;
 	int first[MAX_BLOCKS]; /* the first level of each bin */
-	double ways;           /* logarithm of the number of cuts into as many bins */
+	double ways;           /* logarithm of the number of cuts into that many bins */
 } Cut;
 
 static inline int64
@@ -75,7 +74,7 @@ MinBinSize(ClassCount total)
 	return rarer > 0 ? MIN_EXPECTED * Size64(total) / rarer : HUGE_VAL;
 }
 
-/* Gathers levels, in order, into blocks; a frequent level makes a block of its own. */
+/* Gathers levels, in order, into blocks; a frequent level becomes a block of its own. */
 static int
 GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
 {
@@ -90,7 +89,7 @@ GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
 		total.others -= levels[skip].others;
 		total.targets -= levels[skip].targets;
 	}
-	/* what is left is shared by the blocks that are left, so that there are never too many */
+	/* the remaining rows are shared by the remaining blocks, so that there are never too many */
 	left = Size64(total);
 	share = left / MAX_BLOCKS;
 	for (int i = 0; i < nlevels; i++)
@@ -139,7 +138,7 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 	return n;
 }
 
-/* The best cut of the blocks, each bin of at least `least` rows. */
+/* The best cut of the blocks into bins of at least `least` rows. */
 static void
 CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut *cut)
 {
@@ -164,7 +163,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 			if (Size64(bin) < min_size && start > 0)
 				continue;
 			worth = best[start] + GroupLogLikelihood(bin) - penalty;
-			/* of equal cuts the one with fewer bins */
+			/* of equally good cuts the one with fewer bins */
 			if (worth > best[end])
 			{
 				best[end] = worth;
@@ -172,7 +171,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 				bins[end] = bins[start] + 1;
 			}
 		}
-		/* too few rows to stand alone: only good as the beginning of a longer bin */
+		/* too few rows to stand alone: only the beginning of a longer bin */
 		if (end < nblocks && from[end] == 0 && Size64(bin) < min_size)
 			best[end] = -HUGE_VAL;
 	}
@@ -350,7 +349,7 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	return bins;
 }
 
-/* A level among others, by its rate. */
+/* Orders levels by rate. */
 typedef struct RankedLevel
 {
 	ClassCount count;
@@ -498,7 +497,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	if (nranked > 1)
 		bins.p_value = MeasureAssociation(counts, nranked).p_value;
 
-	/* sorting by rate turns chance into differences: first test whether there are any */
+	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
 		int *bin_of_rank;

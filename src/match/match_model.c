@@ -76,7 +76,7 @@ static const ModelField Fields[] = {
 };
 static const MatchModel Defaults = {.card = {.shrinkage = 1}};
 
-/* The codes from some point on mostly share a bin: once is enough. */
+/* The last codes mostly share a bin, which is stored once. */
 static void
 TidyMatchModel(void *data)
 {
@@ -92,7 +92,7 @@ TidyMatchModel(void *data)
 	}
 }
 
-/* What is wrong with the ranges of a scaled slot, or that another has some. */
+/* What is wrong with the ranges of a scaled slot, or with ranges of another slot. */
 static const char *
 RangesFault(const MatchFeature *feature, bool scaled)
 {
@@ -235,7 +235,7 @@ FeatureBin(const MatchFeature *feature, const ProfileView *view)
 
 		if (HasSpike(feature) && number == feature->spike)
 			return feature->nbins - 1;
-		/* the last range that begins at or below the number */
+		/* the last range that starts at or below the number */
 		while (first < last)
 		{
 			int middle = (first + last + 1) / 2;
@@ -266,7 +266,7 @@ MatchLogOdds(const MatchModel *model, const ProfileView *view)
 
 /* ---------- words ---------- */
 
-/* The attribute of a feature; NULL: the model does not carry names. */
+/* The attribute of a feature; NULL if the model does not carry names. */
 static const ProfileAttribute *
 FeatureAttribute(const MatchModel *model, const MatchFeature *feature)
 {
@@ -281,7 +281,7 @@ FeatureName(const MatchModel *model, const MatchFeature *feature)
 	return att != NULL ? att->name : psprintf("slot %d", feature->slot);
 }
 
-/* A number of a scaled slot: a number, a day or the word of a rank. */
+/* A number of a scaled slot as text: a number, a day or the word of a rank. */
 static char *
 NumberText(const ProfileAttribute *att, float number)
 {
@@ -320,7 +320,7 @@ RangeLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 					NumberText(att, feature->low[range + 1]));
 }
 
-/* The words of a group of codes; those outside of the dictionary once. */
+/* The words of a group of codes; those outside the dictionary only once. */
 static char *
 CodesLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 {

@@ -1,9 +1,8 @@
 /*
- * relevance.c: attribute_relevance, how well each attribute tells targets from
- * others.
+ * relevance.c: attribute_relevance, how well each attribute tells targets from others.
  *
- * The state counts targets and others by distinct value; bins, statistics and
- * words come at the end.  One attribute and a whole record share all of it.
+ * The state counts targets and others by distinct value; bins, statistics and labels are made at
+ * the end.  A single attribute and a whole record share all of it.
  */
 #include "postgres.h"
 
@@ -41,13 +40,13 @@
 #define JUMP 3            /* times the information of the next attribute: that nothing explains */
 #define MAX_SET_GROUPS 10 /* members of sets that get a bin */
 #define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
-/* A word that fewer rows have might tell of a person: no bin names it. */
+/* A word that fewer rows have might identify a person, so no bin names it. */
 #define MIN_NAMED 5
 
-/* One attribute on its way. */
+/* One attribute in progress. */
 typedef struct CountedAttribute
 {
-	char *name; /* NULL: the only one */
+	char *name; /* NULL for a single attribute */
 	AttributeColumn column;
 	TargetCounts *table;
 	ClassCount missing;
@@ -110,7 +109,7 @@ NumberFromBytes(Word word)
 	return Float8FromUnsignedSortable(pg_ntoh64(bits));
 }
 
-/* A set as bytes: its members once each and in order, the length before each. */
+/* A set as bytes: each member once, in order, preceded by its length. */
 static Word
 SetAsWord(Word *members, int nmembers)
 {
@@ -207,7 +206,7 @@ StartAttribute(RelevanceState *state, int i, Oid type)
 	attribute->table = CreateTargetCounts(state->context);
 }
 
-/* Counts the row; false: it has no target and counts no further. */
+/* Counts the row; false if it has no target and is not used further. */
 static bool
 StartRow(RelevanceState *state, FunctionCallInfo fcinfo)
 {
@@ -266,7 +265,7 @@ IsListed(const char *name, ArrayType *list)
 	return false;
 }
 
-/* A name that is misspelt would have told of what is not to be looked at. */
+/* A misspelt name would let in a column that should be ignored. */
 static void
 CheckIgnored(RelevanceState *state, ArrayType *ignored)
 {
@@ -293,7 +292,7 @@ CheckIgnored(RelevanceState *state, ArrayType *ignored)
 	}
 }
 
-/* The attributes of a record: its columns, but for dropped and ignored ones. */
+/* The attributes of a record: its columns except dropped and ignored ones. */
 static void
 StartAttributes(RelevanceState *state, ArrayType *ignored)
 {
@@ -412,7 +411,7 @@ BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 			}
 		label = LevelText(attribute, levels[first].value);
 		if (first == last)
-			/* one value names itself */;
+			/* a single value is its own label */;
 		else if (bins.nbins == 1)
 			label = pstrdup("any");
 		else if (first == 0 && last == nlevels - 1)
@@ -471,7 +470,7 @@ BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 typedef struct InformativeMember
 {
 	const Level *member;
-	double chance; /* that having it or not makes no difference */
+	double chance; /* probability that having it makes no difference */
 } InformativeMember;
 
 static int
@@ -551,7 +550,7 @@ SetHas(Word set, Word wanted)
 	return false;
 }
 
-/* Sets by the first informative member that they have. */
+/* Bins sets by the first informative member that they have. */
 static void
 BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
 {
