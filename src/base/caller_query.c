@@ -58,27 +58,18 @@ CheckQuery(const char *function, SPIPlanPtr plan)
 	return source;
 }
 
-/*
- * The plan of a query whose rows are packed by the processes that find them;
- * NULL if it has none.  Rows that do not travel to the leader cost nothing there.
- */
+/* The plan that a query has when rows which travel to the leader cost nothing there. */
 static PlannedStmt *
-PackedPlan(const CachedPlanSource *source, RowPacking *packing)
+PlanForPacking(const CachedPlanSource *source)
 {
+	int guc_level = NewGUCNestLevel();
 	PlannedStmt *plan;
-	int guc_level;
 
-	if (max_parallel_workers_per_gather == 0 || IsInParallelMode())
-		return NULL;
-	guc_level = NewGUCNestLevel();
 	(void) set_config_option("parallel_tuple_cost", "0", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)), source->query_string,
 						 CURSOR_OPT_PARALLEL_OK, NULL);
 	AtEOXact_GUC(true, guc_level);
-	if (!IsA(plan->planTree, Gather) || !CommandIsReadOnly(plan) ||
-		!packing->plan(packing, (Gather *) plan->planTree))
-		return NULL;
 	return plan;
 }
 
@@ -89,35 +80,49 @@ QueryContext(void *query)
 	errcontext("SQL statement \"%s\"", (char *) query);
 }
 
-/* Runs a plan under the caller's snapshot, as SPI would. */
+/* Runs a plan under the caller's snapshot, as SPI would; `packing`: unless it is NULL. */
 static void
-RunPlan(PlannedStmt *plan, const char *text, RowPacking *packing)
+RunPlan(PlannedStmt *plan, const char *text, DestReceiver *receiver, RowPacking *packing)
 {
-	QueryDesc *query = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
-									   packing->receiver, NULL, NULL, 0);
+	QueryDesc *query =
+		CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
+						packing != NULL ? packing->receiver : receiver, NULL, NULL, 0);
 
 	ExecutorStart(query, 0);
-	packing->start(packing, outerPlanState(query->planstate));
+	if (packing != NULL)
+		packing->start(packing, outerPlanState(query->planstate));
 	RunExecutor(query);
 	ExecutorFinish(query);
 	ExecutorEnd(query);
 	FreeQueryDesc(query);
 }
 
-/* Runs a query whose rows are packed by the processes that find them; false if that cannot be. */
+/*
+ * Runs a query whose rows are packed by the processes that find them, or that
+ * one process runs in any case.  False: the usual plan is better, and nothing
+ * has run.
+ */
 static bool
-RunPacked(const CachedPlanSource *source, RowPacking *packing)
+RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking *packing,
+			  bool *packed)
 {
 	ErrorContextCallback context = {error_context_stack, QueryContext,
 									unconstify(char *, source->query_string)};
 	PlannedStmt *plan;
+	bool runs;
 
+	if (max_parallel_workers_per_gather == 0 || IsInParallelMode())
+		return false;
 	error_context_stack = &context;
-	plan = PackedPlan(source, packing);
-	if (plan != NULL)
-		RunPlan(plan, source->query_string, packing);
+	plan = PlanForPacking(source);
+	runs = CommandIsReadOnly(plan);
+	*packed =
+		runs && IsA(plan->planTree, Gather) && packing->plan(packing, (Gather *) plan->planTree);
+	runs &= *packed || !plan->parallelModeNeeded;
+	if (runs)
+		RunPlan(plan, source->query_string, receiver, *packed ? packing : NULL);
 	error_context_stack = context.previous;
-	return plan != NULL;
+	return runs;
 }
 
 void
@@ -132,6 +137,7 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	SPIPlanPtr plan;
 	SPIExecuteOptions options;
 	CachedPlanSource *source;
+	bool packed;
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -140,10 +146,10 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	source = CheckQuery(function, plan);
-	if (packing != NULL && RunPacked(source, packing))
+	if (packing != NULL && RunForPacking(source, receiver, packing, &packed))
 	{
 		SPI_finish();
-		return true;
+		return packed;
 	}
 
 	memset(&options, 0, sizeof(options));
