@@ -155,9 +155,10 @@ COMMENT ON FUNCTION crm_profile_internal.same_key IS 'SQL condition that two cus
 
 ---------------------------------------------------------------- the definition of a source
 
--- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses it. The lines make the type, the
--- arguments of create_source() and alter_source(), what reset takes, and, further down, the view sources.
--- Third column: the default of the argument; required: no default; NULL: not an argument, the source finds it itself.
+-- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses
+-- it. The lines make the type, the arguments of create_source() and alter_source(), what reset takes, and, further
+-- down, the view sources. Third column: the default of the argument; required: no default; NULL: not an argument, the
+-- source finds it itself.
 DO $do$
 DECLARE
 	field record;

@@ -39,7 +39,8 @@ BEGIN
 				coalesce(quote_ident(given.grantee), 'PUBLIC'));
 		END IF;
 	END LOOP;
-	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes with the first refresh
+	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes
+	-- with the first refresh
 	FOR object IN SELECT p.object::regclass AS relation, i.indexrelid, k.relname
 			FROM crm_profile_internal.source_present(src) p LEFT JOIN pg_index i ON i.indrelid = p.object AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid

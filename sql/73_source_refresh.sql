@@ -40,7 +40,8 @@ BEGIN
 %s
 GROUP BY o.customer', history, orders);
 	END IF;
-	-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs, these are merged with the amount they cover, and
+	-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs,
+	-- these are merged with the amount they cover, and
 	-- the amount is subtracted again
 	RETURN format('SELECT l.customer, coalesce(crm_profile.purchase_history_agg(l.day, l.amount), ''{}'')
 		OPERATOR(crm_profile.||) coalesce(crm_profile.purchase_history_merge_agg(l.loose), ''{}'')%s AS history
@@ -144,7 +145,8 @@ BEGIN
 			IF moved > oldest IS NOT TRUE THEN
 				RAISE;
 			END IF;
-			-- the histories are unchanged: now keep the days that are no longer in the orders, unless these are missing for another reason
+			-- the histories are unchanged: now keep the days that are no longer in the orders, unless these are missing
+			-- for another reason
 			dropped := crm_profile_internal.old_orders_dropped(new_histories, stored_histories, same_fresh, orders, progress, kept, moved);
 			IF dropped IS NOT NULL THEN
 				kept := moved;

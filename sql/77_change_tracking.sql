@@ -30,7 +30,8 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 			firing AS (
 				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
 		SELECT c.oid,
-			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a trigger that was disabled and enabled again, that of a queue that had
+			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a
+			-- trigger that was disabled and enabled again, that of a queue that had
 			-- another form for a time
 			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
 			CASE
@@ -96,7 +97,8 @@ BEGIN
 	src.tracked_column := traced.column_traced;
 	SELECT t.* INTO whole FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;
 	type := crm_profile_internal.base_type(type);
-	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers, too
+	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers,
+	-- too
 	IF whole.problem IS NULL OR NOT (type = ANY (integers) AND src.key_type::regtype = ANY (integers)) THEN
 		src.changed_query := NULL;
 	END IF;
@@ -127,7 +129,8 @@ BEGIN
 	IF type IS NULL THEN
 		RETURN;
 	ELSIF queue IS NULL THEN
-		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the missing marker shows to the next refresh
+		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the missing marker shows to the next
+		-- refresh
 		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customers %s, queued_at timestamptz, marker text)', src.name, type);
 		-- without a policy, so that only the owner sees rows, whatever was granted
 		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
@@ -250,7 +253,8 @@ BEGIN
 	END IF;
 	-- before the orders are read: the next refresh sees whatever happens to the tables later
 	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
-	-- in a statement of its own, whose snapshot is no newer than the one that reads the orders: whatever commits in between stays in the queue
+	-- in a statement of its own, whose snapshot is no newer than the one that reads the orders: whatever commits in
+	-- between stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
 			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
 		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
