@@ -72,7 +72,7 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
 	RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'population_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_transfn IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.customer_base_fit_finalfn(state internal) RETURNS crm_profile.customer_base
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -84,6 +84,43 @@ CREATE AGGREGATE crm_profile.customer_base_fit(history crm_profile.purchase_hist
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.customer_base_fit(crm_profile.purchase_history, date, interval, boolean) IS
 	'summary of all histories: numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time); NULL for no rows';
+
+---------------------------------------------------------------- thresholds and counts that follow changes
+
+CREATE FUNCTION crm_profile_internal.population_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean, bins integer)
+	RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION crm_profile_internal.population_fit_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.population_fit_finalfn(state internal) RETURNS bytea[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.population_fit_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.population_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean, bins integer) (
+	SFUNC = crm_profile_internal.population_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.population_fit_finalfn,
+	FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.population_fit(crm_profile.purchase_history, date, interval, boolean, integer) IS
+	'what population_models() takes thresholds and counts from, and population_change() changes: counts, and sorted values around the thresholds; NULL for no rows';
+
+CREATE FUNCTION crm_profile_internal.population_change_transfn(state internal, population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,
+	as_of date, period interval, by_profit boolean, bins integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.population_change_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.population_change_finalfn(state internal) RETURNS bytea[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.population_change_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.population_change(population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,
+	as_of date, period interval, by_profit boolean, bins integer) (
+	SFUNC = crm_profile_internal.population_change_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.population_change_finalfn,
+	FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.population_change(bytea[], crm_profile.purchase_history, crm_profile.purchase_history, date, interval, boolean, integer) IS
+	'the population (the same in all rows) after histories changed, with NULL for none, and on that day; NULL: it has to be made anew from all histories';
+
+CREATE FUNCTION crm_profile_internal.population_models(population bytea[], OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base)
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.population_models IS 'what rfm_fit() and customer_base_fit() find, from a population';
 
 ---------------------------------------------------------------- from C: acting as the owner
 
@@ -172,7 +209,7 @@ DECLARE
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
-		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with clv, rhythm and holdout), profiles, match'],
+		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with refit, where thresholds and counts were computed from all histories, clv and holdout), profiles, match'],
 		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
 		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
@@ -285,7 +322,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
-			('table', 'stored_profile', src.materialize), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the present definition needs the object';
 
@@ -382,7 +419,7 @@ BEGIN
 	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue', 'customer_queue')) THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue', 'customer_queue', 'population')) THEN
 			argument := 'table';
 			remedy := 'restore it, or drop the source and create it again';
 		END IF;

@@ -27,6 +27,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
+	PERFORM crm_profile_internal.source_build_population(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;

@@ -167,6 +167,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queues of changes of a source, and the triggers that fill them, as its definition asks for';
 
+CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- what was learnt under another definition is worth nothing
+	EXECUTE format('DROP TABLE IF EXISTS %I.population', src.name);
+	IF src.track_changes = 'none' THEN
+		RETURN;
+	END IF;
+	EXECUTE format('CREATE TABLE %I.population (part integer PRIMARY KEY, content bytea NOT NULL)', src.name);
+	-- changed each time, and packed already
+	EXECUTE format('ALTER TABLE %I.population ALTER COLUMN content SET STORAGE EXTERNAL', src.name);
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.population ENABLE ROW LEVEL SECURITY', src.name);
+	EXECUTE format('COMMENT ON TABLE %I.population IS ''counts, and the sorted values around thresholds, by which a refresh lets them follow changes without reading all histories''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.population.part IS ''1: settings and counts; the others: values around thresholds''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.population.content IS ''as population_models() reads it''', src.name);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_population IS 'the table that thresholds and counts are maintained in, empty, where changes are tracked';
+
+CREATE FUNCTION crm_profile_internal.population_followed(src crm_profile.source_definition, today date, changes text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres'
+	RETURN format('(SELECT crm_profile_internal.population_change(p.population, d.was, d.history, %L, %L, %L, %s)
+		FROM (SELECT array_agg(s.content ORDER BY s.part) AS population FROM %I.population s) p LEFT JOIN %s d ON true)', today, src.period, src.tier_by = 'profit', src.bins, src.name, changes);
+COMMENT ON FUNCTION crm_profile_internal.population_followed IS 'SQL of the stored population after changes, a relation of histories as they were (was) and are; NULL: it has to be made anew';
+
 ---------------------------------------------------------------- taking changes
 
 CREATE FUNCTION crm_profile_internal.take_stamped_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text)

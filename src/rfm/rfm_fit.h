@@ -25,6 +25,22 @@ typedef struct RfmPopulation
 	int scale; /* of the monetary values */
 } RfmPopulation;
 
+/* What values are ranked by: a dimension, or the value of an order (SortableFloat8). */
+#define ORDER_VALUE RFM_DIMENSIONS
+
+/* The values of a population in their order, for thresholds that lie between two of them. */
+typedef struct RankedValues
+{
+	int64 (*at)(struct RankedValues *values, int what, int64 rank);
+	int64 customers; /* at least one */
+	int scale;       /* of the monetary values */
+	int bins;
+	bool medians;
+} RankedValues;
+
+/* The thresholds of a population, and its medians. */
+extern void RfmModelOfRanks(RfmModel *model, RankedValues *values);
+
 /* False: the population is empty, and there is nothing to fit. */
 extern bool FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians);
 

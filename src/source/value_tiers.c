@@ -16,10 +16,6 @@
 #include "base/common.h"
 #include "source/value_tiers.h"
 
-/* Cumulative shares, in percent, at which the tiers A and B end. */
-#define TIER_A_SHARE 80
-#define TIER_B_SHARE 95
-
 /* Bits of the largest estimate as an integer; exact sums of them fit 128 bits. */
 #define ESTIMATE_BITS 62
 

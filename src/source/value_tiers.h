@@ -4,6 +4,10 @@
 #ifndef CRM_VALUE_TIERS_H
 #define CRM_VALUE_TIERS_H
 
+/* Cumulative shares, in percent, at which the tiers A and B end. */
+#define TIER_A_SHARE 80
+#define TIER_B_SHARE 95
+
 /*
  * The least values of tier A and B: a customer is in A if all who are worth more
  * have less than 80 % of the total together, in B with less than 95 %.  Equal
