@@ -1,5 +1,5 @@
 /*
- * compat.h: the only place that knows PostgreSQL's versions.
+ * compat.h: the only place that depends on PostgreSQL's version.
  */
 #ifndef CRM_COMPAT_H
 #define CRM_COMPAT_H

@@ -1,9 +1,9 @@
 /*
- * rfm_fit.c: learning thresholds from a population.
+ * rfm_fit.c: fitting thresholds to a population.
  *
- * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between
- * two neighbours of the sorted population and is computed from them in
- * integers, so that no rounding can move a customer over it.
+ * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between two neighbours of
+ * the sorted population and is computed from them in integers, so that no rounding can move a
+ * customer over it.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ FloorDivide(int128 a, int128 b)
 	return quotient * b > a ? quotient - 1 : quotient;
 }
 
-/* What a selection looks at: one of the dimensions or the value of an order. */
+/* The quantity that a selection is about: one of the dimensions or the value of an order. */
 static void
 DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 {
@@ -72,8 +72,8 @@ DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 }
 
 /*
- * The threshold at a quantile as an integer of as many decimals as fit, at
- * least those of the values themselves.
+ * The threshold at a quantile as an integer with as many decimals as fit, at least those of the
+ * values themselves.
  */
 static int64
 CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
@@ -100,7 +100,7 @@ typedef struct RfmSelections
 {
 	RankedValues found;
 	RfmPopulation *population;
-	int count; /* of what is looked at: ORDER_VALUE, the last one, only for medians */
+	int count; /* of quantities: ORDER_VALUE, the last one, only for medians */
 	int64 min[ORDER_VALUE + 1];
 	int64 max[ORDER_VALUE + 1];
 	int nranks[ORDER_VALUE + 1];
@@ -108,7 +108,7 @@ typedef struct RfmSelections
 	RankSelection selection[ORDER_VALUE + 1];
 } RfmSelections;
 
-/* Counts the population and finds the ends of its values. */
+/* Counts the population and finds its smallest and largest values. */
 static void
 FindEnds(RfmSelections *s)
 {
@@ -143,7 +143,7 @@ AddRanks(RfmSelections *s, int what, int i, int bins)
 	s->ranks[what][s->nranks[what]++] = Min(quantile.low + 1, s->found.customers - 1);
 }
 
-/* The two ranks of each quantile that is wanted. */
+/* The two ranks of each quantile wanted. */
 static void
 BeginSelections(RfmSelections *s)
 {
@@ -158,7 +158,7 @@ BeginSelections(RfmSelections *s)
 	}
 }
 
-/* One more look at the population; false: all ranks are found. */
+/* Makes one more pass over the population; false if all ranks are found. */
 static bool
 NextPass(RfmSelections *s)
 {
@@ -290,7 +290,7 @@ typedef struct RfmFitState
 	RfmValues *rfm;
 	int64 count;
 	int64 room;
-	int64 next; /* of the population's reading */
+	int64 next; /* position while the population is read */
 } RfmFitState;
 
 static void
@@ -331,7 +331,7 @@ NewFitState(MemoryContext context, DateADT as_of, int bins, const Interval *peri
 	return state;
 }
 
-/* Brings the amounts of a population to a larger scale. */
+/* Rescales the amounts of a population to a larger scale. */
 static void
 RescaleFitState(RfmFitState *state, int scale)
 {
