@@ -192,6 +192,83 @@ CREATE FUNCTION crm_profile_internal.population_followed(src crm_profile.source_
 		FROM (SELECT array_agg(s.content ORDER BY s.part) AS population FROM %I.population s) p LEFT JOIN %s d ON true)', today, src.period, src.tier_by = 'profit', src.bins, src.name, changes);
 COMMENT ON FUNCTION crm_profile_internal.population_followed IS 'SQL of the stored population after changes, a relation of histories as they were (was) and are; NULL: it has to be made anew';
 
+---------------------------------------------------------------- who counts
+
+CREATE FUNCTION crm_profile_internal.source_build_unknown(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF to_regclass(format('%I.unknown_customer', src.name)) IS NOT NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('CREATE TABLE %I.unknown_customer (customer %s%s PRIMARY KEY)', src.name, src.key_type, crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.unknown_customer ENABLE ROW LEVEL SECURITY', src.name);
+	EXECUTE format('COMMENT ON TABLE %I.unknown_customer IS ''customers with orders whom the customer table did not have at the last refresh: thresholds, tiers and models do not count them''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.unknown_customer.customer IS ''their key''', src.name);
+	-- one that is made anew is filled by looking for all of them
+	IF to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
+		EXECUTE format('DELETE FROM %I.customer_queue WHERE marker IS NOT NULL', src.name);
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_unknown IS 'the table of customers who do not count';
+
+CREATE FUNCTION crm_profile_internal.is_known(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), key));
+COMMENT ON FUNCTION crm_profile_internal.is_known IS 'SQL condition that the customer table has a key, given as SQL';
+
+CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition, histories text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM %I.unknown_customer u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer'));
+COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition, text) IS 'SQL of those histories of a relation that thresholds, tiers and models count';
+CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name));
+COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition) IS 'SQL of the stored histories that thresholds, tiers and models count';
+
+CREATE FUNCTION crm_profile_internal.keep_population(src crm_profile.source_definition, population bytea[]) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(population, '{}');
+	EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
+		WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING population;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.keep_population IS 'stores a population; NULL: there is none any more';
+
+CREATE FUNCTION crm_profile_internal.refresh_known(src crm_profile.source_definition, today date, keys text, customer_keys text) RETURNS bigint
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
+DECLARE
+	all_of_them CONSTANT boolean := keys IS NULL OR customer_keys IS NULL;
+	same_history CONSTANT text := crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.customer');
+	candidates CONSTANT text := concat_ws(' UNION ', CASE WHEN all_of_them THEN format('SELECT h.customer FROM %I.customer_history h', src.name) ELSE format('SELECT unnest(%L::%s[]) AS customer', customer_keys, src.key_type) END,
+		CASE WHEN keys <> '{}' THEN format('SELECT unnest(%L::%s[]) AS customer', keys, src.key_type) END);
+	known CONSTANT text := CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'k.customer') END;
+	tracked CONSTANT boolean := src.track_changes <> 'none';
+	-- customers whom a policy hides from the owner are in none of the owner's views
+	flips bigint;
+	followed bytea[];
+BEGIN
+	EXECUTE format('WITH candidate AS (%1$s),
+		flip AS MATERIALIZED (
+			SELECT k.customer, false AS known FROM candidate k WHERE NOT %2$s AND NOT EXISTS (SELECT FROM %3$I.unknown_customer u WHERE %4$s)
+			UNION ALL SELECT k.customer, true FROM %3$I.unknown_customer k WHERE %2$s%5$s),
+		come AS (INSERT INTO %3$I.unknown_customer SELECT f.customer FROM flip f WHERE NOT f.known),
+		gone AS (DELETE FROM %3$I.unknown_customer u USING flip k WHERE k.known AND %4$s)
+		SELECT (SELECT count(*) FROM flip), %6$s', candidates, known, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k.customer'),
+			CASE WHEN NOT all_of_them THEN format(' AND EXISTS (SELECT FROM candidate h WHERE %s)', same_history) END,
+			CASE WHEN tracked THEN crm_profile_internal.population_followed(src, today, format('(SELECT CASE WHEN NOT k.known THEN h.history END AS was, CASE WHEN k.known THEN h.history END AS history
+				FROM flip k JOIN %I.customer_history h ON %s)', src.name, same_history)) ELSE 'NULL::bytea[]' END) INTO flips, followed;
+	IF flips > 0 AND tracked THEN
+		PERFORM crm_profile_internal.keep_population(src, followed);
+	END IF;
+	IF all_of_them AND keys IS NULL THEN
+		EXECUTE format('DELETE FROM %1$I.unknown_customer k WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s)', src.name, same_history);
+	END IF;
+	RETURN flips;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.refresh_known IS
+	'part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number';
+
 ---------------------------------------------------------------- taking changes
 
 CREATE FUNCTION crm_profile_internal.take_stamped_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text)
@@ -287,7 +364,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.take_queue IS
 	'takes the keys out of a queue; keys: an array of them as text, NULL: everything has to be read, for that reason, among them why_all; seen: what was seen of the tables, and now is; problem: what keeps changes from being tracked';
 
-CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text, OUT customer_keys text)
+CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text, OUT customer_keys text, OUT customers_changed bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
@@ -325,12 +402,13 @@ BEGIN
 	IF customers.relation IS NOT NULL AND to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
 		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.customer_queue', src.name)::regclass, customers.relation, customers.key, NULL, known -> 'customers') t;
 		customer_keys := taken.keys;
+		customers_changed := CASE WHEN taken.reason IS NULL THEN taken.changed ELSE (src.customer_base).customers END;
 		problem := coalesce(problem, taken.problem);
 		src.tracking := coalesce(src.tracking, '{}') || jsonb_build_object('customers', taken.seen);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.take_changes IS
-	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known';
+	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have';
 
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
