@@ -319,14 +319,14 @@ CREATE TRIGGER of_another_type AFTER INSERT ON planted FOR EACH ROW EXECUTE FUNC
 CREATE TRIGGER of_none AFTER INSERT ON planted FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('nothing');
 CREATE TRIGGER without_argument AFTER INSERT ON planted FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer();
 INSERT INTO planted VALUES (1, 'x');
-SELECT crm_profile_internal.track_table('theirs.change_queue', 'planted', 'customer_id');
-DO $$ BEGIN PERFORM crm_profile_internal.track_table((SELECT oid FROM pg_class WHERE relname = 'change_queue'), 'planted', 'customer_id'); END $$;
+SELECT crm_profile_internal.track_table('theirs.change_queue', 'planted', 'customer_id', '{}');
+DO $$ BEGIN PERFORM crm_profile_internal.track_table((SELECT oid FROM pg_class WHERE relname = 'change_queue'), 'planted', 'customer_id', '{}'); END $$;
 -- a trigger that came with a dump is for those who may have one there
 RESET ROLE;
 CREATE TRIGGER from_a_dump AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('customer_id');
 SET ROLE regress_planter;
 CREATE TABLE my_queue (customers bigint[], queued_at timestamptz, marker text);
-SELECT crm_profile_internal.track_table('my_queue', 'orders', 'customer_id');
+SELECT crm_profile_internal.track_table('my_queue', 'orders', 'customer_id', '{}');
 DROP TABLE my_queue;
 RESET ROLE;
 DROP TRIGGER from_a_dump ON orders;

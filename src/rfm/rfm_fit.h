@@ -28,7 +28,7 @@ typedef struct RfmPopulation
 /* What values are ranked by: a dimension, or the value of an order (SortableFloat8). */
 #define ORDER_VALUE RFM_DIMENSIONS
 
-/* The values of a population in their order, for thresholds that lie between two of them. */
+/* The values of a population in order, for thresholds, which lie between two of them. */
 typedef struct RankedValues
 {
 	int64 (*at)(struct RankedValues *values, int what, int64 rank);
@@ -41,7 +41,7 @@ typedef struct RankedValues
 /* The thresholds of a population, and its medians. */
 extern void RfmModelOfRanks(RfmModel *model, RankedValues *values);
 
-/* False: the population is empty, and there is nothing to fit. */
+/* Returns false if the population is empty and there is nothing to fit. */
 extern bool FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians);
 
 #endif /* CRM_RFM_FIT_H */
