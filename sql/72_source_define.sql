@@ -178,7 +178,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_keep_match(src, clock_timestamp(), NULL, NULL);
 	END IF;
 	IF src.materialize THEN
-		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false);
+		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false, NULL);
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;

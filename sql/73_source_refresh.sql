@@ -361,48 +361,6 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
 	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted, -1: the same as before; fit: what takes long, too';
 
-CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-	began timestamptz := clock_timestamp();
-	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
-	columns text;
-	compared text;
-	profiles bigint;
-	written bigint;
-	seconds double precision;
-BEGIN
-	-- as with histories, the indexes come at the end of the first time
-	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
-		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
-		profiles := written;
-		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
-		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
-	ELSE
-		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum),
-				string_agg('?.' || quote_ident(attname) || CASE attname WHEN 'customer' THEN '::text' ELSE '' END, ', ' ORDER BY attnum) INTO columns, compared FROM pg_attribute
-			WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
-		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE %s)', target, src.customers,
-			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'));
-		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON %4$s
-			WHERE was.customer IS NULL OR ROW(%5$s) IS DISTINCT FROM ROW(%6$s)
-			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
-			-- a key in another spelling is another row, though it is the same customer
-			replace(compared, '?', 'n'), replace(compared, '?', 'was')) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
-		EXECUTE format('SELECT count(*) FROM %s', target) INTO profiles;
-	END IF;
-	EXECUTE format('ANALYZE %s', target);
-	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
-	IF "verbose" THEN
-		PERFORM crm_profile_internal.refresh_progress(src.name, profiles, 'profiles compared', seconds);
-		RAISE INFO 'source "%": % profiles written', src.name, written;
-	END IF;
-	RETURN seconds;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, where profiles are materialized: writes those that differ; returns seconds';
-
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -455,6 +413,7 @@ DECLARE
 	match_seconds double precision;
 	fit_seconds double precision;
 	profile_seconds double precision;
+	was CONSTANT crm_profile.source_model := crm_profile_internal.source_last_model(src);
 	started CONSTANT timestamptz := clock_timestamp();
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
@@ -475,7 +434,8 @@ BEGIN
 	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
-		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
+		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose",
+			CASE WHEN models.refit_seconds IS NULL THEN crm_profile_internal.profiles_to_look_at(src, was, crm_profile_internal.source_last_model(src), changes.keys, changes.customer_keys) END);
 	END IF;
 	IF due.fit THEN
 		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;

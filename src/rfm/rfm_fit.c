@@ -47,11 +47,7 @@ FloorDivide(int128 a, int128 b)
 	return quotient * b > a ? quotient - 1 : quotient;
 }
 
-<<<<<<< HEAD
-/* What a selection looks at: one of the dimensions or the value of an order. */
-=======
 /* The quantity that a selection is about: one of the dimensions or the value of an order. */
->>>>>>> tracking2
 static void
 DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 {
@@ -104,11 +100,7 @@ typedef struct RfmSelections
 {
 	RankedValues found;
 	RfmPopulation *population;
-<<<<<<< HEAD
-	int count; /* of what is looked at: ORDER_VALUE, the last one, only for medians */
-=======
 	int count; /* of quantities: ORDER_VALUE, the last one, only for medians */
->>>>>>> tracking2
 	int64 min[ORDER_VALUE + 1];
 	int64 max[ORDER_VALUE + 1];
 	int nranks[ORDER_VALUE + 1];
@@ -151,11 +143,7 @@ AddRanks(RfmSelections *s, int what, int i, int bins)
 	s->ranks[what][s->nranks[what]++] = Min(quantile.low + 1, s->found.customers - 1);
 }
 
-<<<<<<< HEAD
-/* The two ranks of each quantile that is wanted. */
-=======
 /* The two ranks of each quantile wanted. */
->>>>>>> tracking2
 static void
 BeginSelections(RfmSelections *s)
 {
