@@ -69,7 +69,8 @@ BEGIN
 		END IF;
 		EXECUTE format('DELETE FROM %s p WHERE %s AND NOT EXISTS (SELECT FROM %s c WHERE %s)', target, among, src.customers,
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'p.customer'));
-		EXECUTE format('MERGE INTO %1$s was USING (SELECT p.* FROM %2$I.profile_as_of($1) p WHERE %3$s) n ON %4$s
+		-- OFFSET: figures are computed once, not for each use
+		EXECUTE format('MERGE INTO %1$s was USING (SELECT p.* FROM %2$I.profile_as_of($1) p WHERE %3$s OFFSET 0) n ON %4$s
 			WHEN MATCHED AND ROW(%5$s) IS DISTINCT FROM ROW(%6$s) THEN UPDATE SET %7$s
 			WHEN NOT MATCHED THEN INSERT (%8$s) VALUES (n.%9$s)', target, src.name, among, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
 			replace(compared, '?', 'n'), replace(compared, '?', 'was'), assigned, columns, replace(columns, ', ', ', n.')) USING today;
