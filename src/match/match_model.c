@@ -41,6 +41,7 @@ static const ModelField FeatureFields[] = {
 	MODEL_LIST(MatchFeature, "low", low, nranges, FIELD_FLOAT, MAX_FEATURE_BINS),
 	MODEL_FIELD(MatchFeature, "spike", spike, FIELD_FLOAT),
 	MODEL_LIST(MatchFeature, "codes", codes, ncodes, FIELD_BYTE, CODE_MISSING),
+	MODEL_FIELD(MatchFeature, "p_value", p_value, FIELD_NUMBER),
 };
 static const ModelGroup FeatureGroup = {
 	.size = sizeof(MatchFeature), .nfields = lengthof(FeatureFields), .fields = FeatureFields};
@@ -71,9 +72,11 @@ static const ModelField Fields[] = {
 	MODEL_LIST(MatchModel, "features", features, nfeatures, FIELD_GROUP,
 			   MAX_ATTRIBUTES *(MAX_SET_BYTES * 8), .group = &FeatureGroup),
 	MODEL_FIELD(MatchModel, "profile_model", words, FIELD_MODEL, .format = &ProfileModelFormat),
+	MODEL_FIELD(MatchModel, "shrinkage", card.shrinkage, FIELD_NUMBER),
 };
+static const MatchModel Defaults = {.card = {.shrinkage = 1}};
 
-/* The codes from some point on mostly share a bin: once is enough. */
+/* The last codes mostly share a bin, which is stored once. */
 static void
 TidyMatchModel(void *data)
 {
@@ -89,7 +92,7 @@ TidyMatchModel(void *data)
 	}
 }
 
-/* What is wrong with the ranges of a scaled slot, or that another has some. */
+/* What is wrong with the ranges of a scaled slot, or with ranges of another slot. */
 static const char *
 RangesFault(const MatchFeature *feature, bool scaled)
 {
@@ -113,6 +116,8 @@ FeatureFault(const MatchModel *model, const MatchFeature *feature)
 
 	if (feature->slot >= model->nscaled + model->ncoded + model->nsets)
 		return "A slot is out of range.";
+	if (!(feature->p_value >= 0 && feature->p_value <= 1))
+		return "A p-value is out of range.";
 	if (feature->nbins < 2)
 		return "The number of bins is out of range.";
 	if (set ? feature->nbins > 3 ||
@@ -158,7 +163,7 @@ MatchModelFault(const void *data)
 	if (card->nrows < card->ntargets)
 		return "There are more targets than rows.";
 	if (card->prior_variance <= 0 || !(card->quality.auc >= 0 && card->quality.auc <= 1) ||
-		card->quality.log_loss < 0)
+		card->quality.log_loss < 0 || !(card->shrinkage >= 0 && card->shrinkage <= 1))
 		return "A figure of the fit is out of range.";
 	for (int i = 0; i < model->nfeatures; i++)
 	{
@@ -180,7 +185,10 @@ const ModelFormat MatchModelFormat = {
 	.type = "match_model",
 	.version = 1,
 	.max_bytes = 64 * 1024 * 1024,
-	.group = {.size = sizeof(MatchModel), .nfields = lengthof(Fields), .fields = Fields},
+	.group = {.size = sizeof(MatchModel),
+			  .nfields = lengthof(Fields),
+			  .fields = Fields,
+			  .defaults = &Defaults},
 	.tidy = TidyMatchModel,
 	.fault = MatchModelFault,
 	.example = "it as match_fit() does",
@@ -227,7 +235,7 @@ FeatureBin(const MatchFeature *feature, const ProfileView *view)
 
 		if (HasSpike(feature) && number == feature->spike)
 			return feature->nbins - 1;
-		/* the last range that begins at or below the number */
+		/* the last range that starts at or below the number */
 		while (first < last)
 		{
 			int middle = (first + last + 1) / 2;
@@ -258,7 +266,7 @@ MatchLogOdds(const MatchModel *model, const ProfileView *view)
 
 /* ---------- words ---------- */
 
-/* The attribute of a feature; NULL: the model does not carry names. */
+/* The attribute of a feature; NULL if the model does not carry names. */
 static const ProfileAttribute *
 FeatureAttribute(const MatchModel *model, const MatchFeature *feature)
 {
@@ -273,7 +281,7 @@ FeatureName(const MatchModel *model, const MatchFeature *feature)
 	return att != NULL ? att->name : psprintf("slot %d", feature->slot);
 }
 
-/* A number of a scaled slot: a number, a day or the word of a rank. */
+/* A number of a scaled slot as text: a number, a day or the word of a rank. */
 static char *
 NumberText(const ProfileAttribute *att, float number)
 {
@@ -312,7 +320,7 @@ RangeLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 					NumberText(att, feature->low[range + 1]));
 }
 
-/* The words of a group of codes; those outside of the dictionary once. */
+/* The words of a group of codes; those outside the dictionary only once. */
 static char *
 CodesLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 {

@@ -1,6 +1,6 @@
 /*
- * change_queue.c: change tracking: the row trigger that notes which customers'
- * orders change, and the link from a trigger to the queue of its source.
+ * change_queue.c: change tracking: the row trigger that notes the customers whose orders change,
+ * and the link from a trigger to the queue of its source.
  */
 #include "postgres.h"
 
@@ -89,19 +89,19 @@ typedef struct NotedKeys
 	KeyKind kind;
 	keyset_hash *keys;
 	bool without_customer; /* an order without a customer changed */
-	MemoryContext context; /* of the set and of keys that are no bare datums */
+	MemoryContext context; /* of the set and of keys passed by reference */
 	struct NotedKeys *next;
 } NotedKeys;
 
-/* Of this transaction; they go with its memory. */
+/* Of this transaction; freed with its memory. */
 static NotedKeys *noted_keys = NULL;
 
-/* What a trigger found out about itself; kept for the session, until something changes. */
+/* What a trigger found out about itself; kept for the session until something changes. */
 typedef struct TrackedTable
 {
 	Oid trigger; /* the key of the hash table */
 	Oid table;
-	Oid queue; /* invalid: it is linked to none, and notes nothing */
+	Oid queue; /* invalid if it is linked to none, and notes nothing */
 	AttrNumber column;
 	KeyKind kind;
 	bool always;         /* an update is noted whatever it changes */
@@ -112,13 +112,12 @@ typedef struct TrackedTable
 
 static HTAB *tracked_tables = NULL;
 
-/* The last one of this transaction, and where its keys go. */
+/* The last trigger of this transaction, and where its keys go. */
 static TrackedTable *last_table = NULL;
 static NotedKeys *last_keys = NULL;
 
 /*
- * Keys are told apart by their bytes: two spellings of one key are noted twice,
- * which does no harm.
+ * Keys are compared by their bytes: two spellings of one key are noted twice, which does no harm.
  */
 static uint32
 HashKey(const KeyKind *kind, Datum key)
@@ -151,8 +150,8 @@ SameKey(const KeyKind *kind, Datum a, Datum b)
 /* ---------- writing them into the queue ---------- */
 
 /*
- * Rows are written past the executor and its rights, so the table must be what
- * create_source() made; a refresh notices if it is not (tracked_leaves).
+ * Rows are written without the executor and its permission checks, so the table must be as
+ * create_source() made it; a refresh notices if it is not (tracked_leaves).
  */
 static bool
 IsQueue(Relation table, const KeyKind *kind)
@@ -234,7 +233,7 @@ WriteKey(QueueWriter *writer, Datum key)
 	writer->bytes += bytes;
 }
 
-/* Writes the keys noted so far; the queue may have been dropped by this very transaction. */
+/* Writes the keys noted so far; this very transaction may have dropped the queue. */
 static void
 WriteNotedKeys(NotedKeys *noted)
 {
@@ -279,7 +278,7 @@ ResetNotedKeys(NotedKeys *noted)
 	noted->without_customer = false;
 }
 
-/* The keys are written when nothing more can change, in the transaction itself. */
+/* Writes the keys within the transaction, when nothing more can change. */
 static void
 AtTransactionEnd(XactEvent event, void *arg)
 {
@@ -328,9 +327,8 @@ PrepareSession(void)
 }
 
 /*
- * The queue that a trigger is linked to by a dependency, which its owner alone
- * can have made (track_table): who plants a trigger of this function on a table
- * writes nowhere.
+ * The queue that a trigger is linked to by a dependency, which only the owner of the queue can have
+ * made (track_table): a trigger planted on a table with this function writes nowhere.
  */
 static Oid
 LinkedQueue(Relation depend, Oid trigger, Oid table)
@@ -357,7 +355,7 @@ LinkedQueue(Relation depend, Oid trigger, Oid table)
 	return queue;
 }
 
-/* The row of a trigger in pg_trigger, a copy; NULL if it is gone. */
+/* A copy of the row of a trigger in pg_trigger; NULL if it is gone. */
 static HeapTuple
 TriggerRow(Relation triggers, Oid trigger)
 {
@@ -375,7 +373,7 @@ TriggerRow(Relation triggers, Oid trigger)
 	return tuple;
 }
 
-/* The trigger that a partition's was made from, of which it has the link. */
+/* The trigger that a partition's trigger was cloned from, which has the link. */
 static Oid
 QueueOfTrigger(Oid trigger)
 {
@@ -460,7 +458,7 @@ FindTrackedTable(TriggerData *data)
 	return table;
 }
 
-/* Where the keys of a queue are kept until the end of the transaction. */
+/* The set that keeps the keys of a queue until the end of the transaction. */
 static NotedKeys *
 FindNotedKeys(const TrackedTable *table)
 {
@@ -469,7 +467,7 @@ FindNotedKeys(const TrackedTable *table)
 	for (noted = noted_keys; noted != NULL; noted = noted->next)
 		if (noted->queue == table->queue && noted->kind.type == table->kind.type)
 			return noted;
-	/* after that of the orders, and before any row is written, so that who drops the queue waits */
+	/* locked after the orders and before any row is written, so that dropping the queue waits */
 	LockRelationOid(table->queue, RowExclusiveLock);
 	noted = MemoryContextAllocZero(TopTransactionContext, sizeof(NotedKeys));
 	noted->queue = table->queue;
@@ -563,7 +561,7 @@ note_changed_customer(PG_FUNCTION_ARGS)
 	NoteKey(last_keys, data->tg_trigtuple, last_table->column, columns);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		NoteKey(last_keys, data->tg_newtuple, last_table->column, columns);
-	/* outside of savepoints what is written stays written as long as the changes do */
+	/* outside of savepoints, keys written stay as long as the changes do */
 	if (last_keys->keys->members >= MOST_KEYS && GetCurrentTransactionNestLevel() == 1)
 	{
 		WriteNotedKeys(last_keys);
@@ -583,7 +581,7 @@ DropTrigger(Oid trigger)
 	CommandCounterIncrement();
 }
 
-/* The triggers that are linked to a queue, those of partitions not among them. */
+/* The triggers linked to a queue, without those of partitions. */
 static List *
 LinkedTriggers(Oid queue)
 {
@@ -654,7 +652,7 @@ KeepOrDrop(Oid trigger, Oid table, List *arguments)
 	table_close(triggers, AccessShareLock);
 	if (there && !keep)
 	{
-		/* the orders before the queue, as those who write orders lock them */
+		/* the orders before the queue, in the order in which writers of orders lock them */
 		LockRelationOid(relation, AccessExclusiveLock);
 		DropTrigger(trigger);
 	}
@@ -715,7 +713,10 @@ TriggerName(Oid trigger)
 	return name;
 }
 
-/* Fires always: logical replication changes orders, too.  Needs the TRIGGER privilege. */
+/*
+ * The trigger fires ALWAYS, since logical replication changes orders, too.  Needs the TRIGGER
+ * privilege.
+ */
 static Oid
 CreateTrackingTrigger(Relation table, Oid queue, List *arguments, Oid function)
 {
@@ -737,7 +738,7 @@ CreateTrackingTrigger(Relation table, Oid queue, List *arguments, Oid function)
 		.objectId;
 }
 
-/* Links a trigger to the queue: it goes with it, and writes into it. */
+/* Links a trigger to the queue: it writes there, and is dropped with it. */
 static void
 LinkTrigger(Oid trigger, Oid queue, Oid table)
 {
@@ -746,7 +747,7 @@ LinkTrigger(Oid trigger, Oid queue, Oid table)
 	ListCell *cell;
 
 	recordDependencyOn(&depender, &referenced, DEPENDENCY_AUTO);
-	/* what sessions found out about the trigger, and those of partitions, is out of date */
+	/* invalidates what sessions know about the trigger, and about those of partitions */
 	foreach (cell, find_all_inheritors(table, NoLock, NULL))
 		CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
 }
@@ -774,7 +775,7 @@ track_table(PG_FUNCTION_ARGS)
 	{
 		AclResult right = pg_class_aclcheck(table, GetUserId(), ACL_TRIGGER);
 
-		/* for one that is there already, too: who gets its keys must be allowed to see them */
+		/* for an existing trigger, too: whoever gets the keys must be allowed to see them */
 		if (right != ACLCHECK_OK)
 			aclcheck_error(right, OBJECT_TABLE, get_rel_name(table));
 		LockRelationOid(table, ShareRowExclusiveLock);
