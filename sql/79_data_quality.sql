@@ -912,6 +912,7 @@ CREATE FUNCTION crm_profile_internal.refresh_quality(src crm_profile.source_defi
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	kept CONSTANT date := coalesce(src.keep_history_before, src.kept_before);
 	found crm_profile_internal.found[];
 	layer record;
 	one crm_profile_internal.found;
@@ -923,6 +924,10 @@ BEGIN
 			(20, 'orders without customer', 'warning', crm_profile_internal.whole_orders(model.unassigned), crm_profile_internal.whole_amount(model.unassigned), 'They count in totals alone: segment_summary has them as (no customer).', NULL),
 			(80, 'customers with the same key', 'error', model.repeated_keys, NULL, 'customer_profile has them more than once.', 'customer_key => ''…''')) v(place, finding, severity, rows, amount, advice, argument)
 		WHERE v.rows > 0);
+	IF kept > '-infinity' THEN
+		found := found || crm_profile_internal.found_row(15, 'days that only the histories still have', 'note', NULL, NULL, NULL, NULL,
+			format('Days before %s stay as they were stored, whatever the orders have of them.', to_char(kept, 'YYYY-MM-DD')), 'keep_history_before => ''-infinity'', to forget them');
+	END IF;
 	-- what it corrects
 	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP
 		EXECUTE format('SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(100 + %s, %L, ''corrected'', sum(t.n), count(t.customer), sum(t.amount), NULL, %L, %L, crm_profile_internal.sample_keys(t.customer::text, t.amount) FILTER (WHERE t.customer IS NOT NULL)) AS f
