@@ -815,7 +815,8 @@ DECLARE
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.name, query);
+			-- room for another version of each row on its page: with each day all of them change, and none of what indexes hold
+			EXECUTE format('CREATE TABLE %I.stored_profile WITH (fillfactor = 45) AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE
 			-- columns added by a later version; the next refresh fills them in
@@ -922,12 +923,13 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
-			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
-					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
+			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %8$s) ELSE %4$s END AS earlier,
+					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %8$s) ELSE %4$s END AS later, %5$s AS segments,
 					%6$s AS active_days, %7$s AS clv) m
 				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
-			GROUP BY s.from_segment, s.to_segment)) m;
-		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'));
+			WHERE %8$s GROUP BY s.from_segment, s.to_segment)) m;
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'),
+		CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END);
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
