@@ -14,11 +14,11 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.clv_model) IS
-	'lifecycle by a model of each customer: lapsing are repeat buyers whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence is longer than 19 of 20 gaps';
+	'lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.clv_model) IS
-	'lifecycle by a model of each customer, inactive after inactive_days';
+	'lifecycle by a model, inactive after inactive_days at the earliest';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
@@ -156,6 +156,7 @@ DECLARE
 		['active_days', 'integer', 'NULL', 'days since the last purchase up to which a customer counts as active; NULL: learnt from the customers'],
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
+		['horizon_days', 'integer', '90', 'the days ahead that p_purchase and expected_purchases look, and that tests of forecasts are for: 7 to 3660'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
@@ -707,6 +708,9 @@ BEGIN
 	END IF;
 	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
 		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');
+	END IF;
+	IF src.horizon_days NOT BETWEEN 7 AND 3660 THEN
+		PERFORM crm_profile_internal.source_argument_error('horizon_days', format('it is %s', src.horizon_days), 'It is a number of days, from 7 to 3660.', NULL);
 	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);

@@ -37,7 +37,8 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
 	scheme_problems text[], -- segments that nobody can be in, and scores that many customers share; NULL: none
-	deciles numeric[] -- lowest values of the best nine to one tenths of the buyers, ascending
+	deciles numeric[], -- lowest values of the best nine to one tenths of the buyers, ascending
+	horizon_days integer -- the days ahead that the source looks, in customer_profile and in tests of forecasts
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -80,17 +81,18 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	m_score integer, -- monetary score
 	cell text, -- the three scores as three digits, such as 545
 	segment text, -- segment of the cell in the scheme of the source, or, where that contradicts the lifecycle, of the nearest cell that does not; NULL: not scored
-	lifecycle text, -- new, active, lapsing (unusually long silence for this customer: the probability of a purchase within 90 days is below half of what it was right after the last one), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
+	lifecycle text, -- new, active, lapsing (less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time), inactive (less than one quarter, and silent for long), won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
 	value_tier text, -- A: the customers worth most, who together have 80 % of the value; B: the next, up to 95 %; C: the rest
 	p_purchase_90d double precision, -- probability of an order in the next 90 days: what to sort customers by; NULL, as in all predictions: no order yet, or no model
-	p_alive double precision, -- probability that the customer has not left; do not rank by it: somebody who has not left may still buy only once in years
 	expected_purchases_90d double precision, -- expected number of purchase days in the next 90 days
 	clv_365d double precision, -- expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month
-	next_purchase date, -- day by which half of all such customers will have bought again; NULL: fewer than half ever will, or no model
 	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
 	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
 	as_of date, -- the as-of date of the row
-	value_decile integer -- 1 + floor(10 × share of the buyers who are worth more), by the value that value_tier goes by: 1 is the best tenth; NULL: no order yet
+	value_decile integer, -- 1 + floor(10 × share of the buyers who are worth more), by the value that value_tier goes by: 1 is the best tenth; NULL: no order yet
+	p_purchase double precision, -- probability of an order in the next horizon_days
+	expected_purchases double precision, -- expected number of purchase days in the next horizon_days
+	horizon_days integer -- the days ahead that the source looks
 );
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
@@ -138,10 +140,8 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
 				ELSE crm_profile.monetary(history, as_of, period) END, model.a_from, model.b_from),
 			crm_profile.probability_of_purchase(history, model.clv, as_of, '90 days'::interval),
-			crm_profile.p_alive(history, model.clv, as_of),
 			crm_profile.expected_purchases(history, model.clv, as_of, '90 days'::interval),
 			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
-			crm_profile.next_purchase(history, model.clv, as_of),
 			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
 			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
 			as_of,
@@ -149,7 +149,10 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles);
+				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles),
+			crm_profile.probability_of_purchase(history, model.clv, as_of, make_interval(days => model.horizon_days)),
+			crm_profile.expected_purchases(history, model.clv, as_of, make_interval(days => model.horizon_days)),
+			model.horizon_days;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought';
 
@@ -169,7 +172,9 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	median_monetary double precision, -- median amount
 	strategy text, -- what to do with these customers, by the scheme
 	predicted_value double precision, -- sum of clv_365d, the value expected in the next 365 days; NULL: no prediction
-	predicted_value_share double precision -- share of the predicted value of all customers
+	predicted_value_share double precision, -- share of the predicted value of all customers
+	mean_p_purchase double precision, -- mean of p_purchase: the same as mean_p_purchase_90d, for the horizon of the source
+	horizon_days integer -- that horizon
 );
 
 CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
@@ -181,7 +186,9 @@ CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summ
 	median_frequency double precision, -- median of frequency
 	median_monetary double precision, -- median of monetary
 	predicted_value numeric, -- sum of clv_365d
-	mean_p_purchase numeric -- mean of p_purchase_90d
+	mean_p_purchase_90d numeric, -- mean of p_purchase_90d
+	mean_p_purchase numeric, -- mean of p_purchase
+	horizon_days integer -- horizon of p_purchase
 );
 
 CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summary outside the segments: refunds only, unknown customers, no customer
@@ -232,7 +239,7 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 	BEGIN ATOMIC
 		SELECT l.segment, coalesce(m.customers, 0),
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision,
-			crm_profile_internal.as_double(m.mean_p_purchase),
+			crm_profile_internal.as_double(m.mean_p_purchase_90d),
 			coalesce(m.monetary, 0),
 			crm_profile_internal.as_double(coalesce(m.monetary, 0) / NULLIF(sum(m.monetary) OVER (), 0)),
 			m.profit,
@@ -240,15 +247,17 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			m.median_recency, m.median_frequency, m.median_monetary::numeric::double precision,
 			(SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1),
 			crm_profile_internal.as_double(m.predicted_value),
-			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))
+			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
+			crm_profile_internal.as_double(m.mean_p_purchase),
+			max(m.horizon_days) OVER ()
 		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
 				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
 			LEFT JOIN (
 				-- who has nothing but refunds has a line of his own
 				SELECT coalesce(i.segment, '(unscored)') AS segment, i.customers - coalesce(r.customers, 0) AS customers, i.monetary - coalesce(r.counted, 0) AS monetary, i.profit, i.median_recency,
-					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase
+					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase_90d, i.mean_p_purchase, i.horizon_days
 					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
-				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
+				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what is in no segment';
@@ -437,7 +446,7 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(3, 'early customers', NULL, CASE WHEN c.observed_from IS NOT NULL THEN c.early_customers END, 'these'),
 				(4, 'pace', NULL, nullif(c.pace, 1), 'what forecasts are multiplied by, for a steady bias of the past'),
 				(5, 'chosen by record', r.model, NULL, 'the candidate with the best forecasts of the past'),
-				(6, 'stretches of 90 days', NULL, r.cut_offs, 'so many were forecast'),
+				(6, 'stretches of the past', NULL, r.cut_offs, format('so many, of %s days each, were forecast', model.horizon_days)),
 				(7, 'error of the latest', NULL, r.error, 'absolute errors of customers and of the total, over the total'),
 				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given')) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
@@ -888,7 +897,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_purchase_90d::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	sum(p.clv_365d::numeric), avg(p.p_purchase_90d::numeric), avg(p.p_purchase::numeric), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
 		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f

@@ -182,7 +182,6 @@ DECLARE
 	max_fitted CONSTANT double precision := 250000;
 	max_tested CONSTANT double precision := 100000;
 	max_recorded CONSTANT double precision := 50000;
-	holdout_days CONSTANT integer := 90;
 	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;
 	began timestamptz := clock_timestamp();
 	seconds double precision;
@@ -224,7 +223,7 @@ BEGIN
 	began := clock_timestamp();
 	IF test AND src.clv_model = 'auto' THEN
 		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
-			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), holdout_days;
+			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), src.horizon_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	IF fit THEN
@@ -242,7 +241,7 @@ BEGIN
 
 	IF test THEN
 		began := clock_timestamp();
-		holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
+		holdout_fit_until := holdout_until - least(src.horizon_days, (holdout_until - (customer_base).oldest_order) / 3);
 		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 		IF holdout_fit_until < holdout_until THEN
 			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
@@ -262,6 +261,7 @@ BEGIN
 	model.as_of := today;
 	model.rfm := rfm;
 	model.deciles := (customer_base).deciles;
+	model.horizon_days := src.horizon_days;
 	model.scheme := src.scheme;
 	model.segments := crm_profile.compile_scheme(src.scheme);
 	model.active_days := coalesce(src.active_days, (customer_base).active_days, 90);

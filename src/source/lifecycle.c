@@ -39,13 +39,18 @@ CheckedDays(int32 days, const char *what)
 }
 
 /*
- * Half of what it was: a silence that is out of the customer's character.  So is one that 19
- * of 20 gaps would not have reached: a fit that has seen nobody leave expects those to
- * come back whose silence it cannot explain.
+ * With a model: how likely customers are to buy within a quarter of a year, compared with somebody
+ * who has just bought for the first time.  Lapsing are those who fall short of three quarters of
+ * that, inactive of one quarter.  Nobody lapses within two weeks, nor while three of four gaps of
+ * theirs would go on; who is silent for longer than 99 of 100 would has lapsed in any case: a fit
+ * that has seen nobody leave expects those to come back whose silence it cannot explain.
  */
-#define OUT_OF_CHARACTER 0.5
-#define HARDLY_A_GAP 0.95
 #define OUTLOOK_DAYS 90
+#define LAPSING_SHARE 0.75
+#define INACTIVE_SHARE 0.25
+#define NO_SILENCE_DAYS 14
+#define WITHIN_RHYTHM 0.25
+#define HARDLY_A_GAP 0.99
 
 /* What a customer's silence is measured against; both models NULL: the days alone decide. */
 typedef struct LapseRule
@@ -64,9 +69,30 @@ typedef struct Past
 	int64 purchase_days;
 } Past;
 
-/* Whether so many days of silence break with what the model expects of the customer. */
+/* The probability of a purchase in a horizon of somebody who has just bought for the first time. */
+static double
+OfNewcomer(const ClvModel *model, double horizon)
+{
+	static struct
+	{
+		uint64 model; /* its fingerprint */
+		double horizon;
+		double probability;
+	} last;
+	ClvCustomer newcomer = {0};
+
+	if (last.model != model->fingerprint || last.horizon != horizon)
+	{
+		last.probability = ProbabilityOfPurchase(model, &newcomer, horizon);
+		last.model = model->fingerprint;
+		last.horizon = horizon;
+	}
+	return last.probability;
+}
+
+/* Whether somebody silent for so long is less likely to buy than that share of a newcomer. */
 static bool
-ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
+HasFallenBelow(const ClvModel *model, const Past *past, int64 silence, double share)
 {
 	PurchaseSummary facts = {
 		.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
@@ -75,75 +101,31 @@ ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
 	double horizon =
 		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
-	/* the cheaper one first */
-	return GapProbability(model, &customer) >= HARDLY_A_GAP ||
-		   PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
+	/* who bought once has shown no rhythm */
+	if (past->purchase_days > 1)
+	{
+		double gap = GapProbability(model, &customer);
+
+		if (gap < WITHIN_RHYTHM || gap >= HARDLY_A_GAP)
+			return gap >= HARDLY_A_GAP;
+	}
+	return ProbabilityOfPurchase(model, &customer, horizon) < share * OfNewcomer(model, horizon);
 }
 
-/* What is known of customers with so many purchase days, so far apart. */
-typedef struct KnownSilences
-{
-	uint64 model; /* its fingerprint */
-	int64 purchase_days;
-	int64 days;            /* from the first to the last */
-	int64 longest_kept;    /* silence that is in character */
-	int64 shortest_broken; /* and that is not */
-} KnownSilences;
-
-#define KNOWN_SILENCES 32768
-#define SILENCES_APART 1021 /* days between one number of purchase days and the next */
-
-/*
- * Without a season, and where gaps are as random as they can be, all customers of the same
- * purchases are alike and a silence surprises the more the longer it is: most answers are
- * between those that were given before.
- */
+/* Whether somebody with this rhythm would most likely have bought once more. */
 static bool
-IsSurprising(const ClvModel *model, const Past *past, int64 silence)
+OutOfRhythm(const RhythmModel *rhythm, const Past *past, double silence)
 {
-	static KnownSilences table[KNOWN_SILENCES];
-	int64 days = (int64) past->last - past->first;
-	KnownSilences *known =
-		&table[(uint64) (past->purchase_days * SILENCES_APART + days) % KNOWN_SILENCES];
-	bool surprised;
-
-	if (!model->calendar.is_level || model->regularity > 1 || model->family == CLV_PARETO_NBD)
-		return ModelIsSurprised(model, past, silence);
-	if (known->model != model->fingerprint || known->purchase_days != past->purchase_days ||
-		known->days != days)
-		*known = (KnownSilences){model->fingerprint, past->purchase_days, days, -1, PG_INT64_MAX};
-	if (silence <= known->longest_kept || silence >= known->shortest_broken)
-		return silence >= known->shortest_broken;
-	surprised = ModelIsSurprised(model, past, silence);
-	if (surprised)
-		known->shortest_broken = silence;
-	else
-		known->longest_kept = silence;
-	return surprised;
-}
-
-/*
- * Whether the silence up to a day breaks with what the customer was like: somebody with
- * this rhythm would most likely have bought once more, or the probability that they will
- * has fallen far below what it was right after the last purchase.
- */
-static bool
-OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
-{
-	const RhythmModel *rhythm = rule->rhythm;
-
-	if (rule->model != NULL)
-		return IsSurprising(rule->model, past, (int64) silence);
 	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
 							(double) past->purchase_days - 1, (double) past->last - past->first,
 							silence) >= OUT_OF_RHYTHM;
 }
 
-/* Who bought once has shown no character, and without a model there is none: the days decide. */
+/* Who bought once has shown no rhythm, and without a model the days decide. */
 static inline bool
 ByDaysAlone(const LapseRule *rule, const Past *past)
 {
-	return (rule->rhythm == NULL && rule->model == NULL) || past->purchase_days == 1;
+	return rule->model == NULL && (rule->rhythm == NULL || past->purchase_days == 1);
 }
 
 static bool
@@ -151,18 +133,23 @@ IsLapsing(const LapseRule *rule, const Past *past, int64 silence)
 {
 	if (ByDaysAlone(rule, past))
 		return silence >= rule->active;
-	return OutOfCharacter(rule, past, (double) silence);
+	if (rule->model != NULL)
+		return silence >= Min(rule->active, NO_SILENCE_DAYS) &&
+			   HasFallenBelow(rule->model, past, silence, LAPSING_SHARE);
+	return OutOfRhythm(rule->rhythm, past, (double) silence);
 }
 
-/* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
+/* By a rhythm: silent for as many times the lapsing silence as inactive_days are active_days. */
 static bool
 IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 {
 	if (silence < rule->inactive)
 		return false;
+	if (rule->model != NULL)
+		return HasFallenBelow(rule->model, past, silence, INACTIVE_SHARE);
 	return ByDaysAlone(rule, past) ||
-		   OutOfCharacter(rule, past,
-						  (double) silence * (double) rule->active / (double) rule->inactive);
+		   OutOfRhythm(rule->rhythm, past,
+					   (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
 /* The customer's on that day; LIFECYCLES: none, without a purchase by then. */
