@@ -9,34 +9,31 @@ COMMENT ON TYPE crm_profile.segment_scheme IS
 
 ---------------------------------------------------------------- the tables that people edit
 
-CREATE TABLE crm_profile.scheme (
-	name text CONSTRAINT scheme_pkey PRIMARY KEY
+CREATE TABLE crm_profile.scheme ( -- segment schemes, each a complete set of rules that give every customer a segment; add your own with INSERT
+	name text CONSTRAINT scheme_pkey PRIMARY KEY -- name of the scheme, as given to compile_scheme() and rfm_scores()
 		CONSTRAINT scheme_name_not_blank CHECK (name <> '' AND name = btrim(name)),
-	bins integer NOT NULL DEFAULT 5
+	bins integer NOT NULL DEFAULT 5 -- number of scores in each dimension: the bins of the rfm_model that makes them
 		CONSTRAINT scheme_bins_from_2_to_9 CHECK (bins BETWEEN 2 AND 9),
-	description text,
-	built_in boolean NOT NULL DEFAULT false
+	description text, -- what the scheme is good for, in words
+	built_in boolean NOT NULL DEFAULT false -- whether the scheme comes with the extension: it cannot be changed and is not dumped
 );
-COMMENT ON TABLE crm_profile.scheme IS
-	'segment segment schemes, each a complete set of rules that give every customer a segment; add your own with INSERT';
-COMMENT ON COLUMN crm_profile.scheme.name IS 'name of the scheme, as given to compile_scheme() and rfm_scores()';
-COMMENT ON COLUMN crm_profile.scheme.bins IS 'number of scores in each dimension: the bins of the rfm_model that makes them';
-COMMENT ON COLUMN crm_profile.scheme.description IS 'what the scheme is good for, in words';
-COMMENT ON COLUMN crm_profile.scheme.built_in IS 'whether the scheme comes with the extension: it cannot be changed and is not dumped';
 
-CREATE TABLE crm_profile.scheme_rule (
-	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE,
-	position integer
+CREATE TABLE crm_profile.scheme_rule ( -- the rules of the schemes: a customer gets the segment of the first rule, by position, that matches the three scores
+	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE, -- name of the scheme that the rule belongs to
+	position integer -- order of the rules within the scheme, from 1; if left out, the rule is put last
 		CONSTRAINT scheme_rule_position_from_1 CHECK (position >= 1),
-	segment text NOT NULL
+	segment text NOT NULL -- name of the segment; several rules may share it
 		CONSTRAINT scheme_rule_segment_not_blank CHECK (segment <> '' AND segment = btrim(segment)),
-	r_from integer, r_to integer,
-	f_from integer, f_to integer,
-	m_from integer, m_to integer,
-	cells text[],
-	description text,
-	strategy text,
-	lifecycle text[]
+	r_from integer, -- lowest recency score; NULL: unbounded
+	r_to integer, -- highest recency score; NULL: unbounded
+	f_from integer, -- lowest frequency score; NULL: unbounded
+	f_to integer, -- highest frequency score; NULL: unbounded
+	m_from integer, -- lowest monetary score; NULL: unbounded
+	m_to integer, -- highest monetary score; NULL: unbounded
+	cells text[], -- the cells of the rule, instead of ranges: {555,554,545}
+	description text, -- who the customers of the segment are, in words
+	strategy text, -- what to do with the customers of the segment, in words
+	lifecycle text[] -- lifecycles that the segment applies to; NULL: all; segment() gives other customers the segment of the nearest cell that applies to them
 		CONSTRAINT scheme_rule_lifecycle_words CHECK (cardinality(lifecycle) > 0
 			AND lifecycle <@ '{new,active,won back,lapsing,inactive}'),
 	CONSTRAINT scheme_rule_pkey PRIMARY KEY (scheme, position),
@@ -49,21 +46,6 @@ CREATE TABLE crm_profile.scheme_rule (
 		(array_ndims(cells) = 1 AND array_to_string(cells, ',', '?') ~ '^[1-9]{3}(,[1-9]{3})*$'
 			AND length(array_to_string(cells, ',', '?')) = 4 * cardinality(cells) - 1))
 );
-COMMENT ON TABLE crm_profile.scheme_rule IS
-	'the rules of the schemes: a customer gets the segment of the first rule, by position, that matches the three scores';
-COMMENT ON COLUMN crm_profile.scheme_rule.scheme IS 'name of the scheme that the rule belongs to';
-COMMENT ON COLUMN crm_profile.scheme_rule.position IS 'order of the rules within the scheme, from 1; if left out, the rule is put last';
-COMMENT ON COLUMN crm_profile.scheme_rule.segment IS 'name of the segment; several rules may share it';
-COMMENT ON COLUMN crm_profile.scheme_rule.r_from IS 'lowest recency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.r_to IS 'highest recency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.f_from IS 'lowest frequency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.f_to IS 'highest frequency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.m_from IS 'lowest monetary score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.m_to IS 'highest monetary score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells of the rule, instead of ranges: {555,554,545}';
-COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who the customers of the segment are, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with the customers of the segment, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles that the segment applies to; NULL: all; segment() gives other customers the segment of the nearest cell that applies to them';
 
 GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
 

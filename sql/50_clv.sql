@@ -50,58 +50,17 @@ CREATE FUNCTION crm_profile_internal.clv_fit_finalfn(state bytea) RETURNS crm_pr
 COMMENT ON FUNCTION crm_profile_internal.summary_state_combine IS 'aggregate combine function';
 COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date) IS
-	'the mbg/nbd model of the customers'' purchases up to as_of, in weeks; NULL histories are skipped, customers without a purchase by then too';
-
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text) IS
-	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in weeks';
-
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval) IS
-	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given';
-
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval, value text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text) IS
-	'the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in';
+-- @aggregate name=clv_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="history crm_profile.purchase_history, as_of date"
+--	comment="the mbg/nbd model of the customers'' purchases up to as_of, in weeks; NULL histories are skipped, customers without a purchase by then too"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text"
+--	comment="the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in weeks"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval"
+--	comment="the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text"
+--	comment="the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in"
 
 ---------------------------------------------------------------- the fit with attributes
 
-CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.clv_fit_attributes_combine(state internal, other internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_combine(internal, internal) IS 'aggregate combine function';
@@ -115,24 +74,10 @@ CREATE FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(state internal) 
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) (
-	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
-	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
-	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record) IS
-	'the model of the customers'' purchases up to as_of with what their attributes do: how much faster they make a customer buy, and leave; NULL unit and value: the default; rows without attributes are skipped';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) (
-	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
-	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
-	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS
-	'the same with options: ridge, the weight of the squares of the effects (none: 0), and those of profile_fit';
+-- @aggregate name=clv_fit support=clv_fit_attributes space=500000 volatility=STABLE cost=20 more="COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine, SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize, DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize," arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record"
+--	comment="the model of the customers'' purchases up to as_of with what their attributes do: how much faster they make a customer buy, and leave; NULL unit and value: the default; rows without attributes are skipped"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb"
+--	comment="the same with options: ridge, the weight of the squares of the effects (none: 0), and those of profile_fit"
 
 CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
@@ -172,49 +117,14 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn IS 'aggregate final
 CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
-	'fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
-
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
-	'fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
-
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
-	'fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
-
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval, text) IS
-	'fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
+-- @aggregate name=clv_holdout state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, fit_until date, as_of date"
+--	comment="fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text"
+--	comment="fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval"
+--	comment="fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text"
+--	comment="fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
 
 ---------------------------------------------------------------- the record of several models
 
@@ -229,19 +139,11 @@ CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecast
 	mean_absolute_error double precision -- mean over the customers of |actual - predicted|
 );
 
-CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
-CREATE AGGREGATE crm_profile.clv_record(history crm_profile.purchase_history, as_of date, horizon_days integer) (
-	SFUNC = crm_profile_internal.clv_record_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_record_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_record(crm_profile.purchase_history, date, integer) IS
-	'how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods';
+-- @aggregate name=clv_record state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, as_of date, horizon_days integer"
+--	comment="how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods"
 
 CREATE FUNCTION crm_profile.clv_choice(record crm_profile.clv_record_line[],
 	OUT model text, OUT pace double precision, OUT cut_offs integer, OUT error double precision, OUT default_error double precision)
@@ -416,16 +318,8 @@ CREATE FUNCTION crm_profile_internal.rhythm_fit_finalfn(state bytea) RETURNS crm
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_finalfn IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.rhythm_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'rhythm_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_transfn IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.rhythm_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile_internal.rhythm_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.rhythm_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.rhythm_fit(crm_profile.purchase_history, date) IS
-	'the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped';
+-- @aggregate name=rhythm_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="history crm_profile.purchase_history, as_of date"
+--	comment="the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped"
 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.rhythm_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;

@@ -28,38 +28,12 @@ CREATE FUNCTION crm_profile_internal.contract_fit_finalfn(state bytea) RETURNS c
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION crm_profile_internal.contract_fit_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.contract_fit_transfn(state bytea, renewals integer, ended boolean) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'contract_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.contract_fit_transfn(bytea, integer, boolean) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.contract_fit(renewals integer, ended boolean) (
-	SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.contract_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.contract_fit(integer, boolean) IS
-	'the sbg model of contracts: how often each was renewed, and whether it then ended or is running; rows with a NULL are skipped';
-
-CREATE FUNCTION crm_profile_internal.contract_fit_transfn(state bytea, renewals integer, ended boolean, contracts bigint) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'contract_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.contract_fit_transfn(bytea, integer, boolean, bigint) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.contract_fit(renewals integer, ended boolean, contracts bigint) (
-	SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.contract_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.contract_fit(integer, boolean, bigint) IS
-	'the same of rows that stand for several contracts each';
-
-CREATE FUNCTION crm_profile_internal.contract_fit_transfn(state bytea, started date, ended date, as_of date, term interval) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'contract_fit_dates_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.contract_fit_transfn(bytea, date, date, date, interval) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.contract_fit(started date, ended date, as_of date, term interval) (
-	SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.contract_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.contract_fit(date, date, date, interval) IS
-	'the same of contracts by their days: ended is the first day without a contract, NULL or later than as_of: it is running; the term is the time for which a contract is renewed';
+-- @aggregate name=contract_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="renewals integer, ended boolean"
+--	comment="the sbg model of contracts: how often each was renewed, and whether it then ended or is running; rows with a NULL are skipped"
+-- @again arguments="renewals integer, ended boolean, contracts bigint"
+--	comment="the same of rows that stand for several contracts each"
+-- @again variant=_dates arguments="started date, ended date, as_of date, term interval"
+--	comment="the same of contracts by their days: ended is the first day without a contract, NULL or later than as_of: it is running; the term is the time for which a contract is renewed"
 
 CREATE FUNCTION crm_profile.survival(model crm_profile.contract_model, periods integer, renewals integer DEFAULT 0) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
@@ -102,38 +76,12 @@ CREATE FUNCTION crm_profile_internal.donation_fit_finalfn(state bytea) RETURNS c
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION crm_profile_internal.donation_fit_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.donation_fit_transfn(state bytea, donations integer, last_donation integer, chances integer) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'donation_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.donation_fit_transfn(bytea, integer, integer, integer) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.donation_fit(donations integer, last_donation integer, chances integer) (
-	SFUNC = crm_profile_internal.donation_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.donation_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.donation_fit(integer, integer, integer) IS
-	'the bg/bb model of donors: gifts after the first, at which chance the last of them came (0: none), how many chances there were; rows with a NULL are skipped';
-
-CREATE FUNCTION crm_profile_internal.donation_fit_transfn(state bytea, donations integer, last_donation integer, chances integer, donors bigint) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'donation_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.donation_fit_transfn(bytea, integer, integer, integer, bigint) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.donation_fit(donations integer, last_donation integer, chances integer, donors bigint) (
-	SFUNC = crm_profile_internal.donation_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.donation_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.donation_fit(integer, integer, integer, bigint) IS
-	'the same of rows that stand for several donors each';
-
-CREATE FUNCTION crm_profile_internal.donation_fit_transfn(state bytea, gave boolean[]) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'donation_fit_years_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.donation_fit_transfn(bytea, boolean[]) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.donation_fit(gave boolean[]) (
-	SFUNC = crm_profile_internal.donation_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.donation_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.donation_fit(boolean[]) IS
-	'the same of lists that say of each chance after the first gift, in their order, whether the donor gave';
+-- @aggregate name=donation_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="donations integer, last_donation integer, chances integer"
+--	comment="the bg/bb model of donors: gifts after the first, at which chance the last of them came (0: none), how many chances there were; rows with a NULL are skipped"
+-- @again arguments="donations integer, last_donation integer, chances integer, donors bigint"
+--	comment="the same of rows that stand for several donors each"
+-- @again variant=_years arguments="gave boolean[]"
+--	comment="the same of lists that say of each chance after the first gift, in their order, whether the donor gave"
 
 CREATE FUNCTION crm_profile.p_alive(model crm_profile.donation_model, donations integer, last_donation integer, chances integer) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'donor_p_alive' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;

@@ -20,10 +20,6 @@ COMMENT ON FUNCTION crm_profile.fingerprint IS 'fingerprint of a profile model: 
 
 ---------------------------------------------------------------- profile_fit
 
-CREATE FUNCTION crm_profile_internal.profile_fit_transfn(state internal, customer record) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
-CREATE FUNCTION crm_profile_internal.profile_fit_transfn(state internal, customer record, options jsonb) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
 CREATE FUNCTION crm_profile_internal.profile_fit_combine(state internal, other internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.profile_fit_serialize(state internal) RETURNS bytea
@@ -32,31 +28,15 @@ CREATE FUNCTION crm_profile_internal.profile_fit_deserialize(state bytea, unused
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.profile_fit_finalfn(state internal) RETURNS crm_profile.profile_model
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_transfn(internal, record) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_transfn(internal, record, jsonb) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_combine IS 'aggregate combine function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_serialize IS 'aggregate serial function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_deserialize IS 'aggregate deserial function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.profile_fit(customer record) (
-	SFUNC = crm_profile_internal.profile_fit_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.profile_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.profile_fit_combine,
-	SERIALFUNC = crm_profile_internal.profile_fit_serialize,
-	DESERIALFUNC = crm_profile_internal.profile_fit_deserialize,
-	PARALLEL = SAFE);
-CREATE AGGREGATE crm_profile.profile_fit(customer record, options jsonb) (
-	SFUNC = crm_profile_internal.profile_fit_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.profile_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.profile_fit_combine,
-	SERIALFUNC = crm_profile_internal.profile_fit_serialize,
-	DESERIALFUNC = crm_profile_internal.profile_fit_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.profile_fit(record) IS
-	'the profile_model of records: a kind, range or dictionary for each column; NULL for no rows';
-COMMENT ON AGGREGATE crm_profile.profile_fit(record, jsonb) IS
-	'the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust; NULL for no rows';
+-- @aggregate name=profile_fit space=500000 volatility=STABLE cost=20 more="COMBINEFUNC = crm_profile_internal.profile_fit_combine, SERIALFUNC = crm_profile_internal.profile_fit_serialize, DESERIALFUNC = crm_profile_internal.profile_fit_deserialize," arguments="customer record"
+--	comment="the profile_model of records: a kind, range or dictionary for each column; NULL for no rows"
+-- @again arguments="customer record, options jsonb"
+--	comment="the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust; NULL for no rows"
 
 ---------------------------------------------------------------- profile: one person's attributes, encoded
 

@@ -8,28 +8,14 @@ COMMENT ON TYPE crm_profile.match_model IS
 
 ---------------------------------------------------------------- match_fit
 
-CREATE FUNCTION crm_profile_internal.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION crm_profile_internal.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.match_fit_finalfn(state internal) RETURNS crm_profile.match_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean, crm_profile.profile_model) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.match_fit_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean) (
-	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile_internal.match_fit_finalfn,
-	PARALLEL = SAFE);
-CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) (
-	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile_internal.match_fit_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean) IS
-	'a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error';
-COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean, crm_profile.profile_model) IS
-	'a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error';
+-- @aggregate name=match_fit space=1048576 arguments="profile crm_profile.profile, is_target boolean"
+--	comment="a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error"
+-- @again arguments="profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model"
+--	comment="a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error"
 
 ---------------------------------------------------------------- profiles under a model
 

@@ -725,6 +725,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_settings IS 'checks and completes the arguments that concern models and views';
 
+CREATE FUNCTION crm_profile_internal.source_amount(src crm_profile.source_definition, expression text, orders text, path text) RETURNS text
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN src.amount_scale IS NOT NULL OR crm_profile_internal.source_type_of(expression, orders, path) = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
+		THEN format('round((%s)::numeric, %s)', expression, coalesce(src.amount_scale, 2)) ELSE format('(%s)', expression) END;
+COMMENT ON FUNCTION crm_profile_internal.source_amount IS 'an expression for amounts or costs, rounded where its type is not exact or amount_scale says so';
+
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -822,14 +828,10 @@ BEGIN
 	IF src.amount_scale NOT BETWEEN 0 AND 6 THEN
 		PERFORM crm_profile_internal.source_argument_error('amount_scale', format('it is %s', src.amount_scale), 'Amounts have 0 to 6 decimals.', NULL);
 	END IF;
-	kind := crm_profile_internal.source_type_of(src.amount, orders_sql, path);
-	amount_sql := CASE WHEN src.amount_scale IS NOT NULL OR kind = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
-		THEN format('round((%s)::numeric, %s)', src.amount, coalesce(src.amount_scale, 2)) ELSE format('(%s)', src.amount) END;
+	amount_sql := crm_profile_internal.source_amount(src, src.amount, orders_sql, path);
 	IF src.cost IS NOT NULL THEN
 		src.cost := crm_profile_internal.source_expression('cost', src.cost, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
-		kind := crm_profile_internal.source_type_of(src.cost, orders_sql, path);
-		cost_sql := CASE WHEN src.amount_scale IS NOT NULL OR kind = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
-			THEN format('round((%s)::numeric, %s)', src.cost, coalesce(src.amount_scale, 2)) ELSE format('(%s)', src.cost) END;
+		cost_sql := crm_profile_internal.source_amount(src, src.cost, orders_sql, path);
 	END IF;
 	IF src.order_key IS NOT NULL THEN
 		src.order_key := crm_profile_internal.source_expression('order_key', src.order_key, orders, orders_sql, path, NULL, NULL);

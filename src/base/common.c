@@ -30,6 +30,22 @@ AggregateContext(FunctionCallInfo fcinfo, const char *function)
 	return context;
 }
 
+void *
+AlignedVarlena(Datum value)
+{
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+	Size size;
+	struct varlena *copy;
+
+	if (!VARATT_IS_SHORT(packed) && (uintptr_t) packed == MAXALIGN((uintptr_t) packed))
+		return packed;
+	size = VARSIZE_ANY_EXHDR(packed);
+	copy = palloc(size + VARHDRSZ);
+	SET_VARSIZE(copy, size + VARHDRSZ);
+	memcpy(VARDATA(copy), VARDATA_ANY(packed), size);
+	return copy;
+}
+
 Datum
 RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {

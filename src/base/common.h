@@ -12,6 +12,10 @@
 /* The memory context of the aggregate that is calling; an error outside of one. */
 extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *function);
 
+/* A value as a struct that begins with a varlena header: a copy where it is short or not aligned.
+ */
+extern void *AlignedVarlena(Datum value);
+
 /* The row that a function returns. */
 extern Datum RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 

@@ -48,7 +48,8 @@ static void
 AppendBytes(StringInfo out, const char *bytes, Size size)
 {
 	AppendVarint(out, size);
-	appendBinaryStringInfo(out, bytes, size);
+	if (size > 0)
+		appendBinaryStringInfo(out, bytes, size);
 }
 
 static void WriteFields(StringInfo out, const ModelGroup *group, const void *data, int encoding);

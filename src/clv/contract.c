@@ -33,66 +33,7 @@ enum
 	CONTRACT_BETA
 };
 
-static const OpportunityModel Defaults = {.status = FIT_GIVEN};
-
-static const ModelField Fields[] = {
-	MODEL_FIELD(OpportunityModel, "parameters", parameters, FIELD_NUMBER,
-				.count = CONTRACT_PARAMETERS),
-	MODEL_FIELD(OpportunityModel, "status", status, FIELD_WORD, .words = FitStatusNames),
-	MODEL_FIELD(OpportunityModel, "contracts", customers, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "renewals", taken, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "log_likelihood", log_likelihood, FIELD_NUMBER),
-	MODEL_FIELD(OpportunityModel, "covariance", covariance, FIELD_NUMBER,
-				.count = COVARIANCES(CONTRACT_PARAMETERS)),
-};
-
-static const char *
-ContractModelFault(const void *data)
-{
-	return ParametersFault((const OpportunityModel *) data, CONTRACT_PARAMETERS);
-}
-
-static const ModelFormat ContractModelFormat = {
-	.type = "contract_model",
-	.version = 1,
-	.max_bytes = 2000,
-	.group = {.size = sizeof(OpportunityModel),
-			  .defaults = &Defaults,
-			  .nfields = lengthof(Fields),
-			  .fields = Fields},
-	.fault = ContractModelFault,
-	.example = "{\"parameters\": [0.668, 3.806]}",
-};
-
-MODEL_IO(contract_model, ContractModelFormat)
-
-PG_FUNCTION_INFO_V1(contract_model);
-Datum
-contract_model(PG_FUNCTION_ARGS)
-{
-	OpportunityModel model = Defaults;
-
-	model.parameters[CONTRACT_ALPHA] = PG_GETARG_FLOAT8(0);
-	model.parameters[CONTRACT_BETA] = PG_GETARG_FLOAT8(1);
-	PG_RETURN_POINTER(ModelValue(&ContractModelFormat, &model));
-}
-
-PG_FUNCTION_INFO_V1(contract_parameters);
-Datum
-contract_parameters(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {"alpha", "beta"};
-
-	return OpportunityParameters(fcinfo, ModelFromDatum(&ContractModelFormat, PG_GETARG_DATUM(0)),
-								 names, lengthof(names));
-}
-
-PG_FUNCTION_INFO_V1(contract_model_card);
-Datum
-contract_model_card(PG_FUNCTION_ARGS)
-{
-	return OpportunityCard(fcinfo, ModelFromDatum(&ContractModelFormat, PG_GETARG_DATUM(0)));
-}
+OPPORTUNITY_MODEL(contract, CONTRACT_PARAMETERS, "contracts", "renewals", "[0.668, 3.806]")
 
 /* ---------- the fit ---------- */
 
@@ -121,8 +62,11 @@ ContractLogLikelihood(void *data, const double *parameters, double *gradient)
 
 /* ln(alpha, beta) by ln(beta, alpha/beta): edges where all are alike, and where nobody ends. */
 static const OpportunityFit ContractFit = {
-	.format = &ContractModelFormat,
+	.format = &Format,
 	.purpose = CONTRACT_PURPOSE,
+	.name = "sbg",
+	.customers = "contracts",
+	.taken = "renewals",
 	.nparameters = CONTRACT_PARAMETERS,
 	.basis = (const double[]){1, 1, 1, 0},
 	.likelihood = ContractLogLikelihood,
@@ -138,8 +82,7 @@ AddContracts(FunctionCallInfo fcinfo, int32 renewals, bool ended, int64 contract
 
 	/* where the sum is no number the check of the others says so */
 	point.offered = renewals + (ended && renewals < MAX_OPPORTUNITIES);
-	return AddOpportunities(SummaryStateArgument(fcinfo, 0), CONTRACT_PURPOSE, "renewals", &point,
-							contracts);
+	return AddOpportunities(fcinfo, &ContractFit, &point, contracts);
 }
 
 /* (state, renewals, ended [, contracts]) */
@@ -188,16 +131,16 @@ TermsBefore(DateADT started, const Interval *term, Timestamp before)
  * (state, started, ended, as_of, term): a term that is over by as_of was renewed unless the
  * contract ended within it or with it.
  */
-PG_FUNCTION_INFO_V1(contract_fit_dates_transfn);
+PG_FUNCTION_INFO_V1(contract_fit_transfn_dates);
 Datum
-contract_fit_dates_transfn(PG_FUNCTION_ARGS)
+contract_fit_transfn_dates(PG_FUNCTION_ARGS)
 {
 	DateADT started;
 	DateADT as_of;
 	const Interval *term;
 	bool ended;
 
-	(void) AggregateContext(fcinfo, "contract_fit_dates_transfn");
+	(void) AggregateContext(fcinfo, "contract_fit_transfn_dates");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
 		return KeepSummaryState(fcinfo);
 	started = CheckedDay(PG_GETARG_DATEADT(1), "started");
@@ -227,23 +170,7 @@ contract_fit_dates_transfn(PG_FUNCTION_ARGS)
 		ended, 1));
 }
 
-PG_FUNCTION_INFO_V1(contract_fit_finalfn);
-Datum
-contract_fit_finalfn(PG_FUNCTION_ARGS)
-{
-	SummaryState *state;
-	OpportunityModel model;
-
-	(void) AggregateContext(fcinfo, "contract_fit_finalfn");
-	state = SummaryStateArgument(fcinfo, 0);
-	if (state->purpose != CONTRACT_PURPOSE || state->nentries == 0)
-		PG_RETURN_NULL();
-	FitOpportunityModel(&ContractFit, state, &model);
-	WarnOfFit("sbg", model.status,
-			  psprintf("It has %lld contracts with %lld renewals.", (long long) model.customers,
-					   (long long) model.taken));
-	PG_RETURN_POINTER(ModelValue(&ContractModelFormat, &model));
-}
+MODEL_IO_FUNCTION(contract_fit_finalfn, FitOpportunities, ContractFit)
 
 /* ---------- predictions ---------- */
 
@@ -251,7 +178,7 @@ contract_fit_finalfn(PG_FUNCTION_ARGS)
 static const double *
 ContractParametersArgument(FunctionCallInfo fcinfo)
 {
-	const OpportunityModel *model = ModelArgument(&ContractModelFormat, fcinfo, 0);
+	const OpportunityModel *model = ModelArgument(&Format, fcinfo, 0);
 
 	return model->status == FIT_FAILED ? NULL : model->parameters;
 }

@@ -36,66 +36,8 @@ enum
 	DONATION_DELTA
 };
 
-static const OpportunityModel Defaults = {.status = FIT_GIVEN};
-
-static const ModelField Fields[] = {
-	MODEL_FIELD(OpportunityModel, "parameters", parameters, FIELD_NUMBER,
-				.count = OPPORTUNITY_PARAMETERS),
-	MODEL_FIELD(OpportunityModel, "status", status, FIELD_WORD, .words = FitStatusNames),
-	MODEL_FIELD(OpportunityModel, "donors", customers, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "donations", taken, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "log_likelihood", log_likelihood, FIELD_NUMBER),
-	MODEL_FIELD(OpportunityModel, "covariance", covariance, FIELD_NUMBER,
-				.count = COVARIANCES(OPPORTUNITY_PARAMETERS)),
-};
-
-static const char *
-DonationModelFault(const void *data)
-{
-	return ParametersFault((const OpportunityModel *) data, OPPORTUNITY_PARAMETERS);
-}
-
-static const ModelFormat DonationModelFormat = {
-	.type = "donation_model",
-	.version = 1,
-	.max_bytes = 2000,
-	.group = {.size = sizeof(OpportunityModel),
-			  .defaults = &Defaults,
-			  .nfields = lengthof(Fields),
-			  .fields = Fields},
-	.fault = DonationModelFault,
-	.example = "{\"parameters\": [1.204, 0.75, 0.657, 2.783]}",
-};
-
-MODEL_IO(donation_model, DonationModelFormat)
-
-PG_FUNCTION_INFO_V1(donation_model);
-Datum
-donation_model(PG_FUNCTION_ARGS)
-{
-	OpportunityModel model = Defaults;
-
-	for (int i = 0; i < OPPORTUNITY_PARAMETERS; i++)
-		model.parameters[i] = PG_GETARG_FLOAT8(i);
-	PG_RETURN_POINTER(ModelValue(&DonationModelFormat, &model));
-}
-
-PG_FUNCTION_INFO_V1(donation_parameters);
-Datum
-donation_parameters(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {"alpha", "beta", "gamma", "delta"};
-
-	return OpportunityParameters(fcinfo, ModelFromDatum(&DonationModelFormat, PG_GETARG_DATUM(0)),
-								 names, lengthof(names));
-}
-
-PG_FUNCTION_INFO_V1(donation_model_card);
-Datum
-donation_model_card(PG_FUNCTION_ARGS)
-{
-	return OpportunityCard(fcinfo, ModelFromDatum(&DonationModelFormat, PG_GETARG_DATUM(0)));
-}
+OPPORTUNITY_MODEL(donation, OPPORTUNITY_PARAMETERS, "donors", "donations",
+				  "[1.204, 0.75, 0.657, 2.783]")
 
 /* ---------- the fit ---------- */
 
@@ -199,8 +141,11 @@ DonationLogLikelihood(void *data, const double *parameters, double *gradient)
  * where all are alike, where they always give, and where nobody leaves.
  */
 static const OpportunityFit DonationFit = {
-	.format = &DonationModelFormat,
+	.format = &Format,
 	.purpose = DONATION_PURPOSE,
+	.name = "bg/bb",
+	.customers = "donors",
+	.taken = "donations",
 	.nparameters = OPPORTUNITY_PARAMETERS,
 	.basis = (const double[]){1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0},
 	.likelihood = DonationLogLikelihood,
@@ -224,9 +169,8 @@ donation_fit_transfn(PG_FUNCTION_ARGS)
 	point.taken = PG_GETARG_INT32(1);
 	point.last = PG_GETARG_INT32(2);
 	point.offered = PG_GETARG_INT32(3);
-	PG_RETURN_POINTER(AddOpportunities(SummaryStateArgument(fcinfo, 0), DONATION_PURPOSE,
-									   "donations", &point,
-									   PG_NARGS() > 4 ? PG_GETARG_INT64(4) : 1));
+	PG_RETURN_POINTER(
+		AddOpportunities(fcinfo, &DonationFit, &point, PG_NARGS() > 4 ? PG_GETARG_INT64(4) : 1));
 }
 
 /* Chances in their order, with whether each was taken. */
@@ -253,37 +197,20 @@ PointFromYears(ArrayType *years, OpportunityPoint *point)
 }
 
 /* (state, boolean[]) */
-PG_FUNCTION_INFO_V1(donation_fit_years_transfn);
+PG_FUNCTION_INFO_V1(donation_fit_transfn_years);
 Datum
-donation_fit_years_transfn(PG_FUNCTION_ARGS)
+donation_fit_transfn_years(PG_FUNCTION_ARGS)
 {
 	OpportunityPoint point;
 
-	(void) AggregateContext(fcinfo, "donation_fit_years_transfn");
+	(void) AggregateContext(fcinfo, "donation_fit_transfn_years");
 	if (PG_ARGISNULL(1))
 		return KeepSummaryState(fcinfo);
 	PointFromYears(PG_GETARG_ARRAYTYPE_P(1), &point);
-	PG_RETURN_POINTER(AddOpportunities(SummaryStateArgument(fcinfo, 0), DONATION_PURPOSE,
-									   "donations", &point, 1));
+	PG_RETURN_POINTER(AddOpportunities(fcinfo, &DonationFit, &point, 1));
 }
 
-PG_FUNCTION_INFO_V1(donation_fit_finalfn);
-Datum
-donation_fit_finalfn(PG_FUNCTION_ARGS)
-{
-	SummaryState *state;
-	OpportunityModel model;
-
-	(void) AggregateContext(fcinfo, "donation_fit_finalfn");
-	state = SummaryStateArgument(fcinfo, 0);
-	if (state->purpose != DONATION_PURPOSE || state->nentries == 0)
-		PG_RETURN_NULL();
-	FitOpportunityModel(&DonationFit, state, &model);
-	WarnOfFit("bg/bb", model.status,
-			  psprintf("It has %lld donors with %lld donations.", (long long) model.customers,
-					   (long long) model.taken));
-	PG_RETURN_POINTER(ModelValue(&DonationModelFormat, &model));
-}
+MODEL_IO_FUNCTION(donation_fit_finalfn, FitOpportunities, DonationFit)
 
 /* ---------- predictions ---------- */
 
@@ -327,7 +254,7 @@ DonorArgument(FunctionCallInfo fcinfo, bool years, OpportunityPoint *point)
 static Datum
 AliveOf(FunctionCallInfo fcinfo, bool years)
 {
-	const OpportunityModel *model = ModelArgument(&DonationModelFormat, fcinfo, 0);
+	const OpportunityModel *model = ModelArgument(&Format, fcinfo, 0);
 	const double *parameters = model->parameters;
 	OpportunityPoint point;
 
@@ -357,7 +284,7 @@ donor_p_alive_years(PG_FUNCTION_ARGS)
 static Datum
 DonationsOf(FunctionCallInfo fcinfo, bool years, int next)
 {
-	const OpportunityModel *model = ModelArgument(&DonationModelFormat, fcinfo, 0);
+	const OpportunityModel *model = ModelArgument(&Format, fcinfo, 0);
 	const double *parameters = model->parameters;
 	int32 horizon = PeriodsArgument(fcinfo, next, "horizon");
 	double discount = DiscountArgument(fcinfo, next + 1);

@@ -54,21 +54,11 @@ FitStateDamaged(void)
 SummaryState *
 SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 {
-	struct varlena *value;
 	SummaryState *state;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
-	value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
-	state = (SummaryState *) value;
-	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
-	{
-		Size size = VARSIZE_ANY_EXHDR(value);
-
-		state = palloc(size + VARHDRSZ);
-		SET_VARSIZE(state, size + VARHDRSZ);
-		memcpy(VARDATA(state), VARDATA_ANY(value), size);
-	}
+	state = AlignedVarlena(PG_GETARG_DATUM(argument));
 	if (VARSIZE(state) < offsetof(SummaryState, entries) || state->version != FIT_STATE_VERSION ||
 		state->nsorted < 0 || state->nentries < state->nsorted ||
 		state->nentries > Capacity(state) || state->spend[0].customers < 0 ||

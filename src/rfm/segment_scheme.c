@@ -318,53 +318,50 @@ CheckedLifecycle(const text *word)
 }
 
 /*
- * (score, scheme, lifecycle): the segment of the score, or of the nearest one whose segment is
- * true of such a customer.  Without a lifecycle the segment of the score.
+ * (score, scheme, lifecycle): the place in the scheme, from 1, of the segment of the score, or of
+ * the nearest score whose segment is true of such a customer.  Without a lifecycle that of the
+ * score; 0: none.
  */
+static int
+PositionArgument(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
+{
+	RfmScore score;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return 0;
+	score = PG_GETARG_RFM_SCORE(0);
+	*scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
+	if (unlikely(RFM_BINS(score) != (*scheme)->bins))
+		BinsDiffer(RFM_BINS(score), (*scheme)->bins);
+	if (PG_ARGISNULL(2))
+		return (*scheme)->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), (*scheme)->bins)];
+	return PositionForCustomer(*scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+							   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
+}
+
+/* (score, scheme, lifecycle): the name of that segment. */
 PG_FUNCTION_INFO_V1(segment_lifecycle);
 Datum
 segment_lifecycle(PG_FUNCTION_ARGS)
 {
 	const SegmentScheme *scheme;
-	RfmScore score;
-	text *label;
+	int position = PositionArgument(fcinfo, &scheme);
+	const text *label;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+	if (position == 0)
 		PG_RETURN_NULL();
-	score = PG_GETARG_RFM_SCORE(0);
-	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
-	if (unlikely(RFM_BINS(score) != scheme->bins))
-		BinsDiffer(RFM_BINS(score), scheme->bins);
-	if (PG_ARGISNULL(2))
-		label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
-	else
-		label = SegmentOfCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
-								  CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
-	if (label == NULL)
-		PG_RETURN_NULL();
+	label = scheme->labels[position - 1];
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
-/* (score, scheme, lifecycle): the place of that segment in the scheme, from 1. */
+/* (score, scheme, lifecycle): its place. */
 PG_FUNCTION_INFO_V1(segment_position);
 Datum
 segment_position(PG_FUNCTION_ARGS)
 {
 	const SegmentScheme *scheme;
-	RfmScore score;
-	int position;
+	int position = PositionArgument(fcinfo, &scheme);
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	score = PG_GETARG_RFM_SCORE(0);
-	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
-	if (unlikely(RFM_BINS(score) != scheme->bins))
-		BinsDiffer(RFM_BINS(score), scheme->bins);
-	if (PG_ARGISNULL(2))
-		position = scheme->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), scheme->bins)];
-	else
-		position = PositionForCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
-									   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
 	if (position == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(position);
