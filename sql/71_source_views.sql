@@ -17,7 +17,7 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	a_from numeric, -- lowest value in tier A
 	b_from numeric, -- lowest value in tier B
 	customers bigint, -- customers with a history
-	clv crm_profile.clv_model, -- the model of repeat purchase and value; NULL: nobody had bought
+	clv crm_profile.clv_model, -- the model of repeat purchase and value, in model_in_use without what it knows of attributes; NULL: nobody had bought
 	predicted_a_from double precision, -- lowest predicted value in tier A; NULL: nobody is predicted to be worth anything
 	predicted_b_from double precision, -- lowest predicted value in tier B
 	fit_share double precision, -- share of the customers that clv was fitted to; 1: all of them
@@ -38,7 +38,9 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
 	scheme_problems text[], -- segments that nobody can be in, and scores that many customers share; NULL: none
 	deciles numeric[], -- lowest values of the best nine to one tenths of the buyers, ascending
-	horizon_days integer -- the days ahead that the source looks, in customer_profile and in tests of forecasts
+	horizon_days integer, -- the days ahead that the source looks, in customer_profile and in tests of forecasts
+	attributes_gain double precision, -- log-likelihood by customer that knowing the attributes gained in forecasts of the past; NULL: not tried
+	attributes_error double precision -- its standard error
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -410,6 +412,11 @@ CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETUR
 		ELSE btrim(to_char(number, '9.99999EEEE')) END;
 COMMENT ON FUNCTION crm_profile_internal.short_number IS 'a number as text for people: whole, or with about six digits';
 
+CREATE FUNCTION crm_profile_internal.attributes_earn_it(gain double precision, error double precision) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce(gain > 2 * error, false);
+COMMENT ON FUNCTION crm_profile_internal.attributes_earn_it IS 'whether what attributes gained in forecasts of the past is more than chance gives';
+
 CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
@@ -448,7 +455,9 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(5, 'chosen by record', r.model, NULL, 'the candidate with the best forecasts of the past'),
 				(6, 'stretches of the past', NULL, r.cut_offs, format('so many, of %s days each, were forecast', model.horizon_days)),
 				(7, 'error of the latest', NULL, r.error, 'absolute errors of customers and of the total, over the total'),
-				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given')) v(line, item, value, number, note)
+				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given'),
+				(9, 'attributes', CASE WHEN crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error) THEN 'used' WHEN model.attributes_gain IS NOT NULL THEN 'not used' END,
+					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error)))) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
 			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
@@ -624,13 +633,34 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
+CREATE FUNCTION crm_profile_internal.source_given(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN format(' LEFT JOIN (%s) q ON %s CROSS JOIN LATERAL (SELECT %s) given', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key),
+		crm_profile_internal.source_attribute_names(src));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_given IS 'joins the attributes of the customer with that key, given as SQL, as the record given';
+
+CREATE FUNCTION crm_profile_internal.source_own_model(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- once a row, whatever number of figures ask for it
+	RETURN CASE WHEN src.by_attributes THEN format('%s CROSS JOIN LATERAL (SELECT crm_profile_internal.with_attributes((SELECT s.models FROM %I.purchase_model s), given) AS clv OFFSET 0) own',
+		crm_profile_internal.source_given(src, key), src.name) ELSE '' END;
+COMMENT ON FUNCTION crm_profile_internal.source_own_model IS 'where the model of repeat purchase goes by attributes: joins own.clv, the model of the customer with that key; else empty';
+
+CREATE FUNCTION crm_profile_internal.source_clv(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN src.by_attributes THEN 'own.clv' ELSE crm_profile_internal.source_model_in_use(src, 'clv') END;
+COMMENT ON FUNCTION crm_profile_internal.source_clv IS 'SQL of the model of repeat purchase of a customer, after source_own_model()';
+
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, of_customers boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- what no figure of a customer goes by is left out of the view of customers: the planner copies all of the row for each use of a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
 			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
-				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems') THEN 'NULL'
+				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error') THEN 'NULL'
+			WHEN of_customers AND a.attname = 'clv' THEN crm_profile_internal.source_clv(src)
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
@@ -660,9 +690,9 @@ COMMENT ON FUNCTION crm_profile_internal.source_contacted IS 'SQL of the lifecyc
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
-FROM %s c LEFT JOIN %s CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
+FROM %s c LEFT JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, %s, %s, %L, l.contact) f',
-		columns, src.customers, histories, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
+		columns, src.customers, histories, crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
 		src.customer_key, as_of, crm_profile_internal.source_period(src), src.tier_by);
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
@@ -711,6 +741,7 @@ BEGIN
 	model.profile := NULL;
 	model.match := NULL;
 	model.unassigned := NULL;
+	model.clv := crm_profile_internal.without_attributes(model.clv);
 	EXECUTE format('DELETE FROM %I.model_in_use', src.name);
 	EXECUTE format('INSERT INTO %I.model_in_use SELECT ($1).*', src.name) USING model;
 END $$;
@@ -861,6 +892,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model IS 'creates or replaces the view prospect_model of a source, or drops it if there are no prospects';
 
+CREATE FUNCTION crm_profile_internal.source_build_purchase_model(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	is_new CONSTANT boolean := to_regclass(format('%I.purchase_model', src.name)) IS NULL;
+BEGIN
+	-- not security_invoker, as prospect_model is not
+	EXECUTE format('CREATE OR REPLACE VIEW %1$I.purchase_model AS SELECT crm_profile_internal.seal_models(m.clv) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
+	EXECUTE format('COMMENT ON VIEW %I.purchase_model IS ''the model of repeat purchase with what it knows of attributes, with the owner''''s rights''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.purchase_model.models IS ''to be used, not to be read''', src.name);
+	IF is_new THEN
+		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'purchase_model');
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_purchase_model IS 'creates or replaces the view purchase_model of a source with attributes; who may read model_in_use may read it';
+
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -893,6 +939,9 @@ DECLARE
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
 	PERFORM crm_profile_internal.source_build_prospect_model(src);
+	IF src.attributes IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_build_purchase_model(src);
+	END IF;
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
@@ -917,21 +966,21 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
 		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
 	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
-	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, %6$s AS today) m
+	FROM (SELECT h.customer, h.history FROM %4$I.customer_history h OFFSET 0) h%9$s CROSS JOIN%10$s (SELECT %5$s AS clv, %6$s AS today) m
 		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
-			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_model_in_use(src, 'clv'),
-			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned')));
+			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_clv(src),
+			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned'), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END));
 	PERFORM crm_profile_internal.source_build_attributes(src);
 	PERFORM crm_profile_internal.source_build_findings(src);
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
-			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
+			FROM %1$I.customer_history h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
 					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
 					%6$s AS active_days, %7$s AS clv) m
 				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
 			GROUP BY s.from_segment, s.to_segment)) m;
-		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'));
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END);
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
@@ -943,6 +992,10 @@ BEGIN
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
+	-- nothing reads it any more
+	IF src.attributes IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');
+	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_views IS 'creates the views and functions of a source, or replaces them; rights and dependent objects are kept';
 
