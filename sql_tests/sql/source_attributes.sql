@@ -5,7 +5,9 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE SCHEMA given;
 SET search_path = given;
-\ir ../fixtures/gamma_variate.sql
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/gamma_variate.sql'
+\i :fixture
 -- 1500 customers of three years, four of ten with a subscription, who buy three times as often and leave after one purchase in twenty in place of one in two; regions are noise
 CREATE TABLE client (id int PRIMARY KEY, subscribed boolean, region text, age int);
 CREATE TABLE sale (client int, day date, amount numeric);
@@ -49,6 +51,7 @@ SELECT count(*) FILTER (WHERE value_tier IS NOT NULL AND predicted_tier IS NULL)
 -- other ways to the same rows: a day, a table
 CREATE TABLE live AS SELECT * FROM shop.customer_profile;
 SELECT count(*) AS differences FROM live l FULL JOIN shop.profile_as_of('2024-12-31') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
+SELECT count(*) AS differences FROM unnest('{1,2,3}'::int[]) k, crm_profile.profile_now('shop', k) n JOIN live l ON l.customer = n.customer::int WHERE (n.lifecycle, n.p_purchase, n.clv_365d) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.clv_365d);
 SELECT crm_profile.alter_source('shop', materialize => true);
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT count(*) AS differences FROM live l FULL JOIN shop.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
