@@ -20,7 +20,7 @@ CREATE OPERATOR crm_profile.- (LEFTARG = crm_profile.purchase_history, RIGHTARG 
 	FUNCTION = crm_profile_internal.purchase_history_subtract);
 
 COMMENT ON OPERATOR crm_profile.|| (crm_profile.purchase_history, crm_profile.purchase_history) IS 'merges two histories: the sums of each day';
-COMMENT ON OPERATOR crm_profile.- (crm_profile.purchase_history, crm_profile.purchase_history) IS 'removes again what was merged: (a || b) - b = a';
+COMMENT ON OPERATOR crm_profile.- (crm_profile.purchase_history, crm_profile.purchase_history) IS 'subtracts what was merged: (a || b) - b = a';
 COMMENT ON FUNCTION crm_profile_internal.purchase_history_merge IS 'implementation of || operator';
 COMMENT ON FUNCTION crm_profile_internal.purchase_history_subtract IS 'implementation of - operator';
 
@@ -61,15 +61,15 @@ COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_finalfn IS 'aggreg
 -- @aggregate name=purchase_history_agg variant=_date state=crm_profile.purchase_history space=128 more="COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine," arguments="ordered_on date, amount numeric"
 --	comment="the purchase history of the rows, one order each; a negative amount is a refund; rows without day or amount are skipped"
 -- @again arguments="ordered_on date, amount numeric, cost numeric"
---	comment="the purchase history of the rows, one order each, with its cost where that is not NULL; a negative amount is a refund; rows without day or amount are skipped"
+--	comment="the purchase history of the rows, one order each, with its cost if that is not NULL; a negative amount is a refund; rows without day or amount are skipped"
 -- @again variant=_timestamp arguments="ordered_at timestamp, amount numeric"
 --	comment="the purchase history of the rows, one order each on the day of the time stamp; a negative amount is a refund; rows without day or amount are skipped"
 -- @again arguments="ordered_at timestamp, amount numeric, cost numeric"
---	comment="the purchase history of the rows, one order each on the day of the time stamp, with its cost where that is not NULL; a negative amount is a refund; rows without day or amount are skipped"
+--	comment="the purchase history of the rows, one order each on the day of the time stamp, with its cost if that is not NULL; a negative amount is a refund; rows without day or amount are skipped"
 -- @again variant=_timestamptz volatility=STABLE arguments="ordered_at timestamptz, amount numeric"
 --	comment="the purchase history of the rows, one order each on the day of the time stamp in the session''s TimeZone; a negative amount is a refund; rows without day or amount are skipped"
 -- @again arguments="ordered_at timestamptz, amount numeric, cost numeric"
---	comment="the purchase history of the rows, one order each on the day of the time stamp in the session''s TimeZone, with its cost where that is not NULL; a negative amount is a refund; rows without day or amount are skipped"
+--	comment="the purchase history of the rows, one order each on the day of the time stamp in the session''s TimeZone, with its cost if that is not NULL; a negative amount is a refund; rows without day or amount are skipped"
 CREATE AGGREGATE crm_profile.purchase_history_merge_agg(history crm_profile.purchase_history) (
 	SFUNC = crm_profile_internal.purchase_history_agg_combine, STYPE = crm_profile.purchase_history, SSPACE = 128,
 	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,

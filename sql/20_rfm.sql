@@ -13,12 +13,12 @@ CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], mo
 	RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[]) IS
-	'a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher, for recency lower';
+	'a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)';
 CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], monetary numeric[], period interval)
 	RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[], interval) IS
-	'a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher, for recency lower';
+	'a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)';
 
 CREATE FUNCTION crm_profile.thresholds(model crm_profile.rfm_model,
 	OUT recency numeric[], OUT frequency numeric[], OUT monetary numeric[])

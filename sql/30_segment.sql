@@ -84,7 +84,7 @@ COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segme
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text) RETURNS text
 	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
-	'the segment of a score, or, where that contradicts the lifecycle, of the nearest score whose segment does not; lifecycle NULL: the segment of the score';
+	'the segment of a score or, if that contradicts the lifecycle, of the nearest score whose segment does not; if lifecycle is NULL, the segment of the score';
 
 CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.segment_scheme, lifecycle text, p_alive double precision, p_purchase double precision)
 	RETURNS text[]
@@ -110,7 +110,7 @@ CREATE FUNCTION crm_profile.check_scheme(scheme crm_profile.segment_scheme, mode
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 5
 BEGIN ATOMIC
 	WITH place AS (
-		-- for each score from the lowest: the values that have it are above one number and up to another; NULL: no limit
+		-- for each score from the lowest: its values are above one number and up to another; NULL for no limit
 		SELECT d.dimension, d.place, d.whole, s.score,
 			t.thresholds[CASE WHEN d.dimension = 'recency' THEN s.bins - s.score ELSE s.score - 1 END] AS above,
 			t.thresholds[CASE WHEN d.dimension = 'recency' THEN s.bins - s.score + 1 ELSE s.score END] AS up_to, s.bins
@@ -122,7 +122,7 @@ BEGIN ATOMIC
 		SELECT p.* FROM place p
 		WHERE p.above >= CASE WHEN p.whole THEN pg_catalog.floor(p.up_to) ELSE p.up_to END),
 	tied AS (
-		-- at least one bin's worth of customers for each score between equal thresholds
+		-- between equal thresholds each score stands for at least a bin's worth of customers
 		SELECT e.dimension, e.place, e.above AS value, pg_catalog.count(*) AS lost, e.bins,
 			CASE WHEN e.place = 1 THEN pg_catalog.max(e.score) + 1 ELSE pg_catalog.min(e.score) - 1 END AS score,
 			pg_catalog.string_agg(e.score::text, ', ' ORDER BY e.score) AS scores
@@ -268,7 +268,7 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_
 		'Lowest scores in recency, frequency and spend.',
 		'Try one low-cost reactivation, then stop writing to them.');
 
--- What the words of a segment say of time is true of these customers
+-- The lifecycles that fit what a segment's description says about time
 UPDATE crm_profile.scheme_rule r SET lifecycle = l.lifecycle
 FROM (VALUES
 	('Champions', '{new,active,won back}'::text[]),

@@ -1,13 +1,13 @@
 
 ---------------------------------------------------------------- relevance: how well an attribute tells targets from others
 
-CREATE TYPE crm_profile.relevance_bin AS ( -- one bin of an attribute: rows, targets, share of targets, weight of evidence, and its part of the information value
+CREATE TYPE crm_profile.relevance_bin AS ( -- one bin of an attribute: rows, targets, share of targets, weight of evidence, and its contribution to the information value
 	bin text, -- the values in the bin, in words
 	rows bigint, -- rows of the bin
 	targets bigint, -- rows of the bin that are targets
 	rate double precision, -- share of targets in the bin
 	woe double precision, -- weight of evidence: log of the share of all targets over the share of all others
-	information_value double precision -- what the bin adds to the information value of the attribute
+	information_value double precision -- contribution of the bin to the information value of the attribute
 );
 
 CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets from others: statistics over its bins, and a verdict in words
@@ -33,7 +33,7 @@ CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal)
 COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn IS 'aggregate final function';
 
 -- @aggregate name=attribute_relevance arguments="attribute text, is_target boolean"
---	comment="how well an attribute of words tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+--	comment="how well a text attribute tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
 -- @again arguments="attribute numeric, is_target boolean"
 --	comment="how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
 -- @again arguments="attribute double precision, is_target boolean"

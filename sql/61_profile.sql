@@ -45,7 +45,7 @@ COMMENT ON FUNCTION crm_profile_internal.profile_fit_finalfn IS 'aggregate final
 COMMENT ON TYPE crm_profile.profile IS
 	'the attributes of one customer or prospect, encoded by a profile_model whose fingerprint it carries';
 
--- stable, not immutable: the words of some types follow settings (a float's extra_float_digits)
+-- stable, not immutable: the texts of some types depend on settings (extra_float_digits for floats)
 CREATE FUNCTION crm_profile.profile(customer record, model crm_profile.profile_model) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_record' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.profile IS 'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL';
@@ -54,7 +54,7 @@ CREATE FUNCTION crm_profile.profile_values(profile crm_profile.profile, model cr
 	OUT attribute text, OUT kind text, OUT value text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.profile_values IS 'a profile in words: the value of each attribute, NULL where it is missing, (other) where it is not in the dictionary';
+COMMENT ON FUNCTION crm_profile.profile_values IS 'a profile in words: the value of each attribute, NULL if it is missing, (other) if it is not in the dictionary';
 
 ---------------------------------------------------------------- similarity
 
@@ -74,7 +74,7 @@ CREATE FUNCTION crm_profile.explain_similarity(a crm_profile.profile, b crm_prof
 	OUT weight double precision, OUT similarity double precision, OUT contribution double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.explain_similarity IS 'attribute by attribute: both values, weight, similarity (NULL: not compared) and what it contributes; the contributions add up to the similarity';
+COMMENT ON FUNCTION crm_profile.explain_similarity IS 'attribute by attribute: both values, weight, similarity (NULL if not compared) and contribution; the contributions add up to the similarity';
 
 ---------------------------------------------------------------- nearest first by index (one index per model)
 
@@ -121,4 +121,4 @@ CREATE FUNCTION crm_profile.nearest_profiles(key anyelement, candidates text, ta
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000;
 COMMENT ON FUNCTION crm_profile.nearest_profiles IS
-	'for each candidate the k nearest targets by <->; both queries return (key, profile), keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL: the fastest one of the machine)';
+	'for each candidate the k nearest targets by <->; both queries return (key, profile), with keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL for the fastest one available)';

@@ -13,9 +13,9 @@ CREATE FUNCTION crm_profile_internal.match_fit_finalfn(state internal) RETURNS c
 COMMENT ON FUNCTION crm_profile_internal.match_fit_finalfn IS 'aggregate final function';
 
 -- @aggregate name=match_fit space=1048576 arguments="profile crm_profile.profile, is_target boolean"
---	comment="a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error"
+--	comment="a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, a single class is an error"
 -- @again arguments="profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model"
---	comment="a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error"
+--	comment="a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, a single class is an error"
 
 ---------------------------------------------------------------- profiles under a model
 
@@ -64,7 +64,7 @@ COMMENT ON FUNCTION crm_profile.match_quality IS 'quality of the model on custom
 CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_profile.match_model, OUT attribute text, OUT place text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range for numbers, or each member of a set; missing ones are left out';
+COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range if it is a number, or each member of a set; missing values are left out';
 
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
 	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,

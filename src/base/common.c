@@ -14,8 +14,8 @@
 #include "base/common.h"
 
 /*
- * The memory context of the aggregate that is calling.  Support functions that
- * change their state in place may only do so there.
+ * Support functions that change their state in place may do so only in the aggregate's memory
+ * context.
  */
 MemoryContext
 AggregateContext(FunctionCallInfo fcinfo, const char *function)

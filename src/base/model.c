@@ -1,5 +1,5 @@
 /*
- * model.c: fitted models as values, by way of tables of their fields.
+ * model.c: fitted models as values, driven by tables of their fields.
  */
 #include "postgres.h"
 
@@ -155,7 +155,7 @@ Fingerprint(const ModelFormat *format, const void *model)
 	return hash;
 }
 
-/* A model that has been checked, its texts in the encoding given. */
+/* Writes a model that has been checked, with its texts in the given encoding. */
 static struct varlena *
 WriteModel(const ModelFormat *format, const void *model, int encoding)
 {
@@ -189,7 +189,7 @@ ModelValue(const ModelFormat *format, void *model)
 
 /* ---------- bytes, in ---------- */
 
-/* Bytes that are read, and what is wrong with them. */
+/* The bytes being read, and what is wrong with them. */
 typedef struct ModelReader
 {
 	ByteReader bytes;
@@ -236,7 +236,7 @@ ReadElement(ModelReader *reader, const ModelField *field, void *place)
 			break;
 		case FIELD_WORD:
 			*(int32 *) place = ReadInt32(bytes, false);
-			/* at once: whoever tidies up takes words for words */
+			/* checked at once: `tidy` relies on valid words */
 			if (reader->fault == NULL)
 				reader->fault = ElementFault(field, place);
 			break;
@@ -305,7 +305,7 @@ ReadFields(ModelReader *reader, const ModelGroup *group, void *data)
 		{
 			uint64 length = ReadVarint(bytes);
 
-			/* an element takes a byte at least: no more memory than the value warrants */
+			/* each element takes at least a byte: bounds the memory by the size of the value */
 			if (length > field->max_length || length > bytes->end - bytes->next)
 			{
 				bytes->failed = true;
@@ -320,7 +320,7 @@ ReadFields(ModelReader *reader, const ModelGroup *group, void *data)
 	}
 }
 
-/* Takes bytes apart, all of them; returns what is wrong with them, NULL: nothing. */
+/* Reads all the bytes; returns what is wrong with them, or NULL. */
 static const char *
 ReadModel(const ModelFormat *format, const void *bytes, Size size, int encoding, void **model)
 {
@@ -395,9 +395,8 @@ ModelSend(const ModelFormat *format, FunctionCallInfo fcinfo)
 /* ---------- decoded once ---------- */
 
 /*
- * True if a datum, as it comes, is the one kept.  Uncompressed bytes are
- * compared by version and fingerprint; compressed ones, and pointers into a
- * toast table, byte by byte.
+ * Whether a datum is the one kept in the cache.  Plain values are compared by version and
+ * fingerprint; compressed ones and toast pointers byte by byte.
  */
 static inline bool
 IsSameModel(const struct varlena *kept, const struct varlena *raw)

@@ -75,7 +75,7 @@ NormalQuantileOfLevel(double level)
 	double tail = 1 - level;
 	double z = 1;
 
-	/* erfc is convex here: Newton's steps from the left never pass the root */
+	/* erfc is convex here: Newton's method from the left never overshoots the root */
 	for (int i = 0; i < 100; i++)
 	{
 		double step = (erfc(z * M_SQRT1_2) - tail) / (sqrt(2 / M_PI) * exp(-z * z / 2));
@@ -110,14 +110,16 @@ static const GaussRule ShortRule = {
 	{0.6521451548625461, 0.3478548451374538},
 };
 
-/* Panels of v that a rule is exact to 1e-14 for: their length, and the fall of the integrand in it.
+/*
+ * Panels of v for which the rule is exact to 1e-14: their length, and the decay of the integrand
+ * within one.
  */
 #define LONG_PANEL 1.5
 #define LONG_FALL 5.0
 #define SHORT_PANEL 0.2
 #define MANY_EVENTS 1000.0 /* exponents from here on feel the rounding of 1 + d/b */
 
-/* The integrand at one node, with its moments where they are wanted. */
+/* The integrand at one node, with its moments if they are wanted. */
 static pg_attribute_always_inline void
 AddNode(double e1, double a, double e2, double b, double v, double growth, double weight,
 		bool moments, PowerIntegral *panel)
@@ -177,7 +179,7 @@ Integrate(double e1, double a, double e2, double b, double length, bool moments,
 		integral->inverse_b += half * a * panel.inverse_b;
 		from += step;
 		to_d = a * expm1(from);
-		/* what is to come is at most the mean of this panel over the rest */
+		/* the remainder is at most the mean of this panel times the rest of the length */
 		if (half * a * panel.value * (length - to_d) < 1e-17 * integral->value * (to_d - from_d))
 			break;
 		from_d = to_d;
@@ -233,7 +235,7 @@ DropoutSeries(double shape, double ratio, double a, double b, int terms)
 		double term;
 
 		events += survival;
-		/* b may be far below 1: nothing of it is to be lost */
+		/* b may be far below 1: do not lose its digits */
 		survival *= (b + (n - 1)) / (a + b + (n - 1));
 		probability *= z * (shape + (n - 1)) / n;
 		term = probability * events;
@@ -282,7 +284,7 @@ MeanOverBeta(double a, double b, double low, double (*value)(double, const void 
 	sum += right * value(s, given);
 	if (mass > 0)
 		return sum / mass;
-	/* p is too near to 0, or to 1, to tell it from that */
+	/* p is indistinguishable from 0 or 1 */
 	return value(Max(start, Min(mode, 30)), given);
 }
 

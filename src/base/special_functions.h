@@ -37,8 +37,8 @@ IntegratePowers(double e1, double a, double e2, double b, double length, PowerIn
 extern double PowerIntegralValue(double e1, double a, double e2, double b, double length);
 
 /*
- * The mean over p ~ Beta(a, b) of a function of logit(p) that is constant below `low` and, near
- * enough, above 30.
+ * The mean over p ~ Beta(a, b) of a function of logit(p) that is practically constant below `low`
+ * and above 30.
  */
 extern double MeanOverBeta(double a, double b, double low, double (*value)(double, const void *),
 						   const void *given);

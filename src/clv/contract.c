@@ -24,7 +24,7 @@
 #include "clv/clv_fit.h"
 #include "clv/opportunities.h"
 
-#define CONTRACT_PURPOSE 17 /* no ClvFamily */
+#define CONTRACT_PURPOSE 17 /* not a ClvFamily */
 #define CONTRACT_PARAMETERS 2
 
 enum
@@ -74,13 +74,13 @@ static const OpportunityFit ContractFit = {
 	.start = {{2, 0.3}, {1, 0.7}, {8, 0.1}, {0.3, 1}},
 };
 
-/* The state with contracts renewed so often, and then ended or running. */
+/* Adds contracts that were renewed that often and then ended or are running. */
 static SummaryState *
 AddContracts(FunctionCallInfo fcinfo, int32 renewals, bool ended, int64 contracts)
 {
 	OpportunityPoint point = {.taken = renewals, .last = renewals};
 
-	/* where the sum is no number the check of the others says so */
+	/* if the sum would overflow, the check of `renewals` fails anyway */
 	point.offered = renewals + (ended && renewals < MAX_OPPORTUNITIES);
 	return AddOpportunities(fcinfo, &ContractFit, &point, contracts);
 }
@@ -98,7 +98,7 @@ contract_fit_transfn(PG_FUNCTION_ARGS)
 								   PG_NARGS() > 3 ? PG_GETARG_INT64(3) : 1));
 }
 
-/* The day on which so many terms of a contract are over, in microseconds. */
+/* The time at which that many terms of a contract are over. */
 static Timestamp
 TermsEnd(DateADT started, const Interval *term, int32 terms)
 {
@@ -109,7 +109,7 @@ TermsEnd(DateADT started, const Interval *term, int32 terms)
 		DirectFunctionCall2(date_pl_interval, DateADTGetDatum(started), whole));
 }
 
-/* How many whole terms are over before a time. */
+/* The number of whole terms that are over before a time. */
 static int32
 TermsBefore(DateADT started, const Interval *term, Timestamp before)
 {
@@ -163,7 +163,7 @@ contract_fit_transfn_dates(PG_FUNCTION_ARGS)
 														  date_out, DateADTGetDatum(started))))));
 	PG_RETURN_POINTER(AddContracts(
 		fcinfo,
-		/* a running contract whose term is over today was renewed today */
+		/* a running contract whose term ends today was renewed today */
 		TermsBefore(started, term,
 					(ended ? (Timestamp) PG_GETARG_DATEADT(2) : (Timestamp) as_of + 1) *
 						USECS_PER_DAY),
@@ -174,7 +174,7 @@ MODEL_IO_FUNCTION(contract_fit_finalfn, FitOpportunities, ContractFit)
 
 /* ---------- predictions ---------- */
 
-/* The model of the first argument; NULL: it has no parameters. */
+/* The parameters of the model argument, or NULL if it has none. */
 static const double *
 ContractParametersArgument(FunctionCallInfo fcinfo)
 {
@@ -183,7 +183,7 @@ ContractParametersArgument(FunctionCallInfo fcinfo)
 	return model->status == FIT_FAILED ? NULL : model->parameters;
 }
 
-/* (model, periods, renewals): the probability of so many renewals more */
+/* (model, periods, renewals): the probability of that many more renewals */
 PG_FUNCTION_INFO_V1(survival);
 Datum
 survival(PG_FUNCTION_ARGS)
@@ -199,7 +199,7 @@ survival(PG_FUNCTION_ARGS)
 		LogGammaRatio(parameters[CONTRACT_ALPHA] + parameters[CONTRACT_BETA] + renewals, periods)));
 }
 
-/* P(renewed once more) of a contract that was renewed so often */
+/* P(renewed once more) of a contract that was renewed that often */
 static double
 RenewalProbability(const double *parameters, int32 renewals)
 {
@@ -207,7 +207,7 @@ RenewalProbability(const double *parameters, int32 renewals)
 		   (parameters[CONTRACT_ALPHA] + parameters[CONTRACT_BETA] + renewals);
 }
 
-/* (model, period): of the contracts that are there in the period before */
+/* (model, period): the share renewed of the contracts of the period before */
 PG_FUNCTION_INFO_V1(retention);
 Datum
 retention(PG_FUNCTION_ARGS)
@@ -224,7 +224,7 @@ retention(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(RenewalProbability(parameters, period - 1));
 }
 
-/* (model, periods, renewals, discount): renewals to come, each discounted by its period */
+/* (model, periods, renewals, discount): expected renewals, each discounted by its period */
 PG_FUNCTION_INFO_V1(expected_renewals);
 Datum
 expected_renewals(PG_FUNCTION_ARGS)

@@ -1,13 +1,13 @@
 /*
  * donation.c: gifts at discrete chances to give, the BG/BB model.
  *
- * Fader, Hardie and Shang (2010), "Customer-base analysis in a discrete-time
- * noncontractual setting", Marketing Science 29.
+ * Fader, Hardie and Shang (2010), "Customer-base analysis in a discrete-time noncontractual
+ * setting", Marketing Science 29.
  *
- * While there, a donor gives at each chance with a probability p of their own, which is
- * Beta(alpha, beta) among donors, and before each chance leaves for good with a probability
- * theta, Beta(gamma, delta).  Who gave x times, last at the t-th of n chances, was there for
- * some number j of them, t <= j <= n; the likelihood is the sum over j of
+ * A donor gives at each chance with a probability p of their own, which is Beta(alpha, beta) among
+ * donors, and before each chance leaves for good with a probability theta, which is Beta(gamma,
+ * delta).  A donor who gave x times, last at the t-th of n chances, was active for j of them, t <=
+ * j <= n; the likelihood is the sum over j of
  *
  *	B(alpha + x, beta + j - x)/B(alpha, beta) times
  *	B(gamma + 1, delta + j)/B(gamma, delta), or B(gamma, delta + n)/B(gamma, delta) for j = n.
@@ -26,7 +26,7 @@
 #include "clv/clv_fit.h"
 #include "clv/opportunities.h"
 
-#define DONATION_PURPOSE 18 /* no ClvFamily */
+#define DONATION_PURPOSE 18 /* not a ClvFamily */
 
 enum
 {
@@ -41,14 +41,14 @@ OPPORTUNITY_MODEL(donation, OPPORTUNITY_PARAMETERS, "donors", "donations",
 
 /* ---------- the fit ---------- */
 
-/* For n = 0 to the most chances: ln Γ(a + n)/Γ(a), and its derivative by a. */
+/* For n from 0 to the largest number of chances: ln Γ(a + n)/Γ(a), and its derivative by a. */
 typedef struct Rising
 {
 	double *log;
 	double *slope;
 } Rising;
 
-/* One more than the chances: a donor who left has one more trial behind. */
+/* One more than the chances: leaving is a trial, too. */
 static Rising
 RisingTable(double *at, int max_offered, double a)
 {
@@ -62,7 +62,7 @@ RisingTable(double *at, int max_offered, double a)
 	return table;
 }
 
-/* The terms of a sum whose logs come one after the other, the largest set apart. */
+/* A sum of terms given by their logs, relative to the largest one. */
 typedef struct LogSum
 {
 	double largest;
@@ -152,7 +152,7 @@ static const OpportunityFit DonationFit = {
 	.nstarts = 5,
 	.start =
 		{{1, 1, 2, 0.3}, {0.5, 3, 3, 0.1}, {2, 0.5, 1, 0.5}, {5, 1, 10, 0.2}, {0.3, 1, 0.5, 1}},
-	.scratch = 5 * 2, /* five tables of two columns, up to one more than the most */
+	.scratch = 5 * 2, /* five tables of two columns, up to one more than the most chances */
 };
 
 /* (state, donations, last_donation, chances [, donors]) */
@@ -173,7 +173,7 @@ donation_fit_transfn(PG_FUNCTION_ARGS)
 		AddOpportunities(fcinfo, &DonationFit, &point, PG_NARGS() > 4 ? PG_GETARG_INT64(4) : 1));
 }
 
-/* Chances in their order, with whether each was taken. */
+/* Counts a list of chances, in order, with whether each was taken. */
 static void
 PointFromYears(ArrayType *years, OpportunityPoint *point)
 {
@@ -214,14 +214,15 @@ MODEL_IO_FUNCTION(donation_fit_finalfn, FitOpportunities, DonationFit)
 
 /* ---------- predictions ---------- */
 
-/* The probability that the donor was there at the last chance. */
+/* The probability that the donor was active at the last chance. */
 static double
 DonorIsThere(const double *parameters, const OpportunityPoint *point)
 {
 	double tries = parameters[DONATION_ALPHA] + parameters[DONATION_BETA];
 	double leaves = parameters[DONATION_GAMMA] + parameters[DONATION_DELTA];
 	int n = point->offered;
-	double log_left; /* ln of having left after j chances, over being there at the last one */
+	double
+		log_left; /* log-odds of having left after j chances against being active at the last one */
 	LogSum odds = {.largest = -INFINITY};
 	double none[OPPORTUNITY_PARAMETERS] = {0};
 
@@ -236,7 +237,7 @@ DonorIsThere(const double *parameters, const OpportunityPoint *point)
 	return odds.sum > 0 ? Logistic(-(odds.largest + log(odds.sum))) : 1;
 }
 
-/* The counts of one donor, of (model, donations, last, chances …) or of (model, boolean[] …). */
+/* The counts of one donor, from (model, donations, last, chances …) or (model, boolean[] …). */
 static void
 DonorArgument(FunctionCallInfo fcinfo, bool years, OpportunityPoint *point)
 {
@@ -280,7 +281,7 @@ donor_p_alive_years(PG_FUNCTION_ARGS)
 	return AliveOf(fcinfo, true);
 }
 
-/* The mean p of a donor who is there, times the discounted chances that they see. */
+/* The mean p of an active donor times the discounted number of chances that they see. */
 static Datum
 DonationsOf(FunctionCallInfo fcinfo, bool years, int next)
 {

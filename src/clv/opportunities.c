@@ -50,7 +50,7 @@ AddOpportunities(FunctionCallInfo fcinfo, const OpportunityFit *fit, const Oppor
 		(uint64) point->offered, customers);
 }
 
-/* The points of a sorted state, and what the model counts of them. */
+/* Makes the points of a sorted state, and the counts of the model. */
 static void
 SampleFromState(const SummaryState *state, OpportunitySample *sample, OpportunityModel *model)
 {
@@ -74,7 +74,7 @@ SampleFromState(const SummaryState *state, OpportunitySample *sample, Opportunit
 	}
 }
 
-/* Fits the model to a state; what did not go well is in its status. */
+/* Fits the model to a state; its status says how that went. */
 static void
 FitOpportunityModel(const OpportunityFit *fit, SummaryState *state, OpportunityModel *model)
 {

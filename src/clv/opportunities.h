@@ -22,7 +22,7 @@ typedef struct OpportunityModel
 	double covariance[COVARIANCES(OPPORTUNITY_PARAMETERS)]; /* of the logs of the parameters */
 } OpportunityModel;
 
-/* Customers who took as many of as many opportunities, the same one last. */
+/* Customers who took equally many of equally many opportunities, and the same one last. */
 typedef struct OpportunityPoint
 {
 	double weight;
@@ -52,37 +52,40 @@ typedef struct OpportunityFit
 	LogLikelihood likelihood;
 	int nstarts;
 	double start[MAX_FIT_STARTS][OPPORTUNITY_PARAMETERS];
-	int scratch; /* doubles for each number of opportunities, to one more than the most offered */
+	int scratch; /* doubles for each number of opportunities from 0 to one more than the most
+					offered */
 } OpportunityFit;
 
-/* An error for counts that cannot be; `taken` names an opportunity that is taken. */
+/* Raises an error for impossible counts; `taken` is the word for opportunities taken. */
 extern void CheckOpportunities(const char *taken, const OpportunityPoint *point);
 
-/* The state of the aggregate with so many customers more; an error for counts that cannot be. */
+/* Adds that many customers to the state of the aggregate; an error for impossible counts. */
 extern SummaryState *AddOpportunities(FunctionCallInfo fcinfo, const OpportunityFit *fit,
 									  const OpportunityPoint *point, int64 customers);
 
 /* The final function of the aggregate. */
 extern Datum FitOpportunities(const OpportunityFit *fit, FunctionCallInfo fcinfo);
 
-/* An argument that counts periods; an error where it is none. */
+/* An argument that counts periods; an error if it is out of range. */
 extern int32 PeriodsArgument(FunctionCallInfo fcinfo, int argument, const char *name);
 
-/* The discount of a period; an error where it is none. */
+/* The discount per period; an error if it is out of range. */
 extern double DiscountArgument(FunctionCallInfo fcinfo, int argument);
 
-/* What is wrong with the parameters or their covariance; NULL: nothing. */
+/* What is wrong with the parameters or their covariance, or NULL. */
 extern const char *ParametersFault(const OpportunityModel *model, int nparameters);
 
-/* A model from its parameters, rows (parameter, estimate, standard_error, status), and the row
- * (status, customers, taken, log_likelihood). */
+/*
+ * SQL functions: a model from its parameters; rows (parameter, estimate, standard_error, status);
+ * the row (status, customers, taken, log_likelihood).
+ */
 extern Datum OpportunityModelMake(const ModelFormat *format, FunctionCallInfo fcinfo);
 extern Datum OpportunityParameters(const ModelFormat *format, FunctionCallInfo fcinfo);
 extern Datum OpportunityCard(const ModelFormat *format, FunctionCallInfo fcinfo);
 
 /*
- * The format of a model of `n` parameters (static, named Format), and its SQL functions that do
- * not depend on the formulas.
+ * Defines the format of a model with `n` parameters (static, named Format), and the SQL functions
+ * that do not depend on its formulas.
  */
 #define OPPORTUNITY_MODEL(kind, n, customers_name, taken_name, parameters_example)                 \
 	static const OpportunityModel Defaults = {.status = FIT_GIVEN};                                \

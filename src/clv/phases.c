@@ -12,7 +12,7 @@
 void
 SetPhases(PhaseTable *table, int regularity, double shape)
 {
-	double slope = 0; /* of ln (A)_j by A */
+	double slope = 0; /* derivative of ln (A)_j by A */
 
 	table->regularity = regularity;
 	table->shape = shape;
@@ -57,8 +57,8 @@ PhaseMean(int regularity, double shape, double q, const double *values)
 }
 
 /*
- * Σ over n of P(N = n) D(m), m the purchases among n events, D(m) = Σ over i < m of
- * E[(1-p)^i]: as in DropoutSeries, all terms are positive.
+ * Σ over n of P(N = n) D(m), m the purchases among n events, D(m) = Σ over i < m of E[(1-p)^i].  As
+ * in DropoutSeries, all terms are positive.
  */
 static double
 RegularSeries(int k, int phase, double shape, double ratio, double a, double b, int terms)
@@ -98,7 +98,7 @@ LogMeanDecay(double y)
 	return y < 1e-3 ? -y / 2 + y * y / 24 : log(-expm1(-y) / y);
 }
 
-/* P(N = n) summed over from <= n < to, to the bounds of a few phases. */
+/* P(from <= N < to), for bounds of a few phases. */
 static double
 CountProbability(double shape, double ratio, int from, int to)
 {
@@ -123,16 +123,16 @@ typedef struct RegularPurchases
 	double ratio;
 } RegularPurchases;
 
-#define ALMOST_SURE 15.0 /* logit of p from where the purchases after the second do not count */
+#define ALMOST_SURE 15.0 /* logit of p above which purchases after the second do not count */
 
 /*
- * Given p, logit p = s: (1 - G) / p purchases, G = E[(1-p)^m].  The m of n events is a
- * whole k-th, which the k-th roots of unity pick out of the generating function
- * (1 + ratio (1 - u))^-shape of N: with z = (1-p)^(1/k), u = z ω^l,
+ * Given p, logit p = s: (1 - G) / p purchases, G = E[(1-p)^m].  m is the whole part of events over
+ * k, which the k-th roots of unity pick out of the generating function (1 + ratio (1 - u))^-shape
+ * of N: with z = (1-p)^(1/k), u = z ω^l,
  *
  *     G = 1/k Σ over l of u^(phase+1) p / ((1-p) (1-u)) (1 + ratio (1-u))^-shape.
  *
- * The term of l = 0 is all but 1 where p is small: its log is taken.
+ * The term of l = 0 is close to 1 for small p, so its log is taken.
  */
 static double
 PurchasesGiven(double s, const void *given)

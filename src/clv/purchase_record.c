@@ -1,5 +1,5 @@
 /*
- * purchase_record.c: the state of the aggregates that look back from several past days.
+ * purchase_record.c: the state of the aggregates that test forecasts on past days.
  */
 #include "postgres.h"
 
@@ -73,7 +73,7 @@ PurchaseRecordArgument(FunctionCallInfo fcinfo, int argument)
 	return record;
 }
 
-/* The record with room for so many bytes more. */
+/* The record with room for that many more bytes. */
 static PurchaseRecord *
 EnlargeRecord(PurchaseRecord *record, int64 more)
 {

@@ -2,10 +2,10 @@
  * sealed_models.c: models that know attributes, and can be used and not read: a profile_model and
  * a match_model, or a clv_model.
  *
- * Who scores prospects with the rights of a reader needs the models, with the words
- * of attributes and the ends of their ranges, but is to learn their decisions alone.
- * So the text of the type says nothing.  The random bytes in front keep the images
- * of two values, which `*<` compares, from telling what is behind.
+ * Scoring prospects with the rights of a reader takes the models, with the words of attributes and
+ * the ends of their ranges, but the reader should learn only their decisions.  So the text form of
+ * the type reveals nothing, and the random bytes in front keep `*<`, which compares images, from
+ * revealing what follows them.
  */
 #include "postgres.h"
 
@@ -52,7 +52,7 @@ seal_models(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(sealed);
 }
 
-/* Nobody writes one: only seal_models() makes them. */
+/* There is no input: only seal_models() makes values. */
 PG_FUNCTION_INFO_V1(sealed_models_in);
 Datum
 sealed_models_in(PG_FUNCTION_ARGS)
