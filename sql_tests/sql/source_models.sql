@@ -64,6 +64,16 @@ FROM fitted, hand JOIN raw USING (customer),
 SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_purchase_90d, p.p_purchase, p.expected_purchases_90d, p.clv_365d) IS DISTINCT FROM
 	(crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days'), p.p_purchase_90d, crm_profile.expected_purchases(h, m, '1997-09-30', '90 days'), crm_profile.clv(h, m, '1997-09-30', '365 days', 0.01))) AS differences
 FROM fitted, cd.customer_profile p JOIN hand USING (customer);
+-- the lifecycle by its rule, from the functions that it goes by
+SELECT count(*) FILTER (WHERE l.rule IS DISTINCT FROM CASE WHEN f.lifecycle IN ('lapsing', 'inactive') THEN f.lifecycle END) AS differences,
+	count(*) FILTER (WHERE l.rule = 'lapsing') > 100 AS lapsing, count(*) FILTER (WHERE l.rule = 'inactive') > 100 AS inactive, count(*) FILTER (WHERE l.rule IS NULL) > 100 AS others
+FROM fitted, (SELECT crm_profile.purchase_history_agg('1997-09-30', 1) AS newcomer) n, hand,
+	LATERAL (SELECT crm_profile.recency(h, '1997-09-30') AS silence, crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days') / crm_profile.probability_of_purchase(newcomer, m, '1997-09-30', '90 days') AS share,
+		CASE WHEN crm_profile.purchase_days(h, '1997-09-30') > 1 THEN crm_profile.lapse_probability(h, m, '1997-09-30') END AS gap) v,
+	LATERAL (SELECT CASE WHEN silence >= 60 AND (gap >= 0.99 OR share < 0.25 AND coalesce(gap, 1) >= 0.25) THEN 'inactive'
+		WHEN silence >= 14 AND (gap >= 0.99 OR share < 0.75 AND coalesce(gap, 1) >= 0.25) THEN 'lapsing' END AS rule) l,
+	LATERAL (SELECT crm_profile.lifecycle(h, '1997-09-30', 30, m) AS lifecycle) f
+WHERE crm_profile.first_purchase(h) <= '1997-09-30';
 SELECT p_purchase_90d, p_purchase, expected_purchases_90d, clv_365d, predicted_tier, value_tier FROM cd.customer_profile WHERE customer = 9999;
 -- predicted tiers: the running total of those worth more is below 80 % and 95 %
 CREATE FUNCTION pg_temp.wrong_tiers(source text) RETURNS TABLE (customers bigint, wrong bigint) LANGUAGE plpgsql AS $$
