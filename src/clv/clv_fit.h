@@ -16,6 +16,9 @@ extern void FitClvModel(SummaryState *state, ClvModel *model);
  */
 extern void FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model);
 
+/* Both parts, the purchase part so. */
+extern void FitClvModelCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model);
+
 /*
  * What is told to whoever asked for a fit: a WARNING where it is not the maximum of
  * its likelihood, a NOTICE where that lies at an edge.
