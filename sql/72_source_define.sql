@@ -27,6 +27,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
+	PERFORM crm_profile_internal.source_build_population(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
@@ -193,6 +194,7 @@ DECLARE
 	schema oid;
 	others text;
 BEGIN
+	PERFORM crm_profile_internal.drop_slot(src.name);
 	-- the triggers first: who writes orders locks these before the queue
 	IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.name = 'change_queue' AND p.owner = me AND p.found = p.kind) THEN
 		PERFORM crm_profile_internal.track_table(format('%I.change_queue', src.name)::regclass, NULL, NULL);

@@ -15,7 +15,7 @@ BEGIN
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
 			-- those of sources are none
-			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
+			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
 				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
@@ -72,6 +72,10 @@ BEGIN
 		EXECUTE format('DELETE FROM %I.stored_profile WHERE %s', src.name, this) USING key;
 	END IF;
 	EXECUTE format('DELETE FROM %I.finding_key WHERE key = $1', src.name) USING key;
+	-- it holds values of single customers
+	IF src.track_changes <> 'none' THEN
+		EXECUTE format('DELETE FROM %I.population', src.name);
+	END IF;
 	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
 	-- statistics of the planner hold keys
@@ -83,10 +87,11 @@ BEGIN
 		src.orders_query, this) INTO orders_left USING key;
 	IF src.track_changes = 'keys' THEN
 		-- without its marker, the next refresh reads all orders
-		EXECUTE format('DELETE FROM %I.change_queue q WHERE %s OR q.marker IS NOT NULL AND $2', src.name,
-			crm_profile_internal.same_key(src.key_type, 'q.customer::' || src.key_type, '$1::' || src.key_type)) USING key, orders_left > 0;
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
+		EXECUTE format('UPDATE %I.change_queue q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', src.name,
+			crm_profile_internal.same_key(src.key_type, 'k::' || src.key_type, '$1::' || src.key_type)) USING key;
 	END IF;
-	IF src.track_changes LIKE 'column %' THEN
+	IF src.track_changes LIKE 'column %' OR src.track_changes = 'slot' THEN
 		src.tracking := NULL;
 		PERFORM crm_profile_internal.source_write(src);
 	ELSIF src.track_changes = 'keys' AND orders_left = 0 THEN

@@ -24,7 +24,8 @@ typedef struct IntegerList
 extern void InitIntegerList(IntegerList *list, MemoryContext context, int64 limit);
 extern void FreeIntegerList(IntegerList *list);
 
-/* The list is one of an aggregate: its file goes with the group, whether the group is finished or not. */
+/* The list is one of an aggregate: its file goes with the group, whether the group is finished or
+ * not. */
 extern void OwnIntegerList(FunctionCallInfo fcinfo, IntegerList *list);
 
 /* How many integers fit into a share of work_mem. */

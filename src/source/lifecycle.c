@@ -1,6 +1,5 @@
 /*
- * lifecycle.c: where a customer stands, and what the customers of a source are
- * like as a whole: how soon they come back, and where the value tiers begin.
+ * lifecycle.c: where a customer stands.
  */
 #include "postgres.h"
 
@@ -24,9 +23,9 @@
 
 /* ---------- lifecycle ---------- */
 
-/* Three of four such silences would have ended with a purchase. */
+/* Three of four such silences would have ended with a purchase by now. */
 #define OUT_OF_RHYTHM 0.75
-/* Nobody calls a customer new after a quarter of a year, however wide the active window is. */
+/* After a quarter of a year a customer is no longer new, however wide the active window is. */
 #define MAX_NEW_DAYS 90
 
 static int32
@@ -39,15 +38,16 @@ CheckedDays(int32 days, const char *what)
 }
 
 /*
- * Half of what it was: a silence that is out of the customer's character.  So is one that 19
- * of 20 gaps would not have reached: a fit that has seen nobody leave expects those to
- * come back whose silence it cannot explain.
+ * Half of what it was: such a silence is unusual for the customer.  So is one longer than 19 of 20
+ * gaps: a fit that has seen nobody leave expects customers back whose silence it cannot explain.
  */
 #define OUT_OF_CHARACTER 0.5
 #define HARDLY_A_GAP 0.95
 #define OUTLOOK_DAYS 90
 
-/* What a customer's silence is measured against; both models NULL: the days alone decide. */
+/*
+ * What a customer's silence is measured against; if both models are NULL, only the number of days.
+ */
 typedef struct LapseRule
 {
 	int64 active;   /* days */
@@ -64,7 +64,7 @@ typedef struct Past
 	int64 purchase_days;
 } Past;
 
-/* Whether so many days of silence break with what the model expects of the customer. */
+/* Whether that many days of silence are unusual for the customer according to the model. */
 static bool
 ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
 {
@@ -75,28 +75,30 @@ ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
 	double horizon =
 		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
-	/* the cheaper one first */
+	/* the cheaper test first */
 	return GapProbability(model, &customer) >= HARDLY_A_GAP ||
 		   PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
 }
 
-/* What is known of customers with so many purchase days, so far apart. */
+/*
+ * Known limits of the silence of customers with the same number of purchase days over the same
+ * time.
+ */
 typedef struct KnownSilences
 {
 	uint64 model; /* its fingerprint */
 	int64 purchase_days;
 	int64 days;            /* from the first to the last */
-	int64 longest_kept;    /* silence that is in character */
-	int64 shortest_broken; /* and that is not */
+	int64 longest_kept;    /* longest silence known to be usual */
+	int64 shortest_broken; /* shortest silence known to be unusual */
 } KnownSilences;
 
 #define KNOWN_SILENCES 32768
-#define SILENCES_APART 1021 /* days between one number of purchase days and the next */
+#define SILENCES_APART 1021 /* days between the slots of successive numbers of purchase days */
 
 /*
- * Without a season, and where gaps are as random as they can be, all customers of the same
- * purchases are alike and a silence surprises the more the longer it is: most answers are
- * between those that were given before.
+ * Without a season, and with purchases at random, customers with the same purchases are alike, and
+ * a longer silence is always more unusual: earlier answers settle most questions.
  */
 static bool
 IsSurprising(const ClvModel *model, const Past *past, int64 silence)
@@ -123,9 +125,9 @@ IsSurprising(const ClvModel *model, const Past *past, int64 silence)
 }
 
 /*
- * Whether the silence up to a day breaks with what the customer was like: somebody with
- * this rhythm would most likely have bought once more, or the probability that they will
- * has fallen far below what it was right after the last purchase.
+ * Whether the silence up to a day is unusual for the customer: with this rhythm they would most
+ * likely have bought again, or the probability that they will has fallen far below its value right
+ * after the last purchase.
  */
 static bool
 OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
@@ -139,7 +141,7 @@ OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
 							silence) >= OUT_OF_RHYTHM;
 }
 
-/* Who bought once has shown no character, and without a model there is none: the days decide. */
+/* After a single purchase, or without a model, nothing is usual: the number of days decides. */
 static inline bool
 ByDaysAlone(const LapseRule *rule, const Past *past)
 {
@@ -154,7 +156,7 @@ IsLapsing(const LapseRule *rule, const Past *past, int64 silence)
 	return OutOfCharacter(rule, past, (double) silence);
 }
 
-/* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
+/* Whether a customer is inactive: the silence, scaled to active_days, is unusual. */
 static bool
 IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 {
@@ -165,7 +167,7 @@ IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 						  (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
-/* The customer's on that day; LIFECYCLES: none, without a purchase by then. */
+/* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
 static Lifecycle
 LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
@@ -208,10 +210,12 @@ AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel 
 	uint64 serial = rhythm == NULL ? HistorySerial(history) : 0;
 	uint64 fingerprint = model != NULL ? model->fingerprint : 0;
 	LapseRule rule;
-	/* the last answer: a view asks for the lifecycle, and for the segment that goes by it */
+	/*
+	 * the last answer, since a view asks for the lifecycle and for the segment that depends on it
+	 */
 	static struct
 	{
-		uint64 history; /* serial number; 0: nothing is kept */
+		uint64 history; /* serial number; 0 if nothing is kept */
 		uint64 model;
 		DateADT as_of;
 		int64 active;
@@ -273,192 +277,4 @@ lifecycle_clv(PG_FUNCTION_ARGS)
 	bool known = model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
 
 	return AnswerLifecycle(fcinfo, PG_NARGS() > 4, NULL, known ? model : NULL);
-}
-
-/* ---------- customer_base_fit ---------- */
-
-/* Mean gaps are counted by whole days up to ten years. */
-#define MAX_GAP_DAYS 3660
-/* With fewer repeat buyers than this there is nothing to learn from. */
-#define MIN_REPEAT_BUYERS 20
-/*
- * What an active window may be.  Where few come back the gaps of those who do are
- * years, and everybody would be active; where people come daily they are days,
- * and a week's holiday would make them inactive.
- */
-#define MIN_ACTIVE_DAYS 28
-#define MAX_ACTIVE_DAYS 365
-
-typedef struct CustomerBaseState
-{
-	int64 customers;
-	int64 orders;
-	DateADT oldest;
-	DateADT newest;
-	int64 gaps[MAX_GAP_DAYS + 1]; /* repeat buyers by mean gap, rounded up */
-	int64 repeat_buyers;
-	int64 buyers;
-	int64 *values; /* in units of 10^-scale, positive ones only */
-	int64 nvalues;
-	int64 capacity;
-	int scale;
-} CustomerBaseState;
-
-/* Keeps what one customer is worth. */
-static void
-KeepValue(CustomerBaseState *state, int128 value, int scale)
-{
-	int64 narrow;
-
-	if (value <= 0)
-		return;
-	if (scale > state->scale)
-	{
-		for (int64 i = 0; i < state->nvalues; i++)
-			state->values[i] = Rescale(state->values[i], state->scale, scale);
-		state->scale = scale;
-	}
-	if (value > PG_INT64_MAX)
-		AmountOutOfRange();
-	narrow = Rescale((int64) value, scale, state->scale);
-	if (state->nvalues == state->capacity)
-	{
-		state->capacity *= 2;
-		state->values = repalloc_huge(state->values, mul_size(state->capacity, sizeof(int64)));
-	}
-	state->values[state->nvalues++] = narrow;
-}
-
-/* (state, history, as_of, period, by_profit) */
-PG_FUNCTION_INFO_V1(customer_base_fit_transfn);
-Datum
-customer_base_fit_transfn(PG_FUNCTION_ARGS)
-{
-	MemoryContext context = AggregateContext(fcinfo, "customer_base_fit_transfn");
-	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
-	HistoryWindow window = WHOLE_HISTORY;
-	HistoryReader reader;
-	PurchaseDay day;
-	DateADT first = 0;
-	DateADT last = 0;
-	int64 purchase_days = 0;
-	int128 value = 0;
-	bool by_profit = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	MemoryContext caller = MemoryContextSwitchTo(context);
-
-	if (state == NULL)
-	{
-		state = palloc0(sizeof(CustomerBaseState));
-		state->oldest = DATEVAL_NOEND;
-		state->newest = DATEVAL_NOBEGIN;
-		state->capacity = 1024;
-		state->values = palloc(state->capacity * sizeof(int64));
-	}
-	MemoryContextSwitchTo(caller);
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		PG_RETURN_POINTER(state);
-
-	window.as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	if (!PG_ARGISNULL(3))
-		window.after = DayBeforePeriod(window.as_of, PG_GETARG_INTERVAL_P(3));
-	state->customers++;
-	HistoryReaderInit(&reader, PG_GETARG_HISTORY(1));
-	while (ReadPurchaseDay(&reader, &day))
-	{
-		state->orders += day.orders;
-		if (day.orders > 0)
-		{
-			state->oldest = Min(state->oldest, day.day);
-			state->newest = Max(state->newest, day.day);
-		}
-		if (day.day > window.as_of)
-			continue;
-		if (day.orders > 0)
-		{
-			if (purchase_days++ == 0)
-				first = day.day;
-			last = day.day;
-		}
-		if (day.day > window.after)
-			value += by_profit ? (int128) day.covered - day.cost : day.amount;
-	}
-	if (purchase_days > 1)
-	{
-		int64 days = ((int64) last - first + purchase_days - 2) / (purchase_days - 1);
-
-		state->gaps[Min(days, MAX_GAP_DAYS)]++;
-		state->repeat_buyers++;
-	}
-	if (purchase_days > 0)
-	{
-		state->buyers++;
-		KeepValue(state, value, reader.scale);
-	}
-	PG_RETURN_POINTER(state);
-}
-
-/* The days within which nine of ten repeat buyers come back, going by their mean gaps; four weeks
- * to a year. */
-static int
-ActiveDays(const CustomerBaseState *state)
-{
-	int64 seen = 0;
-	int days = 0;
-
-	while (days < MAX_GAP_DAYS && (seen += state->gaps[days]) * 10 < state->repeat_buyers * 9)
-		days++;
-	return Max(MIN_ACTIVE_DAYS, Min(days, MAX_ACTIVE_DAYS));
-}
-
-/*
- * The least values of the first one to nine tenths of the buyers, from the lowest on,
- * as far as they are positive.  The values are sorted, the highest first.
- */
-static Datum
-Deciles(const CustomerBaseState *state)
-{
-	Datum cuts[9];
-	int ncuts = 0;
-
-	for (int k = 9; k >= 1; k--)
-	{
-		int64 rank = (k * state->buyers + 9) / 10;
-
-		if (rank <= state->nvalues)
-			cuts[ncuts++] =
-				NumericGetDatum(NumericFromInt128(state->values[rank - 1], state->scale));
-	}
-	return PointerGetDatum(construct_array(cuts, ncuts, NUMERICOID, -1, false, TYPALIGN_INT));
-}
-
-/* The composite type customer_base; NULL for no history at all. */
-PG_FUNCTION_INFO_V1(customer_base_fit_finalfn);
-Datum
-customer_base_fit_finalfn(PG_FUNCTION_ARGS)
-{
-	CustomerBaseState *state = PG_ARGISNULL(0) ? NULL : (CustomerBaseState *) PG_GETARG_POINTER(0);
-	Datum values[8] = {0};
-	bool nulls[8] = {false};
-	int64 a_from = 0;
-	int64 b_from = 0;
-
-	(void) AggregateContext(fcinfo, "customer_base_fit_finalfn");
-	if (state == NULL || state->customers == 0)
-		PG_RETURN_NULL();
-	values[0] = Int64GetDatum(state->customers);
-	values[1] = Int64GetDatum(state->orders);
-	nulls[2] = nulls[3] = state->newest == DATEVAL_NOBEGIN;
-	values[2] = DateADTGetDatum(state->oldest);
-	values[3] = DateADTGetDatum(state->newest);
-	nulls[4] = state->repeat_buyers < MIN_REPEAT_BUYERS;
-	values[4] = Int32GetDatum(ActiveDays(state));
-	nulls[5] = nulls[6] = nulls[7] = state->nvalues == 0;
-	if (state->nvalues > 0)
-	{
-		TierThresholds(state->values, state->nvalues, &a_from, &b_from);
-		values[5] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
-		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
-		values[7] = Deciles(state);
-	}
-	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -101,8 +101,8 @@ BeginColumns(FunctionCallInfo fcinfo, PersonaState *state, ArrayType *names)
 		column->name = datumCopy(elements[i], false, -1);
 		InitAttributeColumn(&column->input, TupleDescAttr(state->shape.columns, i)->atttypid,
 							state->context);
-		column->by_range = column->input.class == COLUMN_NUMBER ||
-						   column->input.class == COLUMN_DATE;
+		column->by_range =
+			column->input.class == COLUMN_NUMBER || column->input.class == COLUMN_DATE;
 		lists += column->by_range;
 	}
 	InitIntegerList(&state->segment, state->context, IntegerListLimit(lists));

@@ -100,15 +100,15 @@ median_finalfn(PG_FUNCTION_ARGS)
 
 /* ---------- decimal_sum ---------- */
 
-#define SUM_DIGITS 15      /* of a number as text, and as numeric */
+#define SUM_DIGITS 15       /* of a number as text, and as numeric */
 #define MAX_SUM_DECIMALS 22 /* 10^22 is the last power of ten that a double holds */
 
 typedef struct DecimalSum
 {
 	bool any;
-	int decimals;                       /* the most that a number had */
-	int128 sums[MAX_SUM_DECIMALS + 1];  /* of the numbers that need so many decimals for 15 digits */
-	Numeric others;                     /* the sum of all other numbers; NULL: there are none */
+	int decimals;                      /* the most that a number had */
+	int128 sums[MAX_SUM_DECIMALS + 1]; /* of the numbers that need so many decimals for 15 digits */
+	Numeric others;                    /* the sum of all other numbers; NULL: there are none */
 } DecimalSum;
 
 /* The number in units of 10^-decimals, with 15 digits, rounded as printf() does. */
