@@ -66,6 +66,10 @@ CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
 COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range if it is a number, or each member of a set; missing values are left out';
 
+CREATE FUNCTION crm_profile_internal.likeness(profile crm_profile.profile, model crm_profile.match_model) RETURNS crm_profile.profile
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.likeness IS 'the points of a profile as a profile: the distance of two of them is the sum of the differences in points';
+
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
 	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,
 	OUT prospect anyelement, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
