@@ -20,17 +20,17 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks text[], bucket integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE bucket WHEN 0 THEN 'below ' || breaks[1] WHEN cardinality(breaks) THEN breaks[bucket] || ' and more' ELSE breaks[bucket] || ' to below ' || breaks[bucket + 1] END;
-COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; bucket as width_bucket() numbers it';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; bucket as numbered by width_bucket()';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks double precision[], bucket integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.persona_range(breaks::text[], bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words; bucket as width_bucket() numbers it; bucket as width_bucket() numbers it';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words; bucket as numbered by width_bucket()';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks date[], bucket integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.persona_range(ARRAY(SELECT to_char(b, 'YYYY-MM-DD') FROM unnest(breaks) b), bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words; bucket as width_bucket() numbers it; bucket as width_bucket() numbers it';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words; bucket as numbered by width_bucket()';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -53,7 +53,7 @@ COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view se
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	-- the counts of an attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one
+	-- the counts of an attribute: words as they are, numbers and days by the quintiles of all customers, members of sets one by one
 	by_word CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, p.%2$I AS value, count(*) AS customers FROM person p WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, p.%2$I), (p.segment))';
 	by_member CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, m.member AS value, count(*) AS customers FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL UNION ALL SELECT NULL WHERE p.%2$I IS NOT NULL) m(member)
 		GROUP BY p.segment, m.member';
@@ -91,7 +91,7 @@ BEGIN
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'segment_persona');
 	ELSE
-		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most characteristic first',
+		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that are more frequent than chance explains, the most characteristic first',
 			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
 	END IF;
 END $$;
