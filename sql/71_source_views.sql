@@ -652,7 +652,7 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	-- attributes that no figure of a customer depends on are left out: the planner copies the whole row for each use of a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
-			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
+			WHEN of_customers AND a.attname IN ('id', 'fitted_at', 'as_of', 'customers', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
 				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems') THEN 'NULL'
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
