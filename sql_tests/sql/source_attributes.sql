@@ -31,7 +31,10 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT setseed(0.5);
+-- thousands of small statements, none of which is worth compiling
+SET jit = off;
 CALL simulate(1500);
+RESET jit;
 SELECT count(*) AS names FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'amount', as_of => '2024-12-31', attributes => '{subscribed,region,age}');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT value FROM shop.model_card WHERE item = 'attributes';
