@@ -161,6 +161,10 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
+	-- the model of repeat purchase cannot read other attributes than its own: until the next refresh it goes without
+	IF src.customer_query IS DISTINCT FROM old.customer_query THEN
+		src.by_attributes := NULL;
+	END IF;
 	src := crm_profile_internal.source_build(src);
 	-- with other arguments, orders may be missing for another reason
 	src.tracking := NULL;
