@@ -422,7 +422,7 @@ DECLARE
 	match_seconds double precision;
 	fit_seconds double precision;
 	profile_seconds double precision;
-	was CONSTANT crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	was crm_profile.source_model;
 	started CONSTANT timestamptz := clock_timestamp();
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
@@ -430,6 +430,7 @@ BEGIN
 	PERFORM crm_profile_internal.make_slot(src);
 	src := crm_profile_internal.source_repair(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
+	was := crm_profile_internal.source_last_model(src);
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
