@@ -84,6 +84,10 @@ CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attribu
 COMMENT ON FUNCTION crm_profile.with_attributes(crm_profile.clv_model, record) IS
 	'the model for customers with these attributes, for every function that takes a model; a model without attributes is returned unchanged';
 
+CREATE FUNCTION crm_profile_internal.without_attributes(model crm_profile.clv_model) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.without_attributes(crm_profile.clv_model) IS 'the model of the average customer, which says nothing of attributes';
+
 ---------------------------------------------------------------- holdout
 
 CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days and their value, in total, by frequency class, by decile of the forecast or by month
@@ -171,7 +175,8 @@ BEGIN ATOMIC
 	bias AS (
 		SELECT avg(l.bias) AS mean, var_samp(l.bias) / count(l.bias)::double precision AS variance, count(l.bias) AS n FROM line l JOIN chosen USING (candidate))
 	SELECT c.candidate,
-		-- a steady bias counts as far as it exceeds chance, twice its variance, and for at most 5 %: it rests on few days
+		-- a steady bias counts as far as it exceeds chance, twice its variance, and for at most 5 %: it rests on few
+		-- days
 		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(greatest(-0.05, least(0.05, b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))))) ELSE 1 END,
 		b.n::integer,
 		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),

@@ -14,11 +14,11 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.clv_model) IS
-	'lifecycle by a model of each customer: lapsing means a repeat buyer whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence is longer than 19 of 20 gaps';
+	'lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.clv_model) IS
-	'lifecycle by a model of each customer, inactive after inactive_days';
+	'lifecycle by a model, inactive after inactive_days at the earliest';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
@@ -155,9 +155,10 @@ COMMENT ON FUNCTION crm_profile_internal.same_key IS 'SQL condition that two cus
 
 ---------------------------------------------------------------- the definition of a source
 
--- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses it. The lines make the type, the
--- arguments of create_source() and alter_source(), what reset takes, and, further down, the view sources.
--- Third column: the default of the argument; required: no default; NULL: not an argument, the source finds it itself.
+-- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses
+-- it. The lines make the type, the arguments of create_source() and alter_source(), what reset takes, and, further
+-- down, the view sources. Third column: the default of the argument; required: no default; NULL: not an argument, the
+-- source finds it itself.
 DO $do$
 DECLARE
 	field record;
@@ -193,6 +194,7 @@ DECLARE
 		['active_days', 'integer', 'NULL', 'days since the last purchase up to which a customer counts as active; NULL: learnt from the customers'],
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
+		['horizon_days', 'integer', '90', 'the days ahead that p_purchase and expected_purchases look, and that tests of forecasts are for: 7 to 3660'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
@@ -220,6 +222,7 @@ DECLARE
 		['tracking', 'jsonb', NULL, 'with track_changes: the state of their tables at the last refresh that read all orders, and the changes since the models were fitted'],
 		['kept_before', 'date', NULL, 'days before it are kept in the histories, since they are no longer in the orders; NULL: none, or keep_history_before is set'],
 		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
+		['by_attributes', 'boolean', NULL, 'whether the model of repeat purchase goes by the attributes of customers: the views are made for it'],
 		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
 	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;
@@ -320,7 +323,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
-			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
+			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
 			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'unknown_customer', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
@@ -752,6 +755,9 @@ BEGIN
 	END IF;
 	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
 		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');
+	END IF;
+	IF src.horizon_days NOT BETWEEN 7 AND 3660 THEN
+		PERFORM crm_profile_internal.source_argument_error('horizon_days', format('it is %s', src.horizon_days), 'It is a number of days, from 7 to 3660.', NULL);
 	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);

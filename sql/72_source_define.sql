@@ -40,7 +40,8 @@ BEGIN
 				coalesce(quote_ident(given.grantee), 'PUBLIC'));
 		END IF;
 	END LOOP;
-	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes with the first refresh
+	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes
+	-- with the first refresh
 	FOR object IN SELECT p.object::regclass AS relation, i.indexrelid, k.relname
 			FROM crm_profile_internal.source_present(src) p LEFT JOIN pg_index i ON i.indrelid = p.object AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid
@@ -159,6 +160,10 @@ BEGIN
 	IF src.prospect_key_type <> old.prospect_key_type THEN
 		PERFORM crm_profile_internal.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
+	END IF;
+	-- the model of repeat purchase cannot read other attributes than its own: until the next refresh it goes without
+	IF src.customer_query IS DISTINCT FROM old.customer_query THEN
+		src.by_attributes := NULL;
 	END IF;
 	src := crm_profile_internal.source_build(src);
 	-- with other arguments, orders may be missing for another reason

@@ -25,7 +25,8 @@ BEGIN
 	pair AS (
 		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
 			k.name ~* people AS named, n.name::text AS order_customer, n.by_foreign_key,
-			-- a number alone says little, unless the table is called customers or similar; a foreign key to another table means that it is not this one
+			-- a number alone says little, unless the table is called customers or similar; a foreign key to another
+			-- table means that it is not this one
 			(n.named_so OR k.name ~* people) AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
 				AND crm_profile_internal.base_type(a.atttypid) = crm_profile_internal.base_type(k.key_type) AS by_name
 		FROM keyed k JOIN usable o ON o.oid <> k.oid CROSS JOIN LATERAL crm_profile_internal.customer_columns(k.oid, k.key, o.oid) n
@@ -77,7 +78,8 @@ BEGIN
 	IF src.track_changes <> 'none' THEN
 		EXECUTE format('DELETE FROM %I.population', src.name);
 	END IF;
-	-- older models may hold values that the customer shared with few others then; models in use hold nothing of fewer than five
+	-- older models may hold values that the customer shared with few others then; models in use hold nothing of fewer
+	-- than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
 	-- planner statistics contain keys
 	EXECUTE format('ANALYZE %I.customer_history', src.name);

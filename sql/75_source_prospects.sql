@@ -474,7 +474,8 @@ BEGIN
 	END IF;
 	attributes := crm_profile_internal.source_attribute_names(src);
 	EXECUTE 'SELECT count(*) FROM ' || src.customers INTO customers;
-	-- the letters keep keys of prospects apart from those of customers: only prospect_customer says which belong together
+	-- the letters keep keys of prospects apart from those of customers: only prospect_customer says which belong
+	-- together
 	RETURN QUERY SELECT substr(m.prospect, 2), m.score, m.lift, m.rank, m.decile, substr(m.nearest_customer, 2), m.similarity, m.reasons, m.reasons_json
 		FROM crm_profile.match_prospects(NULL::text,
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile_internal.source_fit_query(src),

@@ -30,7 +30,8 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 			firing AS (
 				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
 		SELECT c.oid,
-			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a trigger that was disabled and enabled again, that of a queue that had
+			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a
+			-- trigger that was disabled and enabled again, that of a queue that had
 			-- another form for a time
 			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
 			CASE
@@ -96,7 +97,8 @@ BEGIN
 	src.tracked_column := traced.column_traced;
 	SELECT t.* INTO whole FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;
 	type := crm_profile_internal.base_type(type);
-	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers, too
+	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers,
+	-- too
 	IF whole.problem IS NULL OR NOT (type = ANY (integers) AND src.key_type::regtype = ANY (integers)) THEN
 		src.changed_query := NULL;
 	END IF;

@@ -1,4 +1,5 @@
--- Data quality: problems in the data of a source, how many labels they change, and the corrections that a refresh applies
+-- Data quality: problems in the data of a source, how many labels they change, and the corrections that a refresh
+-- applies
 
 ---------------------------------------------------------------- corrections
 
@@ -74,7 +75,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_orders_with IS
 
 CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- columns that a second import fills anew do not count: single-column keys, columns that the table fills in by itself, times of writing
+	-- columns that a second import fills anew do not count: single-column keys, columns that the table fills in by
+	-- itself, times of writing
 	RETURN (SELECT ', ' || coalesce(format('hash_record_extended(ROW(%s), 0)', string_agg(quote_ident(a.attname) || CASE WHEN t.hashes THEN '' ELSE '::text' END, ', ' ORDER BY a.attnum)), 'NULL::bigint') || ' AS row_identity'
 		FROM pg_attribute a JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod
 				WHERE m.amname = 'hash' AND c.opcdefault AND c.opcintype = CASE crm_profile_internal.base_type(a.atttypid) WHEN 'varchar'::regtype THEN 'text'::regtype ELSE crm_profile_internal.base_type(a.atttypid) END) AS hashes) t ON true
@@ -145,7 +147,8 @@ BEGIN
 	IF refunds IS NOT NULL THEN
 		correction := 'refunds';
 		told := CASE refunds WHEN 'pair' THEN 'a refund counts on the day of the order that it cancels' ELSE 'orders that were refunded in full, and their refunds, are left out' END;
-		-- within a customer and an amount, orders go up a step and refunds go down: a refund cancels the order that went up to its step
+		-- within a customer and an amount, orders go up a step and refunds go down: a refund cancels the order that
+		-- went up to its step
 		cancelled := format('(SELECT s.*, CASE WHEN s.amount < 0 THEN lag(s.ordered_at) OVER w ELSE lead(s.ordered_at) OVER w END AS mate
 	FROM (SELECT o.*, sum(sign(o.amount)) OVER (PARTITION BY o.customer, abs(o.amount) ORDER BY o.ordered_at, o.amount DESC ROWS UNBOUNDED PRECEDING) + (o.amount < 0)::integer AS step
 		FROM %s o) s WINDOW w AS (PARTITION BY s.customer, abs(s.amount), s.step ORDER BY s.ordered_at, s.amount DESC))',
@@ -803,7 +806,8 @@ COMMENT ON FUNCTION crm_profile_internal.find_unreadable IS
 ---------------------------------------------------------------- all of it
 
 CREATE FUNCTION crm_profile_internal.source_find(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
-	-- STABLE: everything is read in one snapshot. JIT-compiling such queries takes longer than running them over a million orders
+	-- STABLE: everything is read in one snapshot. JIT-compiling such queries takes longer than running them over a
+	-- million orders
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
 	orders text := crm_profile_internal.source_orders_query(src);
@@ -912,6 +916,7 @@ CREATE FUNCTION crm_profile_internal.refresh_quality(src crm_profile.source_defi
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	kept CONSTANT date := coalesce(src.keep_history_before, src.kept_before);
 	found crm_profile_internal.found[];
 	layer record;
 	one crm_profile_internal.found;
@@ -923,6 +928,10 @@ BEGIN
 			(20, 'orders without customer', 'warning', crm_profile_internal.whole_orders(model.unassigned), crm_profile_internal.whole_amount(model.unassigned), 'They count in totals alone: segment_summary has them as (no customer).', NULL),
 			(80, 'customers with the same key', 'error', model.repeated_keys, NULL, 'customer_profile has them more than once.', 'customer_key => ''…''')) v(place, finding, severity, rows, amount, advice, argument)
 		WHERE v.rows > 0);
+	IF kept > '-infinity' THEN
+		found := found || crm_profile_internal.found_row(15, 'days that only the histories still have', 'note', NULL, NULL, NULL, NULL,
+			format('Days before %s stay as they were stored, whatever the orders have of them.', to_char(kept, 'YYYY-MM-DD')), 'keep_history_before => ''-infinity'', to forget them');
+	END IF;
 	-- what it corrects
 	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP
 		EXECUTE format('SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(100 + %s, %L, ''corrected'', sum(t.n), count(t.customer), sum(t.amount), NULL, %L, %L, crm_profile_internal.sample_keys(t.customer::text, t.amount) FILTER (WHERE t.customer IS NOT NULL)) AS f
