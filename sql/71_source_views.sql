@@ -202,6 +202,38 @@ CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summ
 	counted numeric -- part of monetary that customer_profile counts as well
 );
 
+CREATE FUNCTION crm_profile_internal.median_transfn(internal, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.median_transfn(internal, double precision) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.median_transfn(internal, numeric) RETURNS internal
+	AS 'MODULE_PATHNAME', 'median_transfn_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.median_transfn(internal, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.median_finalfn(internal) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.median_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.median(number double precision) (
+	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+CREATE AGGREGATE crm_profile_internal.median(number numeric) (
+	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.median(double precision) IS 'percentile_cont(0.5), without a sort, and so without a sort by the groups either';
+COMMENT ON AGGREGATE crm_profile_internal.median(numeric) IS 'the same of number::double precision';
+
+CREATE FUNCTION crm_profile_internal.decimal_sum_transfn(internal, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.decimal_sum_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.decimal_sum_finalfn(internal) RETURNS numeric
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.decimal_sum_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.decimal_sum(number double precision) (
+	SFUNC = crm_profile_internal.decimal_sum_transfn, STYPE = internal, SSPACE = 512,
+	FINALFUNC = crm_profile_internal.decimal_sum_finalfn,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.decimal_sum(double precision) IS 'sum(number::numeric), which is the same in any order of the rows, at a tenth of its time';
+
 CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
 	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date));
@@ -638,10 +670,10 @@ COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_
 CREATE FUNCTION crm_profile_internal.source_given(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN format(' LEFT JOIN (%s) q ON %s CROSS JOIN LATERAL (SELECT %s) given', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key),
-		crm_profile_internal.source_attribute_names(src));
+	RETURN concat(CASE WHEN key IS NOT NULL THEN format(' LEFT JOIN (%s) q ON %s', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key)) END,
+		format(' CROSS JOIN LATERAL (SELECT %s) given', crm_profile_internal.source_attribute_names(src)));
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_given IS 'joins the attributes of the customer with that key, given as SQL, as the record given';
+COMMENT ON FUNCTION crm_profile_internal.source_given IS 'joins the attributes of the customer with that key, given as SQL, as the record given; NULL: of the customer in q, which is joined already';
 
 CREATE FUNCTION crm_profile_internal.source_own_model(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -661,7 +693,7 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	-- a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
-			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
+			WHEN of_customers AND a.attname IN ('id', 'fitted_at', 'as_of', 'customers', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
 				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error') THEN 'NULL'
 			WHEN of_customers AND a.attname = 'clv' THEN crm_profile_internal.source_clv(src)
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
@@ -811,6 +843,8 @@ CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_
 BEGIN
 	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
 		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
+	-- what a view makes of a history (a segment, a score, a number of orders) has few values: so GROUP BY is planned for few groups. The default would be as many as customers
+	EXECUTE format('ALTER TABLE %I.customer_history ALTER COLUMN history SET (n_distinct = 100)', src.name);
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''key of the customer, as in the customer table''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
@@ -951,8 +985,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
-	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_purchase_90d::numeric), avg(p.p_purchase::numeric), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
+	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
 		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f

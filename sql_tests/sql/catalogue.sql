@@ -3,7 +3,7 @@
 
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
-	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('nearest_profiles'),
+	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('match_trial'), ('nearest_profiles'),
 	('create_source'), ('alter_source'), ('drop_source'), ('explain_source'), ('refresh'), ('check_source'), ('forget_customer'), ('profile_now'),
 	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('forget_customer_as_owner'), ('profile_now_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
 	('source_relation'), ('source_type_of'), ('source_amount'), ('source_expression'), ('source_canonical'), ('source_resolve'), ('source_comment'), ('source_admit'),
@@ -17,7 +17,7 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys');
+	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');

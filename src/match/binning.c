@@ -23,8 +23,9 @@
 #define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
 #define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
-#define TREND_SHARE 0.8     /* of the error probability: tested as a trend; the rest: as bins */
-#define MIN_EXPECTED 5.0    /* of targets and of others in a bin, as for chi-square */
+#define TREND_SHARE                                                                                \
+	0.8 /* share of the error probability spent on the trend; the rest goes to the bins */
+#define MIN_EXPECTED 5.0 /* expected targets, and others, in a bin, as for chi-square */
 
 /* Neighbouring levels that are not separated any more. */
 typedef struct Block
@@ -189,9 +190,8 @@ LogChoose(int n, int k)
 }
 
 /*
- * The better monotonic cut, refined, or the free one, which pays one more
- * penalty for its freedom.  A trend known by its ranks (1: rising, -1: falling)
- * needs no other leave to be refined.
+ * The better monotonic cut, refined, or the free one, which pays one more penalty for its freedom.
+ * A trend known from ranks (1 rising, -1 falling) may always be refined.
  */
 static void
 CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, double penalty,
@@ -284,8 +284,8 @@ TrendZ(const ClassCount *levels, int nlevels)
 }
 
 /*
- * Chance of such bins, times the number of ways to cut them, or of such a trend, which
- * gets most of what may go wrong: most attributes rise or fall.
+ * The probability by chance of such bins, times the number of ways to cut them, or of such a trend,
+ * which gets most of the error probability since most attributes rise or fall.
  */
 static void
 JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, double trend,
@@ -301,8 +301,10 @@ JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double way
 	of_cut = of_cut > 0 ? exp(log(of_cut) + ways) : 0;
 	bins->p_value = Min(1, Min(of_trend / TREND_SHARE, of_cut / (1 - TREND_SHARE)));
 	bins->ratio = LikelihoodRatio(counts, bins->nbins);
-	/* the best of so many cuts owes about the logarithm of their number to luck, half of it along a
-	 * trend */
+	/*
+	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
+	 * along a trend
+	 */
 	bins->luck = bins->nbins - 1 + (of_trend < TREND_CHANCE ? ways / 2 : ways);
 	pfree(counts);
 }
@@ -504,8 +506,8 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		double share;
 
 		/*
-		 * Luck makes the rates of words differ more than they do, and by the same share
-		 * it puts words into bins where they do not belong: so it counts twice.
+		 * Chance exaggerates the differences between words, and by the same share it puts words
+		 * into the wrong bins, so it counts twice.
 		 */
 		bins.ratio = LikelihoodRatio(counts, nranked);
 		share = SignalShare(bins.ratio, nranked - 1);

@@ -20,12 +20,12 @@ typedef struct Bins
 {
 	int nbins;
 	int rare;       /* of words too rare for a bin of their own, and of unknown ones */
-	double p_value; /* that chance alone gives such bins, corrected for the search */
-	double ratio;   /* likelihood ratio of what the bins were made of: 0 where there is one bin */
-	double luck;    /* how much of it chance alone is expected to give */
+	double p_value; /* probability of such bins by chance, corrected for the search */
+	double ratio;   /* likelihood ratio behind the bins; 0 if there is only one */
+	double luck;    /* the part of it expected by chance */
 } Bins;
 
-/* Of a likelihood ratio, the share that chance does not give by itself. */
+/* The share of a likelihood ratio that chance does not explain. */
 extern double SignalShare(double ratio, double luck);
 
 /*

@@ -256,7 +256,7 @@ match_places(PG_FUNCTION_ARGS)
 		Datum values[2];
 		bool nulls[2] = {false};
 
-		/* on the card, but chance may have put it there */
+		/* on the card, but perhaps by chance */
 		if (feature->p_value > CHANCE_LIMIT)
 			continue;
 		/* of sets the members that somebody has, not those that they lack */

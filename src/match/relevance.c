@@ -34,10 +34,10 @@
 #define FEW_TARGETS 50
 #define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it an attribute is useless */
 #define SURE_RATE 0.98    /* of one class: almost always */
-#define SURE_SHARE 0.25   /* of a class: enough of it for a leak */
-#define SURE_ROWS 20      /* fewer rows may be sure by chance */
+#define SURE_SHARE 0.25   /* share of a class that suffices for a leak */
+#define SURE_ROWS 20      /* fewer rows may be pure by chance */
 #define VERY_STRONG 0.5   /* information value */
-#define JUMP 3            /* times the information of the next attribute: that nothing explains */
+#define JUMP 3            /* times the information of the next attribute: too much to be true */
 #define MAX_SET_GROUPS 10 /* members of sets that get a bin */
 #define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
 /* A word that fewer rows have might identify a person, so no bin names it. */
@@ -79,9 +79,9 @@ typedef struct Relevance
 	LabeledBin bins[MAX_ATTRIBUTE_BINS + 1];
 	Association association;
 	double chance; /* p-value corrected for the search for bins */
-	double ratio;  /* likelihood ratio behind the bins, and how much of it is luck */
+	double ratio;  /* likelihood ratio behind the bins, and the part expected by chance */
 	double luck;
-	const char *leak; /* why it may know the answer; NULL: it need not */
+	const char *leak; /* why it may leak the answer, or NULL */
 } Relevance;
 
 /* ---------- counting ---------- */
@@ -582,13 +582,14 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 					  : pstrdup(ninformative > 0 ? "none of these" : "any"),
 				  groups[g]);
 	}
-	/* each member is the best of those that were left */
+	/* each member is the best of the remaining ones */
 	relevance->ratio = LikelihoodRatio(groups, ninformative + 1);
 	for (int g = 0; g < ninformative; g++)
 		relevance->luck += 1 + log((double) (tried - g));
 }
 
-/* Why an attribute may know the answer: it has almost no value for one class, or names the other.
+/*
+ * Why an attribute may leak the answer: it has almost no value for one class, or names the other.
  */
 static const char *
 FindLeak(ClassCount missing, const ClassCount *groups, int ngroups)
@@ -795,7 +796,10 @@ CompareByInformation(const void *a, const void *b, void *arg)
 	return *(const int *) a - *(const int *) b;
 }
 
-/* Names the first attribute a leak if it tells far more than all others that are none. */
+/*
+ * Marks the first attribute as a leak if it is far more informative than all others that are not
+ * leaks.
+ */
 static void
 FindJump(Relevance *const *all, const int *order, int n)
 {

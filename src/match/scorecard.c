@@ -26,7 +26,8 @@
 
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
-#define CARD_RATIO 6.6 /* of held-out scores against the base rate: one chance in a hundred */
+#define CARD_RATIO                                                                                 \
+	6.6 /* twice the log-likelihood of held-out scores against the base rate: 1 % by chance */
 #define MAX_NEWTON_STEPS 30
 #define NEWTON_TOLERANCE 1e-8 /* gain in log-likelihood below which the fit stops */
 
@@ -44,8 +45,8 @@ typedef struct Binning
 	int *nbins;  /* of each feature; 0 if not used */
 	uint8 **bin; /* of each feature's levels */
 	int *rare;
-	double *signal;        /* of each feature: share of its evidence that is not chance */
-	double *p_value;       /* that chance gives such bins */
+	double *signal;        /* of each feature: share of its evidence that chance does not explain */
+	double *p_value;       /* probability of such bins by chance */
 	ClassCount **count;    /* of each feature's bins */
 	uint16 *row_parameter; /* rows * nused: which parameter each feature of a row takes */
 	double *evidence;      /* of each parameter: its weight of evidence */
@@ -611,8 +612,8 @@ ShrinkageLoss(void *data, const double *at, double *gradient, double *hessian)
 }
 
 /*
- * The factor, 0 to 1, that held-out log-odds bear best, and the intercept that goes
- * with it.  Where chance explains what a factor gains, it is 0.
+ * The factor, 0 to 1, that fits held-out log-odds best, with its intercept.  It is 0 if chance
+ * explains the gain.
  */
 static void
 FitShrinkage(const Shrinkage *s, double *at)
@@ -649,8 +650,8 @@ FitShrinkage(const Shrinkage *s, double *at)
 }
 
 /*
- * Turns held-out log-odds into chances, those of a fold shrunk as the other folds
- * advise; returns what all folds together advise.
+ * Turns held-out log-odds into probabilities, those of each fold shrunk by the factor of the other
+ * folds; returns the factor of all folds.
  */
 static double
 ShrinkScores(const Scorecard *card, const uint8 *target, const uint8 *fold, double *score)
@@ -673,7 +674,7 @@ ShrinkScores(const Scorecard *card, const uint8 *target, const uint8 *fold, doub
 	return all[1] > 0 ? 1 - (1 - all[1]) * (SCORECARD_FOLDS - 1) / SCORECARD_FOLDS : 0;
 }
 
-/* Shrinks the points of the card; the scores keep their mean. */
+/* Shrinks the points of the card, keeping the mean of the scores. */
 static void
 ShrinkPoints(Scorecard *card, const Regression *r)
 {

@@ -25,7 +25,7 @@ typedef struct ScorecardFeature
 	int nbins;         /* including bin 0; 0 if the feature is not informative and left out */
 	uint8 *bin;        /* of each level */
 	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
-	double p_value;    /* that chance gives such bins, corrected over the features */
+	double p_value;    /* probability of such bins by chance, corrected over the features */
 	ClassCount *count; /* of each bin */
 	double *points;    /* of each bin: its contribution to the log-odds */
 } ScorecardFeature;
@@ -54,7 +54,7 @@ typedef struct Scorecard
 	ScorecardFeature *features;
 	double intercept;
 	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
-	double shrinkage;      /* factor of all points, found on held-out rows; 0: the card is empty */
+	double shrinkage;      /* factor of all points, found on held-out rows; 0 for an empty card */
 	ScoreQuality quality;  /* cross-validated, bins and all */
 } Scorecard;
 

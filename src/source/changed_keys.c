@@ -1,13 +1,12 @@
 /*
- * changed_keys.c: change tracking without triggers: an output plugin for logical
- * decoding that gives the keys of the customers whose orders changed, and
- * nothing else.
+ * changed_keys.c: change tracking without triggers: an output plugin for logical decoding that
+ * returns only the keys of the customers whose orders changed.
  *
- * It is read through a slot by pg_logical_slot_peek_changes() with the options
- * table (an OID) and column.  A row is
+ * It is read through a slot by pg_logical_slot_peek_changes() with the options table (an OID) and
+ * column.  A row is
  *   k and the key as text: an order of that customer was inserted, changed or deleted
- *   n: an order without a customer was
- *   u: an order was changed or deleted, and the log does not say whose it had been
+ *   n: the same for an order without a customer
+ *   u: an order was changed or deleted, and the log does not have its former customer
  *   t: the table, or a partition of it, was truncated
  */
 #include "postgres.h"
@@ -34,18 +33,18 @@
 
 extern void _PG_output_plugin_init(OutputPluginCallbacks *callbacks);
 
-/* The column of the customer in a table, if that is one of those that hold the orders. */
+/* The customer column of a table, if it is one of those that hold the orders. */
 typedef struct KeyColumn
 {
 	Oid table;
 	bool tracked;
-	AttrNumber number; /* 0: there is none */
-	bool identifies;   /* it is in the log with rows that go */
+	AttrNumber number; /* 0 if there is none */
+	bool identifies;   /* it is logged for rows that are deleted or moved */
 	bool varlena;
 	Oid output;
 } KeyColumn;
 
-/* What was asked for, and the last key that was told. */
+/* The options, and the last key returned. */
 typedef struct KeyReader
 {
 	Oid table;
@@ -54,7 +53,7 @@ typedef struct KeyReader
 	StringInfoData last;
 } KeyReader;
 
-/* That of the last change, until some table is altered. */
+/* The relation of the last change, until a table is altered. */
 static KeyColumn last_column;
 
 static void
@@ -103,7 +102,9 @@ Startup(LogicalDecodingContext *context, OutputPluginOptions *options, bool is_i
 static void
 Begin(LogicalDecodingContext *context, ReorderBufferTXN *txn)
 {
-	/* a key is told once for changes in a row, but anew in each transaction: its end is waited for
+	/*
+	 * a key is returned once for consecutive changes, but again in each transaction, whose end must
+	 * be waited for
 	 */
 	resetStringInfo(&((KeyReader *) context->output_plugin_private)->last);
 }
@@ -161,8 +162,7 @@ FindKeyColumn(const KeyReader *reader, Relation relation)
 	return column;
 }
 
-/* False: the row has a key that is not in the log, since it is stored elsewhere and did not change.
- */
+/* Returns false if the key of the row is not in the log, since it is toasted and did not change. */
 static bool
 TellKey(LogicalDecodingContext *context, const KeyColumn *column, Relation relation, HeapTuple row)
 {
@@ -194,7 +194,7 @@ Change(LogicalDecodingContext *context, ReorderBufferTXN *txn, Relation relation
 	{
 		HeapTuple old = ChangedTuple(change->data.tp.oldtuple);
 		HeapTuple new = ChangedTuple(change->data.tp.newtuple);
-		/* an identity that is in part of the row is logged with updates that change it */
+		/* a replica identity of part of the row is logged only with updates that change it */
 		bool known = column.number > 0;
 
 		if (known && change->action != REORDER_BUFFER_CHANGE_INSERT)
@@ -203,7 +203,7 @@ Change(LogicalDecodingContext *context, ReorderBufferTXN *txn, Relation relation
 			if (known && old != NULL)
 				known = TellKey(context, &column, relation, old);
 		}
-		/* an update that left the key where it is stored: that of the old row is the same */
+		/* the update left the key in the toast table: the old row has the same */
 		if (known && new != NULL)
 			known = TellKey(context, &column, relation, new) || old != NULL;
 		if (!known)
@@ -235,8 +235,8 @@ _PG_output_plugin_init(OutputPluginCallbacks *callbacks)
 }
 
 /*
- * (xid): waits until a transaction whose commit is in the log can be seen; the log
- * has it a moment before, with synchronous replication longer.
+ * (xid): waits until a transaction whose commit is in the log is visible; the log has the commit a
+ * moment earlier, and with synchronous replication much earlier.
  */
 PG_FUNCTION_INFO_V1(wait_for_commit);
 Datum
@@ -247,9 +247,8 @@ wait_for_commit(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether the server lets this library be an output plugin: since 2026 it has to be
- * listed.  The list is no secret to who is told yes or no, though it is a
- * superuser's to see.
+ * Whether the server accepts this library as an output plugin: since 2026 it has to be listed.
+ * Only a superuser may read the list, but yes or no is no secret.
  */
 PG_FUNCTION_INFO_V1(may_read_slots);
 Datum
@@ -268,7 +267,10 @@ may_read_slots(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(false);
 }
 
-/* The commit of this transaction is on disk before it is told, whatever synchronous_commit says. */
+/*
+ * The commit of this transaction is on disk before it is reported, whatever synchronous_commit
+ * says.
+ */
 PG_FUNCTION_INFO_V1(commit_durably);
 Datum
 commit_durably(PG_FUNCTION_ARGS)

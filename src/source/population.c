@@ -1,13 +1,13 @@
 /*
- * population.c: what the customers of a source are like as a whole: the thresholds of their
- * scores, value tiers and deciles, how soon they come back, and how many they are.
+ * population.c: the customers of a source as a whole: the thresholds of their scores, value tiers
+ * and deciles, how soon they come back, and their number.
  *
- * All of it are counts, ends and values at ranks.  So it can follow the histories that change,
- * exactly, without a look at the others.  A population keeps the sorted values of each quantity
- * as runs of equal ones: all of them where few differ, else windows around the ranks that are
- * asked for, and of the values between two windows the number and the sum.  A value that changes
- * is taken out where it was and put in where it is.  A rank that has left its window is not
- * found any more: then the population is made anew from all histories.
+ * All of these are counts, extremes and values at ranks, so they can follow changes of histories
+ * exactly, without reading the unchanged ones.  A population keeps the sorted values of each
+ * quantity as runs of equal values: all of them if few differ, and otherwise windows around the
+ * ranks needed, with number and sum of the values between two windows.  A changed value is taken
+ * out at its old place and put in at its new one.  When a rank leaves its window it is lost, and
+ * the population is made anew from all histories.
  *
  * The stored form is an array of bytes: first settings, counts and windows, then the runs of each
  * window, so that a small change rewrites little.
@@ -34,45 +34,44 @@
 #include "rfm/rfm_fit.h"
 #include "source/value_tiers.h"
 
-/* Mean gaps are counted by whole days up to ten years. */
+/* Mean gaps are counted in whole days up to ten years. */
 #define MAX_GAP_DAYS 3660
-/* With fewer repeat buyers than this there is nothing to learn from. */
+/* With fewer repeat buyers than this there is no active window to find. */
 #define MIN_REPEAT_BUYERS 20
 /*
- * What an active window may be.  Where few come back the gaps of those who do are
- * years, and everybody would be active; where people come daily they are days,
- * and a week's holiday would make them inactive.
+ * Limits of an active window.  If few customers come back, after years, everybody would be active;
+ * if they come daily, a week's holiday would make them inactive.
  */
 #define MIN_ACTIVE_DAYS 28
 #define MAX_ACTIVE_DAYS 365
 
 #define POPULATION_VERSION 1
-/* Up to so many different values are kept whole. */
+/* Up to this many distinct values are kept completely. */
 #define MAX_WHOLE 4096
-/* A window reaches so many ranks to either side, and a share of all of them at least. */
+/* A window extends at least this many ranks to either side, and at least this share of all. */
 #define MIN_REACH 1024
 #define REACH_SHARE 64
-/* Ranks that are asked for: two for each of up to eight thresholds and the median, and the ends. */
+/* The ranks needed: two for each of up to eight thresholds and for the median, and the ends. */
 #define MAX_WANTED 24
 
-/* Customers come in with a sign: 1 counts one in, -1 out again. */
+/* Customers are counted with a sign: 1 adds one, -1 removes one. */
 typedef struct CustomerRow
 {
 	int64 monetary; /* in the period, in units of 10^-scale */
 	int64 worth;    /* the same, or the profit */
 	DateADT last;   /* purchase by the as-of date */
-	DateADT oldest; /* of all orders; after the newest: none */
+	DateADT oldest; /* of all orders; later than the newest if there are none */
 	DateADT newest;
 	int32 frequency; /* 0: no score */
-	int16 mean_gap;  /* rounded up; -1: no repeat buyer */
+	int16 mean_gap;  /* rounded up; -1 if not a repeat buyer */
 	int8 scale;
 	int8 sign;
 } CustomerRow;
 
-/* What values are sorted by; the first four as FitRfm() has them. */
+/* The quantities; the first four as in FitRfm(). */
 enum Quantities
 {
-	LAST_DAY = RECENCY, /* negative: the order of the recency, on whatever day */
+	LAST_DAY = RECENCY, /* negated: the order of recency on any day */
 	WORTH = ORDER_VALUE + 1,
 	MEAN_GAP,
 	OLDEST,
@@ -86,7 +85,7 @@ typedef struct Run
 	int64 count;
 } Run;
 
-/* All values from low to high. */
+/* All values in ascending order. */
 typedef struct Window
 {
 	int64 low;
@@ -109,7 +108,7 @@ typedef struct Quantity
 	Window *windows;
 	Gap *gaps; /* one below each window, and one above the last */
 	int nwanted;
-	int64 wanted[MAX_WANTED]; /* ranks that were asked for */
+	int64 wanted[MAX_WANTED]; /* the ranks needed */
 } Quantity;
 
 typedef struct Population
@@ -127,7 +126,7 @@ typedef struct Population
 	int64 scored_of_scale[MAX_SCALE + 1];
 	int64 worth_of_scale[MAX_SCALE + 1];
 	int worth_scale;
-	bool lost; /* something was asked for that is not known */
+	bool lost; /* something needed is not known */
 	Quantity quantity[QUANTITIES];
 	CustomerRow *rows;
 	int64 nrows;
@@ -136,7 +135,7 @@ typedef struct Population
 
 /* ---------- customers ---------- */
 
-/* What a history adds to the counts; the rest goes into the row. */
+/* Adds a history to the counts; its values go into the row. */
 static void
 CountHistory(Population *p, const PurchaseHistory *history, CustomerRow *row, int sign)
 {
@@ -208,7 +207,7 @@ AddHistory(Population *p, const PurchaseHistory *history, int sign)
 	CountHistory(p, history, &p->rows[p->nrows++], sign);
 }
 
-/* False: this customer has no such value. */
+/* Returns false if this customer has no such value. */
 static bool
 ValueOfRow(const Population *p, const CustomerRow *row, int what, int64 *value)
 {
@@ -268,7 +267,7 @@ Want(Quantity *q, int64 rank)
 		q->wanted[q->nwanted++] = rank;
 }
 
-/* The value at a rank, from 0; where it is not known the population is lost. */
+/* The value at a rank, from 0; if it is not known, the population is lost. */
 static int64
 ValueAtRank(Population *p, int what, int64 rank)
 {
@@ -301,8 +300,8 @@ ScoredValue(RankedValues *values, int what, int64 rank)
 }
 
 /*
- * The least value of those who have less than that share (percent) of the total
- * above them, as TierThresholds() finds it.
+ * The least value with less than that share (percent) of the total above it, as in
+ * TierThresholds().
  */
 static int64
 TierFrom(Population *p, int share, int128 total)
@@ -359,7 +358,7 @@ TotalOf(const Quantity *q)
 
 /* ---------- from customers to values ---------- */
 
-/* Sorts by eleven bits at a time, the lowest ones first. */
+/* Radix sort by eleven bits at a time, the lowest first. */
 static void
 SortValues(int64 *values, int64 n)
 {
@@ -442,7 +441,7 @@ CompareRanks(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Of a quantity that is whole only what lies around the ranks that were asked for stays. */
+/* Reduces a complete quantity to the windows around the ranks needed. */
 static void
 TrimQuantity(Quantity *q)
 {
@@ -500,7 +499,7 @@ typedef struct Change
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* False: there are not so many of a value as go. */
+/* Returns false if more of a value would be removed than there are. */
 static bool
 ChangeWindow(Window *window, const Change *changes, int64 nchanges)
 {
@@ -793,7 +792,7 @@ ReadPopulation(Population *p, ArrayType *array)
 
 /* ---------- the results ---------- */
 
-/* NULL (0): nobody has a score. */
+/* NULL (0) if nobody has a score. */
 static Datum
 RfmOfPopulation(Population *p)
 {
@@ -809,8 +808,10 @@ RfmOfPopulation(Population *p)
 	return p->lost ? (Datum) 0 : PointerGetDatum(ModelValue(&RfmModelFormat, &model));
 }
 
-/* The days within which nine of ten repeat buyers come back, going by their mean gaps; four weeks
- * to a year. */
+/*
+ * The days within which nine of ten repeat buyers come back by their mean gaps, between four weeks
+ * and a year.
+ */
 static int
 ActiveDays(Population *p)
 {
@@ -820,10 +821,7 @@ ActiveDays(Population *p)
 	return (int) Max(MIN_ACTIVE_DAYS, Min(days, MAX_ACTIVE_DAYS));
 }
 
-/*
- * The least values of the first one to nine tenths of the buyers, from the lowest on,
- * as far as they are positive.
- */
+/* The lower limits of deciles 2 to 10 of the buyers by value, as far as they are positive. */
 static Datum
 Deciles(Population *p)
 {
@@ -842,7 +840,7 @@ Deciles(Population *p)
 	return PointerGetDatum(construct_array(cuts, ncuts, NUMERICOID, -1, false, TYPALIGN_INT));
 }
 
-/* A row of the type customer_base; NULL (0): no customers. */
+/* A row of the type customer_base; NULL (0) if there are no customers. */
 static Datum
 BaseOfPopulation(Population *p, TupleDesc columns)
 {
@@ -883,7 +881,7 @@ CustomerBaseColumns(Oid type)
 	return BlessTupleDesc(lookup_rowtype_tupdesc_copy(type, -1));
 }
 
-/* Asks for all that is ever asked for. */
+/* Requests all ranks that are ever needed. */
 static void
 TryResults(Population *p)
 {
@@ -976,7 +974,7 @@ population_fit_finalfn(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(StoredPopulation(p));
 }
 
-/* The composite type customer_base; NULL for no history at all. */
+/* The composite type customer_base; NULL if there are no histories. */
 PG_FUNCTION_INFO_V1(customer_base_fit_finalfn);
 Datum
 customer_base_fit_finalfn(PG_FUNCTION_ARGS)
@@ -995,8 +993,8 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 }
 
 /*
- * The population that is stored, as of another day; lost, if that day tells other things of
- * those who did not change, or if it was made with other settings.
+ * The stored population as of another day; lost if unchanged customers count differently on that
+ * day, or if it was made with other settings.
  */
 static void
 TakeStored(Population *p, ArrayType *array)
@@ -1040,7 +1038,7 @@ population_change_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(p);
 }
 
-/* NULL: the population has to be made anew. */
+/* NULL if the population has to be made anew. */
 PG_FUNCTION_INFO_V1(population_change_finalfn);
 Datum
 population_change_finalfn(PG_FUNCTION_ARGS)
@@ -1051,7 +1049,7 @@ population_change_finalfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	p = (Population *) PG_GETARG_POINTER(0);
-	/* with other decimals all of the amounts would be other integers */
+	/* with more decimals all amounts would be other integers */
 	if (p->lost || p->scored.scale != LargestScale(p->scored_of_scale) ||
 		p->worth_scale != LargestScale(p->worth_of_scale))
 		PG_RETURN_NULL();
