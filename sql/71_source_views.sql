@@ -693,7 +693,7 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	-- a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
-			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
+			WHEN of_customers AND a.attname IN ('id', 'fitted_at', 'as_of', 'customers', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
 				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error') THEN 'NULL'
 			WHEN of_customers AND a.attname = 'clv' THEN crm_profile_internal.source_clv(src)
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
