@@ -40,7 +40,7 @@ SELECT clock_timestamp() AS began \gset
 \set what 'customers and amount by segment, from the view'
 :measure
 SELECT clock_timestamp() AS began \gset
-SELECT predicted_tier, count(*), sum(clv_365d), avg(p_alive) FROM big.customer_profile GROUP BY 1;
+SELECT predicted_tier, count(*), sum(clv_365d), avg(p_purchase_90d) FROM big.customer_profile GROUP BY 1;
 \set what 'predicted tiers, value and P(alive), from the view'
 :measure
 SELECT string_agg(format('count(%I)', attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute WHERE attrelid = 'big.customer_profile'::regclass AND attnum > 0

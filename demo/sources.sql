@@ -34,13 +34,12 @@ SELECT from_segment, to_segment, customers, round(100 * share) AS "%"
 FROM shop.segment_migration
 WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 5;
 
-\echo 'Who is valuable by prediction, and silent for longer than their own rhythm'
-\echo 'explains?'
+\echo 'Who is valuable by prediction, and has become less likely to buy?'
 \echo
 SELECT customer, recency, round(mean_gap) AS gap,
-       round(p_alive::numeric, 3) AS p_alive,
+       round(p_purchase_90d::numeric, 3) AS p_purchase,
        round(expected_purchases_90d::numeric, 1) AS "next 90 days",
-       round(clv_365d) AS clv_365d, next_purchase
+       round(clv_365d) AS clv_365d
 FROM shop.customer_profile
 WHERE predicted_tier = 'A' AND lifecycle = 'lapsing'
 ORDER BY clv_365d DESC LIMIT 5;

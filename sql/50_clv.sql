@@ -84,6 +84,10 @@ CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attribu
 COMMENT ON FUNCTION crm_profile.with_attributes(crm_profile.clv_model, record) IS
 	'the model for customers with these attributes, for every function that takes a model; a model without attributes is returned unchanged';
 
+CREATE FUNCTION crm_profile_internal.without_attributes(model crm_profile.clv_model) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.without_attributes(crm_profile.clv_model) IS 'the model of the average customer, which says nothing of attributes';
+
 ---------------------------------------------------------------- holdout
 
 CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days and their value, in total, by frequency class, by decile of the forecast or by month

@@ -66,6 +66,10 @@ CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
 COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range if it is a number, or each member of a set; missing values are left out';
 
+CREATE FUNCTION crm_profile_internal.likeness(profile crm_profile.profile, model crm_profile.match_model) RETURNS crm_profile.profile
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.likeness IS 'the points of a profile as a profile: the distance of two of them is the sum of the differences in points';
+
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
 	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,
 	OUT prospect anyelement, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
@@ -82,6 +86,13 @@ CREATE FUNCTION crm_profile.where_to_find(key anyelement, customers text, prospe
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 20;
 COMMENT ON FUNCTION crm_profile.where_to_find IS 'attribute values with more look-alikes (prospects with the best scores) than their share of all prospects, most informative first';
+
+CREATE FUNCTION crm_profile.match_trial(key anyelement, customers text, method text DEFAULT 'scorecard', options jsonb DEFAULT NULL,
+	OUT share double precision, OUT people bigint, OUT found bigint, OUT "precision" double precision, OUT recall double precision,
+	OUT lift double precision, OUT lift_of_half double precision, OUT stability double precision, OUT advice text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5;
+COMMENT ON FUNCTION crm_profile.match_trial IS 'how well match_prospects finds customers that it has not seen (five folds): precision, recall and lift of the best 1, 5, 10, 20 and 50 %, what half of the targets would give, and how many of the same people two halves choose';
 
 ---------------------------------------------------------------- models for readers
 
@@ -106,10 +117,16 @@ CREATE TYPE crm_profile_internal.sealed_models (
 	ALIGNMENT = int4,
 	STORAGE = main
 );
-COMMENT ON TYPE crm_profile_internal.sealed_models IS 'the models that prospect_match scores by: its readers can use but not read them';
+COMMENT ON TYPE crm_profile_internal.sealed_models IS 'models that know attributes, those that prospect_match scores by, or a clv_model: readers can use them and cannot read them';
 CREATE FUNCTION crm_profile_internal.seal_models(profile crm_profile.profile_model, match crm_profile.match_model) RETURNS crm_profile_internal.sealed_models
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.seal_models(crm_profile.profile_model, crm_profile.match_model) IS 'both models in a form that can be used but not read';
+COMMENT ON FUNCTION crm_profile_internal.seal_models(crm_profile.profile_model, crm_profile.match_model) IS 'both models in a form that can be used and not read';
+CREATE FUNCTION crm_profile_internal.seal_models(model crm_profile.clv_model) RETURNS crm_profile_internal.sealed_models
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.seal_models(crm_profile.clv_model) IS 'the model in a form that can be used and not read';
+CREATE FUNCTION crm_profile_internal.with_attributes(models crm_profile_internal.sealed_models, attributes record) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME', 'with_attributes_sealed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION crm_profile_internal.with_attributes(crm_profile_internal.sealed_models, record) IS 'with_attributes() by a sealed model';
 CREATE FUNCTION crm_profile_internal.profile(customer record, models crm_profile_internal.sealed_models) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_sealed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile_internal.profile(record, crm_profile_internal.sealed_models) IS 'profile() by sealed models';

@@ -18,7 +18,7 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	a_from numeric, -- lowest value in tier A
 	b_from numeric, -- lowest value in tier B
 	customers bigint, -- customers with a history
-	clv crm_profile.clv_model, -- the model of repeat purchase and value; NULL: nobody had bought
+	clv crm_profile.clv_model, -- the model of repeat purchase and value, in model_in_use without what it knows of attributes; NULL: nobody had bought
 	predicted_a_from double precision, -- lowest predicted value in tier A; NULL: no customer has a positive prediction
 	predicted_b_from double precision, -- lowest predicted value in tier B
 	fit_share double precision, -- share of the customers that clv was fitted to; 1: all of them
@@ -38,7 +38,10 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
 	scheme_problems text[], -- segments that no customer can be in, and scores shared by many customers; NULL: none
-	deciles numeric[] -- lowest values of the deciles of the buyers from the second up
+	deciles numeric[], -- lowest values of the deciles of the buyers from the second up
+	horizon_days integer, -- the days ahead that the source looks, in customer_profile and in tests of forecasts
+	attributes_gain double precision, -- log-likelihood by customer that knowing the attributes gained in forecasts of the past; NULL: not tried
+	attributes_error double precision -- its standard error
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -81,17 +84,18 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	m_score integer, -- monetary score
 	cell text, -- the three scores as three digits, such as 545
 	segment text, -- segment of the cell in the scheme of the source, or, if that contradicts the lifecycle, of the nearest cell whose segment does not; NULL: not scored
-	lifecycle text, -- new, active, lapsing (unusually long silence for this customer: the probability of a purchase within 90 days is below half of what it was right after the last one), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
+	lifecycle text, -- new, active, lapsing (less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time), inactive (less than one quarter, and silent for long), won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
 	value_tier text, -- A: the customers worth most, who together have 80 % of the value; B: the next, up to 95 %; C: the rest
 	p_purchase_90d double precision, -- probability of an order in the next 90 days: sort customers by it; NULL, as for all predictions: no order yet, or no model
-	p_alive double precision, -- probability that the customer has not left; do not rank by it: somebody who has not left may still buy only once in years
 	expected_purchases_90d double precision, -- expected number of purchase days in the next 90 days
 	clv_365d double precision, -- expected value of all purchases in the next 365 days (profit if tier_by is profit), discounted by 1 % a month
-	next_purchase date, -- day by which half of all such customers will have bought again; NULL: fewer than half ever will, or no model
 	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
 	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
 	as_of date, -- the as-of date of the row
-	value_decile integer -- 1 + floor(10 × share of the buyers of higher value), with the value that value_tier uses: 1 is the best tenth; NULL: no order yet
+	value_decile integer, -- 1 + floor(10 × share of the buyers of higher value), with the value that value_tier uses: 1 is the best tenth; NULL: no order yet
+	p_purchase double precision, -- probability of an order in the next horizon_days
+	expected_purchases double precision, -- expected number of purchase days in the next horizon_days
+	horizon_days integer -- the days ahead that the source looks
 );
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
@@ -139,10 +143,8 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
 				ELSE crm_profile.monetary(history, as_of, period) END, model.a_from, model.b_from),
 			crm_profile.probability_of_purchase(history, model.clv, as_of, '90 days'::interval),
-			crm_profile.p_alive(history, model.clv, as_of),
 			crm_profile.expected_purchases(history, model.clv, as_of, '90 days'::interval),
 			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
-			crm_profile.next_purchase(history, model.clv, as_of),
 			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
 			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
 			as_of,
@@ -150,7 +152,10 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles);
+				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles),
+			crm_profile.probability_of_purchase(history, model.clv, as_of, make_interval(days => model.horizon_days)),
+			crm_profile.expected_purchases(history, model.clv, as_of, make_interval(days => model.horizon_days)),
+			model.horizon_days;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought';
 
@@ -170,7 +175,9 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	median_monetary double precision, -- median amount
 	strategy text, -- what to do with these customers, by the scheme
 	predicted_value double precision, -- sum of clv_365d, the value expected in the next 365 days; NULL: no prediction
-	predicted_value_share double precision -- share of the predicted value of all customers
+	predicted_value_share double precision, -- share of the predicted value of all customers
+	mean_p_purchase double precision, -- mean of p_purchase: the same as mean_p_purchase_90d, for the horizon of the source
+	horizon_days integer -- that horizon
 );
 
 CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
@@ -182,7 +189,9 @@ CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summ
 	median_frequency double precision, -- median of frequency
 	median_monetary double precision, -- median of monetary
 	predicted_value numeric, -- sum of clv_365d
-	mean_p_purchase numeric -- mean of p_purchase_90d
+	mean_p_purchase_90d numeric, -- mean of p_purchase_90d
+	mean_p_purchase numeric, -- mean of p_purchase
+	horizon_days integer -- horizon of p_purchase
 );
 
 CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summary outside the segments: refunds only, unknown customers, no customer
@@ -192,6 +201,38 @@ CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summ
 	profit numeric, -- profit of these customers in the period
 	counted numeric -- part of monetary that customer_profile counts as well
 );
+
+CREATE FUNCTION crm_profile_internal.median_transfn(internal, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.median_transfn(internal, double precision) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.median_transfn(internal, numeric) RETURNS internal
+	AS 'MODULE_PATHNAME', 'median_transfn_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.median_transfn(internal, numeric) IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.median_finalfn(internal) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.median_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.median(number double precision) (
+	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+CREATE AGGREGATE crm_profile_internal.median(number numeric) (
+	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.median(double precision) IS 'percentile_cont(0.5), without a sort, and so without a sort by the groups either';
+COMMENT ON AGGREGATE crm_profile_internal.median(numeric) IS 'the same of number::double precision';
+
+CREATE FUNCTION crm_profile_internal.decimal_sum_transfn(internal, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.decimal_sum_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.decimal_sum_finalfn(internal) RETURNS numeric
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.decimal_sum_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.decimal_sum(number double precision) (
+	SFUNC = crm_profile_internal.decimal_sum_transfn, STYPE = internal, SSPACE = 512,
+	FINALFUNC = crm_profile_internal.decimal_sum_finalfn,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.decimal_sum(double precision) IS 'sum(number::numeric), which is the same in any order of the rows, at a tenth of its time';
 
 CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
@@ -233,7 +274,7 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 	BEGIN ATOMIC
 		SELECT l.segment, coalesce(m.customers, 0),
 			coalesce(m.customers, 0) / NULLIF(sum(m.customers) OVER (), 0)::double precision,
-			crm_profile_internal.as_double(m.mean_p_purchase),
+			crm_profile_internal.as_double(m.mean_p_purchase_90d),
 			coalesce(m.monetary, 0),
 			crm_profile_internal.as_double(coalesce(m.monetary, 0) / NULLIF(sum(m.monetary) OVER (), 0)),
 			m.profit,
@@ -241,15 +282,17 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			m.median_recency, m.median_frequency, m.median_monetary::numeric::double precision,
 			(SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1),
 			crm_profile_internal.as_double(m.predicted_value),
-			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0))
+			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
+			crm_profile_internal.as_double(m.mean_p_purchase),
+			max(m.horizon_days) OVER ()
 		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
 				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
 			LEFT JOIN (
 				-- who has nothing but refunds has a line of his own
 				SELECT coalesce(i.segment, '(unscored)') AS segment, i.customers - coalesce(r.customers, 0) AS customers, i.monetary - coalesce(r.counted, 0) AS monetary, i.profit, i.median_recency,
-					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase
+					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase_90d, i.mean_p_purchase, i.horizon_days
 					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
-				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
+				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment';
@@ -402,6 +445,11 @@ CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETUR
 		ELSE btrim(to_char(number, '9.99999EEEE')) END;
 COMMENT ON FUNCTION crm_profile_internal.short_number IS 'a number as text for people: whole, or with about six digits';
 
+CREATE FUNCTION crm_profile_internal.attributes_earn_it(gain double precision, error double precision) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN coalesce(gain > 2 * error, false);
+COMMENT ON FUNCTION crm_profile_internal.attributes_earn_it IS 'whether what attributes gained in forecasts of the past is more than chance gives';
+
 CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
@@ -438,9 +486,11 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(3, 'early customers', NULL, CASE WHEN c.observed_from IS NOT NULL THEN c.early_customers END, 'these'),
 				(4, 'pace', NULL, nullif(c.pace, 1), 'what forecasts are multiplied by, for a steady bias of the past'),
 				(5, 'chosen by record', r.model, NULL, 'the candidate with the best forecasts of the past'),
-				(6, 'stretches of 90 days', NULL, r.cut_offs, 'so many were forecast'),
+				(6, 'stretches of the past', NULL, r.cut_offs, format('so many, of %s days each, were forecast', model.horizon_days)),
 				(7, 'error of the latest', NULL, r.error, 'absolute errors of customers and of the total, over the total'),
-				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given')) v(line, item, value, number, note)
+				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given'),
+				(9, 'attributes', CASE WHEN crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error) THEN 'used' WHEN model.attributes_gain IS NOT NULL THEN 'not used' END,
+					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error)))) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
 			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
@@ -617,14 +667,35 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
+CREATE FUNCTION crm_profile_internal.source_given(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN concat(CASE WHEN key IS NOT NULL THEN format(' LEFT JOIN (%s) q ON %s', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key)) END,
+		format(' CROSS JOIN LATERAL (SELECT %s) given', crm_profile_internal.source_attribute_names(src)));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_given IS 'joins the attributes of the customer with that key, given as SQL, as the record given; NULL: of the customer in q, which is joined already';
+
+CREATE FUNCTION crm_profile_internal.source_own_model(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- once a row, whatever number of figures ask for it
+	RETURN CASE WHEN src.by_attributes THEN format('%s CROSS JOIN LATERAL (SELECT crm_profile_internal.with_attributes((SELECT s.models FROM %I.purchase_model s), given) AS clv OFFSET 0) own',
+		crm_profile_internal.source_given(src, key), src.name) ELSE '' END;
+COMMENT ON FUNCTION crm_profile_internal.source_own_model IS 'where the model of repeat purchase goes by attributes: joins own.clv, the model of the customer with that key; else empty';
+
+CREATE FUNCTION crm_profile_internal.source_clv(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN src.by_attributes THEN 'own.clv' ELSE crm_profile_internal.source_model_in_use(src, 'clv') END;
+COMMENT ON FUNCTION crm_profile_internal.source_clv IS 'SQL of the model of repeat purchase of a customer, after source_own_model()';
+
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, of_customers boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- attributes that no figure of a customer depends on are left out: the planner copies the whole row for each use of
 	-- a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
-			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
-				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems') THEN 'NULL'
+			WHEN of_customers AND a.attname IN ('id', 'fitted_at', 'as_of', 'customers', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
+				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error') THEN 'NULL'
+			WHEN of_customers AND a.attname = 'clv' THEN crm_profile_internal.source_clv(src)
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
@@ -654,9 +725,9 @@ COMMENT ON FUNCTION crm_profile_internal.source_contacted IS 'SQL of the lifecyc
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
-FROM %s c LEFT JOIN %s CROSS JOIN (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
+FROM %s c LEFT JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, %s, %s, %L, l.contact) f',
-		columns, src.customers, histories, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
+		columns, src.customers, histories, crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
 		src.customer_key, as_of, crm_profile_internal.source_period(src), src.tier_by);
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
@@ -705,6 +776,7 @@ BEGIN
 	model.profile := NULL;
 	model.match := NULL;
 	model.unassigned := NULL;
+	model.clv := crm_profile_internal.without_attributes(model.clv);
 	EXECUTE format('DELETE FROM %I.model_in_use', src.name);
 	EXECUTE format('INSERT INTO %I.model_in_use SELECT ($1).*', src.name) USING model;
 END $$;
@@ -771,6 +843,8 @@ CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_
 BEGIN
 	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
 		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
+	-- what a view makes of a history (a segment, a score, a number of orders) has few values: so GROUP BY is planned for few groups. The default would be as many as customers
+	EXECUTE format('ALTER TABLE %I.customer_history ALTER COLUMN history SET (n_distinct = 100)', src.name);
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''key of the customer, as in the customer table''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
@@ -815,7 +889,8 @@ DECLARE
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.name, query);
+			-- room for another version of each row on its page: with each day all of them change, and none of what indexes hold
+			EXECUTE format('CREATE TABLE %I.stored_profile WITH (fillfactor = 45) AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE
 			-- columns added by a later version; the next refresh fills them in
@@ -857,6 +932,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model IS 'creates or replaces the view prospect_model of a source, or drops it if there are no prospects';
 
+CREATE FUNCTION crm_profile_internal.source_build_purchase_model(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	is_new CONSTANT boolean := to_regclass(format('%I.purchase_model', src.name)) IS NULL;
+BEGIN
+	-- not security_invoker, as prospect_model is not
+	EXECUTE format('CREATE OR REPLACE VIEW %1$I.purchase_model AS SELECT crm_profile_internal.seal_models(m.clv) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
+	EXECUTE format('COMMENT ON VIEW %I.purchase_model IS ''the model of repeat purchase with what it knows of attributes, with the owner''''s rights''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.purchase_model.models IS ''to be used, not to be read''', src.name);
+	IF is_new THEN
+		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'purchase_model');
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_purchase_model IS 'creates or replaces the view purchase_model of a source with attributes; who may read model_in_use may read it';
+
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -889,11 +979,14 @@ DECLARE
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
 	PERFORM crm_profile_internal.source_build_prospect_model(src);
+	IF src.attributes IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_build_purchase_model(src);
+	END IF;
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
-	percentile_cont(0.5) WITHIN GROUP (ORDER BY p.recency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.frequency), percentile_cont(0.5) WITHIN GROUP (ORDER BY p.monetary::double precision),
-	sum(p.clv_365d::numeric), avg(p.p_purchase_90d::numeric))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
+	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
+	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
 		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
@@ -913,21 +1006,22 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
 		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
 	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
-	FROM (SELECT h.history FROM %4$I.customer_history h OFFSET 0) h CROSS JOIN (SELECT %5$s AS clv, %6$s AS today) m
+	FROM (SELECT h.customer, h.history FROM %4$I.customer_history h OFFSET 0) h%9$s CROSS JOIN%10$s (SELECT %5$s AS clv, %6$s AS today) m
 		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
-			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_model_in_use(src, 'clv'),
-			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned')));
+			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_clv(src),
+			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned'), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END));
 	PERFORM crm_profile_internal.source_build_attributes(src);
 	PERFORM crm_profile_internal.source_build_findings(src);
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
-			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
-					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
+			FROM %1$I.customer_history h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %10$s) ELSE %4$s END AS earlier,
+					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %10$s) ELSE %4$s END AS later, %5$s AS segments,
 					%6$s AS active_days, %7$s AS clv) m
 				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
-			GROUP BY s.from_segment, s.to_segment)) m;
-		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'));
+			WHERE %10$s GROUP BY s.from_segment, s.to_segment)) m;
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
+		CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END);
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
@@ -939,6 +1033,10 @@ BEGIN
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
+	-- nothing reads it any more
+	IF src.attributes IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');
+	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_views IS 'creates the views and functions of a source, or replaces them; rights and dependent objects are kept';
 

@@ -28,6 +28,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
 	PERFORM crm_profile_internal.source_build_population(src);
+	PERFORM crm_profile_internal.source_build_unknown(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
@@ -44,7 +45,7 @@ BEGIN
 	FOR object IN SELECT p.object::regclass AS relation, i.indexrelid, k.relname
 			FROM crm_profile_internal.source_present(src) p LEFT JOIN pg_index i ON i.indrelid = p.object AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid
-			WHERE p.kind = 'table' AND p.name <> 'change_queue' AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
+			WHERE p.kind = 'table' AND p.name NOT IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
 		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', object.relation, coalesce('USING INDEX ' || quote_ident(object.relname), 'FULL'));
 	END LOOP;
 	RETURN src;
@@ -160,6 +161,10 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
+	-- the model of repeat purchase cannot read other attributes than its own: until the next refresh it goes without
+	IF src.customer_query IS DISTINCT FROM old.customer_query THEN
+		src.by_attributes := NULL;
+	END IF;
 	src := crm_profile_internal.source_build(src);
 	-- with other arguments, orders may be missing for another reason
 	src.tracking := NULL;
@@ -179,7 +184,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_keep_match(src, clock_timestamp(), NULL, NULL);
 	END IF;
 	IF src.materialize THEN
-		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false);
+		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false, NULL);
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;
@@ -196,11 +201,11 @@ DECLARE
 	others text;
 BEGIN
 	PERFORM crm_profile_internal.drop_slot(src.name);
-	-- the triggers first: writers of orders lock these before the queue
-	IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.name = 'change_queue' AND p.owner = me AND p.found = p.kind) THEN
-		PERFORM crm_profile_internal.track_table(format('%I.change_queue', src.name)::regclass, NULL, NULL);
-	END IF;
-	-- objects of another kind or owner do not belong to the source
+	-- the triggers first: who writes orders locks these before the queue
+	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.owner = me AND p.found = p.kind LOOP
+		PERFORM crm_profile_internal.track_table(object.object, NULL, NULL, NULL);
+	END LOOP;
+	-- what is not of the source's kind or owner is not the source's
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP
 		-- an earlier DROP may have dropped it, too
 		IF EXISTS (SELECT FROM pg_proc p WHERE object.kind = 'function' AND p.oid = object.object) OR EXISTS (SELECT FROM pg_class c WHERE object.kind <> 'function' AND c.oid = object.object) THEN

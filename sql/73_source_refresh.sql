@@ -102,7 +102,7 @@ DECLARE
 	done record;
 	moved date;
 	dropped bigint;
-	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, 'difference') END;
+	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, crm_profile_internal.counted(src, 'difference')) END;
 	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
 	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
@@ -177,6 +177,56 @@ CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision)
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
 COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
+CREATE FUNCTION crm_profile_internal.log_score(probability double precision, came boolean) RETURNS double precision
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ln(greatest(1e-6, CASE WHEN came THEN probability ELSE 1 - probability END));
+COMMENT ON FUNCTION crm_profile_internal.log_score IS 'logarithmic score of a forecast probability';
+
+CREATE FUNCTION crm_profile_internal.attribute_options(src crm_profile.source_definition) RETURNS jsonb
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- at most 30 columns altogether
+	RETURN crm_profile_internal.source_profile_options(src) || jsonb_build_object('ridge', 1, 'max_values', greatest(1, 30 / cardinality(src.attributes)));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.attribute_options IS 'options of clv_fit() with the attributes of a source';
+
+CREATE FUNCTION crm_profile_internal.attributes_gain(src crm_profile.source_definition, model text, record crm_profile.clv_record_line[], share double precision, OUT gain double precision, OUT error double precision)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	judged record;
+	stretch record;
+	n double precision := 0;
+	total double precision := 0;
+	squares double precision := 0;
+BEGIN
+	IF cardinality(src.attributes) > 30 THEN
+		RETURN;
+	END IF;
+	-- the latest stretch shows how good a choice is; where there are others it has no say in it
+	FOR judged IN SELECT l.fit_until, l.until FROM (SELECT DISTINCT r.fit_until, r.until, max(r.fit_until) OVER () AS latest, min(r.fit_until) OVER () AS first FROM unnest(record) r) l
+			WHERE l.fit_until < l.latest OR l.latest = l.first LOOP
+		EXECUTE format('WITH fit AS MATERIALIZED (SELECT crm_profile.clv_fit(h.history, $1, $3) AS plain, crm_profile.clv_fit(h.history, $1, $3, NULL, NULL, given, $4) AS own FROM %1$I.customer_history h%2$s%3$s)
+			SELECT count(s.gain) AS n, sum(s.gain) AS total, sum(s.gain * s.gain) AS squares
+			FROM (SELECT crm_profile_internal.log_score(crm_profile.probability_of_purchase(h.history, f.own, $1, make_interval(days => $5 - $1), given), c.came)
+					- crm_profile_internal.log_score(crm_profile.probability_of_purchase(h.history, f.plain, $1, make_interval(days => $5 - $1)), c.came) AS gain
+				FROM fit f, %1$I.customer_history h%2$s CROSS JOIN LATERAL (SELECT crm_profile.purchase_days(h.history, $5) > crm_profile.purchase_days(h.history, $1) AS came) c%3$s) s',
+				src.name, crm_profile_internal.source_given(src, 'h.customer'), ' WHERE ($2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2))')
+			INTO stretch USING judged.fit_until, share, model, crm_profile_internal.attribute_options(src), judged.until;
+		n := n + stretch.n;
+		total := total + coalesce(stretch.total, 0);
+		squares := squares + coalesce(stretch.squares, 0);
+	END LOOP;
+	IF n > 1 THEN
+		gain := total / n;
+		error := sqrt(greatest(0, squares / n - gain * gain) / n);
+	END IF;
+EXCEPTION WHEN program_limit_exceeded THEN
+	-- more columns than a fit takes, as sets of many members make them
+	RAISE DEBUG 'source "%": attributes are not tried: %', src.name, SQLERRM;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.attributes_gain IS
+	'what it would have gained to know the attributes of customers, in the stretches of a record of forecasts: log-likelihood, by customer, of buying or not; NULL: not tried';
+
 CREATE FUNCTION crm_profile_internal.refresh_population(src crm_profile.source_definition, today date, changed boolean, population bytea[], fit boolean,
 	OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base, OUT refit_seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -185,29 +235,37 @@ DECLARE
 	tracked CONSTANT boolean := src.track_changes <> 'none';
 	followed bytea[] := population;
 	models record;
+	unknown record;
 BEGIN
 	IF followed IS NULL AND tracked AND NOT changed THEN
 		EXECUTE 'SELECT ' || crm_profile_internal.population_followed(src, today, '(SELECT NULL::crm_profile.purchase_history AS was, NULL::crm_profile.purchase_history AS history)') INTO followed;
 	END IF;
 	-- where models are fitted all histories are read anyway: then the values around the thresholds are taken anew, too
 	IF followed IS NULL OR fit THEN
-		EXECUTE format('SELECT crm_profile_internal.population_fit(history, $1, $2, $3, $4) FROM %I.customer_history', src.name) INTO followed USING today, src.period, src.tier_by = 'profit', src.bins;
+		EXECUTE format('SELECT crm_profile_internal.population_fit(history, $1, $2, $3, $4) FROM %s h', crm_profile_internal.counted(src)) INTO followed USING today, src.period, src.tier_by = 'profit', src.bins;
 		refit_seconds := extract(epoch FROM clock_timestamp() - began);
 	END IF;
 	SELECT m.* INTO models FROM crm_profile_internal.population_models(followed) m;
 	rfm := models.rfm;
 	customer_base := models.customer_base;
 	IF tracked THEN
-		EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(followed, '{}');
-		EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
-			WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING followed;
+		PERFORM crm_profile_internal.keep_population(src, followed);
+	END IF;
+	-- orders are told of all, and so is how old and new they are
+	EXECUTE format('SELECT (u.base).* FROM (SELECT crm_profile.customer_base_fit(h.history, $1, $2, $3) AS base FROM %1$I.unknown_customer k JOIN %1$I.customer_history h ON %2$s) u', src.name,
+		crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.customer')) INTO unknown USING today, src.period, src.tier_by = 'profit';
+	IF unknown.customers > 0 THEN
+		customer_base.customers := coalesce((customer_base).customers, 0) + unknown.customers;
+		customer_base.orders := coalesce((customer_base).orders, 0) + unknown.orders;
+		customer_base.oldest_order := least((customer_base).oldest_order, unknown.oldest_order);
+		customer_base.newest_order := greatest((customer_base).newest_order, unknown.newest_order);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_population IS
 	'part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
-	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, flipped boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
+	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT by_attributes boolean)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model and shown by refresh() and model_card: no WARNING every night
 	SET client_min_messages = error AS $$
@@ -215,7 +273,7 @@ DECLARE
 	max_fitted CONSTANT double precision := 250000;
 	max_tested CONSTANT double precision := 100000;
 	max_recorded CONSTANT double precision := 50000;
-	holdout_days CONSTANT integer := 90;
+	max_given CONSTANT double precision := 10000;
 	basis CONSTANT text := CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'revenue' END;
 	began timestamptz := clock_timestamp();
 	seconds double precision;
@@ -231,9 +289,10 @@ DECLARE
 	holdout_fit_until date;
 	holdout_until date;
 	holdout_share double precision;
-	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
+	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2)';
+	given text := '';
 BEGIN
-	IF changed IS NOT FALSE OR fit OR model.as_of <> today THEN
+	IF changed IS NOT FALSE OR flipped OR fit OR model.as_of <> today THEN
 		SELECT p.* INTO new FROM crm_profile_internal.refresh_population(src, today, changed, population, fit) p;
 		refit_seconds := new.refit_seconds;
 		rfm := new.rfm;
@@ -252,19 +311,33 @@ BEGIN
 	clv_record := CASE src.clv_model WHEN 'auto' THEN model.clv_record END;
 	predicted.a_from := model.predicted_a_from;
 	predicted.b_from := model.predicted_b_from;
-	fit_share := least(1, max_fitted / greatest((customer_base).customers, 1));
 	holdout_until := least(today, (customer_base).newest_order);
 	began := clock_timestamp();
 	IF test AND src.clv_model = 'auto' THEN
-		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
-			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), holdout_days;
+		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %s h', crm_profile_internal.counted(src)) || sample
+			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), src.horizon_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
+	IF test THEN
+		model.attributes_gain := NULL;
+		model.attributes_error := NULL;
+		IF clv_record IS NOT NULL AND src.attributes IS NOT NULL THEN
+			SELECT g.gain, g.error INTO model.attributes_gain, model.attributes_error
+				FROM crm_profile_internal.attributes_gain(src, choice.model, clv_record, least(1, max_given / greatest((customer_base).customers, 1))) g;
+		END IF;
+	END IF;
+	by_attributes := src.attributes IS NOT NULL AND crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error);
+	-- a fit with attributes takes many times as long
+	fit_share := least(1, CASE WHEN by_attributes THEN max_given * 4 ELSE max_fitted END / greatest((customer_base).customers, 1));
+	IF by_attributes THEN
+		given := crm_profile_internal.source_given(src, 'h.customer');
+	END IF;
 	IF fit THEN
-		EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
-			INTO clv USING today, fit_share, choice.model, basis;
+		EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $3, NULL, $4%s) FROM %s h', CASE WHEN by_attributes THEN ', given, $5' END, crm_profile_internal.counted(src)) || given || sample
+			INTO clv USING today, fit_share, choice.model, basis, CASE WHEN by_attributes THEN crm_profile_internal.attribute_options(src) END;
 		clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
-		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
+		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(h.history, %s, $1)) AS t FROM %s h%s) t',
+				CASE WHEN by_attributes THEN 'crm_profile.with_attributes($2, given)' ELSE '$2' END, crm_profile_internal.counted(src), given)
 			INTO predicted USING today, clv;
 		clv_seconds := extract(epoch FROM clock_timestamp() - began);
 		IF "verbose" THEN
@@ -275,10 +348,10 @@ BEGIN
 
 	IF test THEN
 		began := clock_timestamp();
-		holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
+		holdout_fit_until := holdout_until - least(src.horizon_days, (holdout_until - (customer_base).oldest_order) / 3);
 		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 		IF holdout_fit_until < holdout_until THEN
-			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
+			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %s h', crm_profile_internal.counted(src)) || sample
 				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
 		END IF;
 		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -295,6 +368,7 @@ BEGIN
 	model.as_of := today;
 	model.rfm := rfm;
 	model.deciles := (customer_base).deciles;
+	model.horizon_days := src.horizon_days;
 	model.scheme := src.scheme;
 	model.segments := crm_profile.compile_scheme(src.scheme);
 	model.active_days := coalesce(src.active_days, (customer_base).active_days, 90);
@@ -343,10 +417,11 @@ BEGIN
 				THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
 			INTO model.customer_rows, model.repeated_keys;
 
-		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
-				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
-				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
-			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
+		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %s h%s CROSS JOIN LATERAL (SELECT %s AS clv OFFSET 0) own
+				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, own.clv) AS lifecycle OFFSET 0) l
+				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, own.clv, $1), NULL)) k(conflict)
+			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src),
+				CASE WHEN src.by_attributes THEN crm_profile_internal.source_given(src, 'h.customer') END, CASE WHEN src.by_attributes THEN 'crm_profile.with_attributes($3, given)' ELSE '$3' END)
 			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
 	END IF;
 
@@ -362,48 +437,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
 	'part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long';
-
-CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-	began timestamptz := clock_timestamp();
-	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
-	columns text;
-	compared text;
-	profiles bigint;
-	written bigint;
-	seconds double precision;
-BEGIN
-	-- as with histories, the indexes are created at the end of the first refresh
-	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
-		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
-		profiles := written;
-		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
-		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
-	ELSE
-		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum),
-				string_agg('?.' || quote_ident(attname) || CASE attname WHEN 'customer' THEN '::text' ELSE '' END, ', ' ORDER BY attnum) INTO columns, compared FROM pg_attribute
-			WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
-		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE %s)', target, src.customers,
-			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'));
-		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON %4$s
-			WHERE was.customer IS NULL OR ROW(%5$s) IS DISTINCT FROM ROW(%6$s)
-			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
-			-- another spelling of a key is another row, although it is the same customer
-			replace(compared, '?', 'n'), replace(compared, '?', 'was')) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
-		EXECUTE format('SELECT count(*) FROM %s', target) INTO profiles;
-	END IF;
-	EXECUTE format('ANALYZE %s', target);
-	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
-	IF "verbose" THEN
-		PERFORM crm_profile_internal.refresh_progress(src.name, profiles, 'profiles compared', seconds);
-		RAISE INFO 'source "%": % profiles written', src.name, written;
-	END IF;
-	RETURN seconds;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, if profiles are materialized: writes those that differ; returns seconds';
 
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -453,31 +486,46 @@ DECLARE
 	matched record;
 	without_customer bigint;
 	changes record;
+	flips bigint;
 	due record;
 	match_seconds double precision;
 	fit_seconds double precision;
 	profile_seconds double precision;
+	was crm_profile.source_model;
 	started CONSTANT timestamptz := clock_timestamp();
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
 BEGIN
 	PERFORM crm_profile_internal.make_slot(src);
 	src := crm_profile_internal.source_repair(src);
+	was := crm_profile_internal.source_last_model(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
+	-- before the histories, which the population follows after it; of all histories only when they are written
+	IF changes.keys IS NOT NULL THEN
+		flips := crm_profile_internal.refresh_known(src, today, changes.keys, changes.customer_keys);
+	END IF;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, today, "verbose", changes.keys) h;
+	IF changes.keys IS NULL THEN
+		flips := crm_profile_internal.refresh_known(src, today, NULL, NULL);
+	END IF;
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
 	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
-	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed, today) d;
+	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed + greatest(flips, changes.customers_changed), today) d;
 	src := due.src;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, histories.population, due.fit, due.test, "verbose") m;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, flips > 0, histories.population, due.fit, due.test, "verbose") m;
+	IF models.by_attributes IS DISTINCT FROM coalesce(src.by_attributes, false) THEN
+		src.by_attributes := models.by_attributes;
+		PERFORM crm_profile_internal.source_build_views(src);
+	END IF;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
-		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
+		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose",
+			CASE WHEN models.refit_seconds IS NULL THEN crm_profile_internal.profiles_to_look_at(src, was, crm_profile_internal.source_last_model(src), changes.keys, changes.customer_keys) END);
 	END IF;
 	IF due.fit THEN
 		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;

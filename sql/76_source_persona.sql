@@ -17,20 +17,18 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 	customers bigint -- number of customers
 );
 
-CREATE FUNCTION crm_profile_internal.persona_range(breaks text[], bucket integer) RETURNS text
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE bucket WHEN 0 THEN 'below ' || breaks[1] WHEN cardinality(breaks) THEN breaks[bucket] || ' and more' ELSE breaks[bucket] || ' to below ' || breaks[bucket + 1] END;
-COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; bucket as numbered by width_bucket()';
-
-CREATE FUNCTION crm_profile_internal.persona_range(breaks double precision[], bucket integer) RETURNS text
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN crm_profile_internal.persona_range(breaks::text[], bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words; bucket as numbered by width_bucket()';
-
-CREATE FUNCTION crm_profile_internal.persona_range(breaks date[], bucket integer) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.persona_range(ARRAY(SELECT to_char(b, 'YYYY-MM-DD') FROM unnest(breaks) b), bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words; bucket as numbered by width_bucket()';
+CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[]) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.persona_counts_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.persona_counts_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[]) (
+	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.persona_counts(text, record, text[]) IS
+	'customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -53,36 +51,22 @@ COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view se
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	-- the counts of an attribute: words as they are, numbers and days by the quintiles of all customers, members of
-	-- sets one by one
-	by_word CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, p.%2$I AS value, count(*) AS customers FROM person p WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, p.%2$I), (p.segment))';
-	by_member CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, m.member AS value, count(*) AS customers FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL UNION ALL SELECT NULL WHERE p.%2$I IS NOT NULL) m(member)
-		GROUP BY p.segment, m.member';
-	by_range CONSTANT text := 'SELECT %1$L::text AS attribute, b.segment, crm_profile_internal.persona_range(b.breaks, b.bucket) AS value, b.customers
-		FROM (SELECT p.segment, k.breaks, width_bucket(p.%2$I, k.breaks) AS bucket, count(*) AS customers
-			FROM person p, (SELECT percentile_disc(''{0.2,0.4,0.6,0.8}''::double precision[]) WITHIN GROUP (ORDER BY o.%2$I) AS breaks FROM person o) k
-			WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, k.breaks, width_bucket(p.%2$I, k.breaks)), (p.segment))) b';
 	attribute record;
-	type oid;
-	class text;
-	columns text;
-	counts text;
+	names text[];
+	attributes text;
 BEGIN
-	FOR attribute IN SELECT a.name, 'a' || a.place AS alias, format('q.%I', a.name) AS value
+	FOR attribute IN SELECT a.name, format('q.%I', a.name) AS value
 			FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a ORDER BY a.place LOOP
-		type := crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp');
-		class := crm_profile_internal.source_attribute_class(type);
-		columns := concat(columns, ', ', format(CASE
-			WHEN class = 'number' THEN 'NULLIF(%1$s::double precision, ''NaN'')'
-			WHEN class = 'date' AND type = 'timestamptz'::regtype THEN 'CASE WHEN isfinite(%1$s) THEN (%1$s AT TIME ZONE %2$L)::date END'
-			WHEN class = 'date' THEN 'CASE WHEN isfinite(%1$s) THEN %1$s::date END'
-			WHEN class = 'set' THEN '%1$s'
-			ELSE 'NULLIF(btrim(%1$s::text), '''')' END, attribute.value, src.time_zone), ' AS ', attribute.alias);
-		counts := concat_ws(' UNION ALL ', counts, format(CASE WHEN class IN ('number', 'date') THEN by_range WHEN class = 'set' THEN by_member ELSE by_word END, attribute.name, attribute.alias));
+		names := names || attribute.name;
+		attributes := concat_ws(', ', attributes, CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')) = 'timestamptz'::regtype
+			THEN format('%s AT TIME ZONE %L', attribute.value, src.time_zone) ELSE attribute.value END);
 	END LOOP;
-	RETURN format('WITH person AS MATERIALIZED (SELECT coalesce(c.segment, ''(unscored)'') AS segment%s FROM (%s) q JOIN %I.customer_profile c ON %s)
-SELECT s.* FROM crm_profile_internal.segment_persona(%s, ARRAY(SELECT ROW(n.attribute, n.segment, n.value, n.customers)::crm_profile_internal.persona_count
-	FROM (%s) n)) s', columns, src.customer_query, src.name, crm_profile_internal.same_key(src.key_type, 'c.customer', 'q.customer'), crm_profile_internal.source_model_in_use(src, 'segments'), counts);
+	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
+	FROM (%s) q %s WHERE q.customer IS NOT NULL)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, src.customer_query, CASE
+		WHEN src.materialize THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
+		ELSE format('LEFT JOIN %I.customer_history h ON %s%s CROSS JOIN%s (SELECT %s AS model) m
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, %s, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
+			crm_profile_internal.source_own_model(src, NULL), CASE WHEN src.by_attributes THEN ' LATERAL' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_today(src), crm_profile_internal.source_period(src), src.tier_by) END);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_persona_query IS 'the query behind segment_persona';
 

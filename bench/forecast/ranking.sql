@@ -18,17 +18,19 @@ FROM dates d, LATERAL (SELECT (customer_base_fit(history, d.day, NULL, false)).a
 	LATERAL (SELECT clv_fit(history, d.day, (clv_choice(b.record)).model) AS m FROM history h WHERE h.shop = d.shop) f, history h
 WHERE h.shop = d.shop AND first_purchase(history) <= d.day;
 -- a label cannot order those who share it: beside it recency, cut into classes of the same sizes
-CREATE TABLE ranked AS SELECT s.*, CASE lifecycle WHEN 'inactive' THEN 0 WHEN 'lapsing' THEN 1 ELSE 2 END AS label,
-	CASE WHEN place <= inactive THEN 0 WHEN place <= inactive + lapsing THEN 1 ELSE 2 END AS recency_label
-FROM (SELECT *, row_number() OVER (w ORDER BY recency DESC, customer) AS place, count(*) FILTER (WHERE lifecycle = 'inactive') OVER w AS inactive, count(*) FILTER (WHERE lifecycle = 'lapsing') OVER w AS lapsing
-	FROM shown WINDOW w AS (PARTITION BY shop, day)) s;
+CREATE FUNCTION ranked(least_purchases int) RETURNS TABLE (shop text, day date, came boolean, recency int, p_purchase_90d float8, expected_purchases_90d float8, clv_365d float8, next_purchase date, p_alive float8, outlook float8,
+	lapse float8, label int, recency_label int) LANGUAGE sql AS $$
+	SELECT shop, day, came, recency, p_purchase_90d, expected_purchases_90d, clv_365d, next_purchase, p_alive, outlook, lapse, CASE lifecycle WHEN 'inactive' THEN 0 WHEN 'lapsing' THEN 1 ELSE 2 END,
+		CASE WHEN place <= inactive THEN 0 WHEN place <= inactive + lapsing THEN 1 ELSE 2 END
+	FROM (SELECT *, row_number() OVER (w ORDER BY recency DESC, customer) AS place, count(*) FILTER (WHERE lifecycle = 'inactive') OVER w AS inactive, count(*) FILTER (WHERE lifecycle = 'lapsing') OVER w AS lapsing
+		FROM shown WHERE purchases >= least_purchases WINDOW w AS (PARTITION BY shop, day)) s $$;
 CREATE FUNCTION ranking(least_purchases int) RETURNS TABLE (shop text, recency numeric, p_purchase_90d numeric, expected_purchases_90d numeric, clv_365d numeric, next_purchase numeric, p_alive numeric, outlook numeric, lapse numeric,
 	lifecycle numeric, recency_so_cut numeric) LANGUAGE sql AS $$
 	SELECT coalesce(r.shop, 'mean'), round(avg(recency), 3), round(avg(p), 3), round(avg(e), 3), round(avg(v), 3), round(avg(n), 3), round(avg(a), 3), round(avg(o), 3), round(avg(l), 3), round(avg(w), 3), round(avg(c), 3)
 	FROM (SELECT r.shop, day, auc(array_agg(came), array_agg(-recency)) AS recency, auc(array_agg(came), array_agg(p_purchase_90d)) AS p, auc(array_agg(came), array_agg(expected_purchases_90d)) AS e,
 			auc(array_agg(came), array_agg(clv_365d)) AS v, auc(array_agg(came), array_agg(-coalesce(next_purchase - day, 36525)::float8)) AS n, auc(array_agg(came), array_agg(p_alive)) AS a,
 			auc(array_agg(came), array_agg(outlook)) AS o, auc(array_agg(came), array_agg(-lapse)) AS l, auc(array_agg(came), array_agg(label::float8)) AS w, auc(array_agg(came), array_agg(recency_label::float8)) AS c
-		FROM ranked r WHERE purchases >= least_purchases GROUP BY r.shop, day) r GROUP BY ROLLUP (r.shop) ORDER BY r.shop NULLS LAST $$;
+		FROM ranked(least_purchases) r GROUP BY r.shop, day) r GROUP BY ROLLUP (r.shop) ORDER BY r.shop NULLS LAST $$;
 \echo 'All customers'
 SELECT * FROM ranking(1);
 \echo 'Those with a repeat purchase'

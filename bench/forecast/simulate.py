@@ -34,7 +34,7 @@ def purchases(k, time, first):
     return sorted(set(days))
 
 
-for case, k, seasonal, early in [(f'k {k}', k, False, 0) for k in (1, 2, 3, 6)] + [('season', 2, True, 0), ('truncated', 2, False, 1000)]:
+for case, k, seasonal, early in [(f'k {k}', k, False, 0) for k in (1, 2, 3, 4, 5, 6)] + [('season', 2, True, 0), ('truncated', 2, False, 1000)]:
     time = calendar(seasonal)
     for customer in range(CUSTOMERS):
         first = random.integers(FIRST - early, LAST - 30)

@@ -15,3 +15,7 @@ SELECT w.shop, w.fit_until, w.until, c.model AS chosen, round(c.pace::numeric, 3
 FROM windows w JOIN choice c USING (shop, fit_until),
 	LATERAL (SELECT with_pace(clv_fit(history, w.fit_until, c.model), c.pace) AS auto, clv_fit(history, w.fit_until, 'mbg/nbd') AS plain FROM history h WHERE h.shop = w.shop) m,
 	LATERAL outcome(w.shop, w.fit_until, w.until, m.auto) a, LATERAL outcome(w.shop, w.fit_until, w.until, m.plain) p ORDER BY w.shop, w.fit_until, w.until;
+\echo 'The grocer by BTYDplus: its MBG/CNBD-k forecasts 3 970 purchases of 2007, what is expected of the cohort in its second year; here that is'
+WITH f AS (SELECT clv_fit(history, '2006-12-31', 'mbg/cnbd-k') AS m FROM history WHERE shop = 'grocer')
+SELECT (clv_model_card(m)).model, round(sum(expected_purchases(m, '2006-12-31', make_interval(days => tenure(history, '2006-12-31') + 364)) - expected_purchases(m, '2006-12-31', make_interval(days => tenure(history, '2006-12-31'))))::numeric) AS expected
+FROM f, history WHERE shop = 'grocer' AND first_purchase(history) <= '2006-12-31' GROUP BY m;

@@ -221,14 +221,57 @@ SELECT (avg(r) FILTER (WHERE NOT is_target) - avg(r) FILTER (WHERE is_target)) /
 FROM (SELECT is_target, rank() OVER (ORDER BY score DESC) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS r FROM matched JOIN c ON "ID" = prospect) x;
 SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'customers' || ';', :'prospects', max_rows => 3);
 
--- likeness: the ten nearest targets against the ten nearest others
-CREATE TABLE near AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 5);
+-- likeness with equal weights: the ten nearest targets against the same share of the others, the nearest of them
+CREATE TABLE near AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 5, '{"weights": "equal"}');
 SET max_parallel_workers_per_gather = 0; SET jit = off;
-SELECT count(*), bool_and(abs(n.score - (1 - o.s) / (2 - o.s - t.s)) < 1e-6) AS score, bool_and(lift IS NULL) AS no_lift, bool_and(reasons ~ '=') AS reasons
+SELECT count(*), bool_and(abs(n.score - (1 - o.s) / (2 - o.s - t.s)) < 1e-6) AS score, bool_and(lift IS NULL) AS no_lift, bool_and(reasons ~ '^alike: .* = ') AS reasons
 FROM near n JOIN coded c ON c."ID" = n.prospect,
+	(SELECT round(10.0 * count(*) FILTER (WHERE NOT is_target) / count(*) FILTER (WHERE is_target)) AS k FROM coded WHERE "ID" % 10 > 0) others,
 	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) t,
-	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) o;
+	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT k) y) o;
+-- learnt: distances are differences in points, as a share of the largest sum of differences that the card allows
+CREATE TABLE learnt AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest');
+CREATE TABLE points AS SELECT "ID", is_target, "ID" % 10 > 0 AS customer, array_agg(e.points ORDER BY e.o) AS points FROM coded, parts, explain_match(p, mm) WITH ORDINALITY e(attribute, value, bin, points, rows, rate, o) GROUP BY 1, 2, 3;
+CREATE TABLE widest AS SELECT sum(range) AS range FROM (SELECT max(points) - min(points) AS range FROM parts, match_card(mm) GROUP BY attribute) x;
+SELECT max(abs(l.similarity - s)) < 0.01 AS similarity, max(best - s) < 0.01 AS nearest FROM learnt l JOIN points a ON a."ID" = l.prospect JOIN points b ON b."ID" = l.nearest_customer, widest,
+	LATERAL (SELECT 1 - sum(abs(x - y)) / range AS s FROM unnest(a.points, b.points) u(x, y)) n,
+	LATERAL (SELECT max(s) AS best FROM (SELECT 1 - sum(abs(x - y)) / range AS s FROM points t, unnest(a.points, t.points) u(x, y) WHERE t.is_target AND t.customer GROUP BY t."ID") z) t WHERE l.rank <= 30;
 RESET max_parallel_workers_per_gather; RESET jit;
+-- it orders people not seen nearly as well as the scorecard does, and better than equal weights do
+SELECT l.auc > 0.95 * m.auc AS as_the_card, l.auc > e.auc AS better_than_equal FROM
+	(SELECT avg(auc) AS auc FROM (SELECT (n.score > o.score)::int + (n.score = o.score)::int / 2.0 AS auc FROM matched n JOIN c a ON a."ID" = n.prospect AND a.is_target, matched o JOIN c b ON b."ID" = o.prospect AND NOT b.is_target) x) m,
+	(SELECT avg(auc) AS auc FROM (SELECT (n.score > o.score)::int + (n.score = o.score)::int / 2.0 AS auc FROM learnt n JOIN c a ON a."ID" = n.prospect AND a.is_target, learnt o JOIN c b ON b."ID" = o.prospect AND NOT b.is_target) x) l,
+	(WITH e AS (SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', options => '{"weights": "equal"}'))
+	SELECT avg(auc) AS auc FROM (SELECT (n.score > o.score)::int + (n.score = o.score)::int / 2.0 AS auc FROM e n JOIN c a ON a."ID" = n.prospect AND a.is_target, e o JOIN c b ON b."ID" = o.prospect AND NOT b.is_target) x) e;
+-- reasons: what is alike has the same bin, what is not has the points apart
+SELECT bool_and((r->>'alike')::bool = (a.bin = b.bin)) AS alike, bool_and(abs((r->>'strength')::float8 - CASE WHEN a.bin = b.bin THEN abs(a.points) ELSE abs(a.points - b.points) END) < 1e-9) AS strength, bool_and(r->>'value' = a.value AND r->>'nearest' = b.value) AS said, count(*) > 20 AS many
+FROM learnt l JOIN coded x ON x."ID" = l.prospect JOIN coded y ON y."ID" = l.nearest_customer, parts, jsonb_array_elements(l.reasons_json) r,
+	LATERAL (SELECT * FROM explain_match(x.p, mm) WHERE attribute = r->>'attribute') a, LATERAL (SELECT * FROM explain_match(y.p, mm) WHERE attribute = r->>'attribute') b WHERE l.rank <= 5;
+-- given weights; a card that is empty leaves equal ones; no others
+SELECT count(*) FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 3, '{"weights": {"Income": 2}}');
+SELECT prospect, round(score::numeric, 3) AS score FROM match_prospects(NULL::int, 'SELECT i, i % 2 = 0 AS is_target, i / 2 % 50 AS a FROM generate_series(1, 400) i', 'SELECT 1000, 7 AS a', 'nearest');
+SELECT prospect, score FROM match_prospects(NULL::int, 'SELECT i, true AS is_target, i % 50 AS a FROM generate_series(1, 400) i', 'SELECT 1000, 7 AS a', 'nearest', options => '{"weights": "equal"}');
+\set SHOW_CONTEXT never
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', options => '{"weights": "golden"}');
+\set SHOW_CONTEXT errors
+DROP TABLE learnt, points, widest;
+
+-- a trial: the folds by hand, each fifth matched by the other four; with all targets, and with halves of them
+CREATE TABLE trial AS SELECT * FROM match_trial(NULL::int, :'customers');
+CREATE TABLE dealt AS SELECT c.*, md5("ID"::text) AS h, ('x' || substr(md5("ID"::text), 1, 7))::bit(28)::int % 5 AS fold, ('x' || substr(md5("ID"::text), 8, 7))::bit(28)::int % 2 AS half FROM c WHERE "ID" % 10 > 0;
+CREATE TABLE by_hand AS SELECT f.fold, f.half, s."ID", s.is_target, row_number() OVER (PARTITION BY f.fold, f.half ORDER BY match_score(profile(r, pm), mm) DESC, s.h) / count(*) OVER (PARTITION BY f.fold, f.half)::float8 AS place
+FROM (SELECT fold, half, pm, (SELECT match_fit(profile(r, pm), s.is_target) FROM dealt s, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r
+			WHERE s.fold <> x.fold AND (NOT is_target OR s.half = x.half OR x.half < 0)) AS mm
+		FROM (SELECT fold, half, (SELECT profile_fit(r) FROM dealt s, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r
+				WHERE s.fold <> z.fold AND (NOT is_target OR s.half = z.half OR z.half < 0)) AS pm FROM (SELECT fold, half FROM generate_series(0, 4) fold, generate_series(-1, 1) half) z OFFSET 0) x OFFSET 0) f
+	JOIN dealt s ON s.fold = f.fold, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r;
+SELECT t.share, t.people = count(*) FILTER (WHERE b.half < 0) AS people, t.found = count(*) FILTER (WHERE b.half < 0 AND b.is_target) AS found,
+	abs(t.recall - count(*) FILTER (WHERE b.half < 0 AND b.is_target) / k::float8) < 1e-9 AS recall, abs(t.lift - t.precision * n / k) < 1e-9 AS lift,
+	abs(t.lift_of_half - count(*) FILTER (WHERE b.half >= 0 AND b.is_target)::float8 * n / count(*) FILTER (WHERE b.half >= 0) / k) < 1e-9 AS of_half,
+	abs(t.stability - (SELECT count(*) FROM by_hand x JOIN by_hand y USING ("ID") WHERE x.half = 0 AND y.half = 1 AND x.place <= t.share AND y.place <= t.share) / count(*) FILTER (WHERE b.half = 0)::float8) < 1e-9 AS stability, t.advice
+FROM trial t JOIN by_hand b ON b.place <= t.share, (SELECT count(*) AS n, count(*) FILTER (WHERE is_target) AS k FROM dealt) z GROUP BY t.*, t.share, t.people, t.found, t.precision, t.recall, t.lift, t.lift_of_half, t.stability, t.advice, n, k ORDER BY t.share;
+SELECT share, advice, people FROM match_trial(NULL::int, 'SELECT i, i % 20 = 0 AS is_target, i % 50 AS a FROM generate_series(1, 400) i', 'nearest', '{"weights": "equal"}') WHERE share = 0.1;
+DROP TABLE trial, dealt, by_hand;
 
 -- keys of another type, e-mail addresses in another spelling, attributes that only one side has
 SET client_min_messages = notice;

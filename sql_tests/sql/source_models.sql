@@ -18,7 +18,7 @@ SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', ord
 SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'mbg/nbd');
 SELECT clv_model FROM crm_profile.sources WHERE name = 'cd';
 -- before the first refresh there is nothing to tell
-SELECT count(*), count(p_alive), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
+SELECT count(*), count(p_purchase_90d), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
 SELECT count(*) FROM cd.model_card;
 SELECT count(*) FROM cd.model_holdout;
 -- a refresh, and how its fits ended
@@ -56,15 +56,25 @@ WHERE section = 'scores' AND item IN ('recency', 'frequency', 'monetary')
 SELECT count(*) FROM cd.model_card WHERE note IS NULL OR (value IS NULL AND number IS NOT NULL);
 
 -- P(alive) by the paper's formula from the card's parameters over the raw orders
-SELECT count(*), max(abs(p_alive - 1 / (1 + a / (b + x) * ((alpha + t) / (alpha + t_x)) ^ (r + x)))) < 1e-9 AS formula
-FROM cd.customer_profile JOIN raw USING (customer),
+SELECT count(*), max(abs(crm_profile.p_alive(h, m, '1997-09-30') - 1 / (1 + a / (b + x) * ((alpha + t) / (alpha + t_x)) ^ (r + x)))) < 1e-9 AS formula
+FROM fitted, hand JOIN raw USING (customer),
 	(SELECT max(number) FILTER (WHERE item = 'r') AS r, max(number) FILTER (WHERE item = 'alpha') AS alpha, max(number) FILTER (WHERE item = 'a') AS a, max(number) FILTER (WHERE item = 'b') AS b
 		FROM cd.model_card WHERE section = 'purchases') p;
 -- the other columns by calls over the models fitted by hand
-SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_alive, p.expected_purchases_90d, p.clv_365d, p.next_purchase) IS DISTINCT FROM
-	(crm_profile.p_alive(h, m, '1997-09-30'), crm_profile.expected_purchases(h, m, '1997-09-30', '90 days'), crm_profile.clv(h, m, '1997-09-30', '365 days', 0.01), crm_profile.next_purchase(h, m, '1997-09-30'))) AS differences
+SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_purchase_90d, p.p_purchase, p.expected_purchases_90d, p.clv_365d) IS DISTINCT FROM
+	(crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days'), p.p_purchase_90d, crm_profile.expected_purchases(h, m, '1997-09-30', '90 days'), crm_profile.clv(h, m, '1997-09-30', '365 days', 0.01))) AS differences
 FROM fitted, cd.customer_profile p JOIN hand USING (customer);
-SELECT p_alive, expected_purchases_90d, clv_365d, next_purchase, predicted_tier, value_tier FROM cd.customer_profile WHERE customer = 9999;
+-- the lifecycle by its rule, from the functions that it goes by
+SELECT count(*) FILTER (WHERE l.rule IS DISTINCT FROM CASE WHEN f.lifecycle IN ('lapsing', 'inactive') THEN f.lifecycle END) AS differences,
+	count(*) FILTER (WHERE l.rule = 'lapsing') > 100 AS lapsing, count(*) FILTER (WHERE l.rule = 'inactive') > 100 AS inactive, count(*) FILTER (WHERE l.rule IS NULL) > 100 AS others
+FROM fitted, (SELECT crm_profile.purchase_history_agg('1997-09-30', 1) AS newcomer) n, hand,
+	LATERAL (SELECT crm_profile.recency(h, '1997-09-30') AS silence, crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days') / crm_profile.probability_of_purchase(newcomer, m, '1997-09-30', '90 days') AS share,
+		CASE WHEN crm_profile.purchase_days(h, '1997-09-30') > 1 THEN crm_profile.lapse_probability(h, m, '1997-09-30') END AS gap) v,
+	LATERAL (SELECT CASE WHEN silence >= 60 AND (gap >= 0.99 OR share < 0.25 AND coalesce(gap, 1) >= 0.25) THEN 'inactive'
+		WHEN silence >= 14 AND (gap >= 0.99 OR share < 0.75 AND coalesce(gap, 1) >= 0.25) THEN 'lapsing' END AS rule) l,
+	LATERAL (SELECT crm_profile.lifecycle(h, '1997-09-30', 30, m) AS lifecycle) f
+WHERE crm_profile.first_purchase(h) <= '1997-09-30';
+SELECT p_purchase_90d, p_purchase, expected_purchases_90d, clv_365d, predicted_tier, value_tier FROM cd.customer_profile WHERE customer = 9999;
 -- predicted tiers: the running total of those worth more is below 80 % and 95 %
 CREATE FUNCTION pg_temp.wrong_tiers(source text) RETURNS TABLE (customers bigint, wrong bigint) LANGUAGE plpgsql AS $$
 BEGIN
@@ -98,12 +108,12 @@ SELECT count(*) AS differences FROM cd.model_card c, cd.model_holdout h WHERE se
 CREATE TABLE live AS SELECT * FROM cd.customer_profile;
 SELECT count(*) AS differences FROM live l FULL JOIN cd.profile_as_of('1997-09-30') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
 SELECT count(*) AS differences FROM unnest('{1,2,3,9999}'::int[]) k, crm_profile.profile_now('cd', k) n JOIN live l ON l.customer = n.customer::int
-WHERE (n.lifecycle, n.p_alive, n.expected_purchases_90d, n.clv_365d, n.next_purchase, n.predicted_tier) IS DISTINCT FROM (l.lifecycle, l.p_alive, l.expected_purchases_90d, l.clv_365d, l.next_purchase, l.predicted_tier);
+WHERE (n.lifecycle, n.p_purchase, n.expected_purchases_90d, n.clv_365d, n.predicted_tier) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.expected_purchases_90d, l.clv_365d, l.predicted_tier);
 SELECT crm_profile.alter_source('cd', materialize => true);
 SELECT count(*) AS differences FROM live l FULL JOIN cd.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
 SELECT crm_profile.alter_source('cd', materialize => false);
 SELECT count(*) AS differences FROM hand JOIN cd.profile_as_of('1997-06-30') p USING (customer), fitted
-WHERE p.p_alive IS DISTINCT FROM crm_profile.p_alive(h, m, '1997-06-30');
+WHERE p.p_purchase_90d IS DISTINCT FROM crm_profile.probability_of_purchase(h, m, '1997-06-30', '90 days');
 -- nothing new, no new row in the log; another model, one
 SELECT customers_written FROM crm_profile.refresh('cd');
 SELECT count(*) FROM cd.model;
@@ -112,16 +122,24 @@ SELECT crm_profile.alter_source('cd', clv_model => 'bg/nbd');
 SELECT clv_status FROM public.refreshed('cd');
 SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.model;
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
-SELECT count(*) FILTER (WHERE p_alive = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.customer_profile JOIN raw USING (customer);
+SELECT count(*) FILTER (WHERE crm_profile.p_alive(h, clv, '1997-09-30') = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.model_in_use, hand JOIN raw USING (customer);
 -- a fit without parameters: no predictions, and nothing fails; the lifecycle goes by the days alone
 UPDATE cd.model_in_use SET clv = '{"model": "bg/nbd", "status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
-SELECT count(*), count(p_alive), count(expected_purchases_90d), count(clv_365d), count(next_purchase), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
+SELECT count(*), count(p_purchase_90d), count(p_purchase), count(expected_purchases_90d), count(clv_365d), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
 SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_purchase_90d) FROM cd.segment_summary;
 SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;
 SELECT count(number) FROM cd.model_card WHERE item IN ('r', 'alpha', 'a', 'b', 'p', 'q', 'v');
 SELECT count(*) FROM cd.model_holdout;
 SELECT count(*) AS differences FROM cd.customer_profile p JOIN hand USING (customer), (SELECT active_days FROM crm_profile.sources WHERE name = 'cd') s
 WHERE p.lifecycle <> crm_profile.lifecycle(h, '1997-09-30', active_days);
+-- another horizon: columns, means and the holdout test go by it
+SELECT crm_profile.alter_source('cd', horizon_days => 6);
+SELECT crm_profile.alter_source('cd', horizon_days => 30, clv_model => 'mbg/nbd');
+SELECT clv_status FROM public.refreshed('cd');
+SELECT count(*) FILTER (WHERE (p.p_purchase, p.expected_purchases, p.p_purchase_90d, p.horizon_days) IS DISTINCT FROM (crm_profile.probability_of_purchase(h, m, '1997-09-30', '30 days'),
+	crm_profile.expected_purchases(h, m, '1997-09-30', '30 days'), crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days'), 30)) AS differences FROM fitted, cd.customer_profile p JOIN hand USING (customer);
+SELECT count(*) FILTER (WHERE abs(s.mean_p_purchase - p) > 1e-9 OR s.horizon_days <> 30) AS differences, (SELECT min(fit_until) FROM cd.model_holdout) AS fit_until
+FROM cd.segment_summary s JOIN (SELECT segment, avg(p_purchase) AS p FROM cd.customer_profile GROUP BY 1) q USING (segment);
 SELECT crm_profile.drop_source('cd');
 
 -- ---------------------------------------------------------------- lifecycle by rhythm, against the rules written down in SQL
@@ -201,7 +219,7 @@ CREATE TABLE sale (customer_id int, day date, amount numeric, cost numeric);
 SELECT count(*) FROM crm_profile.create_source('few', 'customer', 'sale', order_customer => 'customer_id', amount => 'amount', cost => 'cost', as_of => '2025-12-31', tier_by => 'profit');
 SELECT customers, clv_status FROM public.refreshed('few');
 SELECT section, item, value FROM few.model_card WHERE item IN ('status', 'model', 'customers', 'active window') ORDER BY line;
-SELECT count(*), count(p_alive), count(predicted_tier), count(lifecycle) FROM few.customer_profile;
+SELECT count(*), count(p_purchase_90d), count(predicted_tier), count(lifecycle) FROM few.customer_profile;
 INSERT INTO sale VALUES (1, '2025-12-30', -5, NULL);
 SELECT customers, clv_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (2, '2025-12-30', 5, NULL);
@@ -209,7 +227,7 @@ SELECT customers, clv_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (3, '2025-01-30', 50, 30), (3, '2025-12-30', 70, 40), (4, '2025-12-31', 10, 20), (5, '2026-01-01', 10, 2);
 SELECT customers, clv_status FROM public.refreshed('few');
 SELECT value FROM few.model_card WHERE item IN ('status', 'value', 'fitted until', 'forecast until') ORDER BY line;
-SELECT customer, lifecycle, p_alive BETWEEN 0 AND 1 AS alive, clv_365d > 0 AS worth, next_purchase > '2025-12-31' AS next, predicted_tier FROM few.customer_profile WHERE customer <= 6 ORDER BY customer;
+SELECT customer, lifecycle, p_purchase_90d BETWEEN 0 AND 1 AS p, clv_365d > 0 AS worth, predicted_tier FROM few.customer_profile WHERE customer <= 6 ORDER BY customer;
 -- a model of profit, not of revenue
 SET client_min_messages = error;
 SELECT bool_and(p.clv_365d IS NOT DISTINCT FROM crm_profile.clv(history, m, '2025-12-31', '365 days', 0.01)) AS profit
@@ -219,7 +237,7 @@ SET client_min_messages = warning;
 TRUNCATE sale;
 INSERT INTO sale SELECT c, date '2025-01-01' + 30 * i + c % 10, 10, 5 FROM generate_series(1, 300) c, generate_series(0, 11) i;
 SELECT clv_status <> 'converged' AS clv FROM public.refreshed('few');
-SELECT count(*) FILTER (WHERE p_alive BETWEEN 0 AND 1) AS p_alive, count(*) FILTER (WHERE clv_365d BETWEEN 0 AND 1000) AS worth FROM few.customer_profile;
+SELECT count(*) FILTER (WHERE p_purchase_90d BETWEEN 0 AND 1) AS p, count(*) FILTER (WHERE clv_365d BETWEEN 0 AND 1000) AS worth FROM few.customer_profile;
 SELECT * FROM pg_temp.wrong_tiers('few');
 SELECT crm_profile.drop_source('few');
 

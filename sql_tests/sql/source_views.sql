@@ -96,9 +96,9 @@ SELECT plan('SELECT * FROM t.customer_profile WHERE customer = 5', 'Index (Only 
 RESET enable_seqscan;
 RESET enable_bitmapscan;
 -- functions are inlined: no scan of a function, and a column that is not asked for is not computed, nor are models read for it
-SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT * FROM t.customer_profile', 'crm_profile\.next_purchase') > 0 AS asked,
+SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT * FROM t.customer_profile', 'crm_profile\.expected_purchases') > 0 AS asked,
 	plan('SELECT customer, recency FROM t.customer_profile', 'InitPlan|monetary|rfm|clv') AS unasked, plan('SELECT segment FROM t.customer_profile', 'InitPlan') > 0 AS models,
-	plan('SELECT segment FROM t.customer_profile', 'next_purchase|monetary') AS others;
+	plan('SELECT segment FROM t.customer_profile', 'expected_purchases|monetary') AS others;
 SELECT plan('SELECT count(*) FROM t.profile_as_of(''2025-03-01'') WHERE customer = 5', 'Function Scan|InitPlan') AS as_of;
 -- CREATE OR REPLACE of the function is enough
 SELECT p.prosrc = '' AS atomic, p.provolatile, p.proisstrict, p.proconfig FROM pg_proc p WHERE p.oid IN ('crm_profile_internal.customer_figures'::regproc, 'crm_profile_internal.segment_step'::regproc, 'crm_profile_internal.prospect_figures'::regproc);

@@ -162,11 +162,11 @@ SELECT severity, finding, rows FROM crm_profile.check_source('retail_views');
 SELECT segment, customers, monetary FROM retail_views.segment_summary WHERE segment LIKE '(%';
 SELECT (SELECT sum(monetary) FROM retail_views.segment_summary) AS summary, (SELECT sum(amount) FROM retail_views.purchase_calendar) AS calendar, (SELECT sum(amount) FROM orders) AS ledger;
 SELECT count(*) AS refunds_only, sum(amount) FROM (SELECT sum(amount) AS amount FROM orders WHERE customer IS NOT NULL GROUP BY customer HAVING max(amount) < 0) r;
--- contradictions that a refresh counted, and those that a query counts: a window of ten days makes many inactive whom the model expects back
-SELECT crm_profile.alter_source('retail_views', active_days => 10);
+-- contradictions that a refresh counted, and those that a query counts: to bg/nbd every one-time buyer is a customer for ever
+SELECT crm_profile.alter_source('retail_views', active_days => 10, clv_model => 'bg/nbd');
 SELECT orders FROM crm_profile.refresh('retail_views');
 SELECT c.note, c.number, t.n FROM (SELECT note, number FROM retail_views.model_card WHERE section = 'labels' AND number > 0) c FULL JOIN (
-	SELECT k, count(*) AS n FROM retail_views.customer_profile p, retail_views.model_in_use m, unnest(crm_profile.label_conflicts(p.segment, m.segments, p.lifecycle, p.p_alive, NULL)) k GROUP BY k) t ON t.k = c.note
+	SELECT k, count(*) AS n FROM retail_views.customer_profile p JOIN retail_views.customer_history h USING (customer), retail_views.model_in_use m, unnest(crm_profile.label_conflicts(p.segment, m.segments, p.lifecycle, crm_profile.p_alive(h.history, m.clv, '2011-12-10'), NULL)) k GROUP BY k) t ON t.k = c.note
 ORDER BY c.note COLLATE "C";
 SELECT * FROM crm_profile.drop_source('retail_views');
 DROP SCHEMA retail CASCADE;

@@ -62,7 +62,7 @@ NumericFromInt128(int128 value, int scale)
 		value /= 10;
 		if (++places == scale)
 			*--p = '.';
-	} while (value != 0);
+	} while (value != 0 || places < scale);
 	if (negative)
 		*--p = '-';
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(p),

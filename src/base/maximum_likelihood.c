@@ -28,6 +28,7 @@
 #define EDGE_SLOPE 1e-4     /* what may still be gained beyond an edge, a customer */
 #define NEAR 1e-2           /* log-likelihood within which Newton's step leads all the way */
 #define LONGEST_STEP 3.0    /* of a coordinate */
+#define ON_THE_WAY 0.2      /* to an edge, of a coefficient: so much of the distance from 0 */
 #define CLIMB_TOLERANCE 1e-6
 #define CLIMB_STEPS 300
 #define POLISH_STEPS 25
@@ -395,6 +396,9 @@ GoToEdge(Fit *fit, Place *place)
 		{
 			Place there = inside;
 
+			/* a coefficient is on its way there, or is not */
+			if (i >= fit->problem->npositive && inside.at[i] / end < ON_THE_WAY)
+				continue;
 			there.at[i] = end;
 			there.fixed[i] = true;
 			ClimbCoarsely(fit, &there);

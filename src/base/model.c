@@ -412,28 +412,80 @@ IsSameModel(const struct varlena *kept, const struct varlena *raw)
 	return VARSIZE_ANY(kept) == size && memcmp(kept, raw, size) == 0;
 }
 
+/*
+ * Decoded models that several functions ask for on the same row, where each row has another:
+ * formats that say so have them in common.
+ */
+#define SHARED_MODELS 64
+#define FEW_DECODINGS 4 /* of a cache; a model that is the same for all rows needs one */
+
+typedef struct SharedModel
+{
+	const ModelFormat *format;
+	MemoryContext context;
+	struct varlena *raw;
+	void *model;
+	int64 serial;
+} SharedModel;
+
+/* The model in a context of its own, which may be one of before; `raw` gets the datum as it came.
+ */
+static void *
+DecodeInto(const ModelFormat *format, Datum value, MemoryContext *context, MemoryContext parent,
+		   struct varlena **raw)
+{
+	struct varlena *came = (struct varlena *) DatumGetPointer(value);
+	MemoryContext caller;
+	void *model;
+
+	/* an error on the way must not leave a half-made cache that looks valid */
+	*raw = NULL;
+	if (*context != NULL)
+		MemoryContextReset(*context);
+	else
+		*context = AllocSetContextCreate(parent, "decoded model", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(*context);
+	model = ModelFromDatum(format, value);
+	/* a pointer to another place in memory does not identify what is there later */
+	if (!VARATT_IS_EXTERNAL(came) || VARATT_IS_EXTERNAL_ONDISK(came))
+		*raw = memcpy(palloc(VARSIZE_ANY(came) + VARHDRSZ + HEAD_SIZE), came, VARSIZE_ANY(came));
+	MemoryContextSwitchTo(caller);
+	return model;
+}
+
+static const void *
+SharedModelOf(const ModelFormat *format, ModelCache *cache, Datum value)
+{
+	static SharedModel shared[SHARED_MODELS];
+	static int64 serials = 0;
+	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
+	Size size = Min(VARSIZE_ANY_EXHDR(raw), HEAD_SIZE);
+	SharedModel *slot = &shared[FastStableHash64(VARDATA_ANY(raw), size) % SHARED_MODELS];
+
+	cache->raw = NULL;
+	if (slot->format != format || !IsSameModel(slot->raw, raw))
+	{
+		slot->format = format;
+		slot->serial = ++serials;
+		slot->model = DecodeInto(format, value, &slot->context, TopMemoryContext, &slot->raw);
+	}
+	if (cache->shared != slot->serial)
+		cache->decodings++;
+	cache->shared = slot->serial;
+	return slot->model;
+}
+
 const void *
 CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent)
 {
 	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
-	MemoryContext caller;
 
 	if (likely(IsSameModel(cache->raw, raw)))
 		return cache->model;
-
-	/* an error must not leave behind a half-made cache that looks valid */
-	cache->raw = NULL;
+	if (format->is_shared && cache->decodings >= FEW_DECODINGS && !VARATT_IS_EXTERNAL(raw))
+		return SharedModelOf(format, cache, value);
 	cache->decodings++;
-	if (cache->context != NULL)
-		MemoryContextReset(cache->context);
-	else
-		cache->context = AllocSetContextCreate(parent, "decoded model", ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(cache->context);
-	cache->model = ModelFromDatum(format, value);
-	/* an expanded or indirect pointer does not identify its contents later */
-	if (!VARATT_IS_EXTERNAL(raw) || VARATT_IS_EXTERNAL_ONDISK(raw))
-		cache->raw = memcpy(palloc(VARSIZE_ANY(raw) + VARHDRSZ + HEAD_SIZE), raw, VARSIZE_ANY(raw));
-	MemoryContextSwitchTo(caller);
+	cache->model = DecodeInto(format, value, &cache->context, parent, &cache->raw);
 	return cache->model;
 }
 

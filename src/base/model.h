@@ -61,6 +61,7 @@ typedef struct ModelCache
 	struct varlena *raw; /* the datum as passed, perhaps compressed */
 	void *model;
 	int64 decodings;
+	int64 shared; /* serial number of the shared model that was answered last */
 } ModelCache;
 
 extern const void *

@@ -63,6 +63,7 @@ typedef struct ModelGroup
 typedef struct ModelFormat
 {
 	const char *type; /* name of the SQL type */
+	bool is_shared;   /* rows may have models of their own, of which no function takes two */
 	uint8 version;
 	Size max_bytes;
 	ModelGroup group;

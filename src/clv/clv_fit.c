@@ -811,6 +811,13 @@ FitClvModel(SummaryState *state, ClvModel *model)
 }
 
 void
+FitClvModelCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model)
+{
+	FitPurchasesCoarsely(state, like, model);
+	FitSpendPart(model, state);
+}
+
+void
 FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model)
 {
 	BeginClvModel(state, model);

@@ -16,6 +16,9 @@ extern void FitClvModel(SummaryState *state, ClvModel *model);
  */
 extern void FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model);
 
+/* Both parts, the purchase part so. */
+extern void FitClvModelCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model);
+
 /*
  * Reports how a fit ended: a WARNING if it is not the maximum of its likelihood, a NOTICE if the
  * maximum lies at an edge.

@@ -201,9 +201,13 @@ HorizonOf(const Test *test)
 	return WeightedDays(&model->calendar, test->as_of, test->until) * model->pace / model->unit;
 }
 
-/* Fits a model to what was known on a day, and compares its forecasts with the outcomes. */
+/*
+ * Fits a model to what was known on a day, and compares its forecasts with the outcomes.  With
+ * a model `like` it the fit is a coarse one: good enough to tell how far off its totals were.
+ */
 static void
-MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, Test *test)
+MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, const ClvModel *like,
+		 Test *test)
 {
 	PurchaseSummary *facts;
 	SummaryState *state = KnownOn(record, as_of, until, &facts, &test->noutcomes);
@@ -215,7 +219,14 @@ MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, Test *test)
 	test->until = until;
 	test->seen = as_of - OldestRecorded(record);
 	memset(test->total, 0, sizeof(test->total));
-	FitClvModel(state, &test->model);
+	if (like == NULL)
+		FitClvModel(state, &test->model);
+	else
+	{
+		if ((state->features & FIT_REGULARITY) == 0)
+			state->features |= (uint8) like->regularity;
+		FitClvModelCoarsely(state, like, &test->model);
+	}
 	pfree(state);
 	test->outcomes =
 		palloc_extended(mul_size(Max(test->noutcomes, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
@@ -667,10 +678,10 @@ ReportDatum(const Report *report, Oid line_type)
 
 /*
  * Up to three earlier stretches, each as long as the one tested or half of the data before it, and
- * each forecast from at least as much time.
+ * each forecast from at least as much time, by coarse fits like the one tested.
  */
 static int
-MakeEarlierTests(const PurchaseRecord *record, Test *tests)
+MakeEarlierTests(const PurchaseRecord *record, const ClvModel *like, Test *tests)
 {
 	const FitOptions *options = &record->options;
 	DateADT oldest = OldestRecorded(record);
@@ -683,7 +694,8 @@ MakeEarlierTests(const PurchaseRecord *record, Test *tests)
 
 		if (until - 2 * stretch < oldest)
 			break;
-		MakeTest(record, until - stretch, until, &tests[n]);
+		MakeTest(record, until - stretch, until, FitIsMaximum(like->status) ? like : NULL,
+				 &tests[n]);
 		if (ClvModelIsUsable(&tests[n].model) && tests[n].noutcomes > 0)
 			n++;
 	}
@@ -726,13 +738,13 @@ clv_holdout_finalfn(PG_FUNCTION_ARGS)
 	record = PurchaseRecordArgument(fcinfo, 0);
 	test = palloc((1 + MAX_EARLIER) * sizeof(Test));
 	earlier = test + 1;
-	MakeTest(record, record->options.as_of, record->options.until, test);
+	MakeTest(record, record->options.as_of, record->options.until, NULL, test);
 	if (test->noutcomes == 0)
 		PG_RETURN_NULL();
 	WarnOfClvFit(&test->model);
 	if (!ClvModelIsUsable(&test->model))
 		PG_RETURN_NULL();
-	nearlier = MakeEarlierTests(record, earlier);
+	nearlier = MakeEarlierTests(record, &test->model, earlier);
 	report.lines = palloc(report.room * sizeof(Line));
 	report.knows_value = KnowsValue(&test->model);
 	FillReport(&report, record, test, earlier, nearlier);

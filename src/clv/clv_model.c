@@ -211,6 +211,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 
 const ModelFormat ClvModelFormat = {
 	.type = "clv_model",
+	.is_shared = true,
 	.version = 1,
 	.max_bytes = 1024 * 1024, /* 2000 or less without attributes */
 	.group = {.size = sizeof(ClvModel),

@@ -499,23 +499,23 @@ ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	return forecast;
 }
 
-/* The probability of a purchase in the horizon of a customer who may be lost. */
-static double
-AnyPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
+double
+ProbabilityOfPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
 	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
 		   AnyPurchaseIfAlive(ProcessOf(model), model->parameters, customer, horizon);
 }
 
-double
+/* Today's probability of a purchase over that of the day of the last one; NaN: there was none. */
+static double
 PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
 	ClvCustomer then = *customer;
 	double before;
 
 	then.T = then.t_x;
-	before = AnyPurchase(model, &then, horizon);
-	return before > 0 ? AnyPurchase(model, customer, horizon) / before : NAN;
+	before = ProbabilityOfPurchase(model, &then, horizon);
+	return before > 0 ? ProbabilityOfPurchase(model, customer, horizon) / before : NAN;
 }
 
 /* It is .75 when three quarters of the gaps that will end have ended. */
@@ -871,7 +871,6 @@ expected_purchases_new(PG_FUNCTION_ARGS)
 		ExpectedPurchases(model, &customer, HorizonInUnits(model, as_of, PG_GETARG_INTERVAL_P(2))));
 }
 
-/* Today's probability of a purchase over that of the day of the last one, in the same season. */
 PG_FUNCTION_INFO_V1(purchase_outlook);
 Datum
 purchase_outlook(PG_FUNCTION_ARGS)

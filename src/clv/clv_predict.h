@@ -16,11 +16,9 @@ CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_
  */
 extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
 
-/*
- * The probability of a purchase in the horizon after as_of over what it was right after the last
- * purchase; NaN if that was 0.
- */
-extern double PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon);
+/* The probability of a purchase in the horizon, the customer perhaps lost. */
+extern double
+ProbabilityOfPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
 /* The probability that the customer, had they not left, would have bought again by T. */
 extern double GapProbability(const ClvModel *model, const ClvCustomer *customer);

@@ -6,7 +6,9 @@
 #include <math.h>
 
 #include "fmgr.h"
+#include "utils/datum.h"
 
+#include "base/common.h"
 #include "clv/covariates.h"
 #include "profile/profile_columns.h"
 
@@ -85,7 +87,15 @@ SetCovariance(ClvModel *model, const double *columns)
 	pfree(sum);
 }
 
-/* Turns a model into that of customers with the given profile. */
+/* Forgets the attributes: what is left is the model of the average customer. */
+static void
+DropAttributes(ClvModel *model)
+{
+	model->attributes = NULL;
+	model->neffects = model->nleaving = model->nmeans = model->ncovariance = 0;
+}
+
+/* Makes of a model that of the customers with such a profile. */
 static void
 SetAttributes(ClvModel *model, Datum profile)
 {
@@ -103,8 +113,7 @@ SetAttributes(ClvModel *model, Datum profile)
 	if (model->ncovariance > 0)
 		SetCovariance(model, columns);
 	model->fingerprint ^= MixHash64(FastStableHash64(effects, sizeof(effects)));
-	model->attributes = NULL;
-	model->neffects = model->nleaving = model->nmeans = model->ncovariance = 0;
+	DropAttributes(model);
 	pfree(columns);
 }
 
@@ -138,24 +147,85 @@ ModelOfRecord(CustomerModel *kept, const ClvModel *model, int64 decodings, HeapT
 	return &kept->model;
 }
 
+PG_FUNCTION_INFO_V1(without_attributes);
+Datum
+without_attributes(PG_FUNCTION_ARGS)
+{
+	ClvModel model = *(ClvModel *) ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+
+	DropAttributes(&model);
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
+}
+
+#define KNOWN_PROFILES 256 /* many customers share one where attributes are few */
+
+/* A model that was made of a profile before; profile NULL: none. */
+typedef struct KnownProfile
+{
+	struct varlena *profile;
+	struct varlena *model;
+} KnownProfile;
+
+typedef struct AttributeModels
+{
+	ModelCache cache;
+	RecordEncoder *encoder;
+	int64 decodings; /* of the cache, of which the profiles are */
+	KnownProfile known[KNOWN_PROFILES];
+} AttributeModels;
+
+/* The model of customers with that profile, as a value that lasts. */
+static Datum
+ModelOfProfile(AttributeModels *kept, const ClvModel *model, struct varlena *profile,
+			   MemoryContext context)
+{
+	uint64 hash = FastStableHash64(profile, VARSIZE(profile));
+	KnownProfile *known = &kept->known[hash % KNOWN_PROFILES];
+	ClvModel customers;
+	MemoryContext caller;
+
+	if (known->profile != NULL && VARSIZE(known->profile) == VARSIZE(profile) &&
+		memcmp(known->profile, profile, VARSIZE(profile)) == 0)
+		return PointerGetDatum(known->model);
+	if (known->profile != NULL)
+	{
+		pfree(known->profile);
+		pfree(known->model);
+		known->profile = NULL;
+	}
+	customers = *model;
+	SetAttributes(&customers, PointerGetDatum(profile));
+	caller = MemoryContextSwitchTo(context);
+	known->model = (struct varlena *) ModelValue(&ClvModelFormat, &customers);
+	known->profile = palloc(VARSIZE(profile));
+	memcpy(known->profile, profile, VARSIZE(profile));
+	MemoryContextSwitchTo(caller);
+	return PointerGetDatum(known->model);
+}
+
 PG_FUNCTION_INFO_V1(with_attributes);
 Datum
 with_attributes(PG_FUNCTION_ARGS)
 {
-	struct
-	{
-		ModelCache cache;
-		CustomerModel customer;
-	} *kept = fcinfo->flinfo->fn_extra;
+	MemoryContext context = fcinfo->flinfo->fn_mcxt;
+	AttributeModels *kept = fcinfo->flinfo->fn_extra;
 	const ClvModel *model;
-	ClvModel customers;
-	bool changed;
+	struct varlena *profile;
+	Datum answer;
 
 	if (kept == NULL)
-		fcinfo->flinfo->fn_extra = kept =
-			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(*kept));
-	model = CachedModel(&ClvModelFormat, &kept->cache, PG_GETARG_DATUM(0), fcinfo->flinfo->fn_mcxt);
-	customers = *ModelOfRecord(&kept->customer, model, kept->cache.decodings,
-							   PG_GETARG_HEAPTUPLEHEADER(1), fcinfo->flinfo->fn_mcxt, &changed);
-	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &customers));
+		fcinfo->flinfo->fn_extra = kept = MemoryContextAllocZero(context, sizeof(*kept));
+	model = CachedModel(&ClvModelFormat, &kept->cache, PG_GETARG_DATUM(0), context);
+	if (model->attributes == NULL)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	if (kept->encoder == NULL)
+		kept->encoder = NewRecordEncoder(context);
+	if (kept->decodings != kept->cache.decodings)
+		memset(kept->known, 0, sizeof(kept->known));
+	kept->decodings = kept->cache.decodings;
+	profile = EncodeRecord(kept->encoder, model->attributes, PG_GETARG_HEAPTUPLEHEADER(1));
+	answer = ModelOfProfile(kept, model, profile, context);
+	pfree(profile);
+	/* the next call may need the place where it is kept */
+	return datumCopy(answer, false, -1);
 }

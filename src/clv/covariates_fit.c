@@ -100,7 +100,7 @@ typedef struct AttributeFit
 } AttributeFit;
 
 #define FIRST_ROOM 64
-#define MAX_COARSE 10000 /* customers for the first steps of a fit */
+#define MAX_COARSE 4000 /* customers for the first steps of a fit */
 
 /* Reads the option that is not profile_fit's and removes it. */
 static void

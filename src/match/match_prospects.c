@@ -25,7 +25,8 @@
 
 #include "base/caller_query.h"
 
-#define NEAREST_COUNT "10" /* customers that a prospect is compared with by method nearest */
+#define NEAREST_TARGETS 10       /* that a prospect is compared with by method nearest */
+#define MAX_NEAREST_OTHERS 10000 /* what nearest_profiles returns at most */
 
 /* Both queries and what their columns have in common. */
 typedef struct MatchQuery
@@ -40,6 +41,7 @@ typedef struct MatchQuery
 	bool by_email;       /* both have a column email */
 	char *attributes;    /* u."a", u."b", … */
 	char *options;       /* of profile_fit, a literal */
+	bool learnt;         /* likeness by the points of the card, not by equal or given weights */
 	char *profile_model; /* literals, once fitted */
 	char *match_model;
 } MatchQuery;
@@ -151,9 +153,37 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	q->attributes = common.data;
 }
 
+/* Options are profile_fit's, but for words in place of weights: "learnt" (the default) or "equal".
+ */
+static void
+ReadOptions(MatchQuery *q, Jsonb *options)
+{
+	JsonbValue buffer;
+	JsonbValue *weights = NULL;
+	char *word;
+
+	q->options = quote_literal_cstr(
+		options == NULL ? "{}" : JsonbToCString(NULL, &options->root, VARSIZE(options)));
+	if (options != NULL && JB_ROOT_IS_OBJECT(options))
+		weights =
+			getKeyJsonValueFromContainer(&options->root, "weights", strlen("weights"), &buffer);
+	q->learnt = weights == NULL || weights->type == jbvNull;
+	if (weights == NULL || weights->type != jbvString)
+		return;
+	word = pnstrdup(weights->val.string.val, weights->val.string.len);
+	q->learnt = strcmp(word, "learnt") == 0;
+	if (!q->learnt && strcmp(word, "equal") != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("there are no weights \"%s\"", word),
+						errhint("Weights are \"learnt\", \"equal\" or an object with a number for "
+								"each attribute.")));
+	q->options = psprintf("pg_catalog.jsonb_delete(%s::jsonb, 'weights'::text)", q->options);
+}
+
 /* (key, customers, prospects, …): reads and checks the queries. */
 static void
-InitMatchQuery(MatchQuery *q, FunctionCallInfo fcinfo, const char *function, Jsonb *options)
+InitMatchQuery(MatchQuery *q, FunctionCallInfo fcinfo, const char *function, int prospects_argument,
+			   Jsonb *options)
 {
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	TupleDesc customers;
@@ -161,12 +191,12 @@ InitMatchQuery(MatchQuery *q, FunctionCallInfo fcinfo, const char *function, Jso
 
 	memset(q, 0, sizeof(*q));
 	q->function = function;
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(prospects_argument))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s needs a query of customers and a query of prospects", function)));
 	q->customers = TrimmedQuery(PG_GETARG_TEXT_PP(1));
-	q->prospects = TrimmedQuery(PG_GETARG_TEXT_PP(2));
+	q->prospects = TrimmedQuery(PG_GETARG_TEXT_PP(prospects_argument));
 	customers = QueryColumns(function, q->customers);
 	prospects = QueryColumns(function, q->prospects);
 	CheckColumnCount(customers, 3, "the customer key, is_target and attributes");
@@ -178,8 +208,7 @@ InitMatchQuery(MatchQuery *q, FunctionCallInfo fcinfo, const char *function, Jso
 	q->customer_key = pstrdup(quote_identifier(ColumnName(customers, 1)));
 	q->prospect_key = pstrdup(quote_identifier(ColumnName(prospects, 1)));
 	FindAttributes(q, customers, prospects);
-	q->options = quote_literal_cstr(
-		options == NULL ? "{}" : JsonbToCString(NULL, &options->root, VARSIZE(options)));
+	ReadOptions(q, options);
 }
 
 /* ---------- parts of the SELECT ---------- */
@@ -330,30 +359,58 @@ FetchTexts(const MatchQuery *q, const char *query, char **first, char **second)
 	tuplestore_end(store);
 }
 
-/* Fits the profile model on the customers, and the match model if it is wanted. */
+#define MATCH_FIT                                                                                  \
+	"crm_profile.match_fit(crm_profile.profile(c.r, (SELECT m FROM m)), c.t, (SELECT m FROM m))"
+
+/* Fits the profile model on the customers and, for scores or learnt likeness, the match model. */
 static void
-FitModels(MatchQuery *q, bool match)
+FitModels(MatchQuery *q, bool by_card)
 {
-	const char *second = match ? "crm_profile.match_fit(crm_profile.profile(c.r, (SELECT m FROM "
-								 "m)), c.t, (SELECT m FROM m))::text"
-							   : "nullif(pg_catalog.count(*) FILTER (WHERE c.t), 0)::text";
+	const char *fit = by_card || q->learnt ? MATCH_FIT : "pg_catalog.count(*) FILTER (WHERE c.t)";
+	const char *second = "a.fit::text";
 	char *profile_model;
 	char *match_model;
 
+	/* an empty card can tell nobody apart */
+	if (!by_card)
+		second = q->learnt ? "CASE WHEN (crm_profile.match_quality(a.fit)).attributes > 0 THEN "
+							 "a.fit::text ELSE '' END"
+						   : "nullif(a.fit, 0)::text";
 	FetchTexts(
 		q,
 		psprintf("WITH c AS MATERIALIZED (SELECT u.is_target AS t, r FROM %s), "
 				 "m AS MATERIALIZED (SELECT crm_profile.profile_fit(c.r, %s::jsonb) AS m FROM c) "
-				 "SELECT (SELECT m FROM m)::text, %s FROM c",
-				 RowsOf(q, q->customers), q->options, second),
+				 "SELECT (SELECT m FROM m)::text, %s FROM (SELECT %s AS fit FROM c) AS a",
+				 RowsOf(q, q->customers), q->options, second, fit),
 		&profile_model, &match_model);
 	if (profile_model == NULL || match_model == NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("%s has no customers to learn from", q->function),
 						errhint("The customers query must return rows with is_target true, and "
 								"with is_target false.")));
+	q->learnt = q->learnt && !by_card && match_model[0] != '\0';
 	q->profile_model = quote_literal_cstr(profile_model);
-	q->match_model = match ? quote_literal_cstr(match_model) : NULL;
+	q->match_model = by_card || q->learnt ? quote_literal_cstr(match_model) : "NULL";
+}
+
+/*
+ * How many targets and how many others a prospect is compared with: some targets, and the
+ * same share of the others.
+ */
+static void
+CountNearest(const MatchQuery *q, char **targets, char **others)
+{
+	FetchTexts(
+		q,
+		psprintf(
+			"SELECT x.k::text, greatest(1, least(%d, pg_catalog.round(x.k * x.others / "
+			"x.targets)))::bigint::text FROM (SELECT least(%d, pg_catalog.count(*) FILTER (WHERE "
+			"u.is_target)) AS k, greatest(1, pg_catalog.count(*) FILTER (WHERE "
+			"u.is_target))::float8 "
+			"AS targets, pg_catalog.count(*) FILTER (WHERE NOT u.is_target) AS others FROM %s) AS "
+			"x",
+			MAX_NEAREST_OTHERS, NEAREST_TARGETS, RowsOf(q, q->customers)),
+		targets, others);
 }
 
 /*
@@ -361,15 +418,13 @@ FitModels(MatchQuery *q, bool match)
  * prospects who are not customers).
  */
 static void
-AppendPeople(StringInfo out, const MatchQuery *q)
+AppendPeople(StringInfo out, const MatchQuery *q, bool by_card)
 {
-	bool by_card = q->match_model != NULL;
-
 	appendStringInfo(
 		out,
 		"WITH models AS MATERIALIZED (SELECT %s::crm_profile.profile_model AS profile_model, "
 		"%s::crm_profile.match_model AS match_model), ",
-		q->profile_model, by_card ? q->match_model : "NULL");
+		q->profile_model, q->match_model);
 	appendStringInfo(out,
 					 "known AS MATERIALIZED (SELECT u.%s::%s AS k, %s AS e, %s AS p FROM %s), ",
 					 q->customer_key, q->key_type, EmailOf(q), by_card ? "NULL" : PROFILE,
@@ -388,13 +443,18 @@ AppendPeople(StringInfo out, const MatchQuery *q)
 static char *
 NearestCall(const MatchQuery *q, const char *which, const char *count)
 {
-	char *prospects =
-		psprintf("SELECT u.%s, crm_profile.profile(r, %s::crm_profile.profile_model) FROM %s",
-				 q->prospect_key, q->profile_model, RowsOf(q, q->prospects));
-	char *customers = psprintf(
-		"SELECT u.%s, crm_profile.profile(r, %s::crm_profile.profile_model) FROM %s WHERE %s",
-		q->customer_key, q->profile_model, RowsOf(q, q->customers), which);
+	char *profile =
+		psprintf("crm_profile.profile(r, %s::crm_profile.profile_model)", q->profile_model);
+	char *prospects;
+	char *customers;
 
+	if (q->learnt)
+		profile = psprintf("crm_profile_internal.likeness(%s, %s::crm_profile.match_model)",
+						   profile, q->match_model);
+	prospects =
+		psprintf("SELECT u.%s, %s FROM %s", q->prospect_key, profile, RowsOf(q, q->prospects));
+	customers = psprintf("SELECT u.%s, %s FROM %s WHERE %s", q->customer_key, profile,
+						 RowsOf(q, q->customers), which);
 	return psprintf("crm_profile.nearest_profiles(NULL::%s, %s, %s, %s)", q->key_type,
 					quote_literal_cstr(prospects), quote_literal_cstr(customers), count);
 }
@@ -426,12 +486,12 @@ AppendScorecard(StringInfo out)
  * neighbourhood is.
  */
 static void
-AppendLikeness(StringInfo out, const MatchQuery *q)
+AppendLikeness(StringInfo out, const MatchQuery *q, const char *others)
 {
 	appendStringInfo(out,
 					 "far AS MATERIALIZED (SELECT candidate AS k, pg_catalog.avg(similarity) AS "
 					 "mean FROM %s GROUP BY candidate), ",
-					 NearestCall(q, "NOT u.is_target", NEAREST_COUNT));
+					 NearestCall(q, "NOT u.is_target", others));
 	appendStringInfo(
 		out,
 		"scored AS (SELECT f.k, f.p, CASE WHEN near.mean + far.mean < 2 THEN (1 - far.mean) / "
@@ -493,23 +553,55 @@ ReturnMatches(FunctionCallInfo fcinfo, const MatchQuery *q, const char *query, i
 									   : "They have the key of a customer.")));
 }
 
-/* The reasons of a ranked row r: by the card, or what it shares with its nearest target b. */
-static void
-AppendReasonColumns(StringInfo out, bool by_card)
+/* What a ranked row r and its nearest target b share and do not share: (attribute, value, other,
+ * alike, strength) */
+static const char *
+SharedQuery(const MatchQuery *q)
 {
-#define SHARED                                                                                     \
-	"FROM (SELECT * FROM crm_profile.explain_similarity(r.p, b.p, " PROFILE_MODEL ") "             \
-	"WHERE similarity >= 0.9 ORDER BY contribution DESC, attribute LIMIT 5) AS x"
+	if (q->learnt)
+		return "SELECT e.attribute, e.value, e.other, e.bin = e.other_bin AS alike, "
+			   "CASE WHEN e.bin = e.other_bin THEN pg_catalog.abs(e.points) "
+			   "ELSE pg_catalog.abs(e.points - e.other_points) END AS strength "
+			   "FROM ROWS FROM (crm_profile.explain_match(r.p, " MATCH_MODEL
+			   "), crm_profile.explain_match(b.p, " MATCH_MODEL
+			   ")) AS e(attribute, value, bin, points, rows, rate, same, other, other_bin, "
+			   "other_points, other_rows, other_rate)";
+	return "SELECT e.attribute, e.value_a AS value, e.value_b AS other, e.similarity >= 0.9 AS "
+		   "alike, CASE WHEN e.similarity >= 0.9 THEN e.contribution ELSE e.weight * (1 - "
+		   "e.similarity) END AS strength FROM crm_profile.explain_similarity(r.p, "
+		   "b.p, " PROFILE_MODEL ") AS e WHERE e.similarity IS NOT NULL";
+}
+
+/* The reasons of a ranked row r: by the card, or what it shares with its nearest target b, and what
+ * not. */
+static void
+AppendReasonColumns(StringInfo out, const MatchQuery *q, bool by_card)
+{
+	char *shared;
 
 	if (by_card)
+	{
 		appendStringInfoString(out, "crm_profile.match_reasons(r.p, " MATCH_MODEL "), "
 									"crm_profile.match_reasons_json(r.p, " MATCH_MODEL ")");
-	else
-		appendStringInfoString(out,
-							   "(SELECT pg_catalog.string_agg(x.attribute || ' = ' || x.value_a, "
-							   "', ' ORDER BY x.contribution DESC, x.attribute) " SHARED "), "
-							   "(SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) ORDER BY "
-							   "x.contribution DESC, x.attribute) " SHARED ")");
+		return;
+	}
+	shared =
+		psprintf("FROM (SELECT e.*, pg_catalog.row_number() OVER (PARTITION BY e.alike ORDER BY "
+				 "e.strength DESC, e.attribute) AS n FROM (%s) AS e WHERE e.strength >= 0.005) "
+				 "AS x WHERE x.n <= CASE WHEN x.alike THEN 5 ELSE 3 END",
+				 SharedQuery(q));
+	appendStringInfo(
+		out,
+		"(SELECT pg_catalog.concat_ws('; ', 'alike: ' || pg_catalog.string_agg(x.attribute || ' = "
+		"' "
+		"|| x.value, ', ' ORDER BY x.n) FILTER (WHERE x.alike), 'unlike: ' || "
+		"pg_catalog.string_agg(x.attribute || ' = ' || x.value || ', not ' || x.other, ', ' ORDER "
+		"BY "
+		"x.n) FILTER (WHERE NOT x.alike)) %s), "
+		"(SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('attribute', x.attribute, "
+		"'value', x.value, 'nearest', x.other, 'alike', x.alike, 'strength', x.strength) ORDER BY "
+		"x.alike DESC, x.n) %s)",
+		shared, shared);
 }
 
 /*
@@ -522,6 +614,8 @@ match_prospects(PG_FUNCTION_ARGS)
 {
 	char *method = PG_ARGISNULL(3) ? "scorecard" : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	bool by_card = strcmp(method, "scorecard") == 0;
+	char *targets = "1";
+	char *others = NULL;
 	MatchQuery q;
 	StringInfoData query;
 
@@ -534,20 +628,22 @@ match_prospects(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the number of prospects must be positive, not %d", PG_GETARG_INT32(4))));
 	InitMaterializedSRF(fcinfo, 0);
-	InitMatchQuery(&q, fcinfo, "match_prospects", PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5));
+	InitMatchQuery(&q, fcinfo, "match_prospects", 2, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5));
 	FitModels(&q, by_card);
+	if (!by_card)
+		CountNearest(&q, &targets, &others);
 
 	initStringInfo(&query);
-	AppendPeople(&query, &q);
-	AppendNear(&query, &q, by_card ? "1" : NEAREST_COUNT);
+	AppendPeople(&query, &q, by_card);
+	AppendNear(&query, &q, targets);
 	if (by_card)
 		AppendScorecard(&query);
 	else
-		AppendLikeness(&query, &q);
+		AppendLikeness(&query, &q, others);
 	AppendRanks(&query);
 	appendStringInfoString(&query, "SELECT r.k, r.score, r.lift, r.rank, (1 + (r.rank - 1)::bigint "
 								   "* 10 / r.people)::int, near.n, near.s, ");
-	AppendReasonColumns(&query, by_card);
+	AppendReasonColumns(&query, &q, by_card);
 	appendStringInfo(&query,
 					 ", counted.left_out FROM counted LEFT JOIN ranked AS r ON %s LEFT JOIN near "
 					 "ON near.k %s r.k ",
@@ -582,11 +678,11 @@ where_to_find(PG_FUNCTION_ARGS)
 							   "0 and 1, not %g",
 							   share)));
 	InitMaterializedSRF(fcinfo, 0);
-	InitMatchQuery(&q, fcinfo, "where_to_find", PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
+	InitMatchQuery(&q, fcinfo, "where_to_find", 2, PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
 	FitModels(&q, true);
 
 	initStringInfo(&query);
-	AppendPeople(&query, &q);
+	AppendPeople(&query, &q, true);
 	AppendScorecard(&query);
 	AppendRanks(&query);
 	/* leaves out what chance can explain, at a false discovery rate of 5 % (Benjamini, Hochberg) */
@@ -612,6 +708,91 @@ where_to_find(PG_FUNCTION_ARGS)
 				"AND v.chance <= (SELECT pg_catalog.max(chance) FROM judged WHERE stands) "
 				"ORDER BY (v.alike - v.expected) / pg_catalog.sqrt(v.expected) DESC NULLS LAST, "
 				"v.attribute COLLATE \"C\", v.place COLLATE \"C\"");
+	ReturnMatches(fcinfo, &q, query.data, 1);
+	return (Datum) 0;
+}
+
+/* ---------- how well it works ---------- */
+
+#define TRIAL_FOLDS 5
+
+/* Customers of a fold, or of all others: a part of the text of a query, as an SQL expression. */
+static char *
+FoldQuery(const MatchQuery *q, bool held_out)
+{
+	const char *bits =
+		"(('x' || pg_catalog.substr(pg_catalog.md5(u.%s::text), %d, 7))::bit(28)::int)";
+	char *fold = psprintf(bits, q->customer_key, 1);
+	char *half = psprintf(bits, q->customer_key, 8);
+	char *head =
+		quote_literal_cstr(psprintf("SELECT u.* FROM (%s\n) AS u WHERE %s %% %d %s ", q->customers,
+									fold, TRIAL_FOLDS, held_out ? "=" : "<>"));
+
+	if (held_out)
+		return psprintf("%s || f.fold", head);
+	/* half -1: all targets */
+	return psprintf(
+		"%s || f.fold || %s || h.half || ')'", head,
+		quote_literal_cstr(psprintf(" AND (u.is_target IS NOT TRUE OR %s %% 2 <> 1 - ", half)));
+}
+
+/*
+ * (key, customers, method, options) → (share, people, found, precision, recall, lift, lift_of_half,
+ * stability, advice)
+ */
+PG_FUNCTION_INFO_V1(match_trial);
+Datum
+match_trial(PG_FUNCTION_ARGS)
+{
+	Jsonb *options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	char *method = PG_ARGISNULL(2) ? "scorecard" : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	MatchQuery q;
+	StringInfoData query;
+
+	InitMaterializedSRF(fcinfo, 0);
+	InitMatchQuery(&q, fcinfo, "match_trial", 1, options);
+	initStringInfo(&query);
+	appendStringInfo(
+		&query,
+		"WITH person AS MATERIALIZED (SELECT u.%s::text AS k, u.is_target AS t FROM (%s\n) "
+		"AS u WHERE u.is_target IS NOT NULL), "
+		"trial AS MATERIALIZED (SELECT f.fold, h.half, p.k, p.t, "
+		"pg_catalog.row_number() OVER (PARTITION BY f.fold, h.half ORDER BY m.score DESC "
+		"NULLS LAST, pg_catalog.md5(p.k))::float8 / pg_catalog.count(*) OVER (PARTITION "
+		"BY f.fold, h.half) AS place FROM pg_catalog.generate_series(0, %d) AS f(fold), "
+		"(VALUES (-1), (0), (1)) AS h(half), "
+		"LATERAL crm_profile.match_prospects(NULL::%s, %s, %s, %s, NULL, %s::jsonb) AS m "
+		"JOIN person AS p ON p.k = m.prospect::text), ",
+		q.customer_key, q.customers, TRIAL_FOLDS - 1, q.key_type, FoldQuery(&q, false),
+		FoldQuery(&q, true), quote_literal_cstr(method),
+		options == NULL
+			? "NULL"
+			: quote_literal_cstr(JsonbToCString(NULL, &options->root, VARSIZE(options))));
+	appendStringInfoString(
+		&query,
+		"total AS (SELECT pg_catalog.count(*)::float8 AS people, pg_catalog.count(*) FILTER (WHERE "
+		"t)::float8 AS targets FROM trial WHERE half = -1), "
+		"chosen AS (SELECT s.share, pg_catalog.count(*) FILTER (WHERE x.half = -1) AS people, "
+		"pg_catalog.count(*) FILTER (WHERE x.half = -1 AND x.t) AS found, "
+		"pg_catalog.count(*) FILTER (WHERE x.half >= 0)::float8 AS of_halves, "
+		"pg_catalog.count(*) FILTER (WHERE x.half >= 0 AND x.t) AS found_by_halves "
+		"FROM (VALUES (0.01::float8), (0.05), (0.1), (0.2), (0.5)) AS s(share) JOIN trial AS x ON "
+		"x.place <= s.share GROUP BY s.share), "
+		"shared AS (SELECT c.share, (SELECT pg_catalog.count(*) FROM trial AS a JOIN trial AS b ON "
+		"b.k = a.k AND b.half = 1 WHERE a.half = 0 AND a.place <= c.share AND b.place <= c.share) "
+		"* 2 "
+		"/ nullif(c.of_halves, 0) AS stability FROM chosen AS c), "
+		"judged AS (SELECT c.*, c.found / nullif(c.people, 0)::float8 AS precision, c.found / "
+		"nullif(t.targets, 0) AS recall, c.found * t.people / nullif(c.people * t.targets, 0) AS "
+		"lift, "
+		"c.found_by_halves * t.people / nullif(c.of_halves * t.targets, 0) AS lift_of_half, "
+		"s.stability, t.targets FROM chosen AS c JOIN shared AS s USING (share), total AS t) "
+		"SELECT share, people, found, precision, recall, lift, lift_of_half, stability, "
+		"CASE WHEN targets < 50 THEN 'too few targets to say: ' || targets "
+		"WHEN found < 10 THEN 'too few found to say' "
+		"WHEN lift - lift_of_half > 2 * lift / pg_catalog.sqrt(found) OR stability < 0.5 THEN "
+		"'more targets would help' ELSE 'enough targets' END, 0::bigint FROM judged ORDER BY "
+		"share");
 	ReturnMatches(fcinfo, &q, query.data, 1);
 	return (Datum) 0;
 }

@@ -1,5 +1,6 @@
 /*
- * sealed_models.c: a profile_model and a match_model that can be used but not read.
+ * sealed_models.c: models that know attributes, and can be used and not read: a profile_model and
+ * a match_model, or a clv_model.
  *
  * Scoring prospects with the rights of a reader takes the models, with the words of attributes and
  * the ends of their ranges, but the reader should learn only their decisions.  So the text form of
@@ -15,7 +16,7 @@
 
 #define NONCE_BYTES 16
 
-/* Both models follow, each as a plain varlena, aligned. */
+/* The models follow, each as a plain varlena, aligned; a clv_model alone. */
 typedef struct SealedModels
 {
 	int32 vl_len_;
@@ -24,28 +25,30 @@ typedef struct SealedModels
 	char data[FLEXIBLE_ARRAY_MEMBER];
 } SealedModels;
 
+extern Datum with_attributes(PG_FUNCTION_ARGS);
 extern Datum profile_from_record(PG_FUNCTION_ARGS);
 extern Datum match_score(PG_FUNCTION_ARGS);
 extern Datum match_lift(PG_FUNCTION_ARGS);
 extern Datum match_reasons(PG_FUNCTION_ARGS);
 
-/* (profile_model, match_model) */
+/* (profile_model, match_model), (clv_model) */
 PG_FUNCTION_INFO_V1(seal_models);
 Datum
 seal_models(PG_FUNCTION_ARGS)
 {
-	struct varlena *profile = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
-	struct varlena *match = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
-	Size place = INTALIGN(VARSIZE(profile));
-	Size size = offsetof(SealedModels, data) + place + VARSIZE(match);
+	struct varlena *first = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+	struct varlena *match = PG_NARGS() > 1 ? PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1)) : NULL;
+	Size place = INTALIGN(VARSIZE(first));
+	Size size = offsetof(SealedModels, data) + place + (match == NULL ? 0 : VARSIZE(match));
 	SealedModels *sealed = palloc0(size);
 
 	SET_VARSIZE(sealed, size);
 	sealed->profile_bytes = (int32) place;
 	if (!pg_strong_random(sealed->nonce, NONCE_BYTES))
 		elog(ERROR, "could not generate random bytes");
-	memcpy(sealed->data, profile, VARSIZE(profile));
-	memcpy(sealed->data + place, match, VARSIZE(match));
+	memcpy(sealed->data, first, VARSIZE(first));
+	if (match != NULL)
+		memcpy(sealed->data + place, match, VARSIZE(match));
 	PG_RETURN_POINTER(sealed);
 }
 
@@ -73,20 +76,21 @@ sealed_models_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(cstring_to_text("(sealed)"));
 }
 
-/* Replaces the second argument, sealed models, by one of them. */
+/* Puts a model in the place of the sealed ones, an argument. */
 static void
-Unseal(FunctionCallInfo fcinfo, bool match)
+Unseal(FunctionCallInfo fcinfo, int argument, bool match)
 {
-	SealedModels *sealed = (SealedModels *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
+	SealedModels *sealed = (SealedModels *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
 
-	fcinfo->args[1].value = PointerGetDatum(sealed->data + (match ? sealed->profile_bytes : 0));
+	fcinfo->args[argument].value =
+		PointerGetDatum(sealed->data + (match ? sealed->profile_bytes : 0));
 }
 
 PG_FUNCTION_INFO_V1(profile_from_sealed);
 Datum
 profile_from_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, false);
+	Unseal(fcinfo, 1, false);
 	return profile_from_record(fcinfo);
 }
 
@@ -94,7 +98,7 @@ PG_FUNCTION_INFO_V1(match_score_sealed);
 Datum
 match_score_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, true);
+	Unseal(fcinfo, 1, true);
 	return match_score(fcinfo);
 }
 
@@ -102,7 +106,7 @@ PG_FUNCTION_INFO_V1(match_lift_sealed);
 Datum
 match_lift_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, true);
+	Unseal(fcinfo, 1, true);
 	return match_lift(fcinfo);
 }
 
@@ -110,6 +114,15 @@ PG_FUNCTION_INFO_V1(match_reasons_sealed);
 Datum
 match_reasons_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, true);
+	Unseal(fcinfo, 1, true);
 	return match_reasons(fcinfo);
+}
+
+/* (sealed clv_model, attributes) */
+PG_FUNCTION_INFO_V1(with_attributes_sealed);
+Datum
+with_attributes_sealed(PG_FUNCTION_ARGS)
+{
+	Unseal(fcinfo, 0, false);
+	return with_attributes(fcinfo);
 }

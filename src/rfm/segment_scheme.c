@@ -489,7 +489,7 @@ label_conflicts(PG_FUNCTION_ARGS)
 			psprintf("segment %s, lifecycle %s", segment, LifecycleWords[lifecycle]));
 	if (ClaimOf(claim) * forecast < 0)
 		conflicts[n++] = CStringGetTextDatum(psprintf("segment %s, %s", segment, forecast_words));
-	/* lapsing customers are overdue, not gone */
+	/* lapsing is less likely to buy, not gone */
 	if (lifecycle_known && lifecycle != LIFECYCLE_LAPSING && ClaimOf(1 << lifecycle) * forecast < 0)
 		conflicts[n++] = CStringGetTextDatum(
 			psprintf("lifecycle %s, %s", LifecycleWords[lifecycle], forecast_words));

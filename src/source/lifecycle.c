@@ -38,12 +38,18 @@ CheckedDays(int32 days, const char *what)
 }
 
 /*
- * Half of what it was: such a silence is unusual for the customer.  So is one longer than 19 of 20
- * gaps: a fit that has seen nobody leave expects customers back whose silence it cannot explain.
+ * With a model: how likely customers are to buy within a quarter of a year, compared with somebody
+ * who has just bought for the first time.  Lapsing are those who fall short of three quarters of
+ * that, inactive of one quarter.  Nobody lapses within two weeks, nor while three of four gaps of
+ * theirs would go on; who is silent for longer than 99 of 100 would has lapsed in any case: a fit
+ * that has seen nobody leave expects those to come back whose silence it cannot explain.
  */
-#define OUT_OF_CHARACTER 0.5
-#define HARDLY_A_GAP 0.95
 #define OUTLOOK_DAYS 90
+#define LAPSING_SHARE 0.75
+#define INACTIVE_SHARE 0.25
+#define NO_SILENCE_DAYS 14
+#define WITHIN_RHYTHM 0.25
+#define HARDLY_A_GAP 0.99
 
 /*
  * What a customer's silence is measured against; if both models are NULL, only the number of days.
@@ -64,9 +70,30 @@ typedef struct Past
 	int64 purchase_days;
 } Past;
 
-/* Whether that many days of silence are unusual for the customer according to the model. */
+/* The probability of a purchase in a horizon of somebody who has just bought for the first time. */
+static double
+OfNewcomer(const ClvModel *model, double horizon)
+{
+	static struct
+	{
+		uint64 model; /* its fingerprint */
+		double horizon;
+		double probability;
+	} last;
+	ClvCustomer newcomer = {0};
+
+	if (last.model != model->fingerprint || last.horizon != horizon)
+	{
+		last.probability = ProbabilityOfPurchase(model, &newcomer, horizon);
+		last.model = model->fingerprint;
+		last.horizon = horizon;
+	}
+	return last.probability;
+}
+
+/* Whether somebody silent for so long is less likely to buy than that share of a newcomer. */
 static bool
-ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
+HasFallenBelow(const ClvModel *model, const Past *past, int64 silence, double share)
 {
 	PurchaseSummary facts = {
 		.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
@@ -75,77 +102,31 @@ ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
 	double horizon =
 		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
-	/* the cheaper test first */
-	return GapProbability(model, &customer) >= HARDLY_A_GAP ||
-		   PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
+	/* who bought once has shown no rhythm */
+	if (past->purchase_days > 1)
+	{
+		double gap = GapProbability(model, &customer);
+
+		if (gap < WITHIN_RHYTHM || gap >= HARDLY_A_GAP)
+			return gap >= HARDLY_A_GAP;
+	}
+	return ProbabilityOfPurchase(model, &customer, horizon) < share * OfNewcomer(model, horizon);
 }
 
-/*
- * Known limits of the silence of customers with the same number of purchase days over the same
- * time.
- */
-typedef struct KnownSilences
-{
-	uint64 model; /* its fingerprint */
-	int64 purchase_days;
-	int64 days;            /* from the first to the last */
-	int64 longest_kept;    /* longest silence known to be usual */
-	int64 shortest_broken; /* shortest silence known to be unusual */
-} KnownSilences;
-
-#define KNOWN_SILENCES 32768
-#define SILENCES_APART 1021 /* days between the slots of successive numbers of purchase days */
-
-/*
- * Without a season, and with purchases at random, customers with the same purchases are alike, and
- * a longer silence is always more unusual: earlier answers settle most questions.
- */
+/* Whether somebody with this rhythm would most likely have bought once more. */
 static bool
-IsSurprising(const ClvModel *model, const Past *past, int64 silence)
+OutOfRhythm(const RhythmModel *rhythm, const Past *past, double silence)
 {
-	static KnownSilences table[KNOWN_SILENCES];
-	int64 days = (int64) past->last - past->first;
-	KnownSilences *known =
-		&table[(uint64) (past->purchase_days * SILENCES_APART + days) % KNOWN_SILENCES];
-	bool surprised;
-
-	if (!model->calendar.is_level || model->regularity > 1 || model->family == CLV_PARETO_NBD)
-		return ModelIsSurprised(model, past, silence);
-	if (known->model != model->fingerprint || known->purchase_days != past->purchase_days ||
-		known->days != days)
-		*known = (KnownSilences){model->fingerprint, past->purchase_days, days, -1, PG_INT64_MAX};
-	if (silence <= known->longest_kept || silence >= known->shortest_broken)
-		return silence >= known->shortest_broken;
-	surprised = ModelIsSurprised(model, past, silence);
-	if (surprised)
-		known->shortest_broken = silence;
-	else
-		known->longest_kept = silence;
-	return surprised;
-}
-
-/*
- * Whether the silence up to a day is unusual for the customer: with this rhythm they would most
- * likely have bought again, or the probability that they will has fallen far below its value right
- * after the last purchase.
- */
-static bool
-OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
-{
-	const RhythmModel *rhythm = rule->rhythm;
-
-	if (rule->model != NULL)
-		return IsSurprising(rule->model, past, (int64) silence);
 	return LapseProbability((int) rhythm->regularity, rhythm->parameters[0], rhythm->parameters[1],
 							(double) past->purchase_days - 1, (double) past->last - past->first,
 							silence) >= OUT_OF_RHYTHM;
 }
 
-/* After a single purchase, or without a model, nothing is usual: the number of days decides. */
+/* Who bought once has shown no rhythm, and without a model the days decide. */
 static inline bool
 ByDaysAlone(const LapseRule *rule, const Past *past)
 {
-	return (rule->rhythm == NULL && rule->model == NULL) || past->purchase_days == 1;
+	return rule->model == NULL && (rule->rhythm == NULL || past->purchase_days == 1);
 }
 
 static bool
@@ -153,18 +134,23 @@ IsLapsing(const LapseRule *rule, const Past *past, int64 silence)
 {
 	if (ByDaysAlone(rule, past))
 		return silence >= rule->active;
-	return OutOfCharacter(rule, past, (double) silence);
+	if (rule->model != NULL)
+		return silence >= Min(rule->active, NO_SILENCE_DAYS) &&
+			   HasFallenBelow(rule->model, past, silence, LAPSING_SHARE);
+	return OutOfRhythm(rule->rhythm, past, (double) silence);
 }
 
-/* Whether a customer is inactive: the silence, scaled to active_days, is unusual. */
+/* By a rhythm: silent for as many times the lapsing silence as inactive_days are active_days. */
 static bool
 IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 {
 	if (silence < rule->inactive)
 		return false;
+	if (rule->model != NULL)
+		return HasFallenBelow(rule->model, past, silence, INACTIVE_SHARE);
 	return ByDaysAlone(rule, past) ||
-		   OutOfCharacter(rule, past,
-						  (double) silence * (double) rule->active / (double) rule->inactive);
+		   OutOfRhythm(rule->rhythm, past,
+					   (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
 /* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */

@@ -1,0 +1,48 @@
+-- Aggregates behind the views of segments, against PostgreSQL's own, with files past 64 kB
+SET work_mem = '64kB';
+SET search_path = public, crm_profile_internal;
+SELECT setseed(0.25) \g /dev/null
+CREATE TEMP TABLE number AS SELECT i % 9 AS g, CASE i % 9
+		WHEN 0 THEN random() * 1000
+		WHEN 1 THEN (random() - 0.5) * 10 ^ (random() * 60 - 30)
+		WHEN 2 THEN round((random() * 100000)::numeric, 2)::float8
+		WHEN 3 THEN (i % 500)::float8 - 250
+		-- ties in the 16th digit, which printf() rounds to the even one
+		WHEN 4 THEN ((2::float8 ^ 47) + i) / 2
+		WHEN 5 THEN (1000000000000000::float8 - i) / 8
+		WHEN 6 THEN 10 ^ (i % 30 - 15)
+		WHEN 7 THEN CASE i % 5 WHEN 0 THEN NULL WHEN 1 THEN 0 ELSE -random() END END AS v
+	FROM generate_series(1, 90000) i;
+INSERT INTO number VALUES (10, 'NaN'), (10, 1), (11, 'infinity'), (11, 2), (11, 3), (12, 0), (13, 999999999999999.5), (13, 9.9999999999999995), (14, -0.1);
+SELECT count(*) AS groups, count(*) FILTER (WHERE m = p AND s::text = t::text OR g = 8 AND m IS NULL AND s IS NULL) AS same
+FROM (SELECT g, median(v) AS m, percentile_cont(0.5) WITHIN GROUP (ORDER BY v) AS p, decimal_sum(v) AS s, sum(v::numeric) AS t FROM number GROUP BY g) x;
+SELECT median(v::numeric) = percentile_cont(0.5) WITHIN GROUP (ORDER BY v) AS of_numeric FROM number WHERE g IN (2, 3);
+SELECT median(v) AS nothing, decimal_sum(v) AS at_all FROM number WHERE false;
+SELECT decimal_sum(v) / count(v) = avg(v::numeric) AS mean FROM number WHERE g = 0;
+-- groups that end before their files are read
+SELECT count(*) FROM (SELECT median(v) FROM number GROUP BY g LIMIT 1) x;
+SELECT median(v) OVER () FROM number;
+
+-- words, numbers, days and sets of people in four segments
+CREATE TEMP TABLE person AS SELECT 'segment ' || i % 4 AS segment, (random() * random() * 90)::int AS age, CASE WHEN i % 10 > 0 THEN round((random() * 50000)::numeric, 2) END AS income,
+		CASE i % 13 WHEN 0 THEN 'NaN' ELSE random() END AS score, CASE i % 17 WHEN 0 THEN 'infinity' ELSE date '2020-01-01' + (i % 1000) END AS since, CASE i % 7 WHEN 0 THEN ' ' WHEN 1 THEN NULL ELSE 'city ' || i % 40 END AS city,
+		i % 3 = 0 AS loan, CASE WHEN i % 5 > 0 THEN ARRAY['tag ' || i % 6, NULL, 'tag ' || i % 8, 'tag ' || i % 6] END AS tags
+	FROM generate_series(1, 20000) i;
+CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, ROW(age, income, score, since, city, loan, tags), '{age,income,score,since,city,loan,tags}') AS counts FROM person) x, unnest(x.counts) c;
+CREATE TEMP TABLE ranged AS SELECT n.attribute, p.segment, n.value
+	FROM person p, LATERAL (VALUES ('age', p.age::float8), ('income', p.income::float8), ('score', NULLIF(p.score, 'NaN')), ('since', CASE WHEN isfinite(p.since) THEN (p.since - date '2000-01-01')::float8 END)) n(attribute, value) WHERE n.value IS NOT NULL;
+CREATE TEMP TABLE plain AS
+	SELECT attribute, segment, CASE WHEN grouping(bucket) = 0 THEN bucket::text END AS value, count(*) AS customers
+	FROM (SELECT r.attribute, r.segment, width_bucket(r.value, k.breaks) AS bucket FROM ranged r JOIN (SELECT attribute, percentile_disc('{0.2,0.4,0.6,0.8}'::float8[]) WITHIN GROUP (ORDER BY value) AS breaks FROM ranged GROUP BY attribute) k USING (attribute)) x
+	GROUP BY GROUPING SETS ((attribute, segment, bucket), (attribute, segment))
+	UNION ALL SELECT 'city', segment, btrim(city), count(*) FROM person WHERE btrim(city) <> '' GROUP BY GROUPING SETS ((segment, btrim(city)), (segment))
+	UNION ALL SELECT 'loan', segment, loan::text, count(*) FROM person GROUP BY GROUPING SETS ((segment, loan), (segment))
+	UNION ALL SELECT 'tags', segment, tag, count(*) FROM person, LATERAL (SELECT DISTINCT t FROM unnest(tags) t WHERE t IS NOT NULL UNION ALL SELECT NULL WHERE tags IS NOT NULL) m(tag) GROUP BY segment, tag;
+-- values as they are, and how many customers have those of each fifth
+SELECT count(*) AS rows, count(*) FILTER (WHERE c.customers IS DISTINCT FROM p.customers) AS differences
+FROM (SELECT * FROM plain WHERE attribute IN ('city', 'loan', 'tags') OR value IS NULL) p
+	FULL JOIN (SELECT * FROM counted WHERE attribute IN ('city', 'loan', 'tags') OR value IS NULL) c ON (c.attribute, c.segment) = (p.attribute, p.segment) AND c.value IS NOT DISTINCT FROM p.value;
+SELECT p.attribute, p.found = c.found AS same FROM (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM plain WHERE value IS NOT NULL GROUP BY attribute) p
+	JOIN (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM counted WHERE value IS NOT NULL GROUP BY attribute) c USING (attribute) ORDER BY 1;
+SELECT attribute, value, sum(customers) FROM counted WHERE attribute IN ('age', 'since') GROUP BY attribute, value ORDER BY attribute, value COLLATE "C";
+SELECT persona_counts('one', ROW(1), '{a,b}');

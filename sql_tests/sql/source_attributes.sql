@@ -1,0 +1,90 @@
+-- Attributes in the model of repeat purchase of a source: used where they earn it in forecasts of the past, and read by nobody who may not
+SET datestyle = ISO;
+SET intervalstyle = postgres;
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+CREATE SCHEMA given;
+SET search_path = given;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/gamma_variate.sql'
+\i :fixture
+-- 1500 customers of three years, four of ten with a subscription, who buy three times as often and leave after one purchase in twenty in place of one in two; regions are noise
+CREATE TABLE client (id int PRIMARY KEY, subscribed boolean, region text, age int);
+CREATE TABLE sale (client int, day date, amount numeric);
+CREATE PROCEDURE simulate(customers int) LANGUAGE plpgsql AS $$
+DECLARE
+	at float8;
+	rate float8;
+	subscribed boolean;
+BEGIN
+	FOR i IN 1 .. customers LOOP
+		subscribed := random() < 0.4;
+		INSERT INTO client VALUES (i, subscribed, (ARRAY['north', 'south', 'east', 'west'])[1 + floor(random() * 4)], 18 + floor(random() * 60));
+		at := floor(random() * 1000);
+		rate := gamma_variate(2) / 120 * CASE WHEN subscribed THEN 3 ELSE 1 END;
+		LOOP
+			INSERT INTO sale VALUES (i, date '2022-01-01' + floor(at)::int, 10 + floor(random() * 20));
+			EXIT WHEN random() < CASE WHEN subscribed THEN 0.05 ELSE 0.5 END;
+			at := at - ln(1 - random()) / rate;
+			EXIT WHEN at > 1095;
+		END LOOP;
+	END LOOP;
+END $$;
+SELECT setseed(0.5);
+CALL simulate(1500);
+SELECT count(*) AS names FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'amount', as_of => '2024-12-31', attributes => '{subscribed,region,age}');
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT value FROM shop.model_card WHERE item = 'attributes';
+SELECT attributes_gain > 2 * attributes_error AS earned FROM shop.model;
+-- what was planted is found: the effect on buying is ln 3
+SELECT part, parameter, abs(estimate - ln(3)) < 0.3 AS planted, estimate < -1 AS stays FROM shop.model, crm_profile.clv_parameters(clv) WHERE parameter = 'subscribed' ORDER BY part;
+-- every figure is that of the customer's own attributes
+SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_purchase, p.expected_purchases_90d, p.clv_365d, p.lifecycle) IS DISTINCT FROM (crm_profile.probability_of_purchase(h.history, m.clv, '2024-12-31', '90 days', r),
+	crm_profile.expected_purchases(h.history, m.clv, '2024-12-31', '90 days', r), crm_profile.clv(h.history, m.clv, '2024-12-31', '365 days', 0.01, r),
+	crm_profile.lifecycle(h.history, '2024-12-31', m.active_days, crm_profile.with_attributes(m.clv, r)))) AS differences
+FROM shop.customer_profile p JOIN shop.customer_history h USING (customer) JOIN client c ON c.id = p.customer, LATERAL (SELECT c.subscribed, c.region, c.age) r, shop.model m;
+SELECT abs(f.expected - sum(crm_profile.expected_purchases(h.history, m.clv, '2024-12-31', '90 days', r) * crm_profile.expected_value(h.history, m.clv, '2024-12-31', true))) < 0.01 AS revenue
+FROM shop.revenue_forecast f, shop.customer_history h JOIN client c ON c.id = h.customer, LATERAL (SELECT c.subscribed, c.region, c.age) r, shop.model m WHERE f.part = 'customers so far' GROUP BY f.expected;
+SELECT sum(customers) AS customers, count(*) FILTER (WHERE s.customers <> p.n) AS differences
+FROM (SELECT to_segment, sum(customers) AS customers FROM shop.segment_migration GROUP BY 1) s JOIN (SELECT segment, count(*) AS n FROM shop.customer_profile GROUP BY 1) p ON p.segment = s.to_segment;
+SELECT count(*) FILTER (WHERE value_tier IS NOT NULL AND predicted_tier IS NULL) AS without_tier, count(DISTINCT predicted_tier) AS tiers FROM shop.customer_profile;
+-- other ways to the same rows: a day, a table
+CREATE TABLE live AS SELECT * FROM shop.customer_profile;
+SELECT count(*) AS differences FROM live l FULL JOIN shop.profile_as_of('2024-12-31') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
+SELECT count(*) AS differences FROM unnest('{1,2,3}'::int[]) k, crm_profile.profile_now('shop', k) n JOIN live l ON l.customer = n.customer::int WHERE (n.lifecycle, n.p_purchase, n.clv_365d) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.clv_365d);
+SELECT crm_profile.alter_source('shop', materialize => true);
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT count(*) AS differences FROM live l FULL JOIN shop.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
+SELECT crm_profile.alter_source('shop', materialize => false);
+
+-- ---------------------------------------------------------------- readers get decisions only
+CREATE ROLE regress_given_reader;
+GRANT USAGE ON SCHEMA shop, given TO regress_given_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_given_reader;
+GRANT SELECT ON client TO regress_given_reader;
+SET ROLE regress_given_reader;
+SELECT count(*) AS customers, count(DISTINCT round(p.clv_365d)) > 20 AS told FROM shop.customer_profile p;
+SELECT models FROM shop.purchase_model;
+SELECT count(*) AS models FROM shop.model;
+SELECT clv::text ~ 'attributes|effect|subscribed' AS words FROM shop.model_in_use;
+SELECT count(*) AS effects FROM shop.model_card WHERE item ~ 'subscribed' OR note ~ 'subscribed';
+RESET ROLE;
+
+-- ---------------------------------------------------------------- noise alone is not used, nor are attributes of a named model
+SELECT crm_profile.alter_source('shop', attributes => '{region,age}');
+-- until the next refresh without
+SELECT count(*) AS customers, count(p_purchase) AS told FROM shop.customer_profile;
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT value, number < 0.001 AS gain FROM shop.model_card WHERE item = 'attributes';
+SELECT bool_and(p.p_purchase = crm_profile.probability_of_purchase(h.history, m.clv, '2024-12-31', '90 days')) AS average FROM shop.customer_profile p JOIN shop.customer_history h USING (customer), shop.model_in_use m;
+SELECT crm_profile.alter_source('shop', attributes => '{subscribed}', clv_model => 'mbg/nbd');
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT count(*) AS lines FROM shop.model_card WHERE item = 'attributes';
+SELECT crm_profile.alter_source('shop', clv_model => 'auto');
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT value FROM shop.model_card WHERE item = 'attributes';
+SELECT crm_profile.alter_source('shop', reset => '{attributes}');
+SELECT orders > 0 AS refreshed, to_regclass('shop.purchase_model') AS purchase_model FROM crm_profile.refresh('shop');
+SELECT crm_profile.drop_source('shop');
+DROP SCHEMA given CASCADE;
+DROP ROLE regress_given_reader;
