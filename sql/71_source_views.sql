@@ -890,8 +890,7 @@ DECLARE
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			-- room for another version of each row on its page: with each day all of them change, and none of what
-			-- indexes hold
+			-- room for another version of each row on its page: each day all of them change, but no indexed figure does
 			EXECUTE format('CREATE TABLE %I.stored_profile WITH (fillfactor = 45) AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE
