@@ -843,7 +843,8 @@ CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_
 BEGIN
 	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
 		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
-	-- what a view makes of a history (a segment, a score, a number of orders) has few values: so GROUP BY is planned for few groups. The default would be as many as customers
+	-- what a view makes of a history (a segment, a score, a number of orders) has few values: so GROUP BY is planned
+	-- for few groups. The default would be as many as customers
 	EXECUTE format('ALTER TABLE %I.customer_history ALTER COLUMN history SET (n_distinct = 100)', src.name);
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''key of the customer, as in the customer table''', src.name);
@@ -889,7 +890,7 @@ DECLARE
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			-- room for another version of each row on its page: with each day all of them change, and none of what indexes hold
+			-- room for another version of each row on its page: each day all of them change, but no indexed figure does
 			EXECUTE format('CREATE TABLE %I.stored_profile WITH (fillfactor = 45) AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE

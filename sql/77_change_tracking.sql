@@ -329,7 +329,8 @@ DECLARE
 BEGIN
 	-- before the tables are read: what happens to them later, the next refresh sees
 	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l;
-	-- by a statement of its own, whose snapshot is no newer than that by which they are read: who commits in between stays in the queue
+	-- in a statement of its own, whose snapshot is no newer than the one that reads the tables: whatever commits in
+	-- between stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
 			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
 		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
