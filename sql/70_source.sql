@@ -31,8 +31,8 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 ---------------------------------------------------------------- value tiers
 
 CREATE TYPE crm_profile.value_tiers AS ( -- thresholds of the value tiers A and B; from value_tiers_fit()
-	a_from double precision, -- lowest value in tier A: all who are worth more have less than 80 % of the total together
-	b_from double precision -- lowest value in tier B: all who are worth more have less than 95 % of the total together
+	a_from double precision, -- from which value on tier A is: all who are worth more than its lowest have less than 80 % of the total together; a round number that is nobody's value in particular
+	b_from double precision -- the same of tier B, with 95 %
 );
 
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
@@ -65,9 +65,9 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 	oldest_order date, -- day of the oldest order
 	newest_order date, -- day of the newest order, even if after as_of
 	active_days integer, -- days within which nine of ten repeat buyers come back (by the mean gap of each customer), 28 to 365; NULL for fewer than 20 repeat buyers
-	a_from numeric, -- lowest value in tier A: all who are worth more have less than 80 % of the total together; NULL if nobody is worth anything
+	a_from numeric, -- from which value on tier A is: all who are worth more than its lowest have less than 80 % of the total together; a round number that is nobody's value in particular; NULL if nobody is worth anything
 	b_from numeric, -- lowest value in tier B: all who are worth more have less than 95 % of the total together
-	deciles numeric[] -- lowest values of the best nine to one tenths of the buyers, ascending, as far as they are positive
+	deciles numeric[] -- from which values on the best nine to one tenths of the buyers are, ascending, as far as they are positive
 );
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)

@@ -372,7 +372,8 @@ DECLARE
 	options jsonb;
 BEGIN
 	-- whether words are numbers must not depend on the words: those of prospects may be others
-	SELECT jsonb_build_object('kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
+	-- nor is the lowest or highest value of one customer in the model
+	SELECT jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
 			FILTER (WHERE crm_profile_internal.source_attribute_class(t.type) = 'word' AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.type)), '{}'))
 		INTO options
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,

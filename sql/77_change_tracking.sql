@@ -45,6 +45,11 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
 	'the tables that hold the rows of a relation, each with what tells whether all its changes went into the queue; problem: they do not';
 
+CREATE FUNCTION crm_profile_internal.tracked_state(src crm_profile.source_definition, queue regclass) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}') FROM crm_profile_internal.tracked_leaves(queue, to_regclass(src.tracked_table), src.tracked_column::name) l);
+COMMENT ON FUNCTION crm_profile_internal.tracked_state IS 'the state of all tables that hold the orders of a source: as long as it stays, their changes went into the queue';
+
 ---------------------------------------------------------------- what can be tracked
 
 CREATE FUNCTION crm_profile_internal.source_resolve_tracking(src crm_profile.source_definition, changed_query text, path text) RETURNS crm_profile.source_definition
@@ -209,7 +214,7 @@ BEGIN
 		RETURN;
 	END IF;
 	-- before the orders are read: what happens to the tables later, the next refresh sees
-	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
+	SELECT crm_profile_internal.tracked_state(src, queue), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
 	-- by a statement of its own, whose snapshot is no newer than that by which the orders are read: who commits in between stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customer),
 			customer AS (SELECT DISTINCT t.customer::%s AS customer FROM taken t WHERE t.customer IS NOT NULL)

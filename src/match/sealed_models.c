@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
 #include "base/compat.h"
@@ -49,28 +50,56 @@ seal_models(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(sealed);
 }
 
-/* Nobody writes one: only seal_models() makes them. */
+/*
+ * The text and binary form, "(sealed)", says nothing, so what is made of it is
+ * empty: a table with sealed models can be dumped and restored, and its models
+ * are gone.
+ */
+static const char sealed_text[] = "(sealed)";
+
+static Datum
+Emptied(const char *text)
+{
+	SealedModels *sealed;
+
+	if (strcmp(text, sealed_text) != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input for sealed models: \"%s\"", text),
+						errdetail("Their text is \"%s\" and tells nothing of them.", sealed_text)));
+	sealed = palloc0(offsetof(SealedModels, data));
+	SET_VARSIZE(sealed, offsetof(SealedModels, data));
+	return PointerGetDatum(sealed);
+}
+
 PG_FUNCTION_INFO_V1(sealed_models_in);
 Datum
 sealed_models_in(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("sealed models have no text or binary form that could be read")));
-	PG_RETURN_NULL();
+	return Emptied(PG_GETARG_CSTRING(0));
+}
+
+PG_FUNCTION_INFO_V1(sealed_models_recv);
+Datum
+sealed_models_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo message = (StringInfo) PG_GETARG_POINTER(0);
+	int bytes;
+
+	return Emptied(pq_getmsgtext(message, message->len - message->cursor, &bytes));
 }
 
 PG_FUNCTION_INFO_V1(sealed_models_out);
 Datum
 sealed_models_out(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_CSTRING(pstrdup("(sealed)"));
+	PG_RETURN_CSTRING(pstrdup(sealed_text));
 }
 
 PG_FUNCTION_INFO_V1(sealed_models_send);
 Datum
 sealed_models_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BYTEA_P(cstring_to_text("(sealed)"));
+	PG_RETURN_BYTEA_P(cstring_to_text(sealed_text));
 }
 
 /* Puts a model in the place of the sealed ones, the second argument. */
@@ -79,6 +108,11 @@ Unseal(FunctionCallInfo fcinfo, bool match)
 {
 	SealedModels *sealed = (SealedModels *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
 
+	if (VARSIZE(sealed) == offsetof(SealedModels, data))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("these sealed models are empty"),
+						errdetail("Their text, as in a dump, has nothing of them."),
+						errhint("Take those of the view prospect_model of the source.")));
 	fcinfo->args[1].value = PointerGetDatum(sealed->data + (match ? sealed->profile_bytes : 0));
 }
 

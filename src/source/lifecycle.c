@@ -410,6 +410,14 @@ ActiveDays(const CustomerBaseState *state)
 	return Max(MIN_ACTIVE_DAYS, Min(days, MAX_ACTIVE_DAYS));
 }
 
+/* A value from which a tier or a tenth begins, as readers may know it. */
+static Datum
+Threshold(const CustomerBaseState *state, int64 from)
+{
+	return NumericGetDatum(
+		NumericFromInt128(RoundThreshold(state->values, state->nvalues, from), state->scale));
+}
+
 /*
  * The least values of the first one to nine tenths of the buyers, from the lowest on,
  * as far as they are positive.  The values are sorted, the highest first.
@@ -425,8 +433,7 @@ Deciles(const CustomerBaseState *state)
 		int64 rank = (k * state->buyers + 9) / 10;
 
 		if (rank <= state->nvalues)
-			cuts[ncuts++] =
-				NumericGetDatum(NumericFromInt128(state->values[rank - 1], state->scale));
+			cuts[ncuts++] = Threshold(state, state->values[rank - 1]);
 	}
 	return PointerGetDatum(construct_array(cuts, ncuts, NUMERICOID, -1, false, TYPALIGN_INT));
 }
@@ -456,8 +463,8 @@ customer_base_fit_finalfn(PG_FUNCTION_ARGS)
 	if (state->nvalues > 0)
 	{
 		TierThresholds(state->values, state->nvalues, &a_from, &b_from);
-		values[5] = NumericGetDatum(NumericFromInt128(a_from, state->scale));
-		values[6] = NumericGetDatum(NumericFromInt128(b_from, state->scale));
+		values[5] = Threshold(state, a_from);
+		values[6] = Threshold(state, b_from);
 		values[7] = Deciles(state);
 	}
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));

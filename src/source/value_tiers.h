@@ -11,4 +11,10 @@
  */
 extern void TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from);
 
+/*
+ * A threshold that parts the sorted values as `from`, one of them, does, and is
+ * nobody's value in particular: the roundest number above the next lower value.
+ */
+extern int64 RoundThreshold(const int64 *values, int64 nvalues, int64 from);
+
 #endif /* CRM_VALUE_TIERS_H */
