@@ -8,25 +8,11 @@ rounds=${BENCH_ROUNDS:-3}
 run_psql() { psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 run_psql -v orders="$orders" -f orders.sql
-run_psql <<'SQL'
-SET work_mem = '1GB';
-CREATE TABLE customers AS SELECT DISTINCT customer_id FROM orders;
-ALTER TABLE customers ADD PRIMARY KEY (customer_id);
-VACUUM (FREEZE, ANALYZE) customers;
-CREATE TABLE measured (what text, seconds float8);
-SQL
+run_psql -f customers.sql
 for ((round = 1; round <= rounds; round++)); do
-  run_psql -v chosen="${BENCH_COLUMNS:-}" -v question='SELECT segment, count(*), sum(monetary) FROM big.customer_profile GROUP BY 1' <<'SQL'
-SET work_mem = '256MB';
-SET max_parallel_workers_per_gather = 0;
-\set measure 'INSERT INTO measured VALUES (:''what'', extract(epoch FROM clock_timestamp() - :''began''));'
-\o /dev/null
-SELECT crm_profile.create_source('big', 'customers', 'orders', as_of => '2025-12-31');
-SELECT count(amount) FROM orders;
-SELECT clock_timestamp() AS began \gset
-SELECT count(amount) FROM orders;
-\set what 'count(amount) of the orders'
-:measure
+  run_psql -v round="$round" -v chosen="${BENCH_COLUMNS:-}" -v question='SELECT segment, count(*), sum(monetary) FROM big.customer_profile GROUP BY 1' <<'SQL'
+SELECT crm_profile.create_source('big', 'customers', 'orders', as_of => '2025-12-31') \g /dev/null
+\i measure.psql
 SELECT clock_timestamp() AS began \gset
 CREATE TABLE plain AS
 SELECT customer_id, recency, frequency, monetary, 6 - ntile(5) OVER (ORDER BY recency) AS r, ntile(5) OVER (ORDER BY frequency) AS f, ntile(5) OVER (ORDER BY monetary) AS m
@@ -38,7 +24,7 @@ SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'first refresh: histories, index and models'
 :measure
-INSERT INTO measured SELECT 'first refresh: ' || p.what || ' alone', (s.refresh_phases->>p.phase)::float8 FROM crm_profile.sources s,
+INSERT INTO measured SELECT 'first refresh: ' || p.what || ' alone', :round, (s.refresh_phases->>p.phase)::float8 FROM crm_profile.sources s,
 	(VALUES ('collect', 'histories and index'), ('clv', 'clv_fit and predicted tiers'), ('holdout', 'holdout test')) p(phase, what);
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');

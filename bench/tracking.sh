@@ -9,14 +9,11 @@ script=$(mktemp)
 trap 'rm -f "$script"' EXIT
 
 run_psql -v orders="$orders" -f orders.sql
-run_psql -v orders="$orders" <<'SQL'
+run_psql -f customers.sql
+run_psql <<'SQL'
 SET work_mem = '1GB';
 ALTER TABLE orders ADD PRIMARY KEY (order_id);
 CREATE INDEX ON orders (customer_id);
-CREATE TABLE customers AS SELECT DISTINCT customer_id FROM orders;
-ALTER TABLE customers ADD PRIMARY KEY (customer_id);
-VACUUM (FREEZE, ANALYZE) customers;
-CREATE TABLE measured (what text, round integer, seconds float8);
 -- what is written: an order table as it is, and one whose changes are tracked
 CREATE TABLE plain (order_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL, ordered_at timestamp NOT NULL, amount numeric(12, 2) NOT NULL, status text NOT NULL);
 CREATE INDEX ON plain (customer_id);
@@ -39,17 +36,9 @@ SQL
     run_psql -c "INSERT INTO measured VALUES ('1000 INSERTs, each a transaction, $table', $round, $seconds)"
   done
   run_psql -v round="$round" -v orders="$orders" <<'SQL'
-SET work_mem = '256MB';
-SET max_parallel_workers_per_gather = 0;
-\set measure 'INSERT INTO measured VALUES (:''what'', :round, extract(epoch FROM clock_timestamp() - :''began''));'
-\o /dev/null
 UPDATE orders SET amount = amount + 1 WHERE order_id % 1000 = :round;
 VACUUM orders;
-SELECT count(amount) FROM orders;
-SELECT clock_timestamp() AS began \gset
-SELECT count(amount) FROM orders;
-\set what 'count(amount) of the orders'
-:measure
+\i measure.psql
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'refresh after a thousandth of the orders changed'

@@ -1,7 +1,7 @@
 -- crm_profile: customer profiles inside PostgreSQL
 \echo Use "CREATE EXTENSION crm_profile" to load this file. \quit
 
--- What lies in these schemas is called with the rights of whoever uses the extension: nobody else may have put anything there, or be able to
+-- Objects in these schemas run with the rights of whoever uses the extension: nobody else may have created any there, or be able to
 DO $$
 DECLARE
 	owner pg_catalog.regrole := (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'crm_profile');
@@ -27,5 +27,5 @@ COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM sco
 CREATE SCHEMA crm_profile_internal;
 COMMENT ON SCHEMA crm_profile_internal IS 'internals of crm_profile: support functions of types, operators and aggregates, helpers; not for users, may change with every release';
 
--- functions and types are for everybody; what tables hold is guarded table by table
+-- functions and types are for everybody; tables have privileges of their own
 GRANT USAGE ON SCHEMA crm_profile, crm_profile_internal TO PUBLIC;

@@ -13,12 +13,12 @@ CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], mo
 	RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[]) IS
-	'a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher, for recency lower';
+	'a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)';
 CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], monetary numeric[], period interval)
 	RETURNS crm_profile.rfm_model
 	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[], interval) IS
-	'a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher, for recency lower';
+	'a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)';
 
 CREATE FUNCTION crm_profile.thresholds(model crm_profile.rfm_model,
 	OUT recency numeric[], OUT frequency numeric[], OUT monetary numeric[])
@@ -73,15 +73,6 @@ COMMENT ON FUNCTION crm_profile.purchase_pattern IS 'few large, many small, many
 
 ---------------------------------------------------------------- fitting
 
-CREATE FUNCTION crm_profile_internal.rfm_fit_transfn(state internal, history crm_profile.purchase_history, as_of date) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_transfn(internal, crm_profile.purchase_history, date) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.rfm_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, bins integer) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_transfn(internal, crm_profile.purchase_history, date, integer) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.rfm_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, bins integer, period interval) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.rfm_fit_transfn(internal, crm_profile.purchase_history, date, integer, interval) IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.rfm_fit_combine(a internal, b internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.rfm_fit_serialize(state internal) RETURNS bytea
@@ -95,24 +86,9 @@ COMMENT ON FUNCTION crm_profile_internal.rfm_fit_serialize IS 'aggregate seriali
 COMMENT ON FUNCTION crm_profile_internal.rfm_fit_deserialize IS 'aggregate deserialization function';
 COMMENT ON FUNCTION crm_profile_internal.rfm_fit_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.rfm_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile_internal.rfm_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.rfm_fit_finalfn, COMBINEFUNC = crm_profile_internal.rfm_fit_combine,
-	SERIALFUNC = crm_profile_internal.rfm_fit_serialize, DESERIALFUNC = crm_profile_internal.rfm_fit_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.rfm_fit(crm_profile.purchase_history, date) IS
-	'a model of five bins: thresholds at the quintiles (type 7, percentile_cont) of all customers with a purchase by as_of; NULL if there is none';
-CREATE AGGREGATE crm_profile.rfm_fit(history crm_profile.purchase_history, as_of date, bins integer) (
-	SFUNC = crm_profile_internal.rfm_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.rfm_fit_finalfn, COMBINEFUNC = crm_profile_internal.rfm_fit_combine,
-	SERIALFUNC = crm_profile_internal.rfm_fit_serialize, DESERIALFUNC = crm_profile_internal.rfm_fit_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.rfm_fit(crm_profile.purchase_history, date, integer) IS
-	'a model of 2 to 9 bins: thresholds at the quantiles (type 7, percentile_cont) of all customers with a purchase by as_of; NULL if there is none';
-CREATE AGGREGATE crm_profile.rfm_fit(history crm_profile.purchase_history, as_of date, bins integer, period interval) (
-	SFUNC = crm_profile_internal.rfm_fit_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.rfm_fit_finalfn, COMBINEFUNC = crm_profile_internal.rfm_fit_combine,
-	SERIALFUNC = crm_profile_internal.rfm_fit_serialize, DESERIALFUNC = crm_profile_internal.rfm_fit_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.rfm_fit(crm_profile.purchase_history, date, integer, interval) IS
-	'a model of 2 to 9 bins over the period that ends with as_of: thresholds at the quantiles of all customers with an order in it; NULL if there is none';
+-- @aggregate name=rfm_fit cost=5 more="COMBINEFUNC = crm_profile_internal.rfm_fit_combine, SERIALFUNC = crm_profile_internal.rfm_fit_serialize, DESERIALFUNC = crm_profile_internal.rfm_fit_deserialize," arguments="history crm_profile.purchase_history, as_of date"
+--	comment="a model of five bins: thresholds at the quintiles (type 7, percentile_cont) of all customers with a purchase by as_of; NULL if there is none"
+-- @again arguments="history crm_profile.purchase_history, as_of date, bins integer"
+--	comment="a model of 2 to 9 bins: thresholds at the quantiles (type 7, percentile_cont) of all customers with a purchase by as_of; NULL if there is none"
+-- @again arguments="history crm_profile.purchase_history, as_of date, bins integer, period interval"
+--	comment="a model of 2 to 9 bins over the period that ends with as_of: thresholds at the quantiles of all customers with an order in it; NULL if there is none"

@@ -9,34 +9,31 @@ COMMENT ON TYPE crm_profile.segment_scheme IS
 
 ---------------------------------------------------------------- the tables that people edit
 
-CREATE TABLE crm_profile.scheme (
-	name text CONSTRAINT scheme_pkey PRIMARY KEY
+CREATE TABLE crm_profile.scheme ( -- segment schemes, each a complete set of rules that give every customer a segment; add your own with INSERT
+	name text CONSTRAINT scheme_pkey PRIMARY KEY -- name of the scheme, as given to compile_scheme() and rfm_scores()
 		CONSTRAINT scheme_name_not_blank CHECK (name <> '' AND name = btrim(name)),
-	bins integer NOT NULL DEFAULT 5
+	bins integer NOT NULL DEFAULT 5 -- number of scores in each dimension: the bins of the rfm_model that makes them
 		CONSTRAINT scheme_bins_from_2_to_9 CHECK (bins BETWEEN 2 AND 9),
-	description text,
-	built_in boolean NOT NULL DEFAULT false
+	description text, -- what the scheme is good for, in words
+	built_in boolean NOT NULL DEFAULT false -- whether the scheme comes with the extension: it cannot be changed and is not dumped
 );
-COMMENT ON TABLE crm_profile.scheme IS
-	'segment segment schemes, each a complete set of rules that give every customer a segment; add your own with INSERT';
-COMMENT ON COLUMN crm_profile.scheme.name IS 'name of the scheme, as given to compile_scheme() and rfm_scores()';
-COMMENT ON COLUMN crm_profile.scheme.bins IS 'number of scores in each dimension: the bins of the rfm_model that makes them';
-COMMENT ON COLUMN crm_profile.scheme.description IS 'what the scheme is good for, in words';
-COMMENT ON COLUMN crm_profile.scheme.built_in IS 'whether the scheme comes with the extension: it cannot be changed and is not dumped';
 
-CREATE TABLE crm_profile.scheme_rule (
-	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE,
-	position integer
+CREATE TABLE crm_profile.scheme_rule ( -- the rules of the schemes: a customer gets the segment of the first rule, by position, that matches the three scores
+	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE, -- name of the scheme that the rule belongs to
+	position integer -- order of the rules within the scheme, from 1; if left out, the rule is put last
 		CONSTRAINT scheme_rule_position_from_1 CHECK (position >= 1),
-	segment text NOT NULL
+	segment text NOT NULL -- name of the segment; several rules may share it
 		CONSTRAINT scheme_rule_segment_not_blank CHECK (segment <> '' AND segment = btrim(segment)),
-	r_from integer, r_to integer,
-	f_from integer, f_to integer,
-	m_from integer, m_to integer,
-	cells text[],
-	description text,
-	strategy text,
-	lifecycle text[]
+	r_from integer, -- lowest recency score; NULL: unbounded
+	r_to integer, -- highest recency score; NULL: unbounded
+	f_from integer, -- lowest frequency score; NULL: unbounded
+	f_to integer, -- highest frequency score; NULL: unbounded
+	m_from integer, -- lowest monetary score; NULL: unbounded
+	m_to integer, -- highest monetary score; NULL: unbounded
+	cells text[], -- the cells of the rule, instead of ranges: {555,554,545}
+	description text, -- who the customers of the segment are, in words
+	strategy text, -- what to do with the customers of the segment, in words
+	lifecycle text[] -- lifecycles that the segment applies to; NULL: all; segment() gives other customers the segment of the nearest cell that applies to them
 		CONSTRAINT scheme_rule_lifecycle_words CHECK (cardinality(lifecycle) > 0
 			AND lifecycle <@ '{new,active,won back,lapsing,inactive}'),
 	CONSTRAINT scheme_rule_pkey PRIMARY KEY (scheme, position),
@@ -49,21 +46,6 @@ CREATE TABLE crm_profile.scheme_rule (
 		(array_ndims(cells) = 1 AND array_to_string(cells, ',', '?') ~ '^[1-9]{3}(,[1-9]{3})*$'
 			AND length(array_to_string(cells, ',', '?')) = 4 * cardinality(cells) - 1))
 );
-COMMENT ON TABLE crm_profile.scheme_rule IS
-	'the rules of the schemes: a customer gets the segment of the first rule, by position, that matches the three scores';
-COMMENT ON COLUMN crm_profile.scheme_rule.scheme IS 'name of the scheme that the rule belongs to';
-COMMENT ON COLUMN crm_profile.scheme_rule.position IS 'order of the rules within the scheme, from 1; if left out, the rule is put last';
-COMMENT ON COLUMN crm_profile.scheme_rule.segment IS 'name of the segment; several rules may share it';
-COMMENT ON COLUMN crm_profile.scheme_rule.r_from IS 'lowest recency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.r_to IS 'highest recency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.f_from IS 'lowest frequency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.f_to IS 'highest frequency score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.m_from IS 'lowest monetary score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.m_to IS 'highest monetary score; NULL: unbounded';
-COMMENT ON COLUMN crm_profile.scheme_rule.cells IS 'the cells of the rule, instead of ranges: {555,554,545}';
-COMMENT ON COLUMN crm_profile.scheme_rule.description IS 'who the customers of the segment are, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.strategy IS 'what to do with the customers of the segment, in words';
-COMMENT ON COLUMN crm_profile.scheme_rule.lifecycle IS 'lifecycles that the segment applies to; NULL: all; segment() gives other customers the segment of the nearest cell that applies to them';
 
 GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
 
@@ -102,7 +84,7 @@ COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segme
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text) RETURNS text
 	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
-	'the segment of a score, or, where that contradicts the lifecycle, of the nearest score whose segment does not; lifecycle NULL: the segment of the score';
+	'the segment of a score or, if that contradicts the lifecycle, of the nearest score whose segment does not; if lifecycle is NULL, the segment of the score';
 
 CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.segment_scheme, lifecycle text, p_alive double precision, p_purchase double precision)
 	RETURNS text[]
@@ -128,7 +110,7 @@ CREATE FUNCTION crm_profile.check_scheme(scheme crm_profile.segment_scheme, mode
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 5
 BEGIN ATOMIC
 	WITH place AS (
-		-- for each score from the lowest: the values that have it are above one number and up to another; NULL: no limit
+		-- for each score from the lowest: its values are above one number and up to another; NULL for no limit
 		SELECT d.dimension, d.place, d.whole, s.score,
 			t.thresholds[CASE WHEN d.dimension = 'recency' THEN s.bins - s.score ELSE s.score - 1 END] AS above,
 			t.thresholds[CASE WHEN d.dimension = 'recency' THEN s.bins - s.score + 1 ELSE s.score END] AS up_to, s.bins
@@ -140,7 +122,7 @@ BEGIN ATOMIC
 		SELECT p.* FROM place p
 		WHERE p.above >= CASE WHEN p.whole THEN pg_catalog.floor(p.up_to) ELSE p.up_to END),
 	tied AS (
-		-- at least one bin's worth of customers for each score between equal thresholds
+		-- between equal thresholds each score stands for at least a bin's worth of customers
 		SELECT e.dimension, e.place, e.above AS value, pg_catalog.count(*) AS lost, e.bins,
 			CASE WHEN e.place = 1 THEN pg_catalog.max(e.score) + 1 ELSE pg_catalog.min(e.score) - 1 END AS score,
 			pg_catalog.string_agg(e.score::text, ', ' ORDER BY e.score) AS scores
@@ -286,7 +268,7 @@ INSERT INTO crm_profile.scheme_rule (scheme, position, segment, r_from, r_to, f_
 		'Lowest scores in recency, frequency and spend.',
 		'Try one low-cost reactivation, then stop writing to them.');
 
--- What the words of a segment say of time is true of these customers
+-- The lifecycles that fit what a segment's description says about time
 UPDATE crm_profile.scheme_rule r SET lifecycle = l.lifecycle
 FROM (VALUES
 	('Champions', '{new,active,won back}'::text[]),

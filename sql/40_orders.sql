@@ -15,7 +15,7 @@ CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query tex
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
 COMMENT ON FUNCTION crm_profile.collect_purchase_histories(anyelement, text, text) IS
-	'the purchase history of every customer in a query of orders, with INFO lines every few seconds that begin with the text progress: rows read, histories made, and how many per second; NULL: no lines';
+	'the purchase history of every customer in a query of orders, with INFO messages every few seconds, each starting with the text in progress: rows read, histories made, and their rates; NULL for no messages';
 
 CREATE FUNCTION crm_profile.rfm_scores(key anyelement, query text, as_of date,
 	bins integer DEFAULT 5, period interval DEFAULT NULL, scheme text DEFAULT 'standard',

@@ -19,7 +19,7 @@ CREATE FUNCTION crm_profile.clv_parameters(model crm_profile.clv_model,
 	OUT part text, OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 7;
-COMMENT ON FUNCTION crm_profile.clv_parameters IS 'the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL where a fit gave none';
+COMMENT ON FUNCTION crm_profile.clv_parameters IS 'the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL if the fit gave none';
 
 CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT model text, OUT value text, OUT unit interval, OUT as_of date, OUT status text,
@@ -50,58 +50,17 @@ CREATE FUNCTION crm_profile_internal.clv_fit_finalfn(state bytea) RETURNS crm_pr
 COMMENT ON FUNCTION crm_profile_internal.summary_state_combine IS 'aggregate combine function';
 COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date) IS
-	'the mbg/nbd model of the customers'' purchases up to as_of, in weeks; NULL histories are skipped, customers without a purchase by then too';
-
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text) IS
-	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in weeks';
-
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval) IS
-	'the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given';
-
-CREATE FUNCTION crm_profile_internal.clv_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date, model text, unit interval, value text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_transfn(bytea, crm_profile.purchase_history, date, text, interval, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text) (
-	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text) IS
-	'the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value are counted in';
+-- @aggregate name=clv_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="history crm_profile.purchase_history, as_of date"
+--	comment="the mbg/nbd model of the customers'' purchases up to as_of, in weeks; NULL histories and customers without a purchase by then are skipped"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text"
+--	comment="the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in weeks"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval"
+--	comment="the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text"
+--	comment="the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value mean"
 
 ---------------------------------------------------------------- the fit with attributes
 
-CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.clv_fit_attributes_transfn(state internal, history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_transfn(internal, crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.clv_fit_attributes_combine(state internal, other internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_combine(internal, internal) IS 'aggregate combine function';
@@ -115,53 +74,39 @@ CREATE FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(state internal) 
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record) (
-	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
-	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
-	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record) IS
-	'the model of the customers'' purchases up to as_of with what their attributes do: how much faster they make a customer buy, and leave; NULL unit and value: the default; rows without attributes are skipped';
-CREATE AGGREGATE crm_profile.clv_fit(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb) (
-	SFUNC = crm_profile_internal.clv_fit_attributes_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.clv_fit_attributes_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine,
-	SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize,
-	DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_fit(crm_profile.purchase_history, date, text, interval, text, record, jsonb) IS
-	'the same with options: ridge, the weight of the squares of the effects (none: 0), and those of profile_fit';
+-- @aggregate name=clv_fit support=clv_fit_attributes space=500000 volatility=STABLE cost=20 more="COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine, SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize, DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize," arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record"
+--	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes on the rates of buying and leaving; a NULL unit or value means the default; rows without attributes are skipped"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb"
+--	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes and with options: ridge, the penalty on squared effects (default 0), and those of profile_fit"
 
 CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.with_attributes(crm_profile.clv_model, record) IS
-	'the model of the customers with these attributes, for every function that takes a model; a model that knows no attributes stays as it is';
+	'the model for customers with these attributes, for every function that takes a model; a model without attributes is returned unchanged';
 
 ---------------------------------------------------------------- holdout
 
 CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: forecast and actual purchase days and their value, in total, by frequency class, by decile of the forecast or by month
 	part text, -- total, earlier total (an earlier test of the same length), frequency (by repeat purchases before the test), decile and value decile (by forecast of purchase days, of value), fitted month and forecast month (before and after fit_until)
-	class text, -- class within the part within the part; decile 1 has the lowest forecasts
+	class text, -- class within the part; decile 1 has the lowest forecasts
 	customers bigint, -- number of customers
 	predicted double precision, -- forecast purchase days
 	actual double precision, -- actual purchase days
 	calibration double precision, -- actual / predicted
 	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
-	correlation double precision, -- correlation of actual and predicted over the customers; NULL: one of them is constant
-	lower double precision, -- bounds within which 95 % of actual totals should lie; totals only
-	upper double precision, -- the other one
+	correlation double precision, -- correlation of actual and predicted over the customers; NULL if either is constant
+	lower double precision, -- lower one of the bounds within which 95 % of actual totals should lie; totals only
+	upper double precision, -- upper one of these bounds
 	gini double precision, -- Gini coefficient of the actual purchase days in the order of the forecast, over that in their own order; totals only
 	decile_error double precision, -- sum over deciles of |actual - predicted|, over all actual; totals only
-	predicted_value double precision, -- forecast value of the purchases, of revenue or profit; NULL, as in all that follows: the model knows no values
+	predicted_value double precision, -- forecast value of the purchases, in revenue or profit; NULL, like all columns that follow, if the model knows no values
 	actual_value double precision, -- actual value, net of refunds
 	value_calibration double precision, -- actual / predicted
 	value_mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
-	value_correlation double precision, -- correlation of both
-	value_lower double precision, -- as lower, of the value
-	value_upper double precision, -- as upper
-	value_gini double precision, -- as gini
+	value_correlation double precision, -- correlation of actual and predicted value over the customers
+	value_lower double precision, -- as lower, for the value
+	value_upper double precision, -- as upper, for the value
+	value_gini double precision, -- as gini, for the value
 	value_decile_error double precision -- as decile_error, by decile of the forecast value
 );
 
@@ -172,53 +117,18 @@ COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn IS 'aggregate final
 CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date) IS
-	'fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
-
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text) IS
-	'fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
-
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval) IS
-	'fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
-
-CREATE FUNCTION crm_profile_internal.clv_holdout_transfn(state bytea, history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'clv_holdout_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_transfn(bytea, crm_profile.purchase_history, date, date, text, interval, text) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.clv_holdout(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text) (
-	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_holdout_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_holdout(crm_profile.purchase_history, date, date, text, interval, text) IS
-	'fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines';
+-- @aggregate name=clv_holdout state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, fit_until date, as_of date"
+--	comment="fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text"
+--	comment="fits the model to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval"
+--	comment="fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text"
+--	comment="fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
 
 ---------------------------------------------------------------- the record of several models
 
-CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecasts: what a candidate fitted to the data up to fit_until forecast, and what was bought
+CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecasts: the forecast of a candidate fitted to the data up to fit_until, and what was bought
 	candidate text, -- name of the candidate, as clv_fit() takes it
 	model text, -- name of the model that the fit gave
 	fit_until date, -- last day that the candidate was fitted to
@@ -229,19 +139,11 @@ CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecast
 	mean_absolute_error double precision -- mean over the customers of |actual - predicted|
 );
 
-CREATE FUNCTION crm_profile_internal.clv_record_transfn(state bytea, history crm_profile.purchase_history, as_of date, horizon_days integer) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_transfn IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
-CREATE AGGREGATE crm_profile.clv_record(history crm_profile.purchase_history, as_of date, horizon_days integer) (
-	SFUNC = crm_profile_internal.clv_record_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.clv_record_finalfn,
-	COMBINEFUNC = crm_profile_internal.clv_record_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.clv_record(crm_profile.purchase_history, date, integer) IS
-	'how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods';
+-- @aggregate name=clv_record state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, as_of date, horizon_days integer"
+--	comment="how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods"
 
 CREATE FUNCTION crm_profile.clv_choice(record crm_profile.clv_record_line[],
 	OUT model text, OUT pace double precision, OUT cut_offs integer, OUT error double precision, OUT default_error double precision)
@@ -253,7 +155,7 @@ BEGIN ATOMIC
 			CASE WHEN l.predicted > 0 AND l.actual > 0 THEN ln(l.actual / l.predicted) END AS bias,
 			max(l.fit_until) OVER () AS latest, dense_rank() OVER (ORDER BY l.fit_until) AS nth
 		FROM unnest(record) WITH ORDINALITY l(candidate, model, fit_until, until, customers, predicted, actual, mean_absolute_error, o)),
-	-- the latest stretch shows how good the choice is; where there are others it has no say in it
+	-- the latest stretch shows how good the choice is; if there are others it does not take part in it
 	judged AS (
 		SELECT l.candidate, l.place, l.fit_until, l.error, l.error - f.error AS beyond
 		FROM line l JOIN (SELECT DISTINCT ON (x.fit_until) x.fit_until, x.error FROM line x ORDER BY x.fit_until, x.place) f USING (fit_until)
@@ -261,7 +163,7 @@ BEGIN ATOMIC
 	ranked AS (
 		SELECT j.candidate, min(j.place) AS place, avg(j.beyond) AS beyond, count(*) AS n, coalesce(stddev_samp(j.beyond), 0) / sqrt(count(*)::double precision) AS unsure
 		FROM judged j GROUP BY j.candidate),
-	-- another than the first only where it was better by more than two standard errors
+	-- another than the first must have been better by more than two standard errors
 	chosen AS (
 		SELECT r.candidate FROM ranked r
 		WHERE r.n = (SELECT max(n.n) FROM ranked n) AND (r.n > 1 AND r.beyond + 2 * r.unsure < 0 OR r.place = (SELECT min(p.place) FROM ranked p))
@@ -269,7 +171,7 @@ BEGIN ATOMIC
 	bias AS (
 		SELECT avg(l.bias) AS mean, var_samp(l.bias) / count(l.bias)::double precision AS variance, count(l.bias) AS n FROM line l JOIN chosen USING (candidate))
 	SELECT c.candidate,
-		-- a steady bias counts for what it is beyond chance, twice its variance, and for 5 % at most: it rests on few days
+		-- a steady bias counts as far as it exceeds chance, twice its variance, and for at most 5 %: it rests on few days
 		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(greatest(-0.05, least(0.05, b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))))) ELSE 1 END,
 		b.n::integer,
 		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),
@@ -277,7 +179,7 @@ BEGIN ATOMIC
 	FROM chosen c, bias b;
 END;
 COMMENT ON FUNCTION crm_profile.clv_choice IS
-	'the candidate with the best record, the correction of its forecasts (pace, 1: none), and the error of its latest forecast beside that of plain mbg/nbd: sum of absolute errors of customers and of the total, over the total';
+	'the candidate with the best record, the correction of its forecasts (pace; 1 for none), and the errors of its latest forecast and of plain mbg/nbd: sum of the absolute errors of customers and of the total, over the total';
 
 CREATE FUNCTION crm_profile.with_pace(model crm_profile.clv_model, pace double precision) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -287,11 +189,11 @@ COMMENT ON FUNCTION crm_profile.with_pace IS 'the model with future time multipl
 
 CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.p_alive IS 'probability that the customer is still one at as_of; NULL without a purchase by then or where the model did not converge';
+COMMENT ON FUNCTION crm_profile.p_alive IS 'probability that the customer is still active at as_of; NULL without a purchase by then or if the model did not converge';
 CREATE FUNCTION crm_profile.p_alive_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.p_alive_interval IS 'confidence interval of p_alive at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.p_alive_interval IS 'confidence interval of p_alive at the level given, by the delta method; NULLs if the model has no covariance';
 
 CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
@@ -300,7 +202,7 @@ COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history,
 CREATE FUNCTION crm_profile.expected_purchases_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.expected_purchases_interval IS 'confidence interval of expected_purchases at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.expected_purchases_interval IS 'confidence interval of expected_purchases at the level given, by the delta method; NULLs if the model has no covariance';
 
 CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
@@ -308,12 +210,12 @@ COMMENT ON FUNCTION crm_profile.probability_of_purchase IS 'probability of at le
 CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval IS 'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval IS 'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs if the model has no covariance';
 
 CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
 COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval) IS
-	'expected number of further purchase days, in the horizon that follows as_of, of somebody whose first purchase is on as_of';
+	'expected number of further purchase days in the horizon that follows as_of, for somebody whose first purchase is on as_of';
 
 CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, max_purchases integer) RETURNS double precision[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
@@ -321,7 +223,7 @@ COMMENT ON FUNCTION crm_profile.purchase_probabilities IS 'probabilities of 0, 1
 
 CREATE FUNCTION crm_profile.purchase_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.purchase_outlook IS 'probability of a purchase in the horizon / what it was right after the last purchase; below one half, the silence is unusually long for this customer';
+COMMENT ON FUNCTION crm_profile.purchase_outlook IS 'probability of a purchase in the horizon, relative to what it was right after the last purchase; below one half, the silence is unusually long for this customer';
 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'lapse_probability_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
@@ -331,23 +233,23 @@ COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, 
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'expected value of a purchase day to come (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive, or if the model has no spend part';
+	'expected value of a future purchase day (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive, or if the model has no spend part';
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, first_purchase boolean) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date, boolean) IS
-	'as above; with first_purchase the value of the first purchase counts for one-time buyers, as in clv()';
+	'expected value of a future purchase day; with first_purchase, the first purchase counts for one-time buyers, as in clv()';
 CREATE FUNCTION crm_profile.expected_value_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.expected_value_interval IS 'confidence interval of expected_value at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.expected_value_interval IS 'confidence interval of expected_value at the level given, by the delta method; NULLs if the model has no covariance';
 
 CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.clv IS 'expected value of all purchases in the horizon that follows as_of, each months discounted by that rate; NULL as for expected_value';
+COMMENT ON FUNCTION crm_profile.clv IS 'expected value of all purchases in the horizon that follows as_of, each discounted by monthly_discount a month; NULL as for expected_value';
 CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.clv_interval IS 'confidence interval of clv at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.clv_interval IS 'confidence interval of clv at the level given, by the delta method; NULLs if the model has no covariance';
 
 CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
 	OUT expected double precision, OUT variance double precision) RETURNS record
@@ -360,7 +262,7 @@ COMMENT ON FUNCTION crm_profile.next_purchase IS 'median day of the next purchas
 CREATE FUNCTION crm_profile.next_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower date, OUT upper date) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.next_purchase_interval IS 'confidence interval of next_purchase at the level given, by the delta method; NULLs where the model has no covariance';
+COMMENT ON FUNCTION crm_profile.next_purchase_interval IS 'confidence interval of next_purchase at the level given, by the delta method; NULLs if the model has no covariance';
 
 CREATE FUNCTION crm_profile.clv_log_likelihood(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
@@ -370,26 +272,26 @@ COMMENT ON FUNCTION crm_profile.clv_log_likelihood IS 'log-likelihood of the cus
 
 CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'p_alive of a customer with these attributes, as with_attributes() tells the model';
+COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'p_alive of a customer with these attributes (see with_attributes)';
 CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'expected_purchases of a customer with these attributes, as with_attributes() tells the model';
+COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'expected_purchases of a customer with these attributes (see with_attributes)';
 CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'probability_of_purchase of a customer with these attributes, as with_attributes() tells the model';
+COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'probability_of_purchase of a customer with these attributes (see with_attributes)';
 CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer, attributes record) RETURNS double precision[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 120;
-COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer, record) IS 'purchase_probabilities of a customer with these attributes, as with_attributes() tells the model';
+COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer, record) IS 'purchase_probabilities of a customer with these attributes (see with_attributes)';
 CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, attributes record) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 80;
-COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, record) IS 'clv of a customer with these attributes, as with_attributes() tells the model';
+COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, record) IS 'clv of a customer with these attributes (see with_attributes)';
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'next_purchase of a customer with these attributes, as with_attributes() tells the model';
+COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'next_purchase of a customer with these attributes (see with_attributes)';
 CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval, record) IS
-	'expected number of further purchase days of somebody with these attributes whose first purchase is on as_of';
+	'expected number of further purchase days for somebody with these attributes whose first purchase is on as_of';
 
 ---------------------------------------------------------------- the type rhythm_model
 
@@ -411,23 +313,15 @@ CREATE FUNCTION crm_profile.rhythm_model_card(fitted crm_profile.rhythm_model,
 	OUT as_of date, OUT status text, OUT customers bigint, OUT gaps bigint, OUT log_likelihood double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.rhythm_model_card IS 'what a rhythm model was fitted to and how the fit ended; gaps counts those between two purchase days of a customer';
+COMMENT ON FUNCTION crm_profile.rhythm_model_card IS 'what a rhythm model was fitted to and how the fit ended; gaps: number of gaps between purchase days';
 CREATE FUNCTION crm_profile_internal.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_finalfn IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.rhythm_fit_transfn(state bytea, history crm_profile.purchase_history, as_of date) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'rhythm_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_transfn IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.rhythm_fit(history crm_profile.purchase_history, as_of date) (
-	SFUNC = crm_profile_internal.rhythm_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.rhythm_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.rhythm_fit(crm_profile.purchase_history, date) IS
-	'the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped';
+-- @aggregate name=rhythm_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="history crm_profile.purchase_history, as_of date"
+--	comment="the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped"
 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.rhythm_model, as_of date) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.rhythm_model, date) IS
-	'probability that a customer of this rhythm would have bought again by as_of; near 1, the silence is unusually long; NULL without a purchase by as_of';
+	'probability that a customer with this rhythm would have bought again by as_of; near 1, the silence is unusually long; NULL without a purchase by as_of';

@@ -10,7 +10,7 @@ COMMENT ON TYPE crm_profile.contract_model IS
 CREATE FUNCTION crm_profile.contract_model(alpha double precision, beta double precision) RETURNS crm_profile.contract_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.contract_model(double precision, double precision) IS
-	'a model from parameters known already: the probability of ending at a renewal is Beta(alpha, beta) among customers';
+	'a model made from known parameters: the probability of ending at a renewal is Beta(alpha, beta) among customers';
 CREATE FUNCTION crm_profile.contract_parameters(model crm_profile.contract_model,
 	OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
@@ -28,63 +28,37 @@ CREATE FUNCTION crm_profile_internal.contract_fit_finalfn(state bytea) RETURNS c
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION crm_profile_internal.contract_fit_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.contract_fit_transfn(state bytea, renewals integer, ended boolean) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'contract_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.contract_fit_transfn(bytea, integer, boolean) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.contract_fit(renewals integer, ended boolean) (
-	SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.contract_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.contract_fit(integer, boolean) IS
-	'the sbg model of contracts: how often each was renewed, and whether it then ended or is running; rows with a NULL are skipped';
-
-CREATE FUNCTION crm_profile_internal.contract_fit_transfn(state bytea, renewals integer, ended boolean, contracts bigint) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'contract_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.contract_fit_transfn(bytea, integer, boolean, bigint) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.contract_fit(renewals integer, ended boolean, contracts bigint) (
-	SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.contract_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.contract_fit(integer, boolean, bigint) IS
-	'the same of rows that stand for several contracts each';
-
-CREATE FUNCTION crm_profile_internal.contract_fit_transfn(state bytea, started date, ended date, as_of date, term interval) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'contract_fit_dates_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.contract_fit_transfn(bytea, date, date, date, interval) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.contract_fit(started date, ended date, as_of date, term interval) (
-	SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.contract_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.contract_fit(date, date, date, interval) IS
-	'the same of contracts by their days: ended is the first day without a contract, NULL or later than as_of: it is running; the term is the time for which a contract is renewed';
+-- @aggregate name=contract_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="renewals integer, ended boolean"
+--	comment="the sbg model of contracts: how often each was renewed, and whether it then ended or is running; rows with a NULL are skipped"
+-- @again arguments="renewals integer, ended boolean, contracts bigint"
+--	comment="the sbg model of contracts, from rows that each stand for several equal contracts"
+-- @again variant=_dates arguments="started date, ended date, as_of date, term interval"
+--	comment="the sbg model of contracts, from their days: ended is the first day without the contract; if it is NULL or later than as_of, the contract is running; term is the time for which a contract is renewed"
 
 CREATE FUNCTION crm_profile.survival(model crm_profile.contract_model, periods integer, renewals integer DEFAULT 0) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.survival(crm_profile.contract_model, integer, integer) IS
-	'probability that a contract which was renewed so often is renewed so many periods more; of a new one: the share of contracts left';
+	'probability that a contract renewed that many times is renewed for that many further periods; for a new one, the share of contracts left';
 CREATE FUNCTION crm_profile.retention(model crm_profile.contract_model, period integer) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.retention(crm_profile.contract_model, integer) IS
-	'share of the contracts running in the period before that are renewed into this one, 1 the first renewal';
+	'share of the contracts of the period before that are renewed into this period; period 1 follows the first renewal';
 CREATE FUNCTION crm_profile.expected_renewals(model crm_profile.contract_model, periods integer, renewals integer DEFAULT 0, discount double precision DEFAULT 0) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_renewals(crm_profile.contract_model, integer, integer, double precision) IS
-	'expected number of renewals within so many periods of a contract which was renewed so often, each discounted by its period: times the price, what it is worth beyond the term that is paid';
+	'expected number of renewals, in that many periods, of a contract renewed that many times, each discounted by its period: times the price, its value beyond the term already paid';
 
 ---------------------------------------------------------------- gifts: BG/BB
 
 -- @value_type type=donation_model layout="STORAGE = plain"
 
 COMMENT ON TYPE crm_profile.donation_model IS
-	'a fitted model of donors who give or do not at each chance, and leave at some time (bg/bb)';
+	'a fitted model of donors who give or not at each chance, and leave at some time (bg/bb)';
 
 CREATE FUNCTION crm_profile.donation_model(alpha double precision, beta double precision, gamma double precision, delta double precision) RETURNS crm_profile.donation_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.donation_model(double precision, double precision, double precision, double precision) IS
-	'a model from parameters known already: the probability of giving is Beta(alpha, beta) among donors, that of leaving before a chance Beta(gamma, delta)';
+	'a model made from known parameters: the probability of giving is Beta(alpha, beta) among donors, that of leaving before a chance Beta(gamma, delta)';
 CREATE FUNCTION crm_profile.donation_parameters(model crm_profile.donation_model,
 	OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
@@ -102,53 +76,27 @@ CREATE FUNCTION crm_profile_internal.donation_fit_finalfn(state bytea) RETURNS c
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION crm_profile_internal.donation_fit_finalfn(bytea) IS 'aggregate final function';
 
-CREATE FUNCTION crm_profile_internal.donation_fit_transfn(state bytea, donations integer, last_donation integer, chances integer) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'donation_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.donation_fit_transfn(bytea, integer, integer, integer) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.donation_fit(donations integer, last_donation integer, chances integer) (
-	SFUNC = crm_profile_internal.donation_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.donation_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.donation_fit(integer, integer, integer) IS
-	'the bg/bb model of donors: gifts after the first, at which chance the last of them came (0: none), how many chances there were; rows with a NULL are skipped';
-
-CREATE FUNCTION crm_profile_internal.donation_fit_transfn(state bytea, donations integer, last_donation integer, chances integer, donors bigint) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'donation_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.donation_fit_transfn(bytea, integer, integer, integer, bigint) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.donation_fit(donations integer, last_donation integer, chances integer, donors bigint) (
-	SFUNC = crm_profile_internal.donation_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.donation_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.donation_fit(integer, integer, integer, bigint) IS
-	'the same of rows that stand for several donors each';
-
-CREATE FUNCTION crm_profile_internal.donation_fit_transfn(state bytea, gave boolean[]) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'donation_fit_years_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.donation_fit_transfn(bytea, boolean[]) IS 'aggregate transition function';
-CREATE AGGREGATE crm_profile.donation_fit(gave boolean[]) (
-	SFUNC = crm_profile_internal.donation_fit_transfn, STYPE = bytea, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.donation_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.summary_state_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.donation_fit(boolean[]) IS
-	'the same of lists that say of each chance after the first gift, in their order, whether the donor gave';
+-- @aggregate name=donation_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="donations integer, last_donation integer, chances integer"
+--	comment="the bg/bb model of donors: gifts after the first, the chance of the last of them (0 for none), and the number of chances; rows with a NULL are skipped"
+-- @again arguments="donations integer, last_donation integer, chances integer, donors bigint"
+--	comment="the bg/bb model of donors, from rows that each stand for several equal donors"
+-- @again variant=_years arguments="gave boolean[]"
+--	comment="the bg/bb model of donors, from lists that say whether the donor gave at each chance after the first gift, in order"
 
 CREATE FUNCTION crm_profile.p_alive(model crm_profile.donation_model, donations integer, last_donation integer, chances integer) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'donor_p_alive' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.donation_model, integer, integer, integer) IS
-	'probability that the donor will be there at the next chance';
+	'probability that the donor is still active at the next chance';
 CREATE FUNCTION crm_profile.expected_donations(model crm_profile.donation_model, donations integer, last_donation integer, chances integer, horizon integer, discount double precision DEFAULT 0) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'expected_donations' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_donations(crm_profile.donation_model, integer, integer, integer, integer, double precision) IS
-	'expected number of gifts at the next so many chances, each discounted by its chance';
+	'expected number of gifts at the chances of the horizon, each discounted by its chance';
 
 CREATE FUNCTION crm_profile.p_alive(model crm_profile.donation_model, gave boolean[]) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'donor_p_alive_years' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.donation_model, boolean[]) IS
-	'probability that the donor will be there at the next chance';
+	'probability that the donor is still active at the next chance';
 CREATE FUNCTION crm_profile.expected_donations(model crm_profile.donation_model, gave boolean[], horizon integer, discount double precision DEFAULT 0) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'expected_donations_years' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.expected_donations(crm_profile.donation_model, boolean[], integer, double precision) IS
-	'expected number of gifts at the next so many chances, each discounted by its chance';
+	'expected number of gifts at the chances of the horizon, each discounted by its chance';

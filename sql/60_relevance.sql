@@ -1,13 +1,13 @@
 
 ---------------------------------------------------------------- relevance: how well an attribute tells targets from others
 
-CREATE TYPE crm_profile.relevance_bin AS ( -- one bin of an attribute: rows, targets, share of targets, weight of evidence, and its part of the information value
+CREATE TYPE crm_profile.relevance_bin AS ( -- one bin of an attribute: rows, targets, share of targets, weight of evidence, and its contribution to the information value
 	bin text, -- the values in the bin, in words
 	rows bigint, -- rows of the bin
 	targets bigint, -- rows of the bin that are targets
 	rate double precision, -- share of targets in the bin
 	woe double precision, -- weight of evidence: log of the share of all targets over the share of all others
-	information_value double precision -- what the bin adds to the information value of the attribute
+	information_value double precision -- contribution of the bin to the information value of the attribute
 );
 
 CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets from others: statistics over its bins, and a verdict in words
@@ -28,102 +28,32 @@ CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets fr
 	bins crm_profile.relevance_bin[] -- the bins of the attribute
 );
 
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute text, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, text, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute numeric, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, numeric, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute double precision, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, double precision, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute boolean, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, boolean, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute date, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, date, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute timestamp, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, timestamp, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute anyenum, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, anyenum, boolean) IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.attribute_relevance_transfn(state internal, attribute anyarray, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_transfn(internal, anyarray, boolean) IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal) RETURNS crm_profile.relevance
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute text, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(text, boolean) IS
-	'how well an attribute of words tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute numeric, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(numeric, boolean) IS
-	'how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute double precision, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(double precision, boolean) IS
-	'how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute boolean, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(boolean, boolean) IS
-	'how well a boolean tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute date, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(date, boolean) IS
-	'how well a date tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute timestamp, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(timestamp, boolean) IS
-	'how well the day of a time stamp tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute anyenum, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(anyenum, boolean) IS
-	'how well an enumeration tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
-CREATE AGGREGATE crm_profile.attribute_relevance(attribute anyarray, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.attribute_relevance_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(anyarray, boolean) IS
-	'how well the members of an array, taken as a set, tell targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL';
+-- @aggregate name=attribute_relevance arguments="attribute text, is_target boolean"
+--	comment="how well a text attribute tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute numeric, is_target boolean"
+--	comment="how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute double precision, is_target boolean"
+--	comment="how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute boolean, is_target boolean"
+--	comment="how well a boolean tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute date, is_target boolean"
+--	comment="how well a date tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute timestamp, is_target boolean"
+--	comment="how well the day of a time stamp tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute anyenum, is_target boolean"
+--	comment="how well an enumeration tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
+-- @again arguments="attribute anyarray, is_target boolean"
+--	comment="how well the members of an array, taken as a set, tell targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
 
-CREATE FUNCTION crm_profile_internal.attribute_relevance_record_transfn(state internal, customer record, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
-CREATE FUNCTION crm_profile_internal.attribute_relevance_record_transfn(state internal, customer record, is_target boolean, ignored text[]) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
 CREATE FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(state internal) RETURNS crm_profile.relevance[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_transfn(internal, record, boolean) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_transfn(internal, record, boolean, text[]) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.attribute_relevance(customer record, is_target boolean) (
-	SFUNC = crm_profile_internal.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile_internal.attribute_relevance_record_finalfn,
-	PARALLEL = SAFE);
-CREATE AGGREGATE crm_profile.attribute_relevance(customer record, is_target boolean, ignored text[]) (
-	SFUNC = crm_profile_internal.attribute_relevance_record_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile_internal.attribute_relevance_record_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean) IS
-	'how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute';
-COMMENT ON AGGREGATE crm_profile.attribute_relevance(record, boolean, text[]) IS
-	'how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute';
+-- @aggregate name=attribute_relevance support=attribute_relevance_record space=1048576 volatility=STABLE cost=10 arguments="customer record, is_target boolean"
+--	comment="how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute"
+-- @again arguments="customer record, is_target boolean, ignored text[]"
+--	comment="how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute"

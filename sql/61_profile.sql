@@ -20,10 +20,6 @@ COMMENT ON FUNCTION crm_profile.fingerprint IS 'fingerprint of a profile model: 
 
 ---------------------------------------------------------------- profile_fit
 
-CREATE FUNCTION crm_profile_internal.profile_fit_transfn(state internal, customer record) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
-CREATE FUNCTION crm_profile_internal.profile_fit_transfn(state internal, customer record, options jsonb) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20;
 CREATE FUNCTION crm_profile_internal.profile_fit_combine(state internal, other internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.profile_fit_serialize(state internal) RETURNS bytea
@@ -32,31 +28,15 @@ CREATE FUNCTION crm_profile_internal.profile_fit_deserialize(state bytea, unused
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.profile_fit_finalfn(state internal) RETURNS crm_profile.profile_model
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_transfn(internal, record) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.profile_fit_transfn(internal, record, jsonb) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_combine IS 'aggregate combine function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_serialize IS 'aggregate serial function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_deserialize IS 'aggregate deserial function';
 COMMENT ON FUNCTION crm_profile_internal.profile_fit_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.profile_fit(customer record) (
-	SFUNC = crm_profile_internal.profile_fit_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.profile_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.profile_fit_combine,
-	SERIALFUNC = crm_profile_internal.profile_fit_serialize,
-	DESERIALFUNC = crm_profile_internal.profile_fit_deserialize,
-	PARALLEL = SAFE);
-CREATE AGGREGATE crm_profile.profile_fit(customer record, options jsonb) (
-	SFUNC = crm_profile_internal.profile_fit_transfn, STYPE = internal, SSPACE = 500000,
-	FINALFUNC = crm_profile_internal.profile_fit_finalfn,
-	COMBINEFUNC = crm_profile_internal.profile_fit_combine,
-	SERIALFUNC = crm_profile_internal.profile_fit_serialize,
-	DESERIALFUNC = crm_profile_internal.profile_fit_deserialize,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.profile_fit(record) IS
-	'the profile_model of records: a kind, range or dictionary for each column; NULL for no rows';
-COMMENT ON AGGREGATE crm_profile.profile_fit(record, jsonb) IS
-	'the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust; NULL for no rows';
+-- @aggregate name=profile_fit space=500000 volatility=STABLE cost=20 more="COMBINEFUNC = crm_profile_internal.profile_fit_combine, SERIALFUNC = crm_profile_internal.profile_fit_serialize, DESERIALFUNC = crm_profile_internal.profile_fit_deserialize," arguments="customer record"
+--	comment="the profile_model of records: a kind, range or dictionary for each column; NULL for no rows"
+-- @again arguments="customer record, options jsonb"
+--	comment="the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust; NULL for no rows"
 
 ---------------------------------------------------------------- profile: one person's attributes, encoded
 
@@ -65,7 +45,7 @@ COMMENT ON AGGREGATE crm_profile.profile_fit(record, jsonb) IS
 COMMENT ON TYPE crm_profile.profile IS
 	'the attributes of one customer or prospect, encoded by a profile_model whose fingerprint it carries';
 
--- stable, not immutable: the words of some types follow settings (a float's extra_float_digits)
+-- stable, not immutable: the texts of some types depend on settings (extra_float_digits for floats)
 CREATE FUNCTION crm_profile.profile(customer record, model crm_profile.profile_model) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_record' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile.profile IS 'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL';
@@ -74,7 +54,7 @@ CREATE FUNCTION crm_profile.profile_values(profile crm_profile.profile, model cr
 	OUT attribute text, OUT kind text, OUT value text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.profile_values IS 'a profile in words: the value of each attribute, NULL where it is missing, (other) where it is not in the dictionary';
+COMMENT ON FUNCTION crm_profile.profile_values IS 'a profile in words: the value of each attribute, NULL if it is missing, (other) if it is not in the dictionary';
 
 ---------------------------------------------------------------- similarity
 
@@ -94,7 +74,7 @@ CREATE FUNCTION crm_profile.explain_similarity(a crm_profile.profile, b crm_prof
 	OUT weight double precision, OUT similarity double precision, OUT contribution double precision)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.explain_similarity IS 'attribute by attribute: both values, weight, similarity (NULL: not compared) and what it contributes; the contributions add up to the similarity';
+COMMENT ON FUNCTION crm_profile.explain_similarity IS 'attribute by attribute: both values, weight, similarity (NULL if not compared) and contribution; the contributions add up to the similarity';
 
 ---------------------------------------------------------------- nearest first by index (one index per model)
 
@@ -141,4 +121,4 @@ CREATE FUNCTION crm_profile.nearest_profiles(key anyelement, candidates text, ta
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000;
 COMMENT ON FUNCTION crm_profile.nearest_profiles IS
-	'for each candidate the k nearest targets by <->; both queries return (key, profile), keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL: the fastest one of the machine)';
+	'for each candidate the k nearest targets by <->; both queries return (key, profile), with keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL for the fastest one available)';

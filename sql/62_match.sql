@@ -8,28 +8,14 @@ COMMENT ON TYPE crm_profile.match_model IS
 
 ---------------------------------------------------------------- match_fit
 
-CREATE FUNCTION crm_profile_internal.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION crm_profile_internal.match_fit_transfn(state internal, profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION crm_profile_internal.match_fit_finalfn(state internal) RETURNS crm_profile.match_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean) IS 'aggregate transition function';
-COMMENT ON FUNCTION crm_profile_internal.match_fit_transfn(internal, crm_profile.profile, boolean, crm_profile.profile_model) IS 'aggregate transition function';
 COMMENT ON FUNCTION crm_profile_internal.match_fit_finalfn IS 'aggregate final function';
 
-CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean) (
-	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile_internal.match_fit_finalfn,
-	PARALLEL = SAFE);
-CREATE AGGREGATE crm_profile.match_fit(profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) (
-	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
-	FINALFUNC = crm_profile_internal.match_fit_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean) IS
-	'a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error';
-COMMENT ON AGGREGATE crm_profile.match_fit(crm_profile.profile, boolean, crm_profile.profile_model) IS
-	'a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, one class only is an error';
+-- @aggregate name=match_fit space=1048576 arguments="profile crm_profile.profile, is_target boolean"
+--	comment="a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, a single class is an error"
+-- @again arguments="profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model"
+--	comment="a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, a single class is an error"
 
 ---------------------------------------------------------------- profiles under a model
 
@@ -78,7 +64,7 @@ COMMENT ON FUNCTION crm_profile.match_quality IS 'quality of the model on custom
 CREATE FUNCTION crm_profile.match_places(profile crm_profile.profile, model crm_profile.match_model, OUT attribute text, OUT place text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range for numbers, or each member of a set; missing ones are left out';
+COMMENT ON FUNCTION crm_profile.match_places IS 'the values of a profile: for each attribute of the card its value, its range if it is a number, or each member of a set; missing values are left out';
 
 CREATE FUNCTION crm_profile.match_prospects(key anyelement, customers text, prospects text,
 	method text DEFAULT 'scorecard', max_rows integer DEFAULT NULL, options jsonb DEFAULT NULL,
@@ -120,10 +106,10 @@ CREATE TYPE crm_profile_internal.sealed_models (
 	ALIGNMENT = int4,
 	STORAGE = main
 );
-COMMENT ON TYPE crm_profile_internal.sealed_models IS 'the models that prospect_match scores by: its readers can use them and cannot read them';
+COMMENT ON TYPE crm_profile_internal.sealed_models IS 'the models that prospect_match scores by: its readers can use but not read them';
 CREATE FUNCTION crm_profile_internal.seal_models(profile crm_profile.profile_model, match crm_profile.match_model) RETURNS crm_profile_internal.sealed_models
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.seal_models(crm_profile.profile_model, crm_profile.match_model) IS 'both models in a form that can be used and not read';
+COMMENT ON FUNCTION crm_profile_internal.seal_models(crm_profile.profile_model, crm_profile.match_model) IS 'both models in a form that can be used but not read';
 CREATE FUNCTION crm_profile_internal.profile(customer record, models crm_profile_internal.sealed_models) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_sealed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION crm_profile_internal.profile(record, crm_profile_internal.sealed_models) IS 'profile() by sealed models';

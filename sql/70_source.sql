@@ -72,7 +72,7 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
 	RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'population_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_transfn IS 'aggregate transition function';
 CREATE FUNCTION crm_profile_internal.customer_base_fit_finalfn(state internal) RETURNS crm_profile.customer_base
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -84,6 +84,43 @@ CREATE AGGREGATE crm_profile.customer_base_fit(history crm_profile.purchase_hist
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.customer_base_fit(crm_profile.purchase_history, date, interval, boolean) IS
 	'summary of all histories: numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time); NULL for no rows';
+
+---------------------------------------------------------------- thresholds and counts that follow changes
+
+CREATE FUNCTION crm_profile_internal.population_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean, bins integer)
+	RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION crm_profile_internal.population_fit_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.population_fit_finalfn(state internal) RETURNS bytea[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.population_fit_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.population_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean, bins integer) (
+	SFUNC = crm_profile_internal.population_fit_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.population_fit_finalfn,
+	FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.population_fit(crm_profile.purchase_history, date, interval, boolean, integer) IS
+	'what population_models() takes thresholds and counts from, and population_change() changes: counts, and sorted values around the thresholds; NULL for no rows';
+
+CREATE FUNCTION crm_profile_internal.population_change_transfn(state internal, population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,
+	as_of date, period interval, by_profit boolean, bins integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile_internal.population_change_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.population_change_finalfn(state internal) RETURNS bytea[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.population_change_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.population_change(population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,
+	as_of date, period interval, by_profit boolean, bins integer) (
+	SFUNC = crm_profile_internal.population_change_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.population_change_finalfn,
+	FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.population_change(bytea[], crm_profile.purchase_history, crm_profile.purchase_history, date, interval, boolean, integer) IS
+	'the population (the same in all rows) after histories changed, with NULL for none, and on that day; NULL: it has to be made anew from all histories';
+
+CREATE FUNCTION crm_profile_internal.population_models(population bytea[], OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base)
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.population_models IS 'what rfm_fit() and customer_base_fit() find, from a population';
 
 ---------------------------------------------------------------- from C: acting as the owner
 
@@ -157,7 +194,7 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
-		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
+		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
 		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories as they are, whatever becomes of the orders; NULL: found where old orders are dropped; -infinity: histories follow the orders'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
@@ -172,7 +209,7 @@ DECLARE
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
-		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with clv, rhythm and holdout), profiles, match'],
+		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with refit, where thresholds and counts were computed from all histories, clv and holdout), profiles, match'],
 		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
 		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
@@ -285,7 +322,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
-			('table', 'stored_profile', src.materialize), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the present definition needs the object';
 
@@ -382,7 +419,7 @@ BEGIN
 	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue')) THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue', 'population')) THEN
 			argument := 'table';
 			remedy := 'restore it, or drop the source and create it again';
 		END IF;
@@ -423,7 +460,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source
 
 ---------------------------------------------------------------- all sources
 
-CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text, changes_queued bigint, oldest_change timestamptz)
+CREATE FUNCTION crm_profile_internal.source_list() RETURNS TABLE (owner text, definition crm_profile.source_definition, warning text, changes_queued bigint, oldest_change timestamptz, slot_bytes bigint, slot_since timestamptz)
 	LANGUAGE plpgsql ROWS 5 COST 10000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found record;
@@ -435,6 +472,8 @@ BEGIN
 		definition := NULL;
 		changes_queued := NULL;
 		oldest_change := NULL;
+		slot_bytes := NULL;
+		slot_since := NULL;
 		definition.name := found.nspname;
 		-- whatever is wrong with one source, the others are shown
 		IF found.schema_owner <> found.owner THEN
@@ -445,7 +484,10 @@ BEGIN
 				warning := crm_profile_internal.source_warning(definition);
 				-- a standby has no queue
 				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
-					EXECUTE format('SELECT count(*), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), 1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+				ELSIF definition.track_changes = 'slot' AND NOT pg_is_in_recovery() THEN
+					SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), (definition.tracking ->> 'held_since')::timestamptz INTO slot_bytes, slot_since
+						FROM pg_replication_slots s WHERE s.slot_name = crm_profile_internal.source_slot(found.nspname);
 				END IF;
 			EXCEPTION WHEN OTHERS THEN
 				warning := 'it cannot be read: ' || SQLERRM;
@@ -467,7 +509,7 @@ BEGIN
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
-			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes = ''keys'' END AS changes_exact, s.changes_queued, s.oldest_change, (s.definition).kept_before, ' || settings || '
+			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes IN (''keys'', ''slot'') END AS changes_exact, s.changes_queued, s.oldest_change, s.slot_bytes, s.slot_since, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
 			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
@@ -486,6 +528,8 @@ COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
 COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
 COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': how much of the write-ahead log its replication slot holds back; NULL: there is no slot';
+COMMENT ON COLUMN crm_profile.sources.slot_since IS 'since when the slot holds it back: what the last refresh read goes with the next';
 COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
@@ -721,6 +765,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_settings IS 'checks and completes the arguments that concern models and views';
 
+CREATE FUNCTION crm_profile_internal.source_amount(src crm_profile.source_definition, expression text, orders text, path text) RETURNS text
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN src.amount_scale IS NOT NULL OR crm_profile_internal.source_type_of(expression, orders, path) = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
+		THEN format('round((%s)::numeric, %s)', expression, coalesce(src.amount_scale, 2)) ELSE format('(%s)', expression) END;
+COMMENT ON FUNCTION crm_profile_internal.source_amount IS 'an expression for amounts or costs, rounded where its type is not exact or amount_scale says so';
+
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -818,14 +868,10 @@ BEGIN
 	IF src.amount_scale NOT BETWEEN 0 AND 6 THEN
 		PERFORM crm_profile_internal.source_argument_error('amount_scale', format('it is %s', src.amount_scale), 'Amounts have 0 to 6 decimals.', NULL);
 	END IF;
-	kind := crm_profile_internal.source_type_of(src.amount, orders_sql, path);
-	amount_sql := CASE WHEN src.amount_scale IS NOT NULL OR kind = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
-		THEN format('round((%s)::numeric, %s)', src.amount, coalesce(src.amount_scale, 2)) ELSE format('(%s)', src.amount) END;
+	amount_sql := crm_profile_internal.source_amount(src, src.amount, orders_sql, path);
 	IF src.cost IS NOT NULL THEN
 		src.cost := crm_profile_internal.source_expression('cost', src.cost, orders, orders_sql, path, amounts, 'numeric, an integer, a float or money');
-		kind := crm_profile_internal.source_type_of(src.cost, orders_sql, path);
-		cost_sql := CASE WHEN src.amount_scale IS NOT NULL OR kind = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
-			THEN format('round((%s)::numeric, %s)', src.cost, coalesce(src.amount_scale, 2)) ELSE format('(%s)', src.cost) END;
+		cost_sql := crm_profile_internal.source_amount(src, src.cost, orders_sql, path);
 	END IF;
 	IF src.order_key IS NOT NULL THEN
 		src.order_key := crm_profile_internal.source_expression('order_key', src.order_key, orders, orders_sql, path, NULL, NULL);

@@ -83,8 +83,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
-CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
-	OUT without_customer bigint, OUT kept date, OUT since date)
+CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, today date, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
+	OUT without_customer bigint, OUT kept date, OUT since date, OUT population bytea[])
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
@@ -101,6 +101,7 @@ DECLARE
 	done record;
 	moved date;
 	dropped bigint;
+	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, 'difference') END;
 	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
 	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
@@ -132,7 +133,7 @@ BEGIN
 		END IF;
 	ELSE
 		BEGIN
-			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, oldest) w;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, oldest, followed) w;
 			IF done.oldest_lost THEN
 				moved := crm_profile_internal.oldest_stored(target, kept);
 			END IF;
@@ -150,9 +151,10 @@ BEGIN
 				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, to_char(moved, 'YYYY-MM-DD'), dropped
 					USING HINT = format('To have the histories follow the orders all the same: SELECT crm_profile.alter_source(%L, keep_history_before => ''-infinity'')', src.name);
 			END IF;
-			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, NULL) w;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, NULL, followed) w;
 		END;
 		written := done.written;
+		population := done.followed;
 		removed := done.removed;
 		IF kept IS NOT NULL AND src.keep_history_before IS NULL AND (written + removed > 0 OR since IS NULL OR dropped IS NOT NULL) THEN
 			since := crm_profile_internal.oldest_stored(target, kept);
@@ -167,14 +169,43 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
-	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ; kept: days before it are as they were stored; since: the oldest order otherwise';
+	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ; kept: days before it are as they were stored; since: the oldest order otherwise; population: as it followed the changes, NULL: it did not';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
 COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
-	OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
+CREATE FUNCTION crm_profile_internal.refresh_population(src crm_profile.source_definition, today date, changed boolean, population bytea[], fit boolean,
+	OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base, OUT refit_seconds double precision)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	began CONSTANT timestamptz := clock_timestamp();
+	tracked CONSTANT boolean := src.track_changes <> 'none';
+	followed bytea[] := population;
+	models record;
+BEGIN
+	IF followed IS NULL AND tracked AND NOT changed THEN
+		EXECUTE 'SELECT ' || crm_profile_internal.population_followed(src, today, '(SELECT NULL::crm_profile.purchase_history AS was, NULL::crm_profile.purchase_history AS history)') INTO followed;
+	END IF;
+	-- where models are fitted all histories are read anyway: then the values around the thresholds are taken anew, too
+	IF followed IS NULL OR fit THEN
+		EXECUTE format('SELECT crm_profile_internal.population_fit(history, $1, $2, $3, $4) FROM %I.customer_history', src.name) INTO followed USING today, src.period, src.tier_by = 'profit', src.bins;
+		refit_seconds := extract(epoch FROM clock_timestamp() - began);
+	END IF;
+	SELECT m.* INTO models FROM crm_profile_internal.population_models(followed) m;
+	rfm := models.rfm;
+	customer_base := models.customer_base;
+	IF tracked THEN
+		EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(followed, '{}');
+		EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
+			WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING followed;
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.refresh_population IS
+	'part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took';
+
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
+	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
 	SET client_min_messages = error AS $$
@@ -201,8 +232,8 @@ DECLARE
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
 	IF changed IS NOT FALSE OR fit OR model.as_of <> today THEN
-		EXECUTE format('SELECT crm_profile.rfm_fit(history, $1, $2, $3) AS rfm, crm_profile.customer_base_fit(history, $1, $3, $4) AS customer_base
-			FROM %I.customer_history', src.name) INTO new USING today, src.bins, src.period, src.tier_by = 'profit';
+		SELECT p.* INTO new FROM crm_profile_internal.refresh_population(src, today, changed, population, fit) p;
+		refit_seconds := new.refit_seconds;
 		rfm := new.rfm;
 		customer_base := new.customer_base;
 	ELSE
@@ -211,7 +242,7 @@ BEGIN
 	END IF;
 	seconds := extract(epoch FROM clock_timestamp() - began);
 	IF "verbose" THEN
-		RAISE INFO 'source "%": thresholds of % customers found in % s', src.name, coalesce((customer_base).customers, 0), round(seconds::numeric, 1);
+		RAISE INFO 'source "%": thresholds of % customers % in % s', src.name, coalesce((customer_base).customers, 0), CASE WHEN refit_seconds IS NULL THEN 'followed' ELSE 'found' END, round(seconds::numeric, 1);
 	END IF;
 
 	-- what this does not learn stays as it is
@@ -428,17 +459,18 @@ DECLARE
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
 BEGIN
+	PERFORM crm_profile_internal.make_slot(src);
 	src := crm_profile_internal.source_repair(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
-	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, "verbose", changes.keys) h;
+	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, today, "verbose", changes.keys) h;
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
 	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
 	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed, today) d;
 	src := due.src;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, due.fit, due.test, "verbose") m;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, histories.population, due.fit, due.test, "verbose") m;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
@@ -456,7 +488,7 @@ BEGIN
 	src.last_refresh := started;
 	src.refresh_seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	SELECT jsonb_object_agg(p.phase, round(p.seconds::numeric, 3)) INTO src.refresh_phases
-		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('clv', models.clv_seconds), ('holdout', models.holdout_seconds),
+		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('refit', models.refit_seconds), ('clv', models.clv_seconds), ('holdout', models.holdout_seconds),
 			('profiles', profile_seconds), ('match', match_seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
 	PERFORM crm_profile_internal.source_write(src);
 	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);

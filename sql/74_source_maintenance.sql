@@ -15,7 +15,7 @@ BEGIN
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
 			-- those of sources are none
-			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
+			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
 				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
@@ -60,9 +60,6 @@ COMMENT ON FUNCTION crm_profile.suggest_sources IS 'pairs of tables that look li
 
 ---------------------------------------------------------------- single customers
 
-CREATE FUNCTION crm_profile_internal.lock_tables(tables regclass[]) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.lock_tables IS 'locks all of your tables against everybody, and holds none of them while it waits for another';
 CREATE FUNCTION crm_profile_internal.rewrite_tables(tables regclass[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000;
 COMMENT ON FUNCTION crm_profile_internal.rewrite_tables IS 'writes your tables and their indexes into new files, which have no byte of rows that were deleted';
@@ -80,7 +77,7 @@ DECLARE
 	held record;
 BEGIN
 	IF rewrite THEN
-		PERFORM crm_profile_internal.lock_tables(tables);
+		PERFORM crm_profile_internal.lock_relations(tables);
 	END IF;
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
@@ -90,15 +87,21 @@ BEGIN
 		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
 	END LOOP;
 	EXECUTE format('DELETE FROM %I.finding_key WHERE key = ANY ($1)', src.name) USING given;
+	-- it holds values of single customers
+	IF src.track_changes <> 'none' THEN
+		EXECUTE format('DELETE FROM %I.population', src.name);
+	END IF;
 	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, replace(one_of, '?', 'o.customer')) INTO orders_left USING given;
 	IF src.track_changes = 'keys' THEN
 		-- without its marker, the next refresh reads all orders
-		EXECUTE format('DELETE FROM %I.change_queue q WHERE %s OR q.marker IS NOT NULL AND $2', src.name, replace(one_of, '?', 'q.customer::' || src.key_type)) USING given, orders_left > 0;
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
+		EXECUTE format('UPDATE %I.change_queue q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', src.name,
+			replace(one_of, '?', 'k::' || src.key_type)) USING given;
 	END IF;
-	IF src.track_changes LIKE 'column %' THEN
+	IF src.track_changes LIKE 'column %' OR src.track_changes = 'slot' THEN
 		src.tracking := NULL;
 		PERFORM crm_profile_internal.source_write(src);
 	ELSIF src.track_changes = 'keys' THEN

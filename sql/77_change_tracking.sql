@@ -37,9 +37,9 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 				WHEN c.relkind <> 'r' THEN format('changes of %s fire no triggers', c.oid::regclass)
 				WHEN f.oid IS NULL THEN format('%s has lost its trigger', c.oid::regclass)
 				WHEN f.tgenabled <> 'A' THEN format('the trigger on %s is switched off, or not always on', c.oid::regclass)
-				WHEN NOT EXISTS (SELECT FROM pg_class q JOIN pg_attribute k ON k.attrelid = q.oid AND k.attname = 'customer' WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex
+				WHEN NOT EXISTS (SELECT FROM pg_class q JOIN pg_attribute k ON k.attrelid = q.oid AND k.attname = 'customers' WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex
 						AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = q.oid) AND k.attnum = 1 AND q.relnatts = 3
-						AND k.atttypid = crm_profile_internal.base_type(a.atttypid)) THEN format('the table %s is another than create_source() made', queue) END
+						AND k.atttypid = (SELECT b.typarray FROM pg_type b WHERE b.oid = crm_profile_internal.base_type(a.atttypid))) THEN format('the table %s is another than create_source() made', queue) END
 		FROM member m JOIN pg_class c ON c.oid = m.oid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name LEFT JOIN firing f ON f.tgrelid = c.oid;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
@@ -67,8 +67,8 @@ BEGIN
 	src.tracked_column := NULL;
 	IF src.track_changes = 'none' THEN
 		RETURN src;
-	ELSIF src.track_changes NOT LIKE 'column %' AND src.track_changes <> 'keys' THEN
-		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none, keys, or column and the name of one.', NULL);
+	ELSIF src.track_changes NOT LIKE 'column %' AND src.track_changes NOT IN ('keys', 'slot') THEN
+		PERFORM crm_profile_internal.source_argument_error('track_changes', format('it is "%s"', src.track_changes), 'It is none, keys, slot, or column and the name of one.', NULL);
 	END IF;
 	src.changed_query := crm_profile_internal.source_canonical(changed_query, src.name, path);
 	IF src.track_changes LIKE 'column %' THEN
@@ -81,14 +81,21 @@ BEGIN
 			WHEN c.relkind NOT IN ('r', 'p') THEN format('%s is no table', c.oid::regclass)
 			WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN format('%s is a system table', c.oid::regclass)
 			WHEN EXISTS (SELECT FROM pg_inherits i JOIN pg_class l ON l.oid = i.inhrelid WHERE i.inhparent = c.oid AND NOT l.relispartition) THEN format('other tables inherit from %s', c.oid::regclass)
+			WHEN (SELECT b.typarray FROM pg_type b WHERE b.oid = crm_profile_internal.base_type(a.atttypid)) = 0 THEN format('there are no arrays of %s', format_type(a.atttypid, -1))
 			WHEN a.attgenerated = 'v' THEN format('column %s of %s is not stored', traced.column_traced, c.oid::regclass)
+			WHEN src.track_changes = 'slot' THEN (SELECT min(l.problem) FROM crm_profile_internal.slot_leaves(c.oid, traced.column_traced::name) l)
 			WHEN NOT has_table_privilege(c.oid, 'TRIGGER') THEN format('you may not create a trigger on %s', c.oid::regclass) END), a.atttypid
 		INTO problem, type FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = traced.column_traced WHERE c.oid = traced.relation;
 	problem := coalesce(problem, traced.problem);
+	IF problem IS NULL AND src.track_changes = 'slot' THEN
+		PERFORM crm_profile_internal.source_check_slot(src);
+	END IF;
 	IF problem LIKE 'you may not%' THEN
 		RAISE insufficient_privilege USING MESSAGE = format('argument "track_changes" of the source: %s', problem), HINT = format('GRANT TRIGGER ON %s TO %I', traced.relation::regclass, current_user);
 	ELSIF problem IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('track_changes', 'keys cannot be had here: ' || problem, works, 'Write track_changes => ''column changed_at'', or whatever it is called, or leave it out: then every refresh reads all orders.');
+		PERFORM crm_profile_internal.source_argument_error('track_changes', format('%s cannot be had here: %s', src.track_changes, problem), works, CASE WHEN problem LIKE '%the log does not tell%'
+			THEN format('ALTER TABLE %s REPLICA IDENTITY FULL, or USING INDEX one that has %I; or write track_changes => ''keys''.', substring(problem FROM 'for rows of (.*) that go,'), traced.column_traced)
+			ELSE 'Write track_changes => ''column changed_at'', or whatever it is called, or leave it out: then every refresh reads all orders.' END);
 	END IF;
 	src.tracked_table := traced.relation::regclass::text;
 	src.tracked_column := traced.column_traced;
@@ -109,12 +116,15 @@ DECLARE
 	queue regclass := to_regclass(format('%I.change_queue', src.name));
 	type text;
 BEGIN
+	IF src.track_changes <> 'slot' THEN
+		PERFORM crm_profile_internal.drop_slot(src.name);
+	END IF;
 	IF src.track_changes = 'keys' THEN
-		SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) INTO type FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
+		SELECT format_type(t.typarray, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
 	END IF;
 	-- made anew where the key has another type now, or somebody changed it
 	IF queue IS NOT NULL AND type IS DISTINCT FROM (SELECT format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_class q ON q.oid = a.attrelid
-			WHERE a.attrelid = queue AND a.attname = 'customer' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
+			WHERE a.attrelid = queue AND a.attname = 'customers' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
 		PERFORM crm_profile_internal.track_table(queue, NULL, NULL);
 		EXECUTE format('DROP TABLE %s', queue);
 		queue := NULL;
@@ -123,11 +133,11 @@ BEGIN
 		RETURN;
 	ELSIF queue IS NULL THEN
 		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
-		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customer %s, queued_at timestamptz, marker text)', src.name, type);
+		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customers %s, queued_at timestamptz, marker text)', src.name, type);
 		-- without a policy: whatever was granted, the rows are the owner's
 		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
 		EXECUTE format('COMMENT ON TABLE %I.change_queue IS ''customers whose orders changed since the last refresh''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customer IS ''their key, as it is in the orders; NULL: an order without a customer''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customers IS ''their keys, as they are in the orders; NULL: an order without a customer''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.queued_at IS ''when the change was committed''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.marker IS ''in the row of the last refresh that read all orders: as long as it is there, so are all changes since''', src.name);
 		queue := format('%I.change_queue', src.name)::regclass;
@@ -141,6 +151,31 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of changes of a source, and the trigger that fills it, as its definition asks for';
+
+CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- what was learnt under another definition is worth nothing
+	EXECUTE format('DROP TABLE IF EXISTS %I.population', src.name);
+	IF src.track_changes = 'none' THEN
+		RETURN;
+	END IF;
+	EXECUTE format('CREATE TABLE %I.population (part integer PRIMARY KEY, content bytea NOT NULL)', src.name);
+	-- changed each time, and packed already
+	EXECUTE format('ALTER TABLE %I.population ALTER COLUMN content SET STORAGE EXTERNAL', src.name);
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.population ENABLE ROW LEVEL SECURITY', src.name);
+	EXECUTE format('COMMENT ON TABLE %I.population IS ''counts, and the sorted values around thresholds, by which a refresh lets them follow changes without reading all histories''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.population.part IS ''1: settings and counts; the others: values around thresholds''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.population.content IS ''as population_models() reads it''', src.name);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_population IS 'the table that thresholds and counts are maintained in, empty, where changes are tracked';
+
+CREATE FUNCTION crm_profile_internal.population_followed(src crm_profile.source_definition, today date, changes text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres'
+	RETURN format('(SELECT crm_profile_internal.population_change(p.population, d.was, d.history, %L, %L, %L, %s)
+		FROM (SELECT array_agg(s.content ORDER BY s.part) AS population FROM %I.population s) p LEFT JOIN %s d ON true)', today, src.period, src.tier_by = 'profit', src.bins, src.name, changes);
+COMMENT ON FUNCTION crm_profile_internal.population_followed IS 'SQL of the stored population after changes, a relation of histories as they were (was) and are; NULL: it has to be made anew';
 
 ---------------------------------------------------------------- taking changes
 
@@ -199,26 +234,31 @@ DECLARE
 	tables jsonb;
 	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
 	moved oid;
-	stamped record;
+	taken record;
 BEGIN
 	IF src.track_changes = 'none' THEN
 		src.tracking := NULL;
 		RETURN;
-	ELSIF src.track_changes LIKE 'column %' THEN
-		SELECT s.* INTO stamped FROM crm_profile_internal.take_stamped_changes(src) s;
-		src := stamped.src;
-		keys := stamped.keys;
-		changed := stamped.changed;
-		without_customer := stamped.without_customer;
-		reason := stamped.reason;
+	ELSIF src.track_changes <> 'keys' THEN
+		IF src.track_changes = 'slot' THEN
+			SELECT t.* INTO taken FROM crm_profile_internal.take_slot_changes(src) t;
+		ELSE
+			SELECT t.*, NULL::text AS problem INTO taken FROM crm_profile_internal.take_stamped_changes(src) t;
+		END IF;
+		src := taken.src;
+		keys := taken.keys;
+		changed := taken.changed;
+		without_customer := taken.without_customer;
+		reason := taken.reason;
+		problem := taken.problem;
 		RETURN;
 	END IF;
 	-- before the orders are read: what happens to the tables later, the next refresh sees
 	SELECT crm_profile_internal.tracked_state(src, queue), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
 	-- by a statement of its own, whose snapshot is no newer than that by which the orders are read: who commits in between stays in the queue
-	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customer),
-			customer AS (SELECT DISTINCT t.customer::%s AS customer FROM taken t WHERE t.customer IS NOT NULL)
-		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customer IS NULL)
+	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
+			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
+		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
 			FROM (SELECT count(*) AS customers FROM customer) n', queue, src.key_type)
 		INTO changed, keys, without_customer USING max_changed;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE marker = $1)', queue) INTO marked USING known ->> 'marker';
@@ -260,7 +300,7 @@ CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source
 DECLARE
 	-- integers of any width are the same as text
 	corrected CONSTANT text := crm_profile_internal.source_orders_query(src);
-	as_stored CONSTANT boolean := src.track_changes = 'keys' AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
+	as_stored CONSTANT boolean := src.track_changes IN ('keys', 'slot') AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
 	type CONSTANT text := CASE WHEN NOT as_stored THEN src.key_type
 		ELSE (SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column) END;
 	columns CONSTANT text := 'o.customer, o.ordered_at, o.amount' || CASE WHEN src.cost IS NOT NULL THEN ', o.cost' ELSE '' END || CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
@@ -315,10 +355,29 @@ COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'puts triggers right t
 
 ---------------------------------------------------------------- all sources
 
+CREATE FUNCTION crm_profile_internal.hold_source_as_owner(src crm_profile.source_definition) RETURNS void
+	LANGUAGE sql AS 'SELECT';
+COMMENT ON FUNCTION crm_profile_internal.hold_source_as_owner IS 'runs as the owner of the source: hold_source()';
+CREATE FUNCTION crm_profile_internal.hold_source(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.hold_source IS 'locks a source as a refresh does';
+
 CREATE FUNCTION crm_profile.refresh_all(OUT name text, OUT seconds numeric, OUT problem text) RETURNS SETOF record
 	LANGUAGE plpgsql COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- the view sources would lock tables of theirs
+	names CONSTANT text[] := ARRAY(SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.reloftype = 'crm_profile.source_definition'::regtype AND c.relname = 'source_definition' AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE') ORDER BY n.nspname);
 BEGIN
-	FOR name IN SELECT s.name FROM crm_profile.sources s ORDER BY s.last_refresh NULLS FIRST, s.name LOOP
+	-- all of them first, in the same order for everybody: who changes a source holds its lock while waiting for its orders
+	FOREACH name IN ARRAY names LOOP
+		BEGIN
+			PERFORM crm_profile_internal.hold_source(refresh_all.name);
+		EXCEPTION WHEN OTHERS THEN
+			-- told below
+		END;
+	END LOOP;
+	FOREACH name IN ARRAY names LOOP
 		problem := NULL;
 		seconds := extract(epoch FROM clock_timestamp());
 		BEGIN

@@ -14,24 +14,24 @@ COMMENT ON FUNCTION crm_profile_internal.kept_history IS
 	'the days before one as they were stored, those from it on as they are in the orders now; NULL: neither has any; before NULL: all as in the orders';
 
 CREATE FUNCTION crm_profile_internal.write_histories(target regclass, fresh text, stored text, same_fresh text, same_stored text, orders text, progress text, kept date, oldest date,
-	OUT written bigint, OUT removed bigint, OUT oldest_lost boolean)
+	population text, OUT written bigint, OUT removed bigint, OUT oldest_lost boolean, OUT followed bytea[])
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	history CONSTANT text := CASE WHEN kept IS NULL THEN 'n.history' ELSE 'crm_profile_internal.kept_history(o.history, n.history, $3)' END;
 BEGIN
 	EXECUTE format('WITH difference AS MATERIALIZED (
-			SELECT coalesce(n.customer, o.customer) AS customer, %6$s AS history, crm_profile.first_purchase(crm_profile_internal.history_since(o.history, $3)) AS first
+			SELECT coalesce(n.customer, o.customer) AS customer, %6$s AS history, o.history AS was, crm_profile.first_purchase(crm_profile_internal.history_since(o.history, $3)) AS first
 			FROM %1$s n FULL JOIN %2$s o ON %4$s
 			WHERE %6$s IS NULL OR o.history IS NULL OR %6$s OPERATOR(crm_profile.<>) o.history),
 		gone AS (DELETE FROM %3$s o USING difference d WHERE %5$s AND d.history IS NULL RETURNING 1),
 		changed AS (INSERT INTO %3$s SELECT customer, history FROM difference WHERE history IS NOT NULL
 			ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
 		SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone),
-			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first)',
-		fresh, stored, target, same_fresh, same_stored, history) INTO written, removed, oldest_lost USING orders, progress, kept, oldest;
+			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first), %7$s',
+		fresh, stored, target, same_fresh, same_stored, history, coalesce(population, 'NULL::bytea[]')) INTO written, removed, oldest_lost, followed USING orders, progress, kept, oldest;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.write_histories IS
-	'writes the histories that differ from those stored; days before kept stay as stored; oldest_lost: a customer lost an order of the day oldest, or before';
+	'writes the histories that differ from those stored; days before kept stay as stored; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed';
 
 CREATE FUNCTION crm_profile_internal.oldest_stored(target regclass, since date) RETURNS date
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$

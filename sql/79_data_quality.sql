@@ -197,31 +197,19 @@ COMMENT ON FUNCTION crm_profile_internal.source_orders_query IS
 
 ---------------------------------------------------------------- what is found
 
-CREATE TYPE crm_profile.source_finding AS (
-	place integer,
-	finding text,
-	severity text,
-	rows bigint,
-	customers bigint,
-	revenue numeric,
-	customers_changed bigint,
-	advice text,
-	argument text,
-	found_at timestamptz,
-	found_by text
+CREATE TYPE crm_profile.source_finding AS ( -- something that is amiss in the data of a source, or was put right: a row of the table finding of its schema
+	place integer, -- the order to read them in
+	finding text, -- what was found
+	severity text, -- error: a refresh fails, or the views are wrong; warning; note; corrected: it was put right
+	rows bigint, -- orders, where rows are order lines too; of the customer table, its rows
+	customers bigint, -- customers who have such rows; NULL: it is not about customers
+	revenue numeric, -- amount of these orders; NULL: it is not about amounts, or is of fewer than five customers whom the reader does not all see
+	customers_changed bigint, -- customers who would get another segment or value tier if it were put right; NULL: not worked out
+	advice text, -- what to do about it
+	argument text, -- the argument of alter_source() that would do it
+	found_at timestamptz, -- when it was found
+	found_by text -- refresh or check_source
 );
-COMMENT ON TYPE crm_profile.source_finding IS 'something that is amiss in the data of a source, or was put right: a row of the table finding of its schema';
-COMMENT ON COLUMN crm_profile.source_finding.place IS 'the order to read them in';
-COMMENT ON COLUMN crm_profile.source_finding.finding IS 'what was found';
-COMMENT ON COLUMN crm_profile.source_finding.severity IS 'error: a refresh fails, or the views are wrong; warning; note; corrected: it was put right';
-COMMENT ON COLUMN crm_profile.source_finding.rows IS 'orders, where rows are order lines too; of the customer table, its rows';
-COMMENT ON COLUMN crm_profile.source_finding.customers IS 'customers who have such rows; NULL: it is not about customers';
-COMMENT ON COLUMN crm_profile.source_finding.revenue IS 'amount of these orders; NULL: it is not about amounts, or is of fewer than five customers whom the reader does not all see';
-COMMENT ON COLUMN crm_profile.source_finding.customers_changed IS 'customers who would get another segment or value tier if it were put right; NULL: not worked out';
-COMMENT ON COLUMN crm_profile.source_finding.advice IS 'what to do about it';
-COMMENT ON COLUMN crm_profile.source_finding.argument IS 'the argument of alter_source() that would do it';
-COMMENT ON COLUMN crm_profile.source_finding.found_at IS 'when it was found';
-COMMENT ON COLUMN crm_profile.source_finding.found_by IS 'refresh or check_source';
 
 CREATE TYPE crm_profile_internal.key_sample AS (customer text, revenue numeric);
 COMMENT ON TYPE crm_profile_internal.key_sample IS 'a customer that a finding is about, as an example';

@@ -1,7 +1,4 @@
-/*
- * crm_profile.c: the module.  Each room sets up what it needs when the library
- * is loaded.
- */
+/* crm_profile.c: the module.  Sets up what each room needs when the library is loaded. */
 #include "postgres.h"
 
 #include "fmgr.h"

@@ -229,24 +229,8 @@ RESET client_min_messages;
 
 -- ---------------------------------------------------------------- 200 simulated data sets over a wide grid
 
-CREATE FUNCTION gamma_variate(shape float8) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE d float8; c float8; x float8; v float8; boost float8 := 1;
-BEGIN
-	IF shape < 1 THEN
-		boost := (1 - random()) ^ (1 / shape);
-		shape := shape + 1;
-	END IF;
-	d := shape - 1.0 / 3;
-	c := 1 / sqrt(9 * d);
-	LOOP
-		x := sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random());
-		v := (1 + c * x) ^ 3;
-		CONTINUE WHEN v <= 0;
-		IF ln(1 - random()) < x * x / 2 + d - d * v + d * ln(v) THEN
-			RETURN d * v * boost;
-		END IF;
-	END LOOP;
-END $$;
+\set fixture :abs_srcdir '/fixtures/gamma_variate.sql'
+\i :fixture
 -- Customers who behave as the model says, first seen over 20 weeks, watched until week 60
 CREATE FUNCTION simulate(customers int, model text, r float8, alpha float8, a float8, b float8) RETURNS SETOF purchase_history LANGUAGE plpgsql AS $$
 DECLARE birth float8; rate float8; drop_out float8; died float8; time float8; days date[]; previous int; day int;

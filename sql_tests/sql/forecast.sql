@@ -1,4 +1,5 @@
 -- Regular buyers, seasons, customers who were there before the data, and a model chosen by its record
+\getenv abs_srcdir PG_ABS_SRCDIR
 CREATE SCHEMA test_forecast;
 SET search_path TO test_forecast, crm_profile;
 SET extra_float_digits TO 1;
@@ -95,24 +96,8 @@ FROM grid, LATERAL (SELECT expected_purchases(h, model, as_of, '100 years') AS e
 
 -- ---------------------------------------------------------------- simulated customers: what was put in comes out
 
-CREATE FUNCTION gamma_variate(shape float8) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE d float8; c float8; x float8; v float8; boost float8 := 1;
-BEGIN
-	IF shape < 1 THEN
-		boost := (1 - random()) ^ (1 / shape);
-		shape := shape + 1;
-	END IF;
-	d := shape - 1.0 / 3;
-	c := 1 / sqrt(9 * d);
-	LOOP
-		x := sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random());
-		v := (1 + c * x) ^ 3;
-		CONTINUE WHEN v <= 0;
-		IF ln(1 - random()) < x * x / 2 + d - d * v + d * ln(v) THEN
-			RETURN d * v * boost;
-		END IF;
-	END LOOP;
-END $$;
+\set fixture :abs_srcdir '/fixtures/gamma_variate.sql'
+\i :fixture
 -- Customers who first buy within the first `births` days and are watched for `days`; rates are by the week, and follow the month's factor
 CREATE FUNCTION simulate(customers int, k int, m int, r float8, alpha float8, a float8, b float8, births int, days int, season float8[] DEFAULT NULL)
 	RETURNS TABLE (history purchase_history, left_on date) LANGUAGE plpgsql AS $$

@@ -24,7 +24,9 @@ my $tables = q{
 	CREATE INDEX ON orders (customer_id);
 	CREATE FUNCTION differs(OUT text) LANGUAGE plpgsql AS $$ BEGIN
 		SELECT count(*) || CASE WHEN (SELECT unassigned FROM shop.model ORDER BY id DESC LIMIT 1)::text
-			IS DISTINCT FROM (SELECT crm_profile.purchase_history_agg(day, amount) FROM orders WHERE customer_id IS NULL)::text THEN ' unassigned' ELSE '' END INTO $1
+			IS DISTINCT FROM (SELECT crm_profile.purchase_history_agg(day, amount) FROM orders WHERE customer_id IS NULL)::text THEN ' unassigned' ELSE '' END
+			|| CASE WHEN EXISTS (SELECT FROM shop.model_in_use m, shop.source_definition d WHERE ROW(m.rfm, d.customer_base)::text IS DISTINCT FROM (
+				SELECT ROW(crm_profile.rfm_fit(h.history, m.as_of, 5), crm_profile.customer_base_fit(h.history, m.as_of, NULL, false))::text FROM shop.customer_history h)) THEN ' thresholds' ELSE '' END INTO $1
 			FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, day, amount FROM orders') n FULL JOIN shop.customer_history h USING (customer)
 			WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE;
 	END $$};
@@ -121,7 +123,14 @@ for my $round (1 .. $rounds)
 	my ($pid) = ${ $started[rand @started]{out} } =~ /^(\d+)/ or next;
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	settled();
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+	# psql may be gone before it is told what to ask
+	my $back;
+	for (1 .. 100)
+	{
+		last if $back = eval { $node->poll_query_until('postgres', 'SELECT true') };
+		usleep(100_000);
+	}
+	die 'the server did not come back' if !$back;
 	# now and then some more before the first refresh that sees what happened
 	$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (3, '2025-01-01', 1)}) if $round % 2;
 	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
@@ -195,7 +204,7 @@ my $publisher = $node->connstr('publisher') =~ s/'/''/gr;
 $node->safe_psql('shop', qq{CREATE SUBSCRIPTION orders CONNECTION '$publisher' PUBLICATION orders WITH (create_slot = false, copy_data = false)});
 $node->safe_psql('publisher', q{INSERT INTO orders (customer_id, day, amount) VALUES (10, '2025-01-02', 1)});
 $node->wait_for_catchup('orders');
-is($node->safe_psql('shop', 'SELECT customer FROM shop.change_queue WHERE marker IS NULL'), '10', 'what replication applies is noted');
+is($node->safe_psql('shop', 'SELECT customers FROM shop.change_queue WHERE marker IS NULL'), '{10}', 'what replication applies is noted');
 $node->safe_psql('shop', 'DROP SUBSCRIPTION orders');
 $node->stop;
 done_testing();

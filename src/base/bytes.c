@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 
-/* The general case of ReadVarint; refuses overlong forms and more than 64 bits. */
+/* The general case of ReadVarint; rejects overlong forms and more than 64 bits. */
 uint64
 ReadVarintSlow(ByteReader *r)
 {

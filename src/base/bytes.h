@@ -7,8 +7,8 @@
 #include "port/pg_bitutils.h"
 
 /*
- * Bytes of a value on their way in.  Reading past the end never touches
- * memory outside: it sets `failed`, and the caller refuses the value.
+ * The bytes of a value being read.  Reading past the end touches no memory outside: it sets
+ * `failed`, and the caller rejects the value.
  */
 typedef struct ByteReader
 {
@@ -25,7 +25,7 @@ ByteReaderInit(ByteReader *r, const void *bytes, Size size)
 	r->failed = false;
 }
 
-/* Passes over that many bytes and returns where they begin; NULL: there are not so many. */
+/* Skips that many bytes and returns where they begin, or NULL if fewer are left. */
 static inline const uint8 *
 ReadBytes(ByteReader *r, uint64 size)
 {
@@ -54,9 +54,8 @@ ReadByte(ByteReader *r)
 extern uint64 ReadVarintSlow(ByteReader *r);
 
 /*
- * An unsigned integer, seven bits a byte, low bits first, shortest form only.
- * Those of up to four bytes are read without a branch on their length, which
- * no processor could foretell.
+ * An unsigned integer, seven bits a byte, low bits first, shortest form only. Up to four bytes are
+ * read without branching on the length, which no processor could predict.
  */
 static inline uint64
 ReadVarint(ByteReader *r)

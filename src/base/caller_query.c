@@ -28,7 +28,7 @@ QueryRefused(const char *function, const char *why)
 					errdetail("%s", why), errhint("The query runs once, and may only read.")));
 }
 
-/* Refuses everything but one SELECT that only reads. */
+/* Rejects everything but a single, read-only SELECT. */
 static void
 CheckQuery(const char *function, SPIPlanPtr plan)
 {

@@ -24,35 +24,37 @@ extern void RunQuery(const char *function, const char *query, DestReceiver *rece
 /* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
 extern Oid KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);
 
-/* The text of the query argument, which must not be NULL. */
+/* The query argument as a C string; it must not be NULL. */
 extern char *QueryArgument(FunctionCallInfo fcinfo, int argument, const char *function);
 
-/* The optional argument that begins each line of progress; NULL: no lines. */
+/* The optional argument that starts each progress message; NULL for no messages. */
 extern char *ProgressArgument(FunctionCallInfo fcinfo, int argument);
 
 /*
- * Column `attno` (from 1) must be of the key's type; `function` is for the hint.
- * True: the key's type is a domain, the column's is not, and each value has to
- * pass CheckKeyDomain.
+ * Column `attno` (from 1) must be of the key's type; `function` is for the hint. Returns true if
+ * the key's type is a domain and the column's is not: then each value must pass CheckKeyDomain.
  */
 extern bool CheckKeyColumn(TupleDesc columns, int attno, Oid key_type, const char *function);
 
-/* An error for a value that the domain does not allow; `extra` begins as NULL. */
+/*
+ * Raises an error for a value that the domain does not allow; `extra` must be NULL at the first
+ * call.
+ */
 extern void CheckKeyDomain(Datum key, Oid key_type, void **extra, MemoryContext context);
 
 /*
- * "OPERATOR(schema.=)", the equality of the type itself: a bare = may find that
- * of another type if the schema of this one is not in the search_path.
+ * "OPERATOR(schema.=)", the type's own equality operator: a bare = may find another type's if this
+ * one's schema is not in the search_path.
  */
 extern char *EqualityOperator(Oid type);
 
-/* At least so many columns; `expected` lists them for the error. */
+/* Raises an error if there are fewer columns; `expected` lists them for the message. */
 extern void CheckColumnCount(TupleDesc columns, int min, const char *expected);
 
-/* The attno of the column of that name, 0 if there is none; twice is an error. */
+/* The attno of the column of that name, 0 if there is none; an error if there are two. */
 extern int ColumnNamed(TupleDesc columns, const char *name);
 
-/* An error that names the column, its type, and what it should be. */
+/* Raises an error that names the column, its type and the types expected. */
 pg_noreturn extern void ColumnTypeRefused(TupleDesc columns, int attno, const char *what,
 										  const char *expected, const char *hint);
 

@@ -14,8 +14,8 @@
 #include "base/common.h"
 
 /*
- * The memory context of the aggregate that is calling.  Support functions that
- * change their state in place may only do so there.
+ * Support functions that change their state in place may do so only in the aggregate's memory
+ * context.
  */
 MemoryContext
 AggregateContext(FunctionCallInfo fcinfo, const char *function)
@@ -28,6 +28,22 @@ AggregateContext(FunctionCallInfo fcinfo, const char *function)
 				 errmsg("%s is the support function of an aggregate and cannot be called directly",
 						function)));
 	return context;
+}
+
+void *
+AlignedVarlena(Datum value)
+{
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+	Size size;
+	struct varlena *copy;
+
+	if (!VARATT_IS_SHORT(packed) && (uintptr_t) packed == MAXALIGN((uintptr_t) packed))
+		return packed;
+	size = VARSIZE_ANY_EXHDR(packed);
+	copy = palloc(size + VARHDRSZ);
+	SET_VARSIZE(copy, size + VARHDRSZ);
+	memcpy(VARDATA(copy), VARDATA_ANY(packed), size);
+	return copy;
 }
 
 Datum

@@ -1,6 +1,5 @@
 /*
- * common.h: what every part of the extension shares: module-wide helpers that
- * belong to no type of their own.
+ * common.h: helpers that every part of the extension uses.
  */
 #ifndef CRM_COMMON_H
 #define CRM_COMMON_H
@@ -9,22 +8,28 @@
 
 #include "base/compat.h"
 
-/* The memory context of the aggregate that is calling; an error outside of one. */
+/* The memory context of the calling aggregate; an error if there is none. */
 extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *function);
 
-/* The row that a function returns. */
+/*
+ * A datum as a struct that starts with a four-byte varlena header; copied if its header is short or
+ * it is not aligned.
+ */
+extern void *AlignedVarlena(Datum value);
+
+/* Makes the row that a function returns. */
 extern Datum RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
-/* One more row of the set that a function returns, after InitMaterializedSRF(). */
+/* Adds a row to the set that a function returns; call InitMaterializedSRF() first. */
 extern void PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 
-/* The same, cheaper by far, for bytes that nobody picks to deceive it. */
+/* The same, far cheaper, for bytes that no attacker can choose. */
 extern uint64 FastStableHash64(const void *bytes, Size size);
 
-/* Mixes the bits of an integer: neighbouring keys land far apart. */
+/* Mixes the bits of an integer: neighbouring keys end up far apart. */
 static inline uint64
 MixHash64(uint64 h)
 {
@@ -36,8 +41,7 @@ MixHash64(uint64 h)
 	return h;
 }
 
-/* The word as a text that stays, made when it is first asked for: a function may return it in every
- * row. */
+/* The word as a text that is made once and kept, so that a function can return it in every row. */
 extern Datum ConstantText(text **kept, const char *word);
 
 #endif /* CRM_COMMON_H */

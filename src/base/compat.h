@@ -1,5 +1,5 @@
 /*
- * compat.h: the only place that knows PostgreSQL's versions.
+ * compat.h: the only place that depends on PostgreSQL's version.
  */
 #ifndef CRM_COMPAT_H
 #define CRM_COMPAT_H
@@ -43,6 +43,13 @@
 #define RelationIsOwnedBy(relation, role) pg_class_ownercheck(relation, role)
 #define EnableTriggerAlways(relation, name)                                                        \
 	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
+#endif
+
+/* The tuple of a change that logical decoding gives; may be NULL. */
+#if PG_VERSION_NUM >= 170000
+#define ChangedTuple(buffer) (buffer)
+#else
+#define ChangedTuple(buffer) ((buffer) == NULL ? NULL : &(buffer)->tuple)
 #endif
 
 #if PG_VERSION_NUM >= 180000

@@ -17,14 +17,14 @@
 typedef struct Decimal
 {
 	int64 mantissa;
-	int scale; /* minimal: a scale above 0 ends in a digit that is not 0 */
+	int scale; /* minimal: the last decimal is not 0 */
 } Decimal;
 
 extern const int64 PowerOfTen[19];
 
 pg_noreturn extern void AmountOutOfRange(void);
 
-/* A mantissa at a larger or equal scale; false where it leaves the 64-bit range. */
+/* Rescales a mantissa to an equal or larger scale; false if it leaves the 64-bit range. */
 static inline bool
 RescaleFits(int64 mantissa, int from, int to, int64 *result)
 {
@@ -32,7 +32,7 @@ RescaleFits(int64 mantissa, int from, int to, int64 *result)
 	return !pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], result);
 }
 
-/* The same, with an error in that case. */
+/* The same, but out of range is an error. */
 static inline int64
 Rescale(int64 mantissa, int from, int to)
 {

@@ -1,5 +1,5 @@
 /*
- * json_read.c: reading jsonb that follows a known shape.
+ * json_read.c: reading jsonb of a known shape.
  */
 #include "postgres.h"
 

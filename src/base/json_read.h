@@ -1,13 +1,12 @@
 /*
- * json_read.h: reading jsonb that follows a known shape; what does not is an
- * error that names the place.
+ * json_read.h: reading jsonb of a known shape; anything else is an error that names the place.
  */
 #ifndef CRM_JSON_READ_H
 #define CRM_JSON_READ_H
 
 #include "utils/jsonb.h"
 
-/* The member of an object; false: there is none, or it is null. */
+/* The member of an object; false if it is missing or null. */
 extern bool JsonMember(JsonbContainer *object, const char *key, JsonbValue *value);
 
 /* `where` names the value in errors. */

@@ -46,14 +46,14 @@ DayFromText(const char *text)
 {
 	Size year = strspn(text, "0123456789");
 
-	/* the year first is the same under every DateStyle, and no word such as today */
+	/* with the year first every DateStyle reads the same, and words such as today are rejected */
 	if (year < 4 || text[year] != '-')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
 						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
 	return DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
 }
 
-/* Whole seconds since 1970, rounded towards the past. */
+/* Whole seconds since 1970, rounded down. */
 static inline pg_time_t
 UnixSeconds(TimestampTz t)
 {
@@ -72,8 +72,8 @@ TimestampOutOfRange(void)
 }
 
 /*
- * Seconds east of UTC at the time given.  The library tells the next moment at
- * which the offset changes; times that share that moment share the offset.
+ * Seconds east of UTC at the time given.  The library returns the next moment at which the offset
+ * changes; times with the same next moment have the same offset.
  */
 static long
 ZoneOffset(LocalDayCache *cache, pg_time_t t)
@@ -96,7 +96,7 @@ ZoneOffset(LocalDayCache *cache, pg_time_t t)
 
 	switch (pg_next_dst_boundary(&t, &before, &is_dst, &boundary, &after, &is_dst, cache->zone))
 	{
-		case 0: /* no change to come */
+		case 0: /* the offset never changes again */
 			boundary = PG_INT64_MAX;
 			break;
 		case 1:
@@ -105,7 +105,7 @@ ZoneOffset(LocalDayCache *cache, pg_time_t t)
 			TimestampOutOfRange();
 	}
 
-	/* a stretch known from a later moment on? */
+	/* does it extend a known stretch to an earlier time? */
 	for (slot = 0; slot < cache->used; slot++)
 		if (cache->stretch[slot].to == boundary)
 			break;
@@ -134,7 +134,7 @@ LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache)
 		cache->zone = session_timezone;
 	}
 	t += ZoneOffset(cache, UnixSeconds(t)) * USECS_PER_SEC;
-	/* as AT TIME ZONE has it: the first and the last local day may lie outside */
+	/* as AT TIME ZONE does: at the ends of the range the local day may lie outside */
 	if (!IS_VALID_TIMESTAMP(t))
 		TimestampOutOfRange();
 	return DayOfMicroseconds(t);
@@ -179,7 +179,7 @@ CheckPeriod(const Interval *period)
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
-	/* a query asks the same few things row by row */
+	/* a query asks for the same few periods row after row */
 	static struct
 	{
 		bool known;

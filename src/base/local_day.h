@@ -12,9 +12,8 @@
 #include "base/compat.h"
 
 /*
- * Stretches of time in which the session's time zone keeps one offset.  Calling
- * the time zone library for every row costs more than everything else about the
- * row.
+ * Stretches of time in which the session's time zone keeps one offset.  Calling the time zone
+ * library for every row would cost more than everything else done for the row.
  */
 #define LOCAL_DAY_STRETCHES 16
 
@@ -27,11 +26,11 @@ typedef struct LocalDayCache
 		long offset;  /* seconds east of UTC */
 	} stretch[LOCAL_DAY_STRETCHES];
 	int used;
-	int hit; /* where the last one was found */
+	int hit; /* index of the last hit */
 	pg_tz *zone;
 } LocalDayCache;
 
-/* An error for the infinite dates; `what` names the value. */
+/* Raises an error for infinite dates; `what` names the value. */
 pg_noreturn extern void DayRefused(DateADT day, const char *what);
 
 static inline DateADT
@@ -42,16 +41,16 @@ CheckedDay(DateADT day, const char *what)
 	return day;
 }
 
-/* An error for infinite time stamps, which have no day either. */
+/* The same for infinite time stamps. */
 extern void CheckFinite(Timestamp t);
 
-/* A day in ISO form, whatever DateStyle says; room for MAXDATELEN + 1. */
+/* A day in ISO format whatever DateStyle says; needs room for MAXDATELEN + 1 bytes. */
 extern void FormatDay(DateADT day, char *text);
 
-/* The reverse; an error if the text is no ISO day. */
+/* The reverse; an error if the text is not an ISO date. */
 extern DateADT DayFromText(const char *text);
 
-/* Rounds towards the past. */
+/* Rounds down. */
 static inline DateADT
 DayOfMicroseconds(int64 t)
 {
@@ -71,14 +70,14 @@ DayOfTimestamp(Timestamp t)
 /* The day in the session's time zone. */
 extern DateADT LocalDayOfTimestampTz(TimestampTz t, LocalDayCache *cache);
 
-/* A cache that lives as long as the call's FmgrInfo. */
+/* A cache that lives as long as the FmgrInfo of the call. */
 extern LocalDayCache *LocalDayCacheOf(FunctionCallInfo fcinfo);
 
-/* Periods are positive and finite. */
+/* Raises an error unless the period is positive and finite. */
 extern bool PeriodIsValid(const Interval *period);
 extern void CheckPeriod(const Interval *period);
 
-/* as_of - period, cut to the day: the last day before the period. */
+/* as_of - period, truncated to the day: the last day before the period. */
 extern DateADT DayBeforePeriod(DateADT as_of, const Interval *period);
 
 #endif /* CRM_LOCAL_DAY_H */

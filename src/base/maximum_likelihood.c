@@ -1,14 +1,14 @@
 /*
  * maximum_likelihood.c: maximum likelihood with Newton's method.
  *
- * The parameters are scaled by the caller to be of the order of 1; the fit works
- * on combinations of the logs of the positive ones.  It climbs from every start on
- * a coarse sample, then goes on from the best on the whole sample, by the
- * curvature found on the coarse one: there a few evaluations are enough.  Whether
- * the place reached is a maximum is judged by its gradient and curvature.
+ * The caller scales the parameters to the order of 1; the fit works on linear combinations of the
+ * logs of the positive ones.  It climbs from every start on a coarse sample and continues from the
+ * best point on the whole sample with the curvature found on the coarse one, so that few
+ * evaluations are needed there.  The gradient and the curvature tell whether the point reached is a
+ * maximum.
  *
- * A coordinate that the data leave open is followed to its edge.  Where no place
- * is higher than the edge, the coordinate is fixed there and the others go on.
+ * A coordinate that the data do not determine is followed to its edge.  If no point is higher than
+ * the edge, the coordinate is fixed there and the fit continues with the others.
  */
 #include "postgres.h"
 
@@ -43,7 +43,7 @@ const char *const FitStatusNames[] = {"given",      "converged",     "few repeat
 									  "no maximum", "not converged", "no mean",
 									  "no data",    "edge",          NULL};
 
-/* A point, and what is known there. */
+/* A point and what was computed there. */
 typedef struct Place
 {
 	double at[MAX_FIT_PARAMETERS];
@@ -56,9 +56,11 @@ typedef struct Fit
 {
 	const FitProblem *problem;
 	int n;
-	void *sample; /* that is climbed on */
-	/* at the place last looked at closely: unit rows for fixed coordinates, else minus the
-	 * Hessian, damped where that is not positive definite; and its Cholesky factor */
+	void *sample; /* the one to climb on */
+	/*
+	 * at the last point given to LookClosely: minus the Hessian, damped if not positive definite,
+	 * with unit rows for fixed coordinates; and its Cholesky factor
+	 */
 	double *information;
 	double *factor;
 } Fit;
@@ -73,7 +75,7 @@ IsFree(const Fit *fit, const Place *place)
 	return true;
 }
 
-/* Element (i, j) of the matrix that leads from the coordinates to logs and coefficients. */
+/* Element (i, j) of the matrix that maps coordinates to logs and coefficients. */
 static inline double
 Basis(const FitProblem *problem, int i, int j)
 {
@@ -82,7 +84,7 @@ Basis(const FitProblem *problem, int i, int j)
 	return i == j;
 }
 
-/* The logs of the positive parameters at some coordinates, and the others. */
+/* The logs of the positive parameters, and the other parameters, at the given coordinates. */
 static void
 LogsAt(const FitProblem *problem, const double *at, double *logs)
 {
@@ -94,7 +96,7 @@ LogsAt(const FitProblem *problem, const double *at, double *logs)
 	}
 }
 
-/* The coordinates of a start. */
+/* The coordinates of a starting point. */
 static void
 CoordinatesOfStart(const FitProblem *problem, int s, double *at)
 {
@@ -110,7 +112,7 @@ ParametersAt(const FitProblem *problem, const double *at, double *parameters)
 		parameters[i] = exp(parameters[i]);
 }
 
-/* The log-likelihood, less the penalty where there is one, and its gradient by the coordinates. */
+/* The log-likelihood less the penalty, if any, and its gradient with respect to the coordinates. */
 static double
 ValueAt(const FitProblem *problem, void *sample, const double *at, double *gradient)
 {
@@ -148,7 +150,7 @@ ValueAt(const FitProblem *problem, void *sample, const double *at, double *gradi
 	return value;
 }
 
-/* What is minimised: minus the value, a customer. */
+/* The function to minimise: minus the value per customer. */
 static double
 Loss(void *data, const double *at, double *gradient, double *hessian)
 {
@@ -168,8 +170,8 @@ BetweenEdges(double coordinate)
 }
 
 /*
- * Climbs from a place, along its free coordinates, between the edges, until no more
- * than `tolerance` can be gained; by the information known, or by none.
+ * Climbs from a point along its free coordinates, within the edges, until no more than `tolerance`
+ * can be gained; starts with the information if it is known.
  */
 static void
 Climb(Fit *fit, void *sample, Place *place, bool by_information, double tolerance, int max_steps)
@@ -217,9 +219,9 @@ ClimbCoarsely(Fit *fit, Place *place)
 }
 
 /*
- * Looks closely at a place: the observed information by the free coordinates, by
- * central differences of the gradient.  False: it is not positive definite; then it
- * is damped, good for going on, but there is no maximum here.
+ * Computes the observed information of the free coordinates at a point by central differences of
+ * the gradient.  Returns false if it is not positive definite: it is damped then and good enough to
+ * climb on, but the point is no maximum.
  */
 static bool
 ComputeInformation(Fit *fit, void *sample, const Place *place)
@@ -252,7 +254,7 @@ ComputeInformation(Fit *fit, void *sample, const Place *place)
 	return DampedCholeskyFactor(information, fit->factor, n);
 }
 
-/* The best of what can be climbed to from the starts, on the coarse sample. */
+/* The best point reached from the starts on the coarse sample. */
 static void
 ClimbFromStarts(Fit *fit, Place *best)
 {
@@ -268,8 +270,8 @@ ClimbFromStarts(Fit *fit, Place *best)
 }
 
 /*
- * What Newton's step would gain: half the square of the gradient in the metric
- * of the information.  The step itself is added to `at` if that is not NULL.
+ * The gain that a Newton step promises: half the squared length of the gradient in the metric of
+ * the information.  Adds the step itself to `at` unless that is NULL.
  */
 static double
 NewtonGain(const Fit *fit, const Place *place, double *at)
@@ -291,7 +293,7 @@ NewtonGain(const Fit *fit, const Place *place, double *at)
 	return gain;
 }
 
-/* Whether all free coordinates are between the edges. */
+/* Whether all free coordinates lie within the edges. */
 static bool
 IsInside(const Fit *fit, const Place *place)
 {
@@ -302,9 +304,8 @@ IsInside(const Fit *fit, const Place *place)
 }
 
 /*
- * Goes on from a point, with the information known, until the gradient, in the
- * metric of the information found there, promises no more gain.  False: no such
- * point was found.
+ * Continues from a point with known information until the gradient, in the metric of the
+ * information found there, promises no further gain.  Returns false if no such point was found.
  */
 static bool
 Polish(Fit *fit, void *sample, Place *place)
@@ -361,7 +362,7 @@ AllAreKnown(const Fit *fit, const Place *place)
 	return true;
 }
 
-/* Whether the coarse sample is as likely wherever a fixed coordinate is. */
+/* Whether the likelihood of the coarse sample does not depend on a fixed coordinate. */
 static bool
 IsWithoutEffect(const Fit *fit, const Place *place, int coordinate)
 {
@@ -378,9 +379,8 @@ IsWithoutEffect(const Fit *fit, const Place *place, int coordinate)
 }
 
 /*
- * Fixes one more coordinate at the edge where the coarse sample is most likely, or
- * in the middle when it makes no difference.  False: inside it is more likely than
- * at any edge.
+ * Fixes one more coordinate at the edge where the coarse sample is most likely, or in the middle if
+ * it makes no difference.  Returns false if the sample is more likely inside than at any edge.
  */
 static bool
 GoToEdge(Fit *fit, Place *place)
@@ -413,9 +413,9 @@ GoToEdge(Fit *fit, Place *place)
 }
 
 /*
- * Whether there is a more likely point inwards from the edges; if so, goes
- * there.  The coarse sample is climbed from several points inside; the whole
- * sample, on which climbing costs too much, is only evaluated there.
+ * Whether there is a more likely point inside the edges; if so, moves there.  The fit climbs from
+ * several inner points on the coarse sample and only evaluates the whole sample at the end, since
+ * climbing on it would cost too much.
  */
 static bool
 LeaveEdges(Fit *fit, void *sample, Place *place)
@@ -446,8 +446,10 @@ LeaveEdges(Fit *fit, void *sample, Place *place)
 	return false;
 }
 
-/* Finds the maximum near a place whose information is known, inside or at edges.  False: there is
- * none. */
+/*
+ * Finds the maximum, inside or at edges, near a point whose information is known.  Returns false if
+ * there is none.
+ */
 static bool
 Settle(Fit *fit, void *sample, Place *place)
 {
@@ -459,7 +461,7 @@ Settle(Fit *fit, void *sample, Place *place)
 
 		if (fit->problem->penalized)
 			return reached;
-		/* on the coarse sample the edge looked more likely */
+		/* the edge was more likely only on the coarse sample */
 		if (inside.value > place->value + EDGE_TOLERANCE)
 		{
 			*place = inside;
@@ -483,7 +485,7 @@ Settle(Fit *fit, void *sample, Place *place)
 	return false;
 }
 
-/* Whether the likelihood has levelled off at every edge that the place is at. */
+/* Whether the likelihood has levelled off at every edge that the point lies on. */
 static bool
 EdgesAreLevel(const Fit *fit, const Place *place)
 {
@@ -493,7 +495,7 @@ EdgesAreLevel(const Fit *fit, const Place *place)
 	return true;
 }
 
-/* The covariance of logs and coefficients, from the information by coordinates. */
+/* The covariance of the logs and coefficients, from the information about the coordinates. */
 static double *
 CovarianceAt(const Fit *fit, const Place *place)
 {
@@ -515,7 +517,9 @@ CovarianceAt(const Fit *fit, const Place *place)
 	return covariance;
 }
 
-/* How much less likely the coarse sample is with a coordinate elsewhere, the free ones following.
+/*
+ * How much less likely the coarse sample is at another value of one coordinate, with the free
+ * coordinates refitted.
  */
 static double
 DropAt(Fit *fit, const Place *edge, int coordinate, double at, Place *there)
@@ -527,8 +531,8 @@ DropAt(Fit *fit, const Place *edge, int coordinate, double at, Place *there)
 }
 
 /*
- * How far inwards from its edge a coordinate may be: the likelihood is lower there, the others
- * as likely as they can be, by what a 95 % interval allows.  False: it may be anywhere.
+ * How far from its edge a coordinate may lie: a 95 % interval by the profile likelihood.  Returns
+ * false if it may lie anywhere.
  */
 static bool
 ProfileBound(Fit *fit, const Place *place, int coordinate, double *parameters)

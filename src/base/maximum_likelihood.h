@@ -1,13 +1,12 @@
 /*
- * maximum_likelihood.h: maximum likelihood for the models: Newton's method from
- * several starts, then the observed information.
+ * maximum_likelihood.h: maximum likelihood fits by Newton's method from several starts, with the
+ * observed information.
  *
- * A fit works on coordinates that are linear in the logs of the positive
- * parameters, chosen so that the edges of the model lie along them: where
- * customers differ without limit or not at all, or where something never
- * happens.  There the likelihood levels off, and a maximum may lie at an edge as
- * well as inside.  Parameters of either sign, the coefficients of covariates, come
- * after the positive ones and are coordinates themselves.
+ * A fit works on coordinates that are linear in the logs of the positive parameters, chosen so that
+ * the edges of the model lie along them: customers who differ without limit or not at all, or
+ * something that never happens.  The likelihood levels off there, and its maximum may lie at an
+ * edge as well as inside.  Parameters of either sign, such as the coefficients of covariates,
+ * follow the positive ones and are coordinates themselves.
  */
 #ifndef CRM_MAXIMUM_LIKELIHOOD_H
 #define CRM_MAXIMUM_LIKELIHOOD_H
@@ -26,37 +25,41 @@ typedef enum FitStatus
 	FIT_NO_MAXIMUM = 3,    /* fallback: the likelihood rises without end */
 	FIT_FAILED = 4,        /* no usable parameters */
 	FIT_NO_MEAN = 5,       /* spend only: q is not above 1 */
-	FIT_NO_DATA = 6,       /* spend only: nobody says anything */
+	FIT_NO_DATA = 6,       /* spend only: no customer carries information */
 	FIT_EDGE = 7,          /* the maximum of the likelihood, at an edge of the model */
 } FitStatus;
 
 extern const char *const FitStatusNames[];
 
-/* Whether the parameters are those of the greatest likelihood. */
+/* Whether the parameters maximise the likelihood. */
 static inline bool
 FitIsMaximum(FitStatus status)
 {
 	return status == FIT_CONVERGED || status == FIT_EDGE;
 }
 
-/* The log-likelihood of a sample and its gradient by the parameters (not their logs). */
+/*
+ * The log-likelihood of a sample and its gradient with respect to the parameters (not their logs).
+ */
 typedef double (*LogLikelihood)(void *sample, const double *parameters, double *gradient);
 
 typedef struct FitProblem
 {
 	int nparameters;
-	int npositive; /* so many of them are positive, the first ones */
-	/* ln of a positive parameter (row) = sum of these times the coordinates, npositive a row;
-	 * a pair of rows for (shape, scale) has the shape and the mean as coordinates */
+	int npositive; /* the first ones, which are positive */
+	/*
+	 * one row of npositive factors per positive parameter: its log is the sum of factors times
+	 * coordinates; the two rows of (shape, scale) can make shape and mean the coordinates
+	 */
 	const double *basis;
 	LogLikelihood likelihood;
 	void *sample;
-	void *coarse;  /* a smaller sample much like it, for the first steps */
-	double weight; /* of the sample, to scale by */
+	void *coarse;  /* a smaller, similar sample for the first steps */
+	double weight; /* of the sample, for scaling */
 	int nstarts;
-	/* exp of the coordinates of positive parameters, then the others as they are */
+	/* exponentials of the coordinates of positive parameters, then the others as they are */
 	double start[MAX_FIT_STARTS][MAX_FIT_PARAMETERS];
-	bool penalized; /* draw the parameters towards start[0] */
+	bool penalized; /* shrink the parameters towards start[0] */
 } FitProblem;
 
 typedef struct FitResult
@@ -64,12 +67,14 @@ typedef struct FitResult
 	FitStatus status; /* converged, edge or no maximum */
 	double parameters[MAX_FIT_PARAMETERS];
 	double log_likelihood; /* without the penalty */
-	/* of the logs of positive parameters and of the others: the lower triangle, row by row;
-	 * NULL where there is no maximum */
+	/*
+	 * of the logs of the positive parameters and of the others: the lower triangle, row by row;
+	 * NULL if there is no maximum
+	 */
 	double *covariance;
 	/*
-	 * Where the maximum is at edges: how far inwards, edge by edge, a 95 % interval by the
-	 * profile of the likelihood reaches.
+	 * If the maximum lies at edges: how far inwards from each a 95 % interval by the profile
+	 * likelihood reaches.
 	 */
 	int nbounds;
 	double bounds[MAX_FIT_BOUNDS][MAX_FIT_PARAMETERS];
@@ -77,7 +82,7 @@ typedef struct FitResult
 
 extern void MaximizeLikelihood(const FitProblem *problem, FitResult *result);
 
-/* gradient' covariance gradient, for the delta method. */
+/* gradient' × covariance × gradient, for the delta method. */
 extern double QuadraticForm(const double *covariance, const double *gradient, int n);
 
 #endif /* CRM_MAXIMUM_LIKELIHOOD_H */

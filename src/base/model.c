@@ -1,5 +1,5 @@
 /*
- * model.c: fitted models as values, by way of tables of their fields.
+ * model.c: fitted models as values, driven by tables of their fields.
  */
 #include "postgres.h"
 
@@ -48,7 +48,8 @@ static void
 AppendBytes(StringInfo out, const char *bytes, Size size)
 {
 	AppendVarint(out, size);
-	appendBinaryStringInfo(out, bytes, size);
+	if (size > 0)
+		appendBinaryStringInfo(out, bytes, size);
 }
 
 static void WriteFields(StringInfo out, const ModelGroup *group, const void *data, int encoding);
@@ -154,7 +155,7 @@ Fingerprint(const ModelFormat *format, const void *model)
 	return hash;
 }
 
-/* A model that has been checked, its texts in the encoding given. */
+/* Writes a model that has been checked, with its texts in the given encoding. */
 static struct varlena *
 WriteModel(const ModelFormat *format, const void *model, int encoding)
 {
@@ -188,7 +189,7 @@ ModelValue(const ModelFormat *format, void *model)
 
 /* ---------- bytes, in ---------- */
 
-/* Bytes that are read, and what is wrong with them. */
+/* The bytes being read, and what is wrong with them. */
 typedef struct ModelReader
 {
 	ByteReader bytes;
@@ -235,7 +236,7 @@ ReadElement(ModelReader *reader, const ModelField *field, void *place)
 			break;
 		case FIELD_WORD:
 			*(int32 *) place = ReadInt32(bytes, false);
-			/* at once: whoever tidies up takes words for words */
+			/* checked at once: `tidy` relies on valid words */
 			if (reader->fault == NULL)
 				reader->fault = ElementFault(field, place);
 			break;
@@ -304,7 +305,7 @@ ReadFields(ModelReader *reader, const ModelGroup *group, void *data)
 		{
 			uint64 length = ReadVarint(bytes);
 
-			/* an element takes a byte at least: no more memory than the value warrants */
+			/* each element takes at least a byte: bounds the memory by the size of the value */
 			if (length > field->max_length || length > bytes->end - bytes->next)
 			{
 				bytes->failed = true;
@@ -319,7 +320,7 @@ ReadFields(ModelReader *reader, const ModelGroup *group, void *data)
 	}
 }
 
-/* Takes bytes apart, all of them; returns what is wrong with them, NULL: nothing. */
+/* Reads all the bytes; returns what is wrong with them, or NULL. */
 static const char *
 ReadModel(const ModelFormat *format, const void *bytes, Size size, int encoding, void **model)
 {
@@ -394,9 +395,8 @@ ModelSend(const ModelFormat *format, FunctionCallInfo fcinfo)
 /* ---------- decoded once ---------- */
 
 /*
- * True if a datum, as it comes, is the one kept.  Uncompressed bytes are
- * compared by version and fingerprint; compressed ones, and pointers into a
- * toast table, byte by byte.
+ * Whether a datum is the one kept in the cache.  Plain values are compared by version and
+ * fingerprint; compressed ones and toast pointers byte by byte.
  */
 static inline bool
 IsSameModel(const struct varlena *kept, const struct varlena *raw)
@@ -421,7 +421,7 @@ CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryCon
 	if (likely(IsSameModel(cache->raw, raw)))
 		return cache->model;
 
-	/* an error on the way must not leave a half-made cache that looks valid */
+	/* an error must not leave behind a half-made cache that looks valid */
 	cache->raw = NULL;
 	cache->decodings++;
 	if (cache->context != NULL)
@@ -430,7 +430,7 @@ CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryCon
 		cache->context = AllocSetContextCreate(parent, "decoded model", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(cache->context);
 	cache->model = ModelFromDatum(format, value);
-	/* a pointer to another place in memory does not identify what is there later */
+	/* an expanded or indirect pointer does not identify its contents later */
 	if (!VARATT_IS_EXTERNAL(raw) || VARATT_IS_EXTERNAL_ONDISK(raw))
 		cache->raw = memcpy(palloc(VARSIZE_ANY(raw) + VARHDRSZ + HEAD_SIZE), raw, VARSIZE_ANY(raw));
 	MemoryContextSwitchTo(caller);

@@ -1,38 +1,35 @@
 /*
  * model.h: fitted models as values.
  *
- * A model is a C struct and a table of its fields.  From the table follow its
- * text form (JSON), its stored form, the check of either, and the cache that
- * keeps it decoded from row to row.
+ * A model is a C struct and a table of its fields.  From the table follow its text form (JSON), its
+ * stored form, the check of either, and the cache that keeps it decoded from row to row.
  *
- * Text form.  {"name": value, "list": [1, 2.5], "group": [{…}, {…}]}, in the order
- * of the table.  A field that equals its default is left out.  Any order is read.
+ * Text form.  {"name": value, "list": [1, 2.5], "group": [{…}, {…}]}, in the order of the table.  A
+ * field that equals its default is left out.  Any order is read.
  *
  * Stored form (after the varlena header):
  *
  *	version		1 byte
  *	fingerprint	8 bytes: StableHash64 of the fields (their texts in UTF-8)
- *	fields		varint: one bit a field of the table, the first one lowest, set where
+ *	fields		varint: one bit per field of the table, the first one lowest, set if
  *				it differs from its default; then the values of those fields.
  *				Lists begin with their length.  The fields of a group follow the
  *				same rule.
  *
- * So equal contents have equal bytes, and the first nine tell one model from
- * another.  The binary form is the same, with texts in the client's encoding.
- * Whatever reads a value writes it again and compares: any byte that the writer
- * would not have put there is refused.
+ * So equal contents have equal bytes, and the first nine tell one model from another.  The binary
+ * form is the same, with texts in the client's encoding. Whatever reads a value writes it again and
+ * compares: any byte that the writer would not have written is rejected.
  *
- * How a field is added.  Put it at the *end* of the table and give it a default
- * that says what older models meant without it (a row of `defaults`, else zero):
+ * How a field is added.  Put it at the *end* of the table and give it a default that says what
+ * older models meant without it (a row of `defaults`, else zero):
  *
  *	double season[12];                                      in the struct
  *	.season = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},         in the defaults
  *	MODEL_FIELD(M, "season", season, FIELD_NUMBER, .count = 12)    last in the table
  *
- * What was stored before lacks its bit and reads as the default, and a model
- * that has the default is the same value, to the byte, as before.  A field that
- * a newer release added is refused by an older one.  `version` changes only
- * where a field changes its meaning.
+ * Values stored before lack its bit and are read with the default, and a model with the default is
+ * byte for byte the same value as before.  An older release rejects a field that a newer one added.
+ * `version` changes only if a field changes its meaning.
  */
 #ifndef CRM_MODEL_H
 #define CRM_MODEL_H
@@ -46,8 +43,8 @@
 extern void InitModel(const ModelFormat *format, void *model);
 
 /*
- * The value of a model.  Every model that is made, read or received goes through
- * the one check of its type here; a fault is an error.  Tidies the struct.
+ * The value of a model.  Every model that is made, read or received passes the single check of its
+ * type here; a fault raises an error.  Normalises the struct.
  */
 extern struct varlena *ModelValue(const ModelFormat *format, void *model);
 
@@ -55,13 +52,13 @@ extern struct varlena *ModelValue(const ModelFormat *format, void *model);
 extern void *ModelFromDatum(const ModelFormat *format, Datum value);
 
 /*
- * A model kept decoded for as long as the same value comes; zeroed at first.
- * `decodings` tells whoever keeps what follows from the model when it changes.
+ * A model kept decoded for as long as the same value is passed; must start zeroed.  `decodings`
+ * tells callers that keep derived data when the model changes.
  */
 typedef struct ModelCache
 {
 	MemoryContext context;
-	struct varlena *raw; /* the datum as it came, perhaps compressed */
+	struct varlena *raw; /* the datum as passed, perhaps compressed */
 	void *model;
 	int64 decodings;
 } ModelCache;
@@ -69,7 +66,7 @@ typedef struct ModelCache
 extern const void *
 CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent);
 
-/* The same for an argument, kept in fn_extra, where nothing else is. */
+/* The same for an argument, kept in fn_extra, which must not be used for anything else. */
 extern const void *ModelArgument(const ModelFormat *format, FunctionCallInfo fcinfo, int argument);
 
 /* The functions TYPE_in, _out, _recv and _send. */

@@ -1,5 +1,5 @@
 /*
- * model_fields.h: tables of fields, by which a struct is read, written and checked.
+ * model_fields.h: tables of fields that say how a struct is read, written and checked.
  */
 #ifndef CRM_MODEL_FIELDS_H
 #define CRM_MODEL_FIELDS_H
@@ -34,7 +34,7 @@ typedef struct ModelField
 	Size offset;    /* in the struct */
 	int count;      /* 0: one value */
 	int max_length; /* above 0: a list */
-	Size length;    /* lists: where the struct has the int with its length */
+	Size length;    /* lists: offset of the int that holds the length */
 	bool in_place;  /* lists: the struct holds `max_length` elements, not a pointer to them */
 	const char *const *words; /* ends with NULL */
 	const struct ModelGroup *group;
@@ -66,11 +66,11 @@ typedef struct ModelFormat
 	uint8 version;
 	Size max_bytes;
 	ModelGroup group;
-	/* brings what may be said in several ways into one form; NULL: there is nothing such */
+	/* normalises a model that can be written in several ways; NULL if none can */
 	void (*tidy)(void *model);
-	/* what is wrong with a model whose fields are well-formed, in a sentence; NULL: nothing */
+	/* what is wrong with a model whose fields are well-formed, as a sentence; NULL if nothing */
 	const char *(*fault)(const void *model);
-	/* sets what follows from the fields, in a model that was read; NULL: nothing does */
+	/* computes derived members of a model that was read; NULL if it has none */
 	void (*complete)(void *model, uint64 fingerprint);
 	const char *example; /* for hints */
 } ModelFormat;
@@ -107,7 +107,7 @@ PlaceOf(const ModelField *field, const void *data)
 	return IsList(field) && !field->in_place ? *(char **) place : place;
 }
 
-/* Gives a list its length, and room for its elements. */
+/* Sets the length of a list and allocates its elements. */
 extern char *MakeList(const ModelField *field, void *data, int length);
 
 /* Sets the fields of a struct to their defaults. */
@@ -116,19 +116,16 @@ extern void InitGroup(const ModelGroup *group, void *data);
 /* Whether a field equals its default. */
 extern bool IsDefault(const ModelGroup *group, const ModelField *field, const void *data);
 
-/* The same number without zeros behind its last decimal. */
+/* The same number without trailing zeros in its fraction. */
 extern Decimal MinimalDecimal(const Decimal *given);
 
-/*
- * What is wrong with a value by its kind; NULL: nothing.  Of two forms of the same value one
- * is kept.
- */
+/* What is wrong with a value of its kind, or NULL.  Equal values get the same bytes. */
 extern const char *ElementFault(const ModelField *field, void *place);
 
-/* The one check of a model, wherever it comes from: what is wrong with it; NULL: nothing. */
+/* The single check of a model, wherever it comes from: what is wrong with it, or NULL. */
 extern const char *ModelFault(const ModelFormat *format, void *model);
 
-/* The number of a word, -1: not among them. */
+/* The index of a word, -1 if it is not in the list. */
 extern int WordNumber(const char *const *words, const char *text, Size length);
 
 #endif /* CRM_MODEL_FIELDS_H */

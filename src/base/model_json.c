@@ -138,7 +138,7 @@ TextRefused(const ModelFormat *format, const char *detail)
 					errdetail_internal("%s", detail), errhint("Write %s.", format->example)));
 }
 
-/* Refuses what is not of the type of JSON that the field takes. */
+/* Raises an error unless the value has the JSON type of the field. */
 static void
 CheckType(const ModelFormat *format, const ModelField *field, const JsonbValue *value)
 {
@@ -188,7 +188,7 @@ ParseHash(const ModelFormat *format, const ModelField *field, const JsonbValue *
 	return strtoull(text, NULL, 16);
 }
 
-/* A number of single precision, the infinite ones as strings. */
+/* A single-precision number; infinities are strings. */
 static float
 ParseFloat(const ModelFormat *format, const ModelField *field, const JsonbValue *value)
 {
@@ -200,7 +200,7 @@ ParseFloat(const ModelFormat *format, const ModelField *field, const JsonbValue 
 	if (strcmp(text, "-Infinity") == 0)
 		return -HUGE_VALF;
 	CheckType(format, field, value);
-	/* rounding twice is harmless: a float4's shortest digits lie nearest to it */
+	/* rounding twice is harmless: the shortest digits of a float4 still round to it */
 	number = JsonNumber(value, field->name);
 	if (fabs(number) > FLT_MAX)
 		TextRefused(format, psprintf("A number of \"%s\" is out of range.", field->name));
@@ -263,7 +263,7 @@ ParseElement(const ModelFormat *format, const ModelField *field, const JsonbValu
 			break;
 		case FIELD_MODEL:
 		{
-			/* by way of its value: the inner model is checked and completed like any other */
+			/* through its value, so that the inner model is checked and completed like any other */
 			void *model = palloc(field->format->group.size);
 
 			ParseFields(field->format, &field->format->group, value->val.binary.data, model);

@@ -1,19 +1,16 @@
 /*
  * newton.c: the minimum of a smooth function, by Newton's method.
  *
- * A step solves curvature * step = -gradient by Cholesky's method.  The
- * curvature is the function's Hessian, damped where that is not positive
- * definite, or an estimate from the gradients at the points visited (Broyden,
- * Fletcher, Goldfarb and Shanno).  Then a line search makes sure that the
- * function falls enough and, where curvature is learnt, that the step shows
- * some.
+ * A step solves curvature * step = -gradient by Cholesky's method.  The curvature is the function's
+ * Hessian, damped where that is not positive definite, or an estimate from the gradients at the
+ * points visited (Broyden, Fletcher, Goldfarb and Shanno).  Then a line search makes sure that the
+ * function falls enough and, if curvature is estimated, that the step reveals some.
  *
- * Coordinates at a bound beyond which the function would go on falling are held
- * there; the others move on, at most to the first bound on their way.
+ * Coordinates at a bound beyond which the function keeps falling are held there; the others move
+ * on, at most to the first bound in their way.
  *
- * Nocedal and Wright, Numerical Optimization (2006), chapters 3, 6 and 16; where
- * values differ by their rounding only, the slopes decide, as in Hager and Zhang,
- * SIAM Journal on Optimization 16 (2005).
+ * Nocedal and Wright, Numerical Optimization (2006), chapters 3, 6 and 16; if values differ only by
+ * rounding, the slopes decide, as in Hager and Zhang, SIAM Journal on Optimization 16 (2005).
  */
 #include "postgres.h"
 
@@ -40,7 +37,7 @@ typedef struct Descent
 	double value;
 	double *gradient;
 	double *curvature;
-	double *part;   /* of the curvature, by the free coordinates; only with bounds */
+	double *part;   /* of the curvature, for the free coordinates; only with bounds */
 	double *factor; /* of that */
 	double *step;
 	double *next_at;
@@ -48,7 +45,7 @@ typedef struct Descent
 	double next_value;
 	double *work;
 	int nfree;
-	int *unheld; /* the coordinates that are free to move */
+	int *unheld; /* indexes of the coordinates that are free to move */
 } Descent;
 
 /* ---------- Cholesky ---------- */
@@ -89,7 +86,7 @@ DampedCholeskyFactor(double *matrix, double *factor, int n)
 		return true;
 	for (int i = 0; i < n; i++)
 		largest = Max(largest, fabs(matrix[(Size) i * n + i]));
-	/* in the end the diagonal outweighs all the rest */
+	/* eventually the diagonal outweighs all the rest */
 	for (double damping = 1e-6 * largest; damping > 0 && damping < DBL_MAX; damping *= 10)
 	{
 		for (int i = 0; i < n; i++)
@@ -97,7 +94,7 @@ DampedCholeskyFactor(double *matrix, double *factor, int n)
 		if (CholeskyFactor(matrix, factor, n))
 			return false;
 	}
-	/* it tells nothing */
+	/* not finite */
 	memset(matrix, 0, sizeof(double) * n * n);
 	for (int i = 0; i < n; i++)
 		matrix[(Size) i * n + i] = 1;
@@ -120,7 +117,7 @@ void
 CholeskySolve(const double *factor, double *b, int n)
 {
 	SolveLower(factor, b, n);
-	/* the transposed factor, by its columns, which are rows here */
+	/* the transposed factor: its columns are rows here */
 	for (int i = n - 1; i >= 0; i--)
 	{
 		b[i] /= factor[(Size) i * n + i];
@@ -141,7 +138,7 @@ Dot(const double *a, const double *b, int n)
 	return sum;
 }
 
-/* The function, with no surprises. */
+/* Evaluates the function; anything not finite counts as infinite. */
 static double
 Evaluate(const Descent *descent, const double *at, double *gradient, double *hessian)
 {
@@ -167,7 +164,7 @@ FindFree(Descent *descent)
 			descent->unheld[descent->nfree++] = i;
 }
 
-/* Newton's step of the free coordinates; returns what it promises to gain. */
+/* The Newton step of the free coordinates; returns the gain that it promises. */
 static double
 FindStep(Descent *descent)
 {
@@ -198,7 +195,7 @@ FindStep(Descent *descent)
 	return gain;
 }
 
-/* How many steps lead to the first bound. */
+/* The multiple of the step that reaches the first bound. */
 static double
 StepsToBound(const Descent *descent)
 {
@@ -215,7 +212,7 @@ StepsToBound(const Descent *descent)
 	return max_steps;
 }
 
-/* The place so many steps on, exactly at a bound that it reaches. */
+/* The point that many steps on, exactly on a bound that it reaches. */
 static void
 MoveAlong(Descent *descent, double steps)
 {
@@ -233,9 +230,8 @@ MoveAlong(Descent *descent, double steps)
 }
 
 /*
- * Looks along the step for a place that is low enough and, where curvature is
- * learnt, where it has become flatter; doubles the step or goes back until it is
- * found.  False: the function does not fall.
+ * Searches along the step for a point that is low enough and, if curvature is estimated, flatter;
+ * doubles the step or goes back until there is one.  Returns false if the function does not fall.
  */
 static bool
 SearchLine(Descent *descent)
@@ -263,7 +259,7 @@ SearchLine(Descent *descent)
 			!(learns && rise <= ROUNDING * fabs(descent->value) &&
 			  end_slope <= (2 * SUFFICIENT_FALL - 1) * slope))
 		{
-			/* a parabola through what is known tells where it is lowest */
+			/* the minimum of a parabola through the known values */
 			double lowest = -slope * steps * steps / (2 * (rise - slope * steps));
 
 			far = steps;
@@ -284,7 +280,7 @@ SearchLine(Descent *descent)
 	return true;
 }
 
-/* Makes the curvature agree with the two gradients of the step taken. */
+/* Updates the curvature from the gradients at both ends of the step. */
 static void
 LearnCurvature(Descent *descent, bool is_first)
 {
@@ -302,10 +298,10 @@ LearnCurvature(Descent *descent, bool is_first)
 		bent[i] = descent->next_gradient[i] - descent->gradient[i];
 	}
 	learnt = Dot(bent, moved, n);
-	/* a step that a bound cut short may have met none */
+	/* a step cut short by a bound may have met no curvature */
 	if (!(learnt > 1e-10 * sqrt(Dot(bent, bent, n) * Dot(moved, moved, n))))
 		return;
-	/* nothing was known: then all coordinates are like the one gone along */
+	/* nothing known yet: scale all coordinates like the direction taken */
 	for (int i = 0; is_first && i < n; i++)
 		curvature[i * n + i] = Dot(bent, bent, n) / learnt;
 	for (int i = 0; i < n; i++)
@@ -330,7 +326,7 @@ Minimize(const NewtonProblem *problem, double *at, const double *curvature, doub
 	Size square = mul_size(mul_size(n, n), sizeof(double));
 	Descent descent = {.problem = problem, .n = n, .at = at, .gradient = gradient};
 	bool reached = false;
-	int level = 0; /* steps in a row that hardly fell */
+	int level = 0; /* steps in a row with hardly any descent */
 
 	descent.curvature = palloc_extended(Max(square, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	descent.factor = palloc_extended(Max(square, 1), MCXT_ALLOC_HUGE);

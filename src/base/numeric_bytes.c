@@ -21,7 +21,7 @@ NumericExcerpt(Datum value)
 	return text;
 }
 
-/* Refuses NaN and the infinities. */
+/* Raises an error for NaN and the infinities. */
 pg_noreturn static void
 RefuseSpecial(Datum value, const char *what)
 {
@@ -50,7 +50,7 @@ RefuseMagnitude(Datum value, const char *what)
 					errhint("Round it to fewer decimals, or leave such rows out.")));
 }
 
-/* What the digits of a number say. */
+/* The amount that the digits of a number stand for. */
 static AmountFault
 ReadDigits(const NumericBytes *bytes, Decimal *result)
 {
@@ -63,11 +63,11 @@ ReadDigits(const NumericBytes *bytes, Decimal *result)
 	if (ndigits == 0)
 		return AMOUNT_FINE;
 
-	/* before an overflow can hide it: the last of three groups is below 10^-8 */
+	/* before an overflow can hide it: the last of three fractional groups is below 10^-8 */
 	if (ndigits - 1 - bytes->weight > 2)
 		return AMOUNT_TOO_FINE;
 
-	/* all digits but the last: 4 of them never overflow */
+	/* all digits but the last: four of them never overflow */
 	for (int i = 0; i < ndigits - 1; i++, p += sizeof(uint16))
 	{
 		if (i < 4)
@@ -77,7 +77,7 @@ ReadDigits(const NumericBytes *bytes, Decimal *result)
 			return AMOUNT_TOO_LARGE;
 	}
 
-	/* the last one, without the zeros at its end when it is a fraction */
+	/* the last one, without its trailing zeros if it belongs to the fraction */
 	{
 		int digit = LoadWord(p);
 		int places = BASE_DIGITS;
@@ -137,9 +137,9 @@ DecimalFromNumeric(Datum value, const char *what)
 }
 
 /*
- * Three stored digits (up to 12 decimal ones) go through an exact integer that one
- * division by an exact power of ten rounds correctly; PostgreSQL's own way, for all
- * the rest, goes through text and takes ten times as long.
+ * Up to three stored digits (12 decimal ones) become an exact integer, and one division by an exact
+ * power of ten rounds it correctly.  All others take PostgreSQL's own way, through text, which is
+ * ten times as slow.
  */
 double
 DoubleFromNumeric(Datum value)

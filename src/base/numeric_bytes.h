@@ -1,5 +1,5 @@
 /*
- * numeric_bytes.h: the bytes of a numeric, for amounts that are read by the million.
+ * numeric_bytes.h: reading the bytes of a numeric, for amounts that come by the million.
  */
 #ifndef CRM_NUMERIC_BYTES_H
 #define CRM_NUMERIC_BYTES_H
@@ -34,11 +34,11 @@ LoadWord(const char *p)
 /* A numeric taken apart. */
 typedef struct NumericBytes
 {
-	bool special; /* NaN or infinite: the rest says nothing */
+	bool special; /* NaN or infinite: the rest is meaningless */
 	bool negative;
 	int weight; /* of the first digit: its power of 10 000 */
 	int ndigits;
-	const char *digits; /* LoadWord reads them */
+	const char *digits; /* unaligned, use LoadWord */
 } NumericBytes;
 
 static inline NumericBytes
@@ -68,7 +68,7 @@ ReadNumericBytes(const char *p, Size size)
 	return bytes;
 }
 
-/* Why a numeric is no amount. */
+/* Why a numeric is not an amount. */
 typedef enum AmountFault
 {
 	AMOUNT_FINE,    /* it is one */
@@ -77,19 +77,19 @@ typedef enum AmountFault
 	AMOUNT_TOO_LARGE
 } AmountFault;
 
-/* A numeric as an exact amount, where it is one. */
+/* A numeric as an exact amount, if it is one. */
 extern AmountFault ReadDecimal(Datum value, Decimal *result);
 
-/* The same, with an error where it is none; `what` names it there. */
+/* The same, but an error if it is not; `what` names the value in the message. */
 extern Decimal DecimalFromNumeric(Datum value, const char *what);
 
 /* Any numeric as the nearest double; NaN and infinity as they are. */
 extern double DoubleFromNumeric(Datum value);
 
 /*
- * The usual amount (up to 12 digits before the point and 4 behind it) at once in
- * units of 10^-scale, which is at most USUAL_SCALE; false: it is another one,
- * DecimalFromNumeric tells what.
+ * The usual amount (up to 12 digits before the point and 4 after it) directly in units of
+ * 10^-scale, with a scale of at most USUAL_SCALE.  Returns false for any other; use
+ * DecimalFromNumeric then.
  */
 static inline bool
 UsualAmount(Datum value, int scale, int64 *amount)

@@ -1,5 +1,5 @@
 /*
- * progress.c: INFO lines of what is done so far, and how fast.
+ * progress.c: INFO messages that say how much is done, and how fast.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
- * progress.h: INFO lines of what is done so far, and how fast, every few seconds
- * of long work.
+ * progress.h: INFO messages, every few seconds of long work, that say how much is done, and how
+ * fast.
  */
 #ifndef CRM_PROGRESS_H
 #define CRM_PROGRESS_H
@@ -11,23 +11,23 @@
 
 typedef struct Progress
 {
-	const char *label; /* begins each line; NULL: none is written */
-	const char *what;  /* is counted, as in "orders read" */
+	const char *label; /* starts each message; NULL for no messages */
+	const char *what;  /* what is counted, as in "orders read" */
 	const char *unit;  /* of the rate, as in "orders" */
 	int64 done;
 	TimestampTz began;
 	TimestampTz next; /* line due */
 } Progress;
 
-/* Begins a part of the work. */
+/* Begins a phase of the work. */
 extern void StartProgress(Progress *progress, const char *what, const char *unit);
 
-/* Ends it, with a line. */
+/* Ends the phase, with a message. */
 extern void FinishProgress(Progress *progress);
 
 extern void ReportProgressIfDue(Progress *progress);
 
-/* Counts one; the clock is looked at once in a while. */
+/* Counts one; reads the clock only now and then. */
 static inline void
 CountProgress(Progress *progress)
 {

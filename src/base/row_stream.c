@@ -33,9 +33,8 @@
 #include "base/row_stream.h"
 
 /*
- * A tuplestore of this size soon goes to a temporary file: there rows lie packed,
- * while in memory each would take a chunk of its own, which has to be cleared by
- * the kernel first.
+ * A tuplestore this small soon spills to a temporary file, where rows are packed; in memory each
+ * would take a chunk of its own, from pages that the kernel has to clear first.
  */
 #define TUPLESTORE_KILOBYTES 1024
 
@@ -101,8 +100,8 @@ static bool enable_row_stream = true;
 static set_rel_pathlist_hook_type previous_pathlist_hook;
 
 /*
- * Marks functions that return their rows one at a time.  It is called before
- * paths are made, so it ensures that the library is loaded and its hook is set.
+ * Marks functions that return their rows one at a time.  As a planner support function it is called
+ * before paths are made, so the library is loaded and its hook is set by then.
  */
 PG_FUNCTION_INFO_V1(row_stream_support);
 Datum
@@ -111,7 +110,7 @@ row_stream_support(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-/* What starts a function; NULL if it is not one of ours, or not as it was. */
+/* The start function registered for a function; NULL if it is not one of ours, or was redefined. */
 static RowStreamStart
 RowStreamStartOf(Oid function)
 {
@@ -165,7 +164,7 @@ StreamedCall(RelOptInfo *rel, RangeTblEntry *rte)
 static Node *CreateRowStreamScanState(CustomScan *scan);
 static const CustomScanMethods RowStreamScanMethods = {"RowStreamScan", CreateRowStreamScanState};
 
-/* The columns of the call, as the scan yields them. */
+/* The columns of the call as the scan returns them. */
 static List *
 RowStreamScanColumns(FuncExpr *call, Index relid)
 {
@@ -202,10 +201,7 @@ PlanRowStreamScan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *ta
 
 static const CustomPathMethods RowStreamPathMethods = {"RowStreamScan", PlanRowStreamScan, NULL};
 
-/*
- * Offers a row stream beside the function scan, cheaper by each row's trip
- * through the tuplestore.
- */
+/* Offers a row stream besides the function scan, cheaper by the cost of the tuplestore. */
 static void
 AddRowStreamScanPath(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
 {
@@ -239,17 +235,17 @@ typedef struct RowStreamScanState
 	CustomScanState css; /* must be first */
 	FuncExpr *call;
 	List *arguments;       /* ExprStates */
-	Bitmapset *params;     /* that the arguments depend on */
-	bool depends_on_plans; /* and maybe on others */
-	MemoryContext context; /* of a run of the function */
+	Bitmapset *params;     /* params that the arguments depend on */
+	bool depends_on_plans; /* perhaps on others, too: SubPlans */
+	MemoryContext context; /* lives for one run of the function */
 	bool running;
 	RowStream rows;
-	bool rescanned;         /* the same rows are asked for again: */
-	Tuplestorestate *store; /* then they are kept */
+	bool rescanned;         /* the same rows are wanted again, so */
+	Tuplestorestate *store; /* they are kept here */
 	TupleTableSlot *kept;
 } RowStreamScanState;
 
-/* Collects the parameters of an expression; true if it cannot tell them. */
+/* Collects the Params of an expression; true if they cannot be determined. */
 static bool
 CollectParams(Node *node, Bitmapset **params)
 {
@@ -282,7 +278,7 @@ BeginRowStreamScan(CustomScanState *node, EState *estate, int eflags)
 		AllocSetContextCreate(estate->es_query_cxt, "RowStreamScan", ALLOCSET_DEFAULT_SIZES);
 }
 
-/* Does the function's work up to its first row. */
+/* Runs the function up to its first row. */
 static void
 RunFunction(RowStreamScanState *state)
 {
@@ -326,7 +322,7 @@ EndRun(RowStreamScanState *state)
 	MemoryContextReset(state->context);
 }
 
-/* The same rows are asked for again, and may be once more: keeps them. */
+/* The same rows are wanted again, and perhaps once more: keeps them. */
 static void
 KeepRows(RowStreamScanState *state)
 {
@@ -374,7 +370,7 @@ NextStreamedRow(ScanState *node)
 	return more ? ExecStoreVirtualTuple(slot) : slot;
 }
 
-/* Rows are not locked, and so never looked at again. */
+/* Rows are not locked, so they are never rechecked. */
 static bool
 RecheckStreamedRow(ScanState *node, TupleTableSlot *slot)
 {
@@ -409,7 +405,7 @@ ReScanRowStreamScan(CustomScanState *node)
 	EndRun(state);
 }
 
-/* The call, where EXPLAIN is to be verbose, as it stands below a function scan. */
+/* Shows the call in EXPLAIN (VERBOSE), as a function scan does. */
 static void
 ExplainRowStreamScan(CustomScanState *node, List *ancestors, ExplainState *es)
 {

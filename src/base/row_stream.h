@@ -1,11 +1,10 @@
 /*
  * row_stream.h: set-returning functions that return their rows one at a time.
  *
- * A function in FROM has all its rows written to a tuplestore before the first
- * is read; for millions of them that takes as long as everything else.  So such
- * a function offers its rows one by one: ReturnRowStream writes them to a
- * tuplestore where PostgreSQL asks for that, and in most queries the planner is
- * given a scan that takes the rows straight from it.
+ * All rows of a function in FROM are written to a tuplestore before the first is read; for millions
+ * of rows that takes as long as everything else.  A row stream offers its rows one by one:
+ * ReturnRowStream writes them to a tuplestore if PostgreSQL asks for that, but in most queries the
+ * planner gets a scan that takes the rows straight from the function.
  */
 #ifndef CRM_ROW_STREAM_H
 #define CRM_ROW_STREAM_H
@@ -20,7 +19,7 @@ typedef struct RowStream
 	void (*end)(void *state);
 } RowStream;
 
-/* Does what the function is called for, up to its first row. */
+/* Starts the function: does its work up to the first row. */
 typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
 
 extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);

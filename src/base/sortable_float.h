@@ -1,11 +1,11 @@
 /*
- * sortable_float.h: floats as integers in the order of the floats, for what sorts,
- * selects or counts integers or bytes.
+ * sortable_float.h: floats as integers in the same order, for code that sorts, selects or counts
+ * integers or bytes.
  */
 #ifndef CRM_SORTABLE_FLOAT_H
 #define CRM_SORTABLE_FLOAT_H
 
-/* There is one zero only; NaN comes after infinity. */
+/* Both zeros are equal; NaN comes after infinity. */
 static inline int64
 SortableFloat8(double v)
 {

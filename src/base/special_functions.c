@@ -75,7 +75,7 @@ NormalQuantileOfLevel(double level)
 	double tail = 1 - level;
 	double z = 1;
 
-	/* erfc is convex here: Newton's steps from the left never pass the root */
+	/* erfc is convex here: Newton's method from the left never overshoots the root */
 	for (int i = 0; i < 100; i++)
 	{
 		double step = (erfc(z * M_SQRT1_2) - tail) / (sqrt(2 / M_PI) * exp(-z * z / 2));
@@ -110,14 +110,16 @@ static const GaussRule ShortRule = {
 	{0.6521451548625461, 0.3478548451374538},
 };
 
-/* Panels of v that a rule is exact to 1e-14 for: their length, and the fall of the integrand in it.
+/*
+ * Panels of v for which the rule is exact to 1e-14: their length, and the decay of the integrand
+ * within one.
  */
 #define LONG_PANEL 1.5
 #define LONG_FALL 5.0
 #define SHORT_PANEL 0.2
 #define MANY_EVENTS 1000.0 /* exponents from here on feel the rounding of 1 + d/b */
 
-/* The integrand at one node, with its moments where they are wanted. */
+/* The integrand at one node, with its moments if they are wanted. */
 static pg_attribute_always_inline void
 AddNode(double e1, double a, double e2, double b, double v, double growth, double weight,
 		bool moments, PowerIntegral *panel)
@@ -177,7 +179,7 @@ Integrate(double e1, double a, double e2, double b, double length, bool moments,
 		integral->inverse_b += half * a * panel.inverse_b;
 		from += step;
 		to_d = a * expm1(from);
-		/* what is to come is at most the mean of this panel over the rest */
+		/* the remainder is at most the mean of this panel times the rest of the length */
 		if (half * a * panel.value * (length - to_d) < 1e-17 * integral->value * (to_d - from_d))
 			break;
 		from_d = to_d;
@@ -233,7 +235,7 @@ DropoutSeries(double shape, double ratio, double a, double b, int terms)
 		double term;
 
 		events += survival;
-		/* b may be far below 1: nothing of it is to be lost */
+		/* b may be far below 1: do not lose its digits */
 		survival *= (b + (n - 1)) / (a + b + (n - 1));
 		probability *= z * (shape + (n - 1)) / n;
 		term = probability * events;
@@ -246,64 +248,74 @@ DropoutSeries(double shape, double ratio, double a, double b, int terms)
 }
 
 /*
- * The same as an integral over p: given p, (1 - (1 + p ratio)^-shape) / p events.
  * In the logit of p the integrand is analytic, and equal steps over the whole
  * line converge faster than any power of the step.  Left of `low` the integrand
  * is a pure power of p, right of `high` one of 1 - p: there the steps add up to
  * geometric series.
  */
-static double
-DropoutIntegral(double shape, double ratio, double a, double b)
+double
+MeanOverBeta(double a, double b, double low, double (*value)(double, const void *),
+			 const void *given)
 {
 	double mode = log(a / b);
 	double width = sqrt(1 / a + 1 / b);
 	double step = Min(0.4, width / 2);
-	double low = Max(-log1p(shape * ratio) - 25, mode - 45 * (width + 1 / a));
+	double start = Max(low, mode - 45 * (width + 1 / a));
 	double high = Min(30, mode + 45 * (width + 1 / b));
 	double peak = -a * SoftPlus(-mode) - b * SoftPlus(mode);
-	int steps = Max(1, (int) ceil((high - low) / step));
-	double s = low - step / 2;
-	double left = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-a * step);
-	double mass = left;
-	double sum = left * shape * ratio;
+	int steps = Max(1, (int) ceil((high - start) / step));
+	double s = start - step / 2;
+	double mass = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-a * step);
+	double sum = mass * value(s, given);
 	double right;
 
 	for (int i = 0; i < steps; i++)
 	{
-		double p;
 		double density;
 
 		s += step;
-		p = Logistic(s);
 		density = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak);
 		mass += density;
-		sum += density * -expm1(-shape * log1p(p * ratio)) / p;
+		sum += density * value(s, given);
 	}
 	s += step;
 	right = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-b * step);
 	mass += right;
-	sum += right * -expm1(-shape * log1p(ratio));
+	sum += right * value(s, given);
 	if (mass > 0)
 		return sum / mass;
-	/* p is too near to 0, or to 1, to tell it from that */
-	return mode < 0 ? shape * ratio : -expm1(-shape * log1p(ratio));
+	/* p is indistinguishable from 0 or 1 */
+	return value(Max(start, Min(mode, 30)), given);
+}
+
+typedef struct EventsUntilDropout
+{
+	double shape;
+	double ratio;
+} EventsUntilDropout;
+
+/* Given p: (1 - (1 + p ratio)^-shape) / p events. */
+static double
+EventsGiven(double logit, const void *given)
+{
+	const EventsUntilDropout *events = given;
+	double p = Logistic(logit);
+
+	return -expm1(-events->shape * log1p(p * events->ratio)) / p;
 }
 
 double
 ExpectedUntilDropout(double shape, double ratio, double a, double b)
 {
+	EventsUntilDropout events = {shape, ratio};
 	double terms = 2 * shape * ratio + 40 * (1 + ratio) + 20 * sqrt(shape * ratio * (1 + ratio));
 
 	if (ratio <= 0)
 		return 0;
 	/* p hardly varies */
 	if (Min(a, b) > 1e8)
-	{
-		double p = a / (a + b);
-
-		return -expm1(-shape * log1p(p * ratio)) / p;
-	}
+		return EventsGiven(log(a / b), &events);
 	if (terms < 4000 && shape * log1p(ratio) < 600)
 		return DropoutSeries(shape, ratio, a, b, 4 * (int) terms);
-	return DropoutIntegral(shape, ratio, a, b);
+	return MeanOverBeta(a, b, -log1p(shape * ratio) - 25, EventsGiven, &events);
 }

@@ -37,6 +37,13 @@ IntegratePowers(double e1, double a, double e2, double b, double length, PowerIn
 extern double PowerIntegralValue(double e1, double a, double e2, double b, double length);
 
 /*
+ * The mean over p ~ Beta(a, b) of a function of logit(p) that is practically constant below `low`
+ * and above 30.
+ */
+extern double MeanOverBeta(double a, double b, double low, double (*value)(double, const void *),
+						   const void *given);
+
+/*
  * The expected number of events up to the one at which the process dies: events
  * come as a negative binomial count, mean `shape` * `ratio`, and each is the last
  * one with a probability p ~ Beta(a, b).  See docs/clv.md: for BG/NBD and MBG/NBD

@@ -6,7 +6,7 @@
 #ifndef CRM_STATISTICS_H
 #define CRM_STATISTICS_H
 
-/* How many of a group are not targets, and how many are. */
+/* How many members of a group are not targets, and how many are. */
 typedef struct ClassCount
 {
 	int64 others;
@@ -28,12 +28,12 @@ typedef struct Association
 extern ClassCount SumClassCounts(const ClassCount *counts, int ncounts);
 
 /*
- * Weight of evidence of one of `groups` groups: the log of how much more of
- * the targets than of the others it holds, half a row added to each cell.
+ * Weight of evidence of one of `groups` groups: the log of its share of the targets over its share
+ * of the others, with half a row added to each cell.
  */
 extern double WeightOfEvidence(ClassCount group, ClassCount total, int groups);
 
-/* What the group adds to the information value. */
+/* The group's contribution to the information value. */
 extern double GroupInformationValue(ClassCount group, ClassCount total, int groups);
 
 /* Association of the groups (those without rows are left out). */
@@ -42,10 +42,7 @@ extern Association MeasureAssociation(const ClassCount *counts, int ncounts);
 /* P(X > chi_square) for df degrees of freedom. */
 extern double ChiSquareTail(double chi_square, double df);
 
-/*
- * The G statistic: twice the gain in log-likelihood of the groups over a single
- * group.
- */
+/* The G statistic: twice the gain in log-likelihood from distinguishing the groups. */
 extern double LikelihoodRatio(const ClassCount *counts, int ncounts);
 
 /* Log-likelihood of a group at its own rate. */

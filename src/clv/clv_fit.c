@@ -18,9 +18,9 @@
 #include "clv/phases.h"
 #include "clv/spend.h"
 
-#define COARSE_FROM 4096 /* points; below, a sample is its own coarse one */
+#define COARSE_FROM 4096 /* points; a smaller sample is its own coarse one */
 #define COARSER_TIMES 16 /* where models are only compared */
-#define MIN_RATE 1e-4    /* purchases by customer to start from */
+#define MIN_RATE 1e-4    /* starting value for purchases per customer */
 
 static void *
 AllocArray(int64 count, Size size)
@@ -36,7 +36,7 @@ AllocArray(int64 count, Size size)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* Where a time stands among the distinct ones. */
+/* The index of a time among the distinct ones. */
 static int32
 TimeAt(const ClvSample *sample, double time)
 {
@@ -64,7 +64,7 @@ IndexTimes(ClvSample *sample)
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		times[n++] = sample->points[i].T;
-		/* the points are sorted: the same t_x comes again and again */
+		/* the points are sorted, so the same t_x repeats */
 		if (i == 0 || sample->points[i].t_x != sample->points[i - 1].t_x)
 			times[n++] = sample->points[i].t_x;
 	}
@@ -84,13 +84,13 @@ IndexTimes(ClvSample *sample)
 }
 
 /*
- * Weighted times are so many parts of a day: more of them would only be more to compute,
- * above all where the likelihood has an integral for each.
+ * Weighted times are rounded to this part of a day: more distinct times would only cost more, above
+ * all if the likelihood has an integral for each.
  */
 #define DAY_PARTS 8.0
 #define PARETO_DAY_PARTS 1.0
 
-/* Days from one to another, as the season weights them. */
+/* Days from one to another, weighted by the season. */
 static inline double
 DaysBetween(const Season *season, double parts, DateADT after, DateADT until)
 {
@@ -121,7 +121,7 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		if (FitAge(entry) > longest)
 			continue;
 		sample->weight += (double) entry->weight;
-		/* those who differ in what they bought later are alike here */
+		/* customers who differ only in later purchases are alike here */
 		if (sample->npoints > 0 && i > 0 && state->entries[i - 1].key == entry->key &&
 			FitAge(&state->entries[i - 1]) == FitAge(entry))
 		{
@@ -139,7 +139,7 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 	}
 }
 
-/* The stretch that a time falls into; the first one is for time 0 alone. */
+/* The stretch that a time falls into; the first one is for time 0 only. */
 static inline int
 StretchOf(double time, double length, int stretches)
 {
@@ -155,10 +155,9 @@ AddToMean(double *mean, double *weight, double time, double more)
 }
 
 /*
- * Customers of the same x whose t_x and T fall into the same stretches of time
- * become one, with the means of those stretches for t_x and T, so that there
- * are few points and few times.  The points are in order of x: one table of
- * stretches is open at a time.
+ * Merges customers of the same x whose t_x and T fall into the same stretches of time, and replaces
+ * t_x and T by the means of those stretches, so that there are few points and few times.  The
+ * points are in order of x, so one table of stretches is open at a time.
  */
 ClvSample *
 CoarseClvSample(ClvSample *sample, int stretches)
@@ -219,8 +218,10 @@ CoarseClvSample(ClvSample *sample, int stretches)
 	return coarse;
 }
 
-/* ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all buy, or leave, alike, and where nobody
- * leaves. */
+/*
+ * ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all customers buy, or leave, alike, and where
+ * nobody leaves.
+ */
 static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
 /* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
 static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
@@ -250,12 +251,14 @@ ClvCoordinates(ClvFamily family, const double *parameters, double *start)
 										: parameters[CLV_A] / parameters[CLV_B];
 }
 
-/* Starts at the mean T as the unit of time; `rate` is purchases in that unit. */
+/* Starting values with the mean T as the unit of time; `rate` is purchases per unit. */
 static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
 {
-	/* the second number: purchases while alive over purchases in all; the last two of each: lost at
-	 * once or hardly ever */
+	/*
+	 * the second number: purchases while alive over all purchases; in the last two of each,
+	 * customers are lost at once or hardly ever
+	 */
 	static const double bg[][CLV_PARAMETERS] = {{0.7, 2, 2, 0.45}, {0.25, 2, 2.5, 0.32},
 												{2, 1.4, 3, 0.17}, {1, 2, 10, 0.3},
 												{1, 1.5, 0.05, 1}, {20, 5, 0.5, 5}};
@@ -275,29 +278,30 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 
 /* ---------- the purchase part ---------- */
 
-#define REGULARITY_GAIN 2.0 /* log-likelihood that one more phase has to be worth */
-#define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods that far apart are looked at again */
+#define REGULARITY_GAIN 2.0 /* gain in log-likelihood that one more phase requires */
+#define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods this close are compared on the whole sample */
 #define SEASON_ROUNDS 6
 #define SEASON_SETTLED 0.002 /* of a factor */
-#define INFLOW_MONTHS 12     /* months seen before the inflow says anything */
-#define INFLOW_EDGE 2.0      /* the first month's first purchases, over the later ones' */
-#define INFLOW_SOUND 1.5     /* from there on a third at most of those who look new are not */
-#define INFLOW_LEAST 0.05    /* below, nobody new came later, so all of the first were new */
+#define INFLOW_MONTHS 12     /* months needed before the inflow can be judged */
+#define INFLOW_EDGE 2.0      /* first purchases in the first month over those in later months */
+#define INFLOW_SOUND 1.5     /* from there on at most a third of those who look new are not */
+#define INFLOW_LEAST                                                                               \
+	0.05 /* below, there are no new customers later, so those of the first month were new */
 
-/* The purchase part of a fit on its way. */
+/* The purchase part of a fit in progress. */
 typedef struct PurchaseFit
 {
 	const SummaryState *state;
 	ClvModel *model;
 	ClvSample sample; /* in units of the mean T */
 	ClvSample *coarse;
-	bool coarsely;      /* it is all that the fit goes by */
-	double scale;       /* that unit, in units of the model */
-	double log_gaps;    /* sum over gaps of the ln of their length in units of the model */
-	double log_factors; /* sum over purchases of the ln of their month's factor */
+	bool coarsely;      /* the only sample of the fit */
+	double scale;       /* the mean T, in units of the model */
+	double log_gaps;    /* sum over gaps of ln(length in units of the model) */
+	double log_factors; /* sum over purchases of ln(factor of the month) */
 } PurchaseFit;
 
-/* The customers whose first purchase can be trusted, time as the season weights it. */
+/* The customers whose first purchase can be trusted, with time weighted by the season. */
 static void
 SetSample(PurchaseFit *fit)
 {
@@ -330,7 +334,7 @@ SetSample(PurchaseFit *fit)
 		IndexTimes(sample);
 }
 
-/* Whether the purchase at the end of a gap is one of those that the fit goes by. */
+/* Whether the purchase at the end of a gap is in the fit. */
 static inline bool
 GapCounts(const PurchaseFit *fit, int32 as_of_month, GapMonths months)
 {
@@ -339,7 +343,7 @@ GapCounts(const PurchaseFit *fit, int32 as_of_month, GapMonths months)
 		   as_of_month - months.first >= MonthNumber(fit->model->observed_from);
 }
 
-/* What the single gaps and purchases add to the log-likelihood. */
+/* The part of the log-likelihood that depends on single gaps and purchases. */
 static void
 SumGaps(PurchaseFit *fit)
 {
@@ -368,7 +372,7 @@ SumGaps(PurchaseFit *fit)
 	}
 }
 
-/* The log-likelihood in units of the model, of one in units of the mean T. */
+/* Converts a log-likelihood from units of the mean T to units of the model. */
 static double
 WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
 {
@@ -380,7 +384,10 @@ WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
 	return log_likelihood + fit->log_factors;
 }
 
-/* The greatest likelihood at a regularity, from where a fit at another ended or from scratch. */
+/*
+ * Maximises the likelihood at one regularity, starting where a fit at another ended, or from
+ * scratch.
+ */
 static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
 	  bool penalized, FitResult *result)
@@ -394,7 +401,7 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 	problem.coarse = fit->coarse;
 	problem.weight = sample->weight;
 	problem.penalized = penalized;
-	/* half a purchase more than none: a rate to start from */
+	/* half a purchase is added, so that the starting rate is positive */
 	SetStarts(&problem, model->family,
 			  k * Max(((double) model->purchases + 0.5) / sample->weight, MIN_RATE));
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
@@ -407,9 +414,9 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 }
 
 /*
- * The regularity of the greatest likelihood, on the coarse sample; a larger one has to be
- * clearly better.  The likelihood has one peak over k.  `close` is another one that the
- * coarse sample does not tell from it, or 0.
+ * The regularity of the greatest likelihood on the coarse sample; a larger one must be clearly
+ * better.  The likelihood has a single peak over k.  `close` is another regularity that the coarse
+ * sample cannot distinguish from it, or 0.
  */
 static int
 LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
@@ -441,7 +448,7 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
 	return chosen;
 }
 
-/* Adds a rate of purchases to the days after one up to another. */
+/* Adds a rate of purchases to the days after one day up to another. */
 static inline void
 AddStretch(double *rate, DateADT from, DateADT after, DateADT until, double more)
 {
@@ -450,9 +457,8 @@ AddStretch(double *rate, DateADT from, DateADT after, DateADT until, double more
 }
 
 /*
- * Purchases by calendar month, as they were and as the fit would have them in a year
- * without a season: of every customer the rate that is known of them, on the days on
- * which they are known, or likely, to have been there.
+ * Purchases by calendar month, actual and expected by the fit without a season: each customer's
+ * estimated rate on the days on which they were, or probably were, active.
  */
 static void
 PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, MonthlyPurchases *months)
@@ -520,7 +526,7 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 	pfree(rate);
 }
 
-/* Counts days by what was found out about months; returns how far a factor has moved. */
+/* Makes the calendar from the monthly factors found; returns the largest change of a factor. */
 static double
 SetCalendar(PurchaseFit *fit, const MonthEffects *effects)
 {
@@ -546,10 +552,9 @@ SetCalendar(PurchaseFit *fit, const MonthEffects *effects)
 }
 
 /*
- * The season, and what single months have to themselves, in rounds: what the customers
- * were expected to buy in each month, by the fit of the round before, and what they bought.
- * `result` is the last one, and, where it is `known`, the one to begin with.  False: there
- * is none.
+ * Finds the season and the factors of single months in rounds: each compares what customers bought
+ * in each month with what the fit of the previous round expected.  `result` is the last fit and, if
+ * `known`, the one to start from.  Returns false if there is none.
  */
 static bool
 FindSeason(PurchaseFit *fit, int k, bool known, FitResult *result)
@@ -586,9 +591,9 @@ CompareNumbers(const void *a, const void *b)
 }
 
 /*
- * The month from which a first purchase in the data is a first purchase: at the left edge
- * of the data everybody looks new, and the inflow falls to what it is later.  Without such
- * a fall, or where nobody new came later, all can be trusted.
+ * The month from which a first purchase in the data is a first purchase: at the left edge of the
+ * data everybody looks new, and the inflow falls to its later level.  Without such a fall, or
+ * without new customers later, all first purchases can be trusted.
  */
 static DateADT
 ObservedFrom(const SummaryState *state)
@@ -618,7 +623,7 @@ ObservedFrom(const SummaryState *state)
 		if (of_entry < INFLOW_MONTHS)
 			inflow[of_entry] += (double) entry->weight;
 	}
-	/* by the day: the first month may be a part of one */
+	/* per day, since the first month may be incomplete */
 	for (int i = 0; i < INFLOW_MONTHS; i++)
 		inflow[i] /= FirstOfMonth(month + i + 1) - Max(FirstOfMonth(month + i), first);
 	memcpy(later, inflow + INFLOW_MONTHS / 2, sizeof(later));
@@ -632,7 +637,7 @@ ObservedFrom(const SummaryState *state)
 	return DATEVAL_NOBEGIN;
 }
 
-/* Puts a fit on the whole sample, in units of the mean T, into the model. */
+/* Puts a fit to the whole sample, in units of the mean T, into the model. */
 static void
 KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 {
@@ -657,7 +662,7 @@ KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
 }
 
-/* A fit at k, and at another k that the coarse sample did not tell from it. */
+/* A fit at k, and at another k if the coarse sample could not distinguish them. */
 static void
 FitWhole(PurchaseFit *fit, int k, int close, const FitResult *known, int known_k)
 {
@@ -682,7 +687,7 @@ FitWhole(PurchaseFit *fit, int k, int close, const FitResult *known, int known_k
 	}
 }
 
-/* The same on the coarse sample alone, from a fit that may have been to other calendar days. */
+/* The same on the coarse sample only, from a fit whose days may have been weighted differently. */
 static void
 FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
 {
@@ -694,7 +699,7 @@ FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
 		KeepFit(fit, k, &result);
 }
 
-/* Who is in the fit, from when on. */
+/* Determines who is in the fit, and from when on. */
 static void
 BeginPurchaseFit(PurchaseFit *fit)
 {
@@ -711,7 +716,7 @@ BeginPurchaseFit(PurchaseFit *fit)
 	model->status = model->customers == 0 ? FIT_FAILED : FIT_FEW_REPEATERS;
 }
 
-/* A fit to begin with, which was to much the same customers. */
+/* A fit to start from, made for much the same customers. */
 static int
 StartFrom(const PurchaseFit *fit, const ClvModel *like, FitResult *known)
 {
@@ -721,8 +726,8 @@ StartFrom(const PurchaseFit *fit, const ClvModel *like, FitResult *known)
 }
 
 /*
- * The purchase part: who is in it, when, how regularly, and then the parameters; coarsely:
- * on a sample that is coarsened, from a model `like` this one, NULL: from scratch.
+ * The purchase part: which customers, from when, how regular, then the parameters.  With
+ * `coarsely`, on a coarsened sample, starting from a model `like` this one (NULL for from scratch).
  */
 static void
 FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const ClvModel *like)
@@ -742,7 +747,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		return;
 	enough = model->repeaters >= FEW_REPEATERS;
 	SumGaps(&fit);
-	/* at an edge there is nothing to begin with */
+	/* a fit at an edge is nothing to start from */
 	if (like && like->status == FIT_CONVERGED)
 		known_k = StartFrom(&fit, like, &known);
 	if (asked == 0 && enough)
@@ -784,7 +789,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	}
 }
 
-/* What a model is before its parts are fitted to a state. */
+/* Initialises a model before its parts are fitted to a state. */
 static void
 BeginClvModel(SummaryState *state, ClvModel *model)
 {
@@ -918,7 +923,7 @@ clv_fit_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* Shared by every aggregate with this state. */
+/* Shared by all aggregates with this state. */
 PG_FUNCTION_INFO_V1(summary_state_combine);
 Datum
 summary_state_combine(PG_FUNCTION_ARGS)

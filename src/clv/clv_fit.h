@@ -7,41 +7,43 @@
 #include "clv/clv_model.h"
 #include "clv/summary_state.h"
 
-/* Fits the model; what did not go well is in its statuses. */
+/* Fits the model; its statuses say what did not go well. */
 extern void FitClvModel(SummaryState *state, ClvModel *model);
 
 /*
- * Its purchase part alone, on a coarsened sample: good enough to compare models by.  The fit
- * begins at a model `like` it, of a sort of bg/nbd, or from scratch (NULL).
+ * Fits only the purchase part, on a coarsened sample: good enough to compare models.  The fit
+ * starts from a model `like` it, of the bg/nbd kind, or from scratch (NULL).
  */
 extern void FitPurchasesCoarsely(SummaryState *state, const ClvModel *like, ClvModel *model);
 
 /*
- * What is told to whoever asked for a fit: a WARNING where it is not the maximum of
- * its likelihood, a NOTICE where that lies at an edge.
+ * Reports how a fit ended: a WARNING if it is not the maximum of its likelihood, a NOTICE if the
+ * maximum lies at an edge.
  */
 extern void WarnOfFit(const char *model, FitStatus status, const char *detail);
 extern void WarnOfClvFit(const ClvModel *model);
 
 /*
- * The customers of a sorted state as points in the given unit, weighted by a season
- * (NULL: none), but for those who first bought before a day.
+ * The customers of a sorted state as points in the given unit, weighted by a season (NULL for
+ * none), except those who first bought before a day.
  */
 extern void ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
 							   DateADT observed_from, ClvSample *sample);
 
-/* Fills in the distinct times of a sample and gives it its scratch: a likelihood needs them. */
+/* Fills in the distinct times of a sample and allocates its scratch: the likelihood needs both. */
 extern void IndexTimes(ClvSample *sample);
 
-/* A smaller sample much like it; the sample itself where it is small. */
-#define COARSE_TIMES 48 /* stretches that the time is cut into, as a rule */
+/* A smaller, similar sample; the sample itself if it is small. */
+#define COARSE_TIMES 48 /* stretches into which time is usually cut */
 extern ClvSample *CoarseClvSample(ClvSample *sample, int stretches);
 
-/* Reads (as_of, model, unit, value) from `argument` on; NULL model, unit and value: the default. */
+/* Reads (as_of, model, unit, value) from `argument` on; NULL means the default. */
 extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
 
-/* The likelihood of a family; its coordinates, as maximum_likelihood.h has them, at some
- * parameters. */
+/*
+ * The likelihood of a family, and its basis of coordinates (see maximum_likelihood.h) at given
+ * parameters.
+ */
 extern LogLikelihood ClvLikelihood(ClvFamily family);
 extern const double *ClvBasis(ClvFamily family);
 extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);

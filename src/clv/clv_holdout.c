@@ -1,9 +1,8 @@
 /*
- * clv_holdout.c: how good a forecast would have been on these customers.
+ * clv_holdout.c: how good a forecast of these customers would have been.
  *
- * The histories know every past day, so a holdout needs no snapshots: the model
- * is fitted to what was known on one day, and its predictions are set against
- * what came after it.
+ * The histories know every past day, so a holdout needs no snapshots: the model is fitted to what
+ * was known on a day, and its predictions are compared with what came after it.
  */
 #include "postgres.h"
 
@@ -31,20 +30,17 @@
 #include "clv/spend.h"
 
 #define DECILES 10
-#define LAST_CLASS 7 /* x of the frequency class that has no end */
+#define LAST_CLASS 7 /* x of the open-ended frequency class */
 #define MAX_EARLIER 3
-#define MIN_STRETCH 7        /* days that an earlier test is for, at least */
-#define SLOPE_CUSTOMERS 4096 /* so many tell how totals depend on the parameters */
+#define MIN_STRETCH 7        /* least number of days in an earlier test */
+#define SLOPE_CUSTOMERS 4096 /* customers used to find how totals depend on the parameters */
 #define DIFFERENCE 1e-3      /* of the log of a parameter */
 
-/*
- * What is known of relative errors before any was seen: as if so many forecasts had been off
- * by about so much.
- */
+/* Prior knowledge of relative errors: as if this many forecasts had been off by about this much. */
 #define PRIOR_ERRORS 4
 #define PRIOR_ERROR 0.15
-#define PRIOR_ERROR_NO_YEAR 0.3 /* where no season can be known */
-#define YEAR_SEEN 548           /* days from which one can */
+#define PRIOR_ERROR_NO_YEAR 0.3 /* if no season can be known */
+#define YEAR_SEEN 548           /* days from which a season can be known */
 
 /* What is forecast. */
 typedef enum Measured
@@ -54,7 +50,7 @@ typedef enum Measured
 	MEASURED
 } Measured;
 
-/* A customer: what was forecast, and what came. */
+/* A customer: forecast and outcome. */
 typedef struct Outcome
 {
 	PurchaseSummary facts;
@@ -70,11 +66,11 @@ typedef struct Tally
 	double predicted;
 	double actual;
 	double error;             /* absolute */
-	double squares_predicted; /* around the means, added up one by one */
+	double squares_predicted; /* around the means, updated one by one */
 	double squares_actual;
 	double products;
 	double
-		min_predicted; /* predicted: sums of squares alone do not tell a constant from rounding */
+		min_predicted; /* predicted: sums of squares alone cannot tell a constant from rounding */
 	double max_predicted;
 } Tally;
 
@@ -87,7 +83,7 @@ typedef struct Line
 	bool with_bounds;
 	double lower[MEASURED];
 	double upper[MEASURED];
-	double gini[MEASURED]; /* NaN: none, as all that follows */
+	double gini[MEASURED]; /* NaN for none, here and below */
 	double decile_error[MEASURED];
 } Line;
 
@@ -99,7 +95,7 @@ typedef struct Report
 	bool knows_value;
 } Report;
 
-/* A test: the model as it was fitted, and the customers as they were known and went on. */
+/* A test: the model fitted, and the customers as they were known then, with their outcomes. */
 typedef struct Test
 {
 	ClvModel model;
@@ -117,7 +113,9 @@ Sign(double a, double b)
 	return a < b ? -1 : a > b;
 }
 
-/* The order by a forecast, or by what was known; with ties broken by all that makes a difference.
+/*
+ * Orders by a forecast, or by what was known; ties are broken by everything that can make a
+ * difference.
  */
 static int
 CompareOutcomes(const Outcome *a, const Outcome *b, int by)
@@ -203,7 +201,7 @@ HorizonOf(const Test *test)
 	return WeightedDays(&model->calendar, test->as_of, test->until) * model->pace / model->unit;
 }
 
-/* Fits a model to what was known on a day, and sets its forecasts against what came. */
+/* Fits a model to what was known on a day, and compares its forecasts with the outcomes. */
 static void
 MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, Test *test)
 {
@@ -293,7 +291,7 @@ HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *to
 
 /* ---------- bounds of the totals ---------- */
 
-/* Both totals of some of the customers at the parameters of a model. */
+/* Both totals over some of the customers at the parameters of a model. */
 static void
 TotalsAt(const Test *test, const ClvModel *model, double *totals)
 {
@@ -314,7 +312,7 @@ TotalsAt(const Test *test, const ClvModel *model, double *totals)
 	}
 }
 
-/* The slopes of both totals by `n` parameters of a copy of the model. */
+/* The derivatives of both totals with respect to `n` parameters of a copy of the model. */
 static void
 TotalSlopes(const Test *test, ClvModel *copy, double *vary, int n, int npositive,
 			double slopes[][MAX_FIT_PARAMETERS])
@@ -336,7 +334,7 @@ TotalSlopes(const Test *test, ClvModel *copy, double *vary, int n, int npositive
 	}
 }
 
-/* What the uncertainty of the parameters makes of the totals: relative variances. */
+/* The relative variances of the totals that come from the uncertainty of the parameters. */
 static void
 ParameterVariance(const Test *test, double *variance)
 {
@@ -360,7 +358,7 @@ ParameterVariance(const Test *test, double *variance)
 		variance[k] = totals[k] != 0 ? Max(0, variance[k]) / (totals[k] * totals[k]) : 0;
 }
 
-/* Chance, relative to the total. */
+/* The relative variance by chance. */
 static double
 ChanceVariance(const Test *test, Measured k)
 {
@@ -371,7 +369,7 @@ ChanceVariance(const Test *test, Measured k)
 	return sum / (test->total[k].predicted * test->total[k].predicted);
 }
 
-/* Whether a forecast and what came of it can be compared by their ratio. */
+/* Whether a forecast and its outcome can be compared by their ratio. */
 static inline bool
 HasRatio(const Tally *tally)
 {
@@ -379,9 +377,9 @@ HasRatio(const Tally *tally)
 }
 
 /*
- * The interval within which 19 of 20 totals lie: chance, parameters, and how far the same model
- * was off before, beyond chance.  The last is a variance of which little is known, hence
- * Student's distribution.
+ * The interval within which 19 of 20 totals lie, from chance, the uncertainty of the parameters,
+ * and the model's earlier errors beyond chance.  The last is a variance estimated from few values,
+ * hence Student's distribution.
  */
 static void
 SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
@@ -418,14 +416,16 @@ SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
 
 /* ---------- how well customers are told apart ---------- */
 
-/* The Gini coefficient, from the area under the curve of sums of what came. */
+/* The Gini coefficient, from the area under the curve of cumulated outcomes. */
 static double
 Gini(double area, double n, double total)
 {
 	return 1 - 2 * area / (n * total);
 }
 
-/* Gini in the order of the forecast, over that in the order of what came; NaN: neither has any. */
+/*
+ * Gini in the order of the forecast over that in the order of the outcomes; NaN if there is none.
+ */
 static double
 NormalisedGini(const Outcome *outcomes, int64 n, Measured k, double total)
 {
@@ -493,8 +493,9 @@ DayText(DateADT day, bool whole)
 }
 
 /*
- * Deciles by a forecast, the outcomes in its order.  Customers with the same forecast share
- * one, that of the middle one of them.  Returns the error: what deciles are off, over all.
+ * Deciles by forecast, for outcomes in its order.  Customers with equal forecasts share one decile,
+ * that of the middle one of them.  Returns the error: the sum of the deciles' absolute errors over
+ * the total.
  */
 static double
 PutDeciles(Report *report, const Outcome *outcomes, int64 n, Measured by, const char *part)
@@ -540,7 +541,7 @@ PutClasses(Report *report, const Test *test)
 				   classes[x], sizeof(classes[x]));
 }
 
-/* Months before the cut-off, then those after it; its own month is in both. */
+/* The months before the cut-off, then those after it; its own month is in both. */
 static void
 PutMonths(Report *report, const PurchaseRecord *record, const Test *test)
 {
@@ -576,7 +577,7 @@ PutMonths(Report *report, const PurchaseRecord *record, const Test *test)
 	pfree(values);
 }
 
-/* Fills the report of a test; that of the earlier ones is in it. */
+/* Fills the report of a test, which already holds those of earlier ones. */
 static void
 FillReport(Report *report, const PurchaseRecord *record, Test *test, const Test *earlier,
 		   int nearlier)
@@ -665,8 +666,8 @@ ReportDatum(const Report *report, Oid line_type)
 }
 
 /*
- * Up to three stretches, each as long as the one tested and before it, or half of what there
- * is, forecast from as much time at least.
+ * Up to three earlier stretches, each as long as the one tested or half of the data before it, and
+ * each forecast from at least as much time.
  */
 static int
 MakeEarlierTests(const PurchaseRecord *record, Test *tests)

@@ -1,5 +1,5 @@
 /*
- * clv_holdout.h: what a model forecast of customers, and what they did.
+ * clv_holdout.h: forecasts of customers, and what they did.
  */
 #ifndef CRM_CLV_HOLDOUT_H
 #define CRM_CLV_HOLDOUT_H
@@ -13,10 +13,10 @@ typedef struct HoldoutTotal
 	double customers;
 	double predicted;
 	double actual;
-	double error; /* absolute, customer by customer */
+	double error; /* sum of absolute errors of the customers */
 } HoldoutTotal;
 
-/* Of a sorted state, which knows what happened from its as_of until its end. */
+/* From a sorted state that also knows what happened from its as_of until its end. */
 extern void HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *total);
 
 #endif /* CRM_CLV_HOLDOUT_H */

@@ -1,22 +1,21 @@
 /*
- * clv_math.c: the repeat-purchase models as their papers have them.
+ * clv_math.c: the repeat-purchase models of the papers.
  *
- * BG/NBD: Fader, Hardie and Lee (2005), Marketing Science 24; MBG/NBD:
- * Batislam, Denizel and Filiztekin (2007), Int. J. of Research in Marketing 24;
- * Pareto/NBD: Schmittlein, Morrison and Colombo (1987), Management Science 33;
- * Gamma-Gamma: Fader and Hardie (2013), brucehardie.com/notes/025.
+ * BG/NBD: Fader, Hardie and Lee (2005), Marketing Science 24; MBG/NBD: Batislam, Denizel and
+ * Filiztekin (2007), Int. J. of Research in Marketing 24; Pareto/NBD: Schmittlein, Morrison and
+ * Colombo (1987), Management Science 33; Gamma-Gamma: Fader and Hardie (2013),
+ * brucehardie.com/notes/025.
  *
- * BG/CNBD-k and MBG/CNBD-k: Platzer and Reutterer (2016), Marketing Science 35;
- * Reutterer, Platzer and Schröder (2021), Int. J. of Research in Marketing 38.
+ * BG/CNBD-k and MBG/CNBD-k: Platzer and Reutterer (2016), Marketing Science 35; Reutterer, Platzer
+ * and Schröder (2021), Int. J. of Research in Marketing 38.
  *
- * BG/NBD and MBG/NBD share their formulas: MBG/NBD lets a customer drop out at
- * the first purchase too, so that it counts y = x + 1 chances where BG/NBD has
- * y = x.  The Pareto/NBD integral A0/(r+s+x) is taken as what it is, the
- * integral over the time of dropping out: it has no special cases, and its
+ * BG/NBD and MBG/NBD share their formulas: MBG/NBD lets a customer drop out at the first purchase,
+ * too, so it has y = x + 1 chances instead of y = x.  The Pareto/NBD integral A0/(r+s+x) is
+ * computed as the integral over the time of dropping out: it has no special cases, and its
  * derivatives are integrals of the same kind.
  *
- * Logs of times are taken relative to α and β, as ln(1 + t/α): so nothing
- * cancels where r and α, or s and β, are huge and customers hardly differ.
+ * Logs of times are taken relative to α and β, as ln(1 + t/α), so that nothing cancels if r and α,
+ * or s and β, are huge and customers hardly differ.
  */
 #include "postgres.h"
 
@@ -34,7 +33,7 @@ Chances(ClvFamily family, double x)
 	return family == CLV_MBG_NBD ? x + 1 : x;
 }
 
-/* One past the last point with the x of the point at `first`. */
+/* One past the last point with the same x as the point at `first`. */
 static int64
 GroupEnd(const ClvSample *sample, int64 first)
 {
@@ -51,9 +50,10 @@ typedef struct BgSums
 	double weight;
 	double value;    /* of the log of the last factor of the likelihood */
 	double lost;     /* P(lost) */
-	double log_time; /* mean of ln(1 + t/alpha), by P(lost) at t_x, else at T */
+	double log_time; /* mean of ln(1 + t/alpha), at t_x with P(lost) and otherwise at T */
 	double inverse_time;
-	double by_shape; /* what the phases of the open gap add to the derivatives by r and alpha */
+	double
+		by_shape; /* contribution of the phases of the open gap to the derivatives by r and alpha */
 	double by_alpha;
 } BgSums;
 
@@ -91,7 +91,7 @@ SumBgGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at,
 }
 
 /*
- * The same for regular buyers: being alive has the factor Σ over j < k of (A)_j / j! q^j, the
+ * The same for regular buyers: P(alive) has the factor Σ over j < k of (A)_j / j! q^j, for the
  * phases that the open gap may be in.
  */
 static void
@@ -206,10 +206,9 @@ MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient)
 }
 
 /*
- * For one x and every time y: the integrals from y to the last time of
- * f(τ)/f(y), f(τ) = (α+τ)^-k (β+τ)^-(s+1), and of the same with the weights that
- * PowerIntegral has.  Built from the last time backwards, every one from the
- * next; relative to f(y) nothing under- or overflows.
+ * For one x and every time y: the integrals from y to the last time of f(τ)/f(y), f(τ) = (α+τ)^-k
+ * (β+τ)^-(s+1), and the same with the weights of PowerIntegral.  Computed backwards from the last
+ * time, each from the next; relative to f(y) nothing under- or overflows.
  */
 typedef struct ParetoTails
 {
@@ -384,22 +383,25 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 	return total;
 }
 
-/* r + kx, the shape of the purchase rate that is known after x purchases. */
+/* r + kx, the shape of the purchase rate after x purchases. */
 static inline double
 Shape(ClvProcess process, const double *parameters, double x)
 {
 	return parameters[CLV_R] + process.regularity * x;
 }
 
-/* What the silence of a customer who is still there says of the phase of the open gap. */
+/*
+ * The weights of the phases of the open gap, given the silence of a customer who is still active.
+ */
 static inline double
 PhaseRatio(const double *parameters, const ClvCustomer *customer)
 {
 	return (customer->T - customer->t_x) / (parameters[CLV_ALPHA] + customer->T);
 }
 
-/* ln a/(b + y - 1), the odds of having dropped out at the last of y chances; what was asked for is
- * kept. */
+/*
+ * ln a/(b + y - 1), the log-odds of having dropped out at the last of y chances; results are kept.
+ */
 static double
 LogLastChance(double a, double b, double y)
 {
@@ -526,12 +528,12 @@ AnyPurchaseIfAlive(ClvProcess process, const double *parameters, const ClvCustom
 	double k = Shape(process, parameters, customer->x);
 	double at_end = parameters[CLV_ALPHA] + customer->T;
 
-	/* BG/NBD and MBG/NBD drop out at a purchase, so the next one is sure to come */
+	/* BG/NBD and MBG/NBD customers drop out at a purchase, so the next one is certain */
 	if (process.family != CLV_PARETO_NBD)
 	{
 		double log_none = -k * log1p(horizon / at_end);
 
-		/* the gap goes on: its phases at the end of the horizon over those of today */
+		/* the gap continues: its phases at the end of the horizon over those today */
 		if (process.regularity > 1)
 		{
 			ClvCustomer later = *customer;
@@ -552,13 +554,13 @@ AnyPurchaseIfAlive(ClvProcess process, const double *parameters, const ClvCustom
 
 #define NODE_STEP 0.2
 #define NODE_PEAK 0.7 /* a step over the standard deviation of a peak that it still resolves */
-#define NODE_END 37.0 /* e to the minus this is nothing */
+#define NODE_END 37.0 /* exp(-NODE_END) does not count */
 
 /*
- * At least n of a pareto/nbd customer: the n-th purchase comes within the horizon, at a time
- * by which the customer has not left.  The integral over that time, in the logit of its share
- * of the horizon, by equal steps over the whole line: there the integrand is analytic, and
- * its peaks have a width of 1/sqrt(n) at least.
+ * At least n of a pareto/nbd customer: the n-th purchase comes within the horizon, before the
+ * customer leaves.  Integrates over its time, in the logit of the share of the horizon, by equal
+ * steps over the whole line: there the integrand is analytic, and its peaks are at least 1/sqrt(n)
+ * wide.
  */
 static void
 ManyParetoPurchases(const double *parameters, const ClvCustomer *customer, double horizon,
@@ -592,8 +594,8 @@ ManyParetoPurchases(const double *parameters, const ClvCustomer *customer, doubl
 }
 
 /*
- * At least n: so many purchases fall into the horizon, and the customer has not left at one
- * of the first n - 1.  Events are counted from the phase of the open gap on.
+ * At least n: n purchases fall into the horizon, and the customer leaves at none of the first n -
+ * 1.  Events are counted from the phase of the open gap on.
  */
 void
 ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCustomer *customer,
@@ -653,7 +655,7 @@ WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer 
 	double high = at_end;
 	double low_off;
 	double high_off;
-	int side = 0; /* where the last step came to lie */
+	int side = 0; /* which end the last step replaced */
 
 	if (!(probability < alive))
 		return INFINITY;
@@ -670,7 +672,7 @@ WaitForPurchase(ClvProcess process, const double *parameters, const ClvCustomer 
 		if (high > LONGEST_WAIT * at_end)
 			return INFINITY;
 	}
-	/* between the two along the chord, which is bent where one end stays (Illinois) */
+	/* regula falsi, with the Illinois modification if one end stays */
 	for (int i = 0; i < WAIT_STEPS && high - low > WAIT_PRECISION * high; i++)
 	{
 		double middle = (low * high_off - high * low_off) / (high_off - low_off);

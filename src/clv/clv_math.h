@@ -1,9 +1,9 @@
 /*
- * clv_math.h: the repeat-purchase models as their papers have them: likelihoods
- * with gradients, and predictions.  Pure numerics, no SQL.
+ * clv_math.h: the repeat-purchase models of the papers: likelihoods with gradients, and
+ * predictions.  Pure numerics, no SQL.
  *
- * Time is in units of the model.  A customer is (x, t_x, T): repeat purchase
- * days, time from the first purchase to the last, and to the as-of date.
+ * Time is in units of the model.  A customer is (x, t_x, T): repeat purchase days, time from the
+ * first purchase to the last, and to the as-of date.
  */
 #ifndef CRM_CLV_MATH_H
 #define CRM_CLV_MATH_H
@@ -19,9 +19,9 @@ typedef enum ClvFamily
 } ClvFamily;
 
 /*
- * How customers buy and leave: a family, and how regularly they buy while they stay.
- * The gaps between purchases are Erlang-k, k the regularity; 1: purchases by chance,
- * as in the NBD models.  Pareto/NBD has no other.
+ * How customers buy and leave: a family, and how regularly they buy while they stay. The gaps
+ * between purchases are Erlang-k, k the regularity; 1 means purchases at random, as in the NBD
+ * models.  Pareto/NBD allows only 1.
  */
 typedef struct ClvProcess
 {
@@ -59,7 +59,7 @@ typedef struct ClvCustomer
 	double T;
 } ClvCustomer;
 
-/* Customers alike, for a fit. */
+/* Customers who are alike, for a fit. */
 typedef struct ClvPoint
 {
 	double weight; /* how many customers */
@@ -68,25 +68,26 @@ typedef struct ClvPoint
 	int64 x;
 	int32 t_x_at; /* both among ClvSample.times */
 	int32 T_at;
-	int32 t_x_days; /* both as the calendar has them */
+	int32 t_x_days; /* both weighted by the calendar */
 	int32 T_days;
 } ClvPoint;
 
-/* Points in order of x: what depends on x alone is computed once a group. */
+/* Points in order of x: what depends on x alone is computed once per group. */
 typedef struct ClvSample
 {
 	ClvPoint *points;
 	int64 npoints;
 	double *times; /* every t_x and T, ascending */
 	int64 ntimes;
-	double *scratch; /* CLV_SCRATCH doubles a time */
+	double *scratch; /* CLV_SCRATCH doubles per time */
 	double weight;   /* of all points */
-	int regularity;  /* k of the gaps; what of the likelihood k alone decides is left out */
+	int regularity; /* k of the gaps; the part of the likelihood that depends on k alone is left out
+					 */
 } ClvSample;
 
 #define CLV_SCRATCH 7
 
-/* Spend for a fit: customers alike, `z` the amount of x repeat purchases. */
+/* Spend for a fit: customers who are alike, `z` the amount of x repeat purchases. */
 typedef struct SpendPoint
 {
 	double weight;
@@ -101,8 +102,8 @@ typedef struct SpendSample
 } SpendSample;
 
 /*
- * Log-likelihoods and, in `gradient`, their derivatives by the parameters.  The
- * sample is a void * for the sake of maximum_likelihood.h.
+ * Log-likelihoods and, in `gradient`, their derivatives with respect to the parameters.  The sample
+ * is a void * to fit maximum_likelihood.h.
  */
 extern double BgNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
 extern double MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
@@ -110,25 +111,25 @@ extern double ParetoNbdLogLikelihood(void *sample, const double *parameters, dou
 extern double GammaGammaLogLikelihood(void *sample, const double *parameters, double *gradient);
 
 /*
- * The log-likelihood of one customer; of a regular one without the factor of the single
- * gaps, Π gap^(k-1) / Γ(k), which no parameter has a say in.
+ * The log-likelihood of one customer; for regular ones without the factor Π gap^(k-1) / Γ(k), which
+ * does not depend on the parameters.
  */
 extern double
 ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
 
-/* ln of the odds that the customer is lost: -infinity where P(alive) is 1. */
+/* The log-odds that the customer is lost; -infinity if P(alive) is 1. */
 extern double
 LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *customer);
 
-/* What a customer who is alive at T will do within the horizon. */
+/* Expected purchases within the horizon of a customer who is alive at T. */
 extern double PurchasesIfAlive(ClvProcess process, const double *parameters,
 							   const ClvCustomer *customer, double horizon);
 extern double AnyPurchaseIfAlive(ClvProcess process, const double *parameters,
 								 const ClvCustomer *customer, double horizon);
 
 /*
- * The same in two steps: purchases by the phase that the open gap is in, which depend on x
- * and T only, `regularity` numbers, and their mean over what the silence says of the phase.
+ * The same in two steps: purchases by the phase of the open gap (`regularity` numbers that depend
+ * on x and T only), and their mean, weighted by what the silence says about the phase.
  */
 extern void PurchasesByPhase(ClvProcess process, const double *parameters,
 							 const ClvCustomer *customer, double horizon, double *purchases);
@@ -141,8 +142,8 @@ ManyPurchasesIfAlive(ClvProcess process, const double *parameters, const ClvCust
 					 double horizon, int max_purchases, double *at_least);
 
 /*
- * The time within which the customer, who is alive with a probability of `alive`, will have
- * bought again with this probability; infinity where that is never.
+ * The time by which the customer, alive with probability `alive`, will have bought again with the
+ * given probability; infinity if never.
  */
 extern double WaitForPurchase(ClvProcess process, const double *parameters,
 							  const ClvCustomer *customer, double alive, double probability);

@@ -113,7 +113,7 @@ VariancesAreSound(const double *covariance, int n)
 	return true;
 }
 
-/* Effects, one on buying and one on leaving for each column of the attributes. */
+/* Effects: one on buying and one on leaving for each column of the attributes. */
 static const char *
 EffectsFault(const ClvModel *model)
 {
@@ -232,7 +232,7 @@ ClvModelName(const ClvModel *model)
 	return psprintf("%s-%d", RegularNames[model->family], (int) model->regularity);
 }
 
-/* A part of a name, without the blanks around it; moves on behind the comma. */
+/* The next part of a name, without surrounding blanks; moves past the comma. */
 static void
 NextPart(const char **at, const char *end, const char **part, Size *length)
 {
@@ -256,7 +256,7 @@ PartIs(const char *part, Size length, const char *word)
 	return strlen(word) == length && memcmp(part, word, length) == 0;
 }
 
-/* A number of so many digits; -1: no such. */
+/* A number with that many digits; -1 if there is none. */
 static int
 Digits(const char *text, int count)
 {
@@ -322,7 +322,7 @@ ReadFrom(const char *part, Size length, FitOptions *options)
 	return true;
 }
 
-/* False: there is no such model. */
+/* Returns false if there is no such model. */
 static bool
 ModelNameIsKnown(text *name, FitOptions *options)
 {
@@ -392,7 +392,7 @@ UnitFromInterval(const Interval *unit)
 	return days;
 }
 
-/* Reads an array of just `count` numbers. */
+/* Reads an array of exactly `count` numbers. */
 static void
 NumbersFromArray(ArrayType *array, const char *what, double *numbers, int count)
 {
@@ -435,7 +435,7 @@ clv_model(PG_FUNCTION_ARGS)
 		NumbersFromArray(PG_GETARG_ARRAYTYPE_P(2), "spend_parameters", model.spend_parameters,
 						 SPEND_PARAMETERS);
 		model.spend_status = FIT_GIVEN;
-		/* nothing is known against a first purchase being like later ones */
+		/* without data a first purchase is taken to be like later ones */
 		model.first_ratio = 1;
 	}
 	if (!PG_ARGISNULL(3))
@@ -454,8 +454,8 @@ with_pace(PG_FUNCTION_ARGS)
 }
 
 /*
- * Rows (part, parameter, estimate, standard_error, status) of one part, the first `npositive`
- * of whose parameters have the variance of their logs.
+ * Rows (part, parameter, estimate, standard_error, status) of one part; the covariance is that of
+ * the logs of its first `npositive` parameters and of the others.
  */
 static void
 PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *names, int count,
@@ -479,7 +479,7 @@ PutParameters(FunctionCallInfo fcinfo, const char *part, const char *const *name
 	}
 }
 
-/* The same of the effects of attributes, `first` of which come before them in the covariance. */
+/* The same for the effects of attributes; in the covariance, `first` others come before them. */
 static void
 PutEffects(FunctionCallInfo fcinfo, const ClvModel *model, const char *part, int first,
 		   const double *effects)
@@ -540,7 +540,7 @@ clv_season(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* One row that says what the model is and what it rests on. */
+/* One row: what the model is and what it was fitted to. */
 PG_FUNCTION_INFO_V1(clv_model_card);
 Datum
 clv_model_card(PG_FUNCTION_ARGS)

@@ -13,7 +13,7 @@
 
 #define WEEK_DAYS 7.0
 #define MAX_EFFECTS ((MAX_FIT_PARAMETERS - CLV_PARAMETERS) / 2)
-#define FEW_REPEATERS 10 /* below this no maximum is looked for */
+#define FEW_REPEATERS 10 /* with fewer, no maximum is sought */
 #define CLV_BOUNDS MAX_FIT_BOUNDS
 
 /* How the values of purchases are distributed; the numbers are stored. */
@@ -40,26 +40,26 @@ typedef struct ClvModel
 	double log_likelihood;
 	double covariance[COVARIANCES(CLV_PARAMETERS)]; /* of the logs of the parameters */
 	int64 spend_customers;                          /* repeat purchases with a positive value */
-	int64 spend_excluded;                           /* repeat purchases without */
+	int64 spend_excluded;                           /* repeat purchases without a positive value */
 	double spend_parameters[SPEND_PARAMETERS];
 	double spend_log_likelihood;
 	double spend_covariance[COVARIANCES(SPEND_PARAMETERS)];
 	double mean_value;          /* of a repeat purchase day, observed */
-	double first_ratio;         /* mean repeat value over mean first value; 0: unknown */
-	int64 regularity;           /* k of the gaps; 1: purchases by chance */
+	double first_ratio;         /* mean repeat value over mean first value; 0 if unknown */
+	int64 regularity;           /* k of the gaps; 1 for purchases at random */
 	int32 season_status;        /* SeasonStatus */
 	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
-	DateADT observed_from;      /* who first bought before is not in the fit; -infinity: all are */
-	int64 early_customers;      /* so many */
-	Season calendar;            /* follows from `season` and `own_months` */
-	/* parameters as far from edges as the profile of the likelihood allows; 0: no such */
+	DateADT observed_from;      /* customers known before it are not in the fit; -infinity: none */
+	int64 early_customers;      /* their number */
+	Season calendar;            /* derived from `season` and `own_months` */
+	/* parameters as far from the edges as the profile likelihood allows; the unused ones are 0 */
 	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
 	int32 spend_model;       /* SpendModel */
 	double first_difference; /* of the mean repeat value to the mean first value; Normal-Normal */
-	double pace;             /* what purchases to come are multiplied by, for the record's sake */
+	double pace;             /* factor of future time, from the record of forecasts */
 	int nown_months;         /* the last months before as_of have factors of their own */
 	float own_months[MAX_OWN_MONTHS];
-	/* what attributes of customers do, see covariates.h; NULL: it was not asked */
+	/* effects of attributes, see covariates.h; NULL if fitted without */
 	const struct ProfileModel *attributes; /* how they are encoded */
 	int neffects;
 	double *purchase_effects;
@@ -84,7 +84,7 @@ ProcessOf(const ClvModel *model)
 	return process;
 }
 
-/* The parameters at a bound; NULL: there is none of that number. */
+/* The parameters at a bound; NULL if there is no bound of that number. */
 static inline const double *
 ClvBound(const ClvModel *model, int number)
 {
@@ -96,21 +96,21 @@ ClvBound(const ClvModel *model, int number)
 /* What the model is called: mbg/nbd, mbg/cnbd-2, … */
 extern const char *ClvModelName(const ClvModel *model);
 
-/* Whether there are parameters to predict with. */
+/* Whether the model has parameters to predict with. */
 static inline bool
 ClvModelIsUsable(const ClvModel *model)
 {
 	return model->status != FIT_FAILED;
 }
 
-/* Whether the model says anything about value. */
+/* Whether the model knows anything about value. */
 static inline bool
 KnowsValue(const ClvModel *model)
 {
 	return model->spend_status != FIT_NO_DATA;
 }
 
-/* Whether the spend parameters hold; otherwise the mean value stands in. */
+/* Whether the spend parameters are fitted; otherwise the mean value is used. */
 static inline bool
 SpendIsFitted(const ClvModel *model)
 {
@@ -118,13 +118,13 @@ SpendIsFitted(const ClvModel *model)
 }
 
 /*
- * What a name asks a fit for: purpose, features and observed_from; an error for others.
- * FAMILY [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd, mbg/nbd,
- * pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
+ * Reads what a model name asks a fit for: purpose, features and observed_from; an error for an
+ * invalid name.  FAMILY [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd,
+ * mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
  */
 extern void ReadModelName(text *name, FitOptions *options);
 
-/* The days of a unit of time; an error where it is not positive. */
+/* The days of a unit of time; an error unless it is positive. */
 extern double UnitFromInterval(const Interval *unit);
 
 #endif /* CRM_CLV_MODEL_H */

@@ -1,9 +1,9 @@
 /*
- * clv_predict.c: what a fitted model says of one customer, in SQL.
+ * clv_predict.c: predictions about one customer, in SQL.
  *
- * Every prediction is a pure function of (history, model, as_of, …).  It is NULL
- * where the history has no purchase on or before as_of, where the model did not
- * converge and, for values, where the model knows nothing about spend.
+ * Every prediction is a pure function of (history, model, as_of, …).  It is NULL if the history has
+ * no purchase on or before as_of, if the model did not converge and, for values, if the model knows
+ * nothing about spend.
  */
 #include "postgres.h"
 
@@ -30,40 +30,40 @@
 #define MAX_MONTHS 1201
 #define FIRST_SLOTS 256 /* of a table of memos; powers of two */
 #define MAX_SLOTS 65536
-#define SLOTS_APART 1531 /* days between the slots of one number of purchases and the next */
+#define SLOTS_APART 1531 /* days between the slots of successive numbers of purchases */
 #define DIFFERENCE 1e-4  /* of the log of a parameter */
 #define BOUND_QUANTILE 1.96
 
-/* An answer of before. */
+/* A remembered answer. */
 typedef struct Memo
 {
 	uint32 generation;
 	int32 purchase_days;
 	int32 age;     /* days from the first purchase to as_of */
-	int32 silence; /* and from the last one, where it matters */
+	int32 silence; /* and from the last one, if it matters */
 	double *value; /* `width` of them */
 } Memo;
 
 /*
- * Answers of before: many customers share what they depend on, one-time buyers
- * most of all.  Those of another generation are forgotten.
+ * Remembered answers: many customers share what an answer depends on, above all one-time buyers.
+ * Answers of another generation are void.
  */
 typedef struct MemoTable
 {
 	Memo *slots;
 	double *values;
-	int width;    /* numbers that make an answer */
+	int width;    /* numbers per answer */
 	int64 nslots; /* a power of two */
-	int64 misses; /* since there are so many slots */
+	int64 misses; /* since the table has its size */
 	uint32 generation;
 } MemoTable;
 
-/* What stays the same from row to row, in fn_extra. */
+/* State kept from row to row, in fn_extra. */
 typedef struct Predictor
 {
 	ModelCache cache;
 	const ClvModel *model;
-	int64 decodings;         /* of the cache, when the rest was set up */
+	int64 decodings;         /* `decodings` of the cache when the rest was set up */
 	int attributes_argument; /* 0: none */
 	CustomerModel customer;
 	bool has_horizon;
@@ -73,20 +73,20 @@ typedef struct Predictor
 	double horizon;  /* in units */
 	int nmonths;
 	double month_end[MAX_MONTHS]; /* in units, the last one is the horizon */
-	DateADT alive_as_of;          /* of the memos `alive`, where days are not alike */
-	MemoTable alive;              /* P(alive), where it takes an integral */
+	DateADT alive_as_of;          /* of the memo `alive`, if days have weights */
+	MemoTable alive;              /* P(alive), if it takes an integral */
 	MemoTable by_phase;           /* of regular buyers, of x and T, within the horizon */
 } Predictor;
 
-/* What customers who are alive will do within a horizon. */
+/* Purchases of customers who are alive within a horizon. */
 typedef enum IfAlive
 {
 	PURCHASES_IF_ALIVE,
-	DISCOUNTED_IF_ALIVE, /* the same, each discounted by its month */
+	DISCOUNTED_IF_ALIVE, /* the same, each purchase discounted by its month */
 	IF_ALIVE_KINDS
 } IfAlive;
 
-/* Answers of before about customers who are alive: they depend on x and T alone. */
+/* Remembered answers about customers who are alive: they depend only on x and T. */
 typedef struct IfAliveMemo
 {
 	int32 purchase_days; /* 0: nobody's */
@@ -95,7 +95,7 @@ typedef struct IfAliveMemo
 	double value[IF_ALIVE_KINDS];
 } IfAliveMemo;
 
-/* What the answers of a kind go by; those of another generation are forgotten. */
+/* What the answers of one kind depend on; answers of another generation are void. */
 typedef struct IfAliveTerms
 {
 	uint64 model;
@@ -105,32 +105,32 @@ typedef struct IfAliveTerms
 	uint32 generation;
 } IfAliveTerms;
 
-/* One table for both, per backend: a view asks for both, and waits for memory once. */
+/* One table for both, per backend: a view asks for both, and then misses the cache only once. */
 static struct
 {
 	IfAliveMemo *slots;
 	int64 nslots; /* a power of two */
-	int64 misses; /* since there are so many slots */
+	int64 misses; /* since the table has its size */
 	uint32 generation;
 	IfAliveTerms terms[IF_ALIVE_KINDS];
 } IfAliveTable;
 
-/* One customer's question. */
+/* A question about one customer. */
 typedef struct Question
 {
 	Predictor *predictor;
-	MemoryContext context; /* that lives as long as the predictor */
+	MemoryContext context; /* lives as long as the predictor */
 	uint64 serial;         /* of the history */
 	const PurchaseSummary *facts;
 	DateADT as_of;
 	ClvCustomer customer;
-	bool first_counts; /* a first purchase tells of value, too */
-	double chance;     /* of having bought again that is waited for */
+	bool first_counts; /* the first purchase counts as information about value */
+	double chance;     /* the probability of a repeat purchase that is searched for */
 } Question;
 
 /*
- * What the functions found out about the customer that they were asked about
- * last: several columns of a view go by the same answer.
+ * What the functions found about the customer last asked about: several columns of a view use the
+ * same answers.
  */
 typedef struct LastAnswers
 {
@@ -149,7 +149,7 @@ typedef struct LastAnswers
 
 static LastAnswers Last;
 
-/* An answer at the parameters given, which need not be the model's own. */
+/* An answer at given parameters, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
 
 ClvCustomer
@@ -177,8 +177,8 @@ DaysAhead(DateADT as_of, const Interval *interval)
 }
 
 /*
- * Days after as_of in units of the model, as season and pace count them: what is to be
- * bought in them is what would be bought in so many ordinary ones.
+ * Days after as_of in units of the model, weighted by season and pace: as many ordinary days would
+ * see the same purchases.
  */
 static double
 FutureInUnits(const ClvModel *model, DateADT as_of, double days)
@@ -212,7 +212,7 @@ HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 	return FutureInUnits(model, as_of, days);
 }
 
-/* The ends of the calendar months after as_of, the last one cut at the horizon. */
+/* The ends of the calendar months after as_of, the last one truncated at the horizon. */
 static void
 SetMonths(Predictor *predictor)
 {
@@ -236,14 +236,14 @@ ForgetMemos(MemoTable *table)
 	table->generation++;
 	if (table->generation == 0)
 	{
-		/* around once: the oldest ones would look new */
+		/* the counter wrapped around: the oldest answers would look valid */
 		for (int64 i = 0; i < table->nslots; i++)
 			table->slots[i].generation = 0;
 		table->generation = 1;
 	}
 }
 
-/* So many numbers make an answer from now on; what there is of another width is let go. */
+/* Sets the numbers per answer; answers of another width are dropped. */
 static void
 SetWidth(MemoTable *table, int width)
 {
@@ -257,7 +257,7 @@ SetWidth(MemoTable *table, int width)
 	table->width = width;
 }
 
-/* Takes note of the horizon, and of the discount, of this call. */
+/* Notes the horizon and the discount of this call. */
 static void
 SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double discount)
 {
@@ -278,18 +278,18 @@ SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double
 	predictor->has_horizon = true;
 }
 
-/* Where the answers for such customers are kept. */
+/* The slot of the answers for such customers. */
 static inline IfAliveMemo *
 IfAliveSlot(const Question *question)
 {
-	/* like customers side by side, those of other numbers of purchases years away */
+	/* similar customers are adjacent, those with other numbers of purchases years away */
 	uint64 place = (uint64) question->facts->purchase_days * SLOTS_APART +
 				   (uint64) (question->as_of - question->facts->first);
 
 	return &IfAliveTable.slots[place & (IfAliveTable.nslots - 1)];
 }
 
-/* The last argument where that is the record of a customer's attributes, else 0. */
+/* The last argument if it is the record of a customer's attributes, else 0. */
 static int
 AttributesArgument(const FmgrInfo *function)
 {
@@ -339,7 +339,7 @@ PredictorOf(FunctionCallInfo fcinfo)
 	return predictor;
 }
 
-/* The answers about this customer, forgotten where the last one was another. */
+/* The answers about this customer; void if the last customer was another. */
 static LastAnswers *
 AnswersFor(const Question *question)
 {
@@ -350,7 +350,7 @@ AnswersFor(const Question *question)
 		Last.model = question->predictor->model->fingerprint;
 		Last.as_of = question->as_of;
 		Last.customer_known = Last.alive_known = Last.clv_known = false;
-		/* it is far away, and there is time until it is asked for */
+		/* prefetched, since it is not needed at once */
 		if (IfAliveTable.slots != NULL)
 			__builtin_prefetch(IfAliveSlot(question));
 	}
@@ -358,8 +358,8 @@ AnswersFor(const Question *question)
 }
 
 /*
- * The question of the arguments (history, model, as_of [, horizon …]); false:
- * the answer is NULL.  An interval function has its level behind them.
+ * The question of the arguments (history, model, as_of [, horizon …]); false if the answer is NULL.
+ * The level of an interval function follows them.
  */
 static bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
@@ -428,10 +428,7 @@ AnswerValue(const Question *question, const double *parameters, const double *sp
 		.value;
 }
 
-/*
- * Purchases of a customer who is alive, each discounted by the month it falls into, by the
- * phase of the open gap.
- */
+/* By phase of the open gap: purchases of a customer who is alive, each discounted by its month. */
 static void
 DiscountedPurchases(const Question *question, const double *parameters, double *sum)
 {
@@ -480,9 +477,9 @@ ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 }
 
 /*
- * Somebody who stays buys at a rate that is Gamma of a shape known: m_s purchases, with the
- * variance m_s + m_s^2 / shape.  Those who may leave buy m of them, and stay for a part u = m /
- * m_s of the time; E[u^2] is 1 - 4/3 (1 - u) where few leave, at any time, hence about u^(4/3).
+ * Customers who stay buy at a Gamma rate of known shape: m_s purchases, with variance m_s + m_s^2 /
+ * shape.  Customers who may leave buy m and stay for a part u = m / m_s of the time; if few leave,
+ * at any time, E[u^2] is 1 - 4/3 (1 - u), hence about u^(4/3).
  */
 PurchaseForecast
 ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
@@ -502,7 +499,7 @@ ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	return forecast;
 }
 
-/* The probability of a purchase in the horizon, the customer perhaps lost. */
+/* The probability of a purchase in the horizon of a customer who may be lost. */
 static double
 AnyPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
@@ -521,18 +518,18 @@ PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horiz
 	return before > 0 ? AnyPurchase(model, customer, horizon) / before : NAN;
 }
 
-/* Three quarters of the gaps that go on are over where it is .75. */
+/* It is .75 when three quarters of the gaps that will end have ended. */
 double
 GapProbability(const ClvModel *model, const ClvCustomer *customer)
 {
-	ClvProcess staying = {CLV_BG_NBD, (int) model->regularity}; /* until the purchase at least */
+	ClvProcess staying = {CLV_BG_NBD, (int) model->regularity}; /* at least until the purchase */
 	ClvCustomer then = *customer;
 
 	then.T = then.t_x;
 	return AnyPurchaseIfAlive(staying, model->parameters, &then, customer->T - customer->t_x);
 }
 
-/* A larger table, which is worth it once there are more answers than slots. */
+/* Makes a larger table, which pays once there are more answers than slots. */
 static void
 GrowMemos(MemoTable *table, MemoryContext context)
 {
@@ -552,7 +549,7 @@ GrowMemos(MemoTable *table, MemoryContext context)
 	table->misses = 0;
 }
 
-/* Where the answer for this customer is kept, and whether it is there. */
+/* The slot of the answer for this customer, and whether it is filled. */
 static Memo *
 FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 {
@@ -574,8 +571,7 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 	return memo;
 }
 
-/* Takes note of what this kind of answers goes by, and forgets those that went by something else.
- */
+/* Notes what answers of this kind depend on, and voids those that depended on something else. */
 static void
 SetTerms(IfAlive kind, const Question *question)
 {
@@ -588,7 +584,7 @@ SetTerms(IfAlive kind, const Question *question)
 		return;
 	if (++IfAliveTable.generation == 0)
 	{
-		/* around once: the oldest answers would look new */
+		/* the counter wrapped around: the oldest answers would look valid */
 		if (IfAliveTable.slots != NULL)
 			memset(IfAliveTable.slots, 0, IfAliveTable.nslots * sizeof(IfAliveMemo));
 		memset(IfAliveTable.terms, 0, sizeof(IfAliveTable.terms));
@@ -601,7 +597,7 @@ SetTerms(IfAlive kind, const Question *question)
 	terms->generation = IfAliveTable.generation;
 }
 
-/* A larger table of them, which is worth it once there are more answers than slots. */
+/* Makes a larger table, which pays once there are more answers than slots. */
 static void
 GrowIfAlive(void)
 {
@@ -616,8 +612,8 @@ GrowIfAlive(void)
 }
 
 /*
- * The same of regular buyers: what x and T say of each phase is kept, and the silence tells
- * how likely each of them is.
+ * The same for regular buyers: the answers by phase, which depend on x and T, are kept, and the
+ * silence weights the phases.
  */
 static double
 AnswerByPhase(const Question *question, IfAlive kind)
@@ -634,7 +630,7 @@ AnswerByPhase(const Question *question, IfAlive kind)
 	return MeanOverPhases(ProcessOf(model), model->parameters, &question->customer, memo->value);
 }
 
-/* The answer of this kind for the customer, if alive. */
+/* The answer of this kind for a customer who is alive. */
 static double
 AnswerIfAlive(const Question *question, IfAlive kind)
 {
@@ -679,7 +675,7 @@ Alive(const Question *question)
 
 	if (last->alive_known)
 		return last->alive;
-	/* where it takes an integral, other customers' answers are worth looking for */
+	/* an integral is worth looking up among the answers for other customers */
 	if (predictor->model->family == CLV_PARETO_NBD)
 	{
 		memo =
@@ -777,7 +773,7 @@ clv(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(last->clv);
 }
 
-/* The day that lies so many units after as_of; false: beyond the calendar. */
+/* The day that many units after as_of; false if it lies beyond the calendar. */
 static bool
 DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
 {
@@ -855,7 +851,7 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* (model, as_of, horizon [, attributes]): of somebody whose first purchase is on that day */
+/* (model, as_of, horizon [, attributes]): for somebody whose first purchase is on that day */
 PG_FUNCTION_INFO_V1(expected_purchases_new);
 Datum
 expected_purchases_new(PG_FUNCTION_ARGS)
@@ -927,10 +923,11 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 									  question.predictor->model->parameters, &question.customer));
 }
 
-/* ---------- confidence intervals ----------
+/*
+ * ---------- confidence intervals ----------
  *
- * By the delta method, on a scale on which the answer has no bounds: the logit
- * for probabilities, the log for what is positive.
+ * By the delta method, on a scale on which the answer is unbounded: the logit of probabilities, the
+ * log of positive numbers.
  */
 
 typedef enum Scale
@@ -953,8 +950,8 @@ FromScale(double value, Scale scale)
 }
 
 /*
- * The slopes of the answer, on its scale, by the logs of the first, positive ones of one
- * part's parameters, and by the others.
+ * The derivatives of the answer, on its scale, with respect to the logs of the positive parameters
+ * of one part, which come first, and to the others.
  */
 static void
 Slopes(const Question *question, Answer answer, Scale scale, double *parameters, double *spend,
@@ -976,7 +973,7 @@ Slopes(const Question *question, Answer answer, Scale scale, double *parameters,
 	}
 }
 
-/* Whether a fit says how well it knows its parameters; at edges some are not in question. */
+/* Whether a fit has a covariance of its parameters; at edges some are fixed. */
 static bool
 HasCovariance(const ClvModel *model)
 {
@@ -987,8 +984,8 @@ HasCovariance(const ClvModel *model)
 }
 
 /*
- * What the bounds of a model say of an answer, on its scale: how far it is from the value,
- * squared, below and above it.
+ * The squared distances, on its scale, of an answer from its values at the bounds of the model,
+ * below and above.
  */
 static void
 BoundReach(const Question *question, Answer answer, Scale scale, const double *spend, double value,
@@ -1009,9 +1006,9 @@ BoundReach(const Question *question, Answer answer, Scale scale, const double *s
 }
 
 /*
- * The interval of an answer: the delta method, and for parameters at edges, of which that
- * knows nothing, the answer where the profile of the likelihood ends; false: the parameters
- * have neither, or the interval has no finite bounds.
+ * The interval of an answer: by the delta method and, for parameters at edges, by the answers at
+ * the ends of the profile likelihood.  Returns false if the parameters have neither, or if the
+ * bounds are not finite.
  */
 static bool
 DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_spend, double level,
@@ -1081,7 +1078,7 @@ LevelArgument(FunctionCallInfo fcinfo)
 	return level;
 }
 
-/* Body of the interval functions; the arguments but the level are the prediction's. */
+/* The body of the interval functions; all arguments except the level are the prediction's. */
 static Datum
 AnswerInterval(FunctionCallInfo fcinfo, Answer answer, int horizon_argument, double discount,
 			   Scale scale, bool with_spend, bool first_counts)
@@ -1135,7 +1132,7 @@ clv_interval(PG_FUNCTION_ARGS)
 	return AnswerInterval(fcinfo, AnswerClv, 3, PG_GETARG_FLOAT8(4), SCALE_LOG, true, true);
 }
 
-/* Of the spend part alone: the purchase part has no say. */
+/* Depends on the spend part only. */
 PG_FUNCTION_INFO_V1(expected_value_interval);
 Datum
 expected_value_interval(PG_FUNCTION_ARGS)

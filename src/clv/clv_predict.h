@@ -1,32 +1,34 @@
 /*
- * clv_predict.h: what a fitted model says of one customer.
+ * clv_predict.h: predictions about one customer.
  */
 #ifndef CRM_CLV_PREDICT_H
 #define CRM_CLV_PREDICT_H
 
 #include "clv/clv_model.h"
 
-/* The customer in units of the model, as its season weights them. */
+/* The customer in units of the model, weighted by its season. */
 extern ClvCustomer
 CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
 
-/* Time from as_of to as_of + interval in units of the model, season and pace; an error where it
- * makes no sense. */
+/*
+ * Time from as_of to as_of + interval in units of the model, weighted by season and pace; an error
+ * if the interval is invalid.
+ */
 extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
 
 /*
- * The probability of a purchase in the horizon after as_of over what it was right after the
- * last purchase; NaN: none was to be expected then.
+ * The probability of a purchase in the horizon after as_of over what it was right after the last
+ * purchase; NaN if that was 0.
  */
 extern double PurchaseOutlook(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
 /* The probability that the customer, had they not left, would have bought again by T. */
 extern double GapProbability(const ClvModel *model, const ClvCustomer *customer);
 
-/* E[Y(t)]: purchase days to come within the horizon. */
+/* E[Y(t)]: expected purchase days within the horizon. */
 extern double ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
-/* E[Y(t)] and, by chance alone, its variance: exact rates, but how they are spread and left by. */
+/* E[Y(t)] and the variance by chance, with the parameters taken as exact. */
 typedef struct PurchaseForecast
 {
 	double mean;

@@ -1,8 +1,8 @@
 /*
- * clv_record.c: how good the forecasts of several models would have been, time and again.
+ * clv_record.c: how good the forecasts of several models would have been on past days.
  *
- * On several past days every candidate is fitted to what was known then and forecasts the
- * days that followed.  What came is known, so the candidates have a record to go by.
+ * On several past days every candidate is fitted to what was known then and forecasts the days that
+ * followed.  The outcomes are known, so the candidates can be chosen by their record.
  */
 #include "postgres.h"
 
@@ -28,8 +28,8 @@
 #define RECORD_COLUMNS 8
 
 /*
- * What is tried, the first one unless another is better.  Regularity and season are not: the
- * likelihood and the years speak of them with far more observations.  pareto/nbd neither: its
+ * The candidates; the first one is chosen unless another is better.  Regularity and season are not
+ * tried: the likelihood and the years judge them by far more observations.  Nor is pareto/nbd: its
  * integrals would take longer than all the others together, and it knows no regularity.
  */
 typedef struct Candidate
@@ -74,8 +74,8 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 }
 
 /*
- * The candidate before this one that a fit would not tell it from: what this one asks for,
- * or the other does beside it, was looked for and not found.  Itself, where there is none.
+ * The earlier candidate whose fit would be the same, because a feature that only one of the two
+ * asks for was sought and not found; the candidate itself if there is none.
  */
 static int
 TwinOf(int candidate, const ClvModel *models)
@@ -117,8 +117,8 @@ RecordLine(TupleDesc desc, const char *candidate, const ClvModel *model, const S
 }
 
 /*
- * The lines of all candidates on one day; returns how many.  How regular the customers
- * are does not depend on what else is asked for: the first candidate finds it for all.
+ * The lines of all candidates on one day; returns how many.  The regularity of customers does not
+ * depend on other features, so the first candidate finds it for all.
  */
 static int
 TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
@@ -179,7 +179,7 @@ clv_record_finalfn(PG_FUNCTION_ARGS)
 		int64 as_of = until - horizon;
 		SummaryState *state;
 
-		/* as long a time to learn from, at least, as is forecast */
+		/* at least as long a time to learn from as is forecast */
 		if (as_of - oldest < horizon)
 			break;
 		state = KnownOn(record, (DateADT) as_of, (DateADT) until, NULL, NULL);

@@ -24,7 +24,7 @@
 #include "clv/clv_fit.h"
 #include "clv/opportunities.h"
 
-#define CONTRACT_PURPOSE 17 /* no ClvFamily */
+#define CONTRACT_PURPOSE 17 /* not a ClvFamily */
 #define CONTRACT_PARAMETERS 2
 
 enum
@@ -33,66 +33,7 @@ enum
 	CONTRACT_BETA
 };
 
-static const OpportunityModel Defaults = {.status = FIT_GIVEN};
-
-static const ModelField Fields[] = {
-	MODEL_FIELD(OpportunityModel, "parameters", parameters, FIELD_NUMBER,
-				.count = CONTRACT_PARAMETERS),
-	MODEL_FIELD(OpportunityModel, "status", status, FIELD_WORD, .words = FitStatusNames),
-	MODEL_FIELD(OpportunityModel, "contracts", customers, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "renewals", taken, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "log_likelihood", log_likelihood, FIELD_NUMBER),
-	MODEL_FIELD(OpportunityModel, "covariance", covariance, FIELD_NUMBER,
-				.count = COVARIANCES(CONTRACT_PARAMETERS)),
-};
-
-static const char *
-ContractModelFault(const void *data)
-{
-	return ParametersFault((const OpportunityModel *) data, CONTRACT_PARAMETERS);
-}
-
-static const ModelFormat ContractModelFormat = {
-	.type = "contract_model",
-	.version = 1,
-	.max_bytes = 2000,
-	.group = {.size = sizeof(OpportunityModel),
-			  .defaults = &Defaults,
-			  .nfields = lengthof(Fields),
-			  .fields = Fields},
-	.fault = ContractModelFault,
-	.example = "{\"parameters\": [0.668, 3.806]}",
-};
-
-MODEL_IO(contract_model, ContractModelFormat)
-
-PG_FUNCTION_INFO_V1(contract_model);
-Datum
-contract_model(PG_FUNCTION_ARGS)
-{
-	OpportunityModel model = Defaults;
-
-	model.parameters[CONTRACT_ALPHA] = PG_GETARG_FLOAT8(0);
-	model.parameters[CONTRACT_BETA] = PG_GETARG_FLOAT8(1);
-	PG_RETURN_POINTER(ModelValue(&ContractModelFormat, &model));
-}
-
-PG_FUNCTION_INFO_V1(contract_parameters);
-Datum
-contract_parameters(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {"alpha", "beta"};
-
-	return OpportunityParameters(fcinfo, ModelFromDatum(&ContractModelFormat, PG_GETARG_DATUM(0)),
-								 names, lengthof(names));
-}
-
-PG_FUNCTION_INFO_V1(contract_model_card);
-Datum
-contract_model_card(PG_FUNCTION_ARGS)
-{
-	return OpportunityCard(fcinfo, ModelFromDatum(&ContractModelFormat, PG_GETARG_DATUM(0)));
-}
+OPPORTUNITY_MODEL(contract, CONTRACT_PARAMETERS, "contracts", "renewals", "[0.668, 3.806]")
 
 /* ---------- the fit ---------- */
 
@@ -121,8 +62,11 @@ ContractLogLikelihood(void *data, const double *parameters, double *gradient)
 
 /* ln(alpha, beta) by ln(beta, alpha/beta): edges where all are alike, and where nobody ends. */
 static const OpportunityFit ContractFit = {
-	.format = &ContractModelFormat,
+	.format = &Format,
 	.purpose = CONTRACT_PURPOSE,
+	.name = "sbg",
+	.customers = "contracts",
+	.taken = "renewals",
 	.nparameters = CONTRACT_PARAMETERS,
 	.basis = (const double[]){1, 1, 1, 0},
 	.likelihood = ContractLogLikelihood,
@@ -130,16 +74,15 @@ static const OpportunityFit ContractFit = {
 	.start = {{2, 0.3}, {1, 0.7}, {8, 0.1}, {0.3, 1}},
 };
 
-/* The state with contracts renewed so often, and then ended or running. */
+/* Adds contracts that were renewed that often and then ended or are running. */
 static SummaryState *
 AddContracts(FunctionCallInfo fcinfo, int32 renewals, bool ended, int64 contracts)
 {
 	OpportunityPoint point = {.taken = renewals, .last = renewals};
 
-	/* where the sum is no number the check of the others says so */
+	/* if the sum would overflow, the check of `renewals` fails anyway */
 	point.offered = renewals + (ended && renewals < MAX_OPPORTUNITIES);
-	return AddOpportunities(SummaryStateArgument(fcinfo, 0), CONTRACT_PURPOSE, "renewals", &point,
-							contracts);
+	return AddOpportunities(fcinfo, &ContractFit, &point, contracts);
 }
 
 /* (state, renewals, ended [, contracts]) */
@@ -155,7 +98,7 @@ contract_fit_transfn(PG_FUNCTION_ARGS)
 								   PG_NARGS() > 3 ? PG_GETARG_INT64(3) : 1));
 }
 
-/* The day on which so many terms of a contract are over, in microseconds. */
+/* The time at which that many terms of a contract are over. */
 static Timestamp
 TermsEnd(DateADT started, const Interval *term, int32 terms)
 {
@@ -166,7 +109,7 @@ TermsEnd(DateADT started, const Interval *term, int32 terms)
 		DirectFunctionCall2(date_pl_interval, DateADTGetDatum(started), whole));
 }
 
-/* How many whole terms are over before a time. */
+/* The number of whole terms that are over before a time. */
 static int32
 TermsBefore(DateADT started, const Interval *term, Timestamp before)
 {
@@ -188,16 +131,16 @@ TermsBefore(DateADT started, const Interval *term, Timestamp before)
  * (state, started, ended, as_of, term): a term that is over by as_of was renewed unless the
  * contract ended within it or with it.
  */
-PG_FUNCTION_INFO_V1(contract_fit_dates_transfn);
+PG_FUNCTION_INFO_V1(contract_fit_transfn_dates);
 Datum
-contract_fit_dates_transfn(PG_FUNCTION_ARGS)
+contract_fit_transfn_dates(PG_FUNCTION_ARGS)
 {
 	DateADT started;
 	DateADT as_of;
 	const Interval *term;
 	bool ended;
 
-	(void) AggregateContext(fcinfo, "contract_fit_dates_transfn");
+	(void) AggregateContext(fcinfo, "contract_fit_transfn_dates");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
 		return KeepSummaryState(fcinfo);
 	started = CheckedDay(PG_GETARG_DATEADT(1), "started");
@@ -220,43 +163,27 @@ contract_fit_dates_transfn(PG_FUNCTION_ARGS)
 														  date_out, DateADTGetDatum(started))))));
 	PG_RETURN_POINTER(AddContracts(
 		fcinfo,
-		/* a running contract whose term is over today was renewed today */
+		/* a running contract whose term ends today was renewed today */
 		TermsBefore(started, term,
 					(ended ? (Timestamp) PG_GETARG_DATEADT(2) : (Timestamp) as_of + 1) *
 						USECS_PER_DAY),
 		ended, 1));
 }
 
-PG_FUNCTION_INFO_V1(contract_fit_finalfn);
-Datum
-contract_fit_finalfn(PG_FUNCTION_ARGS)
-{
-	SummaryState *state;
-	OpportunityModel model;
-
-	(void) AggregateContext(fcinfo, "contract_fit_finalfn");
-	state = SummaryStateArgument(fcinfo, 0);
-	if (state->purpose != CONTRACT_PURPOSE || state->nentries == 0)
-		PG_RETURN_NULL();
-	FitOpportunityModel(&ContractFit, state, &model);
-	WarnOfFit("sbg", model.status,
-			  psprintf("It has %lld contracts with %lld renewals.", (long long) model.customers,
-					   (long long) model.taken));
-	PG_RETURN_POINTER(ModelValue(&ContractModelFormat, &model));
-}
+MODEL_IO_FUNCTION(contract_fit_finalfn, FitOpportunities, ContractFit)
 
 /* ---------- predictions ---------- */
 
-/* The model of the first argument; NULL: it has no parameters. */
+/* The parameters of the model argument, or NULL if it has none. */
 static const double *
 ContractParametersArgument(FunctionCallInfo fcinfo)
 {
-	const OpportunityModel *model = ModelArgument(&ContractModelFormat, fcinfo, 0);
+	const OpportunityModel *model = ModelArgument(&Format, fcinfo, 0);
 
 	return model->status == FIT_FAILED ? NULL : model->parameters;
 }
 
-/* (model, periods, renewals): the probability of so many renewals more */
+/* (model, periods, renewals): the probability of that many more renewals */
 PG_FUNCTION_INFO_V1(survival);
 Datum
 survival(PG_FUNCTION_ARGS)
@@ -272,7 +199,7 @@ survival(PG_FUNCTION_ARGS)
 		LogGammaRatio(parameters[CONTRACT_ALPHA] + parameters[CONTRACT_BETA] + renewals, periods)));
 }
 
-/* P(renewed once more) of a contract that was renewed so often */
+/* P(renewed once more) of a contract that was renewed that often */
 static double
 RenewalProbability(const double *parameters, int32 renewals)
 {
@@ -280,7 +207,7 @@ RenewalProbability(const double *parameters, int32 renewals)
 		   (parameters[CONTRACT_ALPHA] + parameters[CONTRACT_BETA] + renewals);
 }
 
-/* (model, period): of the contracts that are there in the period before */
+/* (model, period): the share renewed of the contracts of the period before */
 PG_FUNCTION_INFO_V1(retention);
 Datum
 retention(PG_FUNCTION_ARGS)
@@ -297,7 +224,7 @@ retention(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(RenewalProbability(parameters, period - 1));
 }
 
-/* (model, periods, renewals, discount): renewals to come, each discounted by its period */
+/* (model, periods, renewals, discount): expected renewals, each discounted by its period */
 PG_FUNCTION_INFO_V1(expected_renewals);
 Datum
 expected_renewals(PG_FUNCTION_ARGS)

@@ -10,7 +10,7 @@
 #include "clv/covariates.h"
 #include "profile/profile_columns.h"
 
-#define MAX_EFFECT 20.0 /* on a log: far beyond any that customers show */
+#define MAX_EFFECT 20.0 /* of an effect on a log: far beyond any real one */
 
 void
 CenterColumns(const ClvModel *model, const double *columns, int n, double *centered)
@@ -46,12 +46,13 @@ ParametersWith(ClvFamily family, double buying, double leaving, double *paramete
 	parameters[at] *= exp(sign * leaving);
 }
 
-/* The covariance of the logs of the parameters of customers with such columns. */
+/* The covariance of the logs of the parameters for customers with the given columns. */
 static void
 SetCovariance(ClvModel *model, const double *columns)
 {
 	int n = CLV_PARAMETERS + 2 * model->neffects;
-	double *rows = palloc0(CLV_PARAMETERS * n * sizeof(double)); /* slopes by all that was fitted */
+	double *rows = palloc0(CLV_PARAMETERS * n *
+						   sizeof(double)); /* derivatives with respect to everything fitted */
 	double *sum = palloc(n * sizeof(double));
 	double *out = model->covariance;
 	double sign;
@@ -84,7 +85,7 @@ SetCovariance(ClvModel *model, const double *columns)
 	pfree(sum);
 }
 
-/* Makes of a model that of the customers with such a profile. */
+/* Turns a model into that of customers with the given profile. */
 static void
 SetAttributes(ClvModel *model, Datum profile)
 {

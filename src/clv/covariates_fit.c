@@ -2,13 +2,12 @@
  * covariates_fit.c: the aggregate that fits repeat-purchase models with attributes of customers.
  *
  * Schmittlein and Morrison's model with covariates: Fader and Hardie (2007), "Incorporating
- * time-invariant covariates into the Pareto/NBD and BG/NBD models",
- * brucehardie.com/notes/019.
+ * time-invariant covariates into the Pareto/NBD and BG/NBD models", brucehardie.com/notes/019.
  *
- * Regularity, season, observed_from and spend are found without the attributes, as clv_fit
- * finds them; then the parameters and the effects are fitted together.  Customers of equal
- * attributes have a common alpha and beta, so that the likelihood of each such group, and its
- * gradient, are those of the models without attributes.
+ * Regularity, season, observed_from and spend are found without the attributes, as in clv_fit; then
+ * the parameters and the effects are fitted together.  Customers with equal attributes have a
+ * common alpha and beta, so the likelihood of each such group, and its gradient, are those of the
+ * models without attributes.
  */
 #include "postgres.h"
 
@@ -50,7 +49,10 @@ typedef struct KnownRecord
 	char status;
 } KnownRecord;
 
-/* What of a record tells it from others of its type: nothing that a reader may have left there. */
+/*
+ * The bytes of a record that distinguish it from others of its type, without header fields that
+ * readers may set.
+ */
 #define RECORD_HEAD offsetof(HeapTupleHeaderData, t_hoff)
 #define RECORD_BYTES(record) ((const unsigned char *) (record) + RECORD_HEAD)
 #define RECORD_SIZE(record) (HeapTupleHeaderGetDatumLength(record) - RECORD_HEAD)
@@ -83,7 +85,7 @@ RecordsAreEqual(HeapTupleHeader a, HeapTupleHeader b)
 typedef struct AttributeFit
 {
 	MemoryContext context;
-	SummaryState *summary; /* of the fit without attributes; NULL: nobody */
+	SummaryState *summary; /* of the fit without attributes; NULL if there are no customers yet */
 	Jsonb *options;        /* NULL: none */
 	double ridge;
 	Jsonb *encoding; /* options of profile_fit; NULL: none */
@@ -100,7 +102,7 @@ typedef struct AttributeFit
 #define FIRST_ROOM 64
 #define MAX_COARSE 10000 /* customers for the first steps of a fit */
 
-/* Takes the option that is not profile_fit's out of the others. */
+/* Reads the option that is not profile_fit's and removes it. */
 static void
 ReadAttributeOptions(AttributeFit *fit)
 {
@@ -144,7 +146,7 @@ NewAttributeFit(MemoryContext parent, const Jsonb *options)
 	return fit;
 }
 
-/* The number of a record, which is kept if it is new. */
+/* The number of a record, which is added if it is new. */
 static int32
 NumberOfRecord(AttributeFit *fit, HeapTupleHeader record)
 {
@@ -179,7 +181,7 @@ AddAttributeRow(AttributeFit *fit, const AttributeRow *row)
 	fit->rows[fit->nrows++] = *row;
 }
 
-/* Puts a state in the place of the one before, which nobody else has. */
+/* Replaces the state and frees the old one. */
 static void
 KeepSummary(AttributeFit *fit, SummaryState *summary)
 {
@@ -269,7 +271,7 @@ SendChunk(StringInfo out, const void *bytes, Size size)
 	pq_sendbytes(out, bytes, size);
 }
 
-/* A copy of the bytes that SendChunk() sent; NULL: there were none. */
+/* A copy of the bytes that SendChunk() sent; NULL if there were none. */
 static void *
 ReceiveChunk(StringInfo in, MemoryContext context)
 {
@@ -324,7 +326,7 @@ clv_fit_attributes_deserialize(PG_FUNCTION_ARGS)
 
 /* ---------- the fit ---------- */
 
-/* Customers of equal attributes. */
+/* Customers with equal attributes. */
 typedef struct EffectGroup
 {
 	ClvSample sample;
@@ -340,7 +342,7 @@ typedef struct EffectSample
 	EffectGroup *groups;
 	int64 ngroups;
 	double weight;
-	double scale; /* its unit of time, the mean T, in units of the model */
+	double scale; /* the mean T, the unit of time of the sample, in units of the model */
 } EffectSample;
 
 /* The log-likelihood of all groups, less the penalty of the effects. */
@@ -357,7 +359,7 @@ EffectLogLikelihood(void *data, const double *parameters, double *gradient)
 
 	for (int i = 0; i < 2 * n; i++)
 	{
-		double effect = buying[i]; /* and leaving, behind it */
+		double effect = buying[i]; /* and those on leaving, after them */
 
 		total -= sample->ridge / 2 * effect * effect;
 		gradient[CLV_PARAMETERS + i] = -sample->ridge * effect;
@@ -412,7 +414,10 @@ typedef struct OrderedRow
 	AttributeRow row;
 } OrderedRow;
 
-/* By all that counts: which of them are taken must not depend on how they came. */
+/*
+ * Orders by everything that counts, so that the choice of customers does not depend on the order of
+ * the rows.
+ */
 static int
 CompareRows(const OrderedRow *a, const OrderedRow *b, Size size)
 {
@@ -436,7 +441,7 @@ CompareRows(const OrderedRow *a, const OrderedRow *b, Size size)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* The sample of the customers from one row on to another. */
+/* The sample of the customers in a range of rows. */
 static void
 SetGroup(const AttributeFit *fit, const ClvModel *model, const OrderedRow *from,
 		 const OrderedRow *to, ClvSample *sample)
@@ -466,7 +471,10 @@ SetGroup(const AttributeFit *fit, const ClvModel *model, const OrderedRow *from,
 	pfree(state);
 }
 
-/* The means of the columns over rows in order: sums must not depend on how these came. */
+/*
+ * The means of the columns, summed in sorted order so that they do not depend on the order of
+ * input.
+ */
 static double *
 MeansOfColumns(const OrderedRow *rows, int64 nrows, int n)
 {
@@ -487,7 +495,7 @@ MeansOfColumns(const OrderedRow *rows, int64 nrows, int n)
 	return means;
 }
 
-/* Customers of equal columns become groups; each customer counts for `weight` of them. */
+/* Makes groups of customers with equal columns; each customer counts `weight` times. */
 static void
 SetGroups(const AttributeFit *fit, const ClvModel *model, const OrderedRow *rows, int64 nrows,
 		  double weight, EffectSample *sample)
@@ -524,7 +532,7 @@ MeanAge(const EffectSample *sample)
 	return sum > 0 ? sum / sample->weight : 1;
 }
 
-/* Time in units of the sample, and what its likelihood needs. */
+/* Converts times to units of the sample and sets up what its likelihood needs. */
 static void
 IndexGroups(EffectSample *sample)
 {
@@ -544,16 +552,16 @@ IndexGroups(EffectSample *sample)
 		pfree(group->scratch);
 		ntimes = Max(ntimes, group->ntimes);
 	}
-	/* one after the other needs it */
+	/* shared, since they are used one after the other */
 	scratch = palloc_extended(mul_size(ntimes, CLV_SCRATCH * sizeof(double)), MCXT_ALLOC_HUGE);
 	for (int64 g = 0; g < sample->ngroups; g++)
 		sample->groups[g].sample.scratch = scratch;
 }
 
 /*
- * The customers by their columns, the means of which go to the model, and for the first
- * steps a coarse sample: as many of them as MAX_COARSE at most, one here and there in the
- * order of their columns, each counting for several.
+ * Makes the groups of customers by their columns, whose means go to the model, and a coarse sample
+ * for the first steps: at most MAX_COARSE customers at equal distances in the order of their
+ * columns, each counting for several.
  */
 static void
 SetEffectSamples(const AttributeFit *fit, ClvModel *model, int64 longest, EffectSample *sample,
@@ -594,7 +602,7 @@ SetEffectSamples(const AttributeFit *fit, ClvModel *model, int64 longest, Effect
 	pfree(rows);
 }
 
-/* From the parameters without attributes, in units of the sample, to those with them. */
+/* Fits the parameters with attributes, starting from those without, in units of the sample. */
 static bool
 MaximizeEffects(EffectSample *sample, EffectSample *coarse, const double *parameters,
 				FitResult *result)
@@ -624,7 +632,7 @@ MaximizeEffects(EffectSample *sample, EffectSample *coarse, const double *parame
 	return true;
 }
 
-/* How the attributes of the customers of a fit are encoded; false: they tell nothing. */
+/* Fits the encoding of the customers' attributes; false if they carry no information. */
 static bool
 LearnAttributes(const AttributeFit *fit, int64 longest, ClvModel *model)
 {
@@ -651,7 +659,7 @@ LearnAttributes(const AttributeFit *fit, int64 longest, ClvModel *model)
 	return n > 0;
 }
 
-/* Puts the effects of attributes into a model that was fitted without. */
+/* Adds the effects of attributes to a model fitted without them. */
 static void
 FitEffects(const AttributeFit *fit, ClvModel *model)
 {
@@ -693,7 +701,8 @@ FitEffects(const AttributeFit *fit, ClvModel *model)
 	model->leaving_effects = model->purchase_effects + n;
 	/* the first rows of the triangle are those of the parameters alone */
 	memcpy(model->covariance, result.covariance, sizeof(model->covariance));
-	memset(model->bounds, 0, sizeof(model->bounds)); /* those were of the fit without */
+	memset(model->bounds, 0,
+		   sizeof(model->bounds)); /* those belonged to the fit without attributes */
 	model->ncovariance = COVARIANCES(CLV_PARAMETERS + 2 * n);
 	model->effect_covariance = result.covariance;
 	model->log_likelihood += result.log_likelihood - before;

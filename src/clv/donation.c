@@ -1,13 +1,13 @@
 /*
  * donation.c: gifts at discrete chances to give, the BG/BB model.
  *
- * Fader, Hardie and Shang (2010), "Customer-base analysis in a discrete-time
- * noncontractual setting", Marketing Science 29.
+ * Fader, Hardie and Shang (2010), "Customer-base analysis in a discrete-time noncontractual
+ * setting", Marketing Science 29.
  *
- * While there, a donor gives at each chance with a probability p of their own, which is
- * Beta(alpha, beta) among donors, and before each chance leaves for good with a probability
- * theta, Beta(gamma, delta).  Who gave x times, last at the t-th of n chances, was there for
- * some number j of them, t <= j <= n; the likelihood is the sum over j of
+ * A donor gives at each chance with a probability p of their own, which is Beta(alpha, beta) among
+ * donors, and before each chance leaves for good with a probability theta, which is Beta(gamma,
+ * delta).  A donor who gave x times, last at the t-th of n chances, was active for j of them, t <=
+ * j <= n; the likelihood is the sum over j of
  *
  *	B(alpha + x, beta + j - x)/B(alpha, beta) times
  *	B(gamma + 1, delta + j)/B(gamma, delta), or B(gamma, delta + n)/B(gamma, delta) for j = n.
@@ -26,7 +26,7 @@
 #include "clv/clv_fit.h"
 #include "clv/opportunities.h"
 
-#define DONATION_PURPOSE 18 /* no ClvFamily */
+#define DONATION_PURPOSE 18 /* not a ClvFamily */
 
 enum
 {
@@ -36,77 +36,19 @@ enum
 	DONATION_DELTA
 };
 
-static const OpportunityModel Defaults = {.status = FIT_GIVEN};
-
-static const ModelField Fields[] = {
-	MODEL_FIELD(OpportunityModel, "parameters", parameters, FIELD_NUMBER,
-				.count = OPPORTUNITY_PARAMETERS),
-	MODEL_FIELD(OpportunityModel, "status", status, FIELD_WORD, .words = FitStatusNames),
-	MODEL_FIELD(OpportunityModel, "donors", customers, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "donations", taken, FIELD_COUNT),
-	MODEL_FIELD(OpportunityModel, "log_likelihood", log_likelihood, FIELD_NUMBER),
-	MODEL_FIELD(OpportunityModel, "covariance", covariance, FIELD_NUMBER,
-				.count = COVARIANCES(OPPORTUNITY_PARAMETERS)),
-};
-
-static const char *
-DonationModelFault(const void *data)
-{
-	return ParametersFault((const OpportunityModel *) data, OPPORTUNITY_PARAMETERS);
-}
-
-static const ModelFormat DonationModelFormat = {
-	.type = "donation_model",
-	.version = 1,
-	.max_bytes = 2000,
-	.group = {.size = sizeof(OpportunityModel),
-			  .defaults = &Defaults,
-			  .nfields = lengthof(Fields),
-			  .fields = Fields},
-	.fault = DonationModelFault,
-	.example = "{\"parameters\": [1.204, 0.75, 0.657, 2.783]}",
-};
-
-MODEL_IO(donation_model, DonationModelFormat)
-
-PG_FUNCTION_INFO_V1(donation_model);
-Datum
-donation_model(PG_FUNCTION_ARGS)
-{
-	OpportunityModel model = Defaults;
-
-	for (int i = 0; i < OPPORTUNITY_PARAMETERS; i++)
-		model.parameters[i] = PG_GETARG_FLOAT8(i);
-	PG_RETURN_POINTER(ModelValue(&DonationModelFormat, &model));
-}
-
-PG_FUNCTION_INFO_V1(donation_parameters);
-Datum
-donation_parameters(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {"alpha", "beta", "gamma", "delta"};
-
-	return OpportunityParameters(fcinfo, ModelFromDatum(&DonationModelFormat, PG_GETARG_DATUM(0)),
-								 names, lengthof(names));
-}
-
-PG_FUNCTION_INFO_V1(donation_model_card);
-Datum
-donation_model_card(PG_FUNCTION_ARGS)
-{
-	return OpportunityCard(fcinfo, ModelFromDatum(&DonationModelFormat, PG_GETARG_DATUM(0)));
-}
+OPPORTUNITY_MODEL(donation, OPPORTUNITY_PARAMETERS, "donors", "donations",
+				  "[1.204, 0.75, 0.657, 2.783]")
 
 /* ---------- the fit ---------- */
 
-/* For n = 0 to the most chances: ln Γ(a + n)/Γ(a), and its derivative by a. */
+/* For n from 0 to the largest number of chances: ln Γ(a + n)/Γ(a), and its derivative by a. */
 typedef struct Rising
 {
 	double *log;
 	double *slope;
 } Rising;
 
-/* One more than the chances: a donor who left has one more trial behind. */
+/* One more than the chances: leaving is a trial, too. */
 static Rising
 RisingTable(double *at, int max_offered, double a)
 {
@@ -120,7 +62,7 @@ RisingTable(double *at, int max_offered, double a)
 	return table;
 }
 
-/* The terms of a sum whose logs come one after the other, the largest set apart. */
+/* A sum of terms given by their logs, relative to the largest one. */
 typedef struct LogSum
 {
 	double largest;
@@ -199,15 +141,18 @@ DonationLogLikelihood(void *data, const double *parameters, double *gradient)
  * where all are alike, where they always give, and where nobody leaves.
  */
 static const OpportunityFit DonationFit = {
-	.format = &DonationModelFormat,
+	.format = &Format,
 	.purpose = DONATION_PURPOSE,
+	.name = "bg/bb",
+	.customers = "donors",
+	.taken = "donations",
 	.nparameters = OPPORTUNITY_PARAMETERS,
 	.basis = (const double[]){1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0},
 	.likelihood = DonationLogLikelihood,
 	.nstarts = 5,
 	.start =
 		{{1, 1, 2, 0.3}, {0.5, 3, 3, 0.1}, {2, 0.5, 1, 0.5}, {5, 1, 10, 0.2}, {0.3, 1, 0.5, 1}},
-	.scratch = 5 * 2, /* five tables of two columns, up to one more than the most */
+	.scratch = 5 * 2, /* five tables of two columns, up to one more than the most chances */
 };
 
 /* (state, donations, last_donation, chances [, donors]) */
@@ -224,12 +169,11 @@ donation_fit_transfn(PG_FUNCTION_ARGS)
 	point.taken = PG_GETARG_INT32(1);
 	point.last = PG_GETARG_INT32(2);
 	point.offered = PG_GETARG_INT32(3);
-	PG_RETURN_POINTER(AddOpportunities(SummaryStateArgument(fcinfo, 0), DONATION_PURPOSE,
-									   "donations", &point,
-									   PG_NARGS() > 4 ? PG_GETARG_INT64(4) : 1));
+	PG_RETURN_POINTER(
+		AddOpportunities(fcinfo, &DonationFit, &point, PG_NARGS() > 4 ? PG_GETARG_INT64(4) : 1));
 }
 
-/* Chances in their order, with whether each was taken. */
+/* Counts a list of chances, in order, with whether each was taken. */
 static void
 PointFromYears(ArrayType *years, OpportunityPoint *point)
 {
@@ -253,48 +197,32 @@ PointFromYears(ArrayType *years, OpportunityPoint *point)
 }
 
 /* (state, boolean[]) */
-PG_FUNCTION_INFO_V1(donation_fit_years_transfn);
+PG_FUNCTION_INFO_V1(donation_fit_transfn_years);
 Datum
-donation_fit_years_transfn(PG_FUNCTION_ARGS)
+donation_fit_transfn_years(PG_FUNCTION_ARGS)
 {
 	OpportunityPoint point;
 
-	(void) AggregateContext(fcinfo, "donation_fit_years_transfn");
+	(void) AggregateContext(fcinfo, "donation_fit_transfn_years");
 	if (PG_ARGISNULL(1))
 		return KeepSummaryState(fcinfo);
 	PointFromYears(PG_GETARG_ARRAYTYPE_P(1), &point);
-	PG_RETURN_POINTER(AddOpportunities(SummaryStateArgument(fcinfo, 0), DONATION_PURPOSE,
-									   "donations", &point, 1));
+	PG_RETURN_POINTER(AddOpportunities(fcinfo, &DonationFit, &point, 1));
 }
 
-PG_FUNCTION_INFO_V1(donation_fit_finalfn);
-Datum
-donation_fit_finalfn(PG_FUNCTION_ARGS)
-{
-	SummaryState *state;
-	OpportunityModel model;
-
-	(void) AggregateContext(fcinfo, "donation_fit_finalfn");
-	state = SummaryStateArgument(fcinfo, 0);
-	if (state->purpose != DONATION_PURPOSE || state->nentries == 0)
-		PG_RETURN_NULL();
-	FitOpportunityModel(&DonationFit, state, &model);
-	WarnOfFit("bg/bb", model.status,
-			  psprintf("It has %lld donors with %lld donations.", (long long) model.customers,
-					   (long long) model.taken));
-	PG_RETURN_POINTER(ModelValue(&DonationModelFormat, &model));
-}
+MODEL_IO_FUNCTION(donation_fit_finalfn, FitOpportunities, DonationFit)
 
 /* ---------- predictions ---------- */
 
-/* The probability that the donor was there at the last chance. */
+/* The probability that the donor was active at the last chance. */
 static double
 DonorIsThere(const double *parameters, const OpportunityPoint *point)
 {
 	double tries = parameters[DONATION_ALPHA] + parameters[DONATION_BETA];
 	double leaves = parameters[DONATION_GAMMA] + parameters[DONATION_DELTA];
 	int n = point->offered;
-	double log_left; /* ln of having left after j chances, over being there at the last one */
+	double
+		log_left; /* log-odds of having left after j chances against being active at the last one */
 	LogSum odds = {.largest = -INFINITY};
 	double none[OPPORTUNITY_PARAMETERS] = {0};
 
@@ -309,7 +237,7 @@ DonorIsThere(const double *parameters, const OpportunityPoint *point)
 	return odds.sum > 0 ? Logistic(-(odds.largest + log(odds.sum))) : 1;
 }
 
-/* The counts of one donor, of (model, donations, last, chances …) or of (model, boolean[] …). */
+/* The counts of one donor, from (model, donations, last, chances …) or (model, boolean[] …). */
 static void
 DonorArgument(FunctionCallInfo fcinfo, bool years, OpportunityPoint *point)
 {
@@ -327,7 +255,7 @@ DonorArgument(FunctionCallInfo fcinfo, bool years, OpportunityPoint *point)
 static Datum
 AliveOf(FunctionCallInfo fcinfo, bool years)
 {
-	const OpportunityModel *model = ModelArgument(&DonationModelFormat, fcinfo, 0);
+	const OpportunityModel *model = ModelArgument(&Format, fcinfo, 0);
 	const double *parameters = model->parameters;
 	OpportunityPoint point;
 
@@ -353,11 +281,11 @@ donor_p_alive_years(PG_FUNCTION_ARGS)
 	return AliveOf(fcinfo, true);
 }
 
-/* The mean p of a donor who is there, times the discounted chances that they see. */
+/* The mean p of an active donor times the discounted number of chances that they see. */
 static Datum
 DonationsOf(FunctionCallInfo fcinfo, bool years, int next)
 {
-	const OpportunityModel *model = ModelArgument(&DonationModelFormat, fcinfo, 0);
+	const OpportunityModel *model = ModelArgument(&Format, fcinfo, 0);
 	const double *parameters = model->parameters;
 	int32 horizon = PeriodsArgument(fcinfo, next, "horizon");
 	double discount = DiscountArgument(fcinfo, next + 1);

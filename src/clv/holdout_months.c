@@ -1,6 +1,5 @@
 /*
- * holdout_months.c: purchases and their value month by month, as they came and as a model has
- * them.
+ * holdout_months.c: purchases and their value by month, actual and according to a model.
  */
 #include "postgres.h"
 
@@ -13,9 +12,11 @@
 #include "clv/clv_predict.h"
 #include "clv/holdout_months.h"
 
-#define EXACT 1e6 /* parts of the currency that sums are counted in, so that no order has a say */
+#define EXACT                                                                                      \
+	1e6 /* sums are counted in integer parts of the currency, so that they do not depend on the    \
+		   order */
 
-/* The months, and how they are found. */
+/* The months and how to find them. */
 typedef struct Tracking
 {
 	const ClvModel *model;
@@ -108,7 +109,7 @@ PurchasesByAge(const Tracking *tracking, int *n)
 	return expected;
 }
 
-/* What is expected up to as_of of those who first bought when they did. */
+/* Adds the purchases expected up to as_of, given the day of the first purchase. */
 static void
 ExpectFitted(Tracking *tracking, const PurchaseSummary *facts, int64 ncustomers)
 {
@@ -146,7 +147,7 @@ ExpectFitted(Tracking *tracking, const PurchaseSummary *facts, int64 ncustomers)
 			before = sum;
 		}
 	}
-	/* frequent buyers count for more: this is the mean of purchases, not of customers */
+	/* frequent buyers count for more: the mean over purchases, not over customers */
 	for (int i = 0; i < tracking->nfitted; i++)
 		tracking->months[i].predicted[1] =
 			valued > 0 ? tracking->months[i].predicted[0] * value / valued : 0;
@@ -154,7 +155,7 @@ ExpectFitted(Tracking *tracking, const PurchaseSummary *facts, int64 ncustomers)
 	pfree(newcomers);
 }
 
-/* What is forecast of each customer. */
+/* Adds the forecasts of the customers. */
 static void
 ExpectForecast(Tracking *tracking, const PurchaseSummary *facts, const double *values,
 			   int64 ncustomers)
@@ -199,14 +200,14 @@ TrackMonths(const PurchaseRecord *record, const ClvModel *model, DateADT as_of, 
 
 	tracking.from = Max(OldestRecorded(record), model->observed_from);
 	tracking.from = Min(tracking.from, as_of);
-	/* as many months as a season looks at */
+	/* as many months as a season considers */
 	tracking.from = Max(tracking.from, FirstOfMonth(MonthNumber(as_of) - MAX_SEASON_MONTHS + 1));
 	tracking.until = Min(tracking.until, FirstOfMonth(MonthNumber(as_of) + MAX_SEASON_MONTHS) - 1);
 	LayMonths(&tracking);
 	CountActual(&tracking, record);
 	ExpectFitted(&tracking, facts, ncustomers);
 	ExpectForecast(&tracking, facts, values, ncustomers);
-	/* a day of as_of that ends its month leaves none of it to forecast */
+	/* if as_of ends its month, nothing of that month is left to forecast */
 	*nmonths = tracking.nmonths;
 	if (MonthNumber(as_of + 1) != MonthNumber(as_of))
 	{

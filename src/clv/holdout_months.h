@@ -1,6 +1,6 @@
 /*
- * holdout_months.h: purchases and their value month by month, as they came and as a model has
- * them, before and after the day that it was fitted on.
+ * holdout_months.h: purchases and their value by month, actual and according to a model, before and
+ * after the day that it was fitted on.
  */
 #ifndef CRM_HOLDOUT_MONTHS_H
 #define CRM_HOLDOUT_MONTHS_H
@@ -8,23 +8,23 @@
 #include "clv/clv_model.h"
 #include "clv/purchase_record.h"
 
-/* What is counted: purchase days, then their value. */
+/* The quantities: purchase days, then their value. */
 #define MONTH_MEASURES 2
 
 typedef struct HoldoutMonth
 {
 	int32 month;   /* its number */
-	bool forecast; /* the days after as_of; else those before */
+	bool forecast; /* days after as_of, or those before */
 	int64 customers;
 	double predicted[MONTH_MEASURES];
 	double actual[MONTH_MEASURES];
 } HoldoutMonth;
 
 /*
- * Ten years at most on either side.  Months up to as_of, of the customers that the model was fitted
- * to: repeat purchases, and what is expected of anybody who first bought when they did.  Then those
- * up to `until`, of all customers by as_of: what came, and what was forecast of each.  `facts` and
- * the value of a purchase are those of the customers, alike ones next to each other.
+ * At most ten years on either side.  Months up to as_of cover the customers that the model was
+ * fitted to: repeat purchases, and what is expected given the day of the first purchase.  Months up
+ * to `until` cover all customers by as_of: outcomes and forecasts.  `facts` and the values of a
+ * purchase belong to the customers, with equal ones adjacent.
  */
 extern HoldoutMonth *
 TrackMonths(const PurchaseRecord *record, const ClvModel *model, DateADT as_of, DateADT until,

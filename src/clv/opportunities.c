@@ -9,15 +9,17 @@
 #include "funcapi.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "clv/clv_fit.h"
 #include "clv/opportunities.h"
 
 #define MIN_PARAMETER 1e-20
 #define MAX_PARAMETER 1e20
 
 void
-CheckOpportunities(const char *what, const OpportunityPoint *point)
+CheckOpportunities(const char *taken, const OpportunityPoint *point)
 {
 	if (point->offered < 0 || point->offered > MAX_OPPORTUNITIES || point->taken < 0 ||
 		point->last < point->taken || point->last > point->offered ||
@@ -25,30 +27,30 @@ CheckOpportunities(const char *what, const OpportunityPoint *point)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("impossible counts: %d %s, the last one at %d, of %d opportunities",
-						point->taken, what, point->last, point->offered),
+						point->taken, taken, point->last, point->offered),
 				 errdetail("No count is negative or above %d; the last one is at 0 where there is "
 						   "none, and never before as many or after all opportunities.",
 						   MAX_OPPORTUNITIES)));
 }
 
 SummaryState *
-AddOpportunities(SummaryState *state, uint8 purpose, const char *what,
-				 const OpportunityPoint *point, int64 customers)
+AddOpportunities(FunctionCallInfo fcinfo, const OpportunityFit *fit, const OpportunityPoint *point,
+				 int64 customers)
 {
-	FitOptions options = {.purpose = purpose, .unit = 1, .observed_from = DATEVAL_NOBEGIN};
+	FitOptions options = {.purpose = fit->purpose, .unit = 1, .observed_from = DATEVAL_NOBEGIN};
 
-	CheckOpportunities(what, point);
+	CheckOpportunities(fit->taken, point);
 	if (customers < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a row of a fit stands for at least one customer, not for %lld",
 							   (long long) customers)));
-	state = SummaryStateFor(state, &options);
 	return AddFitEntry(
-		state, FIT_KEY(FIT_OPPORTUNITIES, (uint64) point->taken << 31 | (uint64) point->last),
+		SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options),
+		FIT_KEY(FIT_OPPORTUNITIES, (uint64) point->taken << 31 | (uint64) point->last),
 		(uint64) point->offered, customers);
 }
 
-/* The points of a sorted state, and what the model counts of them. */
+/* Makes the points of a sorted state, and the counts of the model. */
 static void
 SampleFromState(const SummaryState *state, OpportunitySample *sample, OpportunityModel *model)
 {
@@ -72,7 +74,8 @@ SampleFromState(const SummaryState *state, OpportunitySample *sample, Opportunit
 	}
 }
 
-void
+/* Fits the model to a state; its status says how that went. */
+static void
 FitOpportunityModel(const OpportunityFit *fit, SummaryState *state, OpportunityModel *model)
 {
 	OpportunitySample sample = {0};
@@ -111,6 +114,23 @@ FitOpportunityModel(const OpportunityFit *fit, SummaryState *state, OpportunityM
 	memcpy(model->parameters, result.parameters, fit->nparameters * sizeof(double));
 	memcpy(model->covariance, result.covariance, COVARIANCES(fit->nparameters) * sizeof(double));
 	model->log_likelihood = result.log_likelihood;
+}
+
+Datum
+FitOpportunities(const OpportunityFit *fit, FunctionCallInfo fcinfo)
+{
+	SummaryState *state;
+	OpportunityModel model;
+
+	(void) AggregateContext(fcinfo, get_func_name(fcinfo->flinfo->fn_oid));
+	state = SummaryStateArgument(fcinfo, 0);
+	if (state->purpose != fit->purpose || state->nentries == 0)
+		PG_RETURN_NULL();
+	FitOpportunityModel(fit, state, &model);
+	WarnOfFit(fit->name, model.status,
+			  psprintf("It has %lld %s with %lld %s.", (long long) model.customers, fit->customers,
+					   (long long) model.taken, fit->taken));
+	PG_RETURN_POINTER(ModelValue(fit->format, &model));
 }
 
 int32
@@ -154,11 +174,24 @@ ParametersFault(const OpportunityModel *model, int nparameters)
 }
 
 Datum
-OpportunityParameters(FunctionCallInfo fcinfo, const OpportunityModel *model,
-					  const char *const *names, int n)
+OpportunityModelMake(const ModelFormat *format, FunctionCallInfo fcinfo)
 {
+	OpportunityModel model;
+
+	InitModel(format, &model);
+	for (int i = 0; i < PG_NARGS(); i++)
+		model.parameters[i] = PG_GETARG_FLOAT8(i);
+	PG_RETURN_POINTER(ModelValue(format, &model));
+}
+
+Datum
+OpportunityParameters(const ModelFormat *format, FunctionCallInfo fcinfo)
+{
+	static const char *const names[OPPORTUNITY_PARAMETERS] = {"alpha", "beta", "gamma", "delta"};
+	const OpportunityModel *model = ModelFromDatum(format, PG_GETARG_DATUM(0));
+
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < format->group.fields[0].count; i++)
 	{
 		double variance = model->covariance[COVARIANCES(i + 1) - 1];
 		Datum values[4];
@@ -176,8 +209,9 @@ OpportunityParameters(FunctionCallInfo fcinfo, const OpportunityModel *model,
 }
 
 Datum
-OpportunityCard(FunctionCallInfo fcinfo, const OpportunityModel *model)
+OpportunityCard(const ModelFormat *format, FunctionCallInfo fcinfo)
 {
+	const OpportunityModel *model = ModelFromDatum(format, PG_GETARG_DATUM(0));
 	Datum values[4];
 	bool nulls[4] = {false};
 

@@ -22,7 +22,7 @@ typedef struct OpportunityModel
 	double covariance[COVARIANCES(OPPORTUNITY_PARAMETERS)]; /* of the logs of the parameters */
 } OpportunityModel;
 
-/* Customers who took as many of as many opportunities, the same one last. */
+/* Customers who took equally many of equally many opportunities, and the same one last. */
 typedef struct OpportunityPoint
 {
 	double weight;
@@ -44,41 +44,78 @@ typedef struct OpportunityFit
 {
 	const ModelFormat *format;
 	uint8 purpose; /* of the state */
+	const char *name;
+	const char *customers; /* what a customer and an opportunity taken are called */
+	const char *taken;
 	int nparameters;
 	const double *basis;
 	LogLikelihood likelihood;
 	int nstarts;
 	double start[MAX_FIT_STARTS][OPPORTUNITY_PARAMETERS];
-	int scratch; /* doubles for each number of opportunities, to one more than the most offered */
+	int scratch; /* doubles for each number of opportunities from 0 to one more than the most
+					offered */
 } OpportunityFit;
 
-/* An error for counts that cannot be; `what` names an opportunity that is taken. */
-extern void CheckOpportunities(const char *what, const OpportunityPoint *point);
+/* Raises an error for impossible counts; `taken` is the word for opportunities taken. */
+extern void CheckOpportunities(const char *taken, const OpportunityPoint *point);
 
-/*
- * The state of the aggregate with some more such customers; an error for what cannot be.
- */
-extern SummaryState *AddOpportunities(SummaryState *state, uint8 purpose, const char *what,
+/* Adds that many customers to the state of the aggregate; an error for impossible counts. */
+extern SummaryState *AddOpportunities(FunctionCallInfo fcinfo, const OpportunityFit *fit,
 									  const OpportunityPoint *point, int64 customers);
 
-/* Fits the model to a state; what did not go well is in its status. */
-extern void
-FitOpportunityModel(const OpportunityFit *fit, SummaryState *state, OpportunityModel *model);
+/* The final function of the aggregate. */
+extern Datum FitOpportunities(const OpportunityFit *fit, FunctionCallInfo fcinfo);
 
-/* An argument that counts periods; an error where it is none. */
+/* An argument that counts periods; an error if it is out of range. */
 extern int32 PeriodsArgument(FunctionCallInfo fcinfo, int argument, const char *name);
 
-/* The discount of a period; an error where it is none. */
+/* The discount per period; an error if it is out of range. */
 extern double DiscountArgument(FunctionCallInfo fcinfo, int argument);
 
-/* What is wrong with the parameters or their covariance; NULL: nothing. */
+/* What is wrong with the parameters or their covariance, or NULL. */
 extern const char *ParametersFault(const OpportunityModel *model, int nparameters);
 
-/* Rows (parameter, estimate, standard_error, status). */
-extern Datum OpportunityParameters(FunctionCallInfo fcinfo, const OpportunityModel *model,
-								   const char *const *names, int n);
+/*
+ * SQL functions: a model from its parameters; rows (parameter, estimate, standard_error, status);
+ * the row (status, customers, taken, log_likelihood).
+ */
+extern Datum OpportunityModelMake(const ModelFormat *format, FunctionCallInfo fcinfo);
+extern Datum OpportunityParameters(const ModelFormat *format, FunctionCallInfo fcinfo);
+extern Datum OpportunityCard(const ModelFormat *format, FunctionCallInfo fcinfo);
 
-/* The row (status, customers, taken, log_likelihood). */
-extern Datum OpportunityCard(FunctionCallInfo fcinfo, const OpportunityModel *model);
+/*
+ * Defines the format of a model with `n` parameters (static, named Format), and the SQL functions
+ * that do not depend on its formulas.
+ */
+#define OPPORTUNITY_MODEL(kind, n, customers_name, taken_name, parameters_example)                 \
+	static const OpportunityModel Defaults = {.status = FIT_GIVEN};                                \
+	static const ModelField Fields[] = {                                                           \
+		MODEL_FIELD(OpportunityModel, "parameters", parameters, FIELD_NUMBER, .count = (n)),       \
+		MODEL_FIELD(OpportunityModel, "status", status, FIELD_WORD, .words = FitStatusNames),      \
+		MODEL_FIELD(OpportunityModel, customers_name, customers, FIELD_COUNT),                     \
+		MODEL_FIELD(OpportunityModel, taken_name, taken, FIELD_COUNT),                             \
+		MODEL_FIELD(OpportunityModel, "log_likelihood", log_likelihood, FIELD_NUMBER),             \
+		MODEL_FIELD(OpportunityModel, "covariance", covariance, FIELD_NUMBER,                      \
+					.count = COVARIANCES(n)),                                                      \
+	};                                                                                             \
+	static const char *OpportunityFault(const void *data)                                          \
+	{                                                                                              \
+		return ParametersFault((const OpportunityModel *) data, (n));                              \
+	}                                                                                              \
+	static const ModelFormat Format = {                                                            \
+		.type = #kind "_model",                                                                    \
+		.version = 1,                                                                              \
+		.max_bytes = 2000,                                                                         \
+		.group = {.size = sizeof(OpportunityModel),                                                \
+				  .defaults = &Defaults,                                                           \
+				  .nfields = lengthof(Fields),                                                     \
+				  .fields = Fields},                                                               \
+		.fault = OpportunityFault,                                                                 \
+		.example = "{\"parameters\": " parameters_example "}",                                     \
+	};                                                                                             \
+	MODEL_IO(kind##_model, Format)                                                                 \
+	MODEL_IO_FUNCTION(kind##_model, OpportunityModelMake, Format)                                  \
+	MODEL_IO_FUNCTION(kind##_parameters, OpportunityParameters, Format)                            \
+	MODEL_IO_FUNCTION(kind##_model_card, OpportunityCard, Format)
 
 #endif /* CRM_OPPORTUNITIES_H */

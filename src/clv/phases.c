@@ -12,7 +12,7 @@
 void
 SetPhases(PhaseTable *table, int regularity, double shape)
 {
-	double slope = 0; /* of ln (A)_j by A */
+	double slope = 0; /* derivative of ln (A)_j by A */
 
 	table->regularity = regularity;
 	table->shape = shape;
@@ -57,8 +57,8 @@ PhaseMean(int regularity, double shape, double q, const double *values)
 }
 
 /*
- * Σ over n of P(N = n) D(m), m the purchases among n events, D(m) = Σ over i < m of
- * E[(1-p)^i]: as in DropoutSeries, all terms are positive.
+ * Σ over n of P(N = n) D(m), m the purchases among n events, D(m) = Σ over i < m of E[(1-p)^i].  As
+ * in DropoutSeries, all terms are positive.
  */
 static double
 RegularSeries(int k, int phase, double shape, double ratio, double a, double b, int terms)
@@ -98,7 +98,7 @@ LogMeanDecay(double y)
 	return y < 1e-3 ? -y / 2 + y * y / 24 : log(-expm1(-y) / y);
 }
 
-/* P(N = n) summed over from <= n < to, to the bounds of a few phases. */
+/* P(from <= N < to), for bounds of a few phases. */
 static double
 CountProbability(double shape, double ratio, int from, int to)
 {
@@ -115,20 +115,33 @@ CountProbability(double shape, double ratio, int from, int to)
 	return sum;
 }
 
-#define ALMOST_SURE 15.0 /* logit of p from where the purchases after the second do not count */
+typedef struct RegularPurchases
+{
+	int k;
+	int phase;
+	double shape;
+	double ratio;
+} RegularPurchases;
+
+#define ALMOST_SURE 15.0 /* logit of p above which purchases after the second do not count */
 
 /*
- * Given p, logit p = s: (1 - G) / p purchases, G = E[(1-p)^m].  The m of n events is a
- * whole k-th, which the k-th roots of unity pick out of the generating function
- * (1 + ratio (1 - u))^-shape of N: with z = (1-p)^(1/k), u = z ω^l,
+ * Given p, logit p = s: (1 - G) / p purchases, G = E[(1-p)^m].  m is the whole part of events over
+ * k, which the k-th roots of unity pick out of the generating function (1 + ratio (1 - u))^-shape
+ * of N: with z = (1-p)^(1/k), u = z ω^l,
  *
  *     G = 1/k Σ over l of u^(phase+1) p / ((1-p) (1-u)) (1 + ratio (1-u))^-shape.
  *
- * The term of l = 0 is all but 1 where p is small: its log is taken.
+ * The term of l = 0 is close to 1 for small p, so its log is taken.
  */
 static double
-PurchasesGiven(int k, int phase, double shape, double ratio, double s)
+PurchasesGiven(double s, const void *given)
 {
+	const RegularPurchases *purchases = given;
+	int k = purchases->k;
+	int phase = purchases->phase;
+	double shape = purchases->shape;
+	double ratio = purchases->ratio;
 	double p = Logistic(s);
 	double y = SoftPlus(s); /* -ln(1 - p) */
 	double z = exp(-y / k);
@@ -153,46 +166,11 @@ PurchasesGiven(int k, int phase, double shape, double ratio, double s)
 	return -expm1(first) / p - others;
 }
 
-/* As DropoutIntegral: equal steps over the logit of p, its ends as geometric series. */
-static double
-RegularIntegral(int k, int phase, double shape, double ratio, double a, double b)
-{
-	double mode = log(a / b);
-	double width = sqrt(1 / a + 1 / b);
-	double step = Min(0.4, width / 2);
-	double low = Max(-log1p(shape * ratio) - 25, mode - 45 * (width + 1 / a));
-	double high = Min(30, mode + 45 * (width + 1 / b));
-	double peak = -a * SoftPlus(-mode) - b * SoftPlus(mode);
-	int steps = Max(1, (int) ceil((high - low) / step));
-	double s = low - step / 2;
-	double left = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-a * step);
-	double mass = left;
-	double sum = left * PurchasesGiven(k, phase, shape, ratio, s);
-	double right;
-
-	for (int i = 0; i < steps; i++)
-	{
-		double density;
-
-		s += step;
-		density = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak);
-		mass += density;
-		sum += density * PurchasesGiven(k, phase, shape, ratio, s);
-	}
-	s += step;
-	right = exp(-a * SoftPlus(-s) - b * SoftPlus(s) - peak) / -expm1(-b * step);
-	mass += right;
-	sum += right * PurchasesGiven(k, phase, shape, ratio, s);
-	if (mass > 0)
-		return sum / mass;
-	/* p is too near to 0, or to 1, to tell it from that */
-	return PurchasesGiven(k, phase, shape, ratio, Max(low, Min(mode, 30)));
-}
-
 double
 RegularPurchasesUntilDropout(int regularity, int phase, double shape, double ratio, double a,
 							 double b)
 {
+	RegularPurchases purchases = {regularity, phase, shape, ratio};
 	double terms = 2 * shape * ratio + 40 * (1 + ratio) + 20 * sqrt(shape * ratio * (1 + ratio));
 
 	if (ratio <= 0)
@@ -201,6 +179,6 @@ RegularPurchasesUntilDropout(int regularity, int phase, double shape, double rat
 		return RegularSeries(regularity, phase, shape, ratio, a, b, 4 * (int) terms);
 	/* p hardly varies */
 	if (Min(a, b) > 1e8)
-		return PurchasesGiven(regularity, phase, shape, ratio, log(a / b));
-	return RegularIntegral(regularity, phase, shape, ratio, a, b);
+		return PurchasesGiven(log(a / b), &purchases);
+	return MeanOverBeta(a, b, -log1p(shape * ratio) - 25, PurchasesGiven, &purchases);
 }

@@ -1,11 +1,11 @@
 /*
  * phases.h: regular buyers, whose gaps between purchases are Erlang-k.
  *
- * Purchases are every k-th of the events of a Poisson process, so an open gap is in one
- * of k phases: j = 0 … k-1 events since the last purchase.  With a rate that is
- * Gamma(A, ·) after the purchases seen, and q the silence over (α + T), the phases of a
- * customer who is still there are as likely as (A)_j / j! q^j, and events to come are
- * negative binomial with the shape A + j.  Pure numerics, no SQL.
+ * Purchases are every k-th of the events of a Poisson process, so an open gap is in one of k
+ * phases: j = 0 … k-1 events since the last purchase.  If the rate is Gamma(A, ·) after the
+ * purchases seen, and q is the silence over (α + T), the phases of an active customer have
+ * probabilities proportional to (A)_j / j! q^j, and future events are negative binomial with shape
+ * A + j.  Pure numerics, no SQL.
  */
 #ifndef CRM_PHASES_H
 #define CRM_PHASES_H
@@ -45,10 +45,10 @@ SumPhases(const PhaseTable *table, double q)
 	return s;
 }
 
-/* The ln of the sum alone. */
+/* Only the log of the sum. */
 extern double LogPhaseSum(int regularity, double shape, double q);
 
-/* The mean of `values`, one a phase, over the phases. */
+/* The mean of `values`, one per phase, over the phases. */
 extern double PhaseMean(int regularity, double shape, double q, const double *values);
 
 /*

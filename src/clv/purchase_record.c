@@ -1,5 +1,5 @@
 /*
- * purchase_record.c: the state of the aggregates that look back from several past days.
+ * purchase_record.c: the state of the aggregates that test forecasts on past days.
  */
 #include "postgres.h"
 
@@ -61,21 +61,11 @@ OptionsAreSound(const FitOptions *options)
 PurchaseRecord *
 PurchaseRecordArgument(FunctionCallInfo fcinfo, int argument)
 {
-	struct varlena *value;
 	PurchaseRecord *record;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
-	value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
-	record = (PurchaseRecord *) value;
-	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
-	{
-		Size size = VARSIZE_ANY_EXHDR(value);
-
-		record = palloc(size + VARHDRSZ);
-		SET_VARSIZE(record, size + VARHDRSZ);
-		memcpy(VARDATA(record), VARDATA_ANY(value), size);
-	}
+	record = AlignedVarlena(PG_GETARG_DATUM(argument));
 	if (VARSIZE(record) < offsetof(PurchaseRecord, bytes) || record->version != RECORD_VERSION ||
 		record->with_values > 1 || !OptionsAreSound(&record->options) || record->used < 0 ||
 		record->used > RecordCapacity(record))
@@ -83,7 +73,7 @@ PurchaseRecordArgument(FunctionCallInfo fcinfo, int argument)
 	return record;
 }
 
-/* The record with room for so many bytes more. */
+/* The record with room for that many more bytes. */
 static PurchaseRecord *
 EnlargeRecord(PurchaseRecord *record, int64 more)
 {

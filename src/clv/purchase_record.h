@@ -1,8 +1,8 @@
 /*
- * purchase_record.h: the state of the aggregates that look back from several past days.
+ * purchase_record.h: the state of the aggregates that test forecasts on past days.
  *
- * The purchase days of the customers, one after the other.  What was known on any past day,
- * and what came after it, follows from them.
+ * The purchase days of the customers, one after another.  What was known on any past day, and what
+ * came after it, follows from them.
  */
 #ifndef CRM_PURCHASE_RECORD_H
 #define CRM_PURCHASE_RECORD_H
@@ -10,10 +10,10 @@
 #include "clv/summary_state.h"
 
 /*
- * A customer: how many days, how many days before the record's end the first, then for each
- * day twice the gap to the one before, plus whether something was bought on it; all as
- * variable-length integers.  With values, a day says how much and whether that is known.  The
- * order in which the customers came does not matter to what is made of them.
+ * A customer: the number of days, the distance of the first from the record's end, then for each
+ * day twice the gap to the one before, plus 1 if something was bought on it; all as varints.  With
+ * values, each day has its value and whether that is known.  Results do not depend on the order of
+ * the customers.
  */
 typedef struct PurchaseRecord
 {
@@ -21,19 +21,19 @@ typedef struct PurchaseRecord
 	uint8 version;
 	uint8 with_values;
 	uint8 unused[2];
-	FitOptions options; /* as_of: until when a fit knows; until: the end of the record */
+	FitOptions options; /* as_of: the last day known to a fit; until: the end of the record */
 	int64 used;         /* bytes */
 	uint8 bytes[FLEXIBLE_ARRAY_MEMBER];
 } PurchaseRecord;
 
-/* The state argument, aligned and checked; NULL: none yet. */
+/* The state argument, aligned and checked; NULL if there is none yet. */
 extern PurchaseRecord *PurchaseRecordArgument(FunctionCallInfo fcinfo, int argument);
 
-/* The record with a history; NULL: none yet. */
+/* Adds a history to the record, which may be NULL. */
 extern PurchaseRecord *AddToRecord(PurchaseRecord *record, const FitOptions *options,
 								   bool with_values, const PurchaseHistory *history);
 
-/* A day of a customer, as one after the other is read. */
+/* A day of a customer while reading. */
 typedef struct RecordedDay
 {
 	DateADT day;
@@ -42,7 +42,7 @@ typedef struct RecordedDay
 	double value;
 } RecordedDay;
 
-/* Where a reader stands. */
+/* The state of a reader. */
 typedef struct RecordReader
 {
 	const PurchaseRecord *record;
@@ -52,18 +52,18 @@ typedef struct RecordReader
 	bool first;
 } RecordReader;
 
-/* To the next customer; false: there is none. */
+/* Moves to the next customer; false if there is none. */
 extern bool NextRecorded(RecordReader *reader);
 extern bool NextRecordedDay(RecordReader *reader, RecordedDay *day);
 
 /*
- * What was known on a day of the customers, and what they bought from then on to another;
- * `facts`, if not NULL, gets those who had bought by then, one by one.
+ * The summary of what was known about the customers on a day, and of what they bought from then
+ * until another; `facts`, if not NULL, gets each customer who had bought by then.
  */
 extern SummaryState *KnownOn(const PurchaseRecord *record, DateADT as_of, DateADT until,
 							 PurchaseSummary **facts, int64 *nfacts);
 
-/* The first purchase of all. */
+/* The day of the earliest purchase. */
 extern DateADT OldestRecorded(const PurchaseRecord *record);
 
 #endif /* CRM_PURCHASE_RECORD_H */

@@ -1,5 +1,5 @@
 /*
- * purchase_summary.c: what the models of repeat purchase look at in a history.
+ * purchase_summary.c: what the models of repeat purchase use of a history.
  */
 #include "postgres.h"
 
@@ -26,7 +26,7 @@ Square(double x)
 	return x * x;
 }
 
-/* SummarizePurchases() over what a reader reads. */
+/* SummarizePurchases() over a reader. */
 static bool
 SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasis basis,
 				  PurchaseSummary *facts)
@@ -64,7 +64,7 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 			facts->repeat_squares += Square((double) of_purchase / unit);
 			of_purchase = 0;
 		}
-		/* refunds before the first purchase belong to none that we know of */
+		/* refunds before the first purchase belong to no known purchase */
 		if (facts->purchase_days == 0)
 			continue;
 		if (day.day == facts->first)

@@ -1,12 +1,12 @@
 /*
- * purchase_summary.h: what the models of repeat purchase look at in a history.
+ * purchase_summary.h: what the models of repeat purchase use of a history.
  */
 #ifndef CRM_PURCHASE_SUMMARY_H
 #define CRM_PURCHASE_SUMMARY_H
 
 #include "history/history_memo.h"
 
-/* What a customer's worth is counted in; the numbers are stored. */
+/* What value means; the numbers are stored. */
 typedef enum ValueBasis
 {
 	VALUE_REVENUE = 0,
@@ -20,19 +20,20 @@ typedef struct PurchaseSummary
 	DateADT first; /* purchase days up to as_of */
 	DateADT last;
 	int64 purchase_days;
-	int64 valued_days;     /* repeat purchase days that say something about value */
+	int64 valued_days;     /* repeat purchase days with a known value */
 	double first_value;    /* of the first purchase day */
-	bool first_valued;     /* whether it says something about value */
-	double repeat_value;   /* of all that came after it, net of refunds */
-	double repeat_squares; /* sum of squares, of purchase days each net of the refunds behind it */
+	bool first_valued;     /* whether its value is known */
+	double repeat_value;   /* of all later days, net of refunds */
+	double repeat_squares; /* sum of squares over purchase days, each net of the refunds that follow
+							  it */
 	int64 later_days;      /* purchase days after as_of, up to `until` */
 	double later_value;    /* and the value of these days, net of refunds */
 } PurchaseSummary;
 
-/* The value of a day, of a history with amounts of this scale. */
+/* The value of a day in a history with amounts of this scale. */
 extern double ValueOfDay(const PurchaseDay *day, ValueBasis basis, int scale);
 
-/* False: no purchase on or before as_of.  Without a holdout `until` is as_of. */
+/* Returns false if there is no purchase on or before as_of.  Without a holdout `until` is as_of. */
 extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 							   ValueBasis basis, PurchaseSummary *facts);
 

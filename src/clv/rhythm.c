@@ -19,9 +19,8 @@
 /* ---------- numerics ---------- */
 
 /*
- * With shape A = a + kn and p = (b + total)/(b + total + silence), the silence
- * outlasts a gap with the probability that a negative binomial count (A, p) is
- * below k.
+ * With shape A = a + kn and p = (b + total)/(b + total + silence), the gap outlasts the silence
+ * with the probability that a negative binomial count (A, p) is below k.
  */
 double
 LapseProbability(int k, double a, double b, double n, double total, double silence)
@@ -40,7 +39,7 @@ LapseProbability(int k, double a, double b, double n, double total, double silen
 	return Max(0, 1 - sum);
 }
 
-/* What the customers with the same number of gaps share. */
+/* What customers with the same number of gaps share. */
 typedef struct RhythmGroup
 {
 	int64 n;
@@ -206,7 +205,7 @@ rhythm_parameters(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* One row that says what the model rests on. */
+/* One row: what the model was fitted to. */
 PG_FUNCTION_INFO_V1(rhythm_model_card);
 Datum
 rhythm_model_card(PG_FUNCTION_ARGS)

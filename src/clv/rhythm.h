@@ -19,7 +19,7 @@ typedef struct RhythmModel
 	double parameters[RHYTHM_PARAMETERS];
 	double covariance[COVARIANCES(RHYTHM_PARAMETERS)]; /* of their logs */
 	int32 status;                                      /* FitStatus */
-	DateADT as_of;                                     /* of the fit; -infinity: none */
+	DateADT as_of;                                     /* of the fit; -infinity for none */
 	int64 customers;
 	int64 gaps;
 	double log_likelihood;
@@ -27,7 +27,7 @@ typedef struct RhythmModel
 
 extern const ModelFormat RhythmModelFormat;
 
-/* P(a gap ends within the silence) of a customer with n gaps that took `total` days together. */
+/* P(a gap ends within the silence) for a customer with n gaps of `total` days together. */
 extern double LapseProbability(int k, double a, double b, double n, double total, double silence);
 
 /* Customers with x gaps in t_x, then a silence up to T. */
@@ -35,7 +35,7 @@ typedef struct RhythmSample
 {
 	ClvSample *customers;
 	int k;
-	double constant; /* what of the log-likelihood does not depend on a and b */
+	double constant; /* the part of the log-likelihood that does not depend on a and b */
 } RhythmSample;
 
 extern double RhythmLogLikelihood(void *sample, const double *parameters, double *gradient);

@@ -15,12 +15,12 @@
 #include "clv/rhythm.h"
 #include "clv/summary_state.h"
 
-#define RHYTHM_PURPOSE 16 /* no ClvFamily */
-#define CLOSE_ENOUGH 4.0  /* coarse log-likelihoods that far apart are looked at again */
+#define RHYTHM_PURPOSE 16 /* not a ClvFamily */
+#define CLOSE_ENOUGH 4.0  /* coarse log-likelihoods this close are compared on the whole sample */
 
 /*
- * What of the log-likelihood does not depend on a and b, gaps in the unit of
- * time: Σ (k - 1) ln gap - ln Γ(k) over all gaps.
+ * The part of the log-likelihood that does not depend on a and b: Σ (k - 1) ln gap - ln Γ(k) over
+ * all gaps, in the unit of time.
  */
 static double
 ConstantOf(int k, double gaps, double log_gaps)
@@ -29,15 +29,15 @@ ConstantOf(int k, double gaps, double log_gaps)
 }
 
 /*
- * Looks for the best a and b at one regularity, from where `known` says or, if it
- * is NULL, from several starts; false: no maximum.
+ * Finds the best a and b at one regularity, starting from `known` or, if that is NULL, from several
+ * starts; false if there is no maximum.
  */
 static bool
 FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, double log_gaps,
 				bool penalized, const FitResult *known, FitResult *result)
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
-	/* ln(a, b) by ln(a, a/b): an edge where everybody has the same rate */
+	/* ln(a, b) by ln(a, a/b): an edge where all customers have the same rate */
 	static const double basis[] = {1, 0, 1, -1};
 	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS,
 						  .npositive = RHYTHM_PARAMETERS,
@@ -61,10 +61,7 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, 
 	return FitIsMaximum(result->status);
 }
 
-/*
- * Every regularity on the coarse sample, then those that come close to the best
- * on the whole one.
- */
+/* Tries every regularity on the coarse sample, then those close to the best on the whole sample. */
 static void
 FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double log_gaps,
 				bool penalized)
@@ -97,7 +94,7 @@ FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, 
 	}
 }
 
-/* Fits the model to a state; what did not go well is in its status. */
+/* Fits the model to a state; its status says how that went. */
 static void
 FitRhythm(SummaryState *state, RhythmModel *model)
 {
@@ -130,7 +127,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 		model->gaps += entry->weight;
 		log_gaps += (double) entry->weight * log((double) gap);
 	}
-	/* the unit of time: days seen, the silences too, over gaps; 1 where nothing was seen */
+	/* the unit of time: days seen, silences included, over gaps; 1 if nothing was seen */
 	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
 	ClvSampleFromState(state, scale, NULL, DATEVAL_NOBEGIN, &customers);
 	sample.customers = &customers;

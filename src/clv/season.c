@@ -11,12 +11,12 @@
 #include "clv/season.h"
 
 #define MEAN_YEAR 365.2425
-#define MIN_EXPECTED 5.0     /* purchases expected in a month that says something */
+#define MIN_EXPECTED 5.0     /* purchases expected in an informative month */
 #define MIN_SEEN_TWICE 6     /* months of the year, to tell a season from a trend */
-#define LEVEL_DEVIATION 0.01 /* of ln factor: months that differ less are alike */
+#define LEVEL_DEVIATION 0.01 /* in ln factor: months that differ less are equal */
 #define VARIANCE_ROUNDS 100
 #define MIN_VARIANCE 1e-6
-#define MIN_OWN_MONTHS 4 /* that say something, for what single months have to themselves */
+#define MIN_OWN_MONTHS 4 /* informative months needed for factors of single months */
 #define MAX_OWN 2.0      /* of ln factor */
 
 const char *const SeasonStatusNames[] = {"none", "fitted", "too short", "level", "given", NULL};
@@ -102,7 +102,7 @@ SetOwnMonths(Season *season, DateADT until, int n, const float *factors)
 	}
 }
 
-/* What the factors of single months add to the weighted days up to the end of a day. */
+/* The weighted days that factors of single months add up to the end of a day. */
 static double
 OwnTime(const Season *season, DateADT day, int32 number, int day_of_month)
 {
@@ -177,7 +177,7 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 
 	if (season->is_level)
 		return weighted;
-	/* by whole years, then by what is left of months */
+	/* whole years first, then the remaining months */
 	if (weighted > 2 * MEAN_YEAR && after >= season->own_until)
 	{
 		double years = floor(weighted / MEAN_YEAR) - 1;
@@ -208,8 +208,8 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 }
 
 /*
- * Of the days that do not fill the months between, the first month has what it can
- * have: the middle between the most and the least.
+ * Of the days that do not fill the months in between, the first month gets the middle of what it
+ * can have at least and at most.
  */
 double
 WeightedGap(const Season *season, int32 first_month, int32 last_month, double days)
@@ -243,11 +243,11 @@ WeightedGap(const Season *season, int32 first_month, int32 last_month, double da
 
 #define SEASON_UNKNOWNS (2 + YEAR_MONTHS) /* a level, a trend, the months of the year */
 
-/* ln(actual/expected) of the months that say something. */
+/* ln(actual/expected) of the informative months. */
 typedef struct MonthData
 {
 	int n;
-	int unknowns; /* so many of the above */
+	int unknowns; /* number of the above */
 	int at[MAX_SEASON_MONTHS];
 	double design[MAX_SEASON_MONTHS][SEASON_UNKNOWNS];
 	double y[MAX_SEASON_MONTHS];
@@ -255,10 +255,10 @@ typedef struct MonthData
 	double month_variance;
 	double own_variance;
 	double effect[SEASON_UNKNOWNS];
-	double off[MAX_SEASON_MONTHS]; /* what is left of y */
+	double off[MAX_SEASON_MONTHS]; /* residuals of y */
 } MonthData;
 
-/* Takes the months up; returns how many months of the year were seen twice. */
+/* Collects the months; returns how many months of the year were seen twice. */
 static int
 TakeMonths(const MonthlyPurchases *months, MonthData *data)
 {
@@ -289,7 +289,7 @@ TakeMonths(const MonthlyPurchases *months, MonthData *data)
 	return seen_twice;
 }
 
-/* One round of the EM algorithm for the variances; false: the effects are not to be told. */
+/* One round of the EM algorithm for the variances; false if the effects cannot be determined. */
 static bool
 EffectsRound(MonthData *data)
 {
@@ -329,7 +329,7 @@ EffectsRound(MonthData *data)
 	for (int i = 0; i < data->n; i++)
 	{
 		double weight = 1 / (data->chance[i] + data->own_variance);
-		double known = 0; /* variance of what is fitted to y */
+		double known = 0; /* posterior variance of the fit to y */
 
 		data->off[i] = data->y[i];
 		for (int a = 0; a < size; a++)
@@ -347,8 +347,8 @@ EffectsRound(MonthData *data)
 }
 
 /*
- * What every month has to itself, drawn towards none by how little was bought in it; on
- * average over the months it is none.
+ * The factor of each single month, shrunk towards 1 the more the less was bought in it; 1 on
+ * average over the months.
  */
 static void
 OwnMonths(const MonthlyPurchases *months, const MonthData *data, MonthEffects *effects)
@@ -381,13 +381,12 @@ OwnMonths(const MonthlyPurchases *months, const MonthData *data, MonthEffects *e
 }
 
 /*
- * ln(actual/expected) = level + trend + effect of the month of the year + what one year's
- * month has to itself.  Effects and own parts are normal, and how much either varies is
- * estimated along (by the EM algorithm): so a month's effect is drawn towards none by as
- * much as months of the same name differ between years, and by how little was bought in
- * it.  Level and trend are what the shop as a whole does: they are no season.  Where
- * months were not seen twice, all of them are months on their own, and a trend is not to
- * be told from them: the models know of none.
+ * ln(actual/expected) = level + trend + effect of the month of the year + the own part of the
+ * single month.  Effects and own parts are normal, with variances estimated by the EM algorithm: so
+ * a month's effect is shrunk towards none the more, the more months of the same name differ between
+ * years and the less was bought in them.  Level and trend describe the shop as a whole and are not
+ * part of the season.  If no month was seen twice, all are single months, and a trend cannot be
+ * told from them: the models have none.
  */
 SeasonStatus
 FitMonths(const MonthlyPurchases *months, bool seasonal, MonthEffects *effects)

@@ -1,14 +1,14 @@
 /*
- * season.h: days that are not alike.
+ * season.h: days with different weights.
  *
- * A customer who buys at the rate λ in an ordinary month buys at λ s in a month of the
- * year with the factor s.  Time is then measured in season-weighted days, the integral of
- * s, and everything that the models say of time holds of it.  The factors have the mean 1
- * over a year, so weighted days are as long as others on the whole.
+ * A customer who buys at the rate λ in an ordinary month buys at λ s in a month of the year with
+ * the factor s.  Time is then measured in season-weighted days, the integral of s, and the models
+ * apply to it unchanged.  The factors have the mean 1 over a year, so weighted days are as long as
+ * others on average.
  *
- * A single month of the past may have a factor of its own beside that: what all customers
- * did in it alike is no news about any of them.  These have the mean 1, too, and say
- * nothing of the days to come.
+ * A single month of the past may have a factor of its own besides that: what all customers did
+ * alike in it is no news about any of them.  These factors have the mean 1, too, and do not affect
+ * future days.
  */
 #ifndef CRM_SEASON_H
 #define CRM_SEASON_H
@@ -17,7 +17,7 @@
 
 #define YEAR_MONTHS 12
 
-/* What became of a season; the numbers are stored. */
+/* The result of looking for a season; the numbers are stored. */
 typedef enum SeasonStatus
 {
 	SEASON_NONE = 0,   /* not asked for */
@@ -29,7 +29,7 @@ typedef enum SeasonStatus
 
 extern const char *const SeasonStatusNames[];
 
-/* So many months of the past, the latest ones, may have factors of their own. */
+/* The number of past months, the latest ones, that may have factors of their own. */
 #define MAX_OWN_MONTHS 72
 
 typedef struct Season
@@ -39,34 +39,37 @@ typedef struct Season
 	double before[2][YEAR_MONTHS + 1]; /* weighted days of a year (1: leap) before a month */
 	int nown;
 	int32 own_first;   /* number of the first month with a factor of its own */
-	DateADT own_until; /* a day of the last one: the days after it have none */
+	DateADT own_until; /* a day of the last such month: later days have none */
 	double own[MAX_OWN_MONTHS];
 	double own_before[MAX_OWN_MONTHS + 1]; /* weighted days that they add before a month */
 } Season;
 
-/* From factors, which are scaled to the mean 1 where they differ; NULL: a level one. */
+/*
+ * Makes a calendar from factors, which are scaled to the mean 1 unless they are equal; NULL for
+ * none.
+ */
 extern void SetSeason(Season *season, const double *factors);
 
-/* Factors of the last so many months up to a day, on top of those of the months of the year. */
+/* Adds factors of the last months up to a day, on top of those of the months of the year. */
 extern void SetOwnMonths(Season *season, DateADT until, int n, const float *factors);
 
-/* Weighted days after one day up to another. */
+/* The weighted days after one day up to another. */
 extern double WeightedDays(const Season *season, DateADT after, DateADT until);
 
-/* The days, whole and part, that make so many weighted days after a day. */
+/* The days, with a fraction, that make that many weighted days after a day. */
 extern double DaysOfWeighted(const Season *season, DateADT after, double weighted);
 
-/* Calendar months are numbered on: 12 year + month - 1. */
+/* Calendar months are numbered 12 * year + month - 1. */
 extern int32 MonthNumber(DateADT day);
 extern DateADT FirstOfMonth(int32 number);
 
-/* The weighted days of a gap of which only the months of its ends and its days are known. */
+/* The weighted days of a gap of which only the months of its ends and its length are known. */
 extern double WeightedGap(const Season *season, int32 first_month, int32 last_month, double days);
 
-/* Ten years at most say what a month of the year is like. */
+/* A month of the year is judged by at most ten years. */
 #define MAX_SEASON_MONTHS 120
 
-/* Purchases by calendar month, and what is expected of a level year. */
+/* Purchases by calendar month, actual and expected without a season. */
 typedef struct MonthlyPurchases
 {
 	int n;
@@ -75,15 +78,15 @@ typedef struct MonthlyPurchases
 	double expected[MAX_SEASON_MONTHS];
 } MonthlyPurchases;
 
-/* What months are like beside what customers are like. */
+/* The effects of months, apart from those of customers. */
 typedef struct MonthEffects
 {
-	double of_year[YEAR_MONTHS]; /* factors, where there is a season */
-	int nown;                    /* 0: the months differ no more than by season and chance */
+	double of_year[YEAR_MONTHS]; /* factors, if there is a season */
+	int nown;                    /* 0 if months differ no more than by season and chance */
 	float own[MAX_OWN_MONTHS];   /* factors of the last months */
 } MonthEffects;
 
-/* The factors, and whether there is a season to speak of; `seasonal`: one is looked for. */
+/* Finds the factors, and whether there is a season; `seasonal` if one is wanted. */
 extern SeasonStatus FitMonths(const MonthlyPurchases *months, bool seasonal, MonthEffects *effects);
 
 #endif /* CRM_SEASON_H */

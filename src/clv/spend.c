@@ -10,14 +10,14 @@
 
 #include "clv/spend.h"
 
-#define COARSE_FROM 4096    /* points; below, a sample is its own coarse one */
-#define COARSE_SPEND 0.03   /* amounts within so much are taken as one */
+#define COARSE_FROM 4096    /* points; a smaller sample is its own coarse one */
+#define COARSE_SPEND 0.03   /* amounts this close are merged */
 #define MAX_RATIO 1e3       /* between the mean values of first and later purchases */
 #define MAX_LOSING 0.02     /* share of the customers without a positive value in Gamma-Gamma */
 #define FALLBACK_WEIGHT 1.0 /* purchases that the mean value counts for */
-#define MIN_FREEDOM 0.5     /* of a variance that would not be finite */
+#define MIN_FREEDOM 0.5     /* replaces a variance that would be infinite */
 
-/* Amounts of the same x that hardly differ become one with their mean. */
+/* Merges amounts of the same x that hardly differ, as their mean. */
 static SpendSample *
 CoarseSpendSample(SpendSample *sample)
 {
@@ -57,7 +57,7 @@ typedef struct SpendSums
 	double means; /* of the customers */
 } SpendSums;
 
-/* The spend entries of a sorted state; with_losses: of customers without a positive value, too. */
+/* The spend entries of a sorted state; with_losses includes customers without a positive value. */
 static void
 SpendSampleFromState(const SummaryState *state, bool with_losses, SpendSample *sample,
 					 SpendSums *sums)
@@ -85,7 +85,7 @@ SpendSampleFromState(const SummaryState *state, bool with_losses, SpendSample *s
 	}
 }
 
-/* Gamma-Gamma by maximum likelihood; where there is no maximum the mean value stands in. */
+/* Gamma-Gamma by maximum likelihood; without a maximum the mean value is used. */
 static void
 FitGammaGamma(ClvModel *model, SpendSample *sample)
 {
@@ -119,12 +119,13 @@ FitGammaGamma(ClvModel *model, SpendSample *sample)
 		model->spend_status = FIT_NO_MEAN;
 }
 
-/* The mean of all, a customer's mean counting for what is known of it. */
+/* The overall mean; each customer's mean is weighted by its precision. */
 static double
 CredibleMean(const SpendSample *sample, double between, double within, double *precision)
 {
 	double sum = 0;
-	double least = Max(between, within) * 1e-9; /* where customers are all alike, or each is */
+	double least = Max(between, within) *
+				   1e-9; /* if customers do not differ, or purchases of one customer do not */
 
 	*precision = 0;
 	for (int64 i = 0; i < sample->npoints; i++)
@@ -141,9 +142,9 @@ CredibleMean(const SpendSample *sample, double between, double within, double *p
 }
 
 /*
- * Normal values around normal means: the variances by the unbiased estimators of an analysis
- * of variance with unequal groups, which need no normality, so the shrinkage is the best
- * linear one whatever the distributions.
+ * Normal values around normal means.  The variances are the unbiased estimators of an analysis of
+ * variance with unequal groups; these need no normality, so the shrinkage is the best linear one
+ * for any distribution.
  */
 static void
 FitNormalNormal(ClvModel *model, const SummaryState *state, const SpendSample *sample,
@@ -167,7 +168,7 @@ FitNormalNormal(ClvModel *model, const SummaryState *state, const SpendSample *s
 		squares += point->weight * (double) point->x * off * off;
 	}
 	squares /= groups;
-	/* nobody bought twice again: nothing tells the two variances apart */
+	/* nobody has two repeat purchases: the two variances cannot be separated */
 	within = repeats > 0
 				 ? (SquaresWithin(&state->spend[0]) + SquaresWithin(&state->spend[1])) / repeats
 				 : squares / 2;
@@ -209,7 +210,7 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 	else
 	{
 		model->spend_excluded = (int64) losing;
-		/* where first and later purchases have nothing in common, the first tells nothing */
+		/* if first and later purchases are unrelated, the first carries no information */
 		if (first > 0 && sums.means > first / MAX_RATIO && sums.means < first * MAX_RATIO)
 			model->first_ratio = sums.means / first;
 	}
@@ -221,7 +222,7 @@ FitSpendPart(ClvModel *model, const SummaryState *state)
 		FitGammaGamma(model, &sample);
 }
 
-/* What a customer's purchases say: their number, and their sum. */
+/* The information in a customer's purchases: their number and their sum. */
 static void
 Observed(const ClvModel *model, const PurchaseSummary *facts, bool with_first, double *purchases,
 		 double *amount)
@@ -230,7 +231,7 @@ Observed(const ClvModel *model, const PurchaseSummary *facts, bool with_first, d
 
 	*purchases = (double) facts->valued_days;
 	*amount = facts->valued_days > 0 ? facts->repeat_value : 0;
-	/* purchases that were refunded are worth nothing: never the mean of the others */
+	/* refunded purchases are worth nothing, not the mean of the others */
 	if (!normal)
 		*amount = Max(0, *amount);
 	if (!with_first || !facts->first_valued || (!normal && model->first_ratio == 0))

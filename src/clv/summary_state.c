@@ -18,7 +18,7 @@
 #define FIRST_CAPACITY 32
 #define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)
 #define SHORTEST_MONTH 28
-#define MAX_SQUARES 1e24   /* of a customer, so that the sum over all has room */
+#define MAX_SQUARES 1e24   /* of a customer, so that the sum over all fits */
 #define MAX_AMOUNT 1e30    /* far beyond what histories can hold */
 #define MAX_PURCHASES 9e18 /* of all customers together: they are counted in int64 */
 
@@ -54,21 +54,11 @@ FitStateDamaged(void)
 SummaryState *
 SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 {
-	struct varlena *value;
 	SummaryState *state;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
-	value = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
-	state = (SummaryState *) value;
-	if (VARATT_IS_SHORT(value) || (uintptr_t) value != MAXALIGN((uintptr_t) value))
-	{
-		Size size = VARSIZE_ANY_EXHDR(value);
-
-		state = palloc(size + VARHDRSZ);
-		SET_VARSIZE(state, size + VARHDRSZ);
-		memcpy(VARDATA(state), VARDATA_ANY(value), size);
-	}
+	state = AlignedVarlena(PG_GETARG_DATUM(argument));
 	if (VARSIZE(state) < offsetof(SummaryState, entries) || state->version != FIT_STATE_VERSION ||
 		state->nsorted < 0 || state->nentries < state->nsorted ||
 		state->nentries > Capacity(state) || state->spend[0].customers < 0 ||
@@ -140,7 +130,7 @@ SameEntry(const FitEntry *a, const FitEntry *b)
 	return a->key == b->key && a->detail == b->detail;
 }
 
-/* Appends to sorted entries, or adds to the last of them; returns how many there are. */
+/* Appends to sorted entries, or adds to the last of them; returns the new count. */
 static inline int64
 PutEntry(FitEntry *out, int64 n, const FitEntry *entry)
 {
@@ -154,7 +144,7 @@ PutEntry(FitEntry *out, int64 n, const FitEntry *entry)
 	return n + 1;
 }
 
-/* Sorts what came last and merges it with the rest. */
+/* Sorts the unsorted tail and merges it with the rest. */
 static void
 CompactFitState(SummaryState *state)
 {
@@ -194,13 +184,13 @@ GrowSummaryState(SummaryState *state)
 	Size used;
 
 	CompactFitState(state);
-	/* a state made by hand may have no room at all, and half of none is none */
+	/* a state made by hand may have no capacity, and doubling 0 gives 0 */
 	if (state->nentries <= Capacity(state) / 2 && state->nentries < Capacity(state))
 		return state;
 	grown = NewFitState(Max(FIRST_CAPACITY, 2 * Capacity(state)));
 	used = offsetof(SummaryState, entries) + state->nentries * sizeof(FitEntry);
 	memcpy((char *) grown + VARHDRSZ, (char *) state + VARHDRSZ, used - VARHDRSZ);
-	/* the room travels between processes: it must not carry old memory along */
+	/* unused room is sent to other processes: it must not leak old memory */
 	memset((char *) grown + used, 0, VARSIZE(grown) - used);
 	return grown;
 }
@@ -230,7 +220,10 @@ AddCustomer(SummaryState *state, const PurchaseSummary *facts)
 					   T << 32 | (uint64) facts->later_days, 1);
 }
 
-/* Adds to the int128 of two halves, around where it overflows: damaged states may hold anything. */
+/*
+ * Adds to the int128 of two halves; wraps around on overflow, since damaged states may hold
+ * anything.
+ */
 static void
 AddHalves(uint64 *halves, int128 more)
 {
@@ -262,7 +255,7 @@ SquaresWithin(const SpendTotals *totals)
 	return Max(0, HalvesAsDouble(totals->squares));
 }
 
-/* What the customer's repeat purchases say about spend; nothing, where there are none. */
+/* Adds the customer's repeat purchases to spend, if there are any. */
 SummaryState *
 AddSpend(SummaryState *state, const PurchaseSummary *facts)
 {
@@ -290,13 +283,13 @@ MonthsBack(int32 as_of_month, DateADT day)
 }
 
 /*
- * False: the gaps of the customer who first bought on that day do not count, or no gaps
- * do.  The months are known only where they are needed: without them few gaps differ.
+ * Returns false if gaps do not count for a customer who first bought on that day.  Months are set
+ * only if they are needed: without them few gaps differ.
  */
 bool
 BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
 {
-	/* the parameters of purchases by chance do not depend on single gaps */
+	/* for purchases at random the parameters do not depend on single gaps */
 	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
 		return false;
 	memset(walk, 0, sizeof(*walk));
@@ -312,7 +305,7 @@ BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
 	return true;
 }
 
-/* The gap that ends on a day, which is later than the one before. */
+/* Adds the gap that ends on a day, which must be later than the one before. */
 SummaryState *
 AddGap(SummaryState *state, GapWalk *walk, DateADT day)
 {
@@ -376,7 +369,7 @@ CombineSummaryStates(SummaryState *state, const SummaryState *other)
 		SummaryState *next = AddFitEntry(state, other->entries[i].key, other->entries[i].detail,
 										 other->entries[i].weight);
 
-		/* the executor frees the state that it gave */
+		/* the executor frees the state that it passed */
 		if (next != state && state != given)
 			pfree(state);
 		state = next;
@@ -385,8 +378,8 @@ CombineSummaryStates(SummaryState *state, const SummaryState *other)
 }
 
 /*
- * Whether an entry could come of a history; a state may come from anywhere.  `longest`,
- * the greatest age of the customers before it, is raised where this is one.
+ * Whether an entry is possible; a state may come from anywhere.  `longest` is the greatest age of
+ * the customers so far.
  */
 static bool
 EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest)

@@ -1,10 +1,10 @@
 /*
  * summary_state.h: the state of the aggregates that fit models to histories.
  *
- * Weighted distinct facts: a bytea of fixed entries, the first of them sorted
- * and distinct, the others as they came, with room for more.  A concrete type
- * lets parallel, partition-wise and distributed plans split the aggregates, and
- * weights are integers, so the result depends on no order.
+ * Weighted distinct facts: a bytea of fixed-size entries, first those already sorted and distinct,
+ * then the others in order of arrival, then room for more.  A concrete type lets parallel,
+ * partition-wise and distributed plans split the aggregates; weights are integers, so results do
+ * not depend on the order.
  */
 #ifndef CRM_SUMMARY_STATE_H
 #define CRM_SUMMARY_STATE_H
@@ -14,7 +14,7 @@
 
 #include "clv/purchase_summary.h"
 
-/* An entry says how many times the same thing was seen. */
+/* An entry: how often the same thing was seen. */
 typedef struct FitEntry
 {
 	uint64 key; /* kind, and the first half of what was seen */
@@ -34,11 +34,11 @@ typedef struct FitEntry
 #define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
 
-/* What a fit may look for beside the parameters. */
-#define FIT_REGULARITY 0x0F /* k of the gaps; 0: the most likely one */
+/* What a fit may look for besides the parameters. */
+#define FIT_REGULARITY 0x0F /* k of the gaps; 0 for the most likely one */
 #define FIT_SEASON 0x10
-#define FIT_MONTHS 0x40 /* what single months have to themselves */
-#define FIT_INFLOW 0x20 /* observed_from is what the inflow of first purchases says */
+#define FIT_MONTHS 0x40 /* factors of single months */
+#define FIT_INFLOW 0x20 /* observed_from is found from the inflow of first purchases */
 
 /* What is fitted; all rows of an aggregate must agree on it. */
 typedef struct FitOptions
@@ -49,14 +49,14 @@ typedef struct FitOptions
 	DateADT as_of;
 	DateADT until;         /* end of the holdout period; as_of without one */
 	double unit;           /* days */
-	DateADT observed_from; /* first purchases before it are not trusted; -infinity: all are */
+	DateADT observed_from; /* first purchases before it are not trusted; -infinity to trust all */
 } FitOptions;
 
-/* Sums of exact integers, so that no order of the rows has a say; int128s, low half first. */
+/* Exact integer sums, which do not depend on the order of the rows; int128s, low half first. */
 typedef struct SpendTotals
 {
 	int64 customers;
-	int64 repeats;     /* beyond the first of each customer */
+	int64 repeats;     /* purchases beyond the first of each customer */
 	uint64 first[2];   /* value of first purchases, in 10^-6 */
 	uint64 squares[2]; /* of the distances of repeat purchases from their customer's mean, too */
 } SpendTotals;
@@ -75,16 +75,15 @@ typedef struct SummaryState
 	int32 unused;
 	int64 nentries;
 	int64 nsorted;
-	/* of those whose repeat purchases have a value: first of the ones where it is positive, then
-	 * of the others */
+	/* of customers whose repeat purchases have a value: [0] if it is positive, [1] otherwise */
 	SpendTotals spend[2];
 	FitEntry entries[FLEXIBLE_ARRAY_MEMBER];
 } SummaryState;
 
-/* The state argument, aligned and checked; NULL: none yet. */
+/* The state argument, aligned and checked; NULL if there is none yet. */
 extern SummaryState *SummaryStateArgument(FunctionCallInfo fcinfo, int argument);
 
-/* What a skipped row leaves: the state as it was. */
+/* The state unchanged, for a row that is skipped. */
 extern Datum KeepSummaryState(FunctionCallInfo fcinfo);
 
 /* The state for a row of these options: a new one for the first, else an error if they differ. */
@@ -96,12 +95,12 @@ extern SummaryState *AddCustomer(SummaryState *state, const PurchaseSummary *fac
 extern SummaryState *AddSpend(SummaryState *state, const PurchaseSummary *facts);
 
 /*
- * The gaps between purchase days up to as_of, where the fit asks for more than their
- * number: of a history, or one by one in order of their days.
+ * Adds the gaps between purchase days up to as_of, if the fit needs more than their number: of a
+ * history, or one by one in order.
  */
 typedef struct GapWalk
 {
-	bool by_month; /* what the fit asks for */
+	bool by_month; /* what the fit needs */
 	bool by_first;
 	int32 as_of_month;
 	DateADT last;
@@ -114,10 +113,10 @@ extern bool BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk);
 extern SummaryState *AddGap(SummaryState *state, GapWalk *walk, DateADT day);
 extern SummaryState *CombineSummaryStates(SummaryState *state, const SummaryState *other);
 
-/* All entries sorted and distinct, each of them possible: what a fit starts from. */
+/* Sorts and merges all entries and checks that each is possible: a fit starts with that. */
 extern void SortSummaryState(SummaryState *state);
 
-/* The sums of one of the totals as numbers. */
+/* The sums of one of the totals as doubles. */
 extern double FirstValueSum(const SpendTotals *totals);
 extern double SquaresWithin(const SpendTotals *totals);
 
@@ -146,8 +145,8 @@ FitLaterPurchases(const FitEntry *entry)
 }
 
 /*
- * The months of a gap, all 0 where the fit does not ask: those from the customer's first
- * purchase, from the gap's start and from its end to as_of.
+ * The months of a gap, all 0 if the fit does not need them: from the customer's first purchase,
+ * from the gap's start and from its end to as_of.
  */
 #define MONTH_BITS 20
 #define MAX_MONTHS_BACK ((INT64CONST(1) << MONTH_BITS) - 1)
@@ -176,7 +175,7 @@ FitGap(const FitEntry *entry)
 	return (int64) entry->detail;
 }
 
-/* Opportunities that a customer had; those of one customer are few. */
+/* The most opportunities of one customer. */
 #define MAX_OPPORTUNITIES 10000
 
 static inline int32

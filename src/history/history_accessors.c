@@ -1,11 +1,10 @@
 /*
  * history_accessors.c: functions of a purchase history and an as-of date.
  *
- * Every accessor looks at the days up to as_of, with a period at those after
- * as_of - period; without either at the whole history.  All are strict.  Where
- * there is no purchase on or before as_of the answer is NULL; where there is
- * one, but neither purchase nor refund in the period, counts and amounts are 0.
- * A refund alone is something: it has an amount, and a profit that is not known.
+ * Every accessor considers the days up to as_of, with a period only those after as_of - period, and
+ * without either the whole history.  All are strict.  The result is NULL if there is no purchase on
+ * or before as_of; if there is one, but neither purchase nor refund in the period, counts and
+ * amounts are 0.  A refund alone has an amount, and an unknown profit.
  */
 #include "postgres.h"
 
@@ -35,7 +34,7 @@ WindowArguments(FunctionCallInfo fcinfo)
 	return window;
 }
 
-/* The sums over the window of the arguments. */
+/* The sums over that window. */
 static inline const HistorySummary *
 SummaryOfArguments(FunctionCallInfo fcinfo)
 {
@@ -119,7 +118,7 @@ monetary(PG_FUNCTION_ARGS)
 	PG_RETURN_NUMERIC(NumericFromInt128(summary->amount, summary->scale));
 }
 
-/* Whether there is anything in the window, a purchase or a refund. */
+/* Whether there is a purchase or a refund in the window. */
 static bool
 AnythingInView(const PurchaseHistory *history, HistoryWindow window)
 {
@@ -141,7 +140,7 @@ profit(PG_FUNCTION_ARGS)
 
 	if (!summary->purchased)
 		PG_RETURN_NULL();
-	/* something in view, but no known cost: unknown; nothing in view: 0 */
+	/* purchases without a known cost: unknown; no purchases: 0 */
 	if (!summary->costs &&
 		(summary->orders > 0 || AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo))))
 		PG_RETURN_NULL();
@@ -156,7 +155,7 @@ cost_coverage(PG_FUNCTION_ARGS)
 
 	if (!summary->purchased || summary->amount == 0)
 		PG_RETURN_NULL();
-	/* not -0 where refunds outweigh the orders */
+	/* not -0 if refunds outweigh the orders */
 	PG_RETURN_FLOAT8(summary->covered == 0 ? 0.0
 										   : (double) summary->covered / (double) summary->amount);
 }
@@ -186,7 +185,7 @@ mean_gap(PG_FUNCTION_ARGS)
 					 (double) (summary->purchase_days - 1));
 }
 
-/* The sample standard deviation, from exact integer sums: no cancellation. */
+/* The sample standard deviation; the sums are exact integers, so nothing cancels. */
 PG_FUNCTION_INFO_V1(gap_stddev);
 Datum
 gap_stddev(PG_FUNCTION_ARGS)

@@ -1,7 +1,7 @@
 /*
  * history_codec.c: purchase histories as bytes, and what they hold.
  *
- * No function here knows of SQL; the format is described in history_codec.h.
+ * Nothing here depends on SQL; history_codec.h describes the format.
  */
 #include "postgres.h"
 
@@ -17,8 +17,8 @@
 #define MAX_COST_BYTES (2 * MAX_VARINT) /* cost, covered */
 
 /*
- * With costs, more days than these might not fit into a text, and a value
- * without a text form cannot be dumped.
+ * With costs, more days might not fit into a text, and a value without a text form cannot be
+ * dumped.
  */
 #define MAX_DAY_TEXT                                                                               \
 	((int) sizeof(", 5874897-12-31: -9223372036854.775807 (2147483647 orders, "                    \
@@ -26,7 +26,7 @@
 #define MAX_HISTORY_DAYS ((int64) ((MaxAllocSize - 16) / MAX_DAY_TEXT))
 StaticAssertDecl(MAX_DAY_TEXT > MAX_DAY_BYTES + MAX_COST_BYTES, "bytes are fewer than characters");
 
-/* How often to look for interrupts: days between two looks, a power of two. */
+/* Days between two checks for interrupts, a power of two. */
 #define DAYS_BETWEEN_LOOKS 65536
 
 #define EXTRA_FOLLOWS 0x01
@@ -74,7 +74,7 @@ HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history)
 	reader->next_day = NULL;
 }
 
-/* The magnitude of an amount as a signed integer of the sign given. */
+/* Applies a sign to the magnitude of an amount. */
 static inline int64
 SignedAmount(HistoryReader *reader, uint64 magnitude, bool negative)
 {
@@ -84,8 +84,8 @@ SignedAmount(HistoryReader *reader, uint64 magnitude, bool negative)
 }
 
 /*
- * The next day, false at the end.  Bytes that no encoder wrote raise an error;
- * HistoryIsValid, which looks at what comes from outside, tells them apart first.
+ * Reads the next day; false at the end.  Bytes that no encoder wrote raise an error; for input from
+ * outside HistoryIsValid has rejected them before.
  */
 static inline bool
 NextDay(HistoryReader *reader, PurchaseDay *day)
@@ -209,7 +209,7 @@ SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs, Histo
 		AddToSummary(summary, &days[i], window.after, costs);
 }
 
-/* An entry that says nothing: no order, no amount, no cost. */
+/* An empty entry: no order, no amount, no cost. */
 static inline bool
 DayIsEmpty(const PurchaseDay *day)
 {
@@ -232,7 +232,7 @@ TrailingZeros(int64 value, int max)
 	return zeros;
 }
 
-/* The decimals that none of the days uses. */
+/* The number of decimals that no day uses. */
 static int
 UnusedDecimals(const PurchaseDay *days, int64 ndays, int scale)
 {
@@ -250,7 +250,7 @@ UnusedDecimals(const PurchaseDay *days, int64 ndays, int scale)
 	return spare;
 }
 
-/* One entry; `gap` is what the format calls so. */
+/* Writes one entry; `gap` is that of the format. */
 static inline uint8 *
 WriteDay(uint8 *p, const PurchaseDay *day, uint64 gap, bool costs, int64 divisor)
 {
@@ -382,9 +382,8 @@ DecodeHistory(const PurchaseHistory *history, int scale, int64 *ndays)
 }
 
 /*
- * Whether the bytes are just those that an encoder would write.  Reading and
- * writing again proves it: whatever is overlong, out of range, out of order or
- * not minimal comes out as other bytes.
+ * Whether the bytes are exactly those that an encoder would write.  Reading and writing them again
+ * proves it: anything overlong, out of range, out of order or not minimal gives other bytes.
  */
 bool
 HistoryIsValid(const PurchaseHistory *history)

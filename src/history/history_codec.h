@@ -8,18 +8,17 @@
  *	days		one entry a day, in order of day, none of them empty:
  *		gap		varint: days since the previous entry, minus one (the first:
  *				zigzag of the days since FIRST_DAY_BASE), shifted left by one
- *				bit, or two where the history has costs:
+ *				bit, or two if the history has costs:
  *				bit 0: `extra` follows; bit 1 (with costs): `covered` follows
  *		extra	varint: orders * 2 + (amount < 0); without it: one order, amount >= 0
  *		amount	varint: magnitude in units of 10^-scale
- *		cost	zigzag varint, where the history has costs
+ *		cost	zigzag varint, if the history has costs
  *		covered	zigzag varint: the amount that the cost covers; without it: all of it
  *
- * Equal contents have equal bytes: the scale is the smallest that holds every
- * amount, the costs flag is set only where a cost is known, an entry is written
- * in its shortest form only.  The *unsorted* form is the state of the
- * aggregates, which never return it (see history_state.c); every function can
- * read it nevertheless.
+ * Equal contents have equal bytes: the scale is the smallest that holds every amount, the costs
+ * flag is set only if a cost is known, and every entry has its shortest form.  The *unsorted* form
+ * is the state of the aggregates, which never return it (see history_state.c); still, every
+ * function can read it.
  */
 #ifndef CRM_HISTORY_CODEC_H
 #define CRM_HISTORY_CODEC_H
@@ -48,7 +47,7 @@ typedef struct PurchaseDay
 	int64 amount;
 	DateADT day;
 	int32 orders;
-	/* only where costs are known: 0 and 0 say that none is */
+	/* meaningful only with known costs: both 0 if none is known */
 	int64 cost;
 	int64 covered; /* the part of the amount that the cost covers */
 } PurchaseDay;
@@ -57,16 +56,16 @@ typedef struct PurchaseDay
 typedef struct HistoryReader
 {
 	ByteReader bytes;
-	DateADT day; /* of the entry read last */
+	DateADT day; /* of the entry last read */
 	int scale;
 	bool costs;
 	bool first;
-	/* days that are decoded already; NULL: none (history_memo.c) */
+	/* days already decoded (history_memo.c), or NULL */
 	const PurchaseDay *next_day;
 	const PurchaseDay *end_day;
 } HistoryReader;
 
-/* The days that a question looks at: after < day <= as_of. */
+/* The days considered: after < day <= as_of. */
 typedef struct HistoryWindow
 {
 	DateADT after;
@@ -75,7 +74,7 @@ typedef struct HistoryWindow
 
 #define WHOLE_HISTORY ((HistoryWindow){PG_INT32_MIN, PG_INT32_MAX})
 
-/* What a window holds. */
+/* Sums over a window. */
 typedef struct HistorySummary
 {
 	DateADT last_ever; /* last purchase day up to as_of, window or not */
@@ -94,10 +93,10 @@ typedef struct HistorySummary
 extern void HistoryReaderInit(HistoryReader *reader, const PurchaseHistory *history);
 extern bool ReadEncodedDay(HistoryReader *reader, PurchaseDay *day);
 
-/* All of them, up to as many; how many. */
+/* Reads all days, at most `max`; returns how many. */
 extern int64 ReadDays(HistoryReader *reader, PurchaseDay *days, int64 max_days);
 
-/* The next day, false at the end. */
+/* Reads the next day; false at the end. */
 static inline bool
 ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
 {
@@ -111,7 +110,7 @@ ReadPurchaseDay(HistoryReader *reader, PurchaseDay *day)
 
 pg_noreturn extern void HistoryCorrupted(void);
 
-/* False: no purchase on or before window.as_of. */
+/* Returns false if there is no purchase on or before window.as_of. */
 extern bool
 SummarizeHistory(const PurchaseHistory *history, HistoryWindow window, HistorySummary *summary);
 
@@ -122,17 +121,15 @@ extern void SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool 
 /* Sorts, sums and encodes days in any order; overwrites the array. */
 extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale);
 
-/*
- * The same for days that are in order and summed already, none of them empty.
- */
+/* The same for days that are already sorted and summed, none of them empty. */
 extern PurchaseHistory *EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale);
 
-/* Sorts days and adds up those of the same day; returns how many are left. */
+/* Sorts days and sums entries of the same day; returns how many are left. */
 extern int64 SortPurchaseDays(PurchaseDay *days, int64 ndays);
 
 /*
- * One order, or a refund where the amount is negative, with its cost where that
- * is known (else NULL); returns the scale of its amounts.
+ * Makes the entry of one order (a refund if the amount is negative) and its cost (NULL if unknown);
+ * returns the scale of its amounts.
  */
 static inline int
 MakePurchaseDay(PurchaseDay *purchase, DateADT day, Decimal amount, const Decimal *cost)
@@ -172,7 +169,7 @@ extern PurchaseDay *DecodeHistory(const PurchaseHistory *history, int scale, int
 extern int HistoryScale(const PurchaseHistory *history);
 extern bool HistoryHasCosts(const PurchaseHistory *history);
 
-/* The one check of everything that comes from outside. */
+/* The single check of everything that comes from outside. */
 extern bool HistoryIsValid(const PurchaseHistory *history);
 
 /* Whether it is in the unsorted form (history_state.h). */

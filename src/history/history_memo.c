@@ -1,17 +1,16 @@
 /*
- * history_memo.c: the history that was read last.
+ * history_memo.c: the history last read.
  *
- * The first reading of a history goes through its bytes as usual, so that a
- * query with one question per history pays only for a copy of the bytes.  The
- * second reading decodes its days, later ones find them decoded.  Where the
- * history before was read more than once, this one will be, too: its first
- * reading decodes the days.
+ * The first reading of a history goes through its bytes as usual, so that a query with one function
+ * call per history pays only for a copy of the bytes.  The second reading decodes the days, and
+ * later ones find them decoded.  If the previous history was read more than once, this one will be,
+ * too: then its first reading decodes the days.
  */
 #include "postgres.h"
 
 #include "history/history_memo.h"
 
-#define MEMO_BYTES 4096            /* longer ones are read again every time */
+#define MEMO_BYTES 4096            /* longer ones are read from the bytes every time */
 #define MEMO_DAYS (MEMO_BYTES / 2) /* a day takes two bytes at least */
 #define MEMO_SUMMARIES 4
 
@@ -24,14 +23,14 @@ typedef struct KeptSummary
 typedef struct HistoryMemo
 {
 	uint64 serial;
-	Size size; /* of the bytes; 0: none yet */
+	Size size; /* of the bytes; 0 if none yet */
 	int readings;
 	bool more_to_come;
 	bool set_out; /* the days */
 	bool costs;
 	int scale;
 	int64 ndays;
-	int nsummaries; /* made so far; the last MEMO_SUMMARIES of them are there */
+	int nsummaries; /* made so far; the last MEMO_SUMMARIES are kept */
 	KeptSummary summaries[MEMO_SUMMARIES];
 	uint8 bytes[MEMO_BYTES];
 	PurchaseDay days[MEMO_DAYS];
@@ -115,7 +114,7 @@ RecallSummary(const PurchaseHistory *history, HistoryWindow window)
 		if (kept->window.as_of == window.as_of && kept->window.after == window.after)
 			return &kept->summary;
 	}
-	/* an error on the way must not leave a half-made summary that looks valid */
+	/* an error must not leave behind a half-made summary that looks valid */
 	kept = &Memo.summaries[Memo.nsummaries % MEMO_SUMMARIES];
 	kept->window = (HistoryWindow){PG_INT32_MAX, PG_INT32_MIN};
 	if (DaysAreThere(history))

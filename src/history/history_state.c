@@ -1,19 +1,19 @@
 /*
  * history_state.c: the state of the aggregates over purchases.
  *
- * The state is itself a purchase_history, in its unsorted form: an encoded
- * body, then a tail of days as they came, unsorted, then room for more.  A
- * concrete state type lets parallel, partition-wise and distributed plans split
- * the aggregates; the tail makes adding a row as cheap as appending it.
+ * The state is itself a purchase_history, in its unsorted form: an encoded body, then a tail of
+ * days in the order of their arrival, then room for more.  A concrete state type lets parallel,
+ * partition-wise and distributed plans split the aggregates; the tail makes adding a row as cheap
+ * as appending it.
  *
- * A day of the tail is about as small as one of the body, so that most states
- * never have to grow, and more groups fit into memory:
+ * A day of the tail is about as small as one of the body, so most states never have to grow, and
+ * more groups fit into memory:
  *
  *	day		varint: zigzag of the days since the entry before (the first: since
  *			FIRST_DAY_BASE), shifted left by one bit; bit 0: `extra` follows
  *	extra	varint: orders * 2 + (amount < 0); without it: one order, amount >= 0
  *	amount	varint: magnitude in units of 10^-scale
- *	cost	zigzag varint, then covered the same way, where the state has costs
+ *	cost	zigzag varint, then covered the same way, if the state has costs
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ typedef struct HistoryState
 } HistoryState;
 
 #define FIRST_STATE_SIZE 128 /* some twenty days */
-#define RAW_STATE_SIZE 256   /* up to here a state grows without a body */
+#define RAW_STATE_SIZE 256   /* a state without a body grows up to this size */
 #define MIN_TAIL_ROOM 64
 #define MAX_TAIL_DAY (5 * MAX_VARINT)
 #define MIN_TAIL_DAY 2
@@ -114,7 +114,7 @@ NewState(Size size, const PurchaseHistory *body, int scale, bool costs)
 	return state;
 }
 
-/* Whether the body is a compact history of the size that it has in the state. */
+/* Whether the body is a compact history that fills its place in the state. */
 static bool
 BodyIsWhole(const HistoryState *state)
 {
@@ -124,10 +124,7 @@ BodyIsWhole(const HistoryState *state)
 		   VARSIZE_ANY(body) == state->body_size && !HistoryIsUnsorted(body);
 }
 
-/*
- * A state as it comes from a tuple or another process: aligned, and with
- * sizes that lie within it.
- */
+/* A state from a tuple or another process: aligned, and with sizes checked against its own. */
 static HistoryState *
 CheckedState(const PurchaseHistory *value)
 {
@@ -200,7 +197,7 @@ CompactState(const PurchaseHistory *value)
 	return history;
 }
 
-/* The state with everything in its body and a tail that takes more. */
+/* The state with everything moved to its body, and an empty tail. */
 static HistoryState *
 RepackState(const HistoryState *state, int scale, bool costs)
 {
@@ -237,9 +234,9 @@ GrowState(const HistoryState *state)
 }
 
 /*
- * Adds one day, in units of 10^-scale, to the state of an aggregate (NULL: none
- * yet), in place where there is room.  A state that had to grow is made in the
- * current memory context: the executor copies it to where states live.
+ * Adds one day, in units of 10^-scale, to the state of an aggregate (NULL for none yet), in place
+ * if there is room.  A state that has to grow is made in the current memory context; the executor
+ * copies it to the aggregate's.
  */
 static HistoryState *
 AddToState(HistoryState *state, PurchaseDay *day, int scale, bool costs)
@@ -283,13 +280,13 @@ StateArgument(FunctionCallInfo fcinfo)
 	if (HistoryIsUnsorted(value))
 		return CheckedState(value);
 
-	/* a compact one: what a distributed plan has sent as text */
+	/* a compact one: a distributed plan sent it as text */
 	return NewState(
 		pg_nextpower2_size_t(offsetof(HistoryState, data) + VARSIZE_ANY(value) + MIN_TAIL_ROOM),
 		value, HistoryScale(value), HistoryHasCosts(value));
 }
 
-/* One row of an aggregate: (state, day, amount [, cost]), the day given. */
+/* One row of an aggregate, (state, day, amount [, cost]), with the day determined. */
 static Datum
 AddRow(FunctionCallInfo fcinfo, DateADT date)
 {
@@ -306,7 +303,7 @@ AddRow(FunctionCallInfo fcinfo, DateADT date)
 	PG_RETURN_POINTER(AddToState(state, &day, scale, has_cost));
 }
 
-/* True when the row is to be skipped: no day or no amount. */
+/* Whether to skip the row: no day or no amount. */
 static inline bool
 RowIsSkipped(FunctionCallInfo fcinfo)
 {
@@ -314,7 +311,7 @@ RowIsSkipped(FunctionCallInfo fcinfo)
 	return PG_ARGISNULL(1) || PG_ARGISNULL(2);
 }
 
-/* What a skipped row leaves: the state as it was. */
+/* The state unchanged, for a row that is skipped. */
 static inline Datum
 KeepState(FunctionCallInfo fcinfo)
 {

@@ -7,7 +7,7 @@
 
 #include "history/history_codec.h"
 
-/* The history that a value in the unsorted form stands for. */
+/* The compact history of a value in the unsorted form. */
 extern PurchaseHistory *CompactState(const PurchaseHistory *state);
 
 #endif /* CRM_HISTORY_STATE_H */

@@ -21,12 +21,13 @@
 #include "history/history_state.h"
 #include "history/purchase_history.h"
 
-/* ---------- text form ----------
+/*
+ * ---------- text form ----------
  *
  *	{2010-12-01: 25.5, 2011-02-03: 77.1 (2 orders), 2011-03-01: -10 (0 orders, cost -6 of -10)}
  *
- * Days are ISO whatever DateStyle says.  One order is what goes without
- * saying; a cost that covers the whole amount goes without "of".
+ * Days are in ISO format whatever DateStyle says.  "(1 order)" is left out, and so is "of" if the
+ * cost covers the whole amount.
  */
 
 static void
@@ -103,10 +104,10 @@ purchase_history_out(PG_FUNCTION_ARGS)
 
 #define SPACES " \t\n\r\f\v"
 
-/* What is left of a text that is being read. */
+/* The rest of a text that is being read. */
 typedef struct Parser
 {
-	const char *text; /* whole, for errors */
+	const char *text; /* the whole text, for errors */
 	const char *next;
 } Parser;
 
@@ -136,7 +137,7 @@ SkipSpace(Parser *parser)
 		parser->next++;
 }
 
-/* Takes the word or sign if it stands next. */
+/* Consumes the word or sign if it comes next. */
 static bool
 Take(Parser *parser, const char *word)
 {
@@ -176,7 +177,7 @@ TakeDay(Parser *parser)
 	before = *parser;
 	text = TakeUntil(parser, ":,(){}", "a day");
 
-	/* only ISO, the year first, is the same under every DateStyle */
+	/* only ISO format, with the year first, reads the same under every DateStyle */
 	if (strspn(text, "0123456789-") < strcspn(text, " ") || strcspn(text, "-") < 4)
 		ParseFailed(&before, "a day such as 2025-01-31");
 	day = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
@@ -245,7 +246,7 @@ TakeEntry(Parser *parser, PurchaseDay *day, int *scale)
 	day->covered = Rescale(covered.mantissa, covered.scale, *scale);
 }
 
-/* Days of growing number that share one scale. */
+/* A growing array of days that share one scale. */
 typedef struct DayList
 {
 	PurchaseDay *days;
@@ -347,8 +348,8 @@ purchase_history_recv(PG_FUNCTION_ARGS)
 /* ---------- the group: merge, take away, add ---------- */
 
 /*
- * Adds the days of b, or takes them away.  Addition runs over sorted days, so
- * equal contents come out as equal bytes in whatever order histories are merged.
+ * Adds the days of b, or subtracts them.  Sums run over sorted days, so equal contents give equal
+ * bytes in whatever order histories are merged.
  */
 static PurchaseHistory *
 CombineHistories(const PurchaseHistory *a, const PurchaseHistory *b, bool subtract)
@@ -405,7 +406,7 @@ purchase_history_subtract(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(CombineHistories(PG_GETARG_HISTORY(0), PG_GETARG_HISTORY(1), true));
 }
 
-/* (history, day, amount [, cost]): one order or refund more; a NULL cost is an unknown one. */
+/* (history, day, amount [, cost]): adds one order or refund; a NULL cost is unknown. */
 PG_FUNCTION_INFO_V1(purchase_history_add);
 Datum
 purchase_history_add(PG_FUNCTION_ARGS)

@@ -116,7 +116,10 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 
 /* ---------- collect_valid_histories ---------- */
 
-/* (key anyelement, query text): the same, without an error for rows that are no purchase */
+/*
+ * (key anyelement, query text): the same, but skips rows that are not purchases instead of raising
+ * an error
+ */
 static void
 StartCollectValidHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {

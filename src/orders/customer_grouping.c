@@ -22,7 +22,7 @@ InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context, const Reco
 	groups->grain = grain;
 }
 
-/* An array of at least so many bytes; what it held is kept only with `keep`. */
+/* Makes an array at least that large; its contents survive only with `keep`. */
 static void *
 Room(CustomerGrouping *groups, void *array, Size size, bool keep)
 {
@@ -35,7 +35,7 @@ Room(CustomerGrouping *groups, void *array, Size size, bool keep)
 
 /* ---------- the hash table ---------- */
 
-/* Empties the table and gives it so many slots, a power of two. */
+/* Empties the table and gives it that many slots, a power of two. */
 static void
 ClearSlots(CustomerGrouping *groups, uint32 nslots)
 {
@@ -49,9 +49,8 @@ ClearSlots(CustomerGrouping *groups, uint32 nslots)
 }
 
 /*
- * The bits of a hash that parting has not used up.  With the seed, since integer
- * keys are their own hash; groups come in the order of their records, whatever
- * it is.
+ * The bits of a hash that partitioning has not used up.  Seeded, since integer keys are their own
+ * hash; the order of the groups follows the records and does not depend on the seed.
  */
 static inline uint32
 SlotHash(const CustomerGrouping *groups, uint64 bits)
@@ -110,7 +109,7 @@ NewGroup(CustomerGrouping *groups, const PackedPurchase *record)
 	return groups->ngroups++;
 }
 
-/* The group of a record's customer, a new one if need be. */
+/* The group of a record's customer, created if necessary. */
 static inline uint32
 GroupOf(CustomerGrouping *groups, const PackedPurchase *record)
 {
@@ -141,7 +140,7 @@ PrepareGroups(CustomerGrouping *groups, int64 records)
 	if (records > PG_UINT32_MAX / 4)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("too many purchases of too few customers")));
-	/* the stores of one query are much alike: as many customers as the one before */
+	/* the stores of one query are alike: expect as many customers as in the one before */
 	ClearSlots(groups, nslots);
 	groups->ngroups = 0;
 	if (groups->grain == PER_DAY && groups->records_room < records)
@@ -177,7 +176,7 @@ SumByCustomer(CustomerGrouping *groups, const RecordStore *store)
 	}
 }
 
-/* Puts the records of each customer side by side, in the order in which they came. */
+/* Puts the records of each customer together, in the order of arrival. */
 static void
 SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 {
@@ -195,7 +194,7 @@ SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 			groups->groups[i].count++;
 		}
 	}
-	/* `end` is where the next record goes, until all are there */
+	/* until all are placed, `end` is where the next record goes */
 	for (uint32 i = 0; i < groups->ngroups; i++)
 	{
 		groups->groups[i].end = end;

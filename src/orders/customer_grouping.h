@@ -1,15 +1,15 @@
 /*
  * customer_grouping.h: the purchases of a record store, by customer.
  *
- * The store should fit into the processor's cache.  Rows are grouped by a hash
- * table of their customers, which is kept from store to store.
+ * The store should fit into the processor's cache.  The hash table of customers is reused from
+ * store to store.
  */
 #ifndef CRM_CUSTOMER_GROUPING_H
 #define CRM_CUSTOMER_GROUPING_H
 
 #include "orders/packed_purchase.h"
 
-/* What is added up. */
+/* The granularity of the sums. */
 typedef enum PurchaseGrain
 {
 	PER_DAY,     /* customer and day: for histories */
@@ -37,7 +37,7 @@ typedef struct CustomerGroup
 	};
 } CustomerGroup;
 
-/* Where to look for a customer. */
+/* A slot of the hash table. */
 typedef struct GroupSlot
 {
 	uint32 tag;   /* of the hash */
@@ -53,7 +53,7 @@ typedef struct CustomerGrouping
 	uint32 ngroups;
 	uint32 groups_room;
 	GroupSlot *slots;
-	uint32 nslots; /* in use: as many as the customers of such a store need */
+	uint32 nslots; /* in use: as many as the customers of such a store call for */
 	uint32 slots_room;
 	uint32 *group_of;              /* of each record */
 	const PackedPurchase **sorted; /* records by customer */
@@ -65,7 +65,7 @@ typedef struct CustomerGrouping
 extern void InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context,
 								 const RecordFormat *format, PurchaseGrain grain);
 
-/* Groups the resident records of a sealed store, whose blocks have one scale. */
+/* Groups the resident records of a sealed store; all its blocks must have the same scale. */
 extern void GroupPurchases(CustomerGrouping *groups, const RecordStore *store);
 
 static inline Datum
@@ -74,7 +74,7 @@ GroupCustomer(const CustomerGrouping *groups, uint32 i)
 	return RecordCustomer(groups->groups[i].record, groups->format);
 }
 
-/* The days of a customer, in order and added up; valid until the next call. */
+/* The days of a customer, sorted and summed; valid until the next call. */
 extern PurchaseDay *GroupDays(CustomerGrouping *groups, uint32 i, int64 *ndays);
 
 #endif /* CRM_CUSTOMER_GROUPING_H */

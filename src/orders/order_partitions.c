@@ -13,15 +13,15 @@
 #define PARTITIONS (1 << PARTITION_BITS)
 #define MAX_LEVEL (64 / PARTITION_BITS - 1)
 
-/* A partition is parted again rather than grouped in more memory than this. */
+/* A partition is partitioned again rather than grouped in more memory than this. */
 #define MIN_PARTITION_LIMIT ((Size) 4 * 1024 * 1024)
 
-/* With less, files would be written in crumbs. */
+/* With less, files would be written in tiny pieces. */
 #define MIN_MEMORY ((Size) 8 * 1024 * 1024)
 
 /*
- * Grouping takes up to so many times the memory of a partition's records.  This
- * much of it comes on top of what the rows may take, the rest is taken off that.
+ * Grouping takes up to this many times the memory of a partition's records.  GROUPING_ALLOWANCE of
+ * it is allowed on top of the memory for rows, the rest is deducted from that.
  */
 #define GROUPING_FACTOR 5
 #define GROUPING_ALLOWANCE ((Size) 20 * 1024 * 1024)
@@ -30,7 +30,7 @@
 typedef struct Partition
 {
 	RecordStore store;
-	int64 compacted; /* records left when it was made compact last */
+	int64 compacted; /* records left when it was last compacted */
 } pg_attribute_aligned(128) Partition;
 
 struct OrderPartitions
@@ -40,19 +40,19 @@ struct OrderPartitions
 	RecordFormat format;
 	PurchaseGrain grain;
 	int scale;            /* of new records: the largest seen */
-	int level;            /* how often the rows were parted before */
+	int level;            /* how often the rows were partitioned before */
 	Size memory_limit;    /* of all records */
 	Size partition_limit; /* of the records of one partition */
-	bool compacting;      /* doing so has paid so far */
+	bool compacting;      /* compacting has paid off so far */
 	Partition partitions[PARTITIONS];
 	CustomerGrouping groups;
 
-	/* handing out: first what is all in memory, which makes room for the rest */
+	/* returning customers: first those entirely in memory, which makes room for the rest */
 	bool resident_done;
-	int handing_out;               /* the partition whose turn it is */
+	int handing_out;               /* the partition being returned */
 	bool grouped;                  /* it is in `groups`, */
 	uint32 next_group;             /* whose next is this */
-	struct OrderPartitions *parts; /* or it has been parted again */
+	struct OrderPartitions *parts; /* or it has been partitioned again */
 };
 
 Size
@@ -152,10 +152,7 @@ AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *p
 
 /* ---------- grouping a partition ---------- */
 
-/*
- * Adds the purchases of a block to other partitions or, without those, to a
- * store.
- */
+/* Adds the purchases of a block to other partitions or, if `parts` is NULL, to a store. */
 static void
 CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions *orders,
 		  RecordStore *store)
@@ -187,7 +184,7 @@ ReplaceResident(RecordStore *store, RecordStore *by)
 	*store = *by;
 }
 
-/* Brings the resident records of a partition to the scale that all have by now. */
+/* Rescales the resident records of a partition to the scale that all have by now. */
 static void
 UnifyScale(OrderPartitions *orders, RecordStore *store)
 {
@@ -254,7 +251,7 @@ CompactAll(OrderPartitions *orders)
 		bool first_time = partition->compacted == 0 && records > 0;
 
 		CompactPartition(orders, partition);
-		/* where this partition shrinks too little, the others will, too */
+		/* if this partition shrinks too little, so will the others */
 		if (first_time && partition->store.records > records - records / 4)
 		{
 			orders->compacting = false;
@@ -282,10 +279,7 @@ LargestPartition(OrderPartitions *orders)
 	return largest;
 }
 
-/*
- * Called when a partition has grown: makes room if it, or all of them, take too
- * much.
- */
+/* Called when a partition has grown: makes room if it or all together take too much. */
 static void
 CheckMemory(OrderPartitions *orders, Partition *grown)
 {
@@ -295,7 +289,7 @@ CheckMemory(OrderPartitions *orders, Partition *grown)
 		SpillPartition(LargestPartition(orders));
 	if (grown->store.memory > orders->partition_limit)
 	{
-		/* one customer with very many orders? */
+		/* perhaps one customer with very many orders */
 		CompactPartition(orders, grown);
 		if (grown->store.memory > orders->partition_limit / 2)
 			SpillPartition(grown);
@@ -326,7 +320,7 @@ Repartition(OrderPartitions *orders, RecordStore *store)
 	return parts;
 }
 
-/* Makes the customers of a partition that is partly or all in a file available. */
+/* Makes the customers of a partition available that is partly or wholly in a file. */
 static void
 LoadPartition(OrderPartitions *orders, int partition)
 {
@@ -334,7 +328,7 @@ LoadPartition(OrderPartitions *orders, int partition)
 
 	if (store->file_bytes + store->memory > orders->partition_limit && orders->level < MAX_LEVEL)
 	{
-		/* the other partitions wait in their files */
+		/* the other partitions stay in their files */
 		for (int i = partition; i < PARTITIONS; i++)
 			if (orders->partitions[i].store.first != NULL)
 				RecordStoreSpill(&orders->partitions[i].store);

@@ -1,12 +1,11 @@
 /*
  * order_partitions.h: rows of purchases in, purchases by customer out.
  *
- * The rows are partitioned by a hash of the customer, into parts small enough
- * for the processor's cache; each is grouped when all rows are there.  So no
- * row costs a cache miss of its own.  When memory runs out, partitions are
- * first compacted (purchases of the same customer and day summed) where that
- * saves enough, else moved to temporary files; a partition that is too large to
- * group at once is partitioned again.
+ * Rows are divided by a hash of the customer into partitions small enough for the processor's
+ * cache, which are grouped when all rows have arrived.  So no row costs a cache miss of its own.
+ * When memory runs out, partitions are compacted (purchases of the same customer and day are
+ * summed) if that saves enough, and otherwise moved to temporary files; a partition that is too
+ * large to group at once is partitioned again.
  */
 #ifndef CRM_ORDER_PARTITIONS_H
 #define CRM_ORDER_PARTITIONS_H
@@ -17,7 +16,7 @@
 
 typedef struct OrderPartitions OrderPartitions;
 
-/* A customer with all purchases: one entry a day, in order, or a single one. */
+/* A customer with all purchases: one entry per day, in order, or a single one. */
 typedef struct CustomerPurchases
 {
 	Datum customer;
@@ -26,7 +25,7 @@ typedef struct CustomerPurchases
 	int scale;
 } CustomerPurchases;
 
-/* `memory`: what the pool may take, in bytes; the pool is the caller's. */
+/* `memory`: how much the pool may take, in bytes; the pool belongs to the caller. */
 extern OrderPartitions *
 CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, PurchaseGrain grain, bool costs,
 					  int scale, Size memory);
@@ -36,15 +35,15 @@ extern void
 AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase, int scale);
 
 /*
- * Once all purchases are there: the next customer, in no particular order, valid
- * until the next call; false at the end.
+ * After the last purchase: the next customer, in no particular order, valid until the next call;
+ * false at the end.
  */
 extern bool NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next);
 
 /* Frees all memory but the pool, and temporary files. */
 extern void EndOrderPartitions(OrderPartitions *orders);
 
-/* What the partitions may use: work_mem * hash_mem_multiplier. */
+/* The memory that partitions may use: work_mem * hash_mem_multiplier. */
 extern Size HashMemoryLimit(void);
 
 #endif /* CRM_ORDER_PARTITIONS_H */

@@ -31,25 +31,25 @@ typedef struct OrderRows
 	DestReceiver pub;
 	const char *function;
 	Oid key_type;
-	MemoryContext context; /* of what outlives a row */
+	MemoryContext context; /* for what outlives a row */
 	CustomerKey key;
 	bool check_domain;  /* of the customers */
 	void *domain_extra; /* of CheckKeyDomain */
 	Oid day_type;
 	Oid amount_type;
 	Oid cost_type;
-	int scale;        /* that amounts are likely to have */
+	int scale;        /* the scale that amounts are likely to have */
 	int cost_column;  /* 0: none */
 	int order_column; /* 0: none */
 	LocalDayCache days;
 	PurchaseSinkStart start;
 	PurchaseSink take;
 	void *sink;
-	Progress *progress; /* NULL: nobody wants to know */
+	Progress *progress; /* NULL for no progress messages */
 	int64 without_customer;
 	bool lenient;
 
-	/* order lines, where there is an order key */
+	/* order lines, if there is an order key */
 	Tuplesortstate *lines;
 	TupleDesc columns;
 	FmgrInfo same_order;
@@ -103,7 +103,7 @@ CheckDayColumn(TupleDesc columns)
 	}
 }
 
-/* The decimals that a numeric(p, s) column says it has; 0 if it says nothing. */
+/* The scale of a numeric(p, s) column; 0 if it declares none. */
 static int
 DeclaredScale(TupleDesc columns, int attno)
 {
@@ -116,10 +116,7 @@ DeclaredScale(TupleDesc columns, int attno)
 	return scale <= MAX_SCALE ? scale : 0;
 }
 
-/*
- * Order lines are sorted by customer and order key: lines of one order lie
- * together.
- */
+/* Order lines are sorted by customer and order key, so that lines of one order are adjacent. */
 static void
 StartLines(OrderRows *receiver, TupleDesc columns)
 {
@@ -232,7 +229,7 @@ IsOrderDay(Oid type, Datum value)
 						   : !TIMESTAMP_NOT_FINITE(DatumGetTimestamp(value));
 }
 
-/* Whether day, amount and cost of a row can be those of a purchase. */
+/* Whether day, amount and cost of a row are valid for a purchase. */
 static bool
 IsPurchase(OrderRows *receiver, TupleTableSlot *row)
 {
@@ -246,7 +243,7 @@ IsPurchase(OrderRows *receiver, TupleTableSlot *row)
 			ReadOrderAmount(receiver->cost_type, row->tts_values[c], &ignored) == AMOUNT_FINE);
 }
 
-/* Hands on a purchase of a customer. */
+/* Passes on a purchase of a customer. */
 static inline void
 PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
 {
@@ -259,7 +256,7 @@ PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int s
 		pfree(DatumGetPointer(flat));
 }
 
-/* The purchase in a row whose customer, day and amount are there. */
+/* Makes the purchase of a row whose customer, day and amount are not NULL. */
 static pg_attribute_always_inline int
 PurchaseOfRow(OrderRows *receiver, TupleTableSlot *row, PurchaseDay *purchase)
 {
@@ -316,7 +313,7 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 
 /* ---------- order lines ---------- */
 
-/* Whether two lines, sorted next to each other, belong to one order. */
+/* Whether two adjacent lines belong to one order. */
 static bool
 SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 {
@@ -331,7 +328,7 @@ SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 										  a->tts_values[o], b->tts_values[o]));
 }
 
-/* Adds a line to its order, whose day is that of its oldest line. */
+/* Adds a line to its order; the day of an order is that of its earliest line. */
 static void
 AddLine(PurchaseDay *order, int *scale, PurchaseDay *line, int line_scale)
 {
@@ -393,10 +390,10 @@ TakeLines(OrderRows *receiver)
 
 /* ---------- all of it ---------- */
 
-/* Rows without a customer in the query that was run last. */
+/* The number of rows without a customer in the query last run. */
 static int64 rows_without_customer = 0;
 
-/* How many: whether those who keep histories need look for their amounts. */
+/* Their number tells whoever keeps histories whether to look for their amounts. */
 PG_FUNCTION_INFO_V1(orders_without_customer);
 Datum
 orders_without_customer(PG_FUNCTION_ARGS)

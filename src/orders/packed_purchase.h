@@ -1,9 +1,9 @@
 /*
- * packed_purchase.h: a purchase of a customer as it waits in a record store.
+ * packed_purchase.h: a purchase of a customer, packed for a record store.
  *
- * Most purchases are a single order of a small amount: they take a narrow
- * record of 16 bytes.  What does not fit (large amounts, several orders, costs)
- * takes a wide one.  For other keys than integers their size and bytes follow.
+ * Most purchases are a single order of a small amount: they take a narrow record of 16 bytes.
+ * Anything that does not fit (large amounts, several orders, costs) takes a wide one.  Keys other
+ * than integers follow with their size and bytes.
  */
 #ifndef CRM_PACKED_PURCHASE_H
 #define CRM_PACKED_PURCHASE_H
@@ -15,7 +15,7 @@
 #include "history/history_codec.h"
 #include "orders/spilling_store.h"
 
-/* A type that customers are told apart by. */
+/* The type of customers' keys. */
 typedef struct CustomerKey
 {
 	Oid type;
@@ -26,12 +26,12 @@ typedef struct CustomerKey
 	FmgrInfo hash;
 	bool hash_extended; /* 64 bits wide, and seeded */
 	FmgrInfo equal;
-	uint64 seed; /* of hashes: another one every time, so that nobody can choose keys of one hash */
+	uint64 seed; /* of hashes: random, so that nobody can choose keys with equal hashes */
 } CustomerKey;
 
 extern void InitCustomerKey(CustomerKey *key, Oid type, Oid collation);
 
-/* The bits that stand for an integer key, or the hash of another one. */
+/* The bits of an integer key, or the hash of another key. */
 static inline uint64
 CustomerKeyBits(CustomerKey *key, Datum customer)
 {
@@ -66,7 +66,7 @@ typedef struct PackedPurchase
 #define WIDE_DAY (WIDE_RECORD - 1)
 #define NARROW_DAY (NARROW_ORDER - 1)
 
-/* The day before all days, for what is no purchase; marks count days from it. */
+/* The day before all days, used for "no purchase"; marks count days from it. */
 #define NO_DAY (-POSTGRES_EPOCH_JDATE - 1)
 
 static inline bool
@@ -81,7 +81,7 @@ WideRecordSize(const RecordFormat *format)
 	return NARROW_RECORD_SIZE + (format->costs ? 3 : 1) * sizeof(int64);
 }
 
-/* Where the key of other types than integers begins: its size, then its bytes. */
+/* Where a key that is no integer begins: its size, then its bytes. */
 static inline char *
 RecordKey(const PackedPurchase *record, const RecordFormat *format)
 {
@@ -138,7 +138,7 @@ extern void AppendKey(char *bytes, const CustomerKey *key, Datum customer, Size 
 /* The bytes of a key as they stand in a record. */
 extern Size CustomerKeySize(const CustomerKey *key, Datum customer);
 
-/* Puts a purchase behind the records of a store. */
+/* Appends a purchase to the records of a store. */
 static inline void
 AppendPurchase(RecordStore *store, const RecordFormat *format, Datum customer, uint64 bits,
 			   const PurchaseDay *purchase, int scale)
@@ -177,7 +177,7 @@ AppendPurchase(RecordStore *store, const RecordFormat *format, Datum customer, u
 		AppendKey(RecordKey(record, format), &format->key, customer, key_size);
 }
 
-/* Brings the amounts of a purchase to a larger scale. */
+/* Rescales the amounts of a purchase to a larger scale. */
 static inline void
 RescalePurchase(PurchaseDay *purchase, int from, int to)
 {
@@ -186,7 +186,7 @@ RescalePurchase(PurchaseDay *purchase, int from, int to)
 	purchase->covered = Rescale(purchase->covered, from, to);
 }
 
-/* Runs over the records of a block. */
+/* Iterates over the records of a block. */
 #define FOR_EACH_RECORD(record, block, format)                                                     \
 	for (PackedPurchase *record = (PackedPurchase *) (block)->data;                                \
 		 (char *) record < (block)->data + (block)->used;                                          \

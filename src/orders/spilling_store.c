@@ -16,7 +16,7 @@
 #define MAX_CHUNK ((Size) 16 * 1024 * 1024)
 #define HUGE_PAGE ((Size) 2 * 1024 * 1024)
 
-/* What stands before the data of a block in the file. */
+/* The header of a block in the file. */
 typedef struct FileBlockHeader
 {
 	uint32 used;
@@ -29,7 +29,7 @@ BlockMemory(Size capacity)
 	return offsetof(RecordBlock, data) + capacity;
 }
 
-/* Asks for huge pages where the system has them; the answer does not matter. */
+/* Asks for huge pages if the system has them; the result does not matter. */
 static void
 AdviseHugePages(void *chunk, Size size)
 {
@@ -60,7 +60,7 @@ DeleteRecordPool(RecordPool *pool)
 	MemoryContextDelete(pool->context);
 }
 
-/* Bytes of a chunk, a new and larger one when it is used up. */
+/* Takes bytes from a chunk; when it is used up, from a new and larger one. */
 static void *
 CutFromChunk(RecordPool *pool, Size size)
 {
@@ -80,7 +80,7 @@ CutFromChunk(RecordPool *pool, Size size)
 	return bytes;
 }
 
-/* The list of free blocks of a capacity; NULL for odd ones, which come alone. */
+/* The list of free blocks of a capacity; NULL for odd sizes, which are not reused. */
 static RecordBlock **
 FreeList(RecordPool *pool, Size capacity)
 {
@@ -125,7 +125,7 @@ FreeBlock(RecordPool *pool, RecordBlock *block)
 	*list = block;
 }
 
-/* Puts a block behind the resident ones. */
+/* Appends a block to the resident ones. */
 static void
 AddBlock(RecordStore *store, RecordBlock *block)
 {

@@ -1,11 +1,10 @@
 /*
- * spilling_store.h: a sequence of records that is written once and read in order,
- * in blocks of memory that can be moved to a temporary file.
+ * spilling_store.h: a sequence of records that is written once and read in order, in blocks of
+ * memory that can be moved to a temporary file.
  *
- * Records are aligned, of any size, and mean nothing here.  Every block bears
- * the number of decimals of its amounts (`scale`): when an amount with more
- * decimals comes along, new blocks begin, and the old ones wait until they are
- * read (RescaleBlock of the reader).
+ * Records are aligned, of any size, and opaque here.  Every block carries the number of decimals of
+ * its amounts (`scale`): an amount with more decimals starts a new block, and old blocks are
+ * rescaled when they are read (RescaleBlock of the reader).
  */
 #ifndef CRM_SPILLING_STORE_H
 #define CRM_SPILLING_STORE_H
@@ -26,16 +25,15 @@ typedef struct RecordBlock
 #define BLOCK_CAPACITY 32000
 
 /*
- * Memory that several stores share.  Blocks are cut from large chunks, for
- * which the kernel is asked for huge pages: filling hundreds of megabytes page
- * by page would cost as much as all other work on a row.  Blocks that are
- * returned are used again; chunks are freed with the pool.
+ * Memory that several stores share.  Blocks are cut from large chunks, for which the kernel is
+ * asked for huge pages: faulting in hundreds of megabytes page by page would cost as much as all
+ * other work on the rows.  Freed blocks are reused; chunks are freed with the pool.
  */
 typedef struct RecordPool
 {
 	MemoryContext context;
 	Size used;   /* by the blocks of the stores */
-	char *chunk; /* what is left of the newest chunk */
+	char *chunk; /* the rest of the newest chunk */
 	Size chunk_left;
 	Size chunk_size; /* of the next one */
 	RecordBlock *free_small;
@@ -51,7 +49,7 @@ typedef struct RecordStore
 	RecordPool *pool;
 	RecordBlock *first; /* the resident blocks, in order */
 	RecordBlock *last;
-	BufFile *file; /* what came before them */
+	BufFile *file; /* earlier blocks */
 	Size file_bytes;
 	int64 file_records;
 } RecordStore;
@@ -62,10 +60,10 @@ extern void DeleteRecordPool(RecordPool *pool);
 /* Begins a block with room for `size` bytes at least. */
 extern void RecordStoreNewBlock(RecordStore *store, Size size, int scale);
 
-/* Ends the last block; before the store is read, and when the scale changes. */
+/* Ends the last block; needed before the store is read and when the scale changes. */
 extern void RecordStoreSeal(RecordStore *store);
 
-/* Room for a record of an aligned size; `scale` is that of all since the last seal. */
+/* Room for a record of an aligned size; `scale` must be that of all records since the last seal. */
 static inline char *
 RecordStoreAppend(RecordStore *store, Size size, int scale)
 {
@@ -84,7 +82,7 @@ RecordStoreAppend(RecordStore *store, Size size, int scale)
 /* Moves the resident blocks to the file. */
 extern void RecordStoreSpill(RecordStore *store);
 
-/* Brings everything back into memory, what was there already first. */
+/* Brings everything back into memory, after what is already there. */
 extern void RecordStoreLoad(RecordStore *store);
 
 /* Frees blocks and file; the store is empty afterwards. */

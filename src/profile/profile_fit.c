@@ -227,7 +227,7 @@ static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
 	static const char *const names[] = {
-		"kinds",   "ignore",     "order",     "ranges", "weights",
+		"kinds",   "ignore",     "order",     "ranges",      "weights",
 		"missing", "max_values", "min_count", "range_count", "robust",
 	};
 

@@ -72,7 +72,7 @@ CompareValues(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Takes the value of each rank from those that were gathered: every rank is a group then. */
+/* Takes the value of each rank from the gathered values: each rank is a group by now. */
 static void
 EndGathering(RankSelection *s)
 {

@@ -1,9 +1,9 @@
 /*
- * rfm_fit.c: learning thresholds from a population.
+ * rfm_fit.c: fitting thresholds to a population.
  *
- * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between
- * two neighbours of the sorted population and is computed from them in
- * integers, so that no rounding can move a customer over it.
+ * A threshold is a type-7 quantile (percentile_cont) at i/bins.  It lies between two neighbours of
+ * the sorted population and is computed from them in integers, so that no rounding can move a
+ * customer over it.
  */
 #include "postgres.h"
 
@@ -47,9 +47,7 @@ FloorDivide(int128 a, int128 b)
 	return quotient * b > a ? quotient - 1 : quotient;
 }
 
-/* What a selection looks at: one of the dimensions or the value of an order. */
-#define ORDER_VALUE RFM_DIMENSIONS
-
+/* The quantity that a selection is about: one of the dimensions or the value of an order. */
 static void
 DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 {
@@ -74,8 +72,8 @@ DimensionValues(const RfmValues *rfm, int n, int what, int scale, int64 *values)
 }
 
 /*
- * The threshold at a quantile as an integer of as many decimals as fit, at
- * least those of the values themselves.
+ * The threshold at a quantile as an integer with as many decimals as fit, at least those of the
+ * values themselves.
  */
 static int64
 CutQuantile(Quantile q, int64 low, int64 high, int from, int to)
@@ -100,17 +98,17 @@ LargestFittingScale(int64 min, int64 max, int scale)
 /* A fit in progress: one selection of ranks for each quantity. */
 typedef struct RfmSelections
 {
+	RankedValues found;
 	RfmPopulation *population;
-	int count; /* of what is looked at: ORDER_VALUE, the last one, only for medians */
-	int bins;
-	bool medians;
-	int64 customers;
+	int count; /* of quantities: ORDER_VALUE, the last one, only for medians */
 	int64 min[ORDER_VALUE + 1];
 	int64 max[ORDER_VALUE + 1];
+	int nranks[ORDER_VALUE + 1];
+	int64 ranks[ORDER_VALUE + 1][MAX_RANKS];
 	RankSelection selection[ORDER_VALUE + 1];
 } RfmSelections;
 
-/* Counts the population and finds the ends of its values. */
+/* Counts the population and finds its smallest and largest values. */
 static void
 FindEnds(RfmSelections *s)
 {
@@ -124,7 +122,7 @@ FindEnds(RfmSelections *s)
 		for (int what = 0; what < s->count; what++)
 		{
 			DimensionValues(rfm, n, what, s->population->scale, values);
-			if (s->customers == 0)
+			if (s->found.customers == 0)
 				s->min[what] = s->max[what] = values[0];
 			for (int i = 0; i < n; i++)
 			{
@@ -132,36 +130,35 @@ FindEnds(RfmSelections *s)
 				s->max[what] = Max(s->max[what], values[i]);
 			}
 		}
-		s->customers += n;
+		s->found.customers += n;
 	}
 }
 
-static int
-AddRanks(const RfmSelections *s, Quantile quantile, int64 *ranks, int n)
+static void
+AddRanks(RfmSelections *s, int what, int i, int bins)
 {
-	ranks[n++] = quantile.low;
-	ranks[n++] = Min(quantile.low + 1, s->customers - 1);
-	return n;
+	Quantile quantile = QuantileAt(s->found.customers, i, bins);
+
+	s->ranks[what][s->nranks[what]++] = quantile.low;
+	s->ranks[what][s->nranks[what]++] = Min(quantile.low + 1, s->found.customers - 1);
 }
 
-/* The two ranks of each quantile that is wanted; those of a median come last. */
+/* The two ranks of each quantile wanted. */
 static void
 BeginSelections(RfmSelections *s)
 {
 	for (int what = 0; what < s->count; what++)
 	{
-		int64 ranks[MAX_RANKS];
-		int n = 0;
-
-		for (int i = 1; i < s->bins && what != ORDER_VALUE; i++)
-			n = AddRanks(s, QuantileAt(s->customers, i, s->bins), ranks, n);
-		if (what == ORDER_VALUE || (what == FREQUENCY && s->medians))
-			n = AddRanks(s, QuantileAt(s->customers, 1, 2), ranks, n);
-		RankSelectionBegin(&s->selection[what], s->min[what], s->max[what], ranks, n);
+		for (int i = 1; i < s->found.bins && what != ORDER_VALUE; i++)
+			AddRanks(s, what, i, s->found.bins);
+		if (what == ORDER_VALUE || (what == FREQUENCY && s->found.medians))
+			AddRanks(s, what, 1, 2);
+		RankSelectionBegin(&s->selection[what], s->min[what], s->max[what], s->ranks[what],
+						   s->nranks[what]);
 	}
 }
 
-/* One more look at the population; false: all ranks are found. */
+/* Makes one more pass over the population; false if all ranks are found. */
 static bool
 NextPass(RfmSelections *s)
 {
@@ -186,63 +183,94 @@ NextPass(RfmSelections *s)
 	return true;
 }
 
-/* A quantile from the two ranks that begin with `rank`. */
-static Decimal
-SelectedQuantile(RfmSelections *s, int what, Quantile quantile, int rank, int from, int to)
+/* The value at a rank that was selected, or at one of the ends. */
+static int64
+SelectedValue(RankedValues *values, int what, int64 rank)
 {
+	RfmSelections *s = (RfmSelections *) values;
+	int i = 0;
+
+	if (rank == 0)
+		return s->min[what];
+	if (rank == values->customers - 1)
+		return s->max[what];
+	while (i < s->nranks[what] - 1 && s->ranks[what][i] != rank)
+		i++;
+	return RankSelectionValue(&s->selection[what], i);
+}
+
+/* The values that the i-th of so many quantiles lies between. */
+static Quantile
+Neighbours(RankedValues *values, int what, int i, int bins, int64 *low, int64 *high)
+{
+	Quantile quantile = QuantileAt(values->customers, i, bins);
+
+	*low = values->at(values, what, quantile.low);
+	*high = values->at(values, what, Min(quantile.low + 1, values->customers - 1));
+	return quantile;
+}
+
+static Decimal
+DecimalQuantile(RankedValues *values, int what, int i, int bins, int from, int to)
+{
+	int64 low;
+	int64 high;
+	Quantile quantile = Neighbours(values, what, i, bins, &low, &high);
 	Decimal result = {0};
 
-	result.mantissa = CutQuantile(quantile, RankSelectionValue(&s->selection[what], rank),
-								  RankSelectionValue(&s->selection[what], rank + 1), from, to);
+	result.mantissa = CutQuantile(quantile, low, high, from, to);
 	result.scale = to;
 	return result;
 }
 
 static void
-KeepThresholds(RfmSelections *s, RfmModel *model)
+KeepMedians(RankedValues *values, RfmModel *model)
 {
-	model->bins = s->bins;
-	for (int what = 0; what < RFM_DIMENSIONS; what++)
-	{
-		int from = what == MONETARY ? s->population->scale : 0;
-		int to = LargestFittingScale(s->min[what], s->max[what], from);
+	int64 low;
+	int64 high;
+	Quantile median = Neighbours(values, ORDER_VALUE, 1, 2, &low, &high);
+	double from = Float8FromSortable(low);
 
-		model->nthresholds[what] = s->bins - 1;
-		for (int i = 1; i < s->bins; i++)
-			model->threshold[what][i - 1] = SelectedQuantile(
-				s, what, QuantileAt(s->customers, i, s->bins), 2 * i - 2, from, to);
-	}
+	model->median_order_value =
+		median.part == 0 ? from : from + (Float8FromSortable(high) - from) / 2;
+	model->median_frequency = DecimalQuantile(values, FREQUENCY, 1, 2, 0, MAX_SCALE);
 }
 
-static void
-KeepMedians(RfmSelections *s, RfmModel *model)
+void
+RfmModelOfRanks(RfmModel *model, RankedValues *values)
 {
-	Quantile median = QuantileAt(s->customers, 1, 2);
-	double low = Float8FromSortable(RankSelectionValue(&s->selection[ORDER_VALUE], 0));
-	double high = Float8FromSortable(RankSelectionValue(&s->selection[ORDER_VALUE], 1));
+	model->bins = values->bins;
+	model->customers = values->customers;
+	for (int what = 0; what < RFM_DIMENSIONS; what++)
+	{
+		int from = what == MONETARY ? values->scale : 0;
+		int to = LargestFittingScale(values->at(values, what, 0),
+									 values->at(values, what, values->customers - 1), from);
 
-	model->median_order_value = median.part == 0 ? low : low + (high - low) / 2;
-	model->median_frequency = SelectedQuantile(s, FREQUENCY, median, 2 * s->bins - 2, 0, MAX_SCALE);
+		model->nthresholds[what] = values->bins - 1;
+		for (int i = 1; i < values->bins; i++)
+			model->threshold[what][i - 1] =
+				DecimalQuantile(values, what, i, values->bins, from, to);
+	}
+	if (values->medians)
+		KeepMedians(values, model);
 }
 
 bool
 FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians)
 {
-	RfmSelections s = {.population = population,
-					   .count = medians ? ORDER_VALUE + 1 : ORDER_VALUE,
-					   .bins = bins,
-					   .medians = medians};
+	RfmSelections s = {.found = {.at = SelectedValue, .bins = bins, .medians = medians},
+					   .population = population,
+					   .count = medians ? ORDER_VALUE + 1 : ORDER_VALUE};
 
 	FindEnds(&s);
-	if (s.customers == 0)
+	if (s.found.customers == 0)
 		return false;
+	s.found.scale = population->scale;
 	BeginSelections(&s);
 	while (NextPass(&s))
 		;
-	KeepThresholds(&s, model);
-	if (medians)
-		KeepMedians(&s, model);
-	model->customers = s.customers;
+	RfmModelOfRanks(model, &s.found);
 	return true;
 }
 
@@ -262,7 +290,7 @@ typedef struct RfmFitState
 	RfmValues *rfm;
 	int64 count;
 	int64 room;
-	int64 next; /* of the population's reading */
+	int64 next; /* position while the population is read */
 } RfmFitState;
 
 static void
@@ -303,7 +331,7 @@ NewFitState(MemoryContext context, DateADT as_of, int bins, const Interval *peri
 	return state;
 }
 
-/* Brings the amounts of a population to a larger scale. */
+/* Rescales the amounts of a population to a larger scale. */
 static void
 RescaleFitState(RfmFitState *state, int scale)
 {

@@ -1,5 +1,5 @@
 /*
- * rfm_fit.h: learning the thresholds of a population.
+ * rfm_fit.h: fitting thresholds to a population.
  */
 #ifndef CRM_RFM_FIT_H
 #define CRM_RFM_FIT_H
@@ -20,12 +20,28 @@ typedef struct RfmValues
 typedef struct RfmPopulation
 {
 	void (*rewind)(struct RfmPopulation *population);
-	/* the next customers with a score, up to RFM_BATCH of them; how many, 0 at the end */
+	/* returns the number of further customers with a score, at most RFM_BATCH; 0 at the end */
 	int (*next)(struct RfmPopulation *population, RfmValues *rfm);
 	int scale; /* of the monetary values */
 } RfmPopulation;
 
-/* False: the population is empty, and there is nothing to fit. */
+/* What values are ranked by: a dimension, or the value of an order (SortableFloat8). */
+#define ORDER_VALUE RFM_DIMENSIONS
+
+/* The values of a population in order, for thresholds, which lie between two of them. */
+typedef struct RankedValues
+{
+	int64 (*at)(struct RankedValues *values, int what, int64 rank);
+	int64 customers; /* at least one */
+	int scale;       /* of the monetary values */
+	int bins;
+	bool medians;
+} RankedValues;
+
+/* The thresholds of a population, and its medians. */
+extern void RfmModelOfRanks(RfmModel *model, RankedValues *values);
+
+/* Returns false if the population is empty and there is nothing to fit. */
 extern bool FitRfm(RfmModel *model, RfmPopulation *population, int bins, bool medians);
 
 #endif /* CRM_RFM_FIT_H */

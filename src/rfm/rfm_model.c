@@ -1,5 +1,5 @@
 /*
- * rfm_model.c: the type rfm_model, and what a history scores under a model.
+ * rfm_model.c: the type rfm_model, and the scores of histories under a model.
  */
 #include "postgres.h"
 
@@ -98,7 +98,7 @@ RfmModelFault(const void *data)
 	return NULL;
 }
 
-/* Brings the thresholds of each dimension to one scale. */
+/* Rescales the thresholds of each dimension to one scale. */
 static void
 CompleteRfmModel(void *data, uint64 fingerprint)
 {
@@ -286,7 +286,7 @@ rfm_score(PG_FUNCTION_ARGS)
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
 	uint64 serial = HistorySerial(history);
-	/* the last score: columns of a view ask for it again and again */
+	/* the last score, since many columns of a view ask for it */
 	static uint64 last_history = 0;
 	static uint64 last_model;
 	static DateADT last_as_of;
@@ -310,7 +310,7 @@ rfm_score(PG_FUNCTION_ARGS)
 	PG_RETURN_RFM_SCORE(last_score);
 }
 
-/* Frequency and order value against the medians of the population that was fitted. */
+/* Frequency and order value against the medians of the fitted population. */
 PG_FUNCTION_INFO_V1(purchase_pattern);
 Datum
 purchase_pattern(PG_FUNCTION_ARGS)

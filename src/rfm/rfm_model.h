@@ -22,17 +22,16 @@ typedef enum RfmDimension
 } RfmDimension;
 
 /*
- * A threshold is cut (not rounded) where the exact one has more than MAX_SCALE
- * decimals: for values of no more decimals than that, "above the threshold" means
- * the same.
+ * A threshold with more than MAX_SCALE decimals is truncated, not rounded: for values with at most
+ * that many decimals "above the threshold" means the same.
  */
 typedef struct RfmModel
 {
 	int32 bins;
 	int nthresholds[RFM_DIMENSIONS];                 /* bins - 1 */
-	Decimal threshold[RFM_DIMENSIONS][MAX_BINS - 1]; /* for scoring of one scale a dimension */
-	Interval period;                                 /* zero: all of the history */
-	/* of the fit; made by hand, a model has none of it */
+	Decimal threshold[RFM_DIMENSIONS][MAX_BINS - 1]; /* for scoring: one scale per dimension */
+	Interval period;                                 /* zero for the whole history */
+	/* of the fit; not set in a model made by hand */
 	DateADT as_of;
 	int64 customers; /* with a score; 0: not fitted */
 	Decimal median_frequency;
@@ -42,7 +41,7 @@ typedef struct RfmModel
 
 extern const ModelFormat RfmModelFormat;
 
-/* The period of a model; NULL: all of the history. */
+/* The period of a model; NULL for the whole history. */
 static inline const Interval *
 RfmPeriod(const RfmModel *model)
 {
@@ -51,7 +50,7 @@ RfmPeriod(const RfmModel *model)
 			   : &model->period;
 }
 
-/* 1 + the number of thresholds below the value; for recency the other way round. */
+/* 1 + the number of thresholds below the value; reversed for recency. */
 extern RfmScore ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 						 int monetary_scale);
 

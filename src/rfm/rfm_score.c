@@ -19,7 +19,7 @@ CheckedBins(int32 bins)
 	return bins;
 }
 
-/* The one check of a score that comes from outside. */
+/* The single check of a score that comes from outside. */
 static bool
 ScoreIsValid(int r, int f, int m, int bins)
 {

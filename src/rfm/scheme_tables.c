@@ -21,13 +21,13 @@
 #include "base/common.h"
 #include "rfm/segment_scheme.h"
 
-/* One rule; where several cover a cell, the first has it. */
+/* One rule; if several cover a cell, the first one gets it. */
 typedef struct SchemeRule
 {
 	int position;
 	int label;         /* rules of one segment share it */
-	char *beyond_bins; /* a score or cell that the bins do not have, else NULL */
-	uint8 lifecycles;  /* bits of those that it is true of */
+	char *beyond_bins; /* a score or cell beyond the bins, else NULL */
+	uint8 lifecycles;  /* bits of the lifecycles that it applies to */
 	bool covers[MAX_CELLS];
 } SchemeRule;
 
@@ -37,7 +37,7 @@ typedef struct SchemeRules
 	int nrules;
 	SchemeRule *rules; /* by position */
 	int nlabels;
-	text **labels; /* in the order in which they come up first */
+	text **labels; /* in the order of first appearance */
 } SchemeRules;
 
 /* ---------- reading the tables ---------- */
@@ -69,7 +69,7 @@ SchemeNames(void)
 	return names.data;
 }
 
-/* The number of a segment's label, which is new the first time. */
+/* The number of a segment's label, added if it is new. */
 static int
 LabelNumber(SchemeRules *rules, Datum segment)
 {
@@ -122,7 +122,7 @@ CoverRanges(SchemeRule *rule, const int *bounds, int bins)
 #undef WITHIN
 }
 
-/* What a rule is true of; an array of words, NULL for every lifecycle. */
+/* The lifecycles that a rule applies to, from an array of words; NULL for all. */
 static uint8
 RuleLifecycles(Datum array, bool isnull)
 {
@@ -139,7 +139,7 @@ RuleLifecycles(Datum array, bool isnull)
 		text *word = DatumGetTextPP(words[i]);
 		int lifecycle = LifecycleFromText(word);
 
-		/* the table's constraint knows the same words */
+		/* the table's constraint allows the same words */
 		if (lifecycle < 0)
 			elog(ERROR, "unknown lifecycle in a table of schemes");
 		lifecycles |= 1 << lifecycle;
@@ -177,8 +177,8 @@ ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 }
 
 /*
- * The rules of a scheme, in the current context and SPI's; an error if there is
- * no such scheme.  SPI must be connected.
+ * The rules of a scheme, allocated in the current context and SPI's; an error if there is no such
+ * scheme.  SPI must be connected.
  */
 static SchemeRules *
 LoadRules(const char *name)
@@ -247,7 +247,7 @@ CheckRules(const SchemeRules *rules, const char *name)
 						errdetail("It has %d, the limit is %d.", rules->nlabels, MAX_LABELS)));
 }
 
-/* A segment with several rules is true of a customer if any of its rules is. */
+/* A segment with several rules applies to a customer if any of its rules does. */
 static void
 KeepLifecycles(SegmentScheme *scheme, const SchemeRules *rules)
 {
@@ -314,7 +314,7 @@ compile_scheme(PG_FUNCTION_ARGS)
 
 /* ---------- checking ---------- */
 
-/* A row of check_scheme: problem, cell (-1: none), the segments, what it comes to. */
+/* A row of check_scheme: problem, cell (-1 for none), segments, detail. */
 static void
 ReportProblem(FunctionCallInfo fcinfo, const SchemeRules *rules, const char *problem, int cell,
 			  const int *labels, int nlabels, const char *detail)
@@ -344,7 +344,7 @@ AddLabel(int *labels, int nlabels, int label)
 	return nlabels + 1;
 }
 
-/* A rule with scores beyond the bins, or one that no customer ever reaches. */
+/* Reports a rule with scores beyond the bins, or one that no customer ever reaches. */
 static void
 CheckRule(FunctionCallInfo fcinfo, const SchemeRules *rules, int number, const int *first_rule,
 		  int *labels)
@@ -373,7 +373,7 @@ CheckRule(FunctionCallInfo fcinfo, const SchemeRules *rules, int number, const i
 							   rule->position, name));
 }
 
-/* A cell that no rule covers, or rules of several segments. */
+/* Reports a cell that no rule covers, or that rules of several segments cover. */
 static void
 CheckCell(FunctionCallInfo fcinfo, const SchemeRules *rules, int cell, int *labels)
 {
@@ -392,7 +392,7 @@ CheckCell(FunctionCallInfo fcinfo, const SchemeRules *rules, int cell, int *labe
 							   digits, nlabels, text_to_cstring(rules->labels[labels[0]])));
 }
 
-/* (name): what is wrong with a scheme's rules; no row if nothing is. */
+/* (name): problems of a scheme's rules; no rows if there are none. */
 PG_FUNCTION_INFO_V1(check_scheme);
 Datum
 check_scheme(PG_FUNCTION_ARGS)
@@ -427,8 +427,8 @@ check_scheme(PG_FUNCTION_ARGS)
 /* ---------- guarding the built-in schemes ---------- */
 
 /*
- * Anybody may make a trigger of the function on a table of their own, with
- * columns of the same names and any types: it only ever looks at its own tables.
+ * Anybody may create a trigger with this function on a table of their own, with columns of the same
+ * names and any types; it accepts only its own tables.
  */
 static bool
 IsTableOfSchemes(Oid table)
@@ -439,7 +439,7 @@ IsTableOfSchemes(Oid table)
 								  table == get_relname_relid("scheme_rule", schema));
 }
 
-/* The column of that name and type; 0 if there is none of the name. */
+/* The column of that name and type; 0 if there is none of that name. */
 static int
 ColumnOfType(TupleDesc columns, const char *name, Oid type)
 {
@@ -453,7 +453,7 @@ ColumnOfType(TupleDesc columns, const char *name, Oid type)
 	return column;
 }
 
-/* An error if the row belongs to a built-in scheme; `column` holds the scheme's name. */
+/* Raises an error if the row belongs to a built-in scheme; `column` holds the scheme's name. */
 static void
 RefuseBuiltIn(TriggerData *trigger, HeapTuple row, const char *column)
 {
@@ -479,8 +479,7 @@ RefuseBuiltIn(TriggerData *trigger, HeapTuple row, const char *column)
 }
 
 /*
- * The position after the last rule of the row's scheme; 0: the row has a
- * position, or no scheme.
+ * The position after the last rule of the row's scheme; 0 if the row has a position, or no scheme.
  */
 static int32
 PositionToGive(TupleDesc columns, HeapTuple row, int column)
@@ -504,8 +503,8 @@ PositionToGive(TupleDesc columns, HeapTuple row, int column)
 }
 
 /*
- * BEFORE trigger of both tables; its argument is the column that names the
- * scheme.  Scripts of the extension itself may change what is built in.
+ * BEFORE trigger of both tables; its argument is the column that names the scheme.  Scripts of the
+ * extension itself may change built-in schemes.
  */
 PG_FUNCTION_INFO_V1(guard_schemes);
 Datum

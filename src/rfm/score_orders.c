@@ -1,8 +1,8 @@
 /*
  * score_orders.c: from orders to scores and segments in one call.
  *
- * Collect, fit, score and label, without a history in between: of a customer
- * only recency, frequency and monetary value are kept.
+ * Collects, fits, scores and labels without making histories: only recency, frequency and monetary
+ * value of each customer are kept.
  */
 #include "postgres.h"
 
@@ -37,11 +37,11 @@ enum
 	RESULT_COLUMNS
 };
 
-/* Everything that a row of the result is made of, besides the customer. */
+/* What a row of the result is made from, besides the customer. */
 typedef struct ScoreWriter
 {
 	RfmModel model;
-	const SegmentScheme *scheme; /* NULL: no segments */
+	const SegmentScheme *scheme; /* NULL for no segments */
 	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
 } ScoreWriter;
 
@@ -76,8 +76,8 @@ StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
 }
 
 /*
- * Adds what a purchase contributes to its customer: the last day of an order,
- * in the period or before it; orders and amounts of the period only.
+ * Adds a purchase to its customer: the day of an order even before the period, orders and amounts
+ * within the period only.
  */
 static void
 AddPurchaseOfPeriod(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
@@ -97,9 +97,7 @@ AddPurchaseOfPeriod(void *arg, Datum customer, uint64 bits, PurchaseDay *purchas
 	AddPurchase(scan->orders, customer, bits, purchase, scale);
 }
 
-/*
- * Keeps the values of all customers, since scoring reads them more than once.
- */
+/* Keeps the values of all customers, which scoring reads more than once. */
 static void
 KeepCustomers(ScoreScan *scan)
 {
@@ -271,7 +269,7 @@ SchemeArgument(FunctionCallInfo fcinfo, int argument, int bins)
 	return scheme;
 }
 
-/* Whether some customer with that score in a dimension can be in the segment. */
+/* Whether a customer with that score in a dimension can be in the segment. */
 static bool
 SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
 {
@@ -284,8 +282,8 @@ SegmentHasScore(const SchemeSegment *segment, RfmDimension dimension, int score)
 }
 
 /*
- * Where all thresholds of a dimension are the same, most customers tie in it,
- * and whole segments are out of their reach: a NOTICE says so.
+ * If all thresholds of a dimension are equal, most customers tie in it, and whole segments are out
+ * of reach: a NOTICE says so.
  */
 static void
 ReportTies(const RfmModel *model, const SegmentScheme *scheme)

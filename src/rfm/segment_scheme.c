@@ -35,7 +35,7 @@ static const ModelField Fields[] = {
 			   .group = &SegmentGroup),
 };
 
-/* The cell of three digits, -1 where they are not from 1 to bins. */
+/* The cell of three digits, -1 if they are not from 1 to bins. */
 static int
 CellFromDigits(int digits, int bins)
 {
@@ -50,7 +50,7 @@ CompareCells(const void *a, const void *b)
 	return *(const int32 *) b - *(const int32 *) a;
 }
 
-/* What a segment is true of. */
+/* The lifecycles that a segment applies to. */
 static uint8
 LifecycleBits(const SchemeSegment *segment)
 {
@@ -81,7 +81,7 @@ CompareLifecycles(const void *a, const void *b)
 	return *(const int32 *) a - *(const int32 *) b;
 }
 
-/* Puts the best cells of each segment first; one that is true of all lifecycles need not say so. */
+/* Puts the best cells of each segment first; drops lifecycles if a segment applies to all. */
 static void
 TidyScheme(void *data)
 {
@@ -202,11 +202,10 @@ CellFromText(const char *digits, int length, int bins)
 /* ---------- labels that are true of the customer ---------- */
 
 /*
- * How far apart two cells are, the nearest first.  A step of frequency or
- * monetary score counts as two of recency: a recency score says least about
- * where somebody stands, which the lifecycle knows better.  Of two equally near
- * cells the one of the same amount and frequency, then the more recent one for
- * current customers.
+ * The distance of two cells.  A step of the frequency or monetary score counts as two of recency:
+ * where a customer stands, which recency is about, the lifecycle knows better.  Ties go to the cell
+ * of the same monetary score, then of the same frequency score, then to the higher scores for
+ * current customers and the lower ones for others.
  */
 static int
 CellDistance(int a, int b, int bins, bool here)
@@ -218,14 +217,17 @@ CellDistance(int a, int b, int bins, bool here)
 
 	distance = distance * MAX_BINS + abs(m);
 	distance = distance * MAX_BINS + abs(f);
-	/* the signs decide at last; each is -1, 0 or 1, and what is left of r follows from the rest */
+	/* the signs, each -1, 0 or 1, break the last ties; the size of r follows from the rest */
 	r = (r > 0) - (r < 0);
 	f = (f > 0) - (f < 0);
 	m = (m > 0) - (m < 0);
 	return distance * 27 + 13 - (here ? 1 : -1) * (9 * r + 3 * f + m);
 }
 
-/* The segment + 1 of the nearest cell whose label is true of the lifecycle; else the cell's own. */
+/*
+ * The segment + 1 of the nearest cell whose segment applies to the lifecycle, or else the cell's
+ * own.
+ */
 static uint8
 NearestTrueSegment(const SegmentScheme *scheme, int cell, Lifecycle lifecycle)
 {
@@ -248,7 +250,7 @@ NearestTrueSegment(const SegmentScheme *scheme, int cell, Lifecycle lifecycle)
 	return segment;
 }
 
-/* The place of the segment among the labels, from 1; 0 for a cell that is not covered. */
+/* The position of the segment among the labels, from 1; 0 if the cell is not covered. */
 static int
 PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
 {
@@ -302,7 +304,7 @@ segment(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
-/* A lifecycle argument. */
+/* A lifecycle argument, checked. */
 static Lifecycle
 CheckedLifecycle(const text *word)
 {
@@ -318,53 +320,49 @@ CheckedLifecycle(const text *word)
 }
 
 /*
- * (score, scheme, lifecycle): the segment of the score, or of the nearest one whose segment is
- * true of such a customer.  Without a lifecycle the segment of the score.
+ * (score, scheme, lifecycle): the position in the scheme, from 1, of the segment of the score or,
+ * with a lifecycle, of the nearest score whose segment applies to it; 0 for none.
  */
+static int
+PositionArgument(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
+{
+	RfmScore score;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return 0;
+	score = PG_GETARG_RFM_SCORE(0);
+	*scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
+	if (unlikely(RFM_BINS(score) != (*scheme)->bins))
+		BinsDiffer(RFM_BINS(score), (*scheme)->bins);
+	if (PG_ARGISNULL(2))
+		return (*scheme)->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), (*scheme)->bins)];
+	return PositionForCustomer(*scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+							   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
+}
+
+/* (score, scheme, lifecycle): the name of that segment. */
 PG_FUNCTION_INFO_V1(segment_lifecycle);
 Datum
 segment_lifecycle(PG_FUNCTION_ARGS)
 {
 	const SegmentScheme *scheme;
-	RfmScore score;
-	text *label;
+	int position = PositionArgument(fcinfo, &scheme);
+	const text *label;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+	if (position == 0)
 		PG_RETURN_NULL();
-	score = PG_GETARG_RFM_SCORE(0);
-	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
-	if (unlikely(RFM_BINS(score) != scheme->bins))
-		BinsDiffer(RFM_BINS(score), scheme->bins);
-	if (PG_ARGISNULL(2))
-		label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
-	else
-		label = SegmentOfCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
-								  CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
-	if (label == NULL)
-		PG_RETURN_NULL();
+	label = scheme->labels[position - 1];
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
 }
 
-/* (score, scheme, lifecycle): the place of that segment in the scheme, from 1. */
+/* (score, scheme, lifecycle): its position. */
 PG_FUNCTION_INFO_V1(segment_position);
 Datum
 segment_position(PG_FUNCTION_ARGS)
 {
 	const SegmentScheme *scheme;
-	RfmScore score;
-	int position;
+	int position = PositionArgument(fcinfo, &scheme);
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	score = PG_GETARG_RFM_SCORE(0);
-	scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
-	if (unlikely(RFM_BINS(score) != scheme->bins))
-		BinsDiffer(RFM_BINS(score), scheme->bins);
-	if (PG_ARGISNULL(2))
-		position = scheme->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), scheme->bins)];
-	else
-		position = PositionForCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score),
-									   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
 	if (position == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(position);
@@ -392,7 +390,7 @@ LifecycleArray(const SchemeSegment *segment)
 		construct_array(words, segment->nlifecycles, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The segments of a scheme in order, with their cells and what they are true of. */
+/* The segments of a scheme in order, with their cells and lifecycles. */
 PG_FUNCTION_INFO_V1(segments);
 Datum
 segments(PG_FUNCTION_ARGS)
@@ -420,10 +418,7 @@ segments(PG_FUNCTION_ARGS)
 
 #define HERE ((1 << LIFECYCLE_NEW) | (1 << LIFECYCLE_ACTIVE) | (1 << LIFECYCLE_WON_BACK))
 
-/*
- * From these probabilities on, a forecast says that somebody is a customer, or
- * is not.
- */
+/* Forecasts above, or below, these probabilities claim that somebody is, or is not, a customer. */
 #define LIKELY_ALIVE 0.9
 #define LIKELY_GONE 0.1
 #define LIKELY_TO_BUY 0.5
@@ -440,7 +435,7 @@ ClaimOf(uint8 lifecycles)
 	return (lifecycles & ~HERE) == 0 ? 1 : 0;
 }
 
-/* The lifecycles that a segment of the scheme is true of; all of them for an unknown one. */
+/* The lifecycles that a segment of the scheme applies to; all of them for an unknown segment. */
 static uint8
 LifecyclesOfSegment(const SegmentScheme *scheme, const text *name)
 {
@@ -451,7 +446,8 @@ LifecyclesOfSegment(const SegmentScheme *scheme, const text *name)
 	return ALL_LIFECYCLES;
 }
 
-/* Words that views give to those who have not bought yet: no lifecycle of a customer, and no error.
+/*
+ * Words that views show for people who have not bought yet: not lifecycles, but no errors either.
  */
 static bool
 IsNoCustomerYet(const text *word)
@@ -493,7 +489,7 @@ label_conflicts(PG_FUNCTION_ARGS)
 			psprintf("segment %s, lifecycle %s", segment, LifecycleWords[lifecycle]));
 	if (ClaimOf(claim) * forecast < 0)
 		conflicts[n++] = CStringGetTextDatum(psprintf("segment %s, %s", segment, forecast_words));
-	/* lapsing is out of character, not gone */
+	/* lapsing customers are overdue, not gone */
 	if (lifecycle_known && lifecycle != LIFECYCLE_LAPSING && ClaimOf(1 << lifecycle) * forecast < 0)
 		conflicts[n++] = CStringGetTextDatum(
 			psprintf("lifecycle %s, %s", LifecycleWords[lifecycle], forecast_words));

@@ -10,7 +10,7 @@
 #define MAX_CELLS (MAX_BINS * MAX_BINS * MAX_BINS)
 #define MAX_LABELS 255
 
-/* Where a customer stands, as lifecycle() says it; the numbers are stored. */
+/* The results of lifecycle(); the numbers are stored. */
 typedef enum Lifecycle
 {
 	LIFECYCLE_NEW,
@@ -23,7 +23,7 @@ typedef enum Lifecycle
 
 #define ALL_LIFECYCLES ((1 << LIFECYCLES) - 1)
 
-/* Its name, a text that stays. */
+/* Its name, as a text that is kept. */
 extern Datum LifecycleText(Lifecycle lifecycle);
 
 /* The lifecycle of that name, -1 if there is none. */
@@ -33,8 +33,8 @@ typedef struct SchemeSegment
 {
 	const char *name;
 	int ncells;
-	int32 *cells;    /* in three digits, 555; the best first */
-	int nlifecycles; /* 0: it is true of everybody */
+	int32 *cells;    /* as three digits, such as 555; the best first */
+	int nlifecycles; /* 0: applies to all */
 	int32 lifecycles[LIFECYCLES];
 } SchemeSegment;
 
@@ -44,24 +44,26 @@ typedef struct SegmentScheme
 	int32 bins;
 	int nsegments;
 	SchemeSegment *segments; /* in the order of the rules */
-	/* follow from them in a scheme that was read */
+	/* derived from them when a scheme is read */
 	text **labels;
 	uint8 *lifecycles; /* by segment, as bits */
-	/* by lifecycle and cell, the label for such a customer; NULL: no segment has lifecycles;
-	 * 0: not looked up yet */
+	/*
+	 * by lifecycle and cell, the label for such a customer, 0 if not looked up yet; NULL if no
+	 * segment has lifecycles
+	 */
 	uint8 *corrected;
 	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else segment + 1 */
 } SegmentScheme;
 
 extern const ModelFormat SegmentSchemeFormat;
 
-/* The value of a scheme that has its `cells` and the names of its segments. */
+/* Makes the value of a scheme whose `cells` and names of segments are set. */
 extern struct varlena *SchemeValue(SegmentScheme *scheme);
 
-/* The scheme of that name as the tables have it now; an error if there is none. */
+/* The scheme of that name from the tables; an error if there is none. */
 extern struct varlena *CompileScheme(const char *name);
 
-/* Cells are numbered from 111 on, the monetary score fastest. */
+/* Cells are numbered from 111 on, with the monetary score running fastest. */
 static inline int
 CellCount(int bins)
 {
@@ -81,10 +83,10 @@ CellDigits(int cell, int bins)
 	return (cell / (bins * bins) + 1) * 100 + (cell / bins % bins + 1) * 10 + cell % bins + 1;
 }
 
-/* The cell that the text names, -1 if it is not three digits from 1 to bins. */
+/* The cell that a text names, -1 if it is not three digits from 1 to bins. */
 extern int CellFromText(const char *digits, int length, int bins);
 
-/* The label of a cell, NULL where no rule covers it; bins must be the scheme's. */
+/* The label of a cell, NULL if no rule covers it; bins must be the scheme's. */
 static inline text *
 SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
 {
@@ -93,7 +95,7 @@ SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
 	return label == 0 ? NULL : scheme->labels[label - 1];
 }
 
-/* The same for a customer whose lifecycle is known: a label that is true of them. */
+/* The same for a customer whose lifecycle is known: a segment that applies to it. */
 extern text *
 SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle);
 

@@ -27,6 +27,7 @@
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -42,7 +43,12 @@
 
 /* Keys that a transaction keeps in memory before it writes them. */
 #define MOST_KEYS 100000
-#define BATCH 1000
+/*
+ * They are written as arrays: a row a key would cost as much as noting it.  An
+ * array is too small to be compressed or moved out of line, unless of one key.
+ */
+#define ARRAY_BYTES 1600
+#define ARRAYS 64
 
 /* ---------- the keys that a transaction has noted for a queue ---------- */
 
@@ -58,6 +64,7 @@ typedef struct KeyKind
 	Oid type;
 	int16 len;
 	bool byval;
+	char align;
 } KeyKind;
 
 static uint32 HashKey(const KeyKind *kind, Datum key);
@@ -151,7 +158,7 @@ IsQueue(Relation table, const KeyKind *kind)
 
 	return table->rd_rel->relkind == RELKIND_RELATION && !table->rd_rel->relhasindex &&
 		   table->trigdesc == NULL && columns->natts == 3 &&
-		   TupleDescAttr(columns, 0)->atttypid == kind->type &&
+		   TupleDescAttr(columns, 0)->atttypid == get_array_type(kind->type) &&
 		   TupleDescAttr(columns, 1)->atttypid == TIMESTAMPTZOID &&
 		   TupleDescAttr(columns, 2)->atttypid == TEXTOID;
 }
@@ -159,10 +166,13 @@ IsQueue(Relation table, const KeyKind *kind)
 typedef struct QueueWriter
 {
 	Relation queue;
-	MemoryContext batch;
-	TupleTableSlot **slots;
-	int allocated;
+	KeyKind kind;
+	MemoryContext batch; /* of the arrays in slots */
+	TupleTableSlot *slots[ARRAYS];
 	int filled;
+	Datum *keys; /* of the next array */
+	int nkeys;
+	Size bytes;
 	TimestampTz now;
 } QueueWriter;
 
@@ -183,26 +193,49 @@ WriteBatch(QueueWriter *writer)
 	MemoryContextReset(writer->batch);
 }
 
+/* A row with the keys collected so far; without any: an order without a customer changed. */
 static void
-WriteKey(QueueWriter *writer, Datum key, bool isnull)
+WriteRow(QueueWriter *writer)
 {
 	TupleTableSlot *slot = writer->slots[writer->filled];
+	MemoryContext caller;
 
-	slot->tts_values[0] = key;
+	if (slot == NULL)
+		slot = writer->slots[writer->filled] =
+			MakeSingleTupleTableSlot(RelationGetDescr(writer->queue), &TTSOpsVirtual);
+	caller = MemoryContextSwitchTo(writer->batch);
+	slot->tts_isnull[0] = writer->nkeys == 0;
+	if (writer->nkeys > 0)
+		slot->tts_values[0] = PointerGetDatum(
+			construct_array(writer->keys, writer->nkeys, writer->kind.type, writer->kind.len,
+							writer->kind.byval, writer->kind.align));
+	MemoryContextSwitchTo(caller);
 	slot->tts_values[1] = TimestampTzGetDatum(writer->now);
-	slot->tts_isnull[0] = isnull;
 	slot->tts_isnull[1] = false;
 	slot->tts_isnull[2] = true;
 	ExecStoreVirtualTuple(slot);
-	if (++writer->filled == writer->allocated)
+	writer->nkeys = 0;
+	writer->bytes = 0;
+	if (++writer->filled == ARRAYS)
 		WriteBatch(writer);
+}
+
+static void
+WriteKey(QueueWriter *writer, Datum key)
+{
+	Size bytes = datumGetSize(key, writer->kind.byval, writer->kind.len);
+
+	if (writer->nkeys > 0 && writer->bytes + bytes > ARRAY_BYTES)
+		WriteRow(writer);
+	writer->keys[writer->nkeys++] = key;
+	writer->bytes += bytes;
 }
 
 /* Writes the keys noted so far; the queue may have been dropped by this very transaction. */
 static void
 WriteNotedKeys(NotedKeys *noted)
 {
-	QueueWriter writer = {0};
+	QueueWriter writer = {.kind = noted->kind};
 	keyset_iterator at;
 	NotedKey *key;
 
@@ -216,21 +249,19 @@ WriteNotedKeys(NotedKeys *noted)
 		writer.now = GetCurrentTimestamp();
 		writer.batch =
 			AllocSetContextCreate(noted->context, "changed keys to write", ALLOCSET_DEFAULT_SIZES);
-		writer.allocated = Min(BATCH, noted->keys->members + (noted->without_customer ? 1 : 0));
-		writer.slots = MemoryContextAlloc(noted->context, writer.allocated * sizeof(*writer.slots));
-		for (int i = 0; i < writer.allocated; i++)
-			writer.slots[i] =
-				MakeSingleTupleTableSlot(RelationGetDescr(writer.queue), &TTSOpsVirtual);
+		writer.keys = MemoryContextAlloc(noted->context, ARRAY_BYTES * sizeof(Datum));
 		/* for the TOAST table of long keys */
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (noted->without_customer)
-			WriteKey(&writer, (Datum) 0, true);
+			WriteRow(&writer);
 		keyset_start_iterate(noted->keys, &at);
 		while ((key = keyset_iterate(noted->keys, &at)) != NULL)
-			WriteKey(&writer, key->key, false);
+			WriteKey(&writer, key->key);
+		if (writer.nkeys > 0)
+			WriteRow(&writer);
 		WriteBatch(&writer);
 		PopActiveSnapshot();
-		for (int i = 0; i < writer.allocated; i++)
+		for (int i = 0; i < ARRAYS && writer.slots[i] != NULL; i++)
 			ExecDropSingleTupleTableSlot(writer.slots[i]);
 	}
 	table_close(writer.queue, NoLock);
@@ -387,7 +418,8 @@ FindTrackedTable(TriggerData *data)
 			found.column = column->attnum;
 			found.kind = (KeyKind){.type = getBaseType(column->atttypid),
 								   .len = column->attlen,
-								   .byval = column->attbyval};
+								   .byval = column->attbyval,
+								   .align = column->attalign};
 		}
 	}
 	if (found.column > 0)

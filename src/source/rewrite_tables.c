@@ -56,9 +56,9 @@ LockAll(const Oid *tables, int n)
 	}
 }
 
-/* The oids of tables that the current user owns, from a regclass[]. */
+/* The oids of tables, or views as well, that the current user owns, from a regclass[]. */
 static Oid *
-OwnTables(ArrayType *array, int *n)
+OwnRelations(ArrayType *array, bool views, int *n)
 {
 	Datum *elements;
 	Oid *tables;
@@ -67,24 +67,29 @@ OwnTables(ArrayType *array, int *n)
 	tables = palloc(sizeof(Oid) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
 	{
+		char kind;
+
 		tables[i] = DatumGetObjectId(elements[i]);
 		if (!RelationIsOwnedBy(tables[i], GetUserId()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(tables[i]));
-		if (get_rel_relkind(tables[i]) != RELKIND_RELATION || IsCatalogRelationOid(tables[i]) ||
+		kind = get_rel_relkind(tables[i]);
+		if (!(kind == RELKIND_RELATION || (views && kind == RELKIND_VIEW)) ||
+			IsCatalogRelationOid(tables[i]) ||
 			get_rel_persistence(tables[i]) == RELPERSISTENCE_TEMP)
-			ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-							errmsg("\"%s\" is not a table of a source", get_rel_name(tables[i]))));
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a relation of a source", get_rel_name(tables[i]))));
 	}
 	return tables;
 }
 
-/* (regclass[]): locks tables for rewrite_tables(). */
-PG_FUNCTION_INFO_V1(lock_tables);
+/* (regclass[]): locks tables and views that are to be rewritten, altered or dropped. */
+PG_FUNCTION_INFO_V1(lock_relations);
 Datum
-lock_tables(PG_FUNCTION_ARGS)
+lock_relations(PG_FUNCTION_ARGS)
 {
 	int n;
-	Oid *tables = OwnTables(PG_GETARG_ARRAYTYPE_P(0), &n);
+	Oid *tables = OwnRelations(PG_GETARG_ARRAYTYPE_P(0), true, &n);
 
 	LockAll(tables, n);
 	PG_RETURN_VOID();
@@ -139,7 +144,7 @@ Datum
 rewrite_tables(PG_FUNCTION_ARGS)
 {
 	int n;
-	Oid *tables = OwnTables(PG_GETARG_ARRAYTYPE_P(0), &n);
+	Oid *tables = OwnRelations(PG_GETARG_ARRAYTYPE_P(0), false, &n);
 
 	LockAll(tables, n);
 	for (int i = 0; i < n; i++)

@@ -17,10 +17,6 @@
 #include "base/common.h"
 #include "source/value_tiers.h"
 
-/* Cumulative shares, in percent, at which the tiers A and B end. */
-#define TIER_A_SHARE 80
-#define TIER_B_SHARE 95
-
 /* Bits of the largest estimate as an integer; exact sums of them fit 128 bits. */
 #define ESTIMATE_BITS 62
 
@@ -82,9 +78,8 @@ NextLower(const int64 *values, int64 nvalues, int64 from)
 }
 
 int64
-RoundThreshold(const int64 *values, int64 nvalues, int64 from)
+RoundThreshold(int64 below, int64 from)
 {
-	int64 below = NextLower(values, nvalues, from);
 	int64 unit = 1;
 
 	while (unit <= from / 10)
