@@ -1,12 +1,11 @@
 /*
  * binning.c: bins of one attribute that tell targets from others.
  *
- * Levels are first gathered into a few dozen blocks of about equal size.  The
- * best cut of the blocks into bins maximises the log-likelihood of the target
- * minus a penalty per bin (dynamic programming, exact).  To be accepted at all,
- * bins must outweigh the penalty of the Bayesian information criterion, which
- * grows with the number of rows; an accepted trend may be refined with Akaike's
- * penalty.  No number here was tuned to a data set.
+ * Levels are first gathered into a few dozen blocks of about equal size.  The best cut of the
+ * blocks into bins maximises the log-likelihood of the target minus a penalty per bin (dynamic
+ * programming, exact).  To be accepted at all, bins must outweigh the penalty of the Bayesian
+ * information criterion, which grows with the number of rows; an accepted trend may be refined with
+ * Akaike's penalty.  No number here was tuned to a data set.
  */
 #include "postgres.h"
 
@@ -25,20 +24,20 @@
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
 #define MIN_EXPECTED 5.0    /* of targets and of others in a bin, as for chi-square */
 
-/* Neighbouring levels that are not cut apart any more. */
+/* Neighbouring levels that are not separated any more. */
 typedef struct Block
 {
 	ClassCount count;
 	int first; /* level */
 } Block;
 
-/* A way to cut blocks into bins. */
+/* A cut of blocks into bins. */
 typedef struct Cut
 {
 	double worth; /* log-likelihood minus the penalties of the bins */
 	int nbins;
 	int first[MAX_BLOCKS]; /* the first level of each bin */
-	double ways;           /* logarithm of the number of cuts into as many bins */
+	double ways;           /* logarithm of the number of cuts into that many bins */
 } Cut;
 
 static inline int64
@@ -73,7 +72,7 @@ MinBinSize(ClassCount total)
 	return rarer > 0 ? MIN_EXPECTED * Size64(total) / rarer : HUGE_VAL;
 }
 
-/* Gathers levels, in order, into blocks; a frequent level makes a block of its own. */
+/* Gathers levels, in order, into blocks; a frequent level becomes a block of its own. */
 static int
 GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
 {
@@ -88,7 +87,7 @@ GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
 		total.others -= levels[skip].others;
 		total.targets -= levels[skip].targets;
 	}
-	/* what is left is shared by the blocks that are left, so that there are never too many */
+	/* the remaining rows are shared by the remaining blocks, so that there are never too many */
 	left = Size64(total);
 	share = left / MAX_BLOCKS;
 	for (int i = 0; i < nlevels; i++)
@@ -137,7 +136,7 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 	return n;
 }
 
-/* The best cut of the blocks, each bin of at least `least` rows. */
+/* The best cut of the blocks into bins of at least `least` rows. */
 static void
 CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut *cut)
 {
@@ -162,7 +161,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 			if (Size64(bin) < min_size && start > 0)
 				continue;
 			worth = best[start] + GroupLogLikelihood(bin) - penalty;
-			/* of equal cuts the one with fewer bins */
+			/* of equally good cuts the one with fewer bins */
 			if (worth > best[end])
 			{
 				best[end] = worth;
@@ -170,7 +169,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 				bins[end] = bins[start] + 1;
 			}
 		}
-		/* too few rows to stand alone: only good as the beginning of a longer bin */
+		/* too few rows to stand alone: only the beginning of a longer bin */
 		if (end < nblocks && from[end] == 0 && Size64(bin) < min_size)
 			best[end] = -HUGE_VAL;
 	}
@@ -188,8 +187,7 @@ LogChoose(int n, int k)
 }
 
 /*
- * The better monotonic cut, refined, or the free one, which pays one more
- * penalty for its freedom.
+ * The better monotonic cut, refined, or the free one, which pays one more penalty for being free.
  */
 static void
 CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, double min_size,
@@ -247,7 +245,7 @@ FindSpike(const ClassCount *levels, int nlevels, double min_size)
 	return spike;
 }
 
-/* Chance of bins as far apart as these, times the number of ways to cut them. */
+/* The probability by chance of bins this far apart, times the number of ways to cut them. */
 static double
 ChanceOfBins(const ClassCount *levels, int nlevels, const uint16 *bin, int nbins, double ways)
 {
@@ -299,7 +297,7 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	return bins;
 }
 
-/* A level among others, by its rate. */
+/* Orders levels by rate. */
 typedef struct RankedLevel
 {
 	ClassCount count;
@@ -447,7 +445,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	if (nranked > 1)
 		bins.p_value = ChiSquareTail(LikelihoodRatio(counts, nranked), nranked - 1);
 
-	/* sorting by rate turns chance into differences: first test whether there are any */
+	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
 		int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);

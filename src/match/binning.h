@@ -10,26 +10,25 @@
 
 #include "base/statistics.h"
 
-#define MAX_ATTRIBUTE_BINS 65 /* the most that either function makes */
+#define MAX_ATTRIBUTE_BINS 65 /* the most bins that either function makes */
 
-/* The fewest rows of a bin: both classes are expected five times, as for chi-square. */
+/* The fewest rows of a bin: enough to expect five of each class, as for chi-square. */
 extern double MinBinSize(ClassCount total);
 
 /* Bins as found. */
 typedef struct Bins
 {
 	int nbins;
-	int rare;       /* of words too rare for a bin of their own, and of unknown ones */
-	double p_value; /* that chance alone gives such bins, corrected for the search */
+	int rare;       /* bin of words that are unknown or too rare for one of their own */
+	double p_value; /* probability of such bins by chance, corrected for the search */
 } Bins;
 
 /*
- * Both write the bin of each level, counted from 0.  Levels without rows go
- * where their neighbours go, or with the rare words.
+ * Both write the bin of each level, counted from 0.  Levels without rows join their neighbours, or
+ * the rare words.
  *
- * Levels in order (numbers, days): bins are ranges, plus at most one level that
- * stands out on its own.  Rates are monotonic from bin to bin unless the data
- * strongly say otherwise.
+ * Levels in order (numbers, days): bins are ranges, plus at most one level that stands out on its
+ * own.  Rates are monotonic from bin to bin unless the data strongly say otherwise.
  */
 extern Bins BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin);
 

@@ -1,11 +1,9 @@
 /*
- * match_fit.c: the aggregate match_fit, a match_model from profiles and which
- * of them are targets.
+ * match_fit.c: the aggregate match_fit, a match_model from profiles and which of them are targets.
  *
- * The state keeps the rows as they come.  At the end they are put in an order
- * that depends on their contents only, and so do the folds of the
- * cross-validation and every sum: the result is the same, bit by bit, in
- * whatever order the rows came.
+ * The state keeps the rows in order of arrival.  At the end they are sorted by contents only, so
+ * the folds of the cross-validation and every sum are the same, to the bit, in whatever order the
+ * rows came.
  */
 #include "postgres.h"
 
@@ -21,8 +19,8 @@
 #include "match/match_model.h"
 #include "match/scorecard.h"
 
-#define FEW_TARGETS 50 /* below it a warning */
-#define MAX_MEMBERS 32 /* of a set that get points of their own: the most frequent */
+#define FEW_TARGETS 50 /* fewer give a warning */
+#define MAX_MEMBERS 32 /* members of a set that get points of their own: the most frequent */
 #define MAX_FIT_LEVELS PG_UINT16_MAX
 
 /* The rows so far. */
@@ -30,7 +28,7 @@ typedef struct MatchFitState
 {
 	struct varlena *first; /* the first profile, which all others must match */
 	ProfileModel *words;   /* given with the first row; or NULL */
-	Size row_size;         /* bytes of a profile from its codes on */
+	Size row_size;         /* number of bytes of a profile from its codes on */
 	int64 nrows;
 	int64 room;
 	uint8 *rows;
@@ -110,8 +108,8 @@ typedef struct RowPlace
 #include "lib/sort_template.h"
 
 /*
- * Orders the rows by target and hash; rows that tie are the same.  Dealing them
- * out in that order makes folds that are alike in their share of targets.
+ * Orders the rows by target and hash; rows that tie are equal.  Dealing them out in that order
+ * gives folds with similar shares of targets.
  */
 static RowPlace *
 OrderRows(const MatchFitState *state)
@@ -132,7 +130,7 @@ OrderRows(const MatchFitState *state)
 
 /* ---------- features ---------- */
 
-/* What the fit needs besides the scorecard's own features. */
+/* What the fit needs besides the features of the scorecard. */
 typedef struct FitFeatures
 {
 	const MatchFitState *state;
@@ -145,7 +143,7 @@ typedef struct FitFeatures
 	float **level_low; /* scaled: the smallest number of each level from 1 on */
 } FitFeatures;
 
-/* Adds a feature; returns its levels to be filled in, all missing at first. */
+/* Adds a feature; returns its levels, all missing, to be filled in. */
 static uint16 *
 AddFeature(FitFeatures *f, int slot, int member)
 {
@@ -189,7 +187,7 @@ typedef struct NumberPlace
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* The distinct numbers of a slot; more than there are codes share them, neighbours together. */
+/* The distinct numbers of a slot; if there are more than codes, neighbours share one. */
 static void
 AddScaledFeature(FitFeatures *f, int slot)
 {
@@ -275,7 +273,7 @@ CompareMemberNumbers(const void *a, const void *b)
 	return ((const MemberCount *) a)->member - ((const MemberCount *) b)->member;
 }
 
-/* A feature for each of a set's members that enough rows have, and enough have not. */
+/* A feature for each member of a set that enough rows have and enough rows lack. */
 static void
 AddSetFeatures(FitFeatures *f, int set, double min_size)
 {
@@ -325,7 +323,10 @@ AddSetFeatures(FitFeatures *f, int set, double min_size)
 
 /* ---------- the model ---------- */
 
-/* The level that stands out between ranges: the only one whose bin comes after the next one's. */
+/*
+ * The level that stands out between ranges: the only one whose bin comes after that of the next
+ * level.
+ */
 static int
 SpikeLevel(const ScorecardFeature *feature)
 {
@@ -376,7 +377,7 @@ KeepFeature(const FitFeatures *f, int i)
 	return match;
 }
 
-/* Warns of what the model itself does not show. */
+/* Warns of problems that the model itself does not show. */
 static void
 CheckTargets(const MatchFitState *state, int64 ntargets)
 {
@@ -394,7 +395,7 @@ CheckTargets(const MatchFitState *state, int64 ntargets)
 						  errdetail("With fewer than %d its figures are uncertain.", FEW_TARGETS)));
 }
 
-/* Who is a target, and the folds, in the order of the rows; returns how many there are of each. */
+/* Sets targets and folds in the order of the rows; returns the number of targets and others. */
 static ClassCount
 TakeTargets(const MatchFitState *state, const RowPlace *places, uint8 **target, uint8 **fold)
 {

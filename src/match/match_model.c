@@ -73,7 +73,7 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(MatchModel, "profile_model", words, FIELD_MODEL, .format = &ProfileModelFormat),
 };
 
-/* The codes from some point on mostly share a bin: once is enough. */
+/* The last codes mostly share a bin, which is stored once. */
 static void
 TidyMatchModel(void *data)
 {
@@ -89,7 +89,7 @@ TidyMatchModel(void *data)
 	}
 }
 
-/* What is wrong with the ranges of a scaled slot, or that another has some. */
+/* What is wrong with the ranges of a scaled slot, or with ranges of another slot. */
 static const char *
 RangesFault(const MatchFeature *feature, bool scaled)
 {
@@ -227,7 +227,7 @@ FeatureBin(const MatchFeature *feature, const ProfileView *view)
 
 		if (HasSpike(feature) && number == feature->spike)
 			return feature->nbins - 1;
-		/* the last range that begins at or below the number */
+		/* the last range that starts at or below the number */
 		while (first < last)
 		{
 			int middle = (first + last + 1) / 2;
@@ -258,7 +258,7 @@ MatchLogOdds(const MatchModel *model, const ProfileView *view)
 
 /* ---------- words ---------- */
 
-/* The attribute of a feature; NULL: the model does not carry names. */
+/* The attribute of a feature; NULL if the model does not carry names. */
 static const ProfileAttribute *
 FeatureAttribute(const MatchModel *model, const MatchFeature *feature)
 {
@@ -273,7 +273,7 @@ FeatureName(const MatchModel *model, const MatchFeature *feature)
 	return att != NULL ? att->name : psprintf("slot %d", feature->slot);
 }
 
-/* A number of a scaled slot: a number, a day or the word of a rank. */
+/* A number of a scaled slot as text: a number, a day or the word of a rank. */
 static char *
 NumberText(const ProfileAttribute *att, float number)
 {
@@ -312,7 +312,7 @@ RangeLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 					NumberText(att, feature->low[range + 1]));
 }
 
-/* The words of a group of codes; those outside of the dictionary once. */
+/* The words of a group of codes; those outside the dictionary only once. */
 static char *
 CodesLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 {

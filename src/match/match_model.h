@@ -9,7 +9,7 @@
 #include "match/scorecard.h"
 #include "profile/profile.h"
 
-#define MAX_FEATURE_BINS (MAX_ATTRIBUTE_BINS + 1) /* with that of missing values */
+#define MAX_FEATURE_BINS (MAX_ATTRIBUTE_BINS + 1) /* including that of missing values */
 #define MISSING_BIN 0
 
 typedef struct MatchBin
@@ -29,10 +29,12 @@ typedef struct MatchFeature
 	/* scaled slots: bins 1 .. nranges are ranges that begin with `low` */
 	int nranges;
 	float *low;
-	float spike; /* where there is a bin more: the one value in it */
+	float spike; /* if there is one more bin, the single value in it */
 
-	/* coded slots: the bin of each code, the last one of all codes from there on;
-	 * of sets bins 1: without, 2: with the member */
+	/*
+	 * coded slots: the bin of each code, the last entry for all further codes; sets have bin 1
+	 * without and 2 with the member
+	 */
 	int ncodes;
 	uint8 *codes;
 } MatchFeature;
@@ -48,7 +50,7 @@ typedef struct MatchModel
 	int64 skipped;  /* rows without a profile or without a target */
 	int nfeatures;
 	MatchFeature *features;
-	ProfileModel *words; /* for names and words; NULL: not known */
+	ProfileModel *words; /* for names and words; NULL if unknown */
 } MatchModel;
 
 extern const ModelFormat MatchModelFormat;
@@ -71,10 +73,10 @@ extern double MatchLogOdds(const MatchModel *model, const ProfileView *view);
 /* The name of the feature's attribute. */
 extern const char *FeatureName(const MatchModel *model, const MatchFeature *feature);
 
-/* A bin in words. */
+/* The label of a bin. */
 extern char *BinLabel(const MatchModel *model, const MatchFeature *feature, int bin);
 
-/* What the profile has there, in words. */
+/* The value of the profile, as text. */
 extern char *
 FeatureValue(const MatchModel *model, const MatchFeature *feature, const ProfileView *view);
 

@@ -1,10 +1,9 @@
 /*
- * match_prospects.c: match_prospects and where_to_find, everything from a query
- * of customers and a query of prospects to ranked prospects.
+ * match_prospects.c: match_prospects and where_to_find, from a query of customers and a query of
+ * prospects to ranked prospects.
  *
- * Both put one SELECT together around the caller's queries, with every name of
- * the extension qualified, and run it under the caller's rights.  The models
- * are fitted first and stand in it as literals.
+ * Both build one SELECT around the caller's queries, with every name of the extension qualified,
+ * and run it with the caller's rights.  The models are fitted first and appear in it as literals.
  */
 #include "postgres.h"
 
@@ -47,7 +46,7 @@ typedef struct MatchQuery
 
 /* ---------- the queries and their columns ---------- */
 
-/* The query without what may follow it: a semicolon would end the SELECT around it. */
+/* The query without a trailing semicolon, which would end the SELECT around it. */
 static char *
 TrimmedQuery(text *query)
 {
@@ -204,7 +203,7 @@ EmailOf(const MatchQuery *q)
 					   : "NULL::text";
 }
 
-/* Hands rows on to a tuplestore, once their columns are known to be of the types expected. */
+/* Passes rows on to a tuplestore after checking that their columns have the expected types. */
 typedef struct CheckedReceiver
 {
 	DestReceiver pub;
@@ -213,8 +212,8 @@ typedef struct CheckedReceiver
 } CheckedReceiver;
 
 /*
- * Which operators and types the names in a SELECT stand for is up to the caller's
- * search_path, and so are the types of its columns.
+ * The caller's search_path decides which operators and types the names in a SELECT stand for, and
+ * so the types of its columns.
  */
 static void
 CheckedStartup(DestReceiver *self, int operation, TupleDesc columns)
@@ -262,8 +261,8 @@ NothingToDestroy(DestReceiver *self)
 }
 
 /*
- * For PG_CATCH: an error about an argument is thrown on without the SQL of ours in
- * its context; what else went wrong keeps it.
+ * For PG_CATCH: rethrows an error about an argument without our SQL in its context; any other error
+ * keeps it.
  */
 static void
 RethrowArgumentError(MemoryContext context)
@@ -282,7 +281,7 @@ RethrowArgumentError(MemoryContext context)
 	ThrowErrorData(error);
 }
 
-/* Runs a SELECT of such columns into a tuplestore of its own. */
+/* Runs a SELECT of the given columns into a new tuplestore. */
 static Tuplestorestate *
 RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 {
@@ -310,7 +309,7 @@ RunIntoStore(const MatchQuery *q, const char *query, TupleDesc columns)
 	return store;
 }
 
-/* Two text columns of a query's first row; NULL where they are NULL. */
+/* Two text columns of a query's first row; NULL if they are. */
 static void
 FetchTexts(const MatchQuery *q, const char *query, char **first, char **second)
 {
@@ -358,8 +357,8 @@ FitModels(MatchQuery *q, bool match)
 }
 
 /*
- * Common table expressions: models, known (the customers), found (the
- * prospects) and fresh (the prospects that are no customers).
+ * Common table expressions: models, known (the customers), found (the prospects) and fresh (the
+ * prospects who are not customers).
  */
 static void
 AppendPeople(StringInfo out, const MatchQuery *q)
@@ -385,7 +384,7 @@ AppendPeople(StringInfo out, const MatchQuery *q)
 					 q->by_email ? " AND NOT EXISTS (SELECT FROM known AS c WHERE c.e = f.e)" : "");
 }
 
-/* nearest_profiles from prospects to some of the customers; it runs queries of its own. */
+/* nearest_profiles from prospects to some of the customers, which runs queries of its own. */
 static char *
 NearestCall(const MatchQuery *q, const char *which, const char *count)
 {
@@ -422,9 +421,9 @@ AppendScorecard(StringInfo out)
 }
 
 /*
- * scored by likeness: the mean distance to the nearest others, as a share of
- * that and the mean distance to the nearest targets.  A half means equally near
- * to both, however sparse the neighbourhood is.
+ * scored by likeness: the mean distance to the nearest others, as a share of that and the mean
+ * distance to the nearest targets.  One half means equally near to both, however sparse the
+ * neighbourhood is.
  */
 static void
 AppendLikeness(StringInfo out, const MatchQuery *q)
@@ -456,8 +455,8 @@ AppendRanks(StringInfo out)
 /* ---------- the functions ---------- */
 
 /*
- * Hands the rows on to the caller, all columns but the last: that is the number
- * of prospects left out.  A row without a rank only brings that number.
+ * Passes the rows on to the caller without the last column, which is the number of prospects left
+ * out.  A row without a rank only carries that number.
  */
 static void
 ReturnMatches(FunctionCallInfo fcinfo, const MatchQuery *q, const char *query, int rank_column)
@@ -590,7 +589,7 @@ where_to_find(PG_FUNCTION_ARGS)
 	AppendPeople(&query, &q);
 	AppendScorecard(&query);
 	AppendRanks(&query);
-	/* leaves out what chance can explain: two standard deviations */
+	/* leaves out what chance explains: two standard deviations */
 	appendStringInfo(
 		&query,
 		", totals AS (SELECT pg_catalog.count(*) AS people, pg_catalog.count(*) FILTER "

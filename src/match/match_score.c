@@ -18,7 +18,7 @@
 #include "base/special_functions.h"
 #include "match/match_model.h"
 
-#define MIN_POINTS 0.01 /* moving the odds by less than a hundredth is no reason */
+#define MIN_POINTS 0.01 /* moving the odds by less than one percent is no reason */
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -68,7 +68,7 @@ typedef struct Reason
 	double points;
 } Reason;
 
-/* The strongest first; of equal ones the order of the model. */
+/* Orders the strongest first, equal ones as in the model. */
 static int
 CompareReasons(const void *a, const void *b)
 {
@@ -109,7 +109,7 @@ CheckedMaxReasons(int max_reasons)
 	return max_reasons;
 }
 
-/* "up: job = retired (22.8 %), …": the share of targets among those who have the same. */
+/* "up: job = retired (22.8 %), …": the share of targets among customers with the same value. */
 static void
 AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 			  const Reason *reasons, int nreasons, bool up)
@@ -237,7 +237,7 @@ explain_match(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* (profile, match_model) → (attribute, place): where the profile stands, in terms of the card */
+/* (profile, match_model) → (attribute, place): the values of the profile, in terms of the card */
 PG_FUNCTION_INFO_V1(match_places);
 Datum
 match_places(PG_FUNCTION_ARGS)
@@ -255,7 +255,7 @@ match_places(PG_FUNCTION_ARGS)
 		Datum values[2];
 		bool nulls[2] = {false};
 
-		/* of sets the members that somebody has, not those that they lack */
+		/* of sets, the members that a profile has, not those that it lacks */
 		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
 			continue;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
@@ -373,7 +373,7 @@ match_quality(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(attributes);
 	values[4] = Float8GetDatum(card->quality.auc);
 	values[5] = Float8GetDatum(card->quality.log_loss);
-	/* the log loss of giving everybody the base rate */
+	/* the log loss if everybody gets the base rate */
 	values[6] =
 		Float8GetDatum(rate <= 0 || rate >= 1 ? 0 : -rate * log(rate) - (1 - rate) * log(1 - rate));
 	nulls[6] = no_rate;

@@ -1,9 +1,8 @@
 /*
- * relevance.c: attribute_relevance, how well each attribute tells targets from
- * others.
+ * relevance.c: attribute_relevance, how well each attribute tells targets from others.
  *
- * The state counts targets and others by distinct value; bins, statistics and
- * words come at the end.  One attribute and a whole record share all of it.
+ * The state counts targets and others by distinct value; bins, statistics and labels are made at
+ * the end.  A single attribute and a whole record share all of it.
  */
 #include "postgres.h"
 
@@ -33,16 +32,16 @@
 #include "profile/attribute_value.h"
 
 #define FEW_TARGETS 50
-#define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it an attribute is useless */
+#define CHANCE_LIMIT 0.05 /* adjusted p-value above which an attribute is useless */
 #define MAX_SET_GROUPS 10 /* members of sets that get a bin */
 #define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
-/* A word that fewer rows have might tell of a person: no bin names it. */
+/* A word that fewer rows have might identify a person, so no bin names it. */
 #define MIN_NAMED 5
 
-/* One attribute on its way. */
+/* One attribute in progress. */
 typedef struct CountedAttribute
 {
-	char *name; /* NULL: the only one */
+	char *name; /* NULL for a single attribute */
 	AttributeColumn column;
 	TargetCounts *table;
 	ClassCount missing;
@@ -102,7 +101,7 @@ NumberFromBytes(Word word)
 	return Float8FromUnsignedSortable(pg_ntoh64(bits));
 }
 
-/* A set as bytes: its members once each and in order, the length before each. */
+/* A set as bytes: each member once, in order, preceded by its length. */
 static Word
 SetAsWord(Word *members, int nmembers)
 {
@@ -199,7 +198,7 @@ StartAttribute(RelevanceState *state, int i, Oid type)
 	attribute->table = CreateTargetCounts(state->context);
 }
 
-/* Counts the row; false: it has no target and counts no further. */
+/* Counts the row; false if it has no target and is not used further. */
 static bool
 StartRow(RelevanceState *state, FunctionCallInfo fcinfo)
 {
@@ -258,7 +257,7 @@ IsListed(const char *name, ArrayType *list)
 	return false;
 }
 
-/* A name that is misspelt would have told of what is not to be looked at. */
+/* A misspelt name would let in a column that should be ignored. */
 static void
 CheckIgnored(RelevanceState *state, ArrayType *ignored)
 {
@@ -285,7 +284,7 @@ CheckIgnored(RelevanceState *state, ArrayType *ignored)
 	}
 }
 
-/* The attributes of a record: its columns, but for dropped and ignored ones. */
+/* The attributes of a record: its columns except dropped and ignored ones. */
 static void
 StartAttributes(RelevanceState *state, ArrayType *ignored)
 {
@@ -369,7 +368,7 @@ AppendBin(Relevance *relevance, char *label, ClassCount count)
 	relevance->bins[relevance->nbins++].count = count;
 }
 
-/* Ranges of numbers or days, named after the values found at their borders. */
+/* Ranges of numbers or days, labelled by the values found at their borders. */
 static void
 BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		  const ClassCount *counts, Relevance *relevance)
@@ -396,7 +395,7 @@ BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 			}
 		label = LevelText(attribute, levels[first].value);
 		if (first == last)
-			/* one value names itself */;
+			/* a single value is its own label */;
 		else if (bins.nbins == 1)
 			label = pstrdup("any");
 		else if (first == 0 && last == nlevels - 1)
@@ -455,7 +454,7 @@ BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 typedef struct InformativeMember
 {
 	const Level *member;
-	double chance; /* that having it or not makes no difference */
+	double chance; /* probability that having it makes no difference */
 } InformativeMember;
 
 static int
@@ -511,7 +510,7 @@ FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *count
 		if (split[0].targets + split[0].others < min_size ||
 			split[1].targets + split[1].others < min_size)
 			continue;
-		/* as many questions as there are members */
+		/* as many tests as there are members */
 		p = Min(1.0, nmembers * ChiSquareTail(LikelihoodRatio(split, 2), 1));
 		*chance = Min(*chance, p);
 		if (p < CHANCE_LIMIT)
@@ -534,7 +533,7 @@ SetHas(Word set, Word wanted)
 	return false;
 }
 
-/* Sets by the first informative member that they have. */
+/* Bins sets by the first informative member that they have. */
 static void
 BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
 {

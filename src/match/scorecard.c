@@ -1,17 +1,16 @@
 /*
  * scorecard.c: the chance that a row is a target, as a sum of points.
  *
- * Logistic regression on one indicator per bin.  The points of a feature have
- * a normal prior around zero with the covariance
+ * Logistic regression on one indicator per bin.  The points of a feature have a normal prior around
+ * zero with the covariance
  *
  *		slope * w w' + prior_variance * I		(w: weights of evidence of its bins)
  *
- * so a small `prior_variance` keeps a feature to one factor on its weights of
- * evidence, the classical scorecard, and a large one lets each bin find its own
- * points, which corrects for attributes that carry the same information.
- * Cross-validation chooses.  Bins and weights of evidence are found inside each
- * fold's training part, so that held-out rows have no influence on their own
- * scores.
+ * so a small `prior_variance` restricts a feature to one factor on its weights of evidence, as in
+ * the classical scorecard, and a large one lets each bin find its own points, which corrects for
+ * attributes that carry the same information.  Cross-validation chooses it.  Bins and weights of
+ * evidence are found within the training part of each fold, so that held-out rows do not influence
+ * their own scores.
  */
 #include "postgres.h"
 
@@ -28,7 +27,7 @@
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
 #define MAX_NEWTON_STEPS 30
-#define NEWTON_TOLERANCE 1e-8 /* of the log-likelihood that a step can still gain */
+#define NEWTON_TOLERANCE 1e-8 /* gain in log-likelihood below which the fit stops */
 
 static const double PriorVariances[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0};
 
@@ -37,11 +36,11 @@ static const double PriorVariances[] = {0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0
 /* Bins of all features, found from a part of the rows. */
 typedef struct Binning
 {
-	int nused; /* features with something to tell */
+	int nused; /* informative features */
 	int *used;
 	int *offset; /* of each used feature's parameters; 0 is the intercept */
 	int nparameters;
-	int *nbins;  /* of each feature; 0: not used */
+	int *nbins;  /* of each feature; 0 if not used */
 	uint8 **bin; /* of each feature's levels */
 	int *rare;
 	ClassCount **count;    /* of each feature's bins */
@@ -55,7 +54,7 @@ typedef struct Regression
 	const Binning *binning;
 	const uint8 *target;
 	const uint8 *fold;
-	int left_out; /* fold; -1: none */
+	int left_out; /* fold; -1 for none */
 	int64 nrows;
 	double *theta;
 	double *gradient;
@@ -96,7 +95,7 @@ SumFolds(const ClassCount *by_fold, int nlevels, int left_out, ClassCount *sum)
 			}
 }
 
-/* Bins one feature; leaves nbins 0 where no bin differs from the others. */
+/* Bins one feature; leaves nbins 0 if no bin differs from the others. */
 static void
 BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *binning, int f)
 {
@@ -262,7 +261,9 @@ LinearScore(const Binning *binning, const double *theta, int64 row)
 	return sum;
 }
 
-/* What is minimised: the negative log-likelihood plus the penalty; with its derivatives on demand.
+/*
+ * The function to minimise: the negative log-likelihood plus the penalty, with its derivatives on
+ * demand.
  */
 static double
 RegressionLoss(void *data, const double *theta, double *gradient, double *hessian)
@@ -320,7 +321,7 @@ RegressionLoss(void *data, const double *theta, double *gradient, double *hessia
 	return loss + Penalty(r, theta);
 }
 
-/* From where theta stands; the loss is convex. */
+/* Starts from theta; the loss is convex. */
 static void
 MinimizeLoss(Regression *r)
 {
@@ -335,7 +336,7 @@ MinimizeLoss(Regression *r)
 	(void) Minimize(&problem, r->theta, NULL, &loss, r->gradient);
 }
 
-/* A regression on the rows of all folds but one, standing at the log-odds of the whole. */
+/* Sets up a regression on the rows of all folds but one, starting at their log-odds. */
 static void
 RegressionInit(Regression *r, const Scorecard *card, const Binning *binning, const uint8 *target,
 			   const uint8 *fold, int left_out)
@@ -414,9 +415,9 @@ typedef struct ScoredRow
 #include "lib/sort_template.h"
 
 /*
- * AUC by the rank sum, ties at their middle rank.  A tie across the border of
- * two deciles is shared out in proportion, so that its order does not matter; a
- * decile's numbers are rounded to whole rows.
+ * AUC by the rank sum, ties at their middle rank.  A tie across the border of two deciles is shared
+ * in proportion, so that its order does not matter; the numbers of a decile are rounded to whole
+ * rows.
  */
 ScoreQuality
 MeasureScores(const double *score, const uint8 *target, int64 nrows)
@@ -480,10 +481,7 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 
 /* ---------- the fit ---------- */
 
-/*
- * Scores each fold's rows with what the other folds teach, for each prior
- * variance.
- */
+/* Scores the rows of each fold with fits to the other folds, for each prior variance. */
 static void
 CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
 			  const uint8 *fold, double *const *score)
@@ -509,7 +507,7 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 	}
 }
 
-/* Puts bins and points into the card, points centred on the rows of the fit. */
+/* Puts bins and points into the card; points are centred on the rows of the fit. */
 static void
 KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 {

@@ -21,12 +21,12 @@ typedef struct ScorecardFeature
 	int nlevels;         /* the missing one included */
 	bool ordered;        /* levels 1, 2, … are in order */
 
-	/* what the fit finds: bin 0 holds the missing values */
-	int nbins;         /* with bin 0; 0: the feature is not informative and left out */
+	/* found by the fit; bin 0 holds the missing values */
+	int nbins;         /* including bin 0; 0 if the feature is not informative and left out */
 	uint8 *bin;        /* of each level */
-	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
+	int rare;          /* bin of words that are unknown or too rare for one of their own */
 	ClassCount *count; /* of each bin */
-	double *points;    /* of each bin: what it adds to the log-odds */
+	double *points;    /* of each bin: its contribution to the log-odds */
 } ScorecardFeature;
 
 /* A tenth of the rows, by cross-validated score, highest first. */
@@ -52,8 +52,8 @@ typedef struct Scorecard
 	int nfeatures;
 	ScorecardFeature *features;
 	double intercept;
-	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
-	ScoreQuality quality;  /* cross-validated, bins and all */
+	double prior_variance; /* prior variance of a bin's own points, as chosen */
+	ScoreQuality quality;  /* cross-validated, including the bins */
 } Scorecard;
 
 /*

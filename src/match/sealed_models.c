@@ -1,10 +1,10 @@
 /*
- * sealed_models.c: a profile_model and a match_model that can be used and not read.
+ * sealed_models.c: a profile_model and a match_model that can be used but not read.
  *
- * Who scores prospects with the rights of a reader needs the models, with the words
- * of attributes and the ends of their ranges, but is to learn their decisions alone.
- * So the text of the type says nothing.  The random bytes in front keep the images
- * of two values, which `*<` compares, from telling what is behind.
+ * Scoring prospects with the rights of a reader takes the models, with the words of attributes and
+ * the ends of their ranges, but the reader should learn only their decisions.  So the text form of
+ * the type reveals nothing, and the random bytes in front keep `*<`, which compares images, from
+ * revealing what follows them.
  */
 #include "postgres.h"
 
@@ -102,7 +102,7 @@ sealed_models_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(cstring_to_text(sealed_text));
 }
 
-/* Puts a model in the place of the sealed ones, the second argument. */
+/* Replaces the second argument, sealed models, by one of them. */
 static void
 Unseal(FunctionCallInfo fcinfo, bool match)
 {

@@ -15,8 +15,7 @@ struct TargetCounts
 {
 	MemoryContext context;
 	struct levels_hash *hash;
-	uint64
-		seed; /* of hashes: another one every time, so that nobody can choose words of one hash */
+	uint64 seed; /* of hashes: random, so that nobody can choose words with equal hashes */
 };
 
 static inline uint32

@@ -18,13 +18,13 @@ typedef struct Level
 
 typedef struct TargetCounts TargetCounts;
 
-/* A table whose memory, values included, lies in the context. */
+/* A table allocated, including its values, in the context. */
 extern TargetCounts *CreateTargetCounts(MemoryContext context);
 
-/* Adds rows that have the value. */
+/* Adds rows with the value. */
 extern void CountTargets(TargetCounts *table, Word value, ClassCount rows);
 
-/* A copy of the levels in order of their bytes, which is no matter of locale. */
+/* A copy of the levels in the order of their bytes, which does not depend on the locale. */
 extern Level *SortedLevels(TargetCounts *table, int *nlevels);
 
 #endif /* CRM_TARGET_COUNTS_H */

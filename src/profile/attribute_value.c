@@ -161,7 +161,7 @@ ColumnWord(AttributeColumn *column, Datum value)
 	if (column->class == COLUMN_BOOLEAN)
 		return DatumGetBool(value) ? (Word){"true", 4} : (Word){"false", 5};
 	if (column->class == COLUMN_DATE)
-		/* not the output function: it follows DateStyle */
+		/* not the output function, which depends on DateStyle */
 		text = DayText(ColumnDay(column, value));
 	else
 		text = OutputFunctionCall(&column->output, value);
@@ -283,7 +283,7 @@ HashWord(Word word)
 	return MixHash64(h);
 }
 
-/* Takes over the columns of a row type as they are now. */
+/* Copies the current columns of a row type. */
 static void
 TakeShape(RecordShape *shape, Oid type, int32 typmod, uint64 identifier, MemoryContext context)
 {

@@ -32,7 +32,7 @@ typedef struct AttributeColumn
 {
 	ColumnClass class;
 	Oid type;     /* base type */
-	bool is_text; /* read the words without the output function */
+	bool is_text; /* reads the words without the output function */
 	FmgrInfo output;
 	/* arrays */
 	Oid element_type;
@@ -72,12 +72,12 @@ CompareWords(const Word *a, const Word *b)
 	return order != 0 ? order : a->length - b->length;
 }
 
-/* The number that a word stands for; false: none, or one with leading zeros (a code). */
+/* The number that a word stands for; false if there is none, or one with leading zeros (a code). */
 extern bool NumberFromWord(Word word, double *number);
 
 extern Word TrimmedWord(const char *text, int length);
 
-/* Words are short: no call of memcmp for them. */
+/* Compares words; they are short, so without a call of memcmp. */
 static inline bool
 WordsAreEqual(Word a, Word b)
 {
@@ -107,16 +107,16 @@ extern uint64 HashWord(Word word);
 /* ---------- records ---------- */
 
 /*
- * The row type of the records that come, looked up when it changes.  A named one
- * may be altered under way, by a function that the query calls.
+ * The row type of the incoming records, looked up again when it changes.  A named type may be
+ * altered meanwhile, by a function that the query calls.
  */
 typedef struct RecordShape
 {
 	Oid type;
 	int32 typmod;
-	uint64 identifier; /* of the columns as they are: another one when they change */
-	TupleDesc columns; /* a copy of its own; NULL: none yet */
-	Datum *values;     /* of the record taken apart last */
+	uint64 identifier; /* changes whenever the columns do */
+	TupleDesc columns; /* its own copy; NULL for none yet */
+	Datum *values;     /* of the record last taken apart */
 	bool *nulls;
 } RecordShape;
 

@@ -199,7 +199,7 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 		passed1 = _mm256_cmpeq_epi16(
 			_mm256_subs_epu16(num1, _mm256_adds_epu16(_mm256_mulhi_epu16(den1, factor), addend)),
 			zero);
-		/* packs works in halves of the register: put them back in order */
+		/* the pack instruction works on each half of the register: restore the order */
 		lanes = (uint32) _mm256_movemask_epi8(
 			_mm256_permute4x64_epi64(_mm256_packs_epi16(passed0, passed1), 0xd8));
 		if (unlikely(lanes != 0))

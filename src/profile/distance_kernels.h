@@ -1,13 +1,13 @@
 /*
  * distance_kernels.h: distances of one profile from many, 32 at a time.
  *
- * Profiles are laid out in blocks of KERNEL_LANES.  Attributes go in pairs, first
- * the scaled ones, then all others; a block holds for each pair one row of
- * 2 * KERNEL_LANES bytes, the codes of both attributes for one profile after the
- * other.  An attribute that fills up a pair is missing everywhere.
+ * Profiles are laid out in blocks of KERNEL_LANES.  Attributes come in pairs, first the scaled
+ * ones, then all others; for each pair a block holds one row of 2 * KERNEL_LANES bytes, the codes
+ * of both attributes for one profile after another.  An attribute that only fills up a pair is
+ * missing everywhere.
  *
- * Every kernel computes the num and den of profile.h in 16-bit integers (sets
- * count as equal where both have one), so all of them give the same results.
+ * Every kernel computes the num and den of profile.h in 16-bit integers (sets count as equal if
+ * neither is missing), so all of them give the same results.
  */
 #ifndef CRM_DISTANCE_KERNELS_H
 #define CRM_DISTANCE_KERNELS_H
@@ -23,12 +23,12 @@ typedef struct KernelQuery
 {
 	int scaled_pairs;
 	int pairs;
-	/* for each pair its two codes and levels, over and over: as wide as any register */
+	/* for each pair its two codes and levels, repeated to the width of any register */
 	uint8 codes[MAX_PAIRS][32] pg_attribute_aligned(32);
-	uint8 levels[MAX_PAIRS][32] pg_attribute_aligned(32); /* 0: the query misses it */
+	uint8 levels[MAX_PAIRS][32] pg_attribute_aligned(32); /* 0 if the query misses it */
 } KernelQuery;
 
-/* What a kernel found in a block. */
+/* The result of a kernel for a block. */
 typedef struct KernelHit
 {
 	uint32 lanes; /* bit i: lane i passed */
@@ -43,10 +43,10 @@ typedef struct KernelHit
 typedef int (*DistanceKernel)(const KernelQuery *query, const uint8 *blocks, int from, int to,
 							  uint16 threshold, uint16 slack, KernelHit *hit);
 
-/* The fastest kernel of this machine, or the one of that name; NULL: not here. */
+/* The fastest kernel available, or the one of that name; NULL if it is not available. */
 extern DistanceKernel ChooseDistanceKernel(const char *name);
 
-/* Slots in pairs: the number of pairs, and the place of a slot among 2 * pairs. */
+/* Slots in pairs: the number of pairs, and the position of a slot among 2 * pairs. */
 static inline int
 ScaledPairs(int nscaled)
 {

@@ -1,11 +1,10 @@
 /*
  * nearest_profiles.c: for each of many profiles the k nearest of many others.
  *
- * The targets are sorted by key (on disk if they are many) and packed, chunk by
- * chunk, into the blocks of the kernels.  Candidates come batch by batch; each
- * keeps a heap of its k nearest so far.  A kernel skips the targets that cannot
- * enter the heap; what it finds is checked exactly, so that the result equals
- * ORDER BY candidate <-> target, target key.
+ * The targets are sorted by key (on disk if they are many) and packed, chunk by chunk, into the
+ * blocks of the kernels.  Candidates are processed in batches; each keeps a heap of its k nearest
+ * so far.  A kernel skips targets that cannot enter the heap; those it finds are checked exactly,
+ * so that the result equals ORDER BY candidate <-> target, target key.
  */
 #include "postgres.h"
 
@@ -35,15 +34,15 @@
 #define FUNCTION_NAME "nearest_profiles"
 #define MAX_K 10000
 #define MAX_BATCH 1024           /* candidates */
-#define STRIP_BYTES (256 * 1024) /* of targets that a candidate is run over: fits a cache */
+#define STRIP_BYTES (256 * 1024) /* of targets at a time: fits a cache */
 
 /* A target in a candidate's heap; the farthest is at the root. */
 typedef struct Neighbour
 {
 	uint16 num;
 	uint16 den;
-	int64 ordinal; /* place among the targets in order of key */
-	Datum key;     /* lives in the chunk until that is left */
+	int64 ordinal; /* position among the targets in order of key */
+	Datum key;     /* lives in the chunk until the chunk is released */
 } Neighbour;
 
 typedef struct Candidate
@@ -62,7 +61,7 @@ typedef struct Chunk
 	int ntargets;
 	int room;
 	uint8 *blocks;
-	uint8 *bitmaps; /* bitmap_size bytes a target */
+	uint8 *bitmaps; /* bitmap_size bytes per target */
 	Datum *keys;
 	MemoryContext context; /* of the keys */
 } Chunk;
@@ -75,12 +74,12 @@ typedef struct NearestState
 	Oid profile_type;
 	int16 key_length;
 	bool key_by_value;
-	bool check_domain;  /* of the keys of the query that runs */
+	bool check_domain;  /* of the keys of the running query */
 	void *domain_extra; /* of CheckKeyDomain */
 	int k;
 	DistanceKernel kernel;
 	ReturnSetInfo *rsinfo;
-	int64 skipped; /* rows of the query that runs without key or profile */
+	int64 skipped; /* rows of the running query without key or profile */
 
 	/* the layout of all profiles, from the first target */
 	uint8 *head;        /* NULL: there is none */
@@ -139,7 +138,7 @@ ReceiverDestroy(DestReceiver *self)
 {
 }
 
-/* False: the row has no key or no profile, and is counted. */
+/* Returns false, and counts the row, if it has no key or no profile. */
 static bool
 RowIsComplete(NearestState *state, TupleTableSlot *slot)
 {
@@ -166,7 +165,7 @@ ReportSkipped(NearestState *state, const char *what)
 
 /* ---------- targets ---------- */
 
-/* Takes over the layout of the first target; an error if another differs. */
+/* Takes the layout from the first target; an error if another differs. */
 static void
 CheckLayout(NearestState *state, const ProfileView *view)
 {
@@ -234,7 +233,7 @@ CollectTargets(NearestState *state, const char *query)
 	state->target_slot = MakeSingleTupleTableSlot(columns, &TTSOpsMinimalTuple);
 }
 
-/* Allocates room for as many targets as there are, or as memory allows. */
+/* Allocates room for all targets, or for as many as memory allows. */
 static void
 MakeChunk(NearestState *state)
 {
@@ -273,7 +272,7 @@ PackTarget(NearestState *state, int index, const ProfileView *view)
 		   state->bitmap_size);
 }
 
-/* Packs the targets that come next; false: there are none. */
+/* Packs the next targets; false if there are none. */
 static bool
 NextChunk(NearestState *state)
 {
@@ -393,7 +392,7 @@ PrepareQuery(NearestState *state, const Candidate *candidate)
 		}
 }
 
-/* What the sets add to num, which kernels take for equal where both have one. */
+/* The contribution of sets to num, which kernels leave out. */
 static uint32
 SetsDistance(const NearestState *state, const Candidate *candidate, int target)
 {
@@ -488,7 +487,7 @@ KeepKeys(NearestState *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Runs all candidates of the batch over the chunk, a cache full of it at a time. */
+/* Runs all candidates of the batch over the chunk, one cacheful at a time. */
 static void
 ScanChunk(NearestState *state)
 {

@@ -20,10 +20,10 @@
 #include "base/json_read.h"
 #include "profile/profile.h"
 
-#define HEAD_COUNTS (2 + (int) sizeof(uint64)) /* nscaled, ncoded, nsets stand there */
+#define HEAD_COUNTS (2 + (int) sizeof(uint64)) /* offset of nscaled, ncoded, nsets */
 #define HEAD_SET_BYTES (HEAD_COUNTS + 3)
 
-/* The levels of profiles that do not carry any. */
+/* The levels of profiles without weights. */
 static const uint8 *
 EqualLevels(void)
 {
@@ -150,7 +150,7 @@ SetIsValid(const ProfileView *view, int i)
 	return true;
 }
 
-/* Equal contents have equal bytes: one form only of a missing number and of zero. */
+/* Equal contents have equal bytes: a single form of missing numbers and of zero. */
 static bool
 ScaledIsValid(const ProfileView *view, int slot)
 {
@@ -208,13 +208,14 @@ profile_recv(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(value);
 }
 
-/* ---------- text form: JSON ----------
+/*
+ * ---------- text form: JSON ----------
  *
  *	{"model": "5f1c…", "levels": [254, 127, …], "numbers": [[41, 120], null],
  *	 "codes": [3, null], "sets": [{"bytes": 2, "bits": [0, 9]}]}
  *
- * A number goes with its code; null is missing.  Names and words are in the
- * model: profile_values sets them out.
+ * A number comes with its code; null means missing.  Names and words are in the model:
+ * profile_values shows them.
  */
 
 PG_FUNCTION_INFO_V1(profile_out);
@@ -351,8 +352,8 @@ typedef struct ProfileText
 	int nscaled;
 	int ncoded;
 	int nsets;
-	StringInfoData out;     /* up to the codes */
-	StringInfoData bitmaps; /* what follows them */
+	StringInfoData out;     /* everything before the codes */
+	StringInfoData bitmaps; /* everything after them */
 	StringInfoData floats;
 } ProfileText;
 
@@ -529,7 +530,7 @@ ProfileDistance(const ProfileView *a, const ProfileView *b, uint32 *num, uint32 
 	*den = d;
 }
 
-/* num and den of the first two arguments; false: nothing to compare. */
+/* num and den of the first two arguments; false if there is nothing to compare. */
 static bool
 DistanceOfArguments(FunctionCallInfo fcinfo, uint32 *num, uint32 *den)
 {
@@ -643,7 +644,7 @@ profile_values(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The distance in one slot, in steps; both have a value. */
+/* The distance in one slot, in steps; both must have a value. */
 static uint32
 SlotDistance(const ProfileView *a, const ProfileView *b, int slot)
 {

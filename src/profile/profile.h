@@ -1,9 +1,9 @@
 /*
  * profile.h: the attributes of a customer or prospect, encoded.
  *
- * A profile_model says how attributes are encoded, a profile is one person's
- * attributes encoded by a model.  A profile carries all that comparing it takes,
- * so similarity needs no model; names and words are in the model.
+ * A profile_model says how attributes are encoded; a profile is one person's attributes encoded by
+ * a model.  A profile carries everything that a comparison needs, so similarity takes no model;
+ * names and words are in the model.
  *
  * Slots.  A profile has one slot for each attribute, in three groups:
  *
@@ -11,22 +11,21 @@
  *	coded	nominal, boolean: the ncoded slots after them
  *	sets	the nsets slots after those
  *
- * and for each slot a *code*, one byte, which is all that similarity looks at
- * (besides the bitmaps of sets): CODE_MISSING, or
+ * and for each slot a *code*, one byte, which is all that similarity uses (besides the bitmaps of
+ * sets): CODE_MISSING, or
  *
  *	scaled	the value's place in the attribute's range, 0 .. levels
  *	coded	the position in the attribute's dictionary; from nvalues on: a value
  *			that is not in the dictionary ("other"), told apart by a hash
  *	sets	0
  *
- * `levels` is the attribute's weight in whole steps, 0 .. MAX_LEVELS.  The
- * distance of two profiles is num / den with den the sum of levels over the slots
- * that neither misses, and num the sum over them of |a - b| (scaled), of levels
- * where a <> b (coded), of JaccardDistance (sets).  Both are integers below
- * 2^16, so every way to compute them gives the same bits.
+ * `levels` is the attribute's weight in whole steps, 0 .. MAX_LEVELS.  The distance of two profiles
+ * is num / den with den the sum of levels over the slots that are missing in neither, and num the
+ * sum over them of |a - b| (scaled), of levels where a <> b (coded), of JaccardDistance (sets).
+ * Both are integers below 2^16, so every way to compute them gives the same bits.
  *
- * A scaled slot has its number besides: a float4, days since 2000-01-01 for a
- * date, the 0-based rank for an ordinal attribute, NaN where it is missing.
+ * A scaled slot also has its number: a float4, days since 2000-01-01 for a date, the 0-based rank
+ * for an ordinal attribute, NaN if it is missing.
  *
  * The stored form of a profile (after the varlena header):
  *
@@ -35,8 +34,8 @@
  *	fingerprint	8 bytes, of the model
  *	nscaled, ncoded, nsets		1 byte each
  *	set_bytes	nsets bytes: the size of each bitmap
- *	levels		one byte a slot; only if PROFILE_WEIGHTED, else all MAX_LEVELS
- *	codes		one byte a slot
+ *	levels		one byte per slot; only if PROFILE_WEIGHTED, else all MAX_LEVELS
+ *	codes		one byte per slot
  *	bitmaps		of the sets
  *	numbers		nscaled * 4 bytes, most significant first
  */
@@ -58,27 +57,27 @@ typedef struct ProfileView
 	int ncoded;
 	int nsets;
 	const uint8 *set_bytes;
-	const uint8 *levels; /* one a slot, weighted or not */
+	const uint8 *levels; /* one per slot, weighted or not */
 	const uint8 *codes;
 	const uint8 *bitmaps;
 	const uint8 *numbers;
 } ProfileView;
 
-/* Takes bytes apart; false if their number is not what they say themselves. */
+/* Takes bytes apart; false if their number is not the one that they imply. */
 extern bool ViewProfileBytes(ProfileView *view, const uint8 *bytes, int size);
 
-/* The same for the head alone: counts, set_bytes, levels and head_size are set. */
+/* The same for the head only: sets counts, set_bytes, levels and head_size. */
 extern bool ViewProfileHead(ProfileView *view, const uint8 *bytes, int size);
 
-/* Takes a profile apart; detoasts it if need be. */
+/* Takes a profile apart; detoasts it if necessary. */
 extern void OpenProfile(ProfileView *view, Datum value);
 
 extern uint64 ProfileFingerprint(const ProfileView *view);
 
-/* An error unless the profile was made by this model (fingerprint and layout). */
+/* Raises an error unless the profile was made by this model (fingerprint and layout). */
 extern void CheckProfileOfModel(const ProfileView *view, const ProfileModel *model);
 
-/* An error unless both profiles were made by the same model. */
+/* Raises an error unless both profiles were made by the same model. */
 extern void CheckSameModel(const ProfileView *a, const ProfileView *b);
 
 static inline bool
@@ -87,7 +86,7 @@ SlotIsMissing(const ProfileView *view, int slot)
 	return view->codes[slot] == CODE_MISSING;
 }
 
-/* The number of a scaled slot; NaN: missing. */
+/* The number of a scaled slot; NaN if missing. */
 static inline float
 SlotNumber(const ProfileView *view, int slot)
 {
@@ -101,8 +100,8 @@ SlotNumber(const ProfileView *view, int slot)
 }
 
 /*
- * The bitmap of set number i (slot nscaled + ncoded + i): bit b is the b-th value
- * of the dictionary, the SET_OTHER_BITS from nvalues on are others, by hash.
+ * The bitmap of set number i (slot nscaled + ncoded + i): bit b is the b-th value of the
+ * dictionary; the SET_OTHER_BITS from nvalues on stand for other values, by hash.
  */
 extern const uint8 *SetBitmap(const ProfileView *view, int i);
 
@@ -113,26 +112,26 @@ BitmapHas(const uint8 *bitmap, int bit)
 }
 
 /*
- * The value of an attribute in words, palloc'd; NULL: missing.  Others of nominal
- * attributes and of sets are "(other)".
+ * The value of an attribute as text, palloc'd; NULL if missing.  Other values of nominal attributes
+ * and sets are "(other)".
  */
 extern char *AttributeValueText(const ProfileView *view, const ProfileAttribute *att);
 
-/* What is known of the columns of records that come one after the other. */
+/* What is known about the columns of successive records. */
 typedef struct RecordEncoder RecordEncoder;
 
 extern RecordEncoder *NewRecordEncoder(MemoryContext parent);
 
-/* A record as a profile of the model, which was read; an error where its columns are others. */
+/* Encodes a record by a decoded model; an error if its columns are not the model's. */
 extern struct varlena *
 EncodeRecord(RecordEncoder *encoder, const ProfileModel *model, HeapTupleHeader record);
 
 /* ---------- similarity ---------- */
 
-/* num and den of the distance, see above; den = 0: nothing to compare. */
+/* num and den of the distance, see above; den is 0 if there is nothing to compare. */
 extern void ProfileDistance(const ProfileView *a, const ProfileView *b, uint32 *num, uint32 *den);
 
-/* The distance of two bitmaps in steps: 0 .. levels; two empty sets are equal. */
+/* The distance of two bitmaps in steps, 0 .. levels; two empty sets are equal. */
 extern uint32 JaccardDistance(const uint8 *a, const uint8 *b, int bytes, uint32 levels);
 
 #endif /* CRM_PROFILE_H */

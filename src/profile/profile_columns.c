@@ -68,7 +68,7 @@ ValuesOf(const ProfileModel *model, const ProfileAttribute *att, const ProfileVi
 
 	for (int i = 0; i < n; i++)
 	{
-		int value = Min(code, att->nvalues); /* nvalues: an other one */
+		int value = Min(code, att->nvalues); /* nvalues stands for other values */
 
 		if (code == CODE_MISSING)
 			values[i] = get_float8_nan();

@@ -3,11 +3,11 @@
  *
  * The columns of an attribute that has a weight:
  *
- *	numeric, date, ordinal	one: its place in the range, from 0 to 1
- *	boolean			one: 1 where it is true
+ *	numeric, date, ordinal	one: its position in the range, from 0 to 1
+ *	boolean			one: 1 if it is true
  *	nominal			one for each value of the dictionary but the first, the most frequent one,
- *					and one for all others where the fit met any: 1 where it is that
- *	set				one for each value: 1 where the set has it
+ *					and one for all others if the fit met any: 1 if it is that value
+ *	set				one for each value: 1 if the set contains it
  */
 #ifndef CRM_PROFILE_COLUMNS_H
 #define CRM_PROFILE_COLUMNS_H
@@ -19,7 +19,7 @@ extern int ProfileColumns(const ProfileModel *model);
 /* The attribute's name, or name: value. */
 extern char *ProfileColumnName(const ProfileModel *model, int column);
 
-/* All columns of a profile; NaN where the attribute is missing. */
+/* All columns of a profile; NaN if the attribute is missing. */
 extern void ProfileColumnValues(const ProfileModel *model, const ProfileView *view, double *values);
 
 #endif /* CRM_PROFILE_COLUMNS_H */

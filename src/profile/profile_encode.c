@@ -14,7 +14,7 @@
 
 #include "profile/profile.h"
 
-/* Where an attribute of the model is found in the records that come. */
+/* Where an attribute of the model is found in the incoming records. */
 typedef struct EncodedColumn
 {
 	int column; /* index in the record */
@@ -26,11 +26,11 @@ struct RecordEncoder
 {
 	RecordShape shape;
 	uint64 fingerprint;     /* of the model that `columns` is for */
-	EncodedColumn *columns; /* one an attribute; NULL: not set up */
+	EncodedColumn *columns; /* one per attribute; NULL if not set up */
 	MemoryContext context;
 };
 
-/* What profile() keeps between its calls. */
+/* What profile() keeps between calls. */
 typedef struct ProfileCall
 {
 	ModelCache cache;
@@ -168,7 +168,7 @@ EncodeScaled(const ProfileModel *model, const ProfileAttribute *att, EncodedColu
 		*number = get_float4_nan();
 		return CODE_MISSING;
 	}
-	/* + 0.0: there is no negative zero in a profile */
+	/* + 0.0: a profile has no negative zero */
 	*number = (float) Max(Min(x, FLT_MAX), -FLT_MAX) + 0.0f;
 	return (uint8) ((Max(Min(x, att->high), att->low) - att->low) * column->scale + 0.5);
 }

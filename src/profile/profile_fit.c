@@ -1,9 +1,8 @@
 /*
  * profile_fit.c: the aggregate that learns how to encode the attributes of a record.
  *
- * One pass; for each column the counts of value_counts.h, which are bounded and
- * do not depend on the order of the rows, nor on how they are split between
- * processes.
+ * One pass; for each column it keeps the counts of value_counts.h, which are bounded and do not
+ * depend on the order of the rows, nor on how they are split between processes.
  */
 #include "postgres.h"
 
@@ -31,15 +30,10 @@
 
 #define DEFAULT_MAX_VALUES 100
 
-/*
- * A value shared by fewer people could identify one of them: no dictionary
- * names it.
- */
+/* A value shared by fewer people could identify one of them, so no dictionary names it. */
 #define DEFAULT_MIN_COUNT 5
 
-/*
- * From so many rows on, text whose values are all different is an identifier.
- */
+/* From this many rows on, text whose values are all different is an identifier. */
 #define MIN_IDENTIFIER_ROWS 100
 
 static const char *const DefaultMissing[] = {
@@ -76,12 +70,12 @@ typedef struct FitColumn
 	bool range_given;
 	double low;
 	double high;
-	const char **order; /* values from lowest to highest; NULL: not given */
+	const char **order; /* values from lowest to highest; NULL if not given */
 	int norder;
 
 	int64 missing;         /* NULL, NaN and the like; words are counted by `words` */
 	bool all_numbers;      /* so far; COLUMN_WORD only */
-	NumberCounts *numbers; /* NULL: not needed */
+	NumberCounts *numbers; /* NULL if not needed */
 	WordCounts *words;
 } FitColumn;
 
@@ -262,7 +256,7 @@ OptionsIgnore(JsonbContainer *options, const char *name)
 			bool same = strcmp(ignored, name) == 0;
 
 			CHECK_FOR_INTERRUPTS();
-			/* all of them for each column */
+			/* all of them at once, for each column */
 			pfree(ignored);
 			pfree(element);
 			if (same)
@@ -316,7 +310,7 @@ TakeGeneralOptions(ProfileFitState *state)
 	}
 }
 
-/* A name in "ignore" that is misspelt would make an attribute of what is to be none. */
+/* A misspelt name in "ignore" would turn a column into an attribute that should not be one. */
 static void
 CheckIgnored(ProfileFitState *state)
 {
@@ -377,7 +371,7 @@ NewProfileFit(MemoryContext parent, Jsonb *options)
 	}
 	TakeGeneralOptions(state);
 	state->columns = palloc0((MAX_ATTRIBUTES + 1) * sizeof(FitColumn));
-	/* a record that is no table's row can have more columns than a table */
+	/* a record that is not a table's row can have more columns than a table */
 	state->ignored = palloc(MaxTupleAttributeNumber * sizeof(char *));
 	MemoryContextSwitchTo(caller);
 	return state;
@@ -413,7 +407,7 @@ AddFitColumn(ProfileFitState *state, const char *name, Oid type, int index)
 	MemoryContextSwitchTo(caller);
 }
 
-/* What is counted for a column follows from its class and the kind given. */
+/* What is counted for a column depends on its class and the kind given. */
 static void
 StartCounting(ProfileFitState *state)
 {
@@ -440,7 +434,7 @@ StartCounting(ProfileFitState *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The columns of the first record, or the check that those of another are the same. */
+/* Sets up the columns of the first record, or checks that those of another are the same. */
 static void
 TakeShape(ProfileFitState *state)
 {
@@ -536,7 +530,7 @@ CountColumn(ProfileFitState *state, FitColumn *column, Datum value)
 		int nwords;
 		Word *words = ColumnWords(&column->input, value, &nwords);
 
-		/* a set has a value only once, however often it occurs in the array */
+		/* a set contains a value once, however often it occurs in the array */
 		nwords = DistinctWords(words, nwords);
 		for (int i = 0; i < nwords; i++)
 		{
@@ -647,7 +641,7 @@ SendString(StringInfo out, const char *text, int length)
 	pq_sendbytes(out, text, length);
 }
 
-/* What follows from options and columns is not sent: deserializing starts afresh. */
+/* Whatever derives from options and columns is not sent: deserializing derives it anew. */
 PG_FUNCTION_INFO_V1(profile_fit_serialize);
 Datum
 profile_fit_serialize(PG_FUNCTION_ARGS)
@@ -772,9 +766,8 @@ KindOfColumn(const FitColumn *column)
 }
 
 /*
- * The range of the numbers.  Robust: it extends beyond the middle 90 % by no
- * more than their width; where the middle is a single number, nothing is an
- * outlier.
+ * The range of the numbers.  If robust, it extends beyond the middle 90 % by no more than their
+ * width; if these are a single number, nothing is an outlier.
  */
 static void
 FindRange(const ProfileFitState *state, const FitColumn *column, ProfileAttribute *att)
@@ -848,7 +841,7 @@ EnumLabels(Oid type, int *n)
 	return labels;
 }
 
-/* A dictionary of the values given, with the counts that the words have. */
+/* A dictionary of the given values, with the counts of the words. */
 static void
 SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **words, int nwords)
 {
@@ -861,7 +854,7 @@ SetDictionary(ProfileAttribute *att, const char **values, int n, WordCount **wor
 				att->counts[v] += words[w]->count;
 }
 
-/* The words that enough rows have, in the order of the numbers that they are. */
+/* The words that enough rows have, in the order of the numbers that they stand for. */
 static const char **
 NumbersInOrder(const FitColumn *column, WordCount **words, int nwords, int shared)
 {
@@ -956,9 +949,7 @@ FindDictionary(const ProfileFitState *state, const FitColumn *column, ProfileAtt
 		att->other -= att->counts[v];
 }
 
-/*
- * True when the attribute has one value only, or a different one for everybody.
- */
+/* Whether the attribute has only one value, or a different one for everybody. */
 static bool
 IsUninformative(const FitColumn *column, const ProfileAttribute *att)
 {

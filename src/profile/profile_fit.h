@@ -1,5 +1,5 @@
 /*
- * profile_fit.h: learning how to encode the attributes of records.
+ * profile_fit.h: fitting the encoding of the attributes of records.
  */
 #ifndef CRM_PROFILE_FIT_H
 #define CRM_PROFILE_FIT_H
@@ -10,7 +10,7 @@
 
 typedef struct ProfileFitState ProfileFitState;
 
-/* Nothing counted yet; the options are those of profile_fit, NULL: none. */
+/* A new state; the options are those of profile_fit, or NULL. */
 extern ProfileFitState *NewProfileFit(MemoryContext parent, Jsonb *options);
 
 extern void CountRecord(ProfileFitState *state, HeapTupleHeader record);

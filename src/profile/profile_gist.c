@@ -1,14 +1,14 @@
 /*
  * profile_gist.c: the GiST operator class of profiles, for ORDER BY column <-> profile.
  *
- * A leaf key is KEY_LEAF and the bytes of a profile: its distance is exact.  An
- * inner key is KEY_INNER and a box around the profiles below it:
+ * A leaf key is KEY_LEAF and the bytes of a profile: its distance is exact.  An inner key is
+ * KEY_INNER and a box around the profiles below it:
  *
- *	head	as every profile of the model begins
- *	flags	one byte a slot: BOX_VALUE, some have one; BOX_MISSING, some miss it
- *	low, high	one byte each a scaled slot
- *	codes	8 bytes a coded slot: bit code % 64 of each code that occurs
- *	any, all	the bitmaps of sets: elements that some have, that all have
+ *	head	the bytes that all profiles of the model start with
+ *	flags	one byte per slot: BOX_VALUE if some have one; BOX_MISSING if some miss it
+ *	low, high	one byte each per scaled slot
+ *	codes	8 bytes per coded slot: bit code % 64 of each code that occurs
+ *	any, all	bitmaps of sets: the elements that some, and that all, contain
  */
 #include "postgres.h"
 
@@ -26,12 +26,12 @@
 #define BOX_VALUE 0x01
 #define BOX_MISSING 0x02
 
-/* A split may leave this share of the entries on one side. */
+/* A split may leave as little as this share of the entries on one side. */
 #define MIN_SHARE 0.3
 
 typedef struct Box
 {
-	ProfileView layout; /* head, counts and levels only */
+	ProfileView layout; /* only head, counts and levels */
 	int natts;
 	int bitmap_size;
 	uint8 *flags;
@@ -52,7 +52,7 @@ BitmapSize(const ProfileView *layout)
 	return size;
 }
 
-/* The bytes of a box behind the head. */
+/* The size of a box after the head. */
 static int
 BoxSize(const ProfileView *layout)
 {
@@ -60,7 +60,7 @@ BoxSize(const ProfileView *layout)
 		   layout->ncoded * (int) sizeof(uint64) + 2 * BitmapSize(layout);
 }
 
-/* Points the parts of a box into its bytes behind the head. */
+/* Points the parts of a box into its bytes after the head. */
 static void
 LayOutBox(Box *box, uint8 *bytes)
 {
@@ -169,7 +169,7 @@ AddBox(Box *box, const Box *other)
 	}
 }
 
-/* A key: a leaf's profile in *view (true), or an inner key's box in *box (false). */
+/* Reads a key: a leaf's profile into *view (true), or an inner key's box into *box (false). */
 static bool
 OpenKey(Datum value, ProfileView *view, Box *box)
 {
@@ -204,7 +204,7 @@ OpenBox(Datum value, Box *box)
 
 /* ---------- distance ---------- */
 
-/* The least distance in one slot to what is in the box, in steps; both have a value. */
+/* The least distance in one slot to anything in the box, in steps; both must have a value. */
 static uint32
 SlotBound(const ProfileView *query, const Box *box, int slot)
 {
@@ -222,7 +222,7 @@ SlotBound(const ProfileView *query, const Box *box, int slot)
 	if (set < 0)
 		return LoadCodes(box, slot - query->nscaled) & CodeBit(code) ? 0 : levels;
 
-	/* no set below shares more with the query than `any` does, nor has less than `all` */
+	/* no set below shares more with the query than `any`, nor contains less than `all` */
 	for (int i = 0; i < set; i++)
 		start += query->set_bytes[i];
 	for (int b = start; b < start + query->set_bytes[set]; b++)
@@ -289,7 +289,7 @@ BoxBound(const ProfileView *query, const Box *box)
 		num += optional[i].bound;
 		den += optional[i].levels;
 	}
-	/* nothing to compare: <-> is NULL, which comes last */
+	/* nothing to compare: <-> is NULL, which sorts last */
 	return den > 0 ? (double) num / (double) den : get_float8_infinity();
 }
 
@@ -320,7 +320,7 @@ profile_gist_distance(PG_FUNCTION_ARGS)
 
 /* ---------- the tree ---------- */
 
-/* The operator class has no operator to search with. */
+/* The operator class has no search operators. */
 PG_FUNCTION_INFO_V1(profile_gist_consistent);
 Datum
 profile_gist_consistent(PG_FUNCTION_ARGS)
@@ -351,7 +351,7 @@ profile_gist_compress(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(compressed);
 }
 
-/* The key of the entries listed (all of them: NULL). */
+/* The key of the listed entries (NULL for all). */
 static bytea *
 UnionOf(const GistEntryVector *entries, const OffsetNumber *offsets, int n)
 {
@@ -429,7 +429,7 @@ profile_gist_penalty(PG_FUNCTION_ARGS)
 		uint64 codes = LoadCodes(&box, i);
 		int more = pg_popcount64(LoadCodes(&added, i) & ~codes);
 
-		/* the first values of a box say most */
+		/* the first values of a box count most */
 		growth += (float) layout->levels[layout->nscaled + i] * more / (1 + pg_popcount64(codes));
 	}
 	for (int i = 0; i < layout->nsets; start += layout->set_bytes[i++])
@@ -448,7 +448,7 @@ profile_gist_penalty(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(penalty);
 }
 
-/* How far apart two boxes are, by their middles and what they share. */
+/* The distance of two boxes, by their centres and what they share. */
 static double
 BoxDistance(const Box *a, const Box *b)
 {
@@ -479,7 +479,7 @@ BoxDistance(const Box *a, const Box *b)
 typedef struct SplitEntry
 {
 	OffsetNumber offset;
-	double side; /* below 0: nearer to the first seed */
+	double side; /* below 0 if nearer to the first seed */
 } SplitEntry;
 
 static int
@@ -512,7 +512,7 @@ FarthestBox(const Box *boxes, int n, int from)
 	return farthest;
 }
 
-/* Two entries far apart are the seeds; each other goes to the nearer one. */
+/* Two entries far apart are the seeds; every other entry goes to the nearer one. */
 PG_FUNCTION_INFO_V1(profile_gist_picksplit);
 Datum
 profile_gist_picksplit(PG_FUNCTION_ARGS)

@@ -79,7 +79,7 @@ FindAttribute(const ProfileModel *model, const char *name)
 
 /* ---------- what follows from the rest ---------- */
 
-/* Weights in whole steps: the largest gets MAX_LEVELS, none above 0 less than one. */
+/* Weights in whole steps: the largest gets MAX_LEVELS, and any above 0 at least one. */
 static void
 SetLevels(ProfileModel *model)
 {
@@ -98,7 +98,7 @@ SetLevels(ProfileModel *model)
 	}
 }
 
-/* Gives slots in the order scaled, coded, sets. */
+/* Assigns slots in the order scaled, coded, sets. */
 static void
 SetSlots(ProfileModel *model)
 {
@@ -124,7 +124,7 @@ SetSlots(ProfileModel *model)
 		}
 }
 
-/* What every profile of the model begins with. */
+/* The bytes that every profile of the model starts with. */
 static void
 SetHead(ProfileModel *model)
 {
@@ -307,7 +307,7 @@ TextArray(const char *const *words, int n)
 	return PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* A number of a scaled attribute in words. */
+/* A number of a scaled attribute as text. */
 char *
 ScaledText(const ProfileAttribute *att, double number)
 {
@@ -366,7 +366,7 @@ profile_attributes(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Eight bytes in hexadecimal: which models and profiles belong together. */
+/* Eight bytes in hexadecimal that tell which models and profiles belong together. */
 PG_FUNCTION_INFO_V1(profile_model_fingerprint);
 Datum
 profile_model_fingerprint(PG_FUNCTION_ARGS)

@@ -17,7 +17,7 @@
 #define MAX_LEVELS 254
 #define CODE_MISSING 255
 
-#define MAX_NOMINAL_VALUES 191 /* of a dictionary: leaves codes that tell other values apart */
+#define MAX_NOMINAL_VALUES 191 /* of a dictionary: leaves codes that distinguish other values */
 #define MAX_SET_VALUES 248
 #define SET_OTHER_BITS 8 /* bits that elements outside the dictionary share */
 #define MAX_SET_BYTES ((MAX_SET_VALUES + SET_OTHER_BITS) / 8)
@@ -46,10 +46,10 @@ typedef struct ProfileAttribute
 	const char **values;
 	int ncounts;
 	int64 *counts; /* rows that the fit found with each of them */
-	int64 other;   /* rows (sets: elements) with a value outside of it */
+	int64 other;   /* rows (for sets, elements) with a value outside the dictionary */
 	int64 missing; /* rows without a value */
 
-	/* what follows in a model that was read */
+	/* derived when a model is read */
 	int slot;
 	uint8 levels; /* the weight in steps of 1/MAX_LEVELS of the largest */
 	double low;   /* scaled: the range; ordinal: 0 and nvalues - 1 */
@@ -63,20 +63,20 @@ typedef struct ProfileModel
 {
 	int64 nrows; /* rows that were fitted */
 	MissingValues missing;
-	int nignored; /* columns that profile() passes over */
+	int nignored; /* columns that profile() skips */
 	const char **ignored;
 	int natts;
 	ProfileAttribute *atts;
 
-	/* what follows in a model that was read */
+	/* derived when a model is read */
 	uint64 fingerprint;
 	int nscaled; /* attributes of each group */
 	int ncoded;
 	int nsets;
 	int *slot_att; /* slot -> index in atts */
-	uint8 *head;   /* what every profile of this model begins with */
+	uint8 *head;   /* the bytes that every profile of this model starts with */
 	int head_size;
-	int profile_size; /* all bytes of a profile but the varlena header */
+	int profile_size; /* all bytes of a profile except the varlena header */
 } ProfileModel;
 
 extern const ModelFormat ProfileModelFormat;
@@ -87,7 +87,7 @@ extern const ProfileAttribute *FindAttribute(const ProfileModel *model, const ch
 extern const char *AttributeKindName(AttributeKind kind);
 extern bool AttributeKindFromName(const char *name, AttributeKind *kind);
 
-/* True when the values of a column of that class can be taken as that kind. */
+/* Whether the values of a column of that class can be taken as that kind. */
 extern bool KindTakesColumn(AttributeKind kind, ColumnClass class);
 
 static inline bool
@@ -102,16 +102,13 @@ IsScaled(AttributeKind kind)
 	return kind <= KIND_ORDINAL;
 }
 
-/*
- * Sets the range of an attribute that is being made; no effect on kinds without
- * a range.
- */
+/* Sets the range of a new attribute; no effect on kinds without a range. */
 extern void SetRange(ProfileAttribute *att, double low, double high);
 
 /* The largest number of values in a dictionary of that kind. */
 extern int MaxValues(AttributeKind kind);
 
-/* A number of a scaled attribute in words: a day, a rank's name, a number. */
+/* A number of a scaled attribute as text: a day, the name of a rank, or a number. */
 extern char *ScaledText(const ProfileAttribute *att, double number);
 
 #endif /* CRM_PROFILE_MODEL_H */

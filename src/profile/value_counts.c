@@ -38,7 +38,7 @@ NewNumberCounts(MemoryContext context)
 	return counts;
 }
 
-/* False: there is no room for another number. */
+/* Returns false if there is no room for another number. */
 static inline bool
 AddToKey(NumberCounts *counts, uint64 key, int64 count)
 {
@@ -62,7 +62,7 @@ AddToKey(NumberCounts *counts, uint64 key, int64 count)
 	return true;
 }
 
-/* Drops another bit of all numbers. */
+/* Drops one more bit of all numbers. */
 static void
 DropBit(NumberCounts *counts)
 {
@@ -221,7 +221,7 @@ HashIsKept(const WordCounts *counts, uint64 hash)
 	return (hash & ((UINT64CONST(1) << counts->zero_bits) - 1)) == 0;
 }
 
-/* A table of `slots` in a context of its own with the words that are to be kept. */
+/* Makes a table of `slots`, in a context of its own, with the words to keep. */
 static void
 RebuildWords(WordCounts *counts, uint32 slots)
 {
@@ -251,7 +251,7 @@ RebuildWords(WordCounts *counts, uint32 slots)
 	MemoryContextDelete(old_context);
 }
 
-/* Remembers a word that is new, if it is to be kept. */
+/* Adds a new word if it is to be kept. */
 static void
 AddWord(WordCounts *counts, Word word, uint64 hash, int64 count, bool is_missing)
 {
@@ -363,7 +363,7 @@ ReceiveWordCounts(StringInfo in, WordCounts *counts, WordIsMissingFn is_missing,
 	counts->missing = missing;
 }
 
-/* The most frequent first; equal counts in the order of the bytes. */
+/* Orders the most frequent first, and equal counts by bytes. */
 static int
 CompareWordCounts(const void *a, const void *b)
 {

@@ -12,16 +12,15 @@
 /* ---------- numbers ---------- */
 
 /*
- * Counts by number.  While there are at most MAX_NUMBERS distinct ones they are
- * exact; past that, the low bits of the numbers are dropped, one after the other
- * until MAX_NUMBERS suffice.  How many are dropped in the end depends on the set
- * of numbers alone, and so does everything else.
+ * Counts by number.  Up to MAX_NUMBERS distinct ones are exact; beyond that, low bits of the
+ * numbers are dropped one by one until MAX_NUMBERS suffice.  The number of bits dropped in the end
+ * depends only on the set of numbers, and so does everything else.
  */
 #define MAX_NUMBERS 2048
 
 typedef struct NumberCount
 {
-	uint64 key;  /* the number's bits in order, the low ones dropped */
+	uint64 key;  /* the number's bits in sort order, without the low ones dropped */
 	int64 count; /* 0: free */
 } NumberCount;
 
@@ -39,19 +38,19 @@ extern NumberCounts *NewNumberCounts(MemoryContext context);
 extern void CountNumber(NumberCounts *counts, double number);
 extern void MergeNumberCounts(NumberCounts *counts, const NumberCounts *other);
 
-/* Counts on their way between processes; receiving adds. */
+/* Sends counts to another process; receiving adds them. */
 extern void SendNumberCounts(StringInfo out, const NumberCounts *counts);
 extern void ReceiveNumberCounts(StringInfo in, NumberCounts *counts);
 
-/* The p-quantile (type 7), of numbers rounded as they were counted; not for total = 0. */
+/* The p-quantile (type 7) of the numbers as they were counted; total must not be 0. */
 extern double NumberQuantile(NumberCounts *counts, double p);
 
 /* ---------- words ---------- */
 
 /*
- * Counts by word.  While there are at most MAX_WORDS distinct ones they are exact
- * and complete; past that, only the words whose hash ends in so many zero bits as
- * needed are kept, with exact counts, and the others are counted together.
+ * Counts by word.  Up to MAX_WORDS distinct ones are exact and complete; beyond that, only words
+ * whose hash ends in enough zero bits are kept, with exact counts, and the others are counted
+ * together.
  */
 #define MAX_WORDS 16384
 #define MAX_WORD_LENGTH 100 /* longer ones are never kept */
@@ -59,7 +58,7 @@ extern double NumberQuantile(NumberCounts *counts, double p);
 typedef struct WordCount
 {
 	uint64 hash;
-	Word word; /* text NULL: free */
+	Word word; /* text is NULL if free */
 	int64 count;
 	bool is_missing; /* one of the words for missing: never dropped */
 } WordCount;
@@ -75,7 +74,7 @@ typedef struct WordCounts
 	WordCount *table;
 } WordCounts;
 
-/* What a word says that is seen for the first time. */
+/* Classifies a word seen for the first time. */
 typedef bool (*WordIsMissingFn)(Word word, const void *arg);
 
 extern WordCounts *NewWordCounts(MemoryContext context);

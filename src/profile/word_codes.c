@@ -79,7 +79,7 @@ NumberIsMissing(const MissingValues *missing, double number)
 typedef struct WordCode
 {
 	uint64 hash;
-	Word word; /* text NULL: free */
+	Word word; /* text is NULL if free */
 	int value;
 } WordCode;
 
@@ -107,7 +107,7 @@ SetWordCodes(WordCodes *codes, const char *const *values, int nvalues, const Mis
 	codes->entries = palloc0(size * sizeof(WordCode));
 	codes->mask = size - 1;
 	codes->missing = missing;
-	/* what a dictionary names is a value, even if it is a word for missing */
+	/* a word in the dictionary is a value, even if it is a word for missing */
 	for (int v = 0; v < nvalues; v++)
 		AddWord(codes, values[v], v);
 	for (int m = 0; m < missing->nwords; m++)

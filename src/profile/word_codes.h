@@ -22,7 +22,7 @@ typedef struct MissingValues
 /* Takes a JSON array of words and numbers. */
 extern void SetMissingFromJson(MissingValues *missing, JsonbContainer *array);
 
-/* Brings the words into lower case and takes their outer blanks away. */
+/* Converts the words to lower case without outer blanks. */
 extern void TidyMissing(MissingValues *missing);
 
 extern bool WordIsMissing(const MissingValues *missing, Word word);
@@ -39,7 +39,7 @@ typedef struct WordCodes
 extern void SetWordCodes(WordCodes *codes, const char *const *values, int nvalues,
 						 const MissingValues *missing);
 
-/* The position of a word in the dictionary; -1: missing, -2: other. */
+/* The position of a word in the dictionary; -1 if missing, -2 if other. */
 #define VALUE_MISSING (-1)
 #define VALUE_OTHER (-2)
 extern int LookUpWord(const WordCodes *codes, Word word, uint64 hash);

@@ -1,6 +1,6 @@
 /*
- * definition_checks.c: what checking the definition of a source needs from C: what a query
- * reads, how keys are compared, names near to a misspelt one, and samples of customers.
+ * definition_checks.c: what checking the definition of a source needs from C: the relations of a
+ * query, the equality of keys, names similar to a misspelt one, and samples of customers.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@ OidArray(const Oid *oids, int n)
 	return PointerGetDatum(construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
-/* (query): the relations that it reads, and the types of its columns; it is not run. */
+/* (query): the relations that it reads, and the types of its columns, without running it. */
 PG_FUNCTION_INFO_V1(describe_query);
 Datum
 describe_query(PG_FUNCTION_ARGS)
@@ -84,10 +84,9 @@ describe_query(PG_FUNCTION_ARGS)
 /* ---------- keys ---------- */
 
 /*
- * (type): the operator that tells whether two keys of the type are the same one, as
- * GROUP BY and unique indexes have it, for SQL under a pinned search_path: a plain =
- * would not find that of a type in another schema, or take one of a type that it can
- * be cast to.  NULL if the type has none.
+ * (type): the equality operator of the type, as GROUP BY and unique indexes use it, for SQL under a
+ * pinned search_path: a plain = would miss that of a type in another schema, or take that of a type
+ * to which it can be cast.  NULL if the type has none.
  */
 PG_FUNCTION_INFO_V1(key_equality);
 Datum
@@ -114,7 +113,7 @@ key_equality(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(sql));
 }
 
-/* (type): what a domain is made of in the end; any other type itself. */
+/* (type): the base type of a domain; any other type itself. */
 PG_FUNCTION_INFO_V1(base_type);
 Datum
 base_type(PG_FUNCTION_ARGS)
@@ -124,7 +123,7 @@ base_type(PG_FUNCTION_ARGS)
 
 /* ---------- near names ---------- */
 
-/* (name, candidates): the candidates that look like it, nearest first; NULL if none does. */
+/* (name, candidates): the candidates that resemble it, nearest first; NULL if none does. */
 PG_FUNCTION_INFO_V1(near_names);
 Datum
 near_names(PG_FUNCTION_ARGS)
@@ -152,7 +151,7 @@ near_names(PG_FUNCTION_ARGS)
 		if (nulls[i])
 			continue;
 		candidate = TextDatumGetCString(candidates[i]);
-		/* the distance function takes no more than this */
+		/* the distance function accepts no more than this */
 		if (length > NAMEDATALEN || strlen(candidate) > NAMEDATALEN)
 			continue;
 		d = varstr_levenshtein(name, length, candidate, strlen(candidate), 1, 1, 1, true);
@@ -174,7 +173,7 @@ near_names(PG_FUNCTION_ARGS)
 	if (found == 0)
 		PG_RETURN_NULL();
 	initStringInfo(&list);
-	/* a near one leaves those out that are much farther away */
+	/* a near one rules out those that are much farther away */
 	for (int i = 0; i < found && (distance[i] == distance[0] || distance[i] < 2 * distance[0]); i++)
 		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", near[i]);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(list.data, list.len));
@@ -183,8 +182,8 @@ near_names(PG_FUNCTION_ARGS)
 /* ---------- samples ---------- */
 
 /*
- * (key, share): whether that share of all keys has this one among them; the same
- * everywhere and for ever.
+ * (key, share): whether the key is in a sample of that share of all keys; the same everywhere and
+ * always.
  */
 PG_FUNCTION_INFO_V1(in_sample);
 Datum

@@ -1,7 +1,7 @@
 /*
- * label_changes.c: how many customers would get another segment or value tier if
- * their histories were others: the thresholds are found anew for each correction,
- * so that customers count, too, whose own history stays.
+ * label_changes.c: how many customers would get another segment or value tier with corrected
+ * histories.  Thresholds are fitted anew for each correction, so this includes customers whose own
+ * history stays the same.
  */
 #include "postgres.h"
 
@@ -21,16 +21,16 @@
 #include "rfm/segment_scheme.h"
 #include "source/value_tiers.h"
 
-/* A customer, as far as labels go. */
+/* The part of a customer that labels depend on. */
 typedef struct Labelled
 {
-	RfmValues rfm;  /* amounts in units of 10^-MAX_SCALE; frequency 0: no score */
-	int64 value;    /* that tiers go by, in the same units */
+	RfmValues rfm;  /* amounts in units of 10^-MAX_SCALE; no score if frequency is 0 */
+	int64 value;    /* the value for tiers, in the same units */
 	int8 lifecycle; /* -1: none */
 	bool has_tier;
 } Labelled;
 
-/* What a correction makes of a customer. */
+/* A customer after a correction. */
 typedef struct Change
 {
 	int correction;
@@ -51,11 +51,11 @@ typedef struct LabelState
 	Change *changes;
 	int64 nchanges;
 	int64 changes_room;
-	int corrections; /* the highest number of one */
-	int64 next;      /* of the population's reading */
+	int corrections; /* the largest number of a customer */
+	int64 next;      /* position while the population is read */
 } LabelState;
 
-/* The labels that a fit gives: pointers into the scheme, and 'A', 'B', 'C' or 0. */
+/* The labels under a fit: pointers into the scheme, and 'A', 'B', 'C' or 0. */
 typedef struct Labels
 {
 	RfmModel model;
@@ -241,7 +241,7 @@ TierOf(const Labels *labels, const Labelled *customer)
 	return labels->has_tiers && customer->value >= labels->b_from ? 'B' : 'C';
 }
 
-/* NULL: none; others of equal name are the same pointer. */
+/* NULL for none; equal names are the same pointer. */
 static const text *
 SegmentOf(const LabelState *state, const Labels *labels, const Labelled *customer)
 {
@@ -257,7 +257,7 @@ SegmentOf(const LabelState *state, const Labels *labels, const Labelled *custome
 							 (Lifecycle) customer->lifecycle);
 }
 
-/* Puts the changes of a correction into effect, or, done a second time, takes them back. */
+/* Swaps the changes of a correction in; a second call swaps them out again. */
 static int64
 SwapChanges(LabelState *state, int correction)
 {
@@ -297,7 +297,7 @@ AppendThresholds(StringInfo json, const Labels *labels)
 	}
 }
 
-/* jsonb: [{"changed": n, "recency": […], …}, …] by correction, 0 what there is now */
+/* jsonb: [{"changed": n, "recency": […], …}, …] by correction, 0 for the present state */
 PG_FUNCTION_INFO_V1(label_changes_finalfn);
 Datum
 label_changes_finalfn(PG_FUNCTION_ARGS)

@@ -23,9 +23,9 @@
 
 /* ---------- lifecycle ---------- */
 
-/* Three of four such silences would have ended with a purchase. */
+/* Three of four such silences would have ended with a purchase by now. */
 #define OUT_OF_RHYTHM 0.75
-/* Nobody calls a customer new after a quarter of a year, however wide the active window is. */
+/* After a quarter of a year a customer is no longer new, however wide the active window is. */
 #define MAX_NEW_DAYS 90
 
 static int32
@@ -38,15 +38,16 @@ CheckedDays(int32 days, const char *what)
 }
 
 /*
- * Half of what it was: a silence that is out of the customer's character.  So is one that 19
- * of 20 gaps would not have reached: a fit that has seen nobody leave expects those to
- * come back whose silence it cannot explain.
+ * Half of what it was: such a silence is unusual for the customer.  So is one longer than 19 of 20
+ * gaps: a fit that has seen nobody leave expects customers back whose silence it cannot explain.
  */
 #define OUT_OF_CHARACTER 0.5
 #define HARDLY_A_GAP 0.95
 #define OUTLOOK_DAYS 90
 
-/* What a customer's silence is measured against; both models NULL: the days alone decide. */
+/*
+ * What a customer's silence is measured against; if both models are NULL, only the number of days.
+ */
 typedef struct LapseRule
 {
 	int64 active;   /* days */
@@ -63,7 +64,7 @@ typedef struct Past
 	int64 purchase_days;
 } Past;
 
-/* Whether so many days of silence break with what the model expects of the customer. */
+/* Whether that many days of silence are unusual for the customer according to the model. */
 static bool
 ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
 {
@@ -74,28 +75,30 @@ ModelIsSurprised(const ClvModel *model, const Past *past, int64 silence)
 	double horizon =
 		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
-	/* the cheaper one first */
+	/* the cheaper test first */
 	return GapProbability(model, &customer) >= HARDLY_A_GAP ||
 		   PurchaseOutlook(model, &customer, horizon) < OUT_OF_CHARACTER;
 }
 
-/* What is known of customers with so many purchase days, so far apart. */
+/*
+ * Known limits of the silence of customers with the same number of purchase days over the same
+ * time.
+ */
 typedef struct KnownSilences
 {
 	uint64 model; /* its fingerprint */
 	int64 purchase_days;
 	int64 days;            /* from the first to the last */
-	int64 longest_kept;    /* silence that is in character */
-	int64 shortest_broken; /* and that is not */
+	int64 longest_kept;    /* longest silence known to be usual */
+	int64 shortest_broken; /* shortest silence known to be unusual */
 } KnownSilences;
 
 #define KNOWN_SILENCES 32768
-#define SILENCES_APART 1021 /* days between one number of purchase days and the next */
+#define SILENCES_APART 1021 /* days between the slots of successive numbers of purchase days */
 
 /*
- * Without a season, and where gaps are as random as they can be, all customers of the same
- * purchases are alike and a silence surprises the more the longer it is: most answers are
- * between those that were given before.
+ * Without a season, and with purchases at random, customers with the same purchases are alike, and
+ * a longer silence is always more unusual: earlier answers settle most questions.
  */
 static bool
 IsSurprising(const ClvModel *model, const Past *past, int64 silence)
@@ -122,9 +125,9 @@ IsSurprising(const ClvModel *model, const Past *past, int64 silence)
 }
 
 /*
- * Whether the silence up to a day breaks with what the customer was like: somebody with
- * this rhythm would most likely have bought once more, or the probability that they will
- * has fallen far below what it was right after the last purchase.
+ * Whether the silence up to a day is unusual for the customer: with this rhythm they would most
+ * likely have bought again, or the probability that they will has fallen far below its value right
+ * after the last purchase.
  */
 static bool
 OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
@@ -138,7 +141,7 @@ OutOfCharacter(const LapseRule *rule, const Past *past, double silence)
 							silence) >= OUT_OF_RHYTHM;
 }
 
-/* Who bought once has shown no character, and without a model there is none: the days decide. */
+/* After a single purchase, or without a model, nothing is usual: the number of days decides. */
 static inline bool
 ByDaysAlone(const LapseRule *rule, const Past *past)
 {
@@ -153,7 +156,7 @@ IsLapsing(const LapseRule *rule, const Past *past, int64 silence)
 	return OutOfCharacter(rule, past, (double) silence);
 }
 
-/* Silent for as many times the lapsing customer's silence as inactive_days are active_days. */
+/* Whether a customer is inactive: the silence, scaled to active_days, is unusual. */
 static bool
 IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 {
@@ -164,7 +167,7 @@ IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 						  (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
-/* The customer's on that day; LIFECYCLES: none, without a purchase by then. */
+/* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
 static Lifecycle
 LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
@@ -207,10 +210,12 @@ AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel 
 	uint64 serial = rhythm == NULL ? HistorySerial(history) : 0;
 	uint64 fingerprint = model != NULL ? model->fingerprint : 0;
 	LapseRule rule;
-	/* the last answer: a view asks for the lifecycle, and for the segment that goes by it */
+	/*
+	 * the last answer, since a view asks for the lifecycle and for the segment that depends on it
+	 */
 	static struct
 	{
-		uint64 history; /* serial number; 0: nothing is kept */
+		uint64 history; /* serial number; 0 if nothing is kept */
 		uint64 model;
 		DateADT as_of;
 		int64 active;

@@ -1,11 +1,10 @@
 /*
- * order_faults.c: what is amiss in the orders of a source, order by order.
+ * order_faults.c: faults in the orders of a source, order by order.
  *
- * The query is run twice.  The first look counts and measures: rows that are no
- * purchase, amounts, hours and days, and a fingerprint of each order, so that the
- * second knows which orders can be copies, which amounts are out of all proportion,
- * and which orders a refund may cancel.  The second hands these on; where nothing
- * is odd there is none.
+ * The query is run twice.  The first run counts and measures: invalid rows, amounts, hours and
+ * days, and a fingerprint of each order, so that the second knows which orders can be copies, which
+ * amounts are outliers, and which orders a refund may cancel.  The second run returns these; it is
+ * skipped if nothing is suspicious.
  */
 #include "postgres.h"
 
@@ -36,23 +35,23 @@
 /* Days that stand for "unknown" end here. */
 #define UNIX_EPOCH_DAY (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE)
 
-/* Days that are looked at one by one: some ten years up to today. */
+/* Days that are counted one by one: some ten years up to today. */
 #define COUNTED_DAYS 3653
 
 /*
- * Amounts are counted by their leading bits, which know them to 1.6 %.  An amount
- * is out of proportion beyond the upper quartile times the quartiles' ratio to
- * this power: one in a thousand million is, of lognormal amounts.
+ * Amounts are counted by their leading bits, a resolution of 1.6 %.  An outlier lies beyond the
+ * upper quartile times the ratio of the quartiles to this power: one in 10^9 lognormal amounts
+ * does.
  */
 #define AMOUNT_CLASS_SHIFT 46
 #define AMOUNT_CLASSES (1 << (63 - AMOUNT_CLASS_SHIFT))
 #define FENCE_POWER 4
 #define LEAST_QUARTILE_RATIO 2.0
 #define LEAST_ORDERS_FOR_FENCE 100
-/* more than this share of the orders is another kind of orders rather than a slip */
+/* a larger share of the orders is another kind of orders rather than a slip */
 #define MOST_BEYOND_FENCE 0.001
 
-/* Rows that are counted, and whose amounts are added up. */
+/* A count of rows and the sum of their amounts. */
 typedef enum Tally
 {
 	ALL_ORDERS, /* those with customer, day and amount */
@@ -63,7 +62,7 @@ typedef enum Tally
 	TOO_FINE,
 	TOO_LARGE,
 	ENDLESS_DAY,
-	UNUSABLE_COST,   /* no number, or of too many digits or decimals */
+	UNUSABLE_COST,   /* not finite, or with too many digits or decimals */
 	SPLIT_ORDERS,    /* of several lines, */
 	REPEATED_TOTALS, /* all of one amount */
 	TALLIES
@@ -105,43 +104,43 @@ typedef struct FaultFinder
 {
 	DestReceiver pub;
 	Oid key_type;
-	MemoryContext context; /* of what outlives a row */
+	MemoryContext context; /* for what outlives a row */
 	MemoryContext row;
 	bool second_look;
 	DateADT today;
 
-	/* columns; 0: there is none */
+	/* columns; 0 for none */
 	CustomerKey key;
 	Oid day_type;
 	Oid amount_type;
 	Oid cost_type;
 	int cost_column;
 	bool look_for_copies;
-	int identity_column; /* what else tells rows apart: in the second look, and only for copies */
+	int identity_column; /* what else distinguishes rows: in the second run, and only for copies */
 	int lines_column;
 	int equal_column; /* whether the lines of the order have one amount */
 	LocalDayCache days;
 
-	/* of the first look */
+	/* of the first run */
 	int64 count[TALLIES];
 	int128 sum[TALLIES];
 	int64 positive;
 	int64 whole;           /* positive amounts without a fraction */
-	int64 price_like;      /* of these, those that end like prices in cents */
+	int64 price_like;      /* of these, those that look like prices in cents */
 	int64 *amounts;        /* positive ones by class */
 	int64 timed;           /* time stamps that are not midnight */
-	int64 hours[24];       /* time stamps by hour, midnight left out, */
-	int64 on_the_hour[24]; /* and those that are a full hour */
+	int64 hours[24];       /* time stamps by hour, without midnight, */
+	int64 on_the_hour[24]; /* and those on a full hour */
 	int64 *day_counts;
 	RecordPool *pool;
 	RecordStore prints[PRINT_STORES];
 	prints_hash *refunds;
-	int64 odd; /* orders that the second look may hand on for their amount or day alone */
+	int64 odd; /* orders that the second run may return for their amount or day alone */
 
 	/* known to the second */
-	double fence;       /* infinite: no amount is out of proportion */
-	prints_hash *alike; /* prints that several orders have */
-	prints_hash *met;   /* the orders themselves of those that were met */
+	double fence;       /* infinite if there are no outliers */
+	prints_hash *alike; /* fingerprints of several orders */
+	prints_hash *met;   /* the orders met so far with such fingerprints */
 	ReturnSetInfo *result;
 } FaultFinder;
 
@@ -152,8 +151,8 @@ typedef struct Order
 	uint64 bits; /* of the customer's key */
 	bool has_customer;
 	DateADT day;
-	int64 time;      /* as it is stored; of a date, the day */
-	int time_of_day; /* seconds; -1: a date, or midnight */
+	int64 time;      /* as stored; of a date, the day */
+	int time_of_day; /* seconds; -1 for a date, or midnight */
 	Decimal amount;
 	double value;
 	uint64 identity;
@@ -226,7 +225,7 @@ CountRow(FaultFinder *f, Tally tally, const Decimal *amount)
 		f->sum[tally] += (int128) amount->mantissa * PowerOfTen[MAX_SCALE - amount->scale];
 }
 
-/* An amount at USUAL_SCALE, where it fits. */
+/* An amount at USUAL_SCALE, if it fits. */
 static inline AmountFault
 ReadAmount(FaultFinder *f, Datum value, Decimal *amount)
 {
@@ -242,7 +241,7 @@ ReadAmount(FaultFinder *f, Datum value, Decimal *amount)
 	return fault;
 }
 
-/* Why a row is no purchase is counted, in the first look; false: it is none. */
+/* Whether a row is a purchase; the first run counts why others are not. */
 static bool
 ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 {
@@ -303,7 +302,7 @@ ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 
 /* ---------- fingerprints ---------- */
 
-/* Of customer and amount, whatever its sign: what a refund and its order share. */
+/* Of customer and amount without its sign: equal for a refund and its order. */
 static inline uint64
 RefundPrint(const Order *order)
 {
@@ -323,7 +322,7 @@ OrderPrint(const Order *order)
 	return MixHash64(print ^ (uint64) order->time ^ (order->has_customer ? 0 : 2));
 }
 
-/* Whether an order is a copy of one that was met before. */
+/* Whether an order is a copy of one met before. */
 static bool
 IsCopy(FaultFinder *f, const Order *order)
 {
@@ -336,7 +335,10 @@ IsCopy(FaultFinder *f, const Order *order)
 	return found;
 }
 
-/* Keeps a fingerprint; all that begin alike go to one store, the largest to a file if need be. */
+/*
+ * Keeps a fingerprint; those with equal leading bits go to one store, and the largest stores to
+ * files if necessary.
+ */
 static void
 KeepPrint(FaultFinder *f, uint64 print)
 {
@@ -358,7 +360,7 @@ KeepPrint(FaultFinder *f, uint64 print)
 	}
 }
 
-/* The fingerprints of a store that occur more than once, into the set. */
+/* Adds the fingerprints of a store that occur more than once to the set. */
 static void
 FindAlike(FaultFinder *f, RecordStore *store)
 {
@@ -469,7 +471,7 @@ LookFirst(FaultFinder *f, TupleTableSlot *row, const Order *order)
 	}
 }
 
-/* The amount of the class in which the q-th part of the positive ones ends. */
+/* The amount of the class that holds the q-quantile of the positive ones. */
 static double
 AmountQuantile(const FaultFinder *f, double q)
 {
@@ -482,7 +484,7 @@ AmountQuantile(const FaultFinder *f, double q)
 	return 0;
 }
 
-/* Up to two digits that count, so that people can write it. */
+/* Rounds up to two significant digits, so that people can write it. */
 static double
 RoundUp(double value)
 {
@@ -509,7 +511,7 @@ FindFence(FaultFinder *f)
 	if (beyond > Max(3.0, (double) f->positive * MOST_BEYOND_FENCE))
 		f->fence = get_float8_infinity();
 	else
-		/* of the class of the fence itself, too, where not all may be beyond */
+		/* includes the class of the fence itself, not all of which may be beyond it */
 		f->odd += beyond + f->amounts[AmountClass(f->fence)];
 }
 
@@ -551,7 +553,7 @@ LookAgain(FaultFinder *f, TupleTableSlot *row, const Order *order)
 		HandOn(f, row, order, "outlier");
 	if (f->alike->members > 0 && IsCopy(f, order))
 		HandOn(f, row, order, "duplicate");
-	/* what follows is about customers */
+	/* the rest is about customers */
 	if (!order->has_customer)
 		return;
 	if (order->amount.mantissa == 0)
@@ -625,9 +627,9 @@ HandOnFacts(FaultFinder *f)
 }
 
 /*
- * (key anyelement, query text, identified text, today date): identified is the same
- * query with a column row_identity, which is worked out only where there are orders
- * alike; NULL: copies are not looked for.
+ * (key anyelement, query text, identified text, today date): identified is the same query with a
+ * column row_identity, which is evaluated only for similar orders; NULL to skip the search for
+ * copies.
  */
 PG_FUNCTION_INFO_V1(order_faults);
 Datum

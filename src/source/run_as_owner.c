@@ -1,6 +1,6 @@
 /*
- * run_as_owner.c: a source's stored SQL runs as its owner, whoever asks for it, with
- * settings that nobody else chose.
+ * run_as_owner.c: runs the stored SQL of a source as its owner, whoever calls, under settings that
+ * the caller cannot choose.
  */
 #include "postgres.h"
 
@@ -33,8 +33,8 @@
 /* ---------- settings ---------- */
 
 /*
- * Settings that can change what an expression over somebody's tables gives.
- * search_path and the time zone are arguments of a source.
+ * Settings that can change the result of an expression over somebody's tables.  search_path and the
+ * time zone are arguments of a source.
  */
 static const char *const value_settings[] = {"DateStyle",
 											 "IntervalStyle",
@@ -48,7 +48,7 @@ static const char *const value_settings[] = {"DateStyle",
 											 "default_text_search_config",
 											 "transform_null_equals"};
 
-/* A setting for the rest of the current nest level. */
+/* Changes a setting for the rest of the current nest level. */
 static void
 PinSetting(const char *setting, const char *value)
 {
@@ -91,7 +91,7 @@ PinSettings(Datum settings)
 			PinValueSetting(TextDatumGetCString(values[i]));
 }
 
-/* What decides how SQL of ours and of the source is read. */
+/* The settings that decide how our SQL and that of the source is parsed. */
 static void
 PinReading(void)
 {
@@ -125,8 +125,8 @@ pin_settings(PG_FUNCTION_ARGS)
 /* ---------- finding and locking a definition ---------- */
 
 /*
- * The table with the definition of a source, and its owner, whose rights the
- * caller must have.  The name of a source is that of its schema.
+ * Finds the table with the definition of a source and its owner, whose rights the caller must have.
+ * The name of a source is that of its schema.
  */
 static Oid
 FindDefinition(const char *name, Oid *owner)
@@ -155,9 +155,8 @@ FindDefinition(const char *name, Oid *owner)
 }
 
 /*
- * Locks the definition before anything else of the source is locked: whoever
- * comes second waits here.  Nobody waits, or makes others wait, at a definition
- * without having the rights of its owner.
+ * Locks the definition before anything else of the source is locked: whoever comes second waits
+ * here.  Nobody waits for a definition, or makes others wait, without the rights of its owner.
  */
 static Oid
 LockDefinition(const char *name, LOCKMODE mode, bool nowait)
@@ -173,7 +172,7 @@ LockDefinition(const char *name, LOCKMODE mode, bool nowait)
 			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 							errmsg("source \"%s\" is being refreshed or altered", name),
 							errhint("Try again later, or leave out nowait to wait for it.")));
-		/* it may have been dropped, created again, or given to another owner while we waited */
+		/* it may have been dropped, recreated, or given to another owner while we waited */
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) &&
 			FindDefinition(name, &owner) == relation)
 			return owner;
@@ -181,7 +180,7 @@ LockDefinition(const char *name, LOCKMODE mode, bool nowait)
 	}
 }
 
-/* Who owns the schema could put other tables and views into it. */
+/* The owner of the schema could put other tables and views into it. */
 static void
 CheckSchemaOwner(const char *name, Oid owner)
 {
@@ -212,9 +211,9 @@ typedef struct OwnerScope
 } OwnerScope;
 
 /*
- * From here on SQL runs as the owner in a security-restricted operation and
- * with names looked up in pg_catalog alone, as in REFRESH MATERIALIZED VIEW.  An
- * error leaves the transaction, which puts user and settings back.
+ * From here on SQL runs as the owner in a security-restricted operation, with names looked up only
+ * in pg_catalog, as in REFRESH MATERIALIZED VIEW.  An error aborts the transaction, which restores
+ * user and settings.
  */
 static void
 BecomeOwner(OwnerScope *scope, Oid owner)
@@ -223,7 +222,7 @@ BecomeOwner(OwnerScope *scope, Oid owner)
 	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_RESTRICTED_OPERATION);
 	scope->nest_level = NewGUCNestLevel();
 	PinReading();
-	/* what an index or a constraint of a table says is not to be worked out while planning */
+	/* keeps the planner from evaluating expressions of indexes and constraints */
 	PinSetting("constraint_exclusion", "off");
 }
 
@@ -234,14 +233,14 @@ BecomeCaller(const OwnerScope *scope)
 	SetUserIdAndSecContext(scope->user, scope->sec_context);
 }
 
-/* Calls a function of crm_profile_internal that has one overload, past its SQL privileges. */
+/* Calls a function of crm_profile_internal without checking EXECUTE; it must not be overloaded. */
 static Datum
 CallInternal(const char *name, const NullableDatum *args, int nargs, Node *resultinfo, bool *isnull)
 {
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
 	FmgrInfo function;
 	Datum result;
-	Oid any = InvalidOid; /* NULL is for functions without arguments only */
+	Oid any = InvalidOid; /* NULL is only for functions without arguments */
 	Oid oid = LookupFuncName(
 		list_make2(makeString(pstrdup("crm_profile_internal")), makeString(pstrdup(name))), -1,
 		&any, false);
@@ -254,7 +253,7 @@ CallInternal(const char *name, const NullableDatum *args, int nargs, Node *resul
 	return result;
 }
 
-/* The definition of a source, as the current user, its owner, reads it. */
+/* Reads the definition of a source as the current user, its owner. */
 static NullableDatum
 ReadDefinition(const char *name)
 {
@@ -262,7 +261,7 @@ ReadDefinition(const char *name)
 	NullableDatum definition;
 
 	definition.value = CallInternal("source_read", &argument, 1, NULL, &definition.isnull);
-	/* flat: the functions that get it would take an expanded object for theirs */
+	/* flattened: the functions called would take an expanded object for their own */
 	definition.value = HeapTupleHeaderGetDatum(DatumGetHeapTupleHeader(definition.value));
 	return definition;
 }
@@ -284,7 +283,7 @@ PinDefinition(NullableDatum definition)
 
 /* ---------- the arguments of the public functions ---------- */
 
-/* The number of the argument of that name, or -1. */
+/* The index of the argument of that name, or -1. */
 static int
 ArgumentNumber(FunctionCallInfo fcinfo, const char *name)
 {
@@ -304,7 +303,7 @@ ArgumentNumber(FunctionCallInfo fcinfo, const char *name)
 	return found;
 }
 
-/* An argument as text in the settings of the moment. */
+/* An argument as text under the current settings. */
 static char *
 ArgumentAsText(FunctionCallInfo fcinfo, int i)
 {
@@ -347,9 +346,9 @@ ArgumentsByName(FunctionCallInfo fcinfo)
 }
 
 /*
- * For PG_CATCH: throws the error again.  If it is about arguments, data, or names that
- * were right when the source was defined, CONTEXT lines and internal SQL of ours are left
- * out, since they say nothing to users; the callers' own context lines are added again.
+ * For PG_CATCH: rethrows the error.  If it is about arguments, data, or names that were right when
+ * the source was defined, our CONTEXT lines and internal SQL, which mean nothing to users, are left
+ * out; the callers' own context lines are added again.
  */
 static void
 RethrowUserError(MemoryContext context, const char *source)
@@ -400,9 +399,8 @@ RethrowUserError(MemoryContext context, const char *source)
 /* ---------- the public functions ---------- */
 
 /*
- * NAME(name of a source, …) acts by crm_profile_internal.NAME_as_owner(definition,
- * …), called with the other arguments as they are, a polymorphic one as text, or,
- * by_name, with all of them as jsonb.
+ * NAME(name of a source, …) calls crm_profile_internal.NAME_as_owner(definition, …) with the other
+ * arguments as they are (a polymorphic one as text) or, if by_name, with all of them as jsonb.
  */
 static Datum
 ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
@@ -427,12 +425,14 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	owner = LockDefinition(source, mode,
 						   nowait >= 0 && !PG_ARGISNULL(nowait) && PG_GETARG_BOOL(nowait));
 
-	/* what is not as it should be can still be dropped */
+	/* even a damaged source can be dropped */
 	if (mode != AccessExclusiveLock)
 		CheckSchemaOwner(source, owner);
 
 	BecomeOwner(&scope, owner);
-	/* what is made for a source is the source's, not the extension's, in upgrade scripts too */
+	/*
+	 * objects made for a source belong to the source, not to the extension, even in upgrade scripts
+	 */
 	creating_extension = false;
 	PG_TRY();
 	{
@@ -493,7 +493,7 @@ explain_source(PG_FUNCTION_ARGS)
 	return ActAsOwner(fcinfo, AccessShareLock, false);
 }
 
-/* Functions that write: one at a time for a source, and readers are not in the way. */
+/* Functions that write: one at a time per source, without blocking readers. */
 PG_FUNCTION_INFO_V1(change_as_owner);
 Datum
 change_as_owner(PG_FUNCTION_ARGS)
@@ -543,7 +543,7 @@ create_source(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/* (name, nowait): the definition of a source, whoever of its owner's reads it. */
+/* (name, nowait): the definition of a source. */
 PG_FUNCTION_INFO_V1(source_of);
 Datum
 source_of(PG_FUNCTION_ARGS)
@@ -562,8 +562,8 @@ source_of(PG_FUNCTION_ARGS)
 /* ---------- looking at rows ---------- */
 
 /*
- * (query): the one jsonb that it gives.  It runs, as all that reads other people's
- * tables for a source, in a security-restricted operation.
+ * (query): its single jsonb result.  Like everything that reads other people's tables for a source,
+ * it runs in a security-restricted operation.
  */
 PG_FUNCTION_INFO_V1(look_at);
 Datum

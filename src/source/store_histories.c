@@ -1,10 +1,10 @@
 /*
- * store_histories.c: the first refresh of a source: histories from the bulk functions
- * straight into the pages of their table.
+ * store_histories.c: the first refresh of a source: histories go from the bulk functions straight
+ * into the pages of their table.
  *
- * They are stored in the order of the customers, since most customer tables are, too: a join of
- * the two then finds in the processor's caches what it looks for.  The index that comes next
- * has nothing left to sort, so the order costs nothing.
+ * They are stored in the order of the customers, like most customer tables, so that a join of the
+ * two finds its data in the processor's caches.  The index built next has nothing left to sort, so
+ * the order costs little.
  */
 #include "postgres.h"
 
@@ -52,8 +52,8 @@ HistoryType(void)
 }
 
 /*
- * Rows are written past the executor, so the table must have nothing that the
- * executor would have to see to.
+ * Rows are written without the executor, so the table must have nothing that the executor would
+ * have to handle.
  */
 static void
 CheckTarget(Relation table, Oid key_type)
@@ -92,7 +92,7 @@ FlushBatch(HistoryStore *store)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The histories of the query, to be had in the order of their customers. */
+/* Collects the histories of the query, sorted by customer. */
 static Tuplesortstate *
 SortHistories(Relation table, const char *function, const char *query, const char *progress)
 {

@@ -1,6 +1,6 @@
 /*
- * traced_column.c: the column of a table that a column of a query is, where the
- * rows of the query are rows of that one table.
+ * traced_column.c: finds the table column behind a column of a query whose rows are rows of that
+ * single table.
  */
 #include "postgres.h"
 
@@ -27,10 +27,10 @@ typedef struct Trace
 {
 	Oid relation;
 	AttrNumber column;
-	const char *problem; /* why there is none */
+	const char *problem; /* why there is no such column */
 } Trace;
 
-/* Functions whose result changes though no row does. */
+/* Functions whose result changes although no row does. */
 static bool
 TellsTime(Oid function, void *context)
 {
@@ -42,7 +42,7 @@ TellsTime(Oid function, void *context)
 	if (volatility == PROVOLATILE_VOLATILE || get_func_namespace(function) != PG_CATALOG_NAMESPACE)
 		return true;
 	name = get_func_name(function);
-	/* the settings are pinned; the time is not */
+	/* settings are pinned; time is not */
 	return name == NULL || strcmp(name, "now") == 0 || strcmp(name, "transaction_timestamp") == 0 ||
 		   strcmp(name, "statement_timestamp") == 0 || strcmp(name, "age") == 0;
 }
@@ -60,7 +60,7 @@ DependsOnTime(Node *node, void *context)
 	return expression_tree_walker(node, DependsOnTime, context);
 }
 
-/* The one table or subquery that a query takes rows from, each by itself; else NULL. */
+/* The single table or subquery that a query takes rows from, one by one; else NULL. */
 static RangeTblEntry *
 OnlyInput(Query *query)
 {
@@ -105,7 +105,7 @@ Follow(Query *query, TargetEntry *target, Trace *trace)
 		trace->column = column->varattno;
 }
 
-/* Traces the column of that name. */
+/* Traces the column of the given name. */
 static void
 TraceColumn(Query *query, const char *name, Trace *trace)
 {
@@ -126,7 +126,7 @@ TraceColumn(Query *query, const char *name, Trace *trace)
 	elog(ERROR, "the query has no column \"%s\"", name);
 }
 
-/* (query, column): the table and the column of it that the query shows under that name. */
+/* (query, column): the table, and its column, that the query shows under that name. */
 PG_FUNCTION_INFO_V1(trace_column);
 Datum
 trace_column(PG_FUNCTION_ARGS)

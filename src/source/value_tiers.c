@@ -1,6 +1,6 @@
 /*
- * value_tiers.c: A, B and C by cumulative share of value: the rule, the aggregate
- * that learns the thresholds of estimated values, and a value's tier.
+ * value_tiers.c: A, B and C by cumulative share of value: the rule, the aggregate that fits the
+ * thresholds to estimated values, and the tier of a value.
  */
 #include "postgres.h"
 
@@ -141,9 +141,9 @@ value_tiers_fit_transfn(PG_FUNCTION_ARGS)
 }
 
 /*
- * The composite type value_tiers; NULL if nobody is worth anything.  Estimates
- * are cut to multiples of a power of two, far below their precision, so that
- * sums are exact and do not depend on the order of the rows.
+ * The composite type value_tiers; NULL if no customer has a positive value.  Estimates are
+ * truncated to multiples of a power of two, far below their precision, so that sums are exact and
+ * do not depend on the order of the rows.
  */
 PG_FUNCTION_INFO_V1(value_tiers_fit_finalfn);
 Datum
@@ -180,7 +180,7 @@ value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(RowDatum(fcinfo, thresholds, nulls));
 }
 
-/* 'A', 'B' or 'C'; without thresholds nobody is worth anything. */
+/* 'A', 'B' or 'C'; without thresholds all are 'C'. */
 static Datum
 TierWord(bool is_a, bool is_b)
 {

@@ -9,9 +9,9 @@
 #define TIER_B_SHARE 95
 
 /*
- * The least values of tier A and B: a customer is in A if all who are worth more
- * have less than 80 % of the total together, in B with less than 95 %.  Equal
- * values so share a tier.  The values, at least one and none negative, are sorted.
+ * The least values of tier A and B: a customer is in A if all customers of higher value together
+ * have less than 80 % of the total, and in B if they have less than 95 %.  So equal values share a
+ * tier.  The values, at least one and none negative, must be sorted.
  */
 extern void TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from);
 
