@@ -12,8 +12,8 @@ CREATE TYPE crm_profile.relevance_bin AS ( -- one bin of an attribute: rows, tar
 
 CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets from others: statistics over its bins, and a verdict in words
 	attribute text, -- name of the column; NULL for a single attribute
-	verdict text, -- the answer in words: useless, weak, medium, strong, suspicious or unknown
-	information_value double precision, -- sum over the bins of (share of targets - share of others) * woe
+	verdict text, -- the answer in words: useless, not proven, weak, medium, strong, very strong, suspicious or unknown
+	information_value double precision, -- sum over the bins of (share of targets - share of others) * woe, less what luck gives
 	cramers_v double precision, -- Cramér's V, corrected for bias
 	mutual_information double precision, -- mutual information of bin and target, in nats
 	chi_square double precision, -- chi-square of the table of bins by target
@@ -57,3 +57,9 @@ COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn IS '
 --	comment="how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute"
 -- @again arguments="customer record, is_target boolean, ignored text[]"
 --	comment="how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute"
+
+---------------------------------------------------------------- more than chance
+
+CREATE FUNCTION crm_profile_internal.excess_p_value(found bigint, drawn bigint, marked bigint, total bigint) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION crm_profile_internal.excess_p_value IS 'chance of at least as many marked ones as found among those drawn from all (Fisher''s exact test, one-sided)';

@@ -54,7 +54,7 @@ COMMENT ON FUNCTION crm_profile.match_deciles IS 'lift and calibration by tenth 
 CREATE FUNCTION crm_profile.match_quality(model crm_profile.match_model,
 	OUT rows bigint, OUT targets bigint, OUT base_rate double precision, OUT attributes integer, OUT auc double precision,
 	OUT log_loss double precision, OUT base_log_loss double precision, OUT intercept double precision,
-	OUT prior_variance double precision, OUT skipped bigint)
+	OUT prior_variance double precision, OUT skipped bigint, OUT shrinkage double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION crm_profile.match_quality IS 'quality of the model on customers that it has not seen (5-fold cross-validation, bins and prior variance included): AUC, log loss, log loss of the base rate alone';

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.clv_model) IS
-	'lifecycle by a model of each customer: lapsing are repeat buyers whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence is longer than 19 of 20 gaps';
+	'lifecycle by a model of each customer: lapsing means a repeat buyer whose probability of a purchase within 90 days is below half of what it was right after the last one, or whose silence is longer than 19 of 20 gaps';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.clv_model) IS
@@ -22,17 +22,17 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
-	'lifecycle with an own window for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days';
+	'lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days';
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.rhythm_model) IS
-	'lifecycle with an own window for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, by days alone';
+	'lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts';
 
 ---------------------------------------------------------------- value tiers
 
 CREATE TYPE crm_profile.value_tiers AS ( -- thresholds of the value tiers A and B; from value_tiers_fit()
-	a_from double precision, -- from which value on tier A is: all who are worth more than its lowest have less than 80 % of the total together; a round number that is nobody's value in particular
-	b_from double precision -- the same of tier B, with 95 %
+	a_from double precision, -- values from this one on are in tier A: customers of higher value than the lowest of them together have less than 80 % of the total; a round number between two values
+	b_from double precision -- values from this one on are in tier B: the same with 95 %
 );
 
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
@@ -46,7 +46,7 @@ CREATE AGGREGATE crm_profile.value_tiers_fit(value double precision) (
 	FINALFUNC = crm_profile_internal.value_tiers_fit_finalfn,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile.value_tiers_fit(double precision) IS
-	'thresholds of the value tiers: A has 80 % of the total value, A and B together 95 %; NULLs are skipped; NULL if nobody is worth anything';
+	'thresholds of the value tiers: A has 80 % of the total value, A and B together 95 %; NULLs are skipped; NULL if no customer has a positive value';
 
 CREATE FUNCTION crm_profile.value_tier(value double precision, a_from double precision, b_from double precision) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -61,13 +61,13 @@ COMMENT ON FUNCTION crm_profile.value_tier(numeric, numeric, numeric) IS
 
 CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts, active window and value tiers; from customer_base_fit()
 	customers bigint, -- number of histories
-	orders bigint, -- orders in all histories, those after as_of included
+	orders bigint, -- orders in all histories, including those after as_of
 	oldest_order date, -- day of the oldest order
 	newest_order date, -- day of the newest order, even if after as_of
 	active_days integer, -- days within which nine of ten repeat buyers come back (by the mean gap of each customer), 28 to 365; NULL for fewer than 20 repeat buyers
-	a_from numeric, -- from which value on tier A is: all who are worth more than its lowest have less than 80 % of the total together; a round number that is nobody's value in particular; NULL if nobody is worth anything
-	b_from numeric, -- lowest value in tier B: all who are worth more have less than 95 % of the total together
-	deciles numeric[] -- from which values on the best nine to one tenths of the buyers are, ascending, as far as they are positive
+	a_from numeric, -- values from this one on are in tier A: customers of higher value than the lowest of them together have less than 80 % of the total; a round number between two values; NULL if no customer has a positive value
+	b_from numeric, -- values from this one on are in tier B: the same with 95 %
+	deciles numeric[] -- where the deciles of the buyers from the second up begin, round numbers between two values, as far as they are positive
 );
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
@@ -139,7 +139,7 @@ COMMENT ON FUNCTION crm_profile_internal.base_type IS 'base type of a domain, th
 
 CREATE FUNCTION crm_profile_internal.key_equality(type regtype) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.key_equality IS 'the operator that GROUP BY and unique indexes compare a type by, as SQL for a search_path of pg_catalog; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.key_equality IS 'the equality operator that GROUP BY and unique indexes use for a type, as SQL for a search_path of pg_catalog; NULL if there is none';
 
 CREATE FUNCTION crm_profile_internal.key_collation(relation regclass, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -155,9 +155,9 @@ COMMENT ON FUNCTION crm_profile_internal.same_key IS 'SQL condition that two cus
 
 ---------------------------------------------------------------- the definition of a source
 
--- All that a source is told or finds, defined once: a new setting is one line here, beside the code that uses it. The lines make the type, the
+-- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses it. The lines make the type, the
 -- arguments of create_source() and alter_source(), what reset takes, and, further down, the view sources.
--- Default: that of the argument; required: there is none; NULL: no argument, the source finds it itself.
+-- Third column: the default of the argument; required: no default; NULL: not an argument, the source finds it itself.
 DO $do$
 DECLARE
 	field record;
@@ -175,7 +175,7 @@ DECLARE
 		['cost', 'text', 'NULL', 'expression over the orders: cost of the order; NULL: costs are not known'],
 		['order_key', 'text', 'NULL', 'expression that is the same for all lines of one order; NULL: each row is an order'],
 		['order_filter', 'text', 'NULL', 'condition on the orders; NULL: all of them'],
-		['corrections', 'text', 'NULL', 'what is put right in the orders and attributes before they are used, as JSON; NULL: nothing'],
+		['corrections', 'text', 'NULL', 'corrections of orders and attributes before they are used, as JSON; NULL: none'],
 		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
 		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'time zone in which a time stamp with time zone becomes a day'],
 		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
@@ -196,15 +196,15 @@ DECLARE
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
-		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories as they are, whatever becomes of the orders; NULL: found where old orders are dropped; -infinity: histories follow the orders'],
+		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories, whatever happens to the orders; NULL: found when old orders are dropped; -infinity: histories follow the orders'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
 		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'schemas in which names in the definition were looked up'],
 		['schema_created', 'boolean', NULL, 'whether create_source() made the schema; then drop_source() drops it'],
 		['key_type', 'text', NULL, 'type of the customers'' key'],
 		['prospect_key_type', 'text', NULL, 'type of the prospects'' key'],
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
-		['customer_query', 'text', NULL, 'query of query of customers and their attributes, all names qualified; NULL: no attributes'],
-		['prospect_query', 'text', NULL, 'query of query of prospects and their attributes, all names qualified; NULL: no prospects'],
+		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
+		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
@@ -216,8 +216,8 @@ DECLARE
 		['changed_query', 'text', NULL, 'with track_changes: the orders and what tells their changes; keys: the key as it is in their table, where that is another integer than the customers'' key'],
 		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
 		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
-		['tracking', 'jsonb', NULL, 'with track_changes: what the last refresh that read all orders saw of their tables, and what changed since the models were fitted'],
-		['kept_before', 'date', NULL, 'days before it are kept in the histories, since the orders do not hold them any more; NULL: none are, or keep_history_before is set'],
+		['tracking', 'jsonb', NULL, 'with track_changes: the state of their tables at the last refresh that read all orders, and the changes since the models were fitted'],
+		['kept_before', 'date', NULL, 'days before it are kept in the histories, since they are no longer in the orders; NULL: none, or keep_history_before is set'],
 		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
 		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
@@ -310,7 +310,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_write IS 'stores the definition 
 CREATE FUNCTION crm_profile_internal.source_correction(src crm_profile.source_definition, correction text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN NULLIF(src.corrections::jsonb -> correction, 'false');
-COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'what the argument corrections says of one of them; NULL: it is off';
+COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of one correction in the argument corrections; NULL if it is off';
 
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
@@ -324,7 +324,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('table', 'finding', true), ('table', 'finding_key', true),
 			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the present definition needs the object';
+COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object';
 
 CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean, OUT class oid, OUT object oid, OUT owner oid, OUT found text, OUT acl aclitem[])
 	RETURNS SETOF record
@@ -341,14 +341,14 @@ CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_defin
 					FROM pg_proc p WHERE o.kind = 'function' AND p.pronamespace = n.oid AND p.proname = o.name) f ON true
 		ORDER BY o.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_present IS 'the objects of a source with what is found under their names in its schema, every overload of a function; object NULL: nothing found';
+COMMENT ON FUNCTION crm_profile_internal.source_present IS 'the objects of a source and what exists under their names in its schema, every overload of a function; object is NULL if nothing does';
 
 CREATE FUNCTION crm_profile_internal.schema_creators(schema oid) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ' ORDER BY a.grantee::regrole::text)
 		FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
 		WHERE n.oid = schema AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND NOT coalesce(r.rolsuper, false));
-COMMENT ON FUNCTION crm_profile_internal.schema_creators IS 'roles other than the owner and superusers that may create objects in a schema; NULL: none';
+COMMENT ON FUNCTION crm_profile_internal.schema_creators IS 'roles other than the owner and superusers that may create objects in a schema; NULL if none';
 
 CREATE FUNCTION crm_profile_internal.source_verify(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -456,7 +456,7 @@ BEGIN
 				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers)
 		END), '');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL: none';
+COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL if none';
 
 ---------------------------------------------------------------- all sources
 
@@ -475,7 +475,7 @@ BEGIN
 		slot_bytes := NULL;
 		slot_since := NULL;
 		definition.name := found.nspname;
-		-- whatever is wrong with one source, the others are shown
+		-- an error in one source must not hide the others
 		IF found.schema_owner <> found.owner THEN
 			warning := format('nothing works while the schema belongs to somebody else, %s: ALTER SCHEMA %I OWNER TO %s', found.schema_owner, found.nspname, found.owner);
 		ELSE
@@ -496,7 +496,7 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_list IS 'the sources whose owner the current role has the rights of';
+COMMENT ON FUNCTION crm_profile_internal.source_list IS 'the sources that the current role may manage: it has the rights of their owners';
 
 DO $do$
 DECLARE
@@ -528,8 +528,8 @@ COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the
 COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
 COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
 COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
-COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': how much of the write-ahead log its replication slot holds back; NULL: there is no slot';
-COMMENT ON COLUMN crm_profile.sources.slot_since IS 'since when the slot holds it back: what the last refresh read goes with the next';
+COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
+COMMENT ON COLUMN crm_profile.sources.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
 COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
@@ -537,7 +537,7 @@ GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 CREATE FUNCTION crm_profile_internal.near_names(name text, candidates text[]) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.near_names IS 'up to three candidates with a spelling close to the name, in double quotes, closest first; NULL: none';
+COMMENT ON FUNCTION crm_profile_internal.near_names IS 'up to three candidates spelt like the name, in double quotes, closest first; NULL if none';
 
 CREATE FUNCTION crm_profile_internal.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -678,7 +678,7 @@ BEGIN
 	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 	canonical := btrim(pg_get_viewdef(format('%I.source_probe', schema)::regclass), E' ;\n');
 	EXECUTE format('CREATE VIEW %I.source_probe_again AS %s', schema, canonical);
-	-- what SQL can only write without a schema finds another operator there
+	-- constructs that cannot name a schema would find another operator there
 	SELECT string_agg(DISTINCT f.operator::oid::regoperator::text, ', ') INTO lost
 		FROM (SELECT o.operators[1] AS operator, o.place FROM pg_rewrite r, regexp_matches(r.ev_action::text, ':opno (\d+)', 'g') WITH ORDINALITY o(operators, place)
 				WHERE r.ev_class = format('%I.source_probe', schema)::regclass) f
@@ -769,7 +769,7 @@ CREATE FUNCTION crm_profile_internal.source_amount(src crm_profile.source_defini
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	RETURN CASE WHEN src.amount_scale IS NOT NULL OR crm_profile_internal.source_type_of(expression, orders, path) = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
 		THEN format('round((%s)::numeric, %s)', expression, coalesce(src.amount_scale, 2)) ELSE format('(%s)', expression) END;
-COMMENT ON FUNCTION crm_profile_internal.source_amount IS 'an expression for amounts or costs, rounded where its type is not exact or amount_scale says so';
+COMMENT ON FUNCTION crm_profile_internal.source_amount IS 'an expression for amounts or costs, rounded if its type is not exact or amount_scale is set';
 
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
@@ -816,7 +816,7 @@ BEGIN
 		src.orders := btrim(src.orders, E' ;\n\t');
 		PERFORM set_config('search_path', path, true);
 		BEGIN
-			-- in brackets nothing but a single query gets through
+			-- in parentheses only a single query is accepted
 			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.name, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
 			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a complete SELECT.');
@@ -854,7 +854,7 @@ BEGIN
 			END IF;
 		END IF;
 		src.amount := crm_profile_internal.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', orders_sql, columns);
-		-- the two go together: with an amount that is given, each row is an order unless there is an order_key
+		-- the two belong together: if an amount is given, each row is an order unless there is an order_key
 		IF src.order_key IS NULL AND inferred.order_key IS NOT NULL THEN
 			src.order_key := inferred.order_key;
 			RAISE NOTICE 'rows of % are taken for order lines: %', told, inferred.lines USING DETAIL = format('The amount is %s; lines of one order share %s.', src.amount, src.order_key);

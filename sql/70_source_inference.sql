@@ -1,4 +1,4 @@
--- Inference: what the tables and columns of somebody's database are, going by names, types, keys and the first rows
+-- Inference: the meaning of somebody's tables and columns, judged by names, types, keys and the first rows
 
 CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -36,15 +36,15 @@ CREATE TYPE crm_profile_internal.order_columns AS ( -- candidates for the column
 	amounts text[], -- expressions for the amount, as SQL, most likely first: columns, or price times quantity
 	sums boolean, -- whether the most likely amount has the name of a sum, such as total
 	order_key text, -- if rows look like order lines: the column that lines of one order share, as SQL; NULL: none
-	lines text -- the reason the reason why rows look like order lines; NULL: they do not
+	lines text -- the reason why rows look like order lines; NULL: they do not
 );
 
 CREATE FUNCTION crm_profile_internal.infer_orders(relation regclass, customer text, prefix text DEFAULT '') RETURNS crm_profile_internal.order_columns
-	-- who may see some of the rows alone learns from names alone, and runs no policy of a stranger
+	-- with row-level security only names are used, so that nobody's policies run
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	sum_like CONSTANT text := '(total|amount|revenue|turnover|betrag|gesamt|summe|umsatz|montant|importe|importo|bedrag|sum$)';
-	-- money that is not what the customer bought for
+	-- money that is not the price of the purchase
 	beside_like CONSTANT text := '(freight|ship|tax|vat|discount|rabatt|weight|fee|margin|cost|balance)';
 	pieces_like CONSTANT text := '(^|_)(quantity|qty|pieces|units|menge|anzahl|stueck|quantite|cantidad|quantita|quantidade|aantal)(_(ordered|sold|shipped|invoiced))?$';
 	order_like CONSTANT text := '^(sales_?)?(order|invoice|receipt|basket|sale|bill|ticket|transaction|purchase|cart|checkout|bestellung|bestell|auftrag|rechnung|beleg|bon|commande|facture|pedido|factura|ordine|fattura|bestelling|factuur)s?_?(no|nr|num|number|nummer|id|key|code|uuid|ref|reference|numero)?$';
@@ -65,7 +65,7 @@ BEGIN
 	m AS (
 		SELECT c.*, c.name ~ sum_like AND c.name !~ beside_like AS sum, c.name ~ beside_like AS beside, c.name ~ '(price|preis|prix|precio|prezzo|prijs|preco)' AS price, c.name ~ pieces_like AS pieces
 		FROM c WHERE c.type IN ('numeric'::regtype, 'money'::regtype, 'float4'::regtype, 'float8'::regtype) AND NOT c.key AND c.attname <> own),
-	-- price times pieces, where there is just one of each
+	-- price times quantity, if there is exactly one of each
 	f AS (
 		SELECT p.sql AS price, q.sql AS pieces, p.attname AS price_name, (SELECT d.attname FROM m d WHERE d.name ~ '^(discount|rabatt)' ORDER BY d.attnum LIMIT 1) AS discount
 		FROM (SELECT min(sql) AS sql, min(attname) AS attname FROM m WHERE price AND NOT beside AND NOT sum HAVING count(*) = 1) p,
@@ -80,13 +80,13 @@ BEGIN
 		IF discount IS NOT NULL THEN
 			is_rate := coalesce(crm_profile_internal.look_at(format('SELECT to_jsonb(max(abs(s.d)) <= 1) FROM (SELECT %I::numeric AS d FROM %s LIMIT %s) s', discount, relation, shown))::boolean, true);
 			product := product || CASE WHEN is_rate THEN format(' * (1 - %s%I)', prefix, discount) ELSE '' END;
-			-- a sum of money, or one of a hundred parts
+			-- a sum of money, or one in hundredths
 			found.amounts := CASE WHEN NOT is_rate THEN ARRAY[prefix || quote_ident(discount)] END || found.amounts;
 		END IF;
 		found.amounts := product || found.amounts;
 	END IF;
 
-	-- a key of an order and a line, or a product
+	-- a key made of an order and a line or a product
 	SELECT prefix || quote_ident(o.attname), format('their key is %s', k.columns) INTO found.order_key, found.lines
 		FROM (SELECT i.indexrelid, i.indisprimary, array_agg(a.attnum) AS numbers, string_agg(a.attname, ', ' ORDER BY u.place) AS columns
 				FROM pg_index i, unnest(i.indkey) WITH ORDINALITY u(number, place), pg_attribute a
@@ -100,7 +100,7 @@ BEGIN
 		RETURN found;
 	END IF;
 
-	-- a number of orders that occurs more than once, for one customer on one day
+	-- an order number that occurs more than once, for one customer on one day
 	FOR candidate IN SELECT quote_ident(a.attname) AS sql, a.attname FROM pg_attribute a
 			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> own AND crm_profile_internal.snake_name(a.attname) ~ order_like
 				AND quote_ident(a.attname) <> ALL (found.days || found.amounts) AND crm_profile_internal.key_equality(a.atttypid) IS NOT NULL AND crm_profile_internal.trusted_type(a.atttypid)
@@ -131,12 +131,12 @@ BEGIN
 	END IF;
 	RETURN found;
 EXCEPTION WHEN OTHERS THEN
-	-- what cannot be looked into, as where a foreign server is down: the names alone have to do
+	-- rows that cannot be read, for instance if a foreign server is down: only names are used
 	RAISE DEBUG 'the rows of % could not be looked at: %', relation, SQLERRM;
 	RETURN found;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.infer_orders IS
-	'day, amount and order key of an order table, judged by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: goes before column names';
+	'day, amount and order key of an order table, judged by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: put before column names';
 
 CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regclass, OUT orders_sql text, OUT amount text, OUT order_key text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -148,4 +148,4 @@ CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regc
 			AND (i.sums OR i.amounts[1] LIKE '% * %')
 		ORDER BY f.conrelid LIMIT 1;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.infer_lines IS 'the table of order lines that refers to an order table, their join, and the amount of a line; NULLs: none';
+COMMENT ON FUNCTION crm_profile_internal.infer_lines IS 'the table of order lines that refers to an order table, their join, and the amount of a line; NULLs if there is none';

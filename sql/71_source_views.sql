@@ -1,12 +1,12 @@
 -- What the views of a source show, and its tables and views themselves
 --
--- A view names tables and calls functions: what it computes is here, where an upgrade can replace it. Its row is a type here, whose comments
+-- A view names tables and calls functions: its computations are here, where an upgrade can replace them. Its row is a type here, whose comments
 -- become those of its columns. The functions take values and read no table of a source; those called once a row (customer_figures,
--- segment_step, prospect_figures) are inlined into the query that reads the view, so that columns that it does not ask for cost nothing.
+-- segment_step, prospect_figures) are inlined into the query that reads the view, so that unused columns cost nothing.
 
 ---------------------------------------------------------------- the models of a source
 
-CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the customers: a row of the table model of a source
+CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh: a row of the table model of a source
 	id integer, -- number of the model; the highest one is in use
 	fitted_at timestamptz, -- when the model was fitted
 	as_of date, -- as-of date of the fit
@@ -14,12 +14,12 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	scheme text, -- name of the segment scheme
 	segments crm_profile.segment_scheme, -- the compiled scheme at the time of the fit
 	active_days integer, -- active window in days
-	a_from numeric, -- from which value on tier A is
-	b_from numeric, -- from which value on tier B is
+	a_from numeric, -- values from this one on are in tier A
+	b_from numeric, -- values from this one on are in tier B
 	customers bigint, -- customers with a history
 	clv crm_profile.clv_model, -- the model of repeat purchase and value; NULL: nobody had bought
-	predicted_a_from double precision, -- from which predicted value on tier A is; NULL: nobody is predicted to be worth anything
-	predicted_b_from double precision, -- from which predicted value on tier B is
+	predicted_a_from double precision, -- predicted values from this one on are in tier A; NULL: no customer has a positive prediction
+	predicted_b_from double precision, -- predicted values from this one on are in tier B
 	fit_share double precision, -- share of the customers that clv was fitted to; 1: all of them
 	holdout crm_profile.clv_holdout_line[], -- holdout test: how well past purchases would have been forecast; NULL: too few data
 	holdout_fit_until date, -- last day of the data that the holdout test fitted to
@@ -36,8 +36,8 @@ CREATE TYPE crm_profile.source_model AS ( -- what a refresh learnt from the cust
 	repeated_keys bigint, -- rows in excess of one per key in the customer table
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
-	scheme_problems text[], -- segments that nobody can be in, and scores that many customers share; NULL: none
-	deciles numeric[] -- from which values on the best nine to one tenths of the buyers are, ascending
+	scheme_problems text[], -- segments that no customer can be in, and scores shared by many customers; NULL: none
+	deciles numeric[] -- where the deciles of the buyers from the second up begin
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -59,7 +59,7 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
 		WHERE v.finding IS NOT NULL ORDER BY v.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.model_findings IS 'problems that readers of the views must know, on the day that they are read; no row: none';
+COMMENT ON FUNCTION crm_profile_internal.model_findings IS 'problems that readers of the views should know, on the day that they are read; no rows if there are none';
 
 ---------------------------------------------------------------- customer_profile
 
@@ -73,24 +73,24 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	profit numeric, -- amount with a known cost less that cost, in the period; NULL: no cost known
 	average_order_value numeric, -- monetary / frequency
 	mean_gap double precision, -- mean number of days between purchase days; NULL: fewer than two
-	trend double precision, -- change of the amount from the period before to this one (a year where the source has no period), from -1 to 1
+	trend double precision, -- change of the amount from the period before to this one (a year if the source has no period), from -1 to 1
 	pattern text, -- few large, many small, many large or few small: number and value of orders against the medians
 	r_score integer, -- recency score; the highest is the best; NULL: no order in the period
 	f_score integer, -- frequency score
 	m_score integer, -- monetary score
 	cell text, -- the three scores as three digits, such as 545
-	segment text, -- segment of the cell in the scheme of the source, or, where that contradicts the lifecycle, of the nearest cell that does not; NULL: not scored
+	segment text, -- segment of the cell in the scheme of the source, or, if that contradicts the lifecycle, of the nearest cell whose segment does not; NULL: not scored
 	lifecycle text, -- new, active, lapsing (unusually long silence for this customer: the probability of a purchase within 90 days is below half of what it was right after the last one), inactive, won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
 	value_tier text, -- A: the customers worth most, who together have 80 % of the value; B: the next, up to 95 %; C: the rest
-	p_purchase_90d double precision, -- probability of an order in the next 90 days: what to sort customers by; NULL, as in all predictions: no order yet, or no model
+	p_purchase_90d double precision, -- probability of an order in the next 90 days: sort customers by it; NULL, as for all predictions: no order yet, or no model
 	p_alive double precision, -- probability that the customer has not left; do not rank by it: somebody who has not left may still buy only once in years
 	expected_purchases_90d double precision, -- expected number of purchase days in the next 90 days
-	clv_365d double precision, -- expected value of all purchases in the next 365 days (profit where the tiers go by profit), discounted by 1 % a month
+	clv_365d double precision, -- expected value of all purchases in the next 365 days (profit if tier_by is profit), discounted by 1 % a month
 	next_purchase date, -- day by which half of all such customers will have bought again; NULL: fewer than half ever will, or no model
 	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
 	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
 	as_of date, -- the as-of date of the row
-	value_decile integer -- 1 + floor(10 × share of the buyers who are worth more), by the value that value_tier goes by: 1 is the best tenth; NULL: no order yet
+	value_decile integer -- 1 + floor(10 × share of the buyers of higher value), with the value that value_tier uses: 1 is the best tenth; NULL: no order yet
 );
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
@@ -109,7 +109,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_clv_365d IS 'clv_365d: expected 
 CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles);
-COMMENT ON FUNCTION crm_profile_internal.value_decile IS 'the column value_decile, from the lowest values of the tenths';
+COMMENT ON FUNCTION crm_profile_internal.value_decile IS 'the column value_decile, from the lowest values of the deciles';
 
 CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
 	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
@@ -251,7 +251,7 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
 		ORDER BY l.place;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what is in no segment';
+COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment';
 
 ---------------------------------------------------------------- rfm_grid
 
@@ -322,7 +322,7 @@ CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_interna
 		SELECT m.from_segment, m.to_segment, m.customers, (m.customers / sum(m.customers) OVER (PARTITION BY m.from_segment))::double precision, m.monetary
 		FROM unnest(moves) m ORDER BY m.from_segment, m.customers DESC, m.to_segment;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_migration IS 'rows of the view rows of the view segment_migration: the moves in order, with shares';
+COMMENT ON FUNCTION crm_profile_internal.segment_migration IS 'rows of the view segment_migration: the moves in order, with shares';
 
 ---------------------------------------------------------------- model_holdout, model_card
 
@@ -331,25 +331,25 @@ CREATE TYPE crm_profile_internal.model_holdout_row AS ( -- a row of the view mod
 	as_of date, -- last day of the forecast
 	part text, -- total; earlier total: of an earlier test, class is its fit_until; frequency: by repeat purchases at fit_until; decile, value decile: by forecast of purchase days, of value, 1 the lowest; fitted month, forecast month: see forecast_tracking
 	class text, -- class within the part
-	customers bigint, -- number of customers; a sample where there are more than 100 000
+	customers bigint, -- number of customers; a sample if there are more than 100 000
 	predicted double precision, -- forecast purchase days
 	actual double precision, -- actual purchase days
 	calibration double precision, -- actual / predicted
 	mean_absolute_error double precision, -- mean over the customers of |actual - predicted|
-	correlation double precision, -- correlation of actual and predicted over the customers; NULL: one of them is constant
-	lower double precision, -- bounds within which 95 % of actual totals should lie; totals only: chance, parameters, and how far earlier forecasts were off
-	upper double precision, -- the other one
+	correlation double precision, -- correlation of actual and predicted over the customers; NULL: either is constant
+	lower double precision, -- lower one of the bounds within which 95 % of actual totals should lie, from chance, parameters and the errors of earlier forecasts; totals only
+	upper double precision, -- upper one of these bounds
 	gini double precision, -- how well customers are ordered by purchase days: Gini coefficient in the order of the forecast, over that in the best order; totals only
 	decile_error double precision, -- sum over deciles of |actual - predicted|, over all actual; totals only
-	predicted_value double precision, -- forecast value (profit where the tiers go by profit)
+	predicted_value double precision, -- forecast value (profit if tier_by is profit)
 	actual_value double precision, -- actual value, net of refunds
-	value_calibration double precision, -- actual / predicted, of the value
-	value_mean_absolute_error double precision, -- mean over the customers of |actual - predicted|, of the value
-	value_correlation double precision, -- correlation, of the value
-	value_lower double precision, -- as lower, of the value
-	value_upper double precision, -- as upper, of the value
-	value_gini double precision, -- as gini, of the value
-	value_decile_error double precision -- as decile_error, of the value
+	value_calibration double precision, -- actual / predicted, for the value
+	value_mean_absolute_error double precision, -- mean over the customers of |actual - predicted|, for the value
+	value_correlation double precision, -- correlation, for the value
+	value_lower double precision, -- as lower, for the value
+	value_upper double precision, -- as upper, for the value
+	value_gini double precision, -- as gini, for the value
+	value_decile_error double precision -- as decile_error, for the value
 );
 
 CREATE FUNCTION crm_profile_internal.model_holdout(model crm_profile.source_model) RETURNS SETOF crm_profile_internal.model_holdout_row
@@ -365,11 +365,11 @@ COMMENT ON FUNCTION crm_profile_internal.model_holdout IS 'rows of the view mode
 
 CREATE TYPE crm_profile_internal.forecast_tracking_row AS ( -- a row of the view forecast_tracking
 	month date, -- first day of the month; the month of the cut-off has two rows
-	forecast boolean, -- false: up to the cut-off, what the model fits; true: after it, what it forecast
-	customers bigint, -- customers by then, up to the cut-off those that the model was fitted to; a sample where there are more than 100 000
-	expected_purchase_days double precision, -- expected repeat purchase days: up to the cut-off of anybody who first bought when they did, then of each customer
+	forecast boolean, -- false: up to the cut-off, fitted; true: after it, forecast
+	customers bigint, -- customers by then, up to the cut-off those that the model was fitted to; a sample if there are more than 100 000
+	expected_purchase_days double precision, -- expected repeat purchase days: up to the cut-off from the day of the first purchase alone, then from the history of each customer
 	actual_purchase_days double precision, -- actual repeat purchase days
-	expected_value double precision, -- expected value of these days (profit where the tiers go by profit)
+	expected_value double precision, -- expected value of these days (profit if tier_by is profit)
 	actual_value double precision -- actual value, net of refunds
 );
 
@@ -429,7 +429,7 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(7, 'log-likelihood', NULL, c.log_likelihood, 'higher: fits better; compare models of the same customers only')) v(line, item, value, number, note)
 			WHERE v.line <= 1 OR c.model IS NOT NULL
 			UNION ALL
-			-- what was found beside the parameters
+			-- what was found besides the parameters
 			SELECT 2 AS part, 20 + v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM crm_profile.clv_model_card(model.clv) c, crm_profile.clv_choice(model.clv_record) r, LATERAL (VALUES
 				(1, 'season', nullif(c.season, 'none'), NULL::double precision, 'fitted: months of the year differ, see clv_season(); too short: below a year and a half of data; level: no more than by chance'),
@@ -514,7 +514,7 @@ COMMENT ON FUNCTION crm_profile_internal.model_card IS 'rows of the view model_c
 CREATE TYPE crm_profile_internal.revenue_forecast_row AS ( -- a row of the view revenue_forecast
 	part text, -- customers so far; new customers, if as many arrive as in the last year; no customer: orders without one; total
 	customers double precision, -- number of customers, for new ones the number expected
-	expected numeric, -- expected amount in the 90 days (profit where the tiers go by profit); NULL: too few data
+	expected numeric, -- expected amount in the 90 days (profit if tier_by is profit); NULL: too few data
 	lower numeric, -- lower end of the 95 % interval; NULL: too few data
 	upper numeric, -- upper end of the 95 % interval; NULL: too few data
 	last_year numeric, -- actual amount of the same 90 days a year before; NULL: the data do not reach back
@@ -559,7 +559,7 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 		WITH seen AS (
 			-- stretches of 90 days back from as_of in which a first order is that of a new customer: not the first 90 days of the data, in which everybody is new
 			SELECT least(4, (as_of - oldest) / 90 - 1) AS stretches, as_of - oldest >= 364 AS year),
-		-- how far forecasts were off: as clv_holdout has it, with the stretch that it tested
+		-- errors of earlier forecasts, as in clv_holdout, including the stretch that it tested
 		record AS (
 			SELECT ((4 * CASE WHEN as_of - oldest < 548 THEN 0.3 ELSE 0.15 END ^ 2 + coalesce(sum(ln(h.value_calibration) ^ 2), 0)) / (4 + count(*)))::numeric AS off,
 				(ARRAY[2.776, 2.571, 2.447, 2.365, 2.306])[count(*) + 1] AS student
@@ -573,7 +573,7 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 		came AS (
 			SELECT 2 AS place, 'new customers' AS part, avg(a.customers) AS customers, avg(a.arrived) AS expected, var_samp(a.arrived) AS variance, count(*) AS n FROM arrival a
 			UNION ALL SELECT 3, 'no customer', NULL, avg(l.amount), var_samp(l.amount), count(*) FROM loose l HAVING count(*) > 0),
-		-- few stretches tell little of how much they differ: as if four more had, by 30 %
+		-- few stretches say little about their spread: add a prior of four more that were off by 30 %
 		spread AS (
 			SELECT c.place, c.part, c.customers, c.expected,
 				sqrt((1 + 1.0 / NULLIF(c.n, 0)) * (4 * (0.3 * c.expected) ^ 2 + (c.n - 1) * coalesce(c.variance, 0)) / (c.n + 3)) * (ARRAY[2.776, 2.571, 2.447, 2.365])[c.n] AS half FROM came c),
@@ -581,7 +581,7 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 			SELECT sum(m.customers) FILTER (WHERE m.age IS NOT NULL) AS customers, sum(m.expected) AS expected, sum(m.variance) AS variance, coalesce(sum(m.last_year_so_far), 0) AS last_year,
 				coalesce(sum(m.last_year_new), 0) AS last_year_new FROM unnest(measures) m),
 		part AS (
-			-- as a ratio, which is further up than down; a loss has none
+			-- as a ratio, so further up than down; a loss has no ratio
 			SELECT 1 AS place, 'customers so far' AS part, k.customers, k.expected, CASE WHEN k.expected > 0 THEN k.expected * (1 - exp(-b.reach)) ELSE abs(k.expected) * b.reach END AS below,
 				CASE WHEN k.expected > 0 THEN k.expected * (exp(b.reach) - 1) ELSE abs(k.expected) * b.reach END AS above, k.last_year
 			FROM known k, LATERAL (SELECT least(r.student * sqrt(k.variance / NULLIF(k.expected, 0) ^ 2 + r.off), 50) AS reach FROM record r) b
@@ -611,13 +611,13 @@ COMMENT ON FUNCTION crm_profile_internal.source_period IS 'SQL of the look-back 
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- orders without a customer are for those who see the rows of model
+	-- only those who may read the rows of model see orders without a customer
 	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, of_customers boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- what no figure of a customer goes by is left out of the view of customers: the planner copies all of the row for each use of a part
+	-- attributes that no figure of a customer depends on are left out: the planner copies the whole row for each use of a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
 			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
@@ -626,7 +626,7 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 			', ' ORDER BY a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = 'crm_profile.source_model'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, boolean) IS
-	'SQL of all of them but what model_in_use lacks: each is a subquery that is run once, and only where the query needs it. Joined to the customers, models would go through every sort and hash table';
+	'SQL of all models in model_in_use: each is a subquery that is run once, and only if the query needs it; models joined to the customers would go through every sort and hash table';
 
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -641,7 +641,7 @@ CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_def
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN coalesce('CASE' || NULLIF(concat(
 		CASE WHEN src.interactions IS NOT NULL THEN format(' WHEN %s THEN ''potential''', crm_profile_internal.source_contact(src, format('c.%I', src.customer_key), as_of)) END,
-		-- who is referred to by a prospect is not in the prospect table himself
+		-- a customer whom a prospect refers to is not in the prospect table themselves
 		CASE WHEN src.prospect_customer = src.prospect_key
 			THEN format(' WHEN EXISTS (SELECT FROM %s p WHERE %s) THEN ''probable''', src.prospects,
 				crm_profile_internal.same_key(src.key_type, format('p.%I::%s', src.prospect_customer, src.key_type), format('c.%I', src.customer_key))) END), '') || ' END',
@@ -676,7 +676,7 @@ BEGIN
 	EXECUTE format('SELECT m.* FROM %I.model m ORDER BY m.id DESC LIMIT 1', src.name) INTO last;
 	RETURN last;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs: none yet';
+COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs if there is none yet';
 
 CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -686,11 +686,11 @@ DECLARE
 BEGIN
 	model.id := last.id;
 	model.fitted_at := last.fitted_at;
-	-- what is as it was is not written again
+	-- unchanged models are not written again
 	IF model::text = last::text THEN
 		RETURN;
 	END IF;
-	-- one refresh, one row. Nobody else writes: the source is locked
+	-- one row per refresh; nobody else writes, since the source is locked
 	IF last.fitted_at = fitted THEN
 		EXECUTE format('DELETE FROM %I.model WHERE id = $1', src.name) USING last.id;
 	ELSE
@@ -698,7 +698,7 @@ BEGIN
 	END IF;
 	model.fitted_at := fitted;
 	EXECUTE format('INSERT INTO %I.model SELECT ($1).*', src.name) USING model;
-	-- what readers may have of it
+	-- the part that readers may see
 	model.profile := NULL;
 	model.match := NULL;
 	model.unassigned := NULL;
@@ -750,7 +750,7 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.name, relation)::regclass) THEN
 		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
-	-- EXISTS, not IN: where a hash of the keys does not fit into work_mem the planner can still look each one up
+	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key
 	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE %s)%s)', src.name, relation, src.customers,
 		-- qualified: the customer table may have a column customer
 		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)),
@@ -763,8 +763,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_admit IS 'creates the row-level 
 CREATE FUNCTION crm_profile_internal.source_comment_models(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'what refreshes learnt from the customers; the views use the newest, the others are the log', 'crm_profile.source_model');
-	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and orders that have no customer', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'models and figures of the refreshes; the views use the newest, the others are the log', 'crm_profile.source_model');
+	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and without orders that have no customer', 'crm_profile.source_model');
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_comment_models IS 'comments on the tables with the models of a source';
 
@@ -777,10 +777,10 @@ BEGIN
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''key of the customer, as in the customer table''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.history IS ''all purchase days, amounts and costs''', src.name);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
-	-- a typed table: an attribute that a later version adds to the type comes to all sources
+	-- a typed table: an attribute that a later version adds to the type reaches all sources
 	EXECUTE format('CREATE TABLE %I.model OF crm_profile.source_model (PRIMARY KEY (id), fitted_at NOT NULL, as_of NOT NULL, scheme NOT NULL, segments NOT NULL,
 		active_days NOT NULL, customers NOT NULL, fit_share NOT NULL)', src.name);
-	-- without a policy: whatever was granted, the rows are the owner's
+	-- without a policy, so that only the owner sees rows, whatever was granted
 	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
 	PERFORM crm_profile_internal.source_comment_models(src);
@@ -796,7 +796,7 @@ BEGIN
 		SELECT x.grantee, x.is_grantable
 			FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = to_regclass(format('%I.%I', src.name, view)) AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
 		UNION
-		-- a view over a table asks for all columns that it reads: who may read some of it, and all of what these come from, sees no more than before
+		-- a view requires the right to all columns that it reads; whoever may read some of them, and all of their sources, sees no more than before
 		SELECT x.grantee, false
 			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.name, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
 				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model_in_use', src.name), 'SELECT')
@@ -819,7 +819,7 @@ BEGIN
 			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE
-			-- what a later version tells besides; the next refresh fills it in
+			-- columns added by a later version; the next refresh fills them in
 			SELECT string_agg(format('ADD COLUMN %I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum) INTO added
 				FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 					AND NOT EXISTS (SELECT FROM pg_attribute s WHERE s.attrelid = stored AND s.attname = a.attname);
@@ -849,10 +849,10 @@ BEGIN
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
 	ELSE
-		-- not security_invoker: it shows of a table that is the owner's what readers of prospect_match need
+		-- not security_invoker: it shows readers of prospect_match what they need of a table that only the owner may read
 		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT crm_profile_internal.seal_models(m.profile, m.match) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
 		EXECUTE format('COMMENT ON VIEW %I.prospect_model IS ''the models of attributes that prospect_match uses, with the owner''''s rights''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.prospect_model.models IS ''to be used, not to be read''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.prospect_model.models IS ''both models in a form that can be used but not read''', src.name);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model IS 'creates or replaces the view prospect_model of a source, or drops it if there are no prospects';
@@ -869,7 +869,7 @@ BEGIN
 	BEGIN
 		EXECUTE format('CREATE OR REPLACE VIEW %I.customer_attributes WITH (security_invoker = true) AS ', src.name) || src.customer_query;
 	EXCEPTION WHEN invalid_table_definition THEN
-		-- other attributes, other columns
+		-- other attributes mean other columns
 		PERFORM crm_profile_internal.source_drop_view(src, 'customer_attributes');
 		EXECUTE format('CREATE VIEW %I.customer_attributes WITH (security_invoker = true) AS ', src.name) || src.customer_query;
 	END;

@@ -5,7 +5,7 @@
 CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		-- of objects that are there: as they are; of others: as they were
+		-- for existing objects the current rights; for others the former ones
 		WITH present AS (SELECT p.* FROM crm_profile_internal.source_present(src) p),
 			granted AS (
 				SELECT p.name, p.kind, p.owner, a.* FROM present p, aclexplode(p.acl) a WHERE a.grantee <> p.owner),
@@ -15,7 +15,7 @@ CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_defini
 					WHERE EXISTS (SELECT FROM present p WHERE p.kind = k.kind AND p.name = k.name AND p.object IS NULL))
 		SELECT jsonb_agg(to_jsonb(n) ORDER BY n.kind, n.name, n.grantee, n.privilege) FROM now n;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.source_grants IS 'rights of roles other than the owner on the objects of a source, also on those that do not exist at present';
+COMMENT ON FUNCTION crm_profile_internal.source_grants IS 'rights of roles other than the owner on the objects of a source, including those that do not exist at present';
 
 CREATE FUNCTION crm_profile_internal.lock_relations(relations regclass[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -51,7 +51,7 @@ BEGIN
 				coalesce(quote_ident(given.grantee), 'PUBLIC'));
 		END IF;
 	END LOOP;
-	-- where every table is published, a table without an identity can be written once; the index with the keys comes with the first refresh
+	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes with the first refresh
 	FOR object IN SELECT p.object::regclass AS relation, i.indexrelid, k.relname
 			FROM crm_profile_internal.source_present(src) p LEFT JOIN pg_index i ON i.indrelid = p.object AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid
@@ -154,7 +154,7 @@ BEGIN
 	IF wrong IS NOT NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('reset', format('"%s" is given as well', wrong), NULL, 'Either give it or reset it.');
 	END IF;
-	-- the columns of another table are others, the bins of another scheme, too
+	-- another table has other columns, and another scheme may have other bins
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
 		reset := reset || '{prospect_key,prospect_customer}'::text[];
 	END IF;
@@ -162,7 +162,7 @@ BEGIN
 		reset := reset || '{bins}'::text[];
 	END IF;
 	src := jsonb_populate_record(src, coalesce((SELECT jsonb_object_agg(r, NULL) FROM unnest(reset) r), '{}') || given - '{name,reset,search_path}'::text[]);
-	-- new names are the caller's; those that stay are looked up as they were
+	-- new names are looked up in the caller's search_path, unchanged ones in the stored one
 	SELECT array_agg(p ORDER BY n) INTO src.search_path
 		FROM (SELECT p, min(n) AS n FROM unnest(old.search_path || (given ->> 'search_path')::name[]) WITH ORDINALITY u(p, n) GROUP BY p) u;
 	PERFORM crm_profile_internal.pin_settings(src.settings);
@@ -177,14 +177,14 @@ BEGIN
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
 	END IF;
 	src := crm_profile_internal.source_build(src);
-	-- with other arguments other orders may be gone for another reason
+	-- with other arguments, orders may be missing for another reason
 	src.tracking := NULL;
 	src.orders_since := NULL;
 	src := crm_profile_internal.source_resolve_best(src);
 	IF given ? 'attributes' THEN
 		PERFORM crm_profile_internal.source_warn_identifying(src);
 	END IF;
-	-- whether the models of attributes go on being right; those of other attributes cannot read these
+	-- whether the models of attributes stay valid; models of other attributes cannot encode these
 	learnt := src.customer_query IS NOT DISTINCT FROM old.customer_query AND (src.prospects IS NULL) = (old.prospects IS NULL);
 	IF NOT learnt THEN
 		src.best_customers := NULL;
@@ -212,14 +212,14 @@ DECLARE
 	others text;
 BEGIN
 	PERFORM crm_profile_internal.drop_slot(src.name);
-	-- the triggers first: who writes orders locks these before the queue
+	-- the triggers first: writers of orders lock these before the queue
 	IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.name = 'change_queue' AND p.owner = me AND p.found = p.kind) THEN
 		PERFORM crm_profile_internal.track_table(format('%I.change_queue', src.name)::regclass, NULL, NULL);
 	END IF;
 	PERFORM crm_profile_internal.source_lock(src);
-	-- what is not of the source's kind or owner is not the source's
+	-- objects of another kind or owner do not belong to the source
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP
-		-- the one before may have taken it along
+		-- an earlier DROP may have dropped it, too
 		IF EXISTS (SELECT FROM pg_proc p WHERE object.kind = 'function' AND p.oid = object.object) OR EXISTS (SELECT FROM pg_class c WHERE object.kind <> 'function' AND c.oid = object.object) THEN
 			EXECUTE format('DROP %s %s %s', object.kind, CASE object.kind WHEN 'function' THEN object.object::regprocedure::text ELSE object.object::regclass::text END, CASE WHEN "cascade" THEN 'CASCADE' END);
 		END IF;

@@ -16,19 +16,19 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
 		RETURN;
 	END IF;
-	-- a catalogue that only Citus has
+	-- a catalogue of Citus
 	EXECUTE 'SELECT string_agg(format(''%s by %I'', p.logicalrelid, a.attname), '', '' ORDER BY p.logicalrelid::text),
 			bool_and(quote_ident(a.attname) = $2 AND format_type(a.atttypid, -1) = $3)
 		FROM pg_dist_partition p JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
 		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
 		INTO orders, whole USING (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).relations, src.order_customer, src.key_type;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_shards IS 'order tables that Citus distributes, and their distribution columns; whole: all by the customer of the source; NULL: none is distributed';
+COMMENT ON FUNCTION crm_profile_internal.source_shards IS 'order tables that Citus distributes, and their distribution columns; whole: all distributed by the customer of the source; NULL if none is distributed';
 
 CREATE FUNCTION crm_profile_internal.source_aggregate_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	-- all that a worker needs is in the query: the settings of this session do not get there
+	-- the query contains everything that a worker needs: settings of this session do not reach it
 	day CONSTANT text := CASE (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).column_types[2]
 		WHEN 'timestamptz'::regtype THEN format('(o.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'o.ordered_at::date' END;
 	history CONSTANT text := format('crm_profile.purchase_history_agg(%s, o.amount::numeric%s)', day, CASE WHEN src.cost IS NOT NULL THEN ', o.cost::numeric' END);
@@ -40,8 +40,8 @@ BEGIN
 %s
 GROUP BY o.customer', history, orders);
 	END IF;
-	-- loose: lines without an order key are orders of their own; costs that only some lines of an order have: merged with the amount they cover, and
-	-- the amount taken away again
+	-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs, these are merged with the amount they cover, and
+	-- the amount is subtracted again
 	RETURN format('SELECT l.customer, coalesce(crm_profile.purchase_history_agg(l.day, l.amount), ''{}'')
 		OPERATOR(crm_profile.||) coalesce(crm_profile.purchase_history_merge_agg(l.loose), ''{}'')%s AS history
 FROM (SELECT o.customer, min(%s) AS day, CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) END AS amount,
@@ -59,13 +59,13 @@ COMMENT ON FUNCTION crm_profile_internal.source_aggregate_query IS 'one query (c
 CREATE FUNCTION crm_profile_internal.source_history_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END;
-COMMENT ON FUNCTION crm_profile_internal.source_history_query IS 'for orders on other machines: the query that makes the histories there; NULL: the orders are collected here';
+COMMENT ON FUNCTION crm_profile_internal.source_history_query IS 'for orders on other machines: the query that makes the histories there; NULL if the orders are collected here';
 
 CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record
 	LANGUAGE plpgsql ROWS 100000 COST 1000000 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	-- on its own: what else is in the refresh shall not keep Citus from handing it on
+	-- by itself, so that nothing else in the refresh keeps Citus from pushing it down
 	RETURN QUERY EXECUTE query;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.run_history_query IS 'the rows (customer, history) of a query; the first argument is a NULL of the customers'' type';
@@ -74,7 +74,7 @@ COMMENT ON FUNCTION crm_profile_internal.run_history_query IS 'the rows (custome
 
 CREATE FUNCTION crm_profile_internal.orders_without_customer() RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.orders_without_customer IS 'rows without a customer in the orders that this session read last';
+COMMENT ON FUNCTION crm_profile_internal.orders_without_customer IS 'number of rows without a customer in the orders last read by this session';
 
 CREATE FUNCTION crm_profile_internal.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -116,7 +116,7 @@ BEGIN
 		orders := crm_profile_internal.changed_orders_query(src, keys);
 		stored_histories := format('(SELECT h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
 	END IF;
-	-- the index comes with the first refresh, at its end: that is faster, and readers are not in the way
+	-- the index is created at the end of the first refresh, which is faster; there are no readers yet
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		IF histories IS NULL THEN
 			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written USING crm_profile_internal.source_orders_query(src), target, progress;
@@ -144,7 +144,7 @@ BEGIN
 			IF moved > oldest IS NOT TRUE THEN
 				RAISE;
 			END IF;
-			-- the histories are as they were: now with the days that the orders do not hold any more, unless these are gone for another reason
+			-- the histories are unchanged: now keep the days that are no longer in the orders, unless these are missing for another reason
 			dropped := crm_profile_internal.old_orders_dropped(new_histories, stored_histories, same_fresh, orders, progress, kept, moved);
 			IF dropped IS NOT NULL THEN
 				kept := moved;
@@ -161,7 +161,7 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
-	-- of other machines nobody counted them
+	-- not counted on other machines
 	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	IF "verbose" THEN
@@ -169,7 +169,7 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
-	'first part of a refresh: collects the histories, of those customers or, where keys is NULL, of all, and writes those that differ; kept: days before it are as they were stored; since: the oldest order otherwise; population: as it followed the changes, NULL: it did not';
+	'first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
@@ -207,7 +207,7 @@ COMMENT ON FUNCTION crm_profile_internal.refresh_population IS
 CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-	-- how a fit ended is in the model, and told by refresh() and model_card: it is no WARNING every night
+	-- how a fit ended is in the model and shown by refresh() and model_card: no WARNING every night
 	SET client_min_messages = error AS $$
 DECLARE
 	max_fitted CONSTANT double precision := 250000;
@@ -245,7 +245,7 @@ BEGIN
 		RAISE INFO 'source "%": thresholds of % customers % in % s', src.name, coalesce((customer_base).customers, 0), CASE WHEN refit_seconds IS NULL THEN 'followed' ELSE 'found' END, round(seconds::numeric, 1);
 	END IF;
 
-	-- what this does not learn stays as it is
+	-- figures that are not found anew stay as they are
 	clv := model.clv;
 	clv_record := CASE src.clv_model WHEN 'auto' THEN model.clv_record END;
 	predicted.a_from := model.predicted_a_from;
@@ -310,7 +310,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_models IS
-	'second part of a refresh: finds thresholds, tiers and counts, where fit fits the models of repeat purchase, where test tries what forecasts are worth, and keeps all of it';
+	'second part of a refresh: finds thresholds, tiers and counts; with fit, fits the models of repeat purchase; with test, tests their forecasts; stores all of it';
 
 CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, kept date, fit boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
@@ -321,7 +321,7 @@ DECLARE
 	key_number smallint;
 BEGIN
 	model.fitted_at := started;
-	-- as one customer: lines of an order are added up as those of customers are
+	-- as one customer, so that lines of an order are summed like those of customers
 	IF without_customer IS DISTINCT FROM -1 THEN
 		model.unassigned := NULL;
 	END IF;
@@ -359,7 +359,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
-	'part of a refresh: keeps what users must know of the data and of the labels; without_customer: orders that have none, NULL: not counted, -1: the same as before; fit: what takes long, too';
+	'part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long';
 
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -372,7 +372,7 @@ DECLARE
 	written bigint;
 	seconds double precision;
 BEGIN
-	-- as with histories, the indexes come at the end of the first time
+	-- as with histories, the indexes are created at the end of the first refresh
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
@@ -388,7 +388,7 @@ BEGIN
 		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON %4$s
 			WHERE was.customer IS NULL OR ROW(%5$s) IS DISTINCT FROM ROW(%6$s)
 			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
-			-- a key in another spelling is another row, though it is the same customer
+			-- another spelling of a key is another row, although it is the same customer
 			replace(compared, '?', 'n'), replace(compared, '?', 'was')) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
 		EXECUTE format('SELECT count(*) FROM %s', target) INTO profiles;
@@ -401,7 +401,7 @@ BEGIN
 	END IF;
 	RETURN seconds;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, where profiles are materialized: writes those that differ; returns seconds';
+COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, if profiles are materialized: writes those that differ; returns seconds';
 
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -432,14 +432,14 @@ CREATE FUNCTION crm_profile_internal.source_warn(source text, finding text) RETU
 DECLARE
 	reason CONSTANT text := substring(finding FROM ': (.*)$');
 BEGIN
-	-- a message has to fit in a line: the reason is its detail
+	-- a message should fit on a line, so the reason becomes its detail
 	IF reason IS NULL THEN
 		RAISE WARNING 'source "%": %', source, finding;
 	ELSE
 		RAISE WARNING 'source "%": %', source, split_part(finding, ': ', 1) USING DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warn(text, text) IS 'raises a finding as a WARNING, the part behind its colon as the detail';
+COMMENT ON FUNCTION crm_profile_internal.source_warn(text, text) IS 'raises a finding as a WARNING, with the part after its colon as the detail';
 
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)

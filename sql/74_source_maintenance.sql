@@ -14,7 +14,7 @@ BEGIN
 		SELECT c.oid, c.relname::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
-			-- those of sources are none
+			-- tables of sources do not count
 			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
 				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
@@ -25,7 +25,7 @@ BEGIN
 	pair AS (
 		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
 			k.name ~* people AS named, n.name::text AS order_customer, n.by_foreign_key,
-			-- a number alone says little, unless the table is called customers or the like; a reference to another table says that it is not this one
+			-- a number alone says little, unless the table is called customers or similar; a foreign key to another table means that it is not this one
 			(n.named_so OR k.name ~* people) AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
 				AND crm_profile_internal.base_type(a.atttypid) = crm_profile_internal.base_type(k.key_type) AS by_name
 		FROM keyed k JOIN usable o ON o.oid <> k.oid CROSS JOIN LATERAL crm_profile_internal.customer_columns(k.oid, k.key, o.oid) n
@@ -37,13 +37,13 @@ BEGIN
 		FROM pair p CROSS JOIN LATERAL crm_profile_internal.infer_orders(p.orders, quote_ident(p.order_customer)) i
 			LEFT JOIN LATERAL crm_profile_internal.infer_lines(p.orders) l ON l.lines IS NOT NULL AND l.lines <> p.customers
 		WHERE (p.by_foreign_key OR p.by_name) AND i.days IS NOT NULL AND (i.amounts IS NOT NULL OR l.amount IS NOT NULL)),
-	-- the sum of an order, where it has one; else what its lines, or the row as a line, say
+	-- the total of an order, if it has one; otherwise from its lines, or from the row as a line
 	chosen AS (
 		SELECT c.*, l.by_lines, CASE WHEN l.by_lines THEN 'line_amount' ELSE c.amounts[1] END AS amount,
 			CASE WHEN l.by_lines THEN format('SELECT o.%I, o.%s, o.%I, %s AS line_amount FROM %s', c.order_customer, c.days[1], c.joined_key, c.line_amount, c.joined) ELSE c.orders::regclass::text END AS orders_sql,
 			CASE WHEN l.by_lines THEN quote_ident(c.joined_key) ELSE c.order_key END AS key
 		FROM candidate c, LATERAL (SELECT NOT c.sums AND c.lines IS NOT NULL AS by_lines) l
-		-- where somebody is called a customer, the others that the orders refer to are not meant
+		-- if one of the tables is called customers, the others that the orders refer to are not meant
 		WHERE c.named OR NOT EXISTS (SELECT FROM candidate n WHERE n.orders = c.orders AND n.named))
 	SELECT c.customers::regclass::text, c.orders::regclass::text, NULLIF(c.customer_rows, -1), NULLIF(c.order_rows, -1),
 		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'column name ' END || c.order_customer,
@@ -91,7 +91,7 @@ BEGIN
 	IF src.track_changes <> 'none' THEN
 		EXECUTE format('DELETE FROM %I.population', src.name);
 	END IF;
-	-- models of former days may hold what the customer shared with few others then; those in use hold nothing of fewer than five
+	-- older models may hold values that the customer shared with few others then; models in use hold nothing of fewer than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, replace(one_of, '?', 'o.customer')) INTO orders_left USING given;
@@ -105,7 +105,7 @@ BEGIN
 		src.tracking := NULL;
 		PERFORM crm_profile_internal.source_write(src);
 	ELSIF src.track_changes = 'keys' THEN
-		-- the next refresh has something to count anew; whom, it need not know
+		-- makes the next refresh count anew, without naming the customer
 		EXECUTE format('INSERT INTO %I.change_queue (queued_at) VALUES (clock_timestamp())', src.name);
 	END IF;
 	IF rewrite THEN
@@ -121,7 +121,7 @@ BEGIN
 		EXECUTE format('ANALYZE %I.stored_profile', src.name);
 	END IF;
 	IF orders_left > 0 THEN
-		-- the key is not named: what is raised goes to the server's log
+		-- the key is not named, since messages go to the server log
 		RAISE WARNING 'the customer still has % orders that source "%" reads', orders_left, src.name
 			USING HINT = 'The next refresh will read them again: delete them, or remove the customer from them.';
 	END IF;

@@ -1,4 +1,4 @@
--- Attributes, the best customers, and prospects who are like them
+-- Attributes, the best customers, and prospects who resemble them
 
 ---------------------------------------------------------------- checking a definition
 
@@ -62,10 +62,10 @@ BEGIN
 		WHEN seen.n >= 10 AND seen.values = seen.n OR seen.n >= 20 AND seen.rare > 0.5 * seen.n
 			THEN format('values that hardly two have in common (%s among %s)', seen.values, seen.n) END;
 EXCEPTION WHEN data_exception THEN
-	-- it will be said when it is refreshed
+	-- the refresh will report it
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.identifying IS 'kind of personal identifier in an attribute (name, e-mail, phone …), judged by its name and the first rows; NULL: none';
+COMMENT ON FUNCTION crm_profile_internal.identifying IS 'kind of personal identifier in an attribute (name, e-mail, phone …), judged by its name and the first rows; NULL if none';
 
 CREATE FUNCTION crm_profile_internal.source_warn_identifying(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -92,22 +92,22 @@ CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.sourc
 			AND (crm_profile_internal.source_attribute_class(c.atttypid) <> 'word'
 				OR (SELECT typcategory FROM pg_type WHERE oid = c.atttypid) IN ('S', 'E'))
 			AND has_column_privilege(customers, c.attnum, 'SELECT') AND has_column_privilege(prospects, p.attnum, 'SELECT')
-			-- a key, or a reference to one, says who it is
+			-- a key, or a reference to one, identifies the person
 			AND c.attname <> ALL (ARRAY[src.customer_key, src.prospect_key, coalesce(src.prospect_customer, '')])
 			AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indisunique AND i.indnkeyatts = 1
 				AND (i.indrelid = customers AND i.indkey[0] = c.attnum OR i.indrelid = prospects AND i.indkey[0] = p.attnum))
 			AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid IN (customers, prospects)
 				AND (f.conrelid = customers AND c.attnum = ANY (f.conkey) OR f.conrelid = prospects AND p.attnum = ANY (f.conkey)))
-			-- when a row was written tells the one table from the other
+			-- the time when a row was written distinguishes the two tables
 			AND crm_profile_internal.snake_name(c.attname) !~ '(^|_)(id|key|uuid|guid|login|password|passwort|token|vat|ssn|(tax|steuer)_?(id|no|nr|number|nummer)|passport|url|website|homepage|photo|picture|avatar|notes?|notiz(en)?|comments?|kommentare?|remarks?|bemerkung(en)?|created|updated|modified|changed|inserted|imported|deleted|erstellt|angelegt|geaendert|importiert)($|_)'
 			AND lower(c.attname) <> ALL ('{customer,prospect,is_target,email}')
-			-- what the best are known by would foretell itself
+			-- columns that define the best customers would predict themselves
 			AND (lower(c.attname) <> ALL (regexp_split_to_array(lower(regexp_replace(src.best, '''[^'']*''', '', 'g')), '\W+'))
 				OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = 'crm_profile.customer_profile_row'::regclass AND r.attname = c.attname))
-			-- so do names, addresses and the like
+			-- names, addresses and the like identify people, too
 			AND crm_profile_internal.identifying(c.attname, quote_ident(c.attname), customers::regclass::text) IS NULL
 			AND crm_profile_internal.identifying(p.attname, quote_ident(p.attname), prospects::regclass::text) IS NULL);
-COMMENT ON FUNCTION crm_profile_internal.source_common_columns IS 'columns that customers and prospects have in common and that describe people (no keys, names, addresses, dates of entry); NULL: none';
+COMMENT ON FUNCTION crm_profile_internal.source_common_columns IS 'columns that customers and prospects have in common and that describe people (no keys, names, addresses, dates of entry); NULL if none';
 
 CREATE FUNCTION crm_profile_internal.source_resolve_prospects(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -141,7 +141,7 @@ BEGIN
 		SELECT format_type(crm_profile_internal.base_type(atttypid), -1) INTO src.prospect_key_type
 			FROM pg_attribute WHERE attrelid = prospects AND attname = src.prospect_key;
 
-		-- which customer a prospect is, once it is one
+		-- the customer that a prospect has become
 		IF src.prospect_customer IS NULL THEN
 			SELECT array_agg(DISTINCT a.attname::text) INTO candidates FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
 				JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1]
@@ -231,7 +231,7 @@ CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source_
 DECLARE
 	segments text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
 	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
-	-- those of the customer table that the text can mean
+	-- columns of the customer table that the text can refer to
 	others CONSTANT text[] := ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attnum > 0 AND NOT a.attisdropped
 		AND a.attname::text <> ALL (columns) AND has_column_privilege(a.attrelid, a.attnum, 'SELECT') ORDER BY a.attnum);
 	path CONSTANT text := crm_profile_internal.source_path(src.search_path);
@@ -252,7 +252,7 @@ BEGIN
 			src.best_columns := NULLIF(ARRAY(SELECT o FROM unnest(others) WITH ORDINALITY u(o, place) WHERE strpos(lower(condition), lower(o)) > 0 ORDER BY place), '{}');
 			src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %s', condition, crm_profile_internal.source_best_from(src)), src.name, path);
 		END;
-		-- kept without the name of the schema, which may become another
+		-- stored without the name of the schema, which may be renamed
 		tail := crm_profile_internal.source_canonical('SELECT customer FROM ' || crm_profile_internal.source_best_from(src), src.name, path);
 		tail := substr(tail, strpos(tail, E'\n   FROM '));
 		IF right(src.best_query, length(tail)) <> tail THEN
@@ -284,7 +284,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_resolve_best IS 'checks the argu
 CREATE FUNCTION crm_profile_internal.source_best_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format(E'%s\n   FROM %s', src.best_query, crm_profile_internal.source_best_from(src));
-COMMENT ON FUNCTION crm_profile_internal.source_best_query IS 'the query that tells for each customer key whether the customer is among the best';
+COMMENT ON FUNCTION crm_profile_internal.source_best_query IS 'the query that says for each customer key whether the customer is among the best';
 
 ---------------------------------------------------------------- the view
 
@@ -294,7 +294,7 @@ CREATE FUNCTION crm_profile_internal.source_attribute_names(src crm_profile.sour
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a);
 COMMENT ON FUNCTION crm_profile_internal.source_attribute_names IS 'the attributes as columns of the stored queries under the alias q';
 
-CREATE TYPE crm_profile_internal.prospect_match_row AS ( -- a row of the view prospect_match, where the key has the type that it has in the prospect table
+CREATE TYPE crm_profile_internal.prospect_match_row AS ( -- a row of the view prospect_match, in which the key has its type in the prospect table
 	prospect text, -- key of the prospect, as in the prospect table
 	lifecycle text, -- probable: a prospect without interactions; potential: a prospect with interactions
 	score double precision, -- probability of becoming one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources
@@ -316,23 +316,23 @@ CREATE FUNCTION crm_profile_internal.email_column(relation regclass) RETURNS tex
 	RETURN (SELECT quote_ident(a.attname) FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)
 		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (t.typcategory = 'S' OR t.typname = 'citext') AND has_column_privilege(relation, a.attnum, 'SELECT')
 			AND crm_profile_internal.snake_name(a.attname) ~ '(^|_)e_?mail(_?(address|adresse))?$' ORDER BY a.attnum LIMIT 1);
-COMMENT ON FUNCTION crm_profile_internal.email_column IS 'the column of e-mail addresses, by its name, as SQL; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.email_column IS 'the column of e-mail addresses, by its name, as SQL; NULL if there is none';
 
 CREATE FUNCTION crm_profile_internal.plain_email(email text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN (SELECT CASE WHEN e.email ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]{2,}$' THEN e.email END FROM (SELECT lower(btrim(email)) AS email) e);
-COMMENT ON FUNCTION crm_profile_internal.plain_email IS 'an e-mail address without blanks around it and in lower case; NULL: it is none';
+COMMENT ON FUNCTION crm_profile_internal.plain_email IS 'an e-mail address without surrounding blanks and in lower case; NULL if it is not one';
 
 CREATE FUNCTION crm_profile_internal.source_same_email(src crm_profile.source_definition, prospect text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- where customers are merged, the orders are those of the person
+	-- if customers are merged, the orders belong to the person
 	RETURN format('SELECT FROM %1$s t JOIN %2$s c ON crm_profile_internal.plain_email(t.%3$s::text) = crm_profile_internal.plain_email(c.%4$s::text)%5$s JOIN %6$I.customer_history h ON %7$s WHERE %8$s AND crm_profile.first_purchase(h.history, %9$s) IS NOT NULL',
 		src.prospects, src.customers, crm_profile_internal.email_column(src.prospects::regclass), crm_profile_internal.email_column(src.customers::regclass),
 		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', format('c.%I', src.customer_key))) END,
 		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format('coalesce(i.person, c.%I)', src.customer_key) ELSE format('c.%I', src.customer_key) END),
 		crm_profile_internal.same_key(src.prospect_key_type, format('t.%I::%s', src.prospect_key, src.prospect_key_type), prospect), crm_profile_internal.source_today(src));
 COMMENT ON FUNCTION crm_profile_internal.source_same_email IS
-	'the query that finds a customer who has bought and has the e-mail address of a prospect, whose key is given as SQL; NULL: one of the two tables has none';
+	'the query that finds a customer who has bought and has the e-mail address of a prospect, whose key is given as SQL; NULL if one of the tables has no such column';
 
 CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -371,8 +371,7 @@ CREATE FUNCTION crm_profile_internal.source_profile_options(src crm_profile.sour
 DECLARE
 	options jsonb;
 BEGIN
-	-- whether words are numbers must not depend on the words: those of prospects may be others
-	-- nor is the lowest or highest value of one customer in the model
+	-- whether texts are numbers must not depend on the values: those of prospects may differ; ranges do not end at a value of one customer
 	SELECT jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
 			FILTER (WHERE crm_profile_internal.source_attribute_class(t.type) = 'word' AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.type)), '{}'))
 		INTO options
@@ -398,7 +397,7 @@ CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source_de
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
 BEGIN
-	-- there are no others before the first refresh
+	-- nothing to compare with before the first refresh
 	IF model.id IS NOT NULL THEN
 		model.fitted_at := fitted;
 		model.profile := profile;
@@ -423,7 +422,7 @@ BEGIN
 	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) AS profile, count(*) AS customers FROM (%s) q CROSS JOIN LATERAL (SELECT %s) r',
 		src.customer_query, crm_profile_internal.source_attribute_names(src)) INTO found USING crm_profile_internal.source_profile_options(src);
 	IF src.prospects IS NOT NULL THEN
-		-- one class alone is nothing to learn from
+		-- a single class is nothing to learn from
 		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
 				|| ' WHERE $2 = 1 OR crm_profile_internal.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
@@ -436,7 +435,7 @@ BEGIN
 		RAISE INFO 'source "%": attributes fitted in % s, % best customers, % others', src.name, round(seconds::numeric, 1), coalesce(best, 0), coalesce(others, 0);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_matches IS 'last part of a refresh, where the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
+COMMENT ON FUNCTION crm_profile_internal.refresh_matches IS 'last part of a refresh, if the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
 
 CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -475,7 +474,7 @@ BEGIN
 	END IF;
 	attributes := crm_profile_internal.source_attribute_names(src);
 	EXECUTE 'SELECT count(*) FROM ' || src.customers INTO customers;
-	-- the letters keep keys of prospects apart from those of customers: who is who is told by prospect_customer
+	-- the letters keep keys of prospects apart from those of customers: only prospect_customer says which belong together
 	RETURN QUERY SELECT substr(m.prospect, 2), m.score, m.lift, m.rank, m.decile, substr(m.nearest_customer, 2), m.similarity, m.reasons, m.reasons_json
 		FROM crm_profile.match_prospects(NULL::text,
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile_internal.source_fit_query(src),

@@ -20,37 +20,40 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks text[], bucket integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE bucket WHEN 0 THEN 'below ' || breaks[1] WHEN cardinality(breaks) THEN breaks[bucket] || ' and more' ELSE breaks[bucket] || ' to below ' || breaks[bucket + 1] END;
-COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; bucket as width_bucket() numbers it';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(text[], integer) IS 'a range in words; bucket as numbered by width_bucket()';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks double precision[], bucket integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.persona_range(breaks::text[], bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words; bucket as width_bucket() numbers it; bucket as width_bucket() numbers it';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(double precision[], integer) IS 'a range of numbers in words; bucket as numbered by width_bucket()';
 
 CREATE FUNCTION crm_profile_internal.persona_range(breaks date[], bucket integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.persona_range(ARRAY(SELECT to_char(b, 'YYYY-MM-DD') FROM unnest(breaks) b), bucket);
-COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words; bucket as width_bucket() numbers it; bucket as width_bucket() numbers it';
+COMMENT ON FUNCTION crm_profile_internal.persona_range(date[], integer) IS 'a range of days in words; bucket as numbered by width_bucket()';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
-		WITH counted AS MATERIALIZED (SELECT c.attribute, c.segment, c.value, c.customers, sum(c.customers) OVER (PARTITION BY c.attribute, c.value) AS everywhere FROM unnest(counts) c)
-		SELECT x.segment, x.attribute, x.value, x.customers, x.customers / x.members::double precision, (x.everywhere / x.everybody)::double precision, x.customers / x.expected
-		FROM (SELECT v.*, m.customers AS members, m.everywhere AS everybody, (m.customers * v.everywhere / m.everywhere)::double precision AS expected
-				FROM counted v JOIN counted m ON m.segment = v.segment AND m.attribute = v.attribute AND m.value IS NULL WHERE v.value IS NOT NULL) x
-			LEFT JOIN crm_profile.segments(segments) s ON s.segment = x.segment
-		-- more than chance would give them, by two standard deviations
-		WHERE x.expected >= 5 AND x.customers - x.expected > 2 * sqrt(x.expected * (1 - x.members / x.everybody)::double precision)
+		WITH counted AS MATERIALIZED (SELECT c.attribute, c.segment, c.value, c.customers, sum(c.customers) OVER (PARTITION BY c.attribute, c.value)::bigint AS everywhere FROM unnest(counts) c),
+			cell AS (SELECT v.*, m.customers AS members, m.everywhere AS everybody, m.customers * v.everywhere / m.everywhere::double precision AS expected
+				FROM counted v JOIN counted m ON m.segment = v.segment AND m.attribute = v.attribute AND m.value IS NULL WHERE v.value IS NOT NULL),
+			tested AS (SELECT c.*, crm_profile_internal.excess_p_value(c.customers, c.members, c.everywhere, c.everybody) AS p FROM cell c WHERE c.expected >= 5),
+			-- Benjamini and Hochberg: of the cells shown at most one in twenty is due to chance
+			ranked AS (SELECT t.*, t.p <= 0.05 * count(*) OVER (ORDER BY t.p) / count(*) OVER () AS stands FROM tested t),
+			judged AS (SELECT r.*, max(r.p) FILTER (WHERE r.stands) OVER () AS worst FROM ranked r)
+		SELECT x.segment, x.attribute, x.value, x.customers, x.customers / x.members::double precision, x.everywhere / x.everybody::double precision, x.customers / x.expected
+		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON s.segment = x.segment
+		WHERE x.p <= x.worst AND x.customers > x.expected
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view segment_persona: attribute values more frequent in a segment than chance explains, most characteristic first';
+COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first';
 
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	-- the counts of an attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one
+	-- the counts of an attribute: words as they are, numbers and days by the quintiles of all customers, members of sets one by one
 	by_word CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, p.%2$I AS value, count(*) AS customers FROM person p WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, p.%2$I), (p.segment))';
 	by_member CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, m.member AS value, count(*) AS customers FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL UNION ALL SELECT NULL WHERE p.%2$I IS NOT NULL) m(member)
 		GROUP BY p.segment, m.member';
@@ -88,7 +91,7 @@ BEGIN
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'segment_persona');
 	ELSE
-		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that they have more of than chance would give them, the most characteristic first',
+		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that are more frequent than chance explains, the most characteristic first',
 			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
 	END IF;
 END $$;

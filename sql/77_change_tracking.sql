@@ -1,4 +1,4 @@
--- Change tracking: refreshes that read the orders of changed customers alone
+-- Change tracking: refreshes that read only the orders of changed customers
 
 ---------------------------------------------------------------- noting changes
 
@@ -10,12 +10,12 @@ COMMENT ON FUNCTION crm_profile_internal.note_changed_customer IS
 CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION crm_profile_internal.track_table IS
-	'makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; relation NULL: there is none any more';
+	'creates or repairs the trigger that puts changes of a relation into a queue, and drops other triggers of that queue; relation NULL: drops all';
 
 CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION crm_profile_internal.trace_column IS
-	'the column of a table that a column of a query is, if each row of the query is one of that table, and depends on nothing else; problem: why not';
+	'the table column behind a column of a query, if each row of the query is a row of that table and depends on nothing else; problem: why it is not';
 
 CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation regclass, column_name name, OUT leaf oid, OUT state text, OUT problem text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
@@ -30,7 +30,7 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 			firing AS (
 				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
 		SELECT c.oid,
-			-- what is not the same afterwards: the file of a table that was truncated or rewritten, the row of a trigger that was switched off and on again, that of a queue that had
+			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a trigger that was disabled and enabled again, that of a queue that had
 			-- another form for a time
 			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
 			CASE
@@ -43,7 +43,7 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 		FROM member m JOIN pg_class c ON c.oid = m.oid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name LEFT JOIN firing f ON f.tgrelid = c.oid;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
-	'the tables that hold the rows of a relation, each with what tells whether all its changes went into the queue; problem: they do not';
+	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not';
 
 CREATE FUNCTION crm_profile_internal.tracked_state(src crm_profile.source_definition, queue regclass) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -101,14 +101,14 @@ BEGIN
 	src.tracked_column := traced.column_traced;
 	SELECT t.* INTO whole FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;
 	type := crm_profile_internal.base_type(type);
-	-- by the column itself an index on it can be used; that is right where unequal keys are unequal as keys of customers, too
+	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers, too
 	IF whole.problem IS NULL OR NOT (type = ANY (integers) AND src.key_type::regtype = ANY (integers)) THEN
 		src.changed_query := NULL;
 	END IF;
 	RETURN src;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking IS
-	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with the customer''s key as it is in their table, order_customer, besides';
+	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with an additional column order_customer, the customer''s key as it is in their table';
 
 CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -122,7 +122,7 @@ BEGIN
 	IF src.track_changes = 'keys' THEN
 		SELECT format_type(t.typarray, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
 	END IF;
-	-- made anew where the key has another type now, or somebody changed it
+	-- recreated if the key has another type now, or somebody changed the table
 	IF queue IS NOT NULL AND type IS DISTINCT FROM (SELECT format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_class q ON q.oid = a.attrelid
 			WHERE a.attrelid = queue AND a.attname = 'customers' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
 		PERFORM crm_profile_internal.track_table(queue, NULL, NULL);
@@ -132,9 +132,9 @@ BEGIN
 	IF type IS NULL THEN
 		RETURN;
 	ELSIF queue IS NULL THEN
-		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
+		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the missing marker shows to the next refresh
 		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customers %s, queued_at timestamptz, marker text)', src.name, type);
-		-- without a policy: whatever was granted, the rows are the owner's
+		-- without a policy, so that only the owner sees rows, whatever was granted
 		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
 		EXECUTE format('COMMENT ON TABLE %I.change_queue IS ''customers whose orders changed since the last refresh''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customers IS ''their keys, as they are in the orders; NULL: an order without a customer''', src.name);
@@ -142,7 +142,7 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %I.change_queue.marker IS ''in the row of the last refresh that read all orders: as long as it is there, so are all changes since''', src.name);
 		queue := format('%I.change_queue', src.name)::regclass;
 	END IF;
-	-- only where there is something to do: it locks out who writes orders
+	-- only if there is something to do, since it blocks writers of orders
 	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name))
 		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l WHERE l.problem IS NOT NULL)
 		OR EXISTS (SELECT FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue
@@ -182,7 +182,7 @@ COMMENT ON FUNCTION crm_profile_internal.population_followed IS 'SQL of the stor
 CREATE FUNCTION crm_profile_internal.take_stamped_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
-	-- who commits late may bring an older time
+	-- a transaction that commits late may bring an older time
 	overlap CONSTANT interval := '1 hour';
 	exact_every CONSTANT interval := '7 days';
 	max_changed CONSTANT double precision := 0.2 * coalesce((src.customer_base).customers, 0);
@@ -198,7 +198,7 @@ BEGIN
 		WHEN known ->> 'query' <> query THEN 'the source was altered'
 		WHEN clock_timestamp() NOT BETWEEN (known ->> 'read_all_at')::timestamptz AND (known ->> 'read_all_at')::timestamptz + exact_every
 			THEN 'a week has passed, and orders that are gone or moved to another customer are only found so' END;
-	-- a time in the future must not hide what comes before it
+	-- a time in the future must not hide later changes with an earlier time
 	IF reason IS NULL THEN
 		EXECUTE format('WITH touched AS (SELECT c.customer, c.changed_at FROM (%1$s) c WHERE c.changed_at >= $2::%2$s - $3),
 				customer AS (SELECT DISTINCT t.customer FROM touched t WHERE t.customer IS NOT NULL)
@@ -221,7 +221,7 @@ BEGIN
 	src.tracking := src.tracking || jsonb_build_object('read_all_at', clock_timestamp(), 'read_all', reason);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.take_stamped_changes IS
-	'take_changes() where a column tells them: those at or after the newest time that was seen, and an hour before';
+	'take_changes() by a column: changes from an hour before the newest time seen';
 
 CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -253,9 +253,9 @@ BEGIN
 		problem := taken.problem;
 		RETURN;
 	END IF;
-	-- before the orders are read: what happens to the tables later, the next refresh sees
+	-- before the orders are read: the next refresh sees whatever happens to the tables later
 	SELECT crm_profile_internal.tracked_state(src, queue), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
-	-- by a statement of its own, whose snapshot is no newer than that by which the orders are read: who commits in between stays in the queue
+	-- in a statement of its own, whose snapshot is no newer than the one that reads the orders: whatever commits in between stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
 			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
 		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
@@ -279,7 +279,7 @@ BEGIN
 	IF problem IS NOT NULL THEN
 		src.tracking := src.tracking || jsonb_build_object('marker', NULL, 'reason', 'changes were not tracked: ' || problem);
 	END IF;
-	-- a transaction that was prepared before a crash has lost its keys, and can still be committed
+	-- a transaction prepared before a crash has lost its keys, but can still be committed
 	IF EXISTS (SELECT FROM pg_locks l WHERE l.pid IS NULL AND l.locktype = 'relation' AND l.mode LIKE '%Exclusive%' AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 			AND (l.relation = src.tracked_table::regclass OR l.relation IN (SELECT k::oid FROM jsonb_object_keys(tables) k))) THEN
 		src.tracking := src.tracking || jsonb_build_object('marker', NULL, 'reason', 'prepared transactions were open that changed orders');
@@ -293,12 +293,12 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.take_changes IS
-	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked';
+	'takes from the queue the customers whose orders changed; keys: an array of them as text, NULL if all orders have to be read; reason: why; problem: what keeps changes from being tracked';
 
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	-- integers of any width are the same as text
+	-- integers of any width have the same text
 	corrected CONSTANT text := crm_profile_internal.source_orders_query(src);
 	as_stored CONSTANT boolean := src.track_changes IN ('keys', 'slot') AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
 	type CONSTANT text := CASE WHEN NOT as_stored THEN src.key_type
@@ -318,7 +318,7 @@ BEGIN
 	END IF;
 	RETURN found;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.changed_orders_query IS 'the orders of those customers, by an index where there is one; called with enable_seqscan off';
+COMMENT ON FUNCTION crm_profile_internal.changed_orders_query IS 'the orders of the given customers, by an index if there is one; called with enable_seqscan off';
 
 CREATE FUNCTION crm_profile_internal.fits_due(INOUT src crm_profile.source_definition, written bigint, today date, OUT fit boolean, OUT test boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
@@ -345,13 +345,13 @@ CREATE FUNCTION crm_profile_internal.mend_tracking(src crm_profile.source_defini
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 BEGIN
 	IF problem IS NOT NULL THEN
-		-- at the end of a refresh, so that writers do not wait for it; the next one reads all orders once more
+		-- at the end of a refresh, so that writers do not wait for it; the next refresh reads all orders once more
 		PERFORM crm_profile_internal.source_build_tracking(src);
 	END IF;
 EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
 	RAISE WARNING 'source "%": changes are not tracked: %', src.name, problem USING DETAIL = SQLERRM, HINT = format('SELECT crm_profile.alter_source(%L, track_changes => ''keys'')', src.name);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'puts triggers right that were switched off or did not come along with a dump';
+COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'repairs triggers that were disabled or not restored from a dump';
 
 ---------------------------------------------------------------- all sources
 
@@ -383,7 +383,7 @@ BEGIN
 		BEGIN
 			PERFORM crm_profile.refresh(refresh_all.name);
 		EXCEPTION WHEN OTHERS THEN
-			-- one source that fails must not keep the others from being refreshed
+			-- a source that fails must not keep the others from being refreshed
 			problem := SQLERRM;
 			RAISE WARNING 'source "%" was not refreshed: %', refresh_all.name, SQLERRM;
 		END;
@@ -392,4 +392,4 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION crm_profile.refresh_all IS
-	'refreshes all your sources, one after the other, in one transaction; what goes wrong with one is a WARNING and in problem';
+	'refreshes all your sources, one after another, in one transaction; the error of one is a WARNING and in the column problem';

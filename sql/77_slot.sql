@@ -2,10 +2,10 @@
 
 CREATE FUNCTION crm_profile_internal.wait_for_commit(transaction xid) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.wait_for_commit IS 'waits until a transaction that the log says has committed can be seen';
+COMMENT ON FUNCTION crm_profile_internal.wait_for_commit IS 'waits until a transaction committed according to the log is visible';
 CREATE FUNCTION crm_profile_internal.commit_durably() RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.commit_durably IS 'makes the commit of this transaction wait for the disk, whatever synchronous_commit is';
+COMMENT ON FUNCTION crm_profile_internal.commit_durably IS 'makes the commit of this transaction wait for the disk, whatever synchronous_commit says';
 
 CREATE FUNCTION crm_profile_internal.may_read_slots() RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
@@ -30,7 +30,7 @@ CREATE FUNCTION crm_profile_internal.slot_leaves(relation regclass, column_name 
 		FROM pg_partition_tree(relation) p JOIN pg_class c ON c.oid = p.relid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.slot_leaves IS
-	'the tables that hold the rows of a relation, each with what tells whether all its changes are in the log; problem: they, or their customers, are not';
+	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes are in the log; problem: why they, or their customers, are not';
 
 CREATE FUNCTION crm_profile_internal.source_check_slot(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -47,7 +47,7 @@ BEGIN
 			HINT = format('ALTER ROLE %I REPLICATION; or write track_changes => ''keys'', which needs the TRIGGER privilege on the orders alone.', current_user);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_check_slot IS 'an error where the server, or the owner, cannot have a slot';
+COMMENT ON FUNCTION crm_profile_internal.source_check_slot IS 'an error if the server, or the owner, cannot have a slot';
 
 CREATE FUNCTION crm_profile_internal.drop_slot(source text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -92,7 +92,7 @@ EXCEPTION WHEN insufficient_privilege OR configuration_limit_exceeded OR object_
 	RAISE WARNING 'source "%": there is no replication slot, and every refresh reads all orders: %', src.name, SQLERRM
 		USING HINT = 'See max_replication_slots, wal_level and output_plugin_libraries, or write track_changes => ''keys''.';
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.make_slot IS 'first of all in a refresh: makes the slot of the source where there is none, or an invalid one';
+COMMENT ON FUNCTION crm_profile_internal.make_slot IS 'first step of a refresh: creates the slot of the source if there is none, or if it is invalid';
 
 CREATE FUNCTION crm_profile_internal.peek_slot(src crm_profile.source_definition, slot name, until pg_lsn, max_changed double precision,
 	OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT blind text)
@@ -111,7 +111,7 @@ BEGIN
 	-- so that the statement that reads the orders sees what they wrote
 	PERFORM crm_profile_internal.wait_for_commit(w) FROM unnest(writers) w;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.peek_slot IS 'the customers whose orders changed, as the log tells; they stay in the slot; blind: why it does not tell all of them';
+COMMENT ON FUNCTION crm_profile_internal.peek_slot IS 'the customers whose orders changed according to the log; changes stay in the slot; blind: why it does not have all of them';
 
 CREATE FUNCTION crm_profile_internal.take_slot_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
@@ -120,7 +120,7 @@ DECLARE
 	known CONSTANT jsonb := coalesce(src.tracking, '{}');
 	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
 	slot CONSTANT name := crm_profile_internal.source_slot(src.name);
-	-- an older state of the orders may be read otherwise than the log tells
+	-- an older state of the orders may differ from what the log says
 	follows CONSTANT boolean := current_setting('transaction_isolation') = 'read committed';
 	read_until CONSTANT pg_lsn := known ->> 'lsn';
 	began CONSTANT timestamptz := clock_timestamp();

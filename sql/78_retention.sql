@@ -1,9 +1,9 @@
--- Retention: where old orders are dropped, histories keep their days
+-- Retention: if old orders are dropped, histories keep their days
 
 CREATE FUNCTION crm_profile_internal.history_since(history crm_profile.purchase_history, since date) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN since IS NULL THEN history ELSE history OPERATOR(crm_profile.-) crm_profile.as_of(history, since - 1) END;
-COMMENT ON FUNCTION crm_profile_internal.history_since IS 'the days of a history from one on; since NULL: all of them';
+COMMENT ON FUNCTION crm_profile_internal.history_since IS 'the days of a history from since on; NULL for all of them';
 
 CREATE FUNCTION crm_profile_internal.kept_history(stored crm_profile.purchase_history, fresh crm_profile.purchase_history, before date) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -11,7 +11,7 @@ CREATE FUNCTION crm_profile_internal.kept_history(stored crm_profile.purchase_hi
 		ELSE (SELECT CASE WHEN k.history OPERATOR(crm_profile.<>) '{}'::crm_profile.purchase_history THEN k.history END
 			FROM (SELECT crm_profile.as_of(stored, before - 1) OPERATOR(crm_profile.||) coalesce(crm_profile_internal.history_since(fresh, before), '{}'::crm_profile.purchase_history) AS history) k) END;
 COMMENT ON FUNCTION crm_profile_internal.kept_history IS
-	'the days before one as they were stored, those from it on as they are in the orders now; NULL: neither has any; before NULL: all as in the orders';
+	'the days before a date as stored, later ones as they are in the orders now; NULL if neither has any; all as in the orders if before is NULL';
 
 CREATE FUNCTION crm_profile_internal.write_histories(target regclass, fresh text, stored text, same_fresh text, same_stored text, orders text, progress text, kept date, oldest date,
 	population text, OUT written bigint, OUT removed bigint, OUT oldest_lost boolean, OUT followed bytea[])
@@ -41,7 +41,7 @@ BEGIN
 	EXECUTE format('SELECT min(crm_profile.first_purchase(crm_profile_internal.history_since(h.history, $1))) FROM %s h', target) INTO oldest USING since;
 	RETURN oldest;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.oldest_stored IS 'the oldest day of an order in the histories, from a day on';
+COMMENT ON FUNCTION crm_profile_internal.oldest_stored IS 'the day of the oldest order in the histories from a day on';
 
 CREATE FUNCTION crm_profile_internal.old_orders_dropped(fresh text, stored text, same_fresh text, orders text, progress text, kept date, before date) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -49,7 +49,7 @@ DECLARE
 	cut bigint;
 	other bigint;
 BEGIN
-	-- where old orders were dropped, customers lose the days before and nothing else; where some were corrected or a customer was erased, not so
+	-- if old orders were dropped, customers lose the days before and nothing else; not so if some were corrected or a customer was erased
 	EXECUTE format('SELECT count(*) FILTER (WHERE d.cut), count(*) FILTER (WHERE NOT d.cut) FROM (
 			SELECT crm_profile_internal.history_since(o.history, $4) OPERATOR(crm_profile.=) coalesce(crm_profile_internal.history_since(n.history, $4), ''{}'') AS cut
 			FROM %1$s n FULL JOIN %2$s o ON %3$s
@@ -58,4 +58,4 @@ BEGIN
 	RETURN CASE WHEN cut >= 2 AND cut >= 9 * other THEN cut END;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.old_orders_dropped IS
-	'how many customers lost the days before one, if for two at least and nine of ten of them that is all that changed; NULL: it is not so';
+	'number of customers who lost the days before a date, if they are at least two and nothing else changed for nine of ten; otherwise NULL';

@@ -1,4 +1,4 @@
--- Data quality: what is amiss in the data of a source, how many labels it moves, and the corrections that a refresh applies
+-- Data quality: problems in the data of a source, how many labels they change, and the corrections that a refresh applies
 
 ---------------------------------------------------------------- corrections
 
@@ -63,18 +63,18 @@ CREATE FUNCTION crm_profile_internal.attribute_expression(src crm_profile.source
 			ELSE format('CASE WHEN pg_catalog.lower(pg_catalog.btrim((%1$s)::pg_catalog.text)) OPERATOR(pg_catalog.=) ANY (%2$s) THEN NULL ELSE %1$s END', expression, crm_profile_internal.word_list(w.words)) END
 		FROM (SELECT crm_profile_internal.source_correction(src, 'missing_values') AS given) g,
 			LATERAL (SELECT CASE jsonb_typeof(g.given) WHEN 'array' THEN g.given ELSE g.given -> attribute END AS words) w);
-COMMENT ON FUNCTION crm_profile_internal.attribute_expression IS 'SQL of an attribute, with NULL in place of the values that only look like one';
+COMMENT ON FUNCTION crm_profile_internal.attribute_expression IS 'SQL of an attribute, with NULL in place of words that stand for missing';
 
 CREATE FUNCTION crm_profile_internal.source_orders_with(src crm_profile.source_definition, columns text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- the clause of the query itself: those of others in it are further to the right
+	-- the clause of the query itself: those of subqueries are indented further
 	RETURN (SELECT CASE WHEN p.at > 0 THEN overlay(src.orders_query PLACING columns FROM p.at FOR 0) ELSE src.orders_query END FROM (SELECT strpos(src.orders_query, E'\n   FROM ') AS at) p);
 COMMENT ON FUNCTION crm_profile_internal.source_orders_with IS
-	'the query of orders with more columns, given as SQL over the columns of the orders that begins with a comma';
+	'the query of orders with more columns, given as SQL over the columns of the orders with a leading comma';
 
 CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- what a second import makes anew says nothing: keys of one column, what the table fills in by itself, when a row was written
+	-- columns that a second import fills anew do not count: single-column keys, columns that the table fills in by itself, times of writing
 	RETURN (SELECT ', ' || coalesce(format('hash_record_extended(ROW(%s), 0)', string_agg(quote_ident(a.attname) || CASE WHEN t.hashes THEN '' ELSE '::text' END, ', ' ORDER BY a.attnum)), 'NULL::bigint') || ' AS row_identity'
 		FROM pg_attribute a JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod
 				WHERE m.amname = 'hash' AND c.opcdefault AND c.opcintype = CASE crm_profile_internal.base_type(a.atttypid) WHEN 'varchar'::regtype THEN 'text'::regtype ELSE crm_profile_internal.base_type(a.atttypid) END) AS hashes) t ON true
@@ -84,7 +84,7 @@ CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_
 			AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
 			AND crm_profile_internal.snake_name(a.attname) !~ '^((order|row|line|import|batch)_?)?(id|no|nr|number|nummer|uuid)$|(^|_)(created|updated|modified|inserted|imported|loaded|synced)(_|$)');
 COMMENT ON FUNCTION crm_profile_internal.source_row_identity IS
-	'SQL of a column that tells rows of the order table apart beside what a source reads of them, from a comma on; NULLs where there is nothing more';
+	'SQL, with a leading comma, of a column that distinguishes rows of the order table by columns that the source does not read; NULLs if there are none';
 
 CREATE FUNCTION crm_profile_internal.source_layers(src crm_profile.source_definition, OUT place integer, OUT correction text, OUT told text, OUT touched text, OUT query text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp ROWS 5 AS $$
@@ -95,7 +95,7 @@ DECLARE
 	most CONSTANT text := crm_profile_internal.source_correction(src, 'leave_out_above') #>> '{}';
 	refunds CONSTANT text := crm_profile_internal.source_correction(src, 'refunds') #>> '{}';
 	guests CONSTANT text := crm_profile_internal.word_list(crm_profile_internal.source_correction(src, 'guests'));
-	-- orders, not their lines, are told of
+	-- counts are of orders, not of their lines
 	by_order CONSTANT text := CASE WHEN src.order_key IS NULL THEN '%s' ELSE 'SELECT t.customer, sum(t.amount) AS amount FROM (%s) t GROUP BY t.customer, t.order_key' END;
 	told_beside CONSTANT text := CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
 	below text := crm_profile_internal.source_orders_with(src, crm_profile_internal.source_row_identity(src));
@@ -145,7 +145,7 @@ BEGIN
 	IF refunds IS NOT NULL THEN
 		correction := 'refunds';
 		told := CASE refunds WHEN 'pair' THEN 'a refund counts on the day of the order that it cancels' ELSE 'orders that were refunded in full, and their refunds, are left out' END;
-		-- within a customer and an amount orders go up a step and refunds go down: a refund takes back the order that went up to its step
+		-- within a customer and an amount, orders go up a step and refunds go down: a refund cancels the order that went up to its step
 		cancelled := format('(SELECT s.*, CASE WHEN s.amount < 0 THEN lag(s.ordered_at) OVER w ELSE lead(s.ordered_at) OVER w END AS mate
 	FROM (SELECT o.*, sum(sign(o.amount)) OVER (PARTITION BY o.customer, abs(o.amount) ORDER BY o.ordered_at, o.amount DESC ROWS UNBOUNDED PRECEDING) + (o.amount < 0)::integer AS step
 		FROM %s o) s WINDOW w AS (PARTITION BY s.customer, abs(s.amount), s.step ORDER BY s.ordered_at, s.amount DESC))',
@@ -170,7 +170,7 @@ BEGIN
 		told := format('orders and refunds above %s count as %1$s', clip);
 		IF by_lines THEN
 			touched := format('SELECT o.customer, sum(o.amount) AS amount FROM (%s) o WHERE o.order_key IS NOT NULL GROUP BY o.customer, o.order_key HAVING abs(sum(o.amount)) > %s', below, clip);
-			-- one more line takes the order down to the limit
+			-- an additional line reduces the order to the limit
 			query := format('SELECT o.customer, o.ordered_at, o.amount%1$s FROM (%2$s) o UNION ALL SELECT o.customer, min(o.ordered_at), sign(sum(o.amount)) * %3$s - sum(o.amount)%4$s, o.order_key, NULL FROM (%2$s) o WHERE o.order_key IS NOT NULL GROUP BY o.customer, o.order_key HAVING abs(sum(o.amount)) > %3$s',
 				beside, below, clip, CASE WHEN src.cost IS NOT NULL THEN ', NULL' END);
 		ELSE
@@ -182,7 +182,7 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_layers IS
-	'the corrections of a source, each a query of orders over the one before; touched: customer and amount of each order that it changes; told: in words';
+	'the corrections of a source, each a query of orders over the one before; touched: customer and amount of each order that it changes; told: the correction in words';
 
 CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_definition, with_identity boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -193,33 +193,33 @@ CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_
 			ELSE format('SELECT q.customer, q.ordered_at, q.amount%s%s FROM (%s) q', CASE WHEN src.cost IS NOT NULL THEN ', q.cost' END, CASE WHEN src.order_key IS NOT NULL THEN ', q.order_key' END, l.query) END
 		FROM (SELECT) one LEFT JOIN (SELECT s.query FROM crm_profile_internal.source_layers(src) s ORDER BY s.place DESC LIMIT 1) l ON true);
 COMMENT ON FUNCTION crm_profile_internal.source_orders_query IS
-	'the query of orders that a refresh runs, with the corrections of the source; with_identity: and what else tells rows apart';
+	'the query of orders that a refresh runs, with the corrections of the source; with_identity: with a column that distinguishes rows';
 
 ---------------------------------------------------------------- what is found
 
-CREATE TYPE crm_profile.source_finding AS ( -- something that is amiss in the data of a source, or was put right: a row of the table finding of its schema
-	place integer, -- the order to read them in
+CREATE TYPE crm_profile.source_finding AS ( -- a problem in the data of a source, or a correction: a row of the table finding of its schema
+	place integer, -- position, for sorting
 	finding text, -- what was found
-	severity text, -- error: a refresh fails, or the views are wrong; warning; note; corrected: it was put right
-	rows bigint, -- orders, where rows are order lines too; of the customer table, its rows
-	customers bigint, -- customers who have such rows; NULL: it is not about customers
-	revenue numeric, -- amount of these orders; NULL: it is not about amounts, or is of fewer than five customers whom the reader does not all see
-	customers_changed bigint, -- customers who would get another segment or value tier if it were put right; NULL: not worked out
+	severity text, -- error: a refresh fails, or the views are wrong; warning; note; corrected
+	rows bigint, -- number of orders, even if rows are order lines; for the customer table, number of rows
+	customers bigint, -- number of customers who have such rows; NULL: not about customers
+	revenue numeric, -- amount of these orders; NULL: not about amounts, or from fewer than five customers, not all of whom the reader may see
+	customers_changed bigint, -- number of customers who would get another segment or value tier if it were corrected; NULL: not computed
 	advice text, -- what to do about it
-	argument text, -- the argument of alter_source() that would do it
+	argument text, -- the argument of alter_source() that corrects it
 	found_at timestamptz, -- when it was found
 	found_by text -- refresh or check_source
 );
 
 CREATE TYPE crm_profile_internal.key_sample AS (customer text, revenue numeric);
-COMMENT ON TYPE crm_profile_internal.key_sample IS 'a customer that a finding is about, as an example';
+COMMENT ON TYPE crm_profile_internal.key_sample IS 'an example of the customers that a finding is about';
 COMMENT ON COLUMN crm_profile_internal.key_sample.customer IS 'the key';
 COMMENT ON COLUMN crm_profile_internal.key_sample.revenue IS 'amount of the orders that the finding is about';
 
 CREATE TYPE crm_profile_internal.found AS (finding crm_profile.source_finding, samples crm_profile_internal.key_sample[]);
 COMMENT ON TYPE crm_profile_internal.found IS 'a finding with examples';
 COMMENT ON COLUMN crm_profile_internal.found.finding IS 'the finding';
-COMMENT ON COLUMN crm_profile_internal.found.samples IS 'up to five customers, those with the largest amounts first; all where there are fewer';
+COMMENT ON COLUMN crm_profile_internal.found.samples IS 'up to five customers, those with the largest amounts first';
 
 CREATE FUNCTION crm_profile_internal.sample_keys_transfn(state crm_profile_internal.key_sample[], customer text, revenue numeric) RETURNS crm_profile_internal.key_sample[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -237,12 +237,12 @@ CREATE FUNCTION crm_profile_internal.order_faults(key anyelement, query text, id
 	OUT fault text, OUT customer anyelement, OUT day date, OUT "time" bigint, OUT amount numeric, OUT cost numeric, OUT facts jsonb) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000;
 COMMENT ON FUNCTION crm_profile_internal.order_faults IS
-	'what is amiss in a query of orders: a row for each order that is, and one, facts, with what was counted; optional columns lines and equal_lines; identified: the query with a column row_identity that tells rows apart; NULL: copies are not looked for';
+	'problems in a query of orders: a row for each faulty order, and one row facts with counts; optional columns lines and equal_lines; identified: the query with a column row_identity that distinguishes rows; NULL to skip the search for copies';
 
 CREATE FUNCTION crm_profile_internal.collect_valid_histories(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history) RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
 COMMENT ON FUNCTION crm_profile_internal.collect_valid_histories IS
-	'collect_purchase_histories() that skips the rows at which that one stops: amounts that are no number or have too many digits, days without end';
+	'collect_purchase_histories() that skips the rows at which that one stops: amounts that are not finite or have too many digits, and infinite days';
 
 CREATE FUNCTION crm_profile_internal.label_changes_transfn(state internal, history crm_profile.purchase_history, lifecycle text, corrected crm_profile.purchase_history[], lifecycles text[],
 	as_of date, bins integer, period interval, by_profit boolean, segments crm_profile.segment_scheme) RETURNS internal
@@ -258,7 +258,7 @@ CREATE AGGREGATE crm_profile_internal.label_changes(history crm_profile.purchase
 	FINALFUNC = crm_profile_internal.label_changes_finalfn, FINALFUNC_MODIFY = READ_WRITE,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile_internal.label_changes(crm_profile.purchase_history, text, crm_profile.purchase_history[], text[], date, integer, interval, boolean, crm_profile.segment_scheme) IS
-	'how many customers get another segment or tier by each of several corrections, whose histories are in an array (NULL: the correction changes nothing of this customer), and the thresholds then: an array, the first element of it without corrections';
+	'how many customers would get another segment or tier by each of several corrections, given their corrected histories (NULL: unchanged by that correction), and the thresholds: an array whose first element is without corrections';
 
 CREATE FUNCTION crm_profile_internal.source_order_rows(src crm_profile.source_definition, orders text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -266,17 +266,17 @@ CREATE FUNCTION crm_profile_internal.source_order_rows(src crm_profile.source_de
 		ELSE format('SELECT q.customer, min(q.ordered_at) FILTER (WHERE q.amount IS NOT NULL) AS ordered_at, sum(q.amount::numeric) AS amount%1$s, count(*) AS lines, min(q.amount) = max(q.amount) AS equal_lines FROM (%3$s) q WHERE q.order_key IS NOT NULL GROUP BY q.customer, q.order_key
 UNION ALL SELECT q.customer, q.ordered_at, q.amount::numeric%2$s, 1, NULL FROM (%3$s) q WHERE q.order_key IS NULL',
 			CASE WHEN src.cost IS NOT NULL THEN ', sum(q.cost::numeric) AS cost' END, CASE WHEN src.cost IS NOT NULL THEN ', q.cost::numeric' END, orders) END;
-COMMENT ON FUNCTION crm_profile_internal.source_order_rows IS 'a query of orders, or of their lines, as one with a row an order';
+COMMENT ON FUNCTION crm_profile_internal.source_order_rows IS 'turns a query of orders or of order lines into one with a row per order';
 
 CREATE FUNCTION crm_profile_internal.guest_keys() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN '{0,-1,9999,99999,999999,9999999,99999999,999999999,"",guest,gast,anonymous,anonym,unknown,unbekannt,n/a,na,none,null,nil,-,?,walk-in,walkin,"walk in",cash,counter,test,dummy,00000000-0000-0000-0000-000000000000}'::text[];
-COMMENT ON FUNCTION crm_profile_internal.guest_keys IS 'keys that stand for anybody, in lower case';
+COMMENT ON FUNCTION crm_profile_internal.guest_keys IS 'keys that do not stand for a single customer, in lower case';
 
 CREATE FUNCTION crm_profile_internal.early_refunds(history crm_profile.purchase_history, refunds crm_profile.purchase_history) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN (SELECT crm_profile.purchase_history_agg(p.day, p.amount) FROM crm_profile.purchases(refunds) p, (SELECT crm_profile.first_purchase(history) AS first) f WHERE f.first IS NULL OR p.day < f.first);
-COMMENT ON FUNCTION crm_profile_internal.early_refunds IS 'the refunds before the first order of a history; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.early_refunds IS 'the refunds before the first order of a history; NULL if there are none';
 
 CREATE FUNCTION crm_profile_internal.whole_amount(history crm_profile.purchase_history) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
@@ -289,8 +289,8 @@ CREATE FUNCTION crm_profile_internal.whole_orders(history crm_profile.purchase_h
 COMMENT ON FUNCTION crm_profile_internal.whole_orders IS 'the number of orders of all days';
 
 CREATE TYPE crm_profile_internal.odd_customer AS (kind text, customer text, orders numeric, amount numeric);
-COMMENT ON TYPE crm_profile_internal.odd_customer IS 'a customer who is amiss as such';
-COMMENT ON COLUMN crm_profile_internal.odd_customer.kind IS 'guest: anybody; stranger: not in the customer table; early: refunds before the first order';
+COMMENT ON TYPE crm_profile_internal.odd_customer IS 'a conspicuous customer';
+COMMENT ON COLUMN crm_profile_internal.odd_customer.kind IS 'guest: not a single customer; stranger: not in the customer table; early: refunds before the first order';
 COMMENT ON COLUMN crm_profile_internal.odd_customer.customer IS 'the key';
 COMMENT ON COLUMN crm_profile_internal.odd_customer.orders IS 'orders of that customer';
 COMMENT ON COLUMN crm_profile_internal.odd_customer.amount IS 'amount of these orders, or of the early refunds';
@@ -307,7 +307,7 @@ CREATE FUNCTION crm_profile_internal.find_in_orders_query(src crm_profile.source
 DECLARE
 	same_delta CONSTANT text := crm_profile_internal.same_key(src.key_type, 'd.customer', 'h.customer');
 	same_customer CONSTANT text := crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer');
-	-- if the customer table says so, numbers of nines are a customer's own, and so are others of few orders
+	-- keys in the customer table that consist of nines are real customers, and so are others there with few orders
 	guest CONSTANT text := (SELECT format('(h.customer%1$s = ANY (%2$L::%3$s[]) AND (c.%4$I IS NULL OR h.customer%1$s <> ALL (%5$L::%3$s[]) AND crm_profile_internal.whole_orders(h.history) >= 20))', k.made, array_agg(g), k.type, src.customer_key, array_agg(g) FILTER (WHERE g ~ '^9+$'))
 		FROM unnest(crm_profile_internal.guest_keys()) g,
 			LATERAL (SELECT src.key_type IN ('smallint', 'integer', 'bigint') AS number) n,
@@ -363,7 +363,7 @@ BEGIN
 			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)));
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.find_in_orders_query IS
-	'the query that finds what is amiss in the orders of a source, and whose labels it moves: $1 a row an order, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity';
+	'the query that finds problems in the orders of a source, and whose labels they change: $1 the orders, one row each, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity';
 
 CREATE FUNCTION crm_profile_internal.found_row(place integer, finding text, severity text, rows numeric, customers numeric, revenue numeric, changed text, advice text, argument text,
 	samples crm_profile_internal.key_sample[] DEFAULT '{}') RETURNS crm_profile_internal.found
@@ -377,7 +377,7 @@ CREATE FUNCTION crm_profile_internal.missing_days(day_counts jsonb, today date) 
 		WITH day AS (
 			SELECT today - (c.back - 1)::integer AS day, c.n::bigint AS n FROM jsonb_array_elements_text(day_counts) WITH ORDINALITY c(n, back)),
 		span AS (SELECT min(d.day) AS first, max(d.day) AS last FROM day d WHERE d.n > 0),
-		-- a day is missing where its weekday has so many orders, now and in the weeks around, that none at all cannot be chance
+		-- a day is missing if its weekday has so many orders, in the weeks around, that none at all cannot be chance
 		around AS (
 			SELECT d.day, d.n, avg(d.n) OVER (PARTITION BY extract(isodow FROM d.day) ORDER BY d.day ROWS BETWEEN 8 PRECEDING AND 8 FOLLOWING) AS usual
 			FROM day d, span s WHERE d.day BETWEEN s.first AND s.last),
@@ -387,14 +387,14 @@ CREATE FUNCTION crm_profile_internal.missing_days(day_counts jsonb, today date) 
 		SELECT sum(s.days)::integer, string_agg(CASE s.days WHEN 1 THEN s.first::text ELSE s.first || ' to ' || s.last END, ', ' ORDER BY s.days DESC, s.first) FILTER (WHERE s.place <= 5)
 		FROM (SELECT t.*, row_number() OVER (ORDER BY t.days DESC, t.first) AS place FROM stretch t) s;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.missing_days IS 'days without any orders, on which there should have been many; day_counts: orders by day, back from today';
+COMMENT ON FUNCTION crm_profile_internal.missing_days IS 'days without orders on which there should have been many; day_counts: orders by day, back from today';
 
 CREATE FUNCTION crm_profile_internal.time_shift(hours jsonb, on_the_hour jsonb, timed bigint, orders bigint) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
 		WITH hour AS (
 			SELECT h.place - 1 AS hour, h.n::bigint AS n, (on_the_hour ->> (h.place - 1)::integer)::bigint AS sharp FROM jsonb_array_elements_text(hours) WITH ORDINALITY h(n, place)),
-		-- five hours in a row in which nearly nobody buys are the night
+		-- five hours in a row with hardly any orders are the night
 		quiet AS (
 			SELECT h.hour, (SELECT sum(k.n) FROM hour k WHERE (k.hour - h.hour + 24) % 24 < 5) AS n FROM hour h ORDER BY 2, 1 LIMIT 1)
 		SELECT CASE
@@ -404,7 +404,7 @@ CREATE FUNCTION crm_profile_internal.time_shift(hours jsonb, on_the_hour jsonb, 
 				format('the quiet hours, which should be a night, begin at %s:00', lpad(q.hour::text, 2, '0')) END
 		FROM quiet q;
 	END;
-COMMENT ON FUNCTION crm_profile_internal.time_shift IS 'why time stamps look shifted by a time zone; NULL: they do not';
+COMMENT ON FUNCTION crm_profile_internal.time_shift IS 'why time stamps look shifted by a time zone; NULL if they do not';
 
 CREATE FUNCTION crm_profile_internal.find_in_orders(src crm_profile.source_definition, orders text, identified text, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -486,25 +486,25 @@ BEGIN
 			USING orders;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_orders IS 'what is amiss in the orders of a source; identified: the orders with row_identity';
+COMMENT ON FUNCTION crm_profile_internal.find_in_orders IS 'finds problems in the orders of a source; identified: the orders with row_identity';
 
 CREATE FUNCTION crm_profile_internal.source_unfiltered(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- as pg_get_viewdef() writes it; a WHERE within is further to the right
+	-- as pg_get_viewdef() writes it; the WHERE of a subquery is indented further
 	RETURN left(src.orders_query, NULLIF(strpos(src.orders_query, E'\n  WHERE '), 0) - 1);
-COMMENT ON FUNCTION crm_profile_internal.source_unfiltered IS 'the query of orders without order_filter; NULL: there is none';
+COMMENT ON FUNCTION crm_profile_internal.source_unfiltered IS 'the query of orders without order_filter; NULL if it has none';
 
 ---------------------------------------------------------------- columns of the orders that a source does not read
 
 CREATE FUNCTION crm_profile_internal.status_words() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$';
-COMMENT ON FUNCTION crm_profile_internal.status_words IS 'a regular expression of states in which an order is none yet, or none any more';
+COMMENT ON FUNCTION crm_profile_internal.status_words IS 'a regular expression of states of orders that are not placed yet, or cancelled';
 
 CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT bad boolean) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 3 AS $$
 BEGIN
-	-- the first rows, and what the planner knows of all
+	-- the first rows, and planner statistics about all
 	RETURN QUERY EXECUTE format($sql$WITH first AS (SELECT o.order_row FROM (%s) o LIMIT 10000),
 		seen AS (SELECT e.key, e.value #>> '{}' AS value, jsonb_typeof(e.value) AS type, count(*) AS n FROM first f, jsonb_each(f.order_row) e GROUP BY 1, 2, 3
 			UNION ALL SELECT s.attname, v.value, CASE WHEN v.value IN ('t', 'f') THEN 'boolean' ELSE 'string' END, 1 FROM pg_stats s, unnest(s.most_common_vals::text::text[]) v(value)
@@ -524,7 +524,7 @@ BEGIN
 		USING CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END, src.order_customer, src.ordered_at, src.amount, src.order_key, src.order_filter;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.order_columns_seen IS
-	'columns of the orders that say of a row whether it counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; bad: such a state was seen';
+	'columns of the orders that decide whether a row counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; bad: such a state was seen';
 
 CREATE FUNCTION crm_profile_internal.find_in_columns(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -537,7 +537,7 @@ DECLARE
 	-- what the filter would keep
 	filter text;
 	worth boolean;
-	-- so many are not read for a column of which the planner knows the values
+	-- large tables are not read for a column whose values the planner knows
 	many CONSTANT boolean := EXISTS (SELECT FROM pg_class c WHERE c.oid = CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN to_regclass(src.orders) END AND c.reltuples > 1000000);
 BEGIN
 	FOR seen IN SELECT * FROM crm_profile_internal.order_columns_seen(src) LOOP
@@ -575,7 +575,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_columns IS 'what columns of the orders that a source does not read say against its rows: states, currencies, tenants';
+COMMENT ON FUNCTION crm_profile_internal.find_in_columns IS 'problems shown by columns of the orders that the source does not read: states, currencies, tenants';
 
 CREATE FUNCTION crm_profile_internal.labels_without(src crm_profile.source_definition, orders text, bad text, today date) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -594,7 +594,7 @@ BEGIN
 		USING format('SELECT %s FROM (%s) o', columns, orders), format('SELECT %s FROM (%s) o WHERE (%s) IS NOT TRUE', columns, orders, bad), today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 	RETURN coalesce(changed, '0');
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.labels_without IS 'how many customers get another segment or tier if the orders o of a query for which a condition is true are left out';
+COMMENT ON FUNCTION crm_profile_internal.labels_without IS 'how many customers get another segment or tier if the orders o of a query that satisfy a condition are left out';
 
 ---------------------------------------------------------------- customers who are one person
 
@@ -615,11 +615,11 @@ CREATE FUNCTION crm_profile_internal.identity_rules(relation regclass, key text,
 		UNION ALL SELECT 'key', format('coalesce(NULLIF(ltrim(lower(btrim(c.%1$s::text)), ''0''), ''''), ''0'')', c.sql) FROM c WHERE c.is_text AND c.is_key;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.identity_rules IS
-	'by what customers c of a table can be told to be one person: SQL of a value that they share then; key: spelt in another way';
+	'ways to tell that customers c of a table are one person: SQL of a value that they share; key: the same key spelt differently';
 
 CREATE FUNCTION crm_profile_internal.identity_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- what more than ten share is no person's
+	-- a value that more than ten share does not identify a person
 	RETURN (SELECT string_agg(format($sql$SELECT %1$s AS place, %2$L AS why, v.customer, g.person
 	FROM (SELECT c.%3$I AS customer, %4$s AS value FROM %5$s c) v
 		JOIN (SELECT v.value, (array_agg(v.customer ORDER BY v.customer))[1] AS person FROM (SELECT DISTINCT c.%3$I AS customer, %4$s AS value FROM %5$s c) v
@@ -627,7 +627,7 @@ CREATE FUNCTION crm_profile_internal.identity_query(src crm_profile.source_defin
 	WHERE NOT %6$s$sql$, r.place, r.why, src.customer_key, r.value, src.customers, crm_profile_internal.same_key(src.key_type, 'v.customer', 'g.person')), E'\nUNION ALL ' ORDER BY r.place)
 		FROM crm_profile_internal.identity_rules(src.customers::regclass, src.customer_key) WITH ORDINALITY r(why, value, place));
 COMMENT ON FUNCTION crm_profile_internal.identity_query IS
-	'the query of customers who have another key, too: the least of the keys is the person; NULL: the customer table has nothing to tell it by';
+	'the query of customers who have several keys: the least of them is the person; NULL if the customer table has no suitable columns';
 
 CREATE FUNCTION crm_profile_internal.find_persons(src crm_profile.source_definition, orders text, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -659,14 +659,14 @@ BEGIN
 		crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.person'), crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'))
 		USING orders, today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_persons IS 'customers of a source who seem to be one person';
+COMMENT ON FUNCTION crm_profile_internal.find_persons IS 'finds customers of a source who seem to be one person';
 
 ---------------------------------------------------------------- the customer table
 
 CREATE FUNCTION crm_profile_internal.missing_words() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN '{"",n/a,#n/a,na,nan,none,null,nil,unknown,unbekannt,undefined,"not specified","not available",missing,"k.a.","keine angabe",-,--,?,??,.,x,xx,xxx,tbd}'::text[];
-COMMENT ON FUNCTION crm_profile_internal.missing_words IS 'words that stand for a value that is not known, in lower case';
+COMMENT ON FUNCTION crm_profile_internal.missing_words IS 'words that stand for an unknown value, in lower case';
 
 CREATE FUNCTION crm_profile_internal.find_in_attributes(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -685,7 +685,7 @@ BEGIN
 				(SELECT jsonb_agg(DISTINCT h.word) FROM hidden h) AS words,
 				(SELECT coalesce(sum(w.n), 0) FROM word w WHERE w.n < 5 AND w.n < 0.003 * (SELECT count(*) FROM v)) AS rare$sql$,
 			attribute.own, CASE attribute.class WHEN 'number' THEN format('q.%s::numeric', attribute.own) ELSE 'NULL::numeric' END, src.customer_query,
-			-- a number of one digit again and again, far from all others
+			-- a number of one repeated digit, far from all others
 			CASE attribute.class WHEN 'number' THEN 'v.word ~ ''^-?(9{2,}|([1-9])\2{3,}|1|123456789?)$'' AND (v.number > k.at[2] + 5 * greatest(k.at[2] - k.at[1], 1) OR v.number < k.at[1] - 5 * greatest(k.at[2] - k.at[1], 1) OR v.number = -1 AND k.at[1] > 0)'
 				WHEN 'word' THEN 'v.word = ANY (crm_profile_internal.missing_words())' ELSE 'false' END) INTO seen;
 		IF seen.all_rows >= 20 AND seen.values <= 1 AND seen.known = seen.all_rows THEN
@@ -703,7 +703,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_attributes IS 'what is amiss in the attributes of customers';
+COMMENT ON FUNCTION crm_profile_internal.find_in_attributes IS 'finds problems in the attributes of customers';
 
 CREATE FUNCTION crm_profile_internal.find_in_customers(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -722,12 +722,12 @@ BEGIN
 		year := CASE WHEN birth.type IN ('int2', 'int4', 'int8') THEN format('c.%s', birth.own) ELSE format('extract(year FROM c.%s)', birth.own) END;
 		RETURN QUERY EXECUTE format($sql$SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row(85, %5$L, 'note', count(*), count(DISTINCT c.%1$I), NULL, '0', %6$L, NULL, crm_profile_internal.sample_keys(c.%1$I::text, NULL)) AS f
 			FROM %2$s c WHERE %3$s < extract(year FROM $1) - 110 OR %3$s > extract(year FROM $1)%4$s HAVING count(*) > 0) q$sql$, src.customer_key, src.customers, year,
-			-- years of birth are four digits; other numbers are no years
+			-- years of birth have four digits; other numbers are not years
 			CASE WHEN birth.type IN ('int2', 'int4', 'int8') THEN format(' AND (SELECT count(*) FILTER (WHERE k.%1$s BETWEEN 1900 AND 2100) > 0.9 * count(k.%1$s) FROM %2$s k)', birth.own, src.customers) ELSE '' END,
 			format('implausible birth dates in %s', birth.attname), 'More than 110 years ago, or still to come.') USING today;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_customers IS 'what is amiss in the customer table: keys, birth dates';
+COMMENT ON FUNCTION crm_profile_internal.find_in_customers IS 'finds problems in the customer table: keys, birth dates';
 
 ---------------------------------------------------------------- rows that cannot be read
 
@@ -749,7 +749,7 @@ BEGIN
 		RETURN QUERY SELECT * FROM unnest(part);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.readable_part IS 'the rows for which a query over $1 works, or those for which it fails, which are found by halves';
+COMMENT ON FUNCTION crm_profile_internal.readable_part IS 'the rows for which a query over $1 works, or those for which it fails, found by bisection';
 
 CREATE FUNCTION crm_profile_internal.readable_rows(example anyelement, probe text, readable boolean) RETURNS SETOF anyelement
 	LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = pg_catalog, pg_temp AS $$
@@ -766,7 +766,7 @@ CREATE FUNCTION crm_profile_internal.source_orders_from(src crm_profile.source_d
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT overlay(src.orders_query PLACING format('%s AS %I', rows, c.relname) FROM strpos(src.orders_query, E'\n   FROM ' || src.orders) + 9 FOR length(src.orders)) FROM pg_class c WHERE c.oid = to_regclass(src.orders)
 		AND strpos(src.orders_query, E'\n   FROM ' || src.orders) > 0);
-COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of orders over other rows of the same table, given as SQL; NULL: the orders are a query';
+COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of orders over other rows of the same table, given as SQL; NULL if the orders are a query';
 
 CREATE FUNCTION crm_profile_internal.find_unreadable(src crm_profile.source_definition, problem text, INOUT readable text, OUT finding crm_profile_internal.found)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -786,7 +786,7 @@ BEGIN
 	EXECUTE format('SELECT count(*) FROM %s b', format(rows, false)) INTO found.n;
 	finding := crm_profile_internal.found_row(1, 'orders that cannot be read', 'error', found.n, NULL, NULL, NULL, format('A refresh stops at them: %s. Leave them out, or correct them. All else here is of the others.', problem), 'order_filter => ''…''');
 	BEGIN
-		-- as they stand there; what a key is can be what is wrong
+		-- as they are in the table, since the key itself may be the problem
 		EXECUTE format('SELECT array_agg(ROW(k.key, NULL)::crm_profile_internal.key_sample) FROM (SELECT DISTINCT (%s)::text AS key FROM %s AS %s ORDER BY 1 LIMIT 5) k', src.order_customer, format(rows, false),
 			(SELECT quote_ident(c.relname) FROM pg_class c WHERE c.oid = src.orders::regclass)) INTO finding.samples;
 	EXCEPTION WHEN OTHERS THEN
@@ -794,12 +794,12 @@ BEGIN
 	END;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.find_unreadable IS
-	'the rows of the order table for which an expression of the source fails, as a key that cannot be cast; readable: in, anything, out, the query of orders without them';
+	'finds rows of the order table for which an expression of the source fails, such as a key that cannot be cast; readable: set to the query of orders without them';
 
 ---------------------------------------------------------------- all of it
 
 CREATE FUNCTION crm_profile_internal.source_find(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
-	-- STABLE: all is read as of one moment. Compiling such queries takes longer than running them over a million orders
+	-- STABLE: everything is read in one snapshot. JIT-compiling such queries takes longer than running them over a million orders
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
 	orders text := crm_profile_internal.source_orders_query(src);
@@ -808,7 +808,7 @@ DECLARE
 	unreadable record;
 	part integer;
 BEGIN
-	-- what cannot be read must not hide what can
+	-- unreadable rows must not hide the problems of others
 	FOR part IN 1..6 LOOP
 		BEGIN
 			CASE part
@@ -833,7 +833,7 @@ BEGIN
 		RETURN QUERY SELECT f.* FROM unnest(found) f;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_find IS 'what is amiss in the data of a source, as check_source() tells it';
+COMMENT ON FUNCTION crm_profile_internal.source_find IS 'finds problems in the data of a source, for check_source()';
 
 CREATE FUNCTION crm_profile_internal.find_in_prospects(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -846,7 +846,7 @@ BEGIN
 		END IF;
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_prospects IS 'what is amiss in the prospects of a source';
+COMMENT ON FUNCTION crm_profile_internal.find_in_prospects IS 'finds problems in the prospects of a source';
 
 CREATE FUNCTION crm_profile_internal.key_or_null(key text, example anyelement) RETURNS anyelement
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -856,22 +856,22 @@ BEGIN
 EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.key_or_null IS 'a key from its text; NULL: it is none';
+COMMENT ON FUNCTION crm_profile_internal.key_or_null IS 'a key from its text; NULL if it is not valid';
 
 CREATE FUNCTION crm_profile_internal.source_keep_findings(src crm_profile.source_definition, findings crm_profile_internal.found[], by text, at timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
-	-- refreshes and checks can meet
+	-- refreshes and checks can run concurrently
 	EXECUTE format('LOCK TABLE %I.finding IN SHARE ROW EXCLUSIVE MODE', src.name);
 	EXECUTE format('DELETE FROM %1$I.finding_key k USING %1$I.finding f WHERE k.finding = f.finding AND (f.found_by = $2 OR f.finding IN (SELECT (n.finding).finding FROM unnest($1) n))', src.name) USING findings, by;
 	EXECUTE format('DELETE FROM %I.finding f WHERE f.found_by = $2 OR f.finding IN (SELECT (n.finding).finding FROM unnest($1) n)', src.name) USING findings, by;
-	-- the amount of fewer than five customers is for those who see all of them
+	-- amounts of fewer than five customers are shown only to readers who see all of them
 	EXECUTE format('INSERT INTO %I.finding SELECT (n.finding).place, (n.finding).finding, (n.finding).severity, (n.finding).rows, (n.finding).customers,
 			CASE WHEN coalesce((n.finding).customers, 5) >= 5 THEN (n.finding).revenue END, (n.finding).customers_changed, (n.finding).advice, (n.finding).argument, $3, $2 FROM unnest($1) n', src.name) USING findings, by, at;
 	EXECUTE format('INSERT INTO %I.finding_key SELECT (n.finding).finding, crm_profile_internal.key_or_null(s.customer, NULL::%s), s.customer, s.revenue FROM unnest($1) n, unnest(n.samples) s WHERE s.customer IS NOT NULL', src.name, src.key_type) USING findings;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_keep_findings IS
-	'puts what a refresh, or check_source(), found into the place of what it found before';
+	'replaces earlier findings of refresh, or of check_source(), by new ones';
 
 CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
@@ -886,7 +886,7 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM crm_profile_internal.source_changes(src) c WHERE c.argument IS NOT NULL) THEN
 		found := found || ARRAY(SELECT f FROM crm_profile_internal.source_find(src, today) f);
 	END IF;
-	-- a standby only tells
+	-- a standby only reports
 	IF NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' AND to_regclass(format('%I.finding_key', src.name)) IS NOT NULL THEN
 		PERFORM crm_profile_internal.source_keep_findings(src, found, 'check_source', started);
 	END IF;
@@ -894,13 +894,13 @@ BEGIN
 			NULLIF(ARRAY(SELECT s.customer FROM unnest(f.samples) s), '{}'), (f.finding).advice, (f.finding).argument
 		FROM unnest(found) f ORDER BY array_position('{error,warning,note}', (f.finding).severity), (f.finding).place, (f.finding).finding COLLATE "C";
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'what check_source() does once it is the owner';
+COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
 
 CREATE FUNCTION crm_profile.check_source(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
 COMMENT ON FUNCTION crm_profile.check_source IS
-	'what is amiss in the data of a source, how many labels it moves, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no row if nothing is; data_quality shows it from then on';
+	'problems in the data of a source, how many labels they change, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no rows if there are none; data_quality shows them from then on';
 
 ---------------------------------------------------------------- what a refresh finds
 
@@ -912,14 +912,14 @@ DECLARE
 	layer record;
 	one crm_profile_internal.found;
 BEGIN
-	-- what it counts anyhow
+	-- what a refresh counts anyway
 	found := ARRAY(SELECT crm_profile_internal.found_row(v.place, v.finding, v.severity, v.rows, NULL, v.amount, '0', v.advice, v.argument)
 		FROM (VALUES
 			(5, 'no orders at all', 'warning', CASE WHEN model.newest_order IS NULL THEN 1 END::numeric, NULL::numeric, 'Is order_filter right?', NULL),
 			(20, 'orders without customer', 'warning', crm_profile_internal.whole_orders(model.unassigned), crm_profile_internal.whole_amount(model.unassigned), 'They count in totals alone: segment_summary has them as (no customer).', NULL),
 			(80, 'customers with the same key', 'error', model.repeated_keys, NULL, 'customer_profile has them more than once.', 'customer_key => ''…''')) v(place, finding, severity, rows, amount, advice, argument)
 		WHERE v.rows > 0);
-	-- what it puts right
+	-- what it corrects
 	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP
 		EXECUTE format('SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(100 + %s, %L, ''corrected'', sum(t.n), count(t.customer), sum(t.amount), NULL, %L, %L, crm_profile_internal.sample_keys(t.customer::text, t.amount) FILTER (WHERE t.customer IS NOT NULL)) AS f
 			FROM (SELECT t.customer, count(*) AS n, sum(t.amount) AS amount FROM (%s) t GROUP BY t.customer) t) f', layer.place, layer.told, 'It is done at each refresh.', format('corrections, %s', layer.correction), layer.touched) INTO one;
@@ -933,7 +933,7 @@ BEGIN
 	END LOOP;
 	PERFORM crm_profile_internal.source_keep_findings(src, found, 'refresh', started);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_quality IS 'part of a refresh: keeps what it counted anyhow of faults in the data, and counts what the corrections of the source change';
+COMMENT ON FUNCTION crm_profile_internal.refresh_quality IS 'part of a refresh: stores the faults that a refresh counts anyway, and counts what the corrections of the source change';
 
 CREATE FUNCTION crm_profile_internal.refresh_identity(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -949,7 +949,7 @@ BEGIN
 		RETURN;
 	END IF;
 	EXECUTE format('INSERT INTO %I.identity_found SELECT DISTINCT ON (p.customer) p.customer, p.person, p.why FROM (%s) p ORDER BY p.customer, p.person, p.place', src.name, pairs);
-	-- who is one person with a second, and that one with a third
+	-- follows chains: one person with a second key, and that with a third
 	LOOP
 		EXECUTE format('UPDATE %1$I.identity_found f SET person = n.person FROM %1$I.identity_found n WHERE %2$s AND NOT %3$s', src.name,
 			crm_profile_internal.same_key(src.key_type, 'n.customer', 'f.person'), crm_profile_internal.same_key(src.key_type, 'n.person', 'f.person'));
@@ -957,7 +957,7 @@ BEGIN
 		EXIT WHEN moved = 0;
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_identity IS 'first of all in a refresh, where customers are merged: who is who';
+COMMENT ON FUNCTION crm_profile_internal.refresh_identity IS 'first step of a refresh, if customers are merged: finds who is who';
 
 ---------------------------------------------------------------- tables and views
 
@@ -970,8 +970,8 @@ BEGIN
 		EXECUTE format('CREATE TABLE %I.finding OF crm_profile.source_finding (PRIMARY KEY (finding))', src.name);
 		EXECUTE format('CREATE TABLE %I.finding_key (finding text NOT NULL, customer %s%s, key text NOT NULL, revenue numeric)', src.name, src.key_type, collated);
 		EXECUTE format('COMMENT ON TABLE %I.finding_key IS ''customers as examples of findings; a reader sees those whom the customer table shows''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.finding_key.finding IS ''what they are an example of''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.finding_key.customer IS ''the key; NULL: what stands in the orders is none''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.finding_key.finding IS ''the finding that the customer is an example of''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.finding_key.customer IS ''the key; NULL: the orders do not contain a valid key''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.finding_key.key IS ''the key as text''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.finding_key.revenue IS ''amount of the orders that the finding is about''', src.name);
 	END IF;
@@ -989,9 +989,9 @@ BEGIN
 	END IF;
 	IF to_regclass(format('%I.identity_found', src.name)) IS NULL THEN
 		EXECUTE format('CREATE TABLE %I.identity_found (customer %s%s NOT NULL PRIMARY KEY, person %2$s%3$s NOT NULL, why text NOT NULL)', src.name, src.key_type, collated);
-		EXECUTE format('COMMENT ON TABLE %I.identity_found IS ''keys that refresh found to be of a person who has another, too''', src.name);
+		EXECUTE format('COMMENT ON TABLE %I.identity_found IS ''keys found by a refresh of people who have another one, too''', src.name);
 		EXECUTE format('CREATE TABLE %I.identity_override (customer %s%s NOT NULL PRIMARY KEY, person %2$s%3$s, why text)', src.name, src.key_type, collated);
-		EXECUTE format('COMMENT ON TABLE %I.identity_override IS ''what the owner knows better: the person whose key it is, too; NULL: nobody else''''s''', src.name);
+		EXECUTE format('COMMENT ON TABLE %I.identity_override IS ''decisions of the owner: the person whose key it is, too; NULL: not to be merged''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %1$I.identity_found.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_found.person IS ''the key of the person''; COMMENT ON COLUMN %1$I.identity_found.why IS ''what both have in common'';
 			COMMENT ON COLUMN %1$I.identity_override.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_override.person IS ''the key of the person; NULL: they are not to be merged''; COMMENT ON COLUMN %1$I.identity_override.why IS ''a remark''', src.name);
 	END IF;
@@ -1002,7 +1002,7 @@ BEGIN
 		FROM %1$I.identity_override o FULL JOIN %1$I.identity_found f ON %2$s LEFT JOIN %1$I.identity_found g ON %3$s AND NOT EXISTS (SELECT FROM %1$I.identity_override n WHERE %4$s)
 		WHERE CASE WHEN o.customer IS NULL THEN f.person ELSE o.person END IS NOT NULL', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'f.customer'), crm_profile_internal.same_key(src.key_type, 'g.customer', 'o.person'),
 		crm_profile_internal.same_key(src.key_type, 'n.customer', 'o.person'));
-	EXECUTE format('COMMENT ON VIEW %1$I.customer_identity IS ''whose orders a refresh counts for whom: keys of persons who have another, too; what stands in identity_override goes first'';
+	EXECUTE format('COMMENT ON VIEW %1$I.customer_identity IS ''whose orders a refresh counts for whom: keys of people who have another one, too; identity_override takes precedence'';
 		COMMENT ON COLUMN %1$I.customer_identity.customer IS ''a key''; COMMENT ON COLUMN %1$I.customer_identity.person IS ''the key of the person''; COMMENT ON COLUMN %1$I.customer_identity.why IS ''what both have in common, or override''', src.name);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_findings IS 'the tables of findings of a source and the view data_quality, and, where customers are merged, customer_identity';

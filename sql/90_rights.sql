@@ -1,6 +1,6 @@
--- Rights: what no user calls, no user may call
+-- Rights: functions that no user calls, no user may call
 
--- PostgreSQL asks for no right to call input and output functions of types, nor support functions of aggregates. Those of aggregates that can be
+-- PostgreSQL checks no privileges on input and output functions of types, nor on support functions of aggregates. Those of aggregates that can be
 -- split stay open: a distributed plan may call them one by one.
 DO $$
 DECLARE
@@ -17,7 +17,7 @@ BEGIN
 	END LOOP;
 END $$;
 
--- What the public functions of sources call once they are the owner; they call it past its rights
+-- Functions that the public functions of sources call as the owner, without checking privileges
 DO $$
 DECLARE
 	function pg_catalog.regprocedure;

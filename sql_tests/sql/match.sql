@@ -17,16 +17,27 @@ ALTER TABLE model ADD mm match_model;
 UPDATE model SET mm = (SELECT match_fit(p, target, pm) FROM profiles);
 
 -- ---------------------------------------------------------------- the fit is the optimum that it claims to be
--- Sums of (score - target) over the rows of a bin must balance the pull of the prior: the inverse of the covariance prior_variance * I + w w' (w: weights
--- of evidence) times the points, which the card shows less their mean. The shift back follows from the balance of the whole attribute.
+-- Sums of (score - target) over the rows of a bin must balance the pull of the prior, the inverse of the covariance prior_variance * I + s w w' (w: weights
+-- of evidence) times the points. So within an attribute prior_variance * sum + points is a straight line over the weights of evidence. That holds for
+-- the card before its points were shrunk: the scores are those of the points / shrinkage, with the intercept by which as many targets are expected as there are.
+CREATE FUNCTION balanced_intercept(x float8[], targets float8) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE a float8 := 0; gap float8; weight float8;
+BEGIN
+	FOR step IN 1 .. 30 LOOP
+		SELECT sum(q) - targets, sum(q * (1 - q)) INTO gap, weight FROM (SELECT 1 / (1 + exp(-a - u)) AS q FROM unnest(x) u) y;
+		a := a - gap / weight;
+	END LOOP;
+	RETURN a;
+END $$;
 SELECT abs(sum(match_score(p, mm) - target::int)) < 1e-4 AS as_many_expected_as_there_are FROM profiles, model;
-WITH card AS (SELECT c.* FROM model, match_card(mm) c),
-	gradient AS (SELECT e.attribute, e.bin, sum(match_score(p, mm) - target::int) AS g FROM profiles, model, explain_match(p, mm) e GROUP BY e.attribute, e.bin),
-	term AS (SELECT c.attribute, c.bin, c.points, c.woe, g.g, (match_quality(mm)).prior_variance AS s,
-			count(*) OVER w AS k, sum(c.woe) OVER w AS sw, sum(c.points) OVER w AS sp, sum(c.woe * c.points) OVER w AS wp, sum(c.woe ^ 2) OVER w AS ww
-		FROM card c JOIN gradient g USING (attribute, bin), model WINDOW w AS (PARTITION BY c.attribute)),
-	shift AS (SELECT *, (sw * wp / (s + ww) - sp) / (k - sw ^ 2 / (s + ww)) AS c FROM term)
-SELECT count(*) > 50 AS many_bins, max(abs(g + (points + c - woe * (wp + c * sw) / (s + ww)) / s)) < 1e-4 AS gradient_is_zero FROM shift;
+CREATE TABLE logit AS SELECT id, target, (ln(s / (1 - s)) - (match_quality(mm)).intercept) / (match_quality(mm)).shrinkage AS x
+FROM (SELECT id, target, match_score(p, mm) AS s FROM profiles, model) y, model;
+WITH base AS (SELECT balanced_intercept(array_agg(x ORDER BY id), count(*) FILTER (WHERE target)) AS a FROM logit),
+	gradient AS (SELECT e.attribute, e.bin, sum(1 / (1 + exp(-a - l.x)) - l.target::int) AS g FROM logit l JOIN profiles USING (id), base, model, explain_match(p, mm) e GROUP BY e.attribute, e.bin),
+	pull AS (SELECT c.attribute, c.woe, q.prior_variance * g.g + c.points / q.shrinkage AS y FROM model, match_quality(mm) q, match_card(mm) c JOIN gradient g USING (attribute, bin)),
+	line AS (SELECT attribute, regr_slope(y, woe) AS slope, regr_intercept(y, woe) AS intercept FROM pull GROUP BY attribute)
+SELECT count(*) > 50 AS many_bins, max(abs(y - intercept - slope * woe)) < 1e-5 AS on_the_line, max(abs(y)) > 0.1 AS far_apart FROM pull JOIN line USING (attribute);
+DROP TABLE logit;
 -- the card's counts are those of the table, its points add up to the score
 SELECT bool_and(c.rows = n AND c.targets = t) AS counts FROM model, match_card(mm) c
 JOIN (SELECT e.attribute, e.bin, count(*) AS n, count(*) FILTER (WHERE target) AS t FROM profiles, model, explain_match(p, mm) e GROUP BY 1, 2) x USING (attribute, bin);
@@ -59,13 +70,51 @@ CREATE TABLE noise AS
 	SELECT i, h[1] % 10 = 0 AS target, h[2] AS n1, h[3] AS n2, h[4] % 10 AS n3, (h[5] % 12)::text AS w1, (h[6] % 150)::text AS w2, h[7] % 2 = 0 AS b1,
 		CASE WHEN h[8] % 2 = 0 THEN h[9] END AS n4, ARRAY[(h[10] % 20)::text, (h[11] % 20)::text] AS a1
 	FROM (SELECT i, ARRAY(SELECT ('x' || substr(md5(i || ' ' || k), 1, 7))::bit(28)::int FROM generate_series(1, 12) k) AS h FROM generate_series(1, 4000) i) x;
-SELECT auc BETWEEN 0.45 AND 0.55 AS chance, log_loss >= base_log_loss - 0.001 AS no_gain
+SELECT attributes, auc, abs(log_loss - base_log_loss) < 1e-12 AS base, shrinkage, abs(1 / (1 + exp(-intercept)) - base_rate) < 1e-12 AS share
 FROM (SELECT match_fit(profile(noise, m), target) AS mm FROM noise, (SELECT profile_fit(noise, '{"ignore": ["i", "target"]}') AS m FROM noise) x) y, match_quality(mm);
+-- twenty attributes and few rows, forty times: next to no card is kept
+SET client_min_messages = error;
+CREATE FUNCTION cards_of_noise(rows int, runs int) RETURNS TABLE (attributes int, gain float8) LANGUAGE plpgsql AS $$
+DECLARE pm crm_profile.profile_model;
+BEGIN
+	FOR run IN 1 .. runs LOOP
+		CREATE TEMP TABLE people AS SELECT h[21] % 10 < 3 AS target, t.* FROM (SELECT ARRAY(SELECT ('x' || substr(md5(run || ' ' || i || ' ' || k), 1, 7))::bit(28)::int FROM generate_series(1, 21) k) AS h FROM generate_series(1, rows) i) x,
+			LATERAL (SELECT h[1] a1, h[2] a2, h[3] a3, h[4] a4, h[5] a5, h[6] a6, h[7] a7, h[8] a8, h[9] a9, h[10] a10, h[11] a11, h[12] a12, h[13] a13, h[14] a14, h[15] a15, h[16] a16, h[17] a17, h[18] a18, h[19] a19, h[20] a20) t;
+		SELECT crm_profile.profile_fit(p, '{"ignore": ["target"]}') INTO pm FROM people p;
+		RETURN QUERY SELECT q.attributes, q.base_log_loss - q.log_loss FROM (SELECT crm_profile.match_fit(crm_profile.profile(p, pm), p.target) AS mm FROM people p) x, crm_profile.match_quality(x.mm) q;
+		DROP TABLE people;
+	END LOOP;
+END $$;
+SELECT count(*), count(*) FILTER (WHERE attributes > 0) <= 2 AS next_to_none FROM cards_of_noise(500, 40);
+SELECT count(*), count(*) FILTER (WHERE attributes > 0) <= 1 AS next_to_none FROM cards_of_noise(200, 20);
+DROP FUNCTION cards_of_noise;
+SET client_min_messages = warning;
+-- few rows: the chances of people held out are as far apart as they should be (slope of the targets on the log-odds)
+CREATE FUNCTION calibration_slope(x float8[], y int[]) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE a float8 := 0; b float8 := 1; s record; d float8;
+BEGIN
+	FOR step IN 1 .. 30 LOOP
+		SELECT sum(q - v) AS ga, sum((q - v) * u) AS gb, sum(q * (1 - q)) AS aa, sum(q * (1 - q) * u) AS ab, sum(q * (1 - q) * u * u) AS bb INTO s
+		FROM (SELECT u, v, 1 / (1 + exp(-a - b * u)) AS q FROM unnest(x, y) t(u, v)) z;
+		d := s.aa * s.bb - s.ab ^ 2;
+		a := a - (s.bb * s.ga - s.ab * s.gb) / d;
+		b := b - (s.aa * s.gb - s.ab * s.ga) / d;
+	END LOOP;
+	RETURN b;
+END $$;
+CREATE TABLE held_half AS
+	SELECT f.part, "ID" AS id, match_score(profile(person, f.pm), f.mm) AS score, "Response" AS y
+	FROM (SELECT part, pm, (SELECT match_fit(profile(person, pm), "Response" = 1) FROM person WHERE "ID" % 4 = part) AS mm
+		FROM (SELECT part, (SELECT profile_fit(person, '{"ignore": ["ID", "Response"]}') FROM person WHERE "ID" % 4 = part) AS pm FROM generate_series(0, 3) part OFFSET 0) x OFFSET 0) f
+	JOIN person ON "ID" % 4 <> f.part;
+SELECT calibration_slope(array_agg(ln(score / (1 - score)) ORDER BY part, id), array_agg(y ORDER BY part, id)) BETWEEN 0.9 AND 1.1 AS calibrated FROM held_half;
+DROP TABLE held_half;
+DROP FUNCTION calibration_slope, balanced_intercept;
 -- Sets: a member that tells
 CREATE TABLE likes AS SELECT i, a1, n1 FROM noise;
 CREATE TABLE likes_model AS SELECT profile_fit(likes, '{"ignore": ["i"]}') AS m FROM likes;
 SELECT c.attribute, c.bin, c.rows = (SELECT count(*) FROM likes WHERE '7' = ANY (a1)) AS has, c.rate > 0.4 AS likely, c.points > 0 AS up
-FROM (SELECT match_fit(profile(likes, m), a1 @> '{7}' AND i % 2 = 0 OR i % 20 = 1, m) AS mm FROM likes, likes_model) y, match_card(mm) c ORDER BY c.attribute COLLATE "C", c.bin COLLATE "C";
+FROM (SELECT match_fit(profile(likes, m), a1 @> '{7}' AND i % 2 = 0 OR i % 20 = 1, m) AS mm FROM likes, likes_model) y, match_card(mm) c WHERE bin ~ '7$' ORDER BY c.attribute COLLATE "C", c.bin COLLATE "C";
 
 -- ---------------------------------------------------------------- the order of the rows is of no account, bit by bit
 SELECT (SELECT match_fit(p, target, pm ORDER BY id) FROM profiles, model) = (SELECT match_fit(p, target, pm ORDER BY md5(id::text)) FROM profiles, model) AS same;
@@ -100,7 +149,7 @@ CREATE TABLE tiny AS SELECT (SELECT match_fit(profile(t, m), i % 100 < 40 - v * 
 			(SELECT profile_fit(t, '{"ignore": ["i"], "kinds": {"v": "numeric"}}') AS m FROM (SELECT i, i % 5 AS v, CASE WHEN i % 3 > 0 THEN 'a' ELSE 'b' END AS w FROM generate_series(1, 1000) i) t) x) AS mm;
 SELECT mm::match_model::text = mm AS lossless FROM tiny;
 SELECT what, refused(jsonb_set(mm::jsonb, path::text[], value::jsonb)::text) FROM tiny, (VALUES
-	(1, 'auc', '{auc}', '2'), (2, 'counts', '{targets}', '5000'), (3, 'prior_variance', '{prior_variance}', '0'), (4, 'deciles', '{deciles}', '[]'),
+	(1, 'auc', '{auc}', '2'), (2, 'counts', '{targets}', '5000'), (3, 'prior_variance', '{prior_variance}', '0'), (12, 'shrinkage', '{shrinkage}', '1.5'), (4, 'deciles', '{deciles}', '[]'),
 	(5, 'slot', '{features,0,slot}', '9'), (6, 'ranges', '{features,0,low}', '[3, 1, 2, 0]'), (7, 'points', '{features,0,bins,1,points}', '"x"'),
 	(8, 'fingerprint', '{fingerprint}', '"abc"'), (9, 'bins', '{features,0,bins}', '[{"others": 1, "targets": 1}]'), (10, 'slots', '{scaled}', '251'),
 	(11, 'words', '{profile_model}', '{"rows": 1, "missing": [], "ignored": [], "attributes": [{"name": "v", "kind": "numeric", "weight": 1, "low": 0, "high": 4, "missing": 0, "other": 0}]}')) v(i, what, path, value) ORDER BY i;
@@ -198,6 +247,13 @@ FROM place p JOIN c ON c."Marital_Status" = p.value OR c."Education" = p.value J
 	(SELECT count(*) AS n, count(*) FILTER (WHERE rank <= 0.2 * (SELECT count(*) FROM matched)) AS k FROM matched) x
 WHERE p.attribute IN ('Marital_Status', 'Education') GROUP BY p.value, p.prospects_there, p.look_alikes, p.concentration, n, k ORDER BY p.value COLLATE "C";
 
+-- attributes that tell nothing have no places, even where the card has them
+CREATE TABLE mixed AS SELECT i, h[1] % 100 < 20 + 30 * (h[2] % 2) AS is_target, h[2] % 2 AS real1, h[3] % 10 + 4 * (h[1] % 100 / 40) AS real2, h[4] n4, h[5] n5, h[6] n6, 'w' || h[7] % 5 AS w7, 'w' || h[8] % 20 AS w8, h[9] n9, h[10] n10, h[11] % 3 AS n11,
+	h[12] n12, h[13] n13, h[14] n14, h[15] n15, h[16] n16, h[17] n17, h[18] n18, h[19] n19, h[20] % 30 = 0 AS b20, 'w' || h[21] % 2 AS w21, h[22] % 2 = 0 AS b22, h[23] n23
+FROM (SELECT i, ARRAY(SELECT ('x' || substr(md5(i || ':' || k), 1, 7))::bit(28)::int FROM generate_series(1, 23) k) AS h FROM generate_series(1, 4000) i) x;
+SELECT count(DISTINCT attribute) AS found, bool_and(attribute ~ 'real') AS no_noise
+FROM where_to_find(NULL::int, 'SELECT * FROM mixed WHERE i <= 800', 'SELECT i, ' || (SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = 'mixed'::regclass AND attnum > 2) || ' FROM mixed WHERE i > 800');
+DROP TABLE mixed;
 \set SHOW_CONTEXT never
 SELECT * FROM match_prospects(NULL, 'SELECT 1, true AS is_target, 2 AS a', 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, 'SELECT 1, 2 AS a, 3 AS b', 'SELECT 1, 2 AS a');

@@ -41,7 +41,7 @@ CREATE VIEW truth AS
 			max(abs(woe - ln(eh / nh))) AS woe_off, max(abs(f.iv - (eh - nh) * ln(eh / nh))) AS iv_off
 		FROM f GROUP BY attribute, k, total)
 	SELECT s.*, greatest(0, chi / total - (k - 1) / (total - 1)) AS phi2, k - (k - 1) ^ 2 / (total - 1) AS kc, 2 - 1 / (total - 1) AS cc FROM s;
-SELECT attribute, abs(r.information_value - s.iv) < 1e-9 AS iv, s.iv_off < 1e-9 AS bin_iv, s.woe_off < 1e-9 AS woe,
+SELECT attribute, r.information_value BETWEEN 0.8 * s.iv AND s.iv AND r.information_value < s.iv OR r.information_value = 0 AS iv, s.iv_off < 1e-9 AS bin_iv, s.woe_off < 1e-9 AS woe,
 	abs(r.chi_square - s.chi) < 1e-6 AS chi_square, r.degrees_of_freedom = s.k - 1 AS df,
 	abs(r.p_value - chi_square_tail(s.chi, s.k::int - 1)) < 1e-9 AS p_value,
 	abs(r.cramers_v - sqrt(s.phi2 / (least(s.kc, s.cc) - 1))) < 1e-9 AS cramers_v,
@@ -91,6 +91,43 @@ SELECT verdict, round(adjusted_p_value::numeric, 3) AS adjusted FROM (SELECT (at
 -- even the number of a row, all its values distinct
 SELECT verdict, cardinality(bins) FROM (SELECT (attribute_relevance(i, target)).* FROM noise) x;
 SELECT verdict, bins[1].bin = '3000 rare values' AS all_rare FROM (SELECT (attribute_relevance(i::text, target)).* FROM noise) x;
+
+-- What the bins promise, on rows that they have not seen: the information value is corrected for luck. 30 words and a number, in forty draws; the bins of
+-- one half, measured on the other half of the rows, against the value given (and against the sum over the bins, which promises too much)
+CREATE FUNCTION uniform(text) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN (('x' || substr(md5($1), 1, 7))::bit(28)::int + 0.5) / 2 ^ 28;
+CREATE FUNCTION normal(text) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN sqrt(-2 * ln(uniform('r' || $1))) * cos(2 * pi() * uniform('a' || $1));
+CREATE TABLE drawn AS SELECT s, i, i % 2 = 0 AS fitted, word, number, uniform('t' || s || ' ' || i) < 1 / (1 + exp(1.4 - 0.4 * sin(word * 7.0 + s) - 0.3 * number)) AS target
+	FROM generate_series(1, 40) s, generate_series(1, 3000) i, LATERAL (SELECT floor(30 * uniform('w' || s || ' ' || i))::int AS word, normal(s || ' ' || i) AS number OFFSET 0) x;
+CREATE TABLE found AS SELECT s, attribute_relevance(word::text, target) AS word, attribute_relevance(number, target) AS number FROM drawn WHERE fitted GROUP BY s;
+-- bins are neighbours in the order of rates: which word is in which follows from the number of rows
+CREATE TABLE other_half AS
+	WITH words AS (SELECT s, word, count(*) FILTER (WHERE target AND NOT fitted)::float8 AS e, count(*) FILTER (WHERE NOT target AND NOT fitted)::float8 AS o,
+			sum(count(*) FILTER (WHERE fitted)) OVER (PARTITION BY s ORDER BY avg(target::int) FILTER (WHERE fitted) DESC, word) AS upto FROM drawn GROUP BY s, word),
+		bins AS (SELECT s, b.o AS bin, sum(b.rows) OVER (PARTITION BY s ORDER BY b.o) AS upto FROM found, unnest((word).bins) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)),
+		counts AS (SELECT w.s, b.bin, sum(e) AS e, sum(o) AS o FROM words w, LATERAL (SELECT bin FROM bins b WHERE b.s = w.s AND b.upto >= w.upto ORDER BY bin LIMIT 1) b GROUP BY 1, 2),
+		shares AS (SELECT s, e / sum(e) OVER (PARTITION BY s) AS e, o / sum(o) OVER (PARTITION BY s) AS o FROM counts)
+	SELECT s, sum((e - o) * ln(e / o)) AS value FROM shares GROUP BY s;
+SELECT abs(avg(o.value) / avg((word).information_value) - 1) < 0.15 AS as_promised, avg(o.value) < 0.75 * avg((SELECT sum(information_value) FROM unnest((word).bins))) AS the_sum_is_not
+FROM other_half o JOIN found USING (s);
+SELECT abs(avg(unseen) / avg((number).information_value) - 1) < 0.15 AS as_promised
+FROM found f, LATERAL (SELECT sum((e / te - o / tn) * woe) AS unseen FROM (SELECT b.woe, count(*) FILTER (WHERE target)::float8 AS e, count(*) FILTER (WHERE NOT target) AS o,
+		sum(count(*) FILTER (WHERE target)) OVER () AS te, sum(count(*) FILTER (WHERE NOT target)) OVER ()::float8 AS tn
+	FROM drawn d JOIN unnest((f.number).bins) b ON number >= coalesce(substring(b.bin FROM '^(-?[0-9.e-]+)( to| and more)')::float8, '-Infinity') AND number <= coalesce(substring(b.bin FROM '(?:up to|to) (-?[0-9.e-]+)$')::float8, 'Infinity')
+	WHERE NOT fitted AND s = f.s GROUP BY b.woe) x) u;
+-- A shift of .3 standard deviations among 1000 rows, a fifth of them targets: found nearly always (96 % by the rank-sum test), and among 500 in two of three draws (75 %)
+CREATE TABLE shifted AS SELECT s, i, uniform('T' || s || ' ' || i) < 0.2 AS target, normal('x' || s || ' ' || i) AS x FROM generate_series(1, 100) s, generate_series(1, 1000) i;
+SELECT count(*) FILTER (WHERE (all_rows).verdict ~ 'weak|medium|strong') >= 92 AS of_1000, count(*) FILTER (WHERE (half).verdict ~ 'weak|medium|strong') >= 64 AS of_500, count(*) FILTER (WHERE (none).verdict ~ 'weak|medium|strong') <= 9 AS of_noise
+FROM (SELECT attribute_relevance(x + 0.3 * target::int, target) AS all_rows, attribute_relevance(x + 0.3 * target::int, target) FILTER (WHERE i <= 500) AS half, attribute_relevance(x, target) AS none FROM shifted GROUP BY s) y;
+DROP TABLE drawn, found, other_half, shifted;
+-- Not proven: much, were it true, and too few rows to say
+SELECT verdict, information_value > 0.1 AS seems_much, adjusted_p_value > 0.05 AS chance FROM (SELECT (attribute_relevance(uniform('x29 ' || i), uniform('t29 ' || i) < 0.3)).* FROM generate_series(1, 300) i) x;
+-- A leak is told from a strong signal: almost sure, known for one class only, or far above all others
+CREATE TABLE cases AS SELECT target, CASE WHEN target AND i % 3 > 0 THEN 'closed' WHEN i % 2 = 0 THEN 'open' ELSE 'new' END AS state, CASE WHEN target AND i % 4 > 0 THEN i % 7 END AS complaint,
+	normal('s' || i) + target::int AS strong, normal('a' || i) + target::int AS also, normal('m' || i) + 0.4 * target::int AS medium, i % 13 AS noise FROM (SELECT i, uniform(i::text) < 0.3 AS target FROM generate_series(1, 2000) i) d;
+SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(cases, target, '{target}') FROM cases));
+SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(cases, target, '{target,state,complaint,also}') FROM cases));
+DROP TABLE cases;
+DROP FUNCTION normal, uniform;
 
 -- Every overload, on what tells something: the first half of a range, members of sets
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');

@@ -185,21 +185,38 @@ CREATE FUNCTION has(c client, attribute text, value text) RETURNS boolean LANGUA
 	WHEN 'tags' THEN value IN (c.education, c.marital_status)
 	ELSE CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END >= coalesce(substring(value FROM '^[0-9.]+')::numeric, 0)
 		AND CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END < coalesce(substring(value FROM 'below ([0-9.]+)')::numeric, 'Infinity') END;
+-- Fisher's exact test, one-sided: at least n of m, where a of o have it
+CREATE TABLE log_factorial AS SELECT k, sum(ln(greatest(k, 1)::float8)) OVER (ORDER BY k) AS f FROM generate_series(0, 3000) k;
+CREATE FUNCTION fisher(n bigint, m bigint, a bigint, o bigint) RETURNS float8 LANGUAGE sql STABLE BEGIN ATOMIC
+	SELECT sum(exp(greatest(-600, am.f - j.f - aj.f + om.f - mj.f - oj.f - o0.f + m0.f + d.f))) FROM log_factorial j
+		JOIN log_factorial aj ON aj.k = a - j.k JOIN log_factorial mj ON mj.k = m - j.k JOIN log_factorial oj ON oj.k = o - a - m + j.k
+		JOIN log_factorial am ON am.k = a JOIN log_factorial om ON om.k = o - a JOIN log_factorial o0 ON o0.k = o JOIN log_factorial m0 ON m0.k = m JOIN log_factorial d ON d.k = o - m
+	WHERE j.k BETWEEN n AND least(m, a);
+END;
 CREATE TABLE people AS SELECT c AS client, coalesce(segment, '(unscored)') AS segment FROM client c JOIN shop.customer_profile ON customer = c.id;
 SELECT count(*) > 30 AS many, bool_and(n = p.customers) AS customers, bool_and(abs(n / m::float8 - share_of_segment) < 1e-9) AS share, bool_and(abs(a / o::float8 - share_of_customers) < 1e-9) AS of_all,
-	bool_and(abs(n::float8 * o / m / a - concentration) < 1e-9) AS concentration, bool_and((n - m * a / o::float8) / sqrt(m * a / o::float8 * (1 - m / o::float8)) > 2) AS beyond_chance
+	bool_and(abs(n::float8 * o / m / a - concentration) < 1e-9) AS concentration, bool_and(fisher(n, m, a, o) < 0.05) AS beyond_chance
 FROM persona p, LATERAL (
 	SELECT count(*) FILTER (WHERE has(client, attribute, value)) AS a, count(has(client, attribute, value)) AS o,
 		count(*) FILTER (WHERE has(client, attribute, value) AND x.segment = p.segment) AS n, count(has(client, attribute, value)) FILTER (WHERE x.segment = p.segment) AS m
 	FROM people x) t;
--- and none is left out
-SELECT count(*) AS differences FROM (
-	SELECT x.segment, v.attribute, v.value, count(*) AS n FROM people x, LATERAL (VALUES ('school', lower((client).education)), ('parent', ((client).kids > 0)::text)) v(attribute, value) GROUP BY 1, 2, 3) g,
-	LATERAL (SELECT count(*) AS o, count(*) FILTER (WHERE x.segment = g.segment) AS m, count(*) FILTER (WHERE has(client, g.attribute, g.value)) AS a FROM people x) t
-WHERE (m * a / o::float8 >= 5 AND n - m * a / o::float8 > 2 * sqrt(m * a / o::float8 * (1 - m / o::float8))) <> EXISTS (SELECT FROM persona p WHERE (p.segment, p.attribute, p.value) = (g.segment, g.attribute, g.value));
 -- ranges are fifths of all customers
 SELECT count(*) AS ranges, bool_and(share_of_customers BETWEEN 0.19 AND 0.21) AS fifths FROM persona WHERE attribute = 'Income';
-DROP TABLE people;
+-- and none is left out: of all cells with five expected those that Benjamini and Hochberg accept
+SELECT crm_profile.alter_source('shop', attributes => ARRAY['school = lower(education)', 'parent = kids > 0']);
+CREATE TABLE cell AS SELECT g.*, fisher(n, m, a, o) AS p, n > m * a / o::float8 AS more FROM (SELECT x.segment, v.attribute, v.value, count(*) AS n
+		FROM people x, LATERAL (VALUES ('school', lower((client).education)), ('parent', ((client).kids > 0)::text)) v(attribute, value) GROUP BY 1, 2, 3) g,
+	LATERAL (SELECT count(*) AS o, count(*) FILTER (WHERE x.segment = g.segment) AS m, count(*) FILTER (WHERE has(client, g.attribute, g.value)) AS a FROM people x) t
+WHERE m * a / o::float8 >= 5;
+SELECT count(*) AS differences FROM cell c,
+	(SELECT max(p) AS worst FROM (SELECT p, row_number() OVER (ORDER BY p) AS r, count(*) OVER () AS tests FROM cell) x WHERE p <= 0.05 * r / tests) b
+WHERE (c.more AND c.p <= b.worst) <> EXISTS (SELECT FROM shop.segment_persona p WHERE (p.segment, p.attribute, p.value) = (c.segment, c.attribute, c.value));
+SELECT (SELECT count(*) FROM shop.segment_persona) BETWEEN 1 AND (SELECT count(*) FROM cell) - 5 AS some;
+SELECT crm_profile_internal.excess_p_value(5, 4, 6, 10);
+SELECT crm_profile.alter_source('shop', attributes => ARRAY['born', 'school = lower(education)', 'Income', 'kids', 'parent = kids > 0', 'since = created_at', 'tags = ARRAY[education, marital_status, education]']);
+DROP TABLE people, cell;
+DROP FUNCTION fisher;
+DROP TABLE log_factorial;
 DROP FUNCTION has(client, text, text);
 
 -- ---------------------------------------------------------------- prospects taken away, and given again
@@ -222,6 +239,17 @@ SELECT to_regclass('shop.segment_persona') IS NULL AS gone;
 SELECT trade.matched('shop');
 SELECT crm_profile.drop_source('shop');
 SELECT count(*) FROM pg_namespace WHERE nspname = 'shop';
+
+-- ---------------------------------------------------------------- eight attributes that go with what somebody spends, and 21 that go with nothing
+CREATE VIEW mixed AS SELECT c.*, h.* FROM client c, LATERAL (SELECT ARRAY(SELECT ('x' || substr(md5(c.id || ' ' || k), 1, 7))::bit(28)::int FROM generate_series(1, 29) k) AS h OFFSET 0) h;
+SELECT count(*) > 0 AS created FROM crm_profile.create_source('mixed', 'mixed', 'sale', customer_key => 'id', order_customer => 'client_id', as_of => '2014-03-31', attributes => (SELECT array_agg(a) FROM generate_series(1, 29) k,
+	LATERAL (SELECT CASE WHEN k > 21 THEN format('real%s = round(ln(1 + spent) + h[%s] %% 100 / 100.0)', k, k)
+		ELSE format('noise%s = ', k) || format(CASE k % 3 WHEN 0 THEN 'h[%s]' WHEN 1 THEN '(h[%s] %% %s)::text' ELSE 'h[%s] %% %s = 0' END, k, 2 + k) END) t(a)));
+SELECT crm_profile.refresh('mixed') IS NOT NULL AS refreshed;
+-- next to no line is about one of those
+SELECT count(*) > 100 AS many, count(DISTINCT attribute) FILTER (WHERE attribute ~ 'real') AS found, count(*) FILTER (WHERE attribute ~ 'noise') <= 0.05 * count(*) AS next_to_no_noise FROM mixed.segment_persona;
+SELECT crm_profile.drop_source('mixed');
+DROP VIEW mixed;
 
 -- ---------------------------------------------------------------- one table of people: who has not bought is a prospect
 SELECT argument, value, origin FROM crm_profile.create_source('people', 'client', 'sale', as_of => '2014-03-31', prospects => 'client', attributes => '{born,education,Income}') WHERE argument ~ 'prospect';

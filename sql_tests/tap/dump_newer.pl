@@ -46,7 +46,7 @@ append_to_file("$files/shown.sql", "SET timezone = 'UTC';\n$shown");
 my @psql = ('psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1');
 my ($contents) = run_command([ @psql, '-d', $old->connstr('shop'), '-f', "$files/contents.sql" ]);
 my ($before) = run_command([ @psql, '-d', $old->connstr('shop'), '-f', "$files/shown.sql" ]);
-like($contents, qr/^\(sealed\)|\(\(sealed\)\)/m, 'there is something to lose');
+like($contents, qr/\(sealed\)/, 'there is something to lose');
 command_ok([ 'pg_dump', '-f', "$files/shop.sql", '-d', $old->connstr('shop') ], 'dumped');
 
 for my $pg_config (@newer)

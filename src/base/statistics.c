@@ -166,6 +166,37 @@ ChiSquareTail(double chi_square, double df)
 	}
 }
 
+double
+HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total)
+{
+	int64 most = Min(drawn, marked);
+	int64 unmarked = total - marked;
+	double chance;
+	double sum;
+
+	if (found <= Max(0, drawn - unmarked))
+		return 1.0;
+	if (found > most)
+		return 0.0;
+	/* the chance of exactly so many, and then each from the one before, until they vanish */
+	chance = exp(lgamma(marked + 1.0) - lgamma(found + 1.0) - lgamma(marked - found + 1.0) +
+				 lgamma(unmarked + 1.0) - lgamma(drawn - found + 1.0) -
+				 lgamma(unmarked - drawn + found + 1.0) - lgamma(total + 1.0) +
+				 lgamma(drawn + 1.0) + lgamma(total - drawn + 1.0));
+	sum = chance;
+	for (int64 k = found; k < most; k++)
+	{
+		double step =
+			(double) (marked - k) * (drawn - k) / ((double) (k + 1) * (unmarked - drawn + k + 1));
+
+		chance *= step;
+		sum += chance;
+		if (step < 1 && chance < sum * DBL_EPSILON)
+			break;
+	}
+	return Min(1.0, sum);
+}
+
 static int
 CompareIndirect(const void *a, const void *b)
 {

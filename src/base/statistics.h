@@ -48,6 +48,12 @@ extern double LikelihoodRatio(const ClassCount *counts, int ncounts);
 /* Log-likelihood of a group at its own rate. */
 extern double GroupLogLikelihood(ClassCount group);
 
+/*
+ * Fisher's exact test, one-sided: the chance of at least `found` marked ones among
+ * `drawn` of `total`, of which `marked` are.
+ */
+extern double HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total);
+
 /* Benjamini-Hochberg: adjusts p-values in place for multiple testing. */
 extern void AdjustPValues(double *p, int n);
 

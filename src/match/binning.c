@@ -22,6 +22,8 @@
 #define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
 #define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
+#define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
+#define TREND_SHARE 0.8     /* of the error probability: tested as a trend; the rest: as bins */
 #define MIN_EXPECTED 5.0    /* of targets and of others in a bin, as for chi-square */
 
 /* Neighbouring levels that are not separated any more. */
@@ -187,11 +189,13 @@ LogChoose(int n, int k)
 }
 
 /*
- * The better monotonic cut, refined, or the free one, which pays one more penalty for being free.
+ * The better monotonic cut, refined, or the free one, which pays one more
+ * penalty for its freedom.  A trend known by its ranks (1: rising, -1: falling)
+ * needs no other leave to be refined.
  */
 static void
-CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, double min_size,
-		   Cut *cut)
+CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, double penalty,
+		   double min_size, Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
 	Block pooled[MAX_BLOCKS];
@@ -210,8 +214,10 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, double penalty, doub
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
-	else if (cut->nbins > 1)
+	else if (cut->nbins > 1 || direction != 0)
 	{
+		if (cut->nbins == 1)
+			rising = direction > 0;
 		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
 				  &other);
 		other.worth = cut->worth;
@@ -245,18 +251,60 @@ FindSpike(const ClassCount *levels, int nlevels, double min_size)
 	return spike;
 }
 
-/* The probability by chance of bins this far apart, times the number of ways to cut them. */
-static double
-ChanceOfBins(const ClassCount *levels, int nlevels, const uint16 *bin, int nbins, double ways)
+double
+SignalShare(double ratio, double luck)
 {
-	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
-	double chance;
+	return ratio > luck ? 1 - luck / ratio : 0;
+}
+
+/*
+ * A trend of the targets over the levels, as z: the rank-sum test of Wilcoxon, Mann and
+ * Whitney, corrected for ties.
+ */
+static double
+TrendZ(const ClassCount *levels, int nlevels)
+{
+	ClassCount total = SumClassCounts(levels, nlevels);
+	double n = Size64(total);
+	double below = 0;
+	double ranks = 0;
+	double ties = 0;
+	double variance;
+
+	for (int i = 0; i < nlevels; i++)
+	{
+		double size = Size64(levels[i]);
+
+		ranks += levels[i].targets * (below + (size + 1) / 2);
+		ties += size * (size * size - 1);
+		below += size;
+	}
+	variance = (double) total.targets * total.others / 12 * (n + 1 - ties / (n * (n - 1)));
+	return variance > 0 ? (ranks - total.targets * (n + 1) / 2) / sqrt(variance) : 0;
+}
+
+/*
+ * Chance of such bins, times the number of ways to cut them, or of such a trend, which
+ * gets most of what may go wrong: most attributes rise or fall.
+ */
+static void
+JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, double trend,
+			Bins *bins)
+{
+	ClassCount *counts = palloc0(bins->nbins * sizeof(ClassCount));
+	double of_trend = ChiSquareTail(trend * trend, 1);
+	double of_cut;
 
 	for (int i = 0; i < nlevels; i++)
 		counts[bin[i]] = AddCounts(counts[bin[i]], levels[i]);
-	chance = ChiSquareTail(LikelihoodRatio(counts, nbins), nbins - 1);
+	of_cut = MeasureAssociation(counts, bins->nbins).p_value;
+	of_cut = of_cut > 0 ? exp(log(of_cut) + ways) : 0;
+	bins->p_value = Min(1, Min(of_trend / TREND_SHARE, of_cut / (1 - TREND_SHARE)));
+	bins->ratio = LikelihoodRatio(counts, bins->nbins);
+	/* the best of so many cuts owes about the logarithm of their number to luck, half of it along a
+	 * trend */
+	bins->luck = bins->nbins - 1 + (of_trend < TREND_CHANCE ? ways / 2 : ways);
 	pfree(counts);
-	return chance > 0 ? Min(1.0, exp(log(chance) + ways)) : 0.0;
 }
 
 Bins
@@ -269,16 +317,20 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
 	int current = 0;
+	int direction;
+	double trend;
 
 	memset(bin, 0, nlevels * sizeof(uint16));
 	if (total.targets == 0 || total.others == 0)
 		return bins;
-	CutOrdered(levels, nlevels, -1, penalty, min_size, &cut);
+	trend = TrendZ(levels, nlevels);
+	direction = ChiSquareTail(trend * trend, 1) < TREND_CHANCE ? (trend > 0 ? 1 : -1) : 0;
+	CutOrdered(levels, nlevels, -1, direction, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(levels, nlevels, spike, penalty, min_size, &around);
+		CutOrdered(levels, nlevels, spike, direction, penalty, min_size, &around);
 		/* one more bin, and one more shape to choose from */
 		around.worth += GroupLogLikelihood(levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
@@ -293,7 +345,7 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		bin[i] = i == spike ? cut.nbins : current;
 	}
 	bins.nbins = cut.nbins + (spike >= 0);
-	bins.p_value = ChanceOfBins(levels, nlevels, bin, bins.nbins, cut.ways);
+	JudgeRanges(levels, nlevels, bin, cut.ways, trend, &bins);
 	return bins;
 }
 
@@ -443,12 +495,22 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		ranked[i].rate = (double) counts[i].targets / Size64(counts[i]);
 	}
 	if (nranked > 1)
-		bins.p_value = ChiSquareTail(LikelihoodRatio(counts, nranked), nranked - 1);
+		bins.p_value = MeasureAssociation(counts, nranked).p_value;
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
-		int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
+		int *bin_of_rank;
+		double share;
+
+		/*
+		 * Luck makes the rates of words differ more than they do, and by the same share
+		 * it puts words into bins where they do not belong: so it counts twice.
+		 */
+		bins.ratio = LikelihoodRatio(counts, nranked);
+		share = SignalShare(bins.ratio, nranked - 1);
+		bins.luck = bins.ratio * (1 - share * share);
+		bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
 		SortByRate(ranked, nranked);
 		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PENALTY, bin_of_rank);

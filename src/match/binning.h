@@ -19,9 +19,14 @@ extern double MinBinSize(ClassCount total);
 typedef struct Bins
 {
 	int nbins;
-	int rare;       /* bin of words that are unknown or too rare for one of their own */
-	double p_value; /* probability of such bins by chance, corrected for the search */
+	int rare;       /* of words too rare for a bin of their own, and of unknown ones */
+	double p_value; /* that chance alone gives such bins, corrected for the search */
+	double ratio;   /* likelihood ratio of what the bins were made of: 0 where there is one bin */
+	double luck;    /* how much of it chance alone is expected to give */
 } Bins;
+
+/* Of a likelihood ratio, the share that chance does not give by itself. */
+extern double SignalShare(double ratio, double luck);
 
 /*
  * Both write the bin of each level, counted from 0.  Levels without rows join their neighbours, or

@@ -362,6 +362,7 @@ KeepFeature(const FitFeatures *f, int i)
 	MatchFeature match = f->match[i];
 
 	match.nbins = feature->nbins;
+	match.p_value = feature->p_value;
 	match.bins = palloc(feature->nbins * sizeof(MatchBin));
 	for (int b = 0; b < feature->nbins; b++)
 		match.bins[b] = (MatchBin){feature->count[b], feature->points[b]};
@@ -482,6 +483,11 @@ match_fit_finalfn(PG_FUNCTION_ARGS)
 	model.card.nfeatures = f.nfeatures;
 	model.card.features = f.features;
 	FitScorecard(&model.card, target, fold);
+	if (model.card.shrinkage == 0)
+		ereport(WARNING,
+				(errmsg("match_fit found nothing that tells targets from others"),
+				 errdetail("No card beats the base rate on rows held out: this one is empty, and "
+						   "everybody's score is the share of targets.")));
 	KeepModel(&model, &f);
 	PG_RETURN_POINTER(ModelValue(&MatchModelFormat, &model));
 }

@@ -41,6 +41,7 @@ static const ModelField FeatureFields[] = {
 	MODEL_LIST(MatchFeature, "low", low, nranges, FIELD_FLOAT, MAX_FEATURE_BINS),
 	MODEL_FIELD(MatchFeature, "spike", spike, FIELD_FLOAT),
 	MODEL_LIST(MatchFeature, "codes", codes, ncodes, FIELD_BYTE, CODE_MISSING),
+	MODEL_FIELD(MatchFeature, "p_value", p_value, FIELD_NUMBER),
 };
 static const ModelGroup FeatureGroup = {
 	.size = sizeof(MatchFeature), .nfields = lengthof(FeatureFields), .fields = FeatureFields};
@@ -71,7 +72,9 @@ static const ModelField Fields[] = {
 	MODEL_LIST(MatchModel, "features", features, nfeatures, FIELD_GROUP,
 			   MAX_ATTRIBUTES *(MAX_SET_BYTES * 8), .group = &FeatureGroup),
 	MODEL_FIELD(MatchModel, "profile_model", words, FIELD_MODEL, .format = &ProfileModelFormat),
+	MODEL_FIELD(MatchModel, "shrinkage", card.shrinkage, FIELD_NUMBER),
 };
+static const MatchModel Defaults = {.card = {.shrinkage = 1}};
 
 /* The last codes mostly share a bin, which is stored once. */
 static void
@@ -113,6 +116,8 @@ FeatureFault(const MatchModel *model, const MatchFeature *feature)
 
 	if (feature->slot >= model->nscaled + model->ncoded + model->nsets)
 		return "A slot is out of range.";
+	if (!(feature->p_value >= 0 && feature->p_value <= 1))
+		return "A p-value is out of range.";
 	if (feature->nbins < 2)
 		return "The number of bins is out of range.";
 	if (set ? feature->nbins > 3 ||
@@ -158,7 +163,7 @@ MatchModelFault(const void *data)
 	if (card->nrows < card->ntargets)
 		return "There are more targets than rows.";
 	if (card->prior_variance <= 0 || !(card->quality.auc >= 0 && card->quality.auc <= 1) ||
-		card->quality.log_loss < 0)
+		card->quality.log_loss < 0 || !(card->shrinkage >= 0 && card->shrinkage <= 1))
 		return "A figure of the fit is out of range.";
 	for (int i = 0; i < model->nfeatures; i++)
 	{
@@ -180,7 +185,10 @@ const ModelFormat MatchModelFormat = {
 	.type = "match_model",
 	.version = 1,
 	.max_bytes = 64 * 1024 * 1024,
-	.group = {.size = sizeof(MatchModel), .nfields = lengthof(Fields), .fields = Fields},
+	.group = {.size = sizeof(MatchModel),
+			  .nfields = lengthof(Fields),
+			  .fields = Fields,
+			  .defaults = &Defaults},
 	.tidy = TidyMatchModel,
 	.fault = MatchModelFault,
 	.example = "it as match_fit() does",

@@ -37,6 +37,9 @@ typedef struct MatchFeature
 	 */
 	int ncodes;
 	uint8 *codes;
+
+	double
+		p_value; /* that chance gives such bins, corrected for the search and over all features */
 } MatchFeature;
 
 typedef struct MatchModel

@@ -589,7 +589,7 @@ where_to_find(PG_FUNCTION_ARGS)
 	AppendPeople(&query, &q);
 	AppendScorecard(&query);
 	AppendRanks(&query);
-	/* leaves out what chance explains: two standard deviations */
+	/* leaves out what chance can explain, at a false discovery rate of 5 % (Benjamini, Hochberg) */
 	appendStringInfo(
 		&query,
 		", totals AS (SELECT pg_catalog.count(*) AS people, pg_catalog.count(*) FILTER "
@@ -597,16 +597,19 @@ where_to_find(PG_FUNCTION_ARGS)
 		"places AS (SELECT x.attribute, x.place, pg_catalog.count(*) AS people, "
 		"pg_catalog.count(*) FILTER (WHERE r.rank <= %.17g * r.people) AS alike "
 		"FROM ranked AS r, crm_profile.match_places(r.p, " MATCH_MODEL ") "
-		"AS x GROUP BY x.attribute, x.place) ",
+		"AS x GROUP BY x.attribute, x.place), "
+		"tested AS (SELECT p.*, p.people::float8 * t.alike / t.people AS expected, "
+		"crm_profile_internal.excess_p_value(p.alike, t.alike, p.people, t.people) AS chance "
+		"FROM places AS p, totals AS t), "
+		"judged AS (SELECT v.*, v.chance <= 0.05 * pg_catalog.count(*) OVER (ORDER BY v.chance) / "
+		"pg_catalog.count(*) OVER () AS stands FROM tested AS v) ",
 		share, share);
 	appendStringInfoString(
 		&query, "SELECT v.attribute, v.place, v.people, v.alike, v.people::float8 / t.people, "
 				"v.alike::float8 / t.alike, "
 				"v.alike::float8 * t.people / (t.alike::float8 * v.people), counted.left_out "
-				"FROM counted CROSS JOIN totals AS t LEFT JOIN LATERAL (SELECT p.*, "
-				"p.people::float8 * t.alike / t.people AS expected FROM places AS p) AS v "
-				"ON v.alike - v.expected > 2 * pg_catalog.sqrt(v.expected * (1 - t.alike::float8 / "
-				"t.people)) "
+				"FROM counted CROSS JOIN totals AS t LEFT JOIN judged AS v ON v.alike > v.expected "
+				"AND v.chance <= (SELECT pg_catalog.max(chance) FROM judged WHERE stands) "
 				"ORDER BY (v.alike - v.expected) / pg_catalog.sqrt(v.expected) DESC NULLS LAST, "
 				"v.attribute COLLATE \"C\", v.place COLLATE \"C\"");
 	ReturnMatches(fcinfo, &q, query.data, 1);

@@ -18,7 +18,8 @@
 #include "base/special_functions.h"
 #include "match/match_model.h"
 
-#define MIN_POINTS 0.01 /* moving the odds by less than one percent is no reason */
+#define CHANCE_LIMIT 0.05 /* of adjusted p-values */
+#define MIN_POINTS 0.01   /* moving the odds by less than a hundredth is no reason */
 
 /* Share of targets among the rows of the fit. */
 static double
@@ -255,8 +256,12 @@ match_places(PG_FUNCTION_ARGS)
 		Datum values[2];
 		bool nulls[2] = {false};
 
-		/* of sets, the members that a profile has, not those that it lacks */
-		if (bin == MISSING_BIN || (feature->member >= 0 && bin != feature->nbins - 1))
+		/* on the card, but chance may have put it there */
+		if (feature->p_value > CHANCE_LIMIT)
+			continue;
+		/* of sets the members that somebody has, not those that they lack */
+		if (bin == MISSING_BIN ||
+			(feature->slot >= model->nscaled + model->ncoded && bin != feature->nbins - 1))
 			continue;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
 		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin)
@@ -351,7 +356,7 @@ match_deciles(PG_FUNCTION_ARGS)
 }
 
 /* (match_model) → (rows, targets, base_rate, attributes, auc, log_loss, base_log_loss, intercept,
- * prior_variance, skipped) */
+ * prior_variance, skipped, shrinkage) */
 PG_FUNCTION_INFO_V1(match_quality);
 Datum
 match_quality(PG_FUNCTION_ARGS)
@@ -360,8 +365,8 @@ match_quality(PG_FUNCTION_ARGS)
 	const Scorecard *card = &model->card;
 	bool no_rate = card->nrows == 0;
 	double rate = no_rate ? 0 : BaseRate(model);
-	Datum values[10];
-	bool nulls[10] = {false};
+	Datum values[11];
+	bool nulls[11] = {false};
 	int attributes = 0;
 
 	for (int i = 0; i < model->nfeatures; i++)
@@ -380,5 +385,6 @@ match_quality(PG_FUNCTION_ARGS)
 	values[7] = Float8GetDatum(card->intercept);
 	values[8] = Float8GetDatum(card->prior_variance);
 	values[9] = Int64GetDatum(model->skipped);
+	values[10] = Float8GetDatum(card->shrinkage);
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

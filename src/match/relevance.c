@@ -32,7 +32,12 @@
 #include "profile/attribute_value.h"
 
 #define FEW_TARGETS 50
-#define CHANCE_LIMIT 0.05 /* adjusted p-value above which an attribute is useless */
+#define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it an attribute is useless */
+#define SURE_RATE 0.98    /* of one class: almost always */
+#define SURE_SHARE 0.25   /* of a class: enough of it for a leak */
+#define SURE_ROWS 20      /* fewer rows may be sure by chance */
+#define VERY_STRONG 0.5   /* information value */
+#define JUMP 3            /* times the information of the next attribute: that nothing explains */
 #define MAX_SET_GROUPS 10 /* members of sets that get a bin */
 #define MAX_LABEL_WORDS 6 /* values named in the label of a bin */
 /* A word that fewer rows have might identify a person, so no bin names it. */
@@ -74,6 +79,9 @@ typedef struct Relevance
 	LabeledBin bins[MAX_ATTRIBUTE_BINS + 1];
 	Association association;
 	double chance; /* p-value corrected for the search for bins */
+	double ratio;  /* likelihood ratio behind the bins, and how much of it is luck */
+	double luck;
+	const char *leak; /* why it may know the answer; NULL: it need not */
 } Relevance;
 
 /* ---------- counting ---------- */
@@ -368,7 +376,15 @@ AppendBin(Relevance *relevance, char *label, ClassCount count)
 	relevance->bins[relevance->nbins++].count = count;
 }
 
-/* Ranges of numbers or days, labelled by the values found at their borders. */
+static void
+TakeEvidence(Relevance *relevance, const Bins *bins)
+{
+	relevance->chance = bins->p_value;
+	relevance->ratio = bins->ratio;
+	relevance->luck = bins->luck;
+}
+
+/* Ranges of numbers or days, named after the values found at their borders. */
 static void
 BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 		  const ClassCount *counts, Relevance *relevance)
@@ -408,7 +424,7 @@ BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
 			label = psprintf("%s to %s", label, LevelText(attribute, levels[last].value));
 		AppendBin(relevance, label, count);
 	}
-	relevance->chance = bins.p_value;
+	TakeEvidence(relevance, &bins);
 	pfree(bin);
 }
 
@@ -446,7 +462,7 @@ BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
 			appendStringInfo(&label, " and %d more", unnamed);
 		AppendBin(relevance, label.data, count);
 	}
-	relevance->chance = bins.p_value;
+	TakeEvidence(relevance, &bins);
 	pfree(bin);
 }
 
@@ -476,7 +492,7 @@ CompareInformative(const InformativeMember *x, const InformativeMember *y)
 /* The informative members of sets, the most informative first. */
 static InformativeMember *
 FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *counts,
-					   int *ninformative, double *chance)
+					   int *ninformative, int *tried, double *chance)
 {
 	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
 	ClassCount total = SumClassCounts(counts, nlevels);
@@ -510,13 +526,14 @@ FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *count
 		if (split[0].targets + split[0].others < min_size ||
 			split[1].targets + split[1].others < min_size)
 			continue;
-		/* as many tests as there are members */
-		p = Min(1.0, nmembers * ChiSquareTail(LikelihoodRatio(split, 2), 1));
+		/* as many questions as there are members */
+		p = Min(1.0, nmembers * MeasureAssociation(split, 2).p_value);
 		*chance = Min(*chance, p);
 		if (p < CHANCE_LIMIT)
 			informative[n++] = (InformativeMember){&members[i], p};
 	}
 	SortInformative(informative, n);
+	*tried = nmembers;
 	*ninformative = Min(n, MAX_SET_GROUPS);
 	return informative;
 }
@@ -538,8 +555,9 @@ static void
 BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
 {
 	int ninformative;
+	int tried;
 	InformativeMember *informative =
-		FindInformativeMembers(levels, nlevels, counts, &ninformative, &relevance->chance);
+		FindInformativeMembers(levels, nlevels, counts, &ninformative, &tried, &relevance->chance);
 	ClassCount groups[MAX_SET_GROUPS + 1] = {{0}};
 
 	for (int i = 0; i < nlevels; i++)
@@ -564,6 +582,46 @@ BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *r
 					  : pstrdup(ninformative > 0 ? "none of these" : "any"),
 				  groups[g]);
 	}
+	/* each member is the best of those that were left */
+	relevance->ratio = LikelihoodRatio(groups, ninformative + 1);
+	for (int g = 0; g < ninformative; g++)
+		relevance->luck += 1 + log((double) (tried - g));
+}
+
+/* Why an attribute may know the answer: it has almost no value for one class, or names the other.
+ */
+static const char *
+FindLeak(ClassCount missing, const ClassCount *groups, int ngroups)
+{
+	ClassCount total = SumClassCounts(groups, ngroups);
+	bool targets_rarer = total.targets <= total.others;
+	double rarer = Min(total.targets, total.others);
+	ClassCount sure = {0, 0};
+	double of_targets;
+	double of_others;
+
+	if (rarer < SURE_ROWS)
+		return NULL;
+	of_targets = 1 - (double) missing.targets / total.targets;
+	of_others = 1 - (double) missing.others / total.others;
+	if (of_others < 1 - SURE_RATE && of_targets >= SURE_SHARE)
+		return "known for targets only";
+	if (of_targets < 1 - SURE_RATE && of_others >= SURE_SHARE)
+		return "known for others only";
+	for (int g = 0; g < ngroups; g++)
+	{
+		double of_rarer = targets_rarer ? groups[g].targets : groups[g].others;
+
+		if (of_rarer >= SURE_RATE * (groups[g].targets + groups[g].others))
+		{
+			sure.targets += groups[g].targets;
+			sure.others += groups[g].others;
+		}
+	}
+	if ((targets_rarer ? sure.targets : sure.others) < Max(SURE_ROWS, SURE_SHARE * rarer))
+		return NULL;
+	return targets_rarer ? "some values mean a target almost always"
+						 : "some values mean no target almost always";
 }
 
 /* Bins one attribute and computes its statistics. */
@@ -597,11 +655,15 @@ Measure(const CountedAttribute *attribute, Relevance *relevance)
 		AppendBin(relevance, pstrdup("(missing)"), attribute->missing);
 		if (nlevels > 0)
 			relevance->chance =
-				Min(1.0, 2 * Min(relevance->chance, ChiSquareTail(LikelihoodRatio(split, 2), 1)));
+				Min(1.0, 2 * Min(relevance->chance, MeasureAssociation(split, 2).p_value));
+		relevance->ratio += LikelihoodRatio(split, 2);
+		relevance->luck += 1;
 	}
 	for (int b = 0; b < relevance->nbins; b++)
 		groups[b] = relevance->bins[b].count;
 	relevance->association = MeasureAssociation(groups, relevance->nbins);
+	relevance->association.information_value *= SignalShare(relevance->ratio, relevance->luck);
+	relevance->leak = FindLeak(attribute->missing, groups, relevance->nbins);
 	pfree(counts);
 	pfree(levels);
 }
@@ -619,16 +681,20 @@ Verdict(const RelevanceState *state, const Relevance *relevance, double adjusted
 		return "unknown: there are no targets";
 	if (state->rows.others == 0)
 		return "unknown: there are only targets";
-	if (value < 0.02 || adjusted > CHANCE_LIMIT)
+	if (value < 0.02 || (adjusted > CHANCE_LIMIT && value < 0.1))
 		word = "useless";
+	else if (adjusted > CHANCE_LIMIT)
+		word = "not proven";
+	else if (relevance->leak != NULL)
+		word = psprintf("suspicious: %s", relevance->leak);
 	else if (value < 0.1)
 		word = "weak";
 	else if (value < 0.3)
 		word = "medium";
-	else if (value <= 0.5)
+	else if (value <= VERY_STRONG)
 		word = "strong";
 	else
-		word = "suspicious: does it leak the answer?";
+		word = "very strong";
 	return few ? psprintf("%s (fewer than %d to learn from)", word, FEW_TARGETS) : word;
 }
 
@@ -729,6 +795,20 @@ CompareByInformation(const void *a, const void *b, void *arg)
 	return *(const int *) a - *(const int *) b;
 }
 
+/* Names the first attribute a leak if it tells far more than all others that are none. */
+static void
+FindJump(Relevance *const *all, const int *order, int n)
+{
+	int first = 0;
+
+	while (first < n && all[order[first]]->leak != NULL)
+		first++;
+	if (first + 2 < n &&
+		all[order[first]]->association.information_value >
+			Max(VERY_STRONG, JUMP * all[order[first + 1]]->association.information_value))
+		all[order[first]]->leak = "it tells far more than any other attribute";
+}
+
 PG_FUNCTION_INFO_V1(attribute_relevance_record_finalfn);
 Datum
 attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
@@ -763,6 +843,7 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 	for (int k = 0; k < n; k++)
 		all[order[k]]->chance = chance[k];
 	qsort_arg(order, n, sizeof(int), CompareByInformation, all);
+	FindJump(all, order, n);
 
 	columns = lookup_rowtype_tupdesc(type, -1);
 	for (int k = 0; k < n; k++)
@@ -770,4 +851,22 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 								 all[order[k]]->chance, columns);
 	ReleaseTupleDesc(columns);
 	PG_RETURN_POINTER(construct_array(rows, n, type, -1, false, TYPALIGN_DOUBLE));
+}
+
+/* ---------- more than chance ---------- */
+
+/* (found, drawn, marked, total) */
+PG_FUNCTION_INFO_V1(excess_p_value);
+Datum
+excess_p_value(PG_FUNCTION_ARGS)
+{
+	int64 found = PG_GETARG_INT64(0);
+	int64 drawn = PG_GETARG_INT64(1);
+	int64 marked = PG_GETARG_INT64(2);
+	int64 total = PG_GETARG_INT64(3);
+
+	if (found < 0 || found > drawn || found > marked || Max(drawn, marked) > total)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("counts of a table of four must not exceed their totals")));
+	PG_RETURN_FLOAT8(HypergeometricTail(found, drawn, marked, total));
 }

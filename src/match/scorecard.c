@@ -26,6 +26,7 @@
 
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
+#define CARD_RATIO 6.6 /* of held-out scores against the base rate: one chance in a hundred */
 #define MAX_NEWTON_STEPS 30
 #define NEWTON_TOLERANCE 1e-8 /* gain in log-likelihood below which the fit stops */
 
@@ -43,6 +44,8 @@ typedef struct Binning
 	int *nbins;  /* of each feature; 0 if not used */
 	uint8 **bin; /* of each feature's levels */
 	int *rare;
+	double *signal;        /* of each feature: share of its evidence that is not chance */
+	double *p_value;       /* that chance gives such bins */
 	ClassCount **count;    /* of each feature's bins */
 	uint16 *row_parameter; /* rows * nused: which parameter each feature of a row takes */
 	double *evidence;      /* of each parameter: its weight of evidence */
@@ -95,7 +98,16 @@ SumFolds(const ClassCount *by_fold, int nlevels, int left_out, ClassCount *sum)
 			}
 }
 
-/* Bins one feature; leaves nbins 0 if no bin differs from the others. */
+/* How much missing values alone tell, as a likelihood ratio. */
+static double
+MissingRatio(const ClassCount *counts, int nbins)
+{
+	ClassCount split[2] = {counts[0], SumClassCounts(counts + 1, nbins - 1)};
+
+	return LikelihoodRatio(split, 2);
+}
+
+/* Bins one feature; leaves nbins 0 where no bin differs from the others. */
 static void
 BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *binning, int f)
 {
@@ -103,6 +115,7 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	uint16 *bin = palloc(nlevels * sizeof(uint16));
 	ClassCount *counts;
 	Bins bins;
+	double missing;
 
 	if (feature->ordered)
 		bins = BinOrderedLevels(levels + 1, nlevels - 1, bin);
@@ -120,8 +133,13 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	}
 	binning->rare[f] = bins.rare + 1;
 	binning->nbins[f] = bins.nbins + 1;
+	missing = counts[0].targets + counts[0].others > 0 ? MissingRatio(counts, bins.nbins + 1) : 0;
+	binning->p_value[f] = bins.p_value;
+	if (missing > 0)
+		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, ChiSquareTail(missing, 1)));
+	binning->signal[f] = SignalShare(bins.ratio + missing, bins.luck + (missing > 0));
 	/* all in one bin: only missing values can make the feature informative */
-	if (bins.nbins == 1 && LikelihoodRatio(counts, 2) < TELLING_RATIO)
+	if (binning->signal[f] == 0 || (bins.nbins == 1 && missing < TELLING_RATIO))
 		binning->nbins[f] = 0;
 	pfree(bin);
 }
@@ -141,6 +159,8 @@ BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 	binning->offset = palloc(nfeatures * sizeof(int));
 	binning->nbins = palloc(nfeatures * sizeof(int));
 	binning->rare = palloc(nfeatures * sizeof(int));
+	binning->signal = palloc(nfeatures * sizeof(double));
+	binning->p_value = palloc(nfeatures * sizeof(double));
 	binning->bin = palloc(nfeatures * sizeof(uint8 *));
 	binning->count = palloc(nfeatures * sizeof(ClassCount *));
 	for (int f = 0; f < nfeatures; f++)
@@ -178,7 +198,7 @@ BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 		for (int b = 0; b < nbins; b++)
 			if (binning->count[f][b].targets + binning->count[f][b].others > 0)
 				binning->evidence[binning->offset[u] + b] =
-					WeightOfEvidence(binning->count[f][b], total, filled);
+					binning->signal[f] * WeightOfEvidence(binning->count[f][b], total, filled);
 		for (int64 row = 0; row < card->nrows; row++)
 			binning->row_parameter[row * binning->nused + u] = binning->offset[u] + bin[level[row]];
 	}
@@ -197,6 +217,8 @@ FreeBinning(Binning *binning, int nfeatures)
 	pfree(binning->offset);
 	pfree(binning->nbins);
 	pfree(binning->rare);
+	pfree(binning->signal);
+	pfree(binning->p_value);
 	pfree(binning->bin);
 	pfree(binning->count);
 	pfree(binning->evidence);
@@ -484,7 +506,7 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 /* Scores the rows of each fold with fits to the other folds, for each prior variance. */
 static void
 CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
-			  const uint8 *fold, double *const *score)
+			  const uint8 *fold, double *const *log_odds)
 {
 	for (int left_out = 0; left_out < SCORECARD_FOLDS; left_out++)
 	{
@@ -500,7 +522,7 @@ CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *ta
 			CHECK_FOR_INTERRUPTS();
 			for (int64 row = 0; row < card->nrows; row++)
 				if (fold[row] == left_out)
-					score[i][row] = Logistic(LinearScore(binning, r.theta, row));
+					log_odds[i][row] = LinearScore(binning, r.theta, row);
 		}
 		RegressionFree(&r);
 		FreeBinning(binning, card->nfeatures);
@@ -512,6 +534,7 @@ static void
 KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 {
 	card->intercept = theta[0];
+	AdjustPValues(binning->p_value, card->nfeatures);
 	for (int f = 0; f < card->nfeatures; f++)
 	{
 		ScorecardFeature *feature = &card->features[f];
@@ -519,6 +542,7 @@ KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 		feature->nbins = binning->nbins[f];
 		feature->bin = binning->bin[f];
 		feature->rare = binning->rare[f];
+		feature->p_value = binning->p_value[f];
 		feature->count = binning->count[f];
 	}
 	for (int u = 0; u < binning->nused; u++)
@@ -540,12 +564,154 @@ KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 	}
 }
 
+/* Log-odds of the held-out rows, and how far they are to be trusted: those of all folds but one. */
+typedef struct Shrinkage
+{
+	const double *log_odds;
+	const uint8 *target;
+	const uint8 *fold;
+	int left_out;
+	int64 nrows;
+} Shrinkage;
+
+/* Negative log-likelihood of the log-odds at[0] + at[1] * log_odds. */
+static double
+ShrinkageLoss(void *data, const double *at, double *gradient, double *hessian)
+{
+	const Shrinkage *s = (const Shrinkage *) data;
+	double loss = 0;
+
+	if (hessian)
+	{
+		memset(gradient, 0, 2 * sizeof(double));
+		memset(hessian, 0, 4 * sizeof(double));
+	}
+	for (int64 row = 0; row < s->nrows; row++)
+	{
+		double x = s->log_odds[row];
+		double score = at[0] + at[1] * x;
+		double chance;
+		double weight;
+
+		CHECK_FOR_INTERRUPTS();
+		if (s->fold[row] == s->left_out)
+			continue;
+		loss += SoftPlus(score) - (s->target[row] ? score : 0);
+		if (!hessian)
+			continue;
+		chance = Logistic(score);
+		weight = chance * (1 - chance);
+		gradient[0] += chance - s->target[row];
+		gradient[1] += (chance - s->target[row]) * x;
+		hessian[0] += weight;
+		hessian[2] += weight * x;
+		hessian[3] += weight * x * x;
+	}
+	return loss;
+}
+
+/*
+ * The factor, 0 to 1, that held-out log-odds bear best, and the intercept that goes
+ * with it.  Where chance explains what a factor gains, it is 0.
+ */
+static void
+FitShrinkage(const Shrinkage *s, double *at)
+{
+	static const double lower[2] = {-HUGE_VAL, 0};
+	static const double upper[2] = {HUGE_VAL, 1};
+	NewtonProblem problem = {.n = 2,
+							 .function = ShrinkageLoss,
+							 .data = (void *) s,
+							 .has_hessian = true,
+							 .lower = lower,
+							 .upper = upper,
+							 .tolerance = NEWTON_TOLERANCE,
+							 .max_steps = MAX_NEWTON_STEPS};
+	ClassCount total = {0, 0};
+	double gradient[2];
+	double loss;
+
+	for (int64 row = 0; row < s->nrows; row++)
+		if (s->fold[row] != s->left_out)
+		{
+			total.targets += s->target[row];
+			total.others += !s->target[row];
+		}
+	at[0] = 0;
+	at[1] = 1;
+	(void) Minimize(&problem, at, NULL, &loss, gradient);
+	loss = ShrinkageLoss((void *) s, at, NULL, NULL);
+	if (2 * (-GroupLogLikelihood(total) - loss) < CARD_RATIO)
+	{
+		at[0] = log(Max(total.targets, 0.5) / Max(total.others, 0.5));
+		at[1] = 0;
+	}
+}
+
+/*
+ * Turns held-out log-odds into chances, those of a fold shrunk as the other folds
+ * advise; returns what all folds together advise.
+ */
+static double
+ShrinkScores(const Scorecard *card, const uint8 *target, const uint8 *fold, double *score)
+{
+	Shrinkage s = {
+		.log_odds = score, .target = target, .fold = fold, .left_out = -1, .nrows = card->nrows};
+	double advice[SCORECARD_FOLDS][2];
+	double all[2];
+
+	FitShrinkage(&s, all);
+	for (s.left_out = 0; s.left_out < SCORECARD_FOLDS; s.left_out++)
+		FitShrinkage(&s, advice[s.left_out]);
+	for (int64 row = 0; row < card->nrows; row++)
+	{
+		const double *at = all[1] > 0 ? advice[fold[row]] : all;
+
+		score[row] = Logistic(at[0] + at[1] * score[row]);
+	}
+	/* what is not known yet decreases with the number of rows, and the card is fitted to all */
+	return all[1] > 0 ? 1 - (1 - all[1]) * (SCORECARD_FOLDS - 1) / SCORECARD_FOLDS : 0;
+}
+
+/* Shrinks the points of the card; the scores keep their mean. */
+static void
+ShrinkPoints(Scorecard *card, const Regression *r)
+{
+	double *log_odds = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
+	Shrinkage s = {.log_odds = log_odds,
+				   .target = r->target,
+				   .fold = r->fold,
+				   .left_out = -1,
+				   .nrows = card->nrows};
+	double lower[2] = {-HUGE_VAL, card->shrinkage};
+	double upper[2] = {HUGE_VAL, card->shrinkage};
+	NewtonProblem problem = {.n = 2,
+							 .function = ShrinkageLoss,
+							 .data = &s,
+							 .has_hessian = true,
+							 .lower = lower,
+							 .upper = upper,
+							 .tolerance = NEWTON_TOLERANCE,
+							 .max_steps = MAX_NEWTON_STEPS};
+	double at[2] = {card->intercept, card->shrinkage};
+	double gradient[2];
+	double loss;
+
+	for (int64 row = 0; row < card->nrows; row++)
+		log_odds[row] = LinearScore(r->binning, r->theta, row) - card->intercept;
+	(void) Minimize(&problem, at, NULL, &loss, gradient);
+	card->intercept = at[0];
+	for (int f = 0; f < card->nfeatures; f++)
+		for (int b = 0; b < card->features[f].nbins; b++)
+			card->features[f].points[b] *= card->shrinkage;
+	pfree(log_odds);
+}
+
 void
 FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 {
 	ClassCount **by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
 	double *score[PRIOR_VARIANCES];
-	int best = 0;
 	Binning *binning;
 	Regression r;
 
@@ -559,22 +725,30 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 	CrossValidate(card, by_fold, target, fold, score);
 	for (int i = 0; i < PRIOR_VARIANCES; i++)
 	{
+		double shrinkage = ShrinkScores(card, target, fold, score[i]);
 		ScoreQuality quality = MeasureScores(score[i], target, card->nrows);
 
 		if (i == 0 || quality.log_loss < card->quality.log_loss)
 		{
-			best = i;
+			card->prior_variance = PriorVariances[i];
+			card->shrinkage = shrinkage;
 			card->quality = quality;
 		}
 		pfree(score[i]);
 	}
-	card->prior_variance = PriorVariances[best];
 
+	if (card->shrinkage == 0)
+	{
+		/* nothing beats the base rate */
+		card->intercept = log((double) card->ntargets / (card->nrows - card->ntargets));
+		return;
+	}
 	binning = BinAll(card, by_fold, -1);
 	RegressionInit(&r, card, binning, target, fold, -1);
 	SetPrior(&r, card->prior_variance);
 	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
 	KeepPoints(card, binning, r.theta);
+	ShrinkPoints(card, &r);
 	RegressionFree(&r);
 }

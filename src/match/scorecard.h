@@ -24,7 +24,8 @@ typedef struct ScorecardFeature
 	/* found by the fit; bin 0 holds the missing values */
 	int nbins;         /* including bin 0; 0 if the feature is not informative and left out */
 	uint8 *bin;        /* of each level */
-	int rare;          /* bin of words that are unknown or too rare for one of their own */
+	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
+	double p_value;    /* that chance gives such bins, corrected over the features */
 	ClassCount *count; /* of each bin */
 	double *points;    /* of each bin: its contribution to the log-odds */
 } ScorecardFeature;
@@ -52,8 +53,9 @@ typedef struct Scorecard
 	int nfeatures;
 	ScorecardFeature *features;
 	double intercept;
-	double prior_variance; /* prior variance of a bin's own points, as chosen */
-	ScoreQuality quality;  /* cross-validated, including the bins */
+	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
+	double shrinkage;      /* factor of all points, found on held-out rows; 0: the card is empty */
+	ScoreQuality quality;  /* cross-validated, bins and all */
 } Scorecard;
 
 /*
