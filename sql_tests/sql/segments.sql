@@ -329,7 +329,7 @@ CREATE TEMP TABLE purchase (id int, bought date, amount numeric);
 CREATE TEMP TABLE shop AS
 	SELECT 'retail' AS data, purchase_history_agg(ordered_at, amount) AS h FROM orders GROUP BY customer UNION ALL SELECT 'cdnow', purchase_history_agg(bought, amount) FROM purchase GROUP BY id;
 CREATE TEMP TABLE learnt AS SELECT data, max(last_purchase(h)) AS day FROM shop GROUP BY data;
-CREATE TEMP TABLE labelled AS SELECT h.data, s.name, segment(rfm_score(h.h, f.rfm, l.day), s.scheme, c.lifecycle), c.lifecycle
+CREATE TEMP TABLE judged AS SELECT h.data, s.name, segment(rfm_score(h.h, f.rfm, l.day), s.scheme, c.lifecycle), c.lifecycle
 	FROM shop h JOIN learnt l USING (data) JOIN (SELECT data, s.bins, rfm_fit(h, day, s.bins) AS rfm, (customer_base_fit(h, day, NULL, false)).active_days, clv_fit(h, day, 'mbg/nbd') AS clv
 			FROM shop JOIN learnt USING (data), (SELECT DISTINCT bins FROM scheme) s GROUP BY data, s.bins, day) f USING (data)
 		JOIN (SELECT name, bins, compile_scheme(name) AS scheme FROM scheme WHERE name IN ('standard', 'rf', 'r-package')) s USING (bins),
@@ -337,4 +337,4 @@ CREATE TEMP TABLE labelled AS SELECT h.data, s.name, segment(rfm_score(h.h, f.rf
 SELECT data, name, count(*) AS customers, count(DISTINCT segment) AS segments, count(DISTINCT lifecycle) AS lifecycles,
 	count(*) FILTER (WHERE segment ~ '^(Champ|Loyal|Potential|Promising)' AND lifecycle IN ('inactive', 'lapsing') OR segment = 'New' AND lifecycle <> 'new'
 		OR segment ~ '^(Lost|Hibern|At Risk|Can)' AND lifecycle IN ('new', 'active', 'won back') OR segment = 'About To Sleep' AND lifecycle IN ('inactive', 'new', 'won back')) AS contradictions
-FROM labelled GROUP BY data, name ORDER BY data, name COLLATE "C";
+FROM judged GROUP BY data, name ORDER BY data, name COLLATE "C";
