@@ -35,7 +35,7 @@ for size in $sizes; do
   run_psql -v orders="$size" -f orders.sql -f main_job/setup.sql
   for ((round = 1; round <= rounds; round++)); do
     for memory in 64MB 1GB; do
-      for method in ntile percentile built_in agg agg_score stepwise rfm_scores label; do
+      for method in ntile percentile built_in agg agg_score stepwise rfm_scores label count_scores count_scores_worker count_histories count_histories_worker; do
         measure $method $memory $round
       done
     done

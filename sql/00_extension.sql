@@ -1,7 +1,8 @@
 -- crm_profile: customer profiles inside PostgreSQL
 \echo Use "CREATE EXTENSION crm_profile" to load this file. \quit
 
--- Objects in these schemas run with the rights of whoever uses the extension: nobody else may have created any there, or be able to
+-- Objects in these schemas run with the rights of whoever uses the extension: nobody else may have created any there,
+-- or be able to
 DO $$
 DECLARE
 	owner pg_catalog.regrole := (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'crm_profile');

@@ -171,7 +171,8 @@ BEGIN ATOMIC
 	bias AS (
 		SELECT avg(l.bias) AS mean, var_samp(l.bias) / count(l.bias)::double precision AS variance, count(l.bias) AS n FROM line l JOIN chosen USING (candidate))
 	SELECT c.candidate,
-		-- a steady bias counts as far as it exceeds chance, twice its variance, and for at most 5 %: it rests on few days
+		-- a steady bias counts as far as it exceeds chance, twice its variance, and for at most 5 %: it rests on few
+		-- days
 		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(greatest(-0.05, least(0.05, b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))))) ELSE 1 END,
 		b.n::integer,
 		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),

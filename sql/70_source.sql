@@ -155,9 +155,10 @@ COMMENT ON FUNCTION crm_profile_internal.same_key IS 'SQL condition that two cus
 
 ---------------------------------------------------------------- the definition of a source
 
--- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses it. The lines make the type, the
--- arguments of create_source() and alter_source(), what reset takes, and, further down, the view sources.
--- Third column: the default of the argument; required: no default; NULL: not an argument, the source finds it itself.
+-- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses
+-- it. The lines make the type, the arguments of create_source() and alter_source(), what reset takes, and, further
+-- down, the view sources. Third column: the default of the argument; required: no default; NULL: not an argument, the
+-- source finds it itself.
 DO $do$
 DECLARE
 	field record;
@@ -197,6 +198,7 @@ DECLARE
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
 		['keep_history_before', 'date', 'NULL', 'days before it stay in the histories, whatever happens to the orders; NULL: found when old orders are dropped; -infinity: histories follow the orders'],
+		['count_unknown', 'boolean', 'false', 'whether customers whom the customer table does not have count for thresholds, tiers and models, though no view shows them'],
 		['settings', 'text[]', 'crm_profile_internal.session_settings()', 'settings (name=value) under which the expressions are evaluated, whatever the session has set'],
 		['search_path', 'name[]', 'pg_catalog.current_schemas(false)', 'schemas in which names in the definition were looked up'],
 		['schema_created', 'boolean', NULL, 'whether create_source() made the schema; then drop_source() drops it'],
@@ -322,7 +324,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
-			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'unknown_customer', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object';
 
@@ -416,10 +418,10 @@ BEGIN
 	END IF;
 	argument := NULL;
 	remedy := 'the next refresh rebuilds the views';
-	SELECT string_agg(p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
+	SELECT string_agg(DISTINCT p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue', 'population')) THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue', 'customer_queue', 'population', 'unknown_customer')) THEN
 			argument := 'table';
 			remedy := 'restore it, or drop the source and create it again';
 		END IF;

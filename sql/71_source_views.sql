@@ -1,8 +1,9 @@
 -- What the views of a source show, and its tables and views themselves
 --
--- A view names tables and calls functions: its computations are here, where an upgrade can replace them. Its row is a type here, whose comments
--- become those of its columns. The functions take values and read no table of a source; those called once a row (customer_figures,
--- segment_step, prospect_figures) are inlined into the query that reads the view, so that unused columns cost nothing.
+-- A view names tables and calls functions: its computations are here, where an upgrade can replace them. Its row is a
+-- type here, whose comments become those of its columns. The functions take values and read no table of a source; those
+-- called once a row (customer_figures, segment_step, prospect_figures) are inlined into the query that reads the view,
+-- so that unused columns cost nothing.
 
 ---------------------------------------------------------------- the models of a source
 
@@ -557,7 +558,8 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 3
 	BEGIN ATOMIC
 		WITH seen AS (
-			-- stretches of 90 days back from as_of in which a first order is that of a new customer: not the first 90 days of the data, in which everybody is new
+			-- stretches of 90 days back from as_of in which a first order is that of a new customer: not the first 90
+			-- days of the data, in which everybody is new
 			SELECT least(4, (as_of - oldest) / 90 - 1) AS stretches, as_of - oldest >= 364 AS year),
 		-- errors of earlier forecasts, as in clv_holdout, including the stretch that it tested
 		record AS (
@@ -617,7 +619,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, of_customers boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- attributes that no figure of a customer depends on are left out: the planner copies the whole row for each use of a part
+	-- attributes that no figure of a customer depends on are left out: the planner copies the whole row for each use of
+	-- a part
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
 			WHEN of_customers AND a.attname IN ('fitted_at', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
@@ -796,7 +799,8 @@ BEGIN
 		SELECT x.grantee, x.is_grantable
 			FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = to_regclass(format('%I.%I', src.name, view)) AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
 		UNION
-		-- a view requires the right to all columns that it reads; whoever may read some of them, and all of their sources, sees no more than before
+		-- a view requires the right to all columns that it reads; whoever may read some of them, and all of their
+		-- sources, sees no more than before
 		SELECT x.grantee, false
 			FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = to_regclass(format('%I.%I', src.name, view)) AND a.attnum > 0 AND x.privilege_type = 'SELECT' AND x.grantee <> 0
 				AND has_table_privilege(x.grantee, format('%I.customer_history', src.name), 'SELECT') AND has_table_privilege(x.grantee, format('%I.model_in_use', src.name), 'SELECT')
@@ -816,7 +820,8 @@ DECLARE
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			EXECUTE format('CREATE TABLE %I.stored_profile AS %s WITH NO DATA', src.name, query);
+			-- room for another version of each row on its page: with each day all of them change, and none of what indexes hold
+			EXECUTE format('CREATE TABLE %I.stored_profile WITH (fillfactor = 45) AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE
 			-- columns added by a later version; the next refresh fills them in
@@ -849,7 +854,8 @@ BEGIN
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_match');
 		PERFORM crm_profile_internal.source_drop_view(src, 'prospect_model');
 	ELSE
-		-- not security_invoker: it shows readers of prospect_match what they need of a table that only the owner may read
+		-- not security_invoker: it shows readers of prospect_match what they need of a table that only the owner may
+		-- read
 		EXECUTE format('CREATE OR REPLACE VIEW %1$I.prospect_model AS SELECT crm_profile_internal.seal_models(m.profile, m.match) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
 		EXECUTE format('COMMENT ON VIEW %I.prospect_model IS ''the models of attributes that prospect_match uses, with the owner''''s rights''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.prospect_model.models IS ''both models in a form that can be used but not read''', src.name);
@@ -922,12 +928,13 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
-			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS earlier,
-					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h) ELSE %4$s END AS later, %5$s AS segments,
+			FROM %1$I.customer_history h CROSS JOIN (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %8$s) ELSE %4$s END AS earlier,
+					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %8$s) ELSE %4$s END AS later, %5$s AS segments,
 					%6$s AS active_days, %7$s AS clv) m
 				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
-			GROUP BY s.from_segment, s.to_segment)) m;
-		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'));
+			WHERE %8$s GROUP BY s.from_segment, s.to_segment)) m;
+		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_model_in_use(src, 'clv'),
+		CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END);
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));

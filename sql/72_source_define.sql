@@ -25,7 +25,7 @@ CREATE FUNCTION crm_profile_internal.source_lock(src crm_profile.source_definiti
 	LANGUAGE sql
 	-- who writes orders locks these before the queue; so does who changes the triggers
 	RETURN crm_profile_internal.lock_relations(ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p
-		WHERE p.kind IN ('table', 'view') AND p.found = p.kind AND p.owner = quote_ident(current_user)::regrole AND p.name NOT IN ('source_definition', 'change_queue')));
+		WHERE p.kind IN ('table', 'view') AND p.found = p.kind AND p.owner = quote_ident(current_user)::regrole AND p.name NOT IN ('source_definition', 'change_queue', 'customer_queue')));
 COMMENT ON FUNCTION crm_profile_internal.source_lock IS 'locks what readers of a source read, before any of it is changed';
 
 CREATE FUNCTION crm_profile_internal.source_build(src crm_profile.source_definition) RETURNS crm_profile.source_definition
@@ -40,6 +40,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
 	PERFORM crm_profile_internal.source_build_population(src);
+	PERFORM crm_profile_internal.source_build_unknown(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
@@ -51,11 +52,12 @@ BEGIN
 				coalesce(quote_ident(given.grantee), 'PUBLIC'));
 		END IF;
 	END LOOP;
-	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes with the first refresh
+	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes
+	-- with the first refresh
 	FOR object IN SELECT p.object::regclass AS relation, i.indexrelid, k.relname
 			FROM crm_profile_internal.source_present(src) p LEFT JOIN pg_index i ON i.indrelid = p.object AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid
-			WHERE p.kind = 'table' AND p.name <> 'change_queue' AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
+			WHERE p.kind = 'table' AND p.name NOT IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
 		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', object.relation, coalesce('USING INDEX ' || quote_ident(object.relname), 'FULL'));
 	END LOOP;
 	-- no keys in statistics, which would outlive their customers
@@ -195,7 +197,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_keep_match(src, clock_timestamp(), NULL, NULL);
 	END IF;
 	IF src.materialize THEN
-		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false);
+		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false, NULL);
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$;
@@ -212,10 +214,10 @@ DECLARE
 	others text;
 BEGIN
 	PERFORM crm_profile_internal.drop_slot(src.name);
-	-- the triggers first: writers of orders lock these before the queue
-	IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.name = 'change_queue' AND p.owner = me AND p.found = p.kind) THEN
-		PERFORM crm_profile_internal.track_table(format('%I.change_queue', src.name)::regclass, NULL, NULL);
-	END IF;
+	-- the triggers first: who writes orders locks these before the queue
+	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.owner = me AND p.found = p.kind LOOP
+		PERFORM crm_profile_internal.track_table(object.object, NULL, NULL, NULL);
+	END LOOP;
 	PERFORM crm_profile_internal.source_lock(src);
 	-- objects of another kind or owner do not belong to the source
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP

@@ -40,7 +40,8 @@ BEGIN
 %s
 GROUP BY o.customer', history, orders);
 	END IF;
-	-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs, these are merged with the amount they cover, and
+	-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs,
+	-- these are merged with the amount they cover, and
 	-- the amount is subtracted again
 	RETURN format('SELECT l.customer, coalesce(crm_profile.purchase_history_agg(l.day, l.amount), ''{}'')
 		OPERATOR(crm_profile.||) coalesce(crm_profile.purchase_history_merge_agg(l.loose), ''{}'')%s AS history
@@ -101,7 +102,7 @@ DECLARE
 	done record;
 	moved date;
 	dropped bigint;
-	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, 'difference') END;
+	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, crm_profile_internal.counted(src, 'difference')) END;
 	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
 	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
@@ -144,7 +145,8 @@ BEGIN
 			IF moved > oldest IS NOT TRUE THEN
 				RAISE;
 			END IF;
-			-- the histories are unchanged: now keep the days that are no longer in the orders, unless these are missing for another reason
+			-- the histories are unchanged: now keep the days that are no longer in the orders, unless these are missing
+			-- for another reason
 			dropped := crm_profile_internal.old_orders_dropped(new_histories, stored_histories, same_fresh, orders, progress, kept, moved);
 			IF dropped IS NOT NULL THEN
 				kept := moved;
@@ -183,28 +185,36 @@ DECLARE
 	tracked CONSTANT boolean := src.track_changes <> 'none';
 	followed bytea[] := population;
 	models record;
+	unknown record;
 BEGIN
 	IF followed IS NULL AND tracked AND NOT changed THEN
 		EXECUTE 'SELECT ' || crm_profile_internal.population_followed(src, today, '(SELECT NULL::crm_profile.purchase_history AS was, NULL::crm_profile.purchase_history AS history)') INTO followed;
 	END IF;
 	-- where models are fitted all histories are read anyway: then the values around the thresholds are taken anew, too
 	IF followed IS NULL OR fit THEN
-		EXECUTE format('SELECT crm_profile_internal.population_fit(history, $1, $2, $3, $4) FROM %I.customer_history', src.name) INTO followed USING today, src.period, src.tier_by = 'profit', src.bins;
+		EXECUTE format('SELECT crm_profile_internal.population_fit(history, $1, $2, $3, $4) FROM %s h', crm_profile_internal.counted(src)) INTO followed USING today, src.period, src.tier_by = 'profit', src.bins;
 		refit_seconds := extract(epoch FROM clock_timestamp() - began);
 	END IF;
 	SELECT m.* INTO models FROM crm_profile_internal.population_models(followed) m;
 	rfm := models.rfm;
 	customer_base := models.customer_base;
 	IF tracked THEN
-		EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(followed, '{}');
-		EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
-			WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING followed;
+		PERFORM crm_profile_internal.keep_population(src, followed);
+	END IF;
+	-- orders are told of all, and so is how old and new they are
+	EXECUTE format('SELECT (u.base).* FROM (SELECT crm_profile.customer_base_fit(h.history, $1, $2, $3) AS base FROM %1$I.unknown_customer k JOIN %1$I.customer_history h ON %2$s) u', src.name,
+		crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.customer')) INTO unknown USING today, src.period, src.tier_by = 'profit';
+	IF unknown.customers > 0 THEN
+		customer_base.customers := coalesce((customer_base).customers, 0) + unknown.customers;
+		customer_base.orders := coalesce((customer_base).orders, 0) + unknown.orders;
+		customer_base.oldest_order := least((customer_base).oldest_order, unknown.oldest_order);
+		customer_base.newest_order := greatest((customer_base).newest_order, unknown.newest_order);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_population IS
 	'part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took';
 
-CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
+CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, flipped boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 	-- how a fit ended is in the model and shown by refresh() and model_card: no WARNING every night
@@ -231,7 +241,7 @@ DECLARE
 	holdout_share double precision;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(customer::text, $2)';
 BEGIN
-	IF changed IS NOT FALSE OR fit OR model.as_of <> today THEN
+	IF changed IS NOT FALSE OR flipped OR fit OR model.as_of <> today THEN
 		SELECT p.* INTO new FROM crm_profile_internal.refresh_population(src, today, changed, population, fit) p;
 		refit_seconds := new.refit_seconds;
 		rfm := new.rfm;
@@ -254,15 +264,15 @@ BEGIN
 	holdout_until := least(today, (customer_base).newest_order);
 	began := clock_timestamp();
 	IF test AND src.clv_model = 'auto' THEN
-		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %I.customer_history', src.name) || sample
+		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %s h', crm_profile_internal.counted(src)) || sample
 			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), holdout_days;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	IF fit THEN
-		EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %I.customer_history', src.name) || sample
+		EXECUTE format('SELECT crm_profile.clv_fit(history, $1, $3, NULL, $4) FROM %s h', crm_profile_internal.counted(src)) || sample
 			INTO clv USING today, fit_share, choice.model, basis;
 		clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
-		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %I.customer_history) t', src.name)
+		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(history, $2, $1)) AS t FROM %s h) t', crm_profile_internal.counted(src))
 			INTO predicted USING today, clv;
 		clv_seconds := extract(epoch FROM clock_timestamp() - began);
 		IF "verbose" THEN
@@ -276,7 +286,7 @@ BEGIN
 		holdout_fit_until := holdout_until - least(holdout_days, (holdout_until - (customer_base).oldest_order) / 3);
 		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 		IF holdout_fit_until < holdout_until THEN
-			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %I.customer_history', src.name) || sample
+			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %s h', crm_profile_internal.counted(src)) || sample
 				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
 		END IF;
 		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
@@ -341,10 +351,10 @@ BEGIN
 				THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
 			INTO model.customer_rows, model.repeated_keys;
 
-		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %I.customer_history h
+		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %s h
 				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, $3) AS lifecycle OFFSET 0) l
 				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, $3, $1), NULL)) k(conflict)
-			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', src.name)
+			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src))
 			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
 	END IF;
 
@@ -360,48 +370,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
 	'part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long';
-
-CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean) RETURNS double precision
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-	began timestamptz := clock_timestamp();
-	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
-	columns text;
-	compared text;
-	profiles bigint;
-	written bigint;
-	seconds double precision;
-BEGIN
-	-- as with histories, the indexes are created at the end of the first refresh
-	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
-		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
-		profiles := written;
-		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
-		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
-	ELSE
-		SELECT string_agg(quote_ident(attname) || ' = excluded.' || quote_ident(attname), ', ' ORDER BY attnum),
-				string_agg('?.' || quote_ident(attname) || CASE attname WHEN 'customer' THEN '::text' ELSE '' END, ', ' ORDER BY attnum) INTO columns, compared FROM pg_attribute
-			WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
-		EXECUTE format('DELETE FROM %s o WHERE NOT EXISTS (SELECT FROM %s c WHERE %s)', target, src.customers,
-			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'));
-		EXECUTE format('INSERT INTO %1$s SELECT n.* FROM %2$I.profile_as_of($1) n LEFT JOIN %1$s was ON %4$s
-			WHERE was.customer IS NULL OR ROW(%5$s) IS DISTINCT FROM ROW(%6$s)
-			ON CONFLICT (customer) DO UPDATE SET %3$s', target, src.name, columns, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
-			-- another spelling of a key is another row, although it is the same customer
-			replace(compared, '?', 'n'), replace(compared, '?', 'was')) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
-		EXECUTE format('SELECT count(*) FROM %s', target) INTO profiles;
-	END IF;
-	EXECUTE format('ANALYZE %s', target);
-	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
-	IF "verbose" THEN
-		PERFORM crm_profile_internal.refresh_progress(src.name, profiles, 'profiles compared', seconds);
-		RAISE INFO 'source "%": % profiles written', src.name, written;
-	END IF;
-	RETURN seconds;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, if profiles are materialized: writes those that differ; returns seconds';
 
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -451,31 +419,42 @@ DECLARE
 	matched record;
 	without_customer bigint;
 	changes record;
+	flips bigint;
 	due record;
 	match_seconds double precision;
 	fit_seconds double precision;
 	profile_seconds double precision;
+	was crm_profile.source_model;
 	started CONSTANT timestamptz := clock_timestamp();
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
 BEGIN
 	PERFORM crm_profile_internal.make_slot(src);
 	src := crm_profile_internal.source_repair(src);
+	was := crm_profile_internal.source_last_model(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
+	-- before the histories, which the population follows after it; of all histories only when they are written
+	IF changes.keys IS NOT NULL THEN
+		flips := crm_profile_internal.refresh_known(src, today, changes.keys, changes.customer_keys);
+	END IF;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, today, "verbose", changes.keys) h;
+	IF changes.keys IS NULL THEN
+		flips := crm_profile_internal.refresh_known(src, today, NULL, NULL);
+	END IF;
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
 	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
-	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed, today) d;
+	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed + greatest(flips, changes.customers_changed), today) d;
 	src := due.src;
-	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, histories.population, due.fit, due.test, "verbose") m;
+	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, flips > 0, histories.population, due.fit, due.test, "verbose") m;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
-		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose");
+		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose",
+			CASE WHEN models.refit_seconds IS NULL THEN crm_profile_internal.profiles_to_look_at(src, was, crm_profile_internal.source_last_model(src), changes.keys, changes.customer_keys) END);
 	END IF;
 	IF due.fit THEN
 		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;

@@ -15,7 +15,7 @@ BEGIN
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
 			-- tables of sources do not count
-			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
+			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'unknown_customer', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
 				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (
@@ -25,7 +25,8 @@ BEGIN
 	pair AS (
 		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
 			k.name ~* people AS named, n.name::text AS order_customer, n.by_foreign_key,
-			-- a number alone says little, unless the table is called customers or similar; a foreign key to another table means that it is not this one
+			-- a number alone says little, unless the table is called customers or similar; a foreign key to another
+			-- table means that it is not this one
 			(n.named_so OR k.name ~* people) AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
 				AND crm_profile_internal.base_type(a.atttypid) = crm_profile_internal.base_type(k.key_type) AS by_name
 		FROM keyed k JOIN usable o ON o.oid <> k.oid CROSS JOIN LATERAL crm_profile_internal.customer_columns(k.oid, k.key, o.oid) n
@@ -73,7 +74,7 @@ DECLARE
 	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (ARRAY(SELECT unnest($1)::%1$s))', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
 	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
 	queue CONSTANT regclass := CASE WHEN src.track_changes = 'keys' THEN to_regclass(format('%I.change_queue', src.name)) END;
-	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(src, queue) = src.tracking -> 'tables';
+	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name) = src.tracking -> 'tables';
 	held record;
 BEGIN
 	IF rewrite THEN
@@ -82,7 +83,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
-			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
+			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
 				v(relation, name) ON v.relation = p.name WHERE p.object IS NOT NULL LOOP
 		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
 	END LOOP;
@@ -91,16 +92,19 @@ BEGIN
 	IF src.track_changes <> 'none' THEN
 		EXECUTE format('DELETE FROM %I.population', src.name);
 	END IF;
-	-- older models may hold values that the customer shared with few others then; models in use hold nothing of fewer than five
+	-- older models may hold values that the customer shared with few others then; models in use hold nothing of fewer
+	-- than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, replace(one_of, '?', 'o.customer')) INTO orders_left USING given;
 	IF src.track_changes = 'keys' THEN
 		-- without its marker, the next refresh reads all orders
 		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
-		EXECUTE format('UPDATE %I.change_queue q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', src.name,
-			replace(one_of, '?', 'k::' || src.key_type)) USING given;
 	END IF;
+	FOR held IN SELECT p.object::regclass AS relation FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL LOOP
+		EXECUTE format('UPDATE %s q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', held.relation,
+			replace(one_of, '?', 'k::' || src.key_type)) USING given;
+	END LOOP;
 	IF src.track_changes LIKE 'column %' OR src.track_changes = 'slot' THEN
 		src.tracking := NULL;
 		PERFORM crm_profile_internal.source_write(src);
@@ -112,7 +116,7 @@ BEGIN
 		PERFORM crm_profile_internal.rewrite_tables(tables);
 		-- that the queue is another now means nothing
 		IF seen THEN
-			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(src, queue));
+			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name));
 			PERFORM crm_profile_internal.source_write(src);
 		END IF;
 	END IF;

@@ -371,7 +371,8 @@ CREATE FUNCTION crm_profile_internal.source_profile_options(src crm_profile.sour
 DECLARE
 	options jsonb;
 BEGIN
-	-- whether texts are numbers must not depend on the values: those of prospects may differ; ranges do not end at a value of one customer
+	-- whether texts are numbers must not depend on the values: those of prospects may differ
+	-- ranges do not end at a value of one customer
 	SELECT jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
 			FILTER (WHERE crm_profile_internal.source_attribute_class(t.type) = 'word' AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.type)), '{}'))
 		INTO options
@@ -474,7 +475,8 @@ BEGIN
 	END IF;
 	attributes := crm_profile_internal.source_attribute_names(src);
 	EXECUTE 'SELECT count(*) FROM ' || src.customers INTO customers;
-	-- the letters keep keys of prospects apart from those of customers: only prospect_customer says which belong together
+	-- the letters keep keys of prospects apart from those of customers: only prospect_customer says which belong
+	-- together
 	RETURN QUERY SELECT substr(m.prospect, 2), m.score, m.lift, m.rank, m.decile, substr(m.nearest_customer, 2), m.similarity, m.reasons, m.reasons_json
 		FROM crm_profile.match_prospects(NULL::text,
 			format('SELECT ''c'' || q.customer::text AS customer, b.is_best AS is_target, %s FROM %s%s', attributes, crm_profile_internal.source_fit_query(src),

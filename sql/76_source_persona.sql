@@ -53,7 +53,8 @@ COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view se
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	-- the counts of an attribute: words as they are, numbers and days by the quintiles of all customers, members of sets one by one
+	-- the counts of an attribute: words as they are, numbers and days by the quintiles of all customers, members of
+	-- sets one by one
 	by_word CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, p.%2$I AS value, count(*) AS customers FROM person p WHERE p.%2$I IS NOT NULL GROUP BY GROUPING SETS ((p.segment, p.%2$I), (p.segment))';
 	by_member CONSTANT text := 'SELECT %1$L::text AS attribute, p.segment, m.member AS value, count(*) AS customers FROM person p, LATERAL (SELECT DISTINCT e::text FROM unnest(p.%2$I) e WHERE e IS NOT NULL UNION ALL SELECT NULL WHERE p.%2$I IS NOT NULL) m(member)
 		GROUP BY p.segment, m.member';

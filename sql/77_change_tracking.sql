@@ -7,10 +7,10 @@ CREATE FUNCTION crm_profile_internal.note_changed_customer() RETURNS trigger
 COMMENT ON FUNCTION crm_profile_internal.note_changed_customer IS
 	'trigger on the orders of a source with track_changes => ''keys'': notes the customers of the old and the new row, and writes them into the queue when the transaction commits';
 
-CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name) RETURNS void
+CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name, watched name[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION crm_profile_internal.track_table IS
-	'creates or repairs the trigger that puts changes of a relation into a queue, and drops other triggers of that queue; relation NULL: drops all';
+	'makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; watched: columns without a change of which an update is none, empty: each counts; relation NULL: there is none any more';
 
 CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
@@ -30,7 +30,8 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 			firing AS (
 				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
 		SELECT c.oid,
-			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a trigger that was disabled and enabled again, that of a queue that had
+			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a
+			-- trigger that was disabled and enabled again, that of a queue that had
 			-- another form for a time
 			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
 			CASE
@@ -45,10 +46,10 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
 	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not';
 
-CREATE FUNCTION crm_profile_internal.tracked_state(src crm_profile.source_definition, queue regclass) RETURNS jsonb
+CREATE FUNCTION crm_profile_internal.tracked_state(queue regclass, relation regclass, column_name name) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}') FROM crm_profile_internal.tracked_leaves(queue, to_regclass(src.tracked_table), src.tracked_column::name) l);
-COMMENT ON FUNCTION crm_profile_internal.tracked_state IS 'the state of all tables that hold the orders of a source: as long as it stays, their changes went into the queue';
+	RETURN (SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}') FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l);
+COMMENT ON FUNCTION crm_profile_internal.tracked_state IS 'the state of all tables that hold the rows of a relation: as long as it stays, their changes went into the queue';
 
 ---------------------------------------------------------------- what can be tracked
 
@@ -101,7 +102,8 @@ BEGIN
 	src.tracked_column := traced.column_traced;
 	SELECT t.* INTO whole FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;
 	type := crm_profile_internal.base_type(type);
-	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers, too
+	-- the bare column lets an index on it be used, which is correct if unequal keys are unequal as keys of customers,
+	-- too
 	IF whole.problem IS NULL OR NOT (type = ANY (integers) AND src.key_type::regtype = ANY (integers)) THEN
 		src.changed_query := NULL;
 	END IF;
@@ -110,47 +112,67 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking IS
 	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with an additional column order_customer, the customer''s key as it is in their table';
 
-CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
+CREATE FUNCTION crm_profile_internal.tracked_customers(src crm_profile.source_definition, OUT relation regclass, OUT key name, OUT watched name[])
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- the columns that attributes or best name; without them there are but customers who come and go
+	RETURN (SELECT ROW(c.oid::regclass, src.customer_key::name, src.customer_key::name || ARRAY(SELECT w.attname FROM pg_attribute w WHERE w.attrelid = c.oid AND w.attnum > 0 AND NOT w.attisdropped
+			AND w.attname <> src.customer_key AND strpos(lower(concat_ws(' ', array_to_string(src.attributes, ' '), src.best)), lower(w.attname)) > 0 ORDER BY w.attnum))
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = src.customer_key JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)
+		WHERE src.track_changes = 'keys' AND c.oid = to_regclass(src.customers) AND c.relkind IN ('r', 'p') AND c.relnamespace <> 'pg_catalog'::regnamespace AND t.typarray <> 0 AND a.attgenerated <> 'v'
+			AND has_table_privilege(c.oid, 'TRIGGER') AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class l ON l.oid = i.inhrelid WHERE i.inhparent = c.oid AND NOT l.relispartition)
+			AND NOT EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid WHERE l.relkind = 'f'));
+COMMENT ON FUNCTION crm_profile_internal.tracked_customers IS 'the customer table, where triggers can tell its changes; NULLs: they cannot, and each refresh looks for them itself';
+
+CREATE FUNCTION crm_profile_internal.build_queue(src crm_profile.source_definition, queue_name name, relation regclass, column_name name, watched name[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	queue regclass := to_regclass(format('%I.change_queue', src.name));
-	type text;
+	queue regclass := to_regclass(format('%I.%I', src.name, queue_name));
+	type CONSTANT text := (SELECT format_type(t.typarray, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = relation AND a.attname = column_name);
+	arguments CONSTANT bytea := (SELECT string_agg(convert_to(u.name, getdatabaseencoding()) || '\x00'::bytea, ''::bytea ORDER BY u.place) FROM unnest(column_name || watched) WITH ORDINALITY u(name, place));
 BEGIN
-	IF src.track_changes <> 'slot' THEN
-		PERFORM crm_profile_internal.drop_slot(src.name);
-	END IF;
-	IF src.track_changes = 'keys' THEN
-		SELECT format_type(t.typarray, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column;
-	END IF;
-	-- recreated if the key has another type now, or somebody changed the table
+	-- made anew where the key has another type now, or somebody changed it
 	IF queue IS NOT NULL AND type IS DISTINCT FROM (SELECT format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_class q ON q.oid = a.attrelid
 			WHERE a.attrelid = queue AND a.attname = 'customers' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
-		PERFORM crm_profile_internal.track_table(queue, NULL, NULL);
+		PERFORM crm_profile_internal.track_table(queue, NULL, NULL, NULL);
 		EXECUTE format('DROP TABLE %s', queue);
 		queue := NULL;
 	END IF;
 	IF type IS NULL THEN
 		RETURN;
 	ELSIF queue IS NULL THEN
-		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the missing marker shows to the next refresh
-		EXECUTE format('CREATE UNLOGGED TABLE %I.change_queue (customers %s, queued_at timestamptz, marker text)', src.name, type);
-		-- without a policy, so that only the owner sees rows, whatever was granted
-		EXECUTE format('ALTER TABLE %I.change_queue ENABLE ROW LEVEL SECURITY', src.name);
-		EXECUTE format('COMMENT ON TABLE %I.change_queue IS ''customers whose orders changed since the last refresh''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.change_queue.customers IS ''their keys, as they are in the orders; NULL: an order without a customer''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.change_queue.queued_at IS ''when the change was committed''', src.name);
-		EXECUTE format('COMMENT ON COLUMN %I.change_queue.marker IS ''in the row of the last refresh that read all orders: as long as it is there, so are all changes since''', src.name);
-		queue := format('%I.change_queue', src.name)::regclass;
+		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
+		EXECUTE format('CREATE UNLOGGED TABLE %I.%I (customers %s, queued_at timestamptz, marker text)', src.name, queue_name, type);
+		queue := format('%I.%I', src.name, queue_name)::regclass;
+		-- without a policy: whatever was granted, the rows are the owner's
+		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', queue);
+		EXECUTE format('COMMENT ON TABLE %s IS %L', queue, format('customers whose rows in %s changed since the last refresh', relation));
+		EXECUTE format('COMMENT ON COLUMN %s.customers IS ''their keys, as they are there; NULL: a row without one''', queue);
+		EXECUTE format('COMMENT ON COLUMN %s.queued_at IS ''when the change was committed''', queue);
+		EXECUTE format('COMMENT ON COLUMN %s.marker IS ''in the row of the last refresh that read everything: as long as it is there, so are all changes since''', queue);
 	END IF;
-	-- only if there is something to do, since it blocks writers of orders
-	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name))
-		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l WHERE l.problem IS NOT NULL)
+	-- only where there is something to do: it locks out who writes there
+	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, relation, column_name))
+		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l WHERE l.problem IS NOT NULL)
 		OR EXISTS (SELECT FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue
-			AND d.deptype = 'a' AND (t.tgrelid <> src.tracked_table::regclass OR t.tgargs <> convert_to(src.tracked_column, getdatabaseencoding()) || '\x00'::bytea)) THEN
-		PERFORM crm_profile_internal.track_table(queue, src.tracked_table::regclass, src.tracked_column::name);
+			AND d.deptype = 'a' AND (t.tgrelid <> relation OR t.tgargs <> arguments)) THEN
+		PERFORM crm_profile_internal.track_table(queue, relation, column_name, watched);
 	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queue of changes of a source, and the trigger that fills it, as its definition asks for';
+COMMENT ON FUNCTION crm_profile_internal.build_queue IS 'a queue of changes of a source, and the trigger that fills it; relation NULL: there is to be none';
+
+CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	customers record;
+BEGIN
+	IF src.track_changes <> 'slot' THEN
+		PERFORM crm_profile_internal.drop_slot(src.name);
+	END IF;
+	PERFORM crm_profile_internal.build_queue(src, 'change_queue', CASE src.track_changes WHEN 'keys' THEN src.tracked_table::regclass END, src.tracked_column::name, '{}');
+	SELECT t.* INTO customers FROM crm_profile_internal.tracked_customers(src) t;
+	PERFORM crm_profile_internal.build_queue(src, 'customer_queue', customers.relation, customers.key, customers.watched);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queues of changes of a source, and the triggers that fill them, as its definition asks for';
 
 CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -176,6 +198,83 @@ CREATE FUNCTION crm_profile_internal.population_followed(src crm_profile.source_
 	RETURN format('(SELECT crm_profile_internal.population_change(p.population, d.was, d.history, %L, %L, %L, %s)
 		FROM (SELECT array_agg(s.content ORDER BY s.part) AS population FROM %I.population s) p LEFT JOIN %s d ON true)', today, src.period, src.tier_by = 'profit', src.bins, src.name, changes);
 COMMENT ON FUNCTION crm_profile_internal.population_followed IS 'SQL of the stored population after changes, a relation of histories as they were (was) and are; NULL: it has to be made anew';
+
+---------------------------------------------------------------- who counts
+
+CREATE FUNCTION crm_profile_internal.source_build_unknown(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF to_regclass(format('%I.unknown_customer', src.name)) IS NOT NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('CREATE TABLE %I.unknown_customer (customer %s%s PRIMARY KEY)', src.name, src.key_type, crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.unknown_customer ENABLE ROW LEVEL SECURITY', src.name);
+	EXECUTE format('COMMENT ON TABLE %I.unknown_customer IS ''customers with orders whom the customer table did not have at the last refresh: thresholds, tiers and models do not count them''', src.name);
+	EXECUTE format('COMMENT ON COLUMN %I.unknown_customer.customer IS ''their key''', src.name);
+	-- one that is made anew is filled by looking for all of them
+	IF to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
+		EXECUTE format('DELETE FROM %I.customer_queue WHERE marker IS NOT NULL', src.name);
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_unknown IS 'the table of customers who do not count';
+
+CREATE FUNCTION crm_profile_internal.is_known(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), key));
+COMMENT ON FUNCTION crm_profile_internal.is_known IS 'SQL condition that the customer table has a key, given as SQL';
+
+CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition, histories text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM %I.unknown_customer u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer'));
+COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition, text) IS 'SQL of those histories of a relation that thresholds, tiers and models count';
+CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name));
+COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition) IS 'SQL of the stored histories that thresholds, tiers and models count';
+
+CREATE FUNCTION crm_profile_internal.keep_population(src crm_profile.source_definition, population bytea[]) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(population, '{}');
+	EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
+		WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING population;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.keep_population IS 'stores a population; NULL: there is none any more';
+
+CREATE FUNCTION crm_profile_internal.refresh_known(src crm_profile.source_definition, today date, keys text, customer_keys text) RETURNS bigint
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
+DECLARE
+	all_of_them CONSTANT boolean := keys IS NULL OR customer_keys IS NULL;
+	same_history CONSTANT text := crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.customer');
+	candidates CONSTANT text := concat_ws(' UNION ', CASE WHEN all_of_them THEN format('SELECT h.customer FROM %I.customer_history h', src.name) ELSE format('SELECT unnest(%L::%s[]) AS customer', customer_keys, src.key_type) END,
+		CASE WHEN keys <> '{}' THEN format('SELECT unnest(%L::%s[]) AS customer', keys, src.key_type) END);
+	known CONSTANT text := CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'k.customer') END;
+	tracked CONSTANT boolean := src.track_changes <> 'none';
+	-- customers whom a policy hides from the owner are in none of the owner's views
+	flips bigint;
+	followed bytea[];
+BEGIN
+	EXECUTE format('WITH candidate AS (%1$s),
+		flip AS MATERIALIZED (
+			SELECT k.customer, false AS known FROM candidate k WHERE NOT %2$s AND NOT EXISTS (SELECT FROM %3$I.unknown_customer u WHERE %4$s)
+			UNION ALL SELECT k.customer, true FROM %3$I.unknown_customer k WHERE %2$s%5$s),
+		come AS (INSERT INTO %3$I.unknown_customer SELECT f.customer FROM flip f WHERE NOT f.known),
+		gone AS (DELETE FROM %3$I.unknown_customer u USING flip k WHERE k.known AND %4$s)
+		SELECT (SELECT count(*) FROM flip), %6$s', candidates, known, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k.customer'),
+			CASE WHEN NOT all_of_them THEN format(' AND EXISTS (SELECT FROM candidate h WHERE %s)', same_history) END,
+			CASE WHEN tracked THEN crm_profile_internal.population_followed(src, today, format('(SELECT CASE WHEN NOT k.known THEN h.history END AS was, CASE WHEN k.known THEN h.history END AS history
+				FROM flip k JOIN %I.customer_history h ON %s)', src.name, same_history)) ELSE 'NULL::bytea[]' END) INTO flips, followed;
+	IF flips > 0 AND tracked THEN
+		PERFORM crm_profile_internal.keep_population(src, followed);
+	END IF;
+	IF all_of_them AND keys IS NULL THEN
+		EXECUTE format('DELETE FROM %1$I.unknown_customer k WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s)', src.name, same_history);
+	END IF;
+	RETURN flips;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.refresh_known IS
+	'part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number';
 
 ---------------------------------------------------------------- taking changes
 
@@ -223,39 +322,20 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.take_stamped_changes IS
 	'take_changes() by a column: changes from an hour before the newest time seen';
 
-CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
+CREATE FUNCTION crm_profile_internal.take_queue(src crm_profile.source_definition, queue regclass, relation regclass, column_name name, why_all text, INOUT seen jsonb,
+	OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	max_changed CONSTANT double precision := 0.2 * coalesce((src.customer_base).customers, 0);
-	queue CONSTANT regclass := to_regclass(format('%I.change_queue', src.name));
-	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
-	known CONSTANT jsonb := src.tracking;
-	marked boolean;
+	known CONSTANT jsonb := seen;
 	tables jsonb;
-	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
+	marked boolean;
 	moved oid;
-	taken record;
 BEGIN
-	IF src.track_changes = 'none' THEN
-		src.tracking := NULL;
-		RETURN;
-	ELSIF src.track_changes <> 'keys' THEN
-		IF src.track_changes = 'slot' THEN
-			SELECT t.* INTO taken FROM crm_profile_internal.take_slot_changes(src) t;
-		ELSE
-			SELECT t.*, NULL::text AS problem INTO taken FROM crm_profile_internal.take_stamped_changes(src) t;
-		END IF;
-		src := taken.src;
-		keys := taken.keys;
-		changed := taken.changed;
-		without_customer := taken.without_customer;
-		reason := taken.reason;
-		problem := taken.problem;
-		RETURN;
-	END IF;
-	-- before the orders are read: the next refresh sees whatever happens to the tables later
-	SELECT crm_profile_internal.tracked_state(src, queue), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, src.tracked_table::regclass, src.tracked_column::name) l;
-	-- in a statement of its own, whose snapshot is no newer than the one that reads the orders: whatever commits in between stays in the queue
+	-- before the tables are read: what happens to them later, the next refresh sees
+	SELECT crm_profile_internal.tracked_state(queue, relation, column_name), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l;
+	-- in a statement of its own, whose snapshot is no newer than the one that reads them: what commits in between
+	-- stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
 			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
 		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
@@ -264,9 +344,9 @@ BEGIN
 	EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE marker = $1)', queue) INTO marked USING known ->> 'marker';
 	SELECT coalesce(n.key, o.key)::oid INTO moved FROM jsonb_each_text(tables) n FULL JOIN jsonb_each_text(known -> 'tables') o ON o.key = n.key WHERE n.value IS DISTINCT FROM o.value LIMIT 1;
 	reason := CASE
-		WHEN known IS NULL OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN 'there is nothing yet that changes could be added to'
+		WHEN known ->> 'tables' IS NULL THEN 'there is nothing yet that changes could be added to'
 		WHEN problem IS NOT NULL THEN problem
-		WHEN known ->> 'query' <> query THEN 'the source was altered'
+		WHEN why_all IS NOT NULL THEN why_all
 		WHEN NOT marked THEN coalesce(known ->> 'reason', 'the queue of changes was emptied, as it is by a crash')
 		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce((SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = moved), 'a table of the orders'))
 		WHEN changed > max_changed THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
@@ -275,25 +355,68 @@ BEGIN
 		RETURN;
 	END IF;
 	keys := NULL;
-	src.tracking := coalesce(known, '{}') || jsonb_build_object('query', query, 'tables', tables, 'marker', gen_random_uuid(), 'reason', NULL, 'read_all', reason);
+	seen := jsonb_build_object('tables', tables, 'marker', gen_random_uuid(), 'reason', NULL);
 	IF problem IS NOT NULL THEN
-		src.tracking := src.tracking || jsonb_build_object('marker', NULL, 'reason', 'changes were not tracked: ' || problem);
+		seen := seen || jsonb_build_object('marker', NULL, 'reason', 'changes were not tracked: ' || problem);
 	END IF;
 	-- a transaction prepared before a crash has lost its keys, but can still be committed
 	IF EXISTS (SELECT FROM pg_locks l WHERE l.pid IS NULL AND l.locktype = 'relation' AND l.mode LIKE '%Exclusive%' AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-			AND (l.relation = src.tracked_table::regclass OR l.relation IN (SELECT k::oid FROM jsonb_object_keys(tables) k))) THEN
-		src.tracking := src.tracking || jsonb_build_object('marker', NULL, 'reason', 'prepared transactions were open that changed orders');
+			AND (l.relation = take_queue.relation OR l.relation IN (SELECT k::oid FROM jsonb_object_keys(tables) k))) THEN
+		seen := seen || jsonb_build_object('marker', NULL, 'reason', 'prepared transactions were open that changed orders');
 	END IF;
 	EXECUTE format('DELETE FROM %s WHERE marker IS NOT NULL', queue);
-	IF src.tracking ->> 'marker' IS NOT NULL THEN
-		EXECUTE format('INSERT INTO %s (queued_at, marker) VALUES (clock_timestamp(), $1)', queue) USING src.tracking ->> 'marker';
+	IF seen ->> 'marker' IS NOT NULL THEN
+		EXECUTE format('INSERT INTO %s (queued_at, marker) VALUES (clock_timestamp(), $1)', queue) USING seen ->> 'marker';
 	END IF;
-	IF known IS NOT NULL THEN
-		RAISE NOTICE 'source "%": all orders are read: %', src.name, reason;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.take_queue IS
+	'takes the keys out of a queue; keys: an array of them as text, NULL: everything has to be read, for that reason, among them why_all; seen: what was seen of the tables, and now is; problem: what keeps changes from being tracked';
+
+CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text, OUT customer_keys text, OUT customers_changed bigint)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
+	known CONSTANT jsonb := src.tracking;
+	query CONSTANT text := md5(concat_ws(E'\n', crm_profile_internal.source_orders_query(src), src.changed_query, src.time_zone, src.key_type, src.settings::text));
+	customers record;
+	taken record;
+BEGIN
+	IF src.track_changes = 'none' THEN
+		src.tracking := NULL;
+		RETURN;
+	ELSIF src.track_changes = 'slot' THEN
+		SELECT t.* INTO taken FROM crm_profile_internal.take_slot_changes(src) t;
+		src := taken.src;
+	ELSIF src.track_changes = 'keys' THEN
+		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.change_queue', src.name)::regclass, src.tracked_table::regclass, src.tracked_column::name,
+			CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN 'there is nothing yet that changes could be added to' WHEN known ->> 'query' <> query THEN 'the source was altered' END, known) t;
+		IF taken.reason IS NOT NULL THEN
+			src.tracking := coalesce(known, '{}') || taken.seen || jsonb_build_object('query', query, 'read_all', taken.reason);
+			IF known IS NOT NULL THEN
+				RAISE NOTICE 'source "%": all orders are read: %', src.name, taken.reason;
+			END IF;
+		END IF;
+	ELSE
+		SELECT t.*, NULL::text AS problem INTO taken FROM crm_profile_internal.take_stamped_changes(src) t;
+		src := taken.src;
+	END IF;
+	keys := taken.keys;
+	changed := taken.changed;
+	without_customer := taken.without_customer;
+	reason := taken.reason;
+	problem := taken.problem;
+	-- who the customers are
+	SELECT t.* INTO customers FROM crm_profile_internal.tracked_customers(src) t;
+	IF customers.relation IS NOT NULL AND to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
+		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.customer_queue', src.name)::regclass, customers.relation, customers.key, NULL, known -> 'customers') t;
+		customer_keys := taken.keys;
+		customers_changed := CASE WHEN taken.reason IS NULL THEN taken.changed ELSE (src.customer_base).customers END;
+		problem := coalesce(problem, taken.problem);
+		src.tracking := coalesce(src.tracking, '{}') || jsonb_build_object('customers', taken.seen);
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.take_changes IS
-	'takes from the queue the customers whose orders changed; keys: an array of them as text, NULL if all orders have to be read; reason: why; problem: what keeps changes from being tracked';
+	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have';
 
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -369,7 +492,7 @@ DECLARE
 	names CONSTANT text[] := ARRAY(SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.reloftype = 'crm_profile.source_definition'::regtype AND c.relname = 'source_definition' AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE') ORDER BY n.nspname);
 BEGIN
-	-- all of them first, in the same order for everybody: who changes a source holds its lock while waiting for its orders
+	-- all of them first, in the same order for everybody: who changes a source holds its lock while waiting for orders
 	FOREACH name IN ARRAY names LOOP
 		BEGIN
 			PERFORM crm_profile_internal.hold_source(refresh_all.name);

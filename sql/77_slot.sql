@@ -1,4 +1,5 @@
--- Change tracking by a slot: the keys of changed customers from the write-ahead log, at no cost for those who write orders
+-- Change tracking by a slot: the keys of changed customers from the write-ahead log, at no cost for those who write
+-- orders
 
 CREATE FUNCTION crm_profile_internal.wait_for_commit(transaction xid) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -79,7 +80,8 @@ BEGIN
 	ELSIF here.wal_status IS NOT NULL THEN
 		RETURN;
 	END IF;
-	-- making one waits for all who write, so this transaction must not have written yet, and one that was prepared may stay for days
+	-- making one waits for all who write, so this transaction must not have written yet, and one that was prepared may
+	-- stay for days
 	problem := CASE WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN 'this transaction has written already'
 		WHEN EXISTS (SELECT FROM pg_prepared_xacts) THEN 'there are prepared transactions' END;
 	IF problem IS NULL THEN

@@ -49,7 +49,8 @@ DECLARE
 	cut bigint;
 	other bigint;
 BEGIN
-	-- if old orders were dropped, customers lose the days before and nothing else; not so if some were corrected or a customer was erased
+	-- if old orders were dropped, customers lose the days before and nothing else; not so if some were corrected or a
+	-- customer was erased
 	EXECUTE format('SELECT count(*) FILTER (WHERE d.cut), count(*) FILTER (WHERE NOT d.cut) FROM (
 			SELECT crm_profile_internal.history_since(o.history, $4) OPERATOR(crm_profile.=) coalesce(crm_profile_internal.history_since(n.history, $4), ''{}'') AS cut
 			FROM %1$s n FULL JOIN %2$s o ON %3$s

@@ -1,4 +1,5 @@
--- Data quality: problems in the data of a source, how many labels they change, and the corrections that a refresh applies
+-- Data quality: problems in the data of a source, how many labels they change, and the corrections that a refresh
+-- applies
 
 ---------------------------------------------------------------- corrections
 
@@ -74,7 +75,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_orders_with IS
 
 CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- columns that a second import fills anew do not count: single-column keys, columns that the table fills in by itself, times of writing
+	-- columns that a second import fills anew do not count: single-column keys, columns that the table fills in by
+	-- itself, times of writing
 	RETURN (SELECT ', ' || coalesce(format('hash_record_extended(ROW(%s), 0)', string_agg(quote_ident(a.attname) || CASE WHEN t.hashes THEN '' ELSE '::text' END, ', ' ORDER BY a.attnum)), 'NULL::bigint') || ' AS row_identity'
 		FROM pg_attribute a JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod
 				WHERE m.amname = 'hash' AND c.opcdefault AND c.opcintype = CASE crm_profile_internal.base_type(a.atttypid) WHEN 'varchar'::regtype THEN 'text'::regtype ELSE crm_profile_internal.base_type(a.atttypid) END) AS hashes) t ON true
@@ -145,7 +147,8 @@ BEGIN
 	IF refunds IS NOT NULL THEN
 		correction := 'refunds';
 		told := CASE refunds WHEN 'pair' THEN 'a refund counts on the day of the order that it cancels' ELSE 'orders that were refunded in full, and their refunds, are left out' END;
-		-- within a customer and an amount, orders go up a step and refunds go down: a refund cancels the order that went up to its step
+		-- within a customer and an amount, orders go up a step and refunds go down: a refund cancels the order that
+		-- went up to its step
 		cancelled := format('(SELECT s.*, CASE WHEN s.amount < 0 THEN lag(s.ordered_at) OVER w ELSE lead(s.ordered_at) OVER w END AS mate
 	FROM (SELECT o.*, sum(sign(o.amount)) OVER (PARTITION BY o.customer, abs(o.amount) ORDER BY o.ordered_at, o.amount DESC ROWS UNBOUNDED PRECEDING) + (o.amount < 0)::integer AS step
 		FROM %s o) s WINDOW w AS (PARTITION BY s.customer, abs(s.amount), s.step ORDER BY s.ordered_at, s.amount DESC))',
@@ -341,14 +344,16 @@ BEGIN
 		FROM by_customer b WHERE b.customer IS NOT NULL AND b.fault <> 'future day' GROUP BY b.customer),
 	m AS (SELECT $3 AS today, $4::integer AS active_days, $5::crm_profile.clv_model AS clv),
 	everybody AS MATERIALIZED (
-		SELECT crm_profile_internal.label_changes(h.history, %3$s, x.corrected, CASE WHEN x.corrected IS NOT NULL THEN ARRAY(SELECT %4$s FROM unnest(x.corrected) WITH ORDINALITY u(h, place) ORDER BY u.place) END,
+		SELECT crm_profile_internal.label_changes(b.history, %3$s, x.corrected, CASE WHEN x.corrected IS NOT NULL THEN ARRAY(SELECT %4$s FROM unnest(x.corrected) WITH ORDINALITY u(h, place) ORDER BY u.place) END,
 				$3, %5$s, %6$s, %7$L, $6::crm_profile.segment_scheme) AS labels,
 			array_agg(ROW(o.kind, h.customer::text, CASE o.kind WHEN 'early' THEN (SELECT count(*) FROM crm_profile.purchases(e.early)) ELSE crm_profile_internal.whole_orders(h.history) END, crm_profile_internal.whole_amount(CASE o.kind WHEN 'early' THEN e.early ELSE h.history END))::crm_profile_internal.odd_customer) FILTER (WHERE o.kind IS NOT NULL) AS odd,
 			count(*) - count(crm_profile.first_purchase(h.history)) AS without_order, count(CASE WHEN c.%12$I IS NOT NULL THEN crm_profile.first_purchase(h.history) END) AS buyers
 		FROM m CROSS JOIN crm_profile_internal.collect_valid_histories(NULL::%1$s, $2) h LEFT JOIN delta d ON %8$s LEFT JOIN %9$s c ON %10$s
 			CROSS JOIN LATERAL (SELECT CASE WHEN d.refunds IS NOT NULL THEN crm_profile_internal.early_refunds(h.history, d.refunds) END AS early) e
 			CROSS JOIN LATERAL (SELECT CASE WHEN %11$s THEN 'guest' WHEN c.%12$I IS NULL THEN 'stranger' WHEN e.early IS NOT NULL THEN 'early' END AS kind OFFSET 0) o
-			CROSS JOIN LATERAL (SELECT CASE WHEN d.customer IS NOT NULL OR o.kind IS NOT NULL THEN ARRAY[%13$s,
+			-- who does not count now would, instead of being left out
+			CROSS JOIN LATERAL (SELECT CASE WHEN %14$s THEN h.history ELSE '{}'::crm_profile.purchase_history END AS history, %14$s AS counts OFFSET 0) b
+			CROSS JOIN LATERAL (SELECT CASE WHEN NOT b.counts THEN CASE o.kind WHEN 'stranger' THEN array_fill(NULL::crm_profile.purchase_history, '{7}') || h.history END WHEN d.customer IS NOT NULL OR o.kind IS NOT NULL THEN ARRAY[%13$s,
 				h.history OPERATOR(crm_profile.-) e.early, CASE WHEN o.kind = 'guest' THEN '{}'::crm_profile.purchase_history END, CASE WHEN o.kind = 'stranger' THEN '{}'::crm_profile.purchase_history END] END AS corrected) x)
 	SELECT f.facts, e.labels, e.without_order, e.buyers, ARRAY(SELECT jsonb_build_object('fault', t.fault, 'rows', t.rows, 'customers', t.customers, 'amount', t.amount, 'samples', to_jsonb(t.samples)) FROM told t
 			UNION ALL SELECT jsonb_build_object('fault', o.kind, 'rows', sum(o.orders), 'customers', count(*), 'amount', sum(o.amount), 'samples', to_jsonb(crm_profile_internal.sample_keys(o.customer, o.amount))) FROM unnest(e.odd) o GROUP BY o.kind) AS told
@@ -356,11 +361,11 @@ BEGIN
 		src.key_type,
 		(SELECT string_agg(format('crm_profile.purchase_history_merge_agg(b.removed) FILTER (WHERE b.fault = %L) AS %I', CASE c WHEN 'placeholder' THEN 'placeholder day' ELSE c END, c), ', ' ORDER BY place)
 			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)),
-		format(lifecycle, 'h.history'), format(lifecycle, 'u.h'), src.bins, crm_profile_internal.source_period(src), src.tier_by = 'profit', same_delta,
+		format(lifecycle, 'b.history'), format(lifecycle, 'u.h'), src.bins, crm_profile_internal.source_period(src), src.tier_by = 'profit', same_delta,
 		CASE WHEN crm_profile_internal.is_unique_key(src.customers::regclass, src.customer_key) THEN src.customers ELSE format('(SELECT DISTINCT k.%I FROM %s k)', src.customer_key, src.customers) END,
 		same_customer, guest, src.customer_key,
 		(SELECT string_agg(CASE c WHEN 'outlier' THEN 'h.history OPERATOR(crm_profile.-) d.outlier OPERATOR(crm_profile.||) d.clipped' ELSE format('h.history OPERATOR(crm_profile.-) d.%I', c) END, ', ' ORDER BY place)
-			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)));
+			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)), CASE WHEN src.count_unknown THEN 'true' ELSE format('c.%I IS NOT NULL', src.customer_key) END);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.find_in_orders_query IS
 	'the query that finds problems in the orders of a source, and whose labels they change: $1 the orders, one row each, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity';
@@ -453,8 +458,9 @@ BEGIN
 			(62, 'early', 6, 'refunds without a purchase', 'warning', 'Refunds before the first order of their customer: the orders are older than the data, or order_filter leaves them out.', NULL),
 			(24, 'guest', 7, 'a guest key that stands for many', 'warning', 'One customer to the views, though anybody may have ordered.',
 				format('corrections => %L', jsonb_build_object('guests', ARRAY(SELECT lower(btrim(s.customer)) FROM unnest(e.told) g(told), jsonb_populate_recordset(NULL::crm_profile_internal.key_sample, g.told -> 'samples') s WHERE g.told ->> 'fault' = 'guest'))::text)),
-			(23, 'stranger', 8, 'orders of unknown customers', 'warning', concat('Their customer is not in the customer table: they count for thresholds, but customer_profile does not show them; segment_summary has them as (unknown customer).',
-				CASE WHEN e.labels -> 8 ->> 'monetary' <> e.labels -> 0 ->> 'monetary' THEN format(' Without them the thresholds of monetary would be %s in place of %s.', e.labels -> 8 -> 'monetary', e.labels -> 0 -> 'monetary') END), NULL)) v(place, fault, correction, finding, severity, advice, argument)
+			(23, 'stranger', 8, 'orders of unknown customers', 'warning', concat('Their customer is not in the customer table: customer_profile does not show them, segment_summary has them as (unknown customer), and thresholds, tiers and models ', CASE WHEN NOT src.count_unknown THEN 'do not ' END, 'count them.',
+				CASE WHEN e.labels -> 8 ->> 'monetary' <> e.labels -> 0 ->> 'monetary' THEN format(' %s them the thresholds of monetary would be %s in place of %s.', CASE WHEN src.count_unknown THEN 'Without' ELSE 'With' END, e.labels -> 8 -> 'monetary', e.labels -> 0 -> 'monetary') END),
+				CASE WHEN NOT src.count_unknown THEN 'count_unknown => true' END)) v(place, fault, correction, finding, severity, advice, argument)
 			ON v.fault = w.told ->> 'fault'
 		UNION ALL
 		SELECT crm_profile_internal.found_row(v.place, v.finding, v.severity, v.rows, v.customers, v.amount, v.changed, v.advice, v.argument, v.samples)
@@ -589,8 +595,8 @@ BEGIN
 	END IF;
 	EXECUTE format($sql$SELECT crm_profile_internal.label_changes(h.history, crm_profile.lifecycle(h.history, $3, $4, $5), CASE WHEN k.history IS NULL OR k.history OPERATOR(crm_profile.<>) h.history THEN ARRAY[coalesce(k.history, '{}')] END,
 			ARRAY[crm_profile.lifecycle(k.history, $3, $4, $5)], $3, %2$s, %3$s, %4$L, $6) -> 1 ->> 'changed'
-		FROM crm_profile_internal.collect_valid_histories(NULL::%1$s, $1) h LEFT JOIN crm_profile_internal.collect_valid_histories(NULL::%1$s, $2) k ON %5$s$sql$,
-		src.key_type, src.bins, crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'k.customer', 'h.customer')) INTO changed
+		FROM crm_profile_internal.collect_valid_histories(NULL::%1$s, $1) h LEFT JOIN crm_profile_internal.collect_valid_histories(NULL::%1$s, $2) k ON %5$s WHERE %6$s$sql$,
+		src.key_type, src.bins, crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'k.customer', 'h.customer'), CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END) INTO changed
 		USING format('SELECT %s FROM (%s) o', columns, orders), format('SELECT %s FROM (%s) o WHERE (%s) IS NOT TRUE', columns, orders, bad), today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 	RETURN coalesce(changed, '0');
 END $$;
@@ -647,7 +653,7 @@ BEGIN
 		model := crm_profile_internal.source_last_model(src);
 	END IF;
 	RETURN QUERY EXECUTE format($sql$WITH pairs AS MATERIALIZED (%1$s),
-		h AS MATERIALIZED (SELECT h.* FROM crm_profile_internal.collect_valid_histories(NULL::%2$s, $1) h),
+		h AS MATERIALIZED (SELECT h.* FROM crm_profile_internal.collect_valid_histories(NULL::%2$s, $1) h WHERE %9$s),
 		merged AS (SELECT DISTINCT ON (p.customer) p.customer, p.person FROM pairs p ORDER BY p.customer, p.place),
 		persons AS (SELECT m.person, crm_profile.purchase_history_merge_agg(h.history) AS history FROM merged m JOIN h ON %3$s GROUP BY m.person),
 		labels AS MATERIALIZED (SELECT crm_profile_internal.label_changes(h.history, crm_profile.lifecycle(h.history, $2, $3, $4), CASE WHEN x.corrected IS NOT NULL THEN ARRAY[x.corrected] END, ARRAY[crm_profile.lifecycle(x.corrected, $2, $3, $4)], $2, %4$s, %5$s, %6$L, $5) -> 1 ->> 'changed' AS changed
@@ -656,7 +662,8 @@ BEGIN
 			coalesce((SELECT l.changed FROM labels l), '0'), 'Each seems to be a person who has another key, too. customers_changed is of all that are found so, together.', 'corrections => ''{"merge_customers": true}''',
 			crm_profile_internal.sample_keys(p.customer::text, crm_profile_internal.whole_amount(h.history))) AS f
 		FROM pairs p LEFT JOIN h ON %8$s GROUP BY p.place, p.why ORDER BY p.place) q$sql$, pairs, src.key_type, crm_profile_internal.same_key(src.key_type, 'h.customer', 'm.customer'), src.bins,
-		crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.person'), crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'))
+		crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.person'), crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'),
+		CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END)
 		USING orders, today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.find_persons IS 'finds customers of a source who seem to be one person';
@@ -799,7 +806,8 @@ COMMENT ON FUNCTION crm_profile_internal.find_unreadable IS
 ---------------------------------------------------------------- all of it
 
 CREATE FUNCTION crm_profile_internal.source_find(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
-	-- STABLE: everything is read in one snapshot. JIT-compiling such queries takes longer than running them over a million orders
+	-- STABLE: everything is read in one snapshot. JIT-compiling such queries takes longer than running them over a
+	-- million orders
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
 	orders text := crm_profile_internal.source_orders_query(src);
@@ -908,6 +916,7 @@ CREATE FUNCTION crm_profile_internal.refresh_quality(src crm_profile.source_defi
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
+	kept CONSTANT date := coalesce(src.keep_history_before, src.kept_before);
 	found crm_profile_internal.found[];
 	layer record;
 	one crm_profile_internal.found;
@@ -919,6 +928,10 @@ BEGIN
 			(20, 'orders without customer', 'warning', crm_profile_internal.whole_orders(model.unassigned), crm_profile_internal.whole_amount(model.unassigned), 'They count in totals alone: segment_summary has them as (no customer).', NULL),
 			(80, 'customers with the same key', 'error', model.repeated_keys, NULL, 'customer_profile has them more than once.', 'customer_key => ''…''')) v(place, finding, severity, rows, amount, advice, argument)
 		WHERE v.rows > 0);
+	IF kept > '-infinity' THEN
+		found := found || crm_profile_internal.found_row(15, 'days that only the histories still have', 'note', NULL, NULL, NULL, NULL,
+			format('Days before %s stay as they were stored, whatever the orders have of them.', to_char(kept, 'YYYY-MM-DD')), 'keep_history_before => ''-infinity'', to forget them');
+	END IF;
 	-- what it corrects
 	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP
 		EXECUTE format('SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(100 + %s, %L, ''corrected'', sum(t.n), count(t.customer), sum(t.amount), NULL, %L, %L, crm_profile_internal.sample_keys(t.customer::text, t.amount) FILTER (WHERE t.customer IS NOT NULL)) AS f

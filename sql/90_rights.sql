@@ -1,7 +1,7 @@
 -- Rights: functions that no user calls, no user may call
 
--- PostgreSQL checks no privileges on input and output functions of types, nor on support functions of aggregates. Those of aggregates that can be
--- split stay open: a distributed plan may call them one by one.
+-- PostgreSQL checks no privileges on input and output functions of types, nor on support functions of aggregates. Those
+-- of aggregates that can be split stay open: a distributed plan may call them one by one.
 DO $$
 DECLARE
 	function pg_catalog.regprocedure;

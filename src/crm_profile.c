@@ -6,6 +6,7 @@
 
 #include "base/row_stream.h"
 #include "orders/collect_histories.h"
+#include "orders/order_workers.h"
 #include "rfm/score_orders.h"
 
 PG_MODULE_MAGIC;
@@ -17,6 +18,7 @@ _PG_init(void)
 {
 	InitRowStreams();
 	InitCollectHistories();
+	InitOrderWorkers();
 	InitScoreOrders();
 	MarkGUCPrefixReserved("crm_profile");
 }

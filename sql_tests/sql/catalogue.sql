@@ -12,8 +12,8 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('rebuild_source'), ('rebuild_source_as_owner'), ('rebuild_sources'), ('source_build_profile'), ('source_drop_view'), ('source_keep_model'), ('source_share_rights'), ('source_view'), ('orders_without_customer'), ('refresh_findings'), ('source_build_attributes'), ('source_build_prospect_model'), ('source_comment_models'),
 	('collect_valid_histories'), ('order_faults'), ('find_in_orders'), ('find_in_columns'), ('find_in_customers'), ('find_in_attributes'), ('find_in_prospects'), ('find_persons'), ('find_unreadable'), ('source_find'), ('labels_without'), ('order_columns_seen'),
 	('key_or_null'), ('readable_part'), ('readable_rows'), ('refresh_identity'), ('refresh_quality'), ('source_build_findings'), ('source_keep_findings'),
-	('note_changed_customer'), ('track_table'), ('source_resolve_tracking'), ('source_build_tracking'), ('take_changes'), ('take_stamped_changes'), ('write_histories'), ('oldest_stored'), ('old_orders_dropped'), ('changed_orders_query'), ('mend_tracking'), ('wait_for_commit'), ('commit_durably'), ('drop_slot'), ('make_slot'), ('peek_slot'), ('take_slot_changes'), ('refresh_all'),
-	('source_build_population'), ('refresh_population'),
+	('note_changed_customer'), ('track_table'), ('source_resolve_tracking'), ('source_build_tracking'), ('take_changes'), ('take_queue'), ('build_queue'), ('take_stamped_changes'), ('write_histories'), ('oldest_stored'), ('old_orders_dropped'), ('changed_orders_query'), ('mend_tracking'), ('wait_for_commit'), ('commit_durably'), ('drop_slot'), ('make_slot'), ('peek_slot'), ('take_slot_changes'), ('refresh_all'),
+	('source_build_population'), ('source_build_unknown'), ('keep_population'), ('refresh_known'), ('refresh_population'),
 	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES

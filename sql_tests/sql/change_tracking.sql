@@ -17,17 +17,24 @@ CREATE FUNCTION differs(source text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	histories bigint;
 	orders_sql text;
+	customers text;
+	customer_key text;
 	key text;
 	rest text;
 BEGIN
-	EXECUTE format('SELECT orders_query, key_type FROM %I.source_definition', source) INTO orders_sql, key;
+	EXECUTE format('SELECT orders_query, key_type, customers, customer_key FROM %I.source_definition', source) INTO orders_sql, key, customers, customer_key;
 	EXECUTE format('SELECT count(*) FROM crm_profile.collect_purchase_histories(NULL::%s, $1) n FULL JOIN %I.customer_history h USING (customer)
 		WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE OR n.history::text <> h.history::text', key, source) INTO histories USING orders_sql;
-	EXECUTE format('SELECT concat_ws('' '', CASE WHEN m.rfm::text IS DISTINCT FROM (SELECT crm_profile.rfm_fit(history, m.as_of, 5)::text FROM %1$I.customer_history) THEN ''rfm'' END,
-			CASE WHEN d.customer_base IS DISTINCT FROM (SELECT crm_profile.customer_base_fit(history, m.as_of, NULL, false) FROM %1$I.customer_history) THEN ''customer_base'' END,
+	-- thresholds and tiers are those of customers in the customer table, counts those of all
+	EXECUTE format('WITH counted AS (SELECT h.history FROM %1$I.customer_history h WHERE EXISTS (SELECT FROM %3$s c WHERE c.%4$I = h.customer)),
+			every AS (SELECT crm_profile.customer_base_fit(h.history, m.as_of, NULL, false) AS base FROM %1$I.customer_history h, (SELECT m.as_of FROM %1$I.model_in_use m) m),
+			known AS (SELECT crm_profile.rfm_fit(k.history, m.as_of, 5) AS rfm, crm_profile.customer_base_fit(k.history, m.as_of, NULL, false) AS base FROM counted k, (SELECT m.as_of FROM %1$I.model_in_use m) m)
+		SELECT concat_ws('' '', CASE WHEN m.rfm::text IS DISTINCT FROM k.rfm::text THEN ''rfm'' END,
+			CASE WHEN ((d.customer_base).active_days, (d.customer_base).a_from, (d.customer_base).b_from, (d.customer_base).deciles) IS DISTINCT FROM ((k.base).active_days, (k.base).a_from, (k.base).b_from, (k.base).deciles)
+				OR ((d.customer_base).customers, (d.customer_base).orders, (d.customer_base).oldest_order, (d.customer_base).newest_order) IS DISTINCT FROM ((e.base).customers, (e.base).orders, (e.base).oldest_order, (e.base).newest_order) THEN ''customer_base'' END,
 			CASE WHEN (m.a_from, m.b_from, m.customers, m.oldest_order, m.newest_order) IS DISTINCT FROM ((d.customer_base).a_from, (d.customer_base).b_from, coalesce((d.customer_base).customers, 0), (d.customer_base).oldest_order, (d.customer_base).newest_order) THEN ''model'' END,
 			CASE WHEN m.unassigned::text IS DISTINCT FROM (SELECT crm_profile.purchase_history_agg(o.ordered_at, o.amount)::text FROM (%2$s) o WHERE o.customer IS NULL) THEN ''unassigned'' END)
-		FROM %1$I.source_definition d, %1$I.model m ORDER BY m.id DESC LIMIT 1', source, orders_sql) INTO rest;
+		FROM %1$I.source_definition d, known k, every e, %1$I.model m ORDER BY m.id DESC LIMIT 1', source, orders_sql, customers, customer_key) INTO rest;
 	RETURN histories || ' histories ' || rest;
 END $$;
 -- what a refresh did, and whether it came to the right end
@@ -319,14 +326,14 @@ CREATE TRIGGER of_another_type AFTER INSERT ON planted FOR EACH ROW EXECUTE FUNC
 CREATE TRIGGER of_none AFTER INSERT ON planted FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('nothing');
 CREATE TRIGGER without_argument AFTER INSERT ON planted FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer();
 INSERT INTO planted VALUES (1, 'x');
-SELECT crm_profile_internal.track_table('theirs.change_queue', 'planted', 'customer_id');
-DO $$ BEGIN PERFORM crm_profile_internal.track_table((SELECT oid FROM pg_class WHERE relname = 'change_queue'), 'planted', 'customer_id'); END $$;
+SELECT crm_profile_internal.track_table('theirs.change_queue', 'planted', 'customer_id', '{}');
+DO $$ BEGIN PERFORM crm_profile_internal.track_table((SELECT oid FROM pg_class WHERE relname = 'change_queue'), 'planted', 'customer_id', '{}'); END $$;
 -- a trigger that came with a dump is for those who may have one there
 RESET ROLE;
 CREATE TRIGGER from_a_dump AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('customer_id');
 SET ROLE regress_planter;
 CREATE TABLE my_queue (customers bigint[], queued_at timestamptz, marker text);
-SELECT crm_profile_internal.track_table('my_queue', 'orders', 'customer_id');
+SELECT crm_profile_internal.track_table('my_queue', 'orders', 'customer_id', '{}');
 DROP TABLE my_queue;
 RESET ROLE;
 DROP TRIGGER from_a_dump ON orders;

@@ -35,6 +35,7 @@ BEGIN
 	RETURN format('%s written, %s removed, %s', done.customers_written, done.customers_removed, kept);
 END $$;
 
+SELECT finding, severity, advice, argument FROM shop.data_quality WHERE found_by = 'refresh' AND finding LIKE 'days%';
 -- corrections and erasures are none of it, though the oldest order is among them
 INSERT INTO orders VALUES (1, '2021-06-01', 9);
 SELECT kept('shop');
@@ -63,6 +64,7 @@ SELECT kept('tracked');
 SET client_min_messages = error;
 SELECT kept('shop');
 SELECT kept('tracked');
+SELECT finding, severity, advice, argument FROM shop.data_quality WHERE found_by = 'refresh' AND finding LIKE 'days%';
 -- days after it follow the orders, those before stay, in changes too
 DELETE FROM orders WHERE customer_id = 3;
 INSERT INTO orders VALUES (4, '2024-12-01', 7), (121, '2024-12-02', 8);

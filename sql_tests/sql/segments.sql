@@ -321,6 +321,7 @@ SELECT '{"bins": 5, "segments": [{"segment": "", "cells": [555]}]}'::segment_sch
 SELECT '{"bins": 5, "segments": [{"segment": "x", "cells": [555]}], "more": 1}'::segment_scheme;
 
 -- no label of a built-in scheme contradicts the lifecycle: what a person would say, of all customers of two shops
+SET client_min_messages = error;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \i :abs_srcdir/data/online_retail.psql
 CREATE TEMP TABLE purchase (id int, bought date, amount numeric);

@@ -233,7 +233,14 @@ for my $round (1 .. $rounds)
 	my ($pid) = ${ $started[rand @started]{out} } =~ /^(\d+)/ or next;
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	settled();
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+	# psql may be gone before it is told what to ask
+	my $back;
+	for (1 .. 100)
+	{
+		last if $back = eval { $node->poll_query_until('postgres', 'SELECT true') };
+		usleep(100_000);
+	}
+	die 'the server did not come back' if !$back;
 	is(refreshed(), 'changes 0', "nothing lost in crash $round, and only changes read");
 }
 

@@ -7,11 +7,17 @@
 #include "access/htup_details.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "access/xact.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/cost.h"
 #include "parser/parse_coerce.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
@@ -28,8 +34,8 @@ QueryRefused(const char *function, const char *why)
 					errdetail("%s", why), errhint("The query runs once, and may only read.")));
 }
 
-/* Rejects everything but a single, read-only SELECT. */
-static void
+/* Refuses everything but one SELECT that only reads. */
+static CachedPlanSource *
 CheckQuery(const char *function, SPIPlanPtr plan)
 {
 	List *sources = SPI_plan_get_plan_sources(plan);
@@ -49,13 +55,89 @@ CheckQuery(const char *function, SPIPlanPtr plan)
 		QueryRefused(function, "A common table expression in it writes.");
 	if (query->rowMarks != NIL)
 		QueryRefused(function, "It locks rows.");
+	return source;
+}
+
+/* The plan that a query has when rows which travel to the leader cost nothing there. */
+static PlannedStmt *
+PlanForPacking(const CachedPlanSource *source)
+{
+	int guc_level = NewGUCNestLevel();
+	PlannedStmt *plan;
+
+	(void) set_config_option("parallel_tuple_cost", "0", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)), source->query_string,
+						 CURSOR_OPT_PARALLEL_OK, NULL);
+	AtEOXact_GUC(true, guc_level);
+	return plan;
+}
+
+/* Where an error occurred, in SPI's words. */
+static void
+QueryContext(void *query)
+{
+	errcontext("SQL statement \"%s\"", (char *) query);
+}
+
+/* Runs a plan under the caller's snapshot, as SPI would; `packing`: unless it is NULL. */
+static void
+RunPlan(PlannedStmt *plan, const char *text, DestReceiver *receiver, RowPacking *packing)
+{
+	QueryDesc *query =
+		CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
+						packing != NULL ? packing->receiver : receiver, NULL, NULL, 0);
+
+	ExecutorStart(query, 0);
+	if (packing != NULL)
+		packing->start(packing, outerPlanState(query->planstate));
+	RunExecutor(query);
+	ExecutorFinish(query);
+	ExecutorEnd(query);
+	FreeQueryDesc(query);
+}
+
+/*
+ * Runs a query whose rows are packed by the processes that find them, or that
+ * one process runs in any case.  False: the usual plan is better, and nothing
+ * has run.
+ */
+static bool
+RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking *packing,
+			  bool *packed)
+{
+	ErrorContextCallback context = {error_context_stack, QueryContext,
+									unconstify(char *, source->query_string)};
+	PlannedStmt *plan;
+	bool runs;
+
+	if (max_parallel_workers_per_gather == 0 || IsInParallelMode())
+		return false;
+	error_context_stack = &context;
+	plan = PlanForPacking(source);
+	runs = CommandIsReadOnly(plan);
+	*packed =
+		runs && IsA(plan->planTree, Gather) && packing->plan(packing, (Gather *) plan->planTree);
+	runs &= *packed || !plan->parallelModeNeeded;
+	if (runs)
+		RunPlan(plan, source->query_string, receiver, *packed ? packing : NULL);
+	error_context_stack = context.previous;
+	return runs;
 }
 
 void
 RunQuery(const char *function, const char *query, DestReceiver *receiver)
 {
+	(void) RunQueryPacked(function, query, receiver, NULL);
+}
+
+bool
+RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, RowPacking *packing)
+{
 	SPIPlanPtr plan;
 	SPIExecuteOptions options;
+	CachedPlanSource *source;
+	bool packed;
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -63,7 +145,12 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	CheckQuery(function, plan);
+	source = CheckQuery(function, plan);
+	if (packing != NULL && RunForPacking(source, receiver, packing, &packed))
+	{
+		SPI_finish();
+		return packed;
+	}
 
 	memset(&options, 0, sizeof(options));
 	options.read_only = true;
@@ -72,6 +159,7 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	SPI_finish();
+	return false;
 }
 
 Oid

@@ -12,6 +12,8 @@
 #include "base/compat.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/plannodes.h"
 #include "tcop/dest.h"
 
 /*
@@ -20,6 +22,23 @@
  * allocates what it must keep in a context of its own.
  */
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
+
+/*
+ * How each process of a parallel query can take its rows by itself and hand on
+ * something smaller.
+ */
+typedef struct RowPacking
+{
+	/* Puts a scan of its own between Gather and the rows; false: the rows are wanted. */
+	bool (*plan)(struct RowPacking *packing, Gather *gather);
+	/* Called before it runs. */
+	void (*start)(struct RowPacking *packing, PlanState *scan);
+	DestReceiver *receiver; /* of what the scan yields */
+} RowPacking;
+
+/* The same, and packs the rows where the query is parallel; true if it did. */
+extern bool RunQueryPacked(const char *function, const char *query, DestReceiver *receiver,
+						   RowPacking *packing);
 
 /* The type of a polymorphic key argument, with the advice to cast a bare NULL. */
 extern Oid KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function);

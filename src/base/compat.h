@@ -45,6 +45,13 @@
 	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
 #endif
 
+/* Runs a query that has been started to its end. */
+#if PG_VERSION_NUM >= 180000
+#define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0)
+#else
+#define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0, true)
+#endif
+
 /* The tuple of a change that logical decoding gives; may be NULL. */
 #if PG_VERSION_NUM >= 170000
 #define ChangedTuple(buffer) (buffer)

@@ -23,21 +23,29 @@ static void
 ReportProgress(Progress *progress, TimestampTz now)
 {
 	double seconds = (double) Max(now - progress->began, 1) / USECS_PER_SEC;
+	int64 done = progress->all != NULL ? pg_atomic_read_u64(progress->all) : progress->done;
 
-	ereport(INFO,
-			(errmsg("%s: " INT64_FORMAT " %s in %.1f s, %.0f %s/s", progress->label, progress->done,
-					progress->what, seconds, progress->done / seconds, progress->unit)));
+	ereport(INFO, (errmsg("%s: " INT64_FORMAT " %s in %.1f s, %.0f %s/s", progress->label, done,
+						  progress->what, seconds, done / seconds, progress->unit)));
 }
 
 void
-ReportProgressIfDue(Progress *progress)
+StepProgress(Progress *progress)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now;
 
-	if (now < progress->next)
+	if (progress->all != NULL)
+		pg_atomic_fetch_add_u64(progress->all, PROGRESS_STEP);
+	if (progress->label == NULL || (now = GetCurrentTimestamp()) < progress->next)
 		return;
 	ReportProgress(progress, now);
 	progress->next = now + SECONDS_BETWEEN_LINES * USECS_PER_SEC;
+}
+
+void
+ShareProgress(Progress *progress)
+{
+	pg_atomic_fetch_add_u64(progress->all, progress->done & (PROGRESS_STEP - 1));
 }
 
 void

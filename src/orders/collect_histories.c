@@ -11,57 +11,43 @@
 #include "base/row_stream.h"
 #include "history/purchase_history.h"
 #include "orders/collect_histories.h"
-#include "orders/order_partitions.h"
-#include "orders/order_rows.h"
+#include "orders/order_query.h"
+#include "orders/order_workers.h"
 
 struct HistoryCollection
 {
-	RecordPool *pool;
-	OrderPartitions *orders;
+	OrderQuery *query;
 	Progress progress;
 };
 
-static void
-StartCollecting(void *sink, const CustomerKey *key, bool costs, int scale)
-{
-	HistoryCollection *collection = sink;
-
-	collection->orders =
-		CreateOrderPartitions(collection->pool, key, PER_DAY, costs, scale, HashMemoryLimit());
-}
-
-static void
-AddOrder(void *sink, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
-{
-	AddPurchase(((HistoryCollection *) sink)->orders, customer, bits, purchase, scale);
-}
-
 HistoryCollection *
 CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
-				 bool lenient)
+				 bool lenient, Oid order_operator, Oid order_collation)
 {
 	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
-	collection->pool = CreateRecordPool(CurrentMemoryContext);
+	collection->query = CreateOrderQuery(function, key_type, PER_DAY);
+	collection->query->task.lenient = lenient;
 	collection->progress.label = progress;
-	ReceivePurchases(function, key_type, query, StartCollecting, AddOrder, collection,
-					 progress != NULL ? &collection->progress : NULL, lenient);
+	if (progress != NULL)
+		collection->query->progress = &collection->progress;
+	collection->query->task.order_operator = order_operator;
+	collection->query->task.order_collation = order_collation;
+	RunOrderQuery(collection->query, query);
 	StartProgress(&collection->progress, "histories made", "customers");
+	if (OidIsValid(order_operator))
+		FinishCustomers(collection->query);
 	return collection;
 }
 
 bool
 NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history)
 {
-	CustomerPurchases next;
-
-	if (!NextCustomerPurchases(collection->orders, &next))
+	if (!NextCustomerHistory(collection->query, customer, history))
 	{
 		FinishProgress(&collection->progress);
 		return false;
 	}
-	*customer = next.customer;
-	*history = EncodeSortedHistory(next.days, next.ndays, next.scale);
 	CountProgress(&collection->progress);
 	return true;
 }
@@ -69,8 +55,7 @@ NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **hi
 void
 EndHistories(HistoryCollection *collection)
 {
-	EndOrderPartitions(collection->orders);
-	DeleteRecordPool(collection->pool);
+	EndOrderQuery(collection->query);
 	pfree(collection);
 }
 
@@ -100,9 +85,9 @@ StartCollectPurchaseHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	static const char *const function = "collect_purchase_histories";
 
-	rows->state =
-		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-						 QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2), false);
+	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2),
+								   false, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
 }
@@ -125,8 +110,9 @@ StartCollectValidHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	static const char *const function = "collect_valid_histories";
 
-	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-								   QueryArgument(fcinfo, 1, function), NULL, true);
+	rows->state =
+		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+						 QueryArgument(fcinfo, 1, function), NULL, true, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
 }

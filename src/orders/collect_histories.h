@@ -11,16 +11,15 @@
 typedef struct HistoryCollection HistoryCollection;
 
 /*
- * Runs the query of orders; customers are of the given type.  `progress` starts each progress
- * message (NULL for none); for `lenient` see ReceivePurchases.
+ * Runs the query of orders, whose customers are of the type given.  `progress`
+ * begins each line of progress; NULL: no lines.  `lenient` and the order of the
+ * customers: see OrderTask.
  */
-extern HistoryCollection *CollectHistories(const char *function, Oid key_type, const char *query,
-										   const char *progress, bool lenient);
+extern HistoryCollection *
+CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
+				 bool lenient, Oid order_operator, Oid order_collation);
 
-/*
- * The next customer, valid until the next call, and the history, allocated in the current memory
- * context; false at the end.
- */
+/* The next customer and the history, valid until the next call; false at the end. */
 extern bool NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history);
 
 extern void EndHistories(HistoryCollection *collection);

@@ -16,9 +16,6 @@
 /* A partition is partitioned again rather than grouped in more memory than this. */
 #define MIN_PARTITION_LIMIT ((Size) 4 * 1024 * 1024)
 
-/* With less, files would be written in tiny pieces. */
-#define MIN_MEMORY ((Size) 8 * 1024 * 1024)
-
 /*
  * Grouping takes up to this many times the memory of a partition's records.  GROUPING_ALLOWANCE of
  * it is allowed on top of the memory for rows, the rest is deducted from that.
@@ -52,7 +49,8 @@ struct OrderPartitions
 	int handing_out;               /* the partition being returned */
 	bool grouped;                  /* it is in `groups`, */
 	uint32 next_group;             /* whose next is this */
-	struct OrderPartitions *parts; /* or it has been partitioned again */
+	struct OrderPartitions *parts; /* or it has been parted again */
+	SharedPartitions *shared;      /* where to take the next one from; NULL: from `partitions` */
 };
 
 Size
@@ -85,13 +83,12 @@ NewPartitions(MemoryContext parent, RecordPool *pool, const RecordFormat *format
 }
 
 OrderPartitions *
-CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, PurchaseGrain grain, bool costs,
-					  int scale, Size memory)
+CreateOrderPartitions(RecordPool *pool, const RecordFormat *format, PurchaseGrain grain, int scale,
+					  Size memory)
 {
-	RecordFormat format = {.key = *key, .costs = costs};
-	OrderPartitions *orders = NewPartitions(CurrentMemoryContext, pool, &format, grain, scale, 0);
+	OrderPartitions *orders = NewPartitions(CurrentMemoryContext, pool, format, grain, scale, 0);
 
-	memory = Max(memory, MIN_MEMORY);
+	memory = Max(memory, MIN_ORDER_MEMORY);
 	orders->partition_limit = Max(MIN_PARTITION_LIMIT, memory / 128);
 	orders->memory_limit = memory + GROUPING_ALLOWANCE - GROUPING_FACTOR * orders->partition_limit;
 	orders->compacting = true;
@@ -177,6 +174,7 @@ static void
 ReplaceResident(RecordStore *store, RecordStore *by)
 {
 	by->file = store->file;
+	by->file_number = store->file_number;
 	by->file_bytes = store->file_bytes;
 	by->file_records = store->file_records;
 	store->file = NULL;
@@ -298,17 +296,13 @@ CheckMemory(OrderPartitions *orders, Partition *grown)
 
 /* ---------- handing out ---------- */
 
-/* Partitions a partition that is too large by the next bits of the hash. */
-static OrderPartitions *
-Repartition(OrderPartitions *orders, RecordStore *store)
+/* Partitions the records of a partition that is too large by the next bits of the hash. */
+static void
+Repartition(OrderPartitions *orders, RecordStore *store, OrderPartitions *parts)
 {
-	OrderPartitions *parts = NewPartitions(orders->context, orders->pool, &orders->format,
-										   orders->grain, orders->scale, orders->level + 1);
 	RecordCursor cursor;
 	const RecordBlock *block;
 
-	parts->memory_limit = orders->memory_limit;
-	parts->partition_limit = orders->partition_limit;
 	RecordCursorBegin(&cursor, store);
 	while ((block = RecordCursorNext(&cursor)) != NULL)
 	{
@@ -317,27 +311,81 @@ Repartition(OrderPartitions *orders, RecordStore *store)
 	}
 	RecordCursorEnd(&cursor);
 	RecordStoreReset(store);
-	return parts;
 }
 
-/* Makes the customers of a partition available that is partly or wholly in a file. */
+/*
+ * Makes the customers of the partition whose turn it is available.  Its records
+ * are in so many stores: its own or, those of all participants.
+ */
 static void
-LoadPartition(OrderPartitions *orders, int partition)
+LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores)
 {
-	RecordStore *store = &orders->partitions[partition].store;
+	RecordStore *store = &orders->partitions[orders->handing_out].store;
+	Size size = 0;
 
-	if (store->file_bytes + store->memory > orders->partition_limit && orders->level < MAX_LEVEL)
+	for (int i = 0; i < nstores; i++)
+		size += stores[i].file_bytes + stores[i].memory;
+	if (size > orders->partition_limit && orders->level < MAX_LEVEL)
 	{
-		/* the other partitions stay in their files */
-		for (int i = partition; i < PARTITIONS; i++)
+		/* the other partitions wait in their files */
+		for (int i = orders->handing_out; i < PARTITIONS; i++)
 			if (orders->partitions[i].store.first != NULL)
 				RecordStoreSpill(&orders->partitions[i].store);
-		orders->parts = Repartition(orders, store);
+		orders->parts = NewPartitions(orders->context, orders->pool, &orders->format, orders->grain,
+									  orders->scale, orders->level + 1);
+		orders->parts->memory_limit =
+			orders->memory_limit + (orders->shared != NULL ? orders->pool->used : 0);
+		orders->parts->partition_limit = orders->partition_limit;
+		for (int i = 0; i < nstores; i++)
+			Repartition(orders, &stores[i], orders->parts);
 		return;
 	}
-	RecordStoreLoad(store);
+	for (int i = 0; i < nstores; i++)
+	{
+		RecordStoreLoad(&stores[i]);
+		if (&stores[i] != store)
+			RecordStoreTake(store, &stores[i]);
+	}
 	GroupPartition(orders, store);
 	orders->grouped = true;
+}
+
+/* Makes the customers of the next partition that nobody has taken available. */
+static bool
+NextSharedPartition(OrderPartitions *orders)
+{
+	SharedPartitions *shared = orders->shared;
+	uint32 turn;
+
+	while ((turn = pg_atomic_fetch_add_u32(&shared->claimed, 1)) < 2 * PARTITIONS)
+	{
+		int partition = turn % PARTITIONS;
+		SharedRecords *records = &shared->records[partition * shared->participants];
+		RecordStore *stores;
+		bool empty = true;
+		bool in_files = false;
+
+		for (int i = 0; i < shared->participants; i++)
+		{
+			in_files |= records[i].file_number > 0;
+			empty &= records[i].file_number == 0 && records[i].records == 0;
+		}
+		/* first what is all in memory, which makes room for the rest */
+		if (empty || in_files != (turn >= PARTITIONS))
+			continue;
+		stores =
+			MemoryContextAllocZero(orders->context, shared->participants * sizeof(RecordStore));
+		for (int i = 0; i < shared->participants; i++)
+		{
+			stores[i].pool = orders->pool;
+			RecordStoreAdopt(&stores[i], &records[i]);
+		}
+		orders->handing_out = partition;
+		LoadPartition(orders, stores, shared->participants);
+		pfree(stores);
+		return true;
+	}
+	return false;
 }
 
 /* Makes the customers of the next partition available; false if there is none. */
@@ -345,6 +393,8 @@ static bool
 NextPartition(OrderPartitions *orders)
 {
 	orders->next_group = 0;
+	if (orders->shared != NULL)
+		return NextSharedPartition(orders);
 	for (;; orders->handing_out++)
 	{
 		RecordStore *store;
@@ -357,15 +407,10 @@ NextPartition(OrderPartitions *orders)
 			orders->handing_out = 0;
 		}
 		store = &orders->partitions[orders->handing_out].store;
-		if (orders->resident_done && store->file != NULL)
+		if (orders->resident_done ? store->file != NULL
+								  : store->file == NULL && store->first != NULL)
 		{
-			LoadPartition(orders, orders->handing_out);
-			return true;
-		}
-		if (!orders->resident_done && store->file == NULL && store->first != NULL)
-		{
-			GroupPartition(orders, store);
-			orders->grouped = true;
+			LoadPartition(orders, store, 1);
 			return true;
 		}
 	}
@@ -399,4 +444,45 @@ NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next)
 		if (!NextPartition(orders))
 			return false;
 	}
+}
+
+/* ---------- from process to process ---------- */
+
+Size
+SharedPartitionsSize(int participants)
+{
+	return add_size(offsetof(SharedPartitions, records),
+					mul_size(mul_size(participants, PARTITIONS), sizeof(SharedRecords)));
+}
+
+void
+InitSharedPartitions(SharedPartitions *shared, int participants)
+{
+	memset(shared, 0, SharedPartitionsSize(participants));
+	shared->participants = participants;
+	pg_atomic_init_u32(&shared->claimed, 0);
+	pg_atomic_init_u32(&shared->scale, 0);
+}
+
+void
+PublishPartitions(OrderPartitions *orders, SharedPartitions *shared)
+{
+	uint32 scale = pg_atomic_read_u32(&shared->scale);
+
+	for (int i = 0; i < PARTITIONS; i++)
+		RecordStorePublish(&orders->partitions[i].store,
+						   &shared->records[i * shared->participants + orders->pool->participant]);
+	while (scale < orders->scale &&
+		   !pg_atomic_compare_exchange_u32(&shared->scale, &scale, orders->scale))
+		;
+}
+
+void
+ClaimPartitions(OrderPartitions *orders, SharedPartitions *shared)
+{
+	orders->pool->sharing = false;
+	orders->scale = pg_atomic_read_u32(&shared->scale);
+	orders->shared = shared;
+	/* most of it is taken by partitions that nobody has claimed yet */
+	orders->memory_limit /= 4;
 }

@@ -10,6 +10,8 @@
 #ifndef CRM_ORDER_PARTITIONS_H
 #define CRM_ORDER_PARTITIONS_H
 
+#include "port/atomics.h"
+
 #include "orders/customer_grouping.h"
 #include "orders/packed_purchase.h"
 #include "orders/spilling_store.h"
@@ -26,9 +28,8 @@ typedef struct CustomerPurchases
 } CustomerPurchases;
 
 /* `memory`: how much the pool may take, in bytes; the pool belongs to the caller. */
-extern OrderPartitions *
-CreateOrderPartitions(RecordPool *pool, const CustomerKey *key, PurchaseGrain grain, bool costs,
-					  int scale, Size memory);
+extern OrderPartitions *CreateOrderPartitions(RecordPool *pool, const RecordFormat *format,
+											  PurchaseGrain grain, int scale, Size memory);
 
 /* Adds a purchase; amounts in units of 10^-scale. */
 extern void
@@ -40,10 +41,34 @@ AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *p
  */
 extern bool NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next);
 
+/*
+ * Partitions that several processes have filled, each from its rows, and of which
+ * each takes the next that nobody has taken yet.
+ */
+typedef struct SharedPartitions
+{
+	int participants;         /* at most */
+	pg_atomic_uint32 claimed; /* turns, of two for each partition: in memory, then in files */
+	pg_atomic_uint32 scale;   /* the largest of all */
+	SharedRecords records[FLEXIBLE_ARRAY_MEMBER]; /* by partition and participant */
+} SharedPartitions;
+
+extern Size SharedPartitionsSize(int participants);
+extern void InitSharedPartitions(SharedPartitions *shared, int participants);
+
+/* Hands over all purchases of this participant, which has a shared pool. */
+extern void PublishPartitions(OrderPartitions *orders, SharedPartitions *shared);
+
+/* When all have done so: NextCustomerPurchases goes on with partitions of everybody. */
+extern void ClaimPartitions(OrderPartitions *orders, SharedPartitions *shared);
+
 /* Frees all memory but the pool, and temporary files. */
 extern void EndOrderPartitions(OrderPartitions *orders);
 
-/* The memory that partitions may use: work_mem * hash_mem_multiplier. */
+/* With less, files would be written in crumbs. */
+#define MIN_ORDER_MEMORY ((Size) 8 * 1024 * 1024)
+
+/* What the partitions may use: work_mem * hash_mem_multiplier. */
 extern Size HashMemoryLimit(void);
 
 #endif /* CRM_ORDER_PARTITIONS_H */

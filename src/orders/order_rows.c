@@ -26,36 +26,6 @@
 #define AMOUNT_COLUMN 3
 #define COLUMNS "customer, day or time stamp, amount; optionally columns named cost and order_key"
 
-typedef struct OrderRows
-{
-	DestReceiver pub;
-	const char *function;
-	Oid key_type;
-	MemoryContext context; /* for what outlives a row */
-	CustomerKey key;
-	bool check_domain;  /* of the customers */
-	void *domain_extra; /* of CheckKeyDomain */
-	Oid day_type;
-	Oid amount_type;
-	Oid cost_type;
-	int scale;        /* the scale that amounts are likely to have */
-	int cost_column;  /* 0: none */
-	int order_column; /* 0: none */
-	LocalDayCache days;
-	PurchaseSinkStart start;
-	PurchaseSink take;
-	void *sink;
-	Progress *progress; /* NULL for no progress messages */
-	int64 without_customer;
-	bool lenient;
-
-	/* order lines, if there is an order key */
-	Tuplesortstate *lines;
-	TupleDesc columns;
-	FmgrInfo same_order;
-	Oid order_collation;
-} OrderRows;
-
 /* ---------- columns ---------- */
 
 Oid
@@ -144,18 +114,20 @@ StartLines(OrderRows *receiver, TupleDesc columns)
 										   nulls_first, work_mem, NULL, TUPLESORT_NONE);
 }
 
-static void
-Startup(DestReceiver *self, int operation, TupleDesc columns)
+void
+CheckOrderColumns(OrderRows *receiver, TupleDesc columns)
 {
-	OrderRows *receiver = (OrderRows *) self;
+	const OrderTask *task = receiver->task;
+	CustomerKey *key = &receiver->format.key;
 	MemoryContext caller = MemoryContextSwitchTo(receiver->context);
 	int scale;
 
 	CheckColumnCount(columns, AMOUNT_COLUMN, COLUMNS);
 	receiver->check_domain =
-		CheckKeyColumn(columns, CUSTOMER_COLUMN, receiver->key_type, receiver->function);
-	InitCustomerKey(&receiver->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
+		CheckKeyColumn(columns, CUSTOMER_COLUMN, task->key_type, task->function);
+	InitCustomerKey(key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
 					TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->attcollation);
+	key->seed = task->seed;
 	CheckDayColumn(columns);
 	receiver->day_type = OrderColumnType(columns, DAY_COLUMN);
 	receiver->amount_type = AmountType(columns, AMOUNT_COLUMN, "amount");
@@ -166,11 +138,24 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 		receiver->cost_type = AmountType(columns, receiver->cost_column, "cost");
 		scale = Max(scale, DeclaredScale(columns, receiver->cost_column));
 	}
+	receiver->format.costs = task->grain == PER_DAY && receiver->cost_column > 0;
 	receiver->order_column = ColumnNamed(columns, "order_key");
+	receiver->scale = scale;
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+Startup(DestReceiver *self, int operation, TupleDesc columns)
+{
+	OrderRows *receiver = (OrderRows *) self;
+	MemoryContext caller = MemoryContextSwitchTo(receiver->context);
+
+	CheckOrderColumns(receiver, columns);
 	if (receiver->order_column > 0)
 		StartLines(receiver, columns);
-	receiver->scale = scale;
-	receiver->start(receiver->sink, &receiver->key, receiver->cost_column > 0, scale);
+	receiver->orders =
+		CreateOrderPartitions(receiver->pool, &receiver->format, receiver->task->grain,
+							  receiver->scale, receiver->task->memory);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -243,15 +228,37 @@ IsPurchase(OrderRows *receiver, TupleTableSlot *row)
 			ReadOrderAmount(receiver->cost_type, row->tts_values[c], &ignored) == AMOUNT_FINE);
 }
 
-/* Passes on a purchase of a customer. */
+/*
+ * Leaves of a purchase what it contributes to its customer: the last day of an
+ * order, in the period or before it; orders and amounts of the period only.
+ */
+static inline void
+LimitToPeriod(PurchaseDay *purchase, const OrderTask *task)
+{
+	if (unlikely(purchase->day <= task->after || purchase->day > task->as_of))
+	{
+		bool earlier = purchase->day <= task->as_of && purchase->orders > 0;
+
+		purchase->day = earlier ? purchase->day : NO_DAY;
+		purchase->orders = 0;
+		purchase->amount = 0;
+	}
+	else if (purchase->orders == 0)
+		purchase->day = NO_DAY;
+}
+
+/* Hands on a purchase of a customer. */
 static inline void
 PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int scale)
 {
+	CustomerKey *key = &receiver->format.key;
 	Datum flat = customer;
 
-	if (!receiver->key.integer && receiver->key.len == -1)
+	if (!key->integer && key->len == -1)
 		flat = PointerGetDatum(PG_DETOAST_DATUM_PACKED(customer));
-	receiver->take(receiver->sink, flat, CustomerKeyBits(&receiver->key, flat), purchase, scale);
+	if (receiver->task->grain == PER_CUSTOMER)
+		LimitToPeriod(purchase, receiver->task);
+	AddPurchase(receiver->orders, flat, CustomerKeyBits(key, flat), purchase, scale);
 	if (flat != customer)
 		pfree(DatumGetPointer(flat));
 }
@@ -296,10 +303,10 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 		receiver->without_customer += row->tts_isnull[CUSTOMER_COLUMN - 1];
 		return true;
 	}
-	if (unlikely(receiver->lenient) && !IsPurchase(receiver, row))
+	if (unlikely(receiver->task->lenient) && !IsPurchase(receiver, row))
 		return true;
 	if (unlikely(receiver->check_domain))
-		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->key_type,
+		CheckKeyDomain(row->tts_values[CUSTOMER_COLUMN - 1], receiver->task->key_type,
 					   &receiver->domain_extra, receiver->context);
 	if (receiver->lines != NULL)
 	{
@@ -321,9 +328,9 @@ SameOrder(OrderRows *receiver, TupleTableSlot *a, TupleTableSlot *b)
 
 	/* a line without an order key is an order of its own */
 	return !a->tts_isnull[o] && !b->tts_isnull[o] &&
-		   DatumGetBool(FunctionCall2Coll(&receiver->key.equal, receiver->key.collation,
-										  a->tts_values[CUSTOMER_COLUMN - 1],
-										  b->tts_values[CUSTOMER_COLUMN - 1])) &&
+		   DatumGetBool(FunctionCall2Coll(
+			   &receiver->format.key.equal, receiver->format.key.collation,
+			   a->tts_values[CUSTOMER_COLUMN - 1], b->tts_values[CUSTOMER_COLUMN - 1])) &&
 		   DatumGetBool(FunctionCall2Coll(&receiver->same_order, receiver->order_collation,
 										  a->tts_values[o], b->tts_values[o]));
 }
@@ -390,49 +397,30 @@ TakeLines(OrderRows *receiver)
 
 /* ---------- all of it ---------- */
 
-/* The number of rows without a customer in the query last run. */
-static int64 rows_without_customer = 0;
-
-/* Their number tells whoever keeps histories whether to look for their amounts. */
-PG_FUNCTION_INFO_V1(orders_without_customer);
-Datum
-orders_without_customer(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(rows_without_customer);
-}
-
 static void
 NothingToDo(DestReceiver *self)
 {
 }
 
 void
-ReceivePurchases(const char *function, Oid key_type, const char *query, PurchaseSinkStart start,
-				 PurchaseSink take, void *sink, Progress *progress, bool lenient)
+InitOrderRows(OrderRows *rows, const OrderTask *task, RecordPool *pool, Progress *progress)
 {
-	OrderRows *receiver = palloc0(sizeof(OrderRows));
+	memset(rows, 0, sizeof(*rows));
+	rows->pub.receiveSlot = ReceiveRow;
+	rows->pub.rStartup = Startup;
+	rows->pub.rShutdown = NothingToDo;
+	rows->pub.rDestroy = NothingToDo;
+	rows->pub.mydest = DestNone;
+	rows->task = task;
+	rows->context = CurrentMemoryContext;
+	rows->pool = pool;
+	rows->progress = progress;
+}
 
-	receiver->pub.receiveSlot = ReceiveRow;
-	receiver->pub.rStartup = Startup;
-	receiver->pub.rShutdown = NothingToDo;
-	receiver->pub.rDestroy = NothingToDo;
-	receiver->pub.mydest = DestNone;
-	receiver->function = function;
-	receiver->key_type = key_type;
-	receiver->context = CurrentMemoryContext;
-	receiver->start = start;
-	receiver->take = take;
-	receiver->sink = sink;
-	receiver->progress = progress;
-	receiver->lenient = lenient;
-
-	if (progress != NULL)
-		StartProgress(progress, "rows read", "rows");
-	RunQuery(function, query, &receiver->pub);
-	if (progress != NULL)
-		FinishProgress(progress);
-	if (receiver->lines != NULL)
-		TakeLines(receiver);
-	rows_without_customer = receiver->without_customer;
-	pfree(receiver);
+void
+FinishOrderRows(OrderRows *rows)
+{
+	if (rows->lines != NULL)
+		TakeLines(rows);
+	rows->lines = NULL;
 }

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "miscadmin.h"
@@ -14,7 +15,9 @@
 
 #define FIRST_CHUNK ((Size) 64 * 1024)
 #define MAX_CHUNK ((Size) 16 * 1024 * 1024)
+#define MAX_SHARED_CHUNK ((Size) 1024 * 1024)
 #define HUGE_PAGE ((Size) 2 * 1024 * 1024)
+#define SMALL_PAGE 4096
 
 /* The header of a block in the file. */
 typedef struct FileBlockHeader
@@ -60,24 +63,80 @@ DeleteRecordPool(RecordPool *pool)
 	MemoryContextDelete(pool->context);
 }
 
-/* Takes bytes from a chunk; when it is used up, from a new and larger one. */
-static void *
+/* Has shared memory mapped at once, where the system can, and not page by page. */
+static void
+MapShared(void *chunk, Size size)
+{
+#ifdef MADV_POPULATE_WRITE
+	char *start = (char *) TYPEALIGN_DOWN(SMALL_PAGE, chunk);
+
+	(void) madvise(start, (char *) chunk + size - start, MADV_POPULATE_WRITE);
+#endif
+}
+
+void
+ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant)
+{
+	pool->area = area;
+	pool->files = files;
+	pool->participant = participant;
+	pool->sharing = true;
+}
+
+/* Begins a chunk, larger than the one before. */
+static void
+NewChunk(RecordPool *pool)
+{
+	pool->chunk_self = InvalidDsaPointer;
+	if (pool->sharing)
+	{
+		pool->chunk_self = dsa_allocate(pool->area, pool->chunk_size);
+		pool->chunk = dsa_get_address(pool->area, pool->chunk_self);
+		MapShared(pool->chunk, pool->chunk_size);
+	}
+	else
+	{
+		pool->chunk = MemoryContextAllocHuge(pool->context, pool->chunk_size);
+		AdviseHugePages(pool->chunk, pool->chunk_size);
+	}
+	pool->chunk_left = pool->chunk_size;
+	pool->chunk_size = Min(pool->chunk_size * 2, pool->sharing ? MAX_SHARED_CHUNK : MAX_CHUNK);
+}
+
+/* A block from a chunk, a new one when it is used up. */
+static RecordBlock *
 CutFromChunk(RecordPool *pool, Size size)
 {
-	void *bytes;
+	RecordBlock *block;
 
 	size = MAXALIGN(size);
 	if (pool->chunk_left < size)
-	{
-		pool->chunk = MemoryContextAllocHuge(pool->context, pool->chunk_size);
-		pool->chunk_left = pool->chunk_size;
-		AdviseHugePages(pool->chunk, pool->chunk_size);
-		pool->chunk_size = Min(pool->chunk_size * 2, MAX_CHUNK);
-	}
-	bytes = pool->chunk;
+		NewChunk(pool);
+	block = (RecordBlock *) pool->chunk;
+	block->self = pool->chunk_self;
 	pool->chunk += size;
 	pool->chunk_left -= size;
-	return bytes;
+	if (DsaPointerIsValid(pool->chunk_self))
+		pool->chunk_self += size;
+	return block;
+}
+
+/* A block of an odd size, which comes alone. */
+static RecordBlock *
+AllocateAlone(RecordPool *pool, Size size)
+{
+	RecordBlock *block;
+	dsa_pointer self = InvalidDsaPointer;
+
+	if (pool->sharing)
+	{
+		self = dsa_allocate_extended(pool->area, size, DSA_ALLOC_HUGE);
+		block = dsa_get_address(pool->area, self);
+	}
+	else
+		block = MemoryContextAllocHuge(pool->context, size);
+	block->self = self;
+	return block;
 }
 
 /* The list of free blocks of a capacity; NULL for odd sizes, which are not reused. */
@@ -96,7 +155,7 @@ AllocateBlock(RecordPool *pool, Size capacity, int scale)
 	RecordBlock *block;
 
 	if (list == NULL)
-		block = MemoryContextAllocHuge(pool->context, BlockMemory(capacity));
+		block = AllocateAlone(pool, BlockMemory(capacity));
 	else if (*list != NULL)
 	{
 		block = *list;
@@ -116,11 +175,12 @@ FreeBlock(RecordPool *pool, RecordBlock *block)
 {
 	RecordBlock **list = FreeList(pool, block->capacity);
 
-	if (list == NULL)
-	{
+	if (list == NULL && DsaPointerIsValid(block->self))
+		dsa_free(pool->area, block->self);
+	else if (list == NULL)
 		pfree(block);
+	if (list == NULL)
 		return;
-	}
 	block->next = *list;
 	*list = block;
 }
@@ -159,6 +219,36 @@ RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 	store->end = block->data + block->capacity;
 }
 
+void
+RecordStoreDropFirst(RecordStore *store)
+{
+	RecordBlock *block = store->first;
+
+	store->first = block->next;
+	store->memory -= BlockMemory(block->capacity);
+	store->pool->used -= BlockMemory(block->capacity);
+	if (store->first == NULL)
+		store->last = NULL;
+	FreeBlock(store->pool, block);
+}
+
+void
+RecordStoreTake(RecordStore *store, RecordStore *from)
+{
+	RecordStoreSeal(from);
+	if (store->last == NULL)
+		store->first = from->first;
+	else
+		store->last->next = from->first;
+	if (from->last != NULL)
+		store->last = from->last;
+	store->memory += from->memory;
+	store->records += from->records;
+	from->first = from->last = NULL;
+	from->memory = 0;
+	from->records = 0;
+}
+
 /* Frees the resident blocks. */
 static void
 FreeBlocks(RecordStore *store)
@@ -177,13 +267,29 @@ FreeBlocks(RecordStore *store)
 	store->records = 0;
 }
 
+#define SHARED_NAME_SIZE 32
+
+static void
+SharedFileName(char *name, int participant, int file_number)
+{
+	snprintf(name, SHARED_NAME_SIZE, "orders%d.%d", participant, file_number);
+}
+
 void
 RecordStoreSpill(RecordStore *store)
 {
 	MemoryContext caller = MemoryContextSwitchTo(store->pool->context);
 
 	RecordStoreSeal(store);
-	if (store->file == NULL)
+	if (store->file == NULL && store->pool->sharing)
+	{
+		char name[SHARED_NAME_SIZE];
+
+		store->file_number = ++store->pool->nfiles;
+		SharedFileName(name, store->pool->participant, store->file_number);
+		store->file = BufFileCreateFileSet(store->pool->files, name);
+	}
+	else if (store->file == NULL)
 		store->file = BufFileCreateTemp(false);
 	for (RecordBlock *block = store->first; block != NULL; block = block->next)
 	{
@@ -268,6 +374,63 @@ RecordStoreReset(RecordStore *store)
 	FreeBlocks(store);
 	CloseFile(store);
 }
+
+/* ---------- from process to process ---------- */
+
+void
+RecordStorePublish(RecordStore *store, SharedRecords *shared)
+{
+	RecordBlock *block = store->first;
+
+	RecordStoreSeal(store);
+	*shared = (SharedRecords){.first = block != NULL ? block->self : InvalidDsaPointer,
+							  .memory = store->memory,
+							  .records = store->records,
+							  .participant = store->pool->participant,
+							  .file_number = store->file != NULL ? store->file_number : 0,
+							  .file_bytes = store->file_bytes,
+							  .file_records = store->file_records};
+	while (block != NULL)
+	{
+		RecordBlock *next = block->next;
+
+		block->shared_next = next != NULL ? next->self : InvalidDsaPointer;
+		block = next;
+	}
+	store->pool->used -= store->memory;
+	CloseFile(store);
+	*store = (RecordStore){.pool = store->pool};
+}
+
+void
+RecordStoreAdopt(RecordStore *store, const SharedRecords *shared)
+{
+	RecordPool *pool = store->pool;
+	MemoryContext caller = MemoryContextSwitchTo(pool->context);
+	dsa_pointer next = shared->first;
+
+	while (DsaPointerIsValid(next))
+	{
+		RecordBlock *block = dsa_get_address(pool->area, next);
+
+		next = block->shared_next;
+		block->next = NULL;
+		AddBlock(store, block);
+	}
+	store->records = shared->records;
+	if (shared->file_number > 0)
+	{
+		char name[SHARED_NAME_SIZE];
+
+		SharedFileName(name, shared->participant, shared->file_number);
+		store->file = BufFileOpenFileSet(pool->files, name, O_RDONLY, false);
+		store->file_bytes = shared->file_bytes;
+		store->file_records = shared->file_records;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---------- reading ---------- */
 
 void
 RecordCursorBegin(RecordCursor *cursor, RecordStore *store)

@@ -10,12 +10,19 @@
 #define CRM_SPILLING_STORE_H
 
 #include "storage/buffile.h"
+#include "storage/fileset.h"
+#include "utils/dsa.h"
 #include "utils/palloc.h"
 
 typedef struct RecordBlock
 {
-	struct RecordBlock *next;
-	uint32 used; /* bytes of data */
+	union
+	{
+		struct RecordBlock *next;
+		dsa_pointer shared_next; /* while the store is published */
+	};
+	dsa_pointer self; /* invalid: this process's own memory */
+	uint32 used;      /* bytes of data */
 	uint32 capacity;
 	int32 scale;
 	pg_attribute_aligned(MAXIMUM_ALIGNOF) char data[FLEXIBLE_ARRAY_MEMBER];
@@ -33,11 +40,19 @@ typedef struct RecordPool
 {
 	MemoryContext context;
 	Size used;   /* by the blocks of the stores */
-	char *chunk; /* the rest of the newest chunk */
+	char *chunk; /* what is left of the newest chunk */
+	dsa_pointer chunk_self;
 	Size chunk_left;
 	Size chunk_size; /* of the next one */
 	RecordBlock *free_small;
 	RecordBlock *free_large;
+
+	/* of a process that works with others: they take its stores over */
+	dsa_area *area;
+	FileSet *files;
+	int participant;
+	int nfiles;
+	bool sharing; /* stores are still to be published */
 } RecordPool;
 
 typedef struct RecordStore
@@ -49,13 +64,17 @@ typedef struct RecordStore
 	RecordPool *pool;
 	RecordBlock *first; /* the resident blocks, in order */
 	RecordBlock *last;
-	BufFile *file; /* earlier blocks */
+	BufFile *file; /* what came before them */
+	int file_number;
 	Size file_bytes;
 	int64 file_records;
 } RecordStore;
 
 extern RecordPool *CreateRecordPool(MemoryContext parent);
 extern void DeleteRecordPool(RecordPool *pool);
+
+/* From now on stores use memory and files that the other participants see, too. */
+extern void ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant);
 
 /* Begins a block with room for `size` bytes at least. */
 extern void RecordStoreNewBlock(RecordStore *store, Size size, int scale);
@@ -87,6 +106,30 @@ extern void RecordStoreLoad(RecordStore *store);
 
 /* Frees blocks and file; the store is empty afterwards. */
 extern void RecordStoreReset(RecordStore *store);
+
+/* Frees the first of the resident blocks. */
+extern void RecordStoreDropFirst(RecordStore *store);
+
+/* Puts the resident records of another store, which is empty afterwards, behind those of this. */
+extern void RecordStoreTake(RecordStore *store, RecordStore *from);
+
+/* A store that waits for another process; all zero: an empty one. */
+typedef struct SharedRecords
+{
+	dsa_pointer first;
+	Size memory;
+	int64 records;
+	int participant;
+	int file_number; /* from 1; 0: no file */
+	Size file_bytes;
+	int64 file_records;
+} SharedRecords;
+
+/* Hands a store of a shared pool over; it is empty afterwards. */
+extern void RecordStorePublish(RecordStore *store, SharedRecords *shared);
+
+/* Takes over what another participant, or this one, has published. */
+extern void RecordStoreAdopt(RecordStore *store, const SharedRecords *shared);
 
 /* Reads a store block by block, the file first; NULL at the end. */
 typedef struct RecordCursor

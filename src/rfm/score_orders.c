@@ -16,8 +16,8 @@
 #include "base/caller_query.h"
 #include "base/local_day.h"
 #include "base/row_stream.h"
-#include "orders/order_partitions.h"
-#include "orders/order_rows.h"
+#include "orders/order_query.h"
+#include "orders/order_workers.h"
 #include "rfm/rfm_fit.h"
 #include "rfm/score_orders.h"
 #include "rfm/segment_scheme.h"
@@ -47,105 +47,28 @@ typedef struct ScoreWriter
 
 typedef struct ScoreScan
 {
-	RfmPopulation population; /* must be first: a cursor over `customers` */
+	RfmPopulation population; /* must be first: a cursor over the customers */
 	DateADT as_of;
-	DateADT after; /* last day before the period */
-	OrderPartitions *orders;
-	RecordPool *pool;
-	Size memory_limit;
-	RecordFormat format;
-	RecordStore customers; /* one record each: last day, orders, amount */
-	RecordCursor cursor;
-	bool reading;
-	RecordBlock *block;
-	char *next;
+	OrderQuery *orders; /* per customer: last day, orders, amount */
 	ScoreWriter writer;
 } ScoreScan;
-
-/* ---------- the facts of every customer ---------- */
-
-static void
-StartScoring(void *arg, const CustomerKey *key, bool costs, int scale)
-{
-	ScoreScan *scan = arg;
-
-	scan->format.key = *key;
-	scan->memory_limit = HashMemoryLimit();
-	scan->orders =
-		CreateOrderPartitions(scan->pool, key, PER_CUSTOMER, false, scale, scan->memory_limit);
-}
-
-/*
- * Adds a purchase to its customer: the day of an order even before the period, orders and amounts
- * within the period only.
- */
-static void
-AddPurchaseOfPeriod(void *arg, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
-{
-	ScoreScan *scan = arg;
-
-	if (unlikely(purchase->day <= scan->after || purchase->day > scan->as_of))
-	{
-		bool earlier = purchase->day <= scan->as_of && purchase->orders > 0;
-
-		purchase->day = earlier ? purchase->day : NO_DAY;
-		purchase->orders = 0;
-		purchase->amount = 0;
-	}
-	else if (purchase->orders == 0)
-		purchase->day = NO_DAY;
-	AddPurchase(scan->orders, customer, bits, purchase, scale);
-}
-
-/* Keeps the values of all customers, which scoring reads more than once. */
-static void
-KeepCustomers(ScoreScan *scan)
-{
-	CustomerPurchases next;
-
-	while (NextCustomerPurchases(scan->orders, &next))
-	{
-		AppendPurchase(&scan->customers, &scan->format, next.customer,
-					   scan->format.key.integer ? (uint64) next.customer : 0, next.days,
-					   next.scale);
-		scan->population.scale = next.scale;
-		if (scan->pool->used > scan->memory_limit)
-			RecordStoreSpill(&scan->customers);
-	}
-	EndOrderPartitions(scan->orders);
-}
 
 /* ---------- the customers as a population ---------- */
 
 static void
-RewindCustomers(RfmPopulation *population)
+RewindPopulation(RfmPopulation *population)
 {
-	ScoreScan *scan = (ScoreScan *) population;
-
-	if (scan->reading)
-		RecordCursorEnd(&scan->cursor);
-	RecordCursorBegin(&scan->cursor, &scan->customers);
-	scan->reading = true;
-	scan->block = NULL;
+	RewindRun(&((ScoreScan *) population)->orders->finished);
 }
 
 /* The next customer, with the sum of all purchases; NULL at the end. */
-static const PackedPurchase *
-NextCustomer(ScoreScan *scan, PurchaseDay *total)
+static inline const PackedPurchase *
+NextTotal(ScoreScan *scan, PurchaseDay *total)
 {
-	const PackedPurchase *record;
+	const PackedPurchase *record = NextInRun(&scan->orders->finished, scan->orders);
 
-	while (scan->block == NULL || scan->next >= scan->block->data + scan->block->used)
-	{
-		CHECK_FOR_INTERRUPTS();
-		scan->block = RecordCursorNext(&scan->cursor);
-		if (scan->block == NULL)
-			return NULL;
-		scan->next = scan->block->data;
-	}
-	record = (const PackedPurchase *) scan->next;
-	scan->next += RecordSize(record, &scan->format);
-	ReadRecord(record, &scan->format, total);
+	if (record != NULL)
+		ReadRecord(record, &scan->orders->format, total);
 	return record;
 }
 
@@ -156,7 +79,7 @@ NextRfmValues(RfmPopulation *population, RfmValues *rfm)
 	PurchaseDay total;
 	int n = 0;
 
-	while (n < RFM_BATCH && NextCustomer(scan, &total) != NULL)
+	while (n < RFM_BATCH && NextTotal(scan, &total) != NULL)
 		if (total.orders > 0)
 			rfm[n++] = (RfmValues){.recency = scan->as_of - total.day,
 								   .frequency = total.orders,
@@ -204,7 +127,7 @@ NextScores(void *state, Datum *values, bool *nulls)
 	ScoreScan *scan = state;
 	ScoreWriter *writer = &scan->writer;
 	PurchaseDay total;
-	const PackedPurchase *record = NextCustomer(scan, &total);
+	const PackedPurchase *record = NextTotal(scan, &total);
 	text *segment = NULL;
 	RfmScore score;
 
@@ -212,7 +135,7 @@ NextScores(void *state, Datum *values, bool *nulls)
 		return false;
 	memset(nulls, true, RESULT_COLUMNS * sizeof(bool));
 	nulls[CUSTOMER] = false;
-	values[CUSTOMER] = RecordCustomer(record, &scan->format);
+	values[CUSTOMER] = RecordCustomer(record, &scan->orders->format);
 	if (total.day == NO_DAY)
 		return true;
 
@@ -242,9 +165,7 @@ EndScores(void *state)
 {
 	ScoreScan *scan = state;
 
-	RecordCursorEnd(&scan->cursor);
-	RecordStoreReset(&scan->customers);
-	DeleteRecordPool(scan->pool);
+	EndOrderQuery(scan->orders);
 	pfree(scan);
 }
 
@@ -334,22 +255,23 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("as_of of %s must not be NULL", function),
 			 errhint("Name the day to score at: as_of => current_date, or a day in the past.")));
-	scan->population.rewind = RewindCustomers;
+	scan->population.rewind = RewindPopulation;
 	scan->population.next = NextRfmValues;
 	scan->as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
 	model->bins = PG_ARGISNULL(3) ? DEFAULT_BINS : CheckedBins(PG_GETARG_INT32(3));
-	scan->after = PG_ARGISNULL(4) ? NO_DAY : DayBeforePeriod(scan->as_of, PG_GETARG_INTERVAL_P(4));
+	scan->orders = CreateOrderQuery(function, key_type, PER_CUSTOMER);
+	scan->orders->task.as_of = scan->as_of;
+	scan->orders->task.after =
+		PG_ARGISNULL(4) ? NO_DAY : DayBeforePeriod(scan->as_of, PG_GETARG_INTERVAL_P(4));
 	scan->writer.scheme = SchemeArgument(fcinfo, 5, model->bins);
 	PrepareCells(&scan->writer);
-	scan->pool = CreateRecordPool(CurrentMemoryContext);
-	scan->customers.pool = scan->pool;
 
-	ReceivePurchases(function, key_type, query, StartScoring, AddPurchaseOfPeriod, scan, NULL,
-					 false);
-	KeepCustomers(scan);
+	RunOrderQuery(scan->orders, query);
+	FinishCustomers(scan->orders);
+	scan->population.scale = scan->orders->scale;
 	if (FitRfm(model, &scan->population, model->bins, false))
 		ReportTies(model, scan->writer.scheme);
-	RewindCustomers(&scan->population);
+	RewindRun(&scan->orders->finished);
 
 	rows->state = scan;
 	rows->next = NextScores;

@@ -104,6 +104,9 @@ typedef struct TrackedTable
 	Oid queue; /* invalid if it is linked to none, and notes nothing */
 	AttrNumber column;
 	KeyKind kind;
+	bool always;         /* an update is noted whatever it changes */
+	int nwatched;        /* else if it changes the key, or one of these columns */
+	AttrNumber *watched; /* in TopMemoryContext; NULL: none, or all */
 	bool valid;
 } TrackedTable;
 
@@ -395,6 +398,34 @@ QueueOfTrigger(Oid trigger)
 	return queue;
 }
 
+static AttrNumber
+ColumnNumber(TupleDesc columns, const char *name)
+{
+	for (int i = 0; i < columns->natts; i++)
+		if (!TupleDescAttr(columns, i)->attisdropped &&
+			strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) == 0)
+			return i + 1;
+	return InvalidAttrNumber;
+}
+
+/* The arguments after the key: none, so each update counts; else columns, of which * is no one in
+ * particular. */
+static void
+WatchColumns(TrackedTable *found, const Trigger *trigger, TupleDesc columns)
+{
+	found->always = trigger->tgnargs == 1;
+	if (found->always)
+		return;
+	found->watched = MemoryContextAlloc(TopMemoryContext, trigger->tgnargs * sizeof(AttrNumber));
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		AttrNumber column = ColumnNumber(columns, trigger->tgargs[i]);
+
+		if (column != InvalidAttrNumber)
+			found->watched[found->nwatched++] = column;
+	}
+}
+
 static TrackedTable *
 FindTrackedTable(TriggerData *data)
 {
@@ -406,22 +437,22 @@ FindTrackedTable(TriggerData *data)
 	if (table != NULL && table->valid)
 		return table;
 	found.table = RelationGetRelid(data->tg_relation);
-	for (int i = 0; data->tg_trigger->tgnargs == 1 && i < columns->natts; i++)
+	if (data->tg_trigger->tgnargs > 0)
+		found.column = ColumnNumber(columns, data->tg_trigger->tgargs[0]);
+	if (found.column > 0)
 	{
-		Form_pg_attribute column = TupleDescAttr(columns, i);
+		Form_pg_attribute column = TupleDescAttr(columns, found.column - 1);
 
-		if (!column->attisdropped &&
-			strcmp(NameStr(column->attname), data->tg_trigger->tgargs[0]) == 0)
-		{
-			found.column = column->attnum;
-			found.kind = (KeyKind){.type = getBaseType(column->atttypid),
-								   .len = column->attlen,
-								   .byval = column->attbyval,
-								   .align = column->attalign};
-		}
+		found.kind = (KeyKind){.type = getBaseType(column->atttypid),
+							   .len = column->attlen,
+							   .byval = column->attbyval,
+							   .align = column->attalign};
+		WatchColumns(&found, data->tg_trigger, columns);
 	}
 	if (found.column > 0)
 		found.queue = QueueOfTrigger(trigger);
+	if (table != NULL && table->watched != NULL)
+		pfree(table->watched);
 	table = hash_search(tracked_tables, &trigger, HASH_ENTER, NULL);
 	*table = found;
 	return table;
@@ -478,10 +509,30 @@ NoteKey(NotedKeys *noted, HeapTuple row, AttrNumber column, TupleDesc columns)
 	(void) keyset_insert(noted->keys, key, &found);
 }
 
+/* Whether an update changed what is watched. */
+static bool
+ChangesWatched(const TrackedTable *table, HeapTuple old, HeapTuple new, TupleDesc columns)
+{
+	for (int i = 0; i < table->nwatched; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, table->watched[i] - 1);
+		bool was_null;
+		bool is_null;
+		Datum was = heap_getattr(old, table->watched[i], columns, &was_null);
+		Datum is = heap_getattr(new, table->watched[i], columns, &is_null);
+
+		if (was_null != is_null ||
+			(!was_null && !datumIsEqual(was, is, column->attbyval, column->attlen)))
+			return true;
+	}
+	return table->always;
+}
+
 /*
- * AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, with the name of the customer column: notes the
- * customers of the old and the new row.  Keys stay noted after a rollback to a savepoint: such a
- * customer is read once more and found unchanged.
+ * AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, with the name of the customer
+ * column, and for a customer table of those whose updates count: notes the customers of the old and
+ * the new row.  What a savepoint takes back stays noted: such a customer is read once more and
+ * found unchanged.
  */
 PG_FUNCTION_INFO_V1(note_changed_customer);
 Datum
@@ -504,6 +555,9 @@ note_changed_customer(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(NULL);
 
 	columns = RelationGetDescr(data->tg_relation);
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) &&
+		!ChangesWatched(last_table, data->tg_trigtuple, data->tg_newtuple, columns))
+		PG_RETURN_POINTER(NULL);
 	NoteKey(last_keys, data->tg_trigtuple, last_table->column, columns);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		NoteKey(last_keys, data->tg_newtuple, last_table->column, columns);
@@ -554,9 +608,23 @@ LinkedTriggers(Oid queue)
 	return triggers;
 }
 
-/* Whether a trigger of a queue is the one for this table and column; drops it if not. */
+/* The arguments of a trigger: the key, and the columns that are watched. */
+static List *
+TriggerArguments(const char *column, ArrayType *watched)
+{
+	List *arguments = list_make1(makeString(pstrdup(column)));
+	Datum *names;
+	int n;
+
+	deconstruct_array(watched, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names, NULL, &n);
+	for (int i = 0; i < n; i++)
+		arguments = lappend(arguments, makeString(pstrdup(NameStr(*DatumGetName(names[i])))));
+	return arguments;
+}
+
+/* Whether one of a queue's triggers is that of this table and these columns; drops it if not. */
 static bool
-KeepOrDrop(Oid trigger, Oid table, const char *column)
+KeepOrDrop(Oid trigger, Oid table, List *arguments)
 {
 	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
 	HeapTuple tuple = TriggerRow(triggers, trigger);
@@ -567,10 +635,19 @@ KeepOrDrop(Oid trigger, Oid table, const char *column)
 	if (there && relation == table)
 	{
 		bool isnull;
-		Datum args =
-			heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull);
+		bytea *bytes = DatumGetByteaPP(
+			heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(triggers), &isnull));
+		const char *at = VARDATA_ANY(bytes);
+		ListCell *cell;
 
-		keep = !isnull && strcmp(VARDATA_ANY(DatumGetByteaPP(args)), column) == 0;
+		keep = ((Form_pg_trigger) GETSTRUCT(tuple))->tgnargs == list_length(arguments);
+		foreach (cell, arguments)
+		{
+			if (!keep)
+				break;
+			keep = strcmp(at, strVal(lfirst(cell))) == 0;
+			at += strlen(at) + 1;
+		}
 	}
 	table_close(triggers, AccessShareLock);
 	if (there && !keep)
@@ -592,9 +669,18 @@ TrackingFunction(void)
 		&none, false);
 }
 
-/* A trigger that a dump restored without its link, or InvalidOid. */
+static bool
+SameArguments(const Trigger *trigger, List *arguments)
+{
+	for (int i = 0; i < Min(trigger->tgnargs, list_length(arguments)); i++)
+		if (strcmp(trigger->tgargs[i], strVal(list_nth(arguments, i))) != 0)
+			return false;
+	return trigger->tgnargs == list_length(arguments);
+}
+
+/* A trigger that a dump brought along, without its link; or InvalidOid. */
 static Oid
-UnlinkedTrigger(Relation table, const char *column, Oid function)
+UnlinkedTrigger(Relation table, List *arguments, Oid function)
 {
 	Oid found = InvalidOid;
 
@@ -603,7 +689,7 @@ UnlinkedTrigger(Relation table, const char *column, Oid function)
 		Trigger *trigger = &table->trigdesc->triggers[i];
 
 		if (trigger->tgfoid == function && !trigger->tgisinternal && !trigger->tgisclone &&
-			trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], column) == 0 &&
+			SameArguments(trigger, arguments) &&
 			trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
 								TRIGGER_TYPE_DELETE) &&
 			trigger->tgnattr == 0 && trigger->tgqual == NULL &&
@@ -632,7 +718,7 @@ TriggerName(Oid trigger)
  * privilege.
  */
 static Oid
-CreateTrackingTrigger(Relation table, Oid queue, char *column, Oid function)
+CreateTrackingTrigger(Relation table, Oid queue, List *arguments, Oid function)
 {
 	CreateTrigStmt *statement = makeNode(CreateTrigStmt);
 	char *name = psprintf("crm_profile_changes_%u", queue);
@@ -642,7 +728,7 @@ CreateTrackingTrigger(Relation table, Oid queue, char *column, Oid function)
 	statement->trigname = name;
 	statement->funcname =
 		list_make2(makeString("crm_profile_internal"), makeString("note_changed_customer"));
-	statement->args = list_make1(makeString(column));
+	statement->args = arguments;
 	statement->row = true;
 	statement->timing = TRIGGER_TYPE_AFTER;
 	statement->events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
@@ -667,8 +753,10 @@ LinkTrigger(Oid trigger, Oid queue, Oid table)
 }
 
 /*
- * (queue, relation, column): from now on changes of that relation, and of no other, go into the
- * queue, which the caller must own; NULL for no relation.
+ * (queue, relation, column, watched): from now on the changes of that relation, and
+ * of no other, go into the queue, of which the caller is the owner; relation NULL: of
+ * none.  Where there are columns to watch, updates that change neither them nor the
+ * key are no changes.
  */
 PG_FUNCTION_INFO_V1(track_table);
 Datum
@@ -676,7 +764,7 @@ track_table(PG_FUNCTION_ARGS)
 {
 	Oid queue = PG_GETARG_OID(0);
 	Oid table = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
-	char *column = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
+	List *arguments = NIL;
 	Oid trigger = InvalidOid;
 	Relation relation;
 	ListCell *cell;
@@ -691,9 +779,10 @@ track_table(PG_FUNCTION_ARGS)
 		if (right != ACLCHECK_OK)
 			aclcheck_error(right, OBJECT_TABLE, get_rel_name(table));
 		LockRelationOid(table, ShareRowExclusiveLock);
+		arguments = TriggerArguments(NameStr(*PG_GETARG_NAME(2)), PG_GETARG_ARRAYTYPE_P(3));
 	}
 	foreach (cell, LinkedTriggers(queue))
-		if (KeepOrDrop(lfirst_oid(cell), table, column))
+		if (KeepOrDrop(lfirst_oid(cell), table, arguments))
 			trigger = lfirst_oid(cell);
 	if (!OidIsValid(table))
 		PG_RETURN_VOID();
@@ -703,9 +792,9 @@ track_table(PG_FUNCTION_ARGS)
 	{
 		Oid function = TrackingFunction();
 
-		trigger = UnlinkedTrigger(relation, column, function);
+		trigger = UnlinkedTrigger(relation, arguments, function);
 		if (!OidIsValid(trigger))
-			trigger = CreateTrackingTrigger(relation, queue, column, function);
+			trigger = CreateTrackingTrigger(relation, queue, arguments, function);
 		LinkTrigger(trigger, queue, table);
 		CommandCounterIncrement();
 	}

@@ -23,11 +23,9 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
-#include "utils/tuplesort.h"
 
 #include "base/caller_query.h"
 #include "orders/collect_histories.h"
@@ -84,7 +82,8 @@ FlushBatch(HistoryStore *store)
 {
 	if (store->nslots == 0)
 		return;
-	table_multi_insert(store->table, store->slots, store->nslots, store->command, 0, store->bulk);
+	table_multi_insert(store->table, store->slots, store->nslots, store->command,
+					   TABLE_INSERT_SKIP_FSM, store->bulk);
 	for (int i = 0; i < store->nslots; i++)
 		ExecClearTuple(store->slots[i]);
 	store->stored += store->nslots;
@@ -92,47 +91,31 @@ FlushBatch(HistoryStore *store)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Collects the histories of the query, sorted by customer. */
-static Tuplesortstate *
-SortHistories(Relation table, const char *function, const char *query, const char *progress)
+/* Runs the query and stores a history for each customer, in order. */
+static void
+StoreHistories(HistoryStore *store, const char *function, const char *query, const char *progress)
 {
-	TupleDesc columns = RelationGetDescr(table);
+	TupleDesc columns = RelationGetDescr(store->table);
 	Form_pg_attribute key = TupleDescAttr(columns, 0);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
-	MemoryContext row =
-		AllocSetContextCreate(CurrentMemoryContext, "history to store", ALLOCSET_DEFAULT_SIZES);
-	AttrNumber column = 1;
-	bool nulls_first = false;
-	Oid before;
-	Tuplesortstate *sorted;
+	TupleTableSlot *row = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	HistoryCollection *collection;
+	PurchaseHistory *history;
+	Oid before;
 
 	get_sort_group_operators(key->atttypid, true, false, false, &before, NULL, NULL, NULL);
-	sorted = tuplesort_begin_heap(columns, 1, &column, &before, &key->attcollation, &nulls_first,
-								  work_mem, NULL, TUPLESORT_NONE);
-	collection = CollectHistories(function, key->atttypid, query, progress, false);
-	for (;;)
+	collection = CollectHistories(function, key->atttypid, query, progress, false, before,
+								  key->attcollation);
+	while (ExecClearTuple(row), NextHistory(collection, &row->tts_values[0], &history))
 	{
-		MemoryContext caller = MemoryContextSwitchTo(row);
-		PurchaseHistory *history;
-		bool more;
-
-		MemoryContextReset(row);
-		ExecClearTuple(slot);
-		more = NextHistory(collection, &slot->tts_values[0], &history);
-		MemoryContextSwitchTo(caller);
-		if (!more)
-			break;
-		slot->tts_values[1] = PointerGetDatum(history);
-		slot->tts_isnull[0] = slot->tts_isnull[1] = false;
-		tuplesort_puttupleslot(sorted, ExecStoreVirtualTuple(slot));
-		CHECK_FOR_INTERRUPTS();
+		row->tts_values[1] = PointerGetDatum(history);
+		row->tts_isnull[0] = row->tts_isnull[1] = false;
+		ExecCopySlot(store->slots[store->nslots], ExecStoreVirtualTuple(row));
+		if (++store->nslots == BATCH)
+			FlushBatch(store);
 	}
+	FlushBatch(store);
 	EndHistories(collection);
-	MemoryContextDelete(row);
-	ExecDropSingleTupleTableSlot(slot);
-	tuplesort_performsort(sorted);
-	return sorted;
+	ExecDropSingleTupleTableSlot(row);
 }
 
 /* (key anyelement, query text, target regclass, progress text): the number of histories stored. */
@@ -142,7 +125,6 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_purchase_histories";
 	HistoryStore store = {0};
-	Tuplesortstate *sorted;
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	char *query = QueryArgument(fcinfo, 1, function);
 
@@ -153,18 +135,12 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 		PreventCommandIfReadOnly("store_purchase_histories()");
 	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
 	CheckTarget(store.table, key_type);
-	sorted = SortHistories(store.table, function, query, ProgressArgument(fcinfo, 3));
 	for (int i = 0; i < BATCH; i++)
-		store.slots[i] =
-			MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsMinimalTuple);
+		store.slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsHeapTuple);
 	store.bulk = GetBulkInsertState();
 	store.command = GetCurrentCommandId(true);
-	while (tuplesort_gettupleslot(sorted, true, true, store.slots[store.nslots], NULL))
-		if (++store.nslots == BATCH)
-			FlushBatch(&store);
-	FlushBatch(&store);
+	StoreHistories(&store, function, query, ProgressArgument(fcinfo, 3));
 
-	tuplesort_end(sorted);
 	FreeBulkInsertState(store.bulk);
 	table_finish_bulk_insert(store.table, 0);
 	for (int i = 0; i < BATCH; i++)

@@ -1,0 +1,98 @@
+-- customer_profile as a table (materialize => true): refreshes write the rows that change
+
+CREATE FUNCTION crm_profile_internal.moved_thresholds(was crm_profile.source_model, now crm_profile.source_model, tier_by text, OUT figure text, OUT low numeric, OUT high numeric) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+	BEGIN ATOMIC
+		-- a threshold that there was not, or is not any more: whatever the value. Wide by the rounding of an average: a row too many is compared, and not written
+		SELECT t.figure, coalesce(least(t.was, t.now) - t.margin, '-Infinity'), CASE WHEN t.was IS NULL OR t.now IS NULL THEN 'Infinity' ELSE greatest(t.was, t.now) + t.margin END
+		FROM (SELECT 'recency' AS figure, u.was, u.now, 0 AS margin FROM unnest((crm_profile.thresholds(was.rfm)).recency, (crm_profile.thresholds(now.rfm)).recency) u(was, now)
+			UNION ALL SELECT 'frequency', u.was, u.now, 0 FROM unnest((crm_profile.thresholds(was.rfm)).frequency || (was.rfm::text::jsonb ->> 'median_frequency')::numeric,
+				(crm_profile.thresholds(now.rfm)).frequency || (now.rfm::text::jsonb ->> 'median_frequency')::numeric) u(was, now)
+			UNION ALL SELECT 'monetary', u.was, u.now, 0 FROM unnest((crm_profile.thresholds(was.rfm)).monetary, (crm_profile.thresholds(now.rfm)).monetary) u(was, now)
+			UNION ALL SELECT 'average_order_value', u.was, u.now, (1 + abs(u.was)) / 1000000000 FROM unnest(ARRAY[(was.rfm::text::jsonb ->> 'median_order_value')::numeric],
+				ARRAY[(now.rfm::text::jsonb ->> 'median_order_value')::numeric]) u(was, now)
+			UNION ALL SELECT tier_by, u.was, u.now, 0 FROM unnest(ARRAY[was.a_from, was.b_from] || was.deciles, ARRAY[now.a_from, now.b_from] || now.deciles) u(was, now)) t
+		WHERE t.was IS DISTINCT FROM t.now;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.moved_thresholds IS 'the ranges of figures in customer_profile in which a score, pattern, tier or decile may be another by the new model than by the old one';
+
+CREATE FUNCTION crm_profile_internal.profiles_to_look_at(src crm_profile.source_definition, was crm_profile.source_model, now crm_profile.source_model, keys text, customer_keys text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	stored CONSTANT text := format('%I.stored_profile', src.name);
+	ranges text;
+BEGIN
+	-- on another day recency and forecasts are others for all
+	IF keys IS NULL OR was.as_of IS DISTINCT FROM now.as_of
+		OR ROW(was.clv, was.scheme, was.segments, was.active_days, was.predicted_a_from, was.predicted_b_from)::text <> ROW(now.clv, now.scheme, now.segments, now.active_days, now.predicted_a_from, now.predicted_b_from)::text THEN
+		RETURN NULL;
+	END IF;
+	SELECT string_agg(format('SELECT o.customer FROM %s o WHERE o.%I BETWEEN %L::numeric AND %L::numeric', stored, m.figure, m.low, m.high), ' UNION ALL ') INTO ranges
+		FROM crm_profile_internal.moved_thresholds(was, now, src.tier_by) m;
+	RETURN concat_ws(' UNION ALL ', format('SELECT unnest(%L::%s[]) AS customer', keys, src.key_type), format('SELECT unnest(%L::%s[])', customer_keys, src.key_type), ranges,
+		-- a contact of somebody who has not bought
+		CASE WHEN src.interactions IS NOT NULL OR src.prospect_customer = src.prospect_key THEN format('SELECT o.customer FROM %s o WHERE o.last_purchase IS NULL', stored) END,
+		CASE WHEN customer_keys IS NULL THEN format('SELECT o.customer FROM %1$s o WHERE NOT EXISTS (SELECT FROM %2$s c WHERE %3$s AND c.%4$I::text = o.customer::text)
+			UNION ALL SELECT c.%4$I FROM %2$s c WHERE NOT EXISTS (SELECT FROM %1$s o WHERE %3$s AND c.%4$I::text = o.customer::text)',
+			stored, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'), src.customer_key) END);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.profiles_to_look_at IS
+	'SQL of the keys of all customers whose row in customer_profile may have changed with a refresh: those whose orders or own rows changed, and those between an old and a new threshold; NULL: it may be any';
+
+CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean, keys text) RETURNS double precision
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
+	seqscan CONSTANT text := current_setting('enable_seqscan');
+	-- ANY, not a join: the rows are found by their indexes
+	among CONSTANT text := CASE WHEN keys IS NULL THEN 'true' ELSE format('p.customer %s ANY (ARRAY(%s))', crm_profile_internal.key_equality(src.key_type::regtype), keys) END;
+	columns text;
+	assigned text;
+	compared text;
+	written bigint;
+	seconds double precision;
+BEGIN
+	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg(quote_ident(attname) || ' = n.' || quote_ident(attname), ', ' ORDER BY attnum),
+			-- a key in another spelling is another row, though it is the same customer
+			string_agg('?.' || quote_ident(attname) || CASE attname WHEN 'customer' THEN '::text' ELSE '' END, ', ' ORDER BY attnum) INTO columns, assigned, compared
+		FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
+	-- as with histories, the indexes come at the end of the first time
+	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
+		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
+		GET DIAGNOSTICS written = ROW_COUNT;
+		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
+		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
+	ELSE
+		IF keys IS NOT NULL THEN
+			PERFORM set_config('enable_seqscan', 'off', true);
+		END IF;
+		EXECUTE format('DELETE FROM %s p WHERE %s AND NOT EXISTS (SELECT FROM %s c WHERE %s)', target, among, src.customers,
+			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'p.customer'));
+		-- OFFSET: figures are computed once, not for each use
+		EXECUTE format('MERGE INTO %1$s was USING (SELECT p.* FROM %2$I.profile_as_of($1) p WHERE %3$s OFFSET 0) n ON %4$s
+			WHEN MATCHED AND ROW(%5$s) IS DISTINCT FROM ROW(%6$s) THEN UPDATE SET %7$s
+			WHEN NOT MATCHED THEN INSERT (%8$s) VALUES (n.%9$s)', target, src.name, among, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
+			replace(compared, '?', 'n'), replace(compared, '?', 'was'), assigned, columns, replace(columns, ', ', ', n.')) USING today;
+		GET DIAGNOSTICS written = ROW_COUNT;
+		PERFORM set_config('enable_seqscan', seqscan, true);
+	END IF;
+	-- what thresholds are looked for in
+	IF src.track_changes <> 'none' THEN
+		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_%1$s ON %2$s (%1$I)', src.tier_by, target);
+		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_monetary ON %s (monetary)', target);
+		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_order_value ON %s (average_order_value)', target);
+	END IF;
+	-- a few rows more or less are nothing to the planner
+	IF keys IS NULL OR written > 1000 THEN
+		EXECUTE format('ANALYZE %s', target);
+	END IF;
+	seconds := round(extract(epoch FROM clock_timestamp() - began), 3);
+	IF "verbose" THEN
+		EXECUTE format('SELECT count(*) FROM %s p WHERE %s', target, among) INTO compared;
+		PERFORM crm_profile_internal.refresh_progress(src.name, compared::bigint, 'profiles compared', seconds);
+		RAISE INFO 'source "%": % profiles written', src.name, written;
+	END IF;
+	RETURN seconds;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, where profiles are materialized: writes those that differ; keys: SQL of the customers it may be, NULL: all; returns seconds';

@@ -1,0 +1,81 @@
+-- materialize => true with change tracking: after each refresh the table is what profile_as_of() computes, and only rows that differ were written
+\pset format unaligned
+\pset tuples_only on
+\set SHOW_CONTEXT never
+SET client_min_messages = error;
+SET jit = off;
+CREATE TABLE customer (id integer PRIMARY KEY);
+CREATE TABLE orders (customer_id integer, day date, amount numeric, cost numeric);
+CREATE INDEX ON orders (customer_id);
+CREATE TABLE visit (customer_id integer, day date);
+INSERT INTO customer SELECT generate_series(1, 400);
+SELECT setseed(0.5);
+INSERT INTO orders SELECT 1 + floor(random() * 350), date '2024-01-01' + floor(random() * 400)::integer, a, round(a / 2, 2)
+	FROM (SELECT round((exp(3 + 2 * random()))::numeric, 2) AS a FROM generate_series(1, 2500)) a;
+
+-- what a refresh wrote, in rows that did not differ, and what it left undone
+CREATE FUNCTION refreshed(OUT refit boolean, OUT needless bigint, OUT missed bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	today date;
+BEGIN
+	CREATE TEMP TABLE former ON COMMIT DROP AS SELECT p.*, p.xmin::text AS written FROM shop.stored_profile p;
+	PERFORM crm_profile.refresh('shop');
+	SELECT d.as_of, s.refresh_phases ? 'refit' INTO today, refit FROM shop.source_definition d, crm_profile.sources s;
+	SELECT count(*) INTO needless FROM shop.stored_profile p JOIN former f USING (customer) WHERE f.written <> p.xmin::text AND to_jsonb(p) = to_jsonb(f) - 'written';
+	SELECT count(*) INTO missed FROM shop.profile_as_of(today) n FULL JOIN shop.stored_profile p USING (customer) WHERE to_jsonb(n) IS DISTINCT FROM to_jsonb(p);
+END $$;
+CREATE PROCEDURE change_some(steps integer, INOUT refits text DEFAULT NULL, INOUT needless bigint DEFAULT 0, INOUT missed bigint DEFAULT 0) LANGUAGE plpgsql AS $$
+DECLARE
+	action integer;
+	found record;
+	anew bigint := 0;
+BEGIN
+	FOR step IN 1 .. steps LOOP
+		action := floor(random() * 12);
+		IF action < 5 THEN
+			INSERT INTO orders SELECT 1 + floor(random() * 420), date '2024-06-01' + floor(random() * 280)::integer, round((exp(3 + 2 * random()))::numeric, 2), CASE WHEN random() < 0.5 THEN 1 END
+				FROM generate_series(1, 1 + floor(random() * 3)::integer);
+		ELSIF action = 5 THEN
+			DELETE FROM orders WHERE customer_id = 1 + floor(random() * 400);
+		ELSIF action = 6 THEN
+			UPDATE orders SET amount = -amount WHERE customer_id = 1 + floor(random() * 400);
+		ELSIF action = 7 THEN
+			INSERT INTO customer VALUES (1 + floor(random() * 450)) ON CONFLICT DO NOTHING;
+		ELSIF action = 8 THEN
+			DELETE FROM customer WHERE id = 1 + floor(random() * 450);
+		ELSIF action = 9 THEN
+			INSERT INTO visit VALUES (350 + floor(random() * 100), '2025-01-01');
+		ELSIF action = 10 THEN
+			UPDATE customer SET id = id + 500 WHERE id = 1 + floor(random() * 400);
+		ELSIF random() < 0.3 THEN
+			-- a day has passed
+			UPDATE shop.source_definition SET as_of = as_of + 1;
+		END IF;
+		COMMIT;
+		IF random() < 0.6 THEN
+			SELECT r.* INTO found FROM refreshed() r;
+			needless := needless + found.needless;
+			missed := missed + found.missed;
+			anew := anew + found.refit::integer;
+			COMMIT;
+		END IF;
+	END LOOP;
+	refits := CASE WHEN anew * 3 < steps * 0.6 THEN 'few' ELSE anew::text END;
+END $$;
+
+SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', ordered_at => 'day', amount => 'amount', order_customer => 'customer_id', interactions => 'visit', interaction_customer => 'customer_id', interacted_at => 'day',
+	as_of => '2025-03-01', materialize => true, track_changes => 'keys', refit_share => 1, clv_model => 'bg/nbd');
+SELECT customers_written > 300 FROM crm_profile.refresh('shop');
+CALL change_some(120);
+SELECT crm_profile.alter_source('shop', period => '6 months', cost => 'cost', tier_by => 'profit');
+SELECT * FROM refreshed();
+CALL change_some(60);
+
+-- forgotten
+SELECT histories_deleted FROM crm_profile.forget_customer('shop', 3);
+SELECT * FROM refreshed();
+SELECT count(*) FROM pg_index WHERE indrelid = 'shop.stored_profile'::regclass;
+SELECT crm_profile.drop_source('shop');
+DROP PROCEDURE change_some;
+DROP FUNCTION refreshed;
+DROP TABLE customer, orders, visit;

@@ -1,0 +1,204 @@
+/*
+ * customer_blocks.c: finished customers in blocks of bytes.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "orders/customer_blocks.h"
+
+/* A run takes at least so much memory, and a quarter of what the task may have. */
+#define MIN_RUN ((Size) 4 * 1024 * 1024)
+
+#define ST_SORT SortRun
+#define ST_ELEMENT_TYPE RunEntry
+#define ST_COMPARE(a, b, order) ApplySortComparator((a)->key, false, (b)->key, false, order)
+#define ST_COMPARE_ARG_TYPE SortSupportData
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* A record of the customer alone, with a history behind it. */
+static void
+AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
+			  PurchaseHistory *history, int scale)
+{
+	const CustomerKey *key = &format->key;
+	Size key_size = key->integer ? 0 : CustomerKeySize(key, customer);
+	Size size = NARROW_RECORD_SIZE + (key->integer ? 0 : KEY_SIZE_BYTES + MAXALIGN(key_size));
+	PackedPurchase *record =
+		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
+
+	record->bits = key->integer ? (uint64) customer : 0;
+	record->number = 0;
+	record->mark = 0;
+	if (!key->integer)
+		AppendKey(RecordKey(record, format), key, customer, key_size);
+	memcpy((char *) record + size, history, VARSIZE(history));
+}
+
+void
+AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain grain,
+			   const CustomerPurchases *customer)
+{
+	PurchaseHistory *history;
+
+	if (grain == PER_CUSTOMER)
+	{
+		AppendPurchase(finished, format, customer->customer,
+					   format->key.integer ? (uint64) customer->customer : 0, customer->days,
+					   customer->scale);
+		return;
+	}
+	history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
+	AppendHistory(finished, format, customer->customer, history, customer->scale);
+	pfree(history);
+}
+
+void
+PrepareCustomerOrder(const OrderTask *task, SortSupport order, MemoryContext context)
+{
+	memset(order, 0, sizeof(*order));
+	order->ssup_cxt = context;
+	order->ssup_collation = task->order_collation;
+	order->ssup_attno = 1;
+	PrepareSortSupportFromOrderingOp(task->order_operator, order);
+}
+
+void
+InitCustomerBlocks(CustomerBlocks *blocks, const OrderRows *rows, pg_atomic_uint32 *runs)
+{
+	memset(blocks, 0, sizeof(*blocks));
+	blocks->orders = rows->orders;
+	blocks->task = rows->task;
+	blocks->format = &rows->format;
+	blocks->finished.pool = rows->pool;
+	blocks->context = CurrentMemoryContext;
+	blocks->runs = runs;
+	if (OidIsValid(rows->task->order_operator))
+		PrepareCustomerOrder(rows->task, &blocks->order, CurrentMemoryContext);
+}
+
+/* Finishes the next customer; false if there is none. */
+static bool
+FinishCustomer(CustomerBlocks *blocks)
+{
+	CustomerPurchases next;
+
+	if (blocks->ended || !NextCustomerPurchases(blocks->orders, &next))
+	{
+		blocks->ended = true;
+		return false;
+	}
+	AppendCustomer(&blocks->finished, blocks->format, blocks->task->grain, &next);
+	return true;
+}
+
+/* A block for so many bytes of records. */
+static bytea *
+NewBlock(CustomerBlocks *blocks, Size size)
+{
+	bytea *bytes = palloc(VARHDRSZ + sizeof(BlockHeader) + size);
+	BlockHeader header = {blocks->finished.first->scale, blocks->run_number};
+
+	SET_VARSIZE(bytes, VARHDRSZ + sizeof(BlockHeader) + size);
+	memcpy(VARDATA(bytes), &header, sizeof(header));
+	return bytes;
+}
+
+/* ---------- in no order ---------- */
+
+static bytea *
+NextBlockAsTheyCome(CustomerBlocks *blocks)
+{
+	RecordStore *finished = &blocks->finished;
+	RecordBlock *block;
+	bytea *bytes;
+
+	while (finished->first == finished->last && FinishCustomer(blocks))
+		;
+	RecordStoreSeal(finished);
+	block = finished->first;
+	if (block == NULL)
+		return NULL;
+	bytes = NewBlock(blocks, block->used);
+	memcpy(VARDATA(bytes) + sizeof(BlockHeader), block->data, block->used);
+	RecordStoreDropFirst(finished);
+	return bytes;
+}
+
+/* ---------- in order ---------- */
+
+/* Finishes and sorts as many customers as fit a run; false if there are none left. */
+static bool
+NextRun(CustomerBlocks *blocks)
+{
+	RecordStore *finished = &blocks->finished;
+	int64 n = 0;
+
+	RecordStoreReset(finished);
+	while (finished->memory < Max(MIN_RUN, blocks->task->memory / 4) && FinishCustomer(blocks))
+		;
+	if (finished->records == 0)
+		return false;
+	RecordStoreSeal(finished);
+	if (blocks->run != NULL)
+		pfree(blocks->run);
+	blocks->run = MemoryContextAllocHuge(blocks->context, finished->records * sizeof(RunEntry));
+	for (const RecordBlock *block = finished->first; block != NULL; block = block->next)
+		for (const char *at = block->data; at < block->data + block->used;)
+		{
+			const PackedPurchase *record = (const PackedPurchase *) at;
+
+			blocks->run[n++] = (RunEntry){RecordCustomer(record, blocks->format), record};
+			at += FinishedSize(record, blocks->format, blocks->task->grain);
+		}
+	SortRun(blocks->run, n, &blocks->order);
+	blocks->nrun = n;
+	blocks->next = 0;
+	blocks->run_number = blocks->runs != NULL ? pg_atomic_fetch_add_u32(blocks->runs, 1) + 1
+											  : blocks->run_number + 1;
+	return true;
+}
+
+static bytea *
+NextBlockInOrder(CustomerBlocks *blocks)
+{
+	Size size = 0;
+	int64 end;
+	bytea *bytes;
+	char *to;
+
+	if (blocks->next == blocks->nrun && !NextRun(blocks))
+		return NULL;
+	for (end = blocks->next; end < blocks->nrun; end++)
+	{
+		Size more = FinishedSize(blocks->run[end].record, blocks->format, blocks->task->grain);
+
+		if (size > 0 && size + more > BLOCK_CAPACITY)
+			break;
+		size += more;
+	}
+	bytes = NewBlock(blocks, size);
+	to = VARDATA(bytes) + sizeof(BlockHeader);
+	for (; blocks->next < end; blocks->next++)
+	{
+		const PackedPurchase *record = blocks->run[blocks->next].record;
+		Size record_size = FinishedSize(record, blocks->format, blocks->task->grain);
+
+		memcpy(to, record, record_size);
+		to += record_size;
+	}
+	return bytes;
+}
+
+bytea *
+NextCustomerBlock(CustomerBlocks *blocks)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (OidIsValid(blocks->task->order_operator))
+		return NextBlockInOrder(blocks);
+	return NextBlockAsTheyCome(blocks);
+}

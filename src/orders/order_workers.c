@@ -1,0 +1,463 @@
+/*
+ * order_workers.c: a query of orders run by parallel workers.
+ */
+#include "postgres.h"
+
+#include <sys/statvfs.h>
+
+#include "access/parallel.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "port/atomics.h"
+#include "storage/barrier.h"
+#include "storage/dsm_impl.h"
+#include "storage/sharedfileset.h"
+#include "utils/lsyscache.h"
+#include "utils/wait_event.h"
+
+#include "base/caller_query.h"
+#include "orders/order_workers.h"
+
+/* How a query of orders is handed to its workers. */
+typedef struct OrderPacking
+{
+	RowPacking pub; /* must be first */
+	DestReceiver receiver;
+	OrderQuery *query;
+	OrderRows *rows; /* of the leader: is told columns and counts */
+} OrderPacking;
+
+/* ---------- planning ---------- */
+
+/* No plan has so many nodes. */
+#define PACKING_NODE_ID (PG_INT32_MAX / 2)
+
+static Node *CreateOrderPackingState(CustomScan *scan);
+static const CustomScanMethods OrderPackingMethods = {"OrderPacking", CreateOrderPackingState};
+
+/*
+ * Gives the columns below Gather the names that the query has for them; false
+ * if Gather makes others of them.
+ */
+static bool
+NameColumns(const Gather *gather)
+{
+	List *columns = outerPlan(gather)->targetlist;
+	ListCell *cell;
+	ListCell *cell_above;
+
+	if (list_length(columns) != list_length(gather->plan.targetlist))
+		return false;
+	forboth(cell, columns, cell_above, gather->plan.targetlist)
+	{
+		TargetEntry *column = lfirst_node(TargetEntry, cell);
+		TargetEntry *above = lfirst_node(TargetEntry, cell_above);
+		Var *var = (Var *) above->expr;
+
+		if (!IsA(var, Var) || var->varno != OUTER_VAR || above->resjunk ||
+			!equal(list_nth_node(TargetEntry, columns, var->varattno - 1)->expr, column->expr))
+			return false;
+		column->resname = above->resname;
+	}
+	return true;
+}
+
+/*
+ * What each process may take: as much as one alone, unless shared memory is a
+ * file system with less room; 0: too little to begin.
+ */
+static Size
+ParticipantMemory(int participants)
+{
+	Size memory = HashMemoryLimit();
+	struct statvfs shared;
+
+	if (dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs("/dev/shm", &shared) == 0)
+	{
+		/* it is taken in pieces that may be larger than what is needed by a half */
+		Size room = (Size) shared.f_bavail * shared.f_frsize / 2 / participants;
+
+		if (room < MIN_ORDER_MEMORY)
+			return 0;
+		memory = Min(memory, room);
+	}
+	return memory;
+}
+
+/* Customers can be told apart in workers, too. */
+static bool
+KeyIsParallelSafe(const CustomerKey *key)
+{
+	return func_parallel(key->hash.fn_oid) == PROPARALLEL_SAFE &&
+		   func_parallel(key->equal.fn_oid) == PROPARALLEL_SAFE;
+}
+
+/* The single column of the scan: blocks of finished customers. */
+static List *
+BlockColumn(Expr *block)
+{
+	return list_make1(makeTargetEntry(block, 1, "customers", false));
+}
+
+/* Plain data as a node of the plan, which the workers get as text. */
+static Const *
+BytesConst(const void *data, Size size)
+{
+	bytea *bytes = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	memcpy(VARDATA(bytes), data, size);
+	return makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
+}
+
+/* Puts the scan below Gather, as the planner would leave it. */
+static void
+InsertPacking(Gather *gather, const OrderTask *task)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	Plan *plan = &scan->scan.plan;
+	Plan *rows = outerPlan(gather);
+
+	plan->startup_cost = plan->total_cost = rows->total_cost;
+	plan->plan_rows = rows->plan_rows;
+	plan->plan_width = rows->plan_width;
+	plan->parallel_aware = plan->parallel_safe = true;
+	plan->plan_node_id = PACKING_NODE_ID;
+	plan->extParam = bms_copy(rows->extParam);
+	plan->allParam = bms_copy(rows->allParam);
+	plan->targetlist = BlockColumn((Expr *) makeVar(INDEX_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
+	scan->custom_scan_tlist = BlockColumn((Expr *) makeNullConst(BYTEAOID, -1, InvalidOid));
+	scan->custom_plans = list_make1(rows);
+	scan->custom_private = list_make1(BytesConst(task, sizeof(*task)));
+	scan->methods = &OrderPackingMethods;
+	outerPlan(gather) = plan;
+	gather->plan.targetlist =
+		BlockColumn((Expr *) makeVar(OUTER_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
+}
+
+static bool
+PlanPacking(RowPacking *self, Gather *gather)
+{
+	OrderPacking *packing = (OrderPacking *) self;
+	OrderRows *rows = packing->rows;
+	OrderTask task = *rows->task;
+
+	if (gather->single_copy || gather->plan.qual != NIL || !NameColumns(gather))
+		return false;
+	CheckOrderColumns(rows, ExecCleanTypeFromTL(gather->plan.targetlist));
+	if (rows->order_column > 0 || rows->check_domain || !KeyIsParallelSafe(&rows->format.key))
+		return false;
+	task.memory = ParticipantMemory(gather->num_workers + 1);
+	if (task.memory == 0)
+		return false;
+	InsertPacking(gather, &task);
+	return true;
+}
+
+/* ---------- the scan ---------- */
+
+/* What the processes have in common. */
+typedef struct SharedOrders
+{
+	dsm_handle segment; /* that this lies in */
+	Barrier packed;
+	SharedFileSet files;
+	pg_atomic_uint32 participants;
+	pg_atomic_uint64 rows;
+	pg_atomic_uint64 without_customer;
+	pg_atomic_uint32 runs;       /* of sorted customers */
+	SharedPartitions partitions; /* must be last */
+} SharedOrders;
+
+typedef struct OrderPackingState
+{
+	CustomScanState css; /* must be first */
+	OrderTask task;
+	SharedOrders *shared; /* NULL: the leader is alone */
+	OrderRows *leader;    /* in the leader: is told the counts */
+	RecordPool *pool;
+	OrderRows rows; /* of this process; without `orders` before it begins */
+	Progress progress;
+	CustomerBlocks blocks;
+} OrderPackingState;
+
+static void
+BeginOrderPacking(CustomScanState *node, EState *estate, int eflags)
+{
+	OrderPackingState *state = (OrderPackingState *) node;
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	Const *task = linitial_node(Const, scan->custom_private);
+
+	memcpy(&state->task, VARDATA_ANY(DatumGetPointer(task->constvalue)), sizeof(state->task));
+	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans), estate, eflags));
+}
+
+/* Takes all rows of the plan below. */
+static void
+TakeRows(OrderPackingState *state)
+{
+	PlanState *plan = linitial(state->css.custom_ps);
+	TupleTableSlot *row;
+
+	while (row = ExecProcNode(plan), !TupIsNull(row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		state->rows.pub.receiveSlot(row, &state->rows.pub);
+	}
+}
+
+/*
+ * Comes together with the others, takes its share of the rows and waits until
+ * all are in their partitions.  Who comes too late finds no rows left.
+ */
+static void
+PackTogether(OrderPackingState *state, TupleDesc columns)
+{
+	SharedOrders *shared = state->shared;
+	OrderRows *rows = &state->rows;
+	bool late = BarrierAttach(&shared->packed) > 0;
+
+	ShareRecordPool(state->pool, state->css.ss.ps.state->es_query_dsa, &shared->files.fs,
+					late ? -1 : pg_atomic_fetch_add_u32(&shared->participants, 1));
+	rows->progress->all = &shared->rows;
+	rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
+	if (!late)
+	{
+		TakeRows(state);
+		ShareProgress(rows->progress);
+		pg_atomic_fetch_add_u64(&shared->without_customer, rows->without_customer);
+		PublishPartitions(rows->orders, &shared->partitions);
+		BarrierArriveAndWait(&shared->packed, PG_WAIT_EXTENSION);
+	}
+	BarrierDetach(&shared->packed);
+	ClaimPartitions(rows->orders, &shared->partitions);
+}
+
+static void
+PackOrders(OrderPackingState *state)
+{
+	OrderRows *rows = &state->rows;
+	Progress *progress = &state->progress;
+	TupleDesc columns = ExecGetResultType(linitial(state->css.custom_ps));
+
+	if (state->leader != NULL && state->leader->progress != NULL)
+		progress = state->leader->progress;
+	state->pool = CreateRecordPool(CurrentMemoryContext);
+	InitOrderRows(rows, &state->task, state->pool, progress);
+	if (state->shared != NULL)
+		PackTogether(state, columns);
+	else
+	{
+		rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
+		TakeRows(state);
+	}
+	InitCustomerBlocks(&state->blocks, rows, state->shared != NULL ? &state->shared->runs : NULL);
+}
+
+static TupleTableSlot *
+ExecOrderPacking(CustomScanState *node)
+{
+	OrderPackingState *state = (OrderPackingState *) node;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+	MemoryContext caller;
+	bytea *block;
+
+	if (state->rows.orders == NULL)
+		PackOrders(state);
+	ExecClearTuple(slot);
+	ResetExprContext(econtext);
+	caller = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+	block = NextCustomerBlock(&state->blocks);
+	MemoryContextSwitchTo(caller);
+	if (block == NULL)
+		return slot;
+	slot->tts_values[0] = PointerGetDatum(block);
+	slot->tts_isnull[0] = false;
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* Called while shared memory is still there. */
+static void
+ShutdownOrderPacking(CustomScanState *node)
+{
+	OrderPackingState *state = (OrderPackingState *) node;
+	SharedOrders *shared = state->shared;
+	OrderRows *leader = state->leader;
+
+	if (leader != NULL)
+	{
+		leader->without_customer = shared != NULL ? pg_atomic_read_u64(&shared->without_customer)
+												  : state->rows.without_customer;
+		if (leader->progress != NULL && shared != NULL)
+		{
+			leader->progress->done = pg_atomic_read_u64(&shared->rows);
+			leader->progress->all = NULL;
+		}
+	}
+	if (state->rows.orders != NULL)
+		EndOrderPartitions(state->rows.orders);
+	state->rows.orders = NULL;
+	state->leader = NULL;
+	state->shared = NULL;
+}
+
+static void
+EndOrderPacking(CustomScanState *node)
+{
+	ExecEndNode(linitial(node->custom_ps));
+}
+
+static void
+ReScanOrderPacking(CustomScanState *node)
+{
+	elog(ERROR, "the query of orders runs only once");
+}
+
+/* ---------- shared memory ---------- */
+
+static Size
+EstimateOrderPacking(CustomScanState *node, ParallelContext *pcxt)
+{
+	return add_size(offsetof(SharedOrders, partitions), SharedPartitionsSize(pcxt->nworkers + 1));
+}
+
+static void
+ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	OrderPackingState *state = (OrderPackingState *) node;
+	SharedOrders *shared = coordinate;
+
+	/* without a segment there are no workers */
+	if (pcxt->seg == NULL)
+		return;
+	shared->segment = dsm_segment_handle(pcxt->seg);
+	BarrierInit(&shared->packed, 0);
+	SharedFileSetInit(&shared->files, pcxt->seg);
+	pg_atomic_init_u32(&shared->participants, 0);
+	pg_atomic_init_u64(&shared->rows, 0);
+	pg_atomic_init_u64(&shared->without_customer, 0);
+	pg_atomic_init_u32(&shared->runs, 0);
+	InitSharedPartitions(&shared->partitions, pcxt->nworkers + 1);
+	state->shared = shared;
+}
+
+static void
+AttachOrderPacking(CustomScanState *node, shm_toc *toc, void *coordinate)
+{
+	SharedOrders *shared = coordinate;
+
+	SharedFileSetAttach(&shared->files, dsm_find_mapping(shared->segment));
+	((OrderPackingState *) node)->shared = shared;
+}
+
+static const CustomExecMethods OrderPackingExecMethods = {
+	.CustomName = "OrderPacking",
+	.BeginCustomScan = BeginOrderPacking,
+	.ExecCustomScan = ExecOrderPacking,
+	.EndCustomScan = EndOrderPacking,
+	.ReScanCustomScan = ReScanOrderPacking,
+	.EstimateDSMCustomScan = EstimateOrderPacking,
+	.InitializeDSMCustomScan = ShareOrderPacking,
+	.InitializeWorkerCustomScan = AttachOrderPacking,
+	.ShutdownCustomScan = ShutdownOrderPacking,
+};
+
+static Node *
+CreateOrderPackingState(CustomScan *scan)
+{
+	OrderPackingState *state = palloc0(sizeof(OrderPackingState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &OrderPackingExecMethods;
+	return (Node *) state;
+}
+
+/* ---------- the leader ---------- */
+
+static void
+StartPacking(RowPacking *self, PlanState *scan)
+{
+	((OrderPackingState *) scan)->leader = ((OrderPacking *) self)->rows;
+}
+
+/* Keeps a block of finished customers. */
+static bool
+ReceiveBlock(TupleTableSlot *slot, DestReceiver *self)
+{
+	OrderPacking *packing = (OrderPacking *) ((char *) self - offsetof(OrderPacking, receiver));
+	bool isnull;
+
+	/* this process has its share of the partitions besides */
+	KeepCustomerBlock(packing->query, DatumGetByteaPP(slot_getattr(slot, 1, &isnull)),
+					  packing->query->task.memory / 2);
+	return true;
+}
+
+static void
+NothingToStart(DestReceiver *self, int operation, TupleDesc columns)
+{
+}
+
+static void
+NothingToDo(DestReceiver *self)
+{
+}
+
+static void
+InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
+{
+	packing->pub.plan = PlanPacking;
+	packing->pub.start = StartPacking;
+	packing->pub.receiver = &packing->receiver;
+	packing->receiver = (DestReceiver){.receiveSlot = ReceiveBlock,
+									   .rStartup = NothingToStart,
+									   .rShutdown = NothingToDo,
+									   .rDestroy = NothingToDo,
+									   .mydest = DestNone};
+	packing->query = query;
+	packing->rows = rows;
+}
+
+/* Rows without a customer in the query that was run last. */
+static int64 rows_without_customer = 0;
+
+/* How many: whether those who keep histories need look for their amounts. */
+PG_FUNCTION_INFO_V1(orders_without_customer);
+Datum
+orders_without_customer(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(rows_without_customer);
+}
+
+void
+RunOrderQuery(OrderQuery *query, const char *text)
+{
+	OrderRows *rows = palloc(sizeof(OrderRows));
+	OrderPacking packing;
+	bool packed;
+
+	InitOrderRows(rows, &query->task, query->pool, query->progress);
+	InitOrderPacking(&packing, query, rows);
+	if (query->progress != NULL)
+		StartProgress(query->progress, "rows read", "rows");
+	packed = RunQueryPacked(query->task.function, text, &rows->pub, &packing.pub);
+	if (query->progress != NULL)
+		FinishProgress(query->progress);
+	if (!packed)
+		FinishOrderRows(rows);
+	query->orders = rows->orders;
+	query->format = rows->format;
+	rows_without_customer = rows->without_customer;
+	pfree(rows);
+}
+
+void
+InitOrderWorkers(void)
+{
+	RegisterCustomScanMethods(&OrderPackingMethods);
+}
