@@ -118,7 +118,7 @@ CREATE FUNCTION crm_profile_internal.sealed_models_out(value crm_profile_interna
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.sealed_models_out(crm_profile_internal.sealed_models) IS 'I/O';
 CREATE FUNCTION crm_profile_internal.sealed_models_recv(message internal) RETURNS crm_profile_internal.sealed_models
-	AS 'MODULE_PATHNAME', 'sealed_models_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.sealed_models_recv(internal) IS 'I/O';
 CREATE FUNCTION crm_profile_internal.sealed_models_send(value crm_profile_internal.sealed_models) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;

@@ -323,6 +323,18 @@ SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 
 SELECT * FROM match_prospects(NULL::int, NULL, 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'magic');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', max_rows => 0);
+-- options: each misspelt or wrong one is an error that names it, whatever it is about
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ignor": ["Income"]}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ignore": ["Incom"]}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"kinds": {"Incom": "numeric"}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"kinds": {"Income": "number"}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ranges": {"Income": [9, 1]}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"weights": {"Income": -1}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"max_values": 0}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"range_count": -1}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"robust": 1}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '["Income"]');
+SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', options => '{"ignor": ["Income"]}');
 SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 1);
 \set SHOW_CONTEXT errors
 
