@@ -282,4 +282,4 @@ FROM (VALUES
 	('Can''t Lose', '{lapsing,inactive}'),
 	('Hibernating', '{lapsing,inactive}'),
 	('Lost', '{inactive}')) l(segment, lifecycle)
-WHERE r.segment = l.segment AND r.scheme IN ('standard', 'rf');
+WHERE r.segment = l.segment;

@@ -37,6 +37,20 @@ CREATE FUNCTION crm_profile.explain_match(profile crm_profile.profile, model crm
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
 COMMENT ON FUNCTION crm_profile.explain_match IS 'each attribute of the card with the value in the profile, its bin and points (log-odds), and the rows and share of targets of that bin';
 
+CREATE FUNCTION crm_profile.match_points(profile crm_profile.profile, model crm_profile.match_model,
+	points_at_even_odds double precision DEFAULT 600, points_to_double_odds double precision DEFAULT 20) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.match_points IS 'the score on the scale of scorecards: 600 points at odds of 1:1, 20 points more double the odds';
+CREATE FUNCTION crm_profile.woe(profile crm_profile.profile, model crm_profile.match_model, OUT attribute text, OUT bin text, OUT woe double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
+COMMENT ON FUNCTION crm_profile.woe IS 'each attribute of the card with the bin that the profile falls into and its weight of evidence; 0 for a bin without rows in the fit';
+CREATE FUNCTION crm_profile.match_changes(profile crm_profile.profile, model crm_profile.match_model, score double precision, changeable text[],
+	OUT attribute text, OUT value text, OUT change_to text, OUT score_then double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 3;
+COMMENT ON FUNCTION crm_profile.match_changes IS 'the fewest changes of the attributes given that would lift the profile to a score, the largest first, each with the score after it; all that help where none suffice; no rows if it has the score';
+
 ---------------------------------------------------------------- the model itself
 
 CREATE FUNCTION crm_profile.match_card(model crm_profile.match_model,
@@ -104,7 +118,7 @@ CREATE FUNCTION crm_profile_internal.sealed_models_out(value crm_profile_interna
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.sealed_models_out(crm_profile_internal.sealed_models) IS 'I/O';
 CREATE FUNCTION crm_profile_internal.sealed_models_recv(message internal) RETURNS crm_profile_internal.sealed_models
-	AS 'MODULE_PATHNAME', 'sealed_models_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.sealed_models_recv(internal) IS 'I/O';
 CREATE FUNCTION crm_profile_internal.sealed_models_send(value crm_profile_internal.sealed_models) RETURNS bytea
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;

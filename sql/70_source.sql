@@ -31,8 +31,8 @@ COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, in
 ---------------------------------------------------------------- value tiers
 
 CREATE TYPE crm_profile.value_tiers AS ( -- thresholds of the value tiers A and B; from value_tiers_fit()
-	a_from double precision, -- lowest value in tier A: customers of higher value together have less than 80 % of the total
-	b_from double precision -- lowest value in tier B: customers of higher value together have less than 95 % of the total
+	a_from double precision, -- values from this one on are in tier A: customers of higher value than the lowest of them together have less than 80 % of the total; a round number between two values
+	b_from double precision -- values from this one on are in tier B: the same with 95 %
 );
 
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
@@ -65,9 +65,9 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 	oldest_order date, -- day of the oldest order
 	newest_order date, -- day of the newest order, even if after as_of
 	active_days integer, -- days within which nine of ten repeat buyers come back (by the mean gap of each customer), 28 to 365; NULL for fewer than 20 repeat buyers
-	a_from numeric, -- lowest value in tier A: customers of higher value together have less than 80 % of the total; NULL if no customer has a positive value
-	b_from numeric, -- lowest value in tier B: customers of higher value together have less than 95 % of the total
-	deciles numeric[] -- lowest values of the deciles of the buyers from the second up, as far as they are positive
+	a_from numeric, -- values from this one on are in tier A: customers of higher value than the lowest of them together have less than 80 % of the total; a round number between two values; NULL if no customer has a positive value
+	b_from numeric, -- values from this one on are in tier B: the same with 95 %
+	deciles numeric[] -- where the deciles of the buyers from the second up begin, round numbers between two values, as far as they are positive
 );
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)

@@ -15,12 +15,12 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	scheme text, -- name of the segment scheme
 	segments crm_profile.segment_scheme, -- the compiled scheme at the time of the fit
 	active_days integer, -- active window in days
-	a_from numeric, -- lowest value in tier A
-	b_from numeric, -- lowest value in tier B
+	a_from numeric, -- values from this one on are in tier A
+	b_from numeric, -- values from this one on are in tier B
 	customers bigint, -- customers with a history
 	clv crm_profile.clv_model, -- the model of repeat purchase and value, in model_in_use without what it knows of attributes; NULL: nobody had bought
-	predicted_a_from double precision, -- lowest predicted value in tier A; NULL: no customer has a positive prediction
-	predicted_b_from double precision, -- lowest predicted value in tier B
+	predicted_a_from double precision, -- predicted values from this one on are in tier A; NULL: no customer has a positive prediction
+	predicted_b_from double precision, -- predicted values from this one on are in tier B
 	fit_share double precision, -- share of the customers that clv was fitted to; 1: all of them
 	holdout crm_profile.clv_holdout_line[], -- holdout test: how well past purchases would have been forecast; NULL: too few data
 	holdout_fit_until date, -- last day of the data that the holdout test fitted to
@@ -38,7 +38,7 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
 	scheme_problems text[], -- segments that no customer can be in, and scores shared by many customers; NULL: none
-	deciles numeric[], -- lowest values of the deciles of the buyers from the second up
+	deciles numeric[], -- where the deciles of the buyers from the second up begin
 	horizon_days integer, -- the days ahead that the source looks, in customer_profile and in tests of forecasts
 	attributes_gain double precision, -- log-likelihood by customer that knowing the attributes gained in forecasts of the past; NULL: not tried
 	attributes_error double precision -- its standard error
@@ -516,10 +516,10 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 			SELECT 5 AS part, v.line AS line, 'lifecycle and tiers' AS section, v.item AS item, NULL AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (VALUES
 				(1, 'active window', model.active_days::double precision, 'days; what one-time buyers are measured by, and everybody where the model is not converged or saw few repeaters'),
-				(2, 'tier A from', model.a_from, 'least monetary, or profit, of the tier'),
-				(3, 'tier B from', model.b_from, 'least monetary, or profit, of the tier'),
-				(4, 'predicted tier A from', model.predicted_a_from, 'least clv_365d of the tier'),
-				(5, 'predicted tier B from', model.predicted_b_from, 'least clv_365d of the tier')) v(line, item, number, note)
+				(2, 'tier A from', model.a_from, 'monetary, or profit, from which on the tier is'),
+				(3, 'tier B from', model.b_from, 'monetary, or profit, from which on the tier is'),
+				(4, 'predicted tier A from', model.predicted_a_from, 'clv_365d from which on the tier is'),
+				(5, 'predicted tier B from', model.predicted_b_from, 'clv_365d from which on the tier is')) v(line, item, number, note)
 			UNION ALL
 			SELECT 6 AS part, v.line AS line, 'scores' AS section, v.item AS item, v.value AS value, NULL AS number, NULL AS standard_error, v.note AS note
 			FROM crm_profile.thresholds(model.rfm) t, LATERAL (VALUES
@@ -534,7 +534,7 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 			UNION ALL
 			SELECT 7 AS part, v.line AS line, 'holdout' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (SELECT) one LEFT JOIN unnest(model.holdout) h ON h.part = 'total', LATERAL (VALUES
-				(1, 'status', CASE WHEN model.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, or no fit; by class: model_holdout'),
+				(1, 'status', CASE WHEN model.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, no fit, or fewer than five customers; by class: model_holdout'),
 				(2, 'fitted until', to_char(model.holdout_fit_until, 'YYYY-MM-DD'), NULL, 'last day that the forecast knew'),
 				(3, 'forecast until', to_char(model.holdout_until, 'YYYY-MM-DD'), NULL, 'last day that it was for'),
 				(4, 'share tested', NULL, model.holdout_share, 'share of the customers in the test; 1: all'),
@@ -777,6 +777,9 @@ BEGIN
 	model.match := NULL;
 	model.unassigned := NULL;
 	model.clv := crm_profile_internal.without_attributes(model.clv);
+	-- nothing of fewer than five customers
+	model.holdout := ARRAY(SELECT h.h FROM (SELECT h, row_number() OVER () AS place FROM unnest(model.holdout) h) h WHERE (h.h).customers >= 5 ORDER BY h.place);
+	model.holdout := NULLIF(model.holdout, '{}');
 	EXECUTE format('DELETE FROM %I.model_in_use', src.name);
 	EXECUTE format('INSERT INTO %I.model_in_use SELECT ($1).*', src.name) USING model;
 END $$;
@@ -815,7 +818,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_drop_view IS 'drops a view of a source that is no longer needed';
 
-CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text, other text DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', src.name, relation);
@@ -823,12 +826,14 @@ BEGIN
 		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
 	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE %s))', src.name, relation, src.customers,
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE %s)%s)', src.name, relation, src.customers,
 		-- qualified: the customer table may have a column customer
-		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)));
+		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)),
+		CASE WHEN other IS NOT NULL THEN format(' AND (%1$I.%2$I IS NULL OR EXISTS (SELECT FROM %3$s c WHERE %4$s))', relation, other, src.customers,
+			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.%I', relation, other))) END);
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_admit IS 'creates the row-level policy of a table of a source: whoever may read the customer may read the row';
+COMMENT ON FUNCTION crm_profile_internal.source_admit IS 'creates the row-level policy of a table of a source: whoever may read the customer, and the other one that it names, may read the row';
 
 CREATE FUNCTION crm_profile_internal.source_comment_models(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -843,7 +848,8 @@ CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_
 BEGIN
 	EXECUTE format('CREATE TABLE %I.customer_history (customer %s%s NOT NULL, history crm_profile.purchase_history NOT NULL)', src.name, src.key_type,
 		crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
-	-- what a view makes of a history (a segment, a score, a number of orders) has few values: so GROUP BY is planned for few groups. The default would be as many as customers
+	-- what a view makes of a history (a segment, a score, a number of orders) has few values: so GROUP BY is planned
+	-- for few groups. The default would be as many as customers
 	EXECUTE format('ALTER TABLE %I.customer_history ALTER COLUMN history SET (n_distinct = 100)', src.name);
 	EXECUTE format('COMMENT ON TABLE %I.customer_history IS ''the purchase history of every customer with orders, as of the last refresh''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.customer_history.customer IS ''key of the customer, as in the customer table''', src.name);
@@ -889,7 +895,7 @@ DECLARE
 BEGIN
 	IF src.materialize THEN
 		IF stored IS NULL THEN
-			-- room for another version of each row on its page: with each day all of them change, and none of what indexes hold
+			-- room for another version of each row on its page: each day all of them change, but no indexed figure does
 			EXECUTE format('CREATE TABLE %I.stored_profile WITH (fillfactor = 45) AS %s WITH NO DATA', src.name, query);
 			PERFORM crm_profile_internal.source_share_rights(src, 'customer_profile', 'stored_profile');
 		ELSE

@@ -17,6 +17,17 @@ CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_defini
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_grants IS 'rights of roles other than the owner on the objects of a source, including those that do not exist at present';
 
+CREATE FUNCTION crm_profile_internal.lock_relations(relations regclass[]) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION crm_profile_internal.lock_relations IS 'locks all of your tables and views against everybody, and holds none of them while it waits for another';
+
+CREATE FUNCTION crm_profile_internal.source_lock(src crm_profile.source_definition) RETURNS void
+	LANGUAGE sql
+	-- who writes orders locks these before the queue; so does who changes the triggers
+	RETURN crm_profile_internal.lock_relations(ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p
+		WHERE p.kind IN ('table', 'view') AND p.found = p.kind AND p.owner = quote_ident(current_user)::regrole AND p.name NOT IN ('source_definition', 'change_queue', 'customer_queue')));
+COMMENT ON FUNCTION crm_profile_internal.source_lock IS 'locks what readers of a source read, before any of it is changed';
+
 CREATE FUNCTION crm_profile_internal.source_build(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
@@ -24,6 +35,7 @@ DECLARE
 	given record;
 BEGIN
 	src.grants := crm_profile_internal.source_grants(src);
+	PERFORM crm_profile_internal.source_lock(src);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
@@ -47,6 +59,11 @@ BEGIN
 				AND (SELECT bool_and(a.attnotnull) FROM pg_attribute a WHERE a.attrelid = p.object AND a.attnum = ANY (i.indkey)) LEFT JOIN pg_class k ON k.oid = i.indexrelid
 			WHERE p.kind = 'table' AND p.name NOT IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
 		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', object.relation, coalesce('USING INDEX ' || quote_ident(object.relname), 'FULL'));
+	END LOOP;
+	-- no keys in statistics, which would outlive their customers
+	FOR object IN SELECT p.object::regclass AS relation, a.attname FROM crm_profile_internal.source_present(src) p JOIN pg_attribute a ON a.attrelid = p.object
+			WHERE p.kind = 'table' AND p.name <> 'source_definition' AND a.attname IN ('customer', 'customers', 'person', 'key') AND NOT a.attisdropped AND a.attstattarget IS DISTINCT FROM 0 LOOP
+		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', object.relation, object.attname);
 	END LOOP;
 	RETURN src;
 END $$;
@@ -205,7 +222,8 @@ BEGIN
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.owner = me AND p.found = p.kind LOOP
 		PERFORM crm_profile_internal.track_table(object.object, NULL, NULL, NULL);
 	END LOOP;
-	-- what is not of the source's kind or owner is not the source's
+	PERFORM crm_profile_internal.source_lock(src);
+	-- objects of another kind or owner do not belong to the source
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP
 		-- an earlier DROP may have dropped it, too
 		IF EXISTS (SELECT FROM pg_proc p WHERE object.kind = 'function' AND p.oid = object.object) OR EXISTS (SELECT FROM pg_class c WHERE object.kind <> 'function' AND c.oid = object.object) THEN

@@ -500,6 +500,7 @@ BEGIN
 	src := crm_profile_internal.source_repair(src);
 	was := crm_profile_internal.source_last_model(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
+	was := crm_profile_internal.source_last_model(src);
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;

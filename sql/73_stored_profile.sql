@@ -3,7 +3,8 @@
 CREATE FUNCTION crm_profile_internal.moved_thresholds(was crm_profile.source_model, now crm_profile.source_model, tier_by text, OUT figure text, OUT low numeric, OUT high numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
-		-- a threshold that there was not, or is not any more: whatever the value. Wide by the rounding of an average: a row too many is compared, and not written
+		-- a threshold that is missing in one model: all values. Averages are rounded, so their range is wider: a row
+		-- too many is compared, and not written
 		SELECT t.figure, coalesce(least(t.was, t.now) - t.margin, '-Infinity'), CASE WHEN t.was IS NULL OR t.now IS NULL THEN 'Infinity' ELSE greatest(t.was, t.now) + t.margin END
 		FROM (SELECT 'recency' AS figure, u.was, u.now, 0 AS margin FROM unnest((crm_profile.thresholds(was.rfm)).recency, (crm_profile.thresholds(now.rfm)).recency) u(was, now)
 			UNION ALL SELECT 'frequency', u.was, u.now, 0 FROM unnest((crm_profile.thresholds(was.rfm)).frequency || (was.rfm::text::jsonb ->> 'median_frequency')::numeric,

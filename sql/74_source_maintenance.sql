@@ -61,19 +61,33 @@ COMMENT ON FUNCTION crm_profile.suggest_sources IS 'pairs of tables that look li
 
 ---------------------------------------------------------------- single customers
 
-CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, OUT histories_deleted bigint, OUT orders_left bigint)
+CREATE FUNCTION crm_profile_internal.rewrite_tables(tables regclass[]) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000;
+COMMENT ON FUNCTION crm_profile_internal.rewrite_tables IS 'writes your tables and their indexes into new files, which have no byte of rows that were deleted';
+
+CREATE FUNCTION crm_profile_internal.forget_customers_as_owner(src crm_profile.source_definition, keys text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	this CONSTANT text := crm_profile_internal.same_key(src.key_type, 'customer', '$1::' || src.key_type);
+	given CONSTANT text[] := array_remove(keys::text[], NULL);
+	-- the key of one of them, in a column
+	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (ARRAY(SELECT unnest($1)::%1$s))', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
+	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
+	queue CONSTANT regclass := CASE WHEN src.track_changes = 'keys' THEN to_regclass(format('%I.change_queue', src.name)) END;
+	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name) = src.tracking -> 'tables';
+	held record;
 BEGIN
-	EXECUTE format('DELETE FROM %I.customer_history WHERE %s', src.name, this) USING key;
-	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
-	IF src.materialize THEN
-		EXECUTE format('DELETE FROM %I.stored_profile WHERE %s', src.name, this) USING key;
+	IF rewrite THEN
+		PERFORM crm_profile_internal.lock_relations(tables);
 	END IF;
-	EXECUTE format('DELETE FROM %I.finding_key WHERE key = $1', src.name) USING key;
-	EXECUTE format('DELETE FROM %I.unknown_customer WHERE %s', src.name, this) USING key;
+	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
+	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
+	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
+			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
+				v(relation, name) ON v.relation = p.name WHERE p.object IS NOT NULL LOOP
+		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
+	END LOOP;
+	EXECUTE format('DELETE FROM %I.finding_key WHERE key = ANY ($1)', src.name) USING given;
 	-- it holds values of single customers
 	IF src.track_changes <> 'none' THEN
 		EXECUTE format('DELETE FROM %I.population', src.name);
@@ -81,25 +95,34 @@ BEGIN
 	-- older models may hold values that the customer shared with few others then; models in use hold nothing of fewer
 	-- than five
 	EXECUTE format('DELETE FROM %1$I.model m WHERE m.id < (SELECT max(n.id) FROM %1$I.model n)', src.name);
-	-- planner statistics contain keys
-	EXECUTE format('ANALYZE %I.customer_history', src.name);
-	IF src.materialize THEN
-		EXECUTE format('ANALYZE %I.stored_profile', src.name);
-	END IF;
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
-		src.orders_query, this) INTO orders_left USING key;
+		src.orders_query, replace(one_of, '?', 'o.customer')) INTO orders_left USING given;
 	IF src.track_changes = 'keys' THEN
 		-- without its marker, the next refresh reads all orders
 		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
-		EXECUTE format('UPDATE %I.change_queue q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', src.name,
-			crm_profile_internal.same_key(src.key_type, 'k::' || src.key_type, '$1::' || src.key_type)) USING key;
 	END IF;
+	FOR held IN SELECT p.object::regclass AS relation FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL LOOP
+		EXECUTE format('UPDATE %s q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', held.relation,
+			replace(one_of, '?', 'k::' || src.key_type)) USING given;
+	END LOOP;
 	IF src.track_changes LIKE 'column %' OR src.track_changes = 'slot' THEN
 		src.tracking := NULL;
 		PERFORM crm_profile_internal.source_write(src);
-	ELSIF src.track_changes = 'keys' AND orders_left = 0 THEN
+	ELSIF src.track_changes = 'keys' THEN
 		-- makes the next refresh count anew, without naming the customer
 		EXECUTE format('INSERT INTO %I.change_queue (queued_at) VALUES (clock_timestamp())', src.name);
+	END IF;
+	IF rewrite THEN
+		PERFORM crm_profile_internal.rewrite_tables(tables);
+		-- that the queue is another now means nothing
+		IF seen THEN
+			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name));
+			PERFORM crm_profile_internal.source_write(src);
+		END IF;
+	END IF;
+	EXECUTE format('ANALYZE %I.customer_history', src.name);
+	IF src.materialize THEN
+		EXECUTE format('ANALYZE %I.stored_profile', src.name);
 	END IF;
 	IF orders_left > 0 THEN
 		-- the key is not named, since messages go to the server log
@@ -108,12 +131,25 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.forget_customers_as_owner IS 'runs as the owner of the source: forget_customers()';
+
+CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_customers_as_owner(src, ARRAY[key]::text, rewrite) f;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner IS 'runs as the owner of the source: forget_customer()';
 
-CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, OUT histories_deleted bigint, OUT orders_left bigint)
+CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, rewrite boolean DEFAULT true, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.forget_customer IS 'erases all stored data of a customer, and returns how many orders the next refresh would read again';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
+COMMENT ON FUNCTION crm_profile.forget_customer IS
+	'erases all stored data of a customer, and returns how many orders the next refresh would read again; rewrite: the tables of the source are written anew, so that no byte of the customer stays in their files';
+CREATE FUNCTION crm_profile.forget_customers(name text, keys anycompatiblearray, rewrite boolean DEFAULT true, OUT histories_deleted bigint, OUT orders_left bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
+COMMENT ON FUNCTION crm_profile.forget_customers IS 'forget_customer() for several keys at once';
 
 CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$

@@ -372,7 +372,8 @@ DECLARE
 	options jsonb;
 BEGIN
 	-- whether texts are numbers must not depend on the values: those of prospects may differ
-	SELECT jsonb_build_object('kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
+	-- ranges do not end at a value of one customer
+	SELECT jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.name, 'nominal')
 			FILTER (WHERE crm_profile_internal.source_attribute_class(t.type) = 'word' AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.type)), '{}'))
 		INTO options
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,

@@ -46,6 +46,11 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
 	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not';
 
+CREATE FUNCTION crm_profile_internal.tracked_state(queue regclass, relation regclass, column_name name) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}') FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l);
+COMMENT ON FUNCTION crm_profile_internal.tracked_state IS 'the state of all tables that hold the rows of a relation: as long as it stays, their changes went into the queue';
+
 ---------------------------------------------------------------- what can be tracked
 
 CREATE FUNCTION crm_profile_internal.source_resolve_tracking(src crm_profile.source_definition, changed_query text, path text) RETURNS crm_profile.source_definition
@@ -328,8 +333,9 @@ DECLARE
 	moved oid;
 BEGIN
 	-- before the tables are read: what happens to them later, the next refresh sees
-	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l;
-	-- by a statement of its own, whose snapshot is no newer than that by which they are read: who commits in between stays in the queue
+	SELECT crm_profile_internal.tracked_state(queue, relation, column_name), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l;
+	-- in a statement of its own, whose snapshot is no newer than the one that reads the tables: whatever commits in
+	-- between stays in the queue
 	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
 			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
 		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
@@ -472,10 +478,29 @@ COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'repairs triggers that
 
 ---------------------------------------------------------------- all sources
 
+CREATE FUNCTION crm_profile_internal.hold_source_as_owner(src crm_profile.source_definition) RETURNS void
+	LANGUAGE sql AS 'SELECT';
+COMMENT ON FUNCTION crm_profile_internal.hold_source_as_owner IS 'runs as the owner of the source: hold_source()';
+CREATE FUNCTION crm_profile_internal.hold_source(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION crm_profile_internal.hold_source IS 'locks a source as a refresh does';
+
 CREATE FUNCTION crm_profile.refresh_all(OUT name text, OUT seconds numeric, OUT problem text) RETURNS SETOF record
 	LANGUAGE plpgsql COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- the view sources would lock tables of theirs
+	names CONSTANT text[] := ARRAY(SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.reloftype = 'crm_profile.source_definition'::regtype AND c.relname = 'source_definition' AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE') ORDER BY n.nspname);
 BEGIN
-	FOR name IN SELECT s.name FROM crm_profile.sources s ORDER BY s.last_refresh NULLS FIRST, s.name LOOP
+	-- all of them first, in the same order for everybody: who changes a source holds its lock while waiting for orders
+	FOREACH name IN ARRAY names LOOP
+		BEGIN
+			PERFORM crm_profile_internal.hold_source(refresh_all.name);
+		EXCEPTION WHEN OTHERS THEN
+			-- told below
+		END;
+	END LOOP;
+	FOREACH name IN ARRAY names LOOP
 		problem := NULL;
 		seconds := extract(epoch FROM clock_timestamp());
 		BEGIN

@@ -1008,8 +1008,8 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %1$I.identity_found.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_found.person IS ''the key of the person''; COMMENT ON COLUMN %1$I.identity_found.why IS ''what both have in common'';
 			COMMENT ON COLUMN %1$I.identity_override.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_override.person IS ''the key of the person; NULL: they are not to be merged''; COMMENT ON COLUMN %1$I.identity_override.why IS ''a remark''', src.name);
 	END IF;
-	PERFORM crm_profile_internal.source_admit(src, 'identity_found');
-	PERFORM crm_profile_internal.source_admit(src, 'identity_override');
+	PERFORM crm_profile_internal.source_admit(src, 'identity_found', 'person');
+	PERFORM crm_profile_internal.source_admit(src, 'identity_override', 'person');
 	EXECUTE format('CREATE OR REPLACE VIEW %1$I.customer_identity WITH (security_invoker = true) AS
 		SELECT coalesce(o.customer, f.customer) AS customer, coalesce(g.person, CASE WHEN o.customer IS NULL THEN f.person ELSE o.person END) AS person, CASE WHEN o.customer IS NULL THEN f.why ELSE coalesce(o.why, ''override'') END AS why
 		FROM %1$I.identity_override o FULL JOIN %1$I.identity_found f ON %2$s LEFT JOIN %1$I.identity_found g ON %3$s AND NOT EXISTS (SELECT FROM %1$I.identity_override n WHERE %4$s)

@@ -74,6 +74,8 @@ INSERT INTO seed SELECT 'match_model', match_fit(p, is_target, pm)::text FROM en
 INSERT INTO use VALUES ('match_model', '(SELECT count(c) FROM match_card($1) c)'), ('match_model', '(SELECT count(d) FROM match_deciles($1) d)'), ('match_model', 'match_quality($1)'),
 	('match_model', '(SELECT count(match_score(p, $1)) + count(match_reasons(p, $1)) FROM (SELECT p FROM encoded LIMIT 2) e)'),
 	('match_model', '(SELECT count(x) FROM (SELECT p FROM encoded LIMIT 2) e, explain_match(p, $1) x)');
+INSERT INTO seed VALUES ('sealed_models', '(sealed)');
+INSERT INTO use VALUES ('sealed_models', 'pg_column_size($1)');
 
 -- States made of bytes: whoever may create aggregates gives the support functions any, as a first state or as a row
 SET search_path = public, crm_profile, crm_profile_internal;
@@ -83,6 +85,12 @@ CREATE AGGREGATE clv_holdout_state(purchase_history, date, date) (SFUNC = clv_ho
 CREATE AGGREGATE clv_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = clv_fit_finalfn);
 CREATE AGGREGATE rhythm_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = rhythm_fit_finalfn);
 CREATE AGGREGATE clv_holdout_of(bytea) (SFUNC = clv_record_combine, STYPE = bytea, FINALFUNC = clv_holdout_finalfn);
+CREATE AGGREGATE clv_record_state(purchase_history, date, integer) (SFUNC = clv_record_transfn, STYPE = bytea);
+CREATE AGGREGATE clv_record_of(bytea) (SFUNC = clv_record_combine, STYPE = bytea, FINALFUNC = clv_record_finalfn);
+CREATE AGGREGATE contract_fit_state(integer, boolean) (SFUNC = contract_fit_transfn, STYPE = bytea);
+CREATE AGGREGATE contract_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = contract_fit_finalfn);
+CREATE AGGREGATE donation_fit_state(boolean[]) (SFUNC = donation_fit_transfn, STYPE = bytea);
+CREATE AGGREGATE donation_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = donation_fit_finalfn);
 CREATE FUNCTION go_on(state bytea, fit text, dates date[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	arguments text := array_to_string(array_fill('date'::text, ARRAY[cardinality(dates)]), ', ');
@@ -97,9 +105,15 @@ INSERT INTO seed (target, b)
 	SELECT 'clv_fit state', clv_fit_state(h, '2025-12-31') FROM history UNION ALL SELECT 'clv_fit state', clv_fit_state(h, '2025-12-31') FROM history WHERE customer < 10
 	UNION ALL SELECT 'rhythm_fit state', rhythm_fit_state(h, '2025-12-31') FROM history WHERE customer < 30
 	UNION ALL SELECT 'clv_holdout state', clv_holdout_state(h, '2025-06-30', '2025-12-31') FROM history WHERE customer < 30
-	UNION ALL SELECT what, b FROM unnest('{clv_fit state,rhythm_fit state,clv_holdout state}'::text[]) what,
+	UNION ALL SELECT 'clv_record state', clv_record_state(h, '2025-12-31', 90) FROM history WHERE customer < 30
+	UNION ALL SELECT 'contract_fit state', contract_fit_state((customer % 9)::integer, customer % 3 = 0) FROM history
+	UNION ALL SELECT 'donation_fit state', donation_fit_state(ARRAY[customer % 2 = 0, customer % 3 = 0, customer % 5 = 0]) FROM history
+	UNION ALL SELECT what, b FROM unnest('{clv_fit state,rhythm_fit state,clv_holdout state,clv_record state,contract_fit state,donation_fit state}'::text[]) what,
 		(VALUES ('\x'::bytea), (decode(repeat('00', 60), 'hex')), (decode(repeat('01', 200), 'hex'))) v (b);
 INSERT INTO use VALUES ('clv_fit state', '(SELECT clv_fit_of($1) FROM generate_series(1, 2))'), ('clv_fit state', 'go_on($1, ''clv_fit'', ''{2025-12-31}'')'),
 	('rhythm_fit state', '(SELECT rhythm_fit_of($1) FROM generate_series(1, 2))'), ('rhythm_fit state', 'go_on($1, ''rhythm_fit'', ''{2025-12-31}'')'),
 	('clv_holdout state', '(SELECT clv_holdout_of($1) FROM generate_series(1, 2))'),
-	('clv_holdout state', 'go_on($1, ''clv_holdout'', ''{2025-06-30,2025-12-31}'')');
+	('clv_holdout state', 'go_on($1, ''clv_holdout'', ''{2025-06-30,2025-12-31}'')'),
+	('clv_record state', '(SELECT clv_record_of($1) FROM generate_series(1, 2))'), ('contract_fit state', '(SELECT contract_fit_of($1) FROM generate_series(1, 2))'),
+	('donation_fit state', '(SELECT donation_fit_of($1) FROM generate_series(1, 2))'),
+	('contract_fit state', '(SELECT contract_fit_transfn($1, 3, true))'), ('donation_fit state', '(SELECT donation_fit_transfn($1, 1, 2, 3))'), ('clv_record state', '(SELECT clv_record_transfn($1, (SELECT h FROM history LIMIT 1), ''2025-12-31'', 90))');

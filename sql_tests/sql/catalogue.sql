@@ -5,7 +5,7 @@
 CREATE TEMP TABLE acts (name) AS VALUES
 	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('match_trial'), ('nearest_profiles'),
 	('create_source'), ('alter_source'), ('drop_source'), ('explain_source'), ('refresh'), ('check_source'), ('forget_customer'), ('profile_now'),
-	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('forget_customer_as_owner'), ('profile_now_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
+	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('forget_customer_as_owner'), ('forget_customers'), ('forget_customers_as_owner'), ('lock_relations'), ('source_lock'), ('hold_source'), ('hold_source_as_owner'), ('rewrite_tables'), ('profile_now_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
 	('source_relation'), ('source_type_of'), ('source_amount'), ('source_expression'), ('source_canonical'), ('source_resolve'), ('source_comment'), ('source_admit'),
 	('source_build_tables'), ('source_build_views'), ('source_build_model_card'), ('source_build'), ('source_comment_definition'), ('source_repair'), ('source_of'), ('source_read'), ('source_write'), ('source_list'), ('pin_settings'), ('run_history_query'),
 	('source_resolve_interactions'), ('source_resolve_prospects'), ('source_resolve_best'), ('source_build_match'), ('source_profile_options'), ('source_keep_match'), ('refresh_matches'), ('match_prospects_as_owner'), ('source_persona_query'), ('source_build_persona'),

@@ -163,6 +163,19 @@ FROM profiles, model, jsonb_array_elements(match_reasons_json(p, mm, 3)) r WHERE
 -- the reasons are the strongest of all
 SELECT (SELECT array_agg(r->>'attribute') FROM jsonb_array_elements(match_reasons_json(p, mm, 5)) r)
 	= ARRAY(SELECT attribute FROM explain_match(p, mm) ORDER BY abs(points) DESC LIMIT 5) AS strongest FROM profiles, model WHERE id = 5524;
+-- on the scale of scorecards, as weights of evidence
+SELECT max(abs(match_points(p, mm) - (600 + 20 / ln(2) * ln(s / (1 - s))))) < 1e-6 AS points, max(abs(match_points(p, mm, 0, ln(2)) - ln(s / (1 - s)))) < 1e-9 AS log_odds FROM profiles, model, LATERAL (SELECT match_score(p, mm) AS s) x;
+SELECT bool_and(w.woe = c.woe) AS woe, count(*) = (SELECT sum(q.attributes) FROM profiles, model, match_quality(mm) q) AS all_of_them FROM profiles, model, woe(p, mm) w JOIN match_card(mm) c USING (attribute, bin);
+SELECT match_points(p, mm, 600, 0) FROM profiles, model LIMIT 1;
+-- the fewest changes: all sets of up to two changes of four attributes tried
+CREATE TABLE changed AS SELECT id, count(c.attribute) AS changes, max(c.score_then) AS reached, match_score(p, mm) AS score FROM profiles CROSS JOIN model LEFT JOIN LATERAL match_changes(p, mm, 0.4, '{Income,Marital_Status,Recency,MntMeatProducts}') c ON true WHERE id % 4 = 0 GROUP BY id, p, mm;
+WITH choice AS (SELECT attribute, points FROM model, match_card(mm) WHERE attribute IN ('Income', 'Marital_Status', 'Recency', 'MntMeatProducts') AND bin <> '(missing)'),
+	gain AS (SELECT id, e.attribute, max(c.points) - e.points AS gain FROM profiles, model, explain_match(p, mm) e JOIN choice c USING (attribute) GROUP BY id, e.attribute, e.points),
+	subset AS (SELECT id, 1 AS n, gain FROM gain UNION ALL SELECT a.id, 2, a.gain + b.gain FROM gain a JOIN gain b ON b.id = a.id AND b.attribute > a.attribute),
+	least AS (SELECT id, min(n) FILTER (WHERE 1 / (1 + exp(-ln(score / (1 - score)) - gain)) >= 0.4) AS n FROM subset JOIN changed USING (id) GROUP BY id)
+SELECT count(*) FILTER (WHERE n = 1) > 10 AS ones, count(*) FILTER (WHERE n = 2) > 10 AS twos, bool_and(CASE WHEN score >= 0.4 THEN changes = 0 WHEN n IS NOT NULL THEN changes = n AND reached >= 0.4 ELSE changes > 2 OR reached < 0.4 OR reached IS NULL END) AS fewest FROM changed JOIN least USING (id);
+SELECT match_changes(p, mm, 1.5, '{Income}') FROM profiles, model LIMIT 1;
+DROP TABLE changed;
 -- fitted without the profile model, a card has no names
 SELECT DISTINCT attribute ~ '^slot \d+$' AS by_slot FROM (SELECT match_fit(p, target) AS mm FROM profiles) x, match_card(mm);
 
@@ -310,6 +323,18 @@ SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 
 SELECT * FROM match_prospects(NULL::int, NULL, 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'magic');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', max_rows => 0);
+-- options: each misspelt or wrong one is an error that names it, whatever it is about
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ignor": ["Income"]}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ignore": ["Incom"]}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"kinds": {"Incom": "numeric"}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"kinds": {"Income": "number"}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ranges": {"Income": [9, 1]}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"weights": {"Income": -1}}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"max_values": 0}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"range_count": -1}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"robust": 1}');
+SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '["Income"]');
+SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', options => '{"ignor": ["Income"]}');
 SELECT * FROM where_to_find(NULL::int, :'customers', :'prospects', 1);
 \set SHOW_CONTEXT errors
 

@@ -48,15 +48,15 @@ BEGIN
 END $$;
 
 -- whole distributions: nothing has to be made anew
-SELECT follow(300, 100, 5, '2025-06-01', NULL, false, 5);
-SELECT follow(2000, 40, 30, '2024-09-01', '6 months', true, 9);
+SELECT follow(300, 60, 5, '2025-06-01', NULL, false, 5);
+SELECT follow(2000, 15, 30, '2024-09-01', '6 months', true, 9);
 -- windows around thresholds
-SELECT follow(20000, 25, 200, '2025-06-01', NULL, false, 5);
-SELECT follow(20000, 15, 200, '2025-06-01', '1 year', true, 9);
+SELECT follow(12000, 10, 200, '2025-06-01', NULL, false, 5);
+SELECT follow(12000, 6, 200, '2025-06-01', '1 year', true, 9);
 -- so many changes that ranks leave their windows
-SELECT follow(20000, 4, 6000, '2025-06-01', NULL, false, 3) AS left_behind;
+SELECT follow(12000, 3, 5000, '2025-06-01', NULL, false, 3) AS left_behind;
 -- another day: without a period, and with no purchase after the last one, all goes on
-SELECT follow(3000, 20, 30, '2025-06-01', NULL, false, 5, days => 3);
+SELECT follow(3000, 12, 30, '2025-06-01', NULL, false, 5, days => 3);
 SELECT follow(3000, 10, 30, '2025-06-01', '1 year', false, 5, days => 3) AS with_a_period;
 SELECT follow(3000, 10, 30, '2024-06-01', NULL, false, 5, days => 3) AS days_ahead;
 -- amounts of more decimals than before, and none
@@ -108,6 +108,6 @@ BEGIN
 	END LOOP;
 	RETURN CASE WHEN refused * 2 > tried THEN 'refused' ELSE format('only %s of %s refused', refused, tried) END;
 END $$;
-SELECT damaged((SELECT crm_profile_internal.population_fit(history, '2025-06-01', NULL, false, 5) FROM followed WHERE customer <= 40));
+SELECT damaged((SELECT crm_profile_internal.population_fit(history, '2025-06-01', NULL, false, 5) FROM followed WHERE customer <= 15));
 DROP FUNCTION some_history, follow, damaged;
 DROP TABLE followed;

@@ -319,3 +319,23 @@ SELECT '{"bins": 5, "segments": [{"segment": "x", "cells": [555]}, {"segment": "
 SELECT '{"bins": 5, "segments": [{"segment": "x", "cells": [555]}, {"segment": "x", "cells": [554]}]}'::segment_scheme;
 SELECT '{"bins": 5, "segments": [{"segment": "", "cells": [555]}]}'::segment_scheme;
 SELECT '{"bins": 5, "segments": [{"segment": "x", "cells": [555]}], "more": 1}'::segment_scheme;
+
+-- no label of a built-in scheme contradicts the lifecycle: what a person would say, of all customers of two shops
+SET client_min_messages = error;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/data/online_retail.psql
+CREATE TEMP TABLE purchase (id int, bought date, amount numeric);
+\set load '\\copy purchase from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
+:load
+CREATE TEMP TABLE shop AS
+	SELECT 'retail' AS data, purchase_history_agg(ordered_at, amount) AS h FROM orders GROUP BY customer UNION ALL SELECT 'cdnow', purchase_history_agg(bought, amount) FROM purchase GROUP BY id;
+CREATE TEMP TABLE learnt AS SELECT data, max(last_purchase(h)) AS day FROM shop GROUP BY data;
+CREATE TEMP TABLE judged AS SELECT h.data, s.name, segment(rfm_score(h.h, f.rfm, l.day), s.scheme, c.lifecycle), c.lifecycle
+	FROM shop h JOIN learnt l USING (data) JOIN (SELECT data, s.bins, rfm_fit(h, day, s.bins) AS rfm, (customer_base_fit(h, day, NULL, false)).active_days, clv_fit(h, day, 'mbg/nbd') AS clv
+			FROM shop JOIN learnt USING (data), (SELECT DISTINCT bins FROM scheme) s GROUP BY data, s.bins, day) f USING (data)
+		JOIN (SELECT name, bins, compile_scheme(name) AS scheme FROM scheme WHERE name IN ('standard', 'rf', 'r-package')) s USING (bins),
+		LATERAL (SELECT lifecycle(h.h, l.day, f.active_days, f.clv) OFFSET 0) c;
+SELECT data, name, count(*) AS customers, count(DISTINCT segment) AS segments, count(DISTINCT lifecycle) AS lifecycles,
+	count(*) FILTER (WHERE segment ~ '^(Champ|Loyal|Potential|Promising)' AND lifecycle IN ('inactive', 'lapsing') OR segment = 'New' AND lifecycle <> 'new'
+		OR segment ~ '^(Lost|Hibern|At Risk|Can)' AND lifecycle IN ('new', 'active', 'won back') OR segment = 'About To Sleep' AND lifecycle IN ('inactive', 'new', 'won back')) AS contradictions
+FROM judged GROUP BY data, name ORDER BY data, name COLLATE "C";

@@ -140,6 +140,17 @@ SELECT name, owner, warning FROM crm_profile.sources;
 RESET ROLE;
 SELECT name, owner, warning FROM crm_profile.sources ORDER BY name COLLATE "C";
 SELECT * FROM crm_profile.refresh('twice');
+-- what any user may call survives what no caller of ours would give it
+SET ROLE regress_crm_thief;
+SELECT crm_profile_internal.trace_column('', 'x');
+SELECT crm_profile_internal.trace_column('SELECT 1 AS x; SELECT 2 AS x', 'x');
+SELECT crm_profile_internal.trace_column('DELETE FROM data.orders', 'x');
+SELECT crm_profile_internal.trace_column('SELECT 1 AS y', 'x');
+SELECT crm_profile_internal.rewrite_tables('{pg_catalog.pg_class}');
+SELECT crm_profile_internal.rewrite_tables('{data.orders}');
+SELECT crm_profile_internal.lock_relations('{shop.customer_history}');
+RESET ROLE;
+SELECT crm_profile_internal.rewrite_tables('{pg_catalog.pg_class}');
 -- who has no rights on a source waits for none of its locks, nor makes others wait
 SET ROLE regress_crm_thief;
 BEGIN;

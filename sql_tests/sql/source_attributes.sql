@@ -65,6 +65,7 @@ GRANT SELECT ON client TO regress_given_reader;
 SET ROLE regress_given_reader;
 SELECT count(*) AS customers, count(DISTINCT round(p.clv_365d)) > 20 AS told FROM shop.customer_profile p;
 SELECT models FROM shop.purchase_model;
+SELECT crm_profile_internal.profile(c, m.models) FROM client c, shop.purchase_model m LIMIT 1;
 SELECT count(*) AS models FROM shop.model;
 SELECT clv::text ~ 'attributes|effect|subscribed' AS words FROM shop.model_in_use;
 SELECT count(*) AS effects FROM shop.model_card WHERE item ~ 'subscribed' OR note ~ 'subscribed';

@@ -46,7 +46,7 @@ CREATE TABLE best AS
 	FROM (SELECT client_id, sum(amount) AS worth FROM sale GROUP BY 1) t;
 CREATE FUNCTION truth(OUT prospect text, OUT score float8, OUT lift float8, OUT reasons text) RETURNS SETOF record LANGUAGE sql AS $$
 	WITH pm AS MATERIALIZED (
-		SELECT crm_profile.profile_fit(r, '{"kinds": {"education": "nominal", "marital_status": "nominal"}}') AS pm FROM (SELECT born, education, marital_status, "Income", kids FROM client) r),
+		SELECT crm_profile.profile_fit(r, '{"range_count": 5, "kinds": {"education": "nominal", "marital_status": "nominal"}}') AS pm FROM (SELECT born, education, marital_status, "Income", kids FROM client) r),
 	mm AS MATERIALIZED (
 		SELECT pm, crm_profile.match_fit(crm_profile.profile(r, pm), is_best, pm) AS mm
 		FROM client c JOIN best b USING (id), LATERAL (SELECT c.born, c.education, c.marital_status, c."Income", c.kids) r, pm GROUP BY pm::text, pm)
@@ -312,6 +312,16 @@ SELECT count(*), count(score) FROM s.prospect_match;
 SELECT models, models::text, to_jsonb(m) FROM s.prospect_model m;
 SELECT encode(record_send(m), 'escape') LIKE '%(sealed)' AS binary FROM s.prospect_model m;
 SELECT 'x'::crm_profile_internal.sealed_models;
+-- in a table they can be used, and go through a dump, after which they are empty
+RESET ROLE;
+CREATE TABLE trade.kept_models AS SELECT models, now() AS at FROM s.prospect_model;
+SELECT count(crm_profile_internal.match_score(crm_profile_internal.profile(r, k.models), k.models)) > 0 AS usable FROM trade.kept_models k, trade.lead l, LATERAL (SELECT l.born, l.education, l.marital_status, l."Income", l.kids) r;
+CREATE TABLE trade.dumped_models AS SELECT models::text::crm_profile_internal.sealed_models AS models FROM trade.kept_models;
+SELECT models FROM trade.dumped_models;
+SELECT crm_profile_internal.match_score(crm_profile_internal.profile(r, k.models), d.models) FROM trade.kept_models k, trade.dumped_models d, trade.lead l, LATERAL (SELECT l.born, l.education, l.marital_status, l."Income", l.kids) r;
+SELECT crm_profile_internal.profile(r, d.models) FROM trade.dumped_models d, LATERAL (SELECT 1970 AS born, 'PhD'::text AS education) r;
+DROP TABLE trade.kept_models, trade.dumped_models;
+SET ROLE regress_crm_analyst;
 SELECT a *= b AS same_image FROM s.prospect_model a, s.prospect_model b;
 SELECT models::crm_profile.profile_model FROM s.prospect_model;
 RESET ROLE;

@@ -70,7 +70,6 @@ SET hash_mem_multiplier = 1;
 SELECT * FROM compare(histories('repeat(customer::text, customer % 300)::text', 'day, amount, cost'), 1);
 SET client_min_messages = warning;
 SELECT * FROM compare(scores('repeat((ctid::text || customer), 20)::text'), 1);
-RESET client_min_messages;
 -- keys whose product with the golden ratio begins with the same byte: one partition holds them all, and is parted again
 CREATE TABLE chosen AS
 SELECT ((i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 - CASE WHEN (i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 >= 9223372036854775808
@@ -78,6 +77,7 @@ SELECT ((i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 - CA
 ALTER TABLE chosen SET (parallel_workers = 1);
 SELECT * FROM compare(histories('customer::int8', 'day, amount', 'chosen'), 1);
 SELECT * FROM compare(scores('customer::int8', '', 'chosen'), 1);
+RESET client_min_messages;
 
 -- histories that are stored come in the order of their customers, whoever made them and in however many pieces
 CREATE FUNCTION stored(key text, workers int) RETURNS TABLE (customers bigint, ordered boolean, rows text) LANGUAGE plpgsql AS $$

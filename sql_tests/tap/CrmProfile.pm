@@ -5,10 +5,11 @@ use strict;
 use warnings;
 use Exporter 'import';
 use File::Basename qw(dirname);
+use IPC::Run;
 use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(load_user_data contents schema_of private_extensions);
+our @EXPORT = qw(load_user_data contents schema_of private_extensions write_forever start running a_process settled);
 
 # load_user_data(NODE, DATABASE): what user_data.sql says, in a new database
 sub load_user_data
@@ -67,6 +68,85 @@ sub private_extensions
 	}
 	else { return undef; }
 	return "$copy$share/extension";
+}
+
+# write_forever(SEED, STEPS): the statements of a writer of orders, which changes some rows of some customers again and again, with savepoints that are
+# rolled back, and whole transactions, too
+sub write_forever
+{
+	my ($seed, $steps) = @_;
+	return "SELECT setseed($seed)", qq{DO \$\$
+	DECLARE
+		action int;
+		customer orders.customer_id%TYPE;
+	BEGIN
+		FOR step IN 1 .. $steps LOOP
+			BEGIN
+				FOR part IN 1 .. 1 + floor(random() * 3)::int LOOP
+					action := floor(random() * 8);
+					customer := NULLIF(floor(random() * 100), 0);
+					BEGIN
+						IF action < 3 THEN
+							INSERT INTO orders (customer_id, day, amount) SELECT customer, date '2024-01-01' + floor(random() * 700)::int, round((random() * 100 - 10)::numeric, 2) FROM generate_series(1, 3);
+						ELSIF action = 3 THEN
+							DELETE FROM orders WHERE customer_id IS NOT DISTINCT FROM customer AND random() < 0.5;
+						ELSIF action = 4 THEN
+							UPDATE orders SET customer_id = 1 + floor(random() * 100) WHERE customer_id = customer AND random() < 0.3;
+						ELSIF action = 5 THEN
+							UPDATE orders SET day = CASE WHEN day < '2025-01-01' THEN day + 366 ELSE day - 366 END WHERE customer_id = customer AND random() < 0.3 AND day BETWEEN '2024-01-01' AND '2025-12-01' AND (day - 366 >= '2024-01-01' OR day < '2025-01-01') AND (day + 366 < '2026-01-01' OR day >= '2025-01-01');
+						ELSIF action = 6 THEN
+							UPDATE orders SET amount = amount + 1 WHERE customer_id = customer;
+						ELSE
+							INSERT INTO orders_25 (customer_id, day, amount) VALUES (customer, date '2025-01-01' + floor(random() * 300)::int, 7);
+						END IF;
+						IF random() < 0.2 THEN
+							RAISE EXCEPTION USING ERRCODE = 'P0001';
+						END IF;
+					EXCEPTION WHEN raise_exception THEN
+						NULL;
+					END;
+				END LOOP;
+			EXCEPTION WHEN deadlock_detected OR serialization_failure THEN
+				NULL;
+			END;
+			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
+		END LOOP;
+	END \$\$};
+}
+
+# start(NODE, DATABASE, STATEMENT…): a psql in the background, which prints the number of its process first
+my @started;
+sub start
+{
+	my ($node, $database, @statements) = @_;
+	my $out = '';
+	my $run = IPC::Run::start(
+		[ 'psql', '-XqAt', '-d', $node->connstr($database), '-c', 'SELECT pg_backend_pid()', map { ('-c', $_) } @statements ],
+		'<', \undef, '>', \$out, '2>', '/dev/null');
+	push @started, { run => $run, out => \$out };
+	return $started[-1];
+}
+
+# running(): those that have not ended
+sub running
+{
+	$_->{run}->pump_nb for grep { $_->{run}->pumpable } @started;
+	return grep { $_->{run}->pumpable } @started;
+}
+
+# a_process(): the number of the process of one of them, once it is known
+sub a_process
+{
+	running();
+	return ${ $started[rand @started]{out} } =~ /^(\d+)/;
+}
+
+# settled(): waits until all have ended
+sub settled
+{
+	$_->{run}->finish for @started;
+	@started = ();
+	return;
 }
 
 1;

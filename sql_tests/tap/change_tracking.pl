@@ -3,7 +3,6 @@
 use strict;
 use warnings;
 use CrmProfile;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -38,75 +37,15 @@ $node->safe_psql('shop', q{INSERT INTO customers SELECT generate_series(1, 2000)
 	INSERT INTO orders (customer_id, day, amount) SELECT 1 + i % 1900, date '2024-01-01' + i % 700, i % 97 FROM generate_series(1, 20000) i});
 $node->safe_psql('shop', $source);
 
-# What a writer does, again and again: some rows of some customers, savepoints that are taken back, whole transactions that are
-sub write_forever
-{
-	my ($seed, $steps) = @_;
-	return "SELECT setseed($seed)", qq{DO \$\$
-	DECLARE
-		action int;
-		customer int;
-	BEGIN
-		FOR step IN 1 .. $steps LOOP
-			BEGIN
-				FOR part IN 1 .. 1 + floor(random() * 3)::int LOOP
-					action := floor(random() * 8);
-					customer := NULLIF(floor(random() * 100), 0);
-					BEGIN
-						IF action < 3 THEN
-							INSERT INTO orders (customer_id, day, amount) SELECT customer, date '2024-01-01' + floor(random() * 700)::int, round((random() * 100 - 10)::numeric, 2) FROM generate_series(1, 3);
-						ELSIF action = 3 THEN
-							DELETE FROM orders WHERE customer_id IS NOT DISTINCT FROM customer AND random() < 0.5;
-						ELSIF action = 4 THEN
-							UPDATE orders SET customer_id = 1 + floor(random() * 100) WHERE customer_id = customer AND random() < 0.3;
-						ELSIF action = 5 THEN
-							UPDATE orders SET day = CASE WHEN day < '2025-01-01' THEN day + 366 ELSE day - 366 END WHERE customer_id = customer AND random() < 0.3 AND day BETWEEN '2024-01-01' AND '2025-12-01' AND (day - 366 >= '2024-01-01' OR day < '2025-01-01') AND (day + 366 < '2026-01-01' OR day >= '2025-01-01');
-						ELSIF action = 6 THEN
-							UPDATE orders SET amount = amount + 1 WHERE customer_id = customer;
-						ELSE
-							INSERT INTO orders_25 (customer_id, day, amount) VALUES (customer, date '2025-01-01' + floor(random() * 300)::int, 7);
-						END IF;
-						IF random() < 0.2 THEN
-							RAISE EXCEPTION USING ERRCODE = 'P0001';
-						END IF;
-					EXCEPTION WHEN raise_exception THEN
-						NULL;
-					END;
-				END LOOP;
-			EXCEPTION WHEN deadlock_detected OR serialization_failure THEN
-				NULL;
-			END;
-			IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
-		END LOOP;
-	END \$\$};
-}
-
-my @started;
-sub start
-{
-	my @statements = @_;
-	my $out = '';
-	my $run = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('shop'), '-c', 'SELECT pg_backend_pid()', map { ('-c', $_) } @statements ], '<', \undef, '>', \$out, '2>', '/dev/null');
-	push @started, { run => $run, out => \$out };
-	return $started[-1];
-}
-
-sub settled
-{
-	$_->{run}->finish for @started;
-	@started = ();
-}
-
 # Writers side by side and refreshes between them
-start(write_forever("0.$_", 500 * ($rounds < 10 ? $rounds : 10))) for 1 .. 3;
+start($node, 'shop', write_forever("0.$_", 500 * ($rounds < 10 ? $rounds : 10))) for 1 .. 3;
 my ($refreshes, $changes) = (0, 0);
-while (grep { $_->{run}->pumpable } @started)
+while (running())
 {
 	my $was = $node->safe_psql('shop', q{SELECT tracking ->> 'marker' FROM shop.source_definition});
 	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
 	$changes++ if $was eq $node->safe_psql('shop', q{SELECT tracking ->> 'marker' FROM shop.source_definition});
 	$refreshes++;
-	$_->{run}->pump_nb for grep { $_->{run}->pumpable } @started;
 }
 settled();
 $node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
@@ -116,11 +55,10 @@ is($changes, $refreshes, 'each of which read what had changed alone');
 # The server killed at some moment under writers and a refresh
 for my $round (1 .. $rounds)
 {
-	start(write_forever("0.$round$_", 100000)) for 1 .. 2;
-	start((q{SELECT crm_profile.refresh('shop')}) x 1000);
+	start($node, 'shop', write_forever("0.$round$_", 100000)) for 1 .. 2;
+	start($node, 'shop', (q{SELECT crm_profile.refresh('shop')}) x 1000);
 	usleep(200_000 + rand 800_000);
-	$_->{run}->pump_nb for @started;
-	my ($pid) = ${ $started[rand @started]{out} } =~ /^(\d+)/ or next;
+	my ($pid) = a_process() or next;
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	settled();
 	# psql may be gone before it is told what to ask

@@ -327,6 +327,44 @@ TooManyOrders(void)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+#define MAX_MERGES 8
+#define MAX_MERGED 64
+
+/*
+ * Sorts days that come in a few ascending runs, as those of a customer do whose orders several
+ * processes have read in order of time.  False: they do not, and are still to be sorted.
+ */
+static bool
+MergeRuns(PurchaseDay *days, int64 ndays)
+{
+	PurchaseDay run[MAX_MERGED];
+	int64 sorted = 1;
+
+	for (int merges = 0; merges < MAX_MERGES; merges++)
+	{
+		int64 end;
+		int64 from;
+		int64 left;
+
+		while (sorted < ndays && days[sorted - 1].day <= days[sorted].day)
+			sorted++;
+		if (sorted == ndays)
+			return true;
+		end = sorted + 1;
+		while (end < ndays && days[end - 1].day <= days[end].day)
+			end++;
+		left = end - sorted;
+		if (left > MAX_MERGED)
+			return false;
+		memcpy(run, &days[sorted], left * sizeof(PurchaseDay));
+		from = sorted - 1;
+		for (int64 to = end - 1; left > 0; to--)
+			days[to] = from >= 0 && days[from].day > run[left - 1].day ? days[from--] : run[--left];
+		sorted = end;
+	}
+	return sorted >= ndays;
+}
+
 /* From so many days on it pays to count them. */
 #define MIN_DAYS_TO_COUNT 256
 
@@ -374,7 +412,7 @@ SortPurchaseDays(PurchaseDay *days, int64 ndays)
 	/* orders mostly arrive in order of day */
 	for (int64 i = 1; i < ndays && sorted; i++)
 		sorted = days[i - 1].day <= days[i].day;
-	if (!sorted && !SortByCounting(days, ndays))
+	if (!sorted && !SortByCounting(days, ndays) && !MergeRuns(days, ndays))
 		SortDays(days, ndays);
 
 	for (int64 i = 0; i < ndays;)

@@ -6,11 +6,13 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
@@ -58,6 +60,23 @@ match_lift(PG_FUNCTION_ARGS)
 	if (model->card.ntargets == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)) / BaseRate(model));
+}
+
+/* Log-odds on the trade's scale: points at odds of 1:1, and points that double the odds. */
+PG_FUNCTION_INFO_V1(match_points);
+Datum
+match_points(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
+	double at_even = PG_GETARG_FLOAT8(2);
+	double to_double = PG_GETARG_FLOAT8(3);
+	ProfileView view;
+
+	if (!isfinite(at_even) || !isfinite(to_double) || to_double == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("points must be finite, and those that double the odds not 0")));
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	PG_RETURN_FLOAT8(at_even + to_double * MatchLogOdds(model, &view) / M_LN2);
 }
 
 /* ---------- reasons ---------- */
@@ -273,6 +292,24 @@ match_places(PG_FUNCTION_ARGS)
 
 /* ---------- the model itself ---------- */
 
+/* All rows of a feature, and how many of its bins have any. */
+static ClassCount
+FeatureTotal(const MatchFeature *feature, int *filled)
+{
+	ClassCount total = {0, 0};
+
+	*filled = 0;
+	for (int b = 0; b < feature->nbins; b++)
+	{
+		ClassCount count = feature->bins[b].count;
+
+		total.targets += count.targets;
+		total.others += count.others;
+		*filled += count.targets + count.others > 0;
+	}
+	return total;
+}
+
 /* (match_model) → (attribute, bin, rows, targets, rate, woe, points) */
 PG_FUNCTION_INFO_V1(match_card);
 Datum
@@ -284,18 +321,10 @@ match_card(PG_FUNCTION_ARGS)
 	for (int i = 0; i < model->nfeatures; i++)
 	{
 		const MatchFeature *feature = &model->features[i];
-		ClassCount total = {0, 0};
-		int filled = 0;
+		int filled;
+		ClassCount total = FeatureTotal(feature, &filled);
 
 		CHECK_FOR_INTERRUPTS();
-		for (int b = 0; b < feature->nbins; b++)
-		{
-			ClassCount count = feature->bins[b].count;
-
-			total.targets += count.targets;
-			total.others += count.others;
-			filled += count.targets + count.others > 0;
-		}
 		/* missing values come last */
 		for (int k = 1; k <= feature->nbins; k++)
 		{
@@ -387,4 +416,144 @@ match_quality(PG_FUNCTION_ARGS)
 	values[9] = Int64GetDatum(model->skipped);
 	values[10] = Float8GetDatum(card->shrinkage);
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
+}
+
+/* ---------- weights of evidence, and what would have to change ---------- */
+
+/* (profile, match_model) → (attribute, bin, woe) */
+PG_FUNCTION_INFO_V1(woe);
+Datum
+woe(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
+	ProfileView view;
+
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		int bin = FeatureBin(feature, &view);
+		ClassCount count = feature->bins[bin].count;
+		int filled;
+		ClassCount total = FeatureTotal(feature, &filled);
+		Datum values[3];
+		bool nulls[3] = {false};
+
+		values[0] = CStringGetTextDatum(FeatureName(model, feature));
+		values[1] = CStringGetTextDatum(BinLabel(model, feature, bin));
+		/* the fit saw nobody there: nothing is known */
+		values[2] = Float8GetDatum(
+			count.targets + count.others == 0 ? 0 : WeightOfEvidence(count, total, filled));
+		PutRow(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The bin of a feature with the most points that people of the fit were in, missing values aside.
+ */
+static int
+BestBin(const MatchFeature *feature)
+{
+	int best = -1;
+
+	for (int b = MISSING_BIN + 1; b < feature->nbins; b++)
+		if (feature->bins[b].count.targets + feature->bins[b].count.others > 0 &&
+			(best < 0 || feature->bins[b].points > feature->bins[best].points))
+			best = b;
+	return best;
+}
+
+/* Everything that may change for the better, the largest gain first. */
+static Reason *
+FindGains(const MatchModel *model, const ProfileView *view, ArrayType *changeable, int *ngains)
+{
+	Reason *gains = palloc((model->nfeatures + 1) * sizeof(Reason));
+	Datum *names;
+	bool *nulls;
+	int nnames;
+	int n = 0;
+
+	deconstruct_array(changeable, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &nnames);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		int best = BestBin(feature);
+
+		for (int k = 0; best >= 0 && k < nnames; k++)
+			if (!nulls[k] &&
+				strcmp(TextDatumGetCString(names[k]), FeatureName(model, feature)) == 0)
+			{
+				double gain =
+					feature->bins[best].points - feature->bins[FeatureBin(feature, view)].points;
+
+				if (gain > 0)
+					gains[n++] = (Reason){feature, best, gain};
+				break;
+			}
+	}
+	qsort(gains, n, sizeof(Reason), CompareReasons);
+	*ngains = n;
+	return gains;
+}
+
+/* The bin with the fewest points that still gains as much; `best` does. */
+static int
+EnoughBin(const MatchFeature *feature, int best, double points)
+{
+	int enough = best;
+
+	for (int b = MISSING_BIN + 1; b < feature->nbins; b++)
+		if (feature->bins[b].count.targets + feature->bins[b].count.others > 0 &&
+			feature->bins[b].points >= points &&
+			feature->bins[b].points < feature->bins[enough].points)
+			enough = b;
+	return enough;
+}
+
+/*
+ * (profile, match_model, score, changeable) → (attribute, value, bin, score): as few attributes as
+ * can be, since each adds its points whatever the others are
+ */
+PG_FUNCTION_INFO_V1(match_changes);
+Datum
+match_changes(PG_FUNCTION_ARGS)
+{
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
+	double wanted = PG_GETARG_FLOAT8(2);
+	ProfileView view;
+	Reason *gains;
+	double log_odds;
+	int n;
+	int needed = 0;
+
+	if (!(wanted > 0 && wanted < 1))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the score to reach must lie between 0 and 1, not %g", wanted)));
+	InitMaterializedSRF(fcinfo, 0);
+	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
+	gains = FindGains(model, &view, PG_GETARG_ARRAYTYPE_P(3), &n);
+	wanted = log(wanted / (1 - wanted));
+	log_odds = MatchLogOdds(model, &view);
+	for (double sum = log_odds; sum < wanted && needed < n; needed++)
+		sum += gains[needed].points;
+	for (int i = 0; i < needed; i++)
+	{
+		const MatchFeature *feature = gains[i].feature;
+		double points = feature->bins[FeatureBin(feature, &view)].points;
+		int bin = gains[i].bin;
+		Datum values[4];
+		bool nulls[4] = {false};
+
+		/* the last one need not be the best */
+		if (i == needed - 1)
+			bin = EnoughBin(feature, bin, points + wanted - log_odds);
+		log_odds += feature->bins[bin].points - points;
+		values[0] = CStringGetTextDatum(FeatureName(model, feature));
+		values[1] = CStringGetTextDatum(FeatureValue(model, feature, &view));
+		values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
+		values[3] = Float8GetDatum(Logistic(log_odds));
+		PutRow(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
 }

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
 #include "base/compat.h"
@@ -20,7 +21,7 @@
 typedef struct SealedModels
 {
 	int32 vl_len_;
-	int32 profile_bytes; /* from `data` to the match_model */
+	int32 profile_bytes; /* from `data` to the match_model; 0: a clv_model alone */
 	char nonce[NONCE_BYTES];
 	char data[FLEXIBLE_ARRAY_MEMBER];
 } SealedModels;
@@ -43,7 +44,7 @@ seal_models(PG_FUNCTION_ARGS)
 	SealedModels *sealed = palloc0(size);
 
 	SET_VARSIZE(sealed, size);
-	sealed->profile_bytes = (int32) place;
+	sealed->profile_bytes = match == NULL ? 0 : (int32) place;
 	if (!pg_strong_random(sealed->nonce, NONCE_BYTES))
 		elog(ERROR, "could not generate random bytes");
 	memcpy(sealed->data, first, VARSIZE(first));
@@ -52,45 +53,93 @@ seal_models(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(sealed);
 }
 
-/* There is no input: only seal_models() makes values. */
+/*
+ * The text and binary form, "(sealed)", says nothing, so what is made of it is
+ * empty: a table with sealed models can be dumped and restored, and its models
+ * are gone.
+ */
+static const char sealed_text[] = "(sealed)";
+
+static Datum
+Emptied(const char *text)
+{
+	SealedModels *sealed;
+
+	if (strcmp(text, sealed_text) != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input for sealed models: \"%s\"", text),
+						errdetail("Their text is \"%s\" and tells nothing of them.", sealed_text)));
+	sealed = palloc0(offsetof(SealedModels, data));
+	SET_VARSIZE(sealed, offsetof(SealedModels, data));
+	return PointerGetDatum(sealed);
+}
+
 PG_FUNCTION_INFO_V1(sealed_models_in);
 Datum
 sealed_models_in(PG_FUNCTION_ARGS)
 {
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("sealed models have no text or binary form that could be read")));
-	PG_RETURN_NULL();
+	return Emptied(PG_GETARG_CSTRING(0));
+}
+
+PG_FUNCTION_INFO_V1(sealed_models_recv);
+Datum
+sealed_models_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo message = (StringInfo) PG_GETARG_POINTER(0);
+	int bytes;
+
+	return Emptied(pq_getmsgtext(message, message->len - message->cursor, &bytes));
 }
 
 PG_FUNCTION_INFO_V1(sealed_models_out);
 Datum
 sealed_models_out(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_CSTRING(pstrdup("(sealed)"));
+	PG_RETURN_CSTRING(pstrdup(sealed_text));
 }
 
 PG_FUNCTION_INFO_V1(sealed_models_send);
 Datum
 sealed_models_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BYTEA_P(cstring_to_text("(sealed)"));
+	PG_RETURN_BYTEA_P(cstring_to_text(sealed_text));
 }
+
+typedef enum SealedPart
+{
+	SEALED_PROFILE,
+	SEALED_MATCH,
+	SEALED_CLV
+} SealedPart;
 
 /* Puts a model in the place of the sealed ones, an argument. */
 static void
-Unseal(FunctionCallInfo fcinfo, int argument, bool match)
+Unseal(FunctionCallInfo fcinfo, int argument, SealedPart part)
 {
 	SealedModels *sealed = (SealedModels *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
+	Size offset = 0;
 
-	fcinfo->args[argument].value =
-		PointerGetDatum(sealed->data + (match ? sealed->profile_bytes : 0));
+	if (VARSIZE(sealed) == offsetof(SealedModels, data))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("these sealed models are empty"),
+						errdetail("Their text, as in a dump, has nothing of them."),
+						errhint("Take those of the view prospect_model of the source.")));
+	if ((sealed->profile_bytes == 0) != (part == SEALED_CLV))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("these are sealed models of another kind"),
+				 errdetail("prospect_model has those that score people, purchase_model that of "
+						   "repeat purchase.")));
+	if (part == SEALED_MATCH)
+		offset = sealed->profile_bytes;
+	fcinfo->args[argument].value = PointerGetDatum(sealed->data + offset);
 }
 
 PG_FUNCTION_INFO_V1(profile_from_sealed);
 Datum
 profile_from_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, 1, false);
+	Unseal(fcinfo, 1, SEALED_PROFILE);
 	return profile_from_record(fcinfo);
 }
 
@@ -98,7 +147,7 @@ PG_FUNCTION_INFO_V1(match_score_sealed);
 Datum
 match_score_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, 1, true);
+	Unseal(fcinfo, 1, SEALED_MATCH);
 	return match_score(fcinfo);
 }
 
@@ -106,7 +155,7 @@ PG_FUNCTION_INFO_V1(match_lift_sealed);
 Datum
 match_lift_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, 1, true);
+	Unseal(fcinfo, 1, SEALED_MATCH);
 	return match_lift(fcinfo);
 }
 
@@ -114,7 +163,7 @@ PG_FUNCTION_INFO_V1(match_reasons_sealed);
 Datum
 match_reasons_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, 1, true);
+	Unseal(fcinfo, 1, SEALED_MATCH);
 	return match_reasons(fcinfo);
 }
 
@@ -123,6 +172,6 @@ PG_FUNCTION_INFO_V1(with_attributes_sealed);
 Datum
 with_attributes_sealed(PG_FUNCTION_ARGS)
 {
-	Unseal(fcinfo, 0, false);
+	Unseal(fcinfo, 0, SEALED_CLV);
 	return with_attributes(fcinfo);
 }

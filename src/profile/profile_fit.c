@@ -90,6 +90,7 @@ struct ProfileFitState
 	const char **ignored;
 	int max_values;
 	int64 min_count;
+	int64 range_count; /* rows that reach each end of a range, or lie beyond it */
 	bool robust;
 	MissingValues missing;
 	int64 nrows;
@@ -220,8 +221,8 @@ static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
 	static const char *const names[] = {
-		"kinds",   "ignore",     "order",     "ranges", "weights",
-		"missing", "max_values", "min_count", "robust",
+		"kinds",   "ignore",     "order",     "ranges",      "weights",
+		"missing", "max_values", "min_count", "range_count", "robust",
 	};
 
 	for (int i = 0; i < lengthof(names); i++)
@@ -230,7 +231,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("profile_fit has no option \"%s\"", key),
 					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
-							"max_values, min_count and robust.")));
+							"max_values, min_count, range_count and robust.")));
 }
 
 /* True if the options exclude the column from the attributes. */
@@ -274,6 +275,7 @@ TakeGeneralOptions(ProfileFitState *state)
 
 	state->max_values = DEFAULT_MAX_VALUES;
 	state->min_count = DEFAULT_MIN_COUNT;
+	state->range_count = 1;
 	state->robust = true;
 	state->missing.words = (const char **) DefaultMissing;
 	state->missing.nwords = lengthof(DefaultMissing);
@@ -297,6 +299,8 @@ TakeGeneralOptions(ProfileFitState *state)
 	}
 	if (JsonMember(options, "min_count", &value))
 		state->min_count = JsonCount(&value, "min_count");
+	if (JsonMember(options, "range_count", &value))
+		state->range_count = JsonCount(&value, "range_count");
 	if (JsonMember(options, "robust", &value))
 	{
 		if (value.type != jbvBool)
@@ -769,6 +773,7 @@ static void
 FindRange(const ProfileFitState *state, const FitColumn *column, ProfileAttribute *att)
 {
 	NumberCounts *numbers = column->numbers;
+	double beyond;
 
 	if (column->range_given)
 	{
@@ -779,8 +784,10 @@ FindRange(const ProfileFitState *state, const FitColumn *column, ProfileAttribut
 	att->low = att->high = 0;
 	if (numbers->total == 0)
 		return;
-	att->low = numbers->min;
-	att->high = numbers->max;
+	beyond = (double) Min(state->range_count, (numbers->total + 1) / 2) - 1;
+	beyond = beyond > 0 ? beyond / (double) (numbers->total - 1) : 0;
+	att->low = beyond > 0 ? NumberQuantile(numbers, beyond) : numbers->min;
+	att->high = beyond > 0 ? NumberQuantile(numbers, 1 - beyond) : numbers->max;
 	if (state->robust)
 	{
 		double low = NumberQuantile(numbers, 0.05);

@@ -1,6 +1,6 @@
 /*
- * integer_list.h: integers in the order they came, in memory up to a limit and
- * then in a temporary file, for what reads its input several times.
+ * integer_list.h: integers in order of arrival, in memory up to a limit and beyond that in a
+ * temporary file, for code that reads its input several times.
  */
 #ifndef CRM_INTEGER_LIST_H
 #define CRM_INTEGER_LIST_H
@@ -16,19 +16,21 @@ typedef struct IntegerList
 	int64 nvalues;  /* in memory */
 	int64 capacity; /* there */
 	int64 limit;    /* of the capacity */
-	BufFile *file;  /* what came before them; NULL: nothing */
+	BufFile *file;  /* earlier integers; NULL if there are none */
 	int64 in_file;
 } IntegerList;
 
-/* Lists of one limit that are added to in step are read in step. */
+/* Lists with the same limit that grow in step are read in step. */
 extern void InitIntegerList(IntegerList *list, MemoryContext context, int64 limit);
 extern void FreeIntegerList(IntegerList *list);
 
-/* The list is one of an aggregate: its file goes with the group, whether the group is finished or
- * not. */
+/*
+ * The list belongs to an aggregate: its file is removed with the group, whether the group is
+ * finished or not.
+ */
 extern void OwnIntegerList(FunctionCallInfo fcinfo, IntegerList *list);
 
-/* How many integers fit into a share of work_mem. */
+/* The number of integers that fit into a share of work_mem. */
 extern int64 IntegerListLimit(int shares);
 
 /* Makes room for one more. */
@@ -42,7 +44,7 @@ AddInteger(IntegerList *list, int64 value)
 	list->values[list->nvalues++] = value;
 }
 
-/* Reads a list from its beginning, some values at a time. */
+/* Reads a list from the beginning, some values at a time. */
 #define INTEGERS_AT_A_TIME 4096
 
 typedef struct IntegerCursor
@@ -54,12 +56,12 @@ typedef struct IntegerCursor
 
 extern void RewindIntegers(IntegerCursor *cursor, IntegerList *list);
 
-/* The next values, in `*values`; returns how many, 0 at the end. */
+/* Sets `*values` to the next values; returns their number, 0 at the end. */
 extern int NextIntegers(IntegerCursor *cursor, const int64 **values);
 
 /*
- * The values at some ranks (from 0, of the values from min to max; others do not
- * count), in the order of the ranks given.
+ * The values at the given ranks (from 0, among the values from min to max only), in the order of
+ * the ranks.
  */
 extern void IntegersAtRanks(IntegerList *list, int64 min, int64 max, const int64 *ranks, int nranks,
 							int64 *values);

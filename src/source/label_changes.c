@@ -169,7 +169,8 @@ NewLabelState(FunctionCallInfo fcinfo, MemoryContext context)
 
 	for (int i = 5; i <= 9; i++)
 		if (PG_ARGISNULL(i) && i != 7)
-			elog(ERROR, "argument %d of label_changes is NULL", i);
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("argument %d of label_changes is NULL", i)));
 	state->population.rewind = RewindCustomers;
 	state->population.next = NextCustomers;
 	state->population.scale = MAX_SCALE;

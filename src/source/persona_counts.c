@@ -1,10 +1,10 @@
 /*
- * persona_counts.c: how many customers of each segment have which value of each
- * attribute, in one pass over the customers.
+ * persona_counts.c: counts the customers of each segment by value of each attribute, in one pass
+ * over the customers.
  *
- * Words are counted as they come.  Numbers and days are counted by fifths of all
- * customers, which are known at the end only: they are kept, in lists that go to
- * temporary files past work_mem, each beside the list of the customers' segments.
+ * Words are counted directly.  Numbers and days are counted by quintiles of all customers, which
+ * are known only at the end: they are kept in lists, which spill to temporary files beyond
+ * work_mem, alongside a list of the customers' segments.
  */
 #include "postgres.h"
 
@@ -30,14 +30,14 @@
 #define FIFTHS 5
 #define UNKNOWN_VALUE PG_INT64_MAX /* above any number and day */
 
-/* A value that so few customers have is above chance in no segment. */
+/* A value of so few customers exceeds chance in no segment. */
 #define MIN_CUSTOMERS 5
 
 /* How often a word occurs in each segment. */
 typedef struct PersonaWord
 {
 	uint64 hash;
-	Word word; /* text NULL: free */
+	Word word; /* text is NULL if free */
 	int nsegments;
 	uint32 *customers;
 } PersonaWord;
@@ -64,7 +64,7 @@ typedef struct PersonaState
 	PersonaColumn *columns;
 	IntegerList segment; /* of each customer, for the columns by range */
 	int nsegments;
-	int room; /* for so many segments */
+	int room; /* allocated for this many segments */
 	text **segments;
 	ArrayBuildState *rows; /* the answer */
 	TupleDesc row;
@@ -122,7 +122,7 @@ BeginColumns(FunctionCallInfo fcinfo, PersonaState *state, ArrayType *names)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The number of a segment, which is new or was seen before. */
+/* The number of a segment, added if it is new. */
 static int
 SegmentNumber(PersonaState *state, text *segment)
 {
@@ -155,7 +155,7 @@ SegmentNumber(PersonaState *state, text *segment)
 	return state->nsegments++;
 }
 
-/* The place of a word, or where it would be. */
+/* The slot of a word, or the free one where it belongs. */
 static PersonaWord *
 FindWord(const PersonaColumn *column, Word word, uint64 hash)
 {
@@ -298,7 +298,7 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 
 /* ---------- the answer ---------- */
 
-/* value 0: any value */
+/* value 0 for any value */
 static void
 AddRow(PersonaState *state, const PersonaColumn *column, int segment, Datum value, int64 customers)
 {
@@ -417,7 +417,7 @@ AddFifths(PersonaState *state, PersonaColumn *column)
 
 	if (known == 0)
 		return;
-	/* as percentile_disc() has them */
+	/* as in percentile_disc() */
 	for (int b = 0; b < FIFTHS - 1; b++)
 		ranks[b] = Max((int64) ceil(shares[b] * (double) known), 1) - 1;
 	IntegersAtRanks(&column->values, column->min, column->max, ranks, lengthof(ranks), breaks);
@@ -438,7 +438,7 @@ AddFifths(PersonaState *state, PersonaColumn *column)
 	pfree(customers);
 }
 
-/* An array of persona_count; value NULL: the customers with any value. */
+/* An array of persona_count; value is NULL for customers with any value. */
 PG_FUNCTION_INFO_V1(persona_counts_finalfn);
 Datum
 persona_counts_finalfn(PG_FUNCTION_ARGS)

@@ -821,6 +821,32 @@ ActiveDays(Population *p)
 	return (int) Max(MIN_ACTIVE_DAYS, Min(days, MAX_ACTIVE_DAYS));
 }
 
+/* From which value on a tier or a tenth is that has `from` as its lowest value. */
+static Datum
+Threshold(Population *p, int64 from)
+{
+	const Quantity *q = &p->quantity[WORTH];
+	int64 lower = 0;
+	int64 below;
+	bool found = false;
+
+	for (int i = 0; i < q->nwindows && !found; i++)
+	{
+		lower += q->gaps[i].count;
+		for (int64 run = 0; run < q->windows[i].nruns && !found; run++)
+		{
+			found = q->windows[i].runs[run].value >= from;
+			if (!found)
+				lower += q->windows[i].runs[run].count;
+		}
+	}
+	/* where the population is lost, there is no threshold either */
+	below = lower > 0 ? ValueAtRank(p, WORTH, lower - 1) : 0;
+	if (from > below && below >= 0)
+		from = RoundThreshold(below, from);
+	return NumericGetDatum(NumericFromInt128(from, p->worth_scale));
+}
+
 /* The lower limits of deciles 2 to 10 of the buyers by value, as far as they are positive. */
 static Datum
 Deciles(Population *p)
@@ -834,8 +860,7 @@ Deciles(Population *p)
 		int64 rank = (k * p->buyers + 9) / 10;
 
 		if (rank <= positive)
-			cuts[ncuts++] = NumericGetDatum(
-				NumericFromInt128(ValueAtRank(p, WORTH, positive - rank), p->worth_scale));
+			cuts[ncuts++] = Threshold(p, ValueAtRank(p, WORTH, positive - rank));
 	}
 	return PointerGetDatum(construct_array(cuts, ncuts, NUMERICOID, -1, false, TYPALIGN_INT));
 }
@@ -866,10 +891,8 @@ BaseOfPopulation(Population *p, TupleDesc columns)
 	{
 		int128 total = TotalOf(&p->quantity[WORTH]);
 
-		values[5] =
-			NumericGetDatum(NumericFromInt128(TierFrom(p, TIER_A_SHARE, total), p->worth_scale));
-		values[6] =
-			NumericGetDatum(NumericFromInt128(TierFrom(p, TIER_B_SHARE, total), p->worth_scale));
+		values[5] = Threshold(p, TierFrom(p, TIER_A_SHARE, total));
+		values[6] = Threshold(p, TierFrom(p, TIER_B_SHARE, total));
 		values[7] = Deciles(p);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
@@ -898,8 +921,8 @@ TryResults(Population *p)
 	{
 		int128 total = TotalOf(&p->quantity[WORTH]);
 
-		(void) TierFrom(p, TIER_A_SHARE, total);
-		(void) TierFrom(p, TIER_B_SHARE, total);
+		(void) Threshold(p, TierFrom(p, TIER_A_SHARE, total));
+		(void) Threshold(p, TierFrom(p, TIER_B_SHARE, total));
 		(void) Deciles(p);
 	}
 }

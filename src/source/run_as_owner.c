@@ -458,7 +458,8 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 			for (int i = 1; i < ntypes; i++)
 			{
 				args[nargs] = fcinfo->args[i];
-				if (types[i] == ANYCOMPATIBLEOID && !PG_ARGISNULL(i))
+				if ((types[i] == ANYCOMPATIBLEOID || types[i] == ANYCOMPATIBLEARRAYOID) &&
+					!PG_ARGISNULL(i))
 					args[nargs].value = CStringGetTextDatum(ArgumentAsText(fcinfo, i));
 				nargs++;
 			}

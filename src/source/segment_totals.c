@@ -1,6 +1,6 @@
 /*
- * segment_totals.c: aggregates for views of a million customers: the median, and
- * the sum of numbers as they print.
+ * segment_totals.c: aggregates for views over a million customers: the median, and the sum of
+ * floats as their decimal texts.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 
 /* ---------- median ---------- */
 
-#define MEDIANS_AT_A_TIME 16 /* that share work_mem: a dozen groups, not all of them large */
+#define MEDIANS_AT_A_TIME 16 /* groups that share work_mem: a dozen, not all of them large */
 
 typedef struct MedianState
 {
@@ -77,7 +77,7 @@ median_transfn_numeric(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* As percentile_cont(0.5): the mean of the two in the middle. */
+/* As percentile_cont(0.5): the mean of the two middle values. */
 PG_FUNCTION_INFO_V1(median_finalfn);
 Datum
 median_finalfn(PG_FUNCTION_ARGS)
@@ -106,9 +106,10 @@ median_finalfn(PG_FUNCTION_ARGS)
 typedef struct DecimalSum
 {
 	bool any;
-	int decimals;                      /* the most that a number had */
-	int128 sums[MAX_SUM_DECIMALS + 1]; /* of the numbers that need so many decimals for 15 digits */
-	Numeric others;                    /* the sum of all other numbers; NULL: there are none */
+	int decimals; /* the largest number of decimals */
+	int128
+		sums[MAX_SUM_DECIMALS + 1]; /* of the numbers that need that many decimals for 15 digits */
+	Numeric others;                 /* the sum of all other numbers; NULL if there are none */
 } DecimalSum;
 
 /* The number in units of 10^-decimals, with 15 digits, rounded as printf() does. */
@@ -118,7 +119,7 @@ RoundToDigits(double number, int *decimals, int64 *rounded)
 	static const double powers[MAX_SUM_DECIMALS + 1] = {
 		1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
 		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-	double high; /* high + low are the product, exactly */
+	double high; /* high + low is the exact product */
 	double low;
 	double whole;
 	int exponent;
@@ -135,7 +136,7 @@ RoundToDigits(double number, int *decimals, int64 *rounded)
 			break;
 	}
 	whole = rint(high);
-	/* only a half is so near to the next integer that the rest of the product decides */
+	/* only at a half does the rest of the product decide */
 	if (high - whole == 0.5 && low > 0)
 		whole += 1;
 	else if (high - whole == -0.5 && low < 0)
@@ -144,7 +145,7 @@ RoundToDigits(double number, int *decimals, int64 *rounded)
 	return true;
 }
 
-/* Adds a number as PostgreSQL makes a numeric of it, by way of text. */
+/* Adds a number converted to numeric as PostgreSQL does, through text. */
 static void
 AddOther(DecimalSum *sum, double number, MemoryContext context)
 {

@@ -123,7 +123,8 @@ TraceColumn(Query *query, const char *name, Trace *trace)
 			return;
 		}
 	}
-	elog(ERROR, "the query has no column \"%s\"", name);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"%s\"", name)));
 }
 
 /* (query, column): the table, and its column, that the query shows under that name. */
@@ -137,6 +138,7 @@ trace_column(PG_FUNCTION_ARGS)
 	Trace trace = {0};
 	TupleDesc result;
 	SPIPlanPtr plan;
+	List *sources;
 	CachedPlanSource *source;
 	Datum values[3];
 	bool nulls[3];
@@ -147,8 +149,10 @@ trace_column(PG_FUNCTION_ARGS)
 	plan = SPI_prepare(sql, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
-	if (list_length(source->query_list) != 1 || !IsA(linitial(source->query_list), Query))
+	sources = SPI_plan_get_plan_sources(plan);
+	source = list_length(sources) == 1 ? (CachedPlanSource *) linitial(sources) : NULL;
+	if (source == NULL || list_length(source->query_list) != 1 ||
+		linitial_node(Query, source->query_list)->commandType != CMD_SELECT)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("only a single query that returns rows can be traced")));
 	TraceColumn(linitial_node(Query, source->query_list), name, &trace);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "fmgr.h"
@@ -55,6 +56,55 @@ TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from)
 		for (next = i; next < nvalues && values[next] == values[i]; next++)
 			richer += values[next];
 	}
+}
+
+/* The highest of the values, which are sorted, that is below `from`; 0: there is none. */
+static int64
+NextLower(const int64 *values, int64 nvalues, int64 from)
+{
+	int64 first = 0;
+	int64 last = nvalues;
+
+	while (first < last)
+	{
+		int64 middle = first + (last - first) / 2;
+
+		if (values[middle] >= from)
+			first = middle + 1;
+		else
+			last = middle;
+	}
+	return first < nvalues ? values[first] : 0;
+}
+
+int64
+RoundThreshold(int64 below, int64 from)
+{
+	int64 unit = 1;
+
+	while (unit <= from / 10)
+		unit *= 10;
+	/* at the latest by ones it is between them */
+	while ((below / unit + 1) * (int128) unit > from)
+		unit /= 10;
+	return (below / unit + 1) * unit;
+}
+
+/* The same for estimates; where no power of ten has its digits, the estimate itself. */
+static double
+RoundEstimate(double below, double from)
+{
+	int exponent = (int) floor(log10(from));
+
+	for (int digits = 0; digits < DBL_DIG; digits++)
+	{
+		double unit = pow(10, exponent - digits);
+		double round = (floor(below / unit) + 1) * unit;
+
+		if (unit > 0 && round > below && round <= from)
+			return round;
+	}
+	return from;
 }
 
 /* (state, value) */
@@ -120,9 +170,13 @@ value_tiers_fit_finalfn(PG_FUNCTION_ARGS)
 	for (int64 i = 0; i < state->nvalues; i++)
 		values[i] = (int64) ldexp(state->values[i], shift);
 	TierThresholds(values, state->nvalues, &a_from, &b_from);
+	thresholds[0] = Float8GetDatum(
+		RoundEstimate(ldexp((double) NextLower(values, state->nvalues, a_from), -shift),
+					  ldexp((double) a_from, -shift)));
+	thresholds[1] = Float8GetDatum(
+		RoundEstimate(ldexp((double) NextLower(values, state->nvalues, b_from), -shift),
+					  ldexp((double) b_from, -shift)));
 	pfree(values);
-	thresholds[0] = Float8GetDatum(ldexp((double) a_from, -shift));
-	thresholds[1] = Float8GetDatum(ldexp((double) b_from, -shift));
 	PG_RETURN_DATUM(RowDatum(fcinfo, thresholds, nulls));
 }
 

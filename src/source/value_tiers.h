@@ -15,4 +15,10 @@
  */
 extern void TierThresholds(int64 *values, int64 nvalues, int64 *a_from, int64 *b_from);
 
+/*
+ * A threshold that parts values as `from`, one of them, does, and is nobody's value in
+ * particular: the roundest number above `below`, the next lower one, or 0.
+ */
+extern int64 RoundThreshold(int64 below, int64 from);
+
 #endif /* CRM_VALUE_TIERS_H */

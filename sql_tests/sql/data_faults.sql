@@ -1,0 +1,48 @@
+-- Faults that a refresh stops at, tables without keys, prospects: each check finds what is planted here, and none of it in the same tables without
+\pset format unaligned
+\pset tuples_only on
+\set SHOW_CONTEXT never
+SET client_min_messages = error;
+SET datestyle = ISO;
+CREATE TABLE buyer (id integer, phone text, city text);
+INSERT INTO buyer SELECT i, '+49 30 ' || (1000000 + i), (ARRAY['Berlin', 'Hamburg', 'Bonn'])[1 + i % 3] FROM generate_series(1, 60) i;
+CREATE TABLE bill (buyer_id integer, billed date, total numeric);
+INSERT INTO bill SELECT 1 + i % 60, date '2024-01-01' + i * 7 % 600, 10 + i * 13 % 83 + 0.37 FROM generate_series(1, 600) i;
+CREATE TABLE lead (id integer, buyer_id integer, city text);
+INSERT INTO lead SELECT 1000 + i, NULL, 'Bonn' FROM generate_series(1, 5) i;
+SELECT count(*) FROM crm_profile.create_source('shop', 'buyer', 'bill', customer_key => 'id', order_customer => 'buyer_id', ordered_at => 'billed', amount => 'total', as_of => '2025-12-31', attributes => '{city}',
+	prospects => 'lead', prospect_key => 'id', prospect_customer => 'buyer_id');
+CREATE VIEW found AS SELECT finding, severity, rows, customers, revenue, sample_keys FROM crm_profile.check_source('shop');
+-- clean
+SELECT * FROM found;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT * FROM found;
+-- amounts that a refresh stops at
+INSERT INTO bill VALUES (1, '2025-01-01', 1.12345678), (2, '2025-01-01', 12345678901234567890);
+SELECT * FROM found WHERE finding ~ '^amounts (of|out of range)';
+SELECT orders FROM crm_profile.refresh('shop');
+DELETE FROM bill WHERE total > 1e12 OR scale(total) > 2;
+-- customers and prospects
+INSERT INTO buyer VALUES (7, '+49 30 1000007', 'Bonn'), (NULL, '+49 30 2000000', 'Bonn');
+SELECT * FROM found WHERE finding ~ '^customers with';
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT finding, severity, rows FROM shop.data_quality WHERE found_by = 'refresh';
+DELETE FROM buyer WHERE ctid IN (SELECT max(ctid) FROM buyer WHERE id = 7) OR id IS NULL;
+UPDATE buyer SET phone = '0049 30/1000003' WHERE id = 50;
+SELECT * FROM found WHERE finding ~ '^customers with the same';
+UPDATE buyer SET phone = '+49 30 1000050' WHERE id = 50;
+INSERT INTO lead VALUES (NULL, NULL, 'Bonn'), (1001, NULL, 'Bonn'), (2000, 4711, 'Bonn'), (2001, 5, 'Bonn');
+SELECT * FROM found WHERE finding ~ '^prospects';
+DELETE FROM lead WHERE id IS NULL OR id >= 2000 OR ctid IN (SELECT max(ctid) FROM lead WHERE id = 1001);
+SELECT * FROM found;
+-- no orders
+SELECT crm_profile.alter_source('shop', order_filter => 'total < 0');
+SELECT finding, severity FROM found;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT finding, severity FROM shop.data_quality WHERE found_by = 'refresh';
+-- a check that fails is told, and the others go on
+SELECT crm_profile.alter_source('shop', reset => '{order_filter}', attributes => '{city, "part = (1 / (id - 5))::text"}');
+SELECT * FROM found WHERE finding ~ 'could not be';
+DROP VIEW found;
+SELECT crm_profile.drop_source('shop');
+DROP TABLE buyer, bill, lead;
