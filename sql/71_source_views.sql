@@ -78,18 +78,18 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	average_order_value numeric, -- monetary / frequency
 	mean_gap double precision, -- mean number of days between purchase days; NULL: fewer than two
 	trend double precision, -- change of the amount from the period before to this one (a year if the source has no period), from -1 to 1
-	pattern text, -- few large, many small, many large or few small: number and value of orders against the medians
+	pattern varchar, -- few large, many small, many large or few small: number and value of orders against the medians
 	r_score integer, -- recency score; the highest is the best; NULL: no order in the period
 	f_score integer, -- frequency score
 	m_score integer, -- monetary score
-	cell text, -- the three scores as three digits, such as 545
-	segment text, -- segment of the cell in the scheme of the source, or, if that contradicts the lifecycle, of the nearest cell whose segment does not; NULL: not scored
-	lifecycle text, -- new, active, lapsing (less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time), inactive (less than one quarter, and silent for long), won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
-	value_tier text, -- A: the customers worth most, who together have 80 % of the value; B: the next, up to 95 %; C: the rest
+	cell varchar, -- the three scores as three digits, such as 545
+	segment varchar, -- segment of the cell in the scheme of the source, or, if that contradicts the lifecycle, of the nearest cell whose segment does not; NULL: not scored
+	lifecycle varchar, -- new, active, lapsing (less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time), inactive (less than one quarter, and silent for long), won back; potential: contacted, no order yet; probable: neither, but in the prospect table; NULL: none of these
+	value_tier varchar, -- A: the customers worth most, who together have 80 % of the value; B: the next, up to 95 %; C: the rest
 	p_purchase_90d double precision, -- probability of an order in the next 90 days: sort customers by it; NULL, as for all predictions: no order yet, or no model
 	expected_purchases_90d double precision, -- expected number of purchase days in the next 90 days
 	clv_365d double precision, -- expected value of all purchases in the next 365 days (profit if tier_by is profit), discounted by 1 % a month
-	predicted_tier text, -- A, B or C as in value_tier, by clv_365d instead of past value
+	predicted_tier varchar, -- A, B or C as in value_tier, by clv_365d instead of past value
 	segment_position integer, -- position of the segment in its scheme, from 1, for sorting; NULL: not scored
 	as_of date, -- the as-of date of the row
 	value_decile integer, -- 1 + floor(10 × share of the buyers of higher value), with the value that value_tier uses: 1 is the best tenth; NULL: no order yet
@@ -162,7 +162,7 @@ COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of cus
 ---------------------------------------------------------------- segment_summary
 
 CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view segment_summary
-	segment text, -- the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer
+	segment varchar, -- the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer
 	customers bigint, -- number of customers
 	customer_share double precision, -- share of all customers
 	mean_p_purchase_90d double precision, -- mean of p_purchase_90d: the expected share of those who will order in the next 90 days; NULL: no prediction
@@ -336,8 +336,8 @@ COMMENT ON FUNCTION crm_profile_internal.purchase_calendar IS 'rows of the view 
 ---------------------------------------------------------------- segment_migration
 
 CREATE TYPE crm_profile_internal.segment_migration_row AS ( -- a row of the view segment_migration
-	from_segment text, -- segment on the first day; (unscored): no order in the period by then
-	to_segment text, -- segment on the last day
+	from_segment varchar, -- segment on the first day; (unscored): no order in the period by then
+	to_segment varchar, -- segment on the last day
 	customers bigint, -- number of customers
 	share double precision, -- share of the customers of from_segment
 	monetary numeric -- amount of these customers in the period
@@ -373,8 +373,8 @@ COMMENT ON FUNCTION crm_profile_internal.segment_migration IS 'rows of the view 
 CREATE TYPE crm_profile_internal.model_holdout_row AS ( -- a row of the view model_holdout
 	fit_until date, -- last day of the data that the forecast was made from
 	as_of date, -- last day of the forecast
-	part text, -- total; earlier total: of an earlier test, class is its fit_until; frequency: by repeat purchases at fit_until; decile, value decile: by forecast of purchase days, of value, 1 the lowest; fitted month, forecast month: see forecast_tracking
-	class text, -- class within the part
+	part varchar, -- total; earlier total: of an earlier test, class is its fit_until; frequency: by repeat purchases at fit_until; decile, value decile: by forecast of purchase days, of value, 1 the lowest; fitted month, forecast month: see forecast_tracking
+	class varchar, -- class within the part
 	customers bigint, -- number of customers; a sample if there are more than 100 000
 	predicted double precision, -- forecast purchase days
 	actual double precision, -- actual purchase days
@@ -427,8 +427,8 @@ COMMENT ON FUNCTION crm_profile_internal.forecast_tracking IS 'rows of the view 
 
 CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
 	line integer, -- line number, for sorting
-	section text, -- refresh, purchases, spend, lifecycle and tiers, scores, labels, holdout
-	item text, -- name of the figure
+	section varchar, -- refresh, purchases, spend, lifecycle and tiers, scores, labels, holdout
+	item varchar, -- name of the figure
 	value text, -- the value as text
 	number double precision, -- the value as a number; NULL: not a number, or unknown
 	standard_error double precision, -- standard error of a parameter; NULL: not estimated
@@ -563,7 +563,7 @@ COMMENT ON FUNCTION crm_profile_internal.model_card IS 'rows of the view model_c
 ---------------------------------------------------------------- revenue_forecast
 
 CREATE TYPE crm_profile_internal.revenue_forecast_row AS ( -- a row of the view revenue_forecast
-	part text, -- customers so far; new customers, if as many arrive as in the last year; no customer: orders without one; total
+	part varchar, -- customers so far; new customers, if as many arrive as in the last year; no customer: orders without one; total
 	customers double precision, -- number of customers, for new ones the number expected
 	expected numeric, -- expected amount in the 90 days (profit if tier_by is profit); NULL: too few data
 	lower numeric, -- lower end of the 95 % interval; NULL: too few data
@@ -656,6 +656,13 @@ CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definit
 	RETURN CASE WHEN src.as_of IS NULL THEN format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone) ELSE format('%L::date', src.as_of) END;
 COMMENT ON FUNCTION crm_profile_internal.source_today IS 'SQL of the as-of date of the views';
 
+CREATE FUNCTION crm_profile_internal.source_day(as_of text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	-- a column of a row of its own: today's date as an argument is a subquery, which keeps a function from being inlined,
+	-- and as an expression it would be computed for each use
+	RETURN format('(SELECT %s AS day OFFSET 0) d', as_of);
+COMMENT ON FUNCTION crm_profile_internal.source_day IS 'SQL of a table d with one row and the column day, for functions that take the as-of date';
+
 CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres'
 	RETURN format('%L::interval', src.period);
@@ -725,10 +732,10 @@ COMMENT ON FUNCTION crm_profile_internal.source_contacted IS 'SQL of the lifecyc
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
-FROM %s c LEFT JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, %s, %s, %L, l.contact) f',
-		columns, src.customers, histories, crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
-		src.customer_key, as_of, crm_profile_internal.source_period(src), src.tier_by);
+FROM %s c LEFT JOIN %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, d.day, %s, %L, l.contact) f',
+		columns, src.customers, histories, crm_profile_internal.source_day(as_of), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
+		src.customer_key, crm_profile_internal.source_period(src), src.tier_by);
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
 

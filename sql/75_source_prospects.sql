@@ -296,7 +296,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_attribute_names IS 'the attribut
 
 CREATE TYPE crm_profile_internal.prospect_match_row AS ( -- a row of the view prospect_match, in which the key has its type in the prospect table
 	prospect text, -- key of the prospect, as in the prospect table
-	lifecycle text, -- probable: a prospect without interactions; potential: a prospect with interactions
+	lifecycle varchar, -- probable: a prospect without interactions; potential: a prospect with interactions
 	score double precision, -- probability of becoming one of the best customers, 0 to 1; NULL: no model, see crm_profile.sources
 	lift double precision, -- score / share of the best among all customers
 	reasons text -- strongest reasons for the score, up and down, each with the share of the best among customers with the same value

@@ -1,8 +1,8 @@
 -- What kind of people each segment is
 
 CREATE TYPE crm_profile_internal.segment_persona_row AS ( -- a row of the view segment_persona
-	segment text, -- the segment; (unscored): no order in the period
-	attribute text, -- name of the attribute
+	segment varchar, -- the segment; (unscored): no order in the period
+	attribute varchar, -- name of the attribute
 	value text, -- value of the attribute: a word, a range of numbers or days, or a member of a set
 	customers bigint, -- customers of the segment with that value
 	share_of_segment double precision, -- share of the customers of the segment whose attribute is known
@@ -64,9 +64,10 @@ BEGIN
 	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
 	FROM (%s) q %s WHERE q.customer IS NOT NULL)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, src.customer_query, CASE
 		WHEN src.materialize THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
-		ELSE format('LEFT JOIN %I.customer_history h ON %s%s CROSS JOIN%s (SELECT %s AS model) m
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, %s, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
-			crm_profile_internal.source_own_model(src, NULL), CASE WHEN src.by_attributes THEN ' LATERAL' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_today(src), crm_profile_internal.source_period(src), src.tier_by) END);
+		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
+			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, NULL), CASE WHEN src.by_attributes THEN ' LATERAL' END,
+			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_persona_query IS 'the query behind segment_persona';
 

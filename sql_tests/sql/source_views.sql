@@ -100,6 +100,11 @@ SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') A
 	plan('SELECT customer, recency FROM t.customer_profile', 'InitPlan|monetary|rfm|clv') AS unasked, plan('SELECT segment FROM t.customer_profile', 'InitPlan') > 0 AS models,
 	plan('SELECT segment FROM t.customer_profile', 'expected_purchases|monetary') AS others;
 SELECT plan('SELECT count(*) FROM t.profile_as_of(''2025-03-01'') WHERE customer = 5', 'Function Scan|InitPlan') AS as_of;
+-- the same if the views go by today, which is what they do without as_of
+SELECT crm_profile.alter_source('t', reset => '{as_of}');
+SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT customer, recency FROM t.customer_profile', 'monetary|rfm|clv') AS unasked,
+	plan('SELECT * FROM t.segment_persona', 'Function Scan on .*figures') AS persona;
+SELECT crm_profile.alter_source('t', as_of => '2025-12-01');
 -- CREATE OR REPLACE of the function is enough
 SELECT p.prosrc = '' AS atomic, p.provolatile, p.proisstrict, p.proconfig FROM pg_proc p WHERE p.oid IN ('crm_profile_internal.customer_figures'::regproc, 'crm_profile_internal.segment_step'::regproc, 'crm_profile_internal.prospect_figures'::regproc);
 
