@@ -91,14 +91,13 @@ CREATE AGGREGATE contract_fit_state(integer, boolean) (SFUNC = contract_fit_tran
 CREATE AGGREGATE contract_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = contract_fit_finalfn);
 CREATE AGGREGATE donation_fit_state(boolean[]) (SFUNC = donation_fit_transfn, STYPE = bytea);
 CREATE AGGREGATE donation_fit_of(bytea) (SFUNC = summary_state_combine, STYPE = bytea, FINALFUNC = donation_fit_finalfn);
-CREATE FUNCTION go_on(state bytea, fit text, dates date[]) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION go_on(state bytea, fit text, types text, arguments text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	arguments text := array_to_string(array_fill('date'::text, ARRAY[cardinality(dates)]), ', ');
 	said text;
 BEGIN
-	EXECUTE format('CREATE AGGREGATE pg_temp.go_on(purchase_history, %s) (SFUNC = %s_transfn, STYPE = bytea, FINALFUNC = %2$s_finalfn, INITCOND = %L)', arguments, fit, state);
-	EXECUTE format('SELECT pg_temp.go_on(h, %s)::text FROM (SELECT h FROM history LIMIT 20) h', (SELECT string_agg(quote_literal(d) || '::date', ', ' ORDER BY d) FROM unnest(dates) d)) INTO said;
-	EXECUTE format('DROP AGGREGATE pg_temp.go_on(purchase_history, %s)', arguments);
+	EXECUTE format('CREATE AGGREGATE pg_temp.go_on(%s) (SFUNC = %s_transfn, STYPE = bytea, FINALFUNC = %2$s_finalfn, INITCOND = %L)', types, fit, state);
+	EXECUTE format('SELECT pg_temp.go_on(%s)::text FROM (SELECT h, customer FROM history LIMIT 20) h', arguments) INTO said;
+	EXECUTE format('DROP AGGREGATE pg_temp.go_on(%s)', types);
 	RETURN said;
 END $$;
 INSERT INTO seed (target, b)
@@ -110,10 +109,8 @@ INSERT INTO seed (target, b)
 	UNION ALL SELECT 'donation_fit state', donation_fit_state(ARRAY[customer % 2 = 0, customer % 3 = 0, customer % 5 = 0]) FROM history
 	UNION ALL SELECT what, b FROM unnest('{clv_fit state,rhythm_fit state,clv_holdout state,clv_record state,contract_fit state,donation_fit state}'::text[]) what,
 		(VALUES ('\x'::bytea), (decode(repeat('00', 60), 'hex')), (decode(repeat('01', 200), 'hex'))) v (b);
-INSERT INTO use VALUES ('clv_fit state', '(SELECT clv_fit_of($1) FROM generate_series(1, 2))'), ('clv_fit state', 'go_on($1, ''clv_fit'', ''{2025-12-31}'')'),
-	('rhythm_fit state', '(SELECT rhythm_fit_of($1) FROM generate_series(1, 2))'), ('rhythm_fit state', 'go_on($1, ''rhythm_fit'', ''{2025-12-31}'')'),
-	('clv_holdout state', '(SELECT clv_holdout_of($1) FROM generate_series(1, 2))'),
-	('clv_holdout state', 'go_on($1, ''clv_holdout'', ''{2025-06-30,2025-12-31}'')'),
-	('clv_record state', '(SELECT clv_record_of($1) FROM generate_series(1, 2))'), ('contract_fit state', '(SELECT contract_fit_of($1) FROM generate_series(1, 2))'),
-	('donation_fit state', '(SELECT donation_fit_of($1) FROM generate_series(1, 2))'),
-	('contract_fit state', '(SELECT contract_fit_transfn($1, 3, true))'), ('donation_fit state', '(SELECT donation_fit_transfn($1, 1, 2, 3))'), ('clv_record state', '(SELECT clv_record_transfn($1, (SELECT h FROM history LIMIT 1), ''2025-12-31'', 90))');
+INSERT INTO use SELECT f.fit || ' state', u.expression
+	FROM (VALUES ('clv_fit', 'purchase_history, date', $$h, '2025-12-31'$$), ('rhythm_fit', 'purchase_history, date', $$h, '2025-12-31'$$),
+			('clv_holdout', 'purchase_history, date, date', $$h, '2025-06-30', '2025-12-31'$$), ('clv_record', 'purchase_history, date, integer', $$h, '2025-12-31', 90$$),
+			('contract_fit', 'integer, boolean', '3, true'), ('donation_fit', 'boolean[]', 'ARRAY[customer % 2 = 0, true, false]')) f(fit, types, arguments),
+		unnest(ARRAY[format('(SELECT %s_of($1) FROM generate_series(1, 2))', f.fit), format('go_on($1, %L, %L, %L)', f.fit, f.types, f.arguments)]) u(expression);
