@@ -268,7 +268,8 @@ static void
 SendChunk(StringInfo out, const void *bytes, Size size)
 {
 	pq_sendint64(out, size);
-	pq_sendbytes(out, bytes, size);
+	if (size > 0)
+		pq_sendbytes(out, bytes, size);
 }
 
 /* A copy of the bytes that SendChunk() sent; NULL if there were none. */
