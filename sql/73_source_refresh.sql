@@ -206,7 +206,7 @@ BEGIN
 	FOR judged IN SELECT l.fit_until, l.until FROM (SELECT DISTINCT r.fit_until, r.until, max(r.fit_until) OVER () AS latest, min(r.fit_until) OVER () AS first FROM unnest(record) r) l
 			WHERE l.fit_until < l.latest OR l.latest = l.first LOOP
 		EXECUTE format('WITH fit AS MATERIALIZED (SELECT crm_profile.clv_fit(h.history, $1, $3) AS plain, crm_profile.clv_fit(h.history, $1, $3, NULL, NULL, given, $4) AS own FROM %1$I.customer_history h%2$s%3$s)
-			SELECT count(s.gain) AS n, sum(s.gain) AS total, sum(s.gain * s.gain) AS squares
+			SELECT count(s.gain) AS n, crm_profile_internal.decimal_sum(s.gain) AS total, crm_profile_internal.decimal_sum(s.gain * s.gain) AS squares
 			FROM (SELECT crm_profile_internal.log_score(crm_profile.probability_of_purchase(h.history, f.own, $1, make_interval(days => $5 - $1), given), c.came)
 					- crm_profile_internal.log_score(crm_profile.probability_of_purchase(h.history, f.plain, $1, make_interval(days => $5 - $1)), c.came) AS gain
 				FROM fit f, %1$I.customer_history h%2$s CROSS JOIN LATERAL (SELECT crm_profile.purchase_days(h.history, $5) > crm_profile.purchase_days(h.history, $1) AS came) c%3$s) s',
