@@ -658,8 +658,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_today IS 'SQL of the as-of date 
 
 CREATE FUNCTION crm_profile_internal.source_day(as_of text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	-- a column of a row of its own: today's date as an argument is a subquery, which keeps a function from being inlined,
-	-- and as an expression it would be computed for each use
+	-- a column of a row of its own: today's date as an argument is a subquery, which keeps a function from being
+	-- inlined, and as an expression it would be computed for each use
 	RETURN format('(SELECT %s AS day OFFSET 0) d', as_of);
 COMMENT ON FUNCTION crm_profile_internal.source_day IS 'SQL of a table d with one row and the column day, for functions that take the as-of date';
 

@@ -19,14 +19,17 @@ COMMENT ON FUNCTION crm_profile_internal.source_grants IS 'rights of roles other
 
 CREATE FUNCTION crm_profile_internal.lock_relations(relations regclass[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.lock_relations IS 'locks all of your tables and views against everybody, and holds none of them while it waits for another';
+COMMENT ON FUNCTION crm_profile_internal.lock_relations IS 'locks tables and views, of your own or with triggers of yours, against everybody, and holds none of them while it waits for another';
 
-CREATE FUNCTION crm_profile_internal.source_lock(src crm_profile.source_definition) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_lock(src crm_profile.source_definition, triggers boolean DEFAULT false) RETURNS void
 	LANGUAGE sql
-	-- who writes orders locks these before the queue; so does who changes the triggers
+	-- writers of orders lock these before the queue; so does whoever changes the triggers
 	RETURN crm_profile_internal.lock_relations(ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p
-		WHERE p.kind IN ('table', 'view') AND p.found = p.kind AND p.owner = quote_ident(current_user)::regrole AND p.name NOT IN ('source_definition', 'change_queue', 'customer_queue')));
-COMMENT ON FUNCTION crm_profile_internal.source_lock IS 'locks what readers of a source read, before any of it is changed';
+			WHERE p.kind IN ('table', 'view') AND p.found = p.kind AND p.owner = quote_ident(current_user)::regrole AND p.name NOT IN ('source_definition', 'change_queue', 'customer_queue')
+		UNION SELECT t.tgrelid::regclass FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid
+			WHERE triggers AND d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
+				AND d.refobjid IN (to_regclass(format('%I.change_queue', src.name)), to_regclass(format('%I.customer_queue', src.name)))));
+COMMENT ON FUNCTION crm_profile_internal.source_lock IS 'locks what readers of a source read, before any of it is changed; triggers: also the tables whose triggers go with the source';
 
 CREATE FUNCTION crm_profile_internal.source_build(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
@@ -218,11 +221,11 @@ DECLARE
 	others text;
 BEGIN
 	PERFORM crm_profile_internal.drop_slot(src.name);
-	-- the triggers first: who writes orders locks these before the queue
+	PERFORM crm_profile_internal.source_lock(src, triggers => true);
+	-- the triggers first: writers of orders lock these before the queue
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.owner = me AND p.found = p.kind LOOP
 		PERFORM crm_profile_internal.track_table(object.object, NULL, NULL, NULL);
 	END LOOP;
-	PERFORM crm_profile_internal.source_lock(src);
 	-- objects of another kind or owner do not belong to the source
 	FOR object IN SELECT p.* FROM crm_profile_internal.source_present(src) p WHERE p.owner = me AND p.found = p.kind LOOP
 		-- an earlier DROP may have dropped it, too

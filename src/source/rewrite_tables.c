@@ -56,9 +56,12 @@ LockAll(const Oid *tables, int n)
 	}
 }
 
-/* The oids of tables, or views as well, that the current user owns, from a regclass[]. */
+/*
+ * The oids in a regclass[] of the current user's own tables; `to_lock`: also of views,
+ * and of tables on which they may have triggers, which are locked when these go.
+ */
 static Oid *
-OwnRelations(ArrayType *array, bool views, int *n)
+OwnRelations(ArrayType *array, bool to_lock, int *n)
 {
 	Datum *elements;
 	Oid *tables;
@@ -70,10 +73,12 @@ OwnRelations(ArrayType *array, bool views, int *n)
 		char kind;
 
 		tables[i] = DatumGetObjectId(elements[i]);
-		if (!RelationIsOwnedBy(tables[i], GetUserId()))
+		if (!RelationIsOwnedBy(tables[i], GetUserId()) &&
+			!(to_lock && pg_class_aclcheck(tables[i], GetUserId(), ACL_TRIGGER) == ACLCHECK_OK))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(tables[i]));
 		kind = get_rel_relkind(tables[i]);
-		if (!(kind == RELKIND_RELATION || (views && kind == RELKIND_VIEW)) ||
+		if (!(kind == RELKIND_RELATION ||
+			  (to_lock && (kind == RELKIND_VIEW || kind == RELKIND_PARTITIONED_TABLE))) ||
 			IsCatalogRelationOid(tables[i]) ||
 			get_rel_persistence(tables[i]) == RELPERSISTENCE_TEMP)
 			ereport(ERROR,
