@@ -810,7 +810,7 @@ FindJump(Relevance *const *all, const int *order, int n)
 	if (first + 2 < n &&
 		all[order[first]]->association.information_value >
 			Max(VERY_STRONG, JUMP * all[order[first + 1]]->association.information_value))
-		all[order[first]]->leak = "it tells far more than any other attribute";
+		all[order[first]]->leak = "it tells far more than any other";
 }
 
 PG_FUNCTION_INFO_V1(attribute_relevance_record_finalfn);
