@@ -53,7 +53,7 @@ SELECT campaign_lift(true, true, 0.0000001);
 SELECT responses, treated, control_responses, control, round(lower::numeric, 4) AS lower, round(upper::numeric, 4) AS upper, round(lower::numeric, 4) = published_lower AND round(upper::numeric, 4) = published_upper AS as_published
 FROM (VALUES (56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090), (6, 7, 2, 7, 0.0582, 0.8062), (5, 56, 0, 29, -0.0381, 0.1926), (0, 10, 0, 20, -0.1611, 0.2775),
 	(0, 10, 0, 10, -0.2775, 0.2775), (10, 10, 0, 20, 0.6791, 1.0000), (10, 10, 0, 10, 0.6075, 1.0000)) v (responses, treated, control_responses, control, published_lower, published_upper),
-	lift_interval(of_counts(responses, treated, control_responses, control));
+	lift_interval(of_counts(responses, treated, control_responses, control)) ORDER BY treated, control, responses;
 -- prop.test(correct = FALSE) and fisher.test of R 4.2.2, the first z being the root of their X-squared
 SELECT responses, treated, control_responses, control, test, statistic IS NULL OR near(statistic, z) AS statistic, near(t.p_value, v.p_value) AS p_value
 FROM (VALUES (56, 70, 48, 80, 'z', 2.65017195125853, 0.00804508136819656), (25, 100, 15, 100, 'z', 1.76776695296637, 0.077099871743542), (1500, 10000, 1400, 10000, 'z', 2.00825077709593, 0.0446166496580391),
@@ -61,7 +61,7 @@ FROM (VALUES (56, 70, 48, 80, 'z', 2.65017195125853, 0.00804508136819656), (25, 
 	(9, 10, 3, 10, 'Fisher', NULL, 0.0197666110978804), (6, 7, 2, 7, 'Fisher', NULL, 0.102564102564103), (5, 56, 0, 29, 'Fisher', NULL, 0.160621443209471), (3, 1000, 0, 1000, 'Fisher', NULL, 0.249624812406203),
 	(4, 100000, 9, 50000, 'Fisher', NULL, 0.0139574929432619), (1, 500000, 6, 400000, 'Fisher', NULL, 0.0497316693609087), (10, 10, 0, 20, 'Fisher', NULL, 3.32833916042312e-08),
 	(30, 1000000, 1, 100, 'Fisher', NULL, 0.00309509180375226), (2, 5, 2, 5, 'Fisher', NULL, 1)) v (responses, treated, control_responses, control, wanted, z, p_value),
-	lift_test(of_counts(responses, treated, control_responses, control)) t;
+	lift_test(of_counts(responses, treated, control_responses, control)) t ORDER BY test, treated, responses;
 -- Hillstrom's women's mail: visits of 21 387 treated and 21 306 others
 SELECT near(p_value, 3.18240315933474e-44) AS p_value, round(absolute_lift(l)::numeric, 4) AS lift, round(relative_lift(l)::numeric, 3) AS relative, round(incremental_responses(l)::numeric, 1) AS incremental, lift_verdict(l)
 FROM (SELECT of_counts(3238, 21387, 2262, 21306) AS l) h, lift_test(l);
@@ -108,12 +108,12 @@ SELECT lift_test(of_counts(3, 2, 3, 4));
 
 SELECT what, round(absolute_lift(l)::numeric, 4) AS lift, round(relative_lift(l)::numeric, 4) AS relative, round(lower::numeric, 4) AS lower, t.test, round(t.p_value::numeric, 6) AS p_value, round(incremental_responses(l)::numeric, 2) AS incremental, lift_verdict(l)
 FROM (VALUES ('no control', of_counts(5, 10, 0, 0)), ('nobody treated', of_counts(0, 0, 5, 10)), ('no response', of_counts(0, 100, 0, 50)), ('all respond', of_counts(100, 100, 50, 50)), ('none without', of_counts(8, 100, 0, 100)),
-	('harm', of_counts(10, 1000, 60, 1000)), ('no effect', of_counts(20000, 200000, 20000, 200000)), ('small', of_counts(3, 10, 2, 10)), ('worked', of_counts(60, 1000, 20, 1000))) v (what, l), lift_interval(l), lift_test(l) t;
+	('harm', of_counts(10, 1000, 60, 1000)), ('no effect', of_counts(20000, 200000, 20000, 200000)), ('small', of_counts(3, 10, 2, 10)), ('worked', of_counts(60, 1000, 20, 1000))) v (what, l), lift_interval(l), lift_test(l) t ORDER BY what COLLATE "C";
 SELECT what, v.difference, round(v.p_value::numeric, 6) AS p_value, a.difference AS adjusted, a.p_value AS adjusted_p_value, round(incremental_value(l), 2) AS incremental, campaign_roi(l, 10) AS roi FROM (
 	SELECT 'all alike' AS what, campaign_lift(i % 2 = 0, true, 5, 3) AS l FROM generate_series(1, 10) i
 	UNION ALL SELECT 'no control', campaign_lift(true, true, i, i) FROM generate_series(1, 10) i
 	UNION ALL SELECT 'one each', campaign_lift(i = 1, true, i, i) FROM generate_series(1, 2) i
 	UNION ALL SELECT 'no values', campaign_lift(i % 2 = 0, true) FROM generate_series(1, 10) i
-	UNION ALL SELECT 'past alike', campaign_lift(i % 2 = 0, true, i, 1) FROM generate_series(1, 4) i) c, value_test(l) v, adjusted_value_test(l) a;
+	UNION ALL SELECT 'past alike', campaign_lift(i % 2 = 0, true, i, 1) FROM generate_series(1, 4) i) c, value_test(l) v, adjusted_value_test(l) a ORDER BY what COLLATE "C";
 
 DROP SCHEMA test_campaign CASCADE;
