@@ -16,31 +16,18 @@
 #include "utils/memutils.h"
 
 #include "base/common.h"
-#include "match/match_model.h"
-#include "match/scorecard.h"
+#include "match/match_fit.h"
 
 #define FEW_TARGETS 50 /* fewer give a warning */
 #define MAX_MEMBERS 32 /* members of a set that get points of their own: the most frequent */
 #define MAX_FIT_LEVELS PG_UINT16_MAX
 
-/* The rows so far. */
-typedef struct MatchFitState
-{
-	struct varlena *first; /* the first profile, which all others must match */
-	ProfileModel *words;   /* given with the first row; or NULL */
-	Size row_size;         /* number of bytes of a profile from its codes on */
-	int64 nrows;
-	int64 room;
-	uint8 *rows;
-	uint8 *target;
-	int64 skipped;
-} MatchFitState;
-
 /* ---------- collecting ---------- */
 
 /* Starts the state with the layout of the first profile. */
 static void
-StartState(MatchFitState *state, Datum profile, FunctionCallInfo fcinfo, MemoryContext context)
+StartState(MatchFitState *state, Datum profile, FunctionCallInfo fcinfo, int words,
+		   MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ProfileView view;
@@ -48,9 +35,9 @@ StartState(MatchFitState *state, Datum profile, FunctionCallInfo fcinfo, MemoryC
 	state->first = PG_DETOAST_DATUM_COPY(profile);
 	OpenProfile(&view, PointerGetDatum(state->first));
 	state->row_size = (const uint8 *) state->first + VARSIZE(state->first) - view.codes;
-	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
+	if (PG_NARGS() > words && !PG_ARGISNULL(words))
 	{
-		state->words = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(3));
+		state->words = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(words));
 		CheckProfileOfModel(&view, state->words);
 	}
 	state->room = 1024;
@@ -59,24 +46,14 @@ StartState(MatchFitState *state, Datum profile, FunctionCallInfo fcinfo, MemoryC
 	MemoryContextSwitchTo(caller);
 }
 
-/* (state, profile, is_target [, profile_model]) */
-PG_FUNCTION_INFO_V1(match_fit_transfn);
-Datum
-match_fit_transfn(PG_FUNCTION_ARGS)
+void
+AddFitRow(MatchFitState *state, FunctionCallInfo fcinfo, int words, MemoryContext context)
 {
-	MemoryContext context = AggregateContext(fcinfo, "match_fit");
-	MatchFitState *state = PG_ARGISNULL(0) ? MemoryContextAllocZero(context, sizeof(MatchFitState))
-										   : (MatchFitState *) PG_GETARG_POINTER(0);
 	ProfileView first;
 	ProfileView view;
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		state->skipped++;
-		PG_RETURN_POINTER(state);
-	}
 	if (state->first == NULL)
-		StartState(state, PG_GETARG_DATUM(1), fcinfo, context);
+		StartState(state, PG_GETARG_DATUM(1), fcinfo, words, context);
 	OpenProfile(&view, PG_GETARG_DATUM(1));
 	OpenProfile(&first, PointerGetDatum(state->first));
 	CheckSameModel(&first, &view);
@@ -88,22 +65,31 @@ match_fit_transfn(PG_FUNCTION_ARGS)
 	}
 	memcpy(state->rows + state->nrows * state->row_size, view.codes, state->row_size);
 	state->target[state->nrows++] = PG_GETARG_BOOL(2);
+}
+
+/* (state, profile, is_target [, profile_model]) */
+PG_FUNCTION_INFO_V1(match_fit_transfn);
+Datum
+match_fit_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "match_fit");
+	MatchFitState *state = PG_ARGISNULL(0) ? MemoryContextAllocZero(context, sizeof(MatchFitState))
+										   : (MatchFitState *) PG_GETARG_POINTER(0);
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		state->skipped++;
+	else
+		AddFitRow(state, fcinfo, 3, context);
 	PG_RETURN_POINTER(state);
 }
 
 /* ---------- rows in an order of their own ---------- */
 
-typedef struct RowPlace
-{
-	uint64 hash; /* of all bytes; the highest bit says whether it is a target */
-	int64 row;
-} RowPlace;
-
-#define ST_SORT SortPlaces
+#define ST_SORT SortRowPlaces
 #define ST_ELEMENT_TYPE RowPlace
 #define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash)
 #define ST_CHECK_FOR_INTERRUPTS
-#define ST_SCOPE static
+#define ST_SCOPE
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
@@ -124,24 +110,11 @@ OrderRows(const MatchFitState *state)
 			places[i].hash |= (uint64) PG_INT64_MIN;
 		places[i].row = i;
 	}
-	SortPlaces(places, state->nrows);
+	SortRowPlaces(places, state->nrows);
 	return places;
 }
 
 /* ---------- features ---------- */
-
-/* What the fit needs besides the features of the scorecard. */
-typedef struct FitFeatures
-{
-	const MatchFitState *state;
-	const RowPlace *places;
-	ProfileView view; /* layout only */
-	int nfeatures;
-	int room;
-	ScorecardFeature *features;
-	MatchFeature *match;
-	float **level_low; /* scaled: the smallest number of each level from 1 on */
-} FitFeatures;
 
 /* Adds a feature; returns its levels, all missing, to be filled in. */
 static uint16 *
@@ -414,7 +387,7 @@ TakeTargets(const MatchFitState *state, const RowPlace *places, uint8 **target, 
 	return total;
 }
 
-static void
+void
 AddFeatures(FitFeatures *f, ClassCount total)
 {
 	f->room = 64;
@@ -433,8 +406,7 @@ AddFeatures(FitFeatures *f, ClassCount total)
 		AddSetFeatures(f, set, MinBinSize(total));
 }
 
-/* The informative features, and the layout of profiles. */
-static void
+void
 KeepModel(MatchModel *model, const FitFeatures *f)
 {
 	model->features =
