@@ -82,18 +82,18 @@ SELECT open_tags(crm_profile.report('none')) = '' AS without_orders;
 
 -- ---------------------------------------------------------------- words
 SELECT key, array_agg(language ORDER BY language) AS languages FROM crm_profile.translation WHERE built_in GROUP BY key
-HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text) ' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
+HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text)[.]' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
 -- as many places to fill in, in every language
-SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding %'
+SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'
 GROUP BY key HAVING count(DISTINCT coalesce(places, '')) > 1;
 SELECT DISTINCT r.segment FROM crm_profile.scheme_rule r JOIN crm_profile.scheme s ON s.name = r.scheme, unnest('{de,es,fr,it}'::text[]) l
-WHERE s.built_in AND (crm_profile.segment_label(r.segment, l) IS NULL OR NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.key = 'segment ' || r.segment AND t.language = l)
-	OR r.strategy IS NOT NULL AND NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.key = 'text ' || r.strategy AND t.language = l));
+WHERE s.built_in AND (crm_profile.segment_label(r.segment, l) IS NULL OR NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.key = 'segment.' || r.segment AND t.language = l)
+	OR r.strategy IS NOT NULL AND NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.key = 'text.' || r.strategy AND t.language = l));
 SELECT crm_profile.segment_label('Lost', 'de'), crm_profile.segment_label('Lost', 'de-AT'), crm_profile.segment_label('Lost'), crm_profile.segment_label('my own', 'it'), crm_profile.segment_label(NULL, 'de') IS NULL AS none;
 SET crm_profile.language = 'fr';
 SELECT crm_profile.segment_label('Lost'), substring(crm_profile.report('s') FROM '<h1>.*</h1>');
 RESET crm_profile.language;
-INSERT INTO crm_profile.translation (key, language, text) VALUES ('segment Lost', 'de', 'Ehemalige'), ('segment Lost', 'pt-BR', 'Perdidos & <idos>');
+INSERT INTO crm_profile.translation (key, language, text) VALUES ('segment.Lost', 'de', 'Ehemalige'), ('segment.Lost', 'pt-BR', 'Perdidos & <idos>');
 SELECT crm_profile.segment_label('Lost', 'de'), crm_profile.segment_label('Lost', 'pt-BR'), substring(crm_profile.report('s', 'pt-BR') FROM '<html lang="[^"]*">');
 
 -- ---------------------------------------------------------------- what users do wrong

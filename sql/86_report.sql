@@ -1,8 +1,8 @@
 -- report(): what the views of a source show, as one page for people
 --
 -- A section is a function that reads one or two views with the reader's rights and returns HTML. Each number stands in
--- the page as <data value="…">, exact, beside the rounded form that people read. Groups of fewer than five customers are
--- merged or left out, keys of customers are shown only if asked for. Everything that comes from tables is escaped.
+-- the page as <data value="…">, exact, beside the rounded form that people read. Groups of fewer than five customers
+-- are merged or left out, keys are shown only if asked for. Everything that comes from tables is escaped.
 
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
 	source text, -- name of the source
@@ -19,19 +19,18 @@ COMMENT ON FUNCTION crm_profile_internal.html IS 'a text as HTML shows it, also 
 
 CREATE FUNCTION crm_profile_internal.report_words(language text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT jsonb_object_agg(w.key, crm_profile_internal.html(w.value)) || jsonb_build_object('language', crm_profile_internal.html((l.best)[1]))
-		FROM (SELECT crm_profile_internal.languages(language) AS best OFFSET 0) l, jsonb_each_text(crm_profile_internal.words(l.best)) w GROUP BY l.best);
-COMMENT ON FUNCTION crm_profile_internal.report_words IS 'the words of a language as HTML';
+	RETURN (SELECT jsonb_object_agg(w.key, crm_profile_internal.html(w.value)) FROM jsonb_each_text(crm_profile_internal.words(language) || jsonb_build_object('language', language)) w);
+COMMENT ON FUNCTION crm_profile_internal.report_words IS 'the words of a language as HTML, and its code';
 
 CREATE FUNCTION crm_profile_internal.report_word(page crm_profile_internal.report_page, kind text, word text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(page.words ->> (kind || ' ' || word), crm_profile_internal.html(word), '–');
+	RETURN coalesce(page.words ->> (kind || '.' || word), crm_profile_internal.html(word), '–');
 COMMENT ON FUNCTION crm_profile_internal.report_word IS 'a word of a view, such as a segment, in the language of the page; as it is if there is no translation';
 
 CREATE FUNCTION crm_profile_internal.report_finding(page crm_profile_internal.report_page, finding text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(page.words ->> ('finding ' || finding), -- or the same of some column or number
-		format(page.words ->> ('finding ' || regexp_replace(finding, '\S+$', '%s')), crm_profile_internal.html(substring(finding FROM '\S+$'))), crm_profile_internal.html(finding));
+	RETURN coalesce(page.words ->> ('finding.' || finding), -- or the same of some column or number
+		format(page.words ->> ('finding.' || regexp_replace(finding, '\S+$', '%s')), crm_profile_internal.html(substring(finding FROM '\S+$'))), crm_profile_internal.html(finding));
 COMMENT ON FUNCTION crm_profile_internal.report_finding IS 'a finding of data_quality in the language of the page';
 
 CREATE FUNCTION crm_profile_internal.report_shown(page crm_profile_internal.report_page, value numeric, kind text) RETURNS text
@@ -44,7 +43,7 @@ CREATE FUNCTION crm_profile_internal.report_shown(page crm_profile_internal.repo
 			WHEN abs(value) >= 1e6 THEN to_char(value / 1e6, 'FM999,999,999,990.00')
 			WHEN abs(value) >= 1000 THEN to_char(value, 'FM999,990')
 			ELSE to_char(value, 'FM990.00') END,
-		',', E'\x01'), '.', page.words ->> 'number decimal'), E'\x01', page.words ->> 'number thousands') || CASE WHEN kind = 'amount' AND abs(value) >= 1e6 THEN ' ' || (page.words ->> 'number million') ELSE '' END END, '–');
+		',', E'\x01'), '.', page.words ->> 'number.point'), E'\x01', page.words ->> 'number.group') || CASE WHEN kind = 'amount' AND abs(value) >= 1e6 THEN ' ' || (page.words ->> 'number.million') ELSE '' END END, '–');
 COMMENT ON FUNCTION crm_profile_internal.report_shown IS 'a number as people read it: a count, a share, a ratio or an amount; – if there is none';
 
 CREATE FUNCTION crm_profile_internal.report_number(page crm_profile_internal.report_page, value numeric, kind text) RETURNS text
@@ -55,7 +54,7 @@ COMMENT ON FUNCTION crm_profile_internal.report_number IS 'a number with its exa
 CREATE FUNCTION crm_profile_internal.report_date(page crm_profile_internal.report_page, day date) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(format('<time datetime="%s">%s</time>', to_char(day, 'YYYY-MM-DD'), format(page.words ->> 'date',
-		extract(day FROM day), page.words ->> ('month ' || extract(month FROM day)), extract(year FROM day))), '–');
+		extract(day FROM day), page.words ->> ('month.' || extract(month FROM day)), extract(year FROM day))), '–');
 COMMENT ON FUNCTION crm_profile_internal.report_date IS 'a day in words';
 
 ---------------------------------------------------------------- parts of a page
@@ -63,7 +62,7 @@ COMMENT ON FUNCTION crm_profile_internal.report_date IS 'a day in words';
 CREATE FUNCTION crm_profile_internal.report_table(page crm_profile_internal.report_page, "columns" text[], rows text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN format('<div class="scroll"><table><thead><tr>%s</tr></thead><tbody>%s</tbody></table></div>',
-		(SELECT string_agg(format('<th scope="col">%s</th>', page.words ->> ('column ' || c)), '' ORDER BY n) FROM unnest("columns") WITH ORDINALITY u(c, n)), rows);
+		(SELECT string_agg(format('<th scope="col">%s</th>', page.words ->> ('column.' || c)), '' ORDER BY n) FROM unnest("columns") WITH ORDINALITY u(c, n)), rows);
 COMMENT ON FUNCTION crm_profile_internal.report_table IS 'a table, with the words of its columns above ready-made rows';
 
 CREATE FUNCTION crm_profile_internal.report_row(head text, VARIADIC cells text[]) RETURNS text
@@ -73,8 +72,8 @@ COMMENT ON FUNCTION crm_profile_internal.report_row IS 'a row of a table';
 
 CREATE FUNCTION crm_profile_internal.report_chart(page crm_profile_internal.report_page, name text, height numeric, drawing text, "table" text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('<figure><svg viewBox="0 0 480 %s" role="img" aria-label="%s">%s</svg></figure>', round(height), page.words ->> ('chart ' || name), drawing)
-		|| CASE WHEN "table" IS NOT NULL THEN format('<details><summary>%s</summary>%s</details>', page.words ->> 'report table', "table") ELSE '' END;
+	RETURN format('<figure><svg viewBox="0 0 480 %s" role="img" aria-label="%s">%s</svg></figure>', round(height), page.words ->> ('chart.' || name), drawing)
+		|| CASE WHEN "table" IS NOT NULL THEN format('<details><summary>%s</summary>%s</details>', page.words ->> 'report.table', "table") ELSE '' END;
 COMMENT ON FUNCTION crm_profile_internal.report_chart IS 'a drawing, 480 wide, and below it its numbers as a table; table NULL: they are beside it';
 
 CREATE FUNCTION crm_profile_internal.report_svg_text(x numeric, y numeric, class text, written text) RETURNS text
@@ -115,12 +114,12 @@ BEGIN
 	EXECUTE format('SELECT string_agg(format(''<li>%%s <b>%%s</b></li>'', crm_profile_internal.report_word($1, ''lifecycle'', lifecycle), crm_profile_internal.report_number($1, n, ''count'')), '''' ORDER BY n DESC)
 		FROM (SELECT lifecycle, count(*) AS n FROM %I.customer_profile WHERE lifecycle IS NOT NULL GROUP BY lifecycle HAVING count(*) >= 5) l', page.source) INTO lifecycles USING page;
 	RETURN format('<dl class="kpis">%s</dl><ul class="chips">%s</ul>', (
-		SELECT string_agg(format('<div><dt>%s</dt><dd>%s</dd>%s</div>', page.words ->> ('kpi ' || k), crm_profile_internal.report_number(page, v, kind), coalesce('<dd class="note">' || note || '</dd>', '')), '' ORDER BY n)
+		SELECT string_agg(format('<div><dt>%s</dt><dd>%s</dd>%s</div>', page.words ->> ('kpi.' || k), crm_profile_internal.report_number(page, v, kind), coalesce('<dd class="note">' || note || '</dd>', '')), '' ORDER BY n)
 		FROM (VALUES (1, 'customers', customers."all"::numeric, 'count', NULL),
 			(2, 'buyers', customers.buyers, 'count', NULL),
 			(3, 'repeaters', customers.repeaters / nullif(customers.counted, 0)::numeric, 'share', NULL),
 			(4, 'monetary', customers.monetary, 'amount', NULL),
-			(5, 'forecast', forecast.expected, 'amount', format(page.words ->> 'report between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')))
+			(5, 'forecast', forecast.expected, 'amount', format(page.words ->> 'report.between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')))
 			) k(n, k, v, kind, note)), lifecycles);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_overview IS 'section of a report: the figures that a director asks for first';
@@ -136,7 +135,7 @@ BEGIN
 		merged AS (
 			SELECT place, crm_profile_internal.report_word($1, ''segment'', segment) AS name, customers, customer_share, monetary, monetary_share, mean_p_purchase_90d, predicted_value,
 				strategy FROM line WHERE customers >= 5 OR coalesce(customers, 0) = 0 AND monetary <> 0
-			UNION ALL SELECT 1000, $1.words ->> ''report small groups'', sum(customers), sum(customer_share), sum(monetary), sum(monetary_share), NULL, sum(predicted_value), NULL
+			UNION ALL SELECT 1000, $1.words ->> ''report.small groups'', sum(customers), sum(customer_share), sum(monetary), sum(monetary_share), NULL, sum(predicted_value), NULL
 			FROM line WHERE customers BETWEEN 1 AND 4 HAVING sum(customers) >= 5),
 		drawn AS (SELECT *, row_number() OVER (ORDER BY place) - 1 AS i, 330 / greatest(max(customer_share) OVER (), max(monetary_share) OVER (), 0.001) AS scale FROM merged)
 		SELECT count(*) AS lines,
@@ -149,7 +148,7 @@ BEGIN
 				crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount''),
 				crm_profile_internal.report_number($1, mean_p_purchase_90d::numeric, ''share''), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount'')), '''' ORDER BY i) AS rows
 		FROM drawn', page.source) INTO segments USING page;
-	RETURN format('<p class="key"><i class="b"></i>%s <i class="a"></i>%s</p>', page.words ->> 'legend customers', page.words ->> 'legend revenue')
+	RETURN format('<p class="key"><i class="b"></i>%s <i class="a"></i>%s</p>', page.words ->> 'legend.customers', page.words ->> 'legend.revenue')
 		|| format('<div class="pair">%s%s</div>', crm_profile_internal.report_chart(page, 'segments', 58 * segments.lines + 4, segments.drawing, NULL),
 			crm_profile_internal.report_table(page, '{segment,customers,revenue,p_purchase,next_year}', segments.rows));
 END $$;
@@ -190,7 +189,7 @@ BEGIN
 			(SELECT string_agg(format(''<path d="M166 %%1$s C240 %%1$s 240 %%2$s 314 %%2$s L314 %%3$s C240 %%3$s 240 %%4$s 166 %%4$s Z" class="%%5$s"/>'', round(y1, 1), round(y2, 1), round(y2 + high, 1), round(y1 + high, 1),
 				CASE WHEN from_segment = to_segment THEN ''f'' ELSE ''f mv'' END), '''' ORDER BY from_segment <> to_segment) FROM ribbon)
 			|| (SELECT string_agg(crm_profile_internal.report_svg_bar(158 + 156 * side, y, 8, high, ''a'')
-				|| crm_profile_internal.report_svg_text(152 + 176 * side, y + high / 2 + 5, CASE side WHEN 0 THEN ''e'' ELSE '''' END, crm_profile_internal.report_word($1, ''segment'', segment)), '''') FROM node) AS drawing,
+				|| crm_profile_internal.report_svg_text(152 + 176 * side, y + high / 2 + 5, CASE side WHEN 0 THEN ''e'' ELSE '''' END, regexp_replace(crm_profile_internal.report_word($1, ''segment'', segment), ''^((?:&\w+;|.){18})(?:&\w+;|.){2,}$'', ''\1…'')), '''') FROM node) AS drawing,
 			(SELECT string_agg(crm_profile_internal.report_row(format(''%%s → %%s'', crm_profile_internal.report_word($1, ''segment'', from_segment), crm_profile_internal.report_word($1, ''segment'', to_segment)),
 				crm_profile_internal.report_number($1, customers, ''count'')), '''' ORDER BY customers DESC, from_place, to_place) FROM move WHERE from_segment <> to_segment) AS rows', page.source) INTO moves USING page;
 	RETURN crm_profile_internal.report_chart(page, 'migration', moves.height, moves.drawing, crm_profile_internal.report_table(page, '{move,customers}', moves.rows));
@@ -204,7 +203,7 @@ DECLARE
 	ahead text;
 	held text;
 BEGIN
-	EXECUTE format('SELECT format($1.words ->> ''report value test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount''),
+	EXECUTE format('SELECT format($1.words ->> ''report.value test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount''),
 			crm_profile_internal.report_number($1, value_lower::numeric, ''amount''), crm_profile_internal.report_number($1, value_upper::numeric, ''amount''), crm_profile_internal.report_number($1, actual_value::numeric, ''amount''))
 		FROM %I.model_holdout WHERE part = ''total''', page.source) INTO held USING page;
 	EXECUTE format('
@@ -222,7 +221,7 @@ BEGIN
 			format(''%%s … %%s'', crm_profile_internal.report_number($1, lower, ''amount''), crm_profile_internal.report_number($1, upper, ''amount'')), crm_profile_internal.report_number($1, last_year, ''amount'')), '''' ORDER BY part = ''total'', n)
 		FROM (SELECT row_number() OVER () AS n, * FROM %I.revenue_forecast) f', page.source) INTO ahead USING page;
 	RETURN crm_profile_internal.report_table(page, '{part,expected,band,last_year}', ahead)
-		|| CASE WHEN months.months > 1 THEN format('<h3>%s</h3><p>%s %s</p><p class="key"><i class="a"></i>%s <i class="b"></i>%s</p>', page.words ->> 'report held up', held, page.words ->> 'lead held up', page.words ->> 'legend actual', page.words ->> 'legend expected')
+		|| CASE WHEN months.months > 1 THEN format('<h3>%s</h3><p>%s %s</p><p class="key"><i class="a"></i>%s <i class="b"></i>%s</p>', page.words ->> 'report.held up', held, page.words ->> 'lead.held up', page.words ->> 'legend.actual', page.words ->> 'legend.expected')
 			|| crm_profile_internal.report_chart(page, 'forecast', 216, months.drawing, crm_profile_internal.report_table(page, '{month,expected,actual}', months.rows)) ELSE '' END;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_forecast IS 'section of a report: revenue of the next 90 days, and how well earlier forecasts came true';
@@ -240,13 +239,13 @@ BEGIN
 			FROM tenth CROSS JOIN total WINDOW up AS (ORDER BY tenth DESC))
 		SELECT count(*) FILTER (WHERE share IS NOT NULL) AS tenths,
 			''<path class="line n" d="M60 250 L440 10"/><path class="line a" d="M60 250 '' || string_agg(format(''L%%s %%s'', round(60 + 380 * x, 1), round(250 - 240 * y, 1)), '' '' ORDER BY tenth DESC) || ''"/>''
-			|| crm_profile_internal.report_svg_text(60, 270, ''s'', ''0 %%'') || crm_profile_internal.report_svg_text(440, 270, ''s e'', $1.words ->> ''legend customers'')
+			|| crm_profile_internal.report_svg_text(60, 270, ''s'', ''0 %%'') || crm_profile_internal.report_svg_text(440, 270, ''s e'', $1.words ->> ''legend.customers'')
 			|| crm_profile_internal.report_svg_text(56, 20, ''s e'', ''100 %%'') AS drawing,
 			sum(share) FILTER (WHERE tenth <= 2) AS best_fifth,
 			string_agg(crm_profile_internal.report_row(tenth::text, crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount''), crm_profile_internal.report_number($1, share, ''share'')), ''''
 				ORDER BY tenth) FILTER (WHERE customers >= 5) AS rows
 		FROM curve', page.source) INTO tenths USING page;
-	RETURN CASE WHEN tenths.tenths > 1 THEN format('<p>%s</p>', format(page.words ->> 'lead best fifth', crm_profile_internal.report_number(page, tenths.best_fifth, 'share')))
+	RETURN CASE WHEN tenths.tenths > 1 THEN format('<p>%s</p>', format(page.words ->> 'lead.best fifth', crm_profile_internal.report_number(page, tenths.best_fifth, 'share')))
 		|| crm_profile_internal.report_chart(page, 'concentration', 276, tenths.drawing, crm_profile_internal.report_table(page, '{tenth,customers,revenue,share}', tenths.rows)) END;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_concentration IS 'section of a report: how much of the revenue comes from how few customers';
@@ -265,24 +264,16 @@ BEGIN
 			(SELECT string_agg(crm_profile_internal.report_row(to_char(month, ''MM/YYYY''), crm_profile_internal.report_number($1, o, ''count''), crm_profile_internal.report_number($1, a, ''amount'')), '''' ORDER BY month)
 				FROM (SELECT month, sum(orders) AS o, sum(amount) AS a FROM cell GROUP BY month) m) AS rows
 		FROM cell', page.source) INTO cells USING page;
-	RETURN CASE WHEN cells.cells > 0 THEN crm_profile_internal.report_heat(page, 'calendar', ARRAY(SELECT page.words ->> ('weekday ' || d) FROM generate_series(1, 7) d), cells.months, cells.orders,
+	RETURN CASE WHEN cells.cells > 0 THEN crm_profile_internal.report_heat(page, 'calendar', ARRAY(SELECT page.words ->> ('weekday.' || d) FROM generate_series(1, 7) d), cells.months, cells.orders,
 		crm_profile_internal.report_table(page, '{month,orders,revenue}', cells.rows)) END;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_calendar IS 'section of a report: orders by month and weekday, of the last thirteen months';
 
 CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.report_page) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	cards text;
-BEGIN
-	EXECUTE format('
-		SELECT string_agg(format(''<article><h3>%%s</h3><ul>%%s</ul></article>'', crm_profile_internal.report_word($1, ''segment'', segment), lines), '''' ORDER BY place)
-		FROM (SELECT p.segment, s.place, string_agg(format(''<li>%%s: <b>%%s</b> <span>%%s</span></li>'', crm_profile_internal.html(attribute), crm_profile_internal.html(value),
-				format($1.words ->> ''report persona'', crm_profile_internal.report_number($1, share_of_segment::numeric, ''share''), crm_profile_internal.report_number($1, concentration::numeric, ''ratio''))), '''' ORDER BY concentration DESC) AS lines
-			FROM (SELECT *, row_number() OVER (PARTITION BY segment ORDER BY concentration DESC, attribute, value) AS n FROM %1$I.segment_persona WHERE customers >= 5) p
-			JOIN (SELECT segment, row_number() OVER () AS place FROM %1$I.segment_summary) s USING (segment) WHERE n <= 4 GROUP BY p.segment, s.place) c', page.source) INTO cards USING page;
-	RETURN '<div class="cards">' || cards || '</div>';
-END $$;
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT '<div class="cards">' || string_agg(format('<article><h3>%s</h3><p>%s</p>%s</article>', crm_profile_internal.report_word(page, 'segment', c.segment), crm_profile_internal.html(c.card),
+			CASE WHEN page."keys" THEN format('<p><b>%s</b> %s</p>', crm_profile_internal.html(c.example), crm_profile_internal.html(c.example_card)) ELSE '' END), '') || '</div>'
+		FROM crm_profile.segment_card(page.source, page.words ->> 'language') c WHERE c.card IS NOT NULL);
 COMMENT ON FUNCTION crm_profile_internal.report_personas IS 'section of a report: what kind of people are in each segment';
 
 CREATE FUNCTION crm_profile_internal.report_prospects(page crm_profile_internal.report_page) RETURNS text
@@ -307,7 +298,7 @@ BEGIN
 	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_finding($1, finding) || CASE WHEN advice <> '''' THEN ''<small>'' || crm_profile_internal.report_word($1, ''text'', advice) || ''</small>'' ELSE '''' END,
 			crm_profile_internal.report_word($1, ''severity'', severity), crm_profile_internal.report_number($1, rows, ''count''), crm_profile_internal.report_number($1, customers_changed, ''count'')), '''' ORDER BY n)
 		FROM (SELECT row_number() OVER () AS n, * FROM %I.data_quality) q', page.source) INTO rows USING page;
-	RETURN CASE WHEN rows IS NULL THEN format('<p>%s</p>', page.words ->> 'report no findings') ELSE crm_profile_internal.report_table(page, '{finding,severity,rows,customers_changed}', rows) END;
+	RETURN CASE WHEN rows IS NULL THEN format('<p>%s</p>', page.words ->> 'report.no findings') ELSE crm_profile_internal.report_table(page, '{finding,severity,rows,customers_changed}', rows) END;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_quality IS 'section of a report: what is amiss in the data';
 
@@ -317,12 +308,12 @@ DECLARE
 	told text;
 	rows text;
 BEGIN
-	EXECUTE format('SELECT format($1.words ->> ''report test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted::numeric, ''count''),
+	EXECUTE format('SELECT format($1.words ->> ''report.test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted::numeric, ''count''),
 			crm_profile_internal.report_number($1, actual::numeric, ''count''), crm_profile_internal.report_number($1, calibration::numeric, ''share''))
 		FROM %I.model_holdout WHERE part = ''total''', page.source) INTO told USING page;
 	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.html(item) || coalesce(''<small>'' || crm_profile_internal.html(note) || ''</small>'', ''''), crm_profile_internal.html(value)), '''' ORDER BY line)
 		FROM %I.model_card', page.source) INTO rows;
-	RETURN format('<p>%s</p><p>%s</p><details><summary>%s</summary>%s</details>', coalesce(told, page.words ->> 'report no test'), page.words ->> 'report how', page.words ->> 'report all figures',
+	RETURN format('<p>%s</p><p>%s</p><details><summary>%s</summary>%s</details>', coalesce(told, page.words ->> 'report.no test'), page.words ->> 'report.how', page.words ->> 'report.all figures',
 		crm_profile_internal.report_table(page, '{item,value}', rows));
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_model IS 'section of a report: how the forecasts are made, and how good one was';
@@ -346,7 +337,7 @@ rect.a,i.a{fill:var(--a);background:var(--a)}rect.b,i.b{fill:var(--b);background
 .key{font-size:.85rem;margin:0}.key i{display:inline-block;width:12px;height:12px;border-radius:3px;margin:0 6px 0 0;vertical-align:-1px}.key i+i,.key i:nth-child(2){margin-left:12px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}th,td{padding:6px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}th:first-child,td:first-child,#prospects tr>:last-child,#quality th:nth-child(2),#quality td:nth-child(2){text-align:left}thead th{color:var(--soft);font-weight:500;white-space:nowrap}tbody th{font-weight:600}small{display:block;font-weight:400;color:var(--soft);max-width:60ch}
 details{margin-top:6px}data{white-space:nowrap}summary{cursor:pointer;color:var(--a);font-size:.88rem}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr));gap:12px}article{background:var(--wash);border-radius:8px;padding:10px 14px}article h3{margin:0}article ul{margin:4px 0;padding-left:18px;font-size:.88rem}article span{color:var(--soft)}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr));gap:12px}article{background:var(--wash);border-radius:8px;padding:10px 14px}article h3{margin:0}article p{margin:4px 0;font-size:.9rem;color:var(--ink)}
 footer{padding:16px;font-size:.82rem}
 @media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 4px}table{font-size:.8rem}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}}
 @media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{break-inside:avoid;border:0;padding:8px 0}main{display:block}}$$;
@@ -356,7 +347,7 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
 		VALUES (1, 'overview', 'customer_profile'), (2, 'segments', 'segment_summary'), (3, 'forecast', 'revenue_forecast'), (4, 'migration', 'segment_migration'), (5, 'scores', 'rfm_grid'),
-			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'personas', 'segment_persona'), (9, 'prospects', 'prospect_match'),
+			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'personas', 'segment_summary'), (9, 'prospects', 'prospect_match'),
 			(10, 'quality', 'data_quality'), (11, 'model', 'model_card');
 	END;
 COMMENT ON FUNCTION crm_profile_internal.report_sections IS 'the sections of a report in their order, and the view that each shows: report_… reads it';
@@ -364,7 +355,7 @@ COMMENT ON FUNCTION crm_profile_internal.report_sections IS 'the sections of a r
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(language), coalesce("keys", false));
+	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false));
 	body text;
 	bodies text := '';
 	links text := '';
@@ -384,13 +375,13 @@ BEGIN
 	FOR section IN SELECT s.* FROM crm_profile_internal.report_sections() s WHERE (sections IS NULL OR s.name = ANY (sections)) AND to_regclass(format('%I.%I', source, s.view)) IS NOT NULL ORDER BY s.place LOOP
 		EXECUTE format('SELECT crm_profile_internal.report_%s($1)', section.name) INTO body USING page;
 		IF body IS NOT NULL THEN
-			bodies := bodies || format(E'<section id="%1$s" aria-labelledby="%1$s-title"><h2 id="%1$s-title">%2$s</h2>%3$s%4$s</section>\n', section.name, page.words ->> ('section ' || section.name),
-				coalesce('<p>' || (page.words ->> ('lead ' || section.name)) || '</p>', ''), body);
-			links := links || format('<a href="#%s">%s</a> ', section.name, page.words ->> ('section ' || section.name));
+			bodies := bodies || format(E'<section id="%1$s" aria-labelledby="%1$s-title"><h2 id="%1$s-title">%2$s</h2>%3$s%4$s</section>\n', section.name, page.words ->> ('section.' || section.name),
+				coalesce('<p>' || (page.words ->> ('lead.' || section.name)) || '</p>', ''), body);
+			links := links || format('<a href="#%s">%s</a> ', section.name, page.words ->> ('section.' || section.name));
 		END IF;
 	END LOOP;
 	RETURN format(E'<!DOCTYPE html>\n<html lang="%1$s"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%2$s</title><style>%3$s</style></head>\n<body><header><h1>%2$s</h1><p>%4$s</p><nav aria-label="%5$s">%6$s</nav></header>\n<main>%7$s</main><footer><p>%8$s</p></footer></body></html>',
-		page.words ->> 'language', format(page.words ->> 'report title', crm_profile_internal.html(source)), crm_profile_internal.report_style(),
-		format(page.words ->> 'report day', crm_profile_internal.report_date(page, day)), page.words ->> 'report contents', links, bodies, page.words ->> 'report footer');
+		page.words ->> 'language', format(page.words ->> 'report.title', crm_profile_internal.html(source)), crm_profile_internal.report_style(),
+		format(page.words ->> 'report.day', crm_profile_internal.report_date(page, day)), page.words ->> 'report.contents', links, bodies, page.words ->> 'report.footer');
 END $$;
 COMMENT ON FUNCTION crm_profile.report IS 'the views of a source as one HTML page that needs nothing else: language, as in translation; sections, those to show (NULL: all that there are data for); keys: show keys of customers and prospects';
