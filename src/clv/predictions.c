@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/date.h"
+#include "utils/timestamp.h"
 
 #include "base/common.h"
 #include "base/local_day.h"
