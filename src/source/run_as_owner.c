@@ -73,7 +73,7 @@ PinValueSetting(char *assignment)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("argument \"settings\" of the source: \"%s\" is no setting that it can have",
 					assignment),
-			 errdetail("They are written name=value; crm_profile.sources shows those of a source."),
+			 errdetail("They are written name=value; crm_profile.sources_details shows those of a source."),
 			 errhint("Leave it out to take those of the session.")));
 }
 
