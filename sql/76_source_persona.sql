@@ -416,3 +416,60 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION crm_profile.explain_segment IS 'the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader';
+
+---------------------------------------------------------------- the customers most like somebody
+
+CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b crm_profile.profile, model crm_profile.profile_model) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		WITH part AS MATERIALIZED (SELECT * FROM crm_profile.explain_similarity(a, b, model) e WHERE e.similarity IS NOT NULL),
+			alike AS (SELECT p.* FROM part p WHERE p.similarity >= 0.9 AND p.weight > 0 ORDER BY p.contribution DESC, p.attribute COLLATE "C" LIMIT 5),
+			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 AND p.weight > 0 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
+		SELECT concat_ws('; but ', (SELECT string_agg(concat(crm_profile_internal.card_name(l.attribute), ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
+			(SELECT string_agg(format('%s %s, not %s', crm_profile_internal.card_name(l.attribute), l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
+	END;
+COMMENT ON FUNCTION crm_profile_internal.likeness_in_words IS 'what b has in common with a (with the value of a, if it is another), and what not';
+
+CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
+	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
+	columns text;
+	options jsonb;
+	person text;
+	found boolean;
+BEGIN
+	IF attributes IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist, or has no attributes', source), HINT = 'A source has the name of the schema of its views.';
+	ELSIF whom IS NULL AND NOT by_record THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'whom must not be NULL', HINT = 'Give the key of a customer, or a row with attributes.';
+	ELSIF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('k is %s', coalesce(k::text, 'NULL')), DETAIL = 'It is the number of customers wanted, from 1 to 1000.';
+	END IF;
+	SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum), jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal') FILTER (WHERE crm_profile_internal.source_attribute_class(a.atttypid) = 'word'), '{}'))
+		INTO columns, options FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped;
+	IF weights IS NOT NULL THEN
+		options := options || jsonb_build_object('weights', weights);
+	END IF;
+	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a', attributes)
+		ELSE format('%s a WHERE %s', attributes, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
+	IF NOT by_record THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
+		IF NOT found THEN
+			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
+		END IF;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH model AS MATERIALIZED (SELECT crm_profile.profile_fit(r, $1) AS m FROM %2$s a, LATERAL (SELECT %1$s) r, (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %2$s) s WHERE crm_profile_internal.in_sample(a.customer::text, s.share)),
+			person AS MATERIALIZED (SELECT crm_profile.profile((SELECT r FROM (SELECT %1$s) r), (SELECT m FROM model)) AS p FROM %3$s),
+			near AS MATERIALIZED (
+				SELECT n.customer, n.p, n.away FROM (
+					SELECT e.customer, e.p, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
+						SELECT a.customer::text AS customer, crm_profile.profile(r, (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) r WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
+				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
+		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
+		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
+END $$;
+COMMENT ON FUNCTION crm_profile.nearest_customers IS 'the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader';
