@@ -71,9 +71,9 @@ KeepFeature(const FitFeatures *f, int i)
 	return match;
 }
 
-/* Warns of problems that the model itself does not show. */
+/* An error for a single class; with warn, warns of few targets or others. */
 static void
-CheckTargets(const FitRows *rows)
+CheckTargets(const FitRows *rows, bool warn)
 {
 	int64 ntargets = 0;
 	int64 rarer;
@@ -87,7 +87,7 @@ CheckTargets(const FitRows *rows)
 				 errdetail("All " INT64_FORMAT " rows are %s.", rows->nrows,
 						   ntargets > 0 ? "targets" : "others"),
 				 errhint("Give it all customers, with is_target true for the best of them.")));
-	if (rarer < FEW_TARGETS)
+	if (warn && rarer < FEW_TARGETS)
 		ereport(WARNING, (errmsg("match_fit has few %s to learn from: " INT64_FORMAT,
 								 ntargets == rarer ? "targets" : "others", rarer),
 						  errdetail("With fewer than %d its figures are uncertain.", FEW_TARGETS)));
@@ -111,9 +111,9 @@ KeepModel(MatchModel *model, const FitFeatures *f)
 	model->words = f->rows->words;
 }
 
-PG_FUNCTION_INFO_V1(match_fit_finalfn);
-Datum
-match_fit_finalfn(PG_FUNCTION_ARGS)
+/* The model of an aggregate's rows; with warn, WARNINGs say what makes it worth little. */
+static Datum
+FitMatchModel(FunctionCallInfo fcinfo, bool warn)
 {
 	FitRows *rows;
 	FitFeatures f;
@@ -123,7 +123,7 @@ match_fit_finalfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || ((FitRows *) PG_GETARG_POINTER(0))->nrows == 0)
 		PG_RETURN_NULL();
 	rows = (FitRows *) PG_GETARG_POINTER(0);
-	CheckTargets(rows);
+	CheckTargets(rows, warn);
 	MakeFitFeatures(&f, rows);
 
 	model.card.nrows = rows->nrows;
@@ -131,11 +131,25 @@ match_fit_finalfn(PG_FUNCTION_ARGS)
 	model.card.nfeatures = f.nfeatures;
 	model.card.features = f.features;
 	FitScorecard(&model.card, f.target, f.fold);
-	if (model.card.shrinkage == 0)
+	if (warn && model.card.shrinkage == 0)
 		ereport(WARNING,
 				(errmsg("match_fit found nothing that tells targets from others"),
 				 errdetail("No card beats the base rate on rows held out: this one is empty, and "
 						   "everybody's score is the share of targets.")));
 	KeepModel(&model, &f);
 	PG_RETURN_POINTER(ModelValue(&MatchModelFormat, &model));
+}
+
+PG_FUNCTION_INFO_V1(match_fit_finalfn);
+Datum
+match_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	return FitMatchModel(fcinfo, true);
+}
+
+PG_FUNCTION_INFO_V1(match_fit_quiet_finalfn);
+Datum
+match_fit_quiet_finalfn(PG_FUNCTION_ARGS)
+{
+	return FitMatchModel(fcinfo, false);
 }
