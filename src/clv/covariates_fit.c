@@ -190,7 +190,7 @@ KeepSummary(AttributeFit *fit, SummaryState *summary)
 	fit->summary = summary;
 }
 
-/* (state, history, as_of, model, unit, value, attributes [, options]) */
+/* (state, history, as_of, model, unit, value, attributes [, options [, day_weights]]) */
 PG_FUNCTION_INFO_V1(clv_fit_attributes_transfn);
 Datum
 clv_fit_attributes_transfn(PG_FUNCTION_ARGS)
@@ -207,7 +207,7 @@ clv_fit_attributes_transfn(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(fit);
 	}
-	ClvFitOptions(fcinfo, 2, &options);
+	ClvFitOptions(fcinfo, 2, 8, &options);
 	if (fit == NULL)
 		fit = NewAttributeFit(aggregate,
 							  PG_NARGS() > 7 && !PG_ARGISNULL(7) ? PG_GETARG_JSONB_P(7) : NULL);
