@@ -14,7 +14,7 @@
 #include "storage/shmem.h"
 
 #include "base/common.h"
-#include "match/match_fit.h"
+#include "match/fit_rows.h"
 #include "match/uplift_model.h"
 
 #define FEW_ROWS 50  /* of an arm: with fewer nothing is fitted */
@@ -27,7 +27,7 @@
 /* The rows so far, whose targets are the treated. */
 typedef struct UpliftState
 {
-	MatchFitState rows;
+	FitRows rows;
 	int64 room;
 	double *outcome;
 	bool is_value;
@@ -87,7 +87,7 @@ uplift_fit_transfn_value(PG_FUNCTION_ARGS)
 static RowPlace *
 OrderUpliftRows(const UpliftState *state)
 {
-	const MatchFitState *rows = &state->rows;
+	const FitRows *rows = &state->rows;
 	RowPlace *places = palloc_extended(mul_size(rows->nrows, sizeof(RowPlace)), MCXT_ALLOC_HUGE);
 
 	for (int64 i = 0; i < rows->nrows; i++)
@@ -384,7 +384,7 @@ FitUpliftCard(FitFeatures *f, UpliftRows *rows, double *outcome, UpliftModel *mo
 {
 	UpliftFit fit;
 
-	AddFeatures(f, (ClassCount){rows->nrows / 2, rows->nrows / 2});
+	AddFitFeatures(f);
 	BinUpliftFeatures(f, rows);
 	model->balance = MeasureBalance(f);
 	if (model->balance < UNBALANCED)
@@ -432,7 +432,8 @@ uplift_fit_finalfn(PG_FUNCTION_ARGS)
 						errmsg("uplift_fit takes at most %u rows", PG_UINT32_MAX),
 						errhint("Fit on a sample: it tells as much.")));
 
-	f.state = &state->rows;
+	f.rows = &state->rows;
+	f.total = (ClassCount){state->rows.nrows / 2, state->rows.nrows / 2};
 	f.places = OrderUpliftRows(state);
 	OpenProfile(&f.view, PointerGetDatum(state->rows.first));
 	outcome = palloc_extended(mul_size(state->rows.nrows, sizeof(double)), MCXT_ALLOC_HUGE);

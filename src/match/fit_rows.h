@@ -1,16 +1,16 @@
 /*
- * match_fit.h: the rows of a fit to profiles, and their attributes as features: what match_fit and
- * uplift_fit share.
+ * fit_rows.h: profiles and which of them are targets, collected by an aggregate, and turned into
+ * features for a fit.
  */
-#ifndef CRM_MATCH_FIT_H
-#define CRM_MATCH_FIT_H
+#ifndef CRM_FIT_ROWS_H
+#define CRM_FIT_ROWS_H
 
 #include "fmgr.h"
 
 #include "match/match_model.h"
 
 /* The rows so far. */
-typedef struct MatchFitState
+typedef struct FitRows
 {
 	struct varlena *first; /* the first profile, which all others must match */
 	ProfileModel *words;   /* given with the first row; or NULL */
@@ -20,16 +20,15 @@ typedef struct MatchFitState
 	uint8 *rows;
 	uint8 *target;
 	int64 skipped;
-} MatchFitState;
+} FitRows;
 
 /*
  * Adds the row of the arguments 1, a profile, and 2, a boolean; `words` is the number of the
  * argument with the profile model, if there is one.
  */
-extern void
-AddFitRow(MatchFitState *state, FunctionCallInfo fcinfo, int words, MemoryContext context);
+extern void AddFitRow(FitRows *rows, FunctionCallInfo fcinfo, int words, MemoryContext context);
 
-/* A row, and where it is among the rows of the state. */
+/* The place of a row in an order that depends on contents only. */
 typedef struct RowPlace
 {
 	uint64 hash; /* of all bytes; match_fit has in its highest bit whether it is a target */
@@ -38,12 +37,15 @@ typedef struct RowPlace
 
 extern void SortRowPlaces(RowPlace *places, size_t nplaces);
 
-/* What the fit needs besides the features of the scorecard. */
+/* The rows by feature. */
 typedef struct FitFeatures
 {
-	const MatchFitState *state;
-	const RowPlace *places;
+	const FitRows *rows;
+	RowPlace *places;
 	ProfileView view; /* layout only */
+	ClassCount total;
+	uint8 *target; /* of each row, in the order of the places, as all that follows */
+	uint8 *fold;
 	int nfeatures;
 	int room;
 	ScorecardFeature *features;
@@ -51,10 +53,13 @@ typedef struct FitFeatures
 	float **level_low; /* scaled: the smallest number of each level from 1 on */
 } FitFeatures;
 
-/* The features, with the level of each row; `total` says how many rows a member of a set needs. */
-extern void AddFeatures(FitFeatures *f, ClassCount total);
+/* Adds the features, by the rows, their places and the view. */
+extern void AddFitFeatures(FitFeatures *f);
+
+/* The features of all rows, of which there must be one. */
+extern void MakeFitFeatures(FitFeatures *f, const FitRows *rows);
 
 /* Puts the features that have bins, and the layout of profiles, into the model. */
 extern void KeepModel(MatchModel *model, const FitFeatures *f);
 
-#endif /* CRM_MATCH_FIT_H */
+#endif /* CRM_FIT_ROWS_H */
