@@ -40,10 +40,10 @@ BEGIN
 	src.grants := crm_profile_internal.source_grants(src);
 	PERFORM crm_profile_internal.source_lock(src);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
-	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
 	PERFORM crm_profile_internal.source_build_population(src);
 	PERFORM crm_profile_internal.source_build_unknown(src);
+	PERFORM crm_profile_internal.source_build_views(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
