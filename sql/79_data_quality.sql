@@ -881,7 +881,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_keep_findings IS
 	'replaces earlier findings of refresh, or of check_source(), by new ones';
 
-CREATE FUNCTION crm_profile_internal.check_source_details_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+CREATE FUNCTION crm_profile_internal.find_and_keep(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 #variable_conflict use_column
@@ -902,6 +902,14 @@ BEGIN
 			NULLIF(ARRAY(SELECT s.customer FROM unnest(f.samples) s), '{}'), (f.finding).advice, (f.finding).argument
 		FROM unnest(found) f ORDER BY array_position('{error,warning,note}', (f.finding).severity), (f.finding).place, (f.finding).finding COLLATE "C";
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.find_and_keep IS 'finds problems in the data of a source, and keeps them for data_quality';
+
+CREATE FUNCTION crm_profile_internal.check_source_details_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.find_and_keep(src) f;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.check_source_details_as_owner IS 'runs as the owner of the source: check_source_details()';
 
 CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint)
@@ -910,7 +918,7 @@ CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.sourc
 BEGIN
 	RETURN QUERY SELECT d.severity, concat_ws(E'\n', crm_profile_internal.wrapped(d.finding, 36), crm_profile_internal.wrapped('- ' || d.advice, 36), crm_profile_internal.wrapped('- ' || d.argument, 36)),
 			d.rows, d.customers, d.customers_changed
-		FROM crm_profile_internal.check_source_details_as_owner(src) d;
+		FROM crm_profile_internal.find_and_keep(src) d;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
 
