@@ -59,6 +59,9 @@ ORDER BY object;
 SELECT f.object, d.proname FROM function f, function d
 WHERE f.lanname IN ('sql', 'plpgsql') AND d.proname LIKE '%\_as\_owner' AND coalesce(f.prosrc, '') || coalesce(pg_get_function_sqlbody(f.oid), '') ~ ('crm_profile_internal\.' || d.proname || '\(');
 
+-- Not everybody may call it, though a cast of a constant does
+SELECT f.object FROM function f JOIN pg_type t ON f.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend) WHERE NOT has_function_privilege('pg_monitor', f.oid, 'EXECUTE');
+
 -- Outside the extension's schemas
 SELECT object FROM member WHERE schema NOT IN ('crm_profile', 'crm_profile_internal') ORDER BY object;
 

@@ -22,8 +22,11 @@ SET ROLE regress_crm_owner;
 SELECT argument, value FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', order_customer => 'customer_id', as_of => '2025-06-01') WHERE origin = 'inferred';
 SELECT orders, customers FROM crm_profile.refresh('s');
 SELECT pg_typeof(customer), count(*) FROM s.customer_profile GROUP BY 1;
--- without the right to make a schema
+-- values are anybody's: constants of all types are cast to text and back
 SET ROLE regress_crm_analyst;
+SELECT '{2025-01-01: 5}'::crm_profile.purchase_history::text, '545'::crm_profile.rfm_score::text, crm_profile.rfm_model('{1}', '{1}', '{1}')::text;
+SELECT '{2025-01-01: 5}'::text::crm_profile.purchase_history;
+-- without the right to make a schema
 SELECT * FROM crm_profile.create_source('t', 'shop.customer', 'shop.orders');
 -- others neither see it nor touch it
 SET ROLE regress_crm_other;
