@@ -527,7 +527,9 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(1, 'scheme', model.scheme, 'the segment scheme'),
 				(2, 'recency', array_to_string(t.recency, ', '), 'days: each one exceeded takes a score away'),
 				(3, 'frequency', array_to_string(t.frequency, ', '), 'orders: each one exceeded adds a score'),
-				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score')) v(line, item, value, note)
+				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score'),
+				(5, 'few customers', CASE WHEN model.customers < 5 * (1 + cardinality(t.monetary)) THEN model.customers::text END, 'fewer than five a score: a threshold can be the figure of one of them')) v(line, item, value, note)
+			WHERE v.value IS NOT NULL
 			UNION ALL
 			SELECT 6 AS part, 10 + row_number() OVER (ORDER BY c.value::bigint DESC, c.key) AS line, 'labels' AS section, 'contradictions' AS item, NULL AS value, c.value::double precision AS number,
 				NULL AS standard_error, c.key AS note
