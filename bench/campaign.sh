@@ -11,6 +11,7 @@ run_psql -f customers.sql
 run_psql <<'SQL'
 CREATE TABLE contact AS
 SELECT customer_id, 'autumn' AS campaign, date '2025-10-01' AS contacted_at, (customer_id * 2654435761) % 10 > 0 AS treated FROM customers;
+ALTER TABLE contact ALTER contacted_at SET NOT NULL, ADD PRIMARY KEY (customer_id, campaign), ADD FOREIGN KEY (customer_id) REFERENCES customers;
 ANALYZE contact;
 SELECT crm_profile.create_source('big', 'customers', 'orders', as_of => '2025-12-31', campaigns => 'contact', treated => 'treated', contact_cost => '0.4') \g /dev/null
 SELECT crm_profile.refresh('big') \g /dev/null

@@ -156,10 +156,10 @@ COMMENT ON FUNCTION crm_profile_internal.normal_p_value IS 'the two-sided p-valu
 
 CREATE FUNCTION crm_profile.sample_ratio_p_value(lift crm_profile.campaign_lift, control_share double precision) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN control_share > 0 AND control_share < 1 THEN crm_profile_internal.normal_p_value(((lift).control - ((lift).treated + (lift).control) * control_share)
+	RETURN CASE WHEN ((lift).treated + (lift).control) * least(control_share, 1 - control_share) >= 5 THEN crm_profile_internal.normal_p_value(((lift).control - ((lift).treated + (lift).control) * control_share)
 		/ sqrt(NULLIF((lift).treated + (lift).control, 0) * control_share * (1 - control_share))) END;
 COMMENT ON FUNCTION crm_profile.sample_ratio_p_value IS
-	'whether the control group has the share that it was to have (chi-square test): a value below .001 says that something went wrong with the groups, and no result can be relied on; NULL for a share of 0 or 1';
+	'whether the control group has the share that it was to have (chi-square test): a value below .001 says that something went wrong with the groups, and no result can be relied on; NULL if a group was to have fewer than five customers';
 
 CREATE FUNCTION crm_profile.lift_verdict(lift crm_profile.campaign_lift, p_value double precision DEFAULT NULL) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -303,37 +303,62 @@ CREATE TYPE crm_profile_internal.campaign_response_row AS ( -- a row of the view
 	coded_value numeric -- their amount
 );
 
-CREATE FUNCTION crm_profile_internal.value_until(history crm_profile.purchase_history, day date, by_profit boolean) RETURNS numeric
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(CASE WHEN by_profit THEN crm_profile.profit(history, day) ELSE crm_profile.monetary(history, day) END, 0);
-COMMENT ON FUNCTION crm_profile_internal.value_until IS 'amount or profit up to a day; 0 for none';
+CREATE FUNCTION crm_profile_internal.orders_between(history crm_profile.purchase_history, after date, until date) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION crm_profile_internal.orders_between IS 'number of orders after one day, up to another';
+CREATE FUNCTION crm_profile_internal.value_between(history crm_profile.purchase_history, after date, until date, by_profit boolean) RETURNS numeric
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION crm_profile_internal.value_between IS 'amount, net of refunds, or known profit of these days; 0 for none';
 
 CREATE FUNCTION crm_profile_internal.contact_figures(history crm_profile.purchase_history, contacted_on date, response_days integer, by_profit boolean, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme,
 	active_days integer, clv crm_profile.clv_model, horizon_days integer, OUT ordered boolean, OUT value numeric, OUT past_value numeric, OUT segment text, OUT score double precision) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT coalesce(crm_profile.frequency(history, contacted_on + response_days), 0) > coalesce(crm_profile.frequency(history, contacted_on - 1), 0),
-			crm_profile_internal.value_until(history, contacted_on + response_days, by_profit) - crm_profile_internal.value_until(history, contacted_on - 1, by_profit),
-			crm_profile_internal.value_until(history, contacted_on - 1, by_profit) - crm_profile_internal.value_until(history, contacted_on - 366, by_profit),
+		SELECT coalesce(crm_profile_internal.orders_between(history, contacted_on - 1, contacted_on + response_days), 0) > 0,
+			coalesce(crm_profile_internal.value_between(history, contacted_on - 1, contacted_on + response_days, by_profit), 0),
+			coalesce(crm_profile_internal.value_between(history, contacted_on - 366, contacted_on - 1, by_profit), 0),
 			coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, contacted_on - 1), segments, crm_profile.lifecycle(history, contacted_on - 1, active_days, clv)), '(unscored)'),
 			crm_profile.probability_of_purchase(history, clv, contacted_on - 1, make_interval(days => horizon_days));
 	END;
 COMMENT ON FUNCTION crm_profile_internal.contact_figures IS 'what a customer ordered after contact and before, and what was known of them the day before';
 
+CREATE FUNCTION crm_profile_internal.contacts_are_single(src crm_profile.source_definition) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.source_correction(src, 'merge_customers') IS NULL AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = to_regclass(src.campaigns) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+		AND (SELECT bool_and(quote_ident(a.attname) IN (quote_ident(src.campaign_customer), src.campaign_name)) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[:i.indnkeyatts - 1])));
+COMMENT ON FUNCTION crm_profile_internal.contacts_are_single IS 'whether a unique index keeps customers from being in a campaign twice';
+
 CREATE FUNCTION crm_profile_internal.source_contacts(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- a row for each customer and campaign; who is in both groups is in none
-	RETURN format($sql$(SELECT %1$s AS customer, q.campaign, coalesce(min(q.contacted_on), min(b.began)) AS contacted_on, bool_and(q.treated) AS treated, min(q.responded_on) FILTER (WHERE NOT q.responded_on < coalesce(q.contacted_on, b.began)) AS responded_on, bool_or(q.responded) AS responded, sum(q.value) AS value, sum(q.cost) AS cost, min(q.code) AS code
-	FROM (%2$s) q LEFT JOIN (SELECT k.campaign, min(k.contacted_on) AS began FROM (%2$s) k GROUP BY k.campaign) b ON q.contacted_on IS NULL AND NOT q.treated AND b.campaign = q.campaign%3$s
-	WHERE q.campaign IS NOT NULL AND EXISTS (SELECT FROM %4$s c WHERE %5$s) GROUP BY 1, q.campaign HAVING bool_and(q.treated) = bool_or(q.treated))$sql$,
-		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END, src.campaign_query,
-		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END,
-		src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'));
-COMMENT ON FUNCTION crm_profile_internal.source_contacts IS 'SQL of the customers of each campaign';
+	-- a row for each customer and campaign; who is in both groups is in none. What is not mapped costs nothing
+	RETURN (SELECT format($sql$(SELECT %1$s AS customer, q.campaign, %2$s AS contacted_on, %3$s AS treated, %4$s AS responded_on, %5$s AS responded, %6$s AS value, %7$s AS cost, %8$s AS code
+	FROM (%9$s) q%10$s%11$s WHERE q.campaign IS NOT NULL%12$s%13$s)$sql$,
+			p.person, CASE WHEN s.single THEN '' ELSE 'min' END || p.day,
+			CASE WHEN s.single THEN 'q.treated' WHEN src.treated IS NULL THEN 'true' ELSE 'CASE WHEN bool_and(q.treated) = bool_or(q.treated) THEN bool_and(q.treated) END' END,
+			CASE WHEN src.responded_at IS NULL THEN 'NULL::date' WHEN s.single THEN format('CASE WHEN NOT q.responded_on < %s THEN q.responded_on END', p.day) ELSE format('min(q.responded_on) FILTER (WHERE NOT q.responded_on < %s)', p.day) END,
+			CASE WHEN src.responded_at IS NULL THEN 'NULL::boolean' WHEN s.single THEN 'q.responded' ELSE 'bool_or(q.responded)' END,
+			CASE WHEN src.response_value IS NULL THEN 'NULL::numeric' WHEN s.single THEN 'q.value' ELSE 'sum(q.value)' END,
+			CASE WHEN src.contact_cost IS NULL THEN 'NULL::numeric' WHEN s.single THEN 'q.cost' ELSE 'sum(q.cost)' END,
+			CASE WHEN src.campaign_code IS NULL THEN 'NULL::text' WHEN s.single THEN 'q.code' ELSE 'min(q.code)' END,
+			src.campaign_query,
+			CASE WHEN p.late THEN format(' LEFT JOIN (SELECT k.campaign, min(k.contacted_on) AS began FROM (%s) k GROUP BY k.campaign) b ON q.contacted_on IS NULL AND NOT q.treated AND b.campaign = q.campaign', src.campaign_query) END,
+			CASE WHEN p.merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END,
+			-- a foreign key says that the customers exist
+			CASE WHEN NOT EXISTS (SELECT FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attname = src.campaign_customer JOIN pg_attribute c ON c.attrelid = f.confrelid AND c.attname = src.customer_key
+					WHERE f.contype = 'f' AND f.convalidated AND f.conrelid = to_regclass(src.campaigns) AND f.confrelid = to_regclass(src.customers) AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[c.attnum] AND a.attnotnull)
+				THEN format(' AND EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer')) END,
+			CASE WHEN NOT s.single THEN format(' GROUP BY %s, q.campaign', p.person) END)
+		FROM (SELECT crm_profile_internal.contacts_are_single(src) AS single, crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AS merged,
+				-- a column that is never NULL needs no other day
+				src.treated IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(src.campaigns) AND quote_ident(a.attname) = src.contacted_at AND a.attnotnull) AS late) s,
+			LATERAL (SELECT s.merged, s.late, CASE WHEN s.merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END AS person, CASE WHEN s.late THEN '(coalesce(q.contacted_on, b.began))' ELSE '(q.contacted_on)' END AS day) p);
+COMMENT ON FUNCTION crm_profile_internal.source_contacts IS 'SQL of the customers of each campaign; treated is NULL for those who are in no group';
 
 CREATE FUNCTION crm_profile_internal.coded_orders(days date[], amounts numeric[], contacted_on date, until date, OUT orders integer, OUT amount numeric)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT ROW(count(*), coalesce(sum(o.amount), 0)) FROM unnest(days, amounts) o(day, amount) WHERE o.day BETWEEN contacted_on AND until);
+	BEGIN ATOMIC
+		SELECT count(*)::integer, coalesce(sum(o.amount), 0) FROM unnest(days, amounts) o(day, amount) WHERE o.day BETWEEN contacted_on AND until;
+	END;
 COMMENT ON FUNCTION crm_profile_internal.coded_orders IS 'orders with a code, from contact until a day';
 
 CREATE FUNCTION crm_profile_internal.source_response_query(src crm_profile.source_definition) RETURNS text
@@ -341,7 +366,7 @@ CREATE FUNCTION crm_profile_internal.source_response_query(src crm_profile.sourc
 	RETURN (SELECT format($sql$SELECT k.customer, k.campaign::varchar AS campaign, k.contacted_on, k.treated, %1$s AS responded, %2$s AS value, CASE WHEN NOT %3$s THEN f.past_value END AS past_value, k.cost, f.segment::varchar AS segment, f.score, %4$s
 FROM %5$s k LEFT JOIN %6$I.customer_history h ON %7$s CROSS JOIN %8$s%9$s CROSS JOIN%10$s (SELECT %11$s AS rfm, %12$s AS segments, %13$s AS active_days, %14$s AS clv, %15$s AS horizon_days) m
 	CROSS JOIN LATERAL crm_profile_internal.contact_figures(h.history, k.contacted_on, %16$s, %17$L, m.rfm, m.segments, m.active_days, m.clv, m.horizon_days) f%18$s
-WHERE k.contacted_on <= d.day$sql$,
+WHERE k.contacted_on <= d.day AND k.treated IS NOT NULL$sql$,
 		-- control customers get no codes: only where there is no control group can codes tell the response
 		CASE WHEN src.responded_at IS NOT NULL THEN 'coalesce(k.responded OR k.responded_on <= d.day, false)'
 			WHEN src.code_query IS NOT NULL AND src.treated IS NULL THEN format('CASE WHEN NOT %s THEN x.orders > 0 END', g.is_open) ELSE format('CASE WHEN NOT %s THEN f.ordered END', g.is_open) END,
@@ -357,10 +382,10 @@ COMMENT ON FUNCTION crm_profile_internal.source_response_query IS 'the query of 
 
 ---------------------------------------------------------------- the results
 
-CREATE TYPE crm_profile_internal.campaign_measures AS ( -- totals of a campaign in one segment, or in one decile of the score
+CREATE TYPE crm_profile_internal.campaign_measures AS ( -- totals of a campaign in one segment, or in one class of the score
 	campaign text, -- the campaign
 	segment text, -- the segment before contact
-	decile integer, -- decile of the score, 1 the highest
+	score_class integer, -- class of the score
 	first_contact date, -- day of the first contact
 	last_contact date, -- day of the last contact
 	still_open bigint, -- customers whose days to respond are not over
@@ -368,7 +393,7 @@ CREATE TYPE crm_profile_internal.campaign_measures AS ( -- totals of a campaign 
 	coded_customers bigint, -- customers with orders with the code
 	coded_orders bigint, -- these orders
 	coded_value numeric, -- their amount
-	mean_score double precision, -- mean of the score
+	score numeric, -- sum of the scores
 	lift crm_profile.campaign_lift -- the customers whose days are over
 );
 
@@ -480,7 +505,7 @@ CREATE FUNCTION crm_profile_internal.campaign_segment_result(measures crm_profil
 		WITH m AS (
 			SELECT m.campaign, m.segment, m.cost, m.lift, min(m.first_contact) OVER (PARTITION BY m.campaign) AS began, t.p_value,
 				count(t.p_value) OVER (PARTITION BY m.campaign) AS tests, rank() OVER (PARTITION BY m.campaign ORDER BY t.p_value) AS place
-			FROM unnest(measures) m, crm_profile.lift_test(m.lift) t WHERE m.lift IS NOT NULL),
+			FROM unnest(measures) m, crm_profile.lift_test(m.lift) t WHERE (m.lift).treated IS NOT NULL),
 		a AS (
 			SELECT m.*, least(1, min(m.p_value * m.tests / m.place) OVER (PARTITION BY m.campaign ORDER BY m.p_value DESC NULLS FIRST)) AS adjusted FROM m)
 		SELECT a.campaign, a.segment, (a.lift).treated, (a.lift).control, crm_profile.response_rate(a.lift), crm_profile.response_rate(a.lift, false), crm_profile.absolute_lift(a.lift), i.lower, i.upper,
@@ -493,7 +518,7 @@ COMMENT ON FUNCTION crm_profile_internal.campaign_segment_result IS 'rows of the
 
 CREATE TYPE crm_profile_internal.campaign_gains_row AS ( -- a row of the view campaign_gains
 	campaign varchar, -- the campaign
-	decile integer, -- tenth of its customers by the score before contact, 1 the highest; equal scores are in the same tenth
+	decile integer, -- tenth of its customers by the score before contact, 1 the highest; scores whose odds are the same but for 1.6 % are in the same tenth
 	customers bigint, -- customers whose days to respond are over, both groups
 	mean_score double precision, -- mean of the score
 	treated bigint, -- treated customers
@@ -513,10 +538,16 @@ CREATE TYPE crm_profile_internal.campaign_gains_row AS ( -- a row of the view ca
 CREATE FUNCTION crm_profile_internal.campaign_gains(measures crm_profile_internal.campaign_measures[]) RETURNS SETOF crm_profile_internal.campaign_gains_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
-		WITH m AS (
-			SELECT m.*, crm_profile_internal.add_lifts(array_agg(m.lift) OVER (PARTITION BY m.campaign ORDER BY m.decile)) AS so_far, crm_profile_internal.add_lifts(array_agg(m.lift) OVER (PARTITION BY m.campaign)) AS whole,
-				min(m.first_contact) OVER (PARTITION BY m.campaign) AS began
-			FROM unnest(measures) m WHERE m.lift IS NOT NULL)
+		WITH n AS (
+			-- who has a higher score decides on the tenth, so that equal ones stay together
+			SELECT n.campaign, n.first_contact, n.score, n.lift, sum((n.lift).treated + (n.lift).control) OVER (PARTITION BY n.campaign ORDER BY n.score_class DESC) - (n.lift).treated - (n.lift).control AS higher,
+				sum((n.lift).treated + (n.lift).control) OVER (PARTITION BY n.campaign) AS everybody
+			FROM unnest(measures) n WHERE (n.lift).treated IS NOT NULL AND n.score_class IS NOT NULL),
+		d AS (
+			SELECT n.campaign, 1 + div(10 * n.higher, n.everybody)::integer AS decile, min(n.first_contact) AS first_contact, sum(n.score) AS score, crm_profile_internal.add_lifts(array_agg(n.lift)) AS lift FROM n GROUP BY 1, 2),
+		m AS (
+			SELECT d.campaign, d.decile, d.lift, (d.score / ((d.lift).treated + (d.lift).control))::double precision AS mean_score, crm_profile_internal.add_lifts(array_agg(d.lift) OVER (PARTITION BY d.campaign ORDER BY d.decile)) AS so_far,
+				crm_profile_internal.add_lifts(array_agg(d.lift) OVER (PARTITION BY d.campaign)) AS whole, min(d.first_contact) OVER (PARTITION BY d.campaign) AS began FROM d)
 		SELECT m.campaign, m.decile, (m.lift).treated + (m.lift).control, m.mean_score, (m.lift).treated, (m.lift).control, crm_profile.response_rate(m.lift), crm_profile.response_rate(m.lift, false), crm_profile.absolute_lift(m.lift), i.lower, i.upper,
 			crm_profile.response_rate(m.lift) / NULLIF(crm_profile.response_rate(m.whole), 0), (m.so_far).treated / NULLIF((m.whole).treated, 0)::double precision, (m.so_far).treated_responses / NULLIF((m.whole).treated_responses, 0)::double precision,
 			crm_profile.incremental_responses(m.so_far), crm_profile.lift_verdict(m.so_far)
@@ -524,12 +555,18 @@ CREATE FUNCTION crm_profile_internal.campaign_gains(measures crm_profile_interna
 	END;
 COMMENT ON FUNCTION crm_profile_internal.campaign_gains IS 'rows of the view campaign_gains, from totals by campaign and decile';
 
+CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS integer
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END;
+COMMENT ON FUNCTION crm_profile_internal.score_class IS 'class of a score: 64 times its log-odds, so that a million customers need no sort';
+
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	measures CONSTANT text := 'ARRAY(SELECT ROW(r.campaign, %s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), '
-		'%s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded, r.value, r.past_value))::crm_profile_internal.campaign_measures FROM %s r GROUP BY r.campaign, %s)';
-	by_segment CONSTANT text := format(measures, 'r.segment, NULL', 'NULL', format('%I.campaign_response', src.name), 'r.segment');
+	-- OFFSET 0: each figure of a contact is computed once, however often it is used
+	measures CONSTANT text := 'ARRAY(SELECT ROW(r.campaign, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
+		'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s))::crm_profile_internal.campaign_measures FROM (SELECT * FROM %1$I.campaign_response OFFSET 0) r GROUP BY r.campaign, %5$s)';
+	by_segment CONSTANT text := format(measures, src.name, 'r.segment, NULL', 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL', ', r.value, r.past_value', 'r.segment');
 BEGIN
 	IF src.campaigns IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, v) FROM unnest('{campaign_gains,campaign_segment_result,campaign_result,campaign_response}'::text[]) v;
@@ -542,8 +579,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'campaign_segment_result', 'the same by segment before contact', 'crm_profile_internal.campaign_segment_result_row',
 		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(%s, %s) c', by_segment, crm_profile_internal.source_model_in_use(src, 'segments')));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_gains', 'the same by tenth of the score before contact', 'crm_profile_internal.campaign_gains_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', format(measures, 'NULL, r.decile', 'avg(r.score)', format('(SELECT s.*, (1 + 10 * (rank() OVER (PARTITION BY s.campaign ORDER BY s.score DESC) - 1) / count(*) OVER (PARTITION BY s.campaign))::integer AS decile
-	FROM %I.campaign_response s WHERE s.score IS NOT NULL AND s.responded IS NOT NULL)', src.name), 'r.decile')));
+		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', format(measures, src.name, 'NULL, crm_profile_internal.score_class(r.score)',
+			'NULL, NULL, NULL, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)', '', 'crm_profile_internal.score_class(r.score)')));
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_campaigns IS 'creates or replaces the views of campaigns of a source, or drops them if there are no campaigns';
 
@@ -566,7 +603,7 @@ BEGIN
 			SELECT f.place, count(*) AS rows, count(DISTINCT f.customer) AS customers, sum(f.value) AS value, crm_profile_internal.sample_keys(f.customer::text, f.value) FILTER (WHERE f.customer IS NOT NULL) AS samples FROM fault f GROUP BY f.place
 			-- of whole campaigns
 			UNION ALL SELECT v.place, count(*), NULL, NULL, '{}' FROM campaign c, LATERAL (VALUES (77, %4$L AND c.control = 0), (78, %4$L AND c.treated = 0), (79, %5$L AND c.responses = 0),
-				(80, crm_profile_internal.normal_p_value((c.control - (c.treated + c.control) * %6$L::double precision) / sqrt(NULLIF(c.treated + c.control, 0) * %6$L::double precision * (1 - %6$L::double precision))) < 0.001)) v(place, found) WHERE v.found GROUP BY v.place)
+				(80, crm_profile.sample_ratio_p_value(ROW(c.treated, 0, NULL, NULL, NULL, NULL, NULL, c.control, 0, NULL, NULL, NULL, NULL, NULL)::crm_profile.campaign_lift, %6$L) < 0.001)) v(place, found) WHERE v.found GROUP BY v.place)
 		SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(n.place, v.finding, v.severity, n.rows, n.customers, n.value, '0', v.advice, v.argument, n.samples) AS f
 		FROM counted n JOIN (VALUES
 			(70, 'contacts without customer, campaign or day', 'warning', 'They are in no result.', 'campaign_customer, campaign_name, contacted_at'),
