@@ -195,6 +195,7 @@ DECLARE
 		['order_code', 'text', 'NULL', 'column or expression of the orders: the code that an order was placed with; NULL: none'],
 		['response_days', 'integer', '30', 'days after contact within which an order is a response: 1 to 366'],
 		['control_share', 'double precision', 'NULL', 'share of a campaign''s customers that the control group was to have; NULL: unknown'],
+		['day_weights', 'text', 'NULL', 'table of the days that are not like others, schema-qualified, with the columns day and weight: 0 for a closed day, 1.5 for one of a promotion; days that it leaves out weigh 1'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
 		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
@@ -334,7 +335,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
 		VALUES ('view', 'campaign_gains', src.campaigns IS NOT NULL), ('view', 'campaign_segment_result', src.campaigns IS NOT NULL), ('view', 'campaign_result', src.campaigns IS NOT NULL), ('view', 'campaign_response', src.campaigns IS NOT NULL),
-			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
@@ -423,7 +424,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -471,8 +472,7 @@ BEGIN
 			WHEN src.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
 			WHEN src.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
 			WHEN src.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
-			WHEN least(src.best_customers, src.other_customers) < 50
-				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers)
+			ELSE crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src))
 		END), '');
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL if none';
@@ -524,32 +524,46 @@ DECLARE
 BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
-	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+	EXECUTE 'CREATE VIEW crm_profile.sources_details WITH (security_invoker = true) AS
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
 			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes IN (''keys'', ''slot'') END AS changes_exact, s.changes_queued, s.oldest_change, s.slot_bytes, s.slot_since, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
-			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
-		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources.%I IS %L', setting.attname, setting.comment);
+			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources_details'::pg_catalog.regclass LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources_details.%I IS %L', setting.attname, setting.comment);
 	END LOOP;
 END $do$;
-COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh, warnings';
+COMMENT ON VIEW crm_profile.sources_details IS 'your sources in full: definition, last refresh, warnings';
+COMMENT ON COLUMN crm_profile.sources_details.name IS 'name of the source, which is also the name of its schema';
+COMMENT ON COLUMN crm_profile.sources_details.owner IS 'owner of the source: a refresh runs with the rights of this role';
+COMMENT ON COLUMN crm_profile.sources_details.warning IS 'problems that need attention; NULL: none';
+COMMENT ON COLUMN crm_profile.sources_details.orders_read IS 'orders in the stored histories';
+COMMENT ON COLUMN crm_profile.sources_details.customers_with_history IS 'customers with a stored history';
+COMMENT ON COLUMN crm_profile.sources_details.newest_order IS 'day of the newest order';
+COMMENT ON COLUMN crm_profile.sources_details.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
+COMMENT ON COLUMN crm_profile.sources_details.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
+COMMENT ON COLUMN crm_profile.sources_details.active_days_learnt IS 'whether the active window was learnt from the customers';
+COMMENT ON COLUMN crm_profile.sources_details.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
+COMMENT ON COLUMN crm_profile.sources_details.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources_details.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
+COMMENT ON COLUMN crm_profile.sources_details.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
+COMMENT ON COLUMN crm_profile.sources_details.oldest_change IS 'when the oldest of them was committed';
+GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
+
+CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n');
+COMMENT ON FUNCTION crm_profile_internal.wrapped IS 'breaks lines between words, so that none is longer than width, unless a word is';
+
+CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+	SELECT d.name, d.owner, to_char(d.last_refresh, 'YYYY-MM-DD HH24:MI') AS refreshed, crm_profile_internal.wrapped(d.warning, 29) AS warning FROM crm_profile.sources_details d;
+COMMENT ON VIEW crm_profile.sources IS 'your sources, and what needs attention; sources_details says more';
 COMMENT ON COLUMN crm_profile.sources.name IS 'name of the source, which is also the name of its schema';
 COMMENT ON COLUMN crm_profile.sources.owner IS 'owner of the source: a refresh runs with the rights of this role';
-COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention; NULL: none';
-COMMENT ON COLUMN crm_profile.sources.orders_read IS 'orders in the stored histories';
-COMMENT ON COLUMN crm_profile.sources.customers_with_history IS 'customers with a stored history';
-COMMENT ON COLUMN crm_profile.sources.newest_order IS 'day of the newest order';
-COMMENT ON COLUMN crm_profile.sources.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
-COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
-COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
-COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
-COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
-COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
-COMMENT ON COLUMN crm_profile.sources.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
-COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
+COMMENT ON COLUMN crm_profile.sources.refreshed IS 'when the last refresh began, in the time zone of the session';
+COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention, in short lines; NULL: none';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition
@@ -740,6 +754,36 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_interactions IS 'checks and completes the arguments about interactions with the caller''s rights';
 
+CREATE FUNCTION crm_profile_internal.source_resolve_day_weights(src crm_profile.source_definition, path text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation CONSTANT oid := crm_profile_internal.source_relation('day_weights', src.day_weights, path);
+BEGIN
+	PERFORM crm_profile_internal.source_expression('day_weights', 'day', relation, relation::regclass::text, path, ARRAY['date'::regtype::oid], 'a column day of type date');
+	PERFORM crm_profile_internal.source_expression('day_weights', 'weight', relation, relation::regclass::text, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8']::regtype[]::oid[], 'a column weight, a number');
+	RETURN relation::regclass::text;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_day_weights IS 'checks the argument day_weights with the caller''s rights; the table''s name, qualified';
+
+CREATE FUNCTION crm_profile_internal.source_day_weights(src crm_profile.source_definition) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	weights jsonb;
+	twice date;
+BEGIN
+	IF src.day_weights IS NULL THEN
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT jsonb_object_agg(d.day, d.weight), (SELECT min(t.day) FROM (SELECT w.day FROM %1$s w GROUP BY w.day HAVING count(*) > 1) t)
+		FROM (SELECT w.day::date AS day, w.weight::double precision AS weight FROM %1$s w WHERE w.day IS NOT NULL AND w.weight IS NOT NULL) d', src.day_weights) INTO weights, twice;
+	IF twice IS NOT NULL THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('source "%s": %s has more than one weight for %s', src.name, src.day_weights, to_char(twice, 'YYYY-MM-DD')),
+			HINT = 'Give each day one weight.';
+	END IF;
+	RETURN weights;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_day_weights IS 'the weights of days in the table that the source names, as clv_fit() takes them; NULL: none';
+
 CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -929,6 +973,9 @@ BEGIN
 
 	src := crm_profile_internal.source_check_corrections(src);
 	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
+	IF src.day_weights IS NOT NULL THEN
+		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
+	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);

@@ -490,7 +490,8 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(7, 'error of the latest', NULL, r.error, 'absolute errors of customers and of the total, over the total'),
 				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given'),
 				(9, 'attributes', CASE WHEN crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error) THEN 'used' WHEN model.attributes_gain IS NOT NULL THEN 'not used' END,
-					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error)))) v(line, item, value, number, note)
+					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error))),
+				(10, 'days with a weight', NULL, nullif(c.weighted_days, 0), 'days that count for more or less than others, as day_weights says')) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
 			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
@@ -758,6 +759,15 @@ BEGIN
 	RETURN last;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs if there is none yet';
+
+CREATE FUNCTION crm_profile_internal.match_problem(src crm_profile.source_definition, model crm_profile.source_model) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE
+		WHEN model.match IS NULL THEN NULL
+		WHEN (crm_profile.match_quality(model.match)).attributes = 0 THEN 'nothing tells the best customers from others: all prospects have the same score'
+		WHEN least(src.best_customers, src.other_customers) < 50
+			THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers) END;
+COMMENT ON FUNCTION crm_profile_internal.match_problem IS 'why scores of prospects by this model of the source say little; NULL: no such problem, or no scores';
 
 CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -89,7 +89,7 @@ INSERT INTO contact (customer_id, campaign, sent, grp, worth, code) VALUES (12, 
 INSERT INTO orders (customer_id, ordered_on, amount, code) VALUES (20, '2025-03-01', 5, 'OLD'), (21, '2025-03-01', 6, 'OLD');
 SELECT alter_source('shop', control_share => 0.1);
 SELECT refresh('shop') IS NOT NULL AS refreshed;
-SELECT finding, severity, rows, customers, sample_keys, argument FROM check_source('shop') WHERE finding ~ 'contact|campaign|treated|code|responses' ORDER BY finding COLLATE "C";
+SELECT finding, severity, rows, customers, sample_keys, argument FROM check_source_details('shop') WHERE finding ~ 'contact|campaign|treated|code|responses' ORDER BY finding COLLATE "C";
 SELECT count(*) AS kept FROM shop.data_quality WHERE finding ~ 'contact|campaign|treated|code|responses';
 SELECT campaign, first_contact, treated, control, still_open, round(lift::numeric, 4) AS lift, round(p_value::numeric, 4) AS p_value, round(value_p_value::numeric, 4) AS value_p_value, round(roi::numeric, 3) AS roi, result, note FROM shop.campaign_result ORDER BY campaign COLLATE "C";
 -- who was in both groups is in none; of a day without end nothing is known
@@ -130,7 +130,7 @@ SET ROLE regress_campaign_reader;
 SELECT count(*) FROM shop.campaign_result;
 RESET ROLE;
 SELECT alter_source('shop', reset => '{campaigns,order_code}');
-SELECT to_regclass('shop.campaign_result') IS NULL AND to_regclass('shop.campaign_response') IS NULL AS gone, count(*) AS settings FROM sources WHERE name = 'shop' AND num_nonnulls(campaigns, campaign_customer, campaign_name, contacted_at, treated, responded_at, response_value, contact_cost, campaign_code) = 0;
+SELECT to_regclass('shop.campaign_result') IS NULL AND to_regclass('shop.campaign_response') IS NULL AS gone, count(*) AS settings FROM sources_details WHERE name = 'shop' AND num_nonnulls(campaigns, campaign_customer, campaign_name, contacted_at, treated, responded_at, response_value, contact_cost, campaign_code) = 0;
 SELECT drop_source('shop');
 DROP SCHEMA test_campaign_source CASCADE;
 DROP ROLE regress_campaign_reader;
