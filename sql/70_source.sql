@@ -183,6 +183,18 @@ DECLARE
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
+		['campaigns', 'text', 'NULL', 'the table of campaign contacts, schema-qualified: a row for each customer in each campaign; NULL: none'],
+		['campaign_customer', 'text', 'NULL', 'column of the contacts with the customer''s key; NULL: no contacts'],
+		['campaign_name', 'text', 'NULL', 'column or expression of the contacts: the campaign; NULL: no contacts'],
+		['contacted_at', 'text', 'NULL', 'column or expression of the contacts with day or time; NULL for control customers: when the campaign began'],
+		['treated', 'text', 'NULL', 'condition over the contacts: true for treated customers, false for the control group; NULL: everybody is treated, there is no control group'],
+		['responded_at', 'text', 'NULL', 'column or expression of the contacts with day or time of the response, or a condition; NULL: an order within response_days is a response'],
+		['response_value', 'text', 'NULL', 'column or expression of the contacts: what a response is worth; NULL: the orders within response_days'],
+		['contact_cost', 'text', 'NULL', 'cost of a contact: column or expression of the contacts, or a number; NULL: unknown'],
+		['campaign_code', 'text', 'NULL', 'column or expression of the contacts: the coupon or promotion code of the campaign; NULL: none'],
+		['order_code', 'text', 'NULL', 'column or expression of the orders: the code that an order was placed with; NULL: none'],
+		['response_days', 'integer', '30', 'days after contact within which an order is a response: 1 to 366'],
+		['control_share', 'double precision', 'NULL', 'share of a campaign''s customers that the control group was to have; NULL: unknown'],
 		['day_weights', 'text', 'NULL', 'table of the days that are not like others, schema-qualified, with the columns day and weight: 0 for a closed day, 1.5 for one of a promotion; days that it leaves out weigh 1'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
@@ -209,6 +221,8 @@ DECLARE
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
 		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
 		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
+		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
+		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
@@ -320,7 +334,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of on
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+		VALUES ('view', 'campaign_gains', src.campaigns IS NOT NULL), ('view', 'campaign_segment_result', src.campaigns IS NOT NULL), ('view', 'campaign_result', src.campaigns IS NOT NULL), ('view', 'campaign_response', src.campaigns IS NOT NULL),
+			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
@@ -409,7 +424,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -433,7 +448,7 @@ BEGIN
 		problem := 'the views are those of an older version';
 		RETURN NEXT;
 	ELSE
-		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
 				problem := format('the views read a table other than the present %s', missing);
@@ -946,6 +961,7 @@ BEGIN
 	IF src.track_changes LIKE 'column %' THEN
 		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 	END IF;
+	src := crm_profile_internal.source_resolve_codes(src, format('SELECT %s AS customer, %s AS ordered_at, %s AS amount', key_sql, src.ordered_at, amount_sql), orders, orders_sql, path);
 	src := crm_profile_internal.source_resolve_tracking(src, concat(selected, ', ', CASE WHEN src.track_changes LIKE 'column %' THEN substr(src.track_changes, 8) || ' AS changed_at'
 		ELSE src.order_customer || ' AS order_customer' END, rows), path);
 	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
@@ -961,6 +977,7 @@ BEGIN
 		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
 	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';
