@@ -183,6 +183,12 @@ DECLARE
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
+		['lines', 'text', 'NULL', 'table of order lines, schema-qualified, which tell what was bought together; NULL: none'],
+		['line_order', 'text', 'NULL', 'expression over the lines: what lines of one order share, the key of the order; NULL: customer and day'],
+		['line_customer', 'text', 'NULL', 'expression over the lines: the customer''s key; NULL: the order tells'],
+		['line_day', 'text', 'NULL', 'expression over the lines: day or time; NULL: the order tells'],
+		['line_product', 'text', 'NULL', 'expression over the lines: the product'],
+		['line_category', 'text', 'NULL', 'expression over the lines: the category of the product; NULL: each product is its own'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
 		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
@@ -207,6 +213,7 @@ DECLARE
 		['prospect_key_type', 'text', NULL, 'type of the prospects'' key'],
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
 		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
+		['line_query', 'text', NULL, 'query of order lines (basket, customer, ordered_on, product, category), all names qualified; NULL: no lines'],
 		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
@@ -319,7 +326,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of on
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+		VALUES ('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
+			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
@@ -408,7 +416,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -432,7 +440,7 @@ BEGIN
 		problem := 'the views are those of an older version';
 		RETURN NEXT;
 	ELSE
-		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
 				problem := format('the views read a table other than the present %s', missing);
@@ -907,6 +915,7 @@ BEGIN
 	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
 	END IF;
+	src := crm_profile_internal.source_resolve_lines(src, orders, orders_sql, path);
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;

@@ -163,6 +163,9 @@ BEGIN
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
 		reset := reset || '{prospect_key,prospect_customer}'::text[];
 	END IF;
+	IF 'lines' = ANY (reset) OR given ? 'lines' THEN
+		reset := reset || '{line_order,line_customer,line_day,line_product,line_category}'::text[];
+	END IF;
 	IF given ? 'scheme' THEN
 		reset := reset || '{bins}'::text[];
 	END IF;

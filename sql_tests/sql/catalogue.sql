@@ -3,7 +3,7 @@
 
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
-	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('match_trial'), ('nearest_profiles'),
+	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('match_trial'), ('nearest_profiles'), ('basket_rules'), ('next_products'), ('complements'), ('next_product'), ('source_day_of'), ('source_key_of'), ('source_resolve_lines'), ('source_build_lines'), ('find_in_lines'),
 	('create_source'), ('alter_source'), ('drop_source'), ('explain_source'), ('refresh'), ('check_source'), ('forget_customer'), ('profile_now'),
 	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('forget_customer_as_owner'), ('forget_customers'), ('forget_customers_as_owner'), ('lock_relations'), ('source_lock'), ('hold_source'), ('hold_source_as_owner'), ('rewrite_tables'), ('profile_now_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
 	('source_relation'), ('source_type_of'), ('source_amount'), ('source_expression'), ('source_canonical'), ('source_resolve'), ('source_comment'), ('source_admit'),
