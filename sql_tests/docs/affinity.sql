@@ -1,4 +1,5 @@
-\ir common.sql
+-- A small shop: orders of 60 customers, and what was in them
+CREATE EXTENSION crm_profile;
 CREATE TABLE customers (id integer PRIMARY KEY);
 INSERT INTO customers SELECT generate_series(1, 60);
 CREATE TABLE orders (order_id integer PRIMARY KEY, customer_id integer REFERENCES customers, ordered_at date, amount numeric(10,2));

@@ -39,7 +39,7 @@ WordOfText(const text *value)
 static Datum
 ProductText(const Baskets *baskets, int32 product)
 {
-	Word name = baskets->products[product].name;
+	Word name = ProductName(baskets, product);
 
 	return PointerGetDatum(cstring_to_text_with_len(name.text, name.length));
 }
@@ -108,13 +108,13 @@ NextRule(RuleReader *reader, Rule *rule)
 	return true;
 }
 
-/* The chance of at least so many baskets with both sides if these had nothing to do with each other,
- * of all rules, adjusted for their number where asked. */
+/* The chance of at least so many baskets with both sides if these had nothing to do with each
+ * other, of all rules, adjusted for their number where asked. */
 static double *
 RulePValues(RuleReader reader, bool adjusted)
 {
-	double *p = palloc_extended(mul_size(3 * reader.found->nsets + 1, sizeof(double)),
-								MCXT_ALLOC_HUGE);
+	double *p =
+		palloc_extended(mul_size(3 * reader.found->nsets + 1, sizeof(double)), MCXT_ALLOC_HUGE);
 	int64 n = 0;
 	Rule rule;
 
@@ -170,8 +170,8 @@ static void
 WarnOfLines(const char *function, const Baskets *baskets)
 {
 	if (baskets->without_basket > 0 || baskets->without_product > 0)
-		ereport(NOTICE, (errmsg("%s left out lines: " INT64_FORMAT " without a basket, " INT64_FORMAT
-								" without a product",
+		ereport(NOTICE, (errmsg("%s left out lines: " INT64_FORMAT
+								" without a basket, " INT64_FORMAT " without a product",
 								function, baskets->without_basket, baskets->without_product)));
 }
 
@@ -234,8 +234,8 @@ AddSimilar(SimilarBaskets *sums, const Basket *basket)
 		common += sums->given[basket->products[i]];
 	if (common == 0)
 		return;
-	similarity = (int64) rint(SIMILARITY_UNIT * common /
-							  sqrt((double) basket->nproducts * sums->ngiven));
+	similarity =
+		(int64) rint(SIMILARITY_UNIT * common / sqrt((double) basket->nproducts * sums->ngiven));
 	sums->nsimilar++;
 	sums->weight += similarity;
 	for (uint32 i = 0; i < basket->nproducts; i++)
@@ -247,7 +247,7 @@ AddSimilar(SimilarBaskets *sums, const Basket *basket)
 
 /* Marks the products given, as far as any basket has them. */
 static void
-MarkGiven(SimilarBaskets *sums, const Baskets *baskets, ArrayType *products)
+MarkGiven(SimilarBaskets *sums, Baskets *baskets, ArrayType *products)
 {
 	Datum *names;
 	bool *nulls;
@@ -286,8 +286,7 @@ next_products(PG_FUNCTION_ARGS)
 	WarnOfLines(function, baskets);
 	n = baskets->nproducts + 1;
 	sums.given = palloc_extended(n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	sums.baskets =
-		palloc_extended(mul_size(n, sizeof(uint32)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	sums.baskets = palloc_extended(mul_size(n, sizeof(uint32)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	sums.weights = palloc_extended(mul_size(n, sizeof(int64)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	MarkGiven(&sums, baskets, PG_GETARG_ARRAYTYPE_P(1));
 	BeginBaskets(&reader, baskets);
@@ -305,8 +304,8 @@ next_products(PG_FUNCTION_ARGS)
 		values[0] = ProductText(baskets, i);
 		values[1] = Int64GetDatum(sums.baskets[i]);
 		values[2] = Float8GetDatum((double) sums.weights[i] / sums.weight);
-		values[3] = Float8GetDatum((double) sums.baskets[i] / sums.nsimilar * baskets->nbaskets /
-								   all);
+		values[3] =
+			Float8GetDatum((double) sums.baskets[i] / sums.nsimilar * baskets->nbaskets / all);
 		values[4] = Float8GetDatum(
 			HypergeometricTail(sums.baskets[i], sums.nsimilar, all, baskets->nbaskets));
 		PutRow(fcinfo, values, nulls);

@@ -21,24 +21,28 @@
 
 typedef struct ProductEntry
 {
-	Word name;
 	uint32 number;
 	uint32 hash;
 	char status;
 } ProductEntry;
 
 static inline uint32
-HashName(uint64 seed, Word name)
+HashName(const Baskets *baskets, uint32 number)
 {
-	return (uint32) hash_bytes_extended((const unsigned char *) name.text, name.length, seed);
+	Word name = ProductName(baskets, number);
+
+	return (uint32) hash_bytes_extended((const unsigned char *) name.text, name.length,
+										baskets->seed);
 }
 
+#define BASKETS_OF(table) ((const Baskets *) (table)->private_data)
 #define SH_PREFIX products
 #define SH_ELEMENT_TYPE ProductEntry
-#define SH_KEY_TYPE Word
-#define SH_KEY name
-#define SH_HASH_KEY(table, key) HashName(((const Baskets *) (table)->private_data)->seed, key)
-#define SH_EQUAL(table, a, b) WordsAreEqual(a, b)
+#define SH_KEY_TYPE uint32
+#define SH_KEY number
+#define SH_HASH_KEY(table, key) HashName(BASKETS_OF(table), key)
+#define SH_EQUAL(table, a, b)                                                                      \
+	WordsAreEqual(ProductName(BASKETS_OF(table), a), ProductName(BASKETS_OF(table), b))
 #define SH_STORE_HASH
 #define SH_GET_HASH(table, entry) ((entry)->hash)
 #define SH_SCOPE static inline
@@ -46,43 +50,73 @@ HashName(uint64 seed, Word name)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+#define NAMES_CHUNK ((Size) 64 * 1024)
+
+/* Keeps the name of the newest product. */
+static void
+KeepName(Baskets *baskets)
+{
+	Product *product = &baskets->products[baskets->nproducts];
+
+	if (baskets->names_left < product->length)
+	{
+		baskets->names_left = Max(NAMES_CHUNK, product->length);
+		baskets->names = MemoryContextAlloc(baskets->context, baskets->names_left);
+		baskets->names_size += baskets->names_left;
+	}
+	memcpy(baskets->names, product->name, product->length);
+	product->name = baskets->names;
+	baskets->names += product->length;
+	baskets->names_left -= product->length;
+}
+
+/* Makes room for another product, and for one that is looked for. */
+static void
+MakeRoomForProduct(Baskets *baskets)
+{
+	if (baskets->nproducts + 1 < baskets->products_room)
+		return;
+	/* the hash table has doubled at the same time, or soon will */
+	if (2 * baskets->products_room * (sizeof(Product) + sizeof(ProductEntry)) +
+			baskets->names_size >
+		baskets->memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("more than %u products do not fit into memory", baskets->nproducts),
+				 errdetail("They may take a quarter of work_mem * hash_mem_multiplier, and at "
+						   "least %zu kB.",
+						   MIN_ORDER_MEMORY / 4 / 1024),
+				 errhint("Raise work_mem, or take groups of products, such as categories.")));
+	baskets->products_room *= 2;
+	baskets->products =
+		repalloc_huge(baskets->products, mul_size(baskets->products_room, sizeof(Product)));
+}
+
 /* The product of that name, entered if it is new. */
 static uint32
 EnterProduct(Baskets *baskets, Word name)
 {
 	bool found;
-	ProductEntry *entry = products_insert(baskets->numbers, name, &found);
-	char *copy;
+	ProductEntry *entry;
 
-	if (found)
-		return entry->number;
-	if (baskets->nproducts == baskets->products_room)
+	baskets->products[baskets->nproducts] = (Product){name.text, name.length, 0};
+	entry = products_insert(baskets->numbers, baskets->nproducts, &found);
+	if (!found)
 	{
-		if (MemoryContextMemAllocated(baskets->context, false) > baskets->memory)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("%u products do not fit into memory", baskets->nproducts),
-					 errdetail("They may take a quarter of work_mem * hash_mem_multiplier, and at "
-							   "least %zu kB.",
-							   MIN_ORDER_MEMORY / 4 / 1024),
-					 errhint("Raise work_mem, or take groups of products, such as categories.")));
-		baskets->products_room *= 2;
-		baskets->products = repalloc_huge(baskets->products,
-										  mul_size(baskets->products_room, sizeof(Product)));
+		KeepName(baskets);
+		baskets->nproducts++;
+		MakeRoomForProduct(baskets);
 	}
-	copy = MemoryContextAlloc(baskets->context, name.length + 1);
-	memcpy(copy, name.text, name.length);
-	entry->name.text = copy;
-	entry->number = baskets->nproducts++;
-	baskets->products[entry->number] = (Product){entry->name, 0};
 	return entry->number;
 }
 
 int64
-ProductNumber(const Baskets *baskets, Word name)
+ProductNumber(Baskets *baskets, Word name)
 {
-	const ProductEntry *entry = products_lookup(baskets->numbers, name);
+	const ProductEntry *entry;
 
+	baskets->products[baskets->nproducts] = (Product){name.text, name.length, 0};
+	entry = products_lookup(baskets->numbers, baskets->nproducts);
 	return entry == NULL ? -1 : (int64) entry->number;
 }
 
@@ -129,7 +163,7 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 }
 
 static Word
-ProductName(LineReceiver *receiver, Datum value)
+NameOf(LineReceiver *receiver, Datum value)
 {
 	char *name;
 
@@ -155,7 +189,7 @@ ReceiveLine(TupleTableSlot *row, DestReceiver *self)
 
 	slot_getallattrs(row);
 	if (!row->tts_isnull[PRODUCT_COLUMN - 1])
-		name = ProductName(receiver, row->tts_values[PRODUCT_COLUMN - 1]);
+		name = NameOf(receiver, row->tts_values[PRODUCT_COLUMN - 1]);
 	if (row->tts_isnull[BASKET_COLUMN - 1])
 		receiver->baskets->without_basket++;
 	else if (name.length == 0)
@@ -215,10 +249,9 @@ CollectBaskets(const char *function, const char *query)
 	baskets->context = context;
 	baskets->memory = Max(HashMemoryLimit(), MIN_ORDER_MEMORY) / 4;
 	baskets->seed = pg_prng_uint64(&pg_global_prng_state);
-	baskets->numbers = products_create(context, 256, baskets);
-	baskets->products_room = 256;
-	baskets->products =
-		MemoryContextAlloc(context, baskets->products_room * sizeof(Product));
+	baskets->numbers = products_create(context, 4096, baskets);
+	baskets->products_room = 8192;
+	baskets->products = MemoryContextAlloc(context, baskets->products_room * sizeof(Product));
 	baskets->pool = CreateRecordPool(context);
 	baskets->store.pool = baskets->pool;
 	receiver.pub.receiveSlot = ReceiveLine;

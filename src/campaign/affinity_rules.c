@@ -29,8 +29,8 @@ typedef struct Counting
 	Baskets *baskets;
 	ProductSets *found;
 	uint32 min_baskets;
-	int32 *place;      /* of each product among the frequent ones; -1: it is not frequent */
-	uint32 *frequent;  /* products */
+	int32 *place;     /* of each product among the frequent ones; -1: it is not frequent */
+	uint32 *frequent; /* products */
 	int32 nfrequent;
 	Triangle *triangles; /* of this pass */
 	int32 ntriangles;
@@ -64,11 +64,11 @@ AddSet(Counting *c, int32 first, uint32 a, uint32 b, uint32 baskets)
 		Size size = mul_size(2 * found->room, sizeof(ProductSet));
 
 		if (size > found->memory)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("more than " INT64_FORMAT " sets of products occur in at least %u baskets",
-							found->nsets, c->min_baskets),
-					 errhint("Raise min_support, or work_mem.")));
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("more than " INT64_FORMAT
+								   " sets of products occur in at least %u baskets",
+								   found->nsets, c->min_baskets),
+							errhint("Raise min_support, or work_mem.")));
 		found->room *= 2;
 		found->sets = repalloc_huge(found->sets, size);
 	}
@@ -211,8 +211,7 @@ CountTriangle(Counting *c, int32 first, const uint32 *members, int32 nmembers)
 		int32 to = from;
 
 		/* as many rows as fit, at least one */
-		while (to < nmembers - 1 &&
-			   CountersBefore(nmembers, from, to + 1) * sizeof(uint32) <= room)
+		while (to < nmembers - 1 && CountersBefore(nmembers, from, to + 1) * sizeof(uint32) <= room)
 			to++;
 		if (to == from && c->ntriangles > 0)
 		{
@@ -228,9 +227,9 @@ CountTriangle(Counting *c, int32 first, const uint32 *members, int32 nmembers)
 		}
 		triangle = &c->triangles[c->ntriangles];
 		*triangle = (Triangle){first, members, nmembers, from, to, NULL, -1};
-		triangle->counts = MemoryContextAllocExtended(
-			c->pass, CountersBefore(nmembers, from, to) * sizeof(uint32),
-			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		triangle->counts =
+			MemoryContextAllocExtended(c->pass, CountersBefore(nmembers, from, to) * sizeof(uint32),
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 		c->used += CountersBefore(nmembers, from, to) * sizeof(uint32) + sizeof(Triangle);
 		if (first != NO_PRODUCT)
 		{
@@ -306,8 +305,7 @@ CountTriples(Counting *c)
 {
 	int64 npairs = c->found->npairs;
 	/* the second products of all pairs; the sets themselves move when they grow */
-	uint32 *second =
-		palloc_extended(mul_size(Max(npairs, 1), sizeof(uint32)), MCXT_ALLOC_HUGE);
+	uint32 *second = palloc_extended(mul_size(Max(npairs, 1), sizeof(uint32)), MCXT_ALLOC_HUGE);
 	int64 end;
 
 	for (int64 i = 0; i < npairs; i++)
@@ -346,8 +344,7 @@ FindProductSets(Baskets *baskets, uint32 min_baskets, bool triples, int64 produc
 	for (int64 i = 0; i < found->nsets; i++)
 		for (int j = 0; j < 3; j++)
 			if (found->sets[i].products[j] != NO_PRODUCT)
-				found->sets[i].products[j] =
-					(int32) counting.frequent[found->sets[i].products[j]];
+				found->sets[i].products[j] = (int32) counting.frequent[found->sets[i].products[j]];
 	return found;
 }
 
