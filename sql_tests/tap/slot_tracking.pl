@@ -6,7 +6,6 @@ use CrmProfile;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $rounds = $ENV{SLOT_ROUNDS} || 3;
 my $node = PostgreSQL::Test::Cluster->new('primary');
@@ -177,18 +176,7 @@ for my $round (1 .. $rounds)
 {
 	start($node, 'shop', 'SET ROLE keeper', write_forever("0.$round$_", 100000)) for 1 .. 2;
 	start($node, 'shop', (q{SELECT FROM crm_profile.refresh('shop')}) x 1000);
-	usleep(200_000 + rand 800_000);
-	my ($pid) = a_process() or next;
-	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
-	settled();
-	# psql may be gone before it is told what to ask
-	my $back;
-	for (1 .. 100)
-	{
-		last if $back = eval { $node->poll_query_until('postgres', 'SELECT true') };
-		usleep(100_000);
-	}
-	die 'the server did not come back' if !$back;
+	kill_server($node) or next;
 	is(refreshed(), 'changes 0', "nothing lost in crash $round, and only changes read");
 }
 

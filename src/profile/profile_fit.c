@@ -365,10 +365,7 @@ NewProfileFit(MemoryContext parent, Jsonb *options)
 
 	state->context = context;
 	if (options != NULL)
-	{
-		state->options = palloc(VARSIZE(options));
-		memcpy(state->options, options, VARSIZE(options));
-	}
+		state->options = DatumGetJsonbPCopy(JsonbPGetDatum(options));
 	TakeGeneralOptions(state);
 	state->columns = palloc0((MAX_ATTRIBUTES + 1) * sizeof(FitColumn));
 	/* a record that is not a table's row can have more columns than a table */
@@ -572,11 +569,7 @@ profile_fit_transfn(PG_FUNCTION_ARGS)
 	ProfileFitState *state = PG_ARGISNULL(0) ? NULL : (ProfileFitState *) PG_GETARG_POINTER(0);
 
 	if (PG_ARGISNULL(1))
-	{
-		if (state == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(state);
-	}
+		PG_RETURN_STATE(state);
 	if (state == NULL)
 		state = NewProfileFit(aggregate,
 							  PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_JSONB_P(2) : NULL);
@@ -595,11 +588,7 @@ profile_fit_combine(PG_FUNCTION_ARGS)
 	ProfileFitState *other = PG_ARGISNULL(1) ? NULL : (ProfileFitState *) PG_GETARG_POINTER(1);
 
 	if (other == NULL)
-	{
-		if (state == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(state);
-	}
+		PG_RETURN_STATE(state);
 	if (state == NULL)
 	{
 		state = NewProfileFit(aggregate, other->options);

@@ -1,0 +1,2 @@
+CREATE EXTENSION crm_profile;
+SET search_path = public, crm_profile;
