@@ -1,5 +1,7 @@
 -- What is bought together: rules of baskets, what similar baskets have, and who buys what; against plain SQL
 SET client_min_messages = warning;
+CREATE SCHEMA affinity;
+SET search_path = affinity;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set file :abs_srcdir '/data/northwind.psql'
 \i :file
@@ -157,3 +159,5 @@ SELECT crm_profile.alter_source('shop', line_order => 'product');
 
 SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('sales');
 SELECT count(*) FROM pg_namespace WHERE nspname IN ('shop', 'sales');
+DROP SCHEMA affinity CASCADE;
+RESET search_path;
