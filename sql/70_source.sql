@@ -464,8 +464,7 @@ BEGIN
 			WHEN src.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
 			WHEN src.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
 			WHEN src.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
-			WHEN least(src.best_customers, src.other_customers) < 50
-				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers)
+			ELSE crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src))
 		END), '');
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL if none';
@@ -517,32 +516,46 @@ DECLARE
 BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
-	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+	EXECUTE 'CREATE VIEW crm_profile.sources_details WITH (security_invoker = true) AS
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
 			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes IN (''keys'', ''slot'') END AS changes_exact, s.changes_queued, s.oldest_change, s.slot_bytes, s.slot_since, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
-			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
-		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources.%I IS %L', setting.attname, setting.comment);
+			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources_details'::pg_catalog.regclass LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources_details.%I IS %L', setting.attname, setting.comment);
 	END LOOP;
 END $do$;
-COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh, warnings';
+COMMENT ON VIEW crm_profile.sources_details IS 'your sources in full: definition, last refresh, warnings';
+COMMENT ON COLUMN crm_profile.sources_details.name IS 'name of the source, which is also the name of its schema';
+COMMENT ON COLUMN crm_profile.sources_details.owner IS 'owner of the source: a refresh runs with the rights of this role';
+COMMENT ON COLUMN crm_profile.sources_details.warning IS 'problems that need attention; NULL: none';
+COMMENT ON COLUMN crm_profile.sources_details.orders_read IS 'orders in the stored histories';
+COMMENT ON COLUMN crm_profile.sources_details.customers_with_history IS 'customers with a stored history';
+COMMENT ON COLUMN crm_profile.sources_details.newest_order IS 'day of the newest order';
+COMMENT ON COLUMN crm_profile.sources_details.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
+COMMENT ON COLUMN crm_profile.sources_details.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
+COMMENT ON COLUMN crm_profile.sources_details.active_days_learnt IS 'whether the active window was learnt from the customers';
+COMMENT ON COLUMN crm_profile.sources_details.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
+COMMENT ON COLUMN crm_profile.sources_details.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources_details.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
+COMMENT ON COLUMN crm_profile.sources_details.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
+COMMENT ON COLUMN crm_profile.sources_details.oldest_change IS 'when the oldest of them was committed';
+GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
+
+CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n');
+COMMENT ON FUNCTION crm_profile_internal.wrapped IS 'breaks lines between words, so that none is longer than width, unless a word is';
+
+CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+	SELECT d.name, d.owner, to_char(d.last_refresh, 'YYYY-MM-DD HH24:MI') AS refreshed, crm_profile_internal.wrapped(d.warning, 29) AS warning FROM crm_profile.sources_details d;
+COMMENT ON VIEW crm_profile.sources IS 'your sources, and what needs attention; sources_details says more';
 COMMENT ON COLUMN crm_profile.sources.name IS 'name of the source, which is also the name of its schema';
 COMMENT ON COLUMN crm_profile.sources.owner IS 'owner of the source: a refresh runs with the rights of this role';
-COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention; NULL: none';
-COMMENT ON COLUMN crm_profile.sources.orders_read IS 'orders in the stored histories';
-COMMENT ON COLUMN crm_profile.sources.customers_with_history IS 'customers with a stored history';
-COMMENT ON COLUMN crm_profile.sources.newest_order IS 'day of the newest order';
-COMMENT ON COLUMN crm_profile.sources.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
-COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
-COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
-COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
-COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
-COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
-COMMENT ON COLUMN crm_profile.sources.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
-COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
+COMMENT ON COLUMN crm_profile.sources.refreshed IS 'when the last refresh began, in the time zone of the session';
+COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention, in short lines; NULL: none';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition

@@ -759,6 +759,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs if there is none yet';
 
+CREATE FUNCTION crm_profile_internal.match_problem(src crm_profile.source_definition, model crm_profile.source_model) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE
+		WHEN model.match IS NULL THEN NULL
+		WHEN (crm_profile.match_quality(model.match)).attributes = 0 THEN 'nothing tells the best customers from others: all prospects have the same score'
+		WHEN least(src.best_customers, src.other_customers) < 50
+			THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers) END;
+COMMENT ON FUNCTION crm_profile_internal.match_problem IS 'why scores of prospects by this model of the source say little; NULL: no such problem, or no scores';
+
 CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

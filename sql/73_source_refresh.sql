@@ -468,7 +468,9 @@ DECLARE
 	reason CONSTANT text := substring(finding FROM ': (.*)$');
 BEGIN
 	-- a message should fit on a line, so the reason becomes its detail
-	IF reason IS NULL THEN
+	IF finding IS NULL THEN
+		RETURN;
+	ELSIF reason IS NULL THEN
 		RAISE WARNING 'source "%": %', source, finding;
 	ELSE
 		RAISE WARNING 'source "%": %', source, split_part(finding, ': ', 1) USING DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
@@ -522,7 +524,6 @@ BEGIN
 		PERFORM crm_profile_internal.source_build_views(src);
 	END IF;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
-	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose",
@@ -531,9 +532,15 @@ BEGIN
 	IF due.fit THEN
 		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
 		match_seconds := matched.seconds;
+		finding := crm_profile_internal.match_problem(src, was);
 		src.best_customers := matched.best;
 		src.other_customers := matched.others;
+		-- once, not at each refresh: sources and data_quality keep saying it
+		IF split_part(finding, ':', 1) IS DISTINCT FROM split_part(crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src)), ':', 1) THEN
+			PERFORM crm_profile_internal.source_warn(src.name, crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src)));
+		END IF;
 	END IF;
+	PERFORM crm_profile_internal.refresh_quality(src, started);
 	src.customer_base := models.customer_base;
 	src.orders_since := CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE histories.since END;
 	src.last_refresh := started;

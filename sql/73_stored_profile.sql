@@ -52,6 +52,7 @@ DECLARE
 	assigned text;
 	compared text;
 	written bigint;
+	wanted record;
 	seconds double precision;
 BEGIN
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg(quote_ident(attname) || ' = n.' || quote_ident(attname), ', ' ORDER BY attnum),
@@ -80,9 +81,10 @@ BEGIN
 	END IF;
 	-- what thresholds are looked for in
 	IF src.track_changes <> 'none' THEN
-		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_%1$s ON %2$s (%1$I)', src.tier_by, target);
-		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_monetary ON %s (monetary)', target);
-		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_order_value ON %s (average_order_value)', target);
+		FOR wanted IN SELECT DISTINCT v.index_name, v.indexed FROM (VALUES (src.tier_by, src.tier_by), ('monetary', 'monetary'), ('order_value', 'average_order_value')) v(index_name, indexed)
+				WHERE to_regclass(format('%I.stored_profile_%s', src.name, v.index_name)) IS NULL LOOP
+			EXECUTE format('CREATE INDEX stored_profile_%s ON %s (%I)', wanted.index_name, target, wanted.indexed);
+		END LOOP;
 	END IF;
 	-- a few rows more or less are nothing to the planner
 	IF keys IS NULL OR written > 1000 THEN

@@ -427,7 +427,7 @@ BEGIN
 		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
 				|| ' WHERE $2 = 1 OR crm_profile_internal.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
-			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile.match_fit(c.profile, c.is_best, $1) FROM c) END FROM n'
+			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile_internal.match_fit_quiet(c.profile, c.is_best, $1) FROM c) END FROM n'
 			INTO best, others, match USING found.profile, crm_profile_internal.source_match_share(found.customers);
 	END IF;
 	PERFORM crm_profile_internal.source_keep_match(src, started, found.profile, match);

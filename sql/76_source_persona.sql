@@ -293,7 +293,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.segment_phrases IS 'for each segment the four attributes that are most characteristic of it by segment_persona, as phrases';
 
-CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT 'en', OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	few CONSTANT integer := 5;

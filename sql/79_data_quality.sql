@@ -882,7 +882,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_keep_findings IS
 	'replaces earlier findings of refresh, or of check_source(), by new ones';
 
-CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+CREATE FUNCTION crm_profile_internal.check_source_details_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 #variable_conflict use_column
@@ -903,13 +903,26 @@ BEGIN
 			NULLIF(ARRAY(SELECT s.customer FROM unnest(f.samples) s), '{}'), (f.finding).advice, (f.finding).argument
 		FROM unnest(found) f ORDER BY array_position('{error,warning,note}', (f.finding).severity), (f.finding).place, (f.finding).finding COLLATE "C";
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.check_source_details_as_owner IS 'runs as the owner of the source: check_source_details()';
+
+CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT d.severity, concat_ws(E'\n', crm_profile_internal.wrapped(d.finding, 36), crm_profile_internal.wrapped('- ' || d.advice, 36), crm_profile_internal.wrapped('- ' || d.argument, 36)),
+			d.rows, d.customers, d.customers_changed
+		FROM crm_profile_internal.check_source_details_as_owner(src) d;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
 
-CREATE FUNCTION crm_profile.check_source(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
-	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
+CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
 COMMENT ON FUNCTION crm_profile.check_source IS
 	'problems in the data of a source, how many labels they change, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no rows if there are none; data_quality shows them from then on';
+CREATE FUNCTION crm_profile.check_source_details(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
+COMMENT ON FUNCTION crm_profile.check_source_details IS 'the same in the columns of data_quality, with revenue and some of the keys';
 
 ---------------------------------------------------------------- what a refresh finds
 
@@ -932,6 +945,10 @@ BEGIN
 	IF kept > '-infinity' THEN
 		found := found || crm_profile_internal.found_row(15, 'days that only the histories still have', 'note', NULL, NULL, NULL, NULL,
 			format('Days before %s stay as they were stored, whatever the orders have of them.', to_char(kept, 'YYYY-MM-DD')), 'keep_history_before => ''-infinity'', to forget them');
+	END IF;
+	IF crm_profile_internal.match_problem(src, model) IS NOT NULL THEN
+		found := found || crm_profile_internal.found_row(90, split_part(crm_profile_internal.match_problem(src, model), ': ', 1), 'warning', NULL, NULL, NULL, NULL,
+			initcap(left(split_part(crm_profile_internal.match_problem(src, model), ': ', 2), 1)) || substr(split_part(crm_profile_internal.match_problem(src, model), ': ', 2), 2) || '.', 'best => ''…'', attributes => ''{…}''');
 	END IF;
 	-- what it corrects
 	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP

@@ -55,7 +55,7 @@ DELETE FROM customer WHERE id = 7;
 UPDATE customer SET id = 3000 WHERE id = 8;
 SELECT ARRAY(SELECT unnest(customers) ORDER BY 1) FROM (SELECT array_agg(k ORDER BY k) AS customers FROM shop.customer_queue q, unnest(q.customers) k) q;
 SELECT customers_written FROM crm_profile.refresh('shop');
-SELECT refresh_phases ? 'refit' FROM crm_profile.sources;
+SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details;
 SELECT wrong('shop');
 -- a new customer with orders; orders of one who is gone; both in one
 INSERT INTO customer VALUES (6000, 'Bonn');
@@ -63,12 +63,12 @@ INSERT INTO orders VALUES (6000, '2025-05-05', 500), (7, '2025-05-05', 500), (60
 -- before the refresh, that is
 SELECT wrong('shop');
 SELECT customers_written FROM crm_profile.refresh('shop');
-SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources;
+SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources_details;
 DELETE FROM customer WHERE id = 6000;
 INSERT INTO customer VALUES (6001, 'Bonn');
 DELETE FROM orders WHERE customer_id = 6001;
 SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
-SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources;
+SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources_details;
 -- what the queue cannot tell is found by looking
 ALTER TABLE customer DISABLE TRIGGER ALL;
 DELETE FROM customer WHERE id BETWEEN 10 AND 14;
@@ -141,7 +141,7 @@ BEGIN
 		IF found <> 'nothing' THEN
 			RAISE EXCEPTION 'step %: %', step, found;
 		END IF;
-		followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources WHERE name = 'shop'))::integer;
+		followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details WHERE name = 'shop'))::integer;
 		COMMIT;
 	END LOOP;
 	IF followed < 40 THEN

@@ -87,8 +87,8 @@ ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON shop.orders FOR SELECT TO regress_crm_owner USING (amount < 10);
 SET ROLE regress_crm_owner;
 SELECT * FROM crm_profile.refresh('s');
-SELECT * FROM crm_profile.profile_now('s', 1);
-SELECT * FROM crm_profile.check_source('s');
+SELECT * FROM crm_profile.profile_now_details('s', 1);
+SELECT * FROM crm_profile.check_source_details('s');
 -- so it is for a superuser, who does it as the owner
 RESET ROLE;
 SELECT * FROM crm_profile.refresh('s');
@@ -129,7 +129,7 @@ SELECT crm_profile.alter_source('s', amount => 's.planted(amount)');
 RESET ROLE;
 SELECT orders FROM crm_profile.refresh('s');
 SELECT current_user = session_user AS same, current_setting('search_path') AS path;
-SELECT customer FROM crm_profile.profile_now('s', 2);
+SELECT customer FROM crm_profile.profile_now_details('s', 2);
 -- a deferred trigger on the storage would run at commit, as somebody else
 SET ROLE regress_crm_owner;
 CREATE FUNCTION s.later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'later, as %', current_user; RETURN NULL; END $$;

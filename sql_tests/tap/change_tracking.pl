@@ -99,7 +99,7 @@ $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (6, '2025-01-02', 1)});
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
-is($standby->safe_psql('shop', q{SELECT warning IS NULL AND changes_queued IS NULL FROM crm_profile.sources}), 't', 'a standby shows the source, and has no queue');
+is($standby->safe_psql('shop', q{SELECT warning IS NULL AND changes_queued IS NULL FROM crm_profile.sources_details}), 't', 'a standby shows the source, and has no queue');
 $standby->promote;
 $standby->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (7, '2025-01-02', 1)});
 is(refreshed($standby), 'all 0', 'a promoted standby reads all orders');

@@ -47,7 +47,7 @@ $node->safe_psql('shop', 'ALTER DATABASE shop SET output_plugin_libraries = crm_
 like(fails('other', $create), qr/other may not use replication slots.*REPLICATION; or write track_changes => 'keys'/s, 'the owner has to have the right to replicate');
 is(fails('keeper', "BEGIN; CREATE TABLE empty (); $create; SELECT FROM crm_profile.refresh('shop'); ROLLBACK") =~ /there is no replication slot yet/ ? 1 : 0, 1, 'no slot in a transaction that has written');
 sql($create);
-is(sql('SELECT slot_bytes IS NULL FROM crm_profile.sources'), 't', 'no slot before the first refresh');
+is(sql('SELECT slot_bytes IS NULL FROM crm_profile.sources_details'), 't', 'no slot before the first refresh');
 
 # What a refresh did: changes, or all and why
 sub refreshed
@@ -61,7 +61,7 @@ sub refreshed
 }
 my $nothing = 'there is nothing yet that changes could be added to';
 is(refreshed(), "all, $nothing 0", 'the first time all orders are read');
-is(sql('SELECT slot_bytes > 0, slot_since IS NOT NULL, changes_exact FROM crm_profile.sources'), 't|t|t', 'the slot is shown');
+is(sql('SELECT slot_bytes > 0, slot_since IS NOT NULL, changes_exact FROM crm_profile.sources_details'), 't|t|t', 'the slot is shown');
 
 # Each way to change orders
 my %ways = (

@@ -378,9 +378,9 @@ KeepFeature(const FitFeatures *f, int i)
 	return match;
 }
 
-/* Warns of problems that the model itself does not show. */
+/* An error for a single class; with warn, warns of few targets or others. */
 static void
-CheckTargets(const MatchFitState *state, int64 ntargets)
+CheckTargets(const MatchFitState *state, int64 ntargets, bool warn)
 {
 	int64 rarer = Min(ntargets, state->nrows - ntargets);
 
@@ -390,7 +390,7 @@ CheckTargets(const MatchFitState *state, int64 ntargets)
 				 errdetail("All " INT64_FORMAT " rows are %s.", state->nrows,
 						   ntargets > 0 ? "targets" : "others"),
 				 errhint("Give it all customers, with is_target true for the best of them.")));
-	if (rarer < FEW_TARGETS)
+	if (warn && rarer < FEW_TARGETS)
 		ereport(WARNING, (errmsg("match_fit has few %s to learn from: " INT64_FORMAT,
 								 ntargets == rarer ? "targets" : "others", rarer),
 						  errdetail("With fewer than %d its figures are uncertain.", FEW_TARGETS)));
@@ -451,9 +451,9 @@ KeepModel(MatchModel *model, const FitFeatures *f)
 	model->words = f->state->words;
 }
 
-PG_FUNCTION_INFO_V1(match_fit_finalfn);
-Datum
-match_fit_finalfn(PG_FUNCTION_ARGS)
+/* The model of an aggregate's rows; with warn, WARNINGs say what makes it worth little. */
+static Datum
+FitMatchModel(FunctionCallInfo fcinfo, bool warn)
 {
 	MatchFitState *state;
 	FitFeatures f = {0};
@@ -475,7 +475,7 @@ match_fit_finalfn(PG_FUNCTION_ARGS)
 	f.places = OrderRows(state);
 	OpenProfile(&f.view, PointerGetDatum(state->first));
 	total = TakeTargets(state, f.places, &target, &fold);
-	CheckTargets(state, total.targets);
+	CheckTargets(state, total.targets, warn);
 	AddFeatures(&f, total);
 
 	model.card.nrows = state->nrows;
@@ -483,11 +483,25 @@ match_fit_finalfn(PG_FUNCTION_ARGS)
 	model.card.nfeatures = f.nfeatures;
 	model.card.features = f.features;
 	FitScorecard(&model.card, target, fold);
-	if (model.card.shrinkage == 0)
+	if (warn && model.card.shrinkage == 0)
 		ereport(WARNING,
 				(errmsg("match_fit found nothing that tells targets from others"),
 				 errdetail("No card beats the base rate on rows held out: this one is empty, and "
 						   "everybody's score is the share of targets.")));
 	KeepModel(&model, &f);
 	PG_RETURN_POINTER(ModelValue(&MatchModelFormat, &model));
+}
+
+PG_FUNCTION_INFO_V1(match_fit_finalfn);
+Datum
+match_fit_finalfn(PG_FUNCTION_ARGS)
+{
+	return FitMatchModel(fcinfo, true);
+}
+
+PG_FUNCTION_INFO_V1(match_fit_quiet_finalfn);
+Datum
+match_fit_quiet_finalfn(PG_FUNCTION_ARGS)
+{
+	return FitMatchModel(fcinfo, false);
 }
