@@ -201,6 +201,8 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['horizon_days', 'integer', '90', 'the days ahead that p_purchase and expected_purchases look, and that tests of forecasts are for: 7 to 3660'],
+		['birthday', 'text', 'NULL', 'column of the customer table with the day of birth, for due_actions; NULL: not known'],
+		['action_pause', 'integer', '30', 'days within which due_actions names no action of a kind twice for a customer: 0 to 365'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
@@ -330,7 +332,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
-			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
@@ -780,6 +782,9 @@ BEGIN
 	IF src.horizon_days NOT BETWEEN 7 AND 3660 THEN
 		PERFORM crm_profile_internal.source_argument_error('horizon_days', format('it is %s', src.horizon_days), 'It is a number of days, from 7 to 3660.', NULL);
 	END IF;
+	IF src.action_pause NOT BETWEEN 0 AND 365 THEN
+		PERFORM crm_profile_internal.source_argument_error('action_pause', format('it is %s', src.action_pause), 'It is a number of days, from 0 to 365.', NULL);
+	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
 	END IF;
@@ -934,6 +939,10 @@ BEGIN
 	END IF;
 
 	src := crm_profile_internal.source_check_corrections(src);
+	IF src.birthday IS NOT NULL THEN
+		src.birthday := crm_profile_internal.source_column('birthday', src.birthday, customers);
+		PERFORM crm_profile_internal.source_expression('birthday', src.birthday, customers, src.customers, path, days, 'date, timestamp or timestamptz');
+	END IF;
 	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
