@@ -9,7 +9,7 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('source_relation'), ('source_type_of'), ('source_amount'), ('source_expression'), ('source_canonical'), ('source_resolve'), ('source_comment'), ('source_admit'),
 	('basket_rules'), ('next_products'), ('complements'), ('next_product'), ('source_day_of'), ('source_key_of'), ('source_resolve_lines'), ('source_build_lines'), ('find_in_lines'), ('source_build_due'),
 	('source_build_tables'), ('source_build_views'), ('source_build_model_card'), ('source_build'), ('source_comment_definition'), ('source_repair'), ('source_of'), ('source_read'), ('source_write'), ('source_list'), ('pin_settings'), ('run_history_query'),
-	('source_resolve_interactions'), ('source_resolve_prospects'), ('source_resolve_best'), ('source_build_match'), ('source_profile_options'), ('source_keep_match'), ('refresh_matches'), ('match_prospects_as_owner'), ('source_persona_query'), ('source_where_query'), ('source_build_persona'),
+	('source_resolve_interactions'), ('source_resolve_day_weights'), ('source_resolve_prospects'), ('source_resolve_best'), ('source_build_match'), ('source_profile_options'), ('source_keep_match'), ('refresh_matches'), ('match_prospects_as_owner'), ('source_persona_query'), ('source_where_query'), ('source_build_persona'),
 	('rebuild_source'), ('rebuild_source_as_owner'), ('rebuild_sources'), ('source_build_profile'), ('source_build_purchase_model'), ('attribute_options'), ('attributes_gain'), ('source_drop_view'), ('source_keep_model'), ('source_share_rights'), ('source_view'), ('orders_without_customer'), ('refresh_findings'), ('source_build_attributes'), ('source_build_prospect_model'), ('source_comment_models'),
 	('collect_valid_histories'), ('order_faults'), ('find_in_orders'), ('find_in_columns'), ('find_in_customers'), ('find_in_attributes'), ('find_in_prospects'), ('find_persons'), ('find_unreadable'), ('source_find'), ('labels_without'), ('order_columns_seen'),
 	('key_or_null'), ('readable_part'), ('readable_rows'), ('refresh_identity'), ('refresh_quality'), ('source_build_findings'), ('source_keep_findings'),
@@ -18,7 +18,7 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('suggest_sources_details'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
+	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');
