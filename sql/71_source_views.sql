@@ -41,7 +41,8 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	deciles numeric[], -- where the deciles of the buyers from the second up begin
 	horizon_days integer, -- the days ahead that the source looks, in customer_profile and in tests of forecasts
 	attributes_gain double precision, -- log-likelihood by customer that knowing the attributes gained in forecasts of the past; NULL: not tried
-	attributes_error double precision -- its standard error
+	attributes_error double precision, -- its standard error
+	second_purchase_days integer -- days from the first purchase within which half of those who buy again have done so; NULL: fewer than 20 have
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -704,7 +705,7 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
 			WHEN of_customers AND a.attname IN ('id', 'fitted_at', 'as_of', 'customers', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
-				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error') THEN 'NULL'
+				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error', 'second_purchase_days') THEN 'NULL'
 			WHEN of_customers AND a.attname = 'clv' THEN crm_profile_internal.source_clv(src)
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
@@ -1060,6 +1061,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 	PERFORM crm_profile_internal.source_build_campaigns(src);
+	PERFORM crm_profile_internal.source_build_lines(src);
+	PERFORM crm_profile_internal.source_build_due(src);
 	-- nothing reads it any more
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');
