@@ -202,7 +202,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT crm_profile_internal.second_purchases(h.history, $1) FROM %s h', crm_profile_internal.evaluated_histories(src)) INTO counts USING crm_profile_internal.evaluated_day(src, as_of);
 	RETURN QUERY WITH risk AS (SELECT c.days, c.bought, sum(c.bought + c.waiting) OVER (ORDER BY c.days DESC) AS at_risk FROM unnest(counts) c),
-			survival AS (SELECT r.days, exp(sum(CASE WHEN r.bought = r.at_risk THEN -1000 ELSE ln(1 - (r.bought / r.at_risk)::double precision) END) OVER (ORDER BY r.days)) AS share FROM risk r)
+			survival AS (SELECT r.days, CASE WHEN bool_or(r.bought = r.at_risk) OVER w THEN 0 ELSE exp(sum(CASE WHEN r.bought < r.at_risk THEN ln(1 - (r.bought / r.at_risk)::double precision) END) OVER w) END AS share FROM risk r WINDOW w AS (ORDER BY r.days))
 		SELECT w.days, (SELECT coalesce(sum(c.bought + c.waiting), 0)::bigint FROM unnest(counts) c), (SELECT coalesce(sum(c.bought) FILTER (WHERE c.days <= w.days), 0)::bigint FROM unnest(counts) c),
 			CASE WHEN w.days <= (SELECT max(r.days) FROM risk r) THEN 1 - coalesce((SELECT s.share FROM survival s WHERE s.days <= w.days ORDER BY s.days DESC LIMIT 1), 1) END,
 			(SELECT min(s.days) FROM survival s WHERE s.share <= 0.5)
@@ -429,7 +429,9 @@ CREATE FUNCTION crm_profile_internal.compared(scheme text, groups crm_profile_in
 COMMENT ON FUNCTION crm_profile_internal.compared IS 'how well groups in an order tell who bought and who spent';
 
 CREATE FUNCTION crm_profile.compare_schemes(source text, schemes text[] DEFAULT NULL, on_day date DEFAULT NULL, horizon integer DEFAULT 365) RETURNS SETOF crm_profile_internal.compare_schemes_row
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp
+	-- what the fit would say of its sample
+	SET client_min_messages = warning AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 	name text;
@@ -569,3 +571,22 @@ BEGIN
 		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_period(src)) USING from_date, to_date;
 END $$;
 COMMENT ON FUNCTION crm_profile.segment_value_migration IS 'how customers moved between segments between two days, and what they spent in the time before and after the first day; the largest loss first';
+
+---------------------------------------------------------------- views
+
+CREATE FUNCTION crm_profile_internal.source_build_evaluation(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	v record;
+BEGIN
+	FOR v IN VALUES ('cohort_retention', 'by month of the first purchase and months since: how many customers of the cohort bought in that month'),
+			('cohort_value', 'by month of the first purchase and months since: revenue and profit, and how much a customer of the cohort has brought by then'),
+			('new_and_returning', 'by month: customers and revenue, new ones against those who had bought in an earlier month'),
+			('second_purchase', 'how many customers buy a second time within so many days of the first, and after how many days half of them have'),
+			('value_concentration', 'how much of the value is with how few customers: deciles, the share of the best 20 %, the Gini coefficient'),
+			('costly_customers', 'customers who cost more than they bring, the worst first'),
+			('seasonal_buyers', 'customers who buy in one month of the year beyond chance, given when all others buy') LOOP
+		PERFORM crm_profile_internal.source_view(src, v.column1, v.column2, format('crm_profile_internal.%s_row', v.column1)::regclass, format('SELECT f.* FROM crm_profile.%s(%L) f', v.column1, src.name));
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_evaluation IS 'creates the views of cohorts, concentration and the like of a source, or replaces them';

@@ -26,7 +26,7 @@
 
 #define MONTHS 12
 #define FIRST_YEAR -5000 /* before any day of PostgreSQL */
-#define MANY_DAYS 36525 /* until a second purchase: a century, and what is above it */
+#define MANY_DAYS 36525  /* until a second purchase: a century, and what is above it */
 
 /* ---------- months ---------- */
 
@@ -50,8 +50,8 @@ MonthNumber(MonthOfDay *known, DateADT day)
 		j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
 		known->month = (year - FIRST_YEAR) * MONTHS + month - 1;
 		known->first = day - mday + 1;
-		known->end = date2j(month == MONTHS ? year + 1 : year, month % MONTHS + 1, 1) -
-					 POSTGRES_EPOCH_JDATE;
+		known->end =
+			date2j(month == MONTHS ? year + 1 : year, month % MONTHS + 1, 1) - POSTGRES_EPOCH_JDATE;
 	}
 	return known->month;
 }
@@ -99,8 +99,7 @@ static CohortCell *
 FindCell(CohortState *state, int32 cohort, int32 month)
 {
 	bool found;
-	CohortCell *cell =
-		cohorts_insert(state->cells, (uint64) cohort << 32 | (uint32) month, &found);
+	CohortCell *cell = cohorts_insert(state->cells, (uint64) cohort << 32 | (uint32) month, &found);
 
 	if (!found)
 	{
@@ -352,8 +351,8 @@ CountMonths(int32 from, int32 to, int *count)
  * (history, as_of, shares of the shop's purchases by month of the year, by months seen) → (month,
  * years, months_bought, p_value): the month of the year in which the customer bought in the most
  * years, if chance is measured.  Chance: each month in which the customer bought is any of those
- * since their first purchase, in proportion to the shop's.  NULL if they bought in no month in three
- * years.
+ * since their first purchase, in proportion to the shop's.  NULL if they bought in no month in
+ * three years.
  */
 PG_FUNCTION_INFO_V1(season_of);
 Datum
