@@ -1057,8 +1057,14 @@ BEGIN
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
-	PERFORM crm_profile_internal.source_build_lines(src);
-	PERFORM crm_profile_internal.source_build_due(src);
+	IF src.line_query IS NULL THEN
+		-- what read the lines no longer does
+		PERFORM crm_profile_internal.source_build_due(src);
+		PERFORM crm_profile_internal.source_build_lines(src);
+	ELSE
+		PERFORM crm_profile_internal.source_build_lines(src);
+		PERFORM crm_profile_internal.source_build_due(src);
+	END IF;
 	-- nothing reads it any more
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');
