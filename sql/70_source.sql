@@ -183,6 +183,18 @@ DECLARE
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
+		['campaigns', 'text', 'NULL', 'the table of campaign contacts, schema-qualified: a row for each customer in each campaign; NULL: none'],
+		['campaign_customer', 'text', 'NULL', 'column of the contacts with the customer''s key; NULL: no contacts'],
+		['campaign_name', 'text', 'NULL', 'column or expression of the contacts: the campaign; NULL: no contacts'],
+		['contacted_at', 'text', 'NULL', 'column or expression of the contacts with day or time; NULL for control customers: when the campaign began'],
+		['treated', 'text', 'NULL', 'condition over the contacts: true for treated customers, false for the control group; NULL: everybody is treated, there is no control group'],
+		['responded_at', 'text', 'NULL', 'column or expression of the contacts with day or time of the response, or a condition; NULL: an order within response_days is a response'],
+		['response_value', 'text', 'NULL', 'column or expression of the contacts: what a response is worth; NULL: the orders within response_days'],
+		['contact_cost', 'text', 'NULL', 'cost of a contact: column or expression of the contacts, or a number; NULL: unknown'],
+		['campaign_code', 'text', 'NULL', 'column or expression of the contacts: the coupon or promotion code of the campaign; NULL: none'],
+		['order_code', 'text', 'NULL', 'column or expression of the orders: the code that an order was placed with; NULL: none'],
+		['response_days', 'integer', '30', 'days after contact within which an order is a response: 1 to 366'],
+		['control_share', 'double precision', 'NULL', 'share of a campaign''s customers that the control group was to have; NULL: unknown'],
 		['lines', 'text', 'NULL', 'table of order lines, schema-qualified, which tell what was bought together; NULL: none'],
 		['line_order', 'text', 'NULL', 'expression over the lines: what lines of one order share, the key of the order; NULL: customer and day'],
 		['line_customer', 'text', 'NULL', 'expression over the lines: the customer''s key; NULL: the order tells'],
@@ -218,6 +230,8 @@ DECLARE
 		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
 		['line_query', 'text', NULL, 'query of order lines (basket, customer, ordered_on, product, category), all names qualified; NULL: no lines'],
 		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
+		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
+		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
@@ -329,7 +343,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of on
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
+		VALUES ('view', 'campaign_gains', src.campaigns IS NOT NULL), ('view', 'campaign_segment_result', src.campaigns IS NOT NULL), ('view', 'campaign_result', src.campaigns IS NOT NULL), ('view', 'campaign_response', src.campaigns IS NOT NULL),
+			('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
 			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
@@ -419,7 +434,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('day_weights', src.day_weights), ('lines', src.lines), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -443,7 +458,7 @@ BEGIN
 		problem := 'the views are those of an older version';
 		RETURN NEXT;
 	ELSE
-		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('prospects', src.prospects) LOOP
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
 				problem := format('the views read a table other than the present %s', missing);
@@ -959,6 +974,7 @@ BEGIN
 	IF src.track_changes LIKE 'column %' THEN
 		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 	END IF;
+	src := crm_profile_internal.source_resolve_codes(src, format('SELECT %s AS customer, %s AS ordered_at, %s AS amount', key_sql, src.ordered_at, amount_sql), orders, orders_sql, path);
 	src := crm_profile_internal.source_resolve_tracking(src, concat(selected, ', ', CASE WHEN src.track_changes LIKE 'column %' THEN substr(src.track_changes, 8) || ' AS changed_at'
 		ELSE src.order_customer || ' AS order_customer' END, rows), path);
 	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
@@ -979,6 +995,7 @@ BEGIN
 		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
 	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';
