@@ -72,7 +72,6 @@ SELECT crm_profile.alter_source('shop', action_pause => 90);
 SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN (SELECT * FROM due(90) WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
 SELECT crm_profile.alter_source('shop', action_pause => 0);
 SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN (SELECT * FROM happening WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
-SELECT crm_profile.alter_source('shop', reset => '{action_pause}');
 SELECT crm_profile.alter_source('shop', action_pause => 30);
 
 -- what is at stake
