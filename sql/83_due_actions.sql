@@ -102,39 +102,40 @@ COMMENT ON FUNCTION crm_profile_internal.source_build_complements IS 'creates th
 
 ---------------------------------------------------------------- the view
 
-CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_definition) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_definition, columns text, rows text, condition text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('%1$s CROSS JOIN%2$s (SELECT %3$s AS model) m
-			CROSS JOIN LATERAL (SELECT crm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %4$L, %5$s, %6$s, %7$s, %8$s, d.day) AS due OFFSET 0) e',
-		crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), src.tier_by = 'profit',
-		crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), CASE WHEN src.birthday IS NULL THEN 'NULL' ELSE format('c.%I::date', src.birthday) END, src.action_pause);
-COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'joins the models as m and what becomes due as e to customers c, their histories h and days d';
+	-- what is due is a column of the join, and not joined LATERAL: the planner would remember it by history, in vain
+	RETURN format('(SELECT c.%1$I AS customer, h.history, d.day, %2$s%3$scrm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %4$L, %5$s, %6$s, %7$s, %8$s, d.day) AS due
+			FROM %9$s%10$s CROSS JOIN%11$s (SELECT %12$s AS model) m%13$s OFFSET 0) e%14$s CROSS JOIN%11$s (SELECT %12$s AS model) m',
+		src.customer_key, columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, src.tier_by = 'profit',
+		crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), CASE WHEN src.birthday IS NULL THEN 'NULL' ELSE format('c.%I::date', src.birthday) END, src.action_pause,
+		rows, crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), condition,
+		CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END);
+COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, from SQL of customers c, histories h and days d, and of the models m';
 
 CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('SELECT c.%2$I AS customer, f.action, f.reason, f.since, f.value, f.as_of
-		FROM %1$s c %3$s %4$I.customer_history h ON %5$s CROSS JOIN %6$s%7$s
-			CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%2$I::text, e.due, h.history, m.model, d.day, %8$s, %9$s, %10$L) f
+	RETURN format('SELECT e.customer, f.action, f.reason, f.since, f.value, f.as_of
+		FROM %1$s CROSS JOIN LATERAL crm_profile_internal.due_rows(e.customer::text, e.due, e.history, m.model, e.day, %2$s, %3$s, %4$L) f
 		WHERE e.due <> 0',
-		src.customers, src.customer_key, CASE WHEN src.birthday IS NULL THEN 'JOIN' ELSE 'LEFT JOIN' END, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), days,
-		crm_profile_internal.source_due_kinds(src), as_of, crm_profile_internal.source_period(src), src.tier_by)
+		crm_profile_internal.source_due_kinds(src, '', format('%s c %s %I.customer_history h ON %s CROSS JOIN %s', src.customers, CASE WHEN src.birthday IS NULL THEN 'JOIN' ELSE 'LEFT JOIN' END, src.name,
+			crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), days), ''), as_of, crm_profile_internal.source_period(src), src.tier_by)
 		-- a complement comes with thanks, and so not more often
 		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
 		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (
-			SELECT DISTINCT ON (c.%2$I::text, d.day) c.%2$I AS customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', p.product, p.complement, round(p.lift::numeric, 1))::varchar AS reason, d.day AS since,
-				crm_profile_internal.source_clv_365d(h.history, (m.model).clv, d.day) AS value, %6$s AS as_of
-			FROM %5$s JOIN %3$I.order_line l ON l.ordered_on = d.day JOIN %3$I.product_complement p ON p.product = l.product JOIN %3$I.customer_history h ON %7$s JOIN %1$s c ON %4$s%8$s
-			WHERE e.due & 1 <> 0 AND NOT EXISTS (SELECT FROM %3$I.order_line o WHERE %9$s AND o.product = p.complement AND o.ordered_on <= d.day)
-			ORDER BY c.%2$I::text, d.day, p.lift DESC, p.complement COLLATE "C", p.product COLLATE "C") b',
-		src.customers, src.customer_key, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), days, as_of, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer'),
-		crm_profile_internal.source_due_kinds(src), crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')) END;
+			SELECT DISTINCT ON (e.customer::text, e.day) e.customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
+				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %1$s AS as_of
+			FROM %2$s WHERE e.due & 1 <> 0 ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', as_of,
+		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s JOIN %4$s c ON %5$s',
+				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer'), src.customers, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))),
+			format(' WHERE NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')))) END;
 COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date';
 
 CREATE FUNCTION crm_profile_internal.source_build_due(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'due_actions', 'what becomes due on the as-of date: for whom, why, and what is at stake', 'crm_profile_internal.due_action_row',
-		crm_profile_internal.source_due_query(src, crm_profile_internal.source_day(crm_profile_internal.source_today(src)), 'd.day'));
+		crm_profile_internal.source_due_query(src, crm_profile_internal.source_day(crm_profile_internal.source_today(src)), 'e.day'));
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.due_actions(as_of date, days integer DEFAULT 1) RETURNS SETOF %1$I.due_actions LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %2$s; END', src.name,
 		crm_profile_internal.source_due_query(src, '(SELECT due_actions.as_of - n.n AS day FROM generate_series(0, due_actions.days - 1) n(n) OFFSET 0) d', 'due_actions.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.due_actions(date, integer) IS ''what became due on that day, or on so many days up to it, by the models in use now''', src.name);
