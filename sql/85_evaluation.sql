@@ -266,14 +266,14 @@ END $$;
 COMMENT ON FUNCTION crm_profile.costly_customers IS 'customers who cost more than they bring, the worst first: cost of goods where known, and what an order costs to handle';
 
 CREATE TYPE crm_profile_internal.season AS ( -- the month in which a customer buys year after year
-	month integer, -- 1 to 12
+	month integer, -- 1 to 12; NULL: in no month in three years
 	years integer, -- in how many years the customer bought in that month
 	months_bought integer, -- months in which the customer bought at all
 	p_value double precision -- chance of so many years in one month, for a customer who buys when the others do, over all twelve months
 );
 CREATE FUNCTION crm_profile_internal.season_of(history crm_profile.purchase_history, as_of date, shares double precision[]) RETURNS crm_profile_internal.season
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.season_of IS 'the month of the year in which the customer buys beyond chance, given the share of the purchases of all in each month of the year; NULL: in no month in three years';
+COMMENT ON FUNCTION crm_profile_internal.season_of IS 'the month of the year in which the customer buys beyond chance, given the share of the purchases of all in each month of the year; NULL: they bought in fewer than three months';
 
 CREATE TYPE crm_profile_internal.seasonal_buyers_row AS ( -- a row of the view seasonal_buyers
 	customer text, -- key of the customer
@@ -300,8 +300,7 @@ BEGIN
 			FROM (SELECT (c.cohort + make_interval(months => c.months))::date AS month, sum(c.buyers) AS buyers FROM crm_profile_internal.cohort_cells(source, day) c GROUP BY 1) x GROUP BY 1) b ON b.m = m.m;
 	RETURN QUERY EXECUTE format($query$
 		WITH tested AS MATERIALIZED (SELECT h.customer::text AS customer, (s.season).* FROM %1$s h CROSS JOIN LATERAL (SELECT crm_profile_internal.season_of(h.history, $1, $2) AS season OFFSET 0) s WHERE s.season IS NOT NULL),
-			several AS (SELECT count(*) AS n FROM %1$s h WHERE crm_profile.purchase_days(h.history, $1) >= 3),
-			ranked AS (SELECT t.*, t.p_value * s.n / row_number() OVER (ORDER BY t.p_value) AS adjusted FROM tested t, several s),
+			ranked AS (SELECT t.*, t.p_value * (SELECT count(*) FROM tested) / row_number() OVER (ORDER BY t.p_value) AS adjusted FROM tested t WHERE t.month IS NOT NULL),
 			adjusted AS (SELECT r.*, least(1, min(r.adjusted) OVER (ORDER BY r.p_value DESC, r.adjusted DESC)) AS adjusted_p FROM ranked r)
 		SELECT a.customer, a.month, a.years, a.months_bought, a.p_value, a.adjusted_p FROM adjusted a WHERE a.adjusted_p <= $3 ORDER BY a.p_value, a.customer COLLATE "C"$query$,
 		crm_profile_internal.evaluated_histories(src)) USING day, shares, false_discovery_rate;
@@ -333,18 +332,16 @@ CREATE TYPE crm_profile_internal.evaluated_group AS ( -- customers who look alik
 	squares numeric -- sum of squares of what each spent
 );
 
-CREATE FUNCTION crm_profile_internal.evaluated_groups(source text, label text, place text, on_day date, horizon integer, model crm_profile.rfm_model, segments crm_profile.segment_scheme, clv crm_profile.clv_model)
+CREATE FUNCTION crm_profile_internal.evaluated_groups(source text, label text, on_day date, horizon integer, model crm_profile.rfm_model, clv crm_profile.clv_model)
 	RETURNS SETOF crm_profile_internal.evaluated_group
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN QUERY EXECUTE format($query$SELECT g.label, g.place::double precision, count(*), count(*) FILTER (WHERE g.orders > 0), sum(g.revenue), sum(g.revenue * g.revenue)
-		FROM (SELECT %s AS label, %s AS place, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
-			FROM %s h CROSS JOIN LATERAL (SELECT crm_profile.rfm_score(h.history, $3, $1) AS score OFFSET 0) s WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) g
-		GROUP BY g.label, g.place$query$, label, place, crm_profile_internal.evaluated_histories(src)) USING on_day, horizon, model, segments, clv;
+	RETURN QUERY EXECUTE format($query$SELECT g.label::text, NULL::double precision, count(*), count(*) FILTER (WHERE g.orders > 0), sum(g.revenue), sum(g.revenue * g.revenue)
+		FROM (SELECT %s AS label, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
+			FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) g
+		GROUP BY g.label$query$, label, crm_profile_internal.evaluated_histories(crm_profile_internal.evaluated_source(source))) USING on_day, horizon, model, clv;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.evaluated_groups IS 'customers on a day grouped by an expression of score s.score, history h.history, day $1, scheme $4 and model $5, with what they did in the days after';
+COMMENT ON FUNCTION crm_profile_internal.evaluated_groups IS 'customers on a day grouped by an expression of history h.history, day $1, thresholds $3 and model $4, with what they did in the days after';
 
 CREATE FUNCTION crm_profile_internal.evaluated_model(src crm_profile.source_definition, on_day date, bins integer) RETURNS crm_profile.rfm_model
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -374,23 +371,25 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.check_evaluation IS 'raises an error for a day or horizon that cannot be, a WARNING for one that was not over';
 
-CREATE FUNCTION crm_profile_internal.scheme_groups(source text, scheme text, on_day date, horizon integer) RETURNS SETOF crm_profile_internal.evaluated_group
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	segments CONSTANT crm_profile.segment_scheme := crm_profile.compile_scheme(scheme);
-	bins integer;
-BEGIN
-	SELECT s.bins INTO bins FROM crm_profile.scheme s WHERE s.name = scheme_groups.scheme;
-	RETURN QUERY SELECT g.* FROM crm_profile_internal.evaluated_groups(source, 'coalesce(crm_profile.segment(s.score, $4), ''(unscored)'')', 'crm_profile_internal.segment_position(s.score, $4, NULL)',
-		on_day, horizon, crm_profile_internal.evaluated_model(crm_profile_internal.evaluated_source(source), on_day, bins), segments, NULL) g;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.scheme_groups IS 'customers on a day by segment of a scheme';
+CREATE FUNCTION crm_profile_internal.evaluated_cells(source text, on_day date, horizon integer, bins integer) RETURNS crm_profile_internal.evaluated_group[]
+	LANGUAGE sql STABLE PARALLEL SAFE COST 1000000
+	RETURN ARRAY(SELECT g FROM crm_profile_internal.evaluated_groups(source, 'crm_profile.rfm_score(h.history, $3, $1)', on_day, horizon,
+		crm_profile_internal.evaluated_model(crm_profile_internal.evaluated_source(source), on_day, bins), NULL) g);
+COMMENT ON FUNCTION crm_profile_internal.evaluated_cells IS 'customers on a day by their scores: whatever the scheme, all of a segment are in some of these cells';
+
+CREATE FUNCTION crm_profile_internal.scheme_groups(cells crm_profile_internal.evaluated_group[], segments crm_profile.segment_scheme) RETURNS crm_profile_internal.evaluated_group[]
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN ARRAY(SELECT ROW(coalesce(crm_profile.segment(c.score, segments), '(unscored)'), crm_profile_internal.segment_position(c.score, segments, NULL), sum(c.customers), sum(c.buyers), sum(c.revenue), sum(c.squares))::crm_profile_internal.evaluated_group
+		FROM (SELECT x.label::crm_profile.rfm_score AS score, x.* FROM unnest(cells) x) c GROUP BY crm_profile.segment(c.score, segments), crm_profile_internal.segment_position(c.score, segments, NULL));
+COMMENT ON FUNCTION crm_profile_internal.scheme_groups IS 'the cells by segment of a scheme';
 
 CREATE FUNCTION crm_profile.evaluate_scheme(source text, scheme text, on_day date, horizon integer DEFAULT 365) RETURNS SETOF crm_profile_internal.evaluate_scheme_row
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	compiled CONSTANT crm_profile.segment_scheme := crm_profile.compile_scheme(scheme);
 BEGIN
 	PERFORM crm_profile_internal.check_evaluation(crm_profile_internal.evaluated_source(source), on_day, horizon);
-	RETURN QUERY WITH g AS (SELECT x.* FROM crm_profile_internal.scheme_groups(source, scheme, on_day, horizon) x),
+	RETURN QUERY WITH g AS (SELECT x.* FROM unnest(crm_profile_internal.scheme_groups(crm_profile_internal.evaluated_cells(source, on_day, horizon, (SELECT s.bins FROM crm_profile.scheme s WHERE s.name = scheme)), compiled)) x),
 			w AS (SELECT sum(g.customers) AS customers, sum(g.buyers) AS buyers, sum(g.revenue) AS revenue FROM g)
 		SELECT g.label::varchar, g.place::integer, g.customers, (g.customers / w.customers)::double precision, g.buyers, g.buyers::double precision / g.customers,
 			(g.buyers::numeric / g.customers / NULLIF(w.buyers / w.customers, 0))::double precision, g.revenue, CASE WHEN w.revenue > 0 THEN (g.revenue / w.revenue)::double precision END, round(g.revenue / g.customers, 6),
@@ -434,22 +433,31 @@ CREATE FUNCTION crm_profile.compare_schemes(source text, schemes text[] DEFAULT 
 	SET client_min_messages = warning AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	bins integer;
+	named text[];
 	name text;
+	cells crm_profile_internal.evaluated_group[];
 	clv crm_profile.clv_model;
 BEGIN
 	on_day := coalesce(on_day, crm_profile_internal.evaluated_day(src, NULL) - horizon);
 	PERFORM crm_profile_internal.check_evaluation(src, on_day, horizon);
-	FOREACH name IN ARRAY coalesce(schemes, ARRAY(SELECT s.name FROM crm_profile.scheme s ORDER BY s.name)) LOOP
-		RETURN QUERY SELECT c.* FROM crm_profile_internal.compared(name, ARRAY(SELECT g FROM crm_profile_internal.scheme_groups(source, name, on_day, horizon) g)) c WHERE c.customers > 0;
+	FOR bins, named IN SELECT s.bins, array_agg(s.name ORDER BY s.place, s.name) FROM (SELECT coalesce(s.bins, 5) AS bins, w.name, w.place FROM (SELECT n.name, n.place FROM unnest(schemes) WITH ORDINALITY n(name, place)
+			UNION ALL SELECT s.name, 1 FROM crm_profile.scheme s WHERE schemes IS NULL) w LEFT JOIN crm_profile.scheme s ON s.name = w.name) s GROUP BY s.bins ORDER BY s.bins = src.bins LOOP
+		cells := crm_profile_internal.evaluated_cells(source, on_day, horizon, bins);
+		FOREACH name IN ARRAY named LOOP
+			RETURN QUERY SELECT c.* FROM crm_profile_internal.compared(name, crm_profile_internal.scheme_groups(cells, crm_profile.compile_scheme(name))) c WHERE c.customers > 0;
+		END LOOP;
 	END LOOP;
-	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(scores)', ARRAY(SELECT g FROM crm_profile_internal.evaluated_groups(source, 'coalesce((crm_profile.r_score(s.score) + crm_profile.f_score(s.score) + crm_profile.m_score(s.score))::text, ''(unscored)'')',
-		'- crm_profile.r_score(s.score) - crm_profile.f_score(s.score) - crm_profile.m_score(s.score)', on_day, horizon, crm_profile_internal.evaluated_model(src, on_day, src.bins), NULL, NULL) g)) c WHERE c.customers > 0;
+	IF bins IS DISTINCT FROM src.bins THEN
+		cells := crm_profile_internal.evaluated_cells(source, on_day, horizon, src.bins);
+	END IF;
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(scores)', ARRAY(SELECT ROW(coalesce((- x.place)::text, '(unscored)'), x.place, sum(x.customers), sum(x.buyers), sum(x.revenue), sum(x.squares))::crm_profile_internal.evaluated_group
+		FROM (SELECT g.*, - (crm_profile.r_score(g.score) + crm_profile.f_score(g.score) + crm_profile.m_score(g.score)) AS place FROM (SELECT u.label::crm_profile.rfm_score AS score, u.customers, u.buyers, u.revenue, u.squares FROM unnest(cells) u) g) x GROUP BY x.place)) c WHERE c.customers > 0;
 	-- the model of the source's choice, fitted to a sample of the customers of that day
-	EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $2) FROM (SELECT h.history, count(*) OVER () AS n, row_number() OVER () AS place FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) h WHERE h.place %% greatest(1, h.n / 50000) = 0',
-		crm_profile_internal.evaluated_histories(src)) INTO clv USING on_day, CASE WHEN src.clv_model IN ('auto', 'none') THEN 'mbg/nbd' ELSE src.clv_model END;
-	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT g FROM crm_profile_internal.evaluated_groups(source,
-		format('coalesce(width_bucket(crm_profile.probability_of_purchase(h.history, $5, $1, make_interval(days => %s)), 0, 1, 50)::text, ''(none)'')', horizon),
-		format('- width_bucket(crm_profile.probability_of_purchase(h.history, $5, $1, make_interval(days => %s)), 0, 1, 50)', horizon), on_day, horizon, NULL, NULL, clv) g)) c WHERE clv IS NOT NULL AND c.customers > 0;
+	EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $2) FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL AND ($3 = 1 OR (''x'' || substr(md5(h.customer::text), 1, 6))::bit(24)::integer %% $3 = 0)',
+		crm_profile_internal.evaluated_histories(src)) INTO clv USING on_day, CASE WHEN src.clv_model IN ('auto', 'none') THEN 'mbg/nbd' ELSE src.clv_model END, greatest(1, (SELECT sum(c.customers) FROM unnest(cells) c)::integer / 50000);
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT ROW(g.label, - g.label::integer, g.customers, g.buyers, g.revenue, g.squares)::crm_profile_internal.evaluated_group
+		FROM crm_profile_internal.evaluated_groups(source, format('width_bucket(crm_profile.probability_of_purchase(h.history, $4, $1, make_interval(days => %s)), 0, 1, 50)', horizon), on_day, horizon, NULL, clv) g)) c WHERE clv IS NOT NULL AND c.customers > 0;
 END $$;
 COMMENT ON FUNCTION crm_profile.compare_schemes IS 'schemes, the sum of the scores and the forecast side by side: how well each would have told, on a day, who buys in the days after and who spends';
 
@@ -479,7 +487,7 @@ CREATE TYPE crm_profile_internal.drift_count AS ( -- customers with a value of a
 CREATE FUNCTION crm_profile_internal.drift(counts crm_profile_internal.drift_count[]) RETURNS SETOF crm_profile_internal.segment_drift_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
-		-- half a customer is added to each value, so that a value that nobody has on a day does not make all else vanish
+		-- half a customer is added to each value: one that nobody has on a day would make all else vanish
 		SELECT m.measure::varchar, m.psi, m.by_chance, (CASE WHEN least(m.customers_from, m.customers_to) < 100 THEN 'too few' WHEN m.psi < 0.1 THEN 'stable' WHEN m.psi <= 0.25 THEN 'shifting' ELSE 'drifted' END)::varchar, m.n,
 			m.customers_from, m.customers_to, CASE WHEN m.best > 0 THEN m.gained END, CASE WHEN m.best > 0 THEN m.best END, CASE WHEN m.worst < 0 THEN m.lost END, CASE WHEN m.worst < 0 THEN m.worst END
 		FROM (SELECT s.measure, sum((s.q - s.p) * ln(s.q / s.p)) AS psi, (count(*) - 1) * (1.0 / NULLIF(max(s.a), 0) + 1.0 / NULLIF(max(s.b), 0))::double precision AS by_chance, count(*)::integer AS n, max(s.a)::bigint AS customers_from, max(s.b)::bigint AS customers_to,

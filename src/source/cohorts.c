@@ -409,11 +409,10 @@ season_of(PG_FUNCTION_ARGS)
 				best = m;
 			}
 		}
-	if (best < 0)
-		PG_RETURN_NULL();
+	nulls[0] = nulls[1] = best < 0;
 	values[0] = Int32GetDatum(best + 1);
-	values[1] = Int32GetDatum(years[best]);
+	values[1] = Int32GetDatum(best < 0 ? 0 : years[best]);
 	values[2] = Int32GetDatum(bought);
-	values[3] = Float8GetDatum(Min(1, MONTHS * least));
+	values[3] = Float8GetDatum(best < 0 ? 1 : Min(1, MONTHS * least));
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
