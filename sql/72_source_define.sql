@@ -163,6 +163,12 @@ BEGIN
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
 		reset := reset || '{prospect_key,prospect_customer}'::text[];
 	END IF;
+	IF 'campaigns' = ANY (reset) OR given ? 'campaigns' THEN
+		reset := reset || '{campaign_customer,campaign_name,contacted_at,treated,responded_at,response_value,contact_cost,campaign_code}'::text[];
+	END IF;
+	IF 'lines' = ANY (reset) OR given ? 'lines' THEN
+		reset := reset || '{line_order,line_customer,line_day,line_product,line_category}'::text[];
+	END IF;
 	IF given ? 'scheme' THEN
 		reset := reset || '{bins}'::text[];
 	END IF;
