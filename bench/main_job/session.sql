@@ -1,7 +1,6 @@
 -- One session of the benchmark: the bare scan, the scan that reads the three columns, then the method in file :method, at work_mem :memory, with
--- :workers and enable_hashagg :hashagg. Prints the seconds of each, and a
--- fingerprint of (customer, cell, segment) where the method leaves a table `scored`; where it leaves a table `ntile`, how many of its customers
--- have another cell by the extension.
+-- :workers and enable_hashagg :hashagg. Prints the seconds of each, and a fingerprint of (customer, cell, segment) if the method leaves a table
+-- `scored`; if it leaves a table `ntile`, how many of its customers have another cell by the extension.
 SET search_path = public, crm_profile;
 SET max_parallel_workers_per_gather = 0;
 SET work_mem = :'memory';
