@@ -174,7 +174,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.check_plan IS 'checks the arguments of campaign_plan() and plan_contacts()';
 
-CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
+CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
@@ -195,6 +195,13 @@ BEGIN
 		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
 		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv')) USING budget, cost_per_contact, margin, effects;
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'the rows of plan_contacts()';
+CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
+	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.plan_contacts_as_owner IS 'runs as the owner of the source: plan_contacts()';
 CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
@@ -214,7 +221,7 @@ BEGIN
 	RETURN QUERY SELECT g.*, CASE WHEN e.segment IS NULL AND e.basis <> 'as given' THEN e.basis || ', of all segments together' ELSE e.basis END
 		FROM (SELECT c.segment, count(*), min(c.effect), (crm_profile_internal.decimal_sum(c.order_value) / count(*))::double precision, count(*) FILTER (WHERE c.worth), count(*) FILTER (WHERE NOT c.worth), count(*) FILTER (WHERE c.chosen), count(*) FILTER (WHERE c.chosen) * cost_per_contact,
 				count(*) FILTER (WHERE c.chosen) * min(c.effect), round(coalesce(crm_profile_internal.decimal_sum(CASE WHEN c.chosen THEN c.gain END), 0), 2)
-			FROM crm_profile_internal.plan_contacts_as_owner(src, budget, cost_per_contact, margin, condition, lift) c GROUP BY c.segment) g
+			FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c GROUP BY c.segment) g
 			LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest(effects) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
 			LEFT JOIN crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C";
 END $$;
