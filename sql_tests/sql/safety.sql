@@ -85,6 +85,59 @@ SELECT * FROM match_prospects(NULL::int, 'SELECT i, i % 3 = 0 AS is_target, i % 
 SET search_path = safety, crm_profile, public;
 DROP SCHEMA safety_evil CASCADE;
 
+-- helpers that anybody can call, with what is no type, no table, not one's own, no such query
+SELECT crm_profile_internal.base_type(0), crm_profile_internal.base_type(4294967295), crm_profile_internal.key_equality(0::regtype), crm_profile_internal.trusted_type(1259) IS NULL;
+SELECT crm_profile_internal.look_at('SELECT 1, 2');
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT 1 AS customer, current_date AS day, 1 AS amount', 4294967295::regclass);
+CREATE TABLE kept (customer int, history purchase_history);
+CREATE ROLE regress_crm_nobody;
+GRANT USAGE ON SCHEMA safety TO regress_crm_nobody;
+BEGIN;
+SET LOCAL ROLE regress_crm_nobody;
+
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT 1 AS customer, current_date AS day, 1 AS amount', 'kept');
+ROLLBACK;
+BEGIN;
+SET LOCAL ROLE regress_crm_nobody;
+SELECT crm_profile_internal.rewrite_tables('{kept}');
+ROLLBACK;
+BEGIN;
+SET LOCAL ROLE regress_crm_nobody;
+SELECT crm_profile_internal.lock_relations('{kept}');
+ROLLBACK;
+REVOKE USAGE ON SCHEMA safety FROM regress_crm_nobody;
+DROP ROLE regress_crm_nobody;
+DROP TABLE kept;
+-- a population of damaged bytes: refused, or taken for another, and never read past its end
+DO $$
+DECLARE
+	good CONSTANT bytea[] := (SELECT crm_profile_internal.population_fit(h, '2025-12-31', NULL, false, 5) FROM (SELECT crm_profile.purchase_history_agg(date '2025-01-01' + (i * 7 % 300 + k * 11), (i * 13 % 977)::numeric / 4) AS h
+		FROM generate_series(1, 600) i, generate_series(1, 1 + i % 3) k GROUP BY i) x);
+	bad bytea[];
+	part integer;
+	at integer;
+	refused integer := 0;
+BEGIN
+	PERFORM setseed(0.25);
+	FOR round IN 1 .. 3000 LOOP
+		bad := good;
+		part := CASE WHEN random() < 0.5 THEN 1 ELSE 1 + floor(random() * cardinality(bad)) END;
+		at := floor(random() * length(bad[part]));
+		bad[part] := CASE WHEN random() < 0.2 THEN substr(bad[part], 1, at) WHEN random() < 0.1 THEN bad[part] || '\x8080808080808080808001' ELSE set_byte(bad[part], at, (ARRAY[0, 1, 127, 128, 255])[1 + floor(random() * 5)]) END;
+		BEGIN
+			PERFORM crm_profile_internal.population_models(bad);
+		EXCEPTION WHEN data_corrupted OR invalid_parameter_value THEN
+			refused := refused + 1;
+		END;
+		BEGIN
+			PERFORM crm_profile_internal.population_change(bad, NULL, '{2025-05-05: 7.25}', '2025-12-31', NULL, false, 5);
+		EXCEPTION WHEN invalid_parameter_value THEN
+			refused := refused + 1;
+		END;
+	END LOOP;
+	RAISE WARNING 'some were refused: %', refused > 500;
+END $$;
+
 -- chosen keys: they collide in a hash without a seed, where each row compares with all of them; now they take no longer than others
 CREATE TABLE chosen (customer bigint);
 \set load '\\copy chosen FROM PROGRAM ''gzip -dc "' :abs_srcdir '/data/chosen_keys.csv.gz"'' CSV HEADER'
