@@ -46,16 +46,11 @@ SELECT (SELECT count(*) FROM cohort_retention('shop', '1999-01-01')), (SELECT co
 
 -- the second purchase: Kaplan and Meier's product over all days
 CREATE VIEW wait AS SELECT customer_id, coalesce(min(ordered_on) FILTER (WHERE ordered_on > first), '2023-06-15') - min(first) AS days, min(ordered_on) FILTER (WHERE ordered_on > first) IS NOT NULL AS again FROM bought JOIN first_day USING (customer_id) WHERE is_order GROUP BY 1;
-CREATE FUNCTION bought_again(within int) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE s float8 := 1; d int;
-BEGIN
-	FOR d IN SELECT DISTINCT days FROM test_evaluation.wait WHERE again AND days <= within ORDER BY 1 LOOP
-		s := s * (SELECT 1 - count(*) FILTER (WHERE again AND days = d)::float8 / count(*) FILTER (WHERE days >= d) FROM test_evaluation.wait);
-	END LOOP;
-	RETURN 1 - s;
-END $$;
-SELECT count(*), bool_and(customers = (SELECT count(*) FROM wait) AND s.bought_again = (SELECT count(*) FROM wait WHERE again AND days <= within_days)) AS counts, max(abs(rate - bought_again(within_days))) < 1e-12 AS kaplan_meier,
-	bool_and(bought_again(median_days) >= 0.5 AND bought_again(median_days - 1) < 0.5) AS median FROM shop.second_purchase s;
+CREATE AGGREGATE product(float8) (SFUNC = float8mul, STYPE = float8, INITCOND = '1');
+CREATE TABLE survival AS SELECT days, product(1 - again / at_risk::float8) OVER (ORDER BY days) AS share
+FROM (SELECT days, count(*) FILTER (WHERE again) AS again, sum(count(*)) OVER (ORDER BY days DESC) AS at_risk FROM wait GROUP BY days) d;
+SELECT count(*), bool_and(customers = (SELECT count(*) FROM wait) AND bought_again = (SELECT count(*) FROM wait WHERE again AND days <= within_days)) AS counts,
+	max(abs(1 - rate - coalesce((SELECT min(share) FROM survival WHERE days <= within_days), 1))) < 1e-12 AS kaplan_meier, bool_and(median_days = (SELECT min(days) FROM survival WHERE share <= 0.5)) AS median FROM shop.second_purchase s;
 
 -- ---------------------------------------------------------------- concentration
 CREATE VIEW worth AS SELECT customer_id, sum(amount) AS value, row_number() OVER (ORDER BY sum(amount) DESC) AS rank, count(*) OVER () AS n FROM bought WHERE customer_id IN (SELECT customer_id FROM first_day) GROUP BY 1;
