@@ -5,7 +5,7 @@ CREATE FUNCTION crm_profile_internal.moved_thresholds(was crm_profile.source_mod
 	BEGIN ATOMIC
 		-- a threshold that is missing in one model: all values. Averages are rounded, so their range is wider: a row
 		-- too many is compared, and not written
-		SELECT t.figure, coalesce(least(t.was, t.now) - t.margin, '-Infinity'), CASE WHEN t.was IS NULL OR t.now IS NULL THEN 'Infinity' ELSE greatest(t.was, t.now) + t.margin END
+		SELECT t.figure, CASE WHEN t.was IS NULL OR t.now IS NULL THEN '-Infinity' ELSE least(t.was, t.now) - t.margin END, CASE WHEN t.was IS NULL OR t.now IS NULL THEN 'Infinity' ELSE greatest(t.was, t.now) + t.margin END
 		FROM (SELECT 'recency' AS figure, u.was, u.now, 0 AS margin FROM unnest((crm_profile.thresholds(was.rfm)).recency, (crm_profile.thresholds(now.rfm)).recency) u(was, now)
 			UNION ALL SELECT 'frequency', u.was, u.now, 0 FROM unnest((crm_profile.thresholds(was.rfm)).frequency || (was.rfm::text::jsonb ->> 'median_frequency')::numeric,
 				(crm_profile.thresholds(now.rfm)).frequency || (now.rfm::text::jsonb ->> 'median_frequency')::numeric) u(was, now)
