@@ -293,7 +293,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.segment_phrases IS 'for each segment the four attributes that are most characteristic of it by segment_persona, as phrases';
 
-CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT 'en', OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	few CONSTANT integer := 5;
@@ -324,3 +324,152 @@ BEGIN
 		WHERE h.segment IS NOT NULL ORDER BY h."position" NULLS LAST, h.segment;
 END $$;
 COMMENT ON FUNCTION crm_profile.segment_card IS 'each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers';
+
+---------------------------------------------------------------- a segment as a rule
+
+CREATE FUNCTION crm_profile_internal.search_rule(source text, segment text, columns text[], share double precision) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	rule jsonb;
+	profile_model crm_profile.profile_model;
+	-- whether text is a number must not depend on the values
+	words CONSTANT jsonb := (SELECT jsonb_build_object('min_count', 5, 'range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal'), '{}')) FROM pg_attribute a
+		WHERE a.attrelid IN (to_regclass(format('%I.customer_profile', source)), to_regclass(format('%I.customer_attributes', source))) AND a.attname = ANY (columns)
+			AND crm_profile_internal.source_attribute_class(a.atttypid) = 'word');
+	people CONSTANT text := format('%s x, LATERAL (SELECT %s) r WHERE crm_profile_internal.in_sample(x.customer::text, $2)', crm_profile_internal.source_people(source),
+		(SELECT string_agg(format('x.%I', c), ', ' ORDER BY place) FROM unnest(columns) WITH ORDINALITY u(c, place)));
+BEGIN
+	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM %s', people) INTO profile_model USING words, share;
+	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile(r, $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
+	RETURN rule;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.search_rule IS 'with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers';
+
+CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
+		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
+			(SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
+			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
+COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
+
+CREATE FUNCTION crm_profile.explain_segment(source text, segment text,
+	OUT over text, OUT rule text, OUT coverage double precision, OUT "precision" double precision, OUT lift double precision, OUT adjusted_p_value double precision, OUT customers bigint) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 2 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	profile CONSTANT regclass := to_regclass(format('%I.customer_profile', source));
+	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	src crm_profile.source_definition;
+	named text[];
+	figures CONSTANT text[] := '{recency,frequency,monetary,average_order_value,mean_gap,trend}';
+	share double precision;
+	n bigint;
+	members bigint;
+	conditions jsonb;
+	predicate text;
+	way record;
+	found bigint;
+	there bigint;
+BEGIN
+	IF profile IS NULL OR segment IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
+	END IF;
+	EXECUTE format('SELECT d.* FROM %I.source_definition d', source) INTO src;
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE coalesce(p.segment, ''(unscored)'') = $1) FROM %I.customer_profile p', source) INTO n, members USING segment;
+	IF members = 0 AND segment <> '(unscored)' AND NOT EXISTS (SELECT FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s WHERE s.segment = explain_segment.segment) THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" has no segment "%s"', source, segment),
+			DETAIL = format('There are: %s.', (SELECT string_agg(s.segment, ', ' ORDER BY s.position) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s));
+	END IF;
+	share := least(1, 100000.0 / greatest(n, 1));
+	named := ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped
+		AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = profile AND p.attname = a.attname) ORDER BY a.attnum);
+	FOR way IN SELECT w.* FROM (VALUES ('attributes', named), ('attributes and behaviour', named || figures)) w(name, columns) WHERE cardinality(w.columns) > 0 LOOP
+		over := way.name;
+		rule := 'no rule';
+		coverage := NULL;
+		"precision" := NULL;
+		lift := NULL;
+		adjusted_p_value := NULL;
+		-- three fifths of the customers are searched, the others say whether it is so
+		conditions := CASE WHEN members >= 5 THEN crm_profile_internal.search_rule(source, segment, way.columns, 0.6 * share) END;
+		SELECT string_agg(crm_profile_internal.condition_sql(c.condition, quote_ident(a.attname), crm_profile_internal.base_type(a.atttypid)), ' AND ' ORDER BY c.place) INTO predicate
+			FROM jsonb_array_elements(conditions) WITH ORDINALITY c(condition, place) JOIN pg_attribute a ON a.attname = c.condition ->> 'attribute' AND a.attrelid IN (profile, attributes) AND a.attnum > 1;
+		EXECUTE format('SELECT count(*), count(*) FILTER (WHERE h.member), count(*) FILTER (WHERE h.hit), count(*) FILTER (WHERE h.hit AND h.member)
+			FROM (SELECT coalesce(x.segment, ''(unscored)'') = $1 AS member, (%s) IS TRUE AS hit FROM %s x
+				WHERE crm_profile_internal.in_sample(x.customer::text, $2) AND NOT crm_profile_internal.in_sample(x.customer::text, 0.6 * $2)) h', coalesce(predicate, 'false'), crm_profile_internal.source_people(source))
+			INTO customers, members, there, found USING segment, share;
+		IF there > 0 AND members > 0 THEN
+			adjusted_p_value := least(1, 2 * crm_profile_internal.excess_p_value(found, there, members, customers));
+			IF adjusted_p_value <= 0.05 THEN
+				coverage := found / members::double precision;
+				"precision" := found / there::double precision;
+				lift := "precision" * customers / members;
+				-- attributes as the tables of customers and prospects have them
+				SELECT string_agg(crm_profile_internal.condition_sql(c.condition, CASE WHEN way.name <> 'attributes' THEN quote_ident(a.attname) WHEN s.expression ~ '^("([^"]|"")+"|[[:alpha:]_]\w*)$' THEN s.expression ELSE format('(%s)', s.expression) END,
+						crm_profile_internal.base_type(a.atttypid)), ' AND ' ORDER BY c.place) INTO rule
+					FROM jsonb_array_elements(conditions) WITH ORDINALITY c(condition, place) JOIN pg_attribute a ON a.attname = c.condition ->> 'attribute' AND a.attrelid IN (profile, attributes) AND a.attnum > 1
+						LEFT JOIN crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) s ON s.name = a.attname;
+			END IF;
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile.explain_segment IS 'the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader';
+
+---------------------------------------------------------------- the customers most like somebody
+
+CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b crm_profile.profile, model crm_profile.profile_model) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		WITH part AS MATERIALIZED (SELECT * FROM crm_profile.explain_similarity(a, b, model) e WHERE e.similarity IS NOT NULL),
+			alike AS (SELECT p.* FROM part p WHERE p.similarity >= 0.9 AND p.weight > 0 ORDER BY p.contribution DESC, p.attribute COLLATE "C" LIMIT 5),
+			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 AND p.weight > 0 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
+		SELECT concat_ws('; but ', (SELECT string_agg(concat(crm_profile_internal.card_name(l.attribute), ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
+			(SELECT string_agg(format('%s %s, not %s', crm_profile_internal.card_name(l.attribute), l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
+	END;
+COMMENT ON FUNCTION crm_profile_internal.likeness_in_words IS 'what b has in common with a (with the value of a, if it is another), and what not';
+
+CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
+	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
+	columns text;
+	options jsonb;
+	person text;
+	found boolean;
+BEGIN
+	IF attributes IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist, or has no attributes', source), HINT = 'A source has the name of the schema of its views.';
+	ELSIF whom IS NULL AND NOT by_record THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'whom must not be NULL', HINT = 'Give the key of a customer, or a row with attributes.';
+	ELSIF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('k is %s', coalesce(k::text, 'NULL')), DETAIL = 'It is the number of customers wanted, from 1 to 1000.';
+	END IF;
+	SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum), jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal') FILTER (WHERE crm_profile_internal.source_attribute_class(a.atttypid) = 'word'), '{}'))
+		INTO columns, options FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped;
+	IF weights IS NOT NULL THEN
+		options := options || jsonb_build_object('weights', weights);
+	END IF;
+	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a', attributes)
+		ELSE format('%s a WHERE %s', attributes, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
+	IF NOT by_record THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
+		IF NOT found THEN
+			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
+		END IF;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH model AS MATERIALIZED (SELECT crm_profile.profile_fit(r, $1) AS m FROM %2$s a, LATERAL (SELECT %1$s) r, (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %2$s) s WHERE crm_profile_internal.in_sample(a.customer::text, s.share)),
+			person AS MATERIALIZED (SELECT crm_profile.profile((SELECT r FROM (SELECT %1$s) r), (SELECT m FROM model)) AS p FROM %3$s),
+			near AS MATERIALIZED (
+				SELECT n.customer, n.p, n.away FROM (
+					SELECT e.customer, e.p, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
+						SELECT a.customer::text AS customer, crm_profile.profile(r, (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) r WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
+				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
+		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
+		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
+END $$;
+COMMENT ON FUNCTION crm_profile.nearest_customers IS 'the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader';
