@@ -734,7 +734,7 @@ FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
 
 /*
  * The same customers at random: how regular they are differs, and the probability of a purchase is
- * better known by both.
+ * better known by both.  The coarse sample is good enough for that.
  */
 static void
 FitAtRandom(PurchaseFit *fit)
@@ -745,7 +745,7 @@ FitAtRandom(PurchaseFit *fit)
 
 	memcpy(known.parameters, model->parameters, sizeof(model->parameters));
 	known.parameters[CLV_ALPHA] /= fit->scale;
-	FitAt(fit, 1, &fit->sample, &known, (int) model->regularity, false, false, &result);
+	FitAt(fit, 1, fit->coarse, &known, (int) model->regularity, false, false, &result);
 	if (!FitIsMaximum(result.status))
 		return;
 	memcpy(model->random_parameters, result.parameters, sizeof(model->random_parameters));
