@@ -438,14 +438,13 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 /*
  * The regularity of the greatest likelihood on the coarse sample; a larger one must be clearly
  * better.  The likelihood has a single peak over k.  `close` is another regularity that the coarse
- * sample cannot distinguish from it, or 0.
+ * sample cannot distinguish from it, or 0.  `best` is where to start from if `known_k` is above 0.
  */
 static int
-LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
+LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 {
 	double value[MAX_REGULARITY + 1];
-	FitResult result;
-	int known_k = 0;
+	FitResult result = *best;
 	int chosen = 1;
 
 	*close = 0;
@@ -791,7 +790,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	bool by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	int k = Max(asked, 1);
 	int close = 0;
-	FitResult known;
+	FitResult known = {0};
 	FitResult result;
 	int known_k = 0;
 	bool enough;
@@ -805,7 +804,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	if (like && like->status == FIT_CONVERGED)
 		known_k = StartFrom(&fit, like, &known);
 	if (asked == 0 && enough)
-		known_k = k = LikelyRegularity(&fit, &known, &close);
+		known_k = k = LikelyRegularity(&fit, &known, 0, &close);
 	if (by_month)
 		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
 	if (by_month && enough)
@@ -823,7 +822,8 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		{
 			SumGaps(&fit);
 			if (asked == 0)
-				known_k = k = LikelyRegularity(&fit, &known, &close);
+				known_k = k = LikelyRegularity(&fit, &known,
+											   known.status == FIT_CONVERGED ? known_k : 0, &close);
 		}
 	}
 	if (fit.coarse != &fit.sample && !coarsely)
