@@ -2,24 +2,12 @@
 
 ---------------------------------------------------------------- select_audience
 
-CREATE FUNCTION crm_profile_internal.audience_hash(seed text, key text) RETURNS bigint
+CREATE FUNCTION crm_profile_internal.control_count(seed text, stratum text, customers bigint, share double precision) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.audience_hash IS 'the first eight bytes of the SHA-256 of seed:key, as a bigint';
-CREATE FUNCTION crm_profile_internal.control_limit_transfn(state internal, hash bigint, share double precision, stratum_hash bigint) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_limit_transfn IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.control_limit_finalfn(state internal) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_limit_finalfn IS 'aggregate final function';
-CREATE AGGREGATE crm_profile_internal.control_limit(hash bigint, share double precision, stratum_hash bigint) (
-	SFUNC = crm_profile_internal.control_limit_transfn, STYPE = internal, SSPACE = 1024,
-	FINALFUNC = crm_profile_internal.control_limit_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.control_limit(bigint, double precision, bigint) IS 'the largest hash of the control group: floor(customers × share + stratum_hash / 2^64) customers; NULL: nobody';
-
-CREATE FUNCTION crm_profile_internal.control_count(customers bigint, share double precision, stratum_hash bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.control_count IS 'how many customers of a stratum are in its control group: on average over seeds exactly their share';
+CREATE FUNCTION crm_profile_internal.draw_audience(query text, control_share double precision, seed text, base_rate double precision, OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
+COMMENT ON FUNCTION crm_profile_internal.draw_audience IS 'the customers of a query, customer and stratum as text, with their groups';
 
 CREATE FUNCTION crm_profile_internal.source_condition(src crm_profile.source_definition, condition text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -62,7 +50,7 @@ CREATE FUNCTION crm_profile_internal.tell_audience(treated bigint, control bigin
 DECLARE
 	lift CONSTANT double precision := crm_profile.detectable_lift(base_rate, treated, control);
 BEGIN
-	IF treated IS NULL THEN
+	IF treated + control = 0 THEN
 		RAISE WARNING 'nobody is in the audience';
 	ELSIF control = 0 THEN
 		RAISE WARNING 'there is no control group: the campaign will show the response, not its effect' USING HINT = 'Give control_share, such as 0.1.';
@@ -87,15 +75,9 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('control_share and base_rate must be from 0 to 1, not %s and %s', coalesce(control_share::text, 'NULL'), coalesce(base_rate::text, 'NULL'));
 	END IF;
 	src := crm_profile_internal.source_condition(src, condition);
-	seed := coalesce(seed, '');
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
-	RETURN QUERY EXECUTE format(E'WITH a AS MATERIALIZED (SELECT p.customer, p.stratum, crm_profile_internal.audience_hash($1, p.customer) AS hash FROM (
-			SELECT customer::pg_catalog.text AS customer, coalesce(segment, ''(unscored)'')::pg_catalog.text AS stratum FROM %s WHERE (%s\n) IS TRUE) p WHERE p.customer IS NOT NULL),
-		s AS MATERIALIZED (SELECT g.*, crm_profile_internal.control_count(g.customers, $2, g.hash) AS control
-			FROM (SELECT a.stratum, pg_catalog.count(*) AS customers, crm_profile_internal.audience_hash($1, '':'' || a.stratum) AS hash, crm_profile_internal.control_limit(a.hash, $2, crm_profile_internal.audience_hash($1, '':'' || a.stratum)) AS highest FROM a GROUP BY a.stratum) g)
-		SELECT a.customer, CASE WHEN a.hash <= s.highest THEN ''control'' ELSE ''treated'' END, a.stratum FROM a JOIN s ON s.stratum = a.stratum
-		WHERE (SELECT crm_profile_internal.tell_audience(pg_catalog.sum(s.customers - s.control)::bigint, pg_catalog.sum(s.control)::bigint, pg_catalog.count(*), $3) FROM s)',
-		crm_profile_internal.source_best_from(src), src.best) USING seed, control_share, base_rate;
+	RETURN QUERY SELECT a.customer, a."group", a.stratum FROM crm_profile_internal.draw_audience(
+		format(E'SELECT customer::pg_catalog.text, coalesce(segment, ''(unscored)'')::pg_catalog.text FROM %s WHERE (%s\n) IS TRUE', crm_profile_internal.source_best_from(src), src.best), control_share, coalesce(seed, ''), base_rate) a;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.select_audience_as_owner IS 'runs as the owner of the source: select_audience()';
 CREATE FUNCTION crm_profile.select_audience(source text, condition text DEFAULT NULL, control_share double precision DEFAULT 0.1, seed text DEFAULT '', base_rate double precision DEFAULT 0.05,

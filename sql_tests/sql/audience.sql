@@ -32,7 +32,7 @@ SELECT (SELECT count(*) FROM (SELECT * FROM select_audience('shop', NULL, 0.2, '
 -- who is asked beside them does not matter within a segment
 SELECT count(*) AS customers, count(*) FILTER (WHERE a."group" = n."group") = count(*) AS same FROM select_audience('shop', 'Champions', 0.2, 'spring 2026') n JOIN audience a USING (customer);
 -- a group has its share on average, however small the segment: 300 seeds of two customers
-SELECT round(avg(crm_profile_internal.control_count(2, 0.1, crm_profile_internal.audience_hash(s::text, ':x'))), 2) BETWEEN 0.14 AND 0.26 AS fair, min(crm_profile_internal.control_count(2, 0.1, crm_profile_internal.audience_hash(s::text, ':x'))), max(crm_profile_internal.control_count(2, 0.1, crm_profile_internal.audience_hash(s::text, ':x')))
+SELECT round(avg(crm_profile_internal.control_count(s::text, 'x', 2, 0.1)), 2) BETWEEN 0.14 AND 0.26 AS fair, min(crm_profile_internal.control_count(s::text, 'x', 2, 0.1)), max(crm_profile_internal.control_count(s::text, 'x', 2, 0.1))
 FROM generate_series(1, 300) s;
 -- no key tells the group: the groups are alike in what is known
 SELECT bool_and(abs(t.y - t.n) < 0.12) AS alike FROM (SELECT avg((c.born > 1980)::int) FILTER (WHERE a."group" = 'control') AS y, avg((c.born > 1980)::int) FILTER (WHERE a."group" = 'treated') AS n FROM audience a JOIN customer c ON c.id::text = a.customer) t;
