@@ -105,11 +105,12 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 			FROM unnest(measures) m WHERE (m.lift).treated IS NOT NULL),
 		one AS (
 			-- a success and a failure are added to each group, so that no variance is 0 (Agresti and Caffo 2000)
-			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
+			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN k.nt * k.nc / (k.nt + k.nc)::double precision ELSE k.nt END AS weight, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
 				((k.xt + 1.0) * (k.nt - k.xt + 1) / (k.nt + 2.0) ^ 3 + CASE WHEN k.compared THEN (k.xc + 1.0) * (k.nc - k.xc + 1) / (k.nc + 2.0) ^ 3 ELSE 0 END)::double precision AS variance
 			FROM known k WHERE CASE WHEN k.compared THEN k.nt > 0 AND k.nc > 0 ELSE k.nt > 0 END),
+		-- campaigns by their size (Mantel and Haenszel): by variance, those that nobody responded to would count most
 		segment AS (
-			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect / o.variance) / sum(1 / o.variance) AS effect, 1 / sum(1 / o.variance) AS variance FROM one o GROUP BY o.segment),
+			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect * o.weight) / sum(o.weight) AS effect, sum(o.variance * o.weight ^ 2) / sum(o.weight) ^ 2 AS variance FROM one o GROUP BY o.segment),
 		everybody AS (
 			SELECT s.mean, bool_or(g.compared) AS compared, sum(g.n)::bigint AS n,
 				-- what segments differ by beyond chance (DerSimonian and Laird 1986)
