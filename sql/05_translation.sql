@@ -1,33 +1,51 @@
--- Words for people: the texts that functions write, by language
+-- Words for people in their language: cards, reports, names of segments, forms of numbers and dates
+--
+-- Views show codes and names that never change; translate where a person reads. The words stand in the table
+-- translation, to which users add languages, their own segments, or better words. 06_words.sql fills it.
 
-CREATE TABLE crm_profile.translation ( -- the words and phrases that functions write for people, by language; add a language, or texts of your own, with INSERT
-	key text, -- what the text is for; %1$s and so on in the text are filled in
-	language text -- code of the language, such as en
+CREATE TABLE crm_profile.translation ( -- words for people, by language; add your own with INSERT: languages, segments of your schemes, better words than the built-in ones
+	key text NOT NULL, -- what is translated, such as segment.Champions or report.title
+	language text NOT NULL -- code of the language, such as en, de or pt-BR
 		CONSTRAINT translation_language_code CHECK (language ~ '^[a-z]{2,3}(-[a-zA-Z0-9]+)*$'),
-	text text NOT NULL, -- the text in that language
-	built_in boolean NOT NULL DEFAULT false, -- whether the text comes with the extension: it is not dumped
-	CONSTRAINT translation_pkey PRIMARY KEY (key, language)
+	text text NOT NULL, -- the words; %1$s, %2$s and so on are filled in
+	built_in boolean NOT NULL DEFAULT false, -- whether the row comes with the extension: it is not dumped, and a row of your own goes before it
+	CONSTRAINT translation_pkey PRIMARY KEY (key, language, built_in)
 );
 GRANT SELECT ON crm_profile.translation TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('crm_profile.translation', 'WHERE NOT built_in');
 
+CREATE FUNCTION crm_profile_internal.languages(language text) RETURNS text[]
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN ARRAY[language, split_part(language, '-', 1), 'en'];
+COMMENT ON FUNCTION crm_profile_internal.languages IS 'the languages to look for words in, best first: de-AT, de, en';
+
 CREATE FUNCTION crm_profile_internal.check_language(language text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	wanted CONSTANT text := coalesce(language, nullif(current_setting('crm_profile.language', true), ''), 'en');
 BEGIN
-	IF language IS NULL OR NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.language = check_language.language) THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('there are no texts in the language %s', coalesce(quote_literal(language), 'NULL')),
+	IF NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.language IN (wanted, split_part(wanted, '-', 1))) THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('there are no words in language "%s"', wanted),
 			DETAIL = format('There are: %s.', (SELECT string_agg(DISTINCT t.language, ', ') FROM crm_profile.translation t)),
-			HINT = 'Add them to crm_profile.translation.';
+			HINT = 'Add a language with INSERT INTO crm_profile.translation.';
 	END IF;
-	RETURN language;
+	RETURN wanted;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_language IS 'the language, if there are texts in it; else an error';
+COMMENT ON FUNCTION crm_profile_internal.check_language IS 'the language, if there are words in it, else an error; NULL: that of the setting crm_profile.language, else English';
+
+CREATE FUNCTION crm_profile_internal.words(language text) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT jsonb_object_agg(t.key, t.text) FROM (
+		SELECT DISTINCT ON (t.key) t.key, t.text FROM crm_profile.translation t, crm_profile_internal.languages(words.language) l
+		WHERE t.language = ANY (l) ORDER BY t.key, array_position(l, t.language), t.built_in) t);
+COMMENT ON FUNCTION crm_profile_internal.words IS 'the words of every key in a language, else in English';
 
 CREATE FUNCTION crm_profile_internal.in_words(key text, language text, VARIADIC parts text[] DEFAULT '{}') RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN cardinality(parts) = 0 THEN t.text ELSE format(t.text, VARIADIC parts) END FROM crm_profile.translation t
-		WHERE t.key = in_words.key AND t.language IN (in_words.language, 'en') ORDER BY t.language = in_words.language DESC LIMIT 1);
-COMMENT ON FUNCTION crm_profile_internal.in_words IS 'a text in a language, else in English, with its parts filled in';
+	RETURN (SELECT CASE WHEN cardinality(parts) = 0 THEN t.text ELSE format(t.text, VARIADIC parts) END
+		FROM crm_profile.translation t, crm_profile_internal.languages(in_words.language) l
+		WHERE t.key = in_words.key AND t.language = ANY (l) ORDER BY array_position(l, t.language), t.built_in LIMIT 1);
+COMMENT ON FUNCTION crm_profile_internal.in_words IS 'the words of one key in a language, else in English, with their parts filled in; NULL if there are none';
 
 CREATE FUNCTION crm_profile_internal.number_in_words(number numeric, language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -37,35 +55,7 @@ CREATE FUNCTION crm_profile_internal.number_in_words(number numeric, language te
 		FROM (SELECT round(number, CASE WHEN number = 0 OR abs(number) BETWEEN 100 AND 10000 THEN 0 ELSE 2 - floor(log(abs(number)))::integer END) AS rounded) n);
 COMMENT ON FUNCTION crm_profile_internal.number_in_words IS 'a number as people write it, with three digits that count';
 
-INSERT INTO crm_profile.translation (key, language, text, built_in)
-	SELECT t.key, w.language, w.text, true
-	FROM (VALUES
-		('number.point', '.', ','),
-		('number.group', ',', '.'),
-		('list.or', ' or ', ' oder '),
-		('card.between', '%1$s–%2$s', '%1$s–%2$s'),
-		('card.below', 'under %1$s', 'unter %1$s'),
-		('card.from', '%1$s or more', '%1$s oder mehr'),
-		('card.before', 'before %1$s', 'vor %1$s'),
-		('card.since', 'from %1$s on', 'ab %1$s'),
-		('card.word', '%2$s %1$s', '%2$s %1$s'),
-		('card.plain', '%1$s', '%1$s'),
-		('card.place', 'from %1$s', 'aus %1$s'),
-		('card.true', '%2$s', '%2$s'),
-		('card.false', 'not %2$s', 'nicht %2$s'),
-		('card.set', '%2$s: %1$s', '%2$s: %1$s'),
-		('card.range', '%2$s %1$s', '%2$s %1$s'),
-		('card.age', 'aged %1$s', '%1$s Jahre alt'),
-		('card.count', '%1$s %2$s', '%1$s %2$s'),
-		('card.none', 'no %2$s', 'keine %2$s'),
-		('card.average', '%2$s %1$s × the average', '%2$s %1$s × der Durchschnitt'),
-		('card.often', '%1$s × as many orders as all customers', '%1$s × so viele Bestellungen wie alle Kunden'),
-		('card.spends', 'spends %1$s × as much', 'gibt %1$s × so viel aus'),
-		('card.last', 'last order %1$s days ago', 'letzte Bestellung vor %1$s Tagen'),
-		('card.share', '%1$s of customers', '%1$s der Kunden'),
-		('card.shares', '%1$s of customers, %2$s of revenue', '%1$s der Kunden, %2$s des Umsatzes'),
-		('card.percent', '%1$s %%', '%1$s %%'),
-		('card.small', 'fewer than %1$s customers', 'weniger als %1$s Kunden'),
-		('card.orders', 'orders: %1$s', 'Bestellungen: %1$s'),
-		('card.spent', 'amount: %1$s', 'Umsatz: %1$s')) t(key, en, de),
-		LATERAL (VALUES ('en', t.en), ('de', t.de)) w(language, text);
+CREATE FUNCTION crm_profile.segment_label(segment text, language text DEFAULT NULL) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE COST 100
+	RETURN coalesce(crm_profile_internal.in_words('segment.' || segment, crm_profile_internal.check_language(language)), segment);
+COMMENT ON FUNCTION crm_profile.segment_label IS 'the name of a segment in a language (NULL: that of the setting crm_profile.language, else English); a segment without a translation keeps its name';

@@ -183,6 +183,7 @@ DECLARE
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
+		['day_weights', 'text', 'NULL', 'table of the days that are not like others, schema-qualified, with the columns day and weight: 0 for a closed day, 1.5 for one of a promotion; days that it leaves out weigh 1'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
 		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
@@ -408,7 +409,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -738,6 +739,36 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_interactions IS 'checks and completes the arguments about interactions with the caller''s rights';
 
+CREATE FUNCTION crm_profile_internal.source_resolve_day_weights(src crm_profile.source_definition, path text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation CONSTANT oid := crm_profile_internal.source_relation('day_weights', src.day_weights, path);
+BEGIN
+	PERFORM crm_profile_internal.source_expression('day_weights', 'day', relation, relation::regclass::text, path, ARRAY['date'::regtype::oid], 'a column day of type date');
+	PERFORM crm_profile_internal.source_expression('day_weights', 'weight', relation, relation::regclass::text, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8']::regtype[]::oid[], 'a column weight, a number');
+	RETURN relation::regclass::text;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_day_weights IS 'checks the argument day_weights with the caller''s rights; the table''s name, qualified';
+
+CREATE FUNCTION crm_profile_internal.source_day_weights(src crm_profile.source_definition) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	weights jsonb;
+	twice date;
+BEGIN
+	IF src.day_weights IS NULL THEN
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT jsonb_object_agg(d.day, d.weight), (SELECT min(t.day) FROM (SELECT w.day FROM %1$s w GROUP BY w.day HAVING count(*) > 1) t)
+		FROM (SELECT w.day::date AS day, w.weight::double precision AS weight FROM %1$s w WHERE w.day IS NOT NULL AND w.weight IS NOT NULL) d', src.day_weights) INTO weights, twice;
+	IF twice IS NOT NULL THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('source "%s": %s has more than one weight for %s', src.name, src.day_weights, to_char(twice, 'YYYY-MM-DD')),
+			HINT = 'Give each day one weight.';
+	END IF;
+	RETURN weights;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_day_weights IS 'the weights of days in the table that the source names, as clv_fit() takes them; NULL: none';
+
 CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -926,6 +957,9 @@ BEGIN
 
 	src := crm_profile_internal.source_check_corrections(src);
 	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
+	IF src.day_weights IS NOT NULL THEN
+		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
+	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;

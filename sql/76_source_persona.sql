@@ -331,7 +331,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.cards IS 'cards of the segments of a FROM item of customers, with a FROM item like segment_persona (NULL: none)';
 
-CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT 'en', OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	language := crm_profile_internal.check_language(language);

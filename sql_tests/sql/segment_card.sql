@@ -48,14 +48,13 @@ SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
 SELECT count(*) AS differences FROM told FULL JOIN crm_profile.segment_card('shop') s USING (segment) WHERE told IS DISTINCT FROM s;
 SELECT crm_profile.alter_source('shop', customers => 'client');
 -- other languages: every text is there in each, and words of one's own count
-SELECT key FROM crm_profile.translation WHERE built_in GROUP BY key HAVING count(*) <> (SELECT count(DISTINCT language) FROM crm_profile.translation WHERE built_in) OR count(DISTINCT (SELECT count(*) FROM regexp_matches(text, '%\d\$s', 'g'))) > 1;
+SELECT key FROM crm_profile.translation WHERE built_in AND key LIKE 'card.%' GROUP BY key HAVING count(*) <> (SELECT count(DISTINCT language) FROM crm_profile.translation WHERE built_in) OR count(DISTINCT (SELECT count(*) FROM regexp_matches(text, '%\d\$s', 'g'))) > 1;
 SELECT bool_and((g.card ~ ' % der Kunden, .* % des Umsatzes$') = (t.customers >= 5)) AS german FROM told t JOIN crm_profile.segment_card('shop', 'de') g USING (segment);
 BEGIN;
 INSERT INTO crm_profile.translation VALUES ('card.share', 'nl', '%1$s van de klanten'), ('card.shares', 'nl', '%1$s van de klanten, %2$s van de omzet');
 SELECT count(*) AS dutch FROM crm_profile.segment_card('shop', 'nl') WHERE card ~ 'van de omzet$';
 ROLLBACK;
 SELECT crm_profile.segment_card('shop', 'xx');
-SELECT crm_profile.segment_card('shop', NULL);
 SELECT crm_profile.segment_card('card');
 SELECT crm_profile_internal.number_in_words(n, 'en'), crm_profile_internal.number_in_words(n, 'de') FROM unnest('{0,7,0.123456,1.5,12.345,999.6,1987,10000,123456,1234567,-45678}'::numeric[]) n;
 SELECT * FROM crm_profile_internal.card_ranges('{below 3,5 and more,3 to below 5}', '{10,10,10}', 'number');

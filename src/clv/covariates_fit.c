@@ -179,7 +179,7 @@ KeepSummary(AttributeFit *fit, SummaryState *summary)
 	fit->summary = summary;
 }
 
-/* (state, history, as_of, model, unit, value, attributes [, options]) */
+/* (state, history, as_of, model, unit, value, attributes [, options [, day_weights]]) */
 PG_FUNCTION_INFO_V1(clv_fit_attributes_transfn);
 Datum
 clv_fit_attributes_transfn(PG_FUNCTION_ARGS)
@@ -192,7 +192,7 @@ clv_fit_attributes_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(6))
 		PG_RETURN_STATE(fit);
-	ClvFitOptions(fcinfo, 2, &options);
+	ClvFitOptions(fcinfo, 2, 8, &options);
 	if (fit == NULL)
 		fit = NewAttributeFit(aggregate,
 							  PG_NARGS() > 7 && !PG_ARGISNULL(7) ? PG_GETARG_JSONB_P(7) : NULL);
