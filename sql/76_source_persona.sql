@@ -524,10 +524,12 @@ BEGIN
 		INTO found USING profile_model, k;
 	silhouette := found.silhouette;
 	stability := found.stability;
-	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, crm_profile.nearest_group(crm_profile.profile(r, %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[])::text AS segment, crm_profile.nearest_group(crm_profile.profile(r, %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS segment_position FROM %4$s)',
+	-- one scan for the group of each customer, whatever is asked of it
+	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, x.n::text AS segment, x.n AS segment_position FROM (SELECT x.*, crm_profile.nearest_group(crm_profile.profile(r, %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS n FROM %4$s OFFSET 0) x)',
 		named, profile_model, found.medoids, rows);
-	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT m.n, (SELECT avg(crm_profile.similarity(crm_profile.profile(r, $1), $2[m.n])) FROM %s p, LATERAL (SELECT %s) r WHERE p.segment = m.n::text AND crm_profile_internal.in_sample(p.customer::text, s.share)) AS alike
-		FROM generate_series(1, cardinality($2)) m(n), (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s) g', rows, replace(named, 'x.', 'p.'), people) INTO alike USING profile_model, found.medoids;
+	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, avg(crm_profile.similarity(n.p, $2[n.n])) AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
+		(SELECT crm_profile.profile(r, $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) r WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
+		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision
 		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (SELECT crm_profile_internal.persona_counts(p.segment, ROW(%s), %L::text[]) FROM %s p)) s)',

@@ -335,4 +335,6 @@ MakeFitFeatures(FitFeatures *f, const FitRows *rows)
 	OpenProfile(&f->view, PointerGetDatum(rows->first));
 	TakeTargets(f);
 	AddFeatures(f);
+	f->features =
+		repalloc(f->features, (f->nfeatures + SCORECARD_PAIRS) * sizeof(ScorecardFeature));
 }
