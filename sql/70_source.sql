@@ -183,6 +183,24 @@ DECLARE
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
+		['campaigns', 'text', 'NULL', 'the table of campaign contacts, schema-qualified: a row for each customer in each campaign; NULL: none'],
+		['campaign_customer', 'text', 'NULL', 'column of the contacts with the customer''s key; NULL: no contacts'],
+		['campaign_name', 'text', 'NULL', 'column or expression of the contacts: the campaign; NULL: no contacts'],
+		['contacted_at', 'text', 'NULL', 'column or expression of the contacts with day or time; NULL for control customers: when the campaign began'],
+		['treated', 'text', 'NULL', 'condition over the contacts: true for treated customers, false for the control group; NULL: everybody is treated, there is no control group'],
+		['responded_at', 'text', 'NULL', 'column or expression of the contacts with day or time of the response, or a condition; NULL: an order within response_days is a response'],
+		['response_value', 'text', 'NULL', 'column or expression of the contacts: what a response is worth; NULL: the orders within response_days'],
+		['contact_cost', 'text', 'NULL', 'cost of a contact: column or expression of the contacts, or a number; NULL: unknown'],
+		['campaign_code', 'text', 'NULL', 'column or expression of the contacts: the coupon or promotion code of the campaign; NULL: none'],
+		['order_code', 'text', 'NULL', 'column or expression of the orders: the code that an order was placed with; NULL: none'],
+		['response_days', 'integer', '30', 'days after contact within which an order is a response: 1 to 366'],
+		['control_share', 'double precision', 'NULL', 'share of a campaign''s customers that the control group was to have; NULL: unknown'],
+		['lines', 'text', 'NULL', 'table of order lines, schema-qualified, which tell what was bought together; NULL: none'],
+		['line_order', 'text', 'NULL', 'expression over the lines: what lines of one order share, the key of the order; NULL: customer and day'],
+		['line_customer', 'text', 'NULL', 'expression over the lines: the customer''s key; NULL: the order tells'],
+		['line_day', 'text', 'NULL', 'expression over the lines: day or time; NULL: the order tells'],
+		['line_product', 'text', 'NULL', 'expression over the lines: the product'],
+		['line_category', 'text', 'NULL', 'expression over the lines: the category of the product; NULL: each product is its own'],
 		['day_weights', 'text', 'NULL', 'table of the days that are not like others, schema-qualified, with the columns day and weight: 0 for a closed day, 1.5 for one of a promotion; days that it leaves out weigh 1'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
@@ -196,6 +214,8 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['horizon_days', 'integer', '90', 'the days ahead that p_purchase and expected_purchases look, and that tests of forecasts are for: 7 to 3660'],
+		['birthday', 'text', 'NULL', 'column of the customer table with the day of birth, for due_actions; NULL: not known'],
+		['action_pause', 'integer', '30', 'days within which due_actions names no action of a kind twice for a customer: 0 to 365'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
@@ -208,7 +228,10 @@ DECLARE
 		['prospect_key_type', 'text', NULL, 'type of the prospects'' key'],
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
 		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
+		['line_query', 'text', NULL, 'query of order lines (basket, customer, ordered_on, product, category), all names qualified; NULL: no lines'],
 		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
+		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
+		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
@@ -320,10 +343,12 @@ COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of on
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+		VALUES ('view', 'campaign_gains', src.campaigns IS NOT NULL), ('view', 'campaign_segment_result', src.campaigns IS NOT NULL), ('view', 'campaign_result', src.campaigns IS NOT NULL), ('view', 'campaign_response', src.campaigns IS NOT NULL),
+			('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
+			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
-			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
@@ -409,7 +434,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -433,7 +458,7 @@ BEGIN
 		problem := 'the views are those of an older version';
 		RETURN NEXT;
 	ELSE
-		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
 				problem := format('the views read a table other than the present %s', missing);
@@ -803,6 +828,9 @@ BEGIN
 	IF src.horizon_days NOT BETWEEN 7 AND 3660 THEN
 		PERFORM crm_profile_internal.source_argument_error('horizon_days', format('it is %s', src.horizon_days), 'It is a number of days, from 7 to 3660.', NULL);
 	END IF;
+	IF src.action_pause NOT BETWEEN 0 AND 365 THEN
+		PERFORM crm_profile_internal.source_argument_error('action_pause', format('it is %s', src.action_pause), 'It is a number of days, from 0 to 365.', NULL);
+	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
 	END IF;
@@ -946,21 +974,28 @@ BEGIN
 	IF src.track_changes LIKE 'column %' THEN
 		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 	END IF;
+	src := crm_profile_internal.source_resolve_codes(src, format('SELECT %s AS customer, %s AS ordered_at, %s AS amount', key_sql, src.ordered_at, amount_sql), orders, orders_sql, path);
 	src := crm_profile_internal.source_resolve_tracking(src, concat(selected, ', ', CASE WHEN src.track_changes LIKE 'column %' THEN substr(src.track_changes, 8) || ' AS changed_at'
 		ELSE src.order_customer || ' AS order_customer' END, rows), path);
 	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
 	END IF;
+	src := crm_profile_internal.source_resolve_lines(src, orders, orders_sql, path);
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 
 	src := crm_profile_internal.source_check_corrections(src);
+	IF src.birthday IS NOT NULL THEN
+		src.birthday := crm_profile_internal.source_column('birthday', src.birthday, customers);
+		PERFORM crm_profile_internal.source_expression('birthday', src.birthday, customers, src.customers, path, days, 'date, timestamp or timestamptz');
+	END IF;
 	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
 	IF src.day_weights IS NOT NULL THEN
 		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
 	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';

@@ -424,6 +424,9 @@ BEGIN
 			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src),
 				CASE WHEN src.by_attributes THEN crm_profile_internal.source_given(src, 'h.customer') END, CASE WHEN src.by_attributes THEN 'crm_profile.with_attributes($3, given)' ELSE '$3' END)
 			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
+		EXECUTE format('SELECT CASE WHEN count(g.gap) >= 20 THEN ceil(crm_profile_internal.median(g.gap))::integer END
+				FROM (SELECT (crm_profile_internal.second_purchase(h.history, $1) - crm_profile.first_purchase(h.history, $1))::double precision AS gap FROM %s h WHERE $2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2)) g', crm_profile_internal.counted(src))
+			INTO model.second_purchase_days USING today, least(1, 100000 / greatest(model.customers, 1)::double precision);
 	END IF;
 
 	WITH problem AS (

@@ -73,11 +73,11 @@ CREATE FUNCTION crm_profile_internal.rewrite_tables(tables regclass[]) RETURNS v
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000;
 COMMENT ON FUNCTION crm_profile_internal.rewrite_tables IS 'writes your tables and their indexes into new files, which have no byte of rows that were deleted';
 
-CREATE FUNCTION crm_profile_internal.forget_customers_as_owner(src crm_profile.source_definition, keys text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
+CREATE FUNCTION crm_profile_internal.forget_keys(src crm_profile.source_definition, keys text[], rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	given CONSTANT text[] := array_remove(keys::text[], NULL);
+	given CONSTANT text[] := ARRAY(SELECT k FROM unnest(keys) k WHERE k IS NOT NULL);
 	-- the key of one of them, in a column
 	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (ARRAY(SELECT unnest($1)::%1$s))', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
 	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
@@ -85,6 +85,12 @@ DECLARE
 	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name) = src.tracking -> 'tables';
 	held record;
 BEGIN
+	BEGIN
+		EXECUTE format('SELECT count(k::%s) FROM unnest($1) k', src.key_type) USING given;
+	EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+		-- PostgreSQL's message names the value
+		RAISE invalid_text_representation USING MESSAGE = format('a key to be forgotten is none of type %s', src.key_type), DETAIL = 'It is not named here, since messages go to the server log.';
+	END;
 	IF rewrite THEN
 		PERFORM crm_profile_internal.lock_relations(tables);
 	END IF;
@@ -139,13 +145,20 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_customers_as_owner IS 'runs as the owner of the source: forget_customers()';
+COMMENT ON FUNCTION crm_profile_internal.forget_keys IS 'erases what a source stores of these customers';
 
+CREATE FUNCTION crm_profile_internal.forget_customers_as_owner(src crm_profile.source_definition, keys text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, keys::text[], rewrite) f;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.forget_customers_as_owner IS 'runs as the owner of the source: forget_customers()';
 CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_customers_as_owner(src, ARRAY[key]::text, rewrite) f;
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, ARRAY[key], rewrite) f;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner IS 'runs as the owner of the source: forget_customer()';
 
@@ -159,7 +172,7 @@ CREATE FUNCTION crm_profile.forget_customers(name text, keys anycompatiblearray,
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.forget_customers IS 'forget_customer() for several keys at once';
 
-CREATE FUNCTION crm_profile_internal.profile_now_details_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
+CREATE FUNCTION crm_profile_internal.figures_now(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
@@ -176,13 +189,20 @@ BEGIN
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))
 		USING key, found;
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.figures_now IS 'one customer of a source, computed from the present orders';
+
+CREATE FUNCTION crm_profile_internal.profile_now_details_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.figures_now(src, key) f;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.profile_now_details_as_owner IS 'runs as the owner of the source: profile_now_details()';
 
 CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text, OUT figure text, OUT value text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT v.key, CASE a.atttypid WHEN 'double precision'::regtype THEN round(v.value::numeric, 4)::text WHEN 'numeric'::regtype THEN trim_scale(round(v.value::numeric, 6))::text ELSE v.value END
-		FROM crm_profile_internal.profile_now_details_as_owner(src, key) f CROSS JOIN LATERAL json_each_text(row_to_json(f)) v
+		FROM crm_profile_internal.figures_now(src, key) f CROSS JOIN LATERAL json_each_text(row_to_json(f)) v
 			JOIN pg_attribute a ON a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attname = v.key ORDER BY a.attnum;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner IS 'runs as the owner of the source: profile_now()';

@@ -290,6 +290,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_prospects IS 'section of a report: the ten prospects most like the best customers';
 
+CREATE FUNCTION crm_profile_internal.report_due(page crm_profile_internal.report_page) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	rows text;
+BEGIN
+	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''action'', action), crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, value::numeric, ''amount'')), ''''
+			ORDER BY value DESC NULLS LAST, action)
+		FROM (SELECT action, count(*) AS customers, sum(value) AS value FROM %I.due_actions GROUP BY action HAVING count(*) >= 5) d', page.source) INTO rows USING page;
+	RETURN CASE WHEN rows IS NOT NULL THEN crm_profile_internal.report_table(page, '{action,customers,at_stake}', rows) END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.report_due IS 'section of a report: what is due today';
+
+CREATE FUNCTION crm_profile_internal.report_campaigns(page crm_profile_internal.report_page) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	rows text;
+BEGIN
+	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.html(campaign) || ''<small>'' || crm_profile_internal.report_word($1, ''text'', result) || ''</small>'', crm_profile_internal.report_date($1, first_contact), crm_profile_internal.report_number($1, treated, ''count''),
+			crm_profile_internal.report_number($1, control, ''count''), crm_profile_internal.report_number($1, treated_rate::numeric, ''share''), crm_profile_internal.report_number($1, control_rate::numeric, ''share''),
+			CASE WHEN lift IS NOT NULL THEN format(''%%s … %%s'', crm_profile_internal.report_number($1, lift_lower::numeric, ''share''), crm_profile_internal.report_number($1, lift_upper::numeric, ''share'')) END), '''' ORDER BY first_contact DESC, campaign)
+		FROM %I.campaign_result WHERE treated + control >= 5', page.source) INTO rows USING page;
+	RETURN CASE WHEN rows IS NOT NULL THEN crm_profile_internal.report_table(page, '{campaign,since,treated,control,treated_rate,control_rate,lift_band}', rows) END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.report_campaigns IS 'section of a report: what campaigns changed';
+
 CREATE FUNCTION crm_profile_internal.report_quality(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -347,8 +372,8 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
 		VALUES (1, 'overview', 'customer_profile'), (2, 'segments', 'segment_summary'), (3, 'forecast', 'revenue_forecast'), (4, 'migration', 'segment_migration'), (5, 'scores', 'rfm_grid'),
-			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'personas', 'segment_summary'), (9, 'prospects', 'prospect_match'),
-			(10, 'quality', 'data_quality'), (11, 'model', 'model_card');
+			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'personas', 'segment_summary'), (9, 'prospects', 'prospect_match'), (10, 'due', 'due_actions'), (11, 'campaigns', 'campaign_result'),
+			(12, 'quality', 'data_quality'), (13, 'model', 'model_card');
 	END;
 COMMENT ON FUNCTION crm_profile_internal.report_sections IS 'the sections of a report in their order, and the view that each shows: report_… reads it';
 

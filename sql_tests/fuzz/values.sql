@@ -74,6 +74,10 @@ INSERT INTO seed SELECT 'match_model', match_fit(p, is_target, pm)::text FROM en
 INSERT INTO use VALUES ('match_model', '(SELECT count(c) FROM match_card($1) c)'), ('match_model', '(SELECT count(d) FROM match_deciles($1) d)'), ('match_model', 'match_quality($1)'),
 	('match_model', '(SELECT count(match_score(p, $1)) + count(match_reasons(p, $1)) FROM (SELECT p FROM encoded LIMIT 2) e)'),
 	('match_model', '(SELECT count(x) FROM (SELECT p FROM encoded LIMIT 2) e, explain_match(p, $1) x)');
+INSERT INTO seed SELECT 'uplift_model', uplift_fit(p, n % 2 = 0, n % 2 = 0 AND is_target, pm)::text FROM (SELECT *, row_number() OVER (PARTITION BY pm ORDER BY p) AS n FROM encoded) e GROUP BY pm UNION ALL SELECT 'uplift_model', uplift_fit(p, is_target, 1)::text FROM encoded GROUP BY pm;
+INSERT INTO use VALUES ('uplift_model', '(SELECT count(c) FROM uplift_card($1) c)'), ('uplift_model', '(SELECT count(d) FROM uplift_deciles($1) d)'), ('uplift_model', 'uplift_quality($1)'),
+	('uplift_model', '(SELECT count(uplift_score(p, $1)) + count(uplift_reasons(p, $1)) + count(uplift_group(p, $1)) FROM (SELECT p FROM encoded LIMIT 2) e)'),
+	('uplift_model', '(SELECT count(x) FROM (SELECT p FROM encoded LIMIT 2) e, explain_uplift(p, $1) x)');
 INSERT INTO seed VALUES ('sealed_models', '(sealed)');
 INSERT INTO use VALUES ('sealed_models', 'pg_column_size($1)');
 

@@ -30,6 +30,7 @@ BEGIN
 			CASE WHEN (SELECT count(*) FROM %1$I.customer_profile p) <> (SELECT count(*) FROM c) THEN 'customers' END,
 			CASE WHEN (SELECT (l.customers, l.amount) FROM line l WHERE l.line = '(refunds only)') IS DISTINCT FROM (SELECT (count(*), sum(b.amount)) FROM buyer b WHERE b.known AND NOT b.bought HAVING count(*) > 0) THEN 'refunds only' END,
 			CASE WHEN (SELECT (l.customers, l.amount) FROM line l WHERE l.line = '(unknown customer)') IS DISTINCT FROM (SELECT (count(*), sum(b.amount)) FROM buyer b WHERE b.customer IS NOT NULL AND NOT b.known HAVING count(*) > 0) THEN 'unknown customers' END,
+			CASE WHEN (SELECT coalesce(sum(s.customers), 0) FROM %1$I.segment_migration s) IS DISTINCT FROM (SELECT count(*) FROM buyer b, %1$I.source_definition d WHERE b.customer IS NOT NULL AND (b.known OR d.count_unknown)) THEN 'segment_migration' END,
 			CASE WHEN (SELECT l.amount FROM line l WHERE l.line = '(no customer)') IS DISTINCT FROM (SELECT sum(o.amount) FROM o WHERE o.customer IS NULL) THEN 'no customer' END,
 			CASE WHEN m.rfm::text IS DISTINCT FROM (SELECT crm_profile.rfm_fit(k.history, m.as_of, 5)::text FROM counted k) THEN 'thresholds' END,
 			CASE WHEN (SELECT ((m.a_from, m.b_from, m.deciles) IS DISTINCT FROM ((b.base).a_from, (b.base).b_from, (b.base).deciles)) OR m.active_days <> coalesce((b.base).active_days, 90)
@@ -82,7 +83,7 @@ INSERT INTO customer SELECT i, 'Bonn' FROM generate_series(1, 900) i;
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
-DROP TABLE shop.unknown_customer;
+DROP TABLE shop.unknown_customer CASCADE;
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
 -- asked otherwise

@@ -1,4 +1,4 @@
--- Models as values: what the eight types have in common (src/base/model.h)
+-- Models as values: what the nine types have in common (src/base/model.h)
 SET search_path = crm_profile;
 SET jit = off;
 SET max_parallel_workers_per_gather = 0;
@@ -23,6 +23,8 @@ INSERT INTO sample VALUES
 (12, 'donation_model', '{"parameters": [1.204, 0.75, 0.657, 2.783], "status": "converged", "donors": 11104, "donations": 24615, "log_likelihood": -33225.5, "covariance": [1, 0, 1, 0, 0, 1, 0, 0, 0, 1]}');
 INSERT INTO sample SELECT 9, 'match_model', format('{"rows": 100, "targets": 20, "skipped": 1, "auc": 0.75, "log_loss": 0.4, "prior_variance": 0.5, "intercept": -1.25, "deciles": [%s], "fingerprint": "%s", "scaled": 2, "coded": 2, "set_bytes": [2], "features": [{"bins": [{}, {"others": 40, "targets": 5, "points": -0.5}, {"others": 30, "targets": 10, "points": 0.25}, {"others": 10, "targets": 5, "points": 0.5}], "low": ["-Infinity", 7000.5], "spike": 3.3}, {"slot": 2, "bins": [{"others": 1}, {"others": 40, "targets": 5, "points": -0.5}, {"others": 39, "targets": 15, "points": 0.25}], "codes": [1, 2, 1]}, {"slot": 4, "member": 8, "bins": [{}, {"others": 50, "targets": 5}, {"others": 30, "targets": 15, "points": 0.125}]}], "profile_model": %s}',
 	(SELECT string_agg('{"rows": 10, "targets": 2, "expected": 1.5}', ', ') FROM generate_series(1, 10)), fingerprint(written::profile_model), written) FROM sample WHERE id = 8;
+INSERT INTO sample SELECT 13, 'uplift_model', format('{"outcome": "value", "response": 0.5, "treated_mean": 2, "control_mean": 1.5, "effect": {"value": 0.5, "error": 0.25}, "deviation": 3, "balance": 1, "qini": {"value": 0.125, "error": 0.0625}, "auuc": {"value": -1, "error": 2}, "top10": {"value": 1}, "top30": {"error": 1}, "response30": {"value": 0.1}, "deciles": [%s], "bins": [%s], "card": %s}',
+	(SELECT string_agg('{"uplift": {"value": 1, "error": 0.5}, "expected": 0.75}', ', ') FROM generate_series(1, 10)), (SELECT string_agg('{"response": -0.5, "treated_mean": 4, "control_mean": 3}', ', ') FROM generate_series(1, 10)), written) FROM sample WHERE id = 9;
 
 -- There and back: text as it was written, which is JSON; members in another order are the same value; bytes by way of a file
 CREATE TABLE seen (id int, bytes bytea, same_text boolean, any_order boolean);

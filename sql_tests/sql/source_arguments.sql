@@ -80,6 +80,16 @@ SELECT origin FROM crm_profile.create_source('s', 'shop.client', 'shop.sale', or
 SELECT * FROM crm_profile.check_source_details('s');
 SELECT * FROM crm_profile.refresh('s');
 SELECT crm_profile.drop_source('s');
+-- people with several keys are merged by their e-mail addresses; prospects without such a column are compared by nothing
+CREATE TABLE shop.lead (id int PRIMARY KEY, region text);
+ALTER TABLE shop.client ADD region text DEFAULT 'north';
+INSERT INTO shop.lead VALUES (1, 'north');
+SELECT count(*) > 5 AS created FROM crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => 'sold_at', amount => 'total', prospects => 'shop.lead', corrections => '{"merge_customers": true}');
+SELECT prospect, lifecycle FROM s.prospect_match;
+ALTER TABLE shop.lead ADD email text;
+SELECT count(*) FROM s.prospect_match;
+SELECT crm_profile.drop_source('s');
+DROP TABLE shop.lead;
 -- suggestions
 SELECT customers, orders, reason, call FROM crm_profile.suggest_sources_details();
 DROP SCHEMA shop CASCADE;

@@ -18,6 +18,7 @@
 #include "base/common.h"
 #include "base/numeric_bytes.h"
 #include "base/special_functions.h"
+#include "base/statistics.h"
 #include "base/two_samples.h"
 
 #define LIFT_STATE_VERSION 1
@@ -428,6 +429,14 @@ Datum
 normal_p_value(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_FLOAT8(NormalTwoSided(PG_GETARG_FLOAT8(0)));
+}
+
+/* (chi_square, df) */
+PG_FUNCTION_INFO_V1(chi_square_p_value);
+Datum
+chi_square_p_value(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(ChiSquareTail(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)));
 }
 
 /* ---------- power ---------- */

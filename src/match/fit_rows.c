@@ -24,7 +24,7 @@
 
 /* Starts the state with the layout of the first profile. */
 static void
-StartState(FitRows *state, Datum profile, FunctionCallInfo fcinfo, MemoryContext context)
+StartState(FitRows *state, Datum profile, FunctionCallInfo fcinfo, int words, MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ProfileView view;
@@ -32,9 +32,9 @@ StartState(FitRows *state, Datum profile, FunctionCallInfo fcinfo, MemoryContext
 	state->first = PG_DETOAST_DATUM_COPY(profile);
 	OpenProfile(&view, PointerGetDatum(state->first));
 	state->row_size = (const uint8 *) state->first + VARSIZE(state->first) - view.codes;
-	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
+	if (PG_NARGS() > words && !PG_ARGISNULL(words))
 	{
-		state->words = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(3));
+		state->words = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(words));
 		CheckProfileOfModel(&view, state->words);
 	}
 	state->room = 1024;
@@ -43,24 +43,14 @@ StartState(FitRows *state, Datum profile, FunctionCallInfo fcinfo, MemoryContext
 	MemoryContextSwitchTo(caller);
 }
 
-/* (state, profile, is_target [, profile_model]) */
-PG_FUNCTION_INFO_V1(match_fit_transfn);
-Datum
-match_fit_transfn(PG_FUNCTION_ARGS)
+void
+AddFitRow(FitRows *state, FunctionCallInfo fcinfo, int words, MemoryContext context)
 {
-	MemoryContext context = AggregateContext(fcinfo, "match_fit");
-	FitRows *state = PG_ARGISNULL(0) ? MemoryContextAllocZero(context, sizeof(FitRows))
-									 : (FitRows *) PG_GETARG_POINTER(0);
 	ProfileView first;
 	ProfileView view;
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		state->skipped++;
-		PG_RETURN_POINTER(state);
-	}
 	if (state->first == NULL)
-		StartState(state, PG_GETARG_DATUM(1), fcinfo, context);
+		StartState(state, PG_GETARG_DATUM(1), fcinfo, words, context);
 	OpenProfile(&view, PG_GETARG_DATUM(1));
 	OpenProfile(&first, PointerGetDatum(state->first));
 	CheckSameModel(&first, &view);
@@ -72,16 +62,31 @@ match_fit_transfn(PG_FUNCTION_ARGS)
 	}
 	memcpy(state->rows + state->nrows * state->row_size, view.codes, state->row_size);
 	state->target[state->nrows++] = PG_GETARG_BOOL(2);
+}
+
+/* (state, profile, is_target [, profile_model]) */
+PG_FUNCTION_INFO_V1(match_fit_transfn);
+Datum
+match_fit_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "match_fit");
+	FitRows *state = PG_ARGISNULL(0) ? MemoryContextAllocZero(context, sizeof(FitRows))
+									 : (FitRows *) PG_GETARG_POINTER(0);
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		state->skipped++;
+	else
+		AddFitRow(state, fcinfo, 3, context);
 	PG_RETURN_POINTER(state);
 }
 
 /* ---------- rows in an order of their own ---------- */
 
-#define ST_SORT SortPlaces
+#define ST_SORT SortRowPlaces
 #define ST_ELEMENT_TYPE RowPlace
 #define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash)
 #define ST_CHECK_FOR_INTERRUPTS
-#define ST_SCOPE static
+#define ST_SCOPE
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
@@ -102,7 +107,7 @@ OrderRows(const FitRows *state)
 			places[i].hash |= (uint64) PG_INT64_MIN;
 		places[i].row = i;
 	}
-	SortPlaces(places, state->nrows);
+	SortRowPlaces(places, state->nrows);
 	return places;
 }
 
@@ -286,8 +291,8 @@ AddSetFeatures(FitFeatures *f, int set, double min_size)
 	}
 }
 
-static void
-AddFeatures(FitFeatures *f)
+void
+AddFitFeatures(FitFeatures *f)
 {
 	f->room = 64;
 	f->features = palloc(f->room * sizeof(ScorecardFeature));
@@ -303,6 +308,8 @@ AddFeatures(FitFeatures *f)
 	}
 	for (int set = 0; set < f->view.nsets; set++)
 		AddSetFeatures(f, set, MinBinSize(f->total));
+	f->features =
+		repalloc(f->features, (f->nfeatures + SCORECARD_PAIRS) * sizeof(ScorecardFeature));
 }
 
 /* Targets and folds in the order of the places. */
@@ -334,7 +341,5 @@ MakeFitFeatures(FitFeatures *f, const FitRows *rows)
 	f->places = OrderRows(rows);
 	OpenProfile(&f->view, PointerGetDatum(rows->first));
 	TakeTargets(f);
-	AddFeatures(f);
-	f->features =
-		repalloc(f->features, (f->nfeatures + SCORECARD_PAIRS) * sizeof(ScorecardFeature));
+	AddFitFeatures(f);
 }

@@ -132,8 +132,7 @@ CheckTargets(const FitRows *rows, bool warn)
 						  errdetail("With fewer than %d its figures are uncertain.", FEW_TARGETS)));
 }
 
-/* The informative features, and the layout of profiles. */
-static void
+void
 KeepModel(MatchModel *model, const FitFeatures *f)
 {
 	model->features = palloc_extended(

@@ -94,13 +94,6 @@ match_points(PG_FUNCTION_ARGS)
 
 /* ---------- reasons ---------- */
 
-typedef struct Reason
-{
-	const MatchFeature *feature;
-	int bin;
-	double points;
-} Reason;
-
 /* Orders the strongest first, equal ones as in the model. */
 static int
 CompareReasons(const void *a, const void *b)
@@ -113,9 +106,8 @@ CompareReasons(const void *a, const void *b)
 	return x->feature < y->feature ? -1 : x->feature > y->feature;
 }
 
-/* Everything that moves the profile's score, the strongest first. */
-static Reason *
-FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
+Reason *
+FindReasons(const MatchModel *model, const ProfileView *view, double min_points, int *nreasons)
 {
 	Reason *reasons = palloc((model->nfeatures + 1) * sizeof(Reason));
 	int n = 0;
@@ -125,7 +117,7 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 		const MatchFeature *feature = &model->features[i];
 		int bin = FeatureBin(feature, view);
 
-		if (fabs(feature->bins[bin].points) >= MIN_POINTS)
+		if (fabs(feature->bins[bin].points) >= min_points)
 			reasons[n++] = (Reason){feature, bin, feature->bins[bin].points};
 	}
 	qsort(reasons, n, sizeof(Reason), CompareReasons);
@@ -133,7 +125,7 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 	return reasons;
 }
 
-static int
+int
 CheckedMaxReasons(int max_reasons)
 {
 	if (max_reasons < 1)
@@ -175,7 +167,7 @@ ReasonsOfArguments(FunctionCallInfo fcinfo, const MatchModel **model, ProfileVie
 	int n;
 
 	*model = OpenArguments(fcinfo, view);
-	*reasons = FindReasons(*model, view, &n);
+	*reasons = FindReasons(*model, view, MIN_POINTS, &n);
 	return Min(n, max_reasons);
 }
 
