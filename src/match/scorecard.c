@@ -606,7 +606,9 @@ typedef struct FitData
 	ClassCount **by_fold;
 	const uint8 *target;
 	const uint8 *fold;
-	double *score[PRIOR_VARIANCES];        /* of held-out rows, for each prior variance */
+	double *score[PRIOR_VARIANCES]; /* of held-out rows, for each prior variance */
+	int first;                      /* of the prior variances tried */
+	int last;
 	PairSearch pairs[SCORECARD_FOLDS + 1]; /* of the training part of each fold; of all rows */
 } FitData;
 
@@ -626,7 +628,7 @@ CrossValidate(Scorecard *card, FitData *data, bool with_pairs)
 		Regression r;
 
 		RegressionInit(&r, card, binning, data->target, data->fold, left_out);
-		for (int i = 0; i < PRIOR_VARIANCES; i++)
+		for (int i = data->first; i <= data->last; i++)
 		{
 			SetPrior(&r, PriorVariances[i]);
 			MinimizeLoss(&r);
@@ -828,7 +830,7 @@ TakeBest(Scorecard *card, const FitData *data, double needed)
 	double limit = card->quality.log_loss - needed;
 	bool taken = false;
 
-	for (int i = 0; i < PRIOR_VARIANCES; i++)
+	for (int i = data->first; i <= data->last; i++)
 	{
 		double shrinkage = ShrinkScores(card, data->target, data->fold, data->score[i]);
 		ScoreQuality quality = MeasureScores(data->score[i], data->target, card->nrows);
@@ -872,6 +874,13 @@ ChoosePairs(Scorecard *card, FitData *data)
 		folds += data->pairs[i].n > 0;
 	if (folds * 2 < SCORECARD_FOLDS)
 		return pairs;
+	/* those beside the best without interactions */
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
+		if (PriorVariances[i] == card->prior_variance)
+		{
+			data->first = Max(i - 1, 0);
+			data->last = Min(i + 1, PRIOR_VARIANCES - 1);
+		}
 	CrossValidate(card, data, true);
 	if (!TakeBest(card, data, CARD_RATIO / 2 / card->nrows))
 		return pairs;
@@ -889,7 +898,7 @@ ChoosePairs(Scorecard *card, FitData *data)
 void
 FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 {
-	FitData data = {.target = target, .fold = fold};
+	FitData data = {.target = target, .fold = fold, .last = PRIOR_VARIANCES - 1};
 	PairSearch pairs;
 
 	card->classes = MakePairClasses(card->features, card->nfeatures, card->nrows);
