@@ -241,6 +241,8 @@ BEGIN
 	IF src.track_changes = 'none' THEN
 		RETURN;
 	END IF;
+	-- room for the histories that a refresh changes, beside the others of their page
+	EXECUTE format('ALTER TABLE %I.customer_history SET (fillfactor = 85)', src.name);
 	EXECUTE format('CREATE TABLE %I.population (part integer PRIMARY KEY, content bytea NOT NULL)', src.name);
 	-- changed each time, and packed already
 	EXECUTE format('ALTER TABLE %I.population ALTER COLUMN content SET STORAGE EXTERNAL', src.name);
