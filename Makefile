@@ -6,7 +6,7 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 # Targets that are not PGXS's. Its own `check` only says that it is not supported, so PGXS is not read when one of these is asked for;
 # nor can it be on a machine that still lacks it. Then the PGXS targets go to a second make, after the set-up.
-OWN = help check demo bench fuzz format dist
+OWN = help check demo try bench fuzz format dist
 BUILD = all install uninstall installcheck installdirs clean distclean
 
 ifeq ($(filter $(OWN),$(MAKECMDGOALS))$(if $(PGXS),,no PGXS),)
@@ -84,6 +84,7 @@ help:
 	@echo 'make            build the extension'
 	@echo 'make install    install it into the PostgreSQL of $$PG_CONFIG (default: pg_config in PATH)'
 	@echo 'make demo       show it at work on real orders, in a throwaway cluster'
+	@echo 'make try        a psql prompt with the demo'"'"'s tables, in a throwaway cluster: docs/tutorial.md'
 	@echo 'make check      build it and run every test in throwaway clusters; SANITIZE=1: under UBSan'
 	@echo 'make installcheck  run the SQL and isolation tests against the running server (PGHOST, PGPORT, PGUSER)'
 	@echo 'make fuzz       give damaged values to every input and receive function, for some minutes, under UBSan; FUZZ_ROUNDS, FUZZ_SEED'
@@ -99,6 +100,10 @@ check:
 demo:
 	@tools/setup run
 	@tools/with-cluster demo/run
+
+try:
+	@tools/setup run
+	@tools/with-cluster demo/try
 
 # A server set up for measuring: nothing in the background, no plan other than the one that is measured
 bench:

@@ -26,6 +26,8 @@ python3 forecast/load.py "$data" >"$tmp/orders"
 psql -qX -v ON_ERROR_STOP=1 <<SQL
 CREATE UNLOGGED TABLE orders (shop text, customer text, day date, amount numeric);
 \\copy orders from '$tmp/orders' csv
+CREATE UNLOGGED TABLE season_day (day date, high boolean);
+\\copy season_day from program 'python3 forecast/season_days.py "$data"' csv
 CREATE UNLOGGED TABLE history AS SELECT shop, customer, purchase_history_agg(day, amount) AS history FROM orders GROUP BY shop, customer;
 ANALYZE history;
 SQL

@@ -30,7 +30,7 @@ SET work_mem = '64MB';
 SELECT crm_profile.create_source('big', 'customers', 'orders', order_customer => 'customer_id', as_of => '2025-12-31', prospects => 'prospects');
 SELECT crm_profile.refresh('big');
 SELECT crm_profile.refresh('big');
-INSERT INTO measured SELECT 'refresh: the part of attributes and the best', (refresh_phases->>'match')::float8 FROM crm_profile.sources;
+INSERT INTO measured SELECT 'refresh: the part of attributes and the best', (refresh_phases->>'match')::float8 FROM crm_profile.sources_details;
 SELECT clock_timestamp() AS began \gset
 SELECT count(score) FROM big.prospect_match;
 \set what 'all scores'

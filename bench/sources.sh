@@ -24,7 +24,7 @@ SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');
 \set what 'first refresh: histories, index and models'
 :measure
-INSERT INTO measured SELECT 'first refresh: ' || p.what || ' alone', :round, (s.refresh_phases->>p.phase)::float8 FROM crm_profile.sources s,
+INSERT INTO measured SELECT 'first refresh: ' || p.what || ' alone', :round, (s.refresh_phases->>p.phase)::float8 FROM crm_profile.sources_details s,
 	(VALUES ('collect', 'histories and index'), ('clv', 'clv_fit and predicted tiers'), ('holdout', 'holdout test')) p(phase, what);
 SELECT clock_timestamp() AS began \gset
 SELECT crm_profile.refresh('big');

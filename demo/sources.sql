@@ -56,5 +56,4 @@ SELECT section, item, value, round(standard_error::numeric, 3) AS "s.e."
 FROM shop.model_card
 WHERE section IN ('purchases', 'holdout');
 
-SELECT finding, severity, rows, customers_changed AS changed
-FROM crm_profile.check_source('shop');
+SELECT * FROM crm_profile.check_source('shop');

@@ -26,11 +26,11 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
 	OUT mean_value double precision,
-	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text)
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text, OUT weighted_days bigint)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION crm_profile.clv_model_card IS
-	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time';
+	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time; weighted_days: how many days have a weight other than 1';
 
 CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month integer, OUT factor double precision)
 	RETURNS SETOF record
@@ -58,6 +58,8 @@ COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn IS 'aggregate final fun
 --	comment="the model (bg/nbd, mbg/nbd or pareto/nbd) of the customers'' purchases up to as_of, in the unit given"
 -- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text"
 --	comment="the model of the customers'' purchases up to as_of, in the unit given; value is revenue or profit: what its predictions of value mean"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, day_weights jsonb"
+--	comment="the model where single days have weights, as jsonb_object_agg(day, weight) gives them: 0 for a day on which nobody can buy, 1.5 for one of a promotion; a NULL model, unit or value means the default"
 
 ---------------------------------------------------------------- the fit with attributes
 
@@ -78,6 +80,8 @@ COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS
 --	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes on the rates of buying and leaving; a NULL unit or value means the default; rows without attributes are skipped"
 -- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb"
 --	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes and with options: ridge, the penalty on squared effects (default 0), and those of profile_fit"
+-- @again arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record, options jsonb, day_weights jsonb"
+--	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes and where single days have weights"
 
 CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
@@ -129,6 +133,8 @@ COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combin
 --	comment="fits the model, in the unit given, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
 -- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text"
 --	comment="fits the model, in the unit given and with values of revenue or profit, to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
+-- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text, day_weights jsonb"
+--	comment="fits the model where single days have weights (see clv_fit) to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
 
 ---------------------------------------------------------------- the record of several models
 
@@ -148,6 +154,8 @@ CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm
 COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
 -- @aggregate name=clv_record state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, as_of date, horizon_days integer"
 --	comment="how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods"
+-- @again arguments="history crm_profile.purchase_history, as_of date, horizon_days integer, day_weights jsonb"
+--	comment="the same where single days have weights (see clv_fit)"
 
 CREATE FUNCTION crm_profile.clv_choice(record crm_profile.clv_record_line[],
 	OUT model text, OUT pace double precision, OUT cut_offs integer, OUT error double precision, OUT default_error double precision)
@@ -189,6 +197,10 @@ COMMENT ON FUNCTION crm_profile.clv_choice IS
 CREATE FUNCTION crm_profile.with_pace(model crm_profile.clv_model, pace double precision) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile.with_pace IS 'the model with future time multiplied by pace, between 0.01 and 100: above 1, more purchases are forecast';
+
+CREATE FUNCTION crm_profile.with_day_weights(model crm_profile.clv_model, day_weights jsonb) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION crm_profile.with_day_weights IS 'the model with these weights of single days, as jsonb_object_agg(day, weight) gives them, in place of those it had';
 
 ---------------------------------------------------------------- predictions
 

@@ -183,6 +183,25 @@ DECLARE
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
+		['campaigns', 'text', 'NULL', 'the table of campaign contacts, schema-qualified: a row for each customer in each campaign; NULL: none'],
+		['campaign_customer', 'text', 'NULL', 'column of the contacts with the customer''s key; NULL: no contacts'],
+		['campaign_name', 'text', 'NULL', 'column or expression of the contacts: the campaign; NULL: no contacts'],
+		['contacted_at', 'text', 'NULL', 'column or expression of the contacts with day or time; NULL for control customers: when the campaign began'],
+		['treated', 'text', 'NULL', 'condition over the contacts: true for treated customers, false for the control group; NULL: everybody is treated, there is no control group'],
+		['responded_at', 'text', 'NULL', 'column or expression of the contacts with day or time of the response, or a condition; NULL: an order within response_days is a response'],
+		['response_value', 'text', 'NULL', 'column or expression of the contacts: what a response is worth; NULL: the orders within response_days'],
+		['contact_cost', 'text', 'NULL', 'cost of a contact: column or expression of the contacts, or a number; NULL: unknown'],
+		['campaign_code', 'text', 'NULL', 'column or expression of the contacts: the coupon or promotion code of the campaign; NULL: none'],
+		['order_code', 'text', 'NULL', 'column or expression of the orders: the code that an order was placed with; NULL: none'],
+		['response_days', 'integer', '30', 'days after contact within which an order is a response: 1 to 366'],
+		['control_share', 'double precision', 'NULL', 'share of a campaign''s customers that the control group was to have; NULL: unknown'],
+		['lines', 'text', 'NULL', 'table of order lines, schema-qualified, which tell what was bought together; NULL: none'],
+		['line_order', 'text', 'NULL', 'expression over the lines: what lines of one order share, the key of the order; NULL: customer and day'],
+		['line_customer', 'text', 'NULL', 'expression over the lines: the customer''s key; NULL: the order tells'],
+		['line_day', 'text', 'NULL', 'expression over the lines: day or time; NULL: the order tells'],
+		['line_product', 'text', 'NULL', 'expression over the lines: the product'],
+		['line_category', 'text', 'NULL', 'expression over the lines: the category of the product; NULL: each product is its own'],
+		['day_weights', 'text', 'NULL', 'table of the days that are not like others, schema-qualified, with the columns day and weight: 0 for a closed day, 1.5 for one of a promotion; days that it leaves out weigh 1'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
 		['prospect_customer', 'text', 'NULL', 'column of the prospect table with the key of the customer that a prospect is or becomes; NULL: none'],
@@ -195,6 +214,8 @@ DECLARE
 		['tier_by', 'text', '''monetary''', 'what value tiers and predicted value are computed from: monetary or profit'],
 		['clv_model', 'text', '''auto''', 'the model of repeat purchase that a refresh fits, as clv_fit names them; auto: the one with the best record on the customers of the source'],
 		['horizon_days', 'integer', '90', 'the days ahead that p_purchase and expected_purchases look, and that tests of forecasts are for: 7 to 3660'],
+		['birthday', 'text', 'NULL', 'column of the customer table with the day of birth, for due_actions; NULL: not known'],
+		['action_pause', 'integer', '30', 'days within which due_actions names no action of a kind twice for a customer: 0 to 365'],
 		['materialize', 'boolean', 'false', 'whether customer_profile is stored as a table at each refresh'],
 		['track_changes', 'text', '''none''', 'none; keys: triggers on the orders note whose orders change; slot: a replication slot tells them; column NAME: a day or time in the orders that moves forward with each change. A refresh reads the orders of these customers alone'],
 		['refit_share', 'double precision', '0.05', 'with track_changes: share of the customers that must have changed before models of repeat purchase and of prospects are fitted again'],
@@ -207,7 +228,10 @@ DECLARE
 		['prospect_key_type', 'text', NULL, 'type of the prospects'' key'],
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
 		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
+		['line_query', 'text', NULL, 'query of order lines (basket, customer, ordered_on, product, category), all names qualified; NULL: no lines'],
 		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
+		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
+		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
 		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
@@ -320,10 +344,12 @@ COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of on
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
-		VALUES ('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
+		VALUES ('view', 'campaign_gains', src.campaigns IS NOT NULL), ('view', 'campaign_segment_result', src.campaigns IS NOT NULL), ('view', 'campaign_result', src.campaigns IS NOT NULL), ('view', 'campaign_response', src.campaigns IS NOT NULL),
+			('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
+			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
-			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true),
@@ -409,7 +435,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -433,7 +459,7 @@ BEGIN
 		problem := 'the views are those of an older version';
 		RETURN NEXT;
 	ELSE
-		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('prospects', src.prospects) LOOP
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
 				problem := format('the views read a table other than the present %s', missing);
@@ -457,8 +483,7 @@ BEGIN
 			WHEN src.best_customers IS NULL THEN 'prospects or attributes were changed after the last refresh: prospects have no scores before the next'
 			WHEN src.best_customers = 0 THEN 'no customer is among the best: prospects have no scores; look at the argument best'
 			WHEN src.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
-			WHEN least(src.best_customers, src.other_customers) < 50
-				THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers)
+			ELSE crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src))
 		END), '');
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL if none';
@@ -511,32 +536,46 @@ DECLARE
 BEGIN
 	SELECT pg_catalog.string_agg('(s.definition).' || pg_catalog.quote_ident(a.name), ', ' ORDER BY a.place) INTO settings
 		FROM crm_profile_internal.source_arguments() a WHERE a.name <> 'active_days';
-	EXECUTE 'CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+	EXECUTE 'CREATE VIEW crm_profile.sources_details WITH (security_invoker = true) AS
 		SELECT (s.definition).name, s.owner, s.warning, (s.definition).last_refresh, (s.definition).refresh_seconds, (s.definition).refresh_phases, ((s.definition).customer_base).orders AS orders_read,
 			((s.definition).customer_base).customers AS customers_with_history, ((s.definition).customer_base).newest_order, (s.definition).best_customers,
 			coalesce((s.definition).active_days, ((s.definition).customer_base).active_days, 90) AS active_days,
 			(s.definition).active_days IS NULL AND ((s.definition).customer_base).active_days IS NOT NULL AS active_days_learnt, CASE WHEN (s.definition).track_changes <> ''none'' THEN (s.definition).track_changes IN (''keys'', ''slot'') END AS changes_exact, s.changes_queued, s.oldest_change, s.slot_bytes, s.slot_since, (s.definition).kept_before, ' || settings || '
 		FROM crm_profile_internal.source_list() s';
 	FOR setting IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute v ON v.attname = a.attname
-			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources'::pg_catalog.regclass LOOP
-		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources.%I IS %L', setting.attname, setting.comment);
+			WHERE a.attrelid = 'crm_profile.source_definition'::pg_catalog.regclass AND v.attrelid = 'crm_profile.sources_details'::pg_catalog.regclass LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN crm_profile.sources_details.%I IS %L', setting.attname, setting.comment);
 	END LOOP;
 END $do$;
-COMMENT ON VIEW crm_profile.sources IS 'your sources: definition, last refresh, warnings';
+COMMENT ON VIEW crm_profile.sources_details IS 'your sources in full: definition, last refresh, warnings';
+COMMENT ON COLUMN crm_profile.sources_details.name IS 'name of the source, which is also the name of its schema';
+COMMENT ON COLUMN crm_profile.sources_details.owner IS 'owner of the source: a refresh runs with the rights of this role';
+COMMENT ON COLUMN crm_profile.sources_details.warning IS 'problems that need attention; NULL: none';
+COMMENT ON COLUMN crm_profile.sources_details.orders_read IS 'orders in the stored histories';
+COMMENT ON COLUMN crm_profile.sources_details.customers_with_history IS 'customers with a stored history';
+COMMENT ON COLUMN crm_profile.sources_details.newest_order IS 'day of the newest order';
+COMMENT ON COLUMN crm_profile.sources_details.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
+COMMENT ON COLUMN crm_profile.sources_details.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
+COMMENT ON COLUMN crm_profile.sources_details.active_days_learnt IS 'whether the active window was learnt from the customers';
+COMMENT ON COLUMN crm_profile.sources_details.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
+COMMENT ON COLUMN crm_profile.sources_details.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
+COMMENT ON COLUMN crm_profile.sources_details.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
+COMMENT ON COLUMN crm_profile.sources_details.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
+COMMENT ON COLUMN crm_profile.sources_details.oldest_change IS 'when the oldest of them was committed';
+GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
+
+CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n');
+COMMENT ON FUNCTION crm_profile_internal.wrapped IS 'breaks lines between words, so that none is longer than width, unless a word is';
+
+CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
+	SELECT d.name, d.owner, to_char(d.last_refresh, 'YYYY-MM-DD HH24:MI') AS refreshed, crm_profile_internal.wrapped(d.warning, 29) AS warning FROM crm_profile.sources_details d;
+COMMENT ON VIEW crm_profile.sources IS 'your sources, and what needs attention; sources_details says more';
 COMMENT ON COLUMN crm_profile.sources.name IS 'name of the source, which is also the name of its schema';
 COMMENT ON COLUMN crm_profile.sources.owner IS 'owner of the source: a refresh runs with the rights of this role';
-COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention; NULL: none';
-COMMENT ON COLUMN crm_profile.sources.orders_read IS 'orders in the stored histories';
-COMMENT ON COLUMN crm_profile.sources.customers_with_history IS 'customers with a stored history';
-COMMENT ON COLUMN crm_profile.sources.newest_order IS 'day of the newest order';
-COMMENT ON COLUMN crm_profile.sources.best_customers IS 'number of best customers in the match model of the last refresh; NULL: no prospects then';
-COMMENT ON COLUMN crm_profile.sources.active_days IS 'active window in days: the one set, else the one learnt at the last refresh, else 90';
-COMMENT ON COLUMN crm_profile.sources.active_days_learnt IS 'whether the active window was learnt from the customers';
-COMMENT ON COLUMN crm_profile.sources.changes_exact IS 'true: no change escapes change tracking; false: deleted orders, and those that moved to another customer, are found once a week; NULL: changes are not tracked';
-COMMENT ON COLUMN crm_profile.sources.changes_queued IS 'changes noted since the last refresh, a customer once in each transaction; NULL: they are not tracked';
-COMMENT ON COLUMN crm_profile.sources.slot_bytes IS 'with track_changes => ''slot'': bytes of the write-ahead log that its replication slot retains; NULL: there is no slot';
-COMMENT ON COLUMN crm_profile.sources.slot_since IS 'time from which the slot retains it: what the last refresh read is released by the next';
-COMMENT ON COLUMN crm_profile.sources.oldest_change IS 'when the oldest of them was committed';
+COMMENT ON COLUMN crm_profile.sources.refreshed IS 'when the last refresh began, in the time zone of the session';
+COMMENT ON COLUMN crm_profile.sources.warning IS 'problems that need attention, in short lines; NULL: none';
 GRANT SELECT ON crm_profile.sources TO PUBLIC;
 
 ---------------------------------------------------------------- checking a definition
@@ -727,6 +766,36 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_interactions IS 'checks and completes the arguments about interactions with the caller''s rights';
 
+CREATE FUNCTION crm_profile_internal.source_resolve_day_weights(src crm_profile.source_definition, path text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation CONSTANT oid := crm_profile_internal.source_relation('day_weights', src.day_weights, path);
+BEGIN
+	PERFORM crm_profile_internal.source_expression('day_weights', 'day', relation, relation::regclass::text, path, ARRAY['date'::regtype::oid], 'a column day of type date');
+	PERFORM crm_profile_internal.source_expression('day_weights', 'weight', relation, relation::regclass::text, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8']::regtype[]::oid[], 'a column weight, a number');
+	RETURN relation::regclass::text;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_day_weights IS 'checks the argument day_weights with the caller''s rights; the table''s name, qualified';
+
+CREATE FUNCTION crm_profile_internal.source_day_weights(src crm_profile.source_definition) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	weights jsonb;
+	twice date;
+BEGIN
+	IF src.day_weights IS NULL THEN
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT jsonb_object_agg(d.day, d.weight), (SELECT min(t.day) FROM (SELECT w.day FROM %1$s w GROUP BY w.day HAVING count(*) > 1) t)
+		FROM (SELECT w.day::date AS day, w.weight::double precision AS weight FROM %1$s w WHERE w.day IS NOT NULL AND w.weight IS NOT NULL) d', src.day_weights) INTO weights, twice;
+	IF twice IS NOT NULL THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('source "%s": %s has more than one weight for %s', src.name, src.day_weights, to_char(twice, 'YYYY-MM-DD')),
+			HINT = 'Give each day one weight.';
+	END IF;
+	RETURN weights;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_day_weights IS 'the weights of days in the table that the source names, as clv_fit() takes them; NULL: none';
+
 CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -760,6 +829,9 @@ BEGIN
 	END IF;
 	IF src.horizon_days NOT BETWEEN 7 AND 3660 THEN
 		PERFORM crm_profile_internal.source_argument_error('horizon_days', format('it is %s', src.horizon_days), 'It is a number of days, from 7 to 3660.', NULL);
+	END IF;
+	IF src.action_pause NOT BETWEEN 0 AND 365 THEN
+		PERFORM crm_profile_internal.source_argument_error('action_pause', format('it is %s', src.action_pause), 'It is a number of days, from 0 to 365.', NULL);
 	END IF;
 	IF src.tier_by NOT IN ('monetary', 'profit') THEN
 		PERFORM crm_profile_internal.source_argument_error('tier_by', format('it is "%s"', src.tier_by), 'It is monetary or profit.', NULL);
@@ -904,19 +976,29 @@ BEGIN
 	IF src.track_changes LIKE 'column %' THEN
 		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 	END IF;
+	src := crm_profile_internal.source_resolve_codes(src, format('SELECT %s AS customer, %s AS ordered_at, %s AS amount', key_sql, src.ordered_at, amount_sql), orders, orders_sql, path);
 	src := crm_profile_internal.source_resolve_tracking(src, concat(selected, ', ', CASE WHEN src.track_changes LIKE 'column %' THEN substr(src.track_changes, 8) || ' AS changed_at'
 		ELSE src.order_customer || ' AS order_customer' END, rows), path);
 	IF src.refit_share NOT BETWEEN 0 AND 1 OR src.refit_share IS NULL THEN
 		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
 	END IF;
+	src := crm_profile_internal.source_resolve_lines(src, orders, orders_sql, path);
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 
 	src := crm_profile_internal.source_check_corrections(src);
 	src.recorded_columns := crm_profile_internal.source_recorded_columns(src);
+	IF src.birthday IS NOT NULL THEN
+		src.birthday := crm_profile_internal.source_column('birthday', src.birthday, customers);
+		PERFORM crm_profile_internal.source_expression('birthday', src.birthday, customers, src.customers, path, days, 'date, timestamp or timestamptz');
+	END IF;
 	src := crm_profile_internal.source_resolve_interactions(src, customers, path);
+	IF src.day_weights IS NOT NULL THEN
+		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
+	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';

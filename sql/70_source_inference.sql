@@ -141,7 +141,7 @@ COMMENT ON FUNCTION crm_profile_internal.infer_orders IS
 CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regclass, OUT orders_sql text, OUT amount text, OUT order_key text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	BEGIN ATOMIC
-		SELECT f.conrelid, format('%s o JOIN %s l ON l.%I = o.%I', orders, f.conrelid::regclass, a.attname, k.attname), i.amounts[1], k.attname
+		SELECT f.conrelid, format(E'%s o\n JOIN %s l\n ON l.%I = o.%I', orders, f.conrelid::regclass, a.attname, k.attname), i.amounts[1], k.attname
 		FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1],
 			crm_profile_internal.infer_orders(f.conrelid, '', 'l.') i
 		WHERE f.contype = 'f' AND f.confrelid = orders AND f.conrelid <> f.confrelid AND cardinality(f.confkey) = 1 AND has_table_privilege(f.conrelid, 'SELECT')

@@ -41,7 +41,8 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	deciles numeric[], -- where the deciles of the buyers from the second up begin
 	horizon_days integer, -- the days ahead that the source looks, in customer_profile and in tests of forecasts
 	attributes_gain double precision, -- log-likelihood by customer that knowing the attributes gained in forecasts of the past; NULL: not tried
-	attributes_error double precision -- its standard error
+	attributes_error double precision, -- its standard error
+	second_purchase_days integer -- days from the first purchase within which half of those who buy again have done so; NULL: fewer than 20 have
 );
 
 CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_model, today date) RETURNS SETOF text
@@ -490,7 +491,8 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(7, 'error of the latest', NULL, r.error, 'absolute errors of customers and of the total, over the total'),
 				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given'),
 				(9, 'attributes', CASE WHEN crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error) THEN 'used' WHEN model.attributes_gain IS NOT NULL THEN 'not used' END,
-					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error)))) v(line, item, value, number, note)
+					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error))),
+				(10, 'days with a weight', NULL, nullif(c.weighted_days, 0), 'days that count for more or less than others, as day_weights says')) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
 			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
@@ -526,7 +528,9 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(1, 'scheme', model.scheme, 'the segment scheme'),
 				(2, 'recency', array_to_string(t.recency, ', '), 'days: each one exceeded takes a score away'),
 				(3, 'frequency', array_to_string(t.frequency, ', '), 'orders: each one exceeded adds a score'),
-				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score')) v(line, item, value, note)
+				(4, 'monetary', array_to_string(t.monetary, ', '), 'amount: each one exceeded adds a score'),
+				(5, 'few customers', CASE WHEN model.customers < 5 * (1 + cardinality(t.monetary)) THEN model.customers::text END, 'fewer than five a score: a threshold can be the figure of one of them')) v(line, item, value, note)
+			WHERE v.value IS NOT NULL
 			UNION ALL
 			SELECT 6 AS part, 10 + row_number() OVER (ORDER BY c.value::bigint DESC, c.key) AS line, 'labels' AS section, 'contradictions' AS item, NULL AS value, c.value::double precision AS number,
 				NULL AS standard_error, c.key AS note
@@ -701,7 +705,7 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 	RETURN (SELECT format('ROW(%s)::crm_profile.source_model', string_agg(CASE
 			WHEN a.attname IN ('profile', 'match', 'unassigned') THEN 'NULL'
 			WHEN of_customers AND a.attname IN ('id', 'fitted_at', 'as_of', 'customers', 'scheme', 'fit_share', 'holdout', 'holdout_fit_until', 'holdout_until', 'holdout_share', 'best', 'clv_choice', 'clv_record',
-				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error') THEN 'NULL'
+				'oldest_order', 'newest_order', 'customer_rows', 'repeated_keys', 'conflicts', 'scheme_problems', 'attributes_gain', 'attributes_error', 'second_purchase_days') THEN 'NULL'
 			WHEN of_customers AND a.attname = 'clv' THEN crm_profile_internal.source_clv(src)
 			ELSE crm_profile_internal.source_model_in_use(src, a.attname) END,
 			', ' ORDER BY a.attnum))
@@ -758,6 +762,15 @@ BEGIN
 	RETURN last;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs if there is none yet';
+
+CREATE FUNCTION crm_profile_internal.match_problem(src crm_profile.source_definition, model crm_profile.source_model) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE
+		WHEN model.match IS NULL THEN NULL
+		WHEN (crm_profile.match_quality(model.match)).attributes = 0 THEN 'nothing tells the best customers from others: all prospects have the same score'
+		WHEN least(src.best_customers, src.other_customers) < 50
+			THEN format('of the customers %s are among the best and %s are not: too few for reliable scores of prospects', src.best_customers, src.other_customers) END;
+COMMENT ON FUNCTION crm_profile_internal.match_problem IS 'why scores of prospects by this model of the source say little; NULL: no such problem, or no scores';
 
 CREATE FUNCTION crm_profile_internal.source_keep_model(src crm_profile.source_definition, model crm_profile.source_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1025,16 +1038,17 @@ BEGIN
 			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned'), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END));
 	PERFORM crm_profile_internal.source_build_attributes(src);
 	PERFORM crm_profile_internal.source_build_findings(src);
+	-- known at the last refresh, not by a join with the customer table: that takes as long as all the rest
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
-			FROM %1$I.customer_history h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %10$s) ELSE %4$s END AS earlier,
-					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %1$I.customer_history h WHERE %10$s) ELSE %4$s END AS later, %5$s AS segments,
+			FROM %10$s h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS earlier,
+					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS later, %5$s AS segments,
 					%6$s AS active_days, %7$s AS clv) m
 				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
-			WHERE %10$s GROUP BY s.from_segment, s.to_segment)) m;
+			GROUP BY s.from_segment, s.to_segment)) m;
 		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
-		CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END);
+		CASE WHEN src.count_unknown THEN format('%I.customer_history', src.name) ELSE crm_profile_internal.counted(src) END);
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
@@ -1046,6 +1060,9 @@ BEGIN
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
+	PERFORM crm_profile_internal.source_build_campaigns(src);
+	PERFORM crm_profile_internal.source_build_lines(src);
+	PERFORM crm_profile_internal.source_build_due(src);
 	-- nothing reads it any more
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');

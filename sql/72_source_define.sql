@@ -40,10 +40,10 @@ BEGIN
 	src.grants := crm_profile_internal.source_grants(src);
 	PERFORM crm_profile_internal.source_lock(src);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
-	PERFORM crm_profile_internal.source_build_views(src);
 	PERFORM crm_profile_internal.source_build_tracking(src);
 	PERFORM crm_profile_internal.source_build_population(src);
 	PERFORM crm_profile_internal.source_build_unknown(src);
+	PERFORM crm_profile_internal.source_build_views(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
@@ -162,6 +162,12 @@ BEGIN
 	-- another table has other columns, and another scheme may have other bins
 	IF 'prospects' = ANY (reset) OR given ? 'prospects' THEN
 		reset := reset || '{prospect_key,prospect_customer}'::text[];
+	END IF;
+	IF 'campaigns' = ANY (reset) OR given ? 'campaigns' THEN
+		reset := reset || '{campaign_customer,campaign_name,contacted_at,treated,responded_at,response_value,contact_cost,campaign_code}'::text[];
+	END IF;
+	IF 'lines' = ANY (reset) OR given ? 'lines' THEN
+		reset := reset || '{line_order,line_customer,line_day,line_product,line_category}'::text[];
 	END IF;
 	IF given ? 'scheme' THEN
 		reset := reset || '{bins}'::text[];

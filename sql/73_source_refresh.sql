@@ -284,7 +284,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.attribute_options IS 'options of clv_fit() with the attributes of a source';
 
-CREATE FUNCTION crm_profile_internal.attributes_gain(src crm_profile.source_definition, model text, record crm_profile.clv_record_line[], share double precision, OUT gain double precision, OUT error double precision)
+CREATE FUNCTION crm_profile_internal.attributes_gain(src crm_profile.source_definition, model text, record crm_profile.clv_record_line[], day_weights jsonb, share double precision, OUT gain double precision, OUT error double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	judged record;
@@ -299,13 +299,13 @@ BEGIN
 	-- the latest stretch shows how good a choice is; where there are others it has no say in it
 	FOR judged IN SELECT l.fit_until, l.until FROM (SELECT DISTINCT r.fit_until, r.until, max(r.fit_until) OVER () AS latest, min(r.fit_until) OVER () AS first FROM unnest(record) r) l
 			WHERE l.fit_until < l.latest OR l.latest = l.first LOOP
-		EXECUTE format('WITH fit AS MATERIALIZED (SELECT crm_profile.clv_fit(h.history, $1, $3) AS plain, crm_profile.clv_fit(h.history, $1, $3, NULL, NULL, given, $4) AS own FROM %1$I.customer_history h%2$s%3$s)
+		EXECUTE format('WITH fit AS MATERIALIZED (SELECT crm_profile.clv_fit(h.history, $1, $3, NULL, NULL, $6) AS plain, crm_profile.clv_fit(h.history, $1, $3, NULL, NULL, given, $4, $6) AS own FROM %1$s h%2$s%3$s)
 			SELECT count(s.gain) AS n, crm_profile_internal.decimal_sum(s.gain) AS total, crm_profile_internal.decimal_sum(s.gain * s.gain) AS squares
 			FROM (SELECT crm_profile_internal.log_score(crm_profile.probability_of_purchase(h.history, f.own, $1, make_interval(days => $5 - $1), given), c.came)
 					- crm_profile_internal.log_score(crm_profile.probability_of_purchase(h.history, f.plain, $1, make_interval(days => $5 - $1)), c.came) AS gain
-				FROM fit f, %1$I.customer_history h%2$s CROSS JOIN LATERAL (SELECT crm_profile.purchase_days(h.history, $5) > crm_profile.purchase_days(h.history, $1) AS came) c%3$s) s',
-				src.name, crm_profile_internal.source_given(src, 'h.customer'), ' WHERE ($2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2))')
-			INTO stretch USING judged.fit_until, share, model, crm_profile_internal.attribute_options(src), judged.until;
+				FROM fit f, %1$s h%2$s CROSS JOIN LATERAL (SELECT crm_profile.purchase_days(h.history, $5) > crm_profile.purchase_days(h.history, $1) AS came) c%3$s) s',
+				crm_profile_internal.counted(src), crm_profile_internal.source_given(src, 'h.customer'), ' WHERE ($2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2))')
+			INTO stretch USING judged.fit_until, share, model, crm_profile_internal.attribute_options(src), judged.until, day_weights;
 		n := n + stretch.n;
 		total := total + coalesce(stretch.total, 0);
 		squares := squares + coalesce(stretch.squares, 0);
@@ -383,6 +383,7 @@ DECLARE
 	holdout_fit_until date;
 	holdout_until date;
 	holdout_share double precision;
+	day_weights CONSTANT jsonb := CASE WHEN fit OR test THEN crm_profile_internal.source_day_weights(src) END;
 	sample CONSTANT text := ' WHERE $2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2)';
 	given text := '';
 BEGIN
@@ -408,8 +409,8 @@ BEGIN
 	holdout_until := least(today, (customer_base).newest_order);
 	began := clock_timestamp();
 	IF test AND src.clv_model = 'auto' THEN
-		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3) FROM %s h', crm_profile_internal.counted(src)) || sample
-			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), src.horizon_days;
+		EXECUTE format('SELECT crm_profile.clv_record(history, $1, $3, $4) FROM %s h', crm_profile_internal.counted(src)) || sample
+			INTO clv_record USING holdout_until, least(1, max_recorded / greatest((customer_base).customers, 1)), src.horizon_days, day_weights;
 	END IF;
 	SELECT coalesce(c.model, CASE src.clv_model WHEN 'auto' THEN 'mbg/nbd' ELSE src.clv_model END) AS model, c.pace INTO choice FROM crm_profile.clv_choice(clv_record) c;
 	IF test THEN
@@ -417,7 +418,7 @@ BEGIN
 		model.attributes_error := NULL;
 		IF clv_record IS NOT NULL AND src.attributes IS NOT NULL THEN
 			SELECT g.gain, g.error INTO model.attributes_gain, model.attributes_error
-				FROM crm_profile_internal.attributes_gain(src, choice.model, clv_record, least(1, max_given / greatest((customer_base).customers, 1))) g;
+				FROM crm_profile_internal.attributes_gain(src, choice.model, clv_record, day_weights, least(1, max_given / greatest((customer_base).customers, 1))) g;
 		END IF;
 	END IF;
 	by_attributes := src.attributes IS NOT NULL AND crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error);
@@ -427,8 +428,8 @@ BEGIN
 		given := crm_profile_internal.source_given(src, 'h.customer');
 	END IF;
 	IF fit THEN
-		EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $3, NULL, $4%s) FROM %s h', CASE WHEN by_attributes THEN ', given, $5' END, crm_profile_internal.counted(src)) || given || sample
-			INTO clv USING today, fit_share, choice.model, basis, CASE WHEN by_attributes THEN crm_profile_internal.attribute_options(src) END;
+		EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $3, NULL, $4%s, $6) FROM %s h', CASE WHEN by_attributes THEN ', given, $5' END, crm_profile_internal.counted(src)) || given || sample
+			INTO clv USING today, fit_share, choice.model, basis, CASE WHEN by_attributes THEN crm_profile_internal.attribute_options(src) END, day_weights;
 		clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
 		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(h.history, %s, $1)) AS t FROM %s h%s) t',
 				CASE WHEN by_attributes THEN 'crm_profile.with_attributes($2, given)' ELSE '$2' END, crm_profile_internal.counted(src), given)
@@ -445,8 +446,8 @@ BEGIN
 		holdout_fit_until := holdout_until - least(src.horizon_days, (holdout_until - (customer_base).oldest_order) / 3);
 		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
 		IF holdout_fit_until < holdout_until THEN
-			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5) FROM %s h', crm_profile_internal.counted(src)) || sample
-				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis;
+			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5, $6) FROM %s h', crm_profile_internal.counted(src)) || sample
+				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis, day_weights;
 		END IF;
 		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
 		IF "verbose" THEN
@@ -517,6 +518,9 @@ BEGIN
 			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src),
 				CASE WHEN src.by_attributes THEN crm_profile_internal.source_given(src, 'h.customer') END, CASE WHEN src.by_attributes THEN 'crm_profile.with_attributes($3, given)' ELSE '$3' END)
 			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
+		EXECUTE format('SELECT CASE WHEN count(g.gap) >= 20 THEN ceil(crm_profile_internal.median(g.gap))::integer END
+				FROM (SELECT (crm_profile_internal.second_purchase(h.history, $1) - crm_profile.first_purchase(h.history, $1))::double precision AS gap FROM %s h WHERE $2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2)) g', crm_profile_internal.counted(src))
+			INTO model.second_purchase_days USING today, least(1, 100000 / greatest(model.customers, 1)::double precision);
 	END IF;
 
 	WITH problem AS (
@@ -562,7 +566,9 @@ DECLARE
 	reason CONSTANT text := substring(finding FROM ': (.*)$');
 BEGIN
 	-- a message should fit on a line, so the reason becomes its detail
-	IF reason IS NULL THEN
+	IF finding IS NULL THEN
+		RETURN;
+	ELSIF reason IS NULL THEN
 		RAISE WARNING 'source "%": %', source, finding;
 	ELSE
 		RAISE WARNING 'source "%": %', source, split_part(finding, ': ', 1) USING DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
@@ -621,7 +627,6 @@ BEGIN
 		PERFORM crm_profile_internal.source_build_views(src);
 	END IF;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
-	PERFORM crm_profile_internal.refresh_quality(src, started);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
 		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose",
@@ -630,9 +635,15 @@ BEGIN
 	IF due.fit THEN
 		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
 		match_seconds := matched.seconds;
+		finding := crm_profile_internal.match_problem(src, was);
 		src.best_customers := matched.best;
 		src.other_customers := matched.others;
+		-- once, not at each refresh: sources and data_quality keep saying it
+		IF split_part(finding, ':', 1) IS DISTINCT FROM split_part(crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src)), ':', 1) THEN
+			PERFORM crm_profile_internal.source_warn(src.name, crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src)));
+		END IF;
 	END IF;
+	PERFORM crm_profile_internal.refresh_quality(src, started);
 	src.customer_base := models.customer_base;
 	src.orders_since := CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE histories.since END;
 	src.last_refresh := started;

@@ -52,6 +52,7 @@ DECLARE
 	assigned text;
 	compared text;
 	written bigint;
+	wanted record;
 	seconds double precision;
 BEGIN
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg(quote_ident(attname) || ' = n.' || quote_ident(attname), ', ' ORDER BY attnum),
@@ -63,7 +64,9 @@ BEGIN
 		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
-		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment)', target);
+		-- counts and amounts by segment need no table: it is large, with its room for new versions of rows; readers'
+		-- policies ask for the customer
+		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment) INCLUDE (customer, monetary)', target);
 	ELSE
 		IF keys IS NOT NULL THEN
 			PERFORM set_config('enable_seqscan', 'off', true);
@@ -80,9 +83,10 @@ BEGIN
 	END IF;
 	-- what thresholds are looked for in
 	IF src.track_changes <> 'none' THEN
-		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_%1$s ON %2$s (%1$I)', src.tier_by, target);
-		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_monetary ON %s (monetary)', target);
-		EXECUTE format('CREATE INDEX IF NOT EXISTS stored_profile_order_value ON %s (average_order_value)', target);
+		FOR wanted IN SELECT DISTINCT v.index_name, v.indexed FROM (VALUES (src.tier_by, src.tier_by), ('monetary', 'monetary'), ('order_value', 'average_order_value')) v(index_name, indexed)
+				WHERE to_regclass(format('%I.stored_profile_%s', src.name, v.index_name)) IS NULL LOOP
+			EXECUTE format('CREATE INDEX stored_profile_%s ON %s (%I)', wanted.index_name, target, wanted.indexed);
+		END LOOP;
 	END IF;
 	-- a few rows more or less are nothing to the planner
 	IF keys IS NULL OR written > 1000 THEN

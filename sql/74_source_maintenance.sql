@@ -2,7 +2,7 @@
 
 ---------------------------------------------------------------- suggestions
 
-CREATE FUNCTION crm_profile.suggest_sources(OUT customers text, OUT orders text, OUT customer_rows bigint, OUT order_rows bigint, OUT reason text, OUT call text)
+CREATE FUNCTION crm_profile.suggest_sources_details(OUT customers text, OUT orders text, OUT customer_rows bigint, OUT order_rows bigint, OUT reason text, OUT call text)
 	RETURNS SETOF record
 	LANGUAGE plpgsql STABLE ROWS 5 COST 100000 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_column
@@ -41,7 +41,7 @@ BEGIN
 	-- the total of an order, if it has one; otherwise from its lines, or from the row as a line
 	chosen AS (
 		SELECT c.*, l.by_lines, CASE WHEN l.by_lines THEN 'line_amount' ELSE c.amounts[1] END AS amount,
-			CASE WHEN l.by_lines THEN format('SELECT o.%I, o.%s, o.%I, %s AS line_amount FROM %s', c.order_customer, c.days[1], c.joined_key, c.line_amount, c.joined) ELSE c.orders::regclass::text END AS orders_sql,
+			CASE WHEN l.by_lines THEN format(E'SELECT o.%I,\n o.%s,\n o.%I,\n %s AS line_amount\nFROM %s', c.order_customer, c.days[1], c.joined_key, c.line_amount, c.joined) ELSE c.orders::regclass::text END AS orders_sql,
 			CASE WHEN l.by_lines THEN quote_ident(c.joined_key) ELSE c.order_key END AS key
 		FROM candidate c, LATERAL (SELECT NOT c.sums AND c.lines IS NOT NULL AS by_lines) l
 		-- if one of the tables is called customers, the others that the orders refer to are not meant
@@ -51,13 +51,21 @@ BEGIN
 			'day ' || array_to_string(c.days, ' or '),
 			'amount ' || CASE WHEN c.by_lines THEN regexp_replace(c.line_amount, '\ml\.', '', 'g') || ' of ' || c.lines::regclass ELSE array_to_string(c.amounts, ' or ') END,
 			'order lines: ' || CASE WHEN NOT c.by_lines THEN c.lines_because END),
-		format('SELECT * FROM crm_profile.create_source(%L, customers => %L, orders => %L, order_customer => %L, ordered_at => %L, amount => %L',
+		-- an argument a line, so that the call can be read
+		format(E'SELECT * FROM crm_profile.create_source(\n %L,\n customers => %L,\n orders => %L,\n order_customer => %L,\n ordered_at => %L,\n amount => %L',
 			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders_sql, quote_ident(c.order_customer), c.days[1], c.amount)
-			|| coalesce(', order_key => ' || quote_literal(c.key), '') || ')'
+			|| coalesce(E',\n order_key => ' || quote_literal(c.key), '') || ')'
 	FROM chosen c
 	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
 END $$;
-COMMENT ON FUNCTION crm_profile.suggest_sources IS 'pairs of tables that look like customers and their orders, most likely first, with the call of create_source() for each; row counts are estimates of the planner';
+COMMENT ON FUNCTION crm_profile.suggest_sources_details IS 'pairs of tables that look like customers and their orders, most likely first, with the call of create_source() for each; row counts are estimates of the planner';
+
+CREATE FUNCTION crm_profile.suggest_sources(OUT reason text, OUT call text) RETURNS SETOF record
+	LANGUAGE sql STABLE ROWS 5 COST 100000
+	BEGIN ATOMIC
+		SELECT crm_profile_internal.wrapped(replace(d.reason, ', order lines', E'\norder lines'), 26), d.call FROM crm_profile.suggest_sources_details() d;
+	END;
+COMMENT ON FUNCTION crm_profile.suggest_sources IS 'calls of create_source() for pairs of tables that look like customers and their orders, most likely first, and the reasons; suggest_sources_details() says more';
 
 ---------------------------------------------------------------- single customers
 
@@ -65,11 +73,11 @@ CREATE FUNCTION crm_profile_internal.rewrite_tables(tables regclass[]) RETURNS v
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000;
 COMMENT ON FUNCTION crm_profile_internal.rewrite_tables IS 'writes your tables and their indexes into new files, which have no byte of rows that were deleted';
 
-CREATE FUNCTION crm_profile_internal.forget_customers_as_owner(src crm_profile.source_definition, keys text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
+CREATE FUNCTION crm_profile_internal.forget_keys(src crm_profile.source_definition, keys text[], rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	given CONSTANT text[] := array_remove(keys::text[], NULL);
+	given CONSTANT text[] := ARRAY(SELECT k FROM unnest(keys) k WHERE k IS NOT NULL);
 	-- the key of one of them, in a column
 	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (ARRAY(SELECT unnest($1)::%1$s))', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
 	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
@@ -77,6 +85,12 @@ DECLARE
 	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(src, queue) = src.tracking -> 'tables';
 	held record;
 BEGIN
+	BEGIN
+		EXECUTE format('SELECT count(k::%s) FROM unnest($1) k', src.key_type) USING given;
+	EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+		-- PostgreSQL's message names the value
+		RAISE invalid_text_representation USING MESSAGE = format('a key to be forgotten is none of type %s', src.key_type), DETAIL = 'It is not named here, since messages go to the server log.';
+	END;
 	IF rewrite THEN
 		PERFORM crm_profile_internal.lock_relations(tables);
 	END IF;
@@ -137,13 +151,20 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_customers_as_owner IS 'runs as the owner of the source: forget_customers()';
+COMMENT ON FUNCTION crm_profile_internal.forget_keys IS 'erases what a source stores of these customers';
 
+CREATE FUNCTION crm_profile_internal.forget_customers_as_owner(src crm_profile.source_definition, keys text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, keys::text[], rewrite) f;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.forget_customers_as_owner IS 'runs as the owner of the source: forget_customers()';
 CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_customers_as_owner(src, ARRAY[key]::text, rewrite) f;
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, ARRAY[key], rewrite) f;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner IS 'runs as the owner of the source: forget_customer()';
 
@@ -157,7 +178,7 @@ CREATE FUNCTION crm_profile.forget_customers(name text, keys anycompatiblearray,
 	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
 COMMENT ON FUNCTION crm_profile.forget_customers IS 'forget_customer() for several keys at once';
 
-CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
+CREATE FUNCTION crm_profile_internal.figures_now(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
 #variable_conflict use_column
 DECLARE
@@ -174,8 +195,27 @@ BEGIN
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))
 		USING key, found;
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.figures_now IS 'one customer of a source, computed from the present orders';
+
+CREATE FUNCTION crm_profile_internal.profile_now_details_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.figures_now(src, key) f;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.profile_now_details_as_owner IS 'runs as the owner of the source: profile_now_details()';
+
+CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text, OUT figure text, OUT value text) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT v.key, CASE a.atttypid WHEN 'double precision'::regtype THEN round(v.value::numeric, 4)::text WHEN 'numeric'::regtype THEN trim_scale(round(v.value::numeric, 6))::text ELSE v.value END
+		FROM crm_profile_internal.figures_now(src, key) f CROSS JOIN LATERAL json_each_text(row_to_json(f)) v
+			JOIN pg_attribute a ON a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attname = v.key ORDER BY a.attnum;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner IS 'runs as the owner of the source: profile_now()';
 
-CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
+CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible, OUT figure text, OUT value text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 28;
+COMMENT ON FUNCTION crm_profile.profile_now IS 'one customer, a figure a line, computed from the present orders, your uncommitted ones included, with the models of the last refresh; no rows for an unknown customer';
+CREATE FUNCTION crm_profile.profile_now_details(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.profile_now IS 'one customer computed from the present orders, your uncommitted ones included, with the models of the last refresh; no row for an unknown customer';
+COMMENT ON FUNCTION crm_profile.profile_now_details IS 'the same as one row with the columns of customer_profile';

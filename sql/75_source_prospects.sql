@@ -326,11 +326,11 @@ COMMENT ON FUNCTION crm_profile_internal.plain_email IS 'an e-mail address witho
 CREATE FUNCTION crm_profile_internal.source_same_email(src crm_profile.source_definition, prospect text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- if customers are merged, the orders belong to the person
-	RETURN format('SELECT FROM %1$s t JOIN %2$s c ON crm_profile_internal.plain_email(t.%3$s::text) = crm_profile_internal.plain_email(c.%4$s::text)%5$s JOIN %6$I.customer_history h ON %7$s WHERE %8$s AND crm_profile.first_purchase(h.history, %9$s) IS NOT NULL',
+	RETURN CASE WHEN crm_profile_internal.email_column(src.prospects::regclass) IS NOT NULL AND crm_profile_internal.email_column(src.customers::regclass) IS NOT NULL THEN format('SELECT FROM %1$s t JOIN %2$s c ON crm_profile_internal.plain_email(t.%3$s::text) = crm_profile_internal.plain_email(c.%4$s::text)%5$s JOIN %6$I.customer_history h ON %7$s WHERE %8$s AND crm_profile.first_purchase(h.history, %9$s) IS NOT NULL',
 		src.prospects, src.customers, crm_profile_internal.email_column(src.prospects::regclass), crm_profile_internal.email_column(src.customers::regclass),
 		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', format('c.%I', src.customer_key))) END,
 		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format('coalesce(i.person, c.%I)', src.customer_key) ELSE format('c.%I', src.customer_key) END),
-		crm_profile_internal.same_key(src.prospect_key_type, format('t.%I::%s', src.prospect_key, src.prospect_key_type), prospect), crm_profile_internal.source_today(src));
+		crm_profile_internal.same_key(src.prospect_key_type, format('t.%I::%s', src.prospect_key, src.prospect_key_type), prospect), crm_profile_internal.source_today(src)) END;
 COMMENT ON FUNCTION crm_profile_internal.source_same_email IS
 	'the query that finds a customer who has bought and has the e-mail address of a prospect, whose key is given as SQL; NULL if one of the tables has no such column';
 
@@ -339,7 +339,7 @@ CREATE FUNCTION crm_profile_internal.source_prospects(src crm_profile.source_def
 	RETURN format('(SELECT * FROM (%s) prospects WHERE true%s%s) q', src.prospect_query, CASE WHEN src.prospect_customer IS NOT NULL THEN format(
 		' AND NOT EXISTS (SELECT FROM %I.customer_history h WHERE %s AND crm_profile.first_purchase(h.history, %s) IS NOT NULL)',
 		src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'prospects.customer'), crm_profile_internal.source_today(src)) END,
-		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN format(' AND NOT EXISTS (%s)', crm_profile_internal.source_same_email(src, 'prospects.prospect')) END);
+		CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN ' AND NOT EXISTS (' || crm_profile_internal.source_same_email(src, 'prospects.prospect') || ')' END);
 COMMENT ON FUNCTION crm_profile_internal.source_prospects IS 'FROM clause: prospects q who have not bought, with their attributes';
 
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
@@ -427,7 +427,7 @@ BEGIN
 		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
 				|| ' WHERE $2 = 1 OR crm_profile_internal.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
-			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile.match_fit(c.profile, c.is_best, $1) FROM c) END FROM n'
+			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile_internal.match_fit_quiet(c.profile, c.is_best, $1) FROM c) END FROM n'
 			INTO best, others, match USING found.profile, crm_profile_internal.source_match_share(found.customers);
 	END IF;
 	PERFORM crm_profile_internal.source_keep_match(src, started, found.profile, match);

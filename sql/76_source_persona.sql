@@ -48,6 +48,16 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 	END;
 COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first';
 
+CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN format('(%s) q %s WHERE q.customer IS NOT NULL', src.customer_query, CASE
+		WHEN src.materialize THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
+		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
+			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, NULL), CASE WHEN src.by_attributes THEN ' LATERAL' END,
+			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
+COMMENT ON FUNCTION crm_profile_internal.source_labelled IS 'FROM and WHERE of a query over customers: attributes under the alias q, figures under f';
+
 CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -62,12 +72,7 @@ BEGIN
 			THEN format('%s AT TIME ZONE %L', attribute.value, src.time_zone) ELSE attribute.value END);
 	END LOOP;
 	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
-	FROM (%s) q %s WHERE q.customer IS NOT NULL)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, src.customer_query, CASE
-		WHEN src.materialize THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
-		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
-			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, NULL), CASE WHEN src.by_attributes THEN ' LATERAL' END,
-			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
+	FROM %s)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, crm_profile_internal.source_labelled(src));
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_persona_query IS 'the query behind segment_persona';
 
@@ -80,5 +85,391 @@ BEGIN
 		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that are more frequent than chance explains, the most characteristic first',
 			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
 	END IF;
+	IF src.prospects IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'where_to_find');
+	ELSE
+		PERFORM crm_profile_internal.source_view(src, 'where_to_find', 'for each segment and value tier, the attribute values that its customers have more often than chance explains, and how many prospects have them',
+			'crm_profile_internal.where_to_find_row', crm_profile_internal.source_where_query(src));
+	END IF;
 END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_persona IS 'creates or replaces the view segment_persona of a source, or drops it if there are no attributes';
+COMMENT ON FUNCTION crm_profile_internal.source_build_persona IS 'creates or replaces the views segment_persona and where_to_find of a source, or drops them if there are no attributes or prospects';
+
+---------------------------------------------------------------- where prospects like them are
+
+CREATE TYPE crm_profile_internal.where_to_find_row AS ( -- a row of the view where_to_find
+	kind varchar, -- segment or tier
+	name varchar, -- the segment, or the value tier
+	attribute varchar, -- name of the attribute
+	value text, -- value of the attribute: a word, a range of numbers or days, or a member of a set
+	prospects_there bigint, -- prospects with that value
+	look_alikes double precision, -- how many of them are expected to be of that kind: prospects_there times the share of that kind among the customers with that value
+	share_of_prospects double precision, -- share of the prospects whose attribute is known
+	share_of_kind double precision, -- share of the customers of that kind whose attribute is known
+	concentration double precision -- share_of_kind / the same share of all customers
+);
+
+CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[]) RETURNS SETOF crm_profile_internal.where_to_find_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
+	BEGIN ATOMIC
+		-- groups are called segment, unit separator, tier; prospects have neither
+		WITH counted AS MATERIALIZED (SELECT c.attribute, c.value, c.customers, split_part(c.segment, chr(31), 1) AS segment, split_part(c.segment, chr(31), 2) AS tier FROM unnest(counts) c),
+			total AS MATERIALIZED (SELECT c.attribute, c.value, sum(c.customers) FILTER (WHERE c.segment <> '') AS customers, coalesce(sum(c.customers) FILTER (WHERE c.segment = ''), 0) AS prospects FROM counted c GROUP BY 1, 2),
+			kind AS (
+				SELECT 'segment' AS kind, c.segment AS name, c.attribute, c.value, sum(c.customers) AS customers FROM counted c WHERE c.segment <> '' GROUP BY 2, 3, 4
+				UNION ALL SELECT 'tier', c.tier, c.attribute, c.value, sum(c.customers) FROM counted c WHERE c.tier <> '' GROUP BY 2, 3, 4),
+			cell AS (SELECT v.*, m.customers AS members, t.customers AS everywhere, k.customers AS everybody, t.prospects AS there, k.prospects AS known, m.customers * t.customers / k.customers::double precision AS expected
+				FROM kind v JOIN kind m ON (m.kind, m.name, m.attribute) = (v.kind, v.name, v.attribute) AND m.value IS NULL
+					JOIN total t ON (t.attribute, t.value) = (v.attribute, v.value) JOIN total k ON k.attribute = v.attribute AND k.value IS NULL),
+			tested AS (SELECT c.*, crm_profile_internal.excess_p_value(c.customers::bigint, c.members::bigint, c.everywhere::bigint, c.everybody::bigint) AS p FROM cell c WHERE c.expected >= 5),
+			ranked AS (SELECT t.*, t.p <= 0.05 * count(*) OVER (ORDER BY t.p) / count(*) OVER () AS stands FROM tested t),
+			judged AS (SELECT r.*, max(r.p) FILTER (WHERE r.stands) OVER () AS worst FROM ranked r)
+		SELECT x.kind, x.name, x.attribute, x.value, x.there::bigint, (x.there * x.customers / x.everywhere)::double precision, (x.there / x.known)::double precision,
+			(x.customers / x.members)::double precision, x.customers / x.expected
+		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON x.kind = 'segment' AND s.segment = x.name
+		WHERE x.p <= x.worst AND x.customers > x.expected AND x.there >= 5
+		ORDER BY x.kind, s.position, x.name, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.where_to_find IS 'rows of the view where_to_find: values that are more frequent among customers of a segment or tier than among all, at a false discovery rate of 5 %, and that five prospects or more have';
+
+CREATE FUNCTION crm_profile_internal.source_where_query(src crm_profile.source_definition) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	names text[];
+	kept text;
+	"values" text;
+BEGIN
+	-- in both tables the types need only be of one class
+	SELECT array_agg(a.name ORDER BY a.place), string_agg(format('u.a%s', a.place), ', ' ORDER BY a.place),
+			string_agg(format('(q.%I%s)::%s AS a%s', a.name, CASE crm_profile_internal.base_type(t.type) WHEN 'timestamptz'::regtype THEN format(' AT TIME ZONE %L', src.time_zone) END,
+				CASE crm_profile_internal.source_attribute_class(t.type) WHEN 'number' THEN 'float8' WHEN 'date' THEN 'date' WHEN 'boolean' THEN 'boolean' WHEN 'set' THEN 'text[]' ELSE 'text' END, a.place), ', ' ORDER BY a.place)
+		INTO names, kept, "values"
+		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
+			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
+	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (SELECT crm_profile_internal.persona_counts(u.label, ROW(%s), %L::text[]) FROM (
+	SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s
+	UNION ALL SELECT chr(31), %4$s FROM %6$s) u)) w', crm_profile_internal.source_model_in_use(src, 'segments'), kept, names, "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_where_query IS 'the query behind where_to_find';
+
+---------------------------------------------------------------- the segments as cards
+
+CREATE FUNCTION crm_profile_internal.card_name(attribute text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (SELECT CASE WHEN w.words ~ '^[A-Z][^A-Z]*$' THEN lower(w.words) ELSE w.words END FROM (SELECT btrim(replace(attribute, '_', ' ')) AS words) w);
+COMMENT ON FUNCTION crm_profile_internal.card_name IS 'name of an attribute as a person would write it';
+
+CREATE FUNCTION crm_profile_internal.card_words(attribute text, "values" text[], class text, language text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT crm_profile_internal.in_words(CASE
+				WHEN class = 'boolean' THEN 'card.' || "values"[1]
+				WHEN class = 'set' THEN 'card.set'
+				WHEN n.name ~ '(^|_)(city|town|place|region|country|state|land|stadt|ort|bundesland|ville|pays|ciudad|pais)$' THEN 'card.place'
+				WHEN n.name ~ '(^|_)(marital|civil|family)(_?(status|state))?$|(^|_)(sex|gender|geschlecht|job|occupation|profession|beruf|familienstand)$' THEN 'card.plain'
+				ELSE 'card.word' END, language, array_to_string("values", crm_profile_internal.in_words('list.or', language)), crm_profile_internal.card_name(attribute))
+		FROM (SELECT lower(attribute) AS name) n);
+COMMENT ON FUNCTION crm_profile_internal.card_words IS 'the values of an attribute of words, truth values or members as a phrase';
+
+CREATE FUNCTION crm_profile_internal.card_range(attribute text, low text, high text, class text, whole boolean, lowest numeric, mean numeric, ratio numeric, language text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	name CONSTANT text := crm_profile_internal.card_name(attribute);
+	counts CONSTANT boolean := coalesce(whole AND lowest >= 0 AND mean < 10 AND attribute ~* '(s|ren|home|kinder|personen)$', false);
+	style CONSTANT text := CASE WHEN attribute ~* '(^|_)(age|alter|edad)($|_)' THEN 'card.age' WHEN counts THEN 'card.count' ELSE 'card.range' END;
+	year CONSTANT boolean := class = 'date' OR coalesce(whole AND lowest >= 1800 AND mean < 2100, false);
+	first text := low;
+	last text := high;
+	range text;
+BEGIN
+	IF class = 'number' THEN
+		-- ranges end below a number: for whole numbers that is one less
+		IF whole AND high IS NOT NULL AND (low IS NOT NULL OR lowest >= 0 AND high::numeric <= 10) THEN
+			first := coalesce(low, '0');
+			last := ceil(high::numeric) - 1;
+		END IF;
+		IF counts AND last = '0' THEN
+			RETURN crm_profile_internal.in_words('card.none', language, '', name);
+		ELSIF num_nonnulls(low, high) = 1 AND style = 'card.range' AND lowest >= 0 AND (ratio >= 1.25 OR ratio <= 0.8) THEN
+			RETURN crm_profile_internal.in_words('card.average', language, crm_profile_internal.number_in_words(round(ratio, 1), language), name);
+		END IF;
+		first := crm_profile_internal.number_in_words(first::numeric, language);
+		last := crm_profile_internal.number_in_words(last::numeric, language);
+	END IF;
+	range := CASE WHEN first = last THEN first
+		WHEN last IS NULL THEN crm_profile_internal.in_words(CASE WHEN year THEN 'card.since' ELSE 'card.from' END, language, first)
+		WHEN first IS NULL THEN crm_profile_internal.in_words(CASE WHEN year THEN 'card.before' ELSE 'card.below' END, language, last)
+		ELSE crm_profile_internal.in_words('card.between', language, first, last) END;
+	RETURN crm_profile_internal.in_words(style, language, range, CASE WHEN counts AND range = '1' THEN regexp_replace(name, '(ren|er|en|s)$', '') ELSE name END);
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.card_range IS 'a range of an attribute (low to below high, NULL for no end) as a phrase; ratio: of the mean in the segment to that of all';
+
+CREATE FUNCTION crm_profile_internal.card_ranges("values" text[], customers bigint[], class text, OUT low text, OUT high text)
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		WITH part AS (SELECT NULLIF(p.ends[1], '') AS low, NULLIF(coalesce(p.ends[2], p.ends[3]), '') AS high, u.n
+				FROM ROWS FROM (unnest("values"), unnest(customers)) u(value, n), LATERAL (SELECT regexp_match(u.value, '^(?:(.+?) (?:to below (.+)|and more)|below (.+))$') AS ends) p),
+			ordered AS (SELECT r.*, row_number() OVER o AS place, r.low IS NULL OR r.low IS DISTINCT FROM lag(r.high) OVER o AS begins FROM part r
+				WINDOW o AS (ORDER BY CASE WHEN class = 'number' THEN r.low::numeric END NULLS FIRST, r.low COLLATE "C" NULLS FIRST)),
+			run AS (SELECT o.*, count(*) FILTER (WHERE o.begins) OVER (ORDER BY o.place) AS run FROM ordered o)
+		SELECT (array_agg(r.low ORDER BY r.place))[1], (array_agg(r.high ORDER BY r.place DESC))[1] FROM run r GROUP BY r.run ORDER BY sum(r.n) DESC, r.run LIMIT 1;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.card_ranges IS 'ranges of segment_persona joined where they touch; of those that do not, the one with most customers';
+
+CREATE FUNCTION crm_profile_internal.card_behaviour(here numeric[], everywhere numeric[], language text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- customers, sum of orders, sum of amounts, median of recency
+	RETURN (SELECT concat_ws(', ',
+			crm_profile_internal.in_words('card.last', language, crm_profile_internal.number_in_words(here[4], language)),
+			CASE WHEN o.ratio >= 1.25 OR o.ratio <= 0.8 THEN crm_profile_internal.in_words('card.often', language, crm_profile_internal.number_in_words(round(o.ratio, 1), language)) END,
+			CASE WHEN s.ratio >= 1.25 OR s.ratio BETWEEN 0 AND 0.8 THEN crm_profile_internal.in_words('card.spends', language, crm_profile_internal.number_in_words(round(s.ratio, 1), language)) END)
+		FROM (SELECT here[2] * everywhere[1] / NULLIF(everywhere[2] * here[1], 0) AS ratio) o, (SELECT here[3] * everywhere[1] / NULLIF(everywhere[3] * here[1], 0) AS ratio) s WHERE here[2] IS NOT NULL);
+COMMENT ON FUNCTION crm_profile_internal.card_behaviour IS 'how the customers of a segment buy, as a phrase: against all customers who have bought';
+
+CREATE FUNCTION crm_profile_internal.card_percent(share numeric, language text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.in_words('card.percent', language, CASE WHEN share > 0 AND share < 0.005 THEN '<1' ELSE round(100 * share)::text END);
+COMMENT ON FUNCTION crm_profile_internal.card_percent IS 'a share in per cent';
+
+CREATE FUNCTION crm_profile_internal.card_example(example jsonb, shown text[], language text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT string_agg(CASE
+			WHEN s.name = '(frequency)' THEN crm_profile_internal.in_words('card.orders', language, v.text)
+			WHEN s.name = '(monetary)' THEN crm_profile_internal.in_words('card.spent', language, crm_profile_internal.number_in_words(v.text::numeric, language))
+			WHEN s.name = '(recency)' THEN crm_profile_internal.in_words('card.last', language, v.text)
+			WHEN jsonb_typeof(v.value) = 'boolean' THEN crm_profile_internal.in_words('card.' || v.text, language, '', crm_profile_internal.card_name(s.name))
+			WHEN jsonb_typeof(v.value) = 'array' THEN crm_profile_internal.in_words('card.set', language, (SELECT string_agg(m, ', ') FROM jsonb_array_elements_text(CASE WHEN jsonb_typeof(v.value) = 'array' THEN v.value END) m), crm_profile_internal.card_name(s.name))
+			WHEN jsonb_typeof(v.value) = 'number' THEN crm_profile_internal.card_range(s.name, v.text, (v.text::numeric + CASE WHEN v.text ~ '^\d+$' THEN 1 ELSE 0 END)::text, 'number', v.text ~ '^\d+$', 0, 0, 1, language)
+			ELSE crm_profile_internal.card_words(s.name, ARRAY[v.text], 'word', language) END, ', ' ORDER BY s.place)
+		FROM unnest(shown || '{(frequency),(monetary),(recency)}') WITH ORDINALITY s(name, place), LATERAL (SELECT example -> s.name AS value, example ->> s.name AS text) v WHERE v.text <> '');
+COMMENT ON FUNCTION crm_profile_internal.card_example IS 'the values of one customer as a phrase: the attributes shown, and orders';
+
+CREATE FUNCTION crm_profile_internal.segment_figures(source text, attributes text[], numbers text[], joined boolean,
+	OUT segment text, OUT "position" integer, OUT here numeric[], OUT means numeric[], OUT lowest numeric[], OUT example text, OUT example_values jsonb) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	people CONSTANT text := format('%I.customer_profile p%s', source, CASE WHEN joined THEN format(' LEFT JOIN %I.customer_attributes a ON %s', source,
+		crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END);
+	totals text;
+	lows text;
+BEGIN
+	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(a.%I::float8, ''NaN'')) / count(NULLIF(a.%1$I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('min(a.%I)::numeric', n), ', ' ORDER BY place)
+		INTO totals, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
+	-- the example: of a sample of each segment the one nearest to all of the sample
+	RETURN QUERY EXECUTE format($sql$
+		WITH figure AS MATERIALIZED (
+			SELECT CASE WHEN grouping(p.segment) = 0 THEN coalesce(p.segment, '(unscored)')::text END AS segment, min(p.segment_position) AS "position",
+				ARRAY[count(*), sum(p.frequency), sum(p.monetary), round(crm_profile_internal.median(p.recency)::numeric)] AS here, ARRAY[%2$s]::numeric[] AS means, ARRAY[%3$s]::numeric[] AS lowest, count(*) AS n
+			FROM %1$s GROUP BY GROUPING SETS ((p.segment), ())),
+		member AS MATERIALIZED (
+			SELECT f.segment, p.customer::text AS customer, r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
+			FROM %1$s JOIN figure f ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
+				LATERAL (SELECT %4$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") r),
+		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n WHERE n.place <= 100)) AS profile FROM member m WHERE m.place <= 100),
+		middle AS (
+			SELECT DISTINCT ON (a.segment) a.segment, a.customer, a.r FROM sampled a JOIN LATERAL (
+				SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
+			ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C")
+		SELECT f.segment, f."position", f.here, f.means, f.lowest, m.customer, to_jsonb(m.r) FROM figure f LEFT JOIN middle m ON m.segment = f.segment$sql$,
+		people, totals, lows, (SELECT string_agg(format('a.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.segment_figures IS 'with the rights of the reader, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle';
+
+CREATE FUNCTION crm_profile_internal.segment_phrases(source text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		WITH cell AS (SELECT p.segment::text, p.attribute::text, p.value, p.customers, (p.concentration - 1) * sqrt(p.customers / p.concentration) AS strength FROM %I.segment_persona p),
+			attribute AS (
+				SELECT c.segment, c.attribute, max(c.strength) AS strength, array_agg(c.value ORDER BY c.strength DESC, c.value COLLATE "C") AS "values", array_agg(c.customers ORDER BY c.strength DESC, c.value COLLATE "C") AS customers
+				FROM cell c GROUP BY c.segment, c.attribute),
+			best AS (SELECT a.*, k.class, k.whole, k.place, row_number() OVER (PARTITION BY a.segment ORDER BY a.strength DESC, a.attribute COLLATE "C") AS rank
+				FROM attribute a JOIN jsonb_to_recordset($2) k(name text, class text, whole boolean, place integer) ON k.name = a.attribute)
+		SELECT b.segment, array_agg(b.attribute ORDER BY b.rank), string_agg(CASE WHEN b.class IN ('number', 'date')
+				THEN crm_profile_internal.card_range(b.attribute, r.low, r.high, b.class, b.whole, e.lowest[b.place], e.means[b.place], h.means[b.place] / NULLIF(e.means[b.place], 0), $3)
+				ELSE crm_profile_internal.card_words(b.attribute, b."values"[:3], b.class, $3) END, ', ' ORDER BY b.rank)
+		FROM best b LEFT JOIN LATERAL crm_profile_internal.card_ranges(b."values", b.customers, b.class) r ON b.class IN ('number', 'date')
+			JOIN jsonb_to_recordset($1) h(segment text, means numeric[]) ON h.segment = b.segment
+			JOIN jsonb_to_recordset($1) e(segment text, means numeric[], lowest numeric[]) ON e.segment IS NULL
+		WHERE b.rank <= 4 GROUP BY b.segment$sql$, source) USING figures, columns, language;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.segment_phrases IS 'for each segment the four attributes that are most characteristic of it by segment_persona, as phrases';
+
+CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	few CONSTANT integer := 5;
+	joined CONSTANT boolean := to_regclass(format('%I.segment_persona', source)) IS NOT NULL;
+	columns jsonb;
+	figures jsonb;
+BEGIN
+	language := crm_profile_internal.check_language(language);
+	IF to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.segment_summary', source)) IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
+	END IF;
+	SELECT jsonb_agg(jsonb_build_object('name', c.attname, 'class', c.class, 'whole', c.whole, 'place', c.place) ORDER BY c.attnum) INTO columns
+		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.base_type(a.atttypid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AS whole,
+				CASE WHEN k.class = 'number' THEN count(*) FILTER (WHERE k.class = 'number') OVER (ORDER BY a.attnum) END AS place
+			FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.source_attribute_class(a.atttypid) AS class) k
+			WHERE joined AND a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped) c;
+	SELECT jsonb_agg(f) INTO figures FROM crm_profile_internal.segment_figures(source, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c),
+		ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE c ->> 'class' = 'number' ORDER BY (c -> 'place')::integer), joined) f;
+	RETURN QUERY
+		SELECT h.segment, h.here[1]::bigint, CASE WHEN h.here[1] < few THEN crm_profile_internal.in_words('card.small', segment_card.language, few::text)
+			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(h.here, e.here, segment_card.language), ''),
+				CASE WHEN h.here[3] >= 0 AND e.here[3] > 0 THEN crm_profile_internal.in_words('card.shares', segment_card.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], segment_card.language), crm_profile_internal.card_percent(h.here[3] / e.here[3], segment_card.language))
+					ELSE crm_profile_internal.in_words('card.share', segment_card.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], segment_card.language)) END) END,
+			h.example, crm_profile_internal.card_example(h.example_values, p.shown, segment_card.language)
+		FROM jsonb_to_recordset(figures) h(segment text, "position" integer, here numeric[], example text, example_values jsonb)
+			JOIN jsonb_to_recordset(figures) e(segment text, here numeric[]) ON e.segment IS NULL
+			LEFT JOIN LATERAL (SELECT * FROM crm_profile_internal.segment_phrases(source, figures, columns, segment_card.language) WHERE joined) p ON p.segment = h.segment
+		WHERE h.segment IS NOT NULL ORDER BY h."position" NULLS LAST, h.segment;
+END $$;
+COMMENT ON FUNCTION crm_profile.segment_card IS 'each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers';
+
+---------------------------------------------------------------- a segment as a rule
+
+CREATE FUNCTION crm_profile_internal.search_rule(source text, segment text, columns text[], share double precision) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	rule jsonb;
+	profile_model crm_profile.profile_model;
+	-- whether text is a number must not depend on the values
+	words CONSTANT jsonb := (SELECT jsonb_build_object('min_count', 5, 'range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal'), '{}')) FROM pg_attribute a
+		WHERE a.attrelid IN (to_regclass(format('%I.customer_profile', source)), to_regclass(format('%I.customer_attributes', source))) AND a.attname = ANY (columns)
+			AND crm_profile_internal.source_attribute_class(a.atttypid) = 'word');
+	people CONSTANT text := format('%s x, LATERAL (SELECT %s) r WHERE crm_profile_internal.in_sample(x.customer::text, $2)', crm_profile_internal.source_people(source),
+		(SELECT string_agg(format('x.%I', c), ', ' ORDER BY place) FROM unnest(columns) WITH ORDINALITY u(c, place)));
+BEGIN
+	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM %s', people) INTO profile_model USING words, share;
+	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile(r, $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
+	RETURN rule;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.search_rule IS 'with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers';
+
+CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
+		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
+			(SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
+			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
+COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
+
+CREATE FUNCTION crm_profile.explain_segment(source text, segment text,
+	OUT over text, OUT rule text, OUT coverage double precision, OUT "precision" double precision, OUT lift double precision, OUT adjusted_p_value double precision, OUT customers bigint) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 2 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	profile CONSTANT regclass := to_regclass(format('%I.customer_profile', source));
+	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	src crm_profile.source_definition;
+	named text[];
+	figures CONSTANT text[] := '{recency,frequency,monetary,average_order_value,mean_gap,trend}';
+	share double precision;
+	n bigint;
+	members bigint;
+	conditions jsonb;
+	predicate text;
+	way record;
+	found bigint;
+	there bigint;
+BEGIN
+	IF profile IS NULL OR segment IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
+	END IF;
+	EXECUTE format('SELECT d.* FROM %I.source_definition d', source) INTO src;
+	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE coalesce(p.segment, ''(unscored)'') = $1) FROM %I.customer_profile p', source) INTO n, members USING segment;
+	IF members = 0 AND segment <> '(unscored)' AND NOT EXISTS (SELECT FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s WHERE s.segment = explain_segment.segment) THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" has no segment "%s"', source, segment),
+			DETAIL = format('There are: %s.', (SELECT string_agg(s.segment, ', ' ORDER BY s.position) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s));
+	END IF;
+	share := least(1, 100000.0 / greatest(n, 1));
+	named := ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped
+		AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = profile AND p.attname = a.attname) ORDER BY a.attnum);
+	FOR way IN SELECT w.* FROM (VALUES ('attributes', named), ('attributes and behaviour', named || figures)) w(name, columns) WHERE cardinality(w.columns) > 0 LOOP
+		over := way.name;
+		rule := 'no rule';
+		coverage := NULL;
+		"precision" := NULL;
+		lift := NULL;
+		adjusted_p_value := NULL;
+		-- three fifths of the customers are searched, the others say whether it is so
+		conditions := CASE WHEN members >= 5 THEN crm_profile_internal.search_rule(source, segment, way.columns, 0.6 * share) END;
+		SELECT string_agg(crm_profile_internal.condition_sql(c.condition, quote_ident(a.attname), crm_profile_internal.base_type(a.atttypid)), ' AND ' ORDER BY c.place) INTO predicate
+			FROM jsonb_array_elements(conditions) WITH ORDINALITY c(condition, place) JOIN pg_attribute a ON a.attname = c.condition ->> 'attribute' AND a.attrelid IN (profile, attributes) AND a.attnum > 1;
+		EXECUTE format('SELECT count(*), count(*) FILTER (WHERE h.member), count(*) FILTER (WHERE h.hit), count(*) FILTER (WHERE h.hit AND h.member)
+			FROM (SELECT coalesce(x.segment, ''(unscored)'') = $1 AS member, (%s) IS TRUE AS hit FROM %s x
+				WHERE crm_profile_internal.in_sample(x.customer::text, $2) AND NOT crm_profile_internal.in_sample(x.customer::text, 0.6 * $2)) h', coalesce(predicate, 'false'), crm_profile_internal.source_people(source))
+			INTO customers, members, there, found USING segment, share;
+		IF there > 0 AND members > 0 THEN
+			adjusted_p_value := least(1, 2 * crm_profile_internal.excess_p_value(found, there, members, customers));
+			IF adjusted_p_value <= 0.05 THEN
+				coverage := found / members::double precision;
+				"precision" := found / there::double precision;
+				lift := "precision" * customers / members;
+				-- attributes as the tables of customers and prospects have them
+				SELECT string_agg(crm_profile_internal.condition_sql(c.condition, CASE WHEN way.name <> 'attributes' THEN quote_ident(a.attname) WHEN s.expression ~ '^("([^"]|"")+"|[[:alpha:]_]\w*)$' THEN s.expression ELSE format('(%s)', s.expression) END,
+						crm_profile_internal.base_type(a.atttypid)), ' AND ' ORDER BY c.place) INTO rule
+					FROM jsonb_array_elements(conditions) WITH ORDINALITY c(condition, place) JOIN pg_attribute a ON a.attname = c.condition ->> 'attribute' AND a.attrelid IN (profile, attributes) AND a.attnum > 1
+						LEFT JOIN crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) s ON s.name = a.attname;
+			END IF;
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile.explain_segment IS 'the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader';
+
+---------------------------------------------------------------- the customers most like somebody
+
+CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b crm_profile.profile, model crm_profile.profile_model) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		WITH part AS MATERIALIZED (SELECT * FROM crm_profile.explain_similarity(a, b, model) e WHERE e.similarity IS NOT NULL),
+			alike AS (SELECT p.* FROM part p WHERE p.similarity >= 0.9 AND p.weight > 0 ORDER BY p.contribution DESC, p.attribute COLLATE "C" LIMIT 5),
+			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 AND p.weight > 0 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
+		SELECT concat_ws('; but ', (SELECT string_agg(concat(crm_profile_internal.card_name(l.attribute), ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
+			(SELECT string_agg(format('%s %s, not %s', crm_profile_internal.card_name(l.attribute), l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
+	END;
+COMMENT ON FUNCTION crm_profile_internal.likeness_in_words IS 'what b has in common with a (with the value of a, if it is another), and what not';
+
+CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
+	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
+	columns text;
+	options jsonb;
+	person text;
+	found boolean;
+BEGIN
+	IF attributes IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist, or has no attributes', source), HINT = 'A source has the name of the schema of its views.';
+	ELSIF whom IS NULL AND NOT by_record THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'whom must not be NULL', HINT = 'Give the key of a customer, or a row with attributes.';
+	ELSIF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('k is %s', coalesce(k::text, 'NULL')), DETAIL = 'It is the number of customers wanted, from 1 to 1000.';
+	END IF;
+	SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum), jsonb_build_object('range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal') FILTER (WHERE crm_profile_internal.source_attribute_class(a.atttypid) = 'word'), '{}'))
+		INTO columns, options FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped;
+	IF weights IS NOT NULL THEN
+		options := options || jsonb_build_object('weights', weights);
+	END IF;
+	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a', attributes)
+		ELSE format('%s a WHERE %s', attributes, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
+	IF NOT by_record THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
+		IF NOT found THEN
+			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
+		END IF;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$
+		WITH model AS MATERIALIZED (SELECT crm_profile.profile_fit(r, $1) AS m FROM %2$s a, LATERAL (SELECT %1$s) r, (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %2$s) s WHERE crm_profile_internal.in_sample(a.customer::text, s.share)),
+			person AS MATERIALIZED (SELECT crm_profile.profile((SELECT r FROM (SELECT %1$s) r), (SELECT m FROM model)) AS p FROM %3$s),
+			near AS MATERIALIZED (
+				SELECT n.customer, n.p, n.away FROM (
+					SELECT e.customer, e.p, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
+						SELECT a.customer::text AS customer, crm_profile.profile(r, (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) r WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
+				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
+		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
+		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
+END $$;
+COMMENT ON FUNCTION crm_profile.nearest_customers IS 'the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader';

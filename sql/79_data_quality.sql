@@ -817,7 +817,7 @@ DECLARE
 	part integer;
 BEGIN
 	-- unreadable rows must not hide the problems of others
-	FOR part IN 1..6 LOOP
+	FOR part IN 1..8 LOOP
 		BEGIN
 			CASE part
 				WHEN 1 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, orders, identified, today) f);
@@ -825,6 +825,8 @@ BEGIN
 				WHEN 3 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_customers(src, today) f);
 				WHEN 4 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_persons(src, orders, today) f);
 				WHEN 5 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_attributes(src) f);
+				WHEN 6 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_campaigns(src, today) f);
+				WHEN 7 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_lines(src) f);
 				ELSE found := ARRAY(SELECT f FROM crm_profile_internal.find_in_prospects(src) f);
 			END CASE;
 		EXCEPTION WHEN data_exception OR feature_not_supported THEN
@@ -835,7 +837,7 @@ BEGIN
 				found := CASE WHEN unreadable.readable IS NOT NULL THEN
 					ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, unreadable.readable, format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', unreadable.readable), today) f) END;
 			ELSE
-				found := ARRAY[crm_profile_internal.found_row(2, format('%s that could not be checked', ('{orders,"columns of the orders",customers,"customers who may be one person",attributes,prospects}'::text[])[part]), 'warning', NULL, NULL, NULL, NULL, SQLERRM, NULL)];
+				found := ARRAY[crm_profile_internal.found_row(2, format('%s that could not be checked', ('{orders,"columns of the orders",customers,"customers who may be one person",attributes,campaigns,"order lines",prospects}'::text[])[part]), 'warning', NULL, NULL, NULL, NULL, SQLERRM, NULL)];
 			END IF;
 		END;
 		RETURN QUERY SELECT f.* FROM unnest(found) f;
@@ -881,7 +883,7 @@ END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_keep_findings IS
 	'replaces earlier findings of refresh, or of check_source(), by new ones';
 
-CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+CREATE FUNCTION crm_profile_internal.find_and_keep(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 #variable_conflict use_column
@@ -902,13 +904,34 @@ BEGIN
 			NULLIF(ARRAY(SELECT s.customer FROM unnest(f.samples) s), '{}'), (f.finding).advice, (f.finding).argument
 		FROM unnest(found) f ORDER BY array_position('{error,warning,note}', (f.finding).severity), (f.finding).place, (f.finding).finding COLLATE "C";
 END $$;
+COMMENT ON FUNCTION crm_profile_internal.find_and_keep IS 'finds problems in the data of a source, and keeps them for data_quality';
+
+CREATE FUNCTION crm_profile_internal.check_source_details_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT f.* FROM crm_profile_internal.find_and_keep(src) f;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.check_source_details_as_owner IS 'runs as the owner of the source: check_source_details()';
+
+CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint)
+	RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT d.severity, concat_ws(E'\n', crm_profile_internal.wrapped(d.finding, 36), crm_profile_internal.wrapped('- ' || d.advice, 36), crm_profile_internal.wrapped('- ' || d.argument, 36)),
+			d.rows, d.customers, d.customers_changed
+		FROM crm_profile_internal.find_and_keep(src) d;
+END $$;
 COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
 
-CREATE FUNCTION crm_profile.check_source(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
-	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
+CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
 COMMENT ON FUNCTION crm_profile.check_source IS
 	'problems in the data of a source, how many labels they change, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no rows if there are none; data_quality shows them from then on';
+CREATE FUNCTION crm_profile.check_source_details(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
+	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
+COMMENT ON FUNCTION crm_profile.check_source_details IS 'the same in the columns of data_quality, with revenue and some of the keys';
 
 ---------------------------------------------------------------- what a refresh finds
 
@@ -931,6 +954,10 @@ BEGIN
 	IF kept > '-infinity' THEN
 		found := found || crm_profile_internal.found_row(15, 'days that only the histories still have', 'note', NULL, NULL, NULL, NULL,
 			format('Days before %s stay as they were stored, whatever the orders have of them.', to_char(kept, 'YYYY-MM-DD')), 'keep_history_before => ''-infinity'', to forget them');
+	END IF;
+	IF crm_profile_internal.match_problem(src, model) IS NOT NULL THEN
+		found := found || crm_profile_internal.found_row(90, split_part(crm_profile_internal.match_problem(src, model), ': ', 1), 'warning', NULL, NULL, NULL, NULL,
+			initcap(left(split_part(crm_profile_internal.match_problem(src, model), ': ', 2), 1)) || substr(split_part(crm_profile_internal.match_problem(src, model), ': ', 2), 2) || '.', 'best => ''…'', attributes => ''{…}''');
 	END IF;
 	-- what it corrects
 	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP
@@ -991,8 +1018,8 @@ BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'finding', 'what was found amiss in the data, and what was put right; data_quality shows it', 'crm_profile.source_finding');
 	PERFORM crm_profile_internal.source_admit(src, 'finding_key');
 	EXECUTE format('CREATE OR REPLACE VIEW %1$I.data_quality WITH (security_invoker = true) AS
-		SELECT f.finding, f.severity, f.rows, f.customers, CASE WHEN f.customers < 5 THEN (SELECT sum(k.revenue) FROM %1$I.finding_key k WHERE k.finding = f.finding HAVING count(*) = f.customers) ELSE f.revenue END AS revenue,
-			f.customers_changed, (SELECT array_agg(k.key ORDER BY abs(k.revenue) DESC NULLS LAST, k.key COLLATE "C") FROM %1$I.finding_key k WHERE k.finding = f.finding) AS sample_keys, f.advice, f.argument, f.found_at, f.found_by
+		SELECT f.finding::varchar AS finding, f.severity::varchar AS severity, f.rows, f.customers, CASE WHEN f.customers < 5 THEN (SELECT sum(k.revenue) FROM %1$I.finding_key k WHERE k.finding = f.finding HAVING count(*) = f.customers) ELSE f.revenue END AS revenue,
+			f.customers_changed, (SELECT array_agg(k.key ORDER BY abs(k.revenue) DESC NULLS LAST, k.key COLLATE "C") FROM %1$I.finding_key k WHERE k.finding = f.finding) AS sample_keys, f.advice, f.argument, f.found_at, f.found_by::varchar AS found_by
 		FROM %1$I.finding f ORDER BY array_position(''{error,warning,note,corrected}'', f.severity), f.place, f.finding COLLATE "C"', src.name);
 	PERFORM crm_profile_internal.source_comment(src.name, 'data_quality', 'what the last refresh, and the last check_source(), found amiss in the data, and what was put right', 'crm_profile.source_finding');
 	EXECUTE format('COMMENT ON COLUMN %I.data_quality.sample_keys IS ''some of these customers, as far as the reader sees them in the customer table''', src.name);
@@ -1011,7 +1038,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_admit(src, 'identity_found', 'person');
 	PERFORM crm_profile_internal.source_admit(src, 'identity_override', 'person');
 	EXECUTE format('CREATE OR REPLACE VIEW %1$I.customer_identity WITH (security_invoker = true) AS
-		SELECT coalesce(o.customer, f.customer) AS customer, coalesce(g.person, CASE WHEN o.customer IS NULL THEN f.person ELSE o.person END) AS person, CASE WHEN o.customer IS NULL THEN f.why ELSE coalesce(o.why, ''override'') END AS why
+		SELECT coalesce(o.customer, f.customer) AS customer, coalesce(g.person, CASE WHEN o.customer IS NULL THEN f.person ELSE o.person END) AS person, CASE WHEN o.customer IS NULL THEN f.why ELSE coalesce(o.why, ''override'') END::varchar AS why
 		FROM %1$I.identity_override o FULL JOIN %1$I.identity_found f ON %2$s LEFT JOIN %1$I.identity_found g ON %3$s AND NOT EXISTS (SELECT FROM %1$I.identity_override n WHERE %4$s)
 		WHERE CASE WHEN o.customer IS NULL THEN f.person ELSE o.person END IS NOT NULL', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'f.customer'), crm_profile_internal.same_key(src.key_type, 'g.customer', 'o.person'),
 		crm_profile_internal.same_key(src.key_type, 'n.customer', 'o.person'));

@@ -11,6 +11,9 @@
 
 PG_MODULE_MAGIC;
 
+/* read by SQL functions only, through current_setting() */
+static char *language = NULL;
+
 extern void _PG_init(void);
 
 void
@@ -20,5 +23,10 @@ _PG_init(void)
 	InitCollectHistories();
 	InitOrderWorkers();
 	InitScoreOrders();
+	DefineCustomStringVariable(
+		"crm_profile.language",
+		"The language that people are spoken to in, such as en, de or pt-BR.",
+		"There must be words for it in the table crm_profile.translation.", &language, "en",
+		PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("crm_profile");
 }

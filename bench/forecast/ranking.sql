@@ -9,14 +9,15 @@ CREATE FUNCTION auc(came boolean[], number float8[]) RETURNS numeric LANGUAGE sq
 	SELECT round(((sum(place) FILTER (WHERE c) - yes * (yes + 1) / 2) / (yes * no))::numeric, 3)
 	FROM (SELECT c, rank() OVER (ORDER BY n) + (count(*) OVER (PARTITION BY n) - 1) / 2.0 AS place, count(*) FILTER (WHERE c) OVER () AS yes, count(*) FILTER (WHERE NOT c) OVER () AS no
 		FROM unnest(came, number) u (c, n)) r GROUP BY yes, no $$;
+CREATE TABLE dated AS SELECT d.shop, d.day, b.active_days, f.m
+FROM dates d, LATERAL (SELECT (customer_base_fit(history, d.day, NULL, false)).active_days, clv_record(history, d.day, 90) AS record FROM history h WHERE h.shop = d.shop) b,
+	LATERAL (SELECT clv_fit(history, d.day, (clv_choice(b.record)).model) AS m FROM history h WHERE h.shop = d.shop) f;
 CREATE TABLE shown AS
 SELECT d.shop, d.day, h.customer, purchase_days(history, d.day + 90) > purchase_days(history, d.day) AS came, recency(history, d.day) AS recency, purchase_days(history, d.day) AS purchases,
 	probability_of_purchase(history, m, d.day, '90 days') AS p_purchase_90d, p_alive(history, m, d.day) AS p_alive, expected_purchases(history, m, d.day, '90 days') AS expected_purchases_90d,
 	clv(history, m, d.day, '365 days', 0.01) AS clv_365d, purchase_outlook(history, m, d.day, '90 days') AS outlook, lapse_probability(history, m, d.day) AS lapse, next_purchase(history, m, d.day) AS next_purchase,
-	lifecycle(history, d.day, b.active_days, m) AS lifecycle, (SELECT min(p.day) FROM purchases(history) p WHERE p.day > d.day AND p.orders > 0) AS next_day
-FROM dates d, LATERAL (SELECT (customer_base_fit(history, d.day, NULL, false)).active_days, clv_record(history, d.day, 90) AS record FROM history h WHERE h.shop = d.shop) b,
-	LATERAL (SELECT clv_fit(history, d.day, (clv_choice(b.record)).model) AS m FROM history h WHERE h.shop = d.shop) f, history h
-WHERE h.shop = d.shop AND first_purchase(history) <= d.day;
+	lifecycle(history, d.day, active_days, m) AS lifecycle, (SELECT min(p.day) FROM purchases(history) p WHERE p.day > d.day AND p.orders > 0) AS next_day
+FROM dated d JOIN history h USING (shop) WHERE first_purchase(history) <= d.day;
 -- a label cannot order those who share it: beside it recency, cut into classes of the same sizes
 CREATE FUNCTION ranked(least_purchases int) RETURNS TABLE (shop text, day date, came boolean, recency int, p_purchase_90d float8, expected_purchases_90d float8, clv_365d float8, next_purchase date, p_alive float8, outlook float8,
 	lapse float8, label int, recency_label int) LANGUAGE sql AS $$
@@ -43,3 +44,8 @@ FROM (SELECT shop, n * m / (n + m)::numeric AS pairs, a, b FROM (SELECT shop, co
 \echo 'next_purchase: share of those so labelled who have bought by then, where the data go on so long'
 SELECT coalesce(s.shop, 'all') AS shop, count(*) AS labelled, round(avg((next_day <= next_purchase AND next_day IS NOT NULL)::int), 3) AS bought
 FROM shown s JOIN (SELECT shop, max(last_purchase(history)) AS last FROM history GROUP BY shop) l USING (shop) WHERE next_purchase <= l.last GROUP BY ROLLUP (s.shop) ORDER BY s.shop NULLS LAST;
+\echo 'lapse_probability: of the gaps that begin at the first purchase within 90 days of those dates and end, the shares that are over when it says 1/4, 1/2 and 3/4'
+SELECT coalesce(shop, 'all') AS shop, count(over) AS gaps, round(avg((over <= .25)::int), 3) AS quarter, round(avg((over <= .5)::int), 3) AS half, round(avg((over <= .75)::int), 3) AS three_quarters
+FROM dated d JOIN history h USING (shop) JOIN (SELECT shop, max(last_purchase(history)) AS until FROM history GROUP BY shop) l USING (shop),
+	LATERAL (SELECT min(p.day) AS begins FROM purchases(h.history) p WHERE p.day > d.day AND p.day <= d.day + 90 AND p.orders > 0) b, LATERAL (SELECT gaps_over(h.history, d.m, begins, until) AS over) o
+WHERE over IS NOT NULL GROUP BY ROLLUP (shop) ORDER BY d.shop NULLS LAST;

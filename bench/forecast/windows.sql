@@ -15,6 +15,13 @@ SELECT w.shop, w.fit_until, w.until, c.model AS chosen, round(c.pace::numeric, 3
 FROM windows w JOIN choice c USING (shop, fit_until),
 	LATERAL (SELECT with_pace(clv_fit(history, w.fit_until, c.model), c.pace) AS auto, clv_fit(history, w.fit_until, 'mbg/nbd') AS plain FROM history h WHERE h.shop = w.shop) m,
 	LATERAL outcome(w.shop, w.fit_until, w.until, m.auto) a, LATERAL outcome(w.shop, w.fit_until, w.until, m.plain) p ORDER BY w.shop, w.fit_until, w.until;
+\echo 'The apparel shop with its high season as day_weights: the weight is the ratio of repeat purchases per day up to the cut-off'
+SELECT w.fit_until, w.until, round(d.weight, 2) AS weight, o.ratio, o.error, round((o.ratio - 1) * sqrt(o.forecast), 1) AS standard_deviations_of_chance
+FROM windows w, LATERAL (SELECT round(sum(n) FILTER (WHERE high) / count(*) FILTER (WHERE high) / (sum(n) FILTER (WHERE NOT high) / count(*) FILTER (WHERE NOT high)), 2) AS weight
+		FROM season_day, LATERAL (SELECT count(*) AS n FROM orders o WHERE o.shop = w.shop AND o.day = season_day.day AND o.day > (SELECT min(f.day) FROM orders f WHERE f.shop = o.shop AND f.customer = o.customer)) c WHERE day <= w.fit_until) d,
+	LATERAL (SELECT clv_fit(history, w.fit_until, 'mbg/cnbd-k, season, months, inflow', NULL, NULL, (SELECT jsonb_object_agg(day, d.weight) FROM season_day WHERE high)) AS m FROM history h WHERE h.shop = w.shop) f,
+	LATERAL (SELECT x.*, (SELECT sum(expected_purchases(history, f.m, w.fit_until, make_interval(days => w.until - w.fit_until)))::numeric FROM history h WHERE h.shop = w.shop) AS forecast FROM outcome(w.shop, w.fit_until, w.until, f.m) x) o
+WHERE w.shop = 'apparel 600' AND d.weight IS NOT NULL ORDER BY 1, 2;
 \echo 'The grocer by BTYDplus: its MBG/CNBD-k forecasts 3 970 purchases of 2007, what is expected of the cohort in its second year; here that is'
 WITH f AS (SELECT clv_fit(history, '2006-12-31', 'mbg/cnbd-k') AS m FROM history WHERE shop = 'grocer')
 SELECT (clv_model_card(m)).model, round(sum(expected_purchases(m, '2006-12-31', make_interval(days => tenure(history, '2006-12-31') + 364)) - expected_purchases(m, '2006-12-31', make_interval(days => tenure(history, '2006-12-31'))))::numeric) AS expected

@@ -36,7 +36,7 @@ INSERT INTO use VALUES ('segment_scheme', '(SELECT count(s) FROM segments($1) s)
 
 INSERT INTO seed SELECT 'clv_model', clv_fit(h, '2025-12-31', model, NULL, value)::text FROM history, unnest('{bg/nbd,mbg/nbd,pareto/nbd}'::text[]) model, unnest('{revenue,profit}'::text[]) value GROUP BY model, value
 	UNION ALL SELECT 'clv_model', clv_model('bg/nbd', '{0.243, 4.414, 0.793, 2.426}', '{6.25, 3.74, 15.44}')::text
-	UNION ALL SELECT 'clv_model', '{"model": "mbg/nbd", "parameters": [1, 6, 0.9, 5], "as_of": "2025-12-31", "regularity": 2, "season": [0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2], "months": [1, 0.5, 1.5]}'::clv_model::text;
+	UNION ALL SELECT 'clv_model', '{"model": "mbg/nbd", "parameters": [1, 6, 0.9, 5], "as_of": "2025-12-31", "regularity": 2, "season": [0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2], "months": [1, 0.5, 1.5], "day_weights": [{"from": "2025-12-24", "days": 3}, {"from": "2026-01-02", "weight": 2}]}'::clv_model::text;
 INSERT INTO seed SELECT 'clv_model', clv_fit(h, '2025-12-31', model, NULL, NULL, r, '{"ridge": 1}')::text FROM history JOIN customers c ON c.id = customer, LATERAL (SELECT city, age) r, unnest('{mbg/nbd,pareto/nbd}'::text[]) model GROUP BY model;
 INSERT INTO use VALUES ('clv_model', 'with_attributes($1, (SELECT r FROM (SELECT ''Lyon'' AS city, 40 AS age) r))'),
 	('clv_model', '(SELECT count(p) FROM clv_parameters($1) p)'), ('clv_model', 'clv_model_card($1)'),
@@ -74,6 +74,10 @@ INSERT INTO seed SELECT 'match_model', match_fit(p, is_target, pm)::text FROM en
 INSERT INTO use VALUES ('match_model', '(SELECT count(c) FROM match_card($1) c)'), ('match_model', '(SELECT count(d) FROM match_deciles($1) d)'), ('match_model', 'match_quality($1)'),
 	('match_model', '(SELECT count(match_score(p, $1)) + count(match_reasons(p, $1)) FROM (SELECT p FROM encoded LIMIT 2) e)'),
 	('match_model', '(SELECT count(x) FROM (SELECT p FROM encoded LIMIT 2) e, explain_match(p, $1) x)');
+INSERT INTO seed SELECT 'uplift_model', uplift_fit(p, n % 2 = 0, n % 2 = 0 AND is_target, pm)::text FROM (SELECT *, row_number() OVER (PARTITION BY pm ORDER BY p) AS n FROM encoded) e GROUP BY pm UNION ALL SELECT 'uplift_model', uplift_fit(p, is_target, 1)::text FROM encoded GROUP BY pm;
+INSERT INTO use VALUES ('uplift_model', '(SELECT count(c) FROM uplift_card($1) c)'), ('uplift_model', '(SELECT count(d) FROM uplift_deciles($1) d)'), ('uplift_model', 'uplift_quality($1)'),
+	('uplift_model', '(SELECT count(uplift_score(p, $1)) + count(uplift_reasons(p, $1)) + count(uplift_group(p, $1)) FROM (SELECT p FROM encoded LIMIT 2) e)'),
+	('uplift_model', '(SELECT count(x) FROM (SELECT p FROM encoded LIMIT 2) e, explain_uplift(p, $1) x)');
 INSERT INTO seed VALUES ('sealed_models', '(sealed)');
 INSERT INTO use VALUES ('sealed_models', 'pg_column_size($1)');
 

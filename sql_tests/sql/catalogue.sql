@@ -4,20 +4,22 @@
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
 	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('match_trial'), ('nearest_profiles'),
-	('create_source'), ('alter_source'), ('drop_source'), ('explain_source'), ('refresh'), ('check_source'), ('forget_customer'), ('profile_now'),
-	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('forget_customer_as_owner'), ('forget_customers'), ('forget_customers_as_owner'), ('lock_relations'), ('source_lock'), ('hold_source'), ('hold_source_as_owner'), ('rewrite_tables'), ('profile_now_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
+	('create_source'), ('alter_source'), ('drop_source'), ('explain_source'), ('refresh'), ('check_source'), ('check_source_details'), ('forget_customer'), ('profile_now'), ('profile_now_details'),
+	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('check_source_details_as_owner'), ('forget_customer_as_owner'), ('forget_customers'), ('forget_customers_as_owner'), ('forget_keys'), ('figures_now'), ('find_and_keep'), ('lock_relations'), ('source_lock'), ('hold_source'), ('hold_source_as_owner'), ('rewrite_tables'), ('profile_now_as_owner'), ('profile_now_details_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
 	('source_relation'), ('source_type_of'), ('source_amount'), ('source_expression'), ('source_canonical'), ('source_resolve'), ('source_comment'), ('source_admit'),
+	('basket_rules'), ('next_products'), ('complements'), ('next_product'), ('source_day_of'), ('source_key_of'), ('source_resolve_lines'), ('source_build_lines'), ('find_in_lines'), ('source_build_due'),
 	('source_build_tables'), ('source_build_views'), ('source_build_model_card'), ('source_build'), ('source_comment_definition'), ('source_repair'), ('source_of'), ('source_read'), ('source_write'), ('source_list'), ('pin_settings'), ('run_history_query'),
-	('source_resolve_interactions'), ('source_resolve_prospects'), ('source_resolve_best'), ('source_build_match'), ('source_profile_options'), ('source_keep_match'), ('refresh_matches'), ('match_prospects_as_owner'), ('source_persona_query'), ('source_build_persona'),
+	('source_resolve_interactions'), ('source_resolve_day_weights'), ('source_resolve_prospects'), ('source_resolve_best'), ('source_build_match'), ('source_profile_options'), ('source_keep_match'), ('refresh_matches'), ('match_prospects_as_owner'), ('source_persona_query'), ('source_where_query'), ('source_build_persona'),
 	('rebuild_source'), ('rebuild_source_as_owner'), ('rebuild_sources'), ('source_build_profile'), ('source_build_purchase_model'), ('attribute_options'), ('attributes_gain'), ('source_drop_view'), ('source_keep_model'), ('source_share_rights'), ('source_view'), ('orders_without_customer'), ('refresh_findings'), ('source_build_attributes'), ('source_build_prospect_model'), ('source_comment_models'),
 	('collect_valid_histories'), ('order_faults'), ('find_in_orders'), ('find_in_columns'), ('find_in_customers'), ('find_in_attributes'), ('find_in_prospects'), ('find_persons'), ('find_unreadable'), ('source_find'), ('labels_without'), ('order_columns_seen'),
 	('key_or_null'), ('readable_part'), ('readable_rows'), ('refresh_identity'), ('refresh_quality'), ('source_build_findings'), ('source_keep_findings'),
 	('note_changed_customer'), ('track_table'), ('source_resolve_tracking'), ('source_build_tracking'), ('take_changes'), ('take_queue'), ('build_queue'), ('take_stamped_changes'), ('write_histories'), ('write_changed_histories'), ('write_noted_changes'), ('oldest_stored'), ('old_orders_dropped'), ('changed_orders_query'), ('mend_tracking'), ('wait_for_commit'), ('commit_durably'), ('drop_slot'), ('make_slot'), ('peek_slot'), ('take_slot_changes'), ('refresh_all'),
 	('source_build_population'), ('source_build_unknown'), ('keep_population'), ('refresh_known'), ('refresh_population'),
-	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
+	('source_local_day'), ('source_resolve_codes'), ('source_contact_amount'), ('source_resolve_campaigns'), ('source_build_campaigns'), ('find_in_campaigns'),
+	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('suggest_sources_details'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
+	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');
@@ -54,6 +56,13 @@ WHERE pg_catalog.obj_description(objid, classid::regclass::name) IS NULL
 	AND NOT (classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_depend d
 		WHERE d.classid = m.classid AND d.objid = m.objid AND d.refclassid = m.classid AND d.deptype IN ('a', 'i')))
 ORDER BY object;
+
+-- Calls a function that only the extension's C code may call, so that it fails for everybody but a superuser
+SELECT f.object, d.proname FROM function f, function d
+WHERE f.lanname IN ('sql', 'plpgsql') AND d.proname LIKE '%\_as\_owner' AND coalesce(f.prosrc, '') || coalesce(pg_get_function_sqlbody(f.oid), '') ~ ('crm_profile_internal\.' || d.proname || '\(');
+
+-- Not everybody may call it, though a cast of a constant does
+SELECT f.object FROM function f JOIN pg_type t ON f.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend) WHERE NOT has_function_privilege('pg_monitor', f.oid, 'EXECUTE');
 
 -- Outside the extension's schemas
 SELECT object FROM member WHERE schema NOT IN ('crm_profile', 'crm_profile_internal') ORDER BY object;

@@ -31,7 +31,7 @@ SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', ord
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', order_customer => 'customer_id', amount => 'price', ordered_at => 'day', order_key => 'id', track_changes => 'column price');
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', order_customer => 'customer_id', amount => 'price', ordered_at => 'day', order_key => 'id', track_changes => 'column changed At',
 	as_of => '2025-10-01', clv_model => 'bg/nbd');
-SELECT track_changes, changes_exact, changes_queued FROM crm_profile.sources;
+SELECT track_changes, changes_exact, changes_queued FROM crm_profile.sources_details;
 SELECT refreshed();
 SELECT refreshed();
 -- what is new, and what is changed with its time; within the overlap, too

@@ -59,9 +59,9 @@ SELECT refreshed('shop');
 -- each way to change orders
 INSERT INTO orders (customer_id, day, amount) VALUES (95, '2025-01-01', 10), (3, '2025-01-01', 10), (3, '2025-01-02', 20);
 SELECT ARRAY(SELECT unnest(customers) ORDER BY 1), marker IS NULL, queued_at <= clock_timestamp() FROM shop.change_queue ORDER BY customers;
-SELECT changes_queued, clock_timestamp() - oldest_change < '1 hour' FROM crm_profile.sources;
+SELECT changes_queued, clock_timestamp() - oldest_change < '1 hour' FROM crm_profile.sources_details;
 SELECT refreshed('shop');
-SELECT changes_queued, oldest_change FROM crm_profile.sources;
+SELECT changes_queued, oldest_change FROM crm_profile.sources_details;
 UPDATE orders SET amount = amount + 1 WHERE customer_id = 7;
 SELECT refreshed('shop');
 -- moved to another customer: both change; a refund
@@ -156,7 +156,7 @@ SELECT refreshed('shop');
 SELECT crm_profile.alter_source('shop', track_changes => 'none');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'orders'::regclass AND NOT tgisinternal;
 SELECT to_regclass('shop.change_queue');
-SELECT changes_queued FROM crm_profile.sources;
+SELECT changes_queued FROM crm_profile.sources_details;
 SELECT crm_profile.alter_source('shop', track_changes => 'keys');
 SELECT refreshed('shop');
 
@@ -403,7 +403,7 @@ UPDATE rows SET client = NULL WHERE client = 9 AND id / 60 % 2 = 0;
 SELECT applied('by_rows');
 -- what the source does not read is no change
 UPDATE rows SET id = id + 100000 WHERE client = 10;
-SELECT changes_queued FROM crm_profile.sources WHERE name = 'by_rows';
+SELECT changes_queued FROM crm_profile.sources_details WHERE name = 'by_rows';
 -- long values: the keys alone of those who have them
 UPDATE rows SET note = repeat('x', 1000) WHERE client = 11;
 INSERT INTO rows (client, at, price, pieces, state) VALUES (12, '2025-01-03', 5, 2, 'paid');
@@ -558,7 +558,7 @@ BEGIN
 			END IF;
 			changes := changes + (found LIKE 'changes%')::integer;
 			-- nor were thresholds computed from all histories
-			followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources WHERE name = 'three'))::integer;
+			followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details WHERE name = 'three'))::integer;
 			COMMIT;
 		END IF;
 	END LOOP;

@@ -12,7 +12,7 @@ CREATE TABLE lead (id integer, buyer_id integer, city text);
 INSERT INTO lead SELECT 1000 + i, NULL, 'Bonn' FROM generate_series(1, 5) i;
 SELECT count(*) FROM crm_profile.create_source('shop', 'buyer', 'bill', customer_key => 'id', order_customer => 'buyer_id', ordered_at => 'billed', amount => 'total', as_of => '2025-12-31', attributes => '{city}',
 	prospects => 'lead', prospect_key => 'id', prospect_customer => 'buyer_id');
-CREATE VIEW found AS SELECT finding, severity, rows, customers, revenue, sample_keys FROM crm_profile.check_source('shop');
+CREATE VIEW found AS SELECT finding, severity, rows, customers, revenue, sample_keys FROM crm_profile.check_source_details('shop');
 -- clean
 SELECT * FROM found;
 SELECT orders FROM crm_profile.refresh('shop');

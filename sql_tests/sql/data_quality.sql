@@ -12,9 +12,9 @@ INSERT INTO sale (person_id, sold_at, total) SELECT CASE WHEN i <= 600 THEN i EL
 	FROM generate_series(1, 9000) i;
 SELECT argument, value FROM crm_profile.create_source('shop', 'person', 'sale', order_customer => 'person_id', ordered_at => 'sold_at', amount => 'total', as_of => '2025-12-31', attributes => '{city,income}') WHERE argument = 'bins';
 -- clean data: nothing to say, before a refresh and after
-SELECT finding FROM crm_profile.check_source('shop');
+SELECT finding FROM crm_profile.check_source_details('shop');
 SELECT orders FROM crm_profile.refresh('shop');
-SELECT finding FROM crm_profile.check_source('shop');
+SELECT finding FROM crm_profile.check_source_details('shop');
 SELECT finding, severity, found_by FROM shop.data_quality;
 
 -- ---------------------------------------------------------------- planted in the orders
@@ -25,8 +25,8 @@ INSERT INTO sale (person_id, sold_at, total) VALUES (5, '2025-12-01 12:00', 1000
 INSERT INTO sale (person_id, sold_at, total, state) VALUES (14, '2025-10-01 10:00', 777, 'cancelled'), (14, '2025-10-03 10:00', 333, 'Test');
 INSERT INTO sale (person_id, sold_at, total) VALUES (15, '2025-10-01 11:00', 88.88), (15, '2025-10-01 12:00', -88.88), (15, '2025-10-04 12:00', -88.88), (16, '2025-10-01 11:00', 44), (16, '2025-10-05 11:00', 44), (16, '2025-10-06 12:00', -44);
 UPDATE sale SET currency = 'USD' WHERE id % 1000 = 17;
-SELECT finding, severity, rows, customers, revenue, sample_keys FROM crm_profile.check_source('shop');
-SELECT advice, argument FROM crm_profile.check_source('shop') WHERE finding LIKE '% by %' OR finding LIKE '%guest%';
+SELECT finding, severity, rows, customers, revenue, sample_keys FROM crm_profile.check_source_details('shop');
+SELECT advice, argument FROM crm_profile.check_source_details('shop') WHERE finding LIKE '% by %' OR finding LIKE '%guest%';
 SELECT count(*) FROM shop.data_quality WHERE found_by = 'check_source';
 -- so many labels would change: told by thresholds and tiers of the corrected histories, all found anew
 CREATE FUNCTION labels(query text, everybody boolean) RETURNS TABLE (customer int, segment text, tier text) LANGUAGE sql AS $$
@@ -38,7 +38,7 @@ CREATE FUNCTION labels(query text, everybody boolean) RETURNS TABLE (customer in
 CREATE FUNCTION changed(correction text, everybody boolean DEFAULT false, base text DEFAULT 'SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at)') RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM labels(base, false) a FULL JOIN labels(correction, everybody) b USING (customer)
 	WHERE (a.segment, a.tier) IS DISTINCT FROM (b.segment, b.tier) $$;
-SELECT c.finding, c.customers_changed = t.n AS right_count, t.n > 0 AS some FROM crm_profile.check_source('shop') c JOIN (VALUES
+SELECT c.finding, c.customers_changed = t.n AS right_count, t.n > 0 AS some FROM crm_profile.check_source_details('shop') c JOIN (VALUES
 	('orders that are copies of others', changed('SELECT person_id, sold_at, total FROM (SELECT DISTINCT ON (person_id, sold_at, total, state, currency, shop) * FROM sale) s WHERE total <> ''NaN'' AND isfinite(sold_at)')),
 	('amounts out of proportion', changed(format('SELECT person_id, sold_at, least(total, %s) FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at)', (SELECT substring(argument FROM '[0-9]+') FROM shop.data_quality WHERE finding = 'amounts out of proportion')))),
 	('orders of amount 0', changed('SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at) AND total <> 0')),
@@ -51,7 +51,7 @@ SELECT c.finding, c.customers_changed = t.n AS right_count, t.n > 0 AS some FROM
 	('several currencies, by currency', changed('SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at) AND currency = ''EUR'''))) t(finding, n) USING (finding) ORDER BY c.finding COLLATE "C";
 -- a column that the filter mentions is none to tell of; what is left over are refunds
 SELECT crm_profile.alter_source('shop', order_filter => 'state = ''paid'' AND currency = ''EUR'' AND NOT (person_id = 15 AND total >= 0)');
-SELECT finding, rows, customers, revenue, sample_keys FROM crm_profile.check_source('shop') WHERE finding LIKE '% by %' OR finding LIKE '%filter%';
+SELECT finding, rows, customers, revenue, sample_keys FROM crm_profile.check_source_details('shop') WHERE finding LIKE '% by %' OR finding LIKE '%filter%';
 
 -- ---------------------------------------------------------------- corrections
 SELECT crm_profile.alter_source('shop', corrections => '{"duplicate": "drop"}');
@@ -62,7 +62,7 @@ UPDATE person SET email = ' P1@EXAMPLE.org' WHERE id = 590;
 UPDATE person SET phone = '0049 (30) 1000002' WHERE id = 591;
 UPDATE person SET phone = '+49 30 1000591', email = 'p1@example.org' WHERE id = 591;
 UPDATE person SET (first_name, last_name, birth_date) = ('FIRST4', 'last4', (SELECT birth_date FROM person WHERE id = 4)) WHERE id = 592;
-SELECT finding, rows, customers, customers_changed, sample_keys, argument FROM crm_profile.check_source('shop') WHERE finding LIKE 'customers with%same%';
+SELECT finding, rows, customers, customers_changed, sample_keys, argument FROM crm_profile.check_source_details('shop') WHERE finding LIKE 'customers with%same%';
 CREATE VIEW read_sale AS SELECT * FROM sale WHERE state = 'paid' AND currency = 'EUR' AND NOT (person_id = 15 AND total >= 0) AND total <> 'NaN' AND isfinite(sold_at);
 SELECT changed('SELECT CASE person_id WHEN 590 THEN 1 WHEN 591 THEN 1 WHEN 592 THEN 4 ELSE person_id END, sold_at, total FROM read_sale', base => 'SELECT person_id, sold_at, total FROM read_sale');
 DROP VIEW read_sale;
@@ -96,7 +96,7 @@ INSERT INTO line SELECT * FROM line WHERE invoice IN (10, 13);
 INSERT INTO line VALUES (1, 1, '2024-05-01', 'refund of a part', -5), (9001, 2, '2024-05-01', 'a', 20), (9001, 2, '2024-05-01', 'b', -20), (9002, 3, '2024-05-01', 'voucher', 100000), (9002, 3, '2024-05-01', 'c', 10);
 SELECT argument, value FROM crm_profile.create_source('lines', 'person', 'line', order_customer => 'person_id', amount => 'price', order_key => 'invoice', as_of => '2025-12-31') WHERE argument = 'bins';
 -- each line has the total of its order; orders count, not lines
-SELECT finding, rows, customers, revenue FROM crm_profile.check_source('lines') WHERE finding !~ 'customers without';
+SELECT finding, rows, customers, revenue FROM crm_profile.check_source_details('lines') WHERE finding !~ 'customers without';
 SELECT crm_profile.alter_source('lines', corrections => '{"duplicates": "drop", "clip_above": 5000}');
 SELECT orders FROM crm_profile.refresh('lines');
 SELECT count(*) AS differences FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT person_id, min(sold_at), least(sum(price), 5000) FROM (SELECT DISTINCT * FROM line) l GROUP BY invoice, person_id') b
@@ -113,7 +113,7 @@ INSERT INTO bill SELECT 'K' || 1 + i * 7 % 50, timestamptz '2024-01-01 10:00+01'
 INSERT INTO bill VALUES ('k7 ', '2024-05-01 00:30+02', 50, 20), ('guest', '2024-05-01', 5, 1), ('K9', '2024-05-02', 'Infinity', 20), ('K9', '2024-05-02', 5, 'NaN'), ('K9', '2024-05-02', 90000, 1);
 SELECT argument, value FROM crm_profile.create_source('bills', 'member', 'bill', order_customer => 'code', amount => 'total', cost => 'cost', tier_by => 'profit', period => '2 years', as_of => '2024-12-31', time_zone => 'Europe/Berlin') WHERE argument = 'bins';
 BEGIN READ ONLY;
-SELECT finding, rows, customers, revenue, sample_keys FROM crm_profile.check_source('bills');
+SELECT finding, rows, customers, revenue, sample_keys FROM crm_profile.check_source_details('bills');
 COMMIT;
 SELECT count(*) FROM bills.data_quality;
 SELECT crm_profile.alter_source('bills', order_filter => 'total <> ''Infinity''', cost => 'NULLIF(cost, ''NaN'')', corrections => '{"merge_customers": true, "guests": ["guest"], "leave_out_above": 5000}');
@@ -128,18 +128,18 @@ INSERT INTO raw SELECT person_id, to_char(sold_at, 'YYYY-MM-DD'), total FROM cle
 INSERT INTO raw VALUES ('none', '2025-01-01', '5'), ('7', '2025-02-31', '5'), ('8', '2025-01-01', 'five'), ('9', '2025-01-01', '0');
 SELECT argument, value FROM crm_profile.create_source('raw_shop', 'person', 'raw', order_customer => 'number', ordered_at => 'to_date(day, ''YYYY-MM-DD'')', amount => 'total::numeric', as_of => '2025-12-31') WHERE argument = 'bins';
 SELECT orders FROM crm_profile.refresh('raw_shop');
-SELECT finding, severity, rows, sample_keys FROM crm_profile.check_source('raw_shop') WHERE finding !~ 'customers without' AND finding !~ 'copies';
+SELECT finding, severity, rows, sample_keys FROM crm_profile.check_source_details('raw_shop') WHERE finding !~ 'customers without' AND finding !~ 'copies';
 SELECT crm_profile.drop_source('raw_shop');
 
 -- ---------------------------------------------------------------- customers and attributes
 INSERT INTO person (id, birth_date, city, income) VALUES (1001, '1893-05-01', 'n/a', 666666), (1002, '2031-01-01', 'Berlin', 30000);
 SELECT argument, value FROM crm_profile.create_source('attributes', 'person', 'clean_sale', order_customer => 'person_id', amount => 'total', as_of => '2025-12-31', attributes => '{city,income,constant,rare = CASE WHEN id < 50 THEN id % 7 END}') WHERE argument = 'bins';
-SELECT finding, severity, rows, sample_keys, argument FROM crm_profile.check_source('attributes') WHERE finding !~ 'customers with';
+SELECT finding, severity, rows, sample_keys, argument FROM crm_profile.check_source_details('attributes') WHERE finding !~ 'customers with';
 SELECT crm_profile.alter_source('attributes', corrections => '{"missing_values": {"city": ["n/a"], "income": ["666666"]}}');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('attributes');
 SELECT customer, city, income FROM attributes.customer_attributes WHERE customer > 1000 ORDER BY customer;
 SELECT finding, severity FROM attributes.data_quality WHERE severity = 'corrected';
-SELECT finding FROM crm_profile.check_source('attributes') WHERE finding ~ 'stand for none';
+SELECT finding FROM crm_profile.check_source_details('attributes') WHERE finding ~ 'stand for none';
 SELECT crm_profile.drop_source('attributes');
 
 -- ---------------------------------------------------------------- times, cents, tenants, lost days
@@ -148,7 +148,7 @@ DELETE FROM odd WHERE sold_at BETWEEN '2025-03-03' AND '2025-03-06';
 INSERT INTO odd SELECT (i * 7919) % 600, timestamp '2025-01-01 22:00' + interval '1 day' * (i % 120), 1999, NULL FROM generate_series(1, 4000) i WHERE i % 120 NOT BETWEEN 60 AND 64;
 UPDATE odd SET mandant = 'mandant ' || person_id % 2;
 SELECT argument, value FROM crm_profile.create_source('odd_shop', 'person', 'odd', order_customer => 'person_id', amount => 'total', as_of => '2025-12-31') WHERE argument = 'bins';
-SELECT finding, rows, advice FROM crm_profile.check_source('odd_shop') WHERE finding ~ 'cents|time zone|days without|tenant';
+SELECT finding, rows, advice FROM crm_profile.check_source_details('odd_shop') WHERE finding ~ 'cents|time zone|days without|tenant';
 SELECT crm_profile.drop_source('odd_shop');
 
 -- ---------------------------------------------------------------- readers, and prospects with a customer's address
@@ -157,7 +157,7 @@ INSERT INTO lead SELECT 'L' || i, CASE WHEN i = 1 THEN 'P2@Example.ORG ' ELSE fo
 SELECT argument, value FROM crm_profile.create_source('told', 'person', 'sale', order_customer => 'person_id', ordered_at => 'sold_at', amount => 'total', order_filter => 'total <> ''NaN'' AND isfinite(sold_at)', as_of => '2025-12-31',
 	prospects => 'lead', prospect_customer => NULL, attributes => '{city,income}') WHERE argument = 'bins';
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('told');
-SELECT finding, rows FROM crm_profile.check_source('told') WHERE finding ~ 'e-mail address';
+SELECT finding, rows FROM crm_profile.check_source_details('told') WHERE finding ~ 'e-mail address';
 SELECT count(*) FROM told.prospect_match;
 SELECT crm_profile.alter_source('told', corrections => '{"merge_customers": true}');
 SELECT string_agg(prospect, ', ' ORDER BY prospect COLLATE "C") FROM told.prospect_match;
@@ -173,7 +173,7 @@ SET ROLE regress_crm_reader;
 SELECT finding, customers, revenue, sample_keys FROM told.data_quality WHERE finding IN ('amounts out of proportion', 'orders of amount 0', 'refunds without a purchase', 'orders of unknown customers') ORDER BY finding COLLATE "C";
 SELECT count(*) FROM told.finding WHERE customers < 5 AND revenue IS NOT NULL;
 SELECT min(customer) > 6 AS seen FROM told.finding_key;
-SELECT finding FROM crm_profile.check_source('told');
+SELECT finding FROM crm_profile.check_source_details('told');
 RESET ROLE;
 -- forgotten, as an example too
 SELECT histories_deleted FROM crm_profile.forget_customer('told', 13);

@@ -30,6 +30,7 @@ BEGIN
 			CASE WHEN (SELECT count(*) FROM %1$I.customer_profile p) <> (SELECT count(*) FROM c) THEN 'customers' END,
 			CASE WHEN (SELECT (l.customers, l.amount) FROM line l WHERE l.line = '(refunds only)') IS DISTINCT FROM (SELECT (count(*), sum(b.amount)) FROM buyer b WHERE b.known AND NOT b.bought HAVING count(*) > 0) THEN 'refunds only' END,
 			CASE WHEN (SELECT (l.customers, l.amount) FROM line l WHERE l.line = '(unknown customer)') IS DISTINCT FROM (SELECT (count(*), sum(b.amount)) FROM buyer b WHERE b.customer IS NOT NULL AND NOT b.known HAVING count(*) > 0) THEN 'unknown customers' END,
+			CASE WHEN (SELECT coalesce(sum(s.customers), 0) FROM %1$I.segment_migration s) IS DISTINCT FROM (SELECT count(*) FROM buyer b, %1$I.source_definition d WHERE b.customer IS NOT NULL AND (b.known OR d.count_unknown)) THEN 'segment_migration' END,
 			CASE WHEN (SELECT l.amount FROM line l WHERE l.line = '(no customer)') IS DISTINCT FROM (SELECT sum(o.amount) FROM o WHERE o.customer IS NULL) THEN 'no customer' END,
 			CASE WHEN m.rfm::text IS DISTINCT FROM (SELECT crm_profile.rfm_fit(k.history, m.as_of, 5)::text FROM counted k) THEN 'thresholds' END,
 			CASE WHEN (SELECT ((m.a_from, m.b_from, m.deciles) IS DISTINCT FROM ((b.base).a_from, (b.base).b_from, (b.base).deciles)) OR m.active_days <> coalesce((b.base).active_days, 90)
@@ -55,7 +56,7 @@ DELETE FROM customer WHERE id = 7;
 UPDATE customer SET id = 3000 WHERE id = 8;
 SELECT ARRAY(SELECT unnest(customers) ORDER BY 1) FROM (SELECT array_agg(k ORDER BY k) AS customers FROM shop.customer_queue q, unnest(q.customers) k) q;
 SELECT customers_written FROM crm_profile.refresh('shop');
-SELECT refresh_phases ? 'refit' FROM crm_profile.sources;
+SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details;
 SELECT wrong('shop');
 -- a new customer with orders; orders of one who is gone; both in one
 INSERT INTO customer VALUES (6000, 'Bonn');
@@ -63,12 +64,12 @@ INSERT INTO orders VALUES (6000, '2025-05-05', 500), (7, '2025-05-05', 500), (60
 -- before the refresh, that is
 SELECT wrong('shop');
 SELECT customers_written FROM crm_profile.refresh('shop');
-SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources;
+SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources_details;
 DELETE FROM customer WHERE id = 6000;
 INSERT INTO customer VALUES (6001, 'Bonn');
 DELETE FROM orders WHERE customer_id = 6001;
 SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
-SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources;
+SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources_details;
 -- what the queue cannot tell is found by looking
 ALTER TABLE customer DISABLE TRIGGER ALL;
 DELETE FROM customer WHERE id BETWEEN 10 AND 14;
@@ -82,7 +83,7 @@ INSERT INTO customer SELECT i, 'Bonn' FROM generate_series(1, 900) i;
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
-DROP TABLE shop.unknown_customer;
+DROP TABLE shop.unknown_customer CASCADE;
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
 -- asked otherwise
@@ -141,7 +142,7 @@ BEGIN
 		IF found <> 'nothing' THEN
 			RAISE EXCEPTION 'step %: %', step, found;
 		END IF;
-		followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources WHERE name = 'shop'))::integer;
+		followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details WHERE name = 'shop'))::integer;
 		COMMIT;
 	END LOOP;
 	IF followed < 40 THEN

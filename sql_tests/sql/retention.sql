@@ -29,7 +29,7 @@ DECLARE
 BEGIN
 	SET LOCAL datestyle = 'ISO';
 	SELECT * INTO done FROM crm_profile.refresh(source);
-	EXECUTE format('SELECT format(''%%s differ, before %%s; %%s'', count(*), (SELECT concat_ws('' of '', s.kept_before, s.keep_history_before) FROM crm_profile.sources s WHERE s.name = $1),
+	EXECUTE format('SELECT format(''%%s differ, before %%s; %%s'', count(*), (SELECT concat_ws('' of '', s.kept_before, s.keep_history_before) FROM crm_profile.sources_details s WHERE s.name = $1),
 			(SELECT crm_profile.monetary(m.unassigned, ''2025-01-01'') FROM %1$I.model m ORDER BY m.id DESC LIMIT 1))
 		FROM was w FULL JOIN %1$I.customer_history h USING (customer) WHERE (w.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE', source) INTO kept USING source;
 	RETURN format('%s written, %s removed, %s', done.customers_written, done.customers_removed, kept);
@@ -72,7 +72,7 @@ UPDATE was SET history = crm_profile.as_of(history, '2022-12-31') WHERE customer
 UPDATE was SET history = crm_profile.purchase_history_add(history, CASE customer WHEN 4 THEN date '2024-12-01' ELSE '2024-12-02' END, CASE customer WHEN 4 THEN 7 ELSE 8 END) WHERE customer IN (4, 121);
 SELECT kept('shop');
 SELECT kept('tracked');
-SELECT frequency = crm_profile.frequency((SELECT history FROM was WHERE customer = 121)) FROM crm_profile.profile_now('shop', 121);
+SELECT frequency = crm_profile.frequency((SELECT history FROM was WHERE customer = 121)) FROM crm_profile.profile_now_details('shop', 121);
 SELECT monetary FROM shop.segment_summary WHERE segment = '(no customer)';
 -- another one
 DROP TABLE orders_23;
@@ -86,7 +86,7 @@ SELECT count(*) FROM shop.customer_history WHERE customer = 122;
 -- forgotten on purpose
 SELECT crm_profile.alter_source('shop', keep_history_before => '-infinity');
 SELECT customers_removed, (SELECT count(*) FROM shop.customer_history h WHERE crm_profile.first_purchase(h.history) < '2024-01-01') FROM crm_profile.refresh('shop');
-SELECT kept_before, keep_history_before FROM crm_profile.sources WHERE name = 'shop';
+SELECT kept_before, keep_history_before FROM crm_profile.sources_details WHERE name = 'shop';
 -- by a day of one's own: what is before it stays, whatever the orders say
 SELECT crm_profile.alter_source('shop', keep_history_before => '2024-07-01');
 CREATE TABLE before AS SELECT customer, crm_profile.as_of(history, '2024-06-30') AS history FROM shop.customer_history;

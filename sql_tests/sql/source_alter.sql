@@ -23,14 +23,14 @@ CREATE VIEW mine AS SELECT p.customer, p.frequency, p.monetary, p.profit, p.segm
 -- altered(call): what is another now in the definition, and a sum of what the user's view shows after a refresh
 CREATE FUNCTION altered(arguments text) RETURNS TABLE (argument text, was text, became text, shown text) LANGUAGE plpgsql AS $$
 DECLARE
-	before jsonb := (SELECT to_jsonb(s) FROM crm_profile.sources s);
+	before jsonb := (SELECT to_jsonb(s) FROM crm_profile.sources_details s);
 BEGIN
 	EXECUTE format('SELECT crm_profile.alter_source(''s'', %s)', arguments);
 	PERFORM crm_profile.refresh('s');
 	RETURN QUERY
 		SELECT n.key, o.value, n.value, CASE WHEN row_number() OVER (ORDER BY n.key COLLATE "C") = 1 THEN
 			(SELECT format('%s customers, %s orders, %s, profit %s, %s potential', count(*), sum(frequency), sum(monetary), sum(profit), count(*) FILTER (WHERE lifecycle = 'potential')) FROM shop.mine) END
-		FROM jsonb_each_text((SELECT to_jsonb(s) FROM crm_profile.sources s)) n JOIN jsonb_each_text(before) o USING (key)
+		FROM jsonb_each_text((SELECT to_jsonb(s) FROM crm_profile.sources_details s)) n JOIN jsonb_each_text(before) o USING (key)
 		WHERE o.value IS DISTINCT FROM n.value
 			AND n.key NOT IN ('last_refresh', 'refresh_seconds', 'refresh_phases', 'orders_read', 'customers_with_history', 'newest_order', 'warning') ORDER BY n.key COLLATE "C";
 END $$;

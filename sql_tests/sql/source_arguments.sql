@@ -52,7 +52,7 @@ INSERT INTO shop.client VALUES ('00000000-0000-0000-0000-000000000001', 'one'), 
 INSERT INTO shop.sale VALUES (1, '00000000-0000-0000-0000-000000000001', '2025-03-01 20:00+00', NULL, 10, 2, NULL), (2, '00000000-0000-0000-0000-000000000001', '2025-03-05 20:00+00', NULL, 10, 2, 'test');
 SELECT orders, customers FROM crm_profile.refresh('s');
 SELECT customer, last_purchase, frequency, monetary FROM s.customer_profile ORDER BY customer;
-SELECT name, warning LIKE 'the as-of date is far past the newest order (2025-03-02):%' AS warned FROM crm_profile.sources;
+SELECT name, warning LIKE 'the as-of date is far past the newest order (2025-03-02):%' AS warned FROM crm_profile.sources_details;
 -- a refund alone makes no customer, a lifecycle over time
 SELECT d, crm_profile.lifecycle('{2024-01-01: 10, 2024-06-01: 10}'::crm_profile.purchase_history, d, 30, 60)
 FROM unnest('{2023-12-31,2024-01-01,2024-01-30,2024-01-31,2024-02-29,2024-03-01,2024-06-01,2024-07-01}'::date[]) d;
@@ -77,9 +77,19 @@ INSERT INTO shop.sale VALUES (3, NULL, '2025-03-01', NULL, 1, 0), (4, '00000000-
 ALTER TABLE shop.sale DROP CONSTRAINT sale_client_id_fkey;
 INSERT INTO shop.sale VALUES (12, '00000000-0000-0000-0000-000000000009', '2025-03-02', NULL, 1, 0);
 SELECT origin FROM crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => 'sold_at', amount => 'total', as_of => '2025-12-31') WHERE argument = 'order_customer';
-SELECT * FROM crm_profile.check_source('s');
+SELECT * FROM crm_profile.check_source_details('s');
 SELECT * FROM crm_profile.refresh('s');
 SELECT crm_profile.drop_source('s');
+-- people with several keys are merged by their e-mail addresses; prospects without such a column are compared by nothing
+CREATE TABLE shop.lead (id int PRIMARY KEY, region text);
+ALTER TABLE shop.client ADD region text DEFAULT 'north';
+INSERT INTO shop.lead VALUES (1, 'north');
+SELECT count(*) > 5 AS created FROM crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => 'sold_at', amount => 'total', prospects => 'shop.lead', corrections => '{"merge_customers": true}');
+SELECT prospect, lifecycle FROM s.prospect_match;
+ALTER TABLE shop.lead ADD email text;
+SELECT count(*) FROM s.prospect_match;
+SELECT crm_profile.drop_source('s');
+DROP TABLE shop.lead;
 -- suggestions
-SELECT customers, orders, reason, call FROM crm_profile.suggest_sources();
+SELECT customers, orders, reason, call FROM crm_profile.suggest_sources_details();
 DROP SCHEMA shop CASCADE;

@@ -51,10 +51,10 @@ GRANT CREATE ON SCHEMA shop TO regress_crm_thief, PUBLIC;
 SELECT * FROM crm_profile.refresh('shop');
 REVOKE CREATE ON SCHEMA shop FROM PUBLIC;
 RESET ROLE;
-SELECT * FROM crm_profile.check_source('shop');
+SELECT * FROM crm_profile.check_source_details('shop');
 SELECT crm_profile.alter_source('shop', materialize => false);
 SELECT * FROM crm_profile.forget_customer('shop', 1);
-SELECT * FROM crm_profile.profile_now('shop', 1);
+SELECT * FROM crm_profile.profile_now_details('shop', 1);
 SELECT crm_profile.explain_source('shop');
 -- a planted overload
 SET ROLE regress_crm_thief;
@@ -89,7 +89,7 @@ SELECT * FROM crm_profile.refresh('shop');
 DROP RULE take ON shop.customer_history;
 ALTER SCHEMA shop OWNER TO regress_crm_thief;
 SELECT * FROM crm_profile.refresh('shop');
-SELECT name, owner, warning FROM crm_profile.sources;
+SELECT name, owner, warning FROM crm_profile.sources_details;
 ALTER SCHEMA shop OWNER TO regress_crm_owner;
 SELECT orders, customers FROM crm_profile.refresh('shop');
 
@@ -105,7 +105,7 @@ CREATE VIEW finance.rfm_grid AS SELECT 1 AS mine;
 RESET ROLE;
 SELECT * FROM crm_profile.refresh('finance');
 SELECT crm_profile.alter_source('finance', materialize => true);
-SELECT name, owner, warning FROM crm_profile.sources WHERE name = 'finance';
+SELECT name, owner, warning FROM crm_profile.sources_details WHERE name = 'finance';
 -- what is dropped is the thief's own
 SELECT crm_profile.drop_source('finance', cascade => true);
 SELECT relname, relowner <> 'regress_crm_thief'::regrole AS safe FROM pg_class WHERE relnamespace = 'finance'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
@@ -136,9 +136,9 @@ CREATE TABLE parent.source_definition OF crm_profile.source_definition;
 CREATE TABLE parent.child () INHERITS (parent.source_definition);
 INSERT INTO parent.child (customers, orders) VALUES ('x', 'x');
 SET ROLE regress_crm_owner;
-SELECT name, owner, warning FROM crm_profile.sources;
+SELECT name, owner, warning FROM crm_profile.sources_details;
 RESET ROLE;
-SELECT name, owner, warning FROM crm_profile.sources ORDER BY name COLLATE "C";
+SELECT name, owner, warning FROM crm_profile.sources_details ORDER BY name COLLATE "C";
 SELECT * FROM crm_profile.refresh('twice');
 -- what any user may call survives what no caller of ours would give it
 SET ROLE regress_crm_thief;

@@ -51,7 +51,7 @@ SELECT count(*) FILTER (WHERE value_tier IS NOT NULL AND predicted_tier IS NULL)
 -- other ways to the same rows: a day, a table
 CREATE TABLE live AS SELECT * FROM shop.customer_profile;
 SELECT count(*) AS differences FROM live l FULL JOIN shop.profile_as_of('2024-12-31') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
-SELECT count(*) AS differences FROM unnest('{1,2,3}'::int[]) k, crm_profile.profile_now('shop', k) n JOIN live l ON l.customer = n.customer::int WHERE (n.lifecycle, n.p_purchase, n.clv_365d) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.clv_365d);
+SELECT count(*) AS differences FROM unnest('{1,2,3}'::int[]) k, crm_profile.profile_now_details('shop', k) n JOIN live l ON l.customer = n.customer::int WHERE (n.lifecycle, n.p_purchase, n.clv_365d) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.clv_365d);
 SELECT crm_profile.alter_source('shop', materialize => true);
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT count(*) AS differences FROM live l FULL JOIN shop.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;

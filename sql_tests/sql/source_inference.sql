@@ -10,9 +10,9 @@ INSERT INTO customers SELECT i FROM generate_series(1, 50) i;
 -- lines as in Online Retail II: an invoice has several, and no sum
 CREATE TABLE lines (invoice text, stock_code text, description text, quantity integer, invoice_date timestamp, price numeric, "Customer ID" integer, country text);
 -- empty: by names
-SELECT reason FROM crm_profile.suggest_sources();
+SELECT reason FROM crm_profile.suggest_sources_details();
 INSERT INTO lines SELECT (1000 + i / 4)::text, 's' || i % 9, 'x', 1 + i % 3, timestamp '2024-01-01 10:00' + i / 4 * interval '7 hours', 1.25, 1 + i / 4 % 50, 'UK' FROM generate_series(0, 1999) i;
-SELECT reason, call FROM crm_profile.suggest_sources() \gx
+SELECT reason, call FROM crm_profile.suggest_sources_details() \gx
 SELECT * FROM crm_profile.create_source('s', 'customers', 'lines', as_of => '2025-06-01');
 SELECT orders, customers FROM crm_profile.refresh('s');
 SELECT count(DISTINCT invoice) AS orders, count(DISTINCT "Customer ID") AS customers FROM lines;
@@ -25,7 +25,7 @@ SELECT crm_profile.alter_source('s', as_of => '2025-06-01');
 SELECT crm_profile.alter_source('s', amount => 'price');
 SELECT crm_profile.alter_source('s', order_key => 'invoice');
 SELECT crm_profile.alter_source('s', reset => '{amount,order_key}');
-SELECT amount, order_key FROM crm_profile.sources;
+SELECT amount, order_key FROM crm_profile.sources_details;
 SELECT crm_profile.drop_source('s');
 -- a query of the same, named as others do
 SELECT argument, value FROM crm_profile.create_source('s', 'customers', 'SELECT invoice AS "InvoiceNo", price AS "UnitPrice", quantity AS "Quantity", invoice_date AS "InvoiceDate", "Customer ID" AS "CustomerID" FROM lines')
@@ -60,7 +60,7 @@ SELECT * FROM crm_profile.create_source('s', 'customers', 'sold');
 CREATE TABLE orders (id integer PRIMARY KEY, customer_id integer REFERENCES customers, placed_at date);
 CREATE TABLE item (order_id integer REFERENCES orders, price numeric, pieces integer);
 SELECT * FROM crm_profile.create_source('s', 'customers', 'orders');
-SELECT call FROM crm_profile.suggest_sources() WHERE orders = 'shop.orders';
+SELECT call FROM crm_profile.suggest_sources_details() WHERE orders = 'shop.orders';
 
 -- attributes: what says who somebody is does not get among them, however it is spelt, whatever it is called
 DROP TABLE item, orders, order_line, lines, till, sale, purchase, sold, booking;
@@ -77,13 +77,13 @@ UPDATE lead SET id = id + 1000;
 SELECT argument, value FROM crm_profile.create_source('s', 'person', 'orders', prospects => 'lead', best => 'satisfied', as_of => '2024-12-01') WHERE argument IN ('attributes', 'best');
 -- best: a column of the customer table, too; where both have a name, it is that of customer_profile
 SELECT orders FROM crm_profile.refresh('s');
-SELECT best_customers, (SELECT count(*) FROM person WHERE satisfied) AS right FROM crm_profile.sources;
+SELECT best_customers, (SELECT count(*) FROM person WHERE satisfied) AS right FROM crm_profile.sources_details;
 SELECT count(*) = count(score) AS all_scored FROM s.prospect_match;
 SELECT crm_profile.alter_source('s', best => 'NOT satisfied AND "EmailOptIn" AND monetary > 100');
 SELECT orders FROM crm_profile.refresh('s');
-SELECT best_customers, (SELECT count(*) FROM person JOIN s.customer_profile p ON p.customer = id WHERE NOT satisfied AND "EmailOptIn" AND p.monetary > 100) AS right FROM crm_profile.sources;
+SELECT best_customers, (SELECT count(*) FROM person JOIN s.customer_profile p ON p.customer = id WHERE NOT satisfied AND "EmailOptIn" AND p.monetary > 100) AS right FROM crm_profile.sources_details;
 ALTER SCHEMA s RENAME TO t;
-SELECT best_customers FROM crm_profile.refresh('t'), crm_profile.sources;
+SELECT best_customers FROM crm_profile.refresh('t'), crm_profile.sources_details;
 SELECT crm_profile.alter_source('t', best => 'satsfied');
 SELECT crm_profile.alter_source('t', best => 'satisfied) IS TRUE AS is_best FROM t.customer_profile WHERE (true');
 -- what best goes by would foretell itself
@@ -104,6 +104,6 @@ SELECT crm_profile.drop_source('s');
 SELECT crm_profile.alter_source('s', order_filter => 'amount > (SELECT id FROM person)');
 SELECT * FROM crm_profile.refresh('s');
 -- the tables of sources are no customers and orders
-SELECT customers, orders FROM crm_profile.suggest_sources();
+SELECT customers, orders FROM crm_profile.suggest_sources_details();
 SELECT crm_profile.drop_source('s', cascade => true);
 DROP SCHEMA shop CASCADE;

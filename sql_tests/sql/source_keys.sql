@@ -54,13 +54,13 @@ SELECT orders, customers, customers_written, customers_removed FROM crm_profile.
 SELECT segment, customers FROM c.segment_summary WHERE segment LIKE '(%';
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('c');
 SET client_min_messages = warning;
-SELECT best_customers FROM crm_profile.sources;
+SELECT best_customers FROM crm_profile.sources_details;
 SELECT customer::text, frequency, monetary, lifecycle FROM c.customer_profile ORDER BY lower(customer::text) COLLATE "C";
 SELECT customer::text, frequency, monetary FROM c.profile_as_of('2024-01-15') ORDER BY lower(customer::text) COLLATE "C";
-SELECT severity, finding, rows FROM crm_profile.check_source('c');
+SELECT severity, finding, rows FROM crm_profile.check_source_details('c');
 -- who has bought is no prospect any more
 SELECT prospect::text, lifecycle FROM c.prospect_match ORDER BY lower(prospect::text) COLLATE "C";
-SELECT customer, frequency, monetary FROM crm_profile.profile_now('c', 'ZOE@CLUB.IO'::text);
+SELECT customer, frequency, monetary FROM crm_profile.profile_now_details('c', 'ZOE@CLUB.IO'::text);
 -- another spelling in the customer table, one customer less, one in the orders
 SELECT crm_profile.alter_source('c', materialize => true);
 UPDATE club.member SET mail = 'ZOE@club.io' WHERE customer = 'someone';
@@ -102,7 +102,7 @@ SELECT orders, customers FROM crm_profile.refresh('c');
 SELECT customer::text, frequency, monetary FROM c.customer_profile ORDER BY lower(customer::text) COLLATE "C";
 SELECT crm_profile.drop_source('c');
 CREATE TABLE club.sale (mail club.address REFERENCES club.guest, on_day club.business_day, paid club.price);
-SELECT reason FROM crm_profile.suggest_sources() WHERE orders = 'club.sale';
+SELECT reason FROM crm_profile.suggest_sources_details() WHERE orders = 'club.sale';
 
 -- what cannot name its operator, but by name alone, is not kept to mean something else later
 SET search_path = club, ext;
@@ -137,7 +137,7 @@ SELECT value FROM crm_profile.create_source('c', 'club.spelt', 'club.invoice', a
 SELECT orders, customers, customers_written FROM crm_profile.refresh('c');
 SELECT orders, customers, customers_written FROM crm_profile.refresh('c');
 SELECT customer::text, frequency, monetary FROM c.customer_profile ORDER BY 1;
-SELECT customer, frequency FROM crm_profile.profile_now('c', 'a'::text);
+SELECT customer, frequency FROM crm_profile.profile_now_details('c', 'a'::text);
 SELECT histories_deleted, orders_left FROM crm_profile.forget_customer('c', 'a'::text);
 SELECT crm_profile.drop_source('c');
 

@@ -16,7 +16,7 @@ CREATE TABLE customer AS SELECT DISTINCT customer FROM purchase UNION ALL SELECT
 ALTER TABLE customer ADD PRIMARY KEY (customer);
 SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'nbd');
 SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'mbg/nbd');
-SELECT clv_model FROM crm_profile.sources WHERE name = 'cd';
+SELECT clv_model FROM crm_profile.sources_details WHERE name = 'cd';
 -- before the first refresh there is nothing to tell
 SELECT count(*), count(p_purchase_90d), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
 SELECT count(*) FROM cd.model_card;
@@ -29,7 +29,7 @@ BEGIN
 END $$;
 SELECT customers, clv_status FROM public.refreshed('cd');
 SELECT (p->>'clv')::numeric + (p->>'holdout')::numeric <= (p->>'fit')::numeric + 0.01 AS parts, (p->>'collect')::numeric + (p->>'fit')::numeric <= refresh_seconds + 0.01 AS together, p ? 'match' AS matched
-FROM crm_profile.sources, LATERAL (SELECT refresh_phases AS p) x WHERE name = 'cd';
+FROM crm_profile.sources_details, LATERAL (SELECT refresh_phases AS p) x WHERE name = 'cd';
 
 -- model_card has the published parameters and log-likelihoods, and the counts of plain SQL
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.525 6.183 0.891 1.614" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
@@ -107,7 +107,7 @@ SELECT count(*) AS differences FROM cd.model_card c, cd.model_holdout h WHERE se
 -- other ways to the same columns
 CREATE TABLE live AS SELECT * FROM cd.customer_profile;
 SELECT count(*) AS differences FROM live l FULL JOIN cd.profile_as_of('1997-09-30') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
-SELECT count(*) AS differences FROM unnest('{1,2,3,9999}'::int[]) k, crm_profile.profile_now('cd', k) n JOIN live l ON l.customer = n.customer::int
+SELECT count(*) AS differences FROM unnest('{1,2,3,9999}'::int[]) k, crm_profile.profile_now_details('cd', k) n JOIN live l ON l.customer = n.customer::int
 WHERE (n.lifecycle, n.p_purchase, n.expected_purchases_90d, n.clv_365d, n.predicted_tier) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.expected_purchases_90d, l.clv_365d, l.predicted_tier);
 SELECT crm_profile.alter_source('cd', materialize => true);
 SELECT count(*) AS differences FROM live l FULL JOIN cd.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
@@ -130,7 +130,7 @@ SELECT count(*), count(predicted_value), count(predicted_value_share), count(mea
 SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;
 SELECT count(number) FROM cd.model_card WHERE item IN ('r', 'alpha', 'a', 'b', 'p', 'q', 'v');
 SELECT count(*) FROM cd.model_holdout;
-SELECT count(*) AS differences FROM cd.customer_profile p JOIN hand USING (customer), (SELECT active_days FROM crm_profile.sources WHERE name = 'cd') s
+SELECT count(*) AS differences FROM cd.customer_profile p JOIN hand USING (customer), (SELECT active_days FROM crm_profile.sources_details WHERE name = 'cd') s
 WHERE p.lifecycle <> crm_profile.lifecycle(h, '1997-09-30', active_days);
 -- another horizon: columns, means and the holdout test go by it
 SELECT crm_profile.alter_source('cd', horizon_days => 6);
@@ -209,8 +209,8 @@ INSERT INTO visit SELECT 302, date '2025-12-31' - 200 - 365 * i, 30 FROM generat
 SELECT count(*) FROM crm_profile.create_source('visits', 'customer', 'visit', order_customer => 'customer_id', as_of => '2025-12-31');
 SELECT clv_status FROM public.refreshed('visits');
 SELECT customer, recency, recency < s.active_days AS in_window, lifecycle, crm_profile.lifecycle(history, '2025-12-31', s.active_days) AS by_window
-FROM visits.customer_profile JOIN visits.customer_history USING (customer), crm_profile.sources s WHERE s.name = 'visits' AND customer > 300 ORDER BY customer;
-SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources s, (SELECT clv AS r FROM visits.model ORDER BY id DESC LIMIT 1) f
+FROM visits.customer_profile JOIN visits.customer_history USING (customer), crm_profile.sources_details s WHERE s.name = 'visits' AND customer > 300 ORDER BY customer;
+SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.customer_history USING (customer), crm_profile.sources_details s, (SELECT clv AS r FROM visits.model ORDER BY id DESC LIMIT 1) f
 WHERE s.name = 'visits' AND p.lifecycle IS DISTINCT FROM crm_profile.lifecycle(history, '2025-12-31', s.active_days, r);
 SELECT crm_profile.drop_source('visits');
 

@@ -38,9 +38,9 @@ SELECT (SELECT sum(customers) FROM rfm_grid) AS grid, (SELECT sum(orders) FROM p
 	(SELECT count(*) FROM profile_as_of('2025-03-01') WHERE frequency > 0) AS in_march, (SELECT count(*) FROM segment_persona WHERE attribute NOT IN ('größe {schema}', '%L', '{customers}', 'half')) AS strange,
 	(SELECT count(score) FROM prospect_match) AS prospects;
 -- one customer, by a key that looks like something else
-SELECT k.key, n.customer = k.key AS same, n.frequency = p.frequency AS frequency FROM k JOIN customer_profile p ON p.customer = k.key, LATERAL crm_profile.profile_now(:'source', k.key) n WHERE k.i <= 8 ORDER BY k.i;
-SELECT count(*) FROM crm_profile.profile_now(:'source', '5');
-SELECT severity, finding, rows FROM crm_profile.check_source(:'source');
+SELECT k.key, n.customer = k.key AS same, n.frequency = p.frequency AS frequency FROM k JOIN customer_profile p ON p.customer = k.key, LATERAL crm_profile.profile_now_details(:'source', k.key) n WHERE k.i <= 8 ORDER BY k.i;
+SELECT count(*) FROM crm_profile.profile_now_details(:'source', '5');
+SELECT severity, finding, rows FROM crm_profile.check_source_details(:'source');
 SELECT prospect FROM crm_profile.match_prospects(:'source', 2) ORDER BY 1;
 SELECT crm_profile.alter_source(:'source', materialize => true);
 SELECT count(*), count(segment) FROM customer_profile;

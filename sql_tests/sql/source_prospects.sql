@@ -11,7 +11,7 @@ SET search_path = trade;
 CREATE FUNCTION matched(source text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM crm_profile.refresh(source);
-	RETURN (SELECT refresh_phases ? 'match' FROM crm_profile.sources WHERE name = source);
+	RETURN (SELECT refresh_phases ? 'match' FROM crm_profile.sources_details WHERE name = source);
 END $$;
 \set load :abs_srcdir '/data/customer_personality.psql'
 \i :load
@@ -37,7 +37,7 @@ SELECT * FROM crm_profile.create_source('shop', 'client', 'sale', as_of => '2014
 -- before the first refresh there are prospects, but no scores
 SELECT count(*), count(score), count(reasons) FROM shop.prospect_match;
 SELECT orders, customers FROM crm_profile.refresh('shop');
-SELECT attributes, prospects, prospect_key, prospect_customer, best, best_customers, warning FROM crm_profile.sources;
+SELECT attributes, prospects, prospect_key, prospect_customer, best, best_customers, warning FROM crm_profile.sources_details;
 SELECT pg_typeof(prospect), pg_typeof(lifecycle), pg_typeof(score), pg_typeof(lift), pg_typeof(reasons) FROM shop.prospect_match LIMIT 1;
 
 -- ---------------------------------------------------------------- the truth: tiers in plain SQL, the plain functions over the plain tables
@@ -53,7 +53,7 @@ CREATE FUNCTION truth(OUT prospect text, OUT score float8, OUT lift float8, OUT 
 	SELECT lead_no, crm_profile.match_score(p, mm), crm_profile.match_lift(p, mm), crm_profile.match_reasons(p, mm)
 	FROM lead l, mm, LATERAL (SELECT l.born, l.education, l.marital_status, l."Income", l.kids) r, LATERAL (SELECT crm_profile.profile(r, pm) AS p) x
 $$;
-SELECT best_customers = (SELECT count(*) FROM best WHERE is_best) AS as_many_best FROM crm_profile.sources;
+SELECT best_customers = (SELECT count(*) FROM best WHERE is_best) AS as_many_best FROM crm_profile.sources_details;
 CREATE TABLE scored AS SELECT * FROM truth();
 SELECT count(*) AS prospects, count(*) FILTER (WHERE (v.score, v.lift, v.reasons) IS DISTINCT FROM (t.score, t.lift, t.reasons)) AS differences
 FROM shop.prospect_match v FULL JOIN scored t USING (prospect);
@@ -78,12 +78,12 @@ SELECT prospect, lifecycle, score IS NOT NULL AS scored FROM shop.prospect_match
 SELECT lifecycle, count(*) FROM shop.prospect_match GROUP BY 1 ORDER BY 1;
 SELECT customer, lifecycle FROM shop.customer_profile WHERE customer < 0 ORDER BY customer DESC;
 SELECT count(*) FROM crm_profile.match_prospects('shop') WHERE prospect IN ('bought', 'came', 'listed', 'unknown');
-SELECT severity, finding, rows FROM crm_profile.check_source('shop') WHERE finding ~ 'prospect' ORDER BY finding;
+SELECT severity, finding, rows FROM crm_profile.check_source_details('shop') WHERE finding ~ 'prospect' ORDER BY finding;
 SELECT crm_profile.alter_source('shop', interactions => 'visit', reset => '{prospect_customer,interacted_at}');
-SELECT prospect_customer FROM crm_profile.sources;
+SELECT prospect_customer FROM crm_profile.sources_details;
 ALTER TABLE lead ALTER client_id TYPE int, ADD FOREIGN KEY (client_id) REFERENCES client NOT VALID;
 SELECT crm_profile.alter_source('shop', bins => 5);
-SELECT prospect_customer FROM crm_profile.sources;
+SELECT prospect_customer FROM crm_profile.sources_details;
 SELECT customer, lifecycle FROM shop.customer_profile WHERE customer < 0 ORDER BY customer DESC;
 SELECT prospect, lifecycle FROM shop.prospect_match WHERE prospect !~ '^L' ORDER BY prospect COLLATE "C";
 DELETE FROM visit;
@@ -94,10 +94,10 @@ SELECT crm_profile.alter_source('shop', reset => '{interactions,interaction_cust
 -- ---------------------------------------------------------------- who is among the best
 SELECT crm_profile.alter_source('shop', best => 'champions,  Loyal');
 SELECT trade.matched('shop');
-SELECT best_customers = (SELECT count(*) FROM shop.customer_profile WHERE segment IN ('Champions', 'Loyal')) AS segments FROM crm_profile.sources;
+SELECT best_customers = (SELECT count(*) FROM shop.customer_profile WHERE segment IN ('Champions', 'Loyal')) AS segments FROM crm_profile.sources_details;
 SELECT crm_profile.alter_source('shop', best => E'monetary > 1000 -- the big ones');
 SELECT trade.matched('shop');
-SELECT best_customers = (SELECT count(*) FROM (SELECT FROM sale GROUP BY client_id HAVING sum(amount) > 1000) x) AS condition FROM crm_profile.sources;
+SELECT best_customers = (SELECT count(*) FROM (SELECT FROM sale GROUP BY client_id HAVING sum(amount) > 1000) x) AS condition FROM crm_profile.sources_details;
 -- the log has them all
 SELECT id, best, (crm_profile.match_quality(match)).targets = (SELECT count(*) FROM best WHERE is_best) AS tier_a FROM shop.model ORDER BY id;
 -- names mean what they meant when they were given
@@ -106,19 +106,19 @@ CREATE FUNCTION trade.is_big(numeric) RETURNS boolean LANGUAGE sql RETURN $1 > 1
 SELECT crm_profile.alter_source('shop', best => 'is_big(monetary)', search_path => '{before,trade}');
 CREATE FUNCTION before.is_big(numeric) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'hijacked'; END $$;
 SELECT trade.matched('shop');
-SELECT best_customers = (SELECT count(*) FROM (SELECT FROM sale GROUP BY client_id HAVING sum(amount) > 1000) x) AS condition FROM crm_profile.sources;
+SELECT best_customers = (SELECT count(*) FROM (SELECT FROM sale GROUP BY client_id HAVING sum(amount) > 1000) x) AS condition FROM crm_profile.sources_details;
 SELECT substring(crm_profile.explain_source('shop') FROM 'trade\.is_big') AS qualified;
 -- none, all, few: the refresh goes on, and it is told
 SELECT crm_profile.alter_source('shop', best => 'monetary > 1e9');
 SELECT trade.matched('shop');
-SELECT best_customers, warning FROM crm_profile.sources;
+SELECT best_customers, warning FROM crm_profile.sources_details;
 SELECT count(*), count(score) FROM shop.prospect_match;
 SELECT crm_profile.alter_source('shop', best => 'true');
 SELECT trade.matched('shop');
-SELECT best_customers = (SELECT count(*) FROM client) AS all_of_them, warning FROM crm_profile.sources;
+SELECT best_customers = (SELECT count(*) FROM client) AS all_of_them, warning FROM crm_profile.sources_details;
 SELECT crm_profile.alter_source('shop', best => 'customer < 200');
 SELECT trade.matched('shop');
-SELECT best_customers, warning FROM crm_profile.sources;
+SELECT best_customers, warning FROM crm_profile.sources_details;
 -- a condition that goes wrong at a refresh: nothing is changed
 SELECT crm_profile.alter_source('shop', best => '1 / (frequency - frequency) > 0');
 INSERT INTO sale (client_id, day, amount) SELECT min(id), '2014-06-30', 1 FROM client;
@@ -156,10 +156,10 @@ SELECT crm_profile.create_source('x', 'client', 'sale', prospects => 'nothing_sh
 -- others: the models of the old ones are put away, and come back with a refresh
 SELECT crm_profile.alter_source('shop', attributes => ARRAY['age = 2014 - born', 'school = lower(education)', 'Income']);
 SELECT count(score) FROM shop.prospect_match;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 SELECT trade.matched('shop');
 SELECT count(score) = count(*) AS all_scored FROM shop.prospect_match;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 SELECT bool_or(reasons ~ 'school = phd') AS words FROM shop.prospect_match;
 -- a refresh that finds nothing new adds no model
 SELECT count(*) AS models FROM shop.model \gset
@@ -228,7 +228,7 @@ SELECT to_regclass('shop.prospect_match') IS NULL AS gone;
 SELECT crm_profile.explain_source('shop') ~ 'best customers' AS explained;
 SELECT * FROM crm_profile.match_prospects('shop');
 SELECT trade.matched('shop') AS profiles_fitted;
-SELECT attributes, prospects, prospect_key, best_customers, warning FROM crm_profile.sources;
+SELECT attributes, prospects, prospect_key, best_customers, warning FROM crm_profile.sources_details;
 SELECT profile IS NOT NULL AS profile, match IS NOT NULL AS match FROM shop.model ORDER BY id DESC LIMIT 1;
 SELECT crm_profile.alter_source('shop', prospects => 'lead', materialize => true, reset => '{attributes}');
 SELECT trade.matched('shop');
@@ -270,7 +270,7 @@ SELECT value FROM crm_profile.create_source('crowd_views', 'crowd', 'crowd_sale'
 SELECT trade.matched('crowd_views');
 SELECT q.rows BETWEEN 99000 AND 101000 AS a_hundred_thousand, q.rows = (SELECT count(*) FROM crowd WHERE crm_profile_internal.in_sample(id::text, 100000 / 110000.0)) AS by_hash,
 	s.best_customers = q.targets AS targets
-FROM crm_profile.match_quality((SELECT match FROM crowd_views.model ORDER BY id DESC LIMIT 1)) q, crm_profile.sources s;
+FROM crm_profile.match_quality((SELECT match FROM crowd_views.model ORDER BY id DESC LIMIT 1)) q, crm_profile.sources_details s;
 SELECT crm_profile.drop_source('crowd_views');
 
 -- ---------------------------------------------------------------- rights

@@ -22,8 +22,11 @@ SET ROLE regress_crm_owner;
 SELECT argument, value FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders', order_customer => 'customer_id', as_of => '2025-06-01') WHERE origin = 'inferred';
 SELECT orders, customers FROM crm_profile.refresh('s');
 SELECT pg_typeof(customer), count(*) FROM s.customer_profile GROUP BY 1;
--- without the right to make a schema
+-- values are anybody's: constants of all types are cast to text and back
 SET ROLE regress_crm_analyst;
+SELECT '{2025-01-01: 5}'::crm_profile.purchase_history::text, '545'::crm_profile.rfm_score::text, crm_profile.rfm_model('{1}', '{1}', '{1}')::text;
+SELECT '{2025-01-01: 5}'::text::crm_profile.purchase_history;
+-- without the right to make a schema
 SELECT * FROM crm_profile.create_source('t', 'shop.customer', 'shop.orders');
 -- others neither see it nor touch it
 SET ROLE regress_crm_other;
@@ -80,6 +83,33 @@ SELECT array_agg(customer ORDER BY customer) FROM s.customer_profile;
 SET ROLE regress_crm_owner;
 SELECT crm_profile.alter_source('s', materialize => false);
 
+-- an owner who is no superuser can do all that a superuser can
+CREATE SCHEMA own_shop;
+SET search_path = own_shop;
+CREATE TABLE s_customer (id int PRIMARY KEY, region text);
+INSERT INTO s_customer SELECT i, 'r' || i % 2 FROM generate_series(1, 30) i;
+CREATE TABLE s_order (s_customer_id int, day date, amount numeric);
+INSERT INTO s_order SELECT 1 + i % 30, date '2025-01-01' + i, i FROM generate_series(1, 60) i;
+SELECT count(*) > 5 AS created FROM crm_profile.create_source('own', 's_customer', 's_order', as_of => '2025-04-01', attributes => '{region}', track_changes => 'keys', prospects => 's_customer', best => 'monetary > 60');
+SET client_min_messages = error;
+SELECT orders FROM crm_profile.refresh('own');
+SELECT finding FROM crm_profile.check_source('own');
+SELECT count(*) FROM crm_profile.check_source_details('own');
+SELECT value FROM crm_profile.profile_now('own', 4) WHERE figure = 'frequency';
+SELECT frequency FROM crm_profile.profile_now_details('own', 4);
+SELECT length(crm_profile.explain_source('own')) > 100 AS explained;
+SELECT count(*) FROM crm_profile.match_prospects('own');
+SELECT * FROM crm_profile.forget_customer('own', 4);
+-- no message tells a key, and keys are what an array has of them, whatever its form
+SELECT * FROM crm_profile.forget_customers('own', ARRAY['5', 'ann@example.org']);
+SELECT * FROM crm_profile.forget_customers('own', ARRAY[[5, 6], [7, NULL]]);
+SELECT crm_profile.alter_source('own', period => '1 year');
+SELECT problem FROM crm_profile.refresh_all() WHERE name = 'own';
+SELECT crm_profile.drop_source('own');
+DROP SCHEMA own_shop CASCADE;
+RESET search_path;
+SET client_min_messages = warning;
+
 -- row-level security on the orders: an error, not a part of the truth
 RESET ROLE;
 ALTER ROLE regress_crm_owner NOBYPASSRLS;
@@ -87,8 +117,8 @@ ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON shop.orders FOR SELECT TO regress_crm_owner USING (amount < 10);
 SET ROLE regress_crm_owner;
 SELECT * FROM crm_profile.refresh('s');
-SELECT * FROM crm_profile.profile_now('s', 1);
-SELECT * FROM crm_profile.check_source('s');
+SELECT * FROM crm_profile.profile_now_details('s', 1);
+SELECT * FROM crm_profile.check_source_details('s');
 -- so it is for a superuser, who does it as the owner
 RESET ROLE;
 SELECT * FROM crm_profile.refresh('s');
@@ -129,7 +159,7 @@ SELECT crm_profile.alter_source('s', amount => 's.planted(amount)');
 RESET ROLE;
 SELECT orders FROM crm_profile.refresh('s');
 SELECT current_user = session_user AS same, current_setting('search_path') AS path;
-SELECT customer FROM crm_profile.profile_now('s', 2);
+SELECT customer FROM crm_profile.profile_now_details('s', 2);
 -- a deferred trigger on the storage would run at commit, as somebody else
 SET ROLE regress_crm_owner;
 CREATE FUNCTION s.later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'later, as %', current_user; RETURN NULL; END $$;

@@ -28,17 +28,17 @@ INSERT INTO client_new SELECT * FROM client UNION ALL SELECT 151, 'new';
 SET client_min_messages = error;
 DROP TABLE client CASCADE;
 SET client_min_messages = warning;
-SELECT warning FROM crm_profile.sources;
-SELECT * FROM crm_profile.check_source('shop');
+SELECT warning FROM crm_profile.sources_details;
+SELECT * FROM crm_profile.check_source_details('shop');
 SELECT * FROM crm_profile.refresh('shop');
 ALTER TABLE client_new RENAME TO client;
 GRANT SELECT ON client TO regress_crm_reader;
-SELECT warning FROM crm_profile.sources;
-SELECT * FROM crm_profile.check_source('shop') WHERE finding LIKE 'tables%';
+SELECT warning FROM crm_profile.sources_details;
+SELECT * FROM crm_profile.check_source_details('shop') WHERE finding LIKE 'tables%';
 SET client_min_messages = notice;
 SELECT orders, customers, customers_written FROM crm_profile.refresh('shop');
 SET client_min_messages = warning;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 -- readers read again, the policies are back, too
 SET ROLE regress_crm_reader;
 SELECT count(*), count(*) FILTER (WHERE lifecycle = 'potential') AS potential FROM shop.customer_profile;
@@ -53,13 +53,13 @@ GRANT SELECT ON client TO regress_crm_reader;
 CREATE TABLE lead_new AS SELECT * FROM lead WHERE lead_no <= 5;
 ALTER TABLE lead RENAME TO lead_old;
 ALTER TABLE lead_new RENAME TO lead;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT (SELECT count(*) FROM shop.customer_profile) AS customers, (SELECT count(*) FROM shop.prospect_match) AS prospects;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 -- a view dropped by hand
 DROP VIEW shop.rfm_grid;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT has_table_privilege('regress_crm_reader', 'shop.rfm_grid', 'SELECT') AS readers;
 -- what is taken away from readers stays away
@@ -82,7 +82,7 @@ EXCEPTION WHEN undefined_column THEN
 END $$;
 ALTER TABLE sale RENAME COLUMN amount TO total;
 SELECT said($$SELECT * FROM crm_profile.refresh('shop')$$);
-SELECT said($$SELECT * FROM crm_profile.profile_now('shop', 1)$$);
+SELECT said($$SELECT * FROM crm_profile.profile_now_details('shop', 1)$$);
 SELECT crm_profile.alter_source('shop', amount => 'total');
 ALTER TABLE sale RENAME TO sales;
 SELECT * FROM crm_profile.refresh('shop');
@@ -100,7 +100,7 @@ DROP TABLE client;
 ALTER TABLE client_int RENAME TO client;
 -- a table of the source itself: there is nothing to make it anew from
 ALTER TABLE shop.customer_history RENAME TO lost;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 SELECT orders FROM crm_profile.refresh('shop');
 ALTER TABLE shop.lost RENAME TO customer_history;
 SELECT orders FROM crm_profile.refresh('shop');
@@ -119,7 +119,7 @@ SELECT has_table_privilege('regress_crm_reader', 'shop.prospect_match', 'SELECT'
 
 -- the schema's name is the source's, wherever it was kept
 ALTER SCHEMA shop RENAME TO "market %s 100%";
-SELECT name, warning FROM crm_profile.sources;
+SELECT name, warning FROM crm_profile.sources_details;
 SELECT orders, customers, customers_written FROM crm_profile.refresh('market %s 100%');
 SELECT crm_profile.explain_source('market %s 100%') ~ 'FROM "market %s 100%"\.customer_profile' AS renamed;
 SELECT crm_profile.drop_source('market %s 100%');
@@ -133,7 +133,7 @@ SET datestyle = 'ISO, DMY';
 SELECT count(*) FROM crm_profile.create_source('paper', 'client', 'receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'day::date', amount => 'price::money', as_of => '2025-05-01',
 	order_filter => E'day ~ ''^\\d+/'' AND (day::date)::text LIKE ''2025-%'' AND span::interval > ''-1 day''');
 SELECT orders, customers FROM crm_profile.refresh('paper');
-SELECT settings[1:2] FROM crm_profile.sources;
+SELECT settings[1:2] FROM crm_profile.sources_details;
 SET datestyle = 'SQL, MDY';
 SET intervalstyle = sql_standard;
 SET timezone = 'Pacific/Chatham';
@@ -141,14 +141,14 @@ SET search_path = pg_catalog;
 SET standard_conforming_strings = off;
 SET transform_null_equals = on;
 SELECT orders, customers, customers_written FROM crm_profile.refresh('paper');
-SELECT last_purchase = date '2025-04-10' AS same FROM crm_profile.profile_now('paper', 1);
+SELECT last_purchase = date '2025-04-10' AS same FROM crm_profile.profile_now_details('paper', 1);
 SELECT histories_deleted FROM crm_profile.forget_customer('paper', 1);
-SELECT severity, finding FROM crm_profile.check_source('paper');
+SELECT severity, finding FROM crm_profile.check_source_details('paper');
 SELECT crm_profile.alter_source('paper', period => '30 days', as_of => '2025-05-02');
 SELECT orders, customers, customers_written FROM crm_profile.refresh('paper');
 SET intervalstyle = postgres;
-SELECT period, to_char(as_of, 'YYYY-MM-DD') AS as_of FROM crm_profile.sources;
-SELECT count(*) > 0 AS suggested FROM crm_profile.suggest_sources();
+SELECT period, to_char(as_of, 'YYYY-MM-DD') AS as_of FROM crm_profile.sources_details;
+SELECT count(*) > 0 AS suggested FROM crm_profile.suggest_sources_details();
 SELECT count(*) FROM crm_profile.create_source('paper2', 'trade.client', 'trade.receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'to_date(day, ''DD/MM/YYYY'')', amount => 'price::numeric',
 	attributes => ARRAY[E'short = substring(region FROM ''^\\w'')'], as_of => '2025-05-01');
 SELECT orders, customers FROM crm_profile.refresh('paper2');

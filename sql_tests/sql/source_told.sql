@@ -14,11 +14,11 @@ FROM generate_series(1, 380) i, LATERAL (SELECT (i * 271) % 700 AS first) f, gen
 SET client_min_messages = notice;
 SELECT count(*) FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'total', attributes => '{region,"Age"}', as_of => '2025-11-30', clv_model => 'mbg/nbd');
 SELECT item, value FROM shop.model_card;
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 
 -- ---------------------------------------------------------------- every amount has a line
 SELECT orders, customers FROM crm_profile.refresh('shop');
-SELECT newest_order FROM crm_profile.sources;
+SELECT newest_order FROM crm_profile.sources_details;
 CREATE VIEW ledger AS SELECT (SELECT sum(monetary) FROM shop.segment_summary) AS summary, (SELECT sum(amount) FROM shop.purchase_calendar) AS calendar;
 SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM ledger l, (SELECT sum(total) AS total FROM sale) s;
 SELECT segment, customers FROM shop.segment_summary WHERE segment LIKE '(%';
@@ -96,7 +96,7 @@ SELECT orders FROM crm_profile.refresh('shop');
 SELECT crm_profile.alter_source('shop', as_of => '2025-11-30');
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT item, value FROM shop.model_card WHERE item IN ('warning', 'newest order');
-SELECT warning FROM crm_profile.sources;
+SELECT warning FROM crm_profile.sources_details;
 CREATE TABLE copied AS SELECT * FROM client UNION ALL SELECT * FROM client WHERE id <= 3;
 SELECT count(*) FROM crm_profile.create_source('twice', 'copied', 'sale', customer_key => 'id', order_customer => 'client', amount => 'total', as_of => '2025-11-30', clv_model => 'mbg/nbd');
 SELECT orders FROM crm_profile.refresh('twice');

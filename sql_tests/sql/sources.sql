@@ -16,7 +16,7 @@ SET search_path = northwind;
 CREATE TABLE employees (employee_id smallint PRIMARY KEY);
 ALTER TABLE orders ADD employee_id smallint REFERENCES employees, ADD freight real, ADD shipped_date date;
 -- what the catalogue suggests: the amount from the lines, not the freight; who sold is no customer
-SELECT customers, orders, reason FROM crm_profile.suggest_sources();
+SELECT customers, orders, reason FROM crm_profile.suggest_sources_details();
 SELECT call FROM crm_profile.suggest_sources() \gx
 SELECT call AS create_suggested FROM crm_profile.suggest_sources() \gset
 :create_suggested;
@@ -60,7 +60,7 @@ SELECT value_tier, count(*) FROM nw.customer_profile GROUP BY 1 ORDER BY 1;
 SELECT active_days, active_days_learnt, (SELECT min(d) FROM (SELECT d, count(*) FILTER (WHERE gap <= d) * 10 >= count(*) * 9 AS enough
 		FROM generate_series(1, 400) d, (SELECT (max(order_date) - min(order_date))::numeric / (count(DISTINCT order_date) - 1) AS gap FROM orders GROUP BY customer_id HAVING count(DISTINCT order_date) > 1) g
 		GROUP BY d) x WHERE enough) AS truth
-FROM crm_profile.sources WHERE name = 'nw';
+FROM crm_profile.sources_details WHERE name = 'nw';
 SELECT lifecycle, count(*), min(recency), max(recency) FROM nw.customer_profile GROUP BY 1 ORDER BY 1;
 -- the other views agree with customer_profile
 SELECT count(*) AS rows, sum(customers) AS customers, sum(monetary) AS monetary, round(sum(customer_share)::numeric, 6) AS shares FROM nw.segment_summary;
@@ -87,13 +87,13 @@ INSERT INTO order_details VALUES (20000, 1, 12.34, 2, 0);
 DELETE FROM order_details USING orders WHERE orders.order_id = order_details.order_id AND customer_id = 'CENTC';
 UPDATE order_details SET quantity = quantity + 1 WHERE order_id = 10248;
 -- fresh in the writer's own transaction
-SELECT customer, frequency, monetary, lifecycle FROM crm_profile.profile_now('nw', 'PARIS');
+SELECT customer, frequency, monetary, lifecycle FROM crm_profile.profile_now_details('nw', 'PARIS');
 SELECT customers_written, customers_removed FROM crm_profile.refresh('nw');
 SELECT coalesce(a.customer, b.customer) AS customer, a.customer IS NULL AS is_new, b.customer IS NULL AS is_gone
 FROM before a FULL JOIN nw.customer_history b USING (customer) WHERE a.written IS DISTINCT FROM b.xmin::text ORDER BY 1;
 ROLLBACK;
 SELECT count(*) FROM nw.model;
-SELECT customer FROM crm_profile.profile_now('nw', 'NOONE');
+SELECT customer FROM crm_profile.profile_now_details('nw', 'NOONE');
 
 -- materialized: the same rows
 CREATE TABLE live AS SELECT * FROM nw.customer_profile;
@@ -103,7 +103,7 @@ SELECT pg_get_viewdef('nw.customer_profile') LIKE '%stored_profile%' AS stored;
 CREATE VIEW on_top AS SELECT segment, count(*) AS n FROM nw.customer_profile GROUP BY 1;
 SELECT crm_profile.alter_source('nw', period => '1 year');
 SELECT customers_written FROM crm_profile.refresh('nw');
-SELECT refresh_phases ? 'profiles' AS written FROM crm_profile.sources WHERE name = 'nw';
+SELECT refresh_phases ? 'profiles' AS written FROM crm_profile.sources_details WHERE name = 'nw';
 SELECT sum(n) FROM on_top;
 SELECT sum(frequency) AS frequency FROM nw.customer_profile;
 SELECT count(*) FROM orders WHERE order_date > date '1998-05-06' - interval '1 year';
@@ -119,7 +119,7 @@ DROP VIEW on_top;
 INSERT INTO customers VALUES ('a''$1', 'Robert'');');
 INSERT INTO orders VALUES (20001, 'a''$1', '1998-05-01');
 INSERT INTO order_details VALUES (20001, 1, 5, 1, 0);
-SELECT customer, frequency FROM crm_profile.profile_now('nw', 'a''$1');
+SELECT customer, frequency FROM crm_profile.profile_now_details('nw', 'a''$1');
 
 -- every object is commented
 SELECT c.relname, a.attname FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
@@ -139,11 +139,11 @@ SET search_path = retail;
 \i :file
 CREATE TABLE customers AS SELECT DISTINCT customer AS id, min(country) AS country FROM orders WHERE customer IS NOT NULL GROUP BY customer;
 ALTER TABLE customers ADD PRIMARY KEY (id);
-SELECT customers, orders, reason FROM crm_profile.suggest_sources() WHERE orders = 'retail.orders';
-SELECT call FROM crm_profile.suggest_sources() WHERE orders = 'retail.orders' \gx
+SELECT customers, orders, reason FROM crm_profile.suggest_sources_details() WHERE orders = 'retail.orders';
+SELECT call FROM crm_profile.suggest_sources_details() WHERE orders = 'retail.orders' \gx
 -- the invoice lines as they come from the shop's system: the amount is price by quantity, the invoice makes the order
 CREATE TABLE invoices (invoice_no int, stock_code text, quantity int, invoice_date timestamp, unit_price numeric(8,2), customer_id int);
-SELECT call FROM crm_profile.suggest_sources() WHERE orders = 'retail.invoices' \gx
+SELECT call FROM crm_profile.suggest_sources_details() WHERE orders = 'retail.invoices' \gx
 DROP TABLE invoices;
 SELECT * FROM crm_profile.create_source('retail_views', 'retail.customers', 'retail.orders', order_customer => 'customer', as_of => '2011-12-10');
 SELECT orders, customers FROM crm_profile.refresh('retail_views');
@@ -157,7 +157,7 @@ SELECT count(*) AS differences FROM retail_views.customer_profile p
 	FULL JOIN crm_profile.rfm_scores(NULL::int, 'SELECT customer, ordered_at, amount FROM retail.orders', '2011-12-10') s USING (customer)
 WHERE (p.r_score, p.f_score, p.m_score) IS DISTINCT FROM (s.r_score, s.f_score, s.m_score)
 	OR p.segment IS DISTINCT FROM crm_profile.segment(crm_profile.rfm_score(s.r_score, s.f_score, s.m_score), (SELECT crm_profile.compile_scheme('standard')), p.lifecycle);
-SELECT severity, finding, rows FROM crm_profile.check_source('retail_views');
+SELECT severity, finding, rows FROM crm_profile.check_source_details('retail_views');
 -- every amount has a line, those of orders without a customer and of customers with refunds only, too
 SELECT segment, customers, monetary FROM retail_views.segment_summary WHERE segment LIKE '(%';
 SELECT (SELECT sum(monetary) FROM retail_views.segment_summary) AS summary, (SELECT sum(amount) FROM retail_views.purchase_calendar) AS calendar, (SELECT sum(amount) FROM orders) AS ledger;

@@ -20,7 +20,7 @@ DECLARE
 BEGIN
 	CREATE TEMP TABLE former ON COMMIT DROP AS SELECT p.*, p.xmin::text AS written FROM shop.stored_profile p;
 	PERFORM crm_profile.refresh('shop');
-	SELECT d.as_of, s.refresh_phases ? 'refit' INTO today, refit FROM shop.source_definition d, crm_profile.sources s;
+	SELECT d.as_of, s.refresh_phases ? 'refit' INTO today, refit FROM shop.source_definition d, crm_profile.sources_details s;
 	SELECT count(*) INTO needless FROM shop.stored_profile p JOIN former f USING (customer) WHERE f.written <> p.xmin::text AND to_jsonb(p) = to_jsonb(f) - 'written';
 	SELECT count(*) INTO missed FROM shop.profile_as_of(today) n FULL JOIN shop.stored_profile p USING (customer) WHERE to_jsonb(n) IS DISTINCT FROM to_jsonb(p);
 END $$;

@@ -8,8 +8,9 @@ use File::Basename qw(dirname);
 use IPC::Run;
 use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(load_user_data contents schema_of private_extensions write_forever start running a_process settled);
+our @EXPORT = qw(load_user_data contents schema_of private_extensions write_forever start running kill_server settled);
 
 # load_user_data(NODE, DATABASE): what user_data.sql says, in a new database
 sub load_user_data
@@ -134,11 +135,23 @@ sub running
 	return grep { $_->{run}->pumpable } @started;
 }
 
-# a_process(): the number of the process of one of them, once it is known
-sub a_process
+# kill_server(NODE): kills the server within the next second through the process of one of them, and waits until all have
+# ended and the server is back; false if no process is known yet
+sub kill_server
 {
+	my ($node) = @_;
+	usleep(200_000 + rand 800_000);
 	running();
-	return ${ $started[rand @started]{out} } =~ /^(\d+)/;
+	my ($pid) = ${ $started[rand @started]{out} } =~ /^(\d+)/ or return 0;
+	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
+	settled();
+	for (1 .. 100)
+	{
+		# psql may be gone before it is told what to ask
+		return 1 if eval { $node->poll_query_until('postgres', 'SELECT true') };
+		usleep(100_000);
+	}
+	die 'the server did not come back';
 }
 
 # settled(): waits until all have ended

@@ -78,7 +78,7 @@ sub works
 {
 	my ($database, $owner, $source, $what) = @_;
 	my @as = (extra_params => [ '-U', $owner ]);
-	is($new->safe_psql($database, 'SELECT name, owner, warning FROM crm_profile.sources', @as), "$source|$owner|", "$what: the owner has it");
+	is($new->safe_psql($database, 'SELECT name, owner, warning FROM crm_profile.sources_details', @as), "$source|$owner|", "$what: the owner has it");
 	is($new->safe_psql($database, 'SELECT name, owner FROM crm_profile.sources'), "$source|$owner", "$what: a superuser sees whose it is");
 	is(summary($new, $database, $owner, $source), $shown, "$what: the views show the same");
 	is($new->safe_psql($database, "SELECT customers, customers_written, customers_removed FROM crm_profile.refresh('$source')"), '41|0|0', "$what: a refresh by a superuser finds nothing that differs");
@@ -133,7 +133,7 @@ works('beside', 'keeper', 'shop', 'one schema');
 $target = prepared('inherited', 'heir', $tables);
 command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', '-U', 'heir', '-d', $target, "$files/shop_alone" ], 'one schema, other role: restored');
 $new->safe_psql('inherited', 'ALTER SCHEMA shop RENAME TO "The ""shop"""', extra_params => [ '-U', 'heir' ]);
-is($new->safe_psql('inherited', q{SELECT name, owner, warning FROM crm_profile.sources}), 'The "shop"|heir|', 'renamed: the source goes with its schema');
+is($new->safe_psql('inherited', q{SELECT name, owner, warning FROM crm_profile.sources_details}), 'The "shop"|heir|', 'renamed: the source goes with its schema');
 is($new->safe_psql('inherited', q{SELECT customers, customers_written FROM crm_profile.refresh('The "shop"')}), '41|0', 'renamed: it is refreshed');
 $new->safe_psql('inherited', q{ALTER SCHEMA "The ""shop""" RENAME TO store});
 works('inherited', 'heir', 'store', 'one schema, other role, other name');

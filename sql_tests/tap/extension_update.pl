@@ -136,7 +136,7 @@ like($err, qr/permission denied/, 'and no more');
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('app')}), '0|0', 'sources go on being refreshed');
 is($node->safe_psql('shop', 'SELECT count(*) FILTER (WHERE tenure = as_of - first_purchase) = count(first_purchase) AND count(tenure) > 0 FROM app.customer_profile'), 't', 'which fills in what is materialized');
 is($node->safe_psql('shop', q{SET ROLE keeper; SELECT customers_written FROM crm_profile.refresh('kept')}), '1', 'by their owners');
-is($node->safe_psql('shop', q{SELECT customer::text, tenure FROM crm_profile.profile_now('kept', 5)}), $node->safe_psql('shop', 'SELECT customer, tenure FROM kept.customer_profile WHERE customer = 5'),
+is($node->safe_psql('shop', q{SELECT customer::text, tenure FROM crm_profile.profile_now_details('kept', 5)}), $node->safe_psql('shop', 'SELECT customer, tenure FROM kept.customer_profile WHERE customer = 5'),
 	'profile_now has the column, too');
 
 # A source whose table is gone does not hold up an upgrade

@@ -31,7 +31,7 @@ $node->safe_psql('shop', qq{
 	SELECT crm_profile.refresh('shop');
 	INSERT INTO orders VALUES ('c3', '2025-10-02', 5);
 	SELECT crm_profile.refresh('shop');
-	SELECT crm_profile.check_source('merged')});
+	SELECT crm_profile.check_source_details('merged')});
 
 my $directory = $node->data_dir . '/base/' . $node->safe_psql('shop', 'SELECT oid FROM pg_database WHERE datname = current_database()');
 

@@ -44,7 +44,7 @@ my %script = (
 	refresh_all => [ 2, q{ARRAY['SELECT crm_profile.refresh_all()']} ],
 	forget => [ 3, q{ARRAY['SELECT crm_profile.forget_customer(''shop'', 1 + (random() * 180)::int)']} ],
 	alter => [ 3, q{ARRAY['SELECT crm_profile.alter_source(''shop'', period => ''1 year'')']} ],
-	check => [ 2, q{ARRAY['SELECT crm_profile.check_source(''shop'')']} ],
+	check => [ 2, q{ARRAY['SELECT crm_profile.check_source_details(''shop'')']} ],
 	drop => [ 2, q{ARRAY['SELECT crm_profile.drop_source(''shop'')', 'SELECT made()', 'SELECT crm_profile.refresh(''shop'')']} ]);
 my $files = PostgreSQL::Test::Utils::tempdir;
 my @scripts;

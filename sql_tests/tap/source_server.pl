@@ -50,13 +50,13 @@ $standby->stop;
 # Dump and restore into a fresh database: the same rows, the same owner, and it goes on working
 my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';
 my $before = shown($node);
-my $sources = $node->safe_psql('shop', 'SELECT name, owner, active_days, last_refresh FROM crm_profile.sources');
+my $sources = $node->safe_psql('shop', 'SELECT name, owner, active_days, last_refresh FROM crm_profile.sources_details');
 command_ok([ 'pg_dump', '-Fc', '-f', $file, '-d', $node->connstr('shop') ], 'dumped');
 $node->safe_psql('postgres', 'ALTER DATABASE shop RENAME TO old');
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('shop'), $file ], 'restored');
 is(shown($node), $before, 'the same rows');
-is($node->safe_psql('shop', 'SELECT name, owner, active_days, last_refresh FROM crm_profile.sources'), $sources, 'the same source');
+is($node->safe_psql('shop', 'SELECT name, owner, active_days, last_refresh FROM crm_profile.sources_details'), $sources, 'the same source');
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('shop')}), '0|0', 'a refresh finds nothing new');
 is($node->safe_psql('shop', q{SET ROLE keeper; SELECT count(*) FROM crm_profile.sources}), '1', 'the owner has it');
 $node->safe_psql('shop', q{INSERT INTO orders VALUES (40002, 2951, '2025-06-01', 5)});
@@ -85,7 +85,7 @@ $node->safe_psql('shop', q{SET ROLE keeper; SELECT crm_profile.drop_source('slow
 my %seen;
 my $old = shown($node);
 $node->safe_psql('shop', q{UPDATE orders SET amount = amount + 1; SELECT crm_profile.refresh('shop')});
-my $duration = $node->safe_psql('shop', q{SELECT refresh_seconds FROM crm_profile.sources WHERE name = 'shop'});
+my $duration = $node->safe_psql('shop', q{SELECT refresh_seconds FROM crm_profile.sources_details WHERE name = 'shop'});
 my $new = shown($node);
 isnt($new, $old, 'each of these refreshes changes what is shown');
 my $rounds = 20;

@@ -28,6 +28,10 @@ CREATE VIEW app.relevance AS
 	SELECT r.attribute, r.verdict, round(r.information_value::numeric, 9) AS information_value
 	FROM unnest((SELECT crm_profile.attribute_relevance(o, amount > 60, '{id}') FROM app.orders o)) AS r;
 
+-- for whom a treatment does more
+CREATE TABLE app.test AS SELECT pm, (SELECT crm_profile.uplift_fit(crm_profile.profile(o, pm), id % 2 = 0, amount > 60 AND id % 2 = 0 AND cost > 20, pm) FROM app.orders o) AS um FROM app.card;
+CREATE VIEW app.uplift AS SELECT id, round(crm_profile.uplift_score(crm_profile.profile(o, pm), um)::numeric, 9) AS uplift, crm_profile.uplift_group(crm_profile.profile(o, pm), um) AS who FROM app.orders o, app.test;
+
 -- models of contracts and gifts, and one that knows attributes
 CREATE TABLE app.fitted AS SELECT crm_profile.contract_model(0.668, 3.806) AS contracts, crm_profile.donation_model(1.204, 0.75, 0.657, 2.783) AS gifts,
 	(SELECT crm_profile.clv_fit(h.history, '2025-04-30', 'mbg/nbd', NULL, NULL, r, '{"ridge": 1}') FROM app.history h, LATERAL (SELECT h.customer % 3 = 0 AS third) r) AS clv;

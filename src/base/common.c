@@ -64,6 +64,14 @@ PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+void *
+GrownArray(MemoryContext context, void *array, int64 *room, Size size)
+{
+	*room = Max(1024, *room * 2);
+	return array == NULL ? MemoryContextAllocHuge(context, mul_size(*room, size))
+						 : repalloc_huge(array, mul_size(*room, size));
+}
+
 /*
  * The first eight bytes of SHA-256: PostgreSQL's own hash functions may change
  * between versions, and what is stored must outlive them.

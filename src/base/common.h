@@ -23,6 +23,18 @@ extern Datum RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 /* Adds a row to the set that a function returns; call InitMaterializedSRF() first. */
 extern void PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
+/* Returns the state of an aggregate, which may be none. */
+#define PG_RETURN_STATE(state)                                                                     \
+	do                                                                                             \
+	{                                                                                              \
+		if ((state) == NULL)                                                                       \
+			PG_RETURN_NULL();                                                                      \
+		PG_RETURN_POINTER(state);                                                                  \
+	} while (0)
+
+/* An array, or none yet, with twice the room, for elements of that size. */
+extern void *GrownArray(MemoryContext context, void *array, int64 *room, Size size);
+
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 

@@ -9,7 +9,6 @@
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
@@ -95,6 +94,16 @@ ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start)
 }
 
 /* ---------- planning ---------- */
+
+Node *
+NewCustomScanState(Size size, const CustomExecMethods *methods)
+{
+	CustomScanState *state = palloc0(size);
+
+	NodeSetTag(state, T_CustomScanState);
+	state->methods = methods;
+	return (Node *) state;
+}
 
 static bool enable_row_stream = true;
 static set_rel_pathlist_hook_type previous_pathlist_hook;
@@ -434,11 +443,7 @@ static const CustomExecMethods RowStreamExecMethods = {
 static Node *
 CreateRowStreamScanState(CustomScan *scan)
 {
-	RowStreamScanState *state = palloc0(sizeof(RowStreamScanState));
-
-	NodeSetTag(state, T_CustomScanState);
-	state->css.methods = &RowStreamExecMethods;
-	return (Node *) state;
+	return NewCustomScanState(sizeof(RowStreamScanState), &RowStreamExecMethods);
 }
 
 /* ---------- the library ---------- */

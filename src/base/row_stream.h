@@ -10,6 +10,7 @@
 #define CRM_ROW_STREAM_H
 
 #include "fmgr.h"
+#include "nodes/extensible.h"
 
 typedef struct RowStream
 {
@@ -27,5 +28,8 @@ extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);
 /* Registers a function that returns rows this way; at most a handful. */
 extern void RegisterRowStream(PGFunction function, RowStreamStart start);
 extern void InitRowStreams(void);
+
+/* The state of a custom scan, as a struct of that size that begins with a CustomScanState. */
+extern Node *NewCustomScanState(Size size, const CustomExecMethods *methods);
 
 #endif /* CRM_ROW_STREAM_H */

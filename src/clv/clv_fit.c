@@ -343,6 +343,27 @@ GapCounts(const PurchaseFit *fit, int32 as_of_month, GapMonths months)
 		   as_of_month - months.first >= MonthNumber(fit->model->observed_from);
 }
 
+/* The weighted days of a gap, and the factor of the day that ends it. */
+static double
+GapLength(const PurchaseFit *fit, int32 as_of_month, GapMonths months, const FitEntry *entry,
+		  double *factor)
+{
+	const Season *calendar = &fit->model->calendar;
+	int32 start = as_of_month - months.start;
+	int32 end = as_of_month - months.end;
+
+	if (calendar->ngiven > 0)
+	{
+		DateADT day = (DateADT) (fit->state->as_of - FitGapEnd(entry));
+
+		/* somebody may have bought on a day of weight 0 all the same */
+		*factor = Max(WeightedDays(calendar, day - 1, day), 1 / DAY_PARTS);
+		return Max(WeightedDays(calendar, (DateADT) (day - FitGap(entry)), day), 1 / DAY_PARTS);
+	}
+	*factor = WeightedGap(calendar, end, end, 1);
+	return WeightedGap(calendar, start, end, (double) FitGap(entry));
+}
+
 /* The part of the log-likelihood that depends on single gaps and purchases. */
 static void
 SumGaps(PurchaseFit *fit)
@@ -356,19 +377,17 @@ SumGaps(PurchaseFit *fit)
 		const FitEntry *entry = &state->entries[i];
 		GapMonths months;
 		double gap;
+		double factor;
 
 		if (FIT_KIND(entry->key) != FIT_GAP)
 			continue;
 		months = FitGapMonths(entry);
 		if (!GapCounts(fit, as_of_month, months))
 			continue;
-		gap = WeightedGap(&fit->model->calendar, as_of_month - months.start,
-						  as_of_month - months.end, (double) FitGap(entry));
+		gap = GapLength(fit, as_of_month, months, entry, &factor);
 		fit->log_gaps += (double) entry->weight * log(gap / fit->model->unit);
 		if (!fit->model->calendar.is_level)
-			fit->log_factors += (double) entry->weight *
-								log(WeightedGap(&fit->model->calendar, as_of_month - months.end,
-												as_of_month - months.end, 1));
+			fit->log_factors += (double) entry->weight * log(factor);
 	}
 }
 
@@ -521,7 +540,10 @@ PurchasesByMonth(const PurchaseFit *fit, int k, const double *parameters, Monthl
 			   from + day >= FirstOfMonth((int32) (months->first + month + 1)))
 			month++;
 		sum += rate[day];
-		months->expected[month] += sum / (k * fit->scale * fit->model->unit);
+		/* without a season, but not without the weights that were given */
+		months->expected[month] += sum *
+								   GivenWeight(&fit->model->calendar, (DateADT) (from + day)) /
+								   (k * fit->scale * fit->model->unit);
 	}
 	pfree(rate);
 }
@@ -546,6 +568,7 @@ SetCalendar(PurchaseFit *fit, const MonthEffects *effects)
 	model->nown_months = effects->nown;
 	memcpy(model->own_months, effects->own, sizeof(model->own_months));
 	SetOwnMonths(calendar, model->as_of, model->nown_months, model->own_months);
+	SetDayWeights(calendar, model->nday_runs, model->day_runs);
 	if (moved > 0)
 		SetSample(fit);
 	return moved;
@@ -798,8 +821,10 @@ BeginClvModel(SummaryState *state, ClvModel *model)
 	model->basis = state->basis;
 	model->as_of = state->as_of;
 	model->unit = state->unit;
-	SetSeason(&model->calendar, NULL);
 	SortSummaryState(state);
+	model->day_runs = DayRunsOfState(state, &model->nday_runs);
+	SetSeason(&model->calendar, NULL);
+	SetDayWeights(&model->calendar, model->nday_runs, model->day_runs);
 }
 
 void
@@ -880,10 +905,11 @@ WarnOfClvFit(const ClvModel *model)
 /* ---------- the aggregate ---------- */
 
 void
-ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
+ClvFitOptions(FunctionCallInfo fcinfo, int argument, int days_argument, FitOptions *options)
 {
-	int last = Min(PG_NARGS(), argument + 4); /* attributes may follow */
+	int last = Min(PG_NARGS(), argument + 4); /* others may follow */
 
+	options->days = *DayWeightsArgument(fcinfo, days_argument);
 	options->as_of = options->until = CheckedDay(PG_GETARG_DATEADT(argument), "as_of");
 	options->purpose = CLV_MBG_NBD;
 	options->features = 1;
@@ -907,7 +933,7 @@ ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options)
 	}
 }
 
-/* (state, history, as_of [, model [, unit [, value]]]) */
+/* (state, history, as_of [, model [, unit [, value [, day_weights]]]]) */
 PG_FUNCTION_INFO_V1(clv_fit_transfn);
 Datum
 clv_fit_transfn(PG_FUNCTION_ARGS)
@@ -919,7 +945,7 @@ clv_fit_transfn(PG_FUNCTION_ARGS)
 	(void) AggregateContext(fcinfo, "clv_fit_transfn");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return KeepSummaryState(fcinfo);
-	ClvFitOptions(fcinfo, 2, &options);
+	ClvFitOptions(fcinfo, 2, 6, &options);
 	state = SummaryStateFor(SummaryStateArgument(fcinfo, 0), &options);
 	if (SummarizePurchases(PG_GETARG_HISTORY(1), options.as_of, options.until,
 						   (ValueBasis) options.basis, &facts))

@@ -40,8 +40,12 @@ extern void IndexTimes(ClvSample *sample);
 #define COARSE_TIMES 48 /* stretches into which time is usually cut */
 extern ClvSample *CoarseClvSample(ClvSample *sample, int stretches);
 
-/* Reads (as_of, model, unit, value) from `argument` on; NULL means the default. */
-extern void ClvFitOptions(FunctionCallInfo fcinfo, int argument, FitOptions *options);
+/*
+ * Reads (as_of, model, unit, value) from `argument` on, and the weights of days from another
+ * argument; NULL, or no such argument, means the default.
+ */
+extern void
+ClvFitOptions(FunctionCallInfo fcinfo, int argument, int days_argument, FitOptions *options);
 
 /*
  * The likelihood of a family, and its basis of coordinates (see maximum_likelihood.h) at given

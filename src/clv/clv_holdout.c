@@ -702,7 +702,7 @@ MakeEarlierTests(const PurchaseRecord *record, const ClvModel *like, Test *tests
 	return n;
 }
 
-/* (state, history, fit_until, as_of [, model [, unit [, value]]]) */
+/* (state, history, fit_until, as_of [, model [, unit [, value [, day_weights]]]]) */
 PG_FUNCTION_INFO_V1(clv_holdout_transfn);
 Datum
 clv_holdout_transfn(PG_FUNCTION_ARGS)
@@ -714,7 +714,7 @@ clv_holdout_transfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		return KeepSummaryState(fcinfo);
 	fit_until = CheckedDay(PG_GETARG_DATEADT(2), "fit_until");
-	ClvFitOptions(fcinfo, 3, &options);
+	ClvFitOptions(fcinfo, 3, 7, &options);
 	if (fit_until >= options.until)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("fit_until must be before as_of"),

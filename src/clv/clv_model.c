@@ -92,6 +92,8 @@ static const ModelField Fields[] = {
 			   COVARIANCES(MAX_FIT_PARAMETERS)),
 	MODEL_LIST(ClvModel, "months", own_months, nown_months, FIELD_FLOAT, MAX_OWN_MONTHS,
 			   .in_place = true),
+	MODEL_LIST(ClvModel, "day_weights", day_runs, nday_runs, FIELD_GROUP, MAX_DAY_RUNS,
+			   .group = &DayRunGroup),
 };
 
 static bool
@@ -194,6 +196,8 @@ ClvModelFault(const void *data)
 		return "\"months\" are those before \"as_of\", which is not there.";
 	if (!(model->pace >= MIN_PACE && model->pace <= MAX_PACE))
 		return "\"pace\" is not between 0.01 and 100.";
+	if (DayRunsFault(model->day_runs, model->nday_runs) != NULL)
+		return DayRunsFault(model->day_runs, model->nday_runs);
 	if (EffectsFault(model) != NULL)
 		return EffectsFault(model);
 	return SpendFault(model);
@@ -206,6 +210,7 @@ CompleteClvModel(void *data, uint64 fingerprint)
 
 	SetSeason(&model->calendar, model->season);
 	SetOwnMonths(&model->calendar, model->as_of, model->nown_months, model->own_months);
+	SetDayWeights(&model->calendar, model->nday_runs, model->day_runs);
 	model->fingerprint = fingerprint;
 }
 
@@ -454,6 +459,18 @@ with_pace(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, model));
 }
 
+PG_FUNCTION_INFO_V1(with_day_weights);
+Datum
+with_day_weights(PG_FUNCTION_ARGS)
+{
+	ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
+	const DayWeights *weights = DayWeightsArgument(fcinfo, 1);
+
+	model->nday_runs = weights->n;
+	model->day_runs = weights->runs;
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, model));
+}
+
 /*
  * Rows (part, parameter, estimate, standard_error, status) of one part; the covariance is that of
  * the logs of its first `npositive` parameters and of the others.
@@ -547,9 +564,10 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	Datum values[19];
-	bool nulls[19] = {false};
+	Datum values[20];
+	bool nulls[20] = {false};
 	Interval unit = {0};
+	int64 weighted = 0;
 	int n = 0;
 
 	unit.day = (int32) model->unit;
@@ -580,6 +598,9 @@ clv_model_card(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(model->pace);
 	nulls[n] = !KnowsValue(model);
 	values[n++] = CStringGetTextDatum(SpendModelNames[model->spend_model]);
+	for (int i = 0; i < model->nday_runs; i++)
+		weighted += model->day_runs[i].days;
+	values[n++] = Int64GetDatum(weighted);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -51,7 +51,7 @@ typedef struct ClvModel
 	double season[YEAR_MONTHS]; /* factors of the months of the year, mean 1 */
 	DateADT observed_from;      /* customers known before it are not in the fit; -infinity: none */
 	int64 early_customers;      /* their number */
-	Season calendar;            /* derived from `season` and `own_months` */
+	Season calendar;            /* derived from `season`, `own_months` and `day_runs` */
 	/* parameters as far from the edges as the profile likelihood allows; the unused ones are 0 */
 	double bounds[CLV_BOUNDS * CLV_PARAMETERS];
 	int32 spend_model;       /* SpendModel */
@@ -59,6 +59,8 @@ typedef struct ClvModel
 	double pace;             /* factor of future time, from the record of forecasts */
 	int nown_months;         /* the last months before as_of have factors of their own */
 	float own_months[MAX_OWN_MONTHS];
+	int nday_runs; /* days with a weight that was given */
+	DayRun *day_runs;
 	/* effects of attributes, see covariates.h; NULL if fitted without */
 	const struct ProfileModel *attributes; /* how they are encoded */
 	int neffects;

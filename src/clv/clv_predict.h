@@ -10,11 +10,16 @@
 extern ClvCustomer
 CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_of);
 
+#define MAX_HORIZON_DAYS 36525 /* a hundred years */
+
 /*
  * Time from as_of to as_of + interval in units of the model, weighted by season and pace; an error
  * if the interval is invalid.
  */
 extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon);
+
+/* The same of any interval. */
+extern double UnitsAhead(const ClvModel *model, DateADT as_of, const Interval *interval);
 
 /* The probability of a purchase in the horizon, the customer perhaps lost. */
 extern double

@@ -48,7 +48,7 @@ static const Candidate Candidates[] = {
 };
 #define CANDIDATES lengthof(Candidates)
 
-/* (state, history, as_of, horizon_days) */
+/* (state, history, as_of, horizon_days [, day_weights]) */
 PG_FUNCTION_INFO_V1(clv_record_transfn);
 Datum
 clv_record_transfn(PG_FUNCTION_ARGS)
@@ -69,6 +69,7 @@ clv_record_transfn(PG_FUNCTION_ARGS)
 						errmsg("horizon_days must be between %d and %d, not %d", MIN_HORIZON,
 							   MAX_HORIZON, horizon)));
 	options.as_of = CheckedDay(options.until - horizon, "as_of");
+	options.days = *DayWeightsArgument(fcinfo, 4);
 	PG_RETURN_POINTER(
 		AddToRecord(PurchaseRecordArgument(fcinfo, 0), &options, false, PG_GETARG_HISTORY(1)));
 }

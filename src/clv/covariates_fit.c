@@ -93,7 +93,7 @@ typedef struct AttributeFit
 	recordtable_hash *table;
 	HeapTupleHeader *records;
 	int32 nrecords;
-	int32 record_room;
+	int64 record_room;
 	AttributeRow *rows;
 	int64 nrows;
 	int64 row_room;
@@ -131,17 +131,11 @@ NewAttributeFit(MemoryContext parent, const Jsonb *options)
 
 	fit->context = context;
 	if (options != NULL)
-	{
-		fit->options = palloc(VARSIZE(options));
-		memcpy(fit->options, options, VARSIZE(options));
-	}
+		fit->options = DatumGetJsonbPCopy(JsonbPGetDatum(options));
 	ReadAttributeOptions(fit);
 	if (!pg_strong_random(&fit->seed, sizeof(fit->seed)))
 		fit->seed = (uint64) (uintptr_t) fit;
 	fit->table = recordtable_create(context, FIRST_ROOM, &fit->seed);
-	fit->record_room = fit->row_room = FIRST_ROOM;
-	fit->records = palloc(FIRST_ROOM * sizeof(HeapTupleHeader));
-	fit->rows = palloc(FIRST_ROOM * sizeof(AttributeRow));
 	MemoryContextSwitchTo(caller);
 	return fit;
 }
@@ -160,10 +154,8 @@ NumberOfRecord(AttributeFit *fit, HeapTupleHeader record)
 	kept = MemoryContextAlloc(fit->context, size);
 	memcpy(kept, record, size);
 	if (fit->nrecords == fit->record_room)
-	{
-		fit->record_room *= 2;
-		fit->records = repalloc_huge(fit->records, fit->record_room * sizeof(HeapTupleHeader));
-	}
+		fit->records =
+			GrownArray(fit->context, fit->records, &fit->record_room, sizeof(HeapTupleHeader));
 	fit->records[fit->nrecords] = kept;
 	known = recordtable_insert(fit->table, kept, &found);
 	known->number = fit->nrecords;
@@ -174,10 +166,7 @@ static void
 AddAttributeRow(AttributeFit *fit, const AttributeRow *row)
 {
 	if (fit->nrows == fit->row_room)
-	{
-		fit->row_room *= 2;
-		fit->rows = repalloc_huge(fit->rows, fit->row_room * sizeof(AttributeRow));
-	}
+		fit->rows = GrownArray(fit->context, fit->rows, &fit->row_room, sizeof(AttributeRow));
 	fit->rows[fit->nrows++] = *row;
 }
 
@@ -190,7 +179,7 @@ KeepSummary(AttributeFit *fit, SummaryState *summary)
 	fit->summary = summary;
 }
 
-/* (state, history, as_of, model, unit, value, attributes [, options]) */
+/* (state, history, as_of, model, unit, value, attributes [, options [, day_weights]]) */
 PG_FUNCTION_INFO_V1(clv_fit_attributes_transfn);
 Datum
 clv_fit_attributes_transfn(PG_FUNCTION_ARGS)
@@ -202,12 +191,8 @@ clv_fit_attributes_transfn(PG_FUNCTION_ARGS)
 	MemoryContext caller;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(6))
-	{
-		if (fit == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(fit);
-	}
-	ClvFitOptions(fcinfo, 2, &options);
+		PG_RETURN_STATE(fit);
+	ClvFitOptions(fcinfo, 2, 8, &options);
 	if (fit == NULL)
 		fit = NewAttributeFit(aggregate,
 							  PG_NARGS() > 7 && !PG_ARGISNULL(7) ? PG_GETARG_JSONB_P(7) : NULL);
@@ -241,11 +226,7 @@ clv_fit_attributes_combine(PG_FUNCTION_ARGS)
 	int32 *number;
 
 	if (other == NULL)
-	{
-		if (fit == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(fit);
-	}
+		PG_RETURN_STATE(fit);
 	if (fit == NULL)
 		fit = NewAttributeFit(aggregate, other->options);
 	number = palloc((other->nrecords + 1) * sizeof(int32));
@@ -319,7 +300,6 @@ clv_fit_attributes_deserialize(PG_FUNCTION_ARGS)
 		(void) NumberOfRecord(fit, ReceiveChunk(&in, CurrentMemoryContext));
 	fit->nrows = pq_getmsgint64(&in);
 	fit->row_room = Max(fit->nrows, 1);
-	pfree(fit->rows);
 	fit->rows = ReceiveChunk(&in, fit->context);
 	pq_getmsgend(&in);
 	PG_RETURN_POINTER(fit);

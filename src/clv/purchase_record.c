@@ -13,7 +13,7 @@
 #include "clv/clv_math.h"
 #include "clv/purchase_record.h"
 
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 #define FIRST_RECORD_BYTES 1024
 #define VARINT_BYTES 5
 #define MAX_VALUE 1e30 /* far beyond what histories can hold */
@@ -46,6 +46,13 @@ RecordCapacity(const PurchaseRecord *record)
 	return (int64) VARSIZE(record) - (int64) offsetof(PurchaseRecord, bytes);
 }
 
+/* Where the customers begin: behind the runs of days. */
+static inline int64
+StartOfCustomers(const PurchaseRecord *record)
+{
+	return record->options.days.n * (int64) sizeof(DayRun);
+}
+
 static bool
 OptionsAreSound(const FitOptions *options)
 {
@@ -55,6 +62,8 @@ OptionsAreSound(const FitOptions *options)
 		   IS_VALID_DATE(options->as_of) && IS_VALID_DATE(options->until) &&
 		   options->as_of < options->until &&
 		   (IS_VALID_DATE(options->observed_from) || options->observed_from == DATEVAL_NOBEGIN) &&
+		   options->days.n >= 0 && options->days.n <= MAX_DAY_RUNS &&
+		   (options->days.n > 0) == (options->days.hash != 0) && options->days.runs == NULL &&
 		   options->unit >= MIN_UNIT_DAYS && options->unit <= MAX_UNIT_DAYS;
 }
 
@@ -68,7 +77,8 @@ PurchaseRecordArgument(FunctionCallInfo fcinfo, int argument)
 	record = AlignedVarlena(PG_GETARG_DATUM(argument));
 	if (VARSIZE(record) < offsetof(PurchaseRecord, bytes) || record->version != RECORD_VERSION ||
 		record->with_values > 1 || !OptionsAreSound(&record->options) || record->used < 0 ||
-		record->used > RecordCapacity(record))
+		record->used > RecordCapacity(record) || record->used < StartOfCustomers(record) ||
+		DayRunsFault((const DayRun *) record->bytes, record->options.days.n) != NULL)
 		RecordDamaged();
 	return record;
 }
@@ -95,7 +105,9 @@ RecordFor(PurchaseRecord *record, const FitOptions *options, bool with_values)
 
 	if (record == NULL)
 	{
-		record = NewRecord(FIRST_RECORD_BYTES);
+		Size size = options->days.n * sizeof(DayRun);
+
+		record = NewRecord(FIRST_RECORD_BYTES + (int64) size);
 		record->with_values = with_values;
 		record->options.purpose = options->purpose;
 		record->options.basis = options->basis;
@@ -104,11 +116,17 @@ RecordFor(PurchaseRecord *record, const FitOptions *options, bool with_values)
 		record->options.until = options->until;
 		record->options.unit = options->unit;
 		record->options.observed_from = options->observed_from;
+		record->options.days.n = options->days.n;
+		record->options.days.hash = options->days.hash;
+		if (size > 0)
+			memcpy(record->bytes, options->days.runs, size);
+		record->used = (int64) size;
 	}
 	else if (own->purpose != options->purpose || own->basis != options->basis ||
 			 own->features != options->features || own->as_of != options->as_of ||
 			 own->until != options->until || own->unit != options->unit ||
-			 own->observed_from != options->observed_from || record->with_values != with_values)
+			 own->observed_from != options->observed_from || own->days.hash != options->days.hash ||
+			 record->with_values != with_values)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("days and options must be the same for all customers of a record"),
 						errhint("Give constants, or GROUP BY what differs.")));
@@ -198,15 +216,20 @@ clv_record_combine(PG_FUNCTION_ARGS)
 {
 	PurchaseRecord *record;
 	const PurchaseRecord *other;
+	FitOptions options;
+	int64 start;
 
 	(void) AggregateContext(fcinfo, "clv_record_combine");
 	other = PurchaseRecordArgument(fcinfo, 1);
 	if (other == NULL)
 		return KeepSummaryState(fcinfo);
-	record = RecordFor(PurchaseRecordArgument(fcinfo, 0), &other->options, other->with_values);
-	record = EnlargeRecord(record, other->used);
-	memcpy(record->bytes + record->used, other->bytes, other->used);
-	record->used += other->used;
+	options = other->options;
+	options.days.runs = (DayRun *) other->bytes;
+	record = RecordFor(PurchaseRecordArgument(fcinfo, 0), &options, other->with_values);
+	start = StartOfCustomers(other);
+	record = EnlargeRecord(record, other->used - start);
+	memcpy(record->bytes + record->used, other->bytes + start, other->used - start);
+	record->used += other->used - start;
 	PG_RETURN_POINTER(record);
 }
 
@@ -218,6 +241,7 @@ NextRecorded(RecordReader *reader)
 
 	while (reader->days > 0)
 		(void) NextRecordedDay(reader, &day);
+	reader->at = Max(reader->at, StartOfCustomers(reader->record));
 	if (reader->at >= reader->record->used)
 		return false;
 	CHECK_FOR_INTERRUPTS();
@@ -274,6 +298,7 @@ KnownOn(const PurchaseRecord *record, DateADT as_of, DateADT until, PurchaseSumm
 
 	options.as_of = as_of;
 	options.until = until;
+	options.days.runs = (DayRun *) record->bytes;
 	state = SummaryStateFor(NULL, &options);
 	if (facts)
 	{

@@ -13,7 +13,7 @@
  * A customer: the number of days, the distance of the first from the record's end, then for each
  * day twice the gap to the one before, plus 1 if something was bought on it; all as varints.  With
  * values, each day has its value and whether that is known.  Results do not depend on the order of
- * the customers.
+ * the customers.  Before the customers are the runs of days with weights.
  */
 typedef struct PurchaseRecord
 {

@@ -5,12 +5,15 @@
 
 #include <math.h>
 
+#include "storage/shmem.h"
 #include "utils/datetime.h"
+#include "utils/memutils.h"
 
 #include "base/newton.h"
 #include "clv/season.h"
 
 #define MEAN_YEAR 365.2425
+#define MAX_YEARS_AHEAD 10000
 #define MIN_EXPECTED 5.0     /* purchases expected in an informative month */
 #define MIN_SEEN_TWICE 6     /* months of the year, to tell a season from a trend */
 #define LEVEL_DEVIATION 0.01 /* in ln factor: months that differ less are equal */
@@ -57,7 +60,7 @@ SetSeason(Season *season, const double *factors)
 {
 	double year = 0;
 
-	season->nown = 0;
+	season->nown = season->ngiven = 0;
 	season->own_until = DATEVAL_NOBEGIN;
 	season->is_level = true;
 	for (int m = 0; m < YEAR_MONTHS; m++)
@@ -116,6 +119,35 @@ OwnTime(const Season *season, DateADT day, int32 number, int day_of_month)
 		   day_of_month * (season->own[i] - 1) * SeasonOfMonth(season, number);
 }
 
+/* The number of stretches that begin by a day. */
+static int
+StretchesBy(const Season *season, DateADT day)
+{
+	int low = 0;
+	int high = season->ngiven;
+
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+
+		if (season->given[middle].from <= day)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The weighted days that given weights add up to the end of a day. */
+static double
+GivenTime(const Season *season, DateADT day)
+{
+	int n = StretchesBy(season, day);
+	const GivenStretch *last = &season->given[n - 1];
+
+	return n == 0 ? 0 : last->before + (Min(day, last->until) - last->from + 1) * last->more;
+}
+
 /* Weighted days from the year 2000 on up to the end of a day. */
 static double
 WeightedTime(const Season *season, DateADT day)
@@ -131,7 +163,8 @@ WeightedTime(const Season *season, DateADT day)
 		   leap_years * season->before[1][YEAR_MONTHS] +
 		   season->before[IsLeapYear(year)][month - 1] + day_of_month * season->factor[month - 1] +
 		   (season->nown > 0 ? OwnTime(season, day, year * YEAR_MONTHS + month - 1, day_of_month)
-							 : 0);
+							 : 0) +
+		   (season->ngiven > 0 ? GivenTime(season, day) : 0);
 }
 
 double
@@ -170,6 +203,87 @@ FactorOfMonth(const Season *season, int32 number)
 	return season->nown > 0 && i >= 0 && i < season->nown ? factor * season->own[i] : factor;
 }
 
+/* The last day from `from` on, at most `until`, up to which the factors of months are the same. */
+static DateADT
+SameFactorsUntil(const Season *season, DateADT from, DateADT until)
+{
+	until = Min(until, FirstOfMonth(MonthNumber(from) + 1) - 1);
+	return season->nown > 0 && from <= season->own_until ? Min(until, season->own_until) : until;
+}
+
+void
+SetDayWeights(Season *season, int n, const DayRun *runs)
+{
+	double before = 0;
+	int64 room = 0;
+
+	season->ngiven = 0;
+	for (int i = 0; i < n; i++)
+		room += runs[i].days / 28 + 3; /* months, and one more if factors of their own end in one */
+	season->given =
+		n > 0 ? palloc_extended(mul_size(room, sizeof(GivenStretch)), MCXT_ALLOC_HUGE) : NULL;
+	for (int i = 0; i < n; i++)
+	{
+		DateADT end = runs[i].from + runs[i].days - 1;
+
+		for (DateADT from = runs[i].from; from <= end;)
+		{
+			GivenStretch *stretch = &season->given[season->ngiven++];
+			int32 month = MonthNumber(from);
+
+			stretch->from = from;
+			stretch->until = SameFactorsUntil(season, from, end);
+			stretch->weight = runs[i].weight;
+			stretch->more =
+				(runs[i].weight - 1) * (from <= season->own_until ? FactorOfMonth(season, month)
+																  : SeasonOfMonth(season, month));
+			stretch->before = before;
+			before += (stretch->until - from + 1) * stretch->more;
+			from = stretch->until + 1;
+		}
+	}
+	if (n > 0)
+		season->is_level = false;
+}
+
+double
+GivenWeight(const Season *season, DateADT day)
+{
+	int n = StretchesBy(season, day);
+
+	return n > 0 && day <= season->given[n - 1].until ? season->given[n - 1].weight : 1;
+}
+
+/* The same where single days have weights: by bisection. */
+static double
+DaysOfGiven(const Season *season, DateADT after, double weighted)
+{
+	int64 low = 0; /* these days are too few */
+	int64 high = 1;
+	double missing;
+	double of_day;
+
+	while (WeightedDays(season, after, after + (DateADT) high) < weighted)
+	{
+		low = high;
+		high *= 2;
+		if (high > MAX_YEARS_AHEAD * MEAN_YEAR)
+			return weighted;
+	}
+	while (high - low > 1)
+	{
+		int64 middle = (low + high) / 2;
+
+		if (WeightedDays(season, after, after + (DateADT) middle) < weighted)
+			low = middle;
+		else
+			high = middle;
+	}
+	missing = weighted - WeightedDays(season, after, after + (DateADT) low);
+	of_day = WeightedDays(season, after + (DateADT) low, after + (DateADT) high);
+	return (double) low + (of_day > 0 ? Max(0, Min(1, missing / of_day)) : 0);
+}
+
 double
 DaysOfWeighted(const Season *season, DateADT after, double weighted)
 {
@@ -177,12 +291,14 @@ DaysOfWeighted(const Season *season, DateADT after, double weighted)
 
 	if (season->is_level)
 		return weighted;
+	if (season->ngiven > 0)
+		return DaysOfGiven(season, after, weighted);
 	/* whole years first, then the remaining months */
 	if (weighted > 2 * MEAN_YEAR && after >= season->own_until)
 	{
 		double years = floor(weighted / MEAN_YEAR) - 1;
 
-		if (years > 10000)
+		if (years > MAX_YEARS_AHEAD)
 			return weighted;
 		days = floor(years * MEAN_YEAR);
 		weighted -= WeightedDays(season, after, after + (DateADT) days);

@@ -9,6 +9,9 @@
  * A single month of the past may have a factor of its own besides that: what all customers did
  * alike in it is no news about any of them.  These factors have the mean 1, too, and do not affect
  * future days.
+ *
+ * And single days may have weights that somebody gave: 0 for a day on which the shop is closed, 1.5
+ * for one of a promotion.
  */
 #ifndef CRM_SEASON_H
 #define CRM_SEASON_H
@@ -32,6 +35,24 @@ extern const char *const SeasonStatusNames[];
 /* The number of past months, the latest ones, that may have factors of their own. */
 #define MAX_OWN_MONTHS 72
 
+/* Days in a row that weigh the same, as they are given. */
+typedef struct DayRun
+{
+	DateADT from;
+	int32 days;
+	double weight;
+} DayRun;
+
+/* A part of such a run in which the other factors do not change either. */
+typedef struct GivenStretch
+{
+	DateADT from;
+	DateADT until;
+	double weight;
+	double more;   /* weighted days that each of its days has more than without its weight */
+	double before; /* what all earlier stretches have more */
+} GivenStretch;
+
 typedef struct Season
 {
 	bool is_level; /* all days count the same: weighted days are days, to the bit */
@@ -42,6 +63,8 @@ typedef struct Season
 	DateADT own_until; /* a day of the last such month: later days have none */
 	double own[MAX_OWN_MONTHS];
 	double own_before[MAX_OWN_MONTHS + 1]; /* weighted days that they add before a month */
+	int ngiven;
+	GivenStretch *given; /* ascending */
 } Season;
 
 /*
@@ -52,6 +75,12 @@ extern void SetSeason(Season *season, const double *factors);
 
 /* Adds factors of the last months up to a day, on top of those of the months of the year. */
 extern void SetOwnMonths(Season *season, DateADT until, int n, const float *factors);
+
+/* Adds weights of single days, on top of all other factors, which must not change any more. */
+extern void SetDayWeights(Season *season, int n, const DayRun *runs);
+
+/* The weight that was given to a day; 1 if none was. */
+extern double GivenWeight(const Season *season, DateADT day);
 
 /* The weighted days after one day up to another. */
 extern double WeightedDays(const Season *season, DateADT after, DateADT until);

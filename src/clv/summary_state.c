@@ -8,13 +8,14 @@
 #include "common/int.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
+#include "utils/datetime.h"
 #include "utils/memutils.h"
 
 #include "clv/clv_math.h"
 #include "clv/season.h"
 #include "clv/summary_state.h"
 
-#define FIT_STATE_VERSION 3
+#define FIT_STATE_VERSION 4
 #define FIRST_CAPACITY 32
 #define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)
 #define SHORTEST_MONTH 28
@@ -66,7 +67,7 @@ SummaryStateArgument(FunctionCallInfo fcinfo, int argument)
 		state->spend[1].repeats < 0 || state->basis > VALUE_PROFIT ||
 		!IS_VALID_DATE(state->as_of) || !IS_VALID_DATE(state->until) ||
 		state->until < state->as_of || (state->features & ~FIT_FEATURES) != 0 ||
-		(state->features & FIT_REGULARITY) > MAX_REGULARITY || state->unused != 0 ||
+		(state->features & FIT_REGULARITY) > MAX_REGULARITY ||
 		!(IS_VALID_DATE(state->observed_from) || state->observed_from == DATEVAL_NOBEGIN) ||
 		!(state->unit >= MIN_UNIT_DAYS && state->unit <= MAX_UNIT_DAYS))
 		FitStateDamaged();
@@ -79,6 +80,58 @@ KeepSummaryState(FunctionCallInfo fcinfo)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/* Days are counted from the beginning of the calendar, so that they are not negative. */
+#define CALENDAR_DAY(day) ((uint64) ((int64) (day) + POSTGRES_EPOCH_JDATE))
+
+static SummaryState *
+AddDayRuns(SummaryState *state, const DayWeights *days)
+{
+	for (int i = 0; i < days->n; i++)
+	{
+		SummaryState *more = state;
+		uint64 bits;
+
+		memcpy(&bits, &days->runs[i].weight, sizeof(bits));
+		more = AddFitEntry(
+			state,
+			FIT_KEY(FIT_DAYS, CALENDAR_DAY(days->runs[i].from) << 31 | (uint64) days->runs[i].days),
+			bits, 1);
+		if (more != state)
+			pfree(state);
+		state = more;
+	}
+	return state;
+}
+
+DayRun *
+DayRunsOfState(const SummaryState *state, int *n)
+{
+	DayRun *runs;
+
+	*n = 0;
+	if (state->days_hash == 0)
+		return NULL;
+	for (int64 i = 0; i < state->nentries; i++)
+		*n += FIT_KIND(state->entries[i].key) == FIT_DAYS;
+	runs = palloc0(Max(*n, 1) * sizeof(DayRun));
+	*n = 0;
+	for (int64 i = 0; i < state->nentries; i++)
+	{
+		const FitEntry *entry = &state->entries[i];
+		DayRun *run = &runs[*n];
+
+		if (FIT_KIND(entry->key) != FIT_DAYS)
+			continue;
+		run->from = (DateADT) ((int64) (entry->key >> 31 & PG_INT32_MAX) - POSTGRES_EPOCH_JDATE);
+		run->days = (int32) (entry->key & PG_INT32_MAX);
+		memcpy(&run->weight, &entry->detail, sizeof(run->weight));
+		(*n)++;
+	}
+	if (DayRunsFault(runs, *n) != NULL)
+		FitStateDamaged();
+	return runs;
 }
 
 SummaryState *
@@ -96,11 +149,14 @@ SummaryStateFor(SummaryState *state, const FitOptions *options)
 		state->as_of = options->as_of;
 		state->until = options->until;
 		state->unit = options->unit;
+		state->days_hash = options->days.hash;
+		state = AddDayRuns(state, &options->days);
 	}
 	else if (state->purpose != options->purpose || state->basis != options->basis ||
 			 state->as_of != options->as_of || state->until != options->until ||
 			 state->unit != options->unit || state->features != options->features ||
-			 state->observed_from != options->observed_from)
+			 state->observed_from != options->observed_from ||
+			 state->days_hash != options->days.hash)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("as_of and the options must be the same for all customers of a fit"),
 						errhint("Give constants, or GROUP BY what differs.")));
@@ -282,6 +338,13 @@ MonthsBack(int32 as_of_month, DateADT day)
 	return (uint64) Min(MAX_MONTHS_BACK, (int64) as_of_month - MonthNumber(day));
 }
 
+/* For purchases at random on days that are all alike parameters do not depend on single gaps. */
+static inline bool
+NeedsGaps(const SummaryState *state)
+{
+	return (state->features & ~FIT_INFLOW) != 1 || state->days_hash != 0;
+}
+
 /*
  * Returns false if gaps do not count for a customer who first bought on that day.  Months are set
  * only if they are needed: without them few gaps differ.
@@ -289,12 +352,12 @@ MonthsBack(int32 as_of_month, DateADT day)
 bool
 BeginGaps(const SummaryState *state, DateADT first, GapWalk *walk)
 {
-	/* for purchases at random the parameters do not depend on single gaps */
-	if ((state->features & ~FIT_INFLOW) == 1 || first < state->observed_from)
+	if (!NeedsGaps(state) || first < state->observed_from)
 		return false;
 	memset(walk, 0, sizeof(*walk));
 	walk->by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	walk->by_first = (state->features & FIT_INFLOW) != 0;
+	walk->by_day = state->days_hash != 0;
 	if (walk->by_month || walk->by_first)
 		walk->as_of_month = MonthNumber(state->as_of);
 	if (walk->by_month)
@@ -313,6 +376,9 @@ AddGap(SummaryState *state, GapWalk *walk, DateADT day)
 	uint64 months = walk->first_month << (2 * MONTH_BITS) | walk->last_month << MONTH_BITS | month;
 	uint64 days = (uint64) ((int64) day - walk->last);
 
+	if (walk->by_day)
+		days |= (uint64) ((int64) state->as_of - day + 1) << 32;
+
 	walk->last = day;
 	walk->last_month = month;
 	return AddFitEntry(state, FIT_KEY(FIT_GAP, months), days, 1);
@@ -326,7 +392,7 @@ AddGaps(SummaryState *state, const PurchaseHistory *history)
 	GapWalk walk;
 	bool first = true;
 
-	if ((state->features & ~FIT_INFLOW) == 1)
+	if (!NeedsGaps(state))
 		return state;
 	HistoryReaderInit(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= state->as_of)
@@ -345,8 +411,14 @@ AddGaps(SummaryState *state, const PurchaseHistory *history)
 SummaryState *
 CombineSummaryStates(SummaryState *state, const SummaryState *other)
 {
-	FitOptions options = {other->purpose, other->basis, other->features,     other->as_of,
-						  other->until,   other->unit,  other->observed_from};
+	FitOptions options = {.purpose = other->purpose,
+						  .basis = other->basis,
+						  .features = other->features,
+						  .as_of = other->as_of,
+						  .until = other->until,
+						  .unit = other->unit,
+						  .observed_from = other->observed_from,
+						  .days = {.hash = other->days_hash}}; /* they come with the entries */
 	SummaryState *given = state;
 
 	state = SummaryStateFor(state, &options);
@@ -394,6 +466,8 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 				   FitPurchases(entry) <= FitLastDay(entry) && FitLastDay(entry) <= FitAge(entry) &&
 				   (FitPurchases(entry) > 0) == (FitLastDay(entry) > 0);
 		case FIT_OPPORTUNITIES:
+			if (state->days_hash != 0)
+				return true; /* checked where they are read */
 			return entry->detail <= MAX_OPPORTUNITIES && FitTaken(entry) <= FitLastTaken(entry) &&
 				   FitLastTaken(entry) <= FitOffered(entry) &&
 				   (FitTaken(entry) == 0) == (FitLastTaken(entry) == 0);
@@ -404,7 +478,8 @@ EntryIsPossible(const SummaryState *state, const FitEntry *entry, int64 *longest
 				   FitGapMonths(entry).end <= FitGapMonths(entry).start &&
 				   FitGapMonths(entry).start <= *longest / SHORTEST_MONTH + 1 &&
 				   FitGapMonths(entry).first <= *longest / SHORTEST_MONTH + 1 &&
-				   entry->detail > 0 && FitGap(entry) <= *longest;
+				   FitGap(entry) > 0 && FitGap(entry) <= *longest && FitGapEnd(entry) <= *longest &&
+				   (FitGapEnd(entry) >= 0) == (state->days_hash != 0);
 	}
 	return false;
 }

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "utils/date.h"
 
+#include "clv/day_weights.h"
 #include "clv/purchase_summary.h"
 
 /* An entry: how often the same thing was seen. */
@@ -30,7 +31,9 @@ typedef struct FitEntry
 #define FIT_CUSTOMER UINT64CONST(0)      /* (x, t_x), (T, later purchase days); days */
 #define FIT_OPPORTUNITIES UINT64CONST(1) /* (taken, last one taken), (offered) */
 #define FIT_SPEND UINT64CONST(2)         /* (x), (bits of the amount of x purchases) */
-#define FIT_GAP UINT64CONST(3) /* (months: see GapMonths), (days between two purchase days) */
+#define FIT_GAP UINT64CONST(3)           /* (months: see GapMonths), (end, days): see FitGap() */
+#define FIT_DAYS                                                                                   \
+	FIT_OPPORTUNITIES /* where there are customers: (first day, days), (bits of their weight) */
 #define FIT_KIND(key) ((key) >> 62)
 #define FIT_KEY(kind, rest) (((kind) << 62) | (uint64) (rest))
 
@@ -50,6 +53,7 @@ typedef struct FitOptions
 	DateADT until;         /* end of the holdout period; as_of without one */
 	double unit;           /* days */
 	DateADT observed_from; /* first purchases before it are not trusted; -infinity to trust all */
+	DayWeights days;       /* given to single days */
 } FitOptions;
 
 /* Exact integer sums, which do not depend on the order of the rows; int128s, low half first. */
@@ -72,7 +76,7 @@ typedef struct SummaryState
 	DateADT until;
 	double unit;
 	DateADT observed_from;
-	int32 unused;
+	uint32 days_hash; /* of the weights of days, which are among the entries; 0: none */
 	int64 nentries;
 	int64 nsorted;
 	/* of customers whose repeat purchases have a value: [0] if it is positive, [1] otherwise */
@@ -102,6 +106,7 @@ typedef struct GapWalk
 {
 	bool by_month; /* what the fit needs */
 	bool by_first;
+	bool by_day;
 	int32 as_of_month;
 	DateADT last;
 	uint64 first_month; /* months back from as_of, of the first and the last purchase */
@@ -169,11 +174,24 @@ FitGapMonths(const FitEntry *entry)
 	return months;
 }
 
+/*
+ * The days of a gap and, where single days have weights, from its end to as_of: the upper half of
+ * the detail, plus 1; 0 where they have none.
+ */
 static inline int64
 FitGap(const FitEntry *entry)
 {
-	return (int64) entry->detail;
+	return (int64) (entry->detail & PG_UINT32_MAX);
 }
+
+static inline int64
+FitGapEnd(const FitEntry *entry)
+{
+	return (int64) (entry->detail >> 32) - 1;
+}
+
+/* The runs of days with weights of a sorted state, in the current memory context. */
+extern DayRun *DayRunsOfState(const SummaryState *state, int *n);
 
 /* The most opportunities of one customer. */
 #define MAX_OPPORTUNITIES 10000

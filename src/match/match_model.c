@@ -199,21 +199,20 @@ MODEL_IO(match_model, MatchModelFormat)
 /* ---------- profiles and their bins ---------- */
 
 void
-OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model)
+OpenProfileOfModel(ProfileView *view, Datum profile, const MatchModel *model, const char *type)
 {
 	OpenProfile(view, profile);
 	if (unlikely(ProfileFingerprint(view) != model->fingerprint ||
 				 view->nscaled != model->nscaled || view->ncoded != model->ncoded ||
 				 view->nsets != model->nsets ||
 				 memcmp(view->set_bytes, model->set_bytes, model->nsets) != 0))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the profile was made with another profile_model than the match_model"),
-			 errdetail("The profile's model is %016llx, the match_model was fitted with %016llx.",
-					   (unsigned long long) ProfileFingerprint(view),
-					   (unsigned long long) model->fingerprint),
-			 errhint("Encode customers and prospects with one and the same profile_model.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the profile was made with another profile_model than the %s", type),
+				 errdetail("The profile's model is %016llx, the %s was fitted with %016llx.",
+						   (unsigned long long) ProfileFingerprint(view), type,
+						   (unsigned long long) model->fingerprint),
+				 errhint("Encode customers and prospects with one and the same profile_model.")));
 }
 
 static inline int

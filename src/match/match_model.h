@@ -64,14 +64,36 @@ HasSpike(const MatchFeature *feature)
 	return feature->nranges > 0 && feature->nranges < feature->nbins - 1;
 }
 
-/* Takes the profile apart; an error if it is of another profile model. */
-extern void OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model);
+/* Takes the profile apart; an error, naming the type, if it is of another profile model. */
+extern void
+OpenProfileOfModel(ProfileView *view, Datum profile, const MatchModel *model, const char *type);
+
+static inline void
+OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model)
+{
+	OpenProfileOfModel(view, profile, model, "match_model");
+}
 
 /* The bin that the profile falls into. */
 extern int FeatureBin(const MatchFeature *feature, const ProfileView *view);
 
 /* Log-odds of being a target. */
 extern double MatchLogOdds(const MatchModel *model, const ProfileView *view);
+
+/* What moves the score of a profile. */
+typedef struct Reason
+{
+	const MatchFeature *feature;
+	int bin;
+	double points;
+} Reason;
+
+/* Everything that moves it by at least `min_points`, the strongest first. */
+extern Reason *
+FindReasons(const MatchModel *model, const ProfileView *view, double min_points, int *nreasons);
+
+/* The number given; an error if it is not positive. */
+extern int CheckedMaxReasons(int max_reasons);
 
 /* The name of the feature's attribute. */
 extern const char *FeatureName(const MatchModel *model, const MatchFeature *feature);

@@ -30,10 +30,26 @@ BaseRate(const MatchModel *model)
 	return (double) model->card.ntargets / model->card.nrows;
 }
 
+static int64
+BinRows(ClassCount count)
+{
+	return count.targets + count.others;
+}
+
 static double
 BinRate(ClassCount count)
 {
-	return (double) count.targets / (count.targets + count.others);
+	return (double) count.targets / BinRows(count);
+}
+
+/* The model and the profile of (profile, match_model, …). */
+static const MatchModel *
+OpenArguments(FunctionCallInfo fcinfo, ProfileView *view)
+{
+	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
+
+	OpenProfileOfMatch(view, PG_GETARG_DATUM(0), model);
+	return model;
 }
 
 /* (profile, match_model) */
@@ -41,10 +57,9 @@ PG_FUNCTION_INFO_V1(match_score);
 Datum
 match_score(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
+	const MatchModel *model = OpenArguments(fcinfo, &view);
 
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)));
 }
 
@@ -53,10 +68,9 @@ PG_FUNCTION_INFO_V1(match_lift);
 Datum
 match_lift(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	ProfileView view;
+	const MatchModel *model = OpenArguments(fcinfo, &view);
 
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	if (model->card.ntargets == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)) / BaseRate(model));
@@ -67,26 +81,18 @@ PG_FUNCTION_INFO_V1(match_points);
 Datum
 match_points(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
 	double at_even = PG_GETARG_FLOAT8(2);
 	double to_double = PG_GETARG_FLOAT8(3);
 	ProfileView view;
+	const MatchModel *model = OpenArguments(fcinfo, &view);
 
 	if (!isfinite(at_even) || !isfinite(to_double) || to_double == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("points must be finite, and those that double the odds not 0")));
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	PG_RETURN_FLOAT8(at_even + to_double * MatchLogOdds(model, &view) / M_LN2);
 }
 
 /* ---------- reasons ---------- */
-
-typedef struct Reason
-{
-	const MatchFeature *feature;
-	int bin;
-	double points;
-} Reason;
 
 /* Orders the strongest first, equal ones as in the model. */
 static int
@@ -100,9 +106,8 @@ CompareReasons(const void *a, const void *b)
 	return x->feature < y->feature ? -1 : x->feature > y->feature;
 }
 
-/* Everything that moves the profile's score, the strongest first. */
-static Reason *
-FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
+Reason *
+FindReasons(const MatchModel *model, const ProfileView *view, double min_points, int *nreasons)
 {
 	Reason *reasons = palloc((model->nfeatures + 1) * sizeof(Reason));
 	int n = 0;
@@ -112,7 +117,7 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 		const MatchFeature *feature = &model->features[i];
 		int bin = FeatureBin(feature, view);
 
-		if (fabs(feature->bins[bin].points) >= MIN_POINTS)
+		if (fabs(feature->bins[bin].points) >= min_points)
 			reasons[n++] = (Reason){feature, bin, feature->bins[bin].points};
 	}
 	qsort(reasons, n, sizeof(Reason), CompareReasons);
@@ -120,7 +125,7 @@ FindReasons(const MatchModel *model, const ProfileView *view, int *nreasons)
 	return reasons;
 }
 
-static int
+int
 CheckedMaxReasons(int max_reasons)
 {
 	if (max_reasons < 1)
@@ -147,7 +152,7 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 			appendStringInfo(out, "%s%s: ", out->len > 0 ? "; " : "", up ? "up" : "down");
 		appendStringInfo(out, "%s%s = %s", first ? "" : ", ", FeatureName(model, feature),
 						 FeatureValue(model, feature, view));
-		if (count.targets + count.others > 0)
+		if (BinRows(count) > 0)
 			appendStringInfo(out, " (%.1f %%)", 100 * BinRate(count));
 		first = false;
 	}
@@ -158,13 +163,11 @@ static int
 ReasonsOfArguments(FunctionCallInfo fcinfo, const MatchModel **model, ProfileView *view,
 				   Reason **reasons)
 {
-	int max_reasons;
+	int max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
 	int n;
 
-	*model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	max_reasons = CheckedMaxReasons(PG_GETARG_INT32(2));
-	OpenProfileOfMatch(view, PG_GETARG_DATUM(0), *model);
-	*reasons = FindReasons(*model, view, &n);
+	*model = OpenArguments(fcinfo, view);
+	*reasons = FindReasons(*model, view, MIN_POINTS, &n);
 	return Min(n, max_reasons);
 }
 
@@ -217,8 +220,8 @@ match_reasons_json(PG_FUNCTION_ARGS)
 		appendStringInfoString(&out, ", \"bin\": ");
 		escape_json(&out, BinLabel(model, feature, reasons[i].bin));
 		AppendJsonNumber(&out, "points", reasons[i].points);
-		appendStringInfo(&out, ", \"rows\": " INT64_FORMAT, count.targets + count.others);
-		if (count.targets + count.others > 0)
+		appendStringInfo(&out, ", \"rows\": " INT64_FORMAT, BinRows(count));
+		if (BinRows(count) > 0)
 			AppendJsonNumber(&out, "rate", BinRate(count));
 		appendStringInfoChar(&out, '}');
 	}
@@ -226,89 +229,121 @@ match_reasons_json(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
 }
 
-/* (profile, match_model) → (attribute, value, bin, points, rows, rate), every attribute of the card
- */
+/* ---------- the attributes of a profile, as a card has them ---------- */
+
+/* One row of an attribute and the bin that the profile is in; false for none. */
+typedef bool (*CardRow)(const MatchModel *model, const ProfileView *view,
+						const MatchFeature *feature, int bin, Datum *values, bool *nulls);
+
+/* All rows for (profile, match_model), in the order of the card. */
+static Datum
+PutCardRows(FunctionCallInfo fcinfo, CardRow row)
+{
+	ProfileView view;
+	const MatchModel *model = OpenArguments(fcinfo, &view);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < model->nfeatures; i++)
+	{
+		const MatchFeature *feature = &model->features[i];
+		Datum values[6];
+		bool nulls[6] = {false};
+
+		if (row(model, &view, feature, FeatureBin(feature, &view), values, nulls))
+			PutRow(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* (attribute, value, bin, points, rows, rate) */
+static bool
+Explanation(const MatchModel *model, const ProfileView *view, const MatchFeature *feature, int bin,
+			Datum *values, bool *nulls)
+{
+	ClassCount count = feature->bins[bin].count;
+
+	values[0] = CStringGetTextDatum(FeatureName(model, feature));
+	values[1] = CStringGetTextDatum(FeatureValue(model, feature, view));
+	values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
+	values[3] = Float8GetDatum(feature->bins[bin].points);
+	values[4] = Int64GetDatum(BinRows(count));
+	nulls[5] = BinRows(count) == 0;
+	values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(explain_match);
 Datum
 explain_match(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	ProfileView view;
-
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
-	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < model->nfeatures; i++)
-	{
-		const MatchFeature *feature = &model->features[i];
-		int bin = FeatureBin(feature, &view);
-		ClassCount count = feature->bins[bin].count;
-		Datum values[6];
-		bool nulls[6] = {false};
-
-		values[0] = CStringGetTextDatum(FeatureName(model, feature));
-		values[1] = CStringGetTextDatum(FeatureValue(model, feature, &view));
-		values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
-		values[3] = Float8GetDatum(feature->bins[bin].points);
-		values[4] = Int64GetDatum(count.targets + count.others);
-		nulls[5] = count.targets + count.others == 0;
-		values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
-		PutRow(fcinfo, values, nulls);
-	}
-	return (Datum) 0;
+	return PutCardRows(fcinfo, Explanation);
 }
 
-/* (profile, match_model) → (attribute, place): the values of the profile, in terms of the card */
+/* (attribute, place): the values of the profile, in terms of the card */
+static bool
+Place(const MatchModel *model, const ProfileView *view, const MatchFeature *feature, int bin,
+	  Datum *values, bool *nulls)
+{
+	/* on the card, but perhaps by chance */
+	if (feature->p_value > CHANCE_LIMIT)
+		return false;
+	/* of sets the members that somebody has, not those that they lack */
+	if (bin == MISSING_BIN ||
+		(feature->slot >= model->nscaled + model->ncoded && bin != feature->nbins - 1))
+		return false;
+	values[0] = CStringGetTextDatum(FeatureName(model, feature));
+	values[1] =
+		CStringGetTextDatum(feature->slot < model->nscaled ? BinLabel(model, feature, bin)
+														   : FeatureValue(model, feature, view));
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(match_places);
 Datum
 match_places(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	ProfileView view;
-
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
-	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < model->nfeatures; i++)
-	{
-		const MatchFeature *feature = &model->features[i];
-		int bin = FeatureBin(feature, &view);
-		bool has_range = feature->slot < model->nscaled;
-		Datum values[2];
-		bool nulls[2] = {false};
-
-		/* on the card, but perhaps by chance */
-		if (feature->p_value > CHANCE_LIMIT)
-			continue;
-		/* of sets the members that somebody has, not those that they lack */
-		if (bin == MISSING_BIN ||
-			(feature->slot >= model->nscaled + model->ncoded && bin != feature->nbins - 1))
-			continue;
-		values[0] = CStringGetTextDatum(FeatureName(model, feature));
-		values[1] = CStringGetTextDatum(has_range ? BinLabel(model, feature, bin)
-												  : FeatureValue(model, feature, &view));
-		PutRow(fcinfo, values, nulls);
-	}
-	return (Datum) 0;
+	return PutCardRows(fcinfo, Place);
 }
 
-/* ---------- the model itself ---------- */
-
-/* All rows of a feature, and how many of its bins have any. */
-static ClassCount
-FeatureTotal(const MatchFeature *feature, int *filled)
+/* The weight of evidence of a bin; 0 if the fit saw nobody there: nothing is known. */
+static double
+Evidence(const MatchFeature *feature, int bin)
 {
 	ClassCount total = {0, 0};
+	int filled = 0;
 
-	*filled = 0;
 	for (int b = 0; b < feature->nbins; b++)
 	{
 		ClassCount count = feature->bins[b].count;
 
 		total.targets += count.targets;
 		total.others += count.others;
-		*filled += count.targets + count.others > 0;
+		filled += BinRows(count) > 0;
 	}
-	return total;
+	return BinRows(feature->bins[bin].count) == 0
+			   ? 0
+			   : WeightOfEvidence(feature->bins[bin].count, total, filled);
 }
+
+/* (attribute, bin, woe) */
+static bool
+WeightRow(const MatchModel *model, const ProfileView *view, const MatchFeature *feature, int bin,
+		  Datum *values, bool *nulls)
+{
+	values[0] = CStringGetTextDatum(FeatureName(model, feature));
+	values[1] = CStringGetTextDatum(BinLabel(model, feature, bin));
+	values[2] = Float8GetDatum(Evidence(feature, bin));
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(woe);
+Datum
+woe(PG_FUNCTION_ARGS)
+{
+	return PutCardRows(fcinfo, WeightRow);
+}
+
+/* ---------- the model itself ---------- */
 
 /* (match_model) → (attribute, bin, rows, targets, rate, woe, points) */
 PG_FUNCTION_INFO_V1(match_card);
@@ -321,8 +356,6 @@ match_card(PG_FUNCTION_ARGS)
 	for (int i = 0; i < model->nfeatures; i++)
 	{
 		const MatchFeature *feature = &model->features[i];
-		int filled;
-		ClassCount total = FeatureTotal(feature, &filled);
 
 		CHECK_FOR_INTERRUPTS();
 		/* missing values come last */
@@ -333,14 +366,14 @@ match_card(PG_FUNCTION_ARGS)
 			Datum values[7];
 			bool nulls[7] = {false};
 
-			if (count.targets + count.others == 0)
+			if (BinRows(count) == 0)
 				continue;
 			values[0] = CStringGetTextDatum(FeatureName(model, feature));
 			values[1] = CStringGetTextDatum(BinLabel(model, feature, b));
-			values[2] = Int64GetDatum(count.targets + count.others);
+			values[2] = Int64GetDatum(BinRows(count));
 			values[3] = Int64GetDatum(count.targets);
 			values[4] = Float8GetDatum(BinRate(count));
-			values[5] = Float8GetDatum(WeightOfEvidence(count, total, filled));
+			values[5] = Float8GetDatum(Evidence(feature, b));
 			values[6] = Float8GetDatum(feature->bins[b].points);
 			PutRow(fcinfo, values, nulls);
 		}
@@ -418,37 +451,7 @@ match_quality(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
-/* ---------- weights of evidence, and what would have to change ---------- */
-
-/* (profile, match_model) → (attribute, bin, woe) */
-PG_FUNCTION_INFO_V1(woe);
-Datum
-woe(PG_FUNCTION_ARGS)
-{
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	ProfileView view;
-
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
-	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < model->nfeatures; i++)
-	{
-		const MatchFeature *feature = &model->features[i];
-		int bin = FeatureBin(feature, &view);
-		ClassCount count = feature->bins[bin].count;
-		int filled;
-		ClassCount total = FeatureTotal(feature, &filled);
-		Datum values[3];
-		bool nulls[3] = {false};
-
-		values[0] = CStringGetTextDatum(FeatureName(model, feature));
-		values[1] = CStringGetTextDatum(BinLabel(model, feature, bin));
-		/* the fit saw nobody there: nothing is known */
-		values[2] = Float8GetDatum(
-			count.targets + count.others == 0 ? 0 : WeightOfEvidence(count, total, filled));
-		PutRow(fcinfo, values, nulls);
-	}
-	return (Datum) 0;
-}
+/* ---------- what would have to change ---------- */
 
 /* The bin of a feature with the most points that people of the fit were in, missing values aside.
  */
@@ -458,7 +461,7 @@ BestBin(const MatchFeature *feature)
 	int best = -1;
 
 	for (int b = MISSING_BIN + 1; b < feature->nbins; b++)
-		if (feature->bins[b].count.targets + feature->bins[b].count.others > 0 &&
+		if (BinRows(feature->bins[b].count) > 0 &&
 			(best < 0 || feature->bins[b].points > feature->bins[best].points))
 			best = b;
 	return best;
@@ -504,8 +507,7 @@ EnoughBin(const MatchFeature *feature, int best, double points)
 	int enough = best;
 
 	for (int b = MISSING_BIN + 1; b < feature->nbins; b++)
-		if (feature->bins[b].count.targets + feature->bins[b].count.others > 0 &&
-			feature->bins[b].points >= points &&
+		if (BinRows(feature->bins[b].count) > 0 && feature->bins[b].points >= points &&
 			feature->bins[b].points < feature->bins[enough].points)
 			enough = b;
 	return enough;
@@ -519,9 +521,9 @@ PG_FUNCTION_INFO_V1(match_changes);
 Datum
 match_changes(PG_FUNCTION_ARGS)
 {
-	const MatchModel *model = ModelArgument(&MatchModelFormat, fcinfo, 1);
-	double wanted = PG_GETARG_FLOAT8(2);
 	ProfileView view;
+	const MatchModel *model = OpenArguments(fcinfo, &view);
+	double wanted = PG_GETARG_FLOAT8(2);
 	Reason *gains;
 	double log_odds;
 	int n;
@@ -531,7 +533,6 @@ match_changes(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the score to reach must lie between 0 and 1, not %g", wanted)));
 	InitMaterializedSRF(fcinfo, 0);
-	OpenProfileOfMatch(&view, PG_GETARG_DATUM(0), model);
 	gains = FindGains(model, &view, PG_GETARG_ARRAYTYPE_P(3), &n);
 	wanted = log(wanted / (1 - wanted));
 	log_odds = MatchLogOdds(model, &view);

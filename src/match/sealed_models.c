@@ -135,43 +135,17 @@ Unseal(FunctionCallInfo fcinfo, int argument, SealedPart part)
 	fcinfo->args[argument].value = PointerGetDatum(sealed->data + offset);
 }
 
-PG_FUNCTION_INFO_V1(profile_from_sealed);
-Datum
-profile_from_sealed(PG_FUNCTION_ARGS)
-{
-	Unseal(fcinfo, 1, SEALED_PROFILE);
-	return profile_from_record(fcinfo);
-}
+/* The function with a sealed model in place of that argument. */
+#define SEALED_FUNCTION(name, function, argument, part)                                            \
+	PG_FUNCTION_INFO_V1(name);                                                                     \
+	Datum name(PG_FUNCTION_ARGS)                                                                   \
+	{                                                                                              \
+		Unseal(fcinfo, argument, part);                                                            \
+		return function(fcinfo);                                                                   \
+	}
 
-PG_FUNCTION_INFO_V1(match_score_sealed);
-Datum
-match_score_sealed(PG_FUNCTION_ARGS)
-{
-	Unseal(fcinfo, 1, SEALED_MATCH);
-	return match_score(fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(match_lift_sealed);
-Datum
-match_lift_sealed(PG_FUNCTION_ARGS)
-{
-	Unseal(fcinfo, 1, SEALED_MATCH);
-	return match_lift(fcinfo);
-}
-
-PG_FUNCTION_INFO_V1(match_reasons_sealed);
-Datum
-match_reasons_sealed(PG_FUNCTION_ARGS)
-{
-	Unseal(fcinfo, 1, SEALED_MATCH);
-	return match_reasons(fcinfo);
-}
-
-/* (sealed clv_model, attributes) */
-PG_FUNCTION_INFO_V1(with_attributes_sealed);
-Datum
-with_attributes_sealed(PG_FUNCTION_ARGS)
-{
-	Unseal(fcinfo, 0, SEALED_CLV);
-	return with_attributes(fcinfo);
-}
+SEALED_FUNCTION(profile_from_sealed, profile_from_record, 1, SEALED_PROFILE)
+SEALED_FUNCTION(match_score_sealed, match_score, 1, SEALED_MATCH)
+SEALED_FUNCTION(match_lift_sealed, match_lift, 1, SEALED_MATCH)
+SEALED_FUNCTION(match_reasons_sealed, match_reasons, 1, SEALED_MATCH)
+SEALED_FUNCTION(with_attributes_sealed, with_attributes, 0, SEALED_CLV)

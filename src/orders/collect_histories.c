@@ -59,7 +59,7 @@ EndHistories(HistoryCollection *collection)
 	pfree(collection);
 }
 
-/* ---------- collect_purchase_histories ---------- */
+/* ---------- the functions ---------- */
 
 static bool
 NextRow(void *state, Datum *values, bool *nulls)
@@ -81,15 +81,19 @@ End(void *state)
 
 /* (key anyelement, query text [, progress text]) */
 static void
-StartCollectPurchaseHistories(FunctionCallInfo fcinfo, RowStream *rows)
+StartCollection(FunctionCallInfo fcinfo, RowStream *rows, const char *function, bool lenient)
 {
-	static const char *const function = "collect_purchase_histories";
-
-	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2),
-								   false, InvalidOid, InvalidOid);
+	rows->state = CollectHistories(
+		function, KeyArgumentType(fcinfo, 0, function), QueryArgument(fcinfo, 1, function),
+		PG_NARGS() > 2 ? ProgressArgument(fcinfo, 2) : NULL, lenient, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
+}
+
+static void
+StartCollectPurchaseHistories(FunctionCallInfo fcinfo, RowStream *rows)
+{
+	StartCollection(fcinfo, rows, "collect_purchase_histories", false);
 }
 
 PG_FUNCTION_INFO_V1(collect_purchase_histories);
@@ -99,22 +103,11 @@ collect_purchase_histories(PG_FUNCTION_ARGS)
 	return ReturnRowStream(fcinfo, StartCollectPurchaseHistories);
 }
 
-/* ---------- collect_valid_histories ---------- */
-
-/*
- * (key anyelement, query text): the same, but skips rows that are not purchases instead of raising
- * an error
- */
+/* Skips rows that are not purchases instead of raising an error. */
 static void
 StartCollectValidHistories(FunctionCallInfo fcinfo, RowStream *rows)
 {
-	static const char *const function = "collect_valid_histories";
-
-	rows->state =
-		CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
-						 QueryArgument(fcinfo, 1, function), NULL, true, InvalidOid, InvalidOid);
-	rows->next = NextRow;
-	rows->end = End;
+	StartCollection(fcinfo, rows, "collect_valid_histories", true);
 }
 
 PG_FUNCTION_INFO_V1(collect_valid_histories);

@@ -10,7 +10,6 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
-#include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "port/atomics.h"
 #include "storage/barrier.h"
@@ -20,6 +19,7 @@
 #include "utils/wait_event.h"
 
 #include "base/caller_query.h"
+#include "base/row_stream.h"
 #include "orders/order_workers.h"
 
 /* How a query of orders is handed to its workers. */
@@ -370,11 +370,7 @@ static const CustomExecMethods OrderPackingExecMethods = {
 static Node *
 CreateOrderPackingState(CustomScan *scan)
 {
-	OrderPackingState *state = palloc0(sizeof(OrderPackingState));
-
-	NodeSetTag(state, T_CustomScanState);
-	state->css.methods = &OrderPackingExecMethods;
-	return (Node *) state;
+	return NewCustomScanState(sizeof(OrderPackingState), &OrderPackingExecMethods);
 }
 
 /* ---------- the leader ---------- */

@@ -285,7 +285,7 @@ HashWord(Word word)
 
 /* Copies the current columns of a row type. */
 static void
-TakeShape(RecordShape *shape, Oid type, int32 typmod, uint64 identifier, MemoryContext context)
+TakeShape(RecordShape *shape, Oid type, int32 typmod, MemoryContext context)
 {
 	TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -298,7 +298,9 @@ TakeShape(RecordShape *shape, Oid type, int32 typmod, uint64 identifier, MemoryC
 	}
 	shape->type = type;
 	shape->typmod = typmod;
-	shape->identifier = identifier;
+	/* entries of the cache stay for good; a change of the type voids the identifier */
+	shape->named = type == RECORDOID ? NULL : lookup_type_cache(type, TYPECACHE_TUPDESC);
+	shape->identifier = shape->named == NULL ? 0 : shape->named->tupDesc_identifier;
 	shape->columns = CreateTupleDescCopy(columns);
 	shape->values = palloc((columns->natts + 1) * sizeof(Datum));
 	shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
@@ -311,13 +313,12 @@ DeformRecord(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 {
 	Oid type = HeapTupleHeaderGetTypeId(record);
 	int32 typmod = HeapTupleHeaderGetTypMod(record);
-	uint64 identifier = assign_record_type_identifier(type, typmod);
 	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod ||
-				   shape->identifier != identifier;
+				   (shape->named != NULL && shape->identifier != shape->named->tupDesc_identifier);
 	HeapTupleData tuple;
 
 	if (changed)
-		TakeShape(shape, type, typmod, identifier, context);
+		TakeShape(shape, type, typmod, context);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;

@@ -114,9 +114,10 @@ typedef struct RecordShape
 {
 	Oid type;
 	int32 typmod;
-	uint64 identifier; /* changes whenever the columns do */
-	TupleDesc columns; /* its own copy; NULL for none yet */
-	Datum *values;     /* of the record last taken apart */
+	const struct TypeCacheEntry *named; /* NULL for an anonymous type, which never changes */
+	uint64 identifier;                  /* of the columns of a named one */
+	TupleDesc columns;                  /* its own copy; NULL for none yet */
+	Datum *values;                      /* of the record last taken apart */
 	bool *nulls;
 } RecordShape;
 

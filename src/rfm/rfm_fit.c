@@ -344,12 +344,7 @@ static void
 AddRfmValues(RfmFitState *state, MemoryContext context, RfmValues rfm, int scale)
 {
 	if (state->count == state->room)
-	{
-		state->room = Max(1024, state->room * 2);
-		state->rfm = state->rfm == NULL
-						 ? MemoryContextAllocHuge(context, state->room * sizeof(RfmValues))
-						 : repalloc_huge(state->rfm, state->room * sizeof(RfmValues));
-	}
+		state->rfm = GrownArray(context, state->rfm, &state->room, sizeof(RfmValues));
 	if (scale > state->population.scale)
 		RescaleFitState(state, scale);
 	rfm.monetary = Rescale(rfm.monetary, scale, state->population.scale);
@@ -424,9 +419,7 @@ rfm_fit_combine(PG_FUNCTION_ARGS)
 	if (other != NULL)
 		for (int64 i = 0; i < other->count; i++)
 			AddRfmValues(state, context, other->rfm[i], other->population.scale);
-	if (state == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_POINTER(state);
+	PG_RETURN_STATE(state);
 }
 
 PG_FUNCTION_INFO_V1(rfm_fit_serialize);

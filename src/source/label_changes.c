@@ -94,14 +94,6 @@ LabelledFrom(const LabelState *state, Datum history, int lifecycle)
 	return labelled;
 }
 
-static void *
-MoreRoom(MemoryContext context, void *array, int64 *room, Size size)
-{
-	*room = Max(1024, *room * 2);
-	return array == NULL ? MemoryContextAllocHuge(context, mul_size(*room, size))
-						 : repalloc_huge(array, mul_size(*room, size));
-}
-
 static int
 LifecycleArgument(bool isnull, Datum word)
 {
@@ -133,7 +125,7 @@ AddChanges(LabelState *state, MemoryContext context, Datum histories, Datum life
 			continue;
 		if (state->nchanges == state->changes_room)
 			state->changes =
-				MoreRoom(context, state->changes, &state->changes_room, sizeof(Change));
+				GrownArray(context, state->changes, &state->changes_room, sizeof(Change));
 		change = &state->changes[state->nchanges++];
 		change->correction = i;
 		change->customer = state->ncustomers;
@@ -204,7 +196,7 @@ label_changes_transfn(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	if (state->ncustomers == state->customers_room)
 		state->customers =
-			MoreRoom(context, state->customers, &state->customers_room, sizeof(Labelled));
+			GrownArray(context, state->customers, &state->customers_room, sizeof(Labelled));
 	if (!PG_ARGISNULL(3) && !PG_ARGISNULL(4))
 		AddChanges(state, context, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
 	state->customers[state->ncustomers++] = LabelledFrom(

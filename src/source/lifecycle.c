@@ -16,9 +16,9 @@
 #include "base/decimal.h"
 #include "base/local_day.h"
 #include "clv/clv_predict.h"
-#include "clv/rhythm.h"
 #include "history/history_memo.h"
 #include "rfm/segment_scheme.h"
+#include "source/lifecycle.h"
 #include "source/value_tiers.h"
 
 /* ---------- lifecycle ---------- */
@@ -50,25 +50,6 @@ CheckedDays(int32 days, const char *what)
 #define NO_SILENCE_DAYS 14
 #define WITHIN_RHYTHM 0.25
 #define HARDLY_A_GAP 0.99
-
-/*
- * What a customer's silence is measured against; if both models are NULL, only the number of days.
- */
-typedef struct LapseRule
-{
-	int64 active;   /* days */
-	int64 inactive; /* days */
-	const RhythmModel *rhythm;
-	const ClvModel *model;
-} LapseRule;
-
-/* Purchases up to a silence. */
-typedef struct Past
-{
-	DateADT first;
-	DateADT last;
-	int64 purchase_days;
-} Past;
 
 /* The probability of a purchase in a horizon of somebody who has just bought for the first time. */
 static double
@@ -153,8 +134,13 @@ IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 					   (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
-/* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
-static Lifecycle
+bool
+HasLapsed(const LapseRule *rule, const Past *past, int64 silence)
+{
+	return IsInactive(rule, past, silence) || IsLapsing(rule, past, silence);
+}
+
+Lifecycle
 LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
 	HistoryReader reader;

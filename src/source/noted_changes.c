@@ -296,9 +296,10 @@ BytesOfRow(const NotedChanges *noted, int64 row)
 		const KeyKind *kind = &noted->form.recorded[i];
 
 		if (!noted->nulls[row * noted->form.nrecorded + i])
-			bytes += kind->len > 0 ? kind->len
-								   : 8 + datumGetSize(noted->values[row * noted->form.nrecorded + i],
-													  kind->byval, kind->len);
+			bytes += kind->len > 0
+						 ? kind->len
+						 : 8 + datumGetSize(noted->values[row * noted->form.nrecorded + i],
+											kind->byval, kind->len);
 	}
 	return bytes;
 }
@@ -544,8 +545,7 @@ MakeRoom(NotedChanges *noted)
 	{
 		noted->room = 16;
 		noted->added = MemoryContextAlloc(noted->context, noted->room);
-		noted->values =
-			MemoryContextAlloc(noted->context, noted->room * ncolumns * sizeof(Datum));
+		noted->values = MemoryContextAlloc(noted->context, noted->room * ncolumns * sizeof(Datum));
 		noted->nulls = MemoryContextAlloc(noted->context, noted->room * ncolumns);
 		return;
 	}

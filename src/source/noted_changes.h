@@ -11,7 +11,8 @@
 
 /* Columns that a change can be noted with. */
 #define MOST_RECORDED 16
-/* The columns of a queue: customers, queued_at, marker; with rows also added, then a column each. */
+/* The columns of a queue: customers, queued_at, marker; with rows also added, then a column each.
+ */
 #define QUEUE_COLUMNS 3
 #define QUEUE_ROW_COLUMNS (QUEUE_COLUMNS + 1)
 

@@ -3,11 +3,8 @@
  * and deciles, how soon they come back, and their number.
  *
  * All of these are counts, extremes and values at ranks, so they can follow changes of histories
- * exactly, without reading the unchanged ones.  A population keeps the sorted values of each
- * quantity as runs of equal values: all of them if few differ, and otherwise windows around the
- * ranks needed, with number and sum of the values between two windows.  A changed value is taken
- * out at its old place and put in at its new one.  When a rank leaves its window it is lost, and
- * the population is made anew from all histories.
+ * exactly, without reading the unchanged ones (quantity.h).  When a rank needed leaves what is kept
+ * around it, the population is lost, and is made anew from all histories.
  *
  * The stored form is an array of bytes: first settings, counts and windows, then the runs of each
  * window, so that a small change rewrites little.
@@ -32,6 +29,7 @@
 #include "base/sortable_float.h"
 #include "history/purchase_history.h"
 #include "rfm/rfm_fit.h"
+#include "source/quantity.h"
 #include "source/value_tiers.h"
 
 /* Mean gaps are counted in whole days up to ten years. */
@@ -46,13 +44,6 @@
 #define MAX_ACTIVE_DAYS 365
 
 #define POPULATION_VERSION 1
-/* Up to this many distinct values are kept completely. */
-#define MAX_WHOLE 4096
-/* A window extends at least this many ranks to either side, and at least this share of all. */
-#define MIN_REACH 1024
-#define REACH_SHARE 64
-/* The ranks needed: two for each of up to eight thresholds and for the median, and the ends. */
-#define MAX_WANTED 24
 
 /* Customers are counted with a sign: 1 adds one, -1 removes one. */
 typedef struct CustomerRow
@@ -78,38 +69,6 @@ enum Quantities
 	NEWEST,
 	QUANTITIES
 };
-
-typedef struct Run
-{
-	int64 value;
-	int64 count;
-} Run;
-
-/* All values in ascending order. */
-typedef struct Window
-{
-	int64 low;
-	int64 high;
-	int64 nruns;
-	Run *runs;
-} Window;
-
-/* The values between two windows. */
-typedef struct Gap
-{
-	int64 count;
-	int128 sum;
-} Gap;
-
-typedef struct Quantity
-{
-	int64 count;
-	int nwindows;
-	Window *windows;
-	Gap *gaps; /* one below each window, and one above the last */
-	int nwanted;
-	int64 wanted[MAX_WANTED]; /* the ranks needed */
-} Quantity;
 
 typedef struct Population
 {
@@ -196,14 +155,7 @@ static void
 AddHistory(Population *p, const PurchaseHistory *history, int sign)
 {
 	if (p->nrows == p->room)
-	{
-		Size size;
-
-		p->room = Max(64, p->room * 2);
-		size = mul_size(p->room, sizeof(CustomerRow));
-		p->rows = p->rows == NULL ? MemoryContextAllocHuge(GetMemoryChunkContext(p), size)
-								  : repalloc_huge(p->rows, size);
-	}
+		p->rows = GrownArray(GetMemoryChunkContext(p), p->rows, &p->room, sizeof(CustomerRow));
 	CountHistory(p, history, &p->rows[p->nrows++], sign);
 }
 
@@ -256,38 +208,14 @@ LargestScale(const int64 *customers)
 
 /* ---------- values at ranks ---------- */
 
-static void
-Want(Quantity *q, int64 rank)
-{
-	for (int i = 0; i < q->nwanted; i++)
-		if (q->wanted[i] == rank)
-			return;
-	Assert(q->nwanted < MAX_WANTED);
-	if (q->nwanted < MAX_WANTED)
-		q->wanted[q->nwanted++] = rank;
-}
-
 /* The value at a rank, from 0; if it is not known, the population is lost. */
 static int64
 ValueAtRank(Population *p, int what, int64 rank)
 {
-	Quantity *q = &p->quantity[what];
+	int64 value = 0;
 
-	Want(q, rank);
-	for (int i = 0; i < q->nwindows && rank >= q->gaps[i].count; i++)
-	{
-		const Window *window = &q->windows[i];
-
-		rank -= q->gaps[i].count;
-		for (int64 run = 0; run < window->nruns; run++)
-		{
-			if (rank < window->runs[run].count)
-				return window->runs[run].value;
-			rank -= window->runs[run].count;
-		}
-	}
-	p->lost = true;
-	return 0;
+	p->lost |= !ValueOfRank(&p->quantity[what], rank, &value);
+	return value;
 }
 
 static int64
@@ -299,272 +227,43 @@ ScoredValue(RankedValues *values, int what, int64 rank)
 	return what == RECENCY ? value + p->as_of : value;
 }
 
-/*
- * The least value with less than that share (percent) of the total above it, as in
- * TierThresholds().
- */
-static int64
-TierFrom(Population *p, int share, int128 total)
-{
-	Quantity *q = &p->quantity[WORTH];
-	int128 richer = 0;
-	int64 above = 0;
-	int64 from = 0;
-	bool known = false;
-
-	for (int i = q->nwindows; i >= 0; i--)
-	{
-		if (q->gaps[i].count > 0)
-		{
-			known = false;
-			richer += q->gaps[i].sum;
-			above += q->gaps[i].count;
-		}
-		if (i == 0 || richer * 100 >= total * share)
-			break;
-		for (int64 run = q->windows[i - 1].nruns - 1; run >= 0; run--)
-		{
-			const Run *r = &q->windows[i - 1].runs[run];
-
-			if (richer * 100 >= total * share)
-				break;
-			from = r->value;
-			known = true;
-			richer += (int128) r->value * r->count;
-			above += r->count;
-		}
-		if (richer * 100 >= total * share)
-			break;
-	}
-	if (known)
-		Want(q, q->count - above);
-	p->lost |= !known;
-	return from;
-}
-
-static int128
-TotalOf(const Quantity *q)
-{
-	int128 total = q->gaps[q->nwindows].sum;
-
-	for (int i = 0; i < q->nwindows; i++)
-	{
-		total += q->gaps[i].sum;
-		for (int64 run = 0; run < q->windows[i].nruns; run++)
-			total += (int128) q->windows[i].runs[run].value * q->windows[i].runs[run].count;
-	}
-	return total;
-}
-
 /* ---------- from customers to values ---------- */
 
-/* Radix sort by eleven bits at a time, the lowest first. */
+/* The values of all customers. */
 static void
-SortValues(int64 *values, int64 n)
+BuildPopulation(Population *p, int first)
 {
-	int64 min = PG_INT64_MAX;
-	int64 max = PG_INT64_MIN;
-	int64 *from = values;
-	int64 *to;
-	int64 *spare;
-
-	for (int64 i = 0; i < n; i++)
-	{
-		min = Min(min, values[i]);
-		max = Max(max, values[i]);
-	}
-	if (n < 2 || min == max)
-		return;
-	to = spare = palloc_extended(mul_size(n, sizeof(int64)), MCXT_ALLOC_HUGE);
-	for (int shift = 0; shift < 64 && ((uint64) max - (uint64) min) >> shift != 0; shift += 11)
-	{
-		int64 place[2048] = {0};
-		int64 before = 0;
-		int64 *other = from;
-
-		CHECK_FOR_INTERRUPTS();
-		for (int64 i = 0; i < n; i++)
-			place[(((uint64) from[i] - (uint64) min) >> shift) & 2047]++;
-		for (int digit = 0; digit < 2048; digit++)
-		{
-			int64 count = place[digit];
-
-			place[digit] = before;
-			before += count;
-		}
-		for (int64 i = 0; i < n; i++)
-			to[place[(((uint64) from[i] - (uint64) min) >> shift) & 2047]++] = from[i];
-		from = to;
-		to = other;
-	}
-	if (from != values)
-		memcpy(values, from, n * sizeof(int64));
-	pfree(spare);
-}
-
-/* The values of all customers, in one window. */
-static void
-BuildQuantity(Population *p, int what)
-{
-	Quantity *q = &p->quantity[what];
 	int64 *values = palloc_extended(mul_size(Max(p->nrows, 1), sizeof(int64)), MCXT_ALLOC_HUGE);
-	int64 different = 0;
-	Window *window = palloc0(sizeof(Window));
 
-	q->count = 0;
-	for (int64 i = 0; i < p->nrows; i++)
-		if (ValueOfRow(p, &p->rows[i], what, &values[q->count]))
-			q->count++;
-	SortValues(values, q->count);
-	for (int64 i = 0; i < q->count; i++)
-		different += i == 0 || values[i] != values[i - 1];
-	*window = (Window){.low = PG_INT64_MIN, .high = PG_INT64_MAX};
-	window->runs = palloc_extended(mul_size(Max(different, 1), sizeof(Run)), MCXT_ALLOC_HUGE);
-	for (int64 i = 0; i < q->count; i++)
+	p->scored.scale = LargestScale(p->scored_of_scale);
+	p->worth_scale = LargestScale(p->worth_of_scale);
+	for (int what = first; what < QUANTITIES; what++)
 	{
-		if (i == 0 || values[i] != values[i - 1])
-			window->runs[window->nruns++] = (Run){values[i], 0};
-		window->runs[window->nruns - 1].count++;
+		int64 n = 0;
+
+		for (int64 i = 0; i < p->nrows; i++)
+			if (ValueOfRow(p, &p->rows[i], what, &values[n]))
+				n++;
+		BuildQuantity(&p->quantity[what], values, n);
 	}
 	pfree(values);
-	q->nwindows = 1;
-	q->windows = window;
-	q->gaps = palloc0(2 * sizeof(Gap));
 }
 
-static int
-CompareRanks(const void *a, const void *b)
-{
-	int64 x = *(const int64 *) a;
-	int64 y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Reduces a complete quantity to the windows around the ranks needed. */
-static void
-TrimQuantity(Quantity *q)
-{
-	Window whole = q->windows[0];
-	int64 reach = Max(MIN_REACH, q->count / REACH_SHARE);
-	int64 rank = 0;
-	int next = 0;
-	bool inside = false;
-
-	if (whole.nruns <= MAX_WHOLE)
-		return;
-	qsort(q->wanted, q->nwanted, sizeof(int64), CompareRanks);
-	q->nwindows = 0;
-	q->windows = palloc0((q->nwanted + 1) * sizeof(Window));
-	q->gaps = palloc0((q->nwanted + 2) * sizeof(Gap));
-	for (int64 i = 0; i < whole.nruns; i++)
-	{
-		Run *run = &whole.runs[i];
-		Gap *gap = &q->gaps[q->nwindows];
-
-		while (next < q->nwanted && q->wanted[next] + reach < rank)
-			next++;
-		if (next == q->nwanted || q->wanted[next] - reach >= rank + run->count)
-		{
-			gap->count += run->count;
-			gap->sum += (int128) run->value * run->count;
-			inside = false;
-		}
-		else
-		{
-			if (!inside)
-				q->windows[q->nwindows++] =
-					(Window){.low = i == 0 ? whole.low : run->value, .runs = run};
-			inside = true;
-			q->windows[q->nwindows - 1].nruns++;
-			q->windows[q->nwindows - 1].high = i == whole.nruns - 1 ? whole.high : run->value;
-		}
-		rank += run->count;
-	}
-}
-
-/* ---------- changes ---------- */
-
-typedef struct Change
-{
-	int64 value;
-	int64 count;
-} Change;
-
-#define ST_SORT SortChanges
-#define ST_ELEMENT_TYPE Change
-#define ST_COMPARE(a, b) ((a)->value < (b)->value ? -1 : (a)->value > (b)->value)
-#define ST_CHECK_FOR_INTERRUPTS
-#define ST_SCOPE static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-/* Returns false if more of a value would be removed than there are. */
+/* Adds and removes the customers; false if a removed one was not there. */
 static bool
-ChangeWindow(Window *window, const Change *changes, int64 nchanges)
+ChangePopulation(Population *p)
 {
-	Run *runs;
-	int64 nruns = 0;
-	int64 old = 0;
-	int64 new = 0;
-
-	if (nchanges == 0)
-		return true;
-	runs = palloc_extended(mul_size(window->nruns + nchanges, sizeof(Run)), MCXT_ALLOC_HUGE);
-	while (old < window->nruns || new < nchanges)
-	{
-		Run run = {0};
-
-		run.value = old == window->nruns ? changes[new].value
-					: new == nchanges    ? window->runs[old].value
-										 : Min(window->runs[old].value, changes[new].value);
-		if (old < window->nruns && window->runs[old].value == run.value)
-			run.count = window->runs[old++].count;
-		for (; new < nchanges &&changes[new].value == run.value; new ++)
-			run.count += changes[new].count;
-		if (run.count < 0)
-			return false;
-		if (run.count > 0)
-			runs[nruns++] = run;
-	}
-	window->runs = runs;
-	window->nruns = nruns;
-	return true;
-}
-
-static bool
-ChangeQuantity(Population *p, int what)
-{
-	Quantity *q = &p->quantity[what];
 	Change *changes = palloc_extended(mul_size(Max(p->nrows, 1), sizeof(Change)), MCXT_ALLOC_HUGE);
-	int64 nchanges = 0;
-	int64 at = 0;
 
-	for (int64 i = 0; i < p->nrows; i++)
-		if (ValueOfRow(p, &p->rows[i], what, &changes[nchanges].value))
-		{
-			changes[nchanges].count = p->rows[i].sign;
-			q->count += changes[nchanges++].count;
-		}
-	SortChanges(changes, nchanges);
-	for (int i = 0; i <= q->nwindows; i++)
+	for (int what = 0; what < QUANTITIES; what++)
 	{
-		Gap *gap = &q->gaps[i];
-		int64 end;
+		int64 n = 0;
 
-		for (; at < nchanges && (i == q->nwindows || changes[at].value < q->windows[i].low); at++)
-		{
-			gap->count += changes[at].count;
-			gap->sum += (int128) changes[at].value * changes[at].count;
-		}
-		if (gap->count < 0)
+		for (int64 i = 0; i < p->nrows; i++)
+			if (ValueOfRow(p, &p->rows[i], what, &changes[n].value))
+				changes[n++].count = p->rows[i].sign;
+		if (!ChangeQuantity(&p->quantity[what], changes, n))
 			return false;
-		for (end = at;
-			 i < q->nwindows && end < nchanges && changes[end].value <= q->windows[i].high; end++)
-			;
-		if (i < q->nwindows && !ChangeWindow(&q->windows[i], changes + at, end - at))
-			return false;
-		at = end;
 	}
 	pfree(changes);
 	return true;
@@ -572,33 +271,11 @@ ChangeQuantity(Population *p, int what)
 
 /* ---------- the stored form ---------- */
 
-static uint8 *
-WriteInt128(uint8 *at, int128 value)
-{
-	at = WriteInt64(at, (int64) (value >> 64));
-	return WriteInt64(at, (int64) value);
-}
-
-static int128
-ReadInt128(ByteReader *r)
-{
-	int128 high = ReadInt64(r);
-
-	return (int128) ((uint128) high << 64 | (uint64) ReadInt64(r));
-}
-
 static Datum
-Bytes(uint8 *bytes, const uint8 *end)
+HeadOfPopulation(const Population *p)
 {
-	SET_VARSIZE(bytes, end - bytes);
-	return PointerGetDatum(bytes);
-}
-
-static Datum
-HeadOfPopulation(const Population *p, int nwindows)
-{
-	uint8 *bytes = palloc(VARHDRSZ + 200 + (2 * (MAX_SCALE + 1) + QUANTITIES) * MAX_VARINT +
-						  (nwindows + QUANTITIES) * 64);
+	uint8 *bytes =
+		palloc(VARHDRSZ + 200 + 2 * (MAX_SCALE + 1) * MAX_VARINT + QUANTITIES * MAX_QUANTITY_BYTES);
 	uint8 *at = bytes + VARHDRSZ;
 	const int64 counts[] = {p->customers, p->orders, p->buyers, p->ahead};
 
@@ -617,39 +294,9 @@ HeadOfPopulation(const Population *p, int nwindows)
 		at = WriteVarint(at, p->worth_of_scale[i]);
 	}
 	for (int what = 0; what < QUANTITIES; what++)
-	{
-		const Quantity *q = &p->quantity[what];
-
-		at = WriteVarint(at, q->nwindows);
-		for (int i = 0; i <= q->nwindows; i++)
-		{
-			at = WriteVarint(at, q->gaps[i].count);
-			at = WriteInt128(at, q->gaps[i].sum);
-			if (i == q->nwindows)
-				break;
-			at = WriteInt64(at, q->windows[i].low);
-			at = WriteInt64(at, q->windows[i].high);
-			at = WriteVarint(at, q->windows[i].nruns);
-		}
-	}
-	return Bytes(bytes, at);
-}
-
-static Datum
-RunsOfWindow(const Window *window)
-{
-	uint8 *bytes = palloc_extended(add_size(VARHDRSZ, mul_size(window->nruns, 2 * MAX_VARINT)),
-								   MCXT_ALLOC_HUGE);
-	uint8 *at = bytes + VARHDRSZ;
-	int64 last = window->low;
-
-	for (int64 i = 0; i < window->nruns; i++)
-	{
-		at = WriteVarint(at, (uint64) window->runs[i].value - (uint64) last);
-		at = WriteVarint(at, window->runs[i].count);
-		last = window->runs[i].value;
-	}
-	return Bytes(bytes, at);
+		at = WriteWindows(at, &p->quantity[what]);
+	SET_VARSIZE(bytes, at - bytes);
+	return PointerGetDatum(bytes);
 }
 
 static Datum
@@ -662,69 +309,11 @@ StoredPopulation(const Population *p)
 	for (int what = 0; what < QUANTITIES; what++)
 		nwindows += p->quantity[what].nwindows;
 	parts = palloc((nwindows + 1) * sizeof(Datum));
-	parts[0] = HeadOfPopulation(p, nwindows);
+	parts[0] = HeadOfPopulation(p);
 	for (int what = 0; what < QUANTITIES; what++)
 		for (int i = 0; i < p->quantity[what].nwindows; i++)
 			parts[nparts++] = RunsOfWindow(&p->quantity[what].windows[i]);
 	return PointerGetDatum(construct_array(parts, nparts, BYTEAOID, -1, false, TYPALIGN_INT));
-}
-
-/* The windows and gaps of a quantity, without runs yet. */
-static bool
-ReadWindows(ByteReader *r, Quantity *q)
-{
-	uint64 nwindows = ReadVarint(r);
-
-	if (nwindows > MAX_WANTED)
-		return false;
-	q->nwindows = (int) nwindows;
-	q->windows = palloc0((q->nwindows + 1) * sizeof(Window));
-	q->gaps = palloc0((q->nwindows + 1) * sizeof(Gap));
-	for (int i = 0; i <= q->nwindows; i++)
-	{
-		Window *window = &q->windows[i];
-
-		q->gaps[i].count = ReadVarint(r);
-		q->gaps[i].sum = ReadInt128(r);
-		if (q->gaps[i].count < 0 || q->gaps[i].count > PG_INT64_MAX / 256)
-			return false;
-		q->count += q->gaps[i].count;
-		if (i == q->nwindows)
-			break;
-		window->low = ReadInt64(r);
-		window->high = ReadInt64(r);
-		window->nruns = ReadVarint(r);
-		if (window->low > window->high || (i > 0 && window->low <= q->windows[i - 1].high) ||
-			window->nruns < 0 || window->nruns > PG_INT64_MAX / 256)
-			return false;
-	}
-	return !r->failed;
-}
-
-static bool
-ReadRuns(Datum part, Quantity *q, Window *window)
-{
-	bytea *bytes = DatumGetByteaPP(part);
-	ByteReader r;
-	int64 last = window->low;
-
-	ByteReaderInit(&r, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-	if (window->nruns > (r.end - r.next) / 2)
-		return false;
-	window->runs = palloc_extended(mul_size(Max(window->nruns, 1), sizeof(Run)), MCXT_ALLOC_HUGE);
-	for (int64 i = 0; i < window->nruns; i++)
-	{
-		uint64 step = ReadVarint(&r);
-		uint64 count = ReadVarint(&r);
-
-		if (step > (uint64) window->high - (uint64) last || (i > 0 && step == 0) || count == 0 ||
-			count > PG_INT64_MAX / 256 || q->count > PG_INT64_MAX / 2)
-			return false;
-		last = (int64) ((uint64) last + step);
-		window->runs[i] = (Run){last, count};
-		q->count += count;
-	}
-	return !r.failed && r.next == r.end;
 }
 
 /* Settings and counts. */
@@ -825,26 +414,24 @@ ActiveDays(Population *p)
 static Datum
 Threshold(Population *p, int64 from)
 {
-	const Quantity *q = &p->quantity[WORTH];
-	int64 lower = 0;
+	int64 lower = RankOfValue(&p->quantity[WORTH], from);
 	int64 below;
-	bool found = false;
 
-	for (int i = 0; i < q->nwindows && !found; i++)
-	{
-		lower += q->gaps[i].count;
-		for (int64 run = 0; run < q->windows[i].nruns && !found; run++)
-		{
-			found = q->windows[i].runs[run].value >= from;
-			if (!found)
-				lower += q->windows[i].runs[run].count;
-		}
-	}
 	/* where the population is lost, there is no threshold either */
 	below = lower > 0 ? ValueAtRank(p, WORTH, lower - 1) : 0;
 	if (from > below && below >= 0)
 		from = RoundThreshold(below, from);
 	return NumericGetDatum(NumericFromInt128(from, p->worth_scale));
+}
+
+/* The same of the tier that has this share (percent) of the total, with those above it. */
+static Datum
+TierFrom(Population *p, int share, int128 total)
+{
+	int64 from = 0;
+
+	p->lost |= !ValueOfShare(&p->quantity[WORTH], share, total, &from);
+	return Threshold(p, from);
 }
 
 /* The lower limits of deciles 2 to 10 of the buyers by value, as far as they are positive. */
@@ -889,10 +476,10 @@ BaseOfPopulation(Population *p, TupleDesc columns)
 	nulls[5] = nulls[6] = nulls[7] = p->quantity[WORTH].count == 0;
 	if (!nulls[5])
 	{
-		int128 total = TotalOf(&p->quantity[WORTH]);
+		int128 total = TotalOfQuantity(&p->quantity[WORTH]);
 
-		values[5] = Threshold(p, TierFrom(p, TIER_A_SHARE, total));
-		values[6] = Threshold(p, TierFrom(p, TIER_B_SHARE, total));
+		values[5] = TierFrom(p, TIER_A_SHARE, total);
+		values[6] = TierFrom(p, TIER_B_SHARE, total);
 		values[7] = Deciles(p);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
@@ -919,10 +506,10 @@ TryResults(Population *p)
 		(void) ActiveDays(p);
 	if (p->quantity[WORTH].count > 0)
 	{
-		int128 total = TotalOf(&p->quantity[WORTH]);
+		int128 total = TotalOfQuantity(&p->quantity[WORTH]);
 
-		(void) Threshold(p, TierFrom(p, TIER_A_SHARE, total));
-		(void) Threshold(p, TierFrom(p, TIER_B_SHARE, total));
+		(void) TierFrom(p, TIER_A_SHARE, total);
+		(void) TierFrom(p, TIER_B_SHARE, total);
 		(void) Deciles(p);
 	}
 }
@@ -960,24 +547,11 @@ population_fit_transfn(PG_FUNCTION_ARGS)
 	Population *p = PG_ARGISNULL(0) ? NULL : (Population *) PG_GETARG_POINTER(0);
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (p == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(p);
-	}
+		PG_RETURN_STATE(p);
 	if (p == NULL)
 		p = NewPopulation(fcinfo, context, 2);
 	AddHistory(p, PG_GETARG_HISTORY(1), 1);
 	PG_RETURN_POINTER(p);
-}
-
-static void
-BuildPopulation(Population *p, int first)
-{
-	p->scored.scale = LargestScale(p->scored_of_scale);
-	p->worth_scale = LargestScale(p->worth_of_scale);
-	for (int what = first; what < QUANTITIES; what++)
-		BuildQuantity(p, what);
 }
 
 PG_FUNCTION_INFO_V1(population_fit_finalfn);
@@ -1076,9 +650,8 @@ population_change_finalfn(PG_FUNCTION_ARGS)
 	if (p->lost || p->scored.scale != LargestScale(p->scored_of_scale) ||
 		p->worth_scale != LargestScale(p->worth_of_scale))
 		PG_RETURN_NULL();
-	for (int what = 0; what < QUANTITIES; what++)
-		if (!ChangeQuantity(p, what))
-			PG_RETURN_NULL();
+	if (!ChangePopulation(p))
+		PG_RETURN_NULL();
 	TryResults(p);
 	if (p->lost)
 		PG_RETURN_NULL();

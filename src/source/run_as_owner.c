@@ -69,12 +69,14 @@ PinValueSetting(char *assignment)
 			PinSetting(value_settings[i], equals + 1);
 			return;
 		}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"settings\" of the source: \"%s\" is no setting that it can have",
-					assignment),
-			 errdetail("They are written name=value; crm_profile.sources shows those of a source."),
-			 errhint("Leave it out to take those of the session.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		 errmsg("argument \"settings\" of the source: \"%s\" is no setting that it can have",
+				assignment),
+		 errdetail(
+			 "They are written name=value; crm_profile.sources_details shows those of a source."),
+		 errhint("Leave it out to take those of the session.")));
 }
 
 static void

@@ -155,8 +155,8 @@ NamesOfColumns(const Trace *trace, bool *isnull)
 		else
 		{
 			namestrcpy(&name, get_attname(trace->relation, column, false));
-			names = accumArrayResult(names, NameGetDatum(&name), false, NAMEOID,
-									 CurrentMemoryContext);
+			names =
+				accumArrayResult(names, NameGetDatum(&name), false, NAMEOID, CurrentMemoryContext);
 		}
 	}
 	return *isnull ? (Datum) 0 : makeArrayResult(names, CurrentMemoryContext);

@@ -117,11 +117,7 @@ value_tiers_fit_transfn(PG_FUNCTION_ARGS)
 	double value;
 
 	if (state == NULL)
-	{
 		state = MemoryContextAllocZero(context, sizeof(TierState));
-		state->capacity = 1024;
-		state->values = MemoryContextAlloc(context, state->capacity * sizeof(double));
-	}
 	if (PG_ARGISNULL(1))
 		PG_RETURN_POINTER(state);
 	value = PG_GETARG_FLOAT8(1);
@@ -132,10 +128,7 @@ value_tiers_fit_transfn(PG_FUNCTION_ARGS)
 	if (value <= 0)
 		PG_RETURN_POINTER(state);
 	if (state->nvalues == state->capacity)
-	{
-		state->capacity *= 2;
-		state->values = repalloc_huge(state->values, mul_size(state->capacity, sizeof(double)));
-	}
+		state->values = GrownArray(context, state->values, &state->capacity, sizeof(double));
 	state->values[state->nvalues++] = value;
 	PG_RETURN_POINTER(state);
 }

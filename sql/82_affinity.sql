@@ -1,0 +1,292 @@
+-- Affinity: what is bought together, and who buys what
+
+---------------------------------------------------------------- without a source
+
+CREATE FUNCTION crm_profile.basket_rules(query text, min_support double precision DEFAULT 0.01, max_left integer DEFAULT 1, product text DEFAULT NULL, min_confidence double precision DEFAULT 0,
+	OUT left_side text[], OUT right_side text, OUT baskets bigint, OUT left_baskets bigint, OUT right_baskets bigint,
+	OUT support double precision, OUT confidence double precision, OUT lift double precision, OUT p_value double precision, OUT p_adjusted double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
+COMMENT ON FUNCTION crm_profile.basket_rules IS
+	'rules of the form: baskets with the left side (1 to max_left products) have the right side, from a query of order lines (basket, product); product: only rules with it on the left; p_value by Fisher''s exact test, one-sided, adjusted by Benjamini and Hochberg';
+
+CREATE FUNCTION crm_profile.next_products(query text, products text[],
+	OUT product text, OUT baskets bigint, OUT share double precision, OUT lift double precision, OUT p_value double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
+COMMENT ON FUNCTION crm_profile.next_products IS
+	'what baskets that share a product with those given have besides, from a query of order lines (basket, product); share: of these baskets, weighted by their similarity';
+
+CREATE FUNCTION crm_profile_internal.hypergeometric_tail(found bigint, drawn bigint, marked bigint, total bigint) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.hypergeometric_tail IS 'chance of at least found marked ones among drawn of total, of which marked are: Fisher''s exact test, one-sided';
+
+---------------------------------------------------------------- the order lines of a source
+
+CREATE FUNCTION crm_profile_internal.source_day_of(argument text, expression text, relation oid, relation_sql text, zone text, path text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	expression := crm_profile_internal.source_expression(argument, expression, relation, relation_sql, path, ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[], 'date, timestamp or timestamptz');
+	RETURN CASE crm_profile_internal.base_type(crm_profile_internal.source_type_of(expression, relation_sql, path))
+		WHEN 'timestamptz'::regtype THEN format('((%s) AT TIME ZONE %L)::date', expression, zone) ELSE format('(%s)::date', expression) END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_day_of IS 'SQL of the day that an argument gives as day or time';
+
+CREATE FUNCTION crm_profile_internal.source_key_of(src crm_profile.source_definition, expression text, relation_sql text, path text) RETURNS text
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN crm_profile_internal.source_type_of(expression, relation_sql, path) = src.key_type::regtype THEN format('(%s)', expression) ELSE format('(%s)::%s', expression, src.key_type) END
+		|| crm_profile_internal.key_collation(src.customers::regclass, src.customer_key);
+COMMENT ON FUNCTION crm_profile_internal.source_key_of IS 'SQL of a customer''s key, as in the customer table';
+
+CREATE FUNCTION crm_profile_internal.source_resolve_lines(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation oid;
+	columns text[];
+	given text;
+	order_key text := src.order_key;
+	customer text;
+	day text;
+	selected text;
+BEGIN
+	src.line_query := NULL;
+	IF src.lines IS NULL THEN
+		SELECT a.name INTO given FROM (VALUES ('line_order', src.line_order), ('line_customer', src.line_customer), ('line_day', src.line_day), ('line_product', src.line_product), ('line_category', src.line_category)) a(name, value)
+			WHERE a.value IS NOT NULL LIMIT 1;
+		IF given IS NOT NULL THEN
+			PERFORM crm_profile_internal.source_argument_error('lines', 'it is missing', format('%s is a column or an expression of that table.', given), 'Write lines => ''schema.table''.');
+		END IF;
+		RETURN src;
+	END IF;
+	relation := crm_profile_internal.source_relation('lines', src.lines, path);
+	src.lines := relation::regclass::text;
+	columns := crm_profile_internal.source_columns(relation);
+	IF src.line_product IS NULL THEN
+		src.line_product := quote_ident(crm_profile_internal.source_one_of('line_product',
+			(SELECT array_agg(c) FROM unnest(columns) c WHERE crm_profile_internal.snake_name(c) ~ '^(product|item|article|sku|stock_?code)(_?(id|code|no|nr|number|key|name))?$'), 'column named like a product', src.lines, columns));
+	END IF;
+	src.line_product := crm_profile_internal.source_expression('line_product', src.line_product, relation, src.lines, path, NULL, NULL);
+	IF src.line_category IS NOT NULL THEN
+		src.line_category := crm_profile_internal.source_expression('line_category', src.line_category, relation, src.lines, path, NULL, NULL);
+	END IF;
+	IF relation = orders THEN
+		-- the orders are lines themselves
+		customer := src.order_customer;
+		day := src.ordered_at;
+		src.line_order := coalesce(src.line_order, src.order_key);
+	ELSE
+		customer := src.line_customer;
+		day := src.line_day;
+		IF src.line_order IS NULL AND (customer IS NULL OR day IS NULL) THEN
+			src.line_order := crm_profile_internal.source_one_of('line_order', (SELECT array_agg(DISTINCT quote_ident(a.attname)) FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
+				WHERE f.contype = 'f' AND f.conrelid = relation AND f.confrelid = orders AND cardinality(f.conkey) = 1), 'foreign key to ' || orders_sql, src.lines, columns);
+		END IF;
+	END IF;
+	IF src.line_order IS NOT NULL THEN
+		src.line_order := crm_profile_internal.source_expression('line_order', src.line_order, relation, src.lines, path, NULL, NULL);
+	END IF;
+	IF customer IS NOT NULL THEN
+		customer := crm_profile_internal.source_key_of(src, crm_profile_internal.source_expression('line_customer', customer, relation, src.lines, path, NULL, NULL), src.lines, path);
+	END IF;
+	IF day IS NOT NULL THEN
+		day := crm_profile_internal.source_day_of('line_day', day, relation, src.lines, src.time_zone, path);
+	END IF;
+	selected := format('(%s)::text AS product, (%s)::text AS category', src.line_product, coalesce(src.line_category, src.line_product));
+	IF customer IS NOT NULL AND day IS NOT NULL THEN
+		src.line_query := format('SELECT %s AS basket, %s AS customer, %s AS ordered_on, %s FROM %s%s',
+			CASE WHEN src.line_order IS NULL THEN format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NOT NULL THEN concat(%2$s, '' '', %1$s) END', customer, day) ELSE format('(%s)', src.line_order) END,
+			customer, day, selected, src.lines, CASE WHEN relation = orders THEN ' WHERE ' || src.order_filter END);
+	ELSE
+		IF order_key IS NULL THEN
+			order_key := quote_ident(crm_profile_internal.source_one_of('order_key', (SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+				WHERE i.indrelid = orders AND i.indisprimary AND i.indnkeyatts = 1), 'primary key of one column, which the lines could name', orders_sql, crm_profile_internal.source_columns(orders)));
+		END IF;
+		src.line_query := format('SELECT l.basket, %s AS customer, %s AS ordered_on, l.product, l.category
+			FROM (SELECT (%s) AS basket, %s%s%s FROM %s) l LEFT JOIN (SELECT %s(%s) AS basket, %s AS customer, %s AS ordered_on FROM %s%s) o ON o.basket = l.basket',
+			CASE WHEN customer IS NULL THEN 'o' ELSE 'l' END || '.customer', CASE WHEN day IS NULL THEN 'o' ELSE 'l' END || '.ordered_on',
+			src.line_order, selected, ', ' || customer || ' AS customer', ', ' || day || ' AS ordered_on', src.lines,
+			CASE WHEN src.order_key IS NOT NULL THEN format('DISTINCT ON (%s) ', src.order_key) ELSE '' END, order_key, crm_profile_internal.source_key_of(src, src.order_customer, orders_sql, path),
+			crm_profile_internal.source_day_of('ordered_at', src.ordered_at, orders, orders_sql, src.time_zone, path), orders_sql, ' WHERE ' || src.order_filter);
+	END IF;
+	BEGIN
+		src.line_query := crm_profile_internal.source_canonical(src.line_query, src.name, path);
+	EXCEPTION WHEN undefined_function OR datatype_mismatch OR cannot_coerce THEN
+		PERFORM crm_profile_internal.source_argument_error('lines', SQLERRM, 'The order lines are read by: ' || src.line_query, 'The key of an order must have the same type in both tables: cast one of them.');
+	END;
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_resolve_lines IS 'checks and completes the arguments about order lines with the caller''s rights, and makes the query of them';
+
+CREATE FUNCTION crm_profile_internal.find_in_lines(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	IF src.line_query IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($sql$SELECT f.*
+		FROM (SELECT count(*) FILTER (WHERE coalesce(l.product, '') = '') AS product, count(*) FILTER (WHERE l.product <> '' AND coalesce(l.category, '') = '') AS category,
+				count(*) FILTER (WHERE l.basket IS NULL) AS basket, count(*) FILTER (WHERE l.basket IS NOT NULL AND (l.customer IS NULL OR l.ordered_on IS NULL)) AS astray,
+				count(*) FILTER (WHERE l.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE %3$s)) AS stranger,
+				count(DISTINCT l.basket) - count(DISTINCT l.basket) FILTER (WHERE l.product <> '') AS empty FROM (%1$s) l) n,
+			LATERAL (VALUES (70, 'order lines without a product', 'warning', n.product, 'No affinity counts them.', 'line_product => ''…'''),
+				(71, 'order lines without a category', 'note', n.category, 'product_affinity has them as (no category).', 'line_category => ''…'''),
+				(72, 'order lines without an order', 'warning', n.basket, 'They are in no basket.', 'line_order => ''…'''),
+				(73, 'order lines without a customer or a day', 'note', n.astray, 'Their order, or its customer, is not there: only rules of products count them.', NULL),
+				(74, 'order lines of unknown customers', 'note', n.stranger, 'Only rules of products count them.', NULL),
+				(75, 'baskets without a product', 'note', n.empty, 'They count nowhere.', NULL)) v(place, finding, severity, n, advice, argument),
+			crm_profile_internal.found_row(v.place, v.finding, v.severity, v.n, NULL, NULL, '0', v.advice, v.argument) f
+		WHERE v.n > 0$sql$, src.line_query, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'l.customer'));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.find_in_lines IS 'finds problems in the order lines of a source';
+
+---------------------------------------------------------------- who buys what
+
+CREATE TYPE crm_profile_internal.category_cell AS ( -- customers who bought a category, counted
+	segment text, -- their segment; NULL: not scored
+	value_tier text, -- their tier
+	category text, -- the category; NULL: all who bought anything
+	customers bigint -- number of customers
+);
+
+CREATE TYPE crm_profile_internal.product_affinity_row AS ( -- a row of the view product_affinity
+	dimension varchar, -- segment or value_tier
+	customer_group varchar, -- the segment or tier; (unscored): no order in the period
+	category varchar, -- the category, or the product where the source names no category; (no category): lines without one
+	customers bigint, -- customers of the group who bought it
+	group_customers bigint, -- customers of the group who bought anything that the lines name
+	share double precision, -- customers / group_customers
+	share_of_all double precision, -- the same share of the customers of all groups
+	"index" double precision, -- 100 × share / share_of_all: above 100 they buy it more than all do
+	lift double precision, -- share / share_of_all
+	p_value double precision, -- chance of a share at least as far from share_of_all, if group and category had nothing to do with each other (Fisher's exact test, twice the smaller tail)
+	p_adjusted double precision, -- the same, adjusted for the number of pairs in the dimension (Benjamini and Hochberg)
+	verdict varchar, -- more than others or less than others, where p_adjusted is below 0.05; else cannot tell
+	as_of date -- the as-of date
+);
+
+CREATE TYPE crm_profile_internal.category_buyers_row AS ( -- a row of the view category_buyers
+	place bigint, -- 1: the category that most customers bought
+	category varchar, -- the category, or the product where the source names no category
+	customers bigint, -- customers who bought it
+	share double precision, -- share of the customers who bought anything
+	segment varchar, -- the segment that buys it most above all customers, of those that surely do; NULL: none
+	segment_lift double precision, -- how much more: share of its customers / share of all
+	value_tier varchar, -- the tier that does; NULL: none
+	tier_lift double precision, -- how much more
+	as_of date -- the as-of date
+);
+
+CREATE FUNCTION crm_profile_internal.product_affinity(cells crm_profile_internal.category_cell[], as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+	BEGIN ATOMIC
+		WITH cell AS (
+			SELECT d.dimension, d.customer_group, c.category, sum(c.customers)::bigint AS n
+			FROM unnest(cells) c, LATERAL (VALUES ('segment', coalesce(c.segment, '(unscored)')), ('value_tier', coalesce(c.value_tier, '(unscored)'))) d(dimension, customer_group)
+			GROUP BY d.dimension, d.customer_group, c.category),
+		total AS (
+			SELECT c.category, sum(c.customers)::bigint AS n, (sum(sum(c.customers)) FILTER (WHERE c.category IS NULL) OVER ())::bigint AS everybody FROM unnest(cells) c GROUP BY c.category),
+		pair AS (
+			SELECT g.dimension, g.customer_group, t.category, coalesce(c.n, 0) AS n, g.n AS group_n, t.n AS category_n, t.everybody,
+				least(1, 2 * least(crm_profile_internal.hypergeometric_tail(coalesce(c.n, 0), g.n, t.n, t.everybody),
+					crm_profile_internal.hypergeometric_tail(g.n - coalesce(c.n, 0), g.n, t.everybody - t.n, t.everybody))) AS p
+			FROM cell g JOIN total t ON t.category IS NOT NULL LEFT JOIN cell c ON c.dimension = g.dimension AND c.customer_group = g.customer_group AND c.category = t.category
+			WHERE g.category IS NULL),
+		ranked AS (
+			SELECT p.*, row_number() OVER (PARTITION BY p.dimension ORDER BY p.p, p.customer_group COLLATE "C", p.category COLLATE "C") AS rank, count(*) OVER (PARTITION BY p.dimension) AS pairs FROM pair p),
+		adjusted AS (
+			SELECT r.*, least(1, min(r.p * r.pairs / r.rank) OVER (PARTITION BY r.dimension ORDER BY r.rank DESC)) AS q, r.n / r.group_n::double precision / (r.category_n / r.everybody::double precision) AS lift FROM ranked r)
+		SELECT a.dimension, a.customer_group, a.category, a.n, a.group_n, a.n / a.group_n::double precision, a.category_n / a.everybody::double precision, 100 * a.lift, a.lift, a.p, a.q,
+			CASE WHEN a.q >= 0.05 THEN 'cannot tell' WHEN a.lift > 1 THEN 'more than others' ELSE 'less than others' END, as_of
+		FROM adjusted a ORDER BY a.dimension, a.customer_group COLLATE "C", a.n DESC, a.category COLLATE "C";
+	END;
+COMMENT ON FUNCTION crm_profile_internal.product_affinity IS 'rows of the view product_affinity, from numbers of customers';
+
+CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_internal.product_affinity_row[]) RETURNS SETOF crm_profile_internal.category_buyers_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
+	BEGIN ATOMIC
+		WITH total AS (
+			SELECT a.category, sum(a.customers)::bigint AS customers, max(a.share_of_all) AS share, max(a.as_of) AS as_of FROM unnest(affinity) a WHERE a.dimension = 'segment' GROUP BY a.category),
+		most AS (
+			SELECT DISTINCT ON (a.dimension, a.category) a.dimension, a.category, a.customer_group, a.lift FROM unnest(affinity) a WHERE a.verdict = 'more than others'
+			ORDER BY a.dimension, a.category, a.lift DESC, a.customer_group COLLATE "C")
+		SELECT row_number() OVER (ORDER BY t.customers DESC, t.category COLLATE "C"), t.category, t.customers, t.share, s.customer_group, s.lift, v.customer_group, v.lift, t.as_of
+		FROM total t LEFT JOIN most s ON s.dimension = 'segment' AND s.category = t.category LEFT JOIN most v ON v.dimension = 'value_tier' AND v.category = t.category
+		ORDER BY 1;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.category_buyers IS 'rows of the view category_buyers, from those of product_affinity';
+
+CREATE FUNCTION crm_profile_internal.source_build_lines(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	described record;
+BEGIN
+	IF src.line_query IS NOT NULL THEN
+		BEGIN
+			EXECUTE format('CREATE OR REPLACE VIEW %I.order_line WITH (security_invoker = true) AS ', src.name) || src.line_query;
+		EXCEPTION WHEN invalid_table_definition THEN
+			-- another key of orders may have another type
+			PERFORM crm_profile_internal.source_build_lines(jsonb_populate_record(src, '{"line_query": null}'));
+			EXECUTE format('CREATE VIEW %I.order_line WITH (security_invoker = true) AS ', src.name) || src.line_query;
+		END;
+	ELSE
+		PERFORM crm_profile_internal.source_drop_view(src, 'category_buyers');
+		PERFORM crm_profile_internal.source_drop_view(src, 'product_affinity');
+		EXECUTE format('DROP FUNCTION IF EXISTS %I.product_affinity(date)', src.name);
+		PERFORM crm_profile_internal.source_drop_view(src, 'order_line');
+		RETURN;
+	END IF;
+	EXECUTE format('COMMENT ON VIEW %I.order_line IS ''the order lines: what was bought together, by whom and when''', src.name);
+	FOR described IN VALUES ('basket', 'what lines of one order share'), ('customer', 'key of the customer; NULL: not known'), ('ordered_on', 'day of the order; NULL: not known'), ('product', 'the product'), ('category', 'its category, or the product where the source names no category') LOOP
+		EXECUTE format('COMMENT ON COLUMN %I.order_line.%I IS %L', src.name, described.column1, described.column2);
+	END LOOP;
+	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.product_affinity(as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
+		WITH bought AS MATERIALIZED (SELECT DISTINCT l.customer, coalesce(l.category, ''(no category)'') AS category FROM %1$I.order_line l WHERE l.ordered_on <= product_affinity.as_of AND l.product <> '''')
+		SELECT a.* FROM crm_profile_internal.product_affinity(ARRAY(SELECT ROW(p.segment, p.value_tier, b.category, count(*))::crm_profile_internal.category_cell
+			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL FROM bought b) b JOIN %1$I.profile_as_of(product_affinity.as_of) p ON %2$s
+			GROUP BY p.segment, p.value_tier, b.category), product_affinity.as_of) a; END',
+		src.name, crm_profile_internal.same_key(src.key_type, 'p.customer', 'b.customer'));
+	EXECUTE format('COMMENT ON FUNCTION %I.product_affinity(date) IS ''the view product_affinity as it would have been at the end of that day, by the thresholds in use now''', src.name);
+	PERFORM crm_profile_internal.source_view(src, 'product_affinity', 'which segments and tiers buy which categories, and how much more or less than all customers', 'crm_profile_internal.product_affinity_row',
+		format('SELECT a.* FROM %I.product_affinity(%s) a', src.name, crm_profile_internal.source_today(src)));
+	PERFORM crm_profile_internal.source_view(src, 'category_buyers', 'the categories by the number of their customers, and which segment and tier buys each of them most', 'crm_profile_internal.category_buyers_row',
+		format('SELECT b.* FROM crm_profile_internal.category_buyers(ARRAY(SELECT ROW(a.*)::crm_profile_internal.product_affinity_row FROM %I.product_affinity a)) b', src.name));
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_lines IS 'creates or replaces the views of order lines of a source, or drops them if it names none';
+
+---------------------------------------------------------------- what goes with what, and what comes next
+
+CREATE FUNCTION crm_profile_internal.source_lines(source text, as_of date) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+BEGIN
+	IF to_regclass(format('%I.order_line', source)) IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no order lines', source), HINT = format('Name them: crm_profile.alter_source(%L, lines => ''schema.table'', …).', source);
+	END IF;
+	RETURN format('SELECT l.basket, l.product FROM %I.order_line l', source) || CASE WHEN as_of IS NOT NULL THEN format(' WHERE l.ordered_on <= %L', as_of) ELSE '' END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_lines IS 'the query of the order lines of a source up to a day, all of them for NULL; an error if it has none';
+
+CREATE FUNCTION crm_profile.complements(source text, product text, as_of date DEFAULT NULL, min_support double precision DEFAULT 0,
+	OUT complement text, OUT baskets bigint, OUT support double precision, OUT confidence double precision, OUT lift double precision, OUT p_value double precision, OUT p_adjusted double precision)
+	RETURNS SETOF record
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100 SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT r.right_side, r.baskets, r.support, r.confidence, r.lift, r.p_value, r.p_adjusted
+		FROM crm_profile.basket_rules(crm_profile_internal.source_lines(source, as_of), min_support, 1, coalesce(product, '')) r
+		ORDER BY r.p_adjusted, r.lift DESC, r.right_side COLLATE "C";
+	END;
+COMMENT ON FUNCTION crm_profile.complements IS
+	'what those who buy a product of a source have in the same basket, the surest first: support and confidence of the rule product → complement, lift, and the chance of so many baskets without a connection';
+
+CREATE FUNCTION crm_profile.next_product(source text, customer text, as_of date DEFAULT NULL, most integer DEFAULT 5,
+	OUT product text, OUT baskets bigint, OUT share double precision, OUT lift double precision, OUT p_value double precision)
+	RETURNS SETOF record
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	lines CONSTANT text := crm_profile_internal.source_lines(source, as_of);
+	products text[];
+BEGIN
+	EXECUTE format('SELECT array_agg(DISTINCT l.product) FROM (%s) l', concat(replace(lines, 'l.basket, ', ''), CASE WHEN as_of IS NULL THEN ' WHERE' ELSE ' AND' END, format(' l.customer = %L', customer))) INTO products;
+	RETURN QUERY SELECT n.* FROM crm_profile.next_products(lines, products) n ORDER BY n.share DESC, n.product COLLATE "C" LIMIT most;
+END $$;
+COMMENT ON FUNCTION crm_profile.next_product IS
+	'what a customer of a source may buy next: products new to them, by the share of the baskets with something that they have bought, weighted by similarity';

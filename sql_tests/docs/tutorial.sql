@@ -1,0 +1,1 @@
+\ir ../../demo/tables.sql

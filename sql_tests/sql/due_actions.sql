@@ -1,0 +1,118 @@
+-- Due actions: a year of real orders, day by day, against plain SQL that writes down every day of every customer
+SET client_min_messages = warning;
+SET datestyle = ISO;
+CREATE SCHEMA due;
+SET search_path = due;
+-- many short queries
+SET jit = off;
+\getenv abs_srcdir PG_ABS_SRCDIR
+CREATE TABLE sale (customer_id integer, sold_on date, amount numeric);
+\set cmd '\\copy sale from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
+:cmd
+DELETE FROM sale WHERE customer_id % 6 <> 1;
+-- refunds are no purchases; a leap day
+INSERT INTO sale SELECT customer_id, sold_on + 5, -amount / 2 FROM sale WHERE customer_id % 24 = 1;
+CREATE TABLE customer AS SELECT c AS customer_id, CASE WHEN c % 5 > 0 THEN date '1952-02-27' + c % 800 END AS born FROM (SELECT DISTINCT customer_id AS c FROM sale) c;
+INSERT INTO customer VALUES (100001, '1952-02-29'), (100002, '1970-05-05'), (100003, NULL);
+ALTER TABLE customer ADD PRIMARY KEY (customer_id);
+SELECT count(*) > 0 AS made FROM crm_profile.create_source('shop', 'customer', 'sale', order_customer => 'customer_id', ordered_at => 'sold_on', amount => 'amount', as_of => '1998-03-01', birthday => 'born');
+SELECT count(*) > 0 AS refreshed FROM crm_profile.refresh('shop');
+
+-- the learnt gap: the smallest number of days by which half of those who bought again have done so
+WITH second AS (SELECT customer_id, array_agg(DISTINCT sold_on ORDER BY sold_on) AS days FROM sale WHERE amount >= 0 AND sold_on <= '1998-03-01' GROUP BY customer_id)
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY days[2] - days[1]) BETWEEN m.second_purchase_days - 1 AND m.second_purchase_days AS learnt, count(*) > 20 AS enough
+FROM second, shop.model m WHERE cardinality(days) > 1 GROUP BY m.second_purchase_days;
+
+---------------------------------------------------------------- every day of every customer, from the first order on
+CREATE TABLE day AS
+SELECT h.customer, g.day::date AS day, coalesce(s.bought, false) AS bought, count(*) FILTER (WHERE s.bought) OVER w AS purchases, min(g.day::date) FILTER (WHERE s.bought) OVER (PARTITION BY h.customer) AS first, sum(s.amount) OVER w AS monetary
+FROM shop.customer_history h CROSS JOIN generate_series(timestamp '1996-12-31', '1998-03-01', '1 day') g(day)
+	LEFT JOIN (SELECT customer_id, sold_on, bool_or(amount >= 0) AS bought, sum(amount) AS amount FROM sale GROUP BY 1, 2) s ON s.customer_id = h.customer AND s.sold_on = g.day
+WINDOW w AS (PARTITION BY h.customer ORDER BY g.day);
+CREATE TABLE standing AS
+SELECT d.*, l.lifecycle, crm_profile.segment(crm_profile.rfm_score(h.history, m.rfm, d.day), m.segments, l.lifecycle) AS segment,
+	CASE WHEN d.purchases = 0 THEN 0 WHEN d.monetary >= m.a_from THEN 2 WHEN d.monetary >= m.b_from THEN 1 ELSE 0 END AS tier
+FROM day d JOIN shop.customer_history h USING (customer), shop.model m, LATERAL (SELECT crm_profile.lifecycle(h.history, d.day, m.active_days, m.clv) AS lifecycle OFFSET 0) l;
+ANALYZE standing;
+CREATE TABLE happening AS
+WITH step AS (
+	SELECT s.*, coalesce(s.segment = 'Champions', false) AS top, coalesce(lag(s.segment) OVER w = 'Champions', false) AS was_top, lag(s.lifecycle) OVER w AS was, coalesce(lag(s.tier) OVER w, 0) AS was_tier
+	FROM standing s WINDOW w AS (PARTITION BY s.customer ORDER BY s.day))
+SELECT s.customer, a.action, s.day FROM step s, shop.model m, LATERAL (VALUES
+	('thanks', s.bought), ('second_purchase', s.purchases = 1 AND s.day = s.first + m.second_purchase_days), ('anniversary', s.day > s.first AND EXISTS (SELECT FROM generate_series(1, 3) n WHERE s.day = (s.first + make_interval(years => n))::date)),
+	('lapse_alarm', s.lifecycle IN ('lapsing', 'inactive') AND s.was NOT IN ('lapsing', 'inactive')), ('entered_top', s.top AND NOT s.was_top), ('left_top', s.was_top AND NOT s.top), ('status_reached', s.tier > s.was_tier)) a(action, happens)
+	WHERE a.happens AND s.purchases > 0
+UNION ALL SELECT c.customer_id, 'birthday', g.day::date FROM customer c, generate_series(timestamp '1996-12-31', '1998-03-01', '1 day') g(day) WHERE EXISTS (SELECT FROM generate_series(1, 60) n WHERE g.day = c.born + make_interval(years => n));
+CREATE INDEX ON happening (customer, action, day);
+ANALYZE happening;
+SELECT (SELECT segment FROM crm_profile.segments((SELECT segments FROM shop.model)) LIMIT 1) AS top;
+SELECT action, count(*) > 5 AS many FROM happening GROUP BY action ORDER BY action COLLATE "C";
+
+-- one after the other: none within the pause of one that was due
+CREATE FUNCTION due(pause integer) RETURNS TABLE (customer integer, action text, day date) LANGUAGE sql BEGIN ATOMIC
+	WITH RECURSIVE given AS (
+		SELECT h.customer, h.action, min(h.day) AS day FROM happening h GROUP BY h.customer, h.action
+		UNION ALL SELECT g.customer, g.action, (SELECT min(h.day) FROM happening h WHERE h.customer = g.customer AND h.action = g.action AND h.day >= g.day + greatest(pause, 1)) FROM given g WHERE g.day IS NOT NULL)
+	SELECT g.customer, g.action, g.day FROM given g WHERE g.day IS NOT NULL;
+END;
+
+---------------------------------------------------------------- the same
+-- day by day over a year
+CREATE TABLE found AS SELECT d.* FROM generate_series(timestamp '1997-03-02', '1998-03-01', '1 day') g(day), LATERAL shop.due_actions(g.day::date) d;
+SELECT count(*) > 500 AS many, count(DISTINCT action) AS actions FROM found;
+SELECT count(*) FROM found f FULL JOIN (SELECT * FROM due(30) WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
+SELECT count(*) FROM found WHERE since <> as_of;
+-- the year at once
+SELECT count(*) FROM found f FULL JOIN shop.due_actions('1998-03-01', 365) d USING (customer, action, since, reason) WHERE f.as_of IS NULL OR d.as_of IS NULL OR f.value IS DISTINCT FROM d.value;
+SELECT count(*) FROM (SELECT * FROM found WHERE since = '1998-03-01') f FULL JOIN shop.due_actions d USING (customer, action, reason, since) WHERE f.as_of IS NULL OR d.as_of IS NULL;
+-- the pause matters; none twice within it
+SELECT count(*) > 20 AS left_out FROM happening h WHERE day > '1997-03-01' AND NOT EXISTS (SELECT FROM found f WHERE f.customer = h.customer AND f.action = h.action AND f.since = h.day);
+SELECT count(*) FROM found a JOIN found b ON b.customer = a.customer AND b.action = a.action AND b.since > a.since AND b.since < a.since + 30;
+SELECT crm_profile.alter_source('shop', action_pause => 90);
+SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN (SELECT * FROM due(90) WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
+SELECT crm_profile.alter_source('shop', action_pause => 0);
+SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN (SELECT * FROM happening WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
+SELECT crm_profile.alter_source('shop', reset => '{action_pause}');
+SELECT crm_profile.alter_source('shop', action_pause => 30);
+
+-- what is at stake
+SELECT count(*) FILTER (WHERE abs(f.value - crm_profile.clv(h.history, m.clv, CASE f.action WHEN 'lapse_alarm' THEN crm_profile.last_purchase(h.history, f.since) ELSE f.since END, '365 days', 0.01)) > 1e-9) AS wrong, count(f.value) > 300 AS many,
+	count(*) FILTER (WHERE f.value IS NULL AND f.action <> 'birthday') AS without
+FROM found f JOIN shop.customer_history h USING (customer), shop.model m;
+-- in words
+SELECT action, min(r.reason COLLATE "C") AS reason FROM found f, LATERAL regexp_replace(f.reason, '[0-9]+([.][0-9]+)?', '#', 'g') r(reason) WHERE action NOT IN ('entered_top', 'left_top', 'status_reached') GROUP BY action ORDER BY action COLLATE "C";
+SELECT count(*) FILTER (WHERE reason NOT LIKE 'Champions now, % the day before') AS wrong FROM found WHERE action = 'entered_top';
+SELECT count(*) FILTER (WHERE reason NOT LIKE '% now, Champions the day before') AS wrong FROM found WHERE action = 'left_top';
+SELECT DISTINCT reason FROM found WHERE action = 'status_reached' AND reason LIKE '% A, from C';
+-- who was born on 29 February has a birthday on the 28th where there is none
+SELECT customer, action, since FROM shop.due_actions('1998-03-31', 400) WHERE customer > 100000 ORDER BY since, customer;
+SELECT since FROM shop.due_actions('1996-03-01', 3) WHERE customer = 100001;
+
+-- without as_of; without birthdays; the plan calls the extension once a row and joins nothing twice
+SELECT crm_profile.alter_source('shop', reset => '{as_of,birthday}');
+SELECT coalesce(bool_and(since = as_of AND as_of = (CURRENT_TIMESTAMP AT TIME ZONE current_setting('TimeZone'))::date), true) AS today FROM shop.due_actions;
+SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN found g USING (customer, action, since) WHERE (f.as_of IS NULL OR g.as_of IS NULL) AND action <> 'birthday';
+
+-- a period, profit, days without a model
+CREATE TABLE few AS SELECT customer_id, sold_on, abs(amount) AS amount, abs(amount) * 0.6 AS cost FROM sale WHERE customer_id % 30 = 1;
+SELECT count(*) > 0 AS made FROM crm_profile.create_source('small', 'customer', 'few', order_customer => 'customer_id', ordered_at => 'sold_on', amount => 'amount', cost => 'cost', tier_by => 'profit', period => '6 months', as_of => '1998-03-01');
+SELECT count(*) FROM small.due_actions;
+SELECT count(*) > 0 AS refreshed FROM crm_profile.refresh('small');
+SELECT crm_profile.alter_source('small', action_pause => 0);
+SELECT count(*) FILTER (WHERE d.customer IS NOT NULL) > 5 AS many, count(*) FILTER (WHERE s.customer IS NULL OR d.customer IS NULL) AS wrong FROM (
+	SELECT h.customer, g.day::date AS day, crm_profile.value_tier(crm_profile.profit(h.history, g.day::date, '6 months'), m.a_from, m.b_from) AS tier, crm_profile.value_tier(crm_profile.profit(h.history, g.day::date - 1, '6 months'), m.a_from, m.b_from) AS was
+	FROM small.customer_history h, small.model m, generate_series(timestamp '1997-03-02', '1998-03-01', '1 day') g(day)) s
+	FULL JOIN (SELECT d.* FROM small.due_actions('1998-03-01', 365) d WHERE d.action = 'status_reached') d ON d.customer = s.customer AND d.since = s.day
+WHERE s.tier < coalesce(s.was, 'C') OR d.customer IS NOT NULL;
+SELECT crm_profile.alter_source('small', action_pause => 366);
+SELECT crm_profile.alter_source('small', action_pause => -1);
+SELECT crm_profile.alter_source('small', birthday => 'no_column');
+SELECT crm_profile.alter_source('small', birthday => 'customer_id');
+SELECT count(*) FROM small.due_actions(NULL);
+SELECT count(*) FROM small.due_actions('1998-03-01', 0);
+
+SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('small');
+SELECT count(*) FROM pg_namespace WHERE nspname IN ('shop', 'small');
+RESET jit;
+DROP SCHEMA due CASCADE;
+RESET search_path;

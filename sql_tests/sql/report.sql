@@ -1,0 +1,113 @@
+-- report(): every number on the page is that of its view; nothing that a table holds becomes markup; words in five languages
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+CREATE SCHEMA shop_tables;
+SET search_path = shop_tables;
+CREATE TABLE client (id text PRIMARY KEY, town text);
+CREATE TABLE sale (client text, day date, total numeric(9,2));
+INSERT INTO client SELECT format('<secret&%s>', i), (ARRAY['Wien', '<script>alert(1)</script>', 'Gr"az'])[1 + i % 3] FROM generate_series(1, 400) i;
+INSERT INTO sale SELECT format('<secret&%s>', 1 + i * 7907 % 1009 % 380), date '2023-01-01' + i * 7 % 1000, (i * 37 % 1000) / 10.0 - CASE WHEN i % 41 = 0 THEN 90 ELSE 0 END FROM generate_series(1, 4000) i;
+INSERT INTO sale VALUES (NULL, '2024-05-05', 4321.09);
+INSERT INTO crm_profile.scheme VALUES ('<i>', 5, 'names that look like markup');
+INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, r_to, strategy) VALUES ('<i>', '<img src=x onerror=alert(1)>', 4, 5, '"><b>'), ('<i>', '%s $1 ''', 1, 3, NULL);
+SELECT count(*) FROM crm_profile.create_source('s', 'client', 'sale', order_customer => 'client', amount => 'total', as_of => '2025-09-20', attributes => '{town}');
+SELECT crm_profile.refresh('s') IS NOT NULL AS refreshed;
+
+-- ---------------------------------------------------------------- the numbers of a section, in the order of the page, are those of the view
+CREATE FUNCTION on_page(section text) RETURNS SETOF numeric LANGUAGE sql AS $$
+	SELECT v[1]::numeric FROM crm_profile.report('s', 'en', ARRAY[section]) page, regexp_matches(page, '<data value="([^"]*)">', 'g') v
+$$;
+CREATE FUNCTION on_page_are(section text, view_numbers numeric[]) RETURNS text LANGUAGE sql AS $$
+	SELECT CASE WHEN cardinality(view_numbers) = 0 THEN 'the view has none' WHEN array_agg(n) = view_numbers THEN 'equal' ELSE format('page %s, view %s', array_agg(n), view_numbers) END
+	FROM on_page(section) n
+$$;
+SELECT on_page_are('segments', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.segment_summary) v,
+	LATERAL (VALUES (1, customers::numeric), (2, monetary), (3, mean_p_purchase_90d::numeric), (4, predicted_value::numeric)) x(place, n)
+	WHERE n IS NOT NULL AND (customers >= 5 OR customers = 0 AND monetary <> 0) ORDER BY line, place));
+SELECT on_page_are('scores', ARRAY(SELECT n FROM s.rfm_grid v, LATERAL (VALUES (1, customers::numeric), (2, monetary)) x(place, n) WHERE customers >= 5 ORDER BY r_score DESC, f_score DESC, place));
+SELECT on_page_are('migration', ARRAY(SELECT customers FROM s.segment_migration WHERE from_segment <> to_segment AND customers >= 5
+	ORDER BY customers DESC, (SELECT array_position(array_agg(segment), from_segment) FROM s.segment_summary), (SELECT array_position(array_agg(segment), to_segment) FROM s.segment_summary)));
+SELECT on_page_are('calendar', ARRAY(SELECT n FROM (SELECT month, sum(orders) AS orders, sum(amount) AS amount FROM s.purchase_calendar GROUP BY month ORDER BY month DESC LIMIT 13) v,
+	LATERAL (VALUES (1, orders), (2, amount)) x(place, n) ORDER BY month, place));
+SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.revenue_forecast) v, LATERAL (VALUES (1, expected), (2, lower), (3, upper), (4, last_year)) x(place, n)
+		WHERE n IS NOT NULL ORDER BY line, place)
+	|| ARRAY(SELECT n::numeric FROM s.model_holdout, LATERAL (VALUES (1, predicted_value), (2, value_lower), (3, value_upper), (4, actual_value)) x(place, n) WHERE part = 'total' ORDER BY place)
+	|| ARRAY(SELECT n::numeric FROM (SELECT month, sum(expected_value) AS expected, sum(actual_value) AS actual FROM s.forecast_tracking GROUP BY month) v, LATERAL (VALUES (1, expected), (2, actual)) x(place, n) ORDER BY month, place));
+SELECT on_page_are('quality', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.data_quality) v, LATERAL (VALUES (1, rows), (2, customers_changed)) x(place, n) WHERE n IS NOT NULL ORDER BY line, place));
+SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), count(*) FILTER (WHERE frequency > 1) / (count(*) FILTER (WHERE frequency > 0))::numeric, (SELECT sum(monetary) FROM s.segment_summary)] FROM s.customer_profile)
+	|| (SELECT ARRAY[expected, lower, upper] FROM s.revenue_forecast WHERE part = 'total')
+	|| ARRAY(SELECT count(*) FROM s.customer_profile WHERE lifecycle IS NOT NULL GROUP BY lifecycle HAVING count(*) >= 5 ORDER BY 1 DESC)::numeric[]);
+-- revenue on the page is the ledger's, to the cent
+SELECT (SELECT sum(total) FROM sale WHERE day <= '2025-09-20') = (SELECT n FROM (SELECT n, row_number() OVER () AS place FROM on_page('overview') n) p WHERE place = 4) AS the_ledger;
+
+-- ---------------------------------------------------------------- names, keys and values are text, and keys stay away
+SELECT crm_profile.alter_source('s', scheme => '<i>');
+SELECT crm_profile.refresh('s') IS NOT NULL AS refreshed;
+SELECT page LIKE '%<script%' AS script, page LIKE '%<img%' AS img, page LIKE '%"><b>%' AS quote, page LIKE '%&lt;img src=x onerror=alert(1)&gt;%' AS shown, page LIKE '%\%s $1 ''%' AS percent, page LIKE '%secret%' AS keys,
+	octet_length(page) < 400000 AS small, page ~ 'https?://|url\(|<link|@import' AS from_elsewhere
+FROM crm_profile.report('s') page;
+-- every tag that is opened is closed, in order: the page without its head is well-formed
+CREATE FUNCTION open_tags(page text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	open text[] := '{}';
+	tag text[];
+BEGIN
+	FOR tag IN SELECT t FROM regexp_matches(substring(page FROM '<body>.*</body>'), '<(/?)([a-z0-9]+)[^>]*?(/?)>', 'g') t LOOP
+		IF tag[3] = '/' THEN
+			CONTINUE;
+		ELSIF tag[1] = '' THEN
+			open := tag[2] || open;
+		ELSIF open[1] = tag[2] THEN
+			open := open[2:];
+		ELSE
+			RETURN format('</%s> within <%s>', tag[2], array_to_string(open, ' '));
+		END IF;
+	END LOOP;
+	RETURN array_to_string(open, ' ');
+END $$;
+SELECT l AS language, open_tags(crm_profile.report('s', l)) AS left_open FROM unnest('{en,de,fr,es,it}'::text[]) l;
+
+-- ---------------------------------------------------------------- groups below five
+CREATE TABLE few AS SELECT format('k%s', i) AS id FROM generate_series(1, 12) i;
+ALTER TABLE few ADD PRIMARY KEY (id);
+SELECT count(*) FROM crm_profile.create_source('tiny', 'few', 'SELECT ''k'' || i AS client, date ''2025-01-01'' + i * 20 AS day, i * 10.0 AS total FROM generate_series(1, 12) i', order_customer => 'client', as_of => '2025-09-20');
+SELECT crm_profile.refresh('tiny') IS NOT NULL AS refreshed;
+SELECT min(v[1]::numeric) AS smallest_group FROM crm_profile.report('tiny', 'en', '{segments,scores,migration}') page, regexp_matches(page, '</th><td><data value="([^"]*)">', 'g') v;
+SELECT crm_profile.report('tiny') IS NOT NULL AS whole_page;
+-- before the first refresh, and without any order
+SELECT count(*) FROM crm_profile.create_source('none', 'few', 'SELECT ''x''::text AS client, date ''2025-01-01'' AS day, 1.0 AS total WHERE false', order_customer => 'client', as_of => '2025-09-20');
+SELECT open_tags(crm_profile.report('none')) = '' AS before_refresh;
+SELECT crm_profile.refresh('none') IS NOT NULL AS refreshed;
+SELECT open_tags(crm_profile.report('none')) = '' AS without_orders;
+
+-- ---------------------------------------------------------------- words
+SELECT key, array_agg(language ORDER BY language) AS languages FROM crm_profile.translation WHERE built_in GROUP BY key
+HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text)[.]' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
+-- as many places to fill in, in every language
+SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'
+GROUP BY key HAVING count(DISTINCT coalesce(places, '')) > 1;
+SELECT DISTINCT r.segment FROM crm_profile.scheme_rule r JOIN crm_profile.scheme s ON s.name = r.scheme, unnest('{de,es,fr,it}'::text[]) l
+WHERE s.built_in AND (crm_profile.segment_label(r.segment, l) IS NULL OR NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.key = 'segment.' || r.segment AND t.language = l)
+	OR r.strategy IS NOT NULL AND NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.key = 'text.' || r.strategy AND t.language = l));
+SELECT crm_profile.segment_label('Lost', 'de'), crm_profile.segment_label('Lost', 'de-AT'), crm_profile.segment_label('Lost'), crm_profile.segment_label('my own', 'it'), crm_profile.segment_label(NULL, 'de') IS NULL AS none;
+SET crm_profile.language = 'fr';
+SELECT crm_profile.segment_label('Lost'), substring(crm_profile.report('s') FROM '<h1>.*</h1>');
+RESET crm_profile.language;
+INSERT INTO crm_profile.translation (key, language, text) VALUES ('segment.Lost', 'de', 'Ehemalige'), ('segment.Lost', 'pt-BR', 'Perdidos & <idos>');
+SELECT crm_profile.segment_label('Lost', 'de'), crm_profile.segment_label('Lost', 'pt-BR'), substring(crm_profile.report('s', 'pt-BR') FROM '<html lang="[^"]*">');
+
+-- ---------------------------------------------------------------- what users do wrong
+SELECT crm_profile.report('nowhere');
+SELECT crm_profile.report('shop_tables');
+SELECT crm_profile.report('s', 'xx');
+SELECT crm_profile.report('s', sections => '{segments,profits}');
+SELECT crm_profile.report(NULL);
+CREATE ROLE regress_report_reader;
+SET ROLE regress_report_reader;
+SELECT crm_profile.report('s');
+RESET ROLE;
+DROP ROLE regress_report_reader;
+SELECT crm_profile.drop_source(name) FROM crm_profile.sources ORDER BY name;
+DELETE FROM crm_profile.scheme WHERE name = '<i>';
+DELETE FROM crm_profile.translation WHERE NOT built_in;
+DROP SCHEMA shop_tables CASCADE;

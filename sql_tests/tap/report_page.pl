@@ -1,0 +1,99 @@
+# The page that report() makes, in a browser: nothing runs over at the width of a phone, a tablet and a desk, no label is cut off, nothing is said on the
+# console, nothing is fetched, and the first paint comes soon. Screenshots are kept in build/check for a person to look at.
+use strict;
+use warnings;
+use File::Path qw(make_path);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($browser) = grep { -x } map { my $name = $_; map { "$_/$name" } split /:/, $ENV{PATH} } qw(chromium chromium-browser google-chrome);
+plan skip_all => 'no Chromium here, so nobody looks at the report page' if !$browser;
+
+my $node = PostgreSQL::Test::Cluster->new('server');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION crm_profile;
+	CREATE TABLE client (id int PRIMARY KEY, town text, age int, status text);
+	CREATE TABLE lead (id int PRIMARY KEY, town text, age int, status text);
+	CREATE TABLE sale (client int, day date, total numeric(12,2));
+	INSERT INTO client SELECT i, (ARRAY['Wien', 'Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch', 'Linz & Wels', '<i>Graz'])[1 + i % 4], 18 + i * 7 % 60,
+		CASE WHEN i % 5 = 0 THEN 'married' ELSE 'single' END FROM generate_series(1, 2000) i;
+	INSERT INTO lead SELECT i, (ARRAY['Wien', 'Linz & Wels'])[1 + i % 2], 18 + i * 11 % 60, CASE WHEN i % 3 = 0 THEN 'married' ELSE 'single' END FROM generate_series(1, 300) i;
+	INSERT INTO sale SELECT c.id, date '2021-01-01' + (c.id * 7907 + n * n * 104729) % 1600, 1000 + (c.id * 37 + n * 101) % 90000 FROM client c, generate_series(1, 1 + c.id % 7 + CASE WHEN status = 'married' THEN 4 ELSE 0 END) n
+		WHERE c.id % 17 > 0;
+	SELECT crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', attributes => '{town,age,status}', prospects => 'lead', as_of => '2025-05-20');
+	SELECT crm_profile.refresh('shop');});
+
+my $dir = $ENV{TESTDATADIR};
+my $screens = "$ENV{TESTDIR}/screens";
+make_path($dir, $screens);
+
+# browse(OPTIONS, PAGE): what the browser prints
+sub browse
+{
+	my (@options) = @_;
+	my $out = '';
+	my $err = '';
+	IPC::Run::run([ $browser, qw(--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync),
+			qw(--hide-scrollbars --enable-logging=stderr), "--user-data-dir=$dir/browser", @options ], '>', \$out, '2>', \$err, IPC::Run::timeout(120));
+	# what pages say, not what the browser says of its own machine
+	return ($out, join "\n", grep { /CONSOLE/ } split /\n/, $err);
+}
+
+# The page within frames of several widths, which a script measures
+my $measure = <<'SCRIPT';
+addEventListener('load', () => {
+	const faults = [];
+	for (const frame of document.querySelectorAll('iframe')) {
+		const page = frame.contentDocument, wide = `${frame.title} ${frame.clientWidth}`;
+		if (page.documentElement.scrollWidth > frame.clientWidth) faults.push(`${wide}: the page is ${page.documentElement.scrollWidth} wide`);
+		if (page.querySelectorAll('section').length < 10) faults.push(`${wide}: ${page.querySelectorAll('section').length} sections`);
+		for (const label of page.querySelectorAll('svg text')) {
+			const box = label.getBoundingClientRect(), card = label.closest('section').getBoundingClientRect();
+			if (box.left < card.left || box.right > card.right + 0.5) faults.push(`${wide}: "${label.textContent}" is cut off`);
+			if (box.height < 7) faults.push(`${wide}: "${label.textContent}" is ${box.height} high`);
+		}
+		for (const chart of page.querySelectorAll('svg')) if (!chart.getAttribute('aria-label')) faults.push('a drawing without a name');
+		for (const table of page.querySelectorAll('table')) if (table.scrollWidth > table.parentElement.clientWidth && getComputedStyle(table.parentElement).overflowX !== 'auto') faults.push(`${wide}: a table runs over`);
+	}
+	const script = document.createElement('pre');
+	script.id = 'found';
+	script.textContent = `frames ${document.querySelectorAll('iframe').length}\n` + faults.join('\n');
+	document.body.append(script);
+});
+SCRIPT
+
+my $frames = '';
+for my $language (qw(en de fr es it))
+{
+	my $page = $node->safe_psql('postgres', "SELECT crm_profile.report('shop', '$language')");
+	append_to_file("$dir/report-$language.html", $page);
+	cmp_ok(length $page, '<', 400_000, "$language: size");
+	unlike($page, qr{https?://|\burl\(|<script|<link|\@import}, "$language: nothing is fetched, nothing runs");
+	$page =~ s/&/&amp;/g;
+	$page =~ s/"/&quot;/g;
+	$frames .= qq{<iframe title="$language" srcdoc="$page" style="border:0;width:${_}px;height:900px"></iframe>} for 360, 800, 1400;
+}
+append_to_file("$dir/frames.html", "<!DOCTYPE html><meta charset=utf-8><body><script>$measure</script>$frames");
+my ($out, $console) = browse('--window-size=1500,1000', '--virtual-time-budget=5000', '--dump-dom', "file://$dir/frames.html");
+my ($found) = $out =~ m{<pre id="found">(.*?)</pre>}s;
+is($found, "frames 15\n", 'in each language the page fits a phone, a tablet and a desk');
+is($console, '', 'nothing is said on the console');
+
+append_to_file("$dir/paint.html", slurp_file("$dir/report-en.html")
+	  . q{<script>new PerformanceObserver(l => console.log('paint ' + l.getEntries()[0].startTime)).observe({ type: 'paint', buffered: true })</script>});
+my (undef, $said) = browse('--window-size=1400,1000', "--screenshot=$dir/paint.png", "file://$dir/paint.html");
+my ($paint) = $said =~ m{paint ([0-9.]+)};
+ok(defined $paint, 'the page is painted');
+note 'first paint after ', $paint // '?', ' ms';
+
+for my $look ([ 'desk', 1400, 4200 ], [ 'dark', 1400, 4200, '--blink-settings=preferredColorScheme=0' ], [ 'phone', 500, 7000 ])
+{
+	my ($name, $width, $height, @options) = @$look;
+	browse(@options, "--window-size=$width,$height", "--screenshot=$screens/$name.png", "file://$dir/report-en.html");
+	ok(-s "$screens/$name.png", "screenshot: $name");
+}
+
+done_testing();

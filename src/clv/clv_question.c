@@ -1,0 +1,493 @@
+/*
+ * clv_question.c: what a prediction asks about one customer, and the answers, which are kept for
+ * the next row and for other columns of the same row.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/common.h"
+#include "base/local_day.h"
+#include "base/special_functions.h"
+#include "clv/clv_question.h"
+#include "clv/covariates.h"
+#include "clv/spend.h"
+
+#define FIRST_SLOTS 256 /* of a table of memos; powers of two */
+#define MAX_SLOTS 65536
+#define SLOTS_APART 1531 /* days between the slots of successive numbers of purchases */
+
+/* Remembered answers about customers who are alive: they depend only on x and T. */
+typedef struct IfAliveMemo
+{
+	int32 purchase_days; /* 0: nobody's */
+	int32 age;           /* days from the first purchase to as_of */
+	uint32 generation[IF_ALIVE_KINDS];
+	double value[IF_ALIVE_KINDS];
+} IfAliveMemo;
+
+/* What the answers of one kind depend on; answers of another generation are void. */
+typedef struct IfAliveTerms
+{
+	uint64 model;
+	DateADT as_of;
+	Interval horizon;
+	double discount;
+	uint32 generation;
+} IfAliveTerms;
+
+/* One table for both, per backend: a view asks for both, and then misses the cache only once. */
+static struct
+{
+	IfAliveMemo *slots;
+	int64 nslots; /* a power of two */
+	int64 misses; /* since the table has its size */
+	uint32 generation;
+	IfAliveTerms terms[IF_ALIVE_KINDS];
+} IfAliveTable;
+
+static LastAnswers Last;
+
+/* The ends of the calendar months after as_of, the last one truncated at the horizon. */
+static void
+SetMonths(Predictor *predictor)
+{
+	predictor->nmonths = 0;
+	while (predictor->nmonths < MAX_MONTHS)
+	{
+		Interval months = {.month = predictor->nmonths + 1};
+		double end = UnitsAhead(predictor->model, predictor->as_of, &months);
+
+		predictor->month_end[predictor->nmonths++] = Min(end, predictor->horizon);
+		if (end >= predictor->horizon)
+			break;
+	}
+}
+
+/* Forgets all answers at once. */
+static void
+ForgetMemos(MemoTable *table)
+{
+	table->generation++;
+	if (table->generation == 0)
+	{
+		/* the counter wrapped around: the oldest answers would look valid */
+		for (int64 i = 0; i < table->nslots; i++)
+			table->slots[i].generation = 0;
+		table->generation = 1;
+	}
+}
+
+/* Sets the numbers per answer; answers of another width are dropped. */
+static void
+SetWidth(MemoTable *table, int width)
+{
+	if (table->width != width && table->slots != NULL)
+	{
+		pfree(table->slots);
+		pfree(table->values);
+		table->slots = NULL;
+		table->nslots = table->misses = 0;
+	}
+	table->width = width;
+}
+
+/* Notes the horizon and the discount of this call. */
+static void
+SetHorizon(Predictor *predictor, DateADT as_of, const Interval *interval, double discount)
+{
+	if (predictor->has_horizon && predictor->as_of == as_of && predictor->discount == discount &&
+		memcmp(&predictor->interval, interval, sizeof(Interval)) == 0)
+		return;
+	predictor->has_horizon = false;
+	if (!(discount >= 0 && discount <= 1))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("monthly_discount must be between 0 and 1, not %g", discount),
+						errhint("One percent a month is 0.01.")));
+	predictor->horizon = HorizonInUnits(predictor->model, as_of, interval);
+	predictor->as_of = as_of;
+	predictor->interval = *interval;
+	predictor->discount = discount;
+	SetMonths(predictor);
+	ForgetMemos(&predictor->by_phase);
+	predictor->has_horizon = true;
+}
+
+/* The slot of the answers for such customers. */
+static inline IfAliveMemo *
+IfAliveSlot(const Question *question)
+{
+	/* similar customers are adjacent, those with other numbers of purchases years away */
+	uint64 place = (uint64) question->facts->purchase_days * SLOTS_APART +
+				   (uint64) (question->as_of - question->facts->first);
+
+	return &IfAliveTable.slots[place & (IfAliveTable.nslots - 1)];
+}
+
+/* The last argument if it is the record of a customer's attributes, else 0. */
+static int
+AttributesArgument(const FmgrInfo *function)
+{
+	Oid *types;
+	int n;
+
+	(void) get_func_signature(function->fn_oid, &types, &n);
+	return types[n - 1] == RECORDOID ? n - 1 : 0;
+}
+
+/* The predictor of the model argument. */
+static Predictor *
+PredictorOf(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *function = fcinfo->flinfo;
+	Predictor *predictor = (Predictor *) function->fn_extra;
+
+	if (unlikely(predictor == NULL))
+	{
+		function->fn_extra = predictor =
+			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
+		predictor->attributes_argument = AttributesArgument(function);
+	}
+	predictor->model =
+		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
+	if (unlikely(predictor->decodings != predictor->cache.decodings))
+	{
+		predictor->decodings = predictor->cache.decodings;
+		predictor->has_horizon = false;
+		SetWidth(&predictor->alive, 1);
+		SetWidth(&predictor->by_phase, (int) predictor->model->regularity);
+		ForgetMemos(&predictor->alive);
+	}
+	if (predictor->attributes_argument > 0)
+	{
+		bool changed;
+
+		predictor->model = ModelOfRecord(
+			&predictor->customer, predictor->model, predictor->decodings,
+			PG_GETARG_HEAPTUPLEHEADER(predictor->attributes_argument), function->fn_mcxt, &changed);
+		if (changed)
+		{
+			ForgetMemos(&predictor->alive);
+			ForgetMemos(&predictor->by_phase);
+		}
+	}
+	return predictor;
+}
+
+LastAnswers *
+AnswersFor(const Question *question)
+{
+	if (Last.history != question->serial || Last.model != question->predictor->model->fingerprint ||
+		Last.as_of != question->as_of || question->serial == 0)
+	{
+		Last.history = question->serial;
+		Last.model = question->predictor->model->fingerprint;
+		Last.as_of = question->as_of;
+		Last.customer_known = Last.alive_known = Last.clv_known = false;
+		/* prefetched, since it is not needed at once */
+		if (IfAliveTable.slots != NULL)
+			__builtin_prefetch(IfAliveSlot(question));
+	}
+	return &Last;
+}
+
+bool
+ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
+{
+	Predictor *predictor = PredictorOf(fcinfo);
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	const PurchaseSummary *facts;
+	LastAnswers *last;
+
+	question->context = fcinfo->flinfo->fn_mcxt;
+	if (predictor->alive_as_of != as_of && !predictor->model->calendar.is_level)
+		ForgetMemos(&predictor->alive);
+	predictor->alive_as_of = as_of;
+
+	if (horizon_argument > 0)
+		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
+	question->predictor = predictor;
+	question->as_of = as_of;
+	question->first_counts = false;
+	question->chance = 0.5;
+	if (!ClvModelIsUsable(predictor->model))
+		return false;
+	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
+							&question->serial);
+	if (facts->purchase_days == 0)
+		return false;
+	question->facts = facts;
+	last = AnswersFor(question);
+	if (!last->customer_known)
+		last->customer = CustomerInUnits(predictor->model, facts, as_of);
+	last->customer_known = true;
+	question->customer = last->customer;
+	return true;
+}
+
+/* ---------- the answers ---------- */
+
+double
+AnswerAlive(const Question *question, const double *parameters, const double *spend)
+{
+	return Logistic(
+		-LogDropoutOdds(ProcessOf(question->predictor->model), parameters, &question->customer));
+}
+
+double
+AnswerPurchases(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerAlive(question, parameters, spend) *
+		   PurchasesIfAlive(ProcessOf(question->predictor->model), parameters, &question->customer,
+							question->predictor->horizon);
+}
+
+double
+AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerAlive(question, parameters, spend) *
+		   AnyPurchaseIfAlive(ProcessOf(question->predictor->model), parameters,
+							  &question->customer, question->predictor->horizon);
+}
+
+double
+AnswerValue(const Question *question, const double *parameters, const double *spend)
+{
+	return ForecastSpend(question->predictor->model, spend, question->facts, question->first_counts)
+		.value;
+}
+
+/* By phase of the open gap: purchases of a customer who is alive, each discounted by its month. */
+static void
+DiscountedPurchases(const Question *question, const double *parameters, double *sum)
+{
+	const Predictor *predictor = question->predictor;
+	ClvProcess process = ProcessOf(predictor->model);
+	double before[MAX_REGULARITY] = {0};
+	double purchases[MAX_REGULARITY];
+	double factor = 1;
+
+	memset(sum, 0, process.regularity * sizeof(double));
+	for (int i = 0; i < predictor->nmonths; i++)
+	{
+		PurchasesByPhase(process, parameters, &question->customer, predictor->month_end[i],
+						 purchases);
+		factor /= 1 + predictor->discount;
+		for (int j = 0; j < process.regularity; j++)
+		{
+			sum[j] += (purchases[j] - before[j]) * factor;
+			before[j] = purchases[j];
+		}
+	}
+}
+
+static double
+DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
+{
+	double purchases[MAX_REGULARITY];
+
+	DiscountedPurchases(question, parameters, purchases);
+	return MeanOverPhases(ProcessOf(question->predictor->model), parameters, &question->customer,
+						  purchases);
+}
+
+double
+AnswerClv(const Question *question, const double *parameters, const double *spend)
+{
+	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
+		   DiscountedPurchasesIfAlive(question, parameters);
+}
+
+/* Makes a larger table, which pays once there are more answers than slots. */
+static void
+GrowMemos(MemoTable *table, MemoryContext context)
+{
+	int64 nslots = table->nslots == 0 ? FIRST_SLOTS : table->nslots * 4;
+	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
+
+	if (table->slots != NULL)
+	{
+		pfree(table->slots);
+		pfree(table->values);
+	}
+	table->values = MemoryContextAlloc(context, nslots * table->width * sizeof(double));
+	for (int64 i = 0; i < nslots; i++)
+		slots[i].value = table->values + i * table->width;
+	table->slots = slots;
+	table->nslots = nslots;
+	table->misses = 0;
+}
+
+/* The slot of the answer for this customer, and whether it is filled. */
+static Memo *
+FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
+{
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
+	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
+	Memo *memo;
+
+	if (table->misses >= table->nslots && table->nslots < MAX_SLOTS)
+		GrowMemos(table, question->context);
+	memo = &table->slots[hash & (table->nslots - 1)];
+	*found = memo->generation == table->generation && memo->purchase_days == purchase_days &&
+			 memo->age == age && memo->silence == silence;
+	table->misses += !*found;
+	memo->generation = table->generation;
+	memo->purchase_days = purchase_days;
+	memo->age = age;
+	memo->silence = silence;
+	return memo;
+}
+
+/* Notes what answers of this kind depend on, and voids those that depended on something else. */
+static void
+SetTerms(IfAlive kind, const Question *question)
+{
+	IfAliveTerms *terms = &IfAliveTable.terms[kind];
+	const Predictor *predictor = question->predictor;
+
+	if (terms->generation != 0 && terms->model == predictor->model->fingerprint &&
+		terms->as_of == question->as_of && terms->discount == predictor->discount &&
+		memcmp(&terms->horizon, &predictor->interval, sizeof(Interval)) == 0)
+		return;
+	if (++IfAliveTable.generation == 0)
+	{
+		/* the counter wrapped around: the oldest answers would look valid */
+		if (IfAliveTable.slots != NULL)
+			memset(IfAliveTable.slots, 0, IfAliveTable.nslots * sizeof(IfAliveMemo));
+		memset(IfAliveTable.terms, 0, sizeof(IfAliveTable.terms));
+		IfAliveTable.generation = 1;
+	}
+	terms->model = predictor->model->fingerprint;
+	terms->as_of = question->as_of;
+	terms->horizon = predictor->interval;
+	terms->discount = predictor->discount;
+	terms->generation = IfAliveTable.generation;
+}
+
+/* Makes a larger table, which pays once there are more answers than slots. */
+static void
+GrowIfAlive(void)
+{
+	int64 nslots = IfAliveTable.nslots == 0 ? FIRST_SLOTS : IfAliveTable.nslots * 4;
+	IfAliveMemo *slots = MemoryContextAllocZero(TopMemoryContext, nslots * sizeof(IfAliveMemo));
+
+	if (IfAliveTable.slots != NULL)
+		pfree(IfAliveTable.slots);
+	IfAliveTable.slots = slots;
+	IfAliveTable.nslots = nslots;
+	IfAliveTable.misses = 0;
+}
+
+/*
+ * The same for regular buyers: the answers by phase, which depend on x and T, are kept, and the
+ * silence weights the phases.
+ */
+static double
+AnswerByPhase(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	bool found;
+	Memo *memo = FindMemo(&question->predictor->by_phase, question, 0, &found);
+
+	if (!found && kind == DISCOUNTED_IF_ALIVE)
+		DiscountedPurchases(question, model->parameters, memo->value);
+	else if (!found)
+		PurchasesByPhase(ProcessOf(model), model->parameters, &question->customer,
+						 question->predictor->horizon, memo->value);
+	return MeanOverPhases(ProcessOf(model), model->parameters, &question->customer, memo->value);
+}
+
+double
+AnswerIfAlive(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
+	IfAliveMemo *memo;
+
+	if (model->regularity > 1)
+		return AnswerByPhase(question, kind);
+	SetTerms(kind, question);
+	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MAX_SLOTS)
+		GrowIfAlive();
+	memo = IfAliveSlot(question);
+	if (memo->purchase_days != purchase_days || memo->age != age)
+	{
+		memset(memo, 0, sizeof(*memo));
+		memo->purchase_days = purchase_days;
+		memo->age = age;
+	}
+	if (memo->generation[kind] != IfAliveTable.terms[kind].generation)
+	{
+		IfAliveTable.misses++;
+		memo->value[kind] =
+			kind == DISCOUNTED_IF_ALIVE
+				? DiscountedPurchasesIfAlive(question, model->parameters)
+				: PurchasesIfAlive(ProcessOf(model), model->parameters, &question->customer,
+								   question->predictor->horizon);
+		memo->generation[kind] = IfAliveTable.terms[kind].generation;
+	}
+	return memo->value[kind];
+}
+
+double
+Alive(const Question *question)
+{
+	Predictor *predictor = question->predictor;
+	LastAnswers *last = AnswersFor(question);
+	Memo *memo;
+	bool found = false;
+
+	if (last->alive_known)
+		return last->alive;
+	/* an integral is worth looking up among the answers for other customers */
+	if (predictor->model->family == CLV_PARETO_NBD)
+	{
+		memo =
+			FindMemo(&predictor->alive, question, question->as_of - question->facts->last, &found);
+		if (!found)
+			*memo->value = AnswerAlive(question, predictor->model->parameters, NULL);
+		last->alive = *memo->value;
+	}
+	else
+		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
+	last->alive_known = true;
+	return last->alive;
+}
+
+double
+AnswerWait(const Question *question, const double *parameters, const double *spend)
+{
+	const ClvModel *model = question->predictor->model;
+	double alive = parameters == model->parameters ? Alive(question)
+												   : AnswerAlive(question, parameters, spend);
+
+	return WaitForPurchase(ProcessOf(model), parameters, &question->customer, alive,
+						   question->chance);
+}
+
+bool
+DayAfter(const Question *question, DateADT as_of, double wait, DateADT *day)
+{
+	const Predictor *predictor = question->predictor;
+	double weighted = wait * predictor->model->unit / predictor->model->pace;
+	double days;
+
+	if (!(weighted <= MAX_HORIZON_DAYS))
+		return false;
+	days = as_of + ceil(DaysOfWeighted(&predictor->model->calendar, as_of, weighted));
+	if (!(days < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE))
+		return false;
+	*day = (DateADT) days;
+	return true;
+}

@@ -1,0 +1,37 @@
+/*
+ * lifecycle.h: where a customer stands.
+ */
+#ifndef CRM_LIFECYCLE_H
+#define CRM_LIFECYCLE_H
+
+#include "clv/clv_model.h"
+#include "clv/rhythm.h"
+#include "history/history_codec.h"
+#include "rfm/segment_scheme.h"
+
+/*
+ * What a customer's silence is measured against; if both models are NULL, only the number of days.
+ */
+typedef struct LapseRule
+{
+	int64 active;   /* days */
+	int64 inactive; /* days */
+	const RhythmModel *rhythm;
+	const ClvModel *model;
+} LapseRule;
+
+/* Purchases up to a silence. */
+typedef struct Past
+{
+	DateADT first;
+	DateADT last;
+	int64 purchase_days;
+} Past;
+
+/* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
+extern Lifecycle LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule);
+
+/* Whether such a silence makes the customer lapsing or inactive. */
+extern bool HasLapsed(const LapseRule *rule, const Past *past, int64 silence);
+
+#endif /* CRM_LIFECYCLE_H */
