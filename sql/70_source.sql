@@ -233,7 +233,7 @@ DECLARE
 		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
 		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
-		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
+		['best_columns', 'text[]', NULL, 'columns of the customer table and attributes that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
 		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with refit, where thresholds and counts were computed from all histories, clv and holdout), profiles, match'],
@@ -345,14 +345,14 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 	BEGIN ATOMIC
 		VALUES ('view', 'campaign_gains', src.campaigns IS NOT NULL), ('view', 'campaign_segment_result', src.campaigns IS NOT NULL), ('view', 'campaign_result', src.campaigns IS NOT NULL), ('view', 'campaign_response', src.campaigns IS NOT NULL),
-			('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
+			('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
 			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
-			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'customer_profile', true),
+			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
-			('table', 'finding', true), ('table', 'finding_key', true),
+			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
 			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'unknown_customer', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object';
@@ -450,7 +450,7 @@ BEGIN
 	SELECT string_agg(DISTINCT p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'change_queue', 'customer_queue', 'population', 'unknown_customer')) THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'product_complement', 'change_queue', 'customer_queue', 'population', 'unknown_customer')) THEN
 			argument := 'table';
 			remedy := 'restore it, or drop the source and create it again';
 		END IF;

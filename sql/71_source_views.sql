@@ -60,7 +60,7 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 					THEN format('the as-of date is far past the newest order (%s): everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
 				WHEN today < model.newest_order THEN format('the as-of date is before the newest order (%s): later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
 			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
-				THEN format('keys occur more than once in the customer table: customer_profile has %s rows too many; name another customer_key', model.repeated_keys) END
+				THEN format('keys occur more than once in the customer table: %s rows of customer_profile are too many; name another customer_key', model.repeated_keys) END
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
 		WHERE v.finding IS NOT NULL ORDER BY v.place;
 	END;
@@ -178,8 +178,18 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	predicted_value double precision, -- sum of clv_365d, the value expected in the next 365 days; NULL: no prediction
 	predicted_value_share double precision, -- share of the predicted value of all customers
 	mean_p_purchase double precision, -- mean of p_purchase: the same as mean_p_purchase_90d, for the horizon of the source
-	horizon_days integer -- that horizon
+	horizon_days integer, -- that horizon
+	contact_limit double precision, -- the most that may be spent on a customer of the segment in the next 365 days before it costs more than it brings: predicted value a customer, times profit / monetary unless it is a profit itself; NULL: no prediction, or no cost known
+	advice text -- the strategy with the source's own figures: what the segment is expected to bring, and what its margin bears; NULL: no strategy
 );
+
+CREATE FUNCTION crm_profile_internal.segment_advice(strategy text, predicted_each numeric, predicted_share numeric, contact_limit numeric) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN strategy || CASE WHEN predicted_each IS NULL THEN '' ELSE concat(
+		CASE WHEN strategy ~ '[.!?]$' THEN ' ' ELSE '. ' END, format('Expected in the next 365 days: %s a customer', round(predicted_each, 2)), ', ' || round(100 * predicted_share) || ' % of all', '. ',
+		CASE WHEN contact_limit IS NULL THEN 'What they bear cannot be told: no costs are known.' WHEN round(contact_limit, 2) <= 0 THEN 'Nothing may be spent on them: they cost more than they bring.'
+			ELSE format('Up to %s a customer may be spent on them.', round(contact_limit, 2)) END) END;
+COMMENT ON FUNCTION crm_profile_internal.segment_advice IS 'the column advice of segment_summary';
 
 CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
 	segment text, -- the segment; NULL: not scored
@@ -269,7 +279,7 @@ CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double pre
 COMMENT ON FUNCTION crm_profile_internal.as_double IS 'the number in double precision, clipped to what that can hold';
 
 CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
-	outside crm_profile_internal.outside_measures[])
+	outside crm_profile_internal.outside_measures[], tier_by text)
 	RETURNS SETOF crm_profile_internal.segment_summary_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
 	BEGIN ATOMIC
@@ -281,11 +291,13 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			m.profit,
 			crm_profile_internal.as_double(m.profit / NULLIF(sum(m.profit) OVER (), 0)),
 			m.median_recency, m.median_frequency, m.median_monetary::numeric::double precision,
-			(SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1),
+			y.strategy,
 			crm_profile_internal.as_double(m.predicted_value),
 			crm_profile_internal.as_double(m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0)),
 			crm_profile_internal.as_double(m.mean_p_purchase),
-			max(m.horizon_days) OVER ()
+			max(m.horizon_days) OVER (),
+			crm_profile_internal.as_double(f.contact_limit),
+			crm_profile_internal.segment_advice(y.strategy, f.predicted_each, m.predicted_value / NULLIF(sum(m.predicted_value) OVER (), 0), f.contact_limit)
 		FROM (SELECT s.position AS place, s.segment FROM crm_profile.segments(segments) s UNION ALL SELECT 1000, '(unscored)'
 				UNION ALL SELECT 1000 + o.place, o.segment FROM unnest(outside) WITH ORDINALITY o(segment, customers, monetary, profit, counted, place)) l
 			LEFT JOIN (
@@ -294,6 +306,9 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase_90d, i.mean_p_purchase, i.horizon_days
 					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
 				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
+			LEFT JOIN LATERAL (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1) y ON true
+			CROSS JOIN LATERAL (SELECT m.predicted_value / NULLIF(m.customers, 0) AS predicted_each,
+				m.predicted_value / NULLIF(m.customers, 0) * CASE WHEN m.profit IS NOT NULL THEN CASE WHEN tier_by = 'profit' THEN 1 ELSE m.profit / NULLIF(m.monetary, 0) END END AS contact_limit) f
 		ORDER BY l.place;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment';
@@ -1021,8 +1036,8 @@ BEGIN
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
 				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s) AND EXISTS (SELECT FROM %4$s c WHERE %5$s)
 			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
-		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment))) s',
-			src.name, src.scheme, segments, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer'), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned')));
+		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
+			src.name, src.scheme, segments, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer'), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
@@ -1061,8 +1076,14 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 	PERFORM crm_profile_internal.source_build_campaigns(src);
-	PERFORM crm_profile_internal.source_build_lines(src);
-	PERFORM crm_profile_internal.source_build_due(src);
+	IF src.line_query IS NULL THEN
+		-- what read the lines no longer does
+		PERFORM crm_profile_internal.source_build_due(src);
+		PERFORM crm_profile_internal.source_build_lines(src);
+	ELSE
+		PERFORM crm_profile_internal.source_build_lines(src);
+		PERFORM crm_profile_internal.source_build_due(src);
+	END IF;
 	-- nothing reads it any more
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');

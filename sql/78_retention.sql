@@ -2,8 +2,7 @@
 
 CREATE FUNCTION crm_profile_internal.history_since(history crm_profile.purchase_history, since date) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN since IS NULL THEN history ELSE history OPERATOR(crm_profile.-) crm_profile.as_of(history, since - 1) END;
-COMMENT ON FUNCTION crm_profile_internal.history_since IS 'the days of a history from since on; NULL for all of them';
+	RETURN CASE WHEN since IS NULL THEN history ELSE history OPERATOR(crm_profile.-) crm_profile.as_of(history, since - 1) END; -- the days of a history from since on; NULL for all of them
 
 CREATE FUNCTION crm_profile_internal.kept_history(stored crm_profile.purchase_history, fresh crm_profile.purchase_history, before date) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -15,8 +14,7 @@ COMMENT ON FUNCTION crm_profile_internal.kept_history IS
 
 CREATE FUNCTION crm_profile_internal.both_histories(fresh text, stored text, same_fresh text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('(SELECT coalesce(n.customer, o.customer) AS customer, o.history AS was, n.history AS fresh, o.tid FROM %s n FULL JOIN %s o ON %s)', fresh, stored, same_fresh);
-COMMENT ON FUNCTION crm_profile_internal.both_histories IS 'SQL of histories as stored (was), with the places of their rows (tid), and as in the orders (fresh)';
+	RETURN format('(SELECT coalesce(n.customer, o.customer) AS customer, o.history AS was, n.history AS fresh, o.tid FROM %s n FULL JOIN %s o ON %s)', fresh, stored, same_fresh); -- SQL of histories as stored (was), with the places of their rows (tid), and as in the orders (fresh)
 
 CREATE FUNCTION crm_profile_internal.write_histories(target regclass, taken text, pairs text, orders text, progress text, kept date, oldest date, population text, touched text,
 	OUT written bigint, OUT removed bigint, OUT oldest_lost boolean, OUT followed bytea[], OUT keys text, OUT newcomers text, OUT without_customer boolean, OUT read_again bigint)
@@ -34,9 +32,7 @@ BEGIN
 			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first), %5$s, %6$s',
 		taken || ', ', history, pairs, target, coalesce(population, 'NULL::bytea[]'), coalesce(touched, 'NULL::text, NULL::text, NULL::boolean, NULL::bigint'))
 		INTO written, removed, oldest_lost, followed, keys, newcomers, without_customer, read_again USING orders, progress, kept, oldest;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.write_histories IS
-	'writes those histories that differ, of pairs as stored and fresh; days before kept stay as stored; taken: more of the WITH clause; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed; touched: SQL of keys, newcomers, without_customer and read_again';
+END $$; -- writes those histories that differ, of pairs as stored and fresh; days before kept stay as stored; taken: more of the WITH clause; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed; touched: SQL of keys, newcomers, without_customer and read_again
 
 CREATE FUNCTION crm_profile_internal.oldest_stored(target regclass, since date) RETURNS date
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -45,8 +41,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT min(crm_profile.first_purchase(crm_profile_internal.history_since(h.history, $1))) FROM %s h', target) INTO oldest USING since;
 	RETURN oldest;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.oldest_stored IS 'the day of the oldest order in the histories from a day on';
+END $$; -- the day of the oldest order in the histories from a day on
 
 CREATE FUNCTION crm_profile_internal.old_orders_dropped(fresh text, stored text, same_fresh text, orders text, progress text, kept date, before date) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -62,6 +57,4 @@ BEGIN
 			WHERE crm_profile.as_of(crm_profile_internal.history_since(o.history, $3), $4 - 1) OPERATOR(crm_profile.<>) ''{}'') d', fresh, stored, same_fresh)
 		INTO cut, other USING orders, progress, kept, before;
 	RETURN CASE WHEN cut >= 2 AND cut >= 9 * other THEN cut END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.old_orders_dropped IS
-	'number of customers who lost the days before a date, if they are at least two and nothing else changed for nine of ten; otherwise NULL';
+END $$; -- number of customers who lost the days before a date, if they are at least two and nothing else changed for nine of ten; otherwise NULL

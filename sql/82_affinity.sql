@@ -225,6 +225,7 @@ BEGIN
 			EXECUTE format('CREATE OR REPLACE VIEW %I.order_line WITH (security_invoker = true) AS ', src.name) || src.line_query;
 		EXCEPTION WHEN invalid_table_definition THEN
 			-- another key of orders may have another type
+			PERFORM crm_profile_internal.source_build_due(jsonb_populate_record(src, '{"line_query": null}'));
 			PERFORM crm_profile_internal.source_build_lines(jsonb_populate_record(src, '{"line_query": null}'));
 			EXECUTE format('CREATE VIEW %I.order_line WITH (security_invoker = true) AS ', src.name) || src.line_query;
 		END;
@@ -232,9 +233,11 @@ BEGIN
 		PERFORM crm_profile_internal.source_drop_view(src, 'category_buyers');
 		PERFORM crm_profile_internal.source_drop_view(src, 'product_affinity');
 		EXECUTE format('DROP FUNCTION IF EXISTS %I.product_affinity(date)', src.name);
+		PERFORM crm_profile_internal.source_build_complements(src);
 		PERFORM crm_profile_internal.source_drop_view(src, 'order_line');
 		RETURN;
 	END IF;
+	PERFORM crm_profile_internal.source_build_complements(src);
 	EXECUTE format('COMMENT ON VIEW %I.order_line IS ''the order lines: what was bought together, by whom and when''', src.name);
 	FOR described IN VALUES ('basket', 'what lines of one order share'), ('customer', 'key of the customer; NULL: not known'), ('ordered_on', 'day of the order; NULL: not known'), ('product', 'the product'), ('category', 'its category, or the product where the source names no category') LOOP
 		EXECUTE format('COMMENT ON COLUMN %I.order_line.%I IS %L', src.name, described.column1, described.column2);

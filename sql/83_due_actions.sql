@@ -1,5 +1,13 @@
 -- Due actions: what to do for whom on a day, and why
 
+CREATE TYPE crm_profile_internal.product_complement_row AS ( -- a row of the table product_complement
+	product text, -- a product
+	complement text, -- what goes with it
+	baskets bigint, -- baskets that have both
+	confidence double precision, -- share of the baskets with the product that have the complement
+	lift double precision -- how many times as often as by chance
+);
+
 CREATE FUNCTION crm_profile_internal.second_purchase(history crm_profile.purchase_history, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION crm_profile_internal.second_purchase IS 'the second purchase day of a customer; NULL: fewer than two by as_of';
@@ -19,19 +27,20 @@ CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_ac
 	as_of date -- the as-of date
 );
 
-CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, model crm_profile.source_model, day date) RETURNS text
+-- each model is used once, so that a call is inlined where the model is a subquery
+CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, day date) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, model.rfm, day), model.segments, crm_profile.lifecycle(history, day, model.active_days, model.clv)), 'no segment');
+	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv)), 'no segment');
 COMMENT ON FUNCTION crm_profile_internal.due_segment IS 'the segment of a customer on a day, in words';
 
-CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_history, model crm_profile.source_model, day date, period interval, tier_by text) RETURNS text
+CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_history, a_from numeric, b_from numeric, day date, period interval, tier_by text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile.value_tier(CASE
+	RETURN coalesce(crm_profile.value_tier(CASE
 		WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, day)
 		WHEN tier_by = 'profit' THEN crm_profile.profit(history, day, period)
 		WHEN period IS NULL THEN crm_profile.monetary(history, day)
-		ELSE crm_profile.monetary(history, day, period) END, model.a_from, model.b_from);
-COMMENT ON FUNCTION crm_profile_internal.due_tier IS 'the value tier of a customer on a day';
+		ELSE crm_profile.monetary(history, day, period) END, a_from, b_from), 'none');
+COMMENT ON FUNCTION crm_profile_internal.due_tier IS 'the value tier of a customer on a day, in words';
 
 CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, history crm_profile.purchase_history, model crm_profile.source_model, day date, as_of date, period interval, tier_by text)
 	RETURNS SETOF crm_profile_internal.due_action_row
@@ -42,32 +51,91 @@ CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, histor
 				WHEN 2 THEN format('bought once, %s days ago: by now half of those who buy again have done so', day - crm_profile.first_purchase(history, day))
 				WHEN 4 THEN format('first purchase %s ago, on %s', CASE extract(year FROM day) - extract(year FROM crm_profile.first_purchase(history, day)) WHEN 1 THEN 'a year' ELSE extract(year FROM day) - extract(year FROM crm_profile.first_purchase(history, day)) || ' years' END, to_char(crm_profile.first_purchase(history, day), 'YYYY-MM-DD'))
 				WHEN 8 THEN format('silent for %s days, since %s: that is longer than fits this customer', crm_profile.recency(history, day), to_char(crm_profile.last_purchase(history, day), 'YYYY-MM-DD'))
-				WHEN 64 THEN format('reached value tier %s, from %s', crm_profile_internal.due_tier(history, model, day, period, tier_by), coalesce(crm_profile_internal.due_tier(history, model, day - 1, period, tier_by), 'none'))
+				WHEN 64 THEN format('reached value tier %s, from %s', crm_profile_internal.due_tier(history, model.a_from, model.b_from, day, period, tier_by), crm_profile_internal.due_tier(history, model.a_from, model.b_from, day - 1, period, tier_by))
 				WHEN 128 THEN 'birthday'
-				ELSE format('%s now, %s the day before', crm_profile_internal.due_segment(history, model, day), crm_profile_internal.due_segment(history, model, day - 1)) END,
+				ELSE format('%s now, %s the day before', crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day),
+					crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day - 1)) END,
 			day, crm_profile_internal.source_clv_365d(history, model.clv, CASE v.kind WHEN 8 THEN crm_profile.last_purchase(history, day) ELSE day END), as_of
 		FROM (VALUES (1, 'thanks'), (2, 'second_purchase'), (4, 'anniversary'), (8, 'lapse_alarm'), (16, 'entered_top'), (32, 'left_top'), (64, 'status_reached'), (128, 'birthday')) v(kind, action)
 		WHERE due & v.kind <> 0;
 	END;
 COMMENT ON FUNCTION crm_profile_internal.due_rows IS 'rows of due_actions for a customer and a day, from what due_kinds() found';
 
+---------------------------------------------------------------- complements
+
+CREATE FUNCTION crm_profile_internal.refresh_complements(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET client_min_messages = warning AS $$
+DECLARE
+	min_support double precision;
+BEGIN
+	EXECUTE format('SELECT greatest(5 / greatest(count(DISTINCT l.basket), 5)::double precision, 0.0002) FROM %I.order_line l', src.name) INTO min_support;
+	EXECUTE format('DELETE FROM %I.product_complement', src.name);
+	LOOP
+		BEGIN
+			EXECUTE format('INSERT INTO %1$I.product_complement SELECT r.product, r.right_side, r.baskets, r.confidence, r.lift FROM (
+					SELECT r.left_side[1] AS product, r.*, row_number() OVER (PARTITION BY r.left_side ORDER BY r.lift DESC, r.right_side COLLATE "C") AS place
+					FROM crm_profile.basket_rules(%2$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05) r WHERE r.place <= 5', src.name, crm_profile_internal.source_lines(src.name, NULL)) USING min_support;
+			RETURN;
+		EXCEPTION WHEN program_limit_exceeded THEN
+			-- too many pairs for this memory: only more frequent ones
+			IF min_support > 0.1 THEN
+				RETURN;
+			END IF;
+			min_support := 5 * min_support;
+		END;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.refresh_complements IS 'part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance';
+
+CREATE FUNCTION crm_profile_internal.source_build_complements(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF src.line_query IS NULL THEN
+		EXECUTE format('DROP TABLE IF EXISTS %I.product_complement', src.name);
+	ELSIF to_regclass(format('%I.product_complement', src.name)) IS NULL THEN
+		EXECUTE format('CREATE TABLE %I.product_complement OF crm_profile_internal.product_complement_row (PRIMARY KEY (product, complement))', src.name);
+		PERFORM crm_profile_internal.source_comment(src.name, 'product_complement', 'what goes with each product in a basket: the five of the highest lift, as of the last refresh that fitted models', 'crm_profile_internal.product_complement_row');
+		PERFORM crm_profile_internal.source_share_rights(src, 'due_actions', 'product_complement');
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_build_complements IS 'creates the table product_complement of a source, or drops it if the source has no order lines';
+
+---------------------------------------------------------------- the view
+
+CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_definition, columns text, rows text, condition text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- what is due is a column of the join, and not joined LATERAL: the planner would remember it by history, in vain
+	RETURN format('(SELECT c.%1$I AS customer, h.history, d.day, %2$s%3$scrm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %4$L, %5$s, %6$s, %7$s, %8$s, d.day) AS due
+			FROM %9$s%10$s CROSS JOIN%11$s (SELECT %12$s AS model) m%13$s OFFSET 0) e%14$s CROSS JOIN%11$s (SELECT %12$s AS model) m',
+		src.customer_key, columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, src.tier_by = 'profit',
+		crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), CASE WHEN src.birthday IS NULL THEN 'NULL' ELSE format('c.%I::date', src.birthday) END, src.action_pause,
+		rows, crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), condition,
+		CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END);
+COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, from SQL of customers c, histories h and days d, and of the models m';
+
 CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('SELECT c.%2$I AS customer, f.action, f.reason, f.since, f.value, f.as_of
-		FROM %1$s c %3$s %4$I.customer_history h ON %5$s CROSS JOIN %6$s%7$s CROSS JOIN%8$s (SELECT %9$s AS model) m
-			CROSS JOIN LATERAL (SELECT crm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %10$L, %11$s, %12$s, %13$s, %14$s, d.day) AS due OFFSET 0) e
-			CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%2$I::text, e.due, h.history, m.model, d.day, %15$s, %11$s, %16$L) f
+	RETURN format('SELECT e.customer, f.action, f.reason, f.since, f.value, f.as_of
+		FROM %1$s CROSS JOIN LATERAL crm_profile_internal.due_rows(e.customer::text, e.due, e.history, m.model, e.day, %2$s, %3$s, %4$L) f
 		WHERE e.due <> 0',
-		src.customers, src.customer_key, CASE WHEN src.birthday IS NULL THEN 'JOIN' ELSE 'LEFT JOIN' END, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), days,
-		crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true),
-		src.tier_by = 'profit', crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), CASE WHEN src.birthday IS NULL THEN 'NULL' ELSE format('c.%I::date', src.birthday) END, src.action_pause, as_of, src.tier_by);
+		crm_profile_internal.source_due_kinds(src, '', format('%s c %s %I.customer_history h ON %s CROSS JOIN %s', src.customers, CASE WHEN src.birthday IS NULL THEN 'JOIN' ELSE 'LEFT JOIN' END, src.name,
+			crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), days), ''), as_of, crm_profile_internal.source_period(src), src.tier_by)
+		-- a complement comes with thanks, and so not more often
+		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
+		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (
+			SELECT DISTINCT ON (e.customer::text, e.day) e.customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
+				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %1$s AS as_of
+			FROM %2$s WHERE e.due & 1 <> 0 ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', as_of,
+		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s JOIN %4$s c ON %5$s',
+				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer'), src.customers, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))),
+			format(' WHERE NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')))) END;
 COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date';
 
 CREATE FUNCTION crm_profile_internal.source_build_due(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'due_actions', 'what becomes due on the as-of date: for whom, why, and what is at stake', 'crm_profile_internal.due_action_row',
-		crm_profile_internal.source_due_query(src, crm_profile_internal.source_day(crm_profile_internal.source_today(src)), 'd.day'));
+		crm_profile_internal.source_due_query(src, crm_profile_internal.source_day(crm_profile_internal.source_today(src)), 'e.day'));
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.due_actions(as_of date, days integer DEFAULT 1) RETURNS SETOF %1$I.due_actions LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %2$s; END', src.name,
 		crm_profile_internal.source_due_query(src, '(SELECT due_actions.as_of - n.n AS day FROM generate_series(0, due_actions.days - 1) n(n) OFFSET 0) d', 'due_actions.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.due_actions(date, integer) IS ''what became due on that day, or on so many days up to it, by the models in use now''', src.name);

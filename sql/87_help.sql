@@ -14,6 +14,7 @@ CREATE FUNCTION crm_profile_internal.help_topics(OUT topic text, OUT example tex
 			('what the next 90 days should bring', 'SELECT part, expected, lower, upper FROM shop.revenue_forecast', 'sources.md'),
 			('how good forecasts were, in words', 'SELECT item, value FROM shop.model_card', 'clv.md'),
 			('what kind of people they are', 'SELECT segment, card FROM crm_profile.segment_card(''shop'')', 'sources.md'),
+			('whom to write to today, and why', 'SELECT customer, action, reason FROM shop.due_actions', 'due_actions.md'),
 			('all of that on a page for people', 'SELECT crm_profile.report(''shop'')', 'report.md'),
 			('what a segment scheme says', 'SELECT * FROM crm_profile.scheme_rule WHERE scheme = ''standard''', 'segments.md'),
 			('your sources, and what they warn of', 'SELECT name, warning FROM crm_profile.sources', 'sources.md');
@@ -72,6 +73,12 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 			('forecast_tracking', 'one row per month; the month of the cut-off has two', 'Does the forecast hold, month by month?', 'SELECT month, expected_value, actual_value FROM %I.forecast_tracking WHERE forecast'),
 			('model_holdout', 'one row per class of customers', 'How good was a forecast of the past?', E'SELECT predicted, actual, calibration FROM %I.model_holdout WHERE part = ''total'''),
 			('model_card', 'one row per figure of the models', 'Which model is in use?', 'SELECT item, value, note FROM %I.model_card'),
+			('due_actions', 'one row per customer and occasion of the as-of date', 'Whom to write to today, and why?', 'SELECT customer, action, reason FROM %I.due_actions ORDER BY value DESC NULLS LAST LIMIT 20'),
+			('campaign_result', 'one row per campaign', 'Did the campaign work?', 'SELECT campaign, treated_rate, control_rate, lift_lower, lift_upper, result FROM %I.campaign_result'),
+			('campaign_segment_result', 'one row per campaign and segment', 'With whom did it work?', 'SELECT campaign, segment, lift, adjusted_p_value FROM %I.campaign_segment_result'),
+			('campaign_gains', 'one row per campaign and tenth by score', 'Whom could we have left out?', 'SELECT campaign, decile, lift, cumulative_incremental FROM %I.campaign_gains'),
+			('product_affinity', 'one row per segment or tier, and category', 'What do champions buy more than others?', E'SELECT category, share, lift FROM %I.product_affinity WHERE customer_group = ''Champions'' AND verdict = ''more than others'''),
+			('category_buyers', 'one row per category', 'What is bought most, and by whom?', 'SELECT category, customers, segment FROM %I.category_buyers ORDER BY place LIMIT 20'),
 			('data_quality', 'one row per finding', 'Can the figures be trusted?', 'SELECT finding, severity, rows, customers_changed, advice FROM %I.data_quality');
 	END;
 COMMENT ON FUNCTION crm_profile_internal.source_questions IS 'views of a source, what a row of each is, and questions that it answers, with queries in which %I is the schema';

@@ -72,7 +72,6 @@ SELECT crm_profile.alter_source('shop', action_pause => 90);
 SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN (SELECT * FROM due(90) WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
 SELECT crm_profile.alter_source('shop', action_pause => 0);
 SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN (SELECT * FROM happening WHERE day > '1997-03-01') d ON d.customer = f.customer AND d.action = f.action AND d.day = f.since WHERE f.customer IS NULL OR d.customer IS NULL;
-SELECT crm_profile.alter_source('shop', reset => '{action_pause}');
 SELECT crm_profile.alter_source('shop', action_pause => 30);
 
 -- what is at stake
@@ -93,6 +92,26 @@ SELECT crm_profile.alter_source('shop', reset => '{as_of,birthday}');
 SELECT coalesce(bool_and(since = as_of AND as_of = (CURRENT_TIMESTAMP AT TIME ZONE current_setting('TimeZone'))::date), true) AS today FROM shop.due_actions;
 SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN found g USING (customer, action, since) WHERE (f.as_of IS NULL OR g.as_of IS NULL) AND action <> 'birthday';
 
+-- a complement to what was just bought
+CREATE TABLE line AS SELECT s.customer_id, s.sold_on, p.product FROM (SELECT DISTINCT customer_id, sold_on, ('x' || substr(md5(customer_id || ' ' || sold_on), 1, 4))::bit(16)::integer % 16 AS n FROM sale WHERE amount >= 0 AND sold_on <= '1998-03-01') s,
+	LATERAL (VALUES ('tea', s.n < 6), ('scones', s.n < 5), ('milk', s.n IN (1, 3, 5, 7, 9)), ('bread', s.n > 5), ('jam', s.n IN (10, 11, 12)), ('honey', s.n IN (11, 12, 13)), ('rare', s.n = 15 AND s.customer_id < 200)) p(product, has) WHERE p.has;
+SELECT crm_profile.alter_source('shop', lines => 'line', line_customer => 'customer_id', line_day => 'sold_on', as_of => '1998-03-01');
+SELECT count(*) FROM shop.due_actions WHERE action = 'complement';
+SELECT count(*) > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT product, complement, round(lift::numeric, 2) AS lift FROM shop.product_complement ORDER BY product COLLATE "C", lift DESC, complement COLLATE "C";
+SELECT count(*) FROM shop.product_complement c FULL JOIN (SELECT * FROM crm_profile.basket_rules('SELECT customer_id || sold_on::text, product FROM due.line', 0.0001) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05) r ON r.left_side = ARRAY[c.product] AND r.right_side = c.complement
+WHERE (c.baskets, c.confidence, c.lift) IS DISTINCT FROM (r.baskets, r.confidence, r.lift);
+CREATE TABLE complement AS SELECT DISTINCT ON (d.customer, d.day) d.customer, d.day, format('bought %s: %s goes with it, %s times as often as by chance', c.product, c.complement, round(c.lift::numeric, 1)) AS reason
+	FROM due(30) d JOIN line l ON l.customer_id = d.customer AND l.sold_on = d.day JOIN shop.product_complement c USING (product)
+	WHERE d.action = 'thanks' AND d.day > '1997-03-01' AND c.complement NOT IN (SELECT o.product FROM line o WHERE o.customer_id = d.customer AND o.sold_on <= d.day)
+	ORDER BY d.customer, d.day, c.lift DESC, c.complement COLLATE "C", c.product COLLATE "C";
+SELECT count(*) > 20 AS many, count(*) FILTER (WHERE c.customer IS NULL OR d.customer IS NULL) AS wrong FROM complement c FULL JOIN (SELECT * FROM shop.due_actions('1998-03-01', 365) d WHERE d.action = 'complement') d ON d.customer = c.customer AND d.since = c.day AND d.reason = c.reason;
+SELECT count(*) FROM generate_series(timestamp '1998-01-01', '1998-03-01', '1 day') g(day), LATERAL shop.due_actions(g.day::date) d FULL JOIN (SELECT * FROM complement WHERE day >= '1998-01-01') c ON c.customer = d.customer AND c.day = d.since WHERE d.action = 'complement' AND c.customer IS NULL;
+-- the other actions are the same
+SELECT count(*) FROM shop.due_actions('1998-03-01', 365) f FULL JOIN found g USING (customer, action, since) WHERE (f.as_of IS NULL OR g.as_of IS NULL) AND action NOT IN ('birthday', 'complement');
+SELECT crm_profile.alter_source('shop', reset => '{lines}');
+SELECT to_regclass('shop.product_complement') IS NULL AS gone, (SELECT count(*) FROM shop.due_actions('1998-03-01', 365) WHERE action = 'complement') AS complements;
+
 -- a period, profit, days without a model
 CREATE TABLE few AS SELECT customer_id, sold_on, abs(amount) AS amount, abs(amount) * 0.6 AS cost FROM sale WHERE customer_id % 30 = 1;
 SELECT count(*) > 0 AS made FROM crm_profile.create_source('small', 'customer', 'few', order_customer => 'customer_id', ordered_at => 'sold_on', amount => 'amount', cost => 'cost', tier_by => 'profit', period => '6 months', as_of => '1998-03-01');
@@ -111,8 +130,21 @@ SELECT crm_profile.alter_source('small', birthday => 'customer_id');
 SELECT count(*) FROM small.due_actions(NULL);
 SELECT count(*) FROM small.due_actions('1998-03-01', 0);
 
-SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('small');
-SELECT count(*) FROM pg_namespace WHERE nspname IN ('shop', 'small');
+---------------------------------------------------------------- strategies that speak of the source's own figures
+SELECT count(*) > 0 AS made FROM crm_profile.create_source('margin', 'customer', 'few', order_customer => 'customer_id', ordered_at => 'sold_on', amount => 'amount', cost => 'cost', as_of => '1998-03-01');
+SELECT count(*) > 0 AS refreshed FROM crm_profile.refresh('margin');
+-- costs are 60 % of each amount
+SELECT count(*) FILTER (WHERE s.contact_limit IS NOT NULL) > 3 AS many, count(*) FILTER (WHERE abs(s.contact_limit - 0.4 * p.each) > 1e-6) AS wrong, count(*) FILTER (WHERE (s.contact_limit IS NULL) <> (p.each IS NULL)) AS missing,
+	count(*) FILTER (WHERE s.advice <> CASE WHEN p.each IS NULL THEN s.strategy ELSE format('%s%s Expected in the next 365 days: %s a customer, %s %% of all. Up to %s a customer may be spent on them.', s.strategy, CASE WHEN right(s.strategy, 1) = '.' THEN '' ELSE '.' END,
+		round(p.each::numeric, 2), round((100 * s.predicted_value_share)::numeric), round((0.4 * p.each)::numeric, 2)) END) AS other_words
+FROM margin.segment_summary s LEFT JOIN (SELECT segment, sum(clv_365d) / count(*) AS each FROM margin.customer_profile GROUP BY segment) p USING (segment) WHERE s.strategy IS NOT NULL;
+SELECT count(*) FILTER (WHERE s.contact_limit IS NOT NULL) > 3 AS many, count(*) FILTER (WHERE abs(s.contact_limit - p.each) > 1e-6) AS wrong
+FROM small.segment_summary s LEFT JOIN (SELECT segment, sum(clv_365d) / count(*) AS each FROM small.customer_profile GROUP BY segment) p USING (segment);
+SELECT count(s.contact_limit) AS limits, bool_and(s.advice LIKE '% no costs are known.') AS told FROM shop.segment_summary s WHERE s.customers > 0 AND s.strategy IS NOT NULL AND s.predicted_value IS NOT NULL;
+SELECT crm_profile_internal.segment_advice('Ask', 10, 0.25, -1), crm_profile_internal.segment_advice('Ask', NULL, NULL, NULL), crm_profile_internal.segment_advice(NULL, 10, 0.25, 2), crm_profile_internal.segment_advice('Ask.', 10, NULL, 4.567);
+
+SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('small'), crm_profile.drop_source('margin');
+SELECT count(*) FROM pg_namespace WHERE nspname IN ('shop', 'small', 'margin');
 RESET jit;
 DROP SCHEMA due CASCADE;
 RESET search_path;

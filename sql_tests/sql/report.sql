@@ -1,4 +1,4 @@
--- report(): every number on the page is that of its view; nothing that a table holds becomes markup; words in five languages
+-- report(): every number on the page is that of its view; no value from a table becomes markup; words in five languages
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE SCHEMA shop_tables;
@@ -8,6 +8,8 @@ CREATE TABLE sale (client text, day date, total numeric(9,2));
 INSERT INTO client SELECT format('<secret&%s>', i), (ARRAY['Wien', '<script>alert(1)</script>', 'Gr"az'])[1 + i % 3] FROM generate_series(1, 400) i;
 INSERT INTO sale SELECT format('<secret&%s>', 1 + i * 7907 % 1009 % 380), date '2023-01-01' + i * 7 % 1000, (i * 37 % 1000) / 10.0 - CASE WHEN i % 41 = 0 THEN 90 ELSE 0 END FROM generate_series(1, 4000) i;
 INSERT INTO sale VALUES (NULL, '2024-05-05', 4321.09);
+-- a year ago to the day
+INSERT INTO sale SELECT format('<secret&%s>', i), day, 50 FROM generate_series(385, 396) i, unnest('{2024-09-20,2025-03-01}'::date[]) day;
 INSERT INTO crm_profile.scheme VALUES ('<i>', 5, 'names that look like markup');
 INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, r_to, strategy) VALUES ('<i>', '<img src=x onerror=alert(1)>', 4, 5, '"><b>'), ('<i>', '%s $1 ''', 1, 3, NULL);
 SELECT count(*) FROM crm_profile.create_source('s', 'client', 'sale', order_customer => 'client', amount => 'total', as_of => '2025-09-20', attributes => '{town}');
@@ -34,6 +36,8 @@ SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () 
 	|| ARRAY(SELECT n::numeric FROM s.model_holdout, LATERAL (VALUES (1, predicted_value), (2, value_lower), (3, value_upper), (4, actual_value)) x(place, n) WHERE part = 'total' ORDER BY place)
 	|| ARRAY(SELECT n::numeric FROM (SELECT month, sum(expected_value) AS expected, sum(actual_value) AS actual FROM s.forecast_tracking GROUP BY month) v, LATERAL (VALUES (1, expected), (2, actual)) x(place, n) ORDER BY month, place));
 SELECT on_page_are('quality', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.data_quality) v, LATERAL (VALUES (1, rows), (2, customers_changed)) x(place, n) WHERE n IS NOT NULL ORDER BY line, place));
+SELECT on_page_are('due', ARRAY(SELECT n FROM (SELECT action, count(*) AS customers, sum(value)::numeric AS value FROM s.due_actions GROUP BY action HAVING count(*) >= 5) v,
+	LATERAL (VALUES (1, customers::numeric), (2, value)) x(place, n) WHERE n IS NOT NULL ORDER BY value DESC NULLS LAST, action, place)) AS due;
 SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), count(*) FILTER (WHERE frequency > 1) / (count(*) FILTER (WHERE frequency > 0))::numeric, (SELECT sum(monetary) FROM s.segment_summary)] FROM s.customer_profile)
 	|| (SELECT ARRAY[expected, lower, upper] FROM s.revenue_forecast WHERE part = 'total')
 	|| ARRAY(SELECT count(*) FROM s.customer_profile WHERE lifecycle IS NOT NULL GROUP BY lifecycle HAVING count(*) >= 5 ORDER BY 1 DESC)::numeric[]);
@@ -46,7 +50,7 @@ SELECT crm_profile.refresh('s') IS NOT NULL AS refreshed;
 SELECT page LIKE '%<script%' AS script, page LIKE '%<img%' AS img, page LIKE '%"><b>%' AS quote, page LIKE '%&lt;img src=x onerror=alert(1)&gt;%' AS shown, page LIKE '%\%s $1 ''%' AS percent, page LIKE '%secret%' AS keys,
 	octet_length(page) < 400000 AS small, page ~ 'https?://|url\(|<link|@import' AS from_elsewhere
 FROM crm_profile.report('s') page;
--- every tag that is opened is closed, in order: the page without its head is well-formed
+-- every tag is closed in order: the page without its head is well-formed
 CREATE FUNCTION open_tags(page text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	open text[] := '{}';
@@ -83,7 +87,7 @@ SELECT open_tags(crm_profile.report('none')) = '' AS without_orders;
 -- ---------------------------------------------------------------- words
 SELECT key, array_agg(language ORDER BY language) AS languages FROM crm_profile.translation WHERE built_in GROUP BY key
 HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text)[.]' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
--- as many places to fill in, in every language
+-- every language has the same number of placeholders
 SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'
 GROUP BY key HAVING count(DISTINCT coalesce(places, '')) > 1;
 SELECT DISTINCT r.segment FROM crm_profile.scheme_rule r JOIN crm_profile.scheme s ON s.name = r.scheme, unnest('{de,es,fr,it}'::text[]) l
