@@ -2,19 +2,22 @@
 \echo Use "CREATE EXTENSION crm_profile" to load this file. \quit
 
 -- Objects in these schemas run with the rights of whoever uses the extension: nobody else may have created any there,
--- or be able to
+-- or be able to. An owner of a database who is no superuser may install it (trusted): the script then runs as a
+-- superuser, and the schema, which CREATE EXTENSION has just made for that owner, goes to the superuser, too.
 DO $$
 DECLARE
-	owner pg_catalog.regrole := (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'crm_profile');
+	owner pg_catalog.regrole;
+	is_new boolean;
 	planted text := (SELECT pg_catalog.string_agg(pg_catalog.pg_describe_object(d.classid, d.objid, 0), ', ')
 		FROM (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
 			WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = 'crm_profile'::pg_catalog.regnamespace
 				AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass ORDER BY d.classid, d.objid LIMIT 5) d);
 BEGIN
+	SELECT n.nspowner, n.xmin::text::numeric = pg_catalog.pg_current_xact_id()::text::numeric % 4294967296 INTO owner, is_new FROM pg_catalog.pg_namespace n WHERE n.nspname = 'crm_profile';
 	IF pg_catalog.current_setting('standard_conforming_strings') = 'off' THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = 'the extension is installed under standard SQL only',
 			HINT = 'SET standard_conforming_strings = on first. Later sessions may have it as they like.';
-	ELSIF NOT (owner::pg_catalog.text = pg_catalog.quote_ident(CURRENT_USER) OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = owner)) THEN
+	ELSIF NOT (is_new OR owner::pg_catalog.text = pg_catalog.quote_ident(CURRENT_USER) OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = owner)) THEN
 		RAISE duplicate_schema USING MESSAGE = 'schema "crm_profile" already exists and belongs to ' || owner,
 			DETAIL = 'Its owner could put functions there that other users would call.',
 			HINT = 'Find out what it is for, and rename or drop it.';
@@ -22,6 +25,7 @@ BEGIN
 		RAISE duplicate_schema USING MESSAGE = 'schema "crm_profile" already exists and is not empty',
 			DETAIL = 'There are: ' || planted || '.', HINT = 'Find out what they are for, and rename or drop the schema.';
 	END IF;
+	ALTER SCHEMA crm_profile OWNER TO CURRENT_USER;
 END $$;
 
 COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments, forecasts, likeness, sources';

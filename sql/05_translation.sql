@@ -12,6 +12,7 @@ CREATE TABLE crm_profile.translation ( -- words for people, by language; add you
 	CONSTRAINT translation_pkey PRIMARY KEY (key, language, built_in)
 );
 GRANT SELECT ON crm_profile.translation TO PUBLIC;
+GRANT INSERT, UPDATE, DELETE ON crm_profile.translation TO pg_database_owner;
 SELECT pg_catalog.pg_extension_config_dump('crm_profile.translation', 'WHERE NOT built_in');
 
 CREATE FUNCTION crm_profile_internal.languages(language text) RETURNS text[]

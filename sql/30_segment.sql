@@ -48,6 +48,7 @@ CREATE TABLE crm_profile.scheme_rule ( -- the rules of the schemes: a customer g
 );
 
 GRANT SELECT ON crm_profile.scheme, crm_profile.scheme_rule TO PUBLIC;
+GRANT INSERT, UPDATE, DELETE ON crm_profile.scheme, crm_profile.scheme_rule TO pg_database_owner;
 
 SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme', 'WHERE NOT built_in');
 SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',

@@ -94,6 +94,7 @@ DECLARE
 	progress CONSTANT text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
+	jit CONSTANT text := current_setting('jit');
 	orders text := coalesce(histories, crm_profile_internal.source_orders_query(src));
 	stored_histories text := target;
 	same_fresh CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer');
@@ -114,6 +115,8 @@ BEGIN
 		RETURN;
 	ELSIF keys IS NOT NULL THEN
 		PERFORM set_config('enable_seqscan', 'off', true);
+		-- where a scan has to be all the same, the plan seems dear enough for seconds of compiling
+		PERFORM set_config('jit', 'off', true);
 		orders := crm_profile_internal.changed_orders_query(src, keys);
 		stored_histories := format('(SELECT h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
 	END IF;
@@ -163,6 +166,7 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
+	PERFORM set_config('jit', jit, true);
 	-- not counted on other machines
 	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);

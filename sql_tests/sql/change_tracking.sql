@@ -456,6 +456,19 @@ SELECT count(*) FROM (SELECT customer_id AS customer, crm_profile.purchase_histo
 	FULL JOIN "corrected".customer_history h USING (customer) WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE;
 SELECT crm_profile.alter_source('corrected', corrections => '{"merge_customers": true}');
 SELECT crm_profile.drop_source('corrected');
+-- nothing is compiled for a few customers: that would take seconds
+CREATE FUNCTION asked(amount numeric) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE WARNING 'jit is %', current_setting('jit'); RETURN amount; END $$;
+SET client_min_messages = error;
+SELECT count(*) FROM crm_profile.create_source('asking', 'customer', 'dirty', order_customer => 'customer_id', ordered_at => 'day', amount => 'asked(amount)', as_of => '2025-06-01', track_changes => 'keys', clv_model => 'bg/nbd', materialize => true);
+SELECT customers_written FROM crm_profile.refresh('asking');
+SELECT current_setting('jit') AS was \gset
+SET jit = on;
+INSERT INTO dirty (customer_id, day, amount) VALUES (77, '2025-01-01', 50);
+SET client_min_messages = warning;
+SELECT customers_written FROM crm_profile.refresh('asking');
+SET jit = :was;
+SELECT crm_profile.drop_source('asking');
+DROP FUNCTION asked(numeric);
 DROP TABLE dirty;
 DO $$ BEGIN PERFORM crm_profile.drop_source(name) FROM crm_profile.sources; END $$;
 DROP TABLE orders, customer;
