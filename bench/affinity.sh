@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Affinity: rules of baskets, and what similar baskets have, beside a scan of the same order lines, with the largest private memory of the backend.
+# Affinity: rules of baskets, and contents of similar baskets, beside a scan of the same order lines, with the largest private memory of the backend.
 set -euo pipefail
 lines=${BENCH_ORDERS:-10000000}
 rounds=${BENCH_ROUNDS:-3}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Accuracy and speed of matching, with scikit-learn on the same folds where it is to be had.
+# Accuracy and speed of matching, with scikit-learn on the same folds if it is available.
 set -euo pipefail
 cd "$(dirname "$0")"
 out=$(mktemp -d)

@@ -1,5 +1,5 @@
--- Orders for the benchmarks, as an order table grows: :orders rows in order of time over three years, of a tenth as many customers,
--- each with one order at least, a few with very many.
+-- Orders for the benchmarks, as an order table grows: :orders rows in order of time over three years, for a tenth as many customers,
+-- each with at least one order, a few with very many.
 CREATE TABLE orders (
 	order_id bigint NOT NULL,
 	customer_id bigint NOT NULL,

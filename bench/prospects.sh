@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The prospects of a source: what a refresh spends on attributes and the best customers, and how long the view takes; medians of several rounds.
+# The prospects of a source: the time that a refresh spends on attributes and the best customers, and that of the view; medians of several rounds.
 set -euo pipefail
 customers=${BENCH_CUSTOMERS:-1000000}
 prospects=${BENCH_PROSPECTS:-100000}

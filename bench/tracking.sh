@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Change tracking: what it costs those who write orders, and what a refresh costs after few and after many changes. Order tables with and without it
-# are written in turns; medians of the rounds, and of the ratios within a round.
+# Change tracking: its cost for writers of orders, and the cost of a refresh after few and after many changes. Order tables with and without it
+# are written alternately; medians of the rounds, and of the ratios within a round.
 set -euo pipefail
 orders=${BENCH_ORDERS:-10000000}
 rounds=${BENCH_ROUNDS:-5}
@@ -71,7 +71,7 @@ SELECT crm_profile.refresh('stored');
 :measure
 SQL
 done
-# the same with an index that has all that is read
+# the same with an index that has all columns read
 run_psql -c 'CREATE INDEX ON orders (customer_id) INCLUDE (ordered_at, amount)' -c 'VACUUM orders'
 for ((round = 1; round <= rounds; round++)); do
   run_psql -v round="$round" <<'SQL'

@@ -37,14 +37,12 @@ COMMENT ON FUNCTION crm_profile.purchase_history_add(crm_profile.purchase_histor
 
 CREATE FUNCTION crm_profile.as_of(history crm_profile.purchase_history, as_of date)
 	RETURNS crm_profile.purchase_history
-	AS 'MODULE_PATHNAME', 'purchase_history_as_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.as_of IS 'the history as it was at the end of that day; empty if nothing had happened yet';
+	AS 'MODULE_PATHNAME', 'purchase_history_as_of' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the history as it was at the end of that day; empty if nothing had happened yet
 
 CREATE FUNCTION crm_profile.purchases(history crm_profile.purchase_history,
 	OUT day date, OUT orders integer, OUT amount numeric, OUT cost numeric, OUT covered_amount numeric)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 10;
-COMMENT ON FUNCTION crm_profile.purchases IS 'the days of a history in order: orders, amount net of refunds, cost, and the part of the amount that the cost covers (NULL: no cost known)';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 10; -- the days of a history in order: orders, amount net of refunds, cost, and the part of the amount that the cost covers (NULL: no cost known)
 
 ---------------------------------------------------------------- aggregates
 
@@ -74,9 +72,7 @@ CREATE AGGREGATE crm_profile.purchase_history_merge_agg(history crm_profile.purc
 	SFUNC = crm_profile_internal.purchase_history_agg_combine, STYPE = crm_profile.purchase_history, SSPACE = 128,
 	FINALFUNC = crm_profile_internal.purchase_history_agg_finalfn,
 	COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.purchase_history_merge_agg(crm_profile.purchase_history) IS
-	'all histories merged into one: the sums of each day; NULLs are skipped';
+	PARALLEL = SAFE); -- all histories merged into one: the sums of each day; NULLs are skipped
 
 ---------------------------------------------------------------- accessors: (history [, as_of [, period]])
 
@@ -92,11 +88,8 @@ COMMENT ON AGGREGATE crm_profile.purchase_history_merge_agg(crm_profile.purchase
 -- @accessor name=gap_stddev result="double precision" comment="sample standard deviation of the days between purchase days" without="; NULL for fewer than three purchase days"
 -- @accessor name=monthly_purchases result=bigint[] comment="orders by calendar month, January first: 12 entries"
 CREATE FUNCTION crm_profile.recency(history crm_profile.purchase_history, as_of date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.recency IS 'days from the last purchase to as_of; NULL if there is none by then';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- days from the last purchase to as_of; NULL if there is none by then
 CREATE FUNCTION crm_profile.tenure(history crm_profile.purchase_history, as_of date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.tenure IS 'days from the first purchase to as_of; NULL if there is none by then';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- days from the first purchase to as_of; NULL if there is none by then
 CREATE FUNCTION crm_profile.trend(history crm_profile.purchase_history, as_of date, period interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.trend IS '(M1 - M0) / (M1 + M0), M1 the amount of the period that ends with as_of, M0 that of the period before; NULL if M1 + M0 is not positive';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- (M1 - M0) / (M1 + M0), M1 the amount of the period that ends with as_of, M0 that of the period before; NULL if M1 + M0 is not positive

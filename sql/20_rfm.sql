@@ -11,20 +11,15 @@ COMMENT ON TYPE crm_profile.rfm_model IS
 
 CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], monetary numeric[])
 	RETURNS crm_profile.rfm_model
-	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[]) IS
-	'a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)';
+	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- a model of fixed thresholds: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)
 CREATE FUNCTION crm_profile.rfm_model(recency numeric[], frequency numeric[], monetary numeric[], period interval)
 	RETURNS crm_profile.rfm_model
-	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.rfm_model(numeric[], numeric[], numeric[], interval) IS
-	'a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)';
+	AS 'MODULE_PATHNAME', 'rfm_model_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- a model of fixed thresholds, over a period: each array has one value fewer than there are bins; a value above a threshold scores higher (for recency, lower)
 
 CREATE FUNCTION crm_profile.thresholds(model crm_profile.rfm_model,
 	OUT recency numeric[], OUT frequency numeric[], OUT monetary numeric[])
 	RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.thresholds IS 'the thresholds of a model: days, orders, amount; a quantile with more than six decimals is truncated';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the thresholds of a model: days, orders, amount; a quantile with more than six decimals is truncated
 
 ---------------------------------------------------------------- rfm_score
 
@@ -36,25 +31,19 @@ COMMENT ON TYPE crm_profile.rfm_score IS
 ---------------------------------------------------------------- scores: parts and casts
 
 CREATE FUNCTION crm_profile.r_score(score crm_profile.rfm_score) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.r_score IS 'the recency score, from 1 (worst) to the number of bins (best)';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE; -- the recency score, from 1 (worst) to the number of bins (best)
 CREATE FUNCTION crm_profile.f_score(score crm_profile.rfm_score) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.f_score IS 'the frequency score, from 1 (worst) to the number of bins (best)';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE; -- the frequency score, from 1 (worst) to the number of bins (best)
 CREATE FUNCTION crm_profile.m_score(score crm_profile.rfm_score) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.m_score IS 'the monetary score, from 1 (worst) to the number of bins (best)';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE; -- the monetary score, from 1 (worst) to the number of bins (best)
 CREATE FUNCTION crm_profile.bins(score crm_profile.rfm_score) RETURNS integer
-	AS 'MODULE_PATHNAME', 'rfm_score_bins' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.bins IS 'the number of bins that the score was made with';
+	AS 'MODULE_PATHNAME', 'rfm_score_bins' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE; -- the number of bins that the score was made with
 
 CREATE FUNCTION crm_profile.rfm_score(r integer, f integer, m integer, bins integer DEFAULT 5) RETURNS crm_profile.rfm_score
-	AS 'MODULE_PATHNAME', 'rfm_score_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.rfm_score(integer, integer, integer, integer) IS 'a score from its three parts, each from 1 to bins';
+	AS 'MODULE_PATHNAME', 'rfm_score_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- a score from its three parts, each from 1 to bins
 
 CREATE FUNCTION crm_profile_internal.rfm_score_to_integer(score crm_profile.rfm_score) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.rfm_score_to_integer IS 'the three scores as the digits of a number, such as 545';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE; -- the three scores as the digits of a number, such as 545
 CREATE CAST (crm_profile.rfm_score AS integer) WITH FUNCTION crm_profile_internal.rfm_score_to_integer(crm_profile.rfm_score);
 COMMENT ON CAST (crm_profile.rfm_score AS integer) IS 'the three scores as the digits of a number, such as 545';
 
@@ -62,14 +51,11 @@ COMMENT ON CAST (crm_profile.rfm_score AS integer) IS 'the three scores as the d
 
 CREATE FUNCTION crm_profile.rfm_score(history crm_profile.purchase_history, model crm_profile.rfm_model, as_of date)
 	RETURNS crm_profile.rfm_score
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.rfm_score(crm_profile.purchase_history, crm_profile.rfm_model, date) IS
-	'the score of a customer on that day; NULL without a purchase by then, or in the period of the model';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- the score of a customer on that day; NULL without a purchase by then, or in the period of the model
 
 CREATE FUNCTION crm_profile.purchase_pattern(history crm_profile.purchase_history, model crm_profile.rfm_model, as_of date)
 	RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.purchase_pattern IS 'few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model
 
 ---------------------------------------------------------------- fitting
 

@@ -55,8 +55,7 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',
 	'WHERE scheme NOT IN (SELECT name FROM crm_profile.scheme WHERE built_in)');
 
 CREATE FUNCTION crm_profile_internal.guard_schemes() RETURNS trigger
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION crm_profile_internal.guard_schemes IS 'protects the built-in schemes from changes, and numbers rules without a position';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE; -- protects the built-in schemes from changes, and numbers rules without a position
 
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
@@ -74,36 +73,27 @@ COMMENT ON TRIGGER guard_schemes_truncate ON crm_profile.scheme_rule IS 'protect
 ---------------------------------------------------------------- functions
 
 CREATE FUNCTION crm_profile.compile_scheme(name text) RETURNS crm_profile.segment_scheme
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile.compile_scheme IS 'the scheme of that name as a value; the first rule that covers a cell gives its segment; in a query over many customers write a subquery: (SELECT compile_scheme(…))';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the scheme of that name as a value; the first rule that covers a cell gives its segment; in a query over many customers write a subquery: (SELECT compile_scheme(…))
 
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme) IS
-	'the segment of a score; NULL for a cell that the scheme does not cover';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the segment of a score; NULL for a cell that the scheme does not cover
 
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text) RETURNS text
-	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.segment(crm_profile.rfm_score, crm_profile.segment_scheme, text) IS
-	'the segment of a score or, if that contradicts the lifecycle, of the nearest score whose segment does not; if lifecycle is NULL, the segment of the score';
+	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- the segment of a score or, if that contradicts the lifecycle, of the nearest score whose segment does not; if lifecycle is NULL, the segment of the score
 
 CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.segment_scheme, lifecycle text, p_alive double precision, p_purchase double precision)
 	RETURNS text[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.label_conflicts IS 'contradictions between segment, lifecycle and forecast (P(alive), probability of a purchase), in words; an empty array if there are none; NULL arguments are ignored';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- contradictions between segment, lifecycle and forecast (P(alive), probability of a purchase), in words; an empty array if there are none; NULL arguments are ignored
 
 CREATE FUNCTION crm_profile.segments(scheme crm_profile.segment_scheme,
 	OUT "position" integer, OUT segment text, OUT cell_count integer, OUT cells text[], OUT lifecycle text[])
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 11;
-COMMENT ON FUNCTION crm_profile.segments IS 'the segments of a scheme in order, with the cells that each actually has, and the lifecycles that it applies to (NULL: all)';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 11; -- the segments of a scheme in order, with the cells that each actually has, and the lifecycles that it applies to (NULL: all)
 
 CREATE FUNCTION crm_profile.check_scheme(name text,
 	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
-COMMENT ON FUNCTION crm_profile.check_scheme(text) IS
-	'problems of a scheme: uncovered and overlapping cells, rules that are unreachable or beyond its bins; no row if it is a true partition';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10; -- problems of a scheme: uncovered and overlapping cells, rules that are unreachable or beyond its bins; no row if it is a true partition
 
 CREATE FUNCTION crm_profile.check_scheme(scheme crm_profile.segment_scheme, model crm_profile.rfm_model,
 	OUT problem text, OUT cell text, OUT segments text[], OUT detail text)
@@ -148,9 +138,7 @@ BEGIN ATOMIC
 			pg_catalog.format('Nobody can be %s: each of its cells needs a score that nobody has.', c.segment)
 		FROM cell c GROUP BY c."position", c.segment HAVING pg_catalog.bool_and(c.lost))
 	SELECT f.problem, f.cell, f.segments, f.detail FROM found f ORDER BY f.part, f.line, f.sub;
-END;
-COMMENT ON FUNCTION crm_profile.check_scheme(crm_profile.segment_scheme, crm_profile.rfm_model) IS
-	'scores and segments of a scheme that nobody has under a model: scores shared by tied customers, segments out of their reach, empty scores and segments; no row if every score occurs';
+END; -- scores and segments of a scheme that nobody has under a model: scores shared by tied customers, segments out of their reach, empty scores and segments; no row if every score occurs
 
 ---------------------------------------------------------------- the built-in schemes
 

@@ -12,14 +12,12 @@ COMMENT ON TYPE crm_profile.clv_model IS
 CREATE FUNCTION crm_profile.clv_model(model text, parameters double precision[],
 	spend_parameters double precision[] DEFAULT NULL, unit interval DEFAULT '1 week')
 	RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.clv_model IS 'a model made from known parameters: r, alpha, a, b (bg/nbd, mbg/nbd) or r, alpha, s, beta (pareto/nbd); p, q, v of Gamma-Gamma; NULL without a name or parameters';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- a model made from known parameters: r, alpha, a, b (bg/nbd, mbg/nbd) or r, alpha, s, beta (pareto/nbd); p, q, v of Gamma-Gamma; NULL without a name or parameters
 
 CREATE FUNCTION crm_profile.clv_parameters(model crm_profile.clv_model,
 	OUT part text, OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 7;
-COMMENT ON FUNCTION crm_profile.clv_parameters IS 'the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL if the fit gave none';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 7; -- the parameters of a model, time in its unit, with standard errors from the observed information; estimates are NULL if the fit gave none
 
 CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT model text, OUT value text, OUT unit interval, OUT as_of date, OUT status text,
@@ -28,18 +26,14 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT mean_value double precision,
 	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text, OUT weighted_days bigint)
 	RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.clv_model_card IS
-	'what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time; weighted_days: how many days have a weight other than 1';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time; weighted_days: how many days have a weight other than 1
 
 CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month integer, OUT factor double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 12;
-COMMENT ON FUNCTION crm_profile.clv_season IS 'the season of a model: purchase rate by month of the year relative to the mean, 1 in all months if the model has no season';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 12; -- the season of a model: purchase rate by month of the year relative to the mean, 1 in all months if the model has no season
 
 CREATE FUNCTION crm_profile_internal.clv_model_is_known(model text) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.clv_model_is_known IS 'whether clv_fit can be asked for a model of that name';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- whether clv_fit can be asked for a model of that name
 
 ---------------------------------------------------------------- the fit
 
@@ -64,17 +58,13 @@ COMMENT ON FUNCTION crm_profile_internal.clv_fit_finalfn IS 'aggregate final fun
 ---------------------------------------------------------------- the fit with attributes
 
 CREATE FUNCTION crm_profile_internal.clv_fit_attributes_combine(state internal, other internal) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_combine(internal, internal) IS 'aggregate combine function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000; -- aggregate combine function
 CREATE FUNCTION crm_profile_internal.clv_fit_attributes_serialize(state internal) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_serialize(internal) IS 'aggregate serial function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- aggregate serial function
 CREATE FUNCTION crm_profile_internal.clv_fit_attributes_deserialize(state bytea, unused internal) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_deserialize(bytea, internal) IS 'aggregate deserial function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(state internal) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000; -- aggregate final function
 
 -- @aggregate name=clv_fit support=clv_fit_attributes space=500000 volatility=STABLE cost=20 more="COMBINEFUNC = crm_profile_internal.clv_fit_attributes_combine, SERIALFUNC = crm_profile_internal.clv_fit_attributes_serialize, DESERIALFUNC = crm_profile_internal.clv_fit_attributes_deserialize," arguments="history crm_profile.purchase_history, as_of date, model text, unit interval, value text, attributes record"
 --	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes on the rates of buying and leaving; a NULL unit or value means the default; rows without attributes are skipped"
@@ -84,13 +74,10 @@ COMMENT ON FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(internal) IS
 --	comment="the model of the customers'' purchases up to as_of, with the effects of their attributes and where single days have weights"
 
 CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.with_attributes(crm_profile.clv_model, record) IS
-	'the model for customers with these attributes, for every function that takes a model; a model without attributes is returned unchanged';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100; -- the model for customers with these attributes, for every function that takes a model; a model without attributes is returned unchanged
 
 CREATE FUNCTION crm_profile_internal.without_attributes(model crm_profile.clv_model) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.without_attributes(crm_profile.clv_model) IS 'the model of the average customer, which says nothing of attributes';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the model of the average customer, which says nothing of attributes
 
 ---------------------------------------------------------------- holdout
 
@@ -119,12 +106,10 @@ CREATE TYPE crm_profile.clv_holdout_line AS ( -- one line of a holdout test: for
 );
 
 CREATE FUNCTION crm_profile_internal.clv_holdout_finalfn(state bytea) RETURNS crm_profile.clv_holdout_line[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.clv_holdout_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000; -- aggregate final function
 
 CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_combine IS 'aggregate combine function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000; -- aggregate combine function
 -- @aggregate name=clv_holdout state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, fit_until date, as_of date"
 --	comment="fits mbg/nbd to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
 -- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text"
@@ -150,8 +135,7 @@ CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecast
 );
 
 CREATE FUNCTION crm_profile_internal.clv_record_finalfn(state bytea) RETURNS crm_profile.clv_record_line[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.clv_record_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000; -- aggregate final function
 -- @aggregate name=clv_record state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.clv_record_combine," arguments="history crm_profile.purchase_history, as_of date, horizon_days integer"
 --	comment="how several models would have forecast up to four past periods of horizon_days each, the last one ending at as_of, fitted to the data before each; NULL if the data are shorter than two periods"
 -- @again arguments="history crm_profile.purchase_history, as_of date, horizon_days integer, day_weights jsonb"
@@ -190,125 +174,89 @@ BEGIN ATOMIC
 		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),
 		(SELECT l.error FROM line l WHERE l.candidate = 'mbg/nbd' AND l.fit_until = l.latest)
 	FROM chosen c, bias b;
-END;
-COMMENT ON FUNCTION crm_profile.clv_choice IS
-	'the candidate with the best record, the correction of its forecasts (pace; 1 for none), and the errors of its latest forecast and of plain mbg/nbd: sum of the absolute errors of customers and of the total, over the total';
+END; -- the candidate with the best record, the correction of its forecasts (pace; 1 for none), and the errors of its latest forecast and of plain mbg/nbd: sum of the absolute errors of customers and of the total, over the total
 
 CREATE FUNCTION crm_profile.with_pace(model crm_profile.clv_model, pace double precision) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.with_pace IS 'the model with future time multiplied by pace, between 0.01 and 100: above 1, more purchases are forecast';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the model with future time multiplied by pace, between 0.01 and 100: above 1, more purchases are forecast
 
 CREATE FUNCTION crm_profile.with_day_weights(model crm_profile.clv_model, day_weights jsonb) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.with_day_weights IS 'the model with these weights of single days, as jsonb_object_agg(day, weight) gives them, in place of those it had';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the model with these weights of single days, as jsonb_object_agg(day, weight) gives them, in place of those it had
 
 ---------------------------------------------------------------- predictions
 
 CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.p_alive IS 'probability that the customer is still active at as_of; NULL without a purchase by then or if the model did not converge';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- probability that the customer is still active at as_of; NULL without a purchase by then or if the model did not converge
 CREATE FUNCTION crm_profile.p_alive_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.p_alive_interval IS 'confidence interval of p_alive at the level given, by the delta method; NULLs if the model has no covariance';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of p_alive at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval) IS
-	'expected number of purchase days in the horizon that follows as_of; NULL as for p_alive; the horizon is between 0 and 100 years';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- expected number of purchase days in the horizon that follows as_of; NULL as for p_alive; the horizon is between 0 and 100 years
 CREATE FUNCTION crm_profile.expected_purchases_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.expected_purchases_interval IS 'confidence interval of expected_purchases at the level given, by the delta method; NULLs if the model has no covariance';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of expected_purchases at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase IS 'probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive
 CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase_interval IS 'confidence interval of probability_of_purchase at the level given, by the delta method; NULLs if the model has no covariance';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of probability_of_purchase at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval) IS
-	'expected number of further purchase days in the horizon that follows as_of, for somebody whose first purchase is on as_of';
+	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- expected number of further purchase days in the horizon that follows as_of, for somebody whose first purchase is on as_of
 
 CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, max_purchases integer) RETURNS double precision[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.purchase_probabilities IS 'probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the max_purchases + 1 numbers is the probability of max_purchases or more; NULL as for p_alive';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- probabilities of 0, 1, … purchase days in the horizon that follows as_of; the last of the max_purchases + 1 numbers is the probability of max_purchases or more; NULL as for p_alive
 
 CREATE FUNCTION crm_profile.purchase_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.purchase_outlook IS 'probability of a purchase in the horizon, relative to what it was right after the last purchase; below one half, the silence is unusually long for this customer';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60; -- probability of a purchase in the horizon, relative to what it was right after the last purchase; below one half, the silence is unusually long for this customer
 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'lapse_probability_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'probability that the customer, had they not left, would have bought again by as_of; NULL as for p_alive';
+	AS 'MODULE_PATHNAME', 'lapse_probability_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- probability that the customer, had they not left, would have bought again by as_of; NULL as for p_alive
 
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date) IS
-	'expected value of a future purchase day (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive, or if the model has no spend part';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- expected value of a future purchase day (Gamma-Gamma); for one-time buyers the mean of all customers; NULL as for p_alive, or if the model has no spend part
 CREATE FUNCTION crm_profile.expected_value(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, first_purchase boolean) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.expected_value(crm_profile.purchase_history, crm_profile.clv_model, date, boolean) IS
-	'expected value of a future purchase day; with first_purchase, the first purchase counts for one-time buyers, as in clv()';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- expected value of a future purchase day; with first_purchase, the first purchase counts for one-time buyers, as in clv()
 CREATE FUNCTION crm_profile.expected_value_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.expected_value_interval IS 'confidence interval of expected_value at the level given, by the delta method; NULLs if the model has no covariance';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of expected_value at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.clv IS 'expected value of all purchases in the horizon that follows as_of, each discounted by monthly_discount a month; NULL as for expected_value';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60; -- expected value of all purchases in the horizon that follows as_of, each discounted by monthly_discount a month; NULL as for expected_value
 CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.clv_interval IS 'confidence interval of clv at the level given, by the delta method; NULLs if the model has no covariance';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of clv at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
 	OUT expected double precision, OUT variance double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile_internal.revenue_outlook IS 'expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60; -- expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value
 
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.next_purchase IS 'median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar
 CREATE FUNCTION crm_profile.next_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,
 	OUT lower date, OUT upper date) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200;
-COMMENT ON FUNCTION crm_profile.next_purchase_interval IS 'confidence interval of next_purchase at the level given, by the delta method; NULLs if the model has no covariance';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of next_purchase at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.clv_log_likelihood(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.clv_log_likelihood IS 'log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- log-likelihood of the customer under the purchase part of the model, time in its unit; NULL as for p_alive
 
 ---------------------------------------------------------------- predictions by attributes; stable: the words of some types follow settings
 
 CREATE FUNCTION crm_profile.p_alive(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.p_alive(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'p_alive of a customer with these attributes (see with_attributes)';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40; -- p_alive of a customer with these attributes (see with_attributes)
 CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'expected_purchases of a customer with these attributes (see with_attributes)';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60; -- expected_purchases of a customer with these attributes (see with_attributes)
 CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60;
-COMMENT ON FUNCTION crm_profile.probability_of_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, interval, record) IS 'probability_of_purchase of a customer with these attributes (see with_attributes)';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 60; -- probability_of_purchase of a customer with these attributes (see with_attributes)
 CREATE FUNCTION crm_profile.purchase_probabilities(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, most integer, attributes record) RETURNS double precision[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 120;
-COMMENT ON FUNCTION crm_profile.purchase_probabilities(crm_profile.purchase_history, crm_profile.clv_model, date, interval, integer, record) IS 'purchase_probabilities of a customer with these attributes (see with_attributes)';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 120; -- purchase_probabilities of a customer with these attributes (see with_attributes)
 CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, attributes record) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 80;
-COMMENT ON FUNCTION crm_profile.clv(crm_profile.purchase_history, crm_profile.clv_model, date, interval, double precision, record) IS 'clv of a customer with these attributes (see with_attributes)';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 80; -- clv of a customer with these attributes (see with_attributes)
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, attributes record) RETURNS date
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40;
-COMMENT ON FUNCTION crm_profile.next_purchase(crm_profile.purchase_history, crm_profile.clv_model, date, record) IS 'next_purchase of a customer with these attributes (see with_attributes)';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 40; -- next_purchase of a customer with these attributes (see with_attributes)
 CREATE FUNCTION crm_profile.expected_purchases(model crm_profile.clv_model, as_of date, horizon interval, attributes record) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.expected_purchases(crm_profile.clv_model, date, interval, record) IS
-	'expected number of further purchase days for somebody with these attributes whose first purchase is on as_of';
+	AS 'MODULE_PATHNAME', 'expected_purchases_new' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100; -- expected number of further purchase days for somebody with these attributes whose first purchase is on as_of
 
 ---------------------------------------------------------------- the type rhythm_model
 
@@ -319,26 +267,20 @@ COMMENT ON TYPE crm_profile.rhythm_model IS
 
 CREATE FUNCTION crm_profile.rhythm_model(regularity integer, a double precision, b double precision)
 	RETURNS crm_profile.rhythm_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.rhythm_model IS 'a model made from known parameters: gaps are Gamma(regularity, rate), rates Gamma(a, b), time in days';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- a model made from known parameters: gaps are Gamma(regularity, rate), rates Gamma(a, b), time in days
 CREATE FUNCTION crm_profile.rhythm_parameters(model crm_profile.rhythm_model,
 	OUT parameter text, OUT estimate double precision, OUT standard_error double precision, OUT status text)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 3;
-COMMENT ON FUNCTION crm_profile.rhythm_parameters IS 'the parameters of a rhythm model, time in days, with standard errors from the observed information at the regularity chosen';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 3; -- the parameters of a rhythm model, time in days, with standard errors from the observed information at the regularity chosen
 CREATE FUNCTION crm_profile.rhythm_model_card(fitted crm_profile.rhythm_model,
 	OUT as_of date, OUT status text, OUT customers bigint, OUT gaps bigint, OUT log_likelihood double precision)
 	RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.rhythm_model_card IS 'what a rhythm model was fitted to and how the fit ended; gaps: number of gaps between purchase days';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- what a rhythm model was fitted to and how the fit ended; gaps: number of gaps between purchase days
 CREATE FUNCTION crm_profile_internal.rhythm_fit_finalfn(state bytea) RETURNS crm_profile.rhythm_model
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
-COMMENT ON FUNCTION crm_profile_internal.rhythm_fit_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000; -- aggregate final function
 
 -- @aggregate name=rhythm_fit state=bytea cost=10 more="COMBINEFUNC = crm_profile_internal.summary_state_combine," arguments="history crm_profile.purchase_history, as_of date"
 --	comment="the rhythm model of the days between the customers'' purchases up to as_of, the silence since the last one included; NULL histories are skipped"
 
 CREATE FUNCTION crm_profile.lapse_probability(history crm_profile.purchase_history, model crm_profile.rhythm_model, as_of date) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.lapse_probability(crm_profile.purchase_history, crm_profile.rhythm_model, date) IS
-	'probability that a customer with this rhythm would have bought again by as_of; near 1, the silence is unusually long; NULL without a purchase by as_of';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- probability that a customer with this rhythm would have bought again by as_of; near 1, the silence is unusually long; NULL without a purchase by as_of

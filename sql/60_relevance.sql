@@ -29,8 +29,7 @@ CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets fr
 );
 
 CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal) RETURNS crm_profile.relevance
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 
 -- @aggregate name=attribute_relevance arguments="attribute text, is_target boolean"
 --	comment="how well a text attribute tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
@@ -50,8 +49,7 @@ COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_finalfn IS 'aggrega
 --	comment="how well the members of an array, taken as a set, tell targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
 
 CREATE FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(state internal) RETURNS crm_profile.relevance[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 
 -- @aggregate name=attribute_relevance support=attribute_relevance_record space=1048576 volatility=STABLE cost=10 arguments="customer record, is_target boolean"
 --	comment="how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute"
@@ -61,5 +59,4 @@ COMMENT ON FUNCTION crm_profile_internal.attribute_relevance_record_finalfn IS '
 ---------------------------------------------------------------- more than chance
 
 CREATE FUNCTION crm_profile_internal.excess_p_value(found bigint, drawn bigint, marked bigint, total bigint) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION crm_profile_internal.excess_p_value IS 'probability of drawing at least as many marked ones as found (Fisher''s exact test, one-sided)';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50; -- probability of drawing at least as many marked ones as found (Fisher's exact test, one-sided)

@@ -11,12 +11,10 @@ CREATE FUNCTION crm_profile.profile_attributes(model crm_profile.profile_model,
 	OUT attribute text, OUT kind text, OUT weight double precision, OUT low text, OUT high text,
 	OUT "values" text[], OUT counts bigint[], OUT other bigint, OUT missing bigint, OUT missing_rate double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.profile_attributes IS 'the attributes of a model: kind, weight, range (numeric, date) or dictionary with its counts, rows with other values, rows without a value';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20; -- the attributes of a model: kind, weight, range (numeric, date) or dictionary with its counts, rows with other values, rows without a value
 
 CREATE FUNCTION crm_profile.fingerprint(model crm_profile.profile_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'profile_model_fingerprint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.fingerprint IS 'fingerprint of a profile model: 16 hexadecimal digits, stored in each of its profiles';
+	AS 'MODULE_PATHNAME', 'profile_model_fingerprint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- fingerprint of a profile model: 16 hexadecimal digits, stored in each of its profiles
 
 ---------------------------------------------------------------- profile_fit
 
@@ -47,14 +45,12 @@ COMMENT ON TYPE crm_profile.profile IS
 
 -- stable, not immutable: the texts of some types depend on settings (extra_float_digits for floats)
 CREATE FUNCTION crm_profile.profile(customer record, model crm_profile.profile_model) RETURNS crm_profile.profile
-	AS 'MODULE_PATHNAME', 'profile_from_record' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile.profile IS 'a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL';
+	AS 'MODULE_PATHNAME', 'profile_from_record' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20; -- a record encoded by a model; its columns are found by name and must be those of the model; NULL if either argument is NULL
 
 CREATE FUNCTION crm_profile.profile_values(profile crm_profile.profile, model crm_profile.profile_model,
 	OUT attribute text, OUT kind text, OUT value text)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.profile_values IS 'a profile in words: the value of each attribute, NULL if it is missing, (other) if it is not in the dictionary';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20; -- a profile in words: the value of each attribute, NULL if it is missing, (other) if it is not in the dictionary
 
 ---------------------------------------------------------------- similarity
 
@@ -73,8 +69,7 @@ CREATE FUNCTION crm_profile.explain_similarity(a crm_profile.profile, b crm_prof
 	OUT attribute text, OUT kind text, OUT value_a text, OUT value_b text,
 	OUT weight double precision, OUT similarity double precision, OUT contribution double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
-COMMENT ON FUNCTION crm_profile.explain_similarity IS 'attribute by attribute: both values, weight, similarity (NULL if not compared) and contribution; the contributions add up to the similarity';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20; -- attribute by attribute: both values, weight, similarity (NULL if not compared) and contribution; the contributions add up to the similarity
 
 ---------------------------------------------------------------- nearest first by index (one index per model)
 
@@ -119,6 +114,4 @@ COMMENT ON OPERATOR FAMILY crm_profile.profile_gist_ops USING gist IS 'nearest p
 CREATE FUNCTION crm_profile.nearest_profiles(key anyelement, candidates text, targets text, k integer DEFAULT 10, kernel text DEFAULT NULL,
 	OUT candidate anyelement, OUT target anyelement, OUT rank integer, OUT similarity double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000;
-COMMENT ON FUNCTION crm_profile.nearest_profiles IS
-	'for each candidate the k nearest targets by <->; both queries return (key, profile), with keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL for the fastest one available)';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000; -- for each candidate the k nearest targets by <->; both queries return (key, profile), with keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL for the fastest one available)

@@ -233,7 +233,7 @@ DECLARE
 		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
 		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
 		['best_query', 'text', NULL, 'query of customer_profile that selects the best customers, all names qualified'],
-		['best_columns', 'text[]', NULL, 'columns of the customer table that best_query reads in addition; NULL: none'],
+		['best_columns', 'text[]', NULL, 'columns of the customer table and attributes that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
 		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with refit, where thresholds and counts were computed from all histories, clv and holdout), profiles, match'],

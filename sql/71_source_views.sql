@@ -60,7 +60,7 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 					THEN format('the as-of date is far past the newest order (%s): everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
 				WHEN today < model.newest_order THEN format('the as-of date is before the newest order (%s): later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
 			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
-				THEN format('keys occur more than once in the customer table: customer_profile has %s rows too many; name another customer_key', model.repeated_keys) END
+				THEN format('keys occur more than once in the customer table: %s rows of customer_profile are too many; name another customer_key', model.repeated_keys) END
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
 		WHERE v.finding IS NOT NULL ORDER BY v.place;
 	END;

@@ -79,7 +79,7 @@ CREATE FUNCTION crm_profile_internal.forget_keys(src crm_profile.source_definiti
 DECLARE
 	given CONSTANT text[] := ARRAY(SELECT k FROM unnest(keys) k WHERE k IS NOT NULL);
 	-- the key of one of them, in a column
-	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (ARRAY(SELECT unnest($1)::%1$s))', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
+	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (SELECT u::%1$s FROM unnest($1) u)', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
 	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
 	queue CONSTANT regclass := CASE WHEN src.track_changes = 'keys' THEN to_regclass(format('%I.change_queue', src.name)) END;
 	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name) = src.tracking -> 'tables';

@@ -219,21 +219,30 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects IS 'checks and completes attributes and prospects of a definition with the caller''s rights';
 
+CREATE FUNCTION crm_profile_internal.source_best_columns(src crm_profile.source_definition) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN ARRAY(SELECT o.name FROM (
+			SELECT 1 AS kind, a.attnum::bigint AS place, a.attname::text AS name FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+			UNION ALL SELECT 2, a.place, a.name FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(src.customers::regclass)) a
+				WHERE src.customer_query IS NOT NULL AND a.name <> ALL (crm_profile_internal.source_columns(src.customers::regclass))) o
+		WHERE o.name <> ALL (crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass)) ORDER BY o.kind, o.place);
+COMMENT ON FUNCTION crm_profile_internal.source_best_columns IS 'what a condition over customers can name besides the columns of customer_profile: columns of the customer table, and attributes';
+
 CREATE FUNCTION crm_profile_internal.source_best_from(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN src.best_columns IS NULL THEN format('%I.customer_profile', src.name)
-		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p JOIN %s t ON %s) customer_profile', (SELECT string_agg('t.' || quote_ident(c), ', ' ORDER BY place) FROM unnest(src.best_columns) WITH ORDINALITY u(c, place)),
-			src.name, src.customers, crm_profile_internal.same_key(src.key_type, 'p.customer', format('t.%I', src.customer_key))) END;
-COMMENT ON FUNCTION crm_profile_internal.source_best_from IS 'FROM clause of the condition for the best customers: customer_profile with the columns of the customer table that it needs';
+		ELSE (SELECT format('(SELECT p.*, %s FROM %I.customer_profile p JOIN %s t ON %s%s) customer_profile', string_agg(CASE WHEN c.own THEN 't.' ELSE 'q.' END || quote_ident(c.name), ', ' ORDER BY c.place),
+			src.name, src.customers, crm_profile_internal.same_key(src.key_type, 'p.customer', format('t.%I', src.customer_key)),
+			CASE WHEN NOT bool_and(c.own) THEN format(' JOIN (%s) q ON %s', src.customer_query, crm_profile_internal.same_key(src.key_type, 'p.customer', 'q.customer')) END)
+			FROM (SELECT u.name, u.place, u.name = ANY (crm_profile_internal.source_columns(src.customers::regclass)) AS own FROM unnest(src.best_columns) WITH ORDINALITY u(name, place)) c) END;
+COMMENT ON FUNCTION crm_profile_internal.source_best_from IS 'FROM clause of the condition for the best customers: customer_profile with the columns of the customer table and the attributes that it needs';
 
 CREATE FUNCTION crm_profile_internal.source_resolve_best(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	segments text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
 	columns text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
-	-- columns of the customer table that the text can refer to
-	others CONSTANT text[] := ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = src.customers::regclass AND a.attnum > 0 AND NOT a.attisdropped
-		AND a.attname::text <> ALL (columns) AND has_column_privilege(a.attrelid, a.attnum, 'SELECT') ORDER BY a.attnum);
+	others CONSTANT text[] := crm_profile_internal.source_best_columns(src);
 	path CONSTANT text := crm_profile_internal.source_path(src.search_path);
 	condition text := src.best;
 	tail text;
@@ -268,7 +277,7 @@ BEGIN
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM crm_profile_internal.source_argument_error('best', problem,
-			format('It is %s: neither a list of segments (%s) nor a condition over the columns of customer_profile (%s) and of %s (%s).', src.best, array_to_string(segments, ', '),
+			format('It is %s: neither a list of segments (%s) nor a condition over the columns of customer_profile (%s) and of %s and its attributes (%s).', src.best, array_to_string(segments, ', '),
 				array_to_string(columns, ', '), src.customers, array_to_string(others, ', ')),
 			coalesce((SELECT 'Did you mean ' || n.near || '?'
 				FROM (SELECT 1 AS place, btrim(w) AS word FROM string_to_table(src.best, ',') w

@@ -2,21 +2,17 @@
 -- orders
 
 CREATE FUNCTION crm_profile_internal.wait_for_commit(transaction xid) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.wait_for_commit IS 'waits until a transaction committed according to the log is visible';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE; -- waits until a transaction committed according to the log is visible
 CREATE FUNCTION crm_profile_internal.commit_durably() RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.commit_durably IS 'makes the commit of this transaction wait for the disk, whatever synchronous_commit says';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- makes the commit of this transaction wait for the disk, whatever synchronous_commit says
 
 CREATE FUNCTION crm_profile_internal.may_read_slots() RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.may_read_slots IS 'whether the server lets this library be the output plugin of a slot';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- whether the server lets this library be the output plugin of a slot
 
 CREATE FUNCTION crm_profile_internal.source_slot(source text) RETURNS name
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- by OIDs: a copy of the database, or of the source, has a slot of its own
-	RETURN (SELECT format('crm_profile_%s_%s', d.oid, to_regclass(format('%I.source_definition', source))::oid) FROM pg_database d WHERE d.datname = current_database());
-COMMENT ON FUNCTION crm_profile_internal.source_slot IS 'the name of the replication slot of a source';
+	RETURN (SELECT format('crm_profile_%s_%s', d.oid, to_regclass(format('%I.source_definition', source))::oid) FROM pg_database d WHERE d.datname = current_database()); -- the name of the replication slot of a source
 
 CREATE FUNCTION crm_profile_internal.slot_leaves(relation regclass, column_name name, OUT leaf oid, OUT state text, OUT problem text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
@@ -29,9 +25,7 @@ CREATE FUNCTION crm_profile_internal.slot_leaves(relation regclass, column_name 
 					AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])) THEN NULL
 				ELSE format('for rows of %s that go, the log does not tell the customer', c.oid::regclass) END
 		FROM pg_partition_tree(relation) p JOIN pg_class c ON c.oid = p.relid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.slot_leaves IS
-	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes are in the log; problem: why they, or their customers, are not';
+	END; -- the tables that hold the rows of a relation, each with a stamp that shows whether all its changes are in the log; problem: why they, or their customers, are not
 
 CREATE FUNCTION crm_profile_internal.source_check_slot(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -47,8 +41,7 @@ BEGIN
 			DETAIL = 'Who reads a slot could read the changes of every table.',
 			HINT = format('ALTER ROLE %I REPLICATION; or write track_changes => ''keys'', which needs the TRIGGER privilege on the orders alone.', current_user);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_check_slot IS 'an error if the server, or the owner, cannot have a slot';
+END $$; -- an error if the server, or the owner, cannot have a slot
 
 CREATE FUNCTION crm_profile_internal.drop_slot(source text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -59,8 +52,7 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege OR object_in_use THEN
 	RAISE WARNING 'replication slot "%" of source "%" is left: %', slot, source, SQLERRM
 		USING DETAIL = 'It holds back the write-ahead log.', HINT = format('SELECT pg_drop_replication_slot(%L)', slot);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.drop_slot IS 'drops the slot of a source, if there is one';
+END $$; -- drops the slot of a source, if there is one
 
 CREATE FUNCTION crm_profile_internal.make_slot(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -93,8 +85,7 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege OR configuration_limit_exceeded OR object_not_in_prerequisite_state THEN
 	RAISE WARNING 'source "%": there is no replication slot, and every refresh reads all orders: %', src.name, SQLERRM
 		USING HINT = 'See max_replication_slots, wal_level and output_plugin_libraries, or write track_changes => ''keys''.';
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.make_slot IS 'first step of a refresh: creates the slot of the source if there is none, or if it is invalid';
+END $$; -- first step of a refresh: creates the slot of the source if there is none, or if it is invalid
 
 CREATE FUNCTION crm_profile_internal.peek_slot(src crm_profile.source_definition, slot name, until pg_lsn, max_changed double precision,
 	OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT blind text)
@@ -112,8 +103,7 @@ BEGIN
 		INTO changed, keys, without_customer, blind, writers USING slot, until, src.tracked_table::regclass::oid::text, src.tracked_column, max_changed;
 	-- so that the statement that reads the orders sees what they wrote
 	PERFORM crm_profile_internal.wait_for_commit(w) FROM unnest(writers) w;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.peek_slot IS 'the customers whose orders changed according to the log; changes stay in the slot; blind: why it does not have all of them';
+END $$; -- the customers whose orders changed according to the log; changes stay in the slot; blind: why it does not have all of them
 
 CREATE FUNCTION crm_profile_internal.take_slot_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
@@ -168,6 +158,4 @@ BEGIN
 	IF src.last_refresh IS NOT NULL THEN
 		RAISE NOTICE 'source "%": all orders are read: %', src.name, reason;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_slot_changes IS
-	'as take_changes(), from the slot of the source; what is read stays there until the next refresh, which knows that this one was committed';
+END $$; -- as take_changes(), from the slot of the source; what is read stays there until the next refresh, which knows that this one was committed

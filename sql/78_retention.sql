@@ -2,8 +2,7 @@
 
 CREATE FUNCTION crm_profile_internal.history_since(history crm_profile.purchase_history, since date) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN since IS NULL THEN history ELSE history OPERATOR(crm_profile.-) crm_profile.as_of(history, since - 1) END;
-COMMENT ON FUNCTION crm_profile_internal.history_since IS 'the days of a history from since on; NULL for all of them';
+	RETURN CASE WHEN since IS NULL THEN history ELSE history OPERATOR(crm_profile.-) crm_profile.as_of(history, since - 1) END; -- the days of a history from since on; NULL for all of them
 
 CREATE FUNCTION crm_profile_internal.kept_history(stored crm_profile.purchase_history, fresh crm_profile.purchase_history, before date) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -29,9 +28,7 @@ BEGIN
 		SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone),
 			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first), %7$s',
 		fresh, stored, target, same_fresh, same_stored, history, coalesce(population, 'NULL::bytea[]')) INTO written, removed, oldest_lost, followed USING orders, progress, kept, oldest;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.write_histories IS
-	'writes the histories that differ from those stored; days before kept stay as stored; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed';
+END $$; -- writes the histories that differ from those stored; days before kept stay as stored; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed
 
 CREATE FUNCTION crm_profile_internal.oldest_stored(target regclass, since date) RETURNS date
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -40,8 +37,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT min(crm_profile.first_purchase(crm_profile_internal.history_since(h.history, $1))) FROM %s h', target) INTO oldest USING since;
 	RETURN oldest;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.oldest_stored IS 'the day of the oldest order in the histories from a day on';
+END $$; -- the day of the oldest order in the histories from a day on
 
 CREATE FUNCTION crm_profile_internal.old_orders_dropped(fresh text, stored text, same_fresh text, orders text, progress text, kept date, before date) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -57,6 +53,4 @@ BEGIN
 			WHERE crm_profile.as_of(crm_profile_internal.history_since(o.history, $3), $4 - 1) OPERATOR(crm_profile.<>) ''{}'') d', fresh, stored, same_fresh)
 		INTO cut, other USING orders, progress, kept, before;
 	RETURN CASE WHEN cut >= 2 AND cut >= 9 * other THEN cut END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.old_orders_dropped IS
-	'number of customers who lost the days before a date, if they are at least two and nothing else changed for nine of ten; otherwise NULL';
+END $$; -- number of customers who lost the days before a date, if they are at least two and nothing else changed for nine of ten; otherwise NULL

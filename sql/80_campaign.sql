@@ -560,13 +560,18 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END;
 COMMENT ON FUNCTION crm_profile_internal.score_class IS 'class of a score: 64 times its log-odds, so that a million customers need no sort';
 
+CREATE FUNCTION crm_profile_internal.source_measures(src crm_profile.source_definition, by_score boolean DEFAULT false) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- OFFSET 0: each figure of a contact is computed once, however often it is used
+	RETURN format('ARRAY(SELECT ROW(r.campaign, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
+			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s))::crm_profile_internal.campaign_measures FROM (SELECT * FROM %1$I.campaign_response OFFSET 0) r GROUP BY r.campaign, %5$s)',
+		src.name, CASE WHEN by_score THEN 'NULL, crm_profile_internal.score_class(r.score)' ELSE 'r.segment, NULL' END,
+		CASE WHEN by_score THEN 'NULL, NULL, NULL, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL' END,
+		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END);
+COMMENT ON FUNCTION crm_profile_internal.source_measures IS 'SQL of the totals of all campaigns by segment, or by class of the score';
+
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	-- OFFSET 0: each figure of a contact is computed once, however often it is used
-	measures CONSTANT text := 'ARRAY(SELECT ROW(r.campaign, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
-		'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s))::crm_profile_internal.campaign_measures FROM (SELECT * FROM %1$I.campaign_response OFFSET 0) r GROUP BY r.campaign, %5$s)';
-	by_segment CONSTANT text := format(measures, src.name, 'r.segment, NULL', 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL', ', r.value, r.past_value', 'r.segment');
 BEGIN
 	IF src.campaigns IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, v) FROM unnest('{campaign_gains,campaign_segment_result,campaign_result,campaign_response}'::text[]) v;
@@ -575,12 +580,11 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'campaign_response', 'the customers of each campaign: group, response, value, and what was known of them the day before', 'crm_profile_internal.campaign_response_row',
 		crm_profile_internal.source_response_query(src));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_result', 'what each campaign changed beside its control group; without one, the response alone', 'crm_profile_internal.campaign_result_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_result(%s, %L) c', by_segment, src.control_share));
+		format('SELECT c.* FROM crm_profile_internal.campaign_result(%s, %L) c', crm_profile_internal.source_measures(src), src.control_share));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_segment_result', 'the same by segment before contact', 'crm_profile_internal.campaign_segment_result_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(%s, %s) c', by_segment, crm_profile_internal.source_model_in_use(src, 'segments')));
+		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(%s, %s) c', crm_profile_internal.source_measures(src), crm_profile_internal.source_model_in_use(src, 'segments')));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_gains', 'the same by tenth of the score before contact', 'crm_profile_internal.campaign_gains_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', format(measures, src.name, 'NULL, crm_profile_internal.score_class(r.score)',
-			'NULL, NULL, NULL, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)', '', 'crm_profile_internal.score_class(r.score)')));
+		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', crm_profile_internal.source_measures(src, by_score => true)));
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.source_build_campaigns IS 'creates or replaces the views of campaigns of a source, or drops them if there are no campaigns';
 

@@ -7,7 +7,9 @@
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
 	source text, -- name of the source
 	words jsonb, -- the words of the language, escaped
-	"keys" boolean -- whether keys of customers and prospects may be shown
+	"keys" boolean, -- whether keys of customers and prospects may be shown
+	summary jsonb, -- the rows of segment_summary, in their order: several sections show some of them
+	forecast jsonb -- the rows of revenue_forecast
 );
 
 ---------------------------------------------------------------- words, numbers, dates
@@ -106,21 +108,22 @@ CREATE FUNCTION crm_profile_internal.report_overview(page crm_profile_internal.r
 DECLARE
 	customers record;
 	forecast record;
-	lifecycles text;
 BEGIN
-	EXECUTE format('SELECT count(*) AS all, count(first_purchase) AS buyers, count(*) FILTER (WHERE frequency > 1) AS repeaters,
-			count(*) FILTER (WHERE frequency > 0) AS counted, (SELECT sum(monetary) FROM %1$I.segment_summary) AS monetary FROM %1$I.customer_profile', page.source) INTO customers;
-	EXECUTE format('SELECT expected, lower, upper, from_date, to_date FROM %I.revenue_forecast WHERE part = ''total''', page.source) INTO forecast;
-	EXECUTE format('SELECT string_agg(format(''<li>%%s <b>%%s</b></li>'', crm_profile_internal.report_word($1, ''lifecycle'', lifecycle), crm_profile_internal.report_number($1, n, ''count'')), '''' ORDER BY n DESC)
-		FROM (SELECT lifecycle, count(*) AS n FROM %I.customer_profile WHERE lifecycle IS NOT NULL GROUP BY lifecycle HAVING count(*) >= 5) l', page.source) INTO lifecycles USING page;
+	EXECUTE format('
+		SELECT sum(n) AS "all", sum(buyers) AS buyers, sum(repeaters) AS repeaters, sum(counted) AS counted,
+			string_agg(format(''<li>%%s <b>%%s</b></li>'', crm_profile_internal.report_word($1, ''lifecycle'', lifecycle), crm_profile_internal.report_number($1, n, ''count'')), '''' ORDER BY n DESC)
+				FILTER (WHERE lifecycle IS NOT NULL AND n >= 5) AS lifecycles
+		FROM (SELECT lifecycle, count(*) AS n, count(first_purchase) AS buyers, count(*) FILTER (WHERE frequency > 1) AS repeaters, count(*) FILTER (WHERE frequency > 0) AS counted
+			FROM %I.customer_profile GROUP BY lifecycle) l', page.source) INTO customers USING page;
+	SELECT f.* INTO forecast FROM jsonb_populate_recordset(NULL::crm_profile_internal.revenue_forecast_row, page.forecast) f WHERE f.part = 'total';
 	RETURN format('<dl class="kpis">%s</dl><ul class="chips">%s</ul>', (
 		SELECT string_agg(format('<div><dt>%s</dt><dd>%s</dd>%s</div>', page.words ->> ('kpi.' || k), crm_profile_internal.report_number(page, v, kind), coalesce('<dd class="note">' || note || '</dd>', '')), '' ORDER BY n)
-		FROM (VALUES (1, 'customers', customers."all"::numeric, 'count', NULL),
-			(2, 'buyers', customers.buyers, 'count', NULL),
-			(3, 'repeaters', customers.repeaters / nullif(customers.counted, 0)::numeric, 'share', NULL),
-			(4, 'monetary', customers.monetary, 'amount', NULL),
+		FROM (VALUES (1, 'customers', coalesce(customers."all", 0), 'count', NULL),
+			(2, 'buyers', coalesce(customers.buyers, 0), 'count', NULL),
+			(3, 'repeaters', customers.repeaters / nullif(customers.counted, 0), 'share', NULL),
+			(4, 'monetary', (SELECT sum(m.monetary) FROM jsonb_populate_recordset(NULL::crm_profile_internal.segment_summary_row, page.summary) m), 'amount', NULL),
 			(5, 'forecast', forecast.expected, 'amount', format(page.words ->> 'report.between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')))
-			) k(n, k, v, kind, note)), lifecycles);
+			) k(n, k, v, kind, note)), customers.lifecycles);
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.report_overview IS 'section of a report: the figures that a director asks for first';
 
@@ -131,7 +134,7 @@ DECLARE
 BEGIN
 	-- lines of fewer than five customers are one line; those without customers are dropped
 	EXECUTE format('
-		WITH line AS (SELECT row_number() OVER () AS place, * FROM %I.segment_summary),
+		WITH line AS (SELECT e.place, m.* FROM jsonb_array_elements($1.summary) WITH ORDINALITY e(line, place), jsonb_populate_record(NULL::crm_profile_internal.segment_summary_row, e.line) m),
 		merged AS (
 			SELECT place, crm_profile_internal.report_word($1, ''segment'', segment) AS name, customers, customer_share, monetary, monetary_share, mean_p_purchase_90d, predicted_value,
 				strategy FROM line WHERE customers >= 5 OR coalesce(customers, 0) = 0 AND monetary <> 0
@@ -174,7 +177,7 @@ DECLARE
 	moves record;
 BEGIN
 	EXECUTE format('
-		WITH place AS (SELECT segment, row_number() OVER () AS place FROM %1$I.segment_summary),
+		WITH place AS (SELECT e.line ->> ''segment'' AS segment, e.place FROM jsonb_array_elements($1.summary) WITH ORDINALITY e(line, place)),
 		move AS (SELECT m.from_segment, m.to_segment, m.customers, f.place AS from_place, t.place AS to_place FROM %1$I.segment_migration m
 			LEFT JOIN place f ON f.segment = m.from_segment LEFT JOIN place t ON t.segment = m.to_segment WHERE m.customers >= 5),
 		scale AS (SELECT 300.0 / sum(customers) AS by, (SELECT count(DISTINCT from_segment) FROM move) AS lefts, (SELECT count(DISTINCT to_segment) FROM move) AS rights FROM move),
@@ -217,9 +220,9 @@ BEGIN
 			|| crm_profile_internal.report_svg_text(20, 10, ''s'', crm_profile_internal.report_shown($1, max(greatest(expected, actual)), ''amount'')) AS drawing,
 			string_agg(crm_profile_internal.report_row(to_char(month, ''MM/YYYY''), crm_profile_internal.report_number($1, expected, ''amount''), crm_profile_internal.report_number($1, actual, ''amount'')), '''' ORDER BY month) AS rows
 		FROM drawn', page.source) INTO months USING page;
-	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''part'', part), crm_profile_internal.report_number($1, expected, ''amount''),
-			format(''%%s … %%s'', crm_profile_internal.report_number($1, lower, ''amount''), crm_profile_internal.report_number($1, upper, ''amount'')), crm_profile_internal.report_number($1, last_year, ''amount'')), '''' ORDER BY part = ''total'', n)
-		FROM (SELECT row_number() OVER () AS n, * FROM %I.revenue_forecast) f', page.source) INTO ahead USING page;
+	EXECUTE 'SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''part'', part), crm_profile_internal.report_number($1, expected, ''amount''),
+			format(''%s … %s'', crm_profile_internal.report_number($1, lower, ''amount''), crm_profile_internal.report_number($1, upper, ''amount'')), crm_profile_internal.report_number($1, last_year, ''amount'')), '''' ORDER BY part = ''total'', n)
+		FROM (SELECT row_number() OVER () AS n, f.* FROM jsonb_populate_recordset(NULL::crm_profile_internal.revenue_forecast_row, $1.forecast) f) f' INTO ahead USING page;
 	RETURN crm_profile_internal.report_table(page, '{part,expected,band,last_year}', ahead)
 		|| CASE WHEN months.months > 1 THEN format('<h3>%s</h3><p>%s %s</p><p class="key"><i class="a"></i>%s <i class="b"></i>%s</p>', page.words ->> 'report.held up', held, page.words ->> 'lead.held up', page.words ->> 'legend.actual', page.words ->> 'legend.expected')
 			|| crm_profile_internal.report_chart(page, 'forecast', 216, months.drawing, crm_profile_internal.report_table(page, '{month,expected,actual}', months.rows)) ELSE '' END;
@@ -380,7 +383,7 @@ COMMENT ON FUNCTION crm_profile_internal.report_sections IS 'the sections of a r
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false));
+	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL);
 	body text;
 	bodies text := '';
 	links text := '';
@@ -397,6 +400,12 @@ BEGIN
 			DETAIL = format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY place) FROM crm_profile_internal.report_sections()));
 	END IF;
 	EXECUTE format('SELECT as_of FROM %I.customer_profile LIMIT 1', source) INTO day;
+	IF sections IS NULL OR sections && '{overview,segments,migration}' THEN
+		EXECUTE format('SELECT jsonb_agg(s) FROM %I.segment_summary s', source) INTO page.summary;
+	END IF;
+	IF sections IS NULL OR sections && '{overview,forecast}' THEN
+		EXECUTE format('SELECT jsonb_agg(f) FROM %I.revenue_forecast f', source) INTO page.forecast;
+	END IF;
 	FOR section IN SELECT s.* FROM crm_profile_internal.report_sections() s WHERE (sections IS NULL OR s.name = ANY (sections)) AND to_regclass(format('%I.%I', source, s.view)) IS NOT NULL ORDER BY s.place LOOP
 		EXECUTE format('SELECT crm_profile_internal.report_%s($1)', section.name) INTO body USING page;
 		IF body IS NOT NULL THEN

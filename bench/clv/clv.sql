@@ -1,7 +1,7 @@
 -- Fits and predictions of the histories in the tables bg, mbg and pareto, each simulated from that model.  Run by bench/clv.sh.
 CREATE TABLE measured (id int GENERATED ALWAYS AS IDENTITY, what text, seconds float8[], must_reach float8);
 
--- Three times, and the result of the last into a table where it is wanted
+-- Three times; the last result is kept in a table if asked for
 CREATE PROCEDURE measure(what text, query text, must_reach float8 DEFAULT NULL, keep text DEFAULT NULL) LANGUAGE plpgsql AS $$
 DECLARE
 	started timestamptz;

@@ -1,4 +1,4 @@
--- Who buys within 90 days: area under the ROC curve, mean over the dates of a shop, of what the views show; ties count half
+-- Who buys within 90 days: area under the ROC curve of the columns of views, mean over the dates of a shop; ties count half
 CREATE TABLE dates (shop text, day date);
 INSERT INTO dates VALUES ('grocer', '2006-06-30'), ('grocer', '2006-09-30'), ('grocer', '2006-12-31'), ('grocer', '2007-03-31'), ('grocer', '2007-06-30'), ('grocer', '2007-09-30'),
 	('cdnow sample', '1997-06-30'), ('cdnow sample', '1997-09-30'), ('cdnow sample', '1997-12-31'), ('cdnow sample', '1998-03-31'),
@@ -18,7 +18,7 @@ SELECT d.shop, d.day, h.customer, purchase_days(history, d.day + 90) > purchase_
 	clv(history, m, d.day, '365 days', 0.01) AS clv_365d, purchase_outlook(history, m, d.day, '90 days') AS outlook, lapse_probability(history, m, d.day) AS lapse, next_purchase(history, m, d.day) AS next_purchase,
 	lifecycle(history, d.day, active_days, m) AS lifecycle, (SELECT min(p.day) FROM purchases(history) p WHERE p.day > d.day AND p.orders > 0) AS next_day
 FROM dated d JOIN history h USING (shop) WHERE first_purchase(history) <= d.day;
--- a label cannot order those who share it: beside it recency, cut into classes of the same sizes
+-- a label cannot order those who share it: beside it, recency cut into classes of the same sizes
 CREATE FUNCTION ranked(least_purchases int) RETURNS TABLE (shop text, day date, came boolean, recency int, p_purchase_90d float8, expected_purchases_90d float8, clv_365d float8, next_purchase date, p_alive float8, outlook float8,
 	lapse float8, label int, recency_label int) LANGUAGE sql AS $$
 	SELECT shop, day, came, recency, p_purchase_90d, expected_purchases_90d, clv_365d, next_purchase, p_alive, outlook, lapse, CASE lifecycle WHEN 'inactive' THEN 0 WHEN 'lapsing' THEN 1 ELSE 2 END,

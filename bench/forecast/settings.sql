@@ -1,5 +1,5 @@
 -- Settings of the choice by shop: mean of |ln(actual/forecast)| at the end of every month, 90 and 180 days ahead. A setting is taken for a shop where it is
--- the best on all the others (leave one shop out). It takes some minutes.
+-- the best on all others (leave one shop out). It takes some minutes.
 CREATE TABLE trial AS SELECT s.shop, f::date AS day, u AS days FROM (VALUES ('grocer', date '2006-07-01', date '2007-07-01'), ('cdnow sample', '1997-08-31', '1998-03-31'), ('online retail ii', '2010-09-09', '2011-10-09'),
 	('apparel 600', '2006-06-30', '2010-06-30'), ('apparel 250', '2005-12-31', '2006-04-15')) s (shop, a, b), generate_series(a, b, interval '1 month') f, unnest('{90,180}'::int[]) u;
 DELETE FROM trial t USING (SELECT shop, max(last_purchase(history)) AS last FROM history GROUP BY shop) l WHERE l.shop = t.shop AND t.day + t.days > l.last;

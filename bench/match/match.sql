@@ -1,4 +1,4 @@
--- Accuracy on held-out folds, and speed, of match_fit and what belongs to it.  Run by bench/match.sh.
+-- Accuracy on held-out folds, and speed, of match_fit and related functions.  Run by bench/match.sh.
 \set ON_ERROR_STOP on
 \pset footer off
 \pset border 1
@@ -14,7 +14,7 @@ CREATE TABLE personality ("ID" int, "Year_Birth" int, "Education" text, "Marital
 	"Complain" int, "Z_CostContact" int, "Z_Revenue" int, "Response" int);
 \copy personality from program 'gzip -dc ../sql_tests/data/customer_personality.csv.gz' csv header
 
--- folds by a hash of the row, the same for all who are compared
+-- folds by a hash of the row, the same for all methods
 CREATE TABLE bank_folds AS SELECT ('x' || substr(md5(b::text), 1, 7))::bit(28)::int % 5 AS fold, b FROM bank b;
 CREATE TABLE personality_folds AS SELECT ('x' || substr(md5("ID"::text), 1, 7))::bit(28)::int % 5 AS fold, p FROM personality p;
 

@@ -1,5 +1,5 @@
 -- Profiles: fitting, encoding and all against all.  Run by bench/profile.sh.
--- Every figure is the best of three runs on one core, in milliseconds where nothing else is said.
+-- Every figure is the best of three runs on one core, in milliseconds unless stated otherwise.
 \pset footer off
 SET client_min_messages = warning;
 SET search_path = public, crm_profile;

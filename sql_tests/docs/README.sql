@@ -1,2 +1,2 @@
--- The pages' first blocks make the extension
+-- The first blocks of the pages create the extension
 \ir common.sql

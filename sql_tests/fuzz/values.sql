@@ -1,4 +1,4 @@
--- What tools/run-fuzz starts from: good values of every type, the states of aggregates that SQL can call with, and what is then done with a value that
+-- Input of tools/run-fuzz: valid values of every type, aggregate states that SQL can pass, and what is then done with a value that
 -- was accepted. $1 stands for the value.
 \ir ../docs/common.sql
 CREATE EXTENSION crm_profile;
@@ -81,7 +81,7 @@ INSERT INTO use VALUES ('uplift_model', '(SELECT count(c) FROM uplift_card($1) c
 INSERT INTO seed VALUES ('sealed_models', '(sealed)');
 INSERT INTO use VALUES ('sealed_models', 'pg_column_size($1)');
 
--- States made of bytes: whoever may create aggregates gives the support functions any, as a first state or as a row
+-- States made of bytes: anybody who may create aggregates can pass the support functions any bytes, as a first state or as a row
 SET search_path = public, crm_profile, crm_profile_internal;
 CREATE AGGREGATE clv_fit_state(purchase_history, date) (SFUNC = clv_fit_transfn, STYPE = bytea);
 CREATE AGGREGATE rhythm_fit_state(purchase_history, date) (SFUNC = rhythm_fit_transfn, STYPE = bytea);

@@ -1,4 +1,4 @@
--- What a campaign changed: published intervals, R's tests to nine digits, order of rows, what must not give a p-value
+-- What a campaign changed: published intervals, R's tests to nine digits, any order of rows, cases without a p-value
 CREATE SCHEMA test_campaign;
 SET search_path TO test_campaign, crm_profile;
 SET jit TO off;
@@ -40,7 +40,7 @@ RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
--- no rows, and none that count: NULL, as what is asked of it
+-- no rows, or none that count: NULL, and so is whatever is computed from it
 SELECT campaign_lift(treated, responded) IS NULL AS none, absolute_lift(campaign_lift(treated, responded)) IS NULL AS no_lift FROM contact WHERE false;
 SELECT campaign_lift(NULL, true, 1) IS NULL AS none;
 SELECT campaign_lift(true, true, 'NaN');
@@ -49,7 +49,7 @@ SELECT campaign_lift(true, true, 0.0000001);
 
 -- ---------------------------------------------------------------- response
 
--- Newcombe (1998), table II, method 10: lower and upper limit of 95 % as published
+-- Newcombe (1998), table II, method 10: the published 95 % limits
 SELECT responses, treated, control_responses, control, round(lower::numeric, 4) AS lower, round(upper::numeric, 4) AS upper, round(lower::numeric, 4) = published_lower AND round(upper::numeric, 4) = published_upper AS as_published
 FROM (VALUES (56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090), (6, 7, 2, 7, 0.0582, 0.8062), (5, 56, 0, 29, -0.0381, 0.1926), (0, 10, 0, 20, -0.1611, 0.2775),
 	(0, 10, 0, 10, -0.2775, 0.2775), (10, 10, 0, 20, 0.6791, 1.0000), (10, 10, 0, 10, 0.6075, 1.0000)) v (responses, treated, control_responses, control, published_lower, published_upper),

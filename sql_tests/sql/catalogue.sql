@@ -1,5 +1,5 @@
 -- Faults in the definitions of the extension's objects, after PostgreSQL's own opr_sanity and type_sanity. Every query must come back empty;
--- a row names an object with the fault that the comment above the query tells. Exceptions are listed here, and nowhere else.
+-- a row names an object with the fault described above the query. Exceptions are listed here, and nowhere else.
 
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
@@ -15,11 +15,11 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('key_or_null'), ('readable_part'), ('readable_rows'), ('refresh_identity'), ('refresh_quality'), ('source_build_findings'), ('source_keep_findings'),
 	('note_changed_customer'), ('track_table'), ('source_resolve_tracking'), ('source_build_tracking'), ('take_changes'), ('take_queue'), ('build_queue'), ('take_stamped_changes'), ('write_histories'), ('oldest_stored'), ('old_orders_dropped'), ('changed_orders_query'), ('mend_tracking'), ('wait_for_commit'), ('commit_durably'), ('drop_slot'), ('make_slot'), ('peek_slot'), ('take_slot_changes'), ('refresh_all'),
 	('source_build_population'), ('source_build_unknown'), ('keep_population'), ('refresh_known'), ('refresh_population'),
-	('source_local_day'), ('source_resolve_codes'), ('source_contact_amount'), ('source_resolve_campaigns'), ('source_build_campaigns'), ('find_in_campaigns'),
+	('source_local_day'), ('source_resolve_codes'), ('source_contact_amount'), ('source_resolve_campaigns'), ('source_build_campaigns'), ('find_in_campaigns'), ('source_condition'), ('tell_audience'), ('select_audience'), ('select_audience_as_owner'), ('plan_effects'), ('plan_contacts'), ('plan_contacts_as_owner'), ('planned_contacts'), ('campaign_plan'), ('campaign_plan_as_owner'),
 	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('suggest_sources'), ('suggest_sources_details'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
+	('control_limit'), ('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');
@@ -45,7 +45,7 @@ CREATE TEMP VIEW relation AS
 -- This test sees the extension
 SELECT count(*) = 0 AS blind FROM member HAVING count(*) = 0;
 
--- No comment. What PostgreSQL makes on its own account is not asked for one: array and row types, the operator family of an
+-- No comment. Objects that PostgreSQL makes by itself need none: array and row types, the operator family of an
 -- operator class, sequences of columns
 SELECT object FROM member m
 WHERE pg_catalog.obj_description(objid, classid::regclass::name) IS NULL
@@ -69,12 +69,12 @@ SELECT object FROM member WHERE schema NOT IN ('crm_profile', 'crm_profile_inter
 
 -- ---------------------------------------------------------------- functions
 
--- Volatile or not parallel safe without being listed above: most often a mark that was forgotten
+-- Volatile or not parallel safe without being listed above: mostly a forgotten mark
 SELECT object, provolatile, proparallel FROM function
 WHERE (provolatile = 'v' OR proparallel <> 's') AND prokind = 'f' AND prorettype <> 'trigger'::regtype AND proname NOT IN (SELECT name FROM acts)
 ORDER BY object;
 
--- Runs with the rights of somebody other than the caller
+-- Runs with the rights of another user than the caller
 SELECT object FROM function WHERE prosecdef ORDER BY object;
 
 -- Leakproof without being listed above. What compares or hashes for operators and indexes may be
@@ -89,13 +89,13 @@ SELECT object, probin FROM function WHERE lanname = 'c' AND probin <> '$libdir/c
 SELECT prosrc FROM function WHERE lanname = 'c' GROUP BY prosrc
 HAVING count(DISTINCT proisstrict) > 1 OR count(DISTINCT proparallel) > 1 ORDER BY prosrc;
 
--- Names in the body looked up at run time without a search_path that is fixed and has the temporary schema, if at all, as its last
+-- Looks up names at run time without a fixed search_path, or with the temporary schema not last in it
 SELECT object, proconfig FROM function
 WHERE lanname IN ('sql', 'plpgsql') AND prosqlbody IS NULL
 	AND NOT EXISTS (SELECT FROM unnest(proconfig) s WHERE s ~ '^search_path=(""|.*, ?"?pg_temp"?)$')
 ORDER BY object;
 
--- Called by users, yet an argument has no name. Support functions of types, operators, casts, aggregates and indexes are not
+-- An argument of a function for users has no name. Support functions of types, operators, casts, aggregates and indexes are exempt
 SELECT object FROM function f
 WHERE pronargs > 0 AND prokind IN ('f', 'a', 'p') AND (proargnames IS NULL OR '' = ANY (proargnames[1:pronargs]))
 	AND NOT proargtypes::oid[] && ARRAY['internal', 'cstring']::regtype[]::oid[]
@@ -142,7 +142,7 @@ ORDER BY object;
 -- A yes-or-no operator of two operands without an estimator
 SELECT object FROM operator WHERE oprresult = 'bool'::regtype AND oprleft <> 0 AND oprrest = 0 ORDER BY object;
 
--- Operator classes that their access method finds wanting (it tells why as INFO)
+-- Operator classes that their access method rejects (it says why as INFO)
 SELECT m.object FROM member m JOIN pg_opclass c ON m.classid = 'pg_opclass'::regclass AND c.oid = m.objid
 WHERE NOT amvalidate(c.oid) ORDER BY m.object;
 
@@ -155,13 +155,13 @@ SELECT t.object, fault FROM base_type t,
 WHERE p.oid IS NULL OR NOT p.proisstrict OR p.provolatile = 'v' OR p.proparallel <> 's'
 ORDER BY t.object, fault;
 
--- A cast that PostgreSQL would slip in unasked
+-- An implicit cast
 SELECT m.object FROM member m JOIN pg_cast c ON m.classid = 'pg_cast'::regclass AND c.oid = m.objid
 WHERE c.castcontext = 'i' ORDER BY m.object;
 
 -- ---------------------------------------------------------------- aggregates
 
--- Parallel safety unlike that of its functions
+-- Parallel safety differs from that of its functions
 SELECT a.object FROM aggregate a
 WHERE (a.proparallel = 's') <> (SELECT bool_and(p.proparallel = 's') FROM pg_proc p
 	WHERE p.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn))
@@ -182,7 +182,7 @@ ORDER BY object;
 
 -- ---------------------------------------------------------------- tables, views, rights
 
--- Anybody may write, and no row-level security decides which rows
+-- Anybody may write, and no row-level security restricts the rows
 SELECT object, privilege_type FROM relation, aclexplode(relacl) a
 WHERE a.grantee = 0 AND a.privilege_type <> 'SELECT' AND relkind IN ('r', 'p', 'v') AND NOT relrowsecurity
 ORDER BY object, privilege_type;
@@ -190,7 +190,7 @@ ORDER BY object, privilege_type;
 -- Anybody may create objects in the extension's schema
 SELECT nspname FROM pg_namespace, aclexplode(nspacl) a WHERE nspname = 'crm_profile' AND a.grantee = 0 AND a.privilege_type = 'CREATE';
 
--- A table that pg_dump would leave behind empty
+-- A table whose rows pg_dump would not dump
 SELECT r.object FROM relation r WHERE relkind IN ('r', 'p')
 	AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'crm_profile' AND r.oid = ANY (e.extconfig))
 ORDER BY r.object;

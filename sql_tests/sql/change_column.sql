@@ -1,9 +1,9 @@
--- track_changes => 'column …': where there can be no triggers, a time in the orders that moves forward tells most changes
+-- track_changes => 'column …': where triggers are impossible, a time in the orders that moves forward shows most changes
 \pset format unaligned
 \pset tuples_only on
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
--- each of many refreshes would be compiled anew
+-- without JIT: each of many refreshes would be compiled again
 SET jit = off;
 CREATE TABLE customer (id bigint PRIMARY KEY);
 CREATE TABLE invoice (id serial PRIMARY KEY, customer_id integer, day date, "changed At" timestamptz DEFAULT clock_timestamp());
@@ -25,7 +25,7 @@ BEGIN
 				FULL JOIN shop.customer_history h USING (customer) WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE))
 		INTO $1 FROM shop.source_definition;
 END $$;
--- keys cannot be had of a join
+-- a join gives no keys
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', order_customer => 'customer_id', amount => 'price', ordered_at => 'day', order_key => 'id', track_changes => 'keys');
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', order_customer => 'customer_id', amount => 'price', ordered_at => 'day', order_key => 'id', track_changes => 'column changed_at');
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', order_customer => 'customer_id', amount => 'price', ordered_at => 'day', order_key => 'id', track_changes => 'column price');
@@ -34,14 +34,14 @@ SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', ord
 SELECT track_changes, changes_exact, changes_queued FROM crm_profile.sources_details;
 SELECT refreshed();
 SELECT refreshed();
--- what is new, and what is changed with its time; within the overlap, too
+-- new orders, and orders changed together with their time; also within the overlap
 INSERT INTO invoice VALUES (1501, 95, '2025-03-01');
 INSERT INTO invoice VALUES (1502, 3, '2025-03-01', timestamptz '2025-06-01' + interval '1499 hours 30 minutes');
 INSERT INTO line VALUES (1501, 10), (1501, 20), (1502, 5);
 SELECT refreshed();
 UPDATE invoice SET customer_id = 96, "changed At" = clock_timestamp() WHERE id = 1501;
 UPDATE line SET price = price + 1 WHERE invoice_id = 1501;
--- the one who has it now is found; the one who had it not before a week has passed, as orders that are gone
+-- an order's new customer is found; the old one only after a week, like deleted orders
 SELECT refreshed();
 DELETE FROM invoice WHERE id = 5;
 SELECT refreshed();

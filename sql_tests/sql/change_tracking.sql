@@ -1,9 +1,9 @@
--- track_changes => 'keys': triggers note whose orders change, a refresh reads those alone, and comes to the same as one that reads all
+-- track_changes => 'keys': triggers note whose orders change; a refresh reads only those, with the result of one that reads all
 \pset format unaligned
 \pset tuples_only on
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
--- each of many refreshes would be compiled anew
+-- without JIT: each of many refreshes would be compiled again
 SET jit = off;
 CREATE TABLE customer (id bigint PRIMARY KEY);
 CREATE TABLE orders (id serial PRIMARY KEY, customer_id integer, day date, amount numeric(10,2), note text);
@@ -12,7 +12,7 @@ INSERT INTO customer SELECT generate_series(1, 100);
 INSERT INTO orders (customer_id, day, amount) SELECT 1 + i % 90, date '2024-01-01' + i * 7 % 500, 1 + i % 83 FROM generate_series(1, 1500) i;
 INSERT INTO orders (customer_id, day, amount) VALUES (NULL, '2024-02-01', 5);
 
--- whether the histories, counts and thresholds of a source are those of a rebuild
+-- whether histories, counts and thresholds of a source are those of a rebuild
 CREATE FUNCTION differs(source text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	histories bigint;
@@ -37,7 +37,7 @@ BEGIN
 		FROM %1$I.source_definition d, known k, every e, %1$I.model m ORDER BY m.id DESC LIMIT 1', source, orders_sql, customers, customer_key) INTO rest;
 	RETURN histories || ' histories ' || rest;
 END $$;
--- what a refresh did, and whether it came to the right end
+-- what a refresh did, and whether the result is right
 CREATE FUNCTION refreshed(source text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	done record;
@@ -56,7 +56,7 @@ SELECT relpersistence FROM pg_class WHERE oid = 'shop.change_queue'::regclass;
 SELECT refreshed('shop');
 SELECT refreshed('shop');
 
--- each way to change orders
+-- every way to change orders
 INSERT INTO orders (customer_id, day, amount) VALUES (95, '2025-01-01', 10), (3, '2025-01-01', 10), (3, '2025-01-02', 20);
 SELECT ARRAY(SELECT unnest(customers) ORDER BY 1), marker IS NULL, queued_at <= clock_timestamp() FROM shop.change_queue ORDER BY customers;
 SELECT changes_queued, clock_timestamp() - oldest_change < '1 hour' FROM crm_profile.sources_details;
@@ -64,13 +64,13 @@ SELECT refreshed('shop');
 SELECT changes_queued, oldest_change FROM crm_profile.sources_details;
 UPDATE orders SET amount = amount + 1 WHERE customer_id = 7;
 SELECT refreshed('shop');
--- moved to another customer: both change; a refund
+-- an order moved to another customer: both change; a refund
 UPDATE orders SET customer_id = 96 WHERE id = (SELECT min(id) FROM orders WHERE customer_id = 8);
 INSERT INTO orders (customer_id, day, amount) VALUES (9, '2025-02-01', -3);
 SELECT refreshed('shop');
 DELETE FROM orders WHERE customer_id = 10;
 SELECT refreshed('shop');
--- orders without a customer, and taken from one
+-- orders without a customer, and an order taken from one
 UPDATE orders SET customer_id = NULL WHERE id = (SELECT min(id) FROM orders WHERE customer_id = 11);
 SELECT refreshed('shop');
 DELETE FROM orders WHERE customer_id IS NULL;
@@ -82,10 +82,10 @@ COPY orders (customer_id, day, amount) FROM stdin;
 SELECT refreshed('shop');
 INSERT INTO orders (id, customer_id, day, amount) VALUES (1, 13, '2025-03-01', 1) ON CONFLICT (id) DO UPDATE SET customer_id = excluded.customer_id;
 SELECT refreshed('shop');
--- a change that is none; one of a column that the source does not read
+-- an update that changes nothing; one of a column that the source does not read
 UPDATE orders SET note = 'x' WHERE customer_id = 14;
 SELECT refreshed('shop');
--- savepoints: what is taken back is noted, and does no harm
+-- savepoints: what is rolled back is still noted, which does no harm
 BEGIN;
 INSERT INTO orders (customer_id, day, amount) VALUES (15, '2025-04-01', 1);
 SAVEPOINT s;
@@ -99,12 +99,12 @@ BEGIN;
 INSERT INTO orders (customer_id, day, amount) VALUES (18, '2025-04-01', 1);
 ROLLBACK;
 SELECT count(*) FROM shop.change_queue WHERE marker IS NULL;
--- as logical replication applies it
+-- as logical replication applies changes
 SET session_replication_role = replica;
 INSERT INTO orders (customer_id, day, amount) VALUES (19, '2025-04-01', 1);
 RESET session_replication_role;
 SELECT refreshed('shop');
--- in the transaction of the refresh itself the keys are still in memory: the change is seen with the next
+-- in the transaction of the refresh itself the keys are still in memory: the next refresh sees the change
 BEGIN;
 INSERT INTO orders (customer_id, day, amount) VALUES (20, '2025-04-01', 1);
 SELECT customers_written FROM crm_profile.refresh('shop');
@@ -118,7 +118,7 @@ ROLLBACK;
 SELECT unnest(customers) FROM shop.change_queue WHERE marker IS NULL ORDER BY 1;
 SELECT refreshed('shop');
 
--- what the queue cannot tell is noticed, and all orders are read
+-- changes that the queue cannot show are noticed, and all orders are read
 TRUNCATE orders;
 INSERT INTO orders (customer_id, day, amount) SELECT 1 + i % 90, date '2024-01-01' + i * 11 % 500, 1 + i % 89 FROM generate_series(1, 1500) i;
 SELECT refreshed('shop');
@@ -146,7 +146,7 @@ UPDATE orders SET amount = 200 WHERE id = (SELECT min(id) FROM orders WHERE cust
 SELECT refreshed('shop');
 UPDATE orders SET amount = 20 WHERE id = (SELECT min(id) FROM orders WHERE customer_id = 22);
 SELECT refreshed('shop');
--- a table of another kind in the place of the queue
+-- a table of another kind in place of the queue
 ALTER TABLE shop.change_queue ADD COLUMN more integer;
 UPDATE orders SET amount = amount + 1 WHERE customer_id = 6;
 SELECT refreshed('shop');
@@ -170,7 +170,7 @@ SELECT refreshed('shop');
 SET client_min_messages = error;
 CREATE INDEX orders_customer ON orders (customer_id);
 
--- forgotten, with orders left: they are read again
+-- a forgotten customer who still has orders: they are read again
 SELECT histories_deleted FROM crm_profile.forget_customer('shop', 6);
 SELECT refreshed('shop');
 DELETE FROM orders WHERE customer_id = 6;
@@ -235,7 +235,7 @@ INSERT INTO none_yet VALUES (1, '2025-01-01', 1);
 SELECT refreshed('empty');
 INSERT INTO none_yet VALUES (2, '2025-01-01', 1);
 SELECT refreshed('empty');
--- another table in its place: by its name, and by alter_source
+-- another table in its place: by its name, and by alter_source()
 ALTER TABLE none_yet RENAME TO former;
 CREATE TABLE none_yet (customer_id bigint, client bigint, day date, amount numeric);
 CREATE INDEX ON none_yet (customer_id);
@@ -272,7 +272,7 @@ SELECT refreshed('parts');
 SELECT crm_profile.drop_source('parts');
 DROP TABLE orders;
 
--- keys that are text, and cast on the way: two spellings are one customer
+-- text keys that are cast on the way: two spellings are one customer
 CREATE TABLE orders (customer text, day date, amount numeric);
 INSERT INTO orders SELECT (1 + i % 90)::text, date '2024-01-01' + i * 7 % 700, 1 + i % 83 FROM generate_series(1, 1500) i;
 CREATE INDEX ON orders ((customer::bigint));
@@ -283,7 +283,7 @@ SELECT refreshed('spelt');
 SELECT crm_profile.drop_source('spelt');
 DROP TABLE orders;
 
--- where it cannot be had, the error says why
+-- where tracking is impossible, the error says why
 CREATE TABLE orders (id integer, customer_id bigint, day date, amount numeric, placed timestamptz);
 CREATE TABLE parent_of (LIKE orders);
 CREATE TABLE child_of () INHERITS (parent_of);
@@ -300,14 +300,14 @@ CREATE VIEW joined_orders AS SELECT o.customer_id, o.day, l.price AS amount FROM
 :show 'orders', order_filter => 'id IN (SELECT order_id FROM lines)');
 SELECT count(*) FROM crm_profile.create_source('way', 'customer', 'orders', order_customer => 'customer_id + 1', ordered_at => 'day', amount => 'amount', track_changes => 'keys', clv_model => 'bg/nbd');
 SELECT count(*) FROM crm_profile.create_source('way', 'customer', 'orders', ordered_at => 'day', track_changes => 'everything');
--- where the rows are those of one table it can, through a view too
+-- where the rows are those of one table it is possible, also through a view
 :show 'plain_orders');
 SELECT refreshed('way');
 INSERT INTO orders VALUES (1, 5, '2025-01-01', 3), (2, 5, '2025-01-02', -3);
 SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc;
 SELECT crm_profile.drop_source('way');
 
--- who plants a trigger writes nowhere, and nobody else's queue can be linked to
+-- a planted trigger writes nowhere, and cannot be linked to somebody else's queue
 CREATE ROLE regress_tracker;
 CREATE ROLE regress_planter;
 GRANT CREATE ON DATABASE regress_crm_profile TO regress_tracker;
@@ -328,7 +328,7 @@ CREATE TRIGGER without_argument AFTER INSERT ON planted FOR EACH ROW EXECUTE FUN
 INSERT INTO planted VALUES (1, 'x');
 SELECT crm_profile_internal.track_table('theirs.change_queue', 'planted', 'customer_id', '{}');
 DO $$ BEGIN PERFORM crm_profile_internal.track_table((SELECT oid FROM pg_class WHERE relname = 'change_queue'), 'planted', 'customer_id', '{}'); END $$;
--- a trigger that came with a dump is for those who may have one there
+-- a trigger from a dump is used only for those who may create triggers there
 RESET ROLE;
 CREATE TRIGGER from_a_dump AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.note_changed_customer('customer_id');
 SET ROLE regress_planter;
@@ -343,14 +343,14 @@ INSERT INTO planted VALUES (1, 'x');
 DROP TABLE planted;
 RESET ROLE;
 SELECT count(*) FROM theirs.change_queue;
--- who may not see the queue writes into it all the same
+-- users who may not see the queue still write into it
 CREATE ROLE regress_writer;
 GRANT INSERT ON orders TO regress_writer;
 SET ROLE regress_writer;
 INSERT INTO orders VALUES (3, 7, '2025-01-01', 3);
 RESET ROLE;
 SELECT customers FROM theirs.change_queue;
--- nor does a grant on all tables show it
+-- a grant on all tables does not show it either
 GRANT USAGE ON SCHEMA theirs TO regress_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO regress_writer;
 SET ROLE regress_writer;
@@ -364,7 +364,7 @@ DROP TABLE orders, parent_of, child_of, lines;
 DROP OWNED BY regress_tracker, regress_planter, regress_writer;
 DROP ROLE regress_tracker, regress_planter, regress_writer;
 
--- all sources, and what fails is told
+-- refresh_all: failures are reported
 CREATE TABLE orders (customer_id bigint, day date, amount numeric);
 INSERT INTO orders SELECT 1 + i % 50, date '2024-01-01' + i, 1 + i % 83 FROM generate_series(1, 500) i;
 SELECT count(*) FROM crm_profile.create_source('one', 'customer', 'orders', as_of => '2025-06-01');
@@ -415,7 +415,7 @@ BEGIN
 				RAISE EXCEPTION 'step %: %', step, found;
 			END IF;
 			changes := changes + (found LIKE 'changes%')::integer;
-			-- nor were thresholds computed from all histories
+			-- and thresholds were not computed from all histories
 			followed := followed + (NOT (SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details WHERE name = 'three'))::integer;
 			COMMIT;
 		END IF;
@@ -425,7 +425,7 @@ BEGIN
 	END IF;
 END $$;
 SELECT split_part(refreshed('three'), ';', 2);
--- more keys in a transaction than are kept in memory, longer ones than a page holds, and a queue that goes with them
+-- more keys in a transaction than memory keeps, keys longer than a page, and a queue dropped with them
 CREATE TABLE many (customer text, day date, amount numeric);
 CREATE TABLE many_customer (id text PRIMARY KEY);
 INSERT INTO many_customer SELECT 'k' || i FROM generate_series(1, 10) i;
@@ -441,7 +441,7 @@ INSERT INTO many VALUES ('k1', '2025-01-01', 1);
 SELECT crm_profile.drop_source('many');
 COMMIT;
 DROP TABLE many, many_customer;
--- corrections see the changed customers' orders whole: the histories are those that the orders give once they are corrected by hand
+-- corrections see all orders of the changed customers: the histories are those of orders corrected by hand
 CREATE TABLE dirty (id serial, customer_id integer, day date, amount numeric);
 CREATE INDEX ON dirty (customer_id);
 INSERT INTO dirty (customer_id, day, amount) SELECT 1 + i % 20, date '2024-01-01' + i % 300, 10 + i % 7 FROM generate_series(1, 400) i;

@@ -28,7 +28,7 @@ SELECT round(expected_purchases(customer(2, 213), m, after(272), '39 weeks')::nu
 SELECT name, round(p_alive(customer(26, 216), m, after(217))::numeric, 4) AS "0.9689 .. 0.9979",
 	round(expected_purchases(customer(26, 216), m, after(217), '52 weeks')::numeric, 3) AS "25.756 .. 25.456 (0.01)"
 FROM published WHERE name <> 'mbg' ORDER BY name;
--- Must not overflow: (0, 0, 40) and (200, 38, 40)
+-- No overflow: (0, 0, 40) and (200, 38, 40)
 SELECT round(clv_log_likelihood(customer(0, 0), m, after(280))::numeric, 5) AS "-0.59947",
 	round(clv_log_likelihood(customer(200, 266), m, after(280))::numeric, 4) AS "100.7957"
 FROM clv_model('bg/nbd', '{.25, 4, .8, 2.5}') m;
@@ -113,7 +113,7 @@ SELECT max(abs(probability_of_purchase(customer(x, t_x), clv_model(model, p), af
 FROM grid, LATERAL (SELECT p[2] AS a, p[4] AS b, (t_x + silence) / 7.0::float8 AS tt, p[1] + x AS k) l
 WHERE model = 'pareto/nbd' AND weeks = 26;
 
--- a = 1 and s = 1 are limits
+-- a = 1 and s = 1 are limiting cases
 SELECT model, x, abs(expected_purchases(customer(x, 7 * x), clv_model(model, '{0.5, 5, 1, 3}'), after(100), '1 year') /
 	((expected_purchases(customer(x, 7 * x), clv_model(model, '{0.5, 5, 0.9999, 3}'), after(100), '1 year') +
 	expected_purchases(customer(x, 7 * x), clv_model(model, '{0.5, 5, 1.0001, 3}'), after(100), '1 year')) / 2) - 1) < 1e-7 AS limit
@@ -129,7 +129,7 @@ SELECT name, abs(clv(history, m, '1997-09-30', '6 months', 0.01) /
 	probability_of_purchase(history, m, '1997-09-30', next_purchase(history, m, '1997-09-30') - '1997-09-30'::timestamp)::numeric(3, 2) AS "about a half"
 FROM published, cdnow WHERE customer = 1 AND name <> 'pareto' ORDER BY name;
 
--- The unit is a matter of writing: days and weeks say the same
+-- The unit does not matter: days and weeks give the same
 SELECT abs(p_alive(history, w, '1997-09-30') - p_alive(history, d, '1997-09-30')) < 1e-12 AS p_alive,
 	abs(expected_purchases(history, w, '1997-09-30', '90 days') - expected_purchases(history, d, '1997-09-30', '90 days')) < 1e-12 AS purchases
 FROM cdnow, clv_model('mbg/nbd', '{0.5, 6, 0.9, 1.6}') w, clv_model('mbg/nbd', '{0.5, 42, 0.9, 1.6}', unit => '1 day') d
@@ -157,18 +157,18 @@ FROM (
 		probability_of_purchase(h, m, as_of, '1 year') q2, clv_log_likelihood(h, m, as_of) l,
 		clv(h, m, as_of, '1 year', 0.01) v, next_purchase(h, m, as_of) w, as_of
 	FROM extreme, odd_customer) q;
--- P(alive) falls in silence
+-- P(alive) falls with silence
 SELECT count(*) FILTER (WHERE p <= before + 1e-12) = count(before) AS falls FROM (
 	SELECT p_alive(h, m, day::date) AS p, lag(p_alive(h, m, day::date)) OVER (PARTITION BY m, x ORDER BY day) AS before
 	FROM extreme, (SELECT x, customer(x, 300) AS h FROM unnest('{1, 20, 300}'::int[]) x) c,
 		generate_series(after(300)::timestamp, after(700), '80 days') day) q;
--- The same day: nothing to be dead of in pareto/nbd; certain in bg/nbd for one-time buyers, and only there
+-- The same day: P(alive) is 1 under pareto/nbd; under bg/nbd for one-time buyers only
 SELECT name, p_alive(customer(0, 0), m, after(0)) = 1 AS same_day, p_alive(customer(0, 0), m, after(500)) = 1 AS one_time_buyer
 FROM published ORDER BY name;
 
 -- ---------------------------------------------------------------- models and days that change from row to row
 
--- What is kept from row to row does not show: the same answers as with one model and one day at a time
+-- Values kept from row to row have no effect: the same answers as with one model and one day at a time
 CREATE TABLE alone (name text, customer int, as_of date, p_alive float8, purchases float8, clv float8);
 DO $$ DECLARE p record; d date; BEGIN
 	FOR p IN SELECT * FROM published LOOP
@@ -209,7 +209,7 @@ WITH c AS (SELECT history, m, 2 AS x, 213 / 7.0::float8 AS t_x, 272 / 7.0::float
 SELECT abs(ln(upper / (1 - upper)) - ln(pa / (1 - pa)) - 1.959963984540054 * se) < 1e-6 AS upper,
 	abs(ln(pa / (1 - pa)) - ln(lower / (1 - lower)) - 1.959963984540054 * se) < 1e-6 AS lower
 FROM se, p_alive_interval(history, m, '1997-09-30'), p_alive(history, m, '1997-09-30') pa;
--- A model that was given knows no errors of its parameters
+-- A model from given parameters has no standard errors
 SELECT (p_alive_interval(history, m, '1997-09-30')).* FROM published, cdnow WHERE name = 'mbg' AND customer = 1;
 
 -- ---------------------------------------------------------------- text, binary and comparison
@@ -228,7 +228,7 @@ SELECT count(DISTINCT m) FROM (SELECT m FROM copied UNION ALL SELECT m FROM publ
 
 -- ---------------------------------------------------------------- bad input
 
--- Nothing bought yet: NULL; no model, no answer
+-- No purchase yet: NULL; no model: no answer
 SELECT p_alive(history, m, '1996-12-31') IS NULL AS before_first, p_alive(NULL, m, '1997-09-30') IS NULL AS no_history,
 	expected_purchases('{}', m, '1997-09-30', '90 days') IS NULL AS empty, expected_purchases('{1997-01-01: -5 (0 orders)}', m, '1997-09-30', '90 days') IS NULL AS refunds_only,
 	expected_purchases(history, m, '1997-09-30', '0 days') AS no_horizon, next_purchase(customer(0, 0), clv_model('bg/nbd', '{0.001, 1, 1, 1}'), after(9)) IS NULL AS beyond_calendar,

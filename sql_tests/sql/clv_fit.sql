@@ -1,4 +1,4 @@
--- Fits of the models of repeat purchase: published results, what must not matter, what must be told, simulated customers
+-- Fits of the models of repeat purchase: published results, what must not matter, what must be reported, simulated customers
 CREATE SCHEMA test_clv_fit;
 SET search_path TO test_clv_fit, crm_profile;
 SET extra_float_digits TO 1;
@@ -40,14 +40,14 @@ SELECT name, round(p_alive(customer(26, 216), m, '2020-08-05')::numeric, 4) AS p
 SELECT string_agg(round(expected_value(history, m, '1997-09-30')::numeric, 2)::text, ' ' ORDER BY customer)
 	AS "24.65 18.91 35.17 35.17 35.17 71.46 18.91 35.17 27.28 35.17"
 FROM fitted, cdnow WHERE name = 'bg' AND customer <= 10;
--- One-time buyers: with first_purchase their value leans to what they spent, a big spender's up, a small one's down
+-- One-time buyers: with first_purchase their value moves towards what they spent, up for big spenders, down for small ones
 SELECT customer, round(monetary(history, '1997-09-30')) AS first, round(expected_value(history, m, '1997-09-30')) AS population,
 	round(expected_value(history, m, '1997-09-30', true)) AS leaning,
 	abs(clv(history, m, '1997-09-30', '90 days', 0) / expected_purchases(history, m, '1997-09-30', '90 days')
 		/ expected_value(history, m, '1997-09-30', true) - 1) < 1e-9 AS as_clv
 FROM fitted, cdnow WHERE name = 'mbg' AND purchase_days(history, '1997-09-30') = 1 AND customer < 30 ORDER BY customer LIMIT 6;
 
--- Holdout, weeks 40 to 78: 1882 came; 1653 and 1666 predicted
+-- Holdout, weeks 40 to 78: 1882 purchases; 1653 and 1666 predicted
 SELECT part, class, customers, round(predicted) AS predicted, actual, round(calibration::numeric, 2) AS calibration,
 	round(mean_absolute_error::numeric, 2) AS error, round(correlation::numeric, 2) AS correlation
 FROM unnest((SELECT clv_holdout(history, '1997-09-30', '1998-06-30', 'bg/nbd') FROM cdnow));
@@ -74,7 +74,7 @@ SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
 SELECT clv_fit(history, '1997-09-30') = (SELECT m FROM fitted WHERE name = 'mbg') AS parallel FROM cdnow;
 COMMIT;
--- a few customers first, then ever more: states grow while they are combined, without a parallel plan too
+-- first a few customers, then more and more: states grow while they are combined, also without a parallel plan
 BEGIN;
 CREATE TABLE parted (customer int, history purchase_history) PARTITION BY RANGE (customer);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (MINVALUE) TO (15);
@@ -95,7 +95,7 @@ SELECT half, m = CASE half WHEN 0 THEN even ELSE odd END AS same
 FROM (SELECT customer % 2 AS half, clv_fit(history, '1997-09-30') AS m FROM cdnow GROUP BY 1) g,
 	(SELECT clv_fit(history, '1997-09-30') FILTER (WHERE customer % 2 = 0) AS even,
 		clv_fit(history, '1997-09-30') FILTER (WHERE customer % 2 = 1) AS odd FROM cdnow) f ORDER BY half;
--- NULLs and customers of later days are no customers
+-- NULLs and customers of later days do not count
 SELECT clv_fit(h, '1997-09-30') = (SELECT m FROM fitted WHERE name = 'mbg') AS same
 FROM (SELECT history FROM cdnow UNION ALL VALUES (NULL), ('{}'::purchase_history), ('{1998-01-01: 5}'), ('{1997-02-01: -5 (0 orders)}')) v (h);
 SELECT clv_fit(history, '1990-01-01') IS NULL AS nobody_yet, clv_fit(NULL, '1997-09-30') IS NULL AS no_history, clv_fit(history, NULL) IS NULL AS no_day FROM cdnow;
@@ -108,27 +108,27 @@ SELECT abs(expected_value(c.history, p, '1997-09-30') / expected_value(c.history
 	abs(clv(c.history, p, '1997-09-30', '1 year', 0.01) / clv(c.history, m, '1997-09-30', '1 year', 0.01) - 0.4) < 1e-4 AS clv,
 	(clv_model_card(p)).value
 FROM (SELECT clv_fit(history, '1997-09-30', 'mbg/nbd', '1 week', 'profit') AS p FROM costed) q, fitted, costed c WHERE name = 'mbg' AND customer IN (1, 3) ORDER BY customer;
--- No cost is known: nothing is said about profit
+-- No cost is known: profit is NULL
 SELECT spend_status, spend_customers, expected_value('{1997-01-01: 5}', m, '1997-09-30') IS NULL AS unknown
 FROM (SELECT clv_fit(history, '1997-09-30', NULL, NULL, 'profit') AS m FROM cdnow) q, clv_model_card(m);
 
--- ---------------------------------------------------------------- fallbacks, and what is told of them
+-- ---------------------------------------------------------------- fallbacks, and what is reported about them
 
 -- All one-time buyers
 SELECT status, customers, repeaters, spend_status, expected_purchases('{2020-02-01: 5}', m, '2020-06-01', '90 days') BETWEEN 0 AND 0.2 AS usable,
 	expected_value('{2020-02-01: 5}', m, '2020-06-01') IS NULL AS no_value
 FROM (SELECT clv_fit(h, '2020-06-01', model) AS m, model FROM (SELECT customer(0, 0) || customer(0, 0) AS h FROM generate_series(1, 50)) v,
 	unnest('{bg/nbd, mbg/nbd, pareto/nbd}'::text[]) model GROUP BY model) q, clv_model_card(m) ORDER BY q.model;
--- A single customer, first seen today
+-- A single customer, new today
 SELECT status, p_alive('{2020-01-01: 5}', m, '2020-02-01') BETWEEN 0 AND 1 AS usable FROM (SELECT clv_fit('{2020-01-01: 5}', '2020-01-01') AS m) q, clv_model_card(m);
--- Everybody alike: the likelihood rises towards no differences at all
+-- Everybody alike: the likelihood increases towards no differences at all
 SELECT status, spend_status, p_alive(customer(10, 100), m, '2020-04-20') BETWEEN 0 AND 1 AS usable
 FROM (SELECT clv_fit(customer(10, 100), '2020-04-12', 'pareto/nbd') AS m FROM generate_series(1, 100)) q, clv_model_card(m);
--- Refunds that eat the repeat purchases of a third up: values of either sign, and the mean is that of all
+-- Refunds that cancel the repeat purchases of a third: values of either sign, and the mean is that of all
 SELECT spend_status, spend_customers, spend_excluded, mean_value, round(expected_value('{2020-01-01: 9, 2020-02-01: 7, 2020-02-02: -8 (0 orders)}', m, '2020-06-01')::numeric, 6) AS value
 FROM (SELECT clv_fit(h, '2020-06-01', 'mbg/nbd') AS m FROM (VALUES ('{2020-01-01: 9, 2020-02-01: 7, 2020-02-02: -8 (0 orders)}'::purchase_history),
 	('{2020-01-01: 9, 2020-02-01: 20}'), ('{2020-01-01: 9, 2020-03-01: 30, 2020-04-01: 10}')) v (h)) q, clv_model_card(m);
--- A tail of amounts without a mean (q = 1/2): the mean value stands in, and counts for one purchase
+-- A tail of amounts without a mean (q = 1/2): the mean value replaces it, and counts as one purchase
 SELECT spend_status, spend_customers, abs(expected_value('{2020-01-01: 1, 2020-02-01: 100}', m, '2020-06-01') / ((mean_value + 100) / 2) - 1) < 1e-9 AS shrunk
 FROM (SELECT clv_fit((SELECT purchase_history_agg(date '2020-01-01' + 20 * j, round((401.0 / i) ^ 2, 2)) FROM generate_series(0, 1 + i % 3) j), '2020-06-01') AS m
 	FROM generate_series(1, 400) i) q, clv_model_card(m);
@@ -155,7 +155,7 @@ FROM retail_fit, clv_model_card(m);
 SELECT count(*) AS tried, count(*) FILTER (WHERE l > told) AS more_likely FROM (SELECT rate, s, min(told) AS told, sum(clv_log_likelihood(history, other, '2011-12-09')) AS l
 	FROM retail, unnest('{0.05, 1, 20, 1e6}'::float8[]) s, unnest('{1e-6, 1e-4, 0.01, 1}'::float8[]) rate, clv_model('pareto/nbd', ARRAY[0.827559, 9.870365, s, s / rate]) other,
 		(SELECT (clv_model_card(m)).log_likelihood AS told FROM retail_fit WHERE model = 'pareto/nbd') f GROUP BY rate, s) q;
--- Predictions and intervals hold at the edge: nobody is lost; the NBD's (r + x)/(alpha + T) purchases a week
+-- Predictions and intervals at the edge: nobody is lost; the NBD's (r + x)/(alpha + T) purchases a week
 SELECT bool_and(p_alive(history, m, '2011-12-09') > 0.999) AS alive,
 	bool_and(abs(expected_purchases(history, m, '2011-12-09', '7 days') - (0.827559 + purchase_days(history) - 1) / (9.870365 + ('2011-12-09' - first_purchase(history)) / 7.0)) < 1e-5) AS purchases,
 	bool_and(e.lower < expected_purchases(history, m, '2011-12-09', '7 days') AND expected_purchases(history, m, '2011-12-09', '7 days') < e.upper) AS intervals
@@ -190,7 +190,7 @@ SELECT clv_fit(history, '1997-09-30', 'bg/nbd', '0 days') FROM cdnow;
 SELECT clv_fit(history, '1997-09-30', 'bg/nbd', '1 week', 'turnover') FROM cdnow;
 SELECT clv_fit(history, 'infinity') FROM cdnow;
 
--- Support functions called by hand, and states that no fit has written
+-- Support functions called directly, and states that no fit has written
 SELECT crm_profile_internal.clv_fit_transfn(NULL, '{}', '1997-09-30');
 SELECT crm_profile_internal.summary_state_combine(NULL, '\x00');
 SELECT crm_profile_internal.clv_fit_finalfn('\x00');
@@ -209,9 +209,9 @@ SET client_min_messages TO error;
 CREATE AGGREGATE merged(bytea) (SFUNC = crm_profile_internal.summary_state_combine, STYPE = bytea, FINALFUNC = crm_profile_internal.clv_fit_finalfn);
 SELECT merged(s) = (SELECT m FROM fitted WHERE name = 'mbg') AS merged FROM (SELECT bare_state(history, '1997-09-30') AS s FROM cdnow GROUP BY customer % 50) q;
 SELECT refused(s) AS sound, refused('') AS empty, refused('\x01') AS short, refused(substring(s FROM 1 FOR 60)) AS cut FROM state;
--- Every byte of the header and the first entries turned over: refused or fitted, never anything else
+-- Every byte of the header and the first entries inverted: rejected or fitted, never anything else
 SELECT count(*) AS tries FROM state, generate_series(0, 200) i, LATERAL refused(set_byte(s, i, get_byte(s, i) # 255)) r WHERE r IN ('refused', 'a model', 'nothing');
--- States that are sound but for having no room, or room for one fact: they grow like any other
+-- Valid states without room, or with room for one entry: they grow like any other
 CREATE FUNCTION roomy(state bytea, facts int) RETURNS bytea LANGUAGE sql AS $$
 	SELECT substring(state FROM 1 FOR 28) || decode(repeat('00', 112 + 24 * facts), 'hex') $$;
 CREATE FUNCTION start_from(name text, kind text, state bytea) RETURNS text LANGUAGE plpgsql AS $$
@@ -271,11 +271,11 @@ SET client_min_messages TO error;
 CREATE TABLE fit AS SELECT id, w.model, clv_model(w.model, ARRAY[r, alpha, a, b]) AS truth, clv_fit(h, '2023-02-25', w.model) AS m
 	FROM world w JOIN simulated USING (id) GROUP BY id, w.model, r, alpha, a, b;
 RESET client_min_messages;
--- Every fit has found its maximum, inside or at an edge, but for those with hardly a repeat purchase
+-- Every fit has found its maximum, inside or at an edge, except those with hardly a repeat purchase
 SELECT count(*) AS fits, count(*) FILTER (WHERE status = 'converged') >= 140 AS inside, count(*) FILTER (WHERE status IN ('converged', 'edge')) AS converged,
 	count(*) FILTER (WHERE status = 'few repeaters' AND repeaters < 10) AS few_repeaters
 FROM fit, clv_model_card(m);
--- No silent failures: none that is called a maximum is less likely than the truth, or than a place beside it in any direction of the parameters
+-- No silent failures: no reported maximum is less likely than the truth, or than a point beside it in any direction of the parameters
 CREATE TABLE beside AS
 SELECT id, f.model, e.l, clv_model(f.model, ARRAY[e.p[1] * exp(s[1]), e.p[2] * exp(s[2]), e.p[3] * exp(s[3]), e.p[4] * exp(s[4])]) AS m
 FROM fit f, LATERAL (SELECT array_agg(p.estimate ORDER BY o) AS p, min(c.log_likelihood) AS l

@@ -1,4 +1,4 @@
--- collect_purchase_histories: what the aggregate gives, from any query, for keys of any type, in any memory
+-- collect_purchase_histories: the same as the aggregate, from any query, for keys of any type, with any memory
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set load :abs_srcdir '/data/online_retail.psql'
 CREATE SCHEMA collect;
@@ -13,7 +13,7 @@ CREATE TABLE purchase AS
 SELECT *, ordered_at AS stamp, ordered_at::date AS day, ordered_at AT TIME ZONE 'Europe/London' AS moment,
 	CASE WHEN order_id NOT LIKE '%3' THEN round(amount * 0.6, customer % 7) END AS cost FROM orders;
 
--- of all rows by GROUP BY, and by the bulk function: how many keys, and how many differ
+-- all rows by GROUP BY and by the bulk function: how many keys, and how many differ
 CREATE FUNCTION compare(key anyelement, expression text, columns text DEFAULT 'day, amount', relation text DEFAULT 'purchase',
 	OUT keys bigint, OUT different bigint) LANGUAGE plpgsql AS $$
 BEGIN
@@ -67,7 +67,7 @@ SELECT count(*) FROM collect_purchase_histories(NULL::int, 'WITH o AS (SELECT * 
 SELECT * FROM collect_purchase_histories(NULL::int, 'VALUES (1, date ''2025-01-01'', 5.5), (NULL, ''2025-01-01'', 7), (1, NULL, 7), (1, ''2025-01-02'', NULL), (2, NULL, NULL)')
 ORDER BY customer;
 
--- Lines of an order are summed first: with the order's key the lines give what the orders give, in any order of rows
+-- Lines of an order are summed first: with the order's key, lines give the same as orders, in any order of rows
 CREATE TABLE line AS
 SELECT customer, moment, part * amount + CASE WHEN part = 0.5 THEN 20 WHEN part = 0.2 THEN -20 ELSE 0 END AS amount, part * cost AS cost, order_id
 FROM purchase, unnest(ARRAY[0.5, 0.2, 0.3]) part WHERE scale(cost) < 6 OR cost IS NULL;
@@ -90,7 +90,7 @@ FROM collect_purchase_histories(NULL::int, 'SELECT customer, moment, amount, ord
 RESET work_mem;
 RESET hash_mem_multiplier;
 
--- What is refused, and how it is said
+-- Errors, and their wording
 SELECT collect_purchase_histories(NULL, 'SELECT 1, date ''2025-01-01'', 5');
 SELECT collect_purchase_histories(NULL::int, NULL);
 SELECT collect_purchase_histories(NULL::int, '');

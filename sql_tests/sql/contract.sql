@@ -1,4 +1,4 @@
--- Contracts (sbg) and gifts (bg/bb): published fits, the formulas written down in SQL, what must not matter, what must be refused
+-- Contracts (sbg) and gifts (bg/bb): published fits, the formulas in SQL, what must not matter, what must be rejected
 CREATE SCHEMA test_contract;
 SET search_path TO test_contract, crm_profile;
 SET jit TO off; -- the helpers run thousands of small queries
@@ -24,7 +24,7 @@ SELECT kind, string_agg(round(estimate::numeric, 3)::text, ' ' ORDER BY paramete
 FROM fitted, contract_parameters(m) GROUP BY kind, m ORDER BY kind;
 SELECT kind, status, contracts, renewals, round(log_likelihood::numeric, 1) AS log_likelihood FROM fitted, contract_model_card(m) ORDER BY kind;
 
--- The likelihood and the predictions by the formulas of the paper: P(T = t) step by step, S(t) what it leaves
+-- The likelihood and the predictions by the formulas of the paper: P(T = t) step by step, S(t) the remainder
 CREATE FUNCTION ends(a float8, b float8, t int) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
 	WITH RECURSIVE p (t, p) AS (SELECT 1, a / (a + b) UNION ALL SELECT t + 1, p * (b + t - 1) / (a + b + t) FROM p WHERE t < $3)
 	SELECT p FROM p WHERE p.t = $3 $$;
@@ -44,17 +44,17 @@ SELECT max(abs(survival(m, n) - stays(a, b, n))) < 1e-12 AS survival,
 	bool_and(survival(m, 0, n) = 1 AND expected_renewals(m, 0, n) = 0) AS none,
 	bool_and(expected_renewals(m, 10, n) > expected_renewals(m, 10, n, 0.05)) AS discounted
 FROM parameter, generate_series(0, 12) n;
--- Who stayed longer is likelier to stay: retention rises, although nobody changes
+-- Customers who stayed longer are more likely to stay: retention rises, although nobody changes
 SELECT bool_and(retention(m, n + 1) > retention(m, n)) AS rises FROM fitted, generate_series(1, 30) n;
 
--- By days: the first day without a contract ends it. A term that is over was renewed, today's too
+-- By days: the first day without a contract ends it. A completed term was renewed, also one completed today
 SET client_min_messages TO warning;
 SELECT started, ended, renewals FROM (VALUES (date '2020-01-01', date '2021-01-01'), ('2020-01-01', '2020-12-31'), ('2020-01-01', '2021-01-02'), ('2020-01-01', NULL), ('2020-01-01', '2024-01-02'), ('2020-02-29', '2022-02-28'), ('2023-12-31', NULL)) v (started, ended),
 	LATERAL (SELECT contract_fit(s, e, '2024-01-01', '1 year') AS m FROM (VALUES (started, ended)) c (s, e)) f, contract_model_card(m) ORDER BY started, ended;
 SELECT contract_fit(started, ended, '2024-01-01', '1 month') = contract_fit(renewals, ended IS NOT NULL) AS same
 FROM (SELECT i % 36 AS renewals, date '2024-01-01' - (i % 36) * interval '1 month' - CASE WHEN i % 3 = 0 THEN interval '3 months' ELSE interval '0' END AS start, i % 3 = 0 AS gone FROM generate_series(1, 500) i) c,
 	LATERAL (SELECT start::date AS started, CASE WHEN gone THEN (start + (renewals + 1) * interval '1 month')::date END AS ended) d;
--- Not yet begun: nobody; ends later: runs
+-- Not yet begun: not counted; ends later: running
 SELECT contract_fit(date '2025-01-01', NULL, '2024-01-01', '1 year') IS NULL AS not_yet,
 	contract_fit(date '2020-01-01', date '2025-01-01', '2024-01-01', '1 year') = contract_fit(date '2020-01-01', NULL, '2024-01-01', '1 year') AS runs;
 
@@ -70,7 +70,7 @@ CREATE TABLE given AS SELECT donation_fit(x, t, n, donors) AS m FROM donor;
 SELECT string_agg(round(estimate::numeric, 3)::text, ' ' ORDER BY o) AS parameters, min(p.status) AS status, bool_and(standard_error > 0 AND standard_error < estimate / 4) AS errors,
 	min(donors) AS donors, min(donations) AS donations, round(min(log_likelihood)::numeric, 1) AS log_likelihood
 FROM given, donation_model_card(m), donation_parameters(m) WITH ORDINALITY AS p (parameter, estimate, standard_error, status, o);
--- Ten years on, of those who gave nothing, and of those who gave four times, last in the fifth year: published with the package BTYD are 0.1302169 and 3.627858
+-- Ten years on, for those who gave nothing, and for those who gave four times, last in the fifth year: the package BTYD publishes 0.1302169 and 3.627858
 SELECT round(expected_donations(donation_model(1.203522, 0.7497163, 0.6567182, 2.783441), 0, 0, 6, 10)::numeric, 3) AS nothing, round(expected_donations(donation_model(1.203522, 0.7497163, 0.6567182, 2.783441), 4, 5, 6, 10)::numeric, 3) AS four;
 
 -- The formulas of the paper, by products of B(a + x, b + y)/B(a, b)
@@ -85,7 +85,7 @@ SELECT abs(sum(f.donors * ln(l)) - min(c.log_likelihood)) < 1e-6 AS likelihood,
 	max(abs(expected_donations(m, x, t, n, 5, 0.1) - beta(a, b, x + 1, n - x) / l * (SELECT sum(beta(g, d, 0, n + i) / 1.1 ^ i) FROM generate_series(1, 5) i))) < 1e-12 AS donations,
 	bool_and(x < t OR t < n OR abs(p_alive(m, x, t, n) - (d + n) / (g + d + n)) < 1e-12) AS gave_at_last
 FROM formula f, donation_model_card(m) c;
--- A new donor; nothing to come; more years, more gifts
+-- A new donor; no chances left; more years, more gifts
 SELECT abs(expected_donations(m, 0, 0, 0, 6) - (SELECT sum(beta(a, b, 1, 0) * beta(g, d, 0, i)) FROM (SELECT DISTINCT a, b, g, d FROM alike) q, generate_series(1, 6) i)) < 1e-12 AS new,
 	expected_donations(m, 3, 3, 6, 0) AS none, expected_donations(m, 3, 3, 6, 5) < expected_donations(m, 3, 3, 6, 6) AS more FROM given;
 -- Lists of years are the same
@@ -98,7 +98,7 @@ SELECT round(p_alive(donation_model(1, 1, 1, 1), 2500, 5000, 10000)::numeric, 6)
 FROM unnest('{1e-20,1e-3,1,1e3,1e20}'::float8[]) a, unnest('{1e-20,1,1e20}'::float8[]) b, unnest('{1e-20,1,1e20}'::float8[]) g, unnest('{1e-20,1,1e20}'::float8[]) d,
 	LATERAL (SELECT p_alive(donation_model(a, b, g, d), 3, 10, 40) AS p, expected_donations(donation_model(a, b, g, d), 3, 10, 40, 100, 0.01) AS e) q;
 
--- ---------------------------------------------------------------- simulated contracts and donors: what was put in comes out
+-- ---------------------------------------------------------------- simulated contracts and donors: the fits recover the parameters
 
 CREATE FUNCTION draw(what text, i int) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT (('x' || substr(md5(what || ' ' || i), 1, 13))::bit(52)::bigint + 0.5) / 4503599627370496.0 $$;
 -- Beta(1, b): 1 - u^(1/b)
@@ -111,7 +111,7 @@ SELECT parameter, abs(estimate - truth) < 2 * standard_error AS back FROM (
 		FROM (SELECT i, p, floor(ln(draw('t', i)) / ln(1 - theta)) AS l FROM simulated) s, generate_series(1, 8) n GROUP BY i) q) f,
 	donation_parameters(m) JOIN (VALUES ('alpha', 1), ('beta', 2), ('gamma', 1), ('delta', 3)) v (parameter, truth) USING (parameter) ORDER BY 1;
 
--- ---------------------------------------------------------------- what must not matter, what is told, what is refused
+-- ---------------------------------------------------------------- what must not matter, what is reported, what is rejected
 
 -- Order of rows, weights, partial states
 CREATE AGGREGATE contract_state(renewals int, ended boolean) (SFUNC = crm_profile_internal.contract_fit_transfn, STYPE = bytea);
@@ -125,12 +125,12 @@ SELECT donation_fit_of(s) IS NULL AS contracts FROM (SELECT contract_state(renew
 -- NULLs are skipped; nobody: NULL
 SELECT contract_fit(renewals, ended) = (SELECT m FROM fitted WHERE kind = 'regular') AS same FROM (SELECT * FROM single UNION ALL VALUES (NULL, true), (3, NULL)) q;
 SELECT contract_fit(NULL::int, true) IS NULL AS nobody, donation_fit(NULL::boolean[]) IS NULL AS none;
--- All alike, or nobody ends: the maximum lies at an edge
+-- All alike, or no contract ends: the maximum lies at an edge
 SELECT status, round(retention(m, 5)::numeric, 4) AS retention FROM (SELECT contract_fit(i % 5, i % 3 = 0) AS m FROM generate_series(1, 1000) i) q, contract_model_card(m);
 SELECT status, round(survival(m, 20)::numeric, 4) AS survival FROM (SELECT contract_fit(i % 5, false) AS m FROM generate_series(1, 1000) i) q, contract_model_card(m);
--- Nobody gave: what is known is that they hardly will
+-- Nobody gave: the model expects next to no gifts
 SELECT status, expected_donations(m, 0, 0, 5, 5) < 0.01 AS hardly FROM (SELECT donation_fit(0, 0, 5, 1000) AS m) q, donation_model_card(m);
--- Text, and the way there and back
+-- Text, and round trips
 SELECT contract_model(0.668, 3.806) AS contracts, donation_model(1.204, 0.75, 0.657, 2.783) AS gifts;
 SELECT m::text::contract_model = m AS same FROM fitted WHERE kind = 'regular';
 SELECT survival('{"status": "not converged"}'::contract_model, 3) IS NULL AS survival, p_alive('{"status": "not converged"}'::donation_model, 0, 0, 1) IS NULL AS p_alive;

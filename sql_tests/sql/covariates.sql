@@ -1,4 +1,4 @@
--- Attributes of customers in the models of repeat purchase: simulated customers come back, and what holds of every fit, by plain SQL
+-- Attributes of customers in the models of repeat purchase: simulated effects are recovered; properties of every fit, by plain SQL
 CREATE SCHEMA test_covariates;
 SET search_path TO test_covariates, crm_profile;
 SET jit TO off;
@@ -7,7 +7,7 @@ SET intervalstyle TO postgres;
 SET client_min_messages TO warning;
 
 -- ---------------------------------------------------------------- simulated customers
--- Members buy e^0.8 times as often and leave e^-1 times as readily, people in Ulm buy e^-0.5 times as often, age does nothing. Rates of purchase are Gamma(1, 20 weeks);
+-- Members buy e^0.8 times as often and leave e^-1 times as readily, people in Ulm buy e^-0.5 times as often, age has no effect. Rates of purchase are Gamma(1, 20 weeks);
 -- pareto/nbd: rates of leaving are Gamma(1, 40 weeks); mbg/cnbd-2: every other event is a purchase, at which they leave with a probability that is Beta(a, 1),
 -- a = 0.25 and for members e^-1 times that
 CREATE FUNCTION draw(what text, i int) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT (('x' || substr(md5(what || ' ' || i), 1, 13))::bit(52)::bigint + 0.5) / 4503599627370496.0 $$;
@@ -29,14 +29,14 @@ SELECT model, substr(part, 11) AS "on", parameter, round(estimate::numeric, 2) A
 FROM fitted, clv_parameters(m) JOIN (VALUES ('effect on buying', 'member', 0.8), ('effect on buying', 'city: Ulm', -0.5), ('effect on buying', 'age', 0), ('effect on leaving', 'member', -1), ('effect on leaving', 'city: Ulm', 0), ('effect on leaving', 'age', 0)) v (part, parameter, truth) USING (part, parameter)
 ORDER BY 1, 2, 3;
 
--- ---------------------------------------------------------------- what holds of every fit
+-- ---------------------------------------------------------------- properties of every fit
 
--- The log-likelihood of the card is that of the customers, each by the model of customers with their attributes (less what of regular gaps no parameter has a say in)
+-- The log-likelihood of the card is that of the customers, each by the model with their attributes (less the part of regular gaps that depends on no parameter)
 CREATE FUNCTION likelihood(which text, m clv_model) RETURNS float8 LANGUAGE sql STABLE AS $$
 	SELECT sum(clv_log_likelihood(h, with_attributes(m, r), '2021-08-23')) FROM customer, LATERAL (SELECT member, city, age) r WHERE model = which $$;
 SELECT f.model, abs(likelihood(f.model, m) - c.log_likelihood) < 1e-5 AS of_card, round((c.log_likelihood - p.log_likelihood)::numeric) > 100 AS better_by_far
 FROM fitted f, clv_model_card(m) c, clv_model_card(plain) p WHERE f.model = 'pareto/nbd';
--- It is a maximum: no effect that is a little larger or smaller is as likely
+-- It is a maximum: slightly larger or smaller effects are less likely
 SELECT model, count(*) AS tried, bool_and(likelihood(model, jsonb_set(m::text::jsonb, ARRAY[effects, i::text], to_jsonb((m::text::jsonb -> effects ->> i)::float8 + off))::text::clv_model) < best) AS lower
 FROM (SELECT *, likelihood(model, m) AS best FROM fitted) q, unnest('{purchase_effects,leaving_effects}'::text[]) effects, generate_series(0, 2) i, unnest('{-0.02,0.02}'::float8[]) off GROUP BY model ORDER BY model;
 -- Groups and parameters: alpha and beta, or a, of a customer are those of the average one times the effects
@@ -49,7 +49,7 @@ FROM fitted, LATERAL (SELECT m::text::jsonb) t (j), LATERAL (SELECT (a ->> 'low'
 	LATERAL clv_parameters(with_attributes(m, r)) own, clv_parameters(m) average,
 	(VALUES ('pareto/nbd', 'alpha', 'purchase_effects', -1), ('pareto/nbd', 'beta', 'leaving_effects', -1), ('mbg/cnbd-2', 'alpha', 'purchase_effects', -1), ('mbg/cnbd-2', 'a', 'leaving_effects', 1)) v (name, parameter, effects, sign)
 WHERE v.name = model AND own.part = 'purchases' AND average.part = 'purchases' AND own.parameter = v.parameter AND average.parameter = v.parameter GROUP BY model ORDER BY model;
--- Predictions take the record, or a model of such customers; without either they are of the average customer
+-- Predictions take the record, or a model of such customers; without either they are those of the average customer
 SELECT model, bool_and(p_alive(h, m, '2021-08-23', r) = p_alive(h, own, '2021-08-23') AND expected_purchases(h, m, '2021-08-23', '90 days', r) = expected_purchases(h, own, '2021-08-23', '90 days')
 	AND probability_of_purchase(h, m, '2021-08-23', '90 days', r) = probability_of_purchase(h, own, '2021-08-23', '90 days') AND clv(h, m, '2021-08-23', '1 year', 0.01, r) = clv(h, own, '2021-08-23', '1 year', 0.01)
 	AND purchase_probabilities(h, m, '2021-08-23', '90 days', 5, r) = purchase_probabilities(h, own, '2021-08-23', '90 days', 5)
@@ -59,20 +59,20 @@ SELECT model, bool_and(p_alive(h, m, '2021-08-23', r) = p_alive(h, own, '2021-08
 FROM customer JOIN fitted USING (model), LATERAL (SELECT member, city, age) r, LATERAL (SELECT with_attributes(m, r) AS own) o WHERE id <= 150 GROUP BY model ORDER BY model;
 SELECT model, bool_and(x.member > x.other) AS buys_more FROM fitted, LATERAL (SELECT expected_purchases(m, '2021-08-23', '90 days', (SELECT r FROM (SELECT true AS member, 'Bonn' AS city, 40 AS age) r)) AS member,
 	expected_purchases(m, '2021-08-23', '90 days', (SELECT r FROM (SELECT false AS member, 'Ulm' AS city, 40 AS age) r)) AS other) x GROUP BY model ORDER BY model;
--- Nothing known of a customer: the average one. Another city than those fitted is not Ulm. A model without attributes takes any record
+-- Nothing known of a customer: the average one. A city unknown to the fit is not Ulm. A model without attributes takes any record
 SELECT model, bool_and(p_alive(h, m, '2021-08-23', nothing) = p_alive(h, m, '2021-08-23')) AS average, bool_and(p_alive(h, m, '2021-08-23', elsewhere) = p_alive(h, m, '2021-08-23', bonn)) AS not_ulm,
 	bool_and(with_attributes(plain, nothing) = plain AND p_alive(h, plain, '2021-08-23', nothing) = p_alive(h, plain, '2021-08-23')) AS plain
 FROM customer JOIN fitted USING (model), LATERAL (SELECT NULL::boolean AS member, NULL AS city, NULL::int AS age) nothing,
 	LATERAL (SELECT true AS member, 'Rome' AS city, 40 AS age) elsewhere, LATERAL (SELECT true AS member, 'Bonn' AS city, 40 AS age) bonn WHERE id <= 50 GROUP BY model ORDER BY model;
 
--- ---------------------------------------------------------------- ridge, edges, options, order, refusals
+-- ---------------------------------------------------------------- ridge, edges, options, order, errors
 
 CREATE TABLE few AS SELECT id, h, member, city, age, CASE WHEN id % 3 > 0 THEN city END AS town, 7 AS seven FROM customer WHERE model = 'pareto/nbd' AND id <= 600;
 CREATE FUNCTION effects(m clv_model) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(parameter || ' ' || round(estimate::numeric, 2), ', ' ORDER BY o) FROM clv_parameters(m) WITH ORDINALITY AS p (part, parameter, estimate, e, s, o) WHERE part = 'effect on buying' $$;
--- A ridge draws the effects to nothing, and the parameters to those of a fit without attributes
+-- A ridge shrinks the effects to 0, and the parameters to those of a fit without attributes
 SELECT ridge, effects(m), (SELECT max(abs(ln(a.estimate / b.estimate))) FROM clv_parameters(m) a JOIN clv_parameters(plain) b USING (part, parameter)) < 1e-4 AS plain
 FROM unnest('{0,10,1e9}'::float8[]) ridge, LATERAL (SELECT clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r, jsonb_build_object('ridge', ridge)) AS m, clv_fit(h, '2021-08-23', 'mbg/nbd') AS plain FROM (SELECT ridge) x, few, LATERAL (SELECT member, city) r) f ORDER BY ridge;
--- What tells nothing has no effect; kinds and what is ignored as in profiles; what is missing counts as the mean
+-- Uninformative attributes have no effect; kinds and ignored columns as in profiles; missing values count as the mean
 SELECT clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r) = clv_fit(h, '2021-08-23', 'mbg/nbd') AS plain FROM few, LATERAL (SELECT seven) r;
 SELECT effects(clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r, '{"ignore": ["age"], "kinds": {"member": "nominal"}}')) FROM few, LATERAL (SELECT member, age) r;
 SELECT effects(m), round((m::text::jsonb -> 'means' ->> 0)::numeric, 3) = (SELECT round(avg((town = 'Ulm')::int), 3) FROM few) AS mean

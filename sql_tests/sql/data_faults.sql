@@ -1,4 +1,4 @@
--- Faults that a refresh stops at, tables without keys, prospects: each check finds what is planted here, and none of it in the same tables without
+-- Faults that stop a refresh, tables without keys, prospects: each check finds the fault planted here, and nothing in the same tables without it
 \pset format unaligned
 \pset tuples_only on
 \set SHOW_CONTEXT never
@@ -17,7 +17,7 @@ CREATE VIEW found AS SELECT finding, severity, rows, customers, revenue, sample_
 SELECT * FROM found;
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT * FROM found;
--- amounts that a refresh stops at
+-- amounts that stop a refresh
 INSERT INTO bill VALUES (1, '2025-01-01', 1.12345678), (2, '2025-01-01', 12345678901234567890);
 SELECT * FROM found WHERE finding ~ '^amounts (of|out of range)';
 SELECT orders FROM crm_profile.refresh('shop');
@@ -40,7 +40,7 @@ SELECT crm_profile.alter_source('shop', order_filter => 'total < 0');
 SELECT finding, severity FROM found;
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT finding, severity FROM shop.data_quality WHERE found_by = 'refresh';
--- a check that fails is told, and the others go on
+-- a failing check is reported, and the others go on
 SELECT crm_profile.alter_source('shop', reset => '{order_filter}', attributes => '{city, "part = (1 / (id - 5))::text"}');
 SELECT * FROM found WHERE finding ~ 'could not be';
 DROP VIEW found;

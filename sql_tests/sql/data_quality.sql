@@ -1,4 +1,4 @@
--- Data quality: clean data give no finding; each planted fault is found, with its figures counted here by plain SQL; corrections
+-- Data quality: no findings in clean data; each planted fault is found, with figures counted here by plain SQL; corrections
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET datestyle = ISO;
@@ -7,11 +7,11 @@ CREATE TABLE person (id int PRIMARY KEY, email text, phone text, first_name text
 INSERT INTO person SELECT i, format('p%s@example.org', i), '+49 30 ' || (1000000 + i), 'First' || i, 'Last' || i, date '1950-01-01' + i * 37 % 18000, (ARRAY['Berlin', 'Hamburg', 'Bonn'])[1 + i % 3], 20000 + i * 7919 % 60000
 	FROM generate_series(1, 600) i;
 CREATE TABLE sale (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, person_id int, sold_at timestamp, total numeric(12, 2), state text DEFAULT 'paid', currency text DEFAULT 'EUR', shop text DEFAULT 'a');
--- more orders of some than of others, by day
+-- some customers have more orders than others
 INSERT INTO sale (person_id, sold_at, total) SELECT CASE WHEN i <= 600 THEN i ELSE 1 + least(i * 7919 % 600, i * 31 % 600) END, timestamp '2024-01-01 08:00' + interval '1 day' * (i * 37 % 720) + interval '1 second' * (i * 7727 % 40000), round(10 + i * 6007 % 9000 / 37.0, 2)
 	FROM generate_series(1, 9000) i;
 SELECT argument, value FROM crm_profile.create_source('shop', 'person', 'sale', order_customer => 'person_id', ordered_at => 'sold_at', amount => 'total', as_of => '2025-12-31', attributes => '{city,income}') WHERE argument = 'bins';
--- clean data: nothing to say, before a refresh and after
+-- clean data: no findings, before and after a refresh
 SELECT finding FROM crm_profile.check_source_details('shop');
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT finding FROM crm_profile.check_source_details('shop');
@@ -28,7 +28,7 @@ UPDATE sale SET currency = 'USD' WHERE id % 1000 = 17;
 SELECT finding, severity, rows, customers, revenue, sample_keys FROM crm_profile.check_source_details('shop');
 SELECT advice, argument FROM crm_profile.check_source_details('shop') WHERE finding LIKE '% by %' OR finding LIKE '%guest%';
 SELECT count(*) FROM shop.data_quality WHERE found_by = 'check_source';
--- so many labels would change: told by thresholds and tiers of the corrected histories, all found anew
+-- how many labels would change: by new thresholds and tiers of the corrected histories
 CREATE FUNCTION labels(query text, everybody boolean) RETURNS TABLE (customer int, segment text, tier text) LANGUAGE sql AS $$
 	WITH h AS MATERIALIZED (SELECT c.* FROM crm_profile.collect_purchase_histories(NULL::int, query) c WHERE everybody OR c.customer IN (SELECT id FROM person)),
 		m AS MATERIALIZED (SELECT crm_profile.rfm_fit(h.history, '2025-12-31', 5) AS rfm, crm_profile.customer_base_fit(h.history, '2025-12-31', NULL, false) AS base FROM h),
@@ -49,7 +49,7 @@ SELECT c.finding, c.customers_changed = t.n AS right_count, t.n > 0 AS some FROM
 	('orders refunded in full, and their refunds', changed('SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at) AND NOT (person_id = 15 AND sold_at < ''2025-10-02'' AND abs(total) = 88.88) AND NOT (person_id = 16 AND (total = -44 OR total = 44 AND sold_at = ''2025-10-05 11:00''))')),
 	('orders that may not count, by state', changed('SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at) AND state NOT IN (''cancelled'', ''Test'')')),
 	('several currencies, by currency', changed('SELECT person_id, sold_at, total FROM sale WHERE total <> ''NaN'' AND isfinite(sold_at) AND currency = ''EUR'''))) t(finding, n) USING (finding) ORDER BY c.finding COLLATE "C";
--- a column that the filter mentions is none to tell of; what is left over are refunds
+-- a column that the filter mentions is not reported; only refunds are left
 SELECT crm_profile.alter_source('shop', order_filter => 'state = ''paid'' AND currency = ''EUR'' AND NOT (person_id = 15 AND total >= 0)');
 SELECT finding, rows, customers, revenue, sample_keys FROM crm_profile.check_source_details('shop') WHERE finding LIKE '% by %' OR finding LIKE '%filter%';
 
@@ -78,10 +78,10 @@ CREATE VIEW by_hand AS
 SELECT count(*) AS differences FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT person, sold_at, total FROM by_hand') b FULL JOIN shop.customer_history h USING (customer) WHERE b.history::text IS DISTINCT FROM h.history::text;
 SELECT (SELECT sum(monetary) FROM shop.segment_summary) = (SELECT sum(total) FROM by_hand WHERE sold_at < '2026-01-01') AS reconciles;
 SELECT regexp_replace(line, '[0-9]{4,}', '…') AS corrected FROM regexp_split_to_table(crm_profile.explain_source('shop'), '\n') line WHERE line LIKE '-- corrected%';
--- what the owner knows better
+-- decisions of the owner
 INSERT INTO shop.identity_override VALUES (590, NULL, 'brothers'), (592, 3, NULL);
 SELECT * FROM shop.customer_identity ORDER BY customer;
--- a refund on the day of its order; orders above the limit are left out, with their refunds
+-- a refund on the day of its order; orders above the limit are clipped, with their refunds
 SELECT crm_profile.alter_source('shop', corrections => '{"refunds": "pair", "leave_out_above": 11000}');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT p.* FROM shop.customer_history h, crm_profile.purchases(h.history) p WHERE h.customer IN (15, 16) AND p.day BETWEEN '2025-10-01' AND '2025-10-06' ORDER BY h.customer, p.day;
@@ -95,7 +95,7 @@ INSERT INTO line SELECT id, person_id, sold_at, 'article ' || a, total FROM clea
 INSERT INTO line SELECT * FROM line WHERE invoice IN (10, 13);
 INSERT INTO line VALUES (1, 1, '2024-05-01', 'refund of a part', -5), (9001, 2, '2024-05-01', 'a', 20), (9001, 2, '2024-05-01', 'b', -20), (9002, 3, '2024-05-01', 'voucher', 100000), (9002, 3, '2024-05-01', 'c', 10);
 SELECT argument, value FROM crm_profile.create_source('lines', 'person', 'line', order_customer => 'person_id', amount => 'price', order_key => 'invoice', as_of => '2025-12-31') WHERE argument = 'bins';
--- each line has the total of its order; orders count, not lines
+-- each line has the total of its order: orders count, not lines
 SELECT finding, rows, customers, revenue FROM crm_profile.check_source_details('lines') WHERE finding !~ 'customers without';
 SELECT crm_profile.alter_source('lines', corrections => '{"duplicates": "drop", "clip_above": 5000}');
 SELECT orders FROM crm_profile.refresh('lines');
@@ -122,7 +122,7 @@ SELECT p.day FROM bills.customer_history h, crm_profile.purchases(h.history) p W
 SELECT finding, rows, customers, revenue, sample_keys FROM bills.data_quality WHERE severity = 'corrected';
 SELECT crm_profile.drop_source('bills');
 
--- ---------------------------------------------------------------- what cannot be read is told, and all else too
+-- ---------------------------------------------------------------- unreadable values are reported, and everything else too
 CREATE TABLE raw (number text, day text, total text);
 INSERT INTO raw SELECT person_id, to_char(sold_at, 'YYYY-MM-DD'), total FROM clean_sale WHERE id <= 2500;
 INSERT INTO raw VALUES ('none', '2025-01-01', '5'), ('7', '2025-02-31', '5'), ('8', '2025-01-01', 'five'), ('9', '2025-01-01', '0');
@@ -151,7 +151,7 @@ SELECT argument, value FROM crm_profile.create_source('odd_shop', 'person', 'odd
 SELECT finding, rows, advice FROM crm_profile.check_source_details('odd_shop') WHERE finding ~ 'cents|time zone|days without|tenant';
 SELECT crm_profile.drop_source('odd_shop');
 
--- ---------------------------------------------------------------- readers, and prospects with a customer's address
+-- ---------------------------------------------------------------- readers, and prospects with the address of a customer
 CREATE TABLE lead (no text PRIMARY KEY, e_mail text, city text, income int);
 INSERT INTO lead SELECT 'L' || i, CASE WHEN i = 1 THEN 'P2@Example.ORG ' ELSE format('l%s@example.org', i) END, 'Bonn', 30000 FROM generate_series(1, 5) i;
 SELECT argument, value FROM crm_profile.create_source('told', 'person', 'sale', order_customer => 'person_id', ordered_at => 'sold_at', amount => 'total', order_filter => 'total <> ''NaN'' AND isfinite(sold_at)', as_of => '2025-12-31',
@@ -169,13 +169,13 @@ ALTER TABLE person ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON person FOR SELECT TO regress_crm_reader USING (id > 6);
 SELECT finding, customers, revenue, sample_keys FROM told.data_quality WHERE finding IN ('amounts out of proportion', 'orders of amount 0', 'refunds without a purchase', 'orders of unknown customers') ORDER BY finding COLLATE "C";
 SET ROLE regress_crm_reader;
--- the same, of customers whom the reader sees
+-- the same, for customers whom the reader sees
 SELECT finding, customers, revenue, sample_keys FROM told.data_quality WHERE finding IN ('amounts out of proportion', 'orders of amount 0', 'refunds without a purchase', 'orders of unknown customers') ORDER BY finding COLLATE "C";
 SELECT count(*) FROM told.finding WHERE customers < 5 AND revenue IS NOT NULL;
 SELECT min(customer) > 6 AS seen FROM told.finding_key;
 SELECT finding FROM crm_profile.check_source_details('told');
 RESET ROLE;
--- forgotten, as an example too
+-- forgotten, also as an example
 SELECT histories_deleted FROM crm_profile.forget_customer('told', 13);
 SELECT count(*) FROM told.finding_key WHERE key = '13';
 SELECT crm_profile.drop_source('told');

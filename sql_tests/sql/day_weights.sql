@@ -1,4 +1,4 @@
--- Days that are not alike: a calendar of closed days and promotions, in fits, forecasts, tests of forecasts and sources
+-- Days that differ: a calendar of closed days and promotions, in fits, forecasts, tests of forecasts and sources
 \getenv abs_srcdir PG_ABS_SRCDIR
 CREATE SCHEMA test_days;
 SET search_path TO test_days, crm_profile;
@@ -12,12 +12,12 @@ CREATE TABLE purchase (customer int, day date, amount numeric);
 \set cmd '\\copy purchase from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
 :cmd
 
--- ---------------------------------------------------------------- time that is stretched and taken back
+-- ---------------------------------------------------------------- stretched time, and the same time back
 
 -- CDNOW, and the same shop with a closed day after each of its days, which is in truth the same
 CREATE FUNCTION stretched(day date) RETURNS date LANGUAGE sql IMMUTABLE AS $$ SELECT date '1997-01-01' + 2 * (day - date '1997-01-01') $$;
 CREATE TABLE shop AS SELECT customer, purchase_history_agg(day, amount) AS plain, purchase_history_agg(stretched(day), amount) AS wide FROM purchase GROUP BY customer;
--- closed days weigh 0; or the open ones 2, and nothing tells them from those of a promotion
+-- closed days have weight 0; or open ones weight 2, as in a promotion
 CREATE TABLE calendar AS SELECT name, jsonb_object_agg(date '1997-01-01' + i, CASE i % 2 WHEN 1 THEN 0 ELSE open END) AS days, open
 	FROM (VALUES ('closed', 1), ('promotion', 2)) c (name, open), generate_series(0, 1499) i GROUP BY name, open;
 CREATE TABLE fits AS SELECT k.kind, c.name, c.open, f.* FROM calendar c, unnest('{mbg/nbd,bg/nbd,pareto/nbd,mbg/cnbd-2,mbg/cnbd-k}'::text[]) k (kind),
@@ -26,7 +26,7 @@ CREATE TABLE fits AS SELECT k.kind, c.name, c.open, f.* FROM calendar c, unnest(
 SELECT name, count(*) AS models, count(*) FILTER (WHERE open = 1 AND wide::text::jsonb - '{day_weights,as_of}'::text[] = plain::text::jsonb - 'as_of') > 3 AS same_to_the_digit,
 	bool_and(abs(scale / open / other - 1) < 1e-4) AS time, bool_and(abs((clv_model_card(wide)).log_likelihood - (clv_model_card(plain)).log_likelihood) < 0.001) AS likelihood, (array_agg((clv_model_card(wide)).weighted_days))[1] AS days
 FROM fits, LATERAL (SELECT (wide::text::jsonb -> 'parameters' ->> 1)::float8, (plain::text::jsonb -> 'parameters' ->> 1)::float8) p (scale, other) GROUP BY name ORDER BY name;
--- every prediction counts days by it
+-- every prediction uses the weights
 SELECT name, count(*) AS customers, bool_and(abs(p_alive(h.wide, m.wide, stretched('1997-09-30')) - p_alive(h.plain, m.plain, '1997-09-30')) < 1e-4) AS alive,
 	bool_and(abs(expected_purchases(h.wide, m.wide, stretched('1997-09-30'), '180 days') - expected_purchases(h.plain, m.plain, '1997-09-30', '90 days')) < 1e-3) AS purchases,
 	bool_and(abs(probability_of_purchase(h.wide, m.wide, stretched('1997-09-30'), '180 days') - probability_of_purchase(h.plain, m.plain, '1997-09-30', '90 days')) < 1e-3) AS probability,
@@ -54,7 +54,7 @@ FROM clv_model('mbg/cnbd-2', '{1, 10, 1, 3}', unit => '1 day') m, CAST('{2024-11
 SELECT round((expected_purchases(h, with_day_weights(m, '{"2024-12-24": 0, "2025-01-02": 3}'), '2024-12-20', '14 days') / (5 * 1.5 + 5 * 1.5 + 2.5))::numeric, 9) AS "0.010000000"
 FROM CAST('{"model": "bg/nbd", "parameters": [1000000, 100000000, 1e-6, 1000000], "unit_days": 1, "season_status": "given", "season": [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1.5]}' AS clv_model) m, CAST('{2024-11-30: 5}' AS purchase_history) h;
 
--- ---------------------------------------------------------------- a promotion in each of two years is no season
+-- ---------------------------------------------------------------- a promotion in each of two years is not a season
 
 -- customers come twice a month, and six times as often in the first week of October, when there is a sale
 CREATE TABLE sale AS SELECT c AS customer, purchase_history_agg(day, 10) AS history FROM generate_series(1, 600) c, generate_series(timestamp '2021-01-01', '2023-12-31', '1 day') g (at), LATERAL (SELECT at::date) d (day)
@@ -107,12 +107,12 @@ CREATE FUNCTION days() RETURNS jsonb LANGUAGE sql STABLE AS $$ SELECT days FROM 
 SELECT (SELECT clv FROM wide.model) = (SELECT clv_fit(h.wide, '1998-06-29', 'mbg/cnbd-k', NULL, NULL, (SELECT days())) FROM shop h) AS by_hand;
 SELECT count(*) AS customers, count(*) FILTER (WHERE p.p_purchase_90d IS DISTINCT FROM probability_of_purchase(h.wide, m.clv, '1998-06-29', '90 days')) AS differences FROM wide.customer_profile p JOIN shop h USING (customer), wide.model m;
 SELECT abs(h.predicted - t.predicted) < 1e-6 AS holdout FROM wide.model_holdout h, wide.model m, LATERAL (SELECT unnest(clv_holdout(wide, m.holdout_fit_until, m.holdout_until, 'mbg/cnbd-k', NULL, NULL, (SELECT days()))) AS l FROM shop) u, LATERAL (SELECT (u.l).*) t WHERE t.part = 'total' AND h.part = 'total';
--- the automatic choice goes by it as well
+-- the automatic choice uses it as well
 SELECT alter_source('wide', clv_model => 'auto');
 SELECT orders > 0 AS refreshed FROM refresh('wide');
 SELECT number FROM wide.model_card WHERE item = 'days with a weight';
 SELECT m.clv_record = (SELECT clv_record(h.wide, m.holdout_until, 90, (SELECT days())) FROM shop h) AS record FROM (SELECT * FROM wide.model ORDER BY id DESC LIMIT 1) m;
--- other days are found by the next refresh; taken away, all days are alike
+-- the next refresh takes other days; without a calendar all days are alike
 UPDATE opening SET weight = 1 WHERE weight = 0;
 SELECT orders > 0 AS refreshed FROM refresh('wide');
 SELECT count(*) AS items FROM wide.model_card WHERE item = 'days with a weight';

@@ -1,4 +1,4 @@
--- Regular buyers, seasons, customers who were there before the data, and a model chosen by its record
+-- Regular buyers, seasons, customers from before the data, and a model chosen by its record
 \getenv abs_srcdir PG_ABS_SRCDIR
 CREATE SCHEMA test_forecast;
 SET search_path TO test_forecast, crm_profile;
@@ -26,7 +26,7 @@ BEGIN
 	FOR j IN 0..k - 1 LOOP l := l + exp(ln_rising(a, j) - ln_rising(1, j)) * CASE WHEN j = 0 THEN 1 ELSE q ^ j END; END LOOP;
 	RETURN ln(l);
 END $$;
--- The likelihood of the issue's paper without the factor of the single gaps; m: chances to leave at the first purchase
+-- The likelihood of the paper without the factor of the single gaps; m: chances to leave at the first purchase
 CREATE FUNCTION ln_likelihood(k int, m int, r float8, alpha float8, a float8, b float8, x int, t_x float8, t float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
 	SELECT ln_rising(r, k * x) + r * ln(alpha) + ln_rising(b, x + m) - ln_rising(a + b, x + m) +
 		ln(exp(ln_phases(k, r + k * x, (t - t_x) / (alpha + t)) - (r + k * x) * ln(alpha + t))
@@ -35,7 +35,7 @@ CREATE FUNCTION ln_likelihood(k int, m int, r float8, alpha float8, a float8, b 
 CREATE FUNCTION alive(k int, m int, r float8, alpha float8, a float8, b float8, x int, t_x float8, t float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
 	SELECT exp(ln_rising(r, k * x) + r * ln(alpha) + ln_rising(b, x + m) - ln_rising(a + b, x + m)
 		+ ln_phases(k, r + k * x, (t - t_x) / (alpha + t)) - (r + k * x) * ln(alpha + t) - ln_likelihood(k, m, r, alpha, a, b, x, t_x, t)) $$;
--- Purchases of one who is alive: Σ over i of P(the i-th purchase falls into the horizon) E[(1-p)^(i-1)], the mean over the phases
+-- Purchases while alive: Σ over i of P(the i-th purchase falls into the horizon) E[(1-p)^(i-1)], averaged over the phases
 CREATE FUNCTION purchases(k int, m int, r float8, alpha float8, a float8, b float8, x int, t_x float8, t float8, h float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE weight float8; weights float8 := 0; total float8 := 0; ratio float8 := h / (alpha + t); shape float8; n int; count float8; at_most float8; survival float8; e float8;
 BEGIN
@@ -69,7 +69,7 @@ SELECT count(*), max(abs(clv_log_likelihood(h, model, as_of) - ln_likelihood(k, 
 FROM grid;
 -- Regularity 1 is the plain model, to the bit
 SELECT bool_and(clv_model('mbg/cnbd-1', '{1, 2, 3, 4}') = clv_model('mbg/nbd', '{1, 2, 3, 4}')) AS same;
--- The day of the next purchase: the first by which as likely as not there was one; none where that is never
+-- The day of the next purchase: the first by which one is as likely as not; none if that is never
 SELECT count(n) AS known, bool_and(probability_of_purchase(h, model, as_of, n - as_of::timestamp) >= 0.5 AND
 	probability_of_purchase(h, model, as_of, n - as_of::timestamp - interval '1 day') < 0.5) FILTER (WHERE n IS NOT NULL) AS a_half,
 	bool_and(probability_of_purchase(h, model, as_of, '99 years') < 0.5) FILTER (WHERE n IS NULL) AS never
@@ -90,11 +90,11 @@ FROM (VALUES (1, 0), (4, 30), (300, 1)) c (x, gap), LATERAL (SELECT purchase_his
 -- A brand-new customer is one whose first purchase is today
 SELECT bool_and(expected_purchases(model, as_of, '60 days') = expected_purchases(new, model, as_of, '60 days')) AS new_customer
 FROM grid, LATERAL (SELECT purchase_history_agg(d, 10) AS new FROM unnest(ARRAY[as_of]) d) q;
--- Far horizons: bounded by what an undying customer buys, and by what one who leaves at the first purchase buys
+-- Far horizons: bounded by the purchases of a customer who never leaves, and of one who leaves at the first purchase
 SELECT count(*), bool_and(e BETWEEN p - 1e-9 AND r / alpha * 400000 + x + 1) AS bounded
 FROM grid, LATERAL (SELECT expected_purchases(h, model, as_of, '100 years') AS e, probability_of_purchase(h, model, as_of, '100 years') AS p) q;
 
--- ---------------------------------------------------------------- simulated customers: what was put in comes out
+-- ---------------------------------------------------------------- simulated customers: the fit recovers the parameters
 
 \set fixture :abs_srcdir '/fixtures/gamma_variate.sql'
 \i :fixture
@@ -140,7 +140,7 @@ CREATE TABLE fitted AS SELECT k, m, clv_fit(history, '2021-07-01', family || 'k'
 SELECT k, m, c.model, c.status FROM fitted, clv_model_card(f) c ORDER BY m, k;
 SELECT count(*), count(*) FILTER (WHERE abs(estimate - truth) <= 2 * standard_error) >= 43 AS within_two_errors, max(abs(estimate - truth) / standard_error) < 4 AS never_far
 FROM fitted, clv_parameters(f) p, LATERAL (SELECT CASE parameter WHEN 'r' THEN 1.2 WHEN 'alpha' THEN 9.0 / k WHEN 'a' THEN 0.7 ELSE 2.2 END AS truth) t WHERE part = 'purchases';
--- What the model of the truth says of the next year, by repeat purchases, against what they did: P(alive), whether and how often they bought (standard deviations)
+-- Predictions of the true model for the next year, by repeat purchases, against the outcome: P(alive), whether and how often they bought (standard deviations)
 CREATE TABLE known AS SELECT k, m, least(purchase_days(history, '2021-07-01') - 1, 5) AS x, as_of(history, '2021-07-01') AS history, left_on IS NULL OR left_on > '2021-07-01' AS alive,
 	(purchase_days(history, '2022-01-01') - purchase_days(history, '2021-07-01'))::float8 AS n, clv_model(family || k, ARRAY[1.2, 9.0 / k, 0.7, 2.2]) AS model
 FROM customer WHERE first_purchase(history) <= '2021-07-01';
@@ -150,16 +150,16 @@ FROM (SELECT k, m, x, (sum(alive::int) - sum(a)) / sqrt(sum(a * (1 - a)) + 1e-9)
 		(sum(n) - sum(e)) / sqrt(sum((n - e) ^ 2) + 1e-9) AS purchases
 	FROM known, LATERAL (SELECT p_alive(history, model, '2021-07-01') AS a, probability_of_purchase(history, model, '2021-07-01', '6 months') AS p, expected_purchases(history, model, '2021-07-01', '6 months') AS e) q
 	GROUP BY k, m, x HAVING count(*) >= 30 AND sum(a) < count(*)) q;
--- Three quarters are three quarters: of those who did buy again, how many had by the day on which lapse_probability reached it
+-- Three quarters means three quarters: of those who bought again, how many had by the day on which lapse_probability reached it
 SELECT k, abs(avg((lapse_probability(as_of(h, first), model, next) <= 0.75)::int) - 0.75) < 0.05 AS three_quarters
 FROM (SELECT k, s.history AS h, clv_model('mbg/cnbd-' || k, ARRAY[3, 30.0 / k, 0.7, 2.2]) AS model, first_purchase(s.history) AS first,
 		(SELECT min(day) FROM purchases(s.history) WHERE day > first_purchase(s.history)) AS next
 	FROM unnest('{1, 3, 6}'::int[]) k, simulate(800, k, 1, 3, 30.0 / k, 0.7, 2.2, 1, 20000) s) q
 WHERE next IS NOT NULL GROUP BY k ORDER BY k;
--- rhythm_fit, which knows no leaving, does not find the regularity that clv_fit finds
+-- rhythm_fit, which assumes that nobody leaves, does not find the regularity that clv_fit finds
 SELECT p.estimate AS rhythm, c.model FROM (SELECT rhythm_fit(history, '2021-07-01') AS r FROM customer WHERE k = 6 AND m = 1) q, rhythm_parameters(r) p, fitted, clv_model_card(f) c
 WHERE p.parameter = 'regularity' AND k = 6 AND m = 1;
--- Who is called lapsing returns less often than others of the same recency and frequency
+-- Customers called lapsing return less often than others of the same recency and frequency
 CREATE TABLE asked AS SELECT k, x, date '2021-07-01' - last_purchase(history) AS silence, n > 0 AS came, lifecycle(history, '2021-07-01', 90, f) IN ('lapsing', 'inactive') AS lapsing
 FROM known JOIN fitted USING (k, m) WHERE m = 1 AND k >= 2 AND x >= 1;
 SELECT sum(weight * (lapsed - others)) / sum(weight) < -0.05 AS return_less FROM (
@@ -171,7 +171,7 @@ SELECT sum(weight * (lapsed - others)) / sum(weight) < -0.05 AS return_less FROM
 
 SELECT setseed(0.5);
 CREATE FUNCTION factors() RETURNS float8[] LANGUAGE sql IMMUTABLE AS $$ SELECT '{0.7, 0.7, 0.8, 0.9, 1, 1, 0.9, 0.8, 1, 1.2, 1.6, 1.4}'::float8[] $$;
--- New customers all along, ever more of them would look like a trend
+-- New customers at a steady rate: a growing number would look like a trend
 CREATE TABLE seasonal AS SELECT * FROM simulate(2500, 2, 1, 1.5, 4, 0.3, 2, 900, 1460, factors());
 CREATE TABLE level AS SELECT * FROM simulate(2500, 2, 1, 1.5, 4, 0.3, 2, 900, 1460);
 CREATE FUNCTION season_of(model clv_model) RETURNS TABLE (month int, factor float8) LANGUAGE sql IMMUTABLE AS $$
@@ -186,15 +186,15 @@ SELECT a.log_likelihood > b.log_likelihood + 100 AS likelier FROM season_fit, cl
 SELECT h.part, abs(h.calibration - 1) < 0.06 AS with_season, abs(p.calibration - 1) > 0.15 AS not_without
 FROM (SELECT (clv_holdout(history, '2022-09-30', '2022-12-31', 'mbg/cnbd-k, season'))[1] AS a, (clv_holdout(history, '2022-09-30', '2022-12-31', 'mbg/cnbd-k'))[1] AS b FROM seasonal) q,
 	LATERAL (SELECT (a).*) h, LATERAL (SELECT (b).*) p;
--- Forecasts of two parts of a year make that of the whole, and a month's share is its factor's
+-- Forecasts of two parts of a year add up to that of the whole, and a month's share is that of its factor
 SELECT sum(expected_purchases(history, f, '2022-09-30', '3 months')) / sum(expected_purchases(history, plain, '2022-09-30', '3 months')) BETWEEN 1.2 AND 1.6 AS more_before_christmas,
 	sum(expected_purchases(history, f, '2022-12-31', '2 months')) / sum(expected_purchases(history, plain, '2022-12-31', '2 months')) BETWEEN 0.6 AND 0.9 AS less_after
 FROM seasonal, season_fit WHERE first_purchase(history) <= '2022-09-30';
--- A growing shop without one, a year of data, a model that was not asked
+-- A growing shop without a season, a single year of data, a model that was not asked for one
 SELECT c.season FROM (SELECT clv_fit(history, '2022-09-30', 'mbg/cnbd-k, season') AS f FROM level) q, clv_model_card(f) c;
 SELECT c.season FROM (SELECT clv_fit(history, '2020-12-31', 'mbg/cnbd-k, season') AS f FROM seasonal) q, clv_model_card(f) c;
 SELECT c.season FROM season_fit, clv_model_card(plain) c;
--- Whatever the order and the parts that the rows come in
+-- Rows in any order, in any parts
 CREATE AGGREGATE merged(bytea) (SFUNC = crm_profile_internal.summary_state_combine, STYPE = bytea, FINALFUNC = crm_profile_internal.clv_fit_finalfn);
 CREATE AGGREGATE partial_state(h purchase_history, as_of date, model text) (SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea);
 SELECT merged(s) = (SELECT f FROM season_fit) AS in_parts FROM (SELECT partial_state(history, '2022-09-30', 'mbg/cnbd-k, season') AS s FROM seasonal GROUP BY tenure(history, '2022-09-30') % 7) q;
@@ -203,11 +203,11 @@ SELECT clv_fit(history, '2022-09-30', 'mbg/cnbd-k, season' ORDER BY history::tex
 CREATE TABLE copied (f clv_model);
 SELECT f::text::clv_model = f AS text_form FROM season_fit;
 
--- ---------------------------------------------------------------- customers who were there before the data
+-- ---------------------------------------------------------------- customers from before the data
 
 SELECT setseed(0.5);
 CREATE TABLE shop AS SELECT history FROM simulate(6000, 2, 1, 1.2, 4, 0.5, 2, 1400, 1400);
--- The data begin on 2021-07-01: of who came before only what they did later is seen
+-- The data begin on 2021-07-01: of earlier customers only later purchases are seen
 CREATE TABLE cut AS SELECT h AS history FROM (SELECT (SELECT purchase_history_agg(p.day, 10) FROM purchases(history) p WHERE p.day >= '2021-07-01') AS h FROM shop) q WHERE h IS NOT NULL;
 CREATE TABLE edge AS SELECT clv_fit(history, '2023-06-30', 'mbg/cnbd-k, inflow') AS f, clv_fit(history, '2023-06-30', 'mbg/cnbd-k') AS all_of_them,
 	clv_fit(history, '2023-06-30', 'mbg/cnbd-k, from 2021-11-01') AS given FROM cut;
@@ -223,7 +223,7 @@ SELECT c.observed_from FROM (SELECT clv_fit(history, '2021-07-01', 'mbg/cnbd-k, 
 
 CREATE TABLE record AS SELECT clv_record(history, '2022-09-30', 90) AS r FROM seasonal;
 SELECT candidate, count(*), min(fit_until) AS first, max(until) AS last, bool_and(customers > 1500) AS customers FROM record, unnest(r) GROUP BY candidate ORDER BY candidate;
--- A line is what clv_holdout says, but for the coarser sample of its fit
+-- A line equals clv_holdout, apart from the coarser sample of its fit
 SELECT bool_and(abs(h.predicted / r.predicted - 1) < 0.005 AND h.actual = r.actual AND abs(h.mean_absolute_error / r.mean_absolute_error - 1) < 0.005 AND h.customers = r.customers) AS same, count(*)
 FROM (SELECT l.* FROM record, unnest(r) l) r, LATERAL (SELECT (clv_holdout(history, r.fit_until, r.until, r.candidate))[1] AS t FROM seasonal) q, LATERAL (SELECT (t).*) h;
 SELECT clv_record(history, '2022-09-30', 90 ORDER BY history::text) = r AS in_order FROM seasonal, record GROUP BY r;
@@ -231,7 +231,7 @@ CREATE AGGREGATE record_state(h purchase_history, as_of date, days int) (SFUNC =
 CREATE AGGREGATE merged_record(bytea) (SFUNC = crm_profile_internal.clv_record_combine, STYPE = bytea, FINALFUNC = crm_profile_internal.clv_record_finalfn);
 SELECT merged_record(s) = (SELECT r FROM record) AS in_parts FROM (SELECT record_state(history, '2022-09-30', 90) AS s FROM seasonal GROUP BY tenure(history, '2022-09-30') % 7) q;
 SELECT model, cut_offs, pace BETWEEN 0.9 AND 1.1 AS pace, error < default_error AS better FROM record, clv_choice(r);
--- The rule: the first one, unless another was better by more than two standard errors, the latest stretch left aside
+-- The rule: the first model, unless another was better by more than two standard errors, the latest stretch excluded
 CREATE FUNCTION line(candidate text, at date, predicted float8, actual float8, error float8) RETURNS clv_record_line LANGUAGE sql IMMUTABLE AS $$
 	SELECT ROW(candidate, candidate, at, at + 90, 100, predicted, actual, error / 100)::clv_record_line $$;
 SELECT name, c.model, round(c.pace::numeric, 4) AS pace, c.cut_offs, round(c.error::numeric, 3) AS error, round(c.default_error::numeric, 3) AS default_error
@@ -242,24 +242,24 @@ FROM (VALUES
 		line('a', '2020-07-01', 100, 90, 60), line('b', '2020-07-01', 90, 90, 50)]),
 	('alone', ARRAY[line('a', '2020-01-01', 100, 120, 60), line('b', '2020-01-01', 120, 120, 50)]),
 	('steady bias', ARRAY[line('a', '2020-01-01', 100, 80, 60), line('a', '2020-04-01', 100, 81, 60), line('a', '2020-07-01', 100, 79, 60)])) v (name, r), clv_choice(r) c;
--- Twice the variance of the mean is what chance may do; beyond a twentieth nothing is corrected
+-- Twice the variance of the mean is put down to chance; beyond a twentieth nothing is corrected
 SELECT abs(pace - exp(m * (1 - 2 * v / (m * m)))) < 1e-12 AS pace FROM (SELECT avg(ln(x)) AS m, var_samp(ln(x)) / 3 AS v FROM unnest('{0.97, 0.98, 0.95}'::float8[]) x) q,
 	clv_choice(ARRAY[line('a', '2020-01-01', 100, 97, 60), line('a', '2020-04-01', 100, 98, 60), line('a', '2020-07-01', 100, 95, 60)]);
 
 -- ---------------------------------------------------------------- months that are busier or quieter for all customers alike
--- Every customer comes a fixed number of times a month, three times as often in one month of a single year: no news about any of them
+-- Every customer buys a fixed number of times a month, three times as often in one month of one year: that says nothing about any customer
 CREATE TABLE busy AS SELECT c AS customer, purchase_history_agg(m::date + (c * 7 + i * 97 / n) % 28, 10) AS history
 	FROM generate_series(1, 400) c, generate_series(timestamp '2023-01-01' + c % 4 * interval '1 month', '2023-11-01', interval '1 month') m, LATERAL (SELECT CASE m WHEN '2023-10-01' THEN 6 ELSE 2 END AS n) n, generate_series(0, n - 1) i GROUP BY c;
 CREATE TABLE fits AS SELECT name, clv_fit(history, '2023-11-30', name) AS m FROM busy, (VALUES ('mbg/cnbd-k'), ('mbg/cnbd-k, months'), ('mbg/cnbd-k, season, months')) f (name) GROUP BY name;
 SELECT name, (clv_model_card(m)).season, round((m::text::jsonb -> 'months' ->> 9)::numeric, 1) AS october, round((m::text::jsonb -> 'months' ->> 10)::numeric, 1) AS november, (SELECT bool_and(factor = 1) FROM clv_season(m)) AS level FROM fits ORDER BY name COLLATE "C";
 SELECT m.name, round((sum(expected_purchases(history, m.m, '2023-11-30', '30 days')) / 400)::numeric, 1) AS in_30_days FROM fits m, busy GROUP BY m.name ORDER BY name COLLATE "C";
--- a value like others: text and back, and a day by which so much is expected is the inverse of what is expected by then
+-- a value like others: text round trip; the day by which a number is expected is the inverse of the number expected by a day
 SELECT bool_and(m::text::clv_model::text = m::text) AS text, bool_and(abs(probability_of_purchase(history, m, '2023-09-15', make_interval(days => next_purchase(history, m, '2023-09-15') - date '2023-09-15')) - 0.5) < 0.1) AS inverse
 FROM fits, busy WHERE name LIKE '%months' AND customer < 50;
 SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "months": [1, 2]}'::clv_model;
 SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "as_of": "2024-01-31", "months": [1, 0]}'::clv_model;
 SELECT clv_fit(history, '2023-11-30', 'mbg/nbd, months, months') FROM busy;
--- Pace: time to come, all of it, passes faster
+-- Pace: all future time passes faster
 SELECT expected_purchases(h, with_pace(m, 2), '2024-12-31', '30 days') = expected_purchases(h, m, '2024-12-31', '60 days') AS purchases,
 	probability_of_purchase(h, with_pace(m, 2), '2024-12-31', '30 days') = probability_of_purchase(h, m, '2024-12-31', '60 days') AS probability,
 	p_alive(h, with_pace(m, 2), '2024-12-31') = p_alive(h, m, '2024-12-31') AS the_past_stays
@@ -267,13 +267,13 @@ FROM regular(3, 30) h, clv_model('mbg/cnbd-2', '{1, 10, 1, 3}') m;
 
 -- ---------------------------------------------------------------- edges
 
--- Nobody after the edge, too short a time for a record
+-- Nobody after the edge; too short a time for a record
 RESET client_min_messages;
 SELECT c.status, c.customers, c.early_customers FROM (SELECT clv_fit(history, '2022-09-30', 'mbg/nbd, from 2099-01-01') AS f FROM seasonal) q, clv_model_card(f) c;
 SELECT clv_record(history, '2020-03-31', 90) IS NULL AS too_short FROM seasonal;
 SELECT clv_record(NULL, '2020-03-31', 90) IS NULL AS nobody;
 SELECT c.* FROM clv_choice(NULL) c;
--- Few repeaters: no regularity is looked for, and it is said
+-- Few repeaters: regularity is not fitted, and that is reported
 SELECT c.model, c.status FROM (SELECT clv_fit(h, '2024-12-31', 'mbg/cnbd-k, season') AS f FROM (SELECT regular(0, 1) AS h FROM generate_series(1, 50) UNION ALL SELECT regular(3, 30)) q) q, clv_model_card(f) c;
 SELECT clv_fit(regular(1, 1), '2024-12-31', 'mbg/cnbd-13');
 SELECT clv_fit(regular(1, 1), '2024-12-31', 'mbg/cnbd-0');

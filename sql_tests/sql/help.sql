@@ -1,4 +1,4 @@
--- help() and describe_source(): what they show fits a terminal, and everything that they tell people to run runs
+-- help() and describe_source(): their output fits a terminal, and everything that they tell people to run runs
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE SCHEMA desk;
@@ -26,15 +26,15 @@ SELECT topic, runs(example) FROM crm_profile_internal.help_topics() WHERE exampl
 SELECT max(length(l)) <= 80 AS fits, bool_or(l LIKE 'segment_label%') AS named, bool_or(l LIKE '%-- %') AS explained FROM crm_profile.help('segment') l;
 SELECT crm_profile.help('forget_customer');
 SELECT crm_profile.help('100% %s \ _x');
--- no function is without help
+-- every function has help
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'crm_profile'::regnamespace AND NOT EXISTS (SELECT FROM crm_profile.help(p.proname) l WHERE l ILIKE '%' || p.proname || '%');
 
 SELECT jsonb_object_keys(d) FROM crm_profile.describe_source('shop') d;
 SELECT v ->> 'name' AS view, v ->> 'grain' AS grain, jsonb_array_length(v -> 'columns') > 1 AS columns, v -> 'questions' IS NOT NULL AS questions FROM jsonb_array_elements(crm_profile.describe_source('shop') -> 'views') v;
--- every column tells what it is, and every query of a question runs and answers
+-- every column is described, and every query of a question runs and answers
 SELECT v ->> 'name' AS view, c ->> 'name' AS mute FROM jsonb_array_elements(crm_profile.describe_source('shop') -> 'views') v, jsonb_array_elements(v -> 'columns') c WHERE c ->> 'comment' IS NULL AND v ->> 'name' <> 'customer_attributes';
 SELECT v ->> 'name' AS view, q ->> 'question' AS question, runs(q ->> 'sql') FROM jsonb_array_elements(crm_profile.describe_source('shop') -> 'views') v, jsonb_array_elements(v -> 'questions') q;
--- for each reader what that reader may see
+-- each reader sees what that reader may see
 CREATE ROLE regress_help_reader;
 GRANT USAGE ON SCHEMA shop TO regress_help_reader;
 GRANT SELECT ON shop.segment_summary TO regress_help_reader;

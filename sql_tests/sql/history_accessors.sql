@@ -8,7 +8,7 @@ CREATE SCHEMA history_accessors;
 SET search_path = history_accessors, crm_profile, public;
 \i :load
 
--- costs by a formula: unknown for every third order, now and then above the amount
+-- costs by a formula: unknown for every third order, sometimes above the amount
 CREATE TABLE purchase AS
 SELECT customer, ordered_at::date AS day, amount,
 	CASE WHEN n % 3 > 0 THEN round(amount * (0.35 + (n % 80) / 100.0), 2) END AS cost
@@ -73,7 +73,7 @@ FROM (SELECT question, customer,
 		coalesce(sum(amount) FILTER (WHERE NOT inside AND day > ((as_of - period)::date - period)::date), 0) AS m0
 	FROM viewed WHERE period IS NOT NULL GROUP BY question, customer) m;
 
--- What the accessors say: the variant for the arguments that the question has
+-- The answers of the accessors: the variant for the given arguments
 CREATE TABLE answer AS
 SELECT question, customer,
 	CASE WHEN as_of IS NULL THEN first_purchase(history) WHEN period IS NULL THEN first_purchase(history, as_of)
@@ -130,7 +130,7 @@ SELECT accessor, count(*) AS answers, count(expected) AS not_null, count(DISTINC
 FROM compared GROUP BY accessor ORDER BY accessor;
 SELECT * FROM compared WHERE said IS DISTINCT FROM expected ORDER BY accessor, question LIMIT 20;
 
--- purchases() gives back the days, as_of() cuts: asked with the date or of the history cut there, the answer is the same
+-- purchases() returns the days, as_of() cuts: with the date, or for the history cut there, the answer is the same
 SELECT count(*) AS days, count(*) FILTER (WHERE (p.day, p.orders, p.amount, coalesce(p.cost, 0), coalesce(p.covered_amount, 0))
 	IS DISTINCT FROM (d.day, d.orders, d.amount, coalesce(d.cost, 0), coalesce(d.covered, 0)) OR p.cost IS NULL AND d.known) AS wrong
 FROM (SELECT customer, p.* FROM history, purchases(history) p) p
@@ -141,7 +141,7 @@ SELECT count(*) AS answers, count(*) FILTER (WHERE
 		last_purchase(history, as_of), gap_stddev(history, as_of), monthly_purchases(history, as_of))) AS wrong
 FROM question CROSS JOIN history, as_of(history, as_of) AS cut WHERE period IS NULL;
 
--- One customer by hand: a refund before anything, two orders on a day, a full refund, a free order, one to come
+-- One customer by hand: a refund before anything else, two orders on a day, a full refund, a free order, one in the future
 CREATE TABLE hand AS SELECT purchase_history '{2025-01-01: -5 (0 orders), 2025-01-10: 30 (2 orders, cost 12), 2025-01-20: 0,
 	2025-01-30: -30 (0 orders, cost -12), 2025-03-01: 40 (cost 50 of 20), 2026-01-01: 7.125}' AS h;
 SELECT as_of, first_purchase(h, as_of), last_purchase(h, as_of), recency(h, as_of), tenure(h, as_of),
@@ -159,13 +159,13 @@ FROM (SELECT purchase_history_agg(day::date, 1) AS h FROM generate_series('2025-
 	unnest(ARRAY['1 day', '12 hours', '24 hours', '25 hours', '1 month', '2 months', '1 year', '100 years']::interval[]) period
 ORDER BY period;
 
--- Nothing known, nothing said
+-- Nothing known: no answer
 SELECT frequency(NULL::purchase_history), frequency(h, NULL), frequency(h, '2025-03-02', NULL), monetary(NULL::purchase_history),
 	trend(h, '2025-03-02', NULL), recency(h, NULL), as_of(h, NULL), as_of(h, '2024-12-31') AS as_of_before FROM hand;
 SELECT frequency(h), monetary(h), first_purchase(h), mean_gap(h), monthly_purchases(h), profit(h), average_order_value(h)
 FROM (VALUES (purchase_history '{}'), ('{2025-01-01: -5 (0 orders)}')) v (h);
 
--- Averages and deviations far from today are as exact: no cancellation
+-- Averages and deviations far from today are just as exact: no cancellation
 SELECT mean_gap(h), gap_stddev(h)
 FROM (VALUES (purchase_history '{4714-11-24 BC: 1, 4714-11-25 BC: 1, 4714-11-27 BC: 1}'),
 	('{5874897-12-28: 1, 5874897-12-29: 1, 5874897-12-31: 1}'), ('{4714-11-24 BC: 1, 2025-01-01: 1, 5874897-12-31: 1}')) v (h);

@@ -15,7 +15,7 @@ CREATE TABLE history AS
 SELECT customer, purchase_history_agg(day, amount) AS plain, purchase_history_agg(day, amount, cost) AS costed
 FROM purchase GROUP BY customer;
 
--- What goes in comes out: the sums of each day, days of nothing left out
+-- Input equals output: the sums of each day, without empty days
 SELECT count(*) AS days, sum(orders) AS orders, sum(amount) AS amount,
 	count(*) FILTER (WHERE (p.orders, p.amount) IS DISTINCT FROM (d.orders, d.amount)) AS wrong
 FROM (SELECT customer, p.* FROM history, purchases(plain) p) p
@@ -33,7 +33,7 @@ FROM history JOIN (SELECT customer, purchase_history_agg(ordered_at, amount) AS 
 		purchase_history_agg(day, amount, NULL) AS no_cost
 	FROM purchase GROUP BY customer) a USING (customer);
 
--- Any order of the rows: three shuffles, the days backwards, all refunds first, rows with costs last
+-- Any order of the rows: three shuffles, days backwards, all refunds first, rows with costs last
 SELECT shuffle, count(*) AS customers, count(*) FILTER (WHERE h.plain <> a.plain OR h.costed <> a.costed) AS different
 FROM (SELECT shuffle, customer,
 		purchase_history_agg(day, amount ORDER BY CASE shuffle WHEN 'backwards' THEN extract(epoch FROM day) * -1 WHEN 'refunds first' THEN amount
@@ -44,7 +44,7 @@ FROM (SELECT shuffle, customer,
 	JOIN history h USING (customer)
 GROUP BY shuffle ORDER BY shuffle COLLATE "C";
 
--- Any split: parts of the rows merged by the aggregate in any order, and by ||
+-- Any split: parts merged by the aggregate in any order, and by ||
 SELECT parts, count(*) AS customers, count(*) FILTER (WHERE merged <> costed) AS different
 FROM (SELECT parts, customer, purchase_history_merge_agg(part ORDER BY hashint8extended(which, parts)) AS merged
 	FROM (SELECT parts, customer, n % parts AS which, purchase_history_agg(day, amount, cost) AS part
@@ -61,19 +61,19 @@ FROM (SELECT customer, coalesce(purchase_history_agg(day, amount, cost) FILTER (
 SELECT purchase_days(a), frequency(a), monetary(a), a = b AS same, a = c AS shuffled, a = (SELECT purchase_history_merge_agg(costed) FROM history) AS merged
 FROM (SELECT purchase_history_agg(day, amount, cost) AS a, purchase_history_agg(day, amount, cost ORDER BY day DESC) AS b,
 		purchase_history_agg(day, amount, cost ORDER BY md5(n::text)) AS c FROM purchase) x;
--- many days on which nothing repeats, in and out of order; the sum is that of the numbers
+-- many distinct days, in and out of order; the sum is that of the numbers
 SELECT purchase_days(a), monetary(a), a = b AS same, first_purchase(a) = '1800-01-01' AS first, last_purchase(a) - first_purchase(a) AS days
 FROM (SELECT purchase_history_agg(day, amount) AS a, purchase_history_agg(day, amount ORDER BY amount * 7919 % 100003) AS b
 	FROM (SELECT date '1800-01-01' + i AS day, i AS amount FROM generate_series(0, 100002) i) r) x;
 SELECT 100002::bigint * 100003 / 2 AS sum;
 
--- Decimals that come later, costs that come later, amounts of up to 18 digits
+-- More decimals later, costs later, amounts of up to 18 digits
 SELECT purchase_history_agg(day, amount, cost ORDER BY i) = purchase_history_agg(day, amount, cost ORDER BY i DESC) AS same,
 	purchase_history_agg(day, amount, cost ORDER BY i)
 FROM (VALUES (1, date '2025-01-01', 5000000000000, NULL), (2, '2025-01-02', 0.1, NULL), (3, '2025-01-03', 0.000001, 0.5),
 	(4, '2025-01-01', -0.5, NULL), (5, '2025-01-02', 3, 0.000003), (6, '2024-12-31', 7, 7)) v (i, day, amount, cost);
 
--- Rows that are skipped; a zero is an order, a refund is none; no rows, no history
+-- Skipped rows; zero is an order, a refund is not; no rows, no history
 SELECT purchase_history_agg(day, amount) AS plain, purchase_history_agg(day, amount, cost) AS costed
 FROM (VALUES (date '2025-01-01', 1.50, 1.25), (NULL, 2, 2), ('2025-01-02', NULL, 2), ('2025-01-03', 0, NULL), ('2025-01-04', -3, NULL),
 	('2025-01-05', 4, 0), ('2025-01-06', 5, NULL), ('2025-01-06', 5, 3), ('2025-01-07', 6, NULL), ('2025-01-07', -6, NULL)) v (day, amount, cost);
@@ -82,12 +82,12 @@ SELECT purchase_history_agg(day, 1) IS NULL AS no_rows, purchase_history_agg(NUL
 SELECT purchase_history_agg(NULL::timestamp, 1) IS NULL AS no_timestamp, purchase_history_agg(now(), NULL, 5) IS NULL AS no_amount,
 	purchase_history_merge_agg(h) AS of_nothing_and_nulls FROM (VALUES (NULL::purchase_history), ('{}'), (NULL), ('{}')) v (h);
 
--- As a window function, where each row asks for the result so far
+-- As a window function, with a result for every row
 SELECT purchase_history_agg(day, amount) OVER (ORDER BY day) AS running,
 	purchase_history_agg(day, amount) OVER (ORDER BY day ROWS 1 PRECEDING) AS last_two,
 	purchase_history_merge_agg(purchase_history_add(NULL, day, amount)) OVER (ORDER BY day DESC) AS from_here
 FROM (SELECT date '2025-01-01' + i AS day, i + 0.5 AS amount FROM generate_series(1, 5) i) v ORDER BY day;
--- the same over many rows: the last row has it all, and no row was changed by a later one
+-- the same over many rows: the last row has everything, and later rows change no earlier result
 SELECT count(*) FILTER (WHERE running <> alone) AS wrong, count(*) FROM (
 	SELECT purchase_history_agg(day, n, cost) OVER (ORDER BY n) AS running,
 		(SELECT purchase_history_agg(day, n, cost) FROM purchase b WHERE b.customer = 14911 AND b.n <= a.n) AS alone
@@ -98,14 +98,14 @@ SELECT purchase_history_agg(DISTINCT day, amount) FROM (VALUES (date '2025-01-01
 SELECT a, b, purchase_history_agg(day, 1) AS h, monetary(purchase_history_agg(day, 1)) FROM (VALUES (1, 1, date '2025-01-01'), (1, 2, '2025-01-02'), (2, 1, '2025-01-01')) v (a, b, day)
 GROUP BY CUBE (a, b) ORDER BY a, b;
 
--- The support functions serve no other caller; a final function changes nothing
+-- The support functions reject other callers; a final function changes nothing
 SELECT crm_profile_internal.purchase_history_agg_transfn(NULL::purchase_history, date '2025-01-01', 5);
 SELECT crm_profile_internal.purchase_history_agg_transfn(NULL::purchase_history, timestamp '2025-01-01', 5, 4);
 SELECT crm_profile_internal.purchase_history_agg_transfn(purchase_history '{}', timestamptz '2025-01-01', 5);
 SELECT crm_profile_internal.purchase_history_agg_combine('{}', '{}');
 SELECT crm_profile_internal.purchase_history_agg_finalfn('{2025-01-01: 5}'), crm_profile_internal.purchase_history_agg_finalfn(NULL);
 
--- An aggregate of one's own that hands out the state itself, and begins with a history: the state reads as the history
+-- A user's aggregate that returns the state itself, and starts from a history: the state can be read as the history
 CREATE AGGREGATE loose(day date, amount numeric, cost numeric) (SFUNC = crm_profile_internal.purchase_history_agg_transfn, STYPE = purchase_history, INITCOND = '{2001-01-01: 1}');
 CREATE TABLE state AS SELECT customer, loose(day, amount, cost) AS state FROM purchase GROUP BY customer;
 SELECT count(*) AS customers,

@@ -22,7 +22,7 @@ SELECT count(*) AS pairs,
 	count(*) FILTER (WHERE monetary(a.h || b.h || '{2010-12-01: 0}') <> a.total + b.total) AS sums
 FROM history a JOIN history b ON b.i = a.i * 7 % 4371 + 1 JOIN history c ON c.i = a.i * 31 % 4371 + 1 WHERE a.customer <> b.customer;
 
--- an order at a time, as the aggregate has it
+-- one order at a time, as in the aggregate
 SELECT count(*) AS customers, count(*) FILTER (WHERE added <> h) AS different FROM (
 	WITH RECURSIVE o AS (SELECT customer, ordered_at::date AS day, amount,
 			CASE WHEN order_id LIKE '%3' THEN NULL ELSE round(amount * 0.61, length(order_id) % 3 + customer % 5) END AS cost,
@@ -31,14 +31,14 @@ SELECT count(*) AS customers, count(*) FILTER (WHERE added <> h) AS different FR
 			UNION ALL SELECT customer, o.n, purchase_history_add(added, day, amount, cost) FROM step JOIN o USING (customer) WHERE o.n = step.n + 1)
 	SELECT DISTINCT ON (customer) customer, added FROM step ORDER BY customer, n DESC) s JOIN history USING (customer);
 
--- add: what starts a history, what adds nothing, an unknown cost
+-- add: the first order, an order that adds nothing, an unknown cost
 SELECT purchase_history_add(NULL, '2025-01-01', 5) AS first, purchase_history_add('{2025-01-01: 5}', '2025-01-01', -5) AS refund,
 	purchase_history_add('{2025-01-01: 5}', '2024-12-31', 0) AS free, purchase_history_add('{2025-01-01: 5}', '2025-01-01', 7.5, 3) AS cost,
 	purchase_history_add('{2025-01-01: 5}', '2025-01-01', 7.5, NULL) AS unknown_cost;
 SELECT purchase_history_add(NULL, NULL, 5), purchase_history_add(NULL, '2025-01-01', NULL, 3),
 	purchase_history_add('{2025-01-01: 5}', NULL, 5) AS no_day, purchase_history_add('{2025-01-01: 5}', '2025-01-01', NULL) AS no_amount;
 
--- a group's members need not be anybody's history: amounts below zero are there before what they are taken from
+-- members of a group need not be real histories: negative amounts may come before those they are taken from
 SELECT '{2025-01-01: -5 (0 orders)}'::purchase_history || '{2025-01-01: 5}' AS bought_and_returned,
 	'{2025-01-01: 5 (0 orders)}'::purchase_history - '{2025-01-01: 5 (0 orders)}' AS nothing,
 	'{2025-01-01: 5}'::purchase_history - '{2025-01-01: 7.25 (0 orders)}' AS below_zero,

@@ -1,4 +1,4 @@
--- Text and binary form of purchase_history: lossless, the same everywhere, and closed to what no encoder wrote
+-- Text and binary form of purchase_history: lossless, the same everywhere, and no bytes accepted that no encoder wrote
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set load :abs_srcdir '/data/online_retail.psql'
 CREATE SCHEMA history_io;
@@ -12,7 +12,7 @@ INSERT INTO history VALUES (1, '{}'), (2, '{4714-11-24 BC: 5, 0001-12-31 BC: 6, 
 	(3, '{2025-01-01: 9223372036854775807 (2147483647 orders, cost -9223372036854775807), 2025-01-02: -9223372036854775807 (0 orders)}'),
 	(4, '{2025-01-01: 0 (0 orders, cost 1 of 2), 2025-01-02: 0.000001, 2025-01-03: -0.5 (3 orders, cost 0 of 0.25)}');
 
--- The text: readable, ISO days whatever DateStyle says, no decimals that are not needed
+-- The text: readable, ISO days under any DateStyle, no needless decimals
 SELECT h FROM history WHERE customer < 5 OR customer IN (12346, 12347) ORDER BY customer;
 SELECT ' { 2025-01-31 :25.50 ( 1 order , cost 12.00 ) ,2025-02-03: -77 (2 orders)}'::purchase_history,
 	E'{\n2025-01-31:\t5\n(cost\t1\nof\n2)\n}'::purchase_history,
@@ -41,7 +41,7 @@ CREATE TABLE copied (LIKE history);
 COPY copied FROM :'file' (FORMAT binary);
 SELECT count(*), count(*) FILTER (WHERE c.h = h.h) AS same FROM history h FULL JOIN copied c USING (customer);
 
--- What no encoder writes is refused
+-- Bytes that no encoder writes are rejected
 \set fixture :abs_srcdir '/fixtures/receive.sql'
 \i :fixture
 SELECT what, receive('purchase_history', bytes) FROM (VALUES
@@ -58,8 +58,8 @@ SELECT what, receive('purchase_history', bytes) FROM (VALUES
 	(26, 'least integer as cost', '\x01010007ffffffffffffffffff01'),
 	(27, 'gap wraps', '\x01000007feffffff1f07')) v (i, what, bytes) ORDER BY i;
 
--- thousands of mutations of good values: bytes changed, dropped, doubled, put in, cut off.  Each is refused with the one
--- error, or is a history in good form that comes back the same
+-- thousands of mutations of valid values: bytes changed, dropped, doubled, inserted, cut off.  Each is rejected with the one
+-- error, or is a valid history that comes back equal
 SELECT setseed(0.42);
 CREATE TABLE mutant AS
 SELECT i, CASE kind WHEN 0 THEN set_byte(b, at, byte) WHEN 1 THEN substr(b, 1, at) || substr(b, at + 2)
@@ -78,7 +78,7 @@ COPY (SELECT) TO PROGRAM 'cat >/dev/null; rm -f crm_profile_history_io';
 \set fixture :abs_srcdir '/fixtures/received.sql'
 \i :fixture
 
--- the same with texts: an error about the text, a number or a day, or a history
+-- the same with texts: an error about the text, a number or a day, or a valid history
 CREATE FUNCTION read(t text) RETURNS text LANGUAGE plpgsql SET jit = off SET max_parallel_workers_per_gather = 0 AS $$
 BEGIN
 	IF t::purchase_history::text::purchase_history <> t::purchase_history THEN
@@ -97,7 +97,7 @@ SELECT count(*) > 4000 AS thousands, count(*) FILTER (WHERE outcome = 'read') > 
 	count(*) FILTER (WHERE outcome NOT IN ('read', '22P02', '22003', '22007', '22008', '22009', '22023')) AS otherwise FROM read;
 SELECT DISTINCT outcome FROM read WHERE outcome NOT IN ('read', '22P02', '22003', '22007', '22008', '22009', '22023');
 
--- Every error of the text form says what was expected, and where
+-- Every error about the text form says what was expected, and where
 SELECT 'x'::purchase_history;
 SELECT '{'::purchase_history;
 SELECT '{2025-01-31}'::purchase_history;

@@ -1,4 +1,4 @@
--- The edges: decimals, ranges that are never left by wrapping, values that are no amount or no day, and the size of what is stored
+-- Limits: decimals, ranges without wraparound, values that are no amount or no day, and the stored size
 SET IntervalStyle = postgres;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set load :abs_srcdir '/data/online_retail.psql'
@@ -6,7 +6,7 @@ CREATE SCHEMA history_limits;
 SET search_path = history_limits, crm_profile, public;
 \i :load
 
--- decimals 0 to 6; zeros at the end are none; more are refused
+-- 0 to 6 decimals; trailing zeros do not count; more are rejected
 SELECT scale, purchase_history_add(NULL, '2025-01-01', round(1234567.654321, scale)) AS history,
 	purchase_history_add(NULL, '2025-01-01', -round(1000 / 7.0, scale)::numeric(20, 15)) AS refund
 FROM generate_series(0, 6) scale;
@@ -29,13 +29,13 @@ FROM (SELECT round(((random() - 0.5) * power(10, (random() * 17)::int))::numeric
 	purchase_history_add(NULL, '2025-01-01', a) h, purchases(h) p
 WHERE abs(a) * power(10::numeric, s) < 9e18;
 
--- what is not an amount
+-- values that are not amounts
 SELECT purchase_history_agg(date '2025-01-01', 'NaN');
 SELECT purchase_history_agg(date '2025-01-01', 'Infinity');
 SELECT purchase_history_agg(date '2025-01-01', 5, '-Infinity');
 SELECT purchase_history_add(NULL, '2025-01-01', 5, 'NaN');
 
--- what is not a day
+-- values that are not days
 SELECT purchase_history_agg(date 'infinity', 5);
 SELECT purchase_history_agg(date '-infinity', 5);
 SELECT purchase_history_agg(timestamp 'infinity', 5);
@@ -44,10 +44,10 @@ SELECT purchase_history_add(NULL, 'infinity', 5);
 SELECT frequency('{2025-01-01: 5}', 'infinity');
 SELECT as_of('{2025-01-01: 5}', '-infinity');
 SELECT recency('{2025-01-01: 5}', 'infinity');
--- in a row that is skipped nobody looks
+-- skipped rows are not checked
 SELECT purchase_history_agg(date 'infinity', NULL) IS NULL AS no_amount, purchase_history_agg(NULL::date, 'NaN') IS NULL AS no_day;
 
--- what is not a period, and what leads out of the calendar
+-- values that are not periods, and periods that leave the calendar
 SELECT frequency('{2025-01-01: 5}', '2025-01-01', '0');
 SELECT monetary('{2025-01-01: 5}', '2025-01-01', '-1 month');
 SELECT trend('{2025-01-01: 5}', '2025-01-01', '1 day -24 hours');

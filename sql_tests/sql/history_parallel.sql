@@ -7,11 +7,11 @@ SET search_path = history_parallel, crm_profile, public;
 
 \set fixture :abs_srcdir '/fixtures/plan_of.sql'
 \i :fixture
--- whether the plan that really ran has a line that matches
+-- whether the executed plan has a matching line
 CREATE FUNCTION in_plan(query text, word text) RETURNS boolean LANGUAGE sql AS $$
 	SELECT bool_or(line ~ word) FROM plan_of(query, 'ANALYZE, COSTS OFF, TIMING OFF') line $$;
 
--- the same rows twice: in partitions by customer, and in partitions that each hold a part of a customer's
+-- the same rows twice: in partitions by customer, and in partitions that each hold a part of every customer's rows
 CREATE TABLE purchase (customer int, team int, ordered_at timestamptz, amount numeric, cost numeric) PARTITION BY HASH (customer);
 CREATE TABLE purchase_0 PARTITION OF purchase FOR VALUES WITH (MODULUS 3, REMAINDER 0);
 CREATE TABLE purchase_1 PARTITION OF purchase FOR VALUES WITH (MODULUS 3, REMAINDER 1);
@@ -33,7 +33,7 @@ ANALYZE by_month;
 CREATE TABLE result (plan text, key int, costed purchase_history, plain purchase_history, stamped purchase_history);
 SET TimeZone = 'America/St_Johns';
 
--- serial: what the others are held against
+-- serial: the reference for the others
 SET max_parallel_workers_per_gather = 0;
 SET enable_partitionwise_aggregate = off;
 SELECT in_plan(:'of_customers', 'Partial') AS customers_in_parts, in_plan(:'of_teams', 'Partial') AS teams_in_parts;
@@ -62,7 +62,7 @@ INSERT INTO result SELECT 'parallel, teams', * FROM parallel;
 CREATE TABLE parallel_merge AS :of_histories;
 INSERT INTO result SELECT 'parallel, histories', * FROM parallel_merge;
 
--- both at once, sorted instead of hashed
+-- both at once, with sorting instead of hashing
 SET enable_partitionwise_aggregate = on;
 SET enable_hashagg = off;
 SELECT in_plan(:'of_teams', 'Partial GroupAggregate') AS teams_in_parts, in_plan(:'of_teams', 'Workers Launched: [12]') AS launched;

@@ -1,16 +1,16 @@
--- One rule says where an answer is NULL and where 0: all accessors over random histories against plain SQL.
--- Up to the as-of date no purchase: everything is NULL. A purchase, but nothing in view, neither purchase nor refund:
--- counts and amounts over a period are 0. Else what is in view is counted and summed; profit is NULL if no cost of it is known.
+-- One rule decides between NULL and 0: all accessors over random histories against plain SQL.
+-- No purchase up to the as-of date: everything is NULL. A purchase, but nothing in the period, neither purchase nor refund:
+-- counts and amounts over a period are 0. Otherwise its purchases are counted and summed; profit is NULL if no cost is known.
 SET DateStyle = ISO;
 SET IntervalStyle = postgres;
--- many small questions: none is worth a compiler or a worker
+-- many small queries: none is worth JIT or a worker
 SET jit = off;
 SET max_parallel_workers_per_gather = 0;
 CREATE SCHEMA history_rule;
 SET search_path = history_rule, crm_profile, public;
 
--- Few rows a customer on few days, so that all of this comes often: no purchase yet, refunds alone, amounts that come to
--- nothing, costs unknown, unknown for some, or nothing. The numbers come from a linear congruential generator
+-- Few rows per customer on few days, so that all cases occur often: no purchase yet, refunds only, amounts that add up to
+-- nothing, costs unknown, partly unknown, or 0. The numbers come from a linear congruential generator
 CREATE TABLE dice AS
 WITH RECURSIVE d(n, x) AS (SELECT 1, 20240229::bigint UNION ALL SELECT n + 1, (x * 1103515245 + 12345) % 2147483648 FROM d WHERE n < 2700)
 SELECT n, x >> 8 AS x FROM d;
@@ -58,7 +58,7 @@ SELECT s.question, s.customer, s.in_view, s.bought, d.days[1] AS first_purchase,
 FROM sums s LEFT JOIN days d USING (question, customer) LEFT JOIN costed c USING (question, customer);
 ANALYZE truth;
 
--- What the accessors say, by the signature that the question asks for
+-- The answers of the accessors, by signature
 CREATE TABLE answer AS
 SELECT q.question, h.customer, v.*
 FROM question q, history h, LATERAL (
@@ -78,7 +78,7 @@ FROM question q, history h, LATERAL (
 		monthly_purchases, recency, trend);
 ANALYZE answer;
 
--- Where somebody has bought by then, each answer is the truth; floats to the last digits but three
+-- Where somebody has bought by then, each answer equals the truth; floats up to the last three digits
 CREATE FUNCTION agree(a numeric, b double precision) RETURNS boolean LANGUAGE sql
 	RETURN CASE WHEN a IS NULL OR b IS NULL THEN a IS NULL AND b IS NULL ELSE abs(a::float8 - b) <= 1e-12 * greatest(1, abs(b)) END;
 SELECT a.question, q.as_of, q.period, h.history, a AS said, t AS truth
@@ -89,23 +89,23 @@ WHERE t.bought AND (a.first_purchase IS DISTINCT FROM t.first_purchase OR a.last
 	OR NOT agree(t.cost_coverage, a.cost_coverage) OR NOT agree(t.mean_gap, a.mean_gap) OR NOT agree(t.gap_stddev, a.gap_stddev)
 	OR q.period IS NOT NULL AND NOT agree(t.trend, a.trend))
 ORDER BY 1 LIMIT 5;
--- and where nobody has, also not after refunds, there is none
+-- and where nobody has, even after refunds, there is no answer
 SELECT a AS said FROM answer a LEFT JOIN truth t USING (question, customer)
 WHERE t.bought IS NOT TRUE AND num_nonnulls(a.first_purchase, a.last_purchase, a.frequency, a.purchase_days, a.monetary, a.average_order_value, a.profit,
 	a.cost_coverage, a.mean_gap, a.gap_stddev, a.monthly_purchases, a.recency, a.trend) > 0;
--- Each case of the rule came up
+-- Each case of the rule occurred
 SELECT r.rule, count(*) >= 40 AS often, count(*) FILTER (WHERE a.profit IS NULL) > 0 AS profit_unknown, count(*) FILTER (WHERE a.profit = 0) > 0 AS profit_none,
 	count(*) FILTER (WHERE a.monetary < 0) > 0 AS negative
 FROM answer a LEFT JOIN truth t USING (question, customer), LATERAL (SELECT CASE WHEN t.bought IS NULL THEN 'nothing yet' WHEN NOT t.bought THEN 'refunds only' WHEN t.in_view = 0 THEN 'nothing in view'
 		WHEN t.frequency = 0 THEN 'refunds alone in view' ELSE 'purchases in view' END AS rule) r
 GROUP BY r.rule ORDER BY r.rule COLLATE "C";
 
--- Amounts add up: those of consecutive periods come to what they are over all of it
+-- Amounts add up: those of consecutive periods to the total
 SELECT count(*) FROM history, LATERAL (SELECT sum(monetary(history, date '2024-01-09' + 10 * i, '10 days')) AS monetary
 	FROM generate_series(0, 7) i) p
 WHERE first_purchase(history) <= '2024-01-09' AND p.monetary IS DISTINCT FROM monetary(history);
 
--- Amounts of refunds that come to nothing are still no empty period: their profit is unknown, not 0
+-- A period with refunds that cancel out is not empty: its profit is unknown, not 0
 SELECT profit('{2024-01-01: 5, 2024-02-01: -4 (0 orders), 2024-02-02: 4 (0 orders)}', '2024-02-10', '20 days') AS unknown,
 	profit('{2024-01-01: 5}', '2024-02-10', '20 days') AS nothing, monetary('{2024-01-01: 5, 2024-02-01: -4 (0 orders)}', '2024-02-10', '20 days') AS refund_alone;
 SET client_min_messages = warning;

@@ -1,4 +1,4 @@
--- The day of a time stamp: timestamptz in the session's zone is AT TIME ZONE cut to the day, whatever came before it
+-- The day of a time stamp: timestamptz in the session's zone equals AT TIME ZONE cut to the day, whatever came before
 CREATE SCHEMA history_time_zone;
 SET search_path = history_time_zone, crm_profile, public;
 
@@ -9,7 +9,7 @@ SELECT unnest(ARRAY['UTC', 'Europe/London', 'Europe/Berlin', 'Europe/Dublin', 'E
 	'Asia/Pyongyang', 'Africa/Casablanca', 'Africa/Monrovia', 'Australia/Lord_Howe', 'Australia/Adelaide', 'Pacific/Apia', 'Pacific/Kiritimati',
 	'Pacific/Chatham', 'Pacific/Kwajalein', 'Antarctica/Troll', 'Etc/GMT+12', 'Etc/GMT-14', 'EST5EDT', 'MST7MDT,M3.2.0,M11.1.0', '<+0545>-05:45']) AS zone;
 
--- moments: at random from 4713 BC to 9999, more of them from 1840 to 2110, hours about all turns of a day and of a year
+-- moments: at random from 4713 BC to 9999, more of them from 1840 to 2110, hours around the turns of days and years
 SELECT setseed(0.7);
 CREATE TABLE moment AS
 SELECT timestamptz '4713-01-01 00:00+00 BC' + random() * 14700 * interval '365.25 days' AS t FROM generate_series(1, 1000)
@@ -18,7 +18,7 @@ UNION ALL SELECT timestamptz '2010-01-01 00:00+00' + random() * 15 * interval '3
 UNION ALL SELECT timestamptz '2000-01-01 00:00+00' + h * interval '15 minutes' + u * interval '1 microsecond' FROM generate_series(-100, 100) h, generate_series(-1, 1) u
 UNION ALL SELECT timestamptz '1970-01-01 00:00+00' + h * interval '15 minutes' + u * interval '1 microsecond' FROM generate_series(-100, 100) h, generate_series(-1, 1) u;
 
--- each zone: all moments in one aggregate, in an order by chance, so that the cache of offsets is full of other stretches;
+-- each zone: all moments in one aggregate, in random order, so that the cache of offsets is full of other stretches;
 -- forwards; backwards.  The amounts are the numbers of the rows, so that a moment on a wrong day is seen
 CREATE FUNCTION wrong_days(zone text, query text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -66,14 +66,14 @@ EXECUTE days;
 SELECT purchase_history_agg(t, CASE WHEN set_config('TimeZone', z, true) IS NOT NULL THEN i END)
 FROM (VALUES (1, 'UTC', timestamptz '2025-06-30 23:30+00'), (2, 'Asia/Tokyo', '2025-06-30 23:30+00'), (3, 'Pacific/Honolulu', '2025-07-01 05:30+00')) v (i, z, t);
 
--- without a zone: the day that is written, before 2000 and before our era too; the session's zone is of no account
+-- without a zone: the day as written, also before 2000 and before our era; the session's zone does not matter
 SELECT zone, (purchase_history_agg(t AT TIME ZONE 'UTC', n) = purchase_history_agg((t AT TIME ZONE 'UTC')::date, n)) AS same
 FROM (SELECT set_config('TimeZone', z, true) AS zone, z FROM unnest(ARRAY['Asia/Tokyo', 'America/New_York']) z) s,
 	(SELECT *, row_number() OVER (ORDER BY t) AS n FROM moment) m GROUP BY zone ORDER BY zone;
 SELECT purchase_history_agg(t, 1) FROM (VALUES (timestamp '1999-12-31 23:59:59.999999'), ('2000-01-01'), ('0001-12-31 23:59:59.999999 BC'),
 	('0001-01-01'), ('4714-11-24 00:00 BC'), ('294276-12-31 23:59:59.999999')) v (t);
 
--- the ends of the calendar: what has no local day is refused, as AT TIME ZONE refuses it
+-- the ends of the calendar: a moment without a local day is rejected, as by AT TIME ZONE
 SET TimeZone = 'UTC';
 SELECT purchase_history_agg(t, 1) FROM (VALUES (timestamptz '4714-11-24 00:00+00 BC'), ('294276-12-31 23:59:59.999999+00')) v (t);
 SET TimeZone = 'America/New_York';

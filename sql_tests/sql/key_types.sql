@@ -1,11 +1,11 @@
--- Keys are compared by their type's own equality, wherever that lives; domains work like their base types and let nothing in that they forbid
+-- Keys are compared by the equality of their type, in whichever schema it is; domains work like their base types and admit nothing that they forbid
 SET datestyle = ISO;
 CREATE SCHEMA key_types;
 CREATE SCHEMA key_types_other;
 SET client_min_messages = warning;
 SET jit = off;
 
--- a type of text that does not tell case apart, as citext does not, in a schema that is not in the search_path
+-- a case-insensitive text type, like citext, in a schema outside the search_path
 CREATE TYPE key_types_other.ci;
 CREATE FUNCTION key_types_other.ci_in(cstring) RETURNS key_types_other.ci LANGUAGE internal IMMUTABLE STRICT AS 'textin';
 CREATE FUNCTION key_types_other.ci_out(key_types_other.ci) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
@@ -44,14 +44,14 @@ SELECT lower(customer::text) AS customer, frequency, monetary FROM rfm_scores(NU
 -- GROUP BY has always done so
 SELECT count(*) FROM (SELECT purchase_history_agg(day, amount) FROM purchase GROUP BY mail) x;
 
--- prospects that are customers in another spelling are left out, whichever way they are matched
+-- prospects who are customers in another spelling are left out, by either method
 CREATE TABLE customer AS SELECT ('Name' || i)::key_types_other.ci AS key, i % 7 < 3 AS is_target, i % 7 AS a, i % 5 AS b FROM generate_series(1, 140) i;
 CREATE TABLE prospect AS SELECT ('NAME' || i)::key_types_other.ci AS key, i % 7 AS a, i % 5 AS b FROM generate_series(131, 150) i;
 SET client_min_messages = notice;
 SELECT count(*), min(lower(prospect::text)), count(nearest_customer) FROM match_prospects(NULL::key_types_other.ci, 'SELECT * FROM customer', 'SELECT * FROM prospect');
 SELECT count(*), min(lower(prospect::text)), count(nearest_customer), count(reasons) FROM match_prospects(NULL::key_types_other.ci, 'SELECT * FROM customer', 'SELECT * FROM prospect', 'nearest');
 SELECT coalesce(max(prospects_there), 0) <= 10 AS of_those_left FROM where_to_find(NULL::key_types_other.ci, 'SELECT * FROM customer', 'SELECT * FROM prospect', 0.4);
--- a key that is asked for as text is compared as text
+-- a key requested as text is compared as text
 SELECT count(*) FROM match_prospects(NULL::text, 'SELECT * FROM customer', 'SELECT * FROM prospect');
 SET client_min_messages = warning;
 
@@ -72,7 +72,7 @@ SELECT rfm_fit(h, '2024-12-31'::shop_day, 2) FROM (SELECT purchase_history_agg(d
 SELECT attribute, kind, low, high FROM profile_attributes((SELECT profile_fit(o) FROM orders o)) WHERE attribute <> 'stamp';
 SELECT r.attribute, cardinality(r.bins) FROM unnest((SELECT attribute_relevance(o, o.customer::int = 1, '{stamp}') FROM orders o)) r ORDER BY 1;
 
--- what a domain forbids does not come out of the base type by the back door
+-- a value that a domain forbids cannot come back as its base type
 SELECT * FROM collect_purchase_histories(NULL::customer_no, 'SELECT -customer::integer, day, amount FROM orders');
 SELECT * FROM collect_purchase_histories(NULL::customer_no, 'SELECT -customer::integer, day, amount, 1 AS order_key FROM orders');
 SELECT * FROM rfm_scores(NULL::customer_no, 'SELECT 0, day, amount FROM orders', '2024-12-31');

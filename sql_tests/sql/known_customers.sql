@@ -1,4 +1,4 @@
--- Who counts: thresholds, tiers and models go by the customers whom the customer table has, however it and the orders change; every amount is told once
+-- Who counts: thresholds, tiers and models are those of the customers in the customer table, however it and the orders change; every amount is shown once
 \pset format unaligned
 \pset tuples_only on
 \set SHOW_CONTEXT never
@@ -13,7 +13,7 @@ INSERT INTO orders SELECT 1 + i * 7 % 1100, date '2024-01-01' + i * 11 % 500, 1 
 INSERT INTO orders VALUES (5000, '2024-03-01', -7), (20, '2023-01-01', -5), (NULL, '2024-05-05', 40);
 DELETE FROM orders WHERE customer_id = 20 AND amount > 0;
 
--- what plain SQL says is wrong with a source: each line of segment_summary against the ledger, and thresholds against a fit to those who are known
+-- what is wrong with a source, by plain SQL: each line of segment_summary against the ledger, and thresholds against a fit to known customers
 CREATE FUNCTION wrong(source text, orders_sql text, customers_sql text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	found text;
@@ -47,7 +47,7 @@ SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', cus
 SELECT orders, customers FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
 SELECT count(*), min(customer), max(customer) FROM shop.unknown_customer;
--- what of a customer is noted: who comes and goes, another key, another attribute; not what nothing depends on
+-- what is noted of a customer: arrival, departure, another key, another attribute; nothing that no figure depends on
 UPDATE customer SET seen_at = '2025-01-01';
 SELECT count(*) FROM shop.customer_queue WHERE marker IS NULL;
 UPDATE customer SET city = 'Bonn' WHERE id IN (1, 3);
@@ -58,10 +58,10 @@ SELECT ARRAY(SELECT unnest(customers) ORDER BY 1) FROM (SELECT array_agg(k ORDER
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT refresh_phases ? 'refit' FROM crm_profile.sources_details;
 SELECT wrong('shop');
--- a new customer with orders; orders of one who is gone; both in one
+-- a new customer with orders; orders of a deleted one; both at once
 INSERT INTO customer VALUES (6000, 'Bonn');
 INSERT INTO orders VALUES (6000, '2025-05-05', 500), (7, '2025-05-05', 500), (6001, '2025-05-05', 900);
--- before the refresh, that is
+-- before the refresh
 SELECT wrong('shop');
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources_details;
@@ -70,7 +70,7 @@ INSERT INTO customer VALUES (6001, 'Bonn');
 DELETE FROM orders WHERE customer_id = 6001;
 SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
 SELECT refresh_phases ? 'refit', wrong('shop') FROM crm_profile.sources_details;
--- what the queue cannot tell is found by looking
+-- changes that the queue cannot show are found by looking
 ALTER TABLE customer DISABLE TRIGGER ALL;
 DELETE FROM customer WHERE id BETWEEN 10 AND 14;
 ALTER TABLE customer ENABLE TRIGGER ALL;
@@ -86,7 +86,7 @@ SELECT wrong('shop');
 DROP TABLE shop.unknown_customer CASCADE;
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
--- asked otherwise
+-- count_unknown
 SELECT crm_profile.alter_source('shop', count_unknown => true);
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop'), (SELECT count(*) FROM shop.unknown_customer);
@@ -98,7 +98,7 @@ SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT wrong('shop');
 SELECT histories_deleted FROM crm_profile.forget_customer('shop', 9999);
 SELECT count(*) FROM shop.unknown_customer WHERE customer = 9999;
--- attributes that change are learnt once enough have
+-- changed attributes are fitted again once enough have changed
 SELECT crm_profile.alter_source('shop', refit_share => 0.02);
 SELECT customers_written FROM crm_profile.refresh('shop');
 SELECT (tracking ->> 'since_fit')::integer FROM shop.source_definition;
@@ -152,7 +152,7 @@ END $$;
 SELECT crm_profile.drop_source('shop');
 SELECT count(*) FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc;
 
--- a customer table that has no triggers is looked at each time; so it is without tracking
+-- a customer table without triggers is read each time, as without tracking
 CREATE VIEW people AS SELECT id FROM customer;
 SELECT count(*) FROM crm_profile.create_source('shop', 'people', 'orders', customer_key => 'id', as_of => '2025-12-31', track_changes => 'keys', refit_share => 1, clv_model => 'bg/nbd');
 SELECT count(*) FROM crm_profile.refresh('shop');
@@ -169,7 +169,7 @@ SELECT crm_profile.drop_source('shop');
 DROP VIEW people;
 DROP TABLE orders, customer;
 
--- Online Retail as it comes, with every tenth customer missing in the customer table
+-- Online Retail as it is, with every tenth customer missing from the customer table
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set load :abs_srcdir '/data/online_retail.psql'
 \i :load

@@ -16,7 +16,7 @@ CREATE TABLE profiles AS SELECT "ID" AS id, profile(person, (SELECT pm FROM mode
 ALTER TABLE model ADD mm match_model;
 UPDATE model SET mm = (SELECT match_fit(p, target, pm) FROM profiles);
 
--- ---------------------------------------------------------------- the fit is the optimum that it claims to be
+-- ---------------------------------------------------------------- the fit is at its optimum
 -- Sums of (score - target) over the rows of a bin must balance the pull of the prior, the inverse of the covariance prior_variance * I + s w w' (w: weights
 -- of evidence) times the points. So within an attribute prior_variance * sum + points is a straight line over the weights of evidence. That holds for
 -- the card before its points were shrunk: the scores are those of the points / shrinkage, with the intercept by which as many targets are expected as there are.
@@ -38,7 +38,7 @@ WITH base AS (SELECT balanced_intercept(array_agg(x ORDER BY id), count(*) FILTE
 	line AS (SELECT attribute, regr_slope(y, woe) AS slope, regr_intercept(y, woe) AS intercept FROM pull GROUP BY attribute)
 SELECT count(*) > 50 AS many_bins, max(abs(y - intercept - slope * woe)) < 1e-5 AS on_the_line, max(abs(y)) > 0.1 AS far_apart FROM pull JOIN line USING (attribute);
 DROP TABLE logit;
--- the card's counts are those of the table, its points add up to the score
+-- the card's counts are those of the table; its points add up to the score
 SELECT bool_and(c.rows = n AND c.targets = t) AS counts FROM model, match_card(mm) c
 JOIN (SELECT e.attribute, e.bin, count(*) AS n, count(*) FILTER (WHERE target) AS t FROM profiles, model, explain_match(p, mm) e GROUP BY 1, 2) x USING (attribute, bin);
 SELECT max(abs(match_score(p, mm) - 1 / (1 + exp(-(q.intercept + (SELECT sum(points) FROM explain_match(p, mm))))))) < 1e-12 AS sums,
@@ -60,19 +60,19 @@ CREATE TABLE held_out AS
 SELECT count(*), abs((sum(rank) FILTER (WHERE target) - t * (t + 1) / 2) / (t * (count(*) - t)) - (SELECT auc FROM model, match_quality(mm))) < 0.015 AS as_good_as_it_said
 FROM (SELECT target, rank() OVER (ORDER BY score) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS rank, count(*) FILTER (WHERE target) OVER () AS t FROM held_out) x GROUP BY t;
 SELECT abs(avg(-ln(CASE WHEN target THEN score ELSE 1 - score END)) - (SELECT log_loss FROM model, match_quality(mm))) < 0.02 AS log_loss FROM held_out;
--- deciles: all rows and targets are in them, lift is theirs, and what was expected came
+-- deciles: all rows and targets are in them, lift is theirs, and expected targets match actual ones
 SELECT count(*), sum(d.rows) = q.rows AS rows, sum(d.targets) = q.targets AS targets, bool_and(abs(d.lift - d.targets / (d.rows * q.base_rate)) < 1e-9) AS lift,
 	max(cumulative_targets) AS cumulative, max(d.lift) > 4 AS steep, max(abs(d.rate - d.expected_rate)) < 0.08 AS calibrated
 FROM model, match_quality(mm) q, match_deciles(mm) d GROUP BY q.rows, q.targets;
 
--- Nothing to find: noise of many values is no better than chance, and says so
+-- Nothing to find: noise of many values is no better than chance, and the quality says so
 CREATE TABLE noise AS
 	SELECT i, h[1] % 10 = 0 AS target, h[2] AS n1, h[3] AS n2, h[4] % 10 AS n3, (h[5] % 12)::text AS w1, (h[6] % 150)::text AS w2, h[7] % 2 = 0 AS b1,
 		CASE WHEN h[8] % 2 = 0 THEN h[9] END AS n4, ARRAY[(h[10] % 20)::text, (h[11] % 20)::text] AS a1
 	FROM (SELECT i, ARRAY(SELECT ('x' || substr(md5(i || ' ' || k), 1, 7))::bit(28)::int FROM generate_series(1, 12) k) AS h FROM generate_series(1, 4000) i) x;
 SELECT attributes, auc, abs(log_loss - base_log_loss) < 1e-12 AS base, shrinkage, abs(1 / (1 + exp(-intercept)) - base_rate) < 1e-12 AS share
 FROM (SELECT match_fit(profile(noise, m), target) AS mm FROM noise, (SELECT profile_fit(noise, '{"ignore": ["i", "target"]}') AS m FROM noise) x) y, match_quality(mm);
--- twenty attributes and few rows, forty times: next to no card is kept
+-- twenty noise attributes and few rows, forty times: next to no card is kept
 SET client_min_messages = error;
 CREATE FUNCTION cards_of_noise(rows int, runs int) RETURNS TABLE (attributes int, gain float8) LANGUAGE plpgsql AS $$
 DECLARE pm crm_profile.profile_model;
@@ -110,15 +110,15 @@ CREATE TABLE held_half AS
 SELECT calibration_slope(array_agg(ln(score / (1 - score)) ORDER BY part, id), array_agg(y ORDER BY part, id)) BETWEEN 0.9 AND 1.1 AS calibrated FROM held_half;
 DROP TABLE held_half;
 DROP FUNCTION calibration_slope, balanced_intercept;
--- Sets: a member that tells
+-- Sets: an informative member
 CREATE TABLE likes AS SELECT i, a1, n1 FROM noise;
 CREATE TABLE likes_model AS SELECT profile_fit(likes, '{"ignore": ["i"]}') AS m FROM likes;
 SELECT c.attribute, c.bin, c.rows = (SELECT count(*) FROM likes WHERE '7' = ANY (a1)) AS has, c.rate > 0.4 AS likely, c.points > 0 AS up
 FROM (SELECT match_fit(profile(likes, m), a1 @> '{7}' AND i % 2 = 0 OR i % 20 = 1, m) AS mm FROM likes, likes_model) y, match_card(mm) c WHERE bin ~ '7$' ORDER BY c.attribute COLLATE "C", c.bin COLLATE "C";
 
--- ---------------------------------------------------------------- the order of the rows is of no account, bit by bit
+-- ---------------------------------------------------------------- the order of the rows does not matter, bit by bit
 SELECT (SELECT match_fit(p, target, pm ORDER BY id) FROM profiles, model) = (SELECT match_fit(p, target, pm ORDER BY md5(id::text)) FROM profiles, model) AS same;
--- but what it learns from is: rows without profile or target are counted
+-- but the rows do: those without profile or target are counted
 SELECT rows, skipped FROM (SELECT match_fit(CASE WHEN id % 10 > 0 THEN p END, CASE WHEN id % 7 > 0 THEN target END) AS mm FROM profiles) x, match_quality(mm);
 SELECT count(*) FILTER (WHERE id % 10 > 0 AND id % 7 > 0) AS rows, count(*) FILTER (WHERE id % 10 = 0 OR id % 7 = 0) AS skipped FROM profiles;
 
@@ -187,12 +187,12 @@ SELECT match_fit(p, NULL) IS NULL AS nothing FROM profiles;
 -- few targets: a warning, and a model all the same
 SELECT rows, targets FROM (SELECT match_fit(p, target) AS mm FROM (SELECT * FROM profiles WHERE NOT target UNION ALL (SELECT * FROM profiles WHERE target ORDER BY id LIMIT 20)) x) y, match_quality(mm);
 SELECT rows, targets, attributes FROM (SELECT match_fit(p, id = 5524) AS mm FROM profiles) y, match_quality(mm);
--- a profile of another model
+-- a profile made with another model
 SELECT match_score(p, (SELECT mm::match_model FROM tiny)) FROM profiles LIMIT 1;
 SELECT match_fit(p, target, m) FROM profiles, likes_model;
 SELECT match_fit(p, i % 2 = 0) FROM (SELECT p, id AS i FROM profiles UNION ALL SELECT profile(likes, m), i FROM likes, likes_model) x;
 SELECT match_reasons(p, mm, 0) FROM profiles, model LIMIT 1;
--- constant attributes, all attributes missing, values never seen: every profile has a score
+-- constant attributes, all attributes missing, unseen values: every profile has a score
 CREATE TABLE odd AS SELECT i, 1 AS constant, CASE WHEN i % 4 > 0 THEN i % 8 END AS number, CASE WHEN i % 5 > 0 THEN (i % 8)::text || 'w' END AS word FROM generate_series(1, 800) i;
 CREATE TABLE odd_model AS SELECT profile_fit(odd, '{"ignore": ["i"], "kinds": {"number": "numeric", "constant": "numeric"}}') AS pm, NULL::match_model AS mm FROM odd;
 UPDATE odd_model SET mm = (SELECT match_fit(profile(odd, pm), i % 8 < 3, pm) FROM odd);
@@ -200,7 +200,7 @@ SELECT attribute, bin, rows, targets FROM odd_model, match_card(mm);
 SELECT o.constant, o.number, o.word, match_score(profile(o, pm), mm) BETWEEN 0 AND 1 AS scored, e.bins FROM odd_model,
 	LATERAL (SELECT 0 AS i, v.* FROM (VALUES (1, NULL, NULL), (NULL, NULL, NULL), (7, 1e9, 'never seen'), (1, -1e9, '1w'), (1, 'NaN', '2w')) v(constant, number, word)) o,
 	LATERAL (SELECT string_agg(attribute || ': ' || bin, ', ') AS bins FROM explain_match(profile(o, pm), mm)) e ORDER BY o::text COLLATE "C";
--- hostile strength: two identical attributes, one that says it all
+-- hostile strength: two identical attributes, one that decides alone
 SELECT round(auc::numeric, 3) AS auc, log_loss < 0.05 AS sure FROM (SELECT match_fit(profile(t, m), i > 500) AS mm FROM (SELECT i, i AS a, i AS b FROM generate_series(1, 1000) i) t,
 	(SELECT profile_fit(t, '{"ignore": ["i"]}') AS m FROM (SELECT i, i AS a, i AS b FROM generate_series(1, 1000) i) t) x) y, match_quality(mm);
 
@@ -212,7 +212,7 @@ SET client_min_messages = notice;
 CREATE TABLE matched AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects');
 SELECT count(*) FROM person WHERE "ID" % 10 > 0 AND "ID" < 50;
 SET client_min_messages = warning;
--- every other prospect is there, with the score that the parts give
+-- every other prospect is there, with the score that the single functions give
 SELECT count(*) = (SELECT count(*) FROM person WHERE "ID" % 10 = 0) AS all_there, count(DISTINCT prospect) = count(*) AS once, min(rank), count(DISTINCT decile),
 	bool_and(similarity BETWEEN 0 AND 1) AS similar, bool_and(length(reasons) > 0) AS reasons FROM matched;
 CREATE TABLE c AS SELECT "ID", "Response" = 1 AS is_target, "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency",
@@ -223,13 +223,13 @@ SELECT bool_and(abs(m.score - match_score(c.p, mm)) < 1e-12) AS score, bool_and(
 	bool_and(m.reasons_json = match_reasons_json(c.p, mm)) AS json FROM matched m JOIN coded c ON c."ID" = m.prospect, parts;
 SELECT bool_and(rank = r) AS rank, bool_and(decile = floor((r - 1) * 10 / n) + 1) AS decile
 FROM (SELECT rank, decile, rank() OVER (ORDER BY score DESC) AS r, count(*) OVER () AS n FROM matched) x;
--- the nearest of the best customers, all of them tried (in a plain plan: what is tested is match_prospects)
+-- the nearest of the best customers, by trying all of them (in a plain plan: match_prospects is what is tested)
 ANALYZE matched, coded;
 SET max_parallel_workers_per_gather = 0; SET jit = off;
 SELECT bool_and(abs(m.similarity - x.best) < 1e-6) AS nearest, bool_and(own.is_target) AS is_target FROM matched m JOIN coded c ON c."ID" = m.prospect JOIN coded own ON own."ID" = m.nearest_customer,
 	LATERAL (SELECT max(similarity(c.p, t.p)) AS best FROM coded t WHERE t.is_target AND t."ID" % 10 > 0) x WHERE m.rank <= 20;
 RESET max_parallel_workers_per_gather; RESET jit;
--- it works on those it has not seen
+-- it works on people that the fit has not seen
 SELECT (avg(r) FILTER (WHERE NOT is_target) - avg(r) FILTER (WHERE is_target)) / count(*) > 0.25 AS auc_above_75_percent
 FROM (SELECT is_target, rank() OVER (ORDER BY score DESC) + (count(*) OVER (PARTITION BY score) - 1) / 2.0 AS r FROM matched JOIN c ON "ID" = prospect) x;
 SELECT prospect, rank, decile, reasons FROM match_prospects(NULL::int, :'customers' || ';', :'prospects', max_rows => 3);
@@ -242,7 +242,7 @@ FROM near n JOIN coded c ON c."ID" = n.prospect,
 	(SELECT round(10.0 * count(*) FILTER (WHERE NOT is_target) / count(*) FILTER (WHERE is_target)) AS k FROM coded WHERE "ID" % 10 > 0) others,
 	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT 10) y) t,
 	LATERAL (SELECT avg(s) AS s FROM (SELECT similarity(c.p, x.p) AS s FROM coded x WHERE NOT x.is_target AND x."ID" % 10 > 0 ORDER BY s DESC LIMIT k) y) o;
--- learnt: distances are differences in points, as a share of the largest sum of differences that the card allows
+-- learnt weights: distances are differences in points, as a share of the largest sum of differences that the card allows
 CREATE TABLE learnt AS SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest');
 CREATE TABLE points AS SELECT "ID", is_target, "ID" % 10 > 0 AS customer, array_agg(e.points ORDER BY e.o) AS points FROM coded, parts, explain_match(p, mm) WITH ORDINALITY e(attribute, value, bin, points, rows, rate, o) GROUP BY 1, 2, 3;
 CREATE TABLE widest AS SELECT sum(range) AS range FROM (SELECT max(points) - min(points) AS range FROM parts, match_card(mm) GROUP BY attribute) x;
@@ -250,17 +250,17 @@ SELECT max(abs(l.similarity - s)) < 0.01 AS similarity, max(best - s) < 0.01 AS 
 	LATERAL (SELECT 1 - sum(abs(x - y)) / range AS s FROM unnest(a.points, b.points) u(x, y)) n,
 	LATERAL (SELECT max(s) AS best FROM (SELECT 1 - sum(abs(x - y)) / range AS s FROM points t, unnest(a.points, t.points) u(x, y) WHERE t.is_target AND t.customer GROUP BY t."ID") z) t WHERE l.rank <= 30;
 RESET max_parallel_workers_per_gather; RESET jit;
--- it orders people not seen nearly as well as the scorecard does, and better than equal weights do
+-- it orders unseen people nearly as well as the scorecard, and better than equal weights
 SELECT l.auc > 0.95 * m.auc AS as_the_card, l.auc > e.auc AS better_than_equal FROM
 	(SELECT avg(auc) AS auc FROM (SELECT (n.score > o.score)::int + (n.score = o.score)::int / 2.0 AS auc FROM matched n JOIN c a ON a."ID" = n.prospect AND a.is_target, matched o JOIN c b ON b."ID" = o.prospect AND NOT b.is_target) x) m,
 	(SELECT avg(auc) AS auc FROM (SELECT (n.score > o.score)::int + (n.score = o.score)::int / 2.0 AS auc FROM learnt n JOIN c a ON a."ID" = n.prospect AND a.is_target, learnt o JOIN c b ON b."ID" = o.prospect AND NOT b.is_target) x) l,
 	(WITH e AS (SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', options => '{"weights": "equal"}'))
 	SELECT avg(auc) AS auc FROM (SELECT (n.score > o.score)::int + (n.score = o.score)::int / 2.0 AS auc FROM e n JOIN c a ON a."ID" = n.prospect AND a.is_target, e o JOIN c b ON b."ID" = o.prospect AND NOT b.is_target) x) e;
--- reasons: what is alike has the same bin, what is not has the points apart
+-- reasons: equal values have the same bin, different ones show the difference in points
 SELECT bool_and((r->>'alike')::bool = (a.bin = b.bin)) AS alike, bool_and(abs((r->>'strength')::float8 - CASE WHEN a.bin = b.bin THEN abs(a.points) ELSE abs(a.points - b.points) END) < 1e-9) AS strength, bool_and(r->>'value' = a.value AND r->>'nearest' = b.value) AS said, count(*) > 20 AS many
 FROM learnt l JOIN coded x ON x."ID" = l.prospect JOIN coded y ON y."ID" = l.nearest_customer, parts, jsonb_array_elements(l.reasons_json) r,
 	LATERAL (SELECT * FROM explain_match(x.p, mm) WHERE attribute = r->>'attribute') a, LATERAL (SELECT * FROM explain_match(y.p, mm) WHERE attribute = r->>'attribute') b WHERE l.rank <= 5;
--- given weights; a card that is empty leaves equal ones; no others
+-- given weights; an empty card gives equal ones; other values are errors
 SELECT count(*) FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 3, '{"weights": {"Income": 2}}');
 SELECT prospect, round(score::numeric, 3) AS score FROM match_prospects(NULL::int, 'SELECT i, i % 2 = 0 AS is_target, i / 2 % 50 AS a FROM generate_series(1, 400) i', 'SELECT 1000, 7 AS a', 'nearest');
 SELECT prospect, score FROM match_prospects(NULL::int, 'SELECT i, true AS is_target, i % 50 AS a FROM generate_series(1, 400) i', 'SELECT 1000, 7 AS a', 'nearest', options => '{"weights": "equal"}');
@@ -286,7 +286,7 @@ FROM trial t JOIN by_hand b ON b.place <= t.share, (SELECT count(*) AS n, count(
 SELECT share, advice, people FROM match_trial(NULL::int, 'SELECT i, i % 20 = 0 AS is_target, i % 50 AS a FROM generate_series(1, 400) i', 'nearest', '{"weights": "equal"}') WHERE share = 0.1;
 DROP TABLE trial, dealt, by_hand;
 
--- keys of another type, e-mail addresses in another spelling, attributes that only one side has
+-- keys of another type, e-mail addresses in another spelling, attributes on one side only
 SET client_min_messages = notice;
 SELECT count(*) FROM match_prospects(NULL::text,
 	'SELECT ''c'' || i, i % 7 < 3 AS is_target, i % 7 AS a, ''User'' || i || ''@Example.org'' AS email, 1 AS mine FROM generate_series(1, 500) i',
@@ -303,7 +303,7 @@ FROM place p JOIN c ON c."Marital_Status" = p.value OR c."Education" = p.value J
 	(SELECT count(*) AS n, count(*) FILTER (WHERE rank <= 0.2 * (SELECT count(*) FROM matched)) AS k FROM matched) x
 WHERE p.attribute IN ('Marital_Status', 'Education') GROUP BY p.value, p.prospects_there, p.look_alikes, p.concentration, n, k ORDER BY p.value COLLATE "C";
 
--- attributes that tell nothing have no places, even where the card has them
+-- uninformative attributes have no places, even if they are on the card
 CREATE TABLE mixed AS SELECT i, h[1] % 100 < 20 + 30 * (h[2] % 2) AS is_target, h[2] % 2 AS real1, h[3] % 10 + 4 * (h[1] % 100 / 40) AS real2, h[4] n4, h[5] n5, h[6] n6, 'w' || h[7] % 5 AS w7, 'w' || h[8] % 20 AS w8, h[9] n9, h[10] n10, h[11] % 3 AS n11,
 	h[12] n12, h[13] n13, h[14] n14, h[15] n15, h[16] n16, h[17] n17, h[18] n18, h[19] n19, h[20] % 30 = 0 AS b20, 'w' || h[21] % 2 AS w21, h[22] % 2 = 0 AS b22, h[23] n23
 FROM (SELECT i, ARRAY(SELECT ('x' || substr(md5(i || ':' || k), 1, 7))::bit(28)::int FROM generate_series(1, 23) k) AS h FROM generate_series(1, 4000) i) x;
@@ -323,7 +323,7 @@ SELECT * FROM match_prospects(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', 
 SELECT * FROM match_prospects(NULL::int, NULL, 'SELECT 1, 2 AS a');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'magic');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', max_rows => 0);
--- options: each misspelt or wrong one is an error that names it, whatever it is about
+-- options: each misspelt or wrong one is an error that names it
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ignor": ["Income"]}');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"ignore": ["Incom"]}');
 SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', options => '{"kinds": {"Incom": "numeric"}}');

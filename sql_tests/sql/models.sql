@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 CREATE SCHEMA test_models;
 SET search_path = test_models, crm_profile;
 
--- Text forms as they are written, every field of every type in one of them at least
+-- Text forms as written; every field of every type occurs at least once
 CREATE TABLE sample (id int PRIMARY KEY, type text, written text);
 INSERT INTO sample VALUES
 (1, 'rfm_model', '{"bins": 2, "recency": [90], "frequency": [1.5], "monetary": [0]}'),
@@ -26,7 +26,7 @@ INSERT INTO sample SELECT 9, 'match_model', format('{"rows": 100, "targets": 20,
 INSERT INTO sample SELECT 13, 'uplift_model', format('{"outcome": "value", "response": 0.5, "treated_mean": 2, "control_mean": 1.5, "effect": {"value": 0.5, "error": 0.25}, "deviation": 3, "balance": 1, "qini": {"value": 0.125, "error": 0.0625}, "auuc": {"value": -1, "error": 2}, "top10": {"value": 1}, "top30": {"error": 1}, "response30": {"value": 0.1}, "deciles": [%s], "bins": [%s], "card": %s}',
 	(SELECT string_agg('{"uplift": {"value": 1, "error": 0.5}, "expected": 0.75}', ', ') FROM generate_series(1, 10)), (SELECT string_agg('{"response": -0.5, "treated_mean": 4, "control_mean": 3}', ', ') FROM generate_series(1, 10)), written) FROM sample WHERE id = 9;
 
--- There and back: text as it was written, which is JSON; members in another order are the same value; bytes by way of a file
+-- Round trips: text, which is JSON, comes back as written; members in another order are the same value; bytes through a file
 CREATE TABLE seen (id int, bytes bytea, same_text boolean, any_order boolean);
 DO $$
 DECLARE s record;
@@ -45,7 +45,7 @@ FROM seen JOIN sample USING (id) ORDER BY id;
 \i :fixture
 CREATE FUNCTION outcome(type text, bytes bytea) RETURNS text LANGUAGE sql AS
 $$ SELECT CASE WHEN said LIKE '{%' THEN 'a value of its own' WHEN said ~ '^(22P03|22021)' THEN 'refused' ELSE said END FROM receive($1, $2) said $$;
--- the bytes with the fingerprint that they should have, so that more than the fingerprint is put to the test
+-- the bytes with a correct fingerprint, so that more than the fingerprint is tested
 CREATE FUNCTION sealed(bytes bytea) RETURNS bytea LANGUAGE sql AS $$ SELECT substr($1, 1, 1) || substr(sha256(substr($1, 10)), 1, 8) || substr($1, 10) $$;
 SELECT outcome(type, bytes) AS said, count(*) FROM seen JOIN sample USING (id) GROUP BY 1;
 SELECT outcome(type, b) AS said, count(*) > 100 AS hundreds FROM seen JOIN sample USING (id),
@@ -62,11 +62,11 @@ SELECT length(crm_profile_internal.clv_model_send(clv_model('bg/nbd', '{1, 2, 3,
 SELECT receive('rhythm_model', sealed(substr(bytes, 1, 9) || '\xff02' || substr(bytes, 11))) AS one_bit_more
 FROM seen WHERE id = 6;
 SELECT '{"regularity": 2, "parameters": [1, 2], "season": [1]}'::rhythm_model;
--- a word of a list that there is not
+-- an unknown word of a list
 SELECT encode(substr(b, 19, 3), 'hex') AS words, receive('segment_scheme', sealed(set_byte(b, 20, 35))) AS beyond
 FROM crm_profile_internal.segment_scheme_send('{"bins": 2, "segments": [{"segment": "A", "cells": [222], "lifecycle": ["new", "inactive"]}]}') b;
 
--- The same limits in every way: what can be stored can be read
+-- The same limits everywhere: what can be stored can be read
 SELECT format('{"missing": %s, "attributes": [{"name": "a", "kind": "numeric"}]}', to_jsonb(array(SELECT 'w' || i FROM generate_series(1, 1000) i))) AS most,
 	format('{"missing": %s, "attributes": [{"name": "a", "kind": "numeric"}]}', to_jsonb(array(SELECT 'w' || i FROM generate_series(1, 1001) i))) AS more \gset
 SELECT m::text::profile_model = m AS same FROM (SELECT :'most'::profile_model) v (m);
@@ -75,7 +75,7 @@ SELECT profile_fit(r, jsonb_build_object('missing', array(SELECT 'w' || i FROM g
 SELECT '{"rows": 9223372036854775808, "attributes": [{"name": "a", "kind": "numeric"}]}'::profile_model;
 SELECT '{"missing": [" N/A "], "missing_numbers": [-0.0], "attributes": [{"name": "a", "kind": "numeric", "low": -1}]}'::profile_model;
 
--- Texts cross to clients of another encoding and back; the fingerprint is the same
+-- Texts survive clients of another encoding; the fingerprint is the same
 SET client_encoding = LATIN1;
 SELECT position('\xf6'::bytea IN b) > 0 AS latin, outcome(type, b) AS back, substr(b, 2, 8) = substr(bytes, 2, 8) AS same_fingerprint
 FROM seen JOIN sample USING (id), crm_profile_internal.segment_scheme_send(CASE WHEN type = 'segment_scheme' THEN written END::segment_scheme) b WHERE id = 3;

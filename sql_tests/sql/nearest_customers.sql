@@ -19,12 +19,12 @@ CREATE FUNCTION gower(a person, b person) RETURNS float8 LANGUAGE sql STABLE RET
 	((SELECT count(*) FILTER (WHERE x = ANY ((a).hobbies) AND x = ANY ((b).hobbies)) / count(*)::numeric FROM (SELECT unnest((a).hobbies) UNION SELECT unnest((b).hobbies)) u(x)))) v(s));
 CREATE TABLE found AS SELECT * FROM crm_profile.nearest_customers('shop', 'c7', 20);
 SELECT count(*), min(rank), max(rank), bool_and(abs(similarity - gower(a, b)) < 0.004) AS gower, bool_or(customer = 'c7') AS himself FROM found f JOIN person b ON b.id = f.customer, person a WHERE a.id = 'c7';
--- nobody nearer was left out, but for the rounding to steps
+-- nobody nearer was left out, apart from rounding to steps
 SELECT count(*) AS nearer FROM person a, person b WHERE a.id = 'c7' AND b.id <> 'c7' AND gower(a, b) > (SELECT min(similarity) FROM found) + 0.004 AND b.id NOT IN (SELECT customer FROM found);
--- reasons name what is the same, and what is not
+-- reasons name what is equal and what differs
 SELECT customer, reasons FROM found WHERE rank <= 3 ORDER BY rank;
 SELECT count(*) AS wrong FROM found f JOIN person b ON b.id = f.customer, person a WHERE a.id = 'c7' AND ((a.town = b.town) <> (reasons ~ ('^(.* )?town ' || b.town || '(,|;|$)')) OR (a.member = b.member) <> (reasons ~ ('member ' || b.member || '(,|;|$)') AND reasons !~ ('member ' || b.member || ', not')));
--- by a row: of the same table, of another with some of the columns, of none
+-- by a row of the same table, of another one with some of the columns, of none
 SELECT customer, round(similarity::numeric, 3) AS similarity FROM crm_profile.nearest_customers('shop', (SELECT a FROM shop.customer_attributes a WHERE customer = 'c7'), 1);
 CREATE TABLE lead AS SELECT 34::bigint AS years, 'Ulm'::varchar AS town, 4711 AS lead_no;
 SELECT n.customer, n.similarity = 1 AS same, n.reasons FROM lead, crm_profile.nearest_customers('shop', lead, 2) n;

@@ -8,7 +8,7 @@ SET search_path = crm_profile, public;
 CREATE TABLE followed (customer integer PRIMARY KEY, history purchase_history, was purchase_history, step integer);
 CREATE INDEX ON followed (step);
 
--- one of many ways to have bought: single purchases, many, refunds, with costs, amounts that repeat and amounts that do not, days in the future
+-- one of many kinds of history: a single purchase, many, refunds, costs, repeated and distinct amounts, days in the future
 CREATE FUNCTION some_history(largest integer, scale integer) RETURNS purchase_history LANGUAGE sql VOLATILE AS $$
 	SELECT purchase_history_agg(day, amount, CASE WHEN random() < 0.7 THEN round(amount * 0.6, 2) END) FROM (
 		SELECT date '2024-01-01' + floor(random() * 400)::integer AS day,
@@ -47,7 +47,7 @@ BEGIN
 	RETURN format('%s steps, made anew: %s', steps, CASE refits WHEN 0 THEN 'never' ELSE 'at times' END);
 END $$;
 
--- whole distributions: nothing has to be made anew
+-- whole distributions: nothing has to be rebuilt
 SELECT follow(300, 60, 5, '2025-06-01', NULL, false, 5);
 SELECT follow(2000, 15, 30, '2024-09-01', '6 months', true, 9);
 -- windows around thresholds
@@ -55,7 +55,7 @@ SELECT follow(12000, 10, 200, '2025-06-01', NULL, false, 5);
 SELECT follow(12000, 6, 200, '2025-06-01', '1 year', true, 9);
 -- so many changes that ranks leave their windows
 SELECT follow(12000, 3, 5000, '2025-06-01', NULL, false, 3) AS left_behind;
--- another day: without a period, and with no purchase after the last one, all goes on
+-- another day: without a period, and with no purchase after the last one, changes can still be followed
 SELECT follow(3000, 12, 30, '2025-06-01', NULL, false, 5, days => 3);
 SELECT follow(3000, 10, 30, '2025-06-01', '1 year', false, 5, days => 3) AS with_a_period;
 SELECT follow(3000, 10, 30, '2024-06-01', NULL, false, 5, days => 3) AS days_ahead;
@@ -66,12 +66,12 @@ SELECT follow(3000, 10, 3, '2025-06-01', NULL, false, 5, scale => 4) AS decimals
 SELECT * FROM crm_profile_internal.population_models((SELECT crm_profile_internal.population_fit(history, '2025-01-01', NULL, false, 5) FROM followed WHERE false));
 SELECT (m.customer_base).customers, m.rfm IS NULL FROM crm_profile_internal.population_models((SELECT crm_profile_internal.population_fit('{}', '2025-01-01', NULL, false, 5))) m;
 SELECT (m.customer_base).customers, thresholds(m.rfm) FROM crm_profile_internal.population_models((SELECT crm_profile_internal.population_fit('{2024-01-01: 5}', '2025-01-01', NULL, false, 2))) m;
--- the last one goes, and the first one comes
+-- the last customer goes, and the first one comes
 SELECT (m.customer_base).customers, m.rfm IS NULL FROM crm_profile_internal.population_models((SELECT crm_profile_internal.population_change(p, '{2024-01-01: 5}', NULL, '2025-01-01', NULL, false, 2)
 	FROM (SELECT crm_profile_internal.population_fit('{2024-01-01: 5}', '2025-01-01', NULL, false, 2) AS p) p)) m;
 SELECT m.rfm::text = (SELECT rfm_fit('{2024-01-01: 5}', '2025-01-01', 2))::text FROM crm_profile_internal.population_models((SELECT crm_profile_internal.population_change(p, '{}', '{2024-01-01: 5}', '2025-01-01', NULL, false, 2)
 	FROM (SELECT crm_profile_internal.population_fit('{}', '2025-01-01', NULL, false, 2) AS p) p)) m;
--- other settings, another day than before, somebody who was not in it, no population: it has to be made anew
+-- other settings, an earlier day, somebody who was not in it, no population: it has to be rebuilt
 SELECT day, period, by_profit, bins, crm_profile_internal.population_change(p, was, NULL, day, period, by_profit, bins) IS NULL AS anew
 FROM (SELECT crm_profile_internal.population_fit('{2024-01-01: 5}', '2025-01-01', NULL, false, 2) AS p) p,
 	(VALUES (date '2025-01-01', NULL::interval, false, 2, '{2024-01-01: 5}'::purchase_history), ('2025-01-02', NULL, false, 2, '{2024-01-01: 5}'), ('2024-12-31', NULL, false, 2, '{2024-01-01: 5}'), ('2025-01-01', '1 year', false, 2, '{2024-01-01: 5}'),
@@ -79,7 +79,7 @@ FROM (SELECT crm_profile_internal.population_fit('{2024-01-01: 5}', '2025-01-01'
 GROUP BY day, period, by_profit, bins, was ORDER BY was, bins, by_profit, period, day;
 SELECT crm_profile_internal.population_change(NULL, NULL, NULL, '2025-01-01', NULL, false, 2) IS NULL;
 
--- damaged ones are refused, or taken for none
+-- damaged populations are rejected, or treated as none
 SELECT crm_profile_internal.population_models('{}');
 SELECT crm_profile_internal.population_models('{"\\x01"}');
 SELECT crm_profile_internal.population_change('{"\\x01", NULL}', NULL, NULL, '2025-01-01', NULL, false, 2) IS NULL;
@@ -96,7 +96,7 @@ BEGIN
 				other := population;
 				other[part] := CASE try WHEN 1 THEN set_byte(population[part], at, floor(random() * 256)::integer) WHEN 2 THEN substr(population[part], 1, at) ELSE set_byte(population[part], at, 255) END;
 				tried := tried + 1;
-				-- the server survives, and says which error it is
+				-- the server survives and reports the error
 				BEGIN
 					PERFORM crm_profile_internal.population_models(other);
 					PERFORM crm_profile_internal.population_change(other, NULL, '{2024-01-01: 5}', '2025-06-01', NULL, false, 5);

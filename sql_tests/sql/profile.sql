@@ -1,4 +1,4 @@
--- profile_fit, profile, similarity: what they say, down to the last value, on data small enough to work out by hand
+-- profile_fit, profile, similarity: every value, on data small enough to work out by hand
 CREATE SCHEMA profile_test;
 SET search_path = profile_test, crm_profile, public;
 SET datestyle = ISO;
@@ -31,14 +31,14 @@ SELECT similarity(a.p, b.p) AS similarity, a.p <-> b.p AS distance, (0.5 + 0.5 +
 FROM profiles a, profiles b WHERE a.id = 1 AND b.id = 2;
 -- Missing on either side: not compared. 1 and 5 share age (10/20), shoe, member, likes (1 of 3)
 SELECT similarity(a.p, b.p) AS similarity, (0.5 + 1 + 1 + 1 / 3.0) / 4 AS by_hand FROM profiles a, profiles b WHERE a.id = 1 AND b.id = 5;
--- Everything missing: nothing to say, and last in every order
+-- Everything missing: no similarity, and last in every order
 SELECT id, similarity(p, (SELECT p FROM profiles WHERE id = 1)) FROM profiles
 ORDER BY p <-> (SELECT p FROM profiles WHERE id = 1);
 SELECT a.id, a.p <-> a.p AS self FROM profiles a ORDER BY 1;
--- Two empty sets are alike
+-- Two empty sets are equal
 SELECT e.similarity FROM profiles a, models, explain_similarity(a.p, a.p, m) e WHERE id = 3 AND attribute = 'likes';
 
--- Outside of what was fitted: clamped, "(other)", equal others alike and different ones not
+-- Values unknown to the fit: clamped, "(other)"; equal ones are similar, different ones are not
 SELECT p.n, v.attribute, v.value FROM models,
 	(VALUES (1, ROW(1, 99, -5.0, '2031-01-01', 'Rome', NULL, true, '{wine,tea}', '1e3')::people),
 		(2, ROW(1, 99, -5.0, '2031-01-01', 'Oslo', NULL, true, '{wine,tea}', '1e3')::people)) p (n, r), profile_values(profile(r, m), m) v
@@ -59,10 +59,10 @@ FROM (SELECT profile_fit(r, '{"weights": {"income": 2}, "ranges": {"income": [0,
 -- Weights as attribute_relevance gives them: any {attribute: number}
 SELECT attribute, weight FROM profile_attributes((SELECT profile_fit(r, jsonb_build_object('weights',
 	(SELECT jsonb_object_agg(a, iv) FROM (VALUES ('income', 0.4), ('city', 0.1)) w (a, iv)))) FROM (SELECT income, city FROM people) r));
--- What tells nothing weighs nothing: constants, identifiers
+-- Uninformative attributes have weight 0: constants, identifiers
 SELECT attribute, kind, weight FROM profile_attributes((SELECT profile_fit(r)
 	FROM (SELECT 7 AS constant, 'x' AS word, 'c' || i AS identifier, i % 3 AS three FROM generate_series(1, 200) i) r));
--- Outliers do not stretch the range, unless asked to: the middle 90 % of 1..100 and one million
+-- Outliers do not stretch the range unless asked for: the middle 90 % of 1..100 and one million
 SELECT robust, low, high FROM (VALUES ('{"robust": true}'), ('{"robust": false}')) o (robust),
 	profile_attributes((SELECT profile_fit(r, robust::jsonb) FROM (SELECT i AS x FROM generate_series(1, 100) i UNION ALL SELECT 1000000) r));
 
@@ -76,7 +76,7 @@ SELECT profile(p, m) FROM people p, models;
 ALTER TABLE people DROP COLUMN extra;
 SELECT count(profile(p, m)) FROM people p, models;
 
--- The same model in any order of rows, and split among processes
+-- The same model in any order of rows, and from several processes
 CREATE TABLE many AS SELECT i, i * 0.37 AS x, sqrt(i) AS y, 'w' || (i * 7919 % 20011) AS word, ARRAY['e' || i % 400, 'e' || i % 7] AS tags, (i % 977)::text AS number
 FROM generate_series(1, 60000) i;
 ANALYZE many;
@@ -96,7 +96,7 @@ COMMIT;
 -- Counts are exact as long as a dictionary is complete; the rest is counted
 SELECT attribute, kind, low, high, cardinality("values") AS n, other, missing FROM orders_of_rows, profile_attributes(m) WHERE o = 'forth';
 
--- Binary form, there and back
+-- Binary round trip
 CREATE TABLE arrived (v text, same boolean);
 CREATE TABLE models_in (m profile_model);
 CREATE TABLE profiles_in (p profile);
@@ -109,7 +109,7 @@ COPY profiles_in FROM :'file' (FORMAT binary);
 SELECT count(*) AS same FROM profiles_in JOIN profiles USING (p);
 TRUNCATE models_in, profiles_in;
 
--- Every cut, every changed byte: refused, or a value of its own that goes there and back
+-- Every truncation and every changed byte: rejected, or another value that survives a round trip
 \set fixture :abs_srcdir '/fixtures/receive.sql'
 \i :fixture
 CREATE TABLE bytes AS
@@ -144,18 +144,18 @@ SELECT profile_fit(r, '{"max_values": 192}') FROM (SELECT word FROM words) r;
 SELECT cardinality("values") AS n, other > 0 AS others FROM (SELECT profile_fit(r, '{"max_values": 248}') AS m FROM (SELECT tags FROM words) r) f, profile_attributes(m);
 SELECT profile_fit(r, '{"max_values": 249}') FROM (SELECT tags FROM words) r;
 SELECT profile_fit(r, '{"max_values": 0}') FROM (SELECT word FROM words) r;
--- a set of many members, each twice, counts each once
+-- a set of many members, each twice: each counts once
 SELECT sum(c) + other AS members FROM (SELECT profile_fit(r) AS m FROM (SELECT ARRAY(SELECT 'm' || i % 10000 FROM generate_series(1, 20000) i) AS tags) r) f,
 	profile_attributes(m), unnest(counts) c GROUP BY other;
 
--- What fewer than five rows share is not named: it is one of the others, or of no rank; what options and types name is
+-- Values of fewer than five rows are not named: they are "(other)", or have no rank; values named by options and types are
 CREATE TABLE rare AS SELECT CASE WHEN i = 1 THEN 'hidden' WHEN i < 6 THEN 'four' WHEN i < 11 THEN 'five' ELSE 'many' END AS word, CASE WHEN i < 5 THEN '7' ELSE (i % 2)::text END AS rank,
 	ARRAY[CASE WHEN i < 5 THEN 'rare' ELSE 'common' END] AS tags, i < 4 AS flag, CASE WHEN i < 4 THEN 'no' ELSE 'yes' END AS answer FROM generate_series(1, 100) i;
 SELECT attribute, "values", counts, other FROM profile_attributes((SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}, "order": {"answer": ["no", "yes"]}}') FROM rare r));
 SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}')::text ~ 'hidden|"rare"|"7"' AS told FROM rare r;
 SELECT attribute, "values" FROM profile_attributes((SELECT profile_fit(r, '{"min_count": 4}') FROM (SELECT word, tags FROM rare) r));
 SELECT DISTINCT v.attribute, v.value FROM rare r, (SELECT profile_fit(r, '{"kinds": {"rank": "ordinal"}}') AS m FROM rare r) f, profile_values(profile(r, m), m) v WHERE r.word IN ('hidden', 'four') AND v.attribute IN ('word', 'rank', 'tags') ORDER BY 1, 2;
--- (values that occur now and then, none often enough to be named, are no identifier)
+-- (repeated values that are all too rare to be named are no identifier)
 SELECT attribute, weight, "values", other FROM profile_attributes((SELECT profile_fit(r) FROM (SELECT 'w' || i / 2 AS pairs, 'w' || i AS identifier FROM generate_series(1, 200) i) r));
 
 -- Errors that name the attribute
@@ -178,7 +178,7 @@ SELECT profile_fit(p, '{"wieghts": {}}') FROM people p;
 SELECT profile_fit(p, '[]') FROM people p;
 SELECT profile_fit(p, '{"ignore": ["age", "income", "joined", "city", "shoe", "member", "likes", "answer"]}') FROM people p;
 
--- Bytes and text from outside
+-- Bytes and text as input
 SELECT 'x'::profile_model;
 SELECT '{}'::profile_model;
 SELECT '{"rows": 1, "missing": [], "ignored": [], "attributes": []}'::profile_model;

@@ -1,4 +1,4 @@
--- Gower similarity on real data against an implementation in plain SQL
+-- Gower similarity on real data, against an implementation in plain SQL
 \getenv abs_srcdir PG_ABS_SRCDIR
 CREATE SCHEMA profile_gower;
 SET search_path = profile_gower, crm_profile, public;
@@ -16,7 +16,7 @@ CREATE TABLE models AS
 	SELECT 'food' AS name, profile_fit(r, '{"ignore": ["id", "response"], "order": {"education": ["Basic", "2n Cycle", "Graduation", "Master", "PhD"]}, "min_count": 1}') AS m FROM food r
 	UNION ALL SELECT 'bank', profile_fit(r, '{"ignore": ["duration", "y"], "weights": {"age": 3, "job": 2, "balance": 0.7}, "min_count": 1}') FROM bank r;
 
--- What the fit found, against PostgreSQL's own aggregates: counts, and the range from the middle 90 %
+-- The results of the fit against PostgreSQL's own aggregates: counts, and the range from the middle 90 %
 SELECT name, attribute, kind, weight, low, high, cardinality("values") AS n, other, missing FROM models, profile_attributes(m) ORDER BY name DESC, attribute;
 CREATE FUNCTION range_of(name text, attribute text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
@@ -34,7 +34,7 @@ SELECT count(*) FILTER (WHERE low || ' ' || high = range_of(name, attribute)) AS
 SELECT attribute, v AS value, c AS count, (SELECT count(*) FROM bank WHERE to_jsonb(bank) ->> attribute = v) = c AS right FROM models, profile_attributes(m), unnest("values", counts) u (v, c)
 WHERE name = 'bank' AND attribute IN ('job', 'education') ORDER BY 1, 3 DESC;
 
--- The independent implementation: attributes as text, one row for each, compared as the definition says
+-- The independent implementation: attributes as text, one row each, compared by the definition
 CREATE TABLE sample AS
 	SELECT 'food' AS name, row_number() OVER (ORDER BY id) AS n, to_jsonb(f) AS j, profile(f, m) AS p FROM food f, models WHERE name = 'food' AND id % 20 = 0
 	UNION ALL SELECT 'bank', i.i / 400, to_jsonb(b), profile(b, m) FROM (SELECT * FROM (SELECT *, row_number() OVER (ORDER BY ctid) AS i FROM bank) i WHERE i % 400 = 0) i, LATERAL
@@ -54,17 +54,17 @@ CREATE TABLE gower AS
 			ELSE 1 - abs(greatest(least(a.x, a.high), a.low) - greatest(least(b.x, b.high), b.low)) / (a.high - a.low) END) / sum(a.weight) AS similarity
 	FROM cell a JOIN cell b USING (name, attribute) GROUP BY 1, 2, 3;
 ANALYZE gower;
--- At most one step, 1/254, for each attribute of the largest weight; nearly always much less
+-- At most one step, 1/254, per attribute of the largest weight; nearly always much less
 SELECT g.name, count(*) AS pairs, min(shared) AS least_shared, max(shared) AS most_shared,
 	max(abs(similarity(x.p, y.p) - g.similarity)) <= 1 / 254.0 AS within_tolerance,
 	avg(abs(similarity(x.p, y.p) - g.similarity)) < 0.0005 AS mean_is_small,
 	corr(similarity(x.p, y.p), g.similarity) > 0.9999 AS same_order
 FROM gower g JOIN sample x ON x.name = g.name AND x.n = a JOIN sample y ON y.name = g.name AND y.n = b GROUP BY g.name ORDER BY g.name;
--- A metric's first laws
+-- The first laws of a metric
 SELECT name, count(*) FILTER (WHERE (x.p <-> y.p) <> (y.p <-> x.p)) AS asymmetric, count(*) FILTER (WHERE x.n = y.n AND (x.p <-> y.p) <> 0) AS not_self,
 	min(x.p <-> y.p) >= 0 AND max(x.p <-> y.p) <= 1 AS in_range
 FROM sample x JOIN sample y USING (name) GROUP BY name ORDER BY name;
--- What is explained adds up
+-- The explanation adds up
 SELECT max(abs(s - similarity(a, b))) < 1e-12 AS adds_up FROM (SELECT x.p AS a, y.p AS b, (SELECT sum(contribution) FROM explain_similarity(x.p, y.p, m)) AS s
 	FROM sample x JOIN sample y USING (name) JOIN models USING (name) WHERE x.n % 7 = 0 AND y.n % 11 = 0) t;
 SELECT e.* FROM sample x JOIN sample y USING (name) JOIN models USING (name), explain_similarity(x.p, y.p, m) e WHERE name = 'bank' AND x.n = 3 AND y.n = 8;

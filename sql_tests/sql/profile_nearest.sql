@@ -54,7 +54,7 @@ SELECT count(*), count(*) FILTER (WHERE r = t) AS same FROM roomy r FULL JOIN ti
 SELECT count(*) FILTER (WHERE t.n IS DISTINCT FROM r.target) AS wrong FROM roomy r JOIN candidate c ON r.candidate = 'c' || c.id AND name = 'equal',
 	LATERAL (SELECT 't' || id AS n FROM many m WHERE c.id IN (1, 2, 3) ORDER BY m.p <-> c.p, ('t' || id) COLLATE "C" OFFSET rank - 1 LIMIT 1) t;
 
--- Rows that are left out are counted; a candidate without anything to compare has no rows
+-- Rows left out are counted; a candidate with nothing to compare has no rows
 SELECT n.* FROM model, nearest_profiles(NULL::int, 'VALUES (1, NULL::profile), (NULL, NULL)', 'SELECT id, p FROM target WHERE name = ''equal''') n WHERE name = 'equal';
 SELECT count(*) FROM nearest_profiles(NULL::int, 'SELECT id, p FROM candidate WHERE name = ''equal''', 'SELECT id, NULL::profile FROM target LIMIT 3');
 SELECT count(*) FROM nearest_profiles(NULL::int,
@@ -70,7 +70,7 @@ SELECT * FROM nearest_profiles(NULL::int, 'SELECT id, p FROM candidate', 'SELECT
 SELECT * FROM nearest_profiles(NULL::int, 'SELECT id, p FROM candidate', 'SELECT id, p FROM target', 1, 'abacus');
 SELECT * FROM nearest_profiles(NULL::int, 'DELETE FROM candidate', 'SELECT id, p FROM target LIMIT 0');
 
--- The index gives the operator's order
+-- The index returns the operator's order
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set fixture :abs_srcdir '/fixtures/plan_of.sql'
 \i :fixture

@@ -27,7 +27,7 @@ END $$;
 SELECT round(chi_square_tail(3.841459, 1)::numeric, 6) AS df1, round(chi_square_tail(5.991465, 2)::numeric, 6) AS df2,
 	round(chi_square_tail(7.814728, 3)::numeric, 6) AS df3, round(chi_square_tail(18.307038, 10)::numeric, 6) AS df10;
 
--- The formulas of the statistics written down in SQL, over the counts of each bin
+-- The formulas of the statistics in SQL, over the counts of each bin
 CREATE VIEW truth AS
 	WITH r AS (SELECT * FROM unnest((SELECT attribute_relevance(bank, y = 'yes', '{y}') FROM bank))),
 	b AS (SELECT r.attribute, b.bin, b.rows::float8 AS n, b.targets::float8 AS e, b.woe, b.information_value AS iv
@@ -56,13 +56,13 @@ SELECT b.bin, b.rows = count(*) AS rows, b.targets = count(*) FILTER (WHERE y = 
 FROM unnest((SELECT (attribute_relevance(job, y = 'yes')).bins FROM bank)) b JOIN bank ON bank.job = ANY (string_to_array(b.bin, ', '))
 GROUP BY b.bin, b.rows, b.targets ORDER BY b.bin COLLATE "C";
 
--- What is useful on real data; the length of the call leaks the answer
+-- Useful attributes on real data; the length of the call leaks the answer
 SELECT attribute, verdict, round(information_value::numeric, 3) AS iv, round(cramers_v::numeric, 3) AS v, missing_rate
 FROM unnest((SELECT attribute_relevance(bank, y = 'yes', '{y}') FROM bank));
 -- the target itself leaks most of all
 SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(bank, y = 'yes') FROM bank)) LIMIT 1;
 
--- The order of the rows is of no account
+-- The order of the rows does not matter
 SELECT (SELECT attribute_relevance(b, y = 'yes') FROM (SELECT * FROM bank ORDER BY md5(bank::text)) b)
 	= (SELECT attribute_relevance(b, y = 'yes') FROM (SELECT * FROM bank ORDER BY age, duration DESC) b) AS same;
 
@@ -85,21 +85,21 @@ SELECT r.attribute, round(r.adjusted_p_value::numeric, 6) AS adjusted,
 	abs(r.adjusted_p_value - least(1, (SELECT min(raw) FROM ranked o WHERE o.i >= ranked.i))) < 1e-12 AS right
 FROM unnest((SELECT attribute_relevance(few, y = 'yes', '{y}') FROM few)) r JOIN ranked USING (attribute) ORDER BY r.attribute COLLATE "C";
 
--- Noise of every kind is useless, and so is what half of all share, targets and others
+-- Noise of every kind is useless, and so is a value that half of both targets and others have
 SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(noise, target, '{i,target}') FROM noise)) ORDER BY attribute COLLATE "C";
 SELECT verdict, round(adjusted_p_value::numeric, 3) AS adjusted FROM (SELECT (attribute_relevance(i % 2 = 0, i % 20 < 4)).* FROM generate_series(1, 2000) i) x;
--- even the number of a row, all its values distinct
+-- even the row number, all of whose values are distinct
 SELECT verdict, cardinality(bins) FROM (SELECT (attribute_relevance(i, target)).* FROM noise) x;
 SELECT verdict, bins[1].bin = '3000 rare values' AS all_rare FROM (SELECT (attribute_relevance(i::text, target)).* FROM noise) x;
 
--- What the bins promise, on rows that they have not seen: the information value is corrected for luck. 30 words and a number, in forty draws; the bins of
+-- The information value on unseen rows: it is corrected for luck. 30 words and a number, in forty draws; the bins of
 -- one half, measured on the other half of the rows, against the value given (and against the sum over the bins, which promises too much)
 CREATE FUNCTION uniform(text) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN (('x' || substr(md5($1), 1, 7))::bit(28)::int + 0.5) / 2 ^ 28;
 CREATE FUNCTION normal(text) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN sqrt(-2 * ln(uniform('r' || $1))) * cos(2 * pi() * uniform('a' || $1));
 CREATE TABLE drawn AS SELECT s, i, i % 2 = 0 AS fitted, word, number, uniform('t' || s || ' ' || i) < 1 / (1 + exp(1.4 - 0.4 * sin(word * 7.0 + s) - 0.3 * number)) AS target
 	FROM generate_series(1, 40) s, generate_series(1, 3000) i, LATERAL (SELECT floor(30 * uniform('w' || s || ' ' || i))::int AS word, normal(s || ' ' || i) AS number OFFSET 0) x;
 CREATE TABLE found AS SELECT s, attribute_relevance(word::text, target) AS word, attribute_relevance(number, target) AS number FROM drawn WHERE fitted GROUP BY s;
--- bins are neighbours in the order of rates: which word is in which follows from the number of rows
+-- bins are neighbours in the order of rates: the number of rows tells which word is in which
 CREATE TABLE other_half AS
 	WITH words AS (SELECT s, word, count(*) FILTER (WHERE target AND NOT fitted)::float8 AS e, count(*) FILTER (WHERE NOT target AND NOT fitted)::float8 AS o,
 			sum(count(*) FILTER (WHERE fitted)) OVER (PARTITION BY s ORDER BY avg(target::int) FILTER (WHERE fitted) DESC, word) AS upto FROM drawn GROUP BY s, word),
@@ -119,9 +119,9 @@ CREATE TABLE shifted AS SELECT s, i, uniform('T' || s || ' ' || i) < 0.2 AS targ
 SELECT count(*) FILTER (WHERE (all_rows).verdict ~ 'weak|medium|strong') >= 92 AS of_1000, count(*) FILTER (WHERE (half).verdict ~ 'weak|medium|strong') >= 64 AS of_500, count(*) FILTER (WHERE (none).verdict ~ 'weak|medium|strong') <= 9 AS of_noise
 FROM (SELECT attribute_relevance(x + 0.3 * target::int, target) AS all_rows, attribute_relevance(x + 0.3 * target::int, target) FILTER (WHERE i <= 500) AS half, attribute_relevance(x, target) AS none FROM shifted GROUP BY s) y;
 DROP TABLE drawn, found, other_half, shifted;
--- Not proven: much, were it true, and too few rows to say
+-- Not proven: a large effect, if real, and too few rows to tell
 SELECT verdict, information_value > 0.1 AS seems_much, adjusted_p_value > 0.05 AS chance FROM (SELECT (attribute_relevance(uniform('x29 ' || i), uniform('t29 ' || i) < 0.3)).* FROM generate_series(1, 300) i) x;
--- A leak is told from a strong signal: almost sure, known for one class only, or far above all others
+-- A leak is told from a strong signal: almost certain, known for one class only, or far above all others
 CREATE TABLE cases AS SELECT target, CASE WHEN target AND i % 3 > 0 THEN 'closed' WHEN i % 2 = 0 THEN 'open' ELSE 'new' END AS state, CASE WHEN target AND i % 4 > 0 THEN i % 7 END AS complaint,
 	normal('s' || i) + target::int AS strong, normal('a' || i) + target::int AS also, normal('m' || i) + 0.4 * target::int AS medium, i % 13 AS noise FROM (SELECT i, uniform(i::text) < 0.3 AS target FROM generate_series(1, 2000) i) d;
 SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(cases, target, '{target}') FROM cases));
@@ -129,7 +129,7 @@ SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(cases, target,
 DROP TABLE cases;
 DROP FUNCTION normal, uniform;
 
--- Every overload, on what tells something: the first half of a range, members of sets
+-- Every overload, on informative attributes: the first half of a range, members of sets
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TABLE kinds AS
 	SELECT i, ('x' || substr(md5(i::text), 1, 7))::bit(28)::int % 100 < CASE WHEN i <= 1000 THEN 30 ELSE 5 END AS target,
@@ -147,7 +147,7 @@ UNION ALL SELECT 'word', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attrib
 UNION ALL SELECT 'mood', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(mood, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)
 UNION ALL SELECT 'members', o, b.bin, b.rows, b.targets FROM unnest((SELECT (attribute_relevance(members, target)).bins FROM kinds)) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)) x ORDER BY kind COLLATE "C", o;
 
--- Shapes: one way where the data say so, a spike apart, a valley kept
+-- Shapes: monotone where the data are, a spike by itself, a valley kept
 SELECT s.shape, (SELECT string_agg(b.bin || ': ' || round(b.rate::numeric, 2), '; ' ORDER BY o) FROM unnest(s.bins) WITH ORDINALITY b(bin, rows, targets, rate, woe, information_value, o)) AS bins
 FROM (SELECT 'rising' AS shape, (attribute_relevance(i % 20, i / 20 % 100 < 5 + 2 * (i % 20))).bins FROM generate_series(0, 19999) i
 	UNION ALL SELECT 'spike', (attribute_relevance(CASE WHEN i % 3 = 0 THEN 0 ELSE i % 20 - 10 END, i / 60 % 100 < CASE WHEN i % 3 = 0 THEN 40 ELSE 10 END)).bins FROM generate_series(0, 19999) i
@@ -164,7 +164,7 @@ SELECT verdict, information_value, p_value FROM (SELECT (attribute_relevance('sa
 SELECT verdict FROM (SELECT (attribute_relevance(age, true)).* FROM bank) x;
 SELECT verdict FROM (SELECT (attribute_relevance(age, false)).* FROM bank) x;
 SELECT verdict FROM (SELECT (attribute_relevance(i, i <= 20)).* FROM generate_series(1, 500) i) x;
--- a record that is another's, or none
+-- a record of other columns, or none
 SELECT attribute_relevance(r, true) FROM (SELECT ROW(1) AS r UNION ALL SELECT ROW('a'::text, 2)) x;
 SELECT attribute_relevance(NULL::bank, true);
 

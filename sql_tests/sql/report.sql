@@ -1,4 +1,4 @@
--- report(): every number on the page is that of its view; nothing that a table holds becomes markup; words in five languages
+-- report(): every number on the page is that of its view; no value from a table becomes markup; words in five languages
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE SCHEMA shop_tables;
@@ -50,7 +50,7 @@ SELECT crm_profile.refresh('s') IS NOT NULL AS refreshed;
 SELECT page LIKE '%<script%' AS script, page LIKE '%<img%' AS img, page LIKE '%"><b>%' AS quote, page LIKE '%&lt;img src=x onerror=alert(1)&gt;%' AS shown, page LIKE '%\%s $1 ''%' AS percent, page LIKE '%secret%' AS keys,
 	octet_length(page) < 400000 AS small, page ~ 'https?://|url\(|<link|@import' AS from_elsewhere
 FROM crm_profile.report('s') page;
--- every tag that is opened is closed, in order: the page without its head is well-formed
+-- every tag is closed in order: the page without its head is well-formed
 CREATE FUNCTION open_tags(page text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	open text[] := '{}';
@@ -87,7 +87,7 @@ SELECT open_tags(crm_profile.report('none')) = '' AS without_orders;
 -- ---------------------------------------------------------------- words
 SELECT key, array_agg(language ORDER BY language) AS languages FROM crm_profile.translation WHERE built_in GROUP BY key
 HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text)[.]' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
--- as many places to fill in, in every language
+-- every language has the same number of placeholders
 SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'
 GROUP BY key HAVING count(DISTINCT coalesce(places, '')) > 1;
 SELECT DISTINCT r.segment FROM crm_profile.scheme_rule r JOIN crm_profile.scheme s ON s.name = r.scheme, unnest('{de,es,fr,it}'::text[]) l

@@ -1,9 +1,9 @@
--- Where old orders are dropped, the histories keep their days
+-- If old orders are dropped, the histories keep their days
 \pset format unaligned
 \pset tuples_only on
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
--- each of many refreshes would be compiled anew
+-- without JIT: each of many refreshes would be compiled again
 SET jit = off;
 CREATE TABLE customer (id bigint PRIMARY KEY);
 CREATE TABLE orders (customer_id bigint, day date, amount numeric(10,2)) PARTITION BY RANGE (day);
@@ -14,7 +14,7 @@ CREATE TABLE orders_24 PARTITION OF orders FOR VALUES FROM ('2024-01-01') TO ('2
 CREATE INDEX ON orders (customer_id);
 INSERT INTO customer SELECT generate_series(1, 130);
 INSERT INTO orders SELECT 1 + i * 7 % 120, date '2022-01-01' + i * 2 % 1090, 1 + i % 83 FROM generate_series(1, 3000) i;
--- who bought in the first year alone; orders without a customer
+-- customers who bought in the first year only; orders without a customer
 INSERT INTO orders SELECT 121 + i % 5, date '2022-03-01' + i, 5 FROM generate_series(1, 20) i;
 INSERT INTO orders VALUES (NULL, '2022-05-05', 2), (NULL, '2024-05-05', 3);
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', as_of => '2025-01-01', clv_model => 'bg/nbd');
@@ -36,7 +36,7 @@ BEGIN
 END $$;
 
 SELECT finding, severity, advice, argument FROM shop.data_quality WHERE found_by = 'refresh' AND finding LIKE 'days%';
--- corrections and erasures are none of it, though the oldest order is among them
+-- corrections and erasures do not count as that, although the oldest order is among them
 INSERT INTO orders VALUES (1, '2021-06-01', 9);
 SELECT kept('shop');
 SELECT kept('tracked');
@@ -50,7 +50,7 @@ DELETE FROM orders WHERE customer_id IN (1, 2);
 SELECT kept('shop');
 ROLLBACK;
 
--- nor are orders that a filter leaves out
+-- nor do orders that a filter leaves out
 BEGIN;
 SELECT crm_profile.alter_source('shop', order_filter => 'day >= ''2023-01-01''');
 SELECT kept('shop');
@@ -65,7 +65,7 @@ SET client_min_messages = error;
 SELECT kept('shop');
 SELECT kept('tracked');
 SELECT finding, severity, advice, argument FROM shop.data_quality WHERE found_by = 'refresh' AND finding LIKE 'days%';
--- days after it follow the orders, those before stay, in changes too
+-- later days follow the orders, earlier ones stay, also when changes are tracked
 DELETE FROM orders WHERE customer_id = 3;
 INSERT INTO orders VALUES (4, '2024-12-01', 7), (121, '2024-12-02', 8);
 UPDATE was SET history = crm_profile.as_of(history, '2022-12-31') WHERE customer = 3;
@@ -78,7 +78,7 @@ SELECT monetary FROM shop.segment_summary WHERE segment = '(no customer)';
 DROP TABLE orders_23;
 SELECT kept('shop');
 SELECT kept('tracked');
--- a customer who is forgotten stays so
+-- a forgotten customer stays forgotten
 SELECT histories_deleted FROM crm_profile.forget_customer('shop', 122);
 SELECT kept('shop');
 SELECT count(*) FROM shop.customer_history WHERE customer = 122;
@@ -87,7 +87,7 @@ SELECT count(*) FROM shop.customer_history WHERE customer = 122;
 SELECT crm_profile.alter_source('shop', keep_history_before => '-infinity');
 SELECT customers_removed, (SELECT count(*) FROM shop.customer_history h WHERE crm_profile.first_purchase(h.history) < '2024-01-01') FROM crm_profile.refresh('shop');
 SELECT kept_before, keep_history_before FROM crm_profile.sources_details WHERE name = 'shop';
--- by a day of one's own: what is before it stays, whatever the orders say
+-- by a given day: earlier days stay, whatever the orders say
 SELECT crm_profile.alter_source('shop', keep_history_before => '2024-07-01');
 CREATE TABLE before AS SELECT customer, crm_profile.as_of(history, '2024-06-30') AS history FROM shop.customer_history;
 UPDATE orders SET amount = amount + 1;
@@ -99,7 +99,7 @@ SELECT crm_profile.alter_source('shop', reset => '{keep_history_before}');
 SELECT count(*) > 0 FROM crm_profile.refresh('shop');
 SELECT count(*) FROM crm_profile.collect_purchase_histories(NULL::bigint, 'SELECT customer_id, day, amount FROM orders') n FULL JOIN shop.customer_history h USING (customer)
 	WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE;
--- an empty table is no retention
+-- an empty table is not retention
 TRUNCATE orders;
 SELECT customers_written, customers_removed > 0 FROM crm_profile.refresh('shop');
 DO $$ BEGIN PERFORM crm_profile.drop_source(name) FROM crm_profile.sources; END $$;

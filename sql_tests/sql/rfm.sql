@@ -44,7 +44,7 @@ CREATE TABLE model AS
 SELECT question, CASE WHEN period IS NULL THEN rfm_fit(history, as_of, bins) ELSE rfm_fit(history, as_of, bins, period) END AS model
 FROM question, history GROUP BY question, as_of, bins, period;
 
--- thresholds are the same but for decimals after the sixth
+-- thresholds are the same up to the sixth decimal
 SELECT question, count(*) AS thresholds, bool_and(abs(t.recency[i] - r::numeric) < 0.000001) AS recency,
 	bool_and(abs(t.frequency[i] - f::numeric) < 0.000001) AS frequency, bool_and(abs(t.monetary[i] - m::numeric) < 0.000001) AS monetary
 FROM model JOIN breaks USING (question), thresholds(model) t GROUP BY question ORDER BY question;
@@ -53,7 +53,7 @@ SELECT question, count(*) AS customers, count(truth.score) AS scored,
 FROM question JOIN model USING (question) JOIN history ON true LEFT JOIN truth USING (question, customer)
 GROUP BY question ORDER BY question;
 
--- few or many, small or large: against the medians of the population
+-- few or many, small or large: against the medians of all customers
 WITH median AS (
 	SELECT question, percentile_cont(0.5) WITHIN GROUP (ORDER BY frequency) AS f,
 		percentile_cont(0.5) WITHIN GROUP (ORDER BY monetary::float8 / frequency) AS v
@@ -132,7 +132,7 @@ SELECT rfm_model '{"bins": 3, "recency": [1, 2], "frequency": [1]}';
 SELECT rfm_model '{"bins": 3, "recency": [1, 2], "frequency": [1, 2], "monetary": [1, "2"]}';
 SELECT rfm_model '[]';
 
----- binary form: COPY reads back what it wrote, and nothing that was not written so
+---- binary form: COPY reads back what it wrote, and nothing else
 SELECT current_setting('data_directory') || '/crm_profile_rfm' AS file \gset
 CREATE TABLE scored AS SELECT model, score FROM model JOIN truth USING (question);
 CREATE TABLE copied (LIKE scored);

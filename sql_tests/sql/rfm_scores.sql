@@ -1,4 +1,4 @@
--- rfm_scores: the same scores as plain SQL and as the steps taken one by one, whatever the memory
+-- rfm_scores: the same scores as plain SQL and as the single steps, with any memory
 SET DateStyle = ISO;
 SET IntervalStyle = postgres;
 \getenv abs_srcdir PG_ABS_SRCDIR
@@ -33,7 +33,7 @@ SELECT * FROM wrong_scores('2011-12-09', 5, NULL);
 SELECT * FROM wrong_scores('2011-06-30', 4, NULL);
 SELECT * FROM wrong_scores('2011-12-09', 9, '90 days');
 SELECT * FROM wrong_scores('2010-01-01', 5, NULL);
--- segments are those of the steps taken one by one
+-- segments are those of the single steps
 SELECT count(*), count(*) FILTER (WHERE s.segment IS DISTINCT FROM segment(rfm_score(history, (SELECT rfm_fit(history, '2011-12-09') FROM collect_purchase_histories(NULL::int, 'TABLE seen')), '2011-12-09'),
 		(SELECT compile_scheme('rf')))) AS wrong
 FROM rfm_scores(NULL::int, 'TABLE seen', '2011-12-09', scheme => 'rf') s JOIN collect_purchase_histories(NULL::int, 'TABLE seen') h USING (customer);
@@ -54,7 +54,7 @@ SELECT count(*), count(*) FILTER (WHERE l IS NOT DISTINCT FROM s) AS same FROM l
 RESET work_mem;
 RESET hash_mem_multiplier;
 
----- lines of an order: what they cost does not matter here, what they amount to does
+---- lines of an order: their costs do not matter here, their amounts do
 SELECT customer, recency, frequency, monetary FROM rfm_scores(NULL::int, $$SELECT * FROM (VALUES
 	(1, date '2025-01-01', 5, 'a', 3), (1, '2025-01-02', -7, 'a', NULL), (1, '2025-01-02', 3, 'b', 1), (2, '2025-01-01', 1, 'a', 1),
 	(1, '2025-01-02', 3, NULL, NULL), (3, '2025-02-02', 3, NULL, NULL), (4, '2025-01-02', -3, NULL, NULL)) v (customer, day, amount, order_key, cost)$$, '2025-01-31') ORDER BY 1;

@@ -6,7 +6,7 @@ SET jit TO off; -- the helpers run thousands of small queries
 SET datestyle TO iso;
 SET intervalstyle TO postgres;
 
--- So many purchases, one every `gap` days from 2024-01-01 on
+-- A number of purchases, one every `gap` days from 2024-01-01 on
 CREATE FUNCTION regular(purchases int, gap int) RETURNS purchase_history LANGUAGE sql IMMUTABLE AS $$
 	SELECT purchase_history_agg(date '2024-01-01' + gap * i, 10) FROM generate_series(0, purchases - 1) i $$;
 
@@ -85,10 +85,10 @@ SELECT k, max(abs(l - told)) FILTER (WHERE move = 0) < 1e-6 AS as_told,
 	max(l) FILTER (WHERE move > 0) < max(l) FILTER (WHERE move = 0) AS maximum
 FROM at GROUP BY k ORDER BY k;
 
--- No order of rows, no parallel plan makes a difference
+-- The order of rows and parallel plans make no difference
 SELECT (SELECT rhythm_fit(h, '2022-09-27' ORDER BY c) FROM simulated) = (SELECT rhythm_fit(h, '2022-09-27' ORDER BY c DESC) FROM simulated) AS same;
 
--- In [0, 1], rising with the silence, up to extreme models
+-- In [0, 1], rising with silence, also for extreme models
 SELECT count(*) FILTER (WHERE p BETWEEN 0 AND 1 AND p >= before - 1e-12) = count(before) AND count(*) FILTER (WHERE p BETWEEN 0 AND 1) = count(*) AS sound FROM (
 	SELECT p, lag(p) OVER (PARTITION BY k, a, b, purchases ORDER BY silence) AS before FROM (
 		SELECT lapse_probability(regular(purchases, 3), rhythm_model(k, a, b), date '2024-01-01' + 3 * (purchases - 1) + silence) AS p, k, a, b, purchases, silence

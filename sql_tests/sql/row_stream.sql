@@ -17,7 +17,7 @@ CREATE FUNCTION scans(query text) RETURNS text LANGUAGE sql AS $$
 \set histories 'collect_purchase_histories(NULL::int, ''SELECT * FROM purchase'')'
 
 SELECT scans(format('SELECT * FROM %s', :'scores')) AS scores, scans(format('SELECT customer FROM %s h WHERE customer < 9', :'histories')) AS histories;
--- not where whole rows, row numbers or other tables come in, nor where it is switched off
+-- not for whole rows, row numbers or lateral arguments, nor where it is switched off
 SELECT scans(format('SELECT s FROM %s s', :'scores')) AS whole_row,
 	scans(format('SELECT * FROM %s WITH ORDINALITY', :'scores')) AS ordinality,
 	scans(format('SELECT * FROM ROWS FROM (%s, generate_series(1, 3)) r', :'scores')) AS rows_from,
@@ -46,7 +46,7 @@ SELECT count(*) AS filtered_by_row FROM :scores s WHERE s IS NOT NULL AND s::tex
 SELECT customer, monetary, cell FROM :scores ORDER BY monetary DESC, customer LIMIT 3;
 SELECT s.customer, s.cell FROM :scores s, purchase p WHERE s.customer = p.customer AND p.amount < 0.2 ORDER BY 1, 2;
 
--- looked at again and again: with the same arguments the rows are kept, with others they are made anew
+-- rescans: with the same arguments the rows are kept, with others they are computed again
 SET enable_material = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
@@ -84,7 +84,7 @@ EXECUTE scored(NULL);
 DEALLOCATE scored;
 RESET plan_cache_mode;
 
--- whoever may not call the function may not scan it
+-- without the right to call the function there is no scan
 REVOKE EXECUTE ON FUNCTION rfm_scores FROM PUBLIC;
 CREATE ROLE row_stream_user;
 GRANT USAGE ON SCHEMA row_stream TO row_stream_user;
@@ -94,11 +94,11 @@ SELECT count(*) FROM :scores;
 SELECT count(*) FROM :histories;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION rfm_scores TO PUBLIC;
--- errors of the query come out as they are
+-- errors of the query are passed on unchanged
 SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT customer, day FROM purchase', '2025-12-31');
 SELECT count(*) FROM rfm_scores(NULL::int, 'SELECT customer, day, round(amount / (customer - 700), 2) FROM purchase', '2025-12-31');
 
--- Amounts of all sizes and scales side by side, days far away: what does not fit a narrow record takes a wide one, with the same sums
+-- Amounts of all sizes and scales together, remote days: what does not fit a narrow record takes a wide one, with the same sums
 CREATE TABLE odd AS
 SELECT i % 97 AS customer,
 	CASE i % 11 WHEN 0 THEN date '4713-01-01 BC' + i WHEN 1 THEN date '5874897-12-31' - i WHEN 2 THEN date '2941760-01-01' + i % 50 ELSE date '2024-01-01' + i % 400 END AS day,

@@ -1,4 +1,4 @@
--- What strangers' data and strangers' hands can do to the server: shapes that change under way, widths, triggers, operators, chosen keys, sizes
+-- What strangers' data and actions can do to the server: row types that change during a query, widths, triggers, operators, chosen keys, sizes
 \getenv abs_srcdir PG_ABS_SRCDIR
 SET datestyle = ISO;
 CREATE SCHEMA safety;
@@ -45,7 +45,7 @@ BEGIN
 END $$;
 SELECT attribute_relevance(next_row(i), i > 2) FROM generate_series(1, 5) i;
 DROP TYPE changing CASCADE;
--- where the columns that count are as before, the fit goes on
+-- if the attributes are as before, the fit goes on
 CREATE TYPE changing AS (a integer, b text);
 CREATE FUNCTION next_row(i integer) RETURNS changing LANGUAGE plpgsql AS $$
 DECLARE
@@ -60,21 +60,21 @@ END $$;
 SELECT attribute, counts, missing FROM profile_attributes((SELECT profile_fit(next_row(i), '{"ignore": ["a"]}') FROM generate_series(1, 5) i));
 DROP TYPE changing CASCADE;
 
--- the trigger of the tables of schemes on a table of one's own, with columns of the same names
+-- the trigger of the scheme tables on another table, with columns of the same names
 CREATE TABLE scheme (name integer, built_in text, scheme integer, position text);
 CREATE TRIGGER mine BEFORE INSERT ON scheme FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
 INSERT INTO scheme VALUES (1, 'yes', 2, NULL);
 CREATE TRIGGER mine_truncate BEFORE TRUNCATE ON scheme FOR EACH STATEMENT EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
 TRUNCATE scheme;
 DROP TABLE scheme;
--- rules without a position are numbered one by one
+-- rules without a position are numbered in order
 BEGIN;
 INSERT INTO crm_profile.scheme (name, bins) VALUES ('mine', 2);
 INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, r_to) VALUES ('mine', 'Here', 2, 2), ('mine', 'Gone', 1, 1), ('mine', 'Never', 1, 2);
 SELECT position, segment FROM crm_profile.scheme_rule WHERE scheme = 'mine' ORDER BY position;
 ROLLBACK;
 
--- operators in the search_path that give another type than those of pg_catalog
+-- operators in the search_path with another result type than those of pg_catalog
 CREATE SCHEMA safety_evil;
 CREATE FUNCTION safety_evil.minus(bigint, bigint) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.repeat(''x'', 100)';
 CREATE OPERATOR safety_evil.- (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = safety_evil.minus);
@@ -85,7 +85,60 @@ SELECT * FROM match_prospects(NULL::int, 'SELECT i, i % 3 = 0 AS is_target, i % 
 SET search_path = safety, crm_profile, public;
 DROP SCHEMA safety_evil CASCADE;
 
--- chosen keys: to a hash without a seed they are one, and each row looks at all of them; now they take no longer than others
+-- helpers that anybody can call, with what is no type, no table, not one's own, no such query
+SELECT crm_profile_internal.base_type(0), crm_profile_internal.base_type(4294967295), crm_profile_internal.key_equality(0::regtype), crm_profile_internal.trusted_type(1259) IS NULL;
+SELECT crm_profile_internal.look_at('SELECT 1, 2');
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT 1 AS customer, current_date AS day, 1 AS amount', 4294967295::regclass);
+CREATE TABLE kept (customer int, history purchase_history);
+CREATE ROLE regress_crm_nobody;
+GRANT USAGE ON SCHEMA safety TO regress_crm_nobody;
+BEGIN;
+SET LOCAL ROLE regress_crm_nobody;
+
+SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT 1 AS customer, current_date AS day, 1 AS amount', 'kept');
+ROLLBACK;
+BEGIN;
+SET LOCAL ROLE regress_crm_nobody;
+SELECT crm_profile_internal.rewrite_tables('{kept}');
+ROLLBACK;
+BEGIN;
+SET LOCAL ROLE regress_crm_nobody;
+SELECT crm_profile_internal.lock_relations('{kept}');
+ROLLBACK;
+REVOKE USAGE ON SCHEMA safety FROM regress_crm_nobody;
+DROP ROLE regress_crm_nobody;
+DROP TABLE kept;
+-- a population of damaged bytes: refused, or taken for another, and never read past its end
+DO $$
+DECLARE
+	good CONSTANT bytea[] := (SELECT crm_profile_internal.population_fit(h, '2025-12-31', NULL, false, 5) FROM (SELECT crm_profile.purchase_history_agg(date '2025-01-01' + (i * 7 % 300 + k * 11), (i * 13 % 977)::numeric / 4) AS h
+		FROM generate_series(1, 600) i, generate_series(1, 1 + i % 3) k GROUP BY i) x);
+	bad bytea[];
+	part integer;
+	at integer;
+	refused integer := 0;
+BEGIN
+	PERFORM setseed(0.25);
+	FOR round IN 1 .. 3000 LOOP
+		bad := good;
+		part := CASE WHEN random() < 0.5 THEN 1 ELSE 1 + floor(random() * cardinality(bad)) END;
+		at := floor(random() * length(bad[part]));
+		bad[part] := CASE WHEN random() < 0.2 THEN substr(bad[part], 1, at) WHEN random() < 0.1 THEN bad[part] || '\x8080808080808080808001' ELSE set_byte(bad[part], at, (ARRAY[0, 1, 127, 128, 255])[1 + floor(random() * 5)]) END;
+		BEGIN
+			PERFORM crm_profile_internal.population_models(bad);
+		EXCEPTION WHEN data_corrupted OR invalid_parameter_value THEN
+			refused := refused + 1;
+		END;
+		BEGIN
+			PERFORM crm_profile_internal.population_change(bad, NULL, '{2025-05-05: 7.25}', '2025-12-31', NULL, false, 5);
+		EXCEPTION WHEN invalid_parameter_value THEN
+			refused := refused + 1;
+		END;
+	END LOOP;
+	RAISE WARNING 'some were refused: %', refused > 500;
+END $$;
+
+-- chosen keys: they collide in a hash without a seed, where each row compares with all of them; now they take no longer than others
 CREATE TABLE chosen (customer bigint);
 \set load '\\copy chosen FROM PROGRAM ''gzip -dc "' :abs_srcdir '/data/chosen_keys.csv.gz"'' CSV HEADER'
 :load
@@ -102,7 +155,7 @@ SELECT bulk, least(seconds(format(q, 'customer')), seconds(format(q, 'customer')
 FROM (VALUES ('histories', 'SELECT count(*) FROM collect_purchase_histories(NULL::bigint, ''SELECT %s, day, 10 FROM purchase'')'),
 	('scores', 'SELECT count(*) FROM rfm_scores(NULL::bigint, ''SELECT %s, day, 10 FROM purchase'', ''2025-01-01'')')) v (bulk, q);
 
--- one array of 200000 members, each twice: looked at once each, in less than a minute that no cancel ends
+-- one array of 200000 members, each twice: each is counted once, without a minute that cannot be cancelled
 SET statement_timeout = '20s';
 SELECT counts, cardinality("values") AS kept, other FROM profile_attributes((SELECT profile_fit(r, '{"max_values": 2, "min_count": 1}') FROM (SELECT array_agg('m' || i % 100000) AS s FROM generate_series(1, 200000) i) r));
 SELECT r.rows, r.targets FROM (SELECT attribute_relevance(s, i = 1) AS r FROM generate_series(1, 2) i, LATERAL (SELECT array_agg('m' || j % 100000) AS s FROM generate_series(1, 200000) j) x) y, LATERAL (SELECT (r).*) r;

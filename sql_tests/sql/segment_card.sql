@@ -27,7 +27,7 @@ CREATE TABLE told AS SELECT * FROM crm_profile.segment_card('shop');
 -- a card for each segment, in the order of the scheme, with nothing of two people
 SELECT segment, customers = (SELECT count(*) FROM person p WHERE p.segment = t.segment) AS counted FROM told t;
 SELECT card, example FROM told WHERE segment = '(unscored)';
--- the best: what was planted is what is told, and the coin is not
+-- the best segment: the planted traits are named, and the coin is not
 SELECT DISTINCT regexp_replace(card, '; last.*', '') AS card FROM told WHERE segment IN (SELECT segment FROM person GROUP BY 1 HAVING bool_and(rich) AND count(*) > 50);
 SELECT count(*) FROM told WHERE card ~ 'heads|since';
 -- the figures are those of plain SQL
@@ -36,7 +36,7 @@ SELECT count(*) > 2 AS some, bool_and(substring(card FROM '(\d+) % of customers'
 	bool_and(coalesce(substring(card FROM '([\d.]+) × as many')::numeric = round(orders * 902 / n / (SELECT sum(frequency) FROM person), 1), true)) AS orders,
 	bool_and(coalesce(substring(card FROM 'income ([\d.]+) × the average')::numeric = round(income / (SELECT avg(income) FROM person), 1), true)) AS income
 FROM told JOIN (SELECT segment, count(*) AS n, sum(monetary) AS money, sum(frequency) AS orders, avg(income) AS income, percentile_cont(0.5) WITHIN GROUP (ORDER BY recency) AS median FROM person GROUP BY 1) p USING (segment) WHERE customers >= 5;
--- the example is one of the segment, and no outlier: of age and income at least a tenth lie further from the medians
+-- the example is a member of the segment, and no outlier: in age and income at least a tenth lie further from the medians
 SELECT count(*) > 2 AS some, bool_and(p.segment = t.segment) AS of_it, bool_and((SELECT count(*) FROM person o WHERE o.segment = t.segment AND abs(o.income - m.income) + 500 * abs(o.age - m.age) >= abs(p.income - m.income) + 500 * abs(p.age - m.age)) >= m.n * 0.1) AS near
 FROM told t JOIN person p ON p.id::text = t.example, LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY o.income) AS income, percentile_cont(0.5) WITHIN GROUP (ORDER BY o.age) AS age, count(*) AS n FROM person o WHERE o.segment = t.segment) m;
 SELECT bool_and(example_card ~ format('orders: %s,', frequency)) AS his_own FROM told JOIN person ON id::text = example;
@@ -47,7 +47,7 @@ SELECT crm_profile.alter_source('shop', customers => 'other');
 SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
 SELECT count(*) AS differences FROM told FULL JOIN crm_profile.segment_card('shop') s USING (segment) WHERE told IS DISTINCT FROM s;
 SELECT crm_profile.alter_source('shop', customers => 'client');
--- other languages: every text is there in each, and words of one's own count
+-- other languages: every text exists in each, and the user's own words count
 SELECT key FROM crm_profile.translation WHERE built_in AND key LIKE 'card.%' GROUP BY key HAVING count(*) <> (SELECT count(DISTINCT language) FROM crm_profile.translation WHERE built_in) OR count(DISTINCT (SELECT count(*) FROM regexp_matches(text, '%\d\$s', 'g'))) > 1;
 SELECT bool_and((g.card ~ ' % der Kunden, .* % des Umsatzes$') = (t.customers >= 5)) AS german FROM told t JOIN crm_profile.segment_card('shop', 'de') g USING (segment);
 BEGIN;
@@ -61,7 +61,7 @@ SELECT * FROM crm_profile_internal.card_ranges('{below 3,5 and more,3 to below 5
 SELECT * FROM crm_profile_internal.card_ranges('{below 3,12 and more,5 to below 12}', '{10,10,5}', 'number');
 SELECT * FROM crm_profile_internal.card_ranges('{2020-01-05 to below 2020-02-01,2019-01-01 to below 2020-01-05}', '{1,2}', 'date');
 
--- ---------------------------------------------------------------- where they are to be found
+-- ---------------------------------------------------------------- where to find them
 CREATE TABLE place AS SELECT * FROM shop.where_to_find;
 SELECT kind, count(DISTINCT name) > 1 AS several, count(*) > 5 AS many, count(*) FILTER (WHERE attribute IN ('heads', 'since')) AS coins FROM place GROUP BY kind ORDER BY kind;
 SELECT name, bool_or(attribute = 'buys_wine' AND value = 'true') AS wine, bool_or(attribute = 'hobbies' AND value = 'golf') AS golf FROM place WHERE kind = 'tier' GROUP BY 1 ORDER BY 1;
@@ -90,7 +90,7 @@ SET ROLE card_reader;
 SELECT sum(customers) AS half, bool_and(example::int % 2 = 0) AS theirs FROM crm_profile.segment_card('shop');
 RESET ROLE;
 ALTER TABLE client DISABLE ROW LEVEL SECURITY;
--- without attributes it says how they buy; materialized, the same
+-- without attributes the card says how they buy; the same if materialized
 SELECT crm_profile.alter_source('shop', materialize => true);
 SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
 SELECT count(*) AS differences FROM told FULL JOIN crm_profile.segment_card('shop') s USING (segment) WHERE told IS DISTINCT FROM s;

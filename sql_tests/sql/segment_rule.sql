@@ -6,7 +6,7 @@ SET jit = off;
 CREATE SCHEMA rule;
 SET search_path = rule;
 CREATE FUNCTION coin(i int, k int) RETURNS int LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int;
--- of those in their thirties in two towns nine of ten buy much and lately, of all others one of ten
+-- of those in their thirties in two towns nine of ten buy much and recently, of all others one of ten
 CREATE TABLE client AS SELECT i AS id, 1940 + coin(i, 1) % 60 AS born, (ARRAY['Bonn', 'Köln', 'Trier', 'Ulm', 'Aachen', 'L''Aquila'])[1 + coin(i, 2) % 6]::varchar(20) AS town, coin(i, 3) % 2 = 0 AS member,
 	CASE WHEN coin(i, 4) % 5 > 0 THEN coin(i, 4) % 10000 / 100.0 END AS noise, ARRAY(SELECT chr(97 + coin(i, k) % 7) FROM generate_series(5, 7) k) AS letters, date '2020-01-01' + coin(i, 8) % 700 AS since, coin(i, 9) AS luck
 	FROM generate_series(1, 3000) i;
@@ -20,15 +20,15 @@ CREATE TABLE sale AS SELECT id AS client_id, date '2024-12-30' - CASE WHEN best 
 SELECT count(*) > 0 AS made FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client_id', as_of => '2024-12-31', prospects => 'lead', clv_model => 'bg/nbd', attributes => ARRAY['age = 2020 - born', 'town', 'member', 'noise', 'letters', 'since']);
 SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
 SELECT segment FROM shop.customer_profile JOIN client ON id = customer WHERE best GROUP BY 1 ORDER BY count(*) DESC LIMIT 1 \gset
--- the rule that was planted; what the others are can be told by behaviour alone
+-- the planted rule; the other segments can be told by behaviour alone
 SELECT over, rule, coverage > 0.3 AS coverage, "precision" > 0.8 AS precise, lift > 4 AS lift, adjusted_p_value < 1e-20 AS proven FROM crm_profile.explain_segment('shop', :'segment') WHERE over = 'attributes';
 SELECT rule ~ '^[a-z_]+ (=|>=|<) [0-9.]+' AS behaviour, rule !~ 'age|town|noise' AS alone, coverage > 0.95 AND "precision" > 0.95 AS exact FROM crm_profile.explain_segment('shop', :'segment') WHERE over <> 'attributes';
--- it runs on customers, on prospects, and the other on the views; there it holds as the figures say
+-- the conditions run on customers, prospects and views, where the figures hold
 SELECT rule AS customers_rule, coverage, "precision" AS precise, lift FROM crm_profile.explain_segment('shop', :'segment') WHERE over = 'attributes' \gset
 SELECT count(*) > 50 AS prospects FROM lead WHERE :customers_rule;
 SELECT rule AS views_rule FROM crm_profile.explain_segment('shop', :'segment') WHERE over <> 'attributes' \gset
 SELECT count(*) > 100 AS customers FROM shop.customer_profile JOIN shop.customer_attributes USING (customer) WHERE :views_rule;
--- figures of two fifths of the customers, who were not searched: here counted
+-- figures of the two fifths of the customers that were not searched: counted here
 SELECT round(:coverage::numeric, 9) = round(count(*) FILTER (WHERE hit AND here) / count(*) FILTER (WHERE here)::numeric, 9) AS coverage, round(:precise::numeric, 9) = round(count(*) FILTER (WHERE hit AND here) / count(*) FILTER (WHERE hit)::numeric, 9) AS precise,
 	round(:lift::numeric, 9) = round(count(*) FILTER (WHERE hit AND here)::numeric * count(*) / count(*) FILTER (WHERE hit) / count(*) FILTER (WHERE here), 9) AS lift, count(*) BETWEEN 1100 AND 1300 AS two_fifths
 FROM (SELECT (:customers_rule) AS hit, segment = :'segment' AS here FROM client JOIN shop.customer_profile ON customer = id WHERE NOT crm_profile_internal.in_sample(id::text, 0.6)) x;

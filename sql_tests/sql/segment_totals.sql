@@ -7,7 +7,7 @@ CREATE TEMP TABLE number AS SELECT i % 9 AS g, CASE i % 9
 		WHEN 1 THEN (random() - 0.5) * 10 ^ (random() * 60 - 30)
 		WHEN 2 THEN round((random() * 100000)::numeric, 2)::float8
 		WHEN 3 THEN (i % 500)::float8 - 250
-		-- ties in the 16th digit, which printf() rounds to the even one
+		-- ties in the 16th digit, which printf() rounds to even
 		WHEN 4 THEN ((2::float8 ^ 47) + i) / 2
 		WHEN 5 THEN (1000000000000000::float8 - i) / 8
 		WHEN 6 THEN 10 ^ (i % 30 - 15)
@@ -23,7 +23,7 @@ SELECT decimal_sum(v) / count(v) = avg(v::numeric) AS mean FROM number WHERE g =
 SELECT count(*) FROM (SELECT median(v) FROM number GROUP BY g LIMIT 1) x;
 SELECT median(v) OVER () FROM number;
 
--- words, numbers, days and sets of people in four segments
+-- words, numbers, days and sets of customers in four segments
 CREATE TEMP TABLE person AS SELECT 'segment ' || i % 4 AS segment, (random() * random() * 90)::int AS age, CASE WHEN i % 10 > 0 THEN round((random() * 50000)::numeric, 2) END AS income,
 		CASE i % 13 WHEN 0 THEN 'NaN' ELSE random() END AS score, CASE i % 17 WHEN 0 THEN 'infinity' ELSE date '2020-01-01' + (i % 1000) END AS since, CASE i % 7 WHEN 0 THEN ' ' WHEN 1 THEN NULL ELSE 'city ' || i % 40 END AS city,
 		i % 3 = 0 AS loan, CASE WHEN i % 5 > 0 THEN ARRAY['tag ' || i % 6, NULL, 'tag ' || i % 8, 'tag ' || i % 6] END AS tags
@@ -38,7 +38,7 @@ CREATE TEMP TABLE plain AS
 	UNION ALL SELECT 'city', segment, btrim(city), count(*) FROM person WHERE btrim(city) <> '' GROUP BY GROUPING SETS ((segment, btrim(city)), (segment))
 	UNION ALL SELECT 'loan', segment, loan::text, count(*) FROM person GROUP BY GROUPING SETS ((segment, loan), (segment))
 	UNION ALL SELECT 'tags', segment, tag, count(*) FROM person, LATERAL (SELECT DISTINCT t FROM unnest(tags) t WHERE t IS NOT NULL UNION ALL SELECT NULL WHERE tags IS NOT NULL) m(tag) GROUP BY segment, tag;
--- values as they are, and how many customers have those of each fifth
+-- values, and the number of customers in each fifth
 SELECT count(*) AS rows, count(*) FILTER (WHERE c.customers IS DISTINCT FROM p.customers) AS differences
 FROM (SELECT * FROM plain WHERE attribute IN ('city', 'loan', 'tags') OR value IS NULL) p
 	FULL JOIN (SELECT * FROM counted WHERE attribute IN ('city', 'loan', 'tags') OR value IS NULL) c ON (c.attribute, c.segment) = (p.attribute, p.segment) AND c.value IS NOT DISTINCT FROM p.value;

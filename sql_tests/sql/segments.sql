@@ -1,6 +1,6 @@
--- Segments: built-in schemes, schemes of one's own, compiled schemes, what they call a score, what is wrong with rules
+-- Segments: built-in schemes, user-defined schemes, compiled schemes, the segment of a score, faults in rules
 SET search_path = crm_profile;
--- many small statements: none is worth a compiler or a worker
+-- many small statements: none is worth JIT or a worker
 SET jit = off;
 SET max_parallel_workers_per_gather = 0;
 
@@ -64,7 +64,7 @@ SELECT problem, count(*) FROM check_scheme('r-package') GROUP BY 1 ORDER BY 1;
 SELECT * FROM check_scheme('r-package') WHERE problem = 'unreachable' OR cell IN ('113', '421', '555', '222') ORDER BY problem, cell, detail COLLATE "C";
 SELECT * FROM check_scheme('standard') UNION ALL SELECT * FROM check_scheme('rf');
 
--- ---------------------------------------------------------------- a scheme of one's own
+-- ---------------------------------------------------------------- a user-defined scheme
 
 INSERT INTO scheme (name) VALUES ('five');
 INSERT INTO scheme_rule (scheme, segment, r_from, r_to, f_from, f_to) VALUES
@@ -155,7 +155,7 @@ INSERT INTO scheme_rule (scheme, segment, cells) VALUES ('five', 'x', '{"555,554
 INSERT INTO scheme_rule (scheme, segment, cells) VALUES ('five', 'x', '{555,NULL}');
 INSERT INTO scheme_rule (scheme, segment, cells) VALUES ('five', 'x', '{{555},{554}}');
 
--- What is built in stays as it is
+-- Built-in schemes cannot be changed
 INSERT INTO scheme (name) VALUES ('standard');
 INSERT INTO scheme (name, built_in) VALUES ('mine', true);
 UPDATE scheme SET built_in = true WHERE name = 'five';
@@ -167,7 +167,7 @@ UPDATE scheme_rule SET strategy = 'x' WHERE scheme = 'rf';
 UPDATE scheme_rule SET scheme = 'rf' WHERE scheme = 'five';
 DELETE FROM scheme_rule WHERE scheme = 'rf';
 TRUNCATE scheme_rule;
--- and one's own does not
+-- and a user's can
 UPDATE scheme SET name = 'cinq' WHERE name = 'five';
 SELECT segment('111', compile_scheme('cinq'));
 CREATE TEMP TABLE kept AS SELECT compile_scheme('cinq') AS scheme;
@@ -175,7 +175,7 @@ DELETE FROM scheme WHERE NOT built_in;
 SELECT count(*) FROM scheme_rule WHERE scheme NOT IN ('standard', 'rf', 'r-package');
 SELECT segment('111', scheme) FROM kept;
 
--- Everybody may read, only those granted may write
+-- Everybody may read; only those with the right may write
 CREATE ROLE regress_analyst;
 GRANT USAGE ON SCHEMA crm_profile TO regress_analyst;
 SET ROLE regress_analyst;
@@ -200,14 +200,14 @@ CREATE TABLE trap.scheme (name text);
 SET search_path = trap, pg_catalog;
 SELECT crm_profile.segment('555', crm_profile.compile_scheme('rf'));
 SET search_path = crm_profile;
--- many small statements: none is worth a compiler or a worker
+-- many small statements: none is worth JIT or a worker
 SET jit = off;
 SET max_parallel_workers_per_gather = 0;
 DROP SCHEMA trap CASCADE;
 
--- ---------------------------------------------------------------- what a segment is true of
+-- ---------------------------------------------------------------- which lifecycles a segment fits
 
--- The words of each built-in segment, and customers of whom they are not true. None of them is left with it: every
+-- The description of each built-in segment, and customers whom it does not fit. None of them keeps it: every
 -- cell and lifecycle has a segment that is true of it
 SELECT segment, lifecycle FROM segments(compile_scheme('standard')) ORDER BY position;
 CREATE TEMP TABLE labelled AS
@@ -228,18 +228,18 @@ FROM labelled l, LATERAL (
 		AND l.word IN (SELECT unnest(r.lifecycle) FROM scheme_rule r WHERE r.scheme = o.name AND r.segment = o.published)
 	ORDER BY abs(d.r) + 2 * abs(d.f) + 2 * abs(d.m), abs(d.m), abs(d.f), sign(d.r) * d.here DESC, sign(d.f) * d.here DESC, sign(d.m) * d.here DESC
 	LIMIT 1) n;
--- What that comes to where people stumble over it
+-- The result for cases that people stumble over
 SELECT cell, published, word, segment FROM labelled
 WHERE name = 'standard' AND (cell, word) IN (('511', 'active'), ('311', 'active'), ('411', 'lapsing'), ('311', 'inactive'), ('111', 'new'), ('111', 'active'), ('111', 'lapsing'),
 	('555', 'lapsing'), ('555', 'inactive'), ('255', 'active'), ('515', 'lapsing'), ('222', 'new'))
 ORDER BY cell, word COLLATE "C";
--- Without a lifecycle it is the published map; a lifecycle that there is not is an error
+-- Without a lifecycle it is the published map; an unknown lifecycle is an error
 SELECT count(*) FROM labelled l, (SELECT name, compile_scheme(name) AS scheme FROM scheme) s
 WHERE s.name = l.name AND segment(score, scheme, NULL) IS DISTINCT FROM published;
 SELECT segment('555', compile_scheme('standard'), 'potential');
 SELECT segment(NULL, compile_scheme('standard'), 'new') IS NULL AS no_score, segment('434/4', compile_scheme('standard'), 'new');
 
--- One's own: rules of a segment are true together of what any is; where no segment is true of somebody the cell's own stays,
+-- User-defined: a segment fits whatever any of its rules fits; where no segment fits, that of the cell stays,
 -- and an uncovered cell stays uncovered
 INSERT INTO scheme (name, bins) VALUES ('told', 2);
 INSERT INTO scheme_rule (scheme, segment, r_from, f_from, lifecycle) VALUES ('told', 'Here', 2, 2, '{active}'), ('told', 'Here', 2, 1, '{active,new}');
@@ -249,7 +249,7 @@ SELECT word, segment('222/2', s, word) AS "222", segment('111/2', s, word) AS "1
 FROM compile_scheme('told') s, unnest('{new,active,won back,lapsing,inactive}'::text[]) word;
 SELECT compile_scheme('told');
 SELECT compile_scheme('told')::text::segment_scheme = compile_scheme('told') AS same_text, pg_column_size(compile_scheme('standard')) < 500 AS small;
--- all of them is as good as none, and the same value
+-- all lifecycles means the same as none, and is the same value
 INSERT INTO scheme (name, bins) VALUES ('all', 2), ('none', 2);
 INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('all', 'x', '{inactive,lapsing,new,active,won back}'), ('none', 'x', NULL);
 SELECT compile_scheme('all') = compile_scheme('none') AS same, compile_scheme('all');
@@ -261,7 +261,7 @@ INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{}');
 INSERT INTO scheme_rule (scheme, segment, lifecycle) VALUES ('told', 'x', '{new,NULL}');
 DELETE FROM scheme WHERE NOT built_in;
 
--- ---------------------------------------------------------------- what a model leaves empty
+-- ---------------------------------------------------------------- segments that a model leaves empty
 
 -- 58 of 59 customers have 7 orders, the other one 8
 CREATE TEMP TABLE club AS
@@ -320,7 +320,7 @@ SELECT '{"bins": 5, "segments": [{"segment": "x", "cells": [555]}, {"segment": "
 SELECT '{"bins": 5, "segments": [{"segment": "", "cells": [555]}]}'::segment_scheme;
 SELECT '{"bins": 5, "segments": [{"segment": "x", "cells": [555]}], "more": 1}'::segment_scheme;
 
--- no label of a built-in scheme contradicts the lifecycle: what a person would say, of all customers of two shops
+-- no label of a built-in scheme contradicts the lifecycle, for all customers of two shops
 SET client_min_messages = error;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \i :abs_srcdir/data/online_retail.psql

@@ -1,4 +1,4 @@
--- alter_source: every argument can be changed, nothing else changes with it, and what is built on the views stays
+-- alter_source: every argument can be changed, nothing else changes with it, and objects on top of the views stay
 SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
@@ -20,7 +20,7 @@ SELECT count(*) FROM crm_profile.create_source('s', 'client', 'sale', customer_k
 SELECT orders, customers FROM crm_profile.refresh('s');
 CREATE VIEW mine AS SELECT p.customer, p.frequency, p.monetary, p.profit, p.segment, p.lifecycle, p.value_tier, s.strategy FROM s.customer_profile p LEFT JOIN s.segment_summary s USING (segment);
 
--- altered(call): what is another now in the definition, and a sum of what the user's view shows after a refresh
+-- altered(call): what has changed in the definition, and a sum over the user's view after a refresh
 CREATE FUNCTION altered(arguments text) RETURNS TABLE (argument text, was text, became text, shown text) LANGUAGE plpgsql AS $$
 DECLARE
 	before jsonb := (SELECT to_jsonb(s) FROM crm_profile.sources_details s);
@@ -35,7 +35,7 @@ BEGIN
 			AND n.key NOT IN ('last_refresh', 'refresh_seconds', 'refresh_phases', 'orders_read', 'customers_with_history', 'newest_order', 'warning') ORDER BY n.key COLLATE "C";
 END $$;
 
--- what they have to show
+-- expected results
 SELECT (SELECT count(*) FROM foreigner) AS foreigners, (SELECT count(*) FROM sale JOIN foreigner f ON f.id = client_id) AS of_them, (SELECT count(*) FROM big_sale) AS big,
 	(SELECT sum(total) FROM sale WHERE id <= 100) AS first_hundred, sum(net) AS net, sum(round(total, 1)) AS rounded, sum(round(total, 1) - round(cost, 1)) AS profit,
 	count(DISTINCT (client_id, doc)) AS docs, count(DISTINCT (client_id, doc)) FILTER (WHERE id > 500) AS later_docs FROM sale;
@@ -56,7 +56,7 @@ SELECT * FROM altered($$ order_filter => 'id > 500' $$);
 SELECT * FROM altered($$ period => '30 days' $$);
 SELECT * FROM altered($$ active_days => 10 $$);
 SELECT * FROM altered($$ as_of => '2025-09-30' $$);
--- one of the three is from the day after, where the source is
+-- one of the three is from the next day in the source's time zone
 SELECT * FROM altered($$ interactions => 'visit', interaction_customer => 'client', interacted_at => 'at' $$);
 SELECT * FROM altered($$ interacted_at => 'noted', as_of => '2025-08-01' $$);
 SELECT * FROM altered($$ attributes => '{country,home = country = ''AT''}' $$);
@@ -64,10 +64,10 @@ SELECT * FROM altered($$ scheme => 'three' $$);
 SELECT segment, count(*) FROM mine GROUP BY segment ORDER BY segment COLLATE "C";
 SELECT * FROM altered($$ scheme => 'standard' $$);
 SELECT * FROM altered($$ materialize => true $$);
--- everything that can be left out goes back to what it was when it was
+-- everything optional can be reset to what it is when left out
 SELECT * FROM altered($$ materialize => false, tier_by => 'monetary', time_zone => 'UTC', as_of => '2025-08-01',
 	reset => '{cost,order_key,order_filter,amount_scale,attributes,interactions,interaction_customer,interacted_at,bins,period,active_days}' $$);
--- what cannot be: nothing has changed
+-- what cannot be reset: nothing has changed
 SELECT crm_profile.alter_source('s', customer_key => 'country', order_customer => 'doc');
 SELECT crm_profile.alter_source('s', orders => 'nothing');
 SELECT crm_profile.alter_source('s', bins => 3);

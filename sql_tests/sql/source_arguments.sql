@@ -35,14 +35,14 @@ SELECT * FROM crm_profile.create_source(' s', 'client', 'sale');
 SELECT * FROM crm_profile.create_source('pg_views', 'client', 'sale');
 SELECT * FROM crm_profile.refresh('nothing');
 SELECT * FROM crm_profile.refresh(NULL);
--- nothing is left of all that
+-- nothing is left behind
 SELECT count(*) FROM pg_namespace WHERE nspname = 's';
 
 SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total - tax', order_filter => 'note IS DISTINCT FROM ''test''', time_zone => 'Asia/Tokyo');
 SELECT crm_profile.alter_source('s', amount => 'totl');
 SELECT crm_profile.alter_source('s', reset => '{name}');
 SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total');
--- the names are qualified once and for all: another search_path, the same tables
+-- names are qualified for good: another search_path, the same tables
 -- (newer versions leave out the table's name before its columns)
 SELECT regexp_replace(replace(split_part(crm_profile.explain_source('s'), E'\n\n', 1), 'sale.', ''), '\s+', ' ', 'g') AS query;
 RESET search_path;
@@ -66,11 +66,11 @@ INSERT INTO shop.visit VALUES ('00000000-0000-0000-0000-000000000002', '2025-03-
 SELECT crm_profile.alter_source('s', interactions => 'shop.visit', interacted_at => 'at');
 SELECT customer, lifecycle FROM s.customer_profile ORDER BY customer;
 SELECT crm_profile.alter_source('s', reset => '{interactions,interaction_customer,interacted_at}');
--- a view of the user's holds the source
+-- a user's view depends on the source
 CREATE VIEW shop.mine AS SELECT * FROM s.customer_profile;
 SELECT crm_profile.drop_source('s');
 SELECT crm_profile.drop_source('s', cascade => true);
--- data that is amiss
+-- faulty data
 INSERT INTO shop.sale VALUES (3, NULL, '2025-03-01', NULL, 1, 0), (4, '00000000-0000-0000-0000-000000000001', NULL, NULL, 1, 0), (5, '00000000-0000-0000-0000-000000000001', '2025-03-01', NULL, NULL, 0),
 	(6, '00000000-0000-0000-0000-000000000001', '2025-03-02', NULL, 'NaN', 0), (7, '00000000-0000-0000-0000-000000000001', 'infinity', NULL, 1, 0), (8, '00000000-0000-0000-0000-000000000001', '2035-03-02', NULL, 1, 0),
 	(9, '00000000-0000-0000-0000-000000000001', '1900-01-01', NULL, 0, 0), (10, '00000000-0000-0000-0000-000000000001', '2025-03-02', NULL, -1, 0), (11, '00000000-0000-0000-0000-000000000001', '2025-03-02', NULL, -1, 0);

@@ -1,4 +1,4 @@
--- Nobody gains rights by a source: what is planted beside it, in place of its parts, or as a definition of one's own
+-- Nobody gains rights through a source: objects planted beside it, in place of its parts, or in a definition
 SET client_min_messages = warning;
 SET jit = off;
 \set SHOW_CONTEXT never
@@ -13,14 +13,14 @@ CREATE TABLE data.orders (customer_id int, day date, amount numeric);
 INSERT INTO data.customer SELECT i, CASE WHEN i % 2 = 0 THEN 'north' ELSE 'south' END FROM generate_series(1, 10) i;
 INSERT INTO data.orders SELECT 1 + i % 8, date '2025-01-01' + i, i FROM generate_series(1, 100) i;
 GRANT SELECT ON data.customer, data.orders TO regress_crm_owner, regress_crm_thief;
--- what the thief would have others run tells with whose rights
+-- the thief's code reports whose rights it runs with
 CREATE SCHEMA thief AUTHORIZATION regress_crm_thief;
 GRANT USAGE ON SCHEMA thief TO PUBLIC;
 SET ROLE regress_crm_thief;
 CREATE FUNCTION thief.take() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'taken, as %', current_user; RETURN NEW; END $$;
 CREATE FUNCTION thief.taken() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE WARNING 'taken, as %', current_user; RETURN true; END $$;
 
--- a schema that others may create in, or that is somebody else's, gets no source
+-- no source in a schema that others may create in, or that belongs to somebody else
 RESET ROLE;
 CREATE SCHEMA shop AUTHORIZATION regress_crm_owner;
 GRANT ALL ON SCHEMA shop TO regress_crm_thief;
@@ -28,7 +28,7 @@ SET ROLE regress_crm_owner;
 SELECT * FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id');
 RESET ROLE;
 SELECT * FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id');
--- nor does one where something is under the names that it would take
+-- nor in one where its names are taken
 SET ROLE regress_crm_thief;
 CREATE TABLE shop.stored_profile (customer int);
 CREATE TRIGGER take BEFORE INSERT ON shop.stored_profile FOR EACH ROW EXECUTE FUNCTION thief.take();
@@ -46,7 +46,7 @@ SET ROLE regress_crm_owner;
 SELECT count(*) FROM crm_profile.create_source('shop', 'data.customer', 'data.orders', order_customer => 'customer_id', as_of => '2025-06-01', materialize => true, attributes => '{region}');
 SELECT orders, customers FROM crm_profile.refresh('shop');
 
--- the same afterwards: every function that runs SQL of the source looks first
+-- the same afterwards: every function that runs SQL of the source checks first
 GRANT CREATE ON SCHEMA shop TO regress_crm_thief, PUBLIC;
 SELECT * FROM crm_profile.refresh('shop');
 REVOKE CREATE ON SCHEMA shop FROM PUBLIC;
@@ -93,7 +93,7 @@ SELECT name, owner, warning FROM crm_profile.sources_details;
 ALTER SCHEMA shop OWNER TO regress_crm_owner;
 SELECT orders, customers FROM crm_profile.refresh('shop');
 
--- definitions that somebody else writes: in a schema of theirs they act with their rights, elsewhere not at all
+-- definitions that somebody else writes: in a schema of theirs they run with their rights, elsewhere not at all
 CREATE SCHEMA finance AUTHORIZATION regress_crm_boss;
 CREATE TABLE finance.ledger (amount numeric);
 CREATE TABLE finance.model (amount numeric);
@@ -106,7 +106,7 @@ RESET ROLE;
 SELECT * FROM crm_profile.refresh('finance');
 SELECT crm_profile.alter_source('finance', materialize => true);
 SELECT name, owner, warning FROM crm_profile.sources_details WHERE name = 'finance';
--- what is dropped is the thief's own
+-- only the thief's own objects are dropped
 SELECT crm_profile.drop_source('finance', cascade => true);
 SELECT relname, relowner <> 'regress_crm_thief'::regrole AS safe FROM pg_class WHERE relnamespace = 'finance'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
 SET ROLE regress_crm_thief;
@@ -114,7 +114,7 @@ SELECT count(*) FROM crm_profile.create_source('loot', 'data.customer', 'data.or
 UPDATE loot.source_definition SET orders_query = 'SELECT 1 AS customer, date ''2025-01-01'' AS ordered_at, 1 AS amount WHERE thief.taken()';
 RESET ROLE;
 SELECT orders FROM crm_profile.refresh('loot');
--- broken ones break nobody else's list
+-- broken definitions do not break the list for others
 SET ROLE regress_crm_thief;
 CREATE INDEX ON loot.source_definition ((thief.taken()));
 SELECT count(*) FROM crm_profile.create_source('zone', 'data.customer', 'data.orders', order_customer => 'customer_id');
@@ -140,7 +140,7 @@ SELECT name, owner, warning FROM crm_profile.sources_details;
 RESET ROLE;
 SELECT name, owner, warning FROM crm_profile.sources_details ORDER BY name COLLATE "C";
 SELECT * FROM crm_profile.refresh('twice');
--- what any user may call survives what no caller of ours would give it
+-- functions that any user may call survive any arguments
 SET ROLE regress_crm_thief;
 SELECT crm_profile_internal.trace_column('', 'x');
 SELECT crm_profile_internal.trace_column('SELECT 1 AS x; SELECT 2 AS x', 'x');
@@ -151,7 +151,7 @@ SELECT crm_profile_internal.rewrite_tables('{data.orders}');
 SELECT crm_profile_internal.lock_relations('{shop.customer_history}');
 RESET ROLE;
 SELECT crm_profile_internal.rewrite_tables('{pg_catalog.pg_class}');
--- who has no rights on a source waits for none of its locks, nor makes others wait
+-- users without rights on a source neither wait for its locks nor make others wait
 SET ROLE regress_crm_thief;
 BEGIN;
 LOCK TABLE shop.source_definition IN ACCESS SHARE MODE;
@@ -159,7 +159,7 @@ ROLLBACK;
 BEGIN;
 LOCK TABLE crm_profile.scheme IN ROW EXCLUSIVE MODE;
 ROLLBACK;
--- all that the extension has: nothing can be locked so that others have to wait
+-- everything in the extension: no user can lock it to make others wait
 RESET ROLE;
 SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace IN ('crm_profile'::regnamespace, 'crm_profile_internal'::regnamespace) AND c.relkind IN ('r', 'p')
 	AND has_table_privilege('regress_crm_thief', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE');

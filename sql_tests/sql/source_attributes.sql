@@ -1,8 +1,8 @@
--- Attributes in the model of repeat purchase of a source: used where they earn it in forecasts of the past, and read by nobody who may not
+-- Attributes in the model of repeat purchase of a source: used where they improve forecasts of the past, and read only by those who may
 SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
--- thousands of small statements, and views of a hundred expressions: compiling them would take most of the time
+-- thousands of small statements, and views of a hundred expressions: JIT would take most of the time
 SET jit = off;
 \set SHOW_CONTEXT never
 CREATE SCHEMA given;
@@ -38,9 +38,9 @@ SELECT count(*) AS names FROM crm_profile.create_source('shop', 'client', 'sale'
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT value FROM shop.model_card WHERE item = 'attributes';
 SELECT attributes_gain > 2 * attributes_error AS earned FROM shop.model;
--- what was planted is found: the effect on buying is ln 3
+-- the planted effect is found: ln 3 on the rate of purchases
 SELECT part, parameter, abs(estimate - ln(3)) < 0.3 AS planted, estimate < -1 AS stays FROM shop.model, crm_profile.clv_parameters(clv) WHERE parameter = 'subscribed' ORDER BY part;
--- every figure is that of the customer's own attributes
+-- every figure uses the customer's own attributes
 SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_purchase, p.expected_purchases_90d, p.clv_365d, p.lifecycle) IS DISTINCT FROM (crm_profile.probability_of_purchase(h.history, m.clv, '2024-12-31', '90 days', r),
 	crm_profile.expected_purchases(h.history, m.clv, '2024-12-31', '90 days', r), crm_profile.clv(h.history, m.clv, '2024-12-31', '365 days', 0.01, r),
 	crm_profile.lifecycle(h.history, '2024-12-31', m.active_days, crm_profile.with_attributes(m.clv, r)))) AS differences
@@ -61,7 +61,7 @@ SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT count(*) AS differences FROM live l FULL JOIN shop.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
 SELECT crm_profile.alter_source('shop', materialize => false);
 
--- ---------------------------------------------------------------- readers get decisions only
+-- ---------------------------------------------------------------- readers see decisions only
 CREATE ROLE regress_given_reader;
 GRANT USAGE ON SCHEMA shop, given TO regress_given_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_given_reader;
@@ -77,7 +77,7 @@ RESET ROLE;
 
 -- ---------------------------------------------------------------- noise alone is not used, nor are attributes of a named model
 SELECT crm_profile.alter_source('shop', attributes => '{region,age}');
--- until the next refresh without
+-- until the next refresh without them
 SELECT count(*) AS customers, count(p_purchase) AS told FROM shop.customer_profile;
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT value, number < 0.001 AS gain FROM shop.model_card WHERE item = 'attributes';

@@ -1,11 +1,11 @@
--- Keys are the same one by the equality of their type, wherever that lives, in everything that a source does
+-- Keys are compared by the equality of their type, in whichever schema it is, in everything that a source does
 SET datestyle = ISO;
 SET client_min_messages = warning;
 SET jit = off;
 \set SHOW_CONTEXT never
 CREATE SCHEMA ext;
 CREATE SCHEMA club;
--- citext in a schema that no search_path of ours has, or a type like it where it is not installed
+-- citext in a schema outside every search_path, or a similar type where citext is not installed
 DO $do$
 BEGIN
 	IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') THEN
@@ -47,10 +47,10 @@ CREATE TABLE club.lead (mail club.address_of_domain PRIMARY KEY, age integer);
 INSERT INTO club.lead VALUES ('ZOE@CLUB.IO', 30), ('new@club.io', 20), ('EVE@club.io', 50);
 SELECT argument, value FROM crm_profile.create_source('c', 'club.member', 'club.purchase', interactions => 'club.visit', interaction_customer => 'who', prospects => 'club.lead', attributes => '{age}',
 	best => 'age < 40', as_of => '2024-03-01') WHERE origin = 'inferred';
--- the first refresh, and one that has nothing to write
+-- the first refresh, and one with nothing to write
 SET client_min_messages = error;
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('c');
--- no order is that of an unknown customer for its spelling
+-- no order counts as an unknown customer's because of its spelling
 SELECT segment, customers FROM c.segment_summary WHERE segment LIKE '(%';
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('c');
 SET client_min_messages = warning;
@@ -58,10 +58,10 @@ SELECT best_customers FROM crm_profile.sources_details;
 SELECT customer::text, frequency, monetary, lifecycle FROM c.customer_profile ORDER BY lower(customer::text) COLLATE "C";
 SELECT customer::text, frequency, monetary FROM c.profile_as_of('2024-01-15') ORDER BY lower(customer::text) COLLATE "C";
 SELECT severity, finding, rows FROM crm_profile.check_source_details('c');
--- who has bought is no prospect any more
+-- a prospect who has bought is no longer one
 SELECT prospect::text, lifecycle FROM c.prospect_match ORDER BY lower(prospect::text) COLLATE "C";
 SELECT customer, frequency, monetary FROM crm_profile.profile_now_details('c', 'ZOE@CLUB.IO'::text);
--- another spelling in the customer table, one customer less, one in the orders
+-- another spelling in the customer table, one customer fewer, another spelling in the orders
 SELECT crm_profile.alter_source('c', materialize => true);
 UPDATE club.member SET mail = 'ZOE@club.io' WHERE customer = 'someone';
 DELETE FROM club.member WHERE customer = 'again';
@@ -70,7 +70,7 @@ SET client_min_messages = error;
 SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('c');
 SET client_min_messages = warning;
 SELECT customer::text, frequency, monetary FROM c.customer_profile ORDER BY lower(customer::text) COLLATE "C";
--- a reader sees the histories of those whom the customer table shows, though that has a column named customer
+-- a reader sees the histories of the customers that the customer table shows, although it has a column named customer
 CREATE ROLE regress_crm_reader;
 GRANT USAGE ON SCHEMA c, club, ext TO regress_crm_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA c TO regress_crm_reader;
@@ -104,7 +104,7 @@ SELECT crm_profile.drop_source('c');
 CREATE TABLE club.sale (mail club.address REFERENCES club.guest, on_day club.business_day, paid club.price);
 SELECT reason FROM crm_profile.suggest_sources_details() WHERE orders = 'club.sale';
 
--- what cannot name its operator, but by name alone, is not kept to mean something else later
+-- an expression whose operator can only be named without its schema is not stored: it could mean something else later
 SET search_path = club, ext;
 -- (PostgreSQL 16 and newer write columns of a single table without its name)
 DO $$
@@ -141,7 +141,7 @@ SELECT customer, frequency FROM crm_profile.profile_now_details('c', 'a'::text);
 SELECT histories_deleted, orders_left FROM crm_profile.forget_customer('c', 'a'::text);
 SELECT crm_profile.drop_source('c');
 
--- a key that cannot be compared is no key
+-- a key that cannot be compared is rejected
 CREATE VIEW club.point AS SELECT point(1, 2) AS id;
 SELECT * FROM crm_profile.create_source('c', 'club.point', 'club.invoice', customer_key => 'id');
 DROP SCHEMA club CASCADE;

@@ -17,11 +17,11 @@ ALTER TABLE customer ADD PRIMARY KEY (customer);
 SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'nbd');
 SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', order_customer => 'customer', as_of => '1997-09-30', clv_model => 'mbg/nbd');
 SELECT clv_model FROM crm_profile.sources_details WHERE name = 'cd';
--- before the first refresh there is nothing to tell
+-- before the first refresh there is nothing to show
 SELECT count(*), count(p_purchase_90d), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
 SELECT count(*) FROM cd.model_card;
 SELECT count(*) FROM cd.model_holdout;
--- a refresh, and how its fits ended
+-- a refresh, and the status of its fits
 CREATE FUNCTION public.refreshed(source text, OUT customers bigint, OUT clv_status text) LANGUAGE plpgsql AS $$
 BEGIN
 	SELECT r.customers INTO customers FROM crm_profile.refresh(source) r;
@@ -114,7 +114,7 @@ SELECT count(*) AS differences FROM live l FULL JOIN cd.customer_profile p USING
 SELECT crm_profile.alter_source('cd', materialize => false);
 SELECT count(*) AS differences FROM hand JOIN cd.profile_as_of('1997-06-30') p USING (customer), fitted
 WHERE p.p_purchase_90d IS DISTINCT FROM crm_profile.probability_of_purchase(h, m, '1997-06-30', '90 days');
--- nothing new, no new row in the log; another model, one
+-- nothing new: no new row in the log; another model: one row
 SELECT customers_written FROM crm_profile.refresh('cd');
 SELECT count(*) FROM cd.model;
 SELECT crm_profile.alter_source('cd', clv_model => 'gg');
@@ -123,7 +123,7 @@ SELECT clv_status FROM public.refreshed('cd');
 SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.model;
 SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
 SELECT count(*) FILTER (WHERE crm_profile.p_alive(h, clv, '1997-09-30') = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.model_in_use, hand JOIN raw USING (customer);
--- a fit without parameters: no predictions, and nothing fails; the lifecycle goes by the days alone
+-- a fit without parameters: no predictions, and nothing fails; the lifecycle depends on days alone
 UPDATE cd.model_in_use SET clv = '{"model": "bg/nbd", "status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
 SELECT count(*), count(p_purchase_90d), count(p_purchase), count(expected_purchases_90d), count(clv_365d), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
 SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_purchase_90d) FROM cd.segment_summary;
@@ -132,7 +132,7 @@ SELECT count(number) FROM cd.model_card WHERE item IN ('r', 'alpha', 'a', 'b', '
 SELECT count(*) FROM cd.model_holdout;
 SELECT count(*) AS differences FROM cd.customer_profile p JOIN hand USING (customer), (SELECT active_days FROM crm_profile.sources_details WHERE name = 'cd') s
 WHERE p.lifecycle <> crm_profile.lifecycle(h, '1997-09-30', active_days);
--- another horizon: columns, means and the holdout test go by it
+-- another horizon: columns, means and the holdout test use it
 SELECT crm_profile.alter_source('cd', horizon_days => 6);
 SELECT crm_profile.alter_source('cd', horizon_days => 30, clv_model => 'mbg/nbd');
 SELECT clv_status FROM public.refreshed('cd');
@@ -142,7 +142,7 @@ SELECT count(*) FILTER (WHERE abs(s.mean_p_purchase - p) > 1e-9 OR s.horizon_day
 FROM cd.segment_summary s JOIN (SELECT segment, avg(p_purchase) AS p FROM cd.customer_profile GROUP BY 1) q USING (segment);
 SELECT crm_profile.drop_source('cd');
 
--- ---------------------------------------------------------------- lifecycle by rhythm, against the rules written down in SQL
+-- ---------------------------------------------------------------- lifecycle by rhythm, against the rules in SQL
 RESET search_path;
 DROP SCHEMA cdnow CASCADE;
 CREATE SCHEMA rhythm;
@@ -178,7 +178,7 @@ WITH customer (days) AS (VALUES ('{2024-01-01}'::date[]), ('{2024-01-01,2024-01-
 		FROM asked, LATERAL (SELECT crm_profile.purchase_history_agg(day, 1) AS h FROM unnest(days) day) l)
 SELECT word, count(*) > 50 AS many, count(*) FILTER (WHERE got IS DISTINCT FROM word) AS wrong, count(*) FILTER (WHERE twice AND short IS DISTINCT FROM word) AS wrong_without_inactive
 FROM answer GROUP BY word ORDER BY word COLLATE "C";
--- silence leads from active over lapsing to inactive, and never back
+-- silence leads from active through lapsing to inactive, and never back
 SELECT bool_and(place >= before) AS onward FROM (
 	SELECT place, lag(place) OVER (PARTITION BY n, gap ORDER BY s) AS before FROM (
 		SELECT n, gap, s, array_position('{new,active,lapsing,inactive}', crm_profile.lifecycle(regular(n, gap), date '2024-01-01' + gap * (n - 1) + s, 60, crm_profile.rhythm_model(2, 1, 30))) AS place
@@ -193,10 +193,10 @@ ORDER BY m.n;
 SELECT crm_profile.lifecycle(regular(2, 7), '2023-12-31', 60, crm_profile.rhythm_model(4, 2, 20)) IS NULL AS before_first, crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, NULL::crm_profile.rhythm_model) IS NULL AS no_model;
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 0, crm_profile.rhythm_model(4, 2, 20));
 SELECT crm_profile.lifecycle(regular(2, 7), '2024-12-31', 60, 59, crm_profile.rhythm_model(4, 2, 20));
--- the window that is learnt is nine of ten mean gaps, and four weeks at least, a year at most
+-- the learnt window covers nine of ten mean gaps, at least four weeks, at most a year
 SELECT gap, (crm_profile.customer_base_fit(regular(3, gap), '2040-01-01', NULL, false)).active_days
 FROM unnest('{1,27,28,29,364,365,366,2000}'::int[]) gap, generate_series(1, 20) GROUP BY gap ORDER BY gap;
--- however wide the window, nobody is new after a quarter of a year
+-- nobody is new after a quarter of a year, however wide the window
 SELECT max(d) AS new_until FROM generate_series(0, 1000) d WHERE crm_profile.lifecycle(regular(1, 1), date '2024-01-01' + d, 615) = 'new';
 
 -- the same in a source: 300 customers who come every 5 to 100 days, one week in the middle left out, and the two
@@ -214,7 +214,7 @@ SELECT count(*) AS differences FROM visits.customer_profile p JOIN visits.custom
 WHERE s.name = 'visits' AND p.lifecycle IS DISTINCT FROM crm_profile.lifecycle(history, '2025-12-31', s.active_days, r);
 SELECT crm_profile.drop_source('visits');
 
--- ---------------------------------------------------------------- hardly any customers, none, refunds only, profit
+-- ---------------------------------------------------------------- very few customers, none, refunds only, profit
 CREATE TABLE sale (customer_id int, day date, amount numeric, cost numeric);
 SELECT count(*) FROM crm_profile.create_source('few', 'customer', 'sale', order_customer => 'customer_id', amount => 'amount', cost => 'cost', as_of => '2025-12-31', tier_by => 'profit');
 SELECT customers, clv_status FROM public.refreshed('few');
@@ -233,7 +233,7 @@ SET client_min_messages = error;
 SELECT bool_and(p.clv_365d IS NOT DISTINCT FROM crm_profile.clv(history, m, '2025-12-31', '365 days', 0.01)) AS profit
 FROM few.customer_profile p JOIN few.customer_history USING (customer), (SELECT crm_profile.clv_fit(history, '2025-12-31', 'mbg/nbd', NULL, 'profit') AS m FROM few.customer_history) f;
 SET client_min_messages = warning;
--- customers who do not differ at all: no plain maximum, the models say so and are used
+-- customers who do not differ at all: no plain maximum; the models say so and are used
 TRUNCATE sale;
 INSERT INTO sale SELECT c, date '2025-01-01' + 30 * i + c % 10, 10, 5 FROM generate_series(1, 300) c, generate_series(0, 11) i;
 SELECT clv_status <> 'converged' AS clv FROM public.refreshed('few');
@@ -241,7 +241,7 @@ SELECT count(*) FILTER (WHERE p_purchase_90d BETWEEN 0 AND 1) AS p, count(*) FIL
 SELECT * FROM pg_temp.wrong_tiers('few');
 SELECT crm_profile.drop_source('few');
 
--- ---------------------------------------------------------------- value tiers by themselves
+-- ---------------------------------------------------------------- value tiers alone
 SELECT (crm_profile.value_tiers_fit(v)).* FROM unnest('{80, 15, 5}'::float8[]) v;
 SELECT (crm_profile.value_tiers_fit(v)).* FROM unnest('{1, 1, 1, NULL, -5, 0}'::float8[]) v;
 SELECT crm_profile.value_tiers_fit(v) IS NULL AS nobody FROM unnest('{0, -1, NULL}'::float8[]) v;

@@ -1,4 +1,4 @@
--- Names and values of users are never taken for anything else: braces, percent signs, quotes, blanks, 63 bytes, letters beyond ASCII
+-- Names and values of users are never taken for anything else: braces, percent signs, quotes, blanks, 63 bytes, non-ASCII letters
 SET datestyle = ISO;
 SET client_min_messages = warning;
 SET jit = off;
@@ -37,7 +37,7 @@ SELECT (SELECT sum(customers) FROM rfm_grid) AS grid, (SELECT sum(orders) FROM p
 	(SELECT sum(customers) FROM segment_migration('2025-03-01', '2025-07-01', true)) AS refitted, (SELECT value FROM model_card WHERE item = 'scheme') AS scheme,
 	(SELECT count(*) FROM profile_as_of('2025-03-01') WHERE frequency > 0) AS in_march, (SELECT count(*) FROM segment_persona WHERE attribute NOT IN ('größe {schema}', '%L', '{customers}', 'half')) AS strange,
 	(SELECT count(score) FROM prospect_match) AS prospects;
--- one customer, by a key that looks like something else
+-- one customer, with a key that looks like something else
 SELECT k.key, n.customer = k.key AS same, n.frequency = p.frequency AS frequency FROM k JOIN customer_profile p ON p.customer = k.key, LATERAL crm_profile.profile_now_details(:'source', k.key) n WHERE k.i <= 8 ORDER BY k.i;
 SELECT count(*) FROM crm_profile.profile_now_details(:'source', '5');
 SELECT severity, finding, rows FROM crm_profile.check_source_details(:'source');

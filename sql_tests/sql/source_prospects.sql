@@ -1,4 +1,4 @@
--- Prospects of a source: inferred and checked, scored like the plain functions over the plain tables, with the rights of whoever reads
+-- Prospects of a source: inferred and checked, scored as by the plain functions over the plain tables, with the reader's rights
 SET datestyle = ISO;
 SET client_min_messages = warning;
 SET extra_float_digits = 1;
@@ -19,7 +19,7 @@ CREATE VIEW spender AS
 	SELECT "ID" AS id, "MntWines" + "MntFruits" + "MntMeatProducts" + "MntFishProducts" + "MntSweetProducts" + "MntGoldProds" AS spent,
 		1 + ("NumDealsPurchases" + "NumWebPurchases" + "NumCatalogPurchases" + "NumStorePurchases") / 4 AS orders, "Recency" AS recency
 	FROM person;
--- every tenth is a prospect: of him nothing is known but who he is; the types are others where they may be
+-- every tenth is a prospect, of whom only attributes are known; the types differ where they may
 CREATE TABLE client (id int PRIMARY KEY, full_name text, email text UNIQUE, born int, education text, marital_status varchar(20), "Income" numeric, kids smallint,
 	spent int, created_at timestamptz DEFAULT now());
 INSERT INTO client SELECT "ID", 'c' || "ID", 'u' || "ID", "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome" + "Teenhome", spent
@@ -32,7 +32,7 @@ CREATE TABLE sale (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, client_id in
 INSERT INTO sale (client_id, day, amount)
 	SELECT s.id, date '2014-06-30' - s.recency - k * 37, s.spent / s.orders::numeric FROM spender s, generate_series(0, s.orders - 1) k WHERE s.id % 10 <> 0;
 
--- ---------------------------------------------------------------- what is inferred
+-- ---------------------------------------------------------------- inference
 SELECT * FROM crm_profile.create_source('shop', 'client', 'sale', as_of => '2014-06-30', prospects => 'lead');
 -- before the first refresh there are prospects, but no scores
 SELECT count(*), count(score), count(reasons) FROM shop.prospect_match;
@@ -57,13 +57,13 @@ SELECT best_customers = (SELECT count(*) FROM best WHERE is_best) AS as_many_bes
 CREATE TABLE scored AS SELECT * FROM truth();
 SELECT count(*) AS prospects, count(*) FILTER (WHERE (v.score, v.lift, v.reasons) IS DISTINCT FROM (t.score, t.lift, t.reasons)) AS differences
 FROM shop.prospect_match v FULL JOIN scored t USING (prospect);
--- the query-based function is the same road, fitted anew
+-- the query-based function computes the same, with a new fit
 CREATE TABLE ranked AS SELECT * FROM crm_profile.match_prospects('shop');
 SELECT count(*) AS prospects, count(*) FILTER (WHERE (m.score, m.lift, m.reasons) IS DISTINCT FROM (t.score, t.lift, t.reasons)) AS differences,
 	count(*) FILTER (WHERE m.rank <> (SELECT 1 + count(*) FROM scored o WHERE o.score > t.score)) AS ranks
 FROM ranked m FULL JOIN scored t USING (prospect);
 SELECT count(*), min(rank), count(nearest_customer) FROM crm_profile.match_prospects('shop', 7);
--- and it was right: what the prospects of the best fifth spent, which nobody knew
+-- and it was right: what the prospects of the best fifth spent, which the fit did not know
 SELECT avg(spent) FILTER (WHERE rank <= 48) > 4 * avg(spent) FILTER (WHERE rank > 120) AS worth_it FROM ranked JOIN spender ON 'L' || id = prospect;
 -- a single prospect is found by the key
 SELECT prospect, round(score::numeric, 6) = round((SELECT score FROM scored WHERE prospect = 'L5710')::numeric, 6) AS same FROM shop.prospect_match WHERE prospect = 'L5710';
@@ -98,9 +98,9 @@ SELECT best_customers = (SELECT count(*) FROM shop.customer_profile WHERE segmen
 SELECT crm_profile.alter_source('shop', best => E'monetary > 1000 -- the big ones');
 SELECT trade.matched('shop');
 SELECT best_customers = (SELECT count(*) FROM (SELECT FROM sale GROUP BY client_id HAVING sum(amount) > 1000) x) AS condition FROM crm_profile.sources_details;
--- the log has them all
+-- the log has all models
 SELECT id, best, (crm_profile.match_quality(match)).targets = (SELECT count(*) FROM best WHERE is_best) AS tier_a FROM shop.model ORDER BY id;
--- names mean what they meant when they were given
+-- names keep their meaning from when they were given
 CREATE SCHEMA before;
 CREATE FUNCTION trade.is_big(numeric) RETURNS boolean LANGUAGE sql RETURN $1 > 1000;
 SELECT crm_profile.alter_source('shop', best => 'is_big(monetary)', search_path => '{before,trade}');
@@ -108,7 +108,7 @@ CREATE FUNCTION before.is_big(numeric) RETURNS boolean LANGUAGE plpgsql AS $$ BE
 SELECT trade.matched('shop');
 SELECT best_customers = (SELECT count(*) FROM (SELECT FROM sale GROUP BY client_id HAVING sum(amount) > 1000) x) AS condition FROM crm_profile.sources_details;
 SELECT substring(crm_profile.explain_source('shop') FROM 'trade\.is_big') AS qualified;
--- none, all, few: the refresh goes on, and it is told
+-- none, all, few: the refresh goes on, and reports it
 SELECT crm_profile.alter_source('shop', best => 'monetary > 1e9');
 SELECT trade.matched('shop');
 SELECT best_customers, warning FROM crm_profile.sources_details;
@@ -119,14 +119,14 @@ SELECT best_customers = (SELECT count(*) FROM client) AS all_of_them, warning FR
 SELECT crm_profile.alter_source('shop', best => 'customer < 200');
 SELECT trade.matched('shop');
 SELECT best_customers, warning FROM crm_profile.sources_details;
--- a condition that goes wrong at a refresh: nothing is changed
+-- a condition that fails at a refresh: nothing is changed
 SELECT crm_profile.alter_source('shop', best => '1 / (frequency - frequency) > 0');
 INSERT INTO sale (client_id, day, amount) SELECT min(id), '2014-06-30', 1 FROM client;
 SELECT * FROM crm_profile.refresh('shop');
 SELECT count(*) FROM shop.model;
 SELECT count(*) AS stored FROM shop.customer_history WHERE crm_profile.last_purchase(history) = '2014-06-30' AND customer = (SELECT min(id) FROM client);
 DELETE FROM sale WHERE day = '2014-06-30' AND amount = 1;
--- conditions that are wrong at once
+-- conditions that are rejected at once
 SELECT crm_profile.alter_source('shop', best => 'Champion, Loyal');
 SELECT crm_profile.alter_source('shop', best => 'value_teir = ''A''');
 SELECT crm_profile.alter_source('shop', best => 'recency');
@@ -153,7 +153,7 @@ SELECT crm_profile.create_source('x', 'client', 'sale', prospect_key => 'lead_no
 SELECT crm_profile.create_source('x', 'client', 'sale', prospects => 'other_types');
 CREATE VIEW nothing_shared AS SELECT lead_no, email, full_name, 2014 - born AS age FROM lead;
 SELECT crm_profile.create_source('x', 'client', 'sale', prospects => 'nothing_shared', prospect_key => 'lead_no');
--- others: the models of the old ones are put away, and come back with a refresh
+-- other attributes: the old models are removed, and a refresh fits new ones
 SELECT crm_profile.alter_source('shop', attributes => ARRAY['age = 2014 - born', 'school = lower(education)', 'Income']);
 SELECT count(score) FROM shop.prospect_match;
 SELECT warning FROM crm_profile.sources_details;
@@ -165,7 +165,7 @@ SELECT bool_or(reasons ~ 'school = phd') AS words FROM shop.prospect_match;
 SELECT count(*) AS models FROM shop.model \gset
 SELECT trade.matched('shop');
 SELECT count(*) - :models AS more FROM shop.model;
--- text is text, whatever the customers' looks like; what a customer never had is no error
+-- text is text, whatever the customers' column looks like; values that no customer has are no error
 CREATE TABLE zip_lead AS SELECT row_number() OVER (ORDER BY lead_no)::int AS nr, CASE WHEN kids = 0 THEN 'A-1010' ELSE '20' END AS zip FROM lead;
 ALTER TABLE client ADD zip text;
 UPDATE client SET zip = 10 + kids;
@@ -174,11 +174,11 @@ SELECT trade.matched('zip');
 SELECT count(*), count(score) FROM zip.prospect_match;
 SELECT crm_profile.drop_source('zip');
 
--- ---------------------------------------------------------------- what kind of people each segment is
+-- ---------------------------------------------------------------- what kind of people are in each segment
 SELECT crm_profile.alter_source('shop', attributes => ARRAY['born', 'school = lower(education)', 'Income', 'kids', 'parent = kids > 0', 'since = created_at', 'tags = ARRAY[education, marital_status, education]']);
 CREATE TABLE persona AS SELECT * FROM shop.segment_persona;
 SELECT attribute, count(*) > 3 AS several, count(DISTINCT segment) > 2 AS segments, min(concentration) > 1 AS more_than_others, max(share_of_segment) <= 1 AS shares FROM persona GROUP BY attribute ORDER BY attribute COLLATE "C";
--- each of the rows by its own words: who of the segment has it, who of all customers
+-- each row recomputed from its own words: who has it in the segment, and among all customers
 CREATE FUNCTION has(c client, attribute text, value text) RETURNS boolean LANGUAGE sql RETURN CASE attribute
 	WHEN 'school' THEN lower(c.education) = value
 	WHEN 'parent' THEN (c.kids > 0)::text = value
@@ -202,7 +202,7 @@ FROM persona p, LATERAL (
 	FROM people x) t;
 -- ranges are fifths of all customers
 SELECT count(*) AS ranges, bool_and(share_of_customers BETWEEN 0.19 AND 0.21) AS fifths FROM persona WHERE attribute = 'Income';
--- and none is left out: of all cells with five expected those that Benjamini and Hochberg accept
+-- and none is missing: of all cells with five expected, those that Benjamini and Hochberg accept
 SELECT crm_profile.alter_source('shop', attributes => ARRAY['school = lower(education)', 'parent = kids > 0']);
 CREATE TABLE cell AS SELECT g.*, fisher(n, m, a, o) AS p, n > m * a / o::float8 AS more FROM (SELECT x.segment, v.attribute, v.value, count(*) AS n
 		FROM people x, LATERAL (VALUES ('school', lower((client).education)), ('parent', ((client).kids > 0)::text)) v(attribute, value) GROUP BY 1, 2, 3) g,
@@ -219,7 +219,7 @@ DROP FUNCTION fisher;
 DROP TABLE log_factorial;
 DROP FUNCTION has(client, text, text);
 
--- ---------------------------------------------------------------- prospects taken away, and given again
+-- ---------------------------------------------------------------- prospects removed, and given again
 CREATE VIEW mine AS SELECT prospect, score FROM shop.prospect_match;
 SELECT crm_profile.alter_source('shop', reset => '{prospects}');
 DROP VIEW mine;
@@ -240,18 +240,18 @@ SELECT trade.matched('shop');
 SELECT crm_profile.drop_source('shop');
 SELECT count(*) FROM pg_namespace WHERE nspname = 'shop';
 
--- ---------------------------------------------------------------- eight attributes that go with what somebody spends, and 21 that go with nothing
+-- ---------------------------------------------------------------- eight attributes related to spending, and 21 related to nothing
 CREATE VIEW mixed AS SELECT c.*, h.* FROM client c, LATERAL (SELECT ARRAY(SELECT ('x' || substr(md5(c.id || ' ' || k), 1, 7))::bit(28)::int FROM generate_series(1, 29) k) AS h OFFSET 0) h;
 SELECT count(*) > 0 AS created FROM crm_profile.create_source('mixed', 'mixed', 'sale', customer_key => 'id', order_customer => 'client_id', as_of => '2014-03-31', attributes => (SELECT array_agg(a) FROM generate_series(1, 29) k,
 	LATERAL (SELECT CASE WHEN k > 21 THEN format('real%s = round(ln(1 + spent) + h[%s] %% 100 / 100.0)', k, k)
 		ELSE format('noise%s = ', k) || format(CASE k % 3 WHEN 0 THEN 'h[%s]' WHEN 1 THEN '(h[%s] %% %s)::text' ELSE 'h[%s] %% %s = 0' END, k, 2 + k) END) t(a)));
 SELECT crm_profile.refresh('mixed') IS NOT NULL AS refreshed;
--- next to no line is about one of those
+-- next to no line is about the latter
 SELECT count(*) > 100 AS many, count(DISTINCT attribute) FILTER (WHERE attribute ~ 'real') AS found, count(*) FILTER (WHERE attribute ~ 'noise') <= 0.05 * count(*) AS next_to_no_noise FROM mixed.segment_persona;
 SELECT crm_profile.drop_source('mixed');
 DROP VIEW mixed;
 
--- ---------------------------------------------------------------- one table of people: who has not bought is a prospect
+-- ---------------------------------------------------------------- one table of people: those who have not bought are prospects
 SELECT argument, value, origin FROM crm_profile.create_source('people', 'client', 'sale', as_of => '2014-03-31', prospects => 'client', attributes => '{born,education,Income}') WHERE argument ~ 'prospect';
 SELECT trade.matched('people');
 SELECT count(*) = (SELECT count(*) FROM client WHERE NOT EXISTS (SELECT FROM sale WHERE client_id = client.id AND day <= '2014-03-31')) AS not_yet_customers, count(*) > 100 AS many FROM people.prospect_match;
@@ -262,7 +262,7 @@ SELECT crm_profile.alter_source('people', prospects => 'some_people', prospect_k
 SELECT lifecycle, count(*) FILTER (WHERE customer % 2 = 0) > 0 AS in_it, count(*) FILTER (WHERE customer % 2 = 1) > 0 AS others FROM people.customer_profile WHERE frequency IS NULL GROUP BY 1 ORDER BY 1;
 SELECT crm_profile.drop_source('people');
 
--- ---------------------------------------------------------------- many customers: a sample of them is enough to learn from
+-- ---------------------------------------------------------------- many customers: a sample is enough for the fit
 CREATE TABLE crowd (id int PRIMARY KEY, kind text, n int);
 INSERT INTO crowd SELECT i, 'k' || i % 7, i % 50 FROM generate_series(1, 110000) i;
 CREATE TABLE crowd_sale AS SELECT id AS crowd_id, date '2025-01-01' AS day, CASE WHEN id % 7 < 2 OR id % 11 = 0 THEN 100 ELSE 1 END AS amount FROM crowd;
@@ -293,7 +293,7 @@ GRANT SELECT ON trade.lead TO regress_crm_owner;
 SET ROLE regress_crm_owner;
 SELECT count(*) FROM crm_profile.create_source('s', 'trade.client', 'trade.sale', as_of => '2014-06-30', prospects => 'trade.lead');
 SELECT trade.matched('s');
--- the views alone are not enough: what is asked of the prospects is asked with the reader's rights
+-- rights on the views are not enough: the prospects are read with the reader's rights
 GRANT USAGE ON SCHEMA s TO regress_crm_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_crm_analyst;
 RESET ROLE;
@@ -308,11 +308,11 @@ RESET ROLE;
 GRANT SELECT (lead_no, client_id, born, education, marital_status, "Income", kids) ON trade.lead TO regress_crm_analyst;
 SET ROLE regress_crm_analyst;
 SELECT count(*), count(score) FROM s.prospect_match;
--- the models behind it are used and not read, whatever is tried: neither text, nor binary, nor an image to compare has a word of an attribute
+-- the models behind it can be used but not read: neither text nor binary form nor a comparison reveals a word of an attribute
 SELECT models, models::text, to_jsonb(m) FROM s.prospect_model m;
 SELECT encode(record_send(m), 'escape') LIKE '%(sealed)' AS binary FROM s.prospect_model m;
 SELECT 'x'::crm_profile_internal.sealed_models;
--- in a table they can be used, and go through a dump, after which they are empty
+-- in a table they can be used, and dumped, after which they are empty
 RESET ROLE;
 CREATE TABLE trade.kept_models AS SELECT models, now() AS at FROM s.prospect_model;
 SELECT count(crm_profile_internal.match_score(crm_profile_internal.profile(r, k.models), k.models)) > 0 AS usable FROM trade.kept_models k, trade.lead l, LATERAL (SELECT l.born, l.education, l.marital_status, l."Income", l.kids) r;
@@ -332,7 +332,7 @@ CREATE POLICY young ON trade.lead FOR SELECT TO regress_crm_analyst USING (born 
 CREATE POLICY everybody ON trade.lead FOR SELECT TO regress_crm_owner USING (true);
 SET ROLE regress_crm_analyst;
 SELECT count(*) = (SELECT count(*) FROM trade.lead) AS the_same, count(*) BETWEEN 10 AND 100 AS few FROM s.prospect_match;
--- one on the customers is an error at a refresh, not a match with some of them
+-- one on the customers is an error at a refresh, not a fit to some of them
 RESET ROLE;
 ALTER TABLE trade.client ENABLE ROW LEVEL SECURITY;
 CREATE POLICY a_few ON trade.client FOR SELECT TO regress_crm_owner USING (id < 1000);
@@ -340,7 +340,7 @@ SELECT * FROM crm_profile.refresh('s');
 ALTER TABLE trade.client DISABLE ROW LEVEL SECURITY;
 ALTER TABLE trade.lead DISABLE ROW LEVEL SECURITY;
 
--- what the owner plants in an attribute or in best runs as the owner, whoever refreshes
+-- code in an attribute or in best runs as the owner, whoever refreshes
 SET ROLE regress_crm_owner;
 CREATE FUNCTION s.planted(what text, value int) RETURNS int LANGUAGE plpgsql COST 1 AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- Who may do what with a source, and with whose rights it runs
+-- Who may do what with a source, and whose rights it runs with
 SET client_min_messages = warning;
 SET jit = off;
 \set SHOW_CONTEXT never
@@ -26,7 +26,7 @@ SELECT pg_typeof(customer), count(*) FROM s.customer_profile GROUP BY 1;
 SET ROLE regress_crm_analyst;
 SELECT '{2025-01-01: 5}'::crm_profile.purchase_history::text, '545'::crm_profile.rfm_score::text, crm_profile.rfm_model('{1}', '{1}', '{1}')::text;
 SELECT '{2025-01-01: 5}'::text::crm_profile.purchase_history;
--- without the right to make a schema
+-- without the right to create a schema
 SELECT * FROM crm_profile.create_source('t', 'shop.customer', 'shop.orders');
 -- others neither see it nor touch it
 SET ROLE regress_crm_other;
@@ -38,12 +38,12 @@ SELECT crm_profile.explain_source('s');
 SELECT * FROM crm_profile.forget_customer('s', 1);
 SELECT * FROM crm_profile.create_source('s', 'shop.customer', 'shop.orders');
 SELECT * FROM crm_profile_internal.refresh_as_owner(NULL, false, false);
--- nor the definition: it is the owner's
+-- nor the definition: it belongs to the owner
 UPDATE s.source_definition SET orders_query = 'SELECT 1';
 RESET ROLE;
 SELECT name, owner FROM crm_profile.sources;
 
--- the views need rights on themselves, their tables and the customer table; not on the orders
+-- the views need rights on themselves, their tables and the customer table, not on the orders
 GRANT USAGE ON SCHEMA s TO regress_crm_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_crm_analyst;
 SET ROLE regress_crm_analyst;
@@ -54,7 +54,7 @@ SET ROLE regress_crm_analyst;
 SELECT count(*), sum(frequency) FROM s.customer_profile;
 SELECT sum(customers) FROM s.segment_summary;
 SELECT count(*) FROM shop.orders;
--- row-level security on the customers: no more is seen in any view, nor in the storage
+-- row-level security on the customers: it holds in every view, and in the storage
 RESET ROLE;
 ALTER TABLE shop.customer ENABLE ROW LEVEL SECURITY;
 CREATE POLICY north ON shop.customer FOR SELECT TO regress_crm_analyst USING (id % 2 = 0);
@@ -66,12 +66,12 @@ SELECT sum(customers) FROM s.segment_summary;
 SELECT sum(customers) FROM s.segment_migration;
 SELECT sum(orders) FROM s.purchase_calendar;
 SELECT count(*) FROM s.profile_as_of('2025-03-01');
--- what models were fitted to is the same for all
+-- the data that models were fitted to are the same for all readers
 SELECT value FROM s.model_card WHERE item = 'customers' AND section = 'refresh';
 SELECT customers FROM s.model_holdout WHERE part = 'total';
 SET ROLE regress_crm_owner;
 SELECT count(*) FROM s.customer_profile;
--- profiles that only some customers are in are no profiles to keep
+-- stored profiles that lack customers must not be kept
 SELECT crm_profile.alter_source('s', materialize => true);
 RESET ROLE;
 ALTER ROLE regress_crm_owner BYPASSRLS;
@@ -110,7 +110,7 @@ DROP SCHEMA own_shop CASCADE;
 RESET search_path;
 SET client_min_messages = warning;
 
--- row-level security on the orders: an error, not a part of the truth
+-- row-level security on the orders: an error, not partial results
 RESET ROLE;
 ALTER ROLE regress_crm_owner NOBYPASSRLS;
 ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
@@ -119,18 +119,18 @@ SET ROLE regress_crm_owner;
 SELECT * FROM crm_profile.refresh('s');
 SELECT * FROM crm_profile.profile_now_details('s', 1);
 SELECT * FROM crm_profile.check_source_details('s');
--- so it is for a superuser, who does it as the owner
+-- also for a superuser, who acts as the owner
 RESET ROLE;
 SELECT * FROM crm_profile.refresh('s');
 ALTER TABLE shop.orders DISABLE ROW LEVEL SECURITY;
 SELECT orders, customers FROM crm_profile.refresh('s');
 SELECT tableowner FROM pg_tables WHERE schemaname = 's' ORDER BY 1;
--- rights that the owner lost are lost for refresh, whoever calls it
+-- rights that the owner has lost are lost for refresh, whoever calls it
 REVOKE SELECT ON shop.orders FROM regress_crm_owner;
 SELECT * FROM crm_profile.refresh('s');
 GRANT SELECT ON shop.orders TO regress_crm_owner;
 
--- what the owner plants runs as the owner: it cannot take the refresher's rights
+-- the owner's code runs as the owner: it cannot take the refresher's rights
 SET ROLE regress_crm_owner;
 CREATE FUNCTION s.planted(amount numeric) RETURNS numeric LANGUAGE plpgsql AS $$
 BEGIN
@@ -171,7 +171,7 @@ SET ROLE regress_crm_owner;
 DROP TRIGGER later ON s.customer_history;
 DROP FUNCTION s.later();
 RESET ROLE;
--- a superuser alters and drops as the owner: what is made is the owner's. What the source did not make stays, and its schema with it
+-- a superuser alters and drops as the owner: new objects are the owner's. Objects that the source did not create stay, and so does its schema
 SELECT crm_profile.alter_source('s', bins => 5);
 SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 's'::regnamespace;
 SELECT crm_profile.drop_source('s', cascade => true);

@@ -1,4 +1,4 @@
--- Tables under a source that are renamed, rebuilt or dropped; readers' rights; settings that are the source's and not the session's; publications
+-- Tables of a source that are renamed, rebuilt or dropped; readers' rights; settings of the source, not of the session; publications
 SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
@@ -22,7 +22,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_crm_reader;
 GRANT SELECT ON client, visit TO regress_crm_reader;
 SELECT orders FROM crm_profile.refresh('shop');
 
--- rebuilt as tools do: the new one made beside the old one, the old one dropped with all that hangs on it, the new one renamed
+-- rebuilt as tools do it: a new table beside the old one, the old one dropped with all that depends on it, the new one renamed
 CREATE TABLE client_new (LIKE client INCLUDING ALL);
 INSERT INTO client_new SELECT * FROM client UNION ALL SELECT 151, 'new';
 SET client_min_messages = error;
@@ -39,13 +39,13 @@ SET client_min_messages = notice;
 SELECT orders, customers, customers_written FROM crm_profile.refresh('shop');
 SET client_min_messages = warning;
 SELECT warning FROM crm_profile.sources_details;
--- readers read again, the policies are back, too
+-- readers can read again, and the policies are back
 SET ROLE regress_crm_reader;
 SELECT count(*), count(*) FILTER (WHERE lifecycle = 'potential') AS potential FROM shop.customer_profile;
 SELECT sum(customers) FROM shop.segment_summary;
 SELECT count(*) FROM shop.customer_history;
 RESET ROLE;
--- swapped without a drop: the views would go on with the old one
+-- swapped without a drop: the views would go on reading the old one
 CREATE TABLE client_new AS SELECT * FROM client WHERE id <= 120;
 ALTER TABLE client RENAME TO client_old;
 ALTER TABLE client_new RENAME TO client;
@@ -62,13 +62,13 @@ DROP VIEW shop.rfm_grid;
 SELECT warning FROM crm_profile.sources_details;
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT has_table_privilege('regress_crm_reader', 'shop.rfm_grid', 'SELECT') AS readers;
--- what is taken away from readers stays away
+-- rights taken from readers stay away
 REVOKE SELECT ON shop.rfm_grid FROM regress_crm_reader;
 SELECT orders FROM crm_profile.refresh('shop');
 DROP VIEW shop.rfm_grid;
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT has_table_privilege('regress_crm_reader', 'shop.rfm_grid', 'SELECT') AS readers;
--- columns and tables with other names: errors name the source, and what to call
+-- renamed columns and tables: errors name the source, and what to call
 -- (PostgreSQL 17 writes amount where 15 writes sale.amount)
 CREATE FUNCTION said(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -91,14 +91,14 @@ SELECT crm_profile.alter_source('shop', orders => 'sales');
 ALTER TABLE client RENAME COLUMN id TO nr;
 SELECT said($$SELECT orders FROM crm_profile.refresh('shop')$$);
 SELECT crm_profile.alter_source('shop', customer_key => 'nr');
--- another type of the key
+-- another key type
 CREATE TABLE client_text AS SELECT nr::text, region FROM client;
 ALTER TABLE client RENAME TO client_int;
 ALTER TABLE client_text RENAME TO client;
 SELECT orders FROM crm_profile.refresh('shop');
 DROP TABLE client;
 ALTER TABLE client_int RENAME TO client;
--- a table of the source itself: there is nothing to make it anew from
+-- a table of the source itself: there is nothing to rebuild it from
 ALTER TABLE shop.customer_history RENAME TO lost;
 SELECT warning FROM crm_profile.sources_details;
 SELECT orders FROM crm_profile.refresh('shop');
@@ -108,7 +108,7 @@ SELECT orders FROM crm_profile.refresh('shop');
 SELECT crm_profile.alter_source('shop', order_filter => 'totl > 1');
 SELECT crm_profile.create_source('other', 'client', 'sales', customer_key => 'nr', order_customer => 'client_id', period => '-1 day');
 SELECT crm_profile.create_source('other', 'nothing', 'sales');
--- readers keep reading what is kept as a table from now on
+-- readers can read what is now a table
 SELECT crm_profile.alter_source('shop', materialize => true);
 SET ROLE regress_crm_reader;
 SELECT count(*) FROM shop.customer_profile;
@@ -117,7 +117,7 @@ SELECT crm_profile.alter_source('shop', materialize => false, reset => '{prospec
 SELECT crm_profile.alter_source('shop', prospects => 'lead', prospect_key => 'lead_no');
 SELECT has_table_privilege('regress_crm_reader', 'shop.prospect_match', 'SELECT') AS readers;
 
--- the schema's name is the source's, wherever it was kept
+-- a renamed schema renames the source, wherever the name was stored
 ALTER SCHEMA shop RENAME TO "market %s 100%";
 SELECT name, warning FROM crm_profile.sources_details;
 SELECT orders, customers, customers_written FROM crm_profile.refresh('market %s 100%');
@@ -125,7 +125,7 @@ SELECT crm_profile.explain_source('market %s 100%') ~ 'FROM "market %s 100%"\.cu
 SELECT crm_profile.drop_source('market %s 100%');
 SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'market%';
 
--- what an expression gives does not depend on who asks, nor on the settings of the session
+-- the value of an expression depends neither on the caller nor on the settings of the session
 CREATE TABLE receipt (client_id int, day text, price text, span text);
 INSERT INTO receipt SELECT 1 + i % 20, to_char(date '2025-03-01' + i % 60, 'DD/MM/YYYY'), (1000 + i)::text, '-1 02:00:00' FROM generate_series(1, 200) i;
 SELECT crm_profile.create_source('paper', 'client', 'receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'day', amount => 'price::numeric');
@@ -158,14 +158,14 @@ RESET standard_conforming_strings;
 RESET timezone;
 SET datestyle = ISO;
 SET search_path = trade;
--- other settings are no settings of a source
+-- other settings cannot be settings of a source
 SELECT crm_profile.alter_source('paper', settings => '{search_path=public}');
 SELECT crm_profile.alter_source('paper', settings => '{DateStyle}');
 SELECT crm_profile.alter_source('paper', settings => '{"DateStyle=ISO, MDY"}');
 SELECT orders FROM crm_profile.refresh('paper');
 SELECT crm_profile.drop_source('paper');
 
--- where everything is published, everything can go on being written
+-- if all tables are published, all can still be written
 SET client_min_messages = error;
 CREATE PUBLICATION regress_crm_everything FOR ALL TABLES;
 SET client_min_messages = warning;
@@ -182,7 +182,7 @@ SELECT histories_deleted FROM crm_profile.forget_customer('shop', 5);
 SELECT crm_profile.alter_source('shop', period => '1 year', attributes => ARRAY['where_from = region']);
 INSERT INTO sales VALUES (2, '2025-04-30', 10);
 SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
--- with the key as identity, once its index is there
+-- with the key as replica identity, once its index exists
 SELECT relname, relreplident FROM pg_class WHERE relnamespace = 'shop'::regnamespace AND relkind = 'r' ORDER BY relname COLLATE "C";
 SELECT crm_profile.drop_source('shop');
 DROP PUBLICATION regress_crm_everything;

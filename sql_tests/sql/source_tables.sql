@@ -6,12 +6,12 @@ SET jit = off;
 CREATE SCHEMA shop;
 SET search_path = shop;
 
--- the truth that every variant has to show: plain SQL over the same rows
+-- the truth for every variant: plain SQL over the same rows
 CREATE TABLE fact (n int, day date, amount numeric(8,2));
 INSERT INTO fact SELECT 1 + i * i % 37, date '2025-01-01' + i % 150, (i * 41 % 3000) / 100.0 FROM generate_series(1, 900) i;
 CREATE VIEW truth AS SELECT n, count(*) AS frequency, sum(amount) AS monetary, max(day) AS last_purchase FROM fact GROUP BY n;
 
--- differences(source, SQL that makes n of the key): customers whose numbers are not those of plain SQL
+-- differences(source, SQL that turns the key into n): customers whose figures differ from plain SQL
 CREATE FUNCTION differences(source text, key_to_n text) RETURNS TABLE (customers bigint, scored bigint, wrong bigint) LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM crm_profile.refresh(source);
@@ -77,7 +77,7 @@ END $$;
 CREATE FOREIGN TABLE o_foreign (customer_id int, day date, amount numeric) SERVER here OPTIONS (schema_name 'shop', table_name 'o_part');
 SELECT count(*) FROM crm_profile.create_source('v9', 'c_small', 'o_foreign');
 SELECT * FROM differences('v9', 'p.customer');
--- the bulk functions over it, and over a part of it that is asked for over there
+-- the bulk functions over it, and over a part of it that the other server selects
 SELECT count(*) AS rows, count(*) FILTER (WHERE f.history::text IS DISTINCT FROM h.history::text) AS different
 FROM crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_foreign') f
 	FULL JOIN crm_profile.collect_purchase_histories(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_part') h USING (customer);
@@ -85,15 +85,15 @@ SELECT count(*) AS rows, count(*) FILTER (WHERE f IS DISTINCT FROM h) AS differe
 FROM crm_profile.rfm_scores(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_foreign WHERE day < ''2025-04-01''', '2025-03-31') f
 	FULL JOIN crm_profile.rfm_scores(NULL::int, 'SELECT customer_id, day, amount FROM shop.o_part WHERE day < ''2025-04-01''', '2025-03-31') h USING (customer);
 SELECT sum(monetary) = (SELECT sum(amount) FROM fact) AS all_money FROM crm_profile.rfm_scores(NULL::int, 'TABLE shop.o_foreign', '2025-12-31');
--- money: amounts of two decimals, whatever lc_monetary says
+-- money: amounts of two decimals, under any lc_monetary
 CREATE TABLE o_money AS SELECT n AS customer_id, day, amount::money AS paid FROM fact;
 SELECT value FROM crm_profile.create_source('v11', 'c_small', 'o_money') WHERE argument = 'amount';
 SELECT * FROM differences('v11', 'p.customer');
--- no temporary tables: they are gone tomorrow
+-- no temporary tables: they will be gone tomorrow
 CREATE TEMP TABLE o_temp AS SELECT * FROM o_part;
 SELECT * FROM crm_profile.create_source('v10', 'c_small', 'pg_temp.o_temp');
 SELECT * FROM crm_profile.create_source('v10', 'c_small', 'SELECT * FROM pg_temp.o_temp');
--- the target of the first refresh is nothing for other uses
+-- the target of the first refresh cannot be used otherwise
 CREATE TABLE target (customer int CHECK (customer > 3), history crm_profile.purchase_history);
 SELECT crm_profile_internal.store_purchase_histories(NULL::int, 'SELECT * FROM shop.o_part', 'target');
 ALTER TABLE target DROP CONSTRAINT target_customer_check;

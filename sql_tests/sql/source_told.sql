@@ -1,4 +1,4 @@
--- What a source tells: every amount has a line, what is stale or empty is said where it is seen, a forecast of revenue, and models that are the owner's
+-- What a source shows: every amount has a line, stale or empty data are reported where people see them, a revenue forecast, and models only for the owner
 SET client_min_messages = warning;
 SET datestyle = ISO;
 SET jit = off;
@@ -8,7 +8,7 @@ SET search_path = told;
 CREATE TABLE client (id int PRIMARY KEY, region text, "Age" int);
 CREATE TABLE sale (id int, client int, day date, total numeric, cost numeric);
 INSERT INTO client SELECT i, CASE i % 3 WHEN 0 THEN 'north' WHEN 1 THEN 'south' END, 20 + i % 50 FROM generate_series(1, 400) i;
--- the first purchases lie all over 700 days, the next ones every 20 to 120 days after
+-- first purchases are spread over 700 days, further ones follow every 20 to 120 days
 INSERT INTO sale SELECT i, i, date '2024-01-01' + f.first + k * (20 + i % 101), 10 + (i * 37 + k * 11) % 90, (i + k) % 10
 FROM generate_series(1, 380) i, LATERAL (SELECT (i * 271) % 700 AS first) f, generate_series(0, i % 9) k WHERE f.first + k * (20 + i % 101) < 700;
 SET client_min_messages = notice;
@@ -22,7 +22,7 @@ SELECT newest_order FROM crm_profile.sources_details;
 CREATE VIEW ledger AS SELECT (SELECT sum(monetary) FROM shop.segment_summary) AS summary, (SELECT sum(amount) FROM shop.purchase_calendar) AS calendar;
 SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM ledger l, (SELECT sum(total) AS total FROM sale) s;
 SELECT segment, customers FROM shop.segment_summary WHERE segment LIKE '(%';
--- refunds only, customers that nobody knows (one with a refund only), no customer: some of the latter after the as-of date
+-- refunds only, unknown customers (one with a refund only), no customer: some of the latter after the as-of date
 INSERT INTO sale VALUES (1001, 390, '2025-05-01', -7.5, NULL), (1002, 391, '2025-05-01', -2, NULL), (1003, 390, '2025-11-01', -1, NULL), (1004, 900, '2025-03-01', 40, 10), (1005, 900, '2025-11-02', 60, NULL),
 	(1006, 901, '2025-03-02', -3, NULL), (1007, NULL, '2024-02-02', 500, 100), (1008, NULL, '2025-11-03', 30, NULL), (1009, NULL, '2025-11-03', -5, NULL), (1010, NULL, '2025-12-24', 1000, NULL),
 	(1011, 392, '2025-12-24', -9, NULL), (1012, 902, '2025-12-24', 8, NULL);
@@ -36,7 +36,7 @@ SELECT crm_profile.alter_source('shop', period => '180 days', cost => 'cost');
 SELECT orders, customers FROM crm_profile.refresh('shop');
 SELECT segment, customers, monetary, profit FROM shop.segment_summary WHERE segment LIKE '(%';
 SELECT summary = (SELECT sum(total) FROM sale WHERE day <= '2025-11-30' AND day > date '2025-11-30' - 180) AS summary FROM ledger;
--- order lines: those of an order without a customer are one order
+-- order lines: the lines of an order without a customer are one order
 SELECT crm_profile.alter_source('shop', order_key => 'id % 1001', reset => '{period,cost}');
 UPDATE sale SET id = 1008 WHERE id = 1009;
 SELECT orders FROM crm_profile.refresh('shop');
@@ -44,7 +44,7 @@ SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM led
 SELECT p.day, p.orders, p.amount FROM (SELECT unassigned FROM shop.model ORDER BY id DESC LIMIT 1) m, crm_profile.purchases(m.unassigned) p;
 SELECT crm_profile.alter_source('shop', reset => '{order_key}');
 SELECT customers FROM crm_profile.refresh('shop');
--- no refund and no order more: they go as they came
+-- without these refunds and orders again
 BEGIN;
 DELETE FROM sale WHERE id > 1000;
 SELECT customers FROM crm_profile.refresh('shop');
@@ -61,14 +61,14 @@ CREATE TABLE first AS SELECT client, min(day) AS day FROM sale WHERE day <= '202
 SELECT f.part, f.last_year, s.total = f.last_year AS right FROM shop.revenue_forecast f JOIN (
 	SELECT CASE WHEN s.client IS NULL THEN 'no customer' WHEN f.day <= '2024-11-30' THEN 'customers so far' ELSE 'new customers' END AS part, sum(total) AS total
 	FROM sale s LEFT JOIN first f ON f.client = s.client WHERE s.day BETWEEN '2024-12-01' AND '2025-02-28' GROUP BY ROLLUP (1)) s ON coalesce(s.part, 'total') = f.part ORDER BY f.last_year;
--- new customers: four stretches of 90 days, what those who came in each bought in it, and how much the four differ, as if four more had by 30 %
+-- new customers: purchases of those who came in each of four stretches of 90 days, and how much the four differ, as if four more differed by 30 %
 WITH stretch AS (SELECT date '2025-11-30' - 90 * k AS until FROM generate_series(0, 3) k),
 	came AS (SELECT t.until, count(DISTINCT f.client) AS customers, sum(s.total) AS total FROM stretch t JOIN first f ON f.client IS NOT NULL AND f.day > t.until - 90 AND f.day <= t.until
 		JOIN sale s ON s.client = f.client AND s.day > t.until - 90 AND s.day <= t.until GROUP BY t.until)
 SELECT f.customers = (SELECT round(avg(c.customers), 1) FROM came c) AS customers, f.expected = (SELECT round(avg(c.total), 2) FROM came c) AS expected,
 	abs(f.upper - f.expected - 2.365 * (SELECT sqrt((4 * (0.3 * avg(c.total)) ^ 2 + 3 * var_samp(c.total)) / 7) FROM came c) * sqrt(1.25)) < 0.02 AS upper, f.lower >= 0 AS lower
 FROM shop.revenue_forecast f WHERE f.part = 'new customers';
--- customers so far: rate times value of each; the band by chance, little here, and by how far off the forecasts of the holdout test were
+-- present customers: rate times value of each; the band from chance, little here, and from the errors of the holdout forecasts
 WITH e AS (
 	SELECT sum(crm_profile.expected_purchases(h.history, m.clv, '2025-11-30', '90 days') * crm_profile.expected_value(h.history, m.clv, '2025-11-30', true)) AS expected
 	FROM shop.customer_history h, shop.model_in_use m),
@@ -78,7 +78,7 @@ SELECT abs(f.expected - e.expected::numeric) < 0.02 AS expected, n AS forecasts,
 FROM shop.revenue_forecast f, e, o WHERE f.part = 'customers so far';
 SELECT t.expected - p.expected AS expected, t.last_year - p.last_year AS last_year, abs((t.upper - t.expected) - p.half) < 0.02 AS band
 FROM shop.revenue_forecast t, (SELECT sum(expected) AS expected, sum(last_year) AS last_year, sqrt(sum((upper - expected) ^ 2)) AS half FROM shop.revenue_forecast WHERE part <> 'total') p WHERE t.part = 'total';
--- by profit; too short a time: what cannot be known is NULL
+-- by profit; too short a time: unknown figures are NULL
 SELECT crm_profile.alter_source('shop', cost => 'cost', tier_by => 'profit');
 SELECT customers FROM crm_profile.refresh('shop');
 SELECT last_year = (SELECT sum(total - cost) FROM sale WHERE day BETWEEN '2024-12-01' AND '2025-02-28' AND cost IS NOT NULL) AS last_year FROM shop.revenue_forecast WHERE part = 'total';
@@ -112,7 +112,7 @@ INSERT INTO sale SELECT i, NULL, '2025-11-03', 30 FROM generate_series(3001, 300
 SELECT orders FROM crm_profile.refresh('shop');
 
 -- ---------------------------------------------------------------- contradictions of the labels, as a query over customer_profile counts them
--- to bg/nbd a one-time buyer is a customer for ever
+-- under bg/nbd a one-time buyer stays a customer for ever
 BEGIN;
 DELETE FROM sale s WHERE client % 3 = 0 AND EXISTS (SELECT FROM sale e WHERE e.client = s.client AND (e.day, e.id) < (s.day, s.id));
 SELECT crm_profile.alter_source('shop', clv_model => 'bg/nbd');
@@ -131,7 +131,7 @@ SELECT array_agg(attname ORDER BY attnum) AS columns FROM pg_attribute WHERE att
 SELECT crm_profile.alter_source('shop', reset => '{attributes}');
 SELECT to_regclass('shop.customer_attributes') AS gone;
 
--- ---------------------------------------------------------------- model is the owner's: readers of all tables see what the views need, and nothing of customers that they do not see
+-- ---------------------------------------------------------------- model is for the owner: readers of all tables see what the views need, and nothing of customers hidden from them
 SELECT crm_profile.alter_source('shop', attributes => '{region}', prospects => 'client', best => 'monetary > 300');
 INSERT INTO sale VALUES (4001, 900, '2025-11-01', 40), (4002, 391, '2025-11-01', -2);
 SELECT orders FROM crm_profile.refresh('shop');
@@ -155,7 +155,7 @@ SELECT string_agg(part, ', ') AS parts FROM shop.revenue_forecast;
 RESET ROLE;
 SELECT summary = calendar AS agree, summary = (SELECT sum(total) FROM sale) AS ledger FROM ledger;
 
--- ---------------------------------------------------------------- forgetting: old models go, and no message has the key
+-- ---------------------------------------------------------------- forgetting: old models are deleted, and no message contains the key
 SELECT * FROM crm_profile.forget_customer('shop', 41);
 SELECT count(*) FROM shop.model;
 DROP VIEW ledger;

@@ -1,4 +1,4 @@
--- What views compute stands in functions, which are inlined into the query that reads the view; a history is read once
+-- The computations of views are in functions, which are inlined into the query that reads the view; a history is read once
 SET datestyle = ISO;
 SET intervalstyle = postgres;
 SET client_min_messages = warning;
@@ -12,7 +12,7 @@ CREATE TABLE sale (client int, day date, total numeric(9,2), cost numeric(9,2));
 INSERT INTO client SELECT i, 'r' || i % 3 FROM generate_series(1, 300) i;
 INSERT INTO sale SELECT 1 + i * 7907 % 1009 % 280, date '2024-01-01' + i * 7 % 700, (i * 37 % 1000) / 10.0 - CASE WHEN i % 23 = 0 THEN 110 ELSE 0 END, CASE WHEN i % 3 > 0 THEN i % 40 END
 	FROM generate_series(1, 3000) i;
--- too long to be kept in mind
+-- too long to be remembered
 INSERT INTO sale SELECT 290, date '2015-01-01' + i, 1000000.01 + i, i FROM generate_series(1, 3900) i;
 SELECT count(*) FROM crm_profile.create_source('t', 'client', 'sale', order_customer => 'client', amount => 'total', cost => 'cost', as_of => '2025-12-01', period => '1 year', attributes => '{region}');
 
@@ -27,7 +27,7 @@ CREATE FUNCTION differ(expression text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	found bigint;
 BEGIN
-	-- OFFSET 0: this expression alone, of one history after the other
+	-- OFFSET 0: this expression alone, for one history after the other
 	EXECUTE format('SELECT count(*) FROM (SELECT h.customer, (%s)::text AS alone FROM t.customer_history h, newest m OFFSET 0) a JOIN shown s USING (customer) WHERE a.alone IS DISTINCT FROM (s.shown ->> %L)', expression, expression)
 		INTO found;
 	RETURN found;
@@ -46,7 +46,7 @@ INSERT INTO expression SELECT row_number() OVER (), e FROM unnest(ARRAY['crm_pro
 	'crm_profile.expected_purchases(h.history, m.clv, ''2025-12-01'', ''1 year'')', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0.01)', 'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''365 days'', 0)',
 	'crm_profile.clv(h.history, m.clv, ''2025-12-01'', ''90 days'', 0.01)', 'crm_profile.next_purchase(h.history, m.clv, ''2025-12-01'')', 'crm_profile.expected_value(h.history, m.clv, ''2025-12-01'')',
 	'crm_profile.clv_log_likelihood(h.history, m.clv, ''2025-12-01'')', 'crm_profile.first_purchase(h.history) - crm_profile.first_purchase(''{2000-01-01: 1}'')']) e;
--- all of them side by side, and once more in the other order, so that each meets what others left behind
+-- all of them side by side, and again in reverse order, so that each meets what others left behind
 SELECT format('CREATE TABLE shown AS SELECT h.customer, jsonb_object_agg(x.e, x.v ORDER BY x.n) AS shown FROM t.customer_history h, newest m, LATERAL (VALUES %s) x(n, e, v) GROUP BY h.customer',
 	string_agg(format('(%s, %L, (%s)::text)', n, e, e), ', ' ORDER BY n)) FROM expression \gexec
 SELECT count(*) AS customers, (SELECT count(*) FROM expression) AS expressions FROM shown;
@@ -55,7 +55,7 @@ DROP TABLE shown;
 SELECT format('CREATE TABLE shown AS SELECT h.customer, jsonb_object_agg(x.e, x.v ORDER BY x.n) AS shown FROM t.customer_history h, newest m, LATERAL (VALUES %s) x(n, e, v) GROUP BY h.customer',
 	string_agg(format('(%s, %L, (%s)::text)', n, e, e), ', ' ORDER BY n DESC)) FROM expression \gexec
 SELECT e, differ(e) FROM expression WHERE differ(e) > 0;
--- two histories in turn, and those of plain SQL
+-- two histories in turn, against plain SQL
 SELECT count(*) AS pairs, count(*) FILTER (WHERE (crm_profile.monetary(a.history, '2025-12-01'), crm_profile.monetary(b.history, '2025-12-01'), crm_profile.frequency(a.history, '2025-12-01', '1 year'),
 		crm_profile.frequency(b.history, '2025-12-01', '1 year'), crm_profile.mean_gap(a.history, '2025-12-01'))
 	IS DISTINCT FROM (x.monetary, y.monetary, x.frequency, y.frequency, x.mean_gap)) AS differences
@@ -63,7 +63,7 @@ FROM t.customer_history a JOIN t.customer_history b ON b.customer = a.customer +
 	LATERAL (SELECT sum(total) AS monetary, count(*) FILTER (WHERE total >= 0 AND day > date '2024-12-01') AS frequency,
 		(max(day) FILTER (WHERE total >= 0) - min(day) FILTER (WHERE total >= 0))::float8 / NULLIF(count(DISTINCT day) FILTER (WHERE total >= 0) - 1, 0) AS mean_gap FROM sale WHERE client = a.customer) x,
 	LATERAL (SELECT sum(total) AS monetary, count(*) FILTER (WHERE total >= 0 AND day > date '2024-12-01') AS frequency FROM sale WHERE client = b.customer) y;
--- an error on the way is none the next time, nor is the history before it forgotten wrongly
+-- an error does not affect the next call, and the history before it is not wrongly remembered
 SELECT crm_profile.monetary(history, '2025-12-01', interval '-1 day') FROM t.customer_history WHERE customer = 5;
 SELECT crm_profile.monetary(history, '2025-12-01', interval '1 year') = (SELECT monetary FROM t.customer_profile WHERE customer = 5) AS right FROM t.customer_history WHERE customer = 5;
 
@@ -71,7 +71,7 @@ SELECT crm_profile.monetary(history, '2025-12-01', interval '1 year') = (SELECT 
 SELECT count(*) AS differences FROM t.customer_profile p JOIN t.segment_summary s USING (segment), newest m, crm_profile.segments(m.segments) l
 WHERE l.segment = p.segment AND (p.segment_position IS DISTINCT FROM l.position OR p.as_of <> '2025-12-01');
 SELECT DISTINCT as_of FROM t.profile_as_of('2025-03-01');
--- tenths by value, against ranks in plain SQL: equal amounts share one, and so do all who are worth nothing
+-- tenths by value, against ranks in plain SQL: equal amounts share one, and so do all customers worth nothing
 SELECT count(*) > 100 AS enough, count(DISTINCT value_decile) AS deciles, count(*) FILTER (WHERE value_decile IS DISTINCT FROM 1 + 10 * (rank - 1) / buyers) AS differences
 FROM (SELECT value_decile, monetary, rank() OVER (ORDER BY greatest(monetary, 0) DESC) AS rank, count(*) OVER () AS buyers FROM t.customer_profile WHERE last_purchase IS NOT NULL) p;
 -- ten buyers, four of whom are worth nothing: they share the seventh tenth
@@ -91,16 +91,16 @@ BEGIN
 END $$;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
--- a customer is found by index, in both tables
+-- a customer is found by index in both tables
 SELECT plan('SELECT * FROM t.customer_profile WHERE customer = 5', 'Index (Only )?Scan using (client_pkey|customer_history_key)') AS indexes;
 RESET enable_seqscan;
 RESET enable_bitmapscan;
--- functions are inlined: no scan of a function, and a column that is not asked for is not computed, nor are models read for it
+-- functions are inlined: no function scan; unused columns are not computed, and no models read for them
 SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT * FROM t.customer_profile', 'crm_profile\.expected_purchases') > 0 AS asked,
 	plan('SELECT customer, recency FROM t.customer_profile', 'InitPlan|monetary|rfm|clv') AS unasked, plan('SELECT segment FROM t.customer_profile', 'InitPlan') > 0 AS models,
 	plan('SELECT segment FROM t.customer_profile', 'expected_purchases|monetary') AS others;
 SELECT plan('SELECT count(*) FROM t.profile_as_of(''2025-03-01'') WHERE customer = 5', 'Function Scan|InitPlan') AS as_of;
--- the same if the views go by today, which is what they do without as_of
+-- the same for views of today, without as_of
 SELECT crm_profile.alter_source('t', reset => '{as_of}');
 SELECT plan('SELECT * FROM t.customer_profile', 'Function Scan|Subquery Scan') AS scans, plan('SELECT customer, recency FROM t.customer_profile', 'monetary|rfm|clv') AS unasked,
 	plan('SELECT * FROM t.segment_persona', 'Function Scan on .*figures') AS persona;
@@ -122,7 +122,7 @@ CREATE VIEW rights AS SELECT c.relname, x.grantee::regrole::text AS grantee, x.p
 CREATE TABLE rights_before AS SELECT * FROM rights;
 SELECT crm_profile.alter_source('t', materialize => true);
 SELECT * FROM rights EXCEPT SELECT * FROM rights_before ORDER BY 2;
--- PostgreSQL asks for all that the view reads, whichever columns are wanted: nobody comes to see more than they could before
+-- PostgreSQL checks rights on everything the view reads, whichever columns are selected: nobody sees more than before
 SET ROLE regress_crm_reader;
 SELECT count(*), count(segment) FROM t.customer_profile;
 SET ROLE regress_crm_some;
@@ -133,11 +133,11 @@ SELECT crm_profile.alter_source('t', scheme => 'rf', prospects => 'client', pros
 SELECT * FROM crm_profile_internal.rebuild_source('t');
 SELECT crm_profile.alter_source('t', materialize => false, reset => '{prospects,prospect_key,prospect_customer}');
 SELECT 'gone' AS what, * FROM (SELECT * FROM rights_before EXCEPT SELECT * FROM rights) x UNION ALL SELECT 'come', * FROM (SELECT * FROM rights EXCEPT SELECT * FROM rights_before) x;
--- nobody makes another's views anew
+-- nobody rebuilds another user's views
 SET ROLE regress_crm_reader;
 SELECT * FROM crm_profile_internal.rebuild_source('t');
 RESET ROLE;
--- views that are gone: a refresh makes them anew
+-- a refresh rebuilds missing views
 BEGIN;
 DROP VIEW t.customer_profile CASCADE;
 SELECT customers FROM crm_profile.refresh('t');
@@ -145,7 +145,7 @@ SELECT count(*), count(as_of) FROM t.customer_profile;
 SELECT sum(customers) FROM t.segment_summary;
 ROLLBACK;
 
--- ---------------------------------------------------------------- models at the edge of what numbers can hold
+-- ---------------------------------------------------------------- models at the limits of floating point
 CREATE FUNCTION extreme(change jsonb) RETURNS TABLE (lines bigint, unshown bigint, customers numeric, shares boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	changed crm_profile.source_model;

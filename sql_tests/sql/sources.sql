@@ -5,7 +5,7 @@ SET intervalstyle = postgres;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 SET extra_float_digits = 0;
--- many small statements over the catalogues: compiling them takes longer than all else
+-- many small statements over the catalogues: JIT would take longer than everything else
 SET jit = off;
 
 -- ---------------------------------------------------------------- Northwind: varchar keys, real prices, the amount from a join
@@ -15,7 +15,7 @@ SET search_path = northwind;
 \i :file
 CREATE TABLE employees (employee_id smallint PRIMARY KEY);
 ALTER TABLE orders ADD employee_id smallint REFERENCES employees, ADD freight real, ADD shipped_date date;
--- what the catalogue suggests: the amount from the lines, not the freight; who sold is no customer
+-- suggestions from the catalogue: the amount from the lines, not the freight; sellers are no customers
 SELECT customers, orders, reason FROM crm_profile.suggest_sources_details();
 SELECT call FROM crm_profile.suggest_sources() \gx
 SELECT call AS create_suggested FROM crm_profile.suggest_sources() \gset
@@ -32,7 +32,7 @@ SELECT orders, customers, customers_written, customers_removed FROM crm_profile.
 -- the key has the type of the customer table
 SELECT pg_typeof(customer) FROM nw.customer_profile LIMIT 1;
 SELECT count(*) AS other_than_suggested FROM nw.customer_profile p FULL JOIN suggested s USING (customer) WHERE (p.frequency, p.monetary, p.cell) IS DISTINCT FROM (s.frequency, s.monetary, s.cell);
--- every customer is there, also those without orders
+-- every customer is there, even without orders
 SELECT count(*), count(segment) FROM nw.customer_profile;
 -- the truth: lines of an order summed after rounding
 CREATE VIEW truth AS
@@ -74,11 +74,11 @@ SELECT count(*) AS differences FROM (
 	FROM nw.profile_as_of('1998-02-05') a JOIN nw.profile_as_of('1998-05-06') b USING (customer) JOIN nw.customer_history USING (customer) GROUP BY 1, 2) x
 	FULL JOIN nw.segment_migration m ON (m.from_segment, m.to_segment) = (x.f, x.t) WHERE x.n IS DISTINCT FROM m.customers;
 SELECT sum(customers) AS customers, bool_and(share BETWEEN 0 AND 1) AS shares FROM nw.segment_migration('1998-01-01', '1998-05-06', refit => true);
--- a past day is what a source with that as-of date would have shown
+-- a past day shows what a source with that as-of date would have shown
 SELECT count(*), sum(frequency), sum(monetary) FROM nw.profile_as_of('1997-12-31');
 SELECT count(DISTINCT order_id), sum(round((unit_price * quantity * (1 - discount))::numeric, 2)) FROM orders JOIN order_details USING (order_id) WHERE order_date <= '1997-12-31';
 
--- only what differs is written
+-- only differing rows are written
 SELECT customers_written, customers_removed FROM crm_profile.refresh('nw');
 CREATE TEMP TABLE before AS SELECT customer, xmin::text AS written FROM nw.customer_history;
 BEGIN;
@@ -86,7 +86,7 @@ INSERT INTO orders VALUES (20000, 'PARIS', '1998-05-06');
 INSERT INTO order_details VALUES (20000, 1, 12.34, 2, 0);
 DELETE FROM order_details USING orders WHERE orders.order_id = order_details.order_id AND customer_id = 'CENTC';
 UPDATE order_details SET quantity = quantity + 1 WHERE order_id = 10248;
--- fresh in the writer's own transaction
+-- visible in the writer's own transaction
 SELECT customer, frequency, monetary, lifecycle FROM crm_profile.profile_now_details('nw', 'PARIS');
 SELECT customers_written, customers_removed FROM crm_profile.refresh('nw');
 SELECT coalesce(a.customer, b.customer) AS customer, a.customer IS NULL AS is_new, b.customer IS NULL AS is_gone
@@ -141,7 +141,7 @@ CREATE TABLE customers AS SELECT DISTINCT customer AS id, min(country) AS countr
 ALTER TABLE customers ADD PRIMARY KEY (id);
 SELECT customers, orders, reason FROM crm_profile.suggest_sources_details() WHERE orders = 'retail.orders';
 SELECT call FROM crm_profile.suggest_sources_details() WHERE orders = 'retail.orders' \gx
--- the invoice lines as they come from the shop's system: the amount is price by quantity, the invoice makes the order
+-- the invoice lines as in the shop's system: the amount is price times quantity, an invoice is an order
 CREATE TABLE invoices (invoice_no int, stock_code text, quantity int, invoice_date timestamp, unit_price numeric(8,2), customer_id int);
 SELECT call FROM crm_profile.suggest_sources_details() WHERE orders = 'retail.invoices' \gx
 DROP TABLE invoices;
@@ -158,11 +158,11 @@ SELECT count(*) AS differences FROM retail_views.customer_profile p
 WHERE (p.r_score, p.f_score, p.m_score) IS DISTINCT FROM (s.r_score, s.f_score, s.m_score)
 	OR p.segment IS DISTINCT FROM crm_profile.segment(crm_profile.rfm_score(s.r_score, s.f_score, s.m_score), (SELECT crm_profile.compile_scheme('standard')), p.lifecycle);
 SELECT severity, finding, rows FROM crm_profile.check_source_details('retail_views');
--- every amount has a line, those of orders without a customer and of customers with refunds only, too
+-- every amount has a line, also orders without a customer and customers with refunds only
 SELECT segment, customers, monetary FROM retail_views.segment_summary WHERE segment LIKE '(%';
 SELECT (SELECT sum(monetary) FROM retail_views.segment_summary) AS summary, (SELECT sum(amount) FROM retail_views.purchase_calendar) AS calendar, (SELECT sum(amount) FROM orders) AS ledger;
 SELECT count(*) AS refunds_only, sum(amount) FROM (SELECT sum(amount) AS amount FROM orders WHERE customer IS NOT NULL GROUP BY customer HAVING max(amount) < 0) r;
--- contradictions that a refresh counted, and those that a query counts: to bg/nbd every one-time buyer is a customer for ever
+-- contradictions counted by a refresh, and by a query: under bg/nbd every one-time buyer stays a customer for ever
 SELECT crm_profile.alter_source('retail_views', active_days => 10, clv_model => 'bg/nbd');
 SELECT orders FROM crm_profile.refresh('retail_views');
 SELECT c.note, c.number, t.n FROM (SELECT note, number FROM retail_views.model_card WHERE section = 'labels' AND number > 0) c FULL JOIN (

@@ -1,4 +1,4 @@
--- materialize => true with change tracking: after each refresh the table is what profile_as_of() computes, and only rows that differ were written
+-- materialize => true with change tracking: after each refresh the table equals profile_as_of(), and only differing rows were written
 \pset format unaligned
 \pset tuples_only on
 \set SHOW_CONTEXT never
@@ -13,7 +13,7 @@ SELECT setseed(0.5);
 INSERT INTO orders SELECT 1 + floor(random() * 350), date '2024-01-01' + floor(random() * 400)::integer, a, round(a / 2, 2)
 	FROM (SELECT round((exp(3 + 2 * random()))::numeric, 2) AS a FROM generate_series(1, 2500)) a;
 
--- what a refresh wrote, in rows that did not differ, and what it left undone
+-- rows that a refresh wrote although they did not differ, and rows that it should have written
 CREATE FUNCTION refreshed(OUT refit boolean, OUT needless bigint, OUT missed bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	today date;
@@ -48,7 +48,7 @@ BEGIN
 		ELSIF action = 10 THEN
 			UPDATE customer SET id = id + 500 WHERE id = 1 + floor(random() * 400);
 		ELSIF random() < 0.3 THEN
-			-- a day has passed
+			-- a day later
 			UPDATE shop.source_definition SET as_of = as_of + 1;
 		END IF;
 		COMMIT;

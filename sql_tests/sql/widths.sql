@@ -1,4 +1,4 @@
--- What people call by hand fits into a terminal of 80 columns, and says in words what programs get in full
+-- Functions that people call by hand fit into a terminal of 80 columns, and say in words what programs get in full
 SET datestyle = ISO;
 SET client_min_messages = error;
 CREATE SCHEMA trade;
@@ -30,7 +30,7 @@ SELECT reason, call FROM crm_profile.suggest_sources();
 SELECT call AS create_suggested FROM crm_profile.suggest_sources() \gset
 :create_suggested ;
 SELECT crm_profile.alter_source('customers_orders', as_of => '2025-03-01', attributes => '{region}', prospects => 'prospects');
--- what makes scores of prospects worthless is said by the refresh that finds it first, and kept where one looks
+-- what makes scores of prospects worthless is reported by the refresh that finds it first, and kept where people look
 SET client_min_messages = warning;
 SELECT orders, customers FROM crm_profile.refresh('customers_orders');
 \echo again

@@ -1,4 +1,4 @@
--- Queries of orders in parallel workers: the rows that one process alone gives, whatever the keys, the plan and the memory, and the same errors
+-- Queries of orders in parallel workers: the same rows and errors as from one process, whatever the keys, the plan and the memory
 CREATE SCHEMA workers;
 SET search_path = workers, crm_profile, public;
 SET DateStyle = ISO;
@@ -6,7 +6,7 @@ SET DateStyle = ISO;
 
 CREATE TABLE purchase AS
 SELECT i % 2003 AS customer, date '2020-01-01' + (i::bigint * 7919 % 1501)::int AS day,
-	-- a few amounts have six decimals, and all of them lie in the last pages
+	-- a few amounts have six decimals, all of them in the last pages
 	CASE WHEN i > 59990 THEN 0.000001 * i ELSE (i::bigint * 104729 % 20011 - 2000) / 100.0 END AS amount,
 	CASE WHEN i % 3 > 0 THEN (i % 700) / 10.0 END AS cost
 FROM generate_series(1, 60000) i;
@@ -16,7 +16,7 @@ ALTER TABLE purchase SET (parallel_workers = 3);
 SET min_parallel_table_scan_size = 0;
 SET parallel_setup_cost = 0;
 
--- the rows of a call from one process and from several: how many, and how many differ; of the rows of the query those without a customer
+-- the rows of a call from one process and from several: how many, how many differ, and how many rows of the query have no customer
 CREATE FUNCTION compare(call text, workers int DEFAULT 3, OUT customers bigint, OUT different bigint, OUT without_customer text) LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config('max_parallel_workers_per_gather', '0', true);
@@ -56,7 +56,7 @@ SELECT what, c.* FROM (VALUES (1, 'cost', histories('customer::int', 'day, amoun
 	(12, 'histories with progress', replace(histories('customer::int', 'day, amount'), ''')', ''', NULL)'))) q (n, what, call),
 	compare(call) c ORDER BY n;
 
--- no worker to be had; the leader has no part
+-- no worker available; a leader that takes no part
 SET max_parallel_workers = 0;
 SELECT * FROM compare(histories('customer::int', 'day, amount'));
 RESET max_parallel_workers;
@@ -64,13 +64,13 @@ SET parallel_leader_participation = off;
 SELECT * FROM compare(scores('customer::int'));
 RESET parallel_leader_participation;
 
--- in little memory: what is in files comes back from all of them, also where many customers share a hash
+-- with little memory: everything comes back from the files, also where many customers share a hash
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;
 SELECT * FROM compare(histories('repeat(customer::text, customer % 300)::text', 'day, amount, cost'), 1);
 SET client_min_messages = warning;
 SELECT * FROM compare(scores('repeat((ctid::text || customer), 20)::text'), 1);
--- keys whose product with the golden ratio begins with the same byte: one partition holds them all, and is parted again
+-- keys whose product with the golden ratio begins with the same byte: one partition holds them all, and is split again
 CREATE TABLE chosen AS
 SELECT ((i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 - CASE WHEN (i % 150000)::numeric * 17428512612931826493 % 18446744073709551616 >= 9223372036854775808
 	THEN 18446744073709551616 ELSE 0 END)::bigint AS customer, date '2020-01-01' + i % 1000 AS day, i / 100.0 AS amount FROM generate_series(1, 300000) i;
@@ -79,7 +79,7 @@ SELECT * FROM compare(histories('customer::int8', 'day, amount', 'chosen'), 1);
 SELECT * FROM compare(scores('customer::int8', '', 'chosen'), 1);
 RESET client_min_messages;
 
--- histories that are stored come in the order of their customers, whoever made them and in however many pieces
+-- stored histories are in the order of their customers, whichever process made them and in however many pieces
 CREATE FUNCTION stored(key text, workers int) RETURNS TABLE (customers bigint, ordered boolean, rows text) LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config('max_parallel_workers_per_gather', workers::text, true);
@@ -96,7 +96,7 @@ SELECT key, a.customers, a.ordered, a = t AS same FROM (VALUES (1, '(customer - 
 RESET work_mem;
 RESET hash_mem_multiplier;
 
--- wherever it is called
+-- wherever the function is called
 SET max_parallel_workers_per_gather = 3;
 CREATE TABLE right_rows AS SELECT * FROM rfm_scores(NULL::int, 'SELECT customer, day, amount FROM purchase', '2023-12-31');
 CREATE FUNCTION wrong_rows() RETURNS bigint LANGUAGE plpgsql AS $$

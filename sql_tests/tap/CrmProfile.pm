@@ -21,7 +21,7 @@ sub load_user_data
 	return;
 }
 
-# contents(NODE, DATABASE): all rows of the user's tables and views and of the extension's tables, as text in a fixed order, under their names
+# contents(NODE, DATABASE): all rows of the user's tables and views and of the extension's tables, as text in a fixed order, each under its name
 sub contents
 {
 	my ($node, $database) = @_;
@@ -37,7 +37,7 @@ sub contents
 	  map { "$_:\n" . $node->safe_psql($database, qq{SET timezone = 'UTC'; SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}) } @relations;
 }
 
-# schema_of(NODE, DATABASE): pg_dump's text without what differs from run to run
+# schema_of(NODE, DATABASE): pg_dump's text without the lines that differ from run to run
 sub schema_of
 {
 	my ($node, $database) = @_;
@@ -47,8 +47,8 @@ sub schema_of
 	return join "\n", grep { !/^(--|\\(un)?restrict |$)/ } split /\n/, $dump;
 }
 
-# private_extensions(NODE): lets a new node read the extension from a copy of its own, and returns the directory of the control and SQL files in it,
-# where a test may change them and put others; undef where the extension is installed for good
+# private_extensions(NODE): makes a new node read the extension from its own copy, and returns the directory of the control and SQL files in it,
+# where a test may change them and add others; undef where the extension is installed for good
 sub private_extensions
 {
 	my ($node) = @_;
@@ -71,8 +71,8 @@ sub private_extensions
 	return "$copy$share/extension";
 }
 
-# write_forever(SEED, STEPS): the statements of a writer of orders, which changes some rows of some customers again and again, with savepoints that are
-# rolled back, and whole transactions, too
+# write_forever(SEED, STEPS): the statements of a writer of orders, which keeps changing some rows of some customers, with savepoints that are
+# rolled back, and whole transactions as well
 sub write_forever
 {
 	my ($seed, $steps) = @_;
@@ -115,7 +115,7 @@ sub write_forever
 	END \$\$};
 }
 
-# start(NODE, DATABASE, STATEMENT…): a psql in the background, which prints the number of its process first
+# start(NODE, DATABASE, STATEMENT…): a psql in the background, which first prints the number of its server process
 my @started;
 sub start
 {
@@ -147,7 +147,7 @@ sub kill_server
 	settled();
 	for (1 .. 100)
 	{
-		# psql may be gone before it is told what to ask
+		# psql may end before it gets its query
 		return 1 if eval { $node->poll_query_until('postgres', 'SELECT true') };
 		usleep(100_000);
 	}

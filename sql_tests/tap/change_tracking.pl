@@ -1,5 +1,5 @@
-# Changes are noted by triggers: under many writers at once, killed servers, prepared transactions, on a promoted standby, after dump and restore and
-# as logical replication applies them no change is lost. CHANGE_ROUNDS=100 makes it kill the server a hundred times.
+# Triggers note changes: no change is lost with many writers at once, killed servers, prepared transactions, on a promoted standby, after dump and
+# restore, or with logical replication. CHANGE_ROUNDS=100 makes it kill the server a hundred times.
 use strict;
 use warnings;
 use CrmProfile;
@@ -36,7 +36,7 @@ $node->safe_psql('shop', q{INSERT INTO customers SELECT generate_series(1, 2000)
 	INSERT INTO orders (customer_id, day, amount) SELECT 1 + i % 1900, date '2024-01-01' + i % 700, i % 97 FROM generate_series(1, 20000) i});
 $node->safe_psql('shop', $source);
 
-# Writers side by side and refreshes between them
+# Concurrent writers, and refreshes between them
 start($node, 'shop', write_forever("0.$_", 500 * ($rounds < 10 ? $rounds : 10))) for 1 .. 3;
 my ($refreshes, $changes) = (0, 0);
 while (running())
@@ -51,20 +51,20 @@ $node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
 is($node->safe_psql('shop', 'SELECT differs()'), '0', "nothing lost under three writers and $refreshes refreshes");
 is($changes, $refreshes, 'each of which read what had changed alone');
 
-# The server killed at some moment under writers and a refresh
+# The server killed at some moment during writes and a refresh
 for my $round (1 .. $rounds)
 {
 	start($node, 'shop', write_forever("0.$round$_", 100000)) for 1 .. 2;
 	start($node, 'shop', (q{SELECT crm_profile.refresh('shop')}) x 1000);
 	kill_server($node) or next;
-	# now and then some more before the first refresh that sees what happened
+	# sometimes further changes before the first refresh that sees what happened
 	$node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (3, '2025-01-01', 1)}) if $round % 2;
 	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
 	is($node->safe_psql('shop', 'SELECT differs()'), '0', "nothing lost in crash $round");
 	like($node->safe_psql('shop', q{SELECT tracking ->> 'read_all' FROM shop.source_definition}), qr/emptied/, 'it had been noticed');
 }
 
-# What a refresh did: changes, or all
+# What a refresh read: changes, or all orders
 sub refreshed
 {
 	my ($where) = @_;
@@ -74,12 +74,12 @@ sub refreshed
 	return ($was eq $where->safe_psql('shop', $marker) ? 'changes ' : 'all ') . $where->safe_psql('shop', 'SELECT differs()');
 }
 
-# A restart in good order keeps the queue
+# A clean restart keeps the queue
 $node->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALUES (3, '2025-01-02', 1)});
 $node->restart;
 is(refreshed($node), 'changes 0', 'after a restart the changes are still known');
 
-# Prepared transactions: their keys come with them, and are lost with a crash, which they outlive
+# Prepared transactions: their keys are stored with them, and are lost in a crash, which the transactions survive
 $node->safe_psql('shop', q{BEGIN; INSERT INTO orders (customer_id, day, amount) VALUES (4, '2025-01-02', 1); PREPARE TRANSACTION 'one'});
 is(refreshed($node), 'changes 0', 'a prepared transaction is not seen');
 $node->safe_psql('shop', q{COMMIT PREPARED 'one'});
@@ -107,7 +107,7 @@ $standby->safe_psql('shop', q{INSERT INTO orders (customer_id, day, amount) VALU
 is(refreshed($standby), 'changes 0', 'and changes from then on');
 $standby->stop;
 
-# Dump and restore: triggers come along, and are told which queue is theirs
+# Dump and restore: triggers are restored, and linked to their queue
 my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';
 command_ok([ 'pg_dump', '-Fc', '-f', $file, '-d', $node->connstr('shop') ], 'dumped');
 $node->safe_psql('postgres', 'ALTER DATABASE shop RENAME TO old');

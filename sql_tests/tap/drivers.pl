@@ -1,4 +1,4 @@
-# The views of a source through psqlODBC and pgJDBC: every column has a type that a BI tool knows, short texts are no long ones, all rows arrive
+# The views of a source through psqlODBC and pgJDBC: every column has a type that a BI tool knows, short texts are not long ones, all rows arrive
 use strict;
 use warnings;
 use CrmProfile;
@@ -12,13 +12,13 @@ $odbc = undef if !eval { require DBD::ODBC; 1 };
 $jar = undef if system('java --version >/dev/null 2>&1') != 0;
 plan skip_all => 'neither psqlODBC with DBD::ODBC nor pgJDBC with java is here' if !$odbc && !$jar;
 
-# pgJDBC knows no sockets of files
+# pgJDBC cannot use Unix sockets
 my $node = PostgreSQL::Test::Cluster->new('shop');
 $node->init;
 $node->append_conf('postgresql.conf', "listen_addresses = '127.0.0.1'");
 $node->start;
 load_user_data($node, 'shop');
-# what is for readers: a sealed model is none
+# what readers use: not sealed models
 my @views = grep { !/_model$/ } split /\n/, $node->safe_psql('shop', "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'v' AND pg_get_viewdef(oid) ~ 'app\\.(model|customer_history|finding|stored_profile)' ORDER BY 1");
 ok((grep { $_ eq 'customer_profile' } @views) && @views > 8, 'there are views');
 my $long = qr/^(advice|argument|strategy|value|note|reasons)$/;
@@ -26,7 +26,7 @@ my $long = qr/^(advice|argument|strategy|value|note|reasons)$/;
 SKIP:
 {
 	skip 'no psqlODBC', 1 if !$odbc;
-	# by the numbers of ODBC
+	# by their ODBC numbers
 	my %known = (4 => 'integer', -5 => 'bigint', 2 => 'numeric', 6 => 'float', 8 => 'double', 12 => 'varchar', 91 => 'date', 93 => 'timestamp', -1 => 'long varchar');
 	my $connection = DBI->connect("dbi:ODBC:Driver=$odbc;Servername=" . $node->host . ';Port=' . $node->port . ';Database=shop;Username=' . getpwuid($<), undef, undef, { RaiseError => 1, PrintError => 0, LongReadLen => 100000 });
 	for my $view (@views)

@@ -1,4 +1,4 @@
-# A plain dump goes into each newer PostgreSQL that is here with its headers: all rows come out the same, sources refresh and show the same as before
+# A plain dump is restored into each newer PostgreSQL installed with its headers: all rows are the same, sources refresh and show the same as before
 use strict;
 use warnings;
 use CrmProfile;
@@ -26,7 +26,7 @@ $old->init;
 $old->start;
 my $files = PostgreSQL::Test::Utils::tempdir;
 load_user_data($old, 'shop');
-# what prospect_match uses, in a table of somebody; and a source that tracks changes
+# what prospect_match uses, in a user's table; and a source that tracks changes
 $old->safe_psql('shop', q{
 	CREATE TABLE app.kept_models AS SELECT * FROM app.prospect_model;
 	CREATE SCHEMA trade;

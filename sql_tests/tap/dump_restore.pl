@@ -1,5 +1,5 @@
-# pg_dump and pg_restore carry a database with the extension, and each of its sources, to another server: the whole database or one schema, by a
-# superuser or by the owner, into the hands of other roles. What comes out dumps to the same text again, and a restored source works at once
+# pg_dump and pg_restore move a database with the extension, and each of its sources, to another server: the whole database or one schema, by a
+# superuser or by the owner, also to other roles. The result dumps to the same text again, and a restored source works at once
 use strict;
 use warnings;
 use CrmProfile;
@@ -29,7 +29,7 @@ for my $way ([ 'one file', '-Fc' ], [ 'a directory, in parallel', '-Fd', '-j2' ]
 	$new->safe_psql('postgres', "CREATE DATABASE $database");
 	command_ok([ 'pg_restore', '--exit-on-error', @jobs, '-d', $new->connstr($database), "$files/shop$format" ], "$what: restored");
 
-	# Dates inside rows follow the session's style: the same session settings for both
+	# Dates inside rows follow the session's DateStyle: the same session settings for both
 	$new->safe_psql('postgres', "ALTER DATABASE $database SET datestyle = 'ISO, MDY'");
 	is(contents($new, $database), $contents, "$what: the same rows");
 	$new->safe_psql('postgres', "ALTER DATABASE $database RESET datestyle");
@@ -37,12 +37,12 @@ for my $way ([ 'one file', '-Fc' ], [ 'a directory, in parallel', '-Fd', '-j2' ]
 	is($new->safe_psql($database, q{SELECT customers_written, customers_removed FROM crm_profile.refresh('app')}), '0|0', "$what: a refresh finds nothing that differs");
 }
 
-# Everything that the extension brings goes with it
+# Dropping the extension removes everything that it created
 $new->safe_psql('restored_fc', 'DROP SCHEMA app CASCADE; DROP EXTENSION crm_profile');
 is($new->safe_psql('restored_fc', "SELECT count(*) FROM pg_proc WHERE probin LIKE '%crm_profile%'"), '0', 'dropped without a trace');
 $new->safe_psql('restored_fc', 'CREATE EXTENSION crm_profile');
 
-# ---------------------------------------------------------------- by the owner of the database, who is no superuser
+# ---------------------------------------------------------------- by the owner of the database, who is not a superuser
 for my $node ($old, $new)
 {
 	$node->safe_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(keeper reader heir);
@@ -73,7 +73,7 @@ my $shown = summary($old, 'owned', 'keeper', 'shop');
 like($shown, qr/\|[1-9]\d*\|/, 'the source shows something');
 my @owner = ('-U', 'keeper', '-d', $old->connstr('owned'));
 
-# works(DATABASE, OWNER, SOURCE, WHAT): a restored source is its owner's and can do all that a source can
+# works(DATABASE, OWNER, SOURCE, WHAT): a restored source belongs to its owner and can do everything that a source can
 sub works
 {
 	my ($database, $owner, $source, $what) = @_;
@@ -91,7 +91,7 @@ sub works
 	return;
 }
 
-# restored(NAME, OWNER, SQL): a database of OWNER's with the extension, and what SQL makes
+# restored(NAME, OWNER, SQL): a database of OWNER's with the extension, and what SQL creates
 sub prepared
 {
 	my ($database, $owner, $sql) = @_;
@@ -115,12 +115,12 @@ $new->safe_psql('postgres', 'CREATE DATABASE parallel OWNER keeper');
 command_ok([ 'pg_restore', '--exit-on-error', '-j2', '-d', $new->connstr('parallel'), "$files/owned_directory" ], 'in parallel: restored');
 works('parallel', 'keeper', 'shop', 'in parallel');
 
-# by another role, whose it is then, and who cannot write the extension's own tables
+# by another role, who then owns it and cannot write the extension's own tables
 my $target = prepared('handed_on', 'heir');
 system_log('pg_restore', '--no-owner', '--no-privileges', '-U', 'heir', '-d', $target, "$files/owned");
 works('handed_on', 'heir', 'shop', 'other role');
 
-# the source's schema alone, beside tables that are there
+# the source's schema alone, beside existing tables
 my $tables = q{
 	CREATE SCHEMA trade;
 	CREATE TABLE trade.customer (id int PRIMARY KEY, region text);
@@ -141,7 +141,7 @@ $target = prepared('as_text', 'keeper');
 command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-U', 'keeper', '-d', $target, '-f', "$files/two.sql" ], 'two schemas as text: restored');
 works('as_text', 'keeper', 'shop', 'two schemas as text');
 
-# handed over where it is
+# handed over in place
 $new->safe_psql('postgres', 'CREATE DATABASE given OWNER keeper');
 command_ok([ 'pg_restore', '--exit-on-error', '-d', $new->connstr('given'), "$files/owned" ], 'given away: restored');
 $new->safe_psql('given', 'REASSIGN OWNED BY keeper TO heir');

@@ -1,6 +1,6 @@
 # ALTER EXTENSION crm_profile UPDATE under a user's database: views of theirs, a source with its views, tables and policies, indexes on functions.
-# The next version is made here; it does what an upgrade script may do: functions get new bodies, new ones come, the type of definitions gets an attribute.
-# The one after that changes a figure and gives views, and the models of sources, a column.
+# The next version is made here; it does what an upgrade script may do: new bodies of functions, new functions, a new attribute of the type of definitions.
+# The one after that changes a figure and adds a column to views and to the models of sources.
 use strict;
 use warnings;
 use CrmProfile;
@@ -22,7 +22,7 @@ $node->safe_psql('shop', q{
 	CREATE VIEW app.a_year_ago AS SELECT * FROM app.profile_as_of('2024-04-30');
 	CREATE INDEX on_function ON app.customer_history (crm_profile.last_purchase(history))});
 
-# A source that somebody else owns, and somebody who may read some of it
+# A source of another owner, and a reader of some of it
 $node->safe_psql('postgres', 'CREATE ROLE keeper; CREATE ROLE analyst; GRANT CREATE ON DATABASE shop TO keeper');
 $node->safe_psql('shop', q{
 	GRANT USAGE ON SCHEMA app TO keeper, analyst;
@@ -47,7 +47,7 @@ sub shown
 	return $rows;
 }
 
-# What holds on to what: each object of the user's schema and what of the extension it needs
+# Dependencies: each object of the user's schema and the objects of the extension that it needs
 my $dependencies = q{SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) || ' -> ' || pg_describe_object(d.refclassid, d.refobjid, 0)
 	FROM pg_depend d JOIN pg_depend e ON (e.classid, e.objid) = (d.refclassid, d.refobjid) AND e.deptype = 'e' JOIN pg_extension x ON x.oid = e.refobjid AND extname = 'crm_profile'
 	WHERE pg_describe_object(d.classid, d.objid, d.objsubid) ~ '\yapp\.' ORDER BY 1};
@@ -80,7 +80,7 @@ is(shown('shop'), $rows, 'tables, views, and views of the user on them show the 
 is($node->safe_psql('shop', $dependencies), $needed, 'the same dependencies');
 is($node->safe_psql('shop', q{SELECT crm_profile.lifecycle_next('{2025-04-29: 1}')}), 'new', 'what the new version brings is there');
 
-# The source goes on working
+# The source still works
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('app')}), '0|0', 'a refresh finds nothing that differs');
 $node->safe_psql('shop', q{INSERT INTO app.orders VALUES (2001, 24, '2025-04-01', 10)});
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('app')}), '1|0', 'and then the order that came');
@@ -139,7 +139,7 @@ is($node->safe_psql('shop', q{SET ROLE keeper; SELECT customers_written FROM crm
 is($node->safe_psql('shop', q{SELECT customer::text, tenure FROM crm_profile.profile_now_details('kept', 5)}), $node->safe_psql('shop', 'SELECT customer, tenure FROM kept.customer_profile WHERE customer = 5'),
 	'profile_now has the column, too');
 
-# A source whose table is gone does not hold up an upgrade
+# A source whose table is missing does not stop an upgrade
 $node->safe_psql('shop', q{CREATE TABLE app.few AS SELECT * FROM app.customers; ALTER TABLE app.few ADD PRIMARY KEY (id);
 	SELECT crm_profile.create_source('few', 'app.few', 'app.orders', order_customer => 'customer', amount => 'amount', as_of => '2025-04-30'); DROP TABLE app.few CASCADE});
 (undef, undef, $err) = $node->psql('shop', 'SELECT crm_profile_internal.rebuild_sources()');
@@ -152,12 +152,12 @@ $node->safe_psql('postgres', 'CREATE DATABASE restored');
 command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $file ], 'restored');
 is($node->safe_psql('restored', q{SELECT extversion FROM pg_extension WHERE extname = 'crm_profile'}), "${version}last", 'with the new version');
 is(shown('restored'), shown('shop'), 'the same rows');
-# a view over a function names the columns that this has when the view is made
+# a view over a function names the columns that the function had when the view was created
 my %dump = map { $_ => schema_of($node, $_) =~ s/ profile_as_of\(customer, .*?\)//gr } qw(restored shop);
 is($dump{restored}, $dump{shop}, 'the same dump');
 is($node->safe_psql('restored', $dependencies), $node->safe_psql('shop', $dependencies), 'the same dependencies');
 
-# What users built on it holds it
+# Users' objects on top of it prevent dropping it
 ($status, $out, $err) = $node->psql('shop', 'DROP EXTENSION crm_profile');
 like($err, qr/view app\.on_functions depends on /, 'the extension does not go from under a view');
 

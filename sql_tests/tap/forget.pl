@@ -1,5 +1,5 @@
-# Somebody is forgotten: after forget_customer() and VACUUM no file of the source, nor of the catalogues, has a byte of the person, and the server's log
-# never had
+# Forgetting: after forget_customer() and VACUUM no file of the source or of the catalogues has a byte of the person, and the server's log
+# never had one
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -11,7 +11,7 @@ my $other = 'zzMarker-7f3a-second';
 my $word = 'zzMarker-91c2-word';
 my $node = PostgreSQL::Test::Cluster->new('forget');
 $node->init;
-# what the statement of a user is logged with is not the extension's
+# the log of users' statements is not the extension's business
 $node->append_conf('postgresql.conf', "autovacuum = off\nlog_statement = none\nlog_min_messages = info\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
@@ -35,7 +35,7 @@ $node->safe_psql('shop', qq{
 
 my $directory = $node->data_dir . '/base/' . $node->safe_psql('shop', 'SELECT oid FROM pg_database WHERE datname = current_database()');
 
-# The tables, with the files of their indexes and long values, that have the text in them
+# The tables, with the files of their indexes and TOAST tables, that contain the text
 sub tables_with
 {
 	my ($text) = @_;
@@ -47,12 +47,12 @@ sub tables_with
 like(tables_with($key), qr/customers customers_pkey merged.customer_history.*merged.identity_found.*orders.*shop.customer_history shop.customer_history_key shop.stored_profile/, 'the key is in tables and indexes');
 is($node->safe_psql('shop', 'SELECT count(*) FROM shop.model'), '3', 'models of three refreshes');
 
-# with orders that are still there it warns, and names nobody
+# it warns if there still are orders, and names nobody
 my ($status, $out, $err) = $node->psql('shop', qq{SELECT * FROM crm_profile.forget_customer('shop', '$key')});
 is($out, '1|10', 'the history is gone, ten orders are left');
 like($err, qr/the customer still has 10 orders/, 'it says so');
 unlike($err, qr/zzMarker/, 'without the key');
-# the person goes from the tables of the user, too
+# the person is deleted from the user's tables as well
 $node->safe_psql('shop', qq{
 	DELETE FROM orders WHERE customer_id IN ('$key', '$other');
 	DELETE FROM customers WHERE id IN ('$key', '$other')});
@@ -71,7 +71,7 @@ like($log, qr/the customer still has/, 'the warning is in the log');
 is($node->safe_psql('shop', q{SELECT orders, customers, customers_written, customers_removed FROM crm_profile.refresh('shop')}), '5001|490|0|0', 'the next refresh counts anew, and writes nothing');
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('merged')}), '1|0', 'nor does that of the other source, but for an order that came since');
 
-# a reader who is in the way is waited for without a lock, so that others go on; and one with an open cursor of his own is told
+# it waits for a reader without a lock, so that others go on; an open cursor of the same session is an error
 my $reader = $node->background_psql('shop', on_error_stop => 1);
 $reader->query_safe('BEGIN; SELECT count(*) FROM shop.stored_profile');
 my $forget = $node->background_psql('shop', on_error_stop => 1);

@@ -1,4 +1,4 @@
-# What holds at size: models of very many customers come from samples, bulk functions keep to their memory, whatever runs long can be cancelled.
+# Large data: models of very many customers come from samples, bulk functions stay within their memory, long calls can be cancelled.
 # And a source can be handed over.
 use strict;
 use warnings;
@@ -9,7 +9,7 @@ use Time::HiRes qw(time);
 
 my $node = PostgreSQL::Test::Cluster->new('server');
 $node->init;
-# little shared memory, so that what a backend touches of it does not hide its own
+# little shared memory, so that the part that a backend touches does not hide its private memory
 $node->append_conf('postgresql.conf', "autovacuum = off\nshared_buffers = 8MB\nmax_wal_size = 4GB\njit = off\nmax_parallel_workers_per_gather = 0\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE ROLE heir LOGIN; CREATE DATABASE shop');
@@ -55,7 +55,7 @@ is($node->safe_psql('shop', q{SELECT count(*) FROM pg_namespace WHERE nspname = 
 
 # ---------- memory
 
-# peak(QUERY): by how many MB a query raises the most that a session has used
+# peak(QUERY): by how many MB a query raises the peak memory of a session
 sub peak
 {
 	my ($query) = @_;

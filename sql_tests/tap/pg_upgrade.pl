@@ -1,4 +1,4 @@
-# pg_upgrade, to the same version as there is no other here: the stored bytes go over as they are
+# pg_upgrade, to the same version, since there is no other here: the stored bytes are carried over unchanged
 use strict;
 use warnings;
 use CrmProfile;
@@ -7,7 +7,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $old = PostgreSQL::Test::Cluster->new('old');
-# From 18 on it loads $libdir/crm_profile, wherever the throwaway installation lies
+# From 18 on it loads $libdir/crm_profile, wherever the throwaway installation is
 plan skip_all => 'pg_upgrade finds only libraries that are installed for good'
   if $old->pg_version >= 18 && !-e $old->config_data('--pkglibdir') . '/crm_profile.so';
 $old->init;
@@ -21,7 +21,7 @@ $old->stop;
 my $new = PostgreSQL::Test::Cluster->new('new');
 $new->init;
 
-# It writes into the directory it is started in
+# It writes into the directory in which it is started
 chdir PostgreSQL::Test::Utils::tempdir;
 command_ok(
 	[
@@ -35,7 +35,7 @@ $new->start;
 is(contents($new, 'shop'), $contents, 'the same rows');
 is(schema_of($new, 'shop'), $schema, 'the same dump');
 
-# The index that went over finds the values that went over
+# The upgraded index finds the upgraded values
 is( $new->safe_psql(
 		'shop', 'SET search_path = crm_profile; SET enable_seqscan = off;
 		SELECT count(*) = (SELECT count(*) FROM app.history) FROM app.history h

@@ -1,4 +1,4 @@
-# CREATE EXTENSION does not move into a schema that somebody else has made ready for it
+# CREATE EXTENSION refuses a schema that somebody else has prepared for it
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -10,7 +10,7 @@ $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE thief LOGIN; CREATE DATABASE shop; GRANT CREATE ON DATABASE shop TO thief');
 
-# refused(WHAT, MESSAGE): the extension is not made, and the error says why
+# refused(WHAT, MESSAGE): the extension is not created, and the error says why
 sub refused
 {
 	my ($what, $message) = @_;
@@ -29,7 +29,7 @@ $node->safe_psql('shop', 'DROP FUNCTION crm_profile.check_scheme');
 $node->safe_psql('shop', 'CREATE SCHEMA crm_profile_internal', extra_params => [ '-U', 'thief' ]);
 refused('the other schema', qr/schema "crm_profile_internal" already exists/);
 $node->safe_psql('shop', 'DROP SCHEMA crm_profile_internal');
-# what the script says must be read as it is written
+# the script must be read under any settings
 my ($status, $out, $err) = $node->psql('shop', 'SET standard_conforming_strings = off; CREATE EXTENSION crm_profile');
 like($err, qr/SET standard_conforming_strings = on first/, 'strings that are no standard: refused');
 $node->safe_psql('shop', 'CREATE EXTENSION crm_profile');

@@ -1,5 +1,5 @@
-# The page that report() makes, in a browser: nothing runs over at the width of a phone, a tablet and a desk, no label is cut off, nothing is said on the
-# console, nothing is fetched, and the first paint comes soon. Screenshots are kept in build/check for a person to look at.
+# The page of report() in a browser: nothing overflows at the width of a phone, a tablet and a desktop, no label is cut off, nothing is written to the
+# console, nothing is fetched, and the first paint comes soon. Screenshots are kept in build/check for people to look at.
 use strict;
 use warnings;
 use File::Path qw(make_path);
@@ -38,11 +38,11 @@ sub browse
 	my $err = '';
 	IPC::Run::run([ $browser, qw(--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync),
 			qw(--hide-scrollbars --enable-logging=stderr), "--user-data-dir=$dir/browser", @options ], '>', \$out, '2>', \$err, IPC::Run::timeout(120));
-	# what pages say, not what the browser says of its own machine
+	# messages of pages, not those of the browser about its machine
 	return ($out, join "\n", grep { /CONSOLE/ } split /\n/, $err);
 }
 
-# The page within frames of several widths, which a script measures
+# The page in frames of several widths, measured by a script
 my $measure = <<'SCRIPT';
 addEventListener('load', () => {
 	const faults = [];

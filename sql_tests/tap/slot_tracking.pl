@@ -1,5 +1,5 @@
-# track_changes => 'slot': a refresh takes the keys of changed customers from the write-ahead log. It comes to the same as one that reads all, whatever is
-# written, whoever writes beside, and when the server is killed; SLOT_ROUNDS=100 makes it kill the server a hundred times.
+# track_changes => 'slot': a refresh takes the keys of changed customers from the write-ahead log. The result is that of reading all orders, whatever is
+# written, with concurrent writers, and with a killed server; SLOT_ROUNDS=100 makes it kill the server a hundred times.
 use strict;
 use warnings;
 use CrmProfile;
@@ -37,7 +37,7 @@ $node->safe_psql('shop', q{
 sub sql { return $node->safe_psql('shop', "SET ROLE keeper; $_[0]") }
 sub fails { my ($out, $err); $node->psql('shop', "SET client_min_messages = notice; SET ROLE $_[0]; $_[1]", stderr => \$err); return $err }
 
-# What it needs
+# Requirements
 my $create = q{SELECT FROM crm_profile.create_source('shop', 'customers', 'orders', order_customer => 'customer_id', as_of => '2026-01-01', track_changes => 'slot', keep_history_before => '-infinity', clv_model => 'bg/nbd')};
 like(fails('keeper', $create), qr/slot cannot be had here: for rows of public.orders_24 that go, the log does not tell the customer.*REPLICA IDENTITY FULL/s, 'the identity of rows has to have the customer');
 sql('ALTER TABLE orders_24 REPLICA IDENTITY FULL; ALTER TABLE orders_25 REPLICA IDENTITY FULL');
@@ -49,7 +49,7 @@ is(fails('keeper', "BEGIN; CREATE TABLE empty (); $create; SELECT FROM crm_profi
 sql($create);
 is(sql('SELECT slot_bytes IS NULL FROM crm_profile.sources_details'), 't', 'no slot before the first refresh');
 
-# What a refresh did: changes, or all and why
+# What a refresh read: changes, or all orders and why
 sub refreshed
 {
 	my ($call) = @_;
@@ -63,7 +63,7 @@ my $nothing = 'there is nothing yet that changes could be added to';
 is(refreshed(), "all, $nothing 0", 'the first time all orders are read');
 is(sql('SELECT slot_bytes > 0, slot_since IS NOT NULL, changes_exact FROM crm_profile.sources_details'), 't|t|t', 'the slot is shown');
 
-# Each way to change orders
+# Every way to change orders
 my %ways = (
 	'insert' => q{INSERT INTO orders (customer_id, day, amount) VALUES ('3', '2025-01-01', 10), ('new', '2025-01-01', 10)},
 	'update of an amount' => q{UPDATE orders SET amount = amount + 1 WHERE customer_id = '5'},
@@ -84,7 +84,7 @@ for my $way (sort keys %ways)
 	$way eq 'copy' ? $node->safe_psql('shop', $ways{$way}) : sql($ways{$way});
 	is(refreshed(), 'changes 0', $way);
 }
-# the key that is stored out of line is not logged again, with rows that keep it
+# a key stored out of line is not logged again for rows that keep it
 sql(q{ALTER TABLE orders_25 ALTER customer_id SET STORAGE EXTERNAL; UPDATE orders SET customer_id = customer_id || 'x' WHERE length(customer_id) > 2000});
 is(refreshed(), 'changes 0', 'a long key that changed');
 sql(q{UPDATE orders SET amount = 77 WHERE length(customer_id) > 2000});
@@ -92,7 +92,7 @@ is(refreshed(), 'changes 0', 'a long key that did not');
 sql(q{DELETE FROM orders WHERE length(customer_id) > 2000});
 is(refreshed(), 'changes 0', 'an order with one that went');
 
-# What is read goes only once it is kept
+# Changes leave the slot only when the refresh is committed
 sql(q{UPDATE orders SET amount = 5 WHERE customer_id = '20'});
 sql(q{BEGIN; SELECT FROM crm_profile.refresh('shop'); ROLLBACK});
 is(refreshed(), 'changes 0', 'a refresh that was rolled back takes nothing');
@@ -118,7 +118,7 @@ is(refreshed(), 'changes 0', 'a crash loses nothing');
 sql(q{COMMIT PREPARED 'two'});
 is(refreshed(), 'changes 0', 'nor what had been prepared before it');
 
-# What the log does not tell is noticed
+# Changes that the log does not show are noticed
 my $moved = 'all, a table of the orders was attached, detached, truncated or rewritten 0';
 sql('TRUNCATE orders_24');
 is(refreshed(), $moved, 'a partition was truncated');
@@ -157,7 +157,7 @@ is(refreshed(), 'all, the replication slot is new, or somebody else has read it 
 $node->append_conf('postgresql.conf', 'max_slot_wal_keep_size = -1');
 $node->reload;
 
-# Writers side by side with refreshes, and the server killed
+# Writers concurrent with refreshes, and the server killed
 sql(q{SELECT crm_profile.alter_source('shop', reset => '{order_filter}'); SELECT FROM crm_profile.refresh('shop')});
 start($node, 'shop', 'SET ROLE keeper', write_forever("0.$_", 700 * ($rounds < 10 ? $rounds : 10))) for 1 .. 3;
 my ($refreshes, $changes) = (0, 0);
@@ -180,7 +180,7 @@ for my $round (1 .. $rounds)
 	is(refreshed(), 'changes 0', "nothing lost in crash $round, and only changes read");
 }
 
-# It goes with the source, and with its tracking
+# The slot is dropped with the source, and with its tracking
 sql(q{SELECT crm_profile.alter_source('shop', track_changes => 'keys')});
 is(sql('SELECT count(*) FROM pg_replication_slots'), '0', 'another way of tracking drops the slot');
 sql(q{SELECT crm_profile.alter_source('shop', track_changes => 'slot')});

@@ -1,5 +1,5 @@
-# A source whose orders Citus distributes: refresh has the histories made where the rows are, and they are the same.
-# Citus itself is not needed for that: a stand-in brings its catalogue, in the shape that Citus 13 gives it, and the rows stay where they are.
+# A source whose orders Citus distributes: refresh computes the histories where the rows are, and they are the same.
+# Citus itself is not needed: a stand-in has its catalogue, as in Citus 13, and the rows stay where they are.
 use strict;
 use warnings;
 use CrmProfile;
@@ -42,7 +42,7 @@ $node->safe_psql('shop', q{
 	SELECT crm_profile.create_source('sold', 'customers', 'sold', order_customer => 'customer_id', ordered_at => 'sold_at', amount => 'price', as_of => '2025-12-31', time_zone => 'UTC')});
 my @sources = qw(orders lines sold);
 
-# distribute(COLUMN, METHOD): what create_distributed_table() writes into the catalogue
+# distribute(COLUMN, METHOD): writes to the catalogue what create_distributed_table() writes
 sub distribute
 {
 	my ($column, $method) = @_;
@@ -59,7 +59,7 @@ sub histories
 	return join "\n", map { $node->safe_psql('shop', "SELECT '$_', customer, history FROM $_.customer_history ORDER BY customer") } @sources;
 }
 
-# road(SOURCE): what explain_source says before the query, and whether that one aggregates
+# road(SOURCE): what explain_source says before the query, and whether the query aggregates
 sub road
 {
 	my ($source) = @_;
@@ -100,7 +100,7 @@ is(road('lines'), 'Citus distributes public.lines by doc: the workers make parts
 $node->safe_psql('shop', q{INSERT INTO lines VALUES (99, 1, '2025-01-01', 10, 1); DELETE FROM lines WHERE customer_id = 2});
 like(refresh('lines'), qr/^aggregated \d+\|97\|1\|1$/, 'it finds what differs');
 
-# A first refresh by that road
+# A first refresh in that way
 $node->safe_psql('shop', q{SELECT crm_profile.refresh('sold'); SELECT crm_profile.refresh('orders')});
 my $later = histories();
 isnt($later, $histories, 'something happened');

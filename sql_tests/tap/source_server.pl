@@ -1,4 +1,4 @@
-# A source is dumped and restored, its refresh killed in the middle, and its views read on a standby
+# A source is dumped and restored, a refresh is killed in the middle, and views are read on a standby
 use strict;
 use warnings;
 use CrmProfile;
@@ -39,7 +39,7 @@ sub shown
 	return $where->safe_psql('shop', join "\n", q{SET timezone = 'UTC';}, map { qq{SELECT '$_'; SELECT t::text FROM shop.$_ t ORDER BY t::text COLLATE "C";} } @views);
 }
 
-# The standby answers the views, and says no to a refresh
+# The standby answers queries of the views, and rejects a refresh
 $node->safe_psql('shop', q{INSERT INTO orders VALUES (40001, 2950, '2025-06-01', 5); SELECT crm_profile.refresh('shop')});
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 is(shown($standby), shown($node), 'the standby shows the same');
@@ -47,7 +47,7 @@ my ($status, $out, $err) = $standby->psql('shop', q{SELECT crm_profile.refresh('
 like($err, qr/read-only transaction|recovery/, 'no refresh on a standby');
 $standby->stop;
 
-# Dump and restore into a fresh database: the same rows, the same owner, and it goes on working
+# Dump and restore into a new database: the same rows, the same owner, and it works
 my $file = PostgreSQL::Test::Utils::tempdir . '/shop.dump';
 my $before = shown($node);
 my $sources = $node->safe_psql('shop', 'SELECT name, owner, active_days, last_refresh FROM crm_profile.sources_details');
@@ -62,7 +62,7 @@ is($node->safe_psql('shop', q{SET ROLE keeper; SELECT count(*) FROM crm_profile.
 $node->safe_psql('shop', q{INSERT INTO orders VALUES (40002, 2951, '2025-06-01', 5)});
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('shop')}), '1|0', 'and a refresh finds what is');
 
-# Progress of a long refresh: what is done and how fast, every five seconds and at the end of each part
+# Progress of a long refresh: what is done and how fast, every five seconds and after each part
 $node->safe_psql('shop', q{
 	CREATE FUNCTION slow(id int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF id = 1000 THEN PERFORM pg_sleep(5.5); END IF; RETURN true; END $$;
 	GRANT CREATE ON DATABASE shop TO keeper;
@@ -81,7 +81,7 @@ like($err, qr{INFO:  source "slow": 3000 profiles written$}m, 'profiles written'
 is(join('', grep { length > 80 } map { s/^psql:\S+ //r } grep { /INFO/ } split /\n/, $err), '', 'each line fits a terminal');
 $node->safe_psql('shop', q{SET ROLE keeper; SELECT crm_profile.drop_source('slow')});
 
-# SIGKILL at any moment of a refresh, from its first to after its last: the old state or the new one, never a mix
+# SIGKILL at any moment of a refresh, until after its end: the old state or the new one, never a mix
 my %seen;
 my $old = shown($node);
 $node->safe_psql('shop', q{UPDATE orders SET amount = amount + 1; SELECT crm_profile.refresh('shop')});
@@ -104,7 +104,7 @@ for my $round (1 .. $rounds)
 	kill 'KILL', $pid;
 	$in .= "\\q\n";
 	eval { $refresh->finish };
-	# all other sessions go down with it, and the server comes up again
+	# all other sessions end with it, and the server comes back
 	for (1 .. 1000) { last if slurp_file($node->logfile, $logged) =~ /ready to accept connections/; usleep(20_000); }
 	my $after = shown($node);
 	$node->safe_psql('shop', q{SELECT crm_profile.refresh('shop')});
@@ -115,7 +115,7 @@ note("$rounds refreshes killed over $duration s; after them the state was " . jo
 cmp_ok($seen{old} // 0, '>', 0, 'killed before the end: the old state');
 is($seen{mix} // 0, 0, 'never a mix');
 
-# The source goes, and with it everything
+# Dropping the source drops everything
 $node->safe_psql('shop', q{SELECT crm_profile.drop_source('shop'); DROP EXTENSION crm_profile});
 
 done_testing();

@@ -21,7 +21,7 @@ $primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
 is($standby->safe_psql('shop', 'SELECT pg_is_in_recovery()'), 't', 'it is a standby');
 is(contents($standby, 'shop'), contents($primary, 'shop'), 'the same rows');
 
-# parallel workers of a standby, too, read orders in bulk
+# parallel workers read orders in bulk on a standby, too
 my $scores = q{SELECT count(*), md5(string_agg(s::text, ',' ORDER BY customer))
 	FROM crm_profile.rfm_scores(NULL::int, 'SELECT customer, ordered_on, amount FROM app.orders', '2025-12-31') s};
 is($standby->safe_psql('shop', "SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; $scores"),

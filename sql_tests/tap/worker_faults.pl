@@ -1,4 +1,4 @@
-# Queries of orders in parallel workers: that the workers do the work, and that nothing of them is left behind, however a query ends
+# Queries of orders in parallel workers: the workers do the work, and leave nothing behind, however a query ends
 use strict;
 use warnings;
 use IPC::Run;
@@ -8,7 +8,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('server');
 $node->init;
-# shared memory in files, so that it can be seen whether any stays
+# shared memory in files, so that leftovers can be seen
 $node->append_conf('postgresql.conf', q{
 autovacuum = off
 jit = off
@@ -50,7 +50,7 @@ sub failing
 	return $err;
 }
 
-# each worker is the customer of the rows that it has read
+# each worker uses itself as the customer of the rows that it reads
 is($node->safe_psql('postgres', q{SET parallel_leader_participation = off; SELECT count(*) > 0 AND bool_and(customer <> pg_backend_pid())
 	FROM collect_purchase_histories(NULL::int, 'SELECT process(), day, amount FROM purchase')}), 't', 'workers read the rows');
 nothing_left('after a query');
@@ -87,7 +87,7 @@ $run->finish;
 like($err, qr/terminating .* due to administrator command/, 'the end of a worker is an error of the query');
 nothing_left('a worker was terminated');
 
-# a subtransaction is rolled back with its workers, and what goes on is whole
+# a subtransaction is rolled back with its workers, and the transaction goes on
 is($node->safe_psql('postgres', qq{
 	DO \$\$ BEGIN PERFORM * FROM collect_purchase_histories(NULL::text, 'SELECT customer, day, 1 / (day - ''2025-11-30'') FROM purchase'); EXCEPTION WHEN division_by_zero THEN NULL; END \$\$;
 	SELECT count(*) FROM collect_purchase_histories(NULL::text, $all)}), '70000', 'after a caught error the next query runs');

@@ -86,17 +86,20 @@ describe_query(PG_FUNCTION_ARGS)
 /*
  * (type): the equality operator of the type, as GROUP BY and unique indexes use it, for SQL under a
  * pinned search_path: a plain = would miss that of a type in another schema, or take that of a type
- * to which it can be cast.  NULL if the type has none.
+ * to which it can be cast.  NULL if the type has none, or there is no such type.
  */
 PG_FUNCTION_INFO_V1(key_equality);
 Datum
 key_equality(PG_FUNCTION_ARGS)
 {
-	Oid oid = lookup_type_cache(getBaseType(PG_GETARG_OID(0)), TYPECACHE_EQ_OPR)->eq_opr;
+	Oid oid;
 	HeapTuple tuple;
 	Form_pg_operator equals;
 	char *sql;
 
+	if (!SearchSysCacheExists1(TYPEOID, PG_GETARG_DATUM(0)))
+		PG_RETURN_NULL();
+	oid = lookup_type_cache(getBaseType(PG_GETARG_OID(0)), TYPECACHE_EQ_OPR)->eq_opr;
 	if (!OidIsValid(oid))
 		PG_RETURN_NULL();
 	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
@@ -113,11 +116,13 @@ key_equality(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(sql));
 }
 
-/* (type): the base type of a domain; any other type itself. */
+/* (type): the base type of a domain; any other type itself; NULL if there is no such type. */
 PG_FUNCTION_INFO_V1(base_type);
 Datum
 base_type(PG_FUNCTION_ARGS)
 {
+	if (!SearchSysCacheExists1(TYPEOID, PG_GETARG_DATUM(0)))
+		PG_RETURN_NULL();
 	PG_RETURN_OID(getBaseType(PG_GETARG_OID(0)));
 }
 

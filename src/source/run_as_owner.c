@@ -582,7 +582,8 @@ look_at(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (SPI_execute(query, true, 1) != SPI_OK_SELECT || SPI_tuptable->tupdesc->natts != 1 ||
 		SPI_gettypeid(SPI_tuptable->tupdesc, 1) != JSONBOID)
-		elog(ERROR, "query does not give one jsonb");
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("query does not give one jsonb")));
 	if (SPI_processed == 1)
 		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	if (!isnull)

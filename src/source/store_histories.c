@@ -23,6 +23,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
@@ -57,11 +58,7 @@ static void
 CheckTarget(Relation table, Oid key_type)
 {
 	TupleDesc columns = RelationGetDescr(table);
-	AclResult right = pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT);
 
-	if (right != ACLCHECK_OK)
-		aclcheck_error(right, get_relkind_objtype(table->rd_rel->relkind),
-					   RelationGetRelationName(table));
 	if (table->rd_rel->relkind != RELKIND_RELATION || table->rd_rel->relispartition ||
 		RelationGetIndexList(table) != NIL || table->rd_rel->relhasrules ||
 		table->trigdesc != NULL || (columns->constr != NULL && columns->constr->num_check > 0) ||
@@ -127,12 +124,18 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 	HistoryStore store = {0};
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	char *query = QueryArgument(fcinfo, 1, function);
+	AclResult right;
 
 	if (PG_ARGISNULL(2))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the target of %s must not be NULL", function)));
 	if (XactReadOnly)
 		PreventCommandIfReadOnly("store_purchase_histories()");
+	/* before it is locked */
+	right = pg_class_aclcheck(PG_GETARG_OID(2), GetUserId(), ACL_INSERT);
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, get_relkind_objtype(get_rel_relkind(PG_GETARG_OID(2))),
+					   get_rel_name(PG_GETARG_OID(2)));
 	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
 	CheckTarget(store.table, key_type);
 	for (int i = 0; i < BATCH; i++)

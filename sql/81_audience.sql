@@ -1,0 +1,234 @@
+-- Choosing: the audience of a campaign with its control group, and what to spend on whom
+
+---------------------------------------------------------------- select_audience
+
+CREATE FUNCTION crm_profile_internal.audience_hash(seed text, key text) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION crm_profile_internal.audience_hash IS 'the first eight bytes of the SHA-256 of seed:key, as a bigint';
+CREATE FUNCTION crm_profile_internal.control_limit_transfn(state internal, hash bigint, share double precision, stratum_hash bigint) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.control_limit_transfn IS 'aggregate transition function';
+CREATE FUNCTION crm_profile_internal.control_limit_finalfn(state internal) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.control_limit_finalfn IS 'aggregate final function';
+CREATE AGGREGATE crm_profile_internal.control_limit(hash bigint, share double precision, stratum_hash bigint) (
+	SFUNC = crm_profile_internal.control_limit_transfn, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = crm_profile_internal.control_limit_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE crm_profile_internal.control_limit(bigint, double precision, bigint) IS 'the largest hash of the control group: floor(customers × share + stratum_hash / 2^64) customers; NULL: nobody';
+
+CREATE FUNCTION crm_profile_internal.control_count(customers bigint, share double precision, stratum_hash bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.control_count IS 'how many customers of a stratum are in its control group: on average over seeds exactly their share';
+
+CREATE FUNCTION crm_profile_internal.source_condition(src crm_profile.source_definition, condition text) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	segments CONSTANT text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
+	columns CONSTANT text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
+	others CONSTANT text[] := crm_profile_internal.source_best_columns(src);
+	listed text[];
+	problem text;
+BEGIN
+	src.best := coalesce(condition, 'true');
+	src.best_columns := NULL;
+	SELECT array_agg((SELECT s FROM unnest(segments) s WHERE lower(s) = lower(btrim(w)))) INTO listed FROM string_to_table(src.best, ',') w;
+	IF array_position(listed, NULL) IS NULL THEN
+		src.best := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
+	END IF;
+	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
+	BEGIN
+		BEGIN
+			EXECUTE format(E'SELECT FROM %s WHERE (%s\n) IS TRUE LIMIT 0', crm_profile_internal.source_best_from(src), src.best);
+		EXCEPTION WHEN undefined_column THEN
+			src.best_columns := NULLIF(ARRAY(SELECT o FROM unnest(others) WITH ORDINALITY u(o, place) WHERE strpos(lower(src.best), lower(o)) > 0 ORDER BY place), '{}');
+			EXECUTE format(E'SELECT FROM %s WHERE (%s\n) IS TRUE LIMIT 0', crm_profile_internal.source_best_from(src), src.best);
+		END;
+	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
+		problem := SQLERRM;
+		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+		RAISE invalid_parameter_value USING MESSAGE = format('condition "%s": %s', condition, problem),
+			DETAIL = format('It is neither a list of segments (%s) nor a condition over customer_profile, the customer table and its attributes.', array_to_string(segments, ', ')),
+			HINT = coalesce((SELECT 'Did you mean ' || n.near || '?' FROM regexp_matches(regexp_replace(condition, '''[^'']*''', '', 'g'), '[[:alpha:]_]\w*', 'g') m, LATERAL (SELECT crm_profile_internal.near_names(m[1], segments || columns || others) AS near) n
+				WHERE n.near IS NOT NULL AND m[1] <> ALL (segments || columns || others) LIMIT 1), 'Write a condition such as ''Champions, Loyal'', or ''recency < 90 AND clv_365d > 100''.');
+	END;
+	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+	RETURN src;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.source_condition IS 'a condition over the customers of a source, checked: best is the condition, best_columns what it needs besides customer_profile';
+
+CREATE FUNCTION crm_profile_internal.tell_audience(treated bigint, control bigint, strata bigint, base_rate double precision) RETURNS boolean
+	LANGUAGE plpgsql PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	lift CONSTANT double precision := crm_profile.detectable_lift(base_rate, treated, control);
+BEGIN
+	IF treated IS NULL THEN
+		RAISE WARNING 'nobody is in the audience';
+	ELSIF control = 0 THEN
+		RAISE WARNING 'there is no control group: the campaign will show the response, not its effect' USING HINT = 'Give control_share, such as 0.1.';
+	ELSIF treated = 0 THEN
+		RAISE WARNING 'everybody is in the control group' USING HINT = 'Give a smaller control_share.';
+	ELSIF lift IS NULL THEN
+		RAISE WARNING '% treated, % control: too few to show any effect', treated, control;
+	ELSE
+		RAISE NOTICE '% treated, % control, in %', treated, control, CASE strata WHEN 1 THEN 'one segment' ELSE strata || ' segments' END
+			USING DETAIL = format('With %s %% responses without the campaign, it shows a lift of %s points with a power of 80 %%.', round((100 * base_rate)::numeric, 2), round((100 * lift)::numeric, 2)),
+			HINT = format('Half of that lift takes %s customers.', coalesce(crm_profile.customers_needed(base_rate, lift / 2, control::double precision / (treated + control))::text, 'more'));
+	END IF;
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.tell_audience IS 'tells what an audience can show, as a NOTICE';
+
+CREATE FUNCTION crm_profile_internal.select_audience_as_owner(src crm_profile.source_definition, condition text, control_share double precision, seed text, base_rate double precision,
+	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+BEGIN
+	IF control_share IS NULL OR NOT control_share BETWEEN 0 AND 1 OR base_rate IS NULL OR NOT base_rate BETWEEN 0 AND 1 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('control_share and base_rate must be from 0 to 1, not %s and %s', coalesce(control_share::text, 'NULL'), coalesce(base_rate::text, 'NULL'));
+	END IF;
+	src := crm_profile_internal.source_condition(src, condition);
+	seed := coalesce(seed, '');
+	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
+	RETURN QUERY EXECUTE format(E'WITH a AS MATERIALIZED (SELECT p.customer, p.stratum, crm_profile_internal.audience_hash($1, p.customer) AS hash FROM (
+			SELECT customer::pg_catalog.text AS customer, coalesce(segment, ''(unscored)'')::pg_catalog.text AS stratum FROM %s WHERE (%s\n) IS TRUE) p WHERE p.customer IS NOT NULL),
+		s AS MATERIALIZED (SELECT g.*, crm_profile_internal.control_count(g.customers, $2, g.hash) AS control
+			FROM (SELECT a.stratum, pg_catalog.count(*) AS customers, crm_profile_internal.audience_hash($1, '':'' || a.stratum) AS hash, crm_profile_internal.control_limit(a.hash, $2, crm_profile_internal.audience_hash($1, '':'' || a.stratum)) AS highest FROM a GROUP BY a.stratum) g)
+		SELECT a.customer, CASE WHEN a.hash <= s.highest THEN ''control'' ELSE ''treated'' END, a.stratum FROM a JOIN s ON s.stratum = a.stratum
+		WHERE (SELECT crm_profile_internal.tell_audience(pg_catalog.sum(s.customers - s.control)::bigint, pg_catalog.sum(s.control)::bigint, pg_catalog.count(*), $3) FROM s)',
+		crm_profile_internal.source_best_from(src), src.best) USING seed, control_share, base_rate;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.select_audience_as_owner IS 'runs as the owner of the source: select_audience()';
+CREATE FUNCTION crm_profile.select_audience(source text, condition text DEFAULT NULL, control_share double precision DEFAULT 0.1, seed text DEFAULT '', base_rate double precision DEFAULT 0.05,
+	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
+COMMENT ON FUNCTION crm_profile.select_audience IS
+	'customers for whom a condition holds (or of these segments), each treated or control, in the same shares in all segments; the same seed gives the same groups; tells what effect they can show, for a response rate without the campaign of base_rate';
+
+---------------------------------------------------------------- what to spend on whom
+
+CREATE TYPE crm_profile_internal.segment_effect AS ( -- what a contact brings in a segment, by past campaigns
+	segment text, -- the segment; NULL: any other
+	contacts bigint, -- customers of past campaigns that it is known from, both groups
+	effect double precision, -- responses per contact that there would not be without it
+	basis text -- campaigns with control group; response alone; as given
+);
+
+CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_internal.campaign_measures[]) RETURNS SETOF crm_profile_internal.segment_effect
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
+	BEGIN ATOMIC
+		-- only campaigns with a control group show an effect; without any, all that is known is the response
+		WITH known AS (
+			SELECT m.segment, (m.lift).treated AS nt, (m.lift).treated_responses AS xt, (m.lift).control AS nc, (m.lift).control_responses AS xc, bool_or((m.lift).control > 0) OVER () AS compared,
+				sum((m.lift).control) OVER (PARTITION BY m.campaign) > 0 AS has_control
+			FROM unnest(measures) m WHERE (m.lift).treated IS NOT NULL),
+		one AS (
+			-- a success and a failure are added to each group, so that no variance is 0 (Agresti and Caffo 2000)
+			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
+				((k.xt + 1.0) * (k.nt - k.xt + 1) / (k.nt + 2.0) ^ 3 + CASE WHEN k.compared THEN (k.xc + 1.0) * (k.nc - k.xc + 1) / (k.nc + 2.0) ^ 3 ELSE 0 END)::double precision AS variance
+			FROM known k WHERE CASE WHEN k.compared THEN k.nt > 0 AND k.nc > 0 ELSE k.nt > 0 END),
+		segment AS (
+			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect / o.variance) / sum(1 / o.variance) AS effect, 1 / sum(1 / o.variance) AS variance FROM one o GROUP BY o.segment),
+		everybody AS (
+			SELECT s.mean, bool_or(g.compared) AS compared, sum(g.n)::bigint AS n,
+				-- what segments differ by beyond chance (DerSimonian and Laird 1986)
+				greatest(0, (sum((g.effect - s.mean) ^ 2 / g.variance) - (count(*) - 1)) / NULLIF(sum(1 / g.variance) - sum(1 / g.variance ^ 2) / sum(1 / g.variance), 0)) AS between
+			FROM segment g, (SELECT sum(t.effect / t.variance) / sum(1 / t.variance) AS mean FROM segment t) s GROUP BY s.mean)
+		SELECT g.segment, g.n, CASE WHEN coalesce(e.between, 0) = 0 THEN e.mean ELSE (g.effect / g.variance + e.mean / e.between) / (1 / g.variance + 1 / e.between) END, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END
+		FROM segment g, everybody e
+		UNION ALL SELECT NULL, e.n, e.mean, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END FROM everybody e;
+	END;
+COMMENT ON FUNCTION crm_profile_internal.segment_effects IS 'what a contact brought by segment, each drawn to the mean of all as far as chance explains the difference';
+
+CREATE FUNCTION crm_profile_internal.plan_effects(src crm_profile.source_definition, lift double precision) RETURNS crm_profile_internal.segment_effect[]
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	effects crm_profile_internal.segment_effect[];
+BEGIN
+	IF lift IS NOT NULL THEN
+		IF NOT lift BETWEEN -1 AND 1 THEN
+			RAISE invalid_parameter_value USING MESSAGE = format('lift must be from -1 to 1, not %s', lift);
+		END IF;
+		RETURN ARRAY[ROW(NULL, NULL, lift, 'as given')::crm_profile_internal.segment_effect];
+	END IF;
+	IF src.campaigns IS NOT NULL THEN
+		EXECUTE format('SELECT ARRAY(SELECT e FROM crm_profile_internal.segment_effects(%s) e)', crm_profile_internal.source_measures(src)) INTO effects;
+	END IF;
+	IF coalesce(cardinality(effects), 0) = 0 THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no past campaign to learn from', src.name),
+			HINT = 'Map one with campaigns => ''…'', or give lift => the responses per contact that you expect.';
+	END IF;
+	RETURN effects;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.plan_effects IS 'what a contact brings by segment: as given, or by past campaigns; an error if neither is there';
+
+CREATE FUNCTION crm_profile_internal.check_plan(budget numeric, cost_per_contact numeric, margin numeric) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF cost_per_contact IS NULL OR NOT (cost_per_contact > 0 AND cost_per_contact < 1e12) THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('cost_per_contact must be above 0, not %s', coalesce(cost_per_contact::text, 'NULL'));
+	ELSIF NOT (budget >= 0) OR budget = 'NaN' THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('budget must not be negative, but is %s', budget), HINT = 'Leave it out for no limit.';
+	ELSIF margin IS NULL OR NOT (margin > 0 AND margin <= 1) THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('margin must be above 0 and at most 1, not %s', coalesce(margin::text, 'NULL')), HINT = 'It is the share of an order that is left after its costs: 0.3 for 30 %.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.check_plan IS 'checks the arguments of campaign_plan() and plan_contacts()';
+
+CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
+	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+DECLARE
+	effects crm_profile_internal.segment_effect[];
+BEGIN
+	PERFORM crm_profile_internal.check_plan(budget, cost_per_contact, margin);
+	effects := crm_profile_internal.plan_effects(src, lift);
+	src := crm_profile_internal.source_condition(src, condition);
+	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
+	RETURN QUERY EXECUTE format(E'WITH c AS (SELECT p.customer, p.segment, p.effect, p.order_value, p.effect OPERATOR(pg_catalog.*) p.order_value OPERATOR(pg_catalog.*) $3::pg_catalog.float8 OPERATOR(pg_catalog.-) $2::pg_catalog.float8 AS gain
+			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effect, o.effect) AS effect,
+					-- nobody''s order is expected to be a loss
+					greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0) AS order_value
+				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE) customer_profile
+					LEFT JOIN %3$I.customer_history h ON %4$s CROSS JOIN %5$s CROSS JOIN (SELECT %6$s AS clv, (SELECT k.mean_value FROM crm_profile.clv_model_card(%6$s) k) AS mean_value) m
+					LEFT JOIN unnest($4) e ON e.segment = coalesce(customer_profile.segment, ''(unscored)'') LEFT JOIN unnest($4) o ON o.segment IS NULL) p)
+		SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
+		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
+		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv')) USING budget, cost_per_contact, margin, effects;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'the rows of plan_contacts()';
+CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
+	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.plan_contacts_as_owner IS 'runs as the owner of the source: plan_contacts()';
+CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
+	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
+COMMENT ON FUNCTION crm_profile.plan_contacts IS
+	'the customers in the order of what a contact gains: effect (responses that it brings, by past campaigns or lift) × order_value × margin - cost_per_contact; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)';
+
+CREATE FUNCTION crm_profile_internal.campaign_plan_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
+	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
+	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+DECLARE
+	effects crm_profile_internal.segment_effect[];
+BEGIN
+	PERFORM crm_profile_internal.check_plan(budget, cost_per_contact, margin);
+	effects := crm_profile_internal.plan_effects(src, lift);
+	RETURN QUERY SELECT g.*, CASE WHEN e.segment IS NULL AND e.basis <> 'as given' THEN e.basis || ', of all segments together' ELSE e.basis END
+		FROM (SELECT c.segment, count(*), min(c.effect), (crm_profile_internal.decimal_sum(c.order_value) / count(*))::double precision, count(*) FILTER (WHERE c.worth), count(*) FILTER (WHERE NOT c.worth), count(*) FILTER (WHERE c.chosen), count(*) FILTER (WHERE c.chosen) * cost_per_contact,
+				count(*) FILTER (WHERE c.chosen) * min(c.effect), round(coalesce(crm_profile_internal.decimal_sum(CASE WHEN c.chosen THEN c.gain END), 0), 2)
+			FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c GROUP BY c.segment) g
+			LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest(effects) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
+			LEFT JOIN crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C";
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.campaign_plan_as_owner IS 'runs as the owner of the source: campaign_plan()';
+CREATE FUNCTION crm_profile.campaign_plan(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
+	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
+	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 12;
+COMMENT ON FUNCTION crm_profile.campaign_plan IS
+	'what to spend on which segment: plan_contacts by segment, with how many customers a contact is worth, how many not, how many contacts the budget buys where they gain most, and what these should bring';

@@ -1,0 +1,110 @@
+-- Choosing: audiences that anybody can recompute, plans of contacts, conditions over attributes
+SET jit TO off;
+SET timezone TO 'UTC';
+\set SHOW_CONTEXT never
+CREATE SCHEMA test_audience;
+SET search_path TO test_audience, crm_profile;
+SET client_min_messages TO warning;
+CREATE FUNCTION chance(what text, i bigint) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT ('x' || substr(md5(what || i), 1, 7))::bit(28)::int / 268435456.0 $$;
+CREATE TABLE customer (id int PRIMARY KEY, born int, city text);
+INSERT INTO customer SELECT i, 1940 + i % 60, CASE WHEN i % 4 = 0 THEN 'Köln' ELSE 'Ulm' END FROM generate_series(1, 800) i;
+CREATE TABLE orders (customer_id int, ordered_on date, amount numeric(10, 2));
+INSERT INTO orders SELECT i, date '2024-01-01' + floor(600 * chance('day' || n, i))::int, round((10 + 90 * chance('amount', i) + 5 * chance('amount' || n, i))::numeric, 2) FROM generate_series(1, 790) i, generate_series(1, 8) n WHERE chance('n' || n, i) < chance('rate', i);
+CREATE TABLE contact AS SELECT i AS customer_id, 'spring'::text AS campaign, date '2025-03-01' AS sent, i % 3 > 0 AS treated FROM generate_series(1, 700) i;
+SELECT count(*) > 0 AS created FROM create_source('shop', 'customer', 'orders', as_of => '2025-09-01', attributes => '{young = born > 1980, city}');
+SELECT refresh('shop') IS NOT NULL AS refreshed;
+
+-- ---------------------------------------------------------------- audiences
+
+SET client_min_messages TO notice;
+CREATE TABLE audience AS SELECT * FROM select_audience('shop', NULL, 0.2, 'spring 2026');
+SET client_min_messages TO warning;
+-- the documented recipe, in SQL: of each segment the first floor(customers * share + part) customers by hash
+CREATE FUNCTION hash(seed text, key text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT ('x' || left(encode(sha256(convert_to(seed || ':' || key, 'UTF8')), 'hex'), 16))::bit(64)::bigint $$;
+CREATE FUNCTION part(seed text, stratum text) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN h < 0 THEN h + 18446744073709551616 ELSE h END / 18446744073709551616 FROM (SELECT hash(seed, ':' || stratum)::numeric AS h) u $$;
+CREATE VIEW by_hand AS
+SELECT p.customer::text, CASE WHEN row_number() OVER (PARTITION BY p.stratum ORDER BY hash('spring 2026', p.customer::text)) <= floor(count(*) OVER (PARTITION BY p.stratum) * 0.2 + part('spring 2026', p.stratum)) THEN 'control' ELSE 'treated' END AS "group", p.stratum
+FROM (SELECT customer, coalesce(segment, '(unscored)') AS stratum FROM shop.customer_profile) p;
+SELECT count(*) AS customers, (SELECT count(*) FROM (TABLE audience EXCEPT TABLE by_hand) d) AS differ, count(*) FILTER (WHERE "group" = 'control') AS control, max(abs(share - 0.2)) < 0.1 AS in_each
+FROM audience, LATERAL (SELECT avg((s."group" = 'control')::int) AS share FROM audience s WHERE s.stratum = audience.stratum) h;
+-- the same seed, the same groups; another one, others; a larger share has all of a smaller one of a segment that is rounded alike
+SELECT (SELECT count(*) FROM (SELECT * FROM select_audience('shop', NULL, 0.2, 'spring 2026') EXCEPT TABLE audience) d) AS again, (SELECT count(*) > 100 FROM (SELECT * FROM select_audience('shop', NULL, 0.2, 'other') EXCEPT TABLE audience) d) AS other;
+-- who is asked beside them does not matter within a segment
+SELECT count(*) AS customers, count(*) FILTER (WHERE a."group" = n."group") = count(*) AS same FROM select_audience('shop', 'Champions', 0.2, 'spring 2026') n JOIN audience a USING (customer);
+-- a group has its share on average, however small the segment: 300 seeds of two customers
+SELECT round(avg(crm_profile_internal.control_count(2, 0.1, crm_profile_internal.audience_hash(s::text, ':x'))), 2) BETWEEN 0.14 AND 0.26 AS fair, min(crm_profile_internal.control_count(2, 0.1, crm_profile_internal.audience_hash(s::text, ':x'))), max(crm_profile_internal.control_count(2, 0.1, crm_profile_internal.audience_hash(s::text, ':x')))
+FROM generate_series(1, 300) s;
+-- no key tells the group: the groups are alike in what is known
+SELECT bool_and(abs(t.y - t.n) < 0.12) AS alike FROM (SELECT avg((c.born > 1980)::int) FILTER (WHERE a."group" = 'control') AS y, avg((c.born > 1980)::int) FILTER (WHERE a."group" = 'treated') AS n FROM audience a JOIN customer c ON c.id::text = a.customer) t;
+-- conditions: segments, figures, columns, attributes
+SELECT count(*) = (SELECT count(*) FROM shop.customer_profile WHERE segment IN ('Champions', 'Loyal')) AS segments FROM select_audience('shop', 'champions,  Loyal');
+SELECT count(*) = (SELECT count(*) FROM shop.customer_profile p JOIN customer c ON c.id = p.customer WHERE p.recency < 90 AND c.born > 1980 AND c.city = 'Köln') AS mixed FROM select_audience('shop', 'recency < 90 AND young AND city = ''Köln'' -- a remark');
+SET client_min_messages TO notice;
+SELECT count(*) FROM select_audience('shop', 'born = 1990', 0);
+SELECT count(*) FROM select_audience('shop', 'born = 1990', 1);
+SELECT count(*) FROM select_audience('shop', 'false');
+SELECT count(*) FROM select_audience('shop', 'customer < 5', 0.5);
+SELECT count(*) FROM select_audience('shop', 'Champions', 0.5, 'x', 0.2);
+SELECT select_audience('shop', 'yuong');
+SELECT select_audience('shop', 'true) UNION SELECT (true');
+SELECT select_audience('shop', 'recency');
+SELECT select_audience('shop', 'count(*) > 1');
+SELECT select_audience('shop', '1 / (frequency - frequency) > 0');
+SELECT select_audience('shop', NULL, 1.5);
+SELECT select_audience('shop', NULL, 0.1, 'x', -1);
+SELECT select_audience('none');
+SET client_min_messages TO warning;
+
+-- ---------------------------------------------------------------- what a contact brings
+
+-- by the formulas written down in R: DerSimonian and Laird, then drawn to the mean
+CREATE FUNCTION of_counts(responses bigint, treated bigint, control_responses bigint, control bigint) RETURNS campaign_lift LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(treated, responses, NULL, NULL, NULL, NULL, NULL, control, control_responses, NULL, NULL, NULL, NULL, NULL)::campaign_lift $$;
+CREATE FUNCTION measure(campaign text, segment text, lift campaign_lift) RETURNS crm_profile_internal.campaign_measures LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(campaign, segment, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, lift)::crm_profile_internal.campaign_measures $$;
+CREATE FUNCTION near(got float8, wanted float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT abs(got - wanted) <= 1e-9 * abs(wanted) $$;
+SELECT e.segment, e.contacts, near(e.effect, v.effect) AS effect, e.basis FROM crm_profile_internal.segment_effects(ARRAY[measure('c', 'a', of_counts(100, 1000, 25, 500)), measure('c', 'b', of_counts(40, 800, 20, 400)), measure('c', 'few', of_counts(10, 50, 1, 50))]) e
+	JOIN (VALUES ('a', 0.04692513863564313), ('b', 0.00150218366186253), ('few', 0.07295100265027310), (NULL, 0.02709495150187256)) v (segment, effect) ON v.segment IS NOT DISTINCT FROM e.segment ORDER BY 1;
+SELECT e.segment, near(e.effect, v.effect) AS effect, e.basis FROM crm_profile_internal.segment_effects(ARRAY[measure('c', 'a', of_counts(100, 1000, 0, 0)), measure('c', 'b', of_counts(40, 800, 0, 0)), measure('c', 'few', of_counts(10, 50, 0, 0))]) e
+	JOIN (VALUES ('a', 0.0991839758916959), ('b', 0.0519601959825852), ('few', 0.1166608159124755), (NULL, 0.07259834780582677)) v (segment, effect) ON v.segment IS NOT DISTINCT FROM e.segment ORDER BY 1;
+-- no more difference than chance: all have the mean; nothing: no row
+SELECT count(DISTINCT effect) FROM crm_profile_internal.segment_effects(ARRAY[measure('c', 'a', of_counts(10, 100, 5, 100)), measure('c', 'b', of_counts(11, 100, 5, 100))]);
+SELECT count(*) FROM crm_profile_internal.segment_effects('{}');
+
+-- ---------------------------------------------------------------- plans
+
+SELECT campaign_plan('shop', 100, 0.5);
+CREATE TABLE plan AS SELECT row_number() OVER () AS place, c.* FROM plan_contacts('shop', 60, 0.5, 0.25, NULL, 0.04) c;
+SELECT count(*) = (SELECT count(*) FROM shop.customer_profile) AS all_customers, bool_and(near(gain, effect * order_value * 0.25 - 0.5) OR abs(gain) < 1e-9) AS gain, bool_and(worth = (gain > 0)) AS worth, bool_and(chosen = (worth AND place <= 120)) AS within_budget,
+	count(*) FILTER (WHERE chosen) AS contacts, bool_and(falling) AS falling
+FROM (SELECT *, gain <= lag(gain) OVER (ORDER BY place) AS falling FROM plan) p;
+SELECT bool_and(near(p.order_value, coalesce(expected_value(h.history, m.clv, '2025-09-01'), k.mean_value))) AS order_value FROM plan p LEFT JOIN shop.customer_history h ON h.customer::text = p.customer, shop.model_in_use m, clv_model_card(m.clv) k;
+SELECT bool_and(s.customers = g.customers AND s.worth + s.not_worth = g.customers AND s.contacts = g.contacts AND s.spend = g.contacts * 0.5 AND near(s.expected_responses, g.contacts * 0.04) IS NOT FALSE AND abs(s.expected_gain - g.gain::numeric) < 0.01) AS as_customers, sum(s.spend) AS spend, min(s.basis) AS basis
+FROM campaign_plan('shop', 60, 0.5, 0.25, NULL, 0.04) s JOIN (SELECT segment, count(*) AS customers, count(*) FILTER (WHERE chosen) AS contacts, coalesce(sum(gain) FILTER (WHERE chosen), 0) AS gain FROM plan GROUP BY segment) g USING (segment);
+-- by past campaigns
+SELECT alter_source('shop', campaigns => 'contact', treated => 'treated');
+SELECT count(DISTINCT c.segment) AS segments, bool_and(near(c.effect, coalesce(e.effect, o.effect))) AS as_learnt FROM plan_contacts('shop', NULL, 0.5, 0.25) c LEFT JOIN LATERAL (SELECT p.* FROM crm_profile_internal.segment_effects((SELECT array_agg(measure(r.campaign, r.segment,
+	of_counts(round(r.treated_rate * r.treated)::bigint, r.treated, round(r.control_rate * r.control)::bigint, r.control))) FROM shop.campaign_segment_result r)) p WHERE p.segment = c.segment) e ON true,
+	crm_profile_internal.segment_effects((SELECT array_agg(measure(r.campaign, r.segment, of_counts(round(r.treated_rate * r.treated)::bigint, r.treated, round(r.control_rate * r.control)::bigint, r.control))) FROM shop.campaign_segment_result r)) o WHERE o.segment IS NULL;
+SELECT bool_and(contacts = 0) AS no_money, bool_and(basis LIKE 'campaigns with control group%') AS basis FROM campaign_plan('shop', 0, 0.5);
+SELECT alter_source('shop', reset => '{treated}');
+SELECT bool_and(basis LIKE 'response alone%') AS basis FROM campaign_plan('shop', 10, 0.5, 0.3, 'young');
+SELECT campaign_plan('shop', 10, 0);
+SELECT campaign_plan('shop', -1, 1);
+SELECT campaign_plan('shop', 10, 1, 30);
+SELECT campaign_plan('shop', 10, 1, lift => 2);
+SELECT plan_contacts('shop', 10, 1, condition => 'nothing', lift => 0.1);
+
+-- ---------------------------------------------------------------- the best by attributes
+
+CREATE TABLE lead (id int PRIMARY KEY, born int, city text);
+INSERT INTO lead SELECT i, 1940 + i % 60, 'Ulm' FROM generate_series(1001, 1040) i;
+SELECT alter_source('shop', prospects => 'lead', prospect_key => 'id', attributes => '{born, coastal = city = ''Köln''}', best => 'coastal');
+SELECT refresh('shop') IS NOT NULL AS refreshed;
+SELECT best_customers = (SELECT count(*) FROM customer WHERE city = 'Köln') AS best FROM sources_details WHERE name = 'shop';
+SELECT alter_source('shop', best => 'coastal AND lifecycle = ''active'' AND value_tier <> ''C'' AND born > 1950');
+SELECT refresh('shop') IS NOT NULL AS refreshed;
+SELECT best_customers = (SELECT count(*) FROM shop.customer_profile p JOIN customer c ON c.id = p.customer WHERE c.city = 'Köln' AND p.lifecycle = 'active' AND p.value_tier <> 'C' AND c.born > 1950) AS best, best_customers > 0 AS some FROM sources_details WHERE name = 'shop';
+DROP VIEW by_hand;
+SELECT drop_source('shop');
+DROP SCHEMA test_audience CASCADE;
