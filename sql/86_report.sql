@@ -81,18 +81,18 @@ CREATE FUNCTION crm_profile_internal.report_svg_bar(x numeric, y numeric, width 
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN format('<rect x="%s" y="%s" width="%s" height="%s" class="%s"/>', round(x, 1), round(y, 1), round(greatest(width, 0), 1), round(height, 1), class); -- a bar in a drawing
 
-CREATE FUNCTION crm_profile_internal.report_heat(page crm_profile_internal.report_page, name text, "rows" text[], "columns" text[], "values" numeric[], "table" text) RETURNS text
+CREATE FUNCTION crm_profile_internal.report_heat(page crm_profile_internal.report_page, name text, "rows" text[], "columns" text[], "values" numeric[], kind text, "table" text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.report_chart(page, name, 26 + 30 * cardinality("rows"), (
 		SELECT string_agg(format('<rect x="%s" y="%s" width="%s" height="28" class="h" fill-opacity="%s"/>', round(x, 1), y, round(wide - 2, 1), round(shade, 2))
 			|| CASE WHEN wide >= 34 OR length(written) * 9 < wide THEN crm_profile_internal.report_svg_text(x + wide / 2 - 1, y + 19, CASE WHEN shade > 0.65 THEN 'm on' ELSE 'm' END, written) ELSE '' END, '' ORDER BY n)
 			FROM (SELECT n, value, 80 + ((n - 1) % cardinality("columns")) * (400.0 / cardinality("columns")) AS x, 26 + 30 * ((n - 1) / cardinality("columns")) AS y,
 					400.0 / cardinality("columns") AS wide, 0.06 + 0.94 * sqrt(greatest(value, 0) / nullif(max(value) OVER (), 0)) AS shade,
-					CASE WHEN value < 5 AND value > 0 THEN '&lt; 5' WHEN value >= 100000 THEN crm_profile_internal.report_shown(page, round(value / 1000), 'count') || 'k' ELSE crm_profile_internal.report_shown(page, value, 'count') END AS written
+					CASE WHEN kind = 'share' THEN round(100 * value)::text WHEN value < 5 AND value > 0 THEN '&lt; 5' WHEN value >= 100000 THEN crm_profile_internal.report_shown(page, round(value / 1000), 'count') || 'k' ELSE crm_profile_internal.report_shown(page, value, 'count') END AS written
 				FROM unnest("values") WITH ORDINALITY u(value, n)) c WHERE value > 0)
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(80 + (n - 0.5) * (400.0 / cardinality("columns")) - 1, 16, 'm s', c), '') FROM unnest("columns") WITH ORDINALITY u(c, n))
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(0, 15 + 30 * n, 's', r), '') FROM unnest("rows") WITH ORDINALITY u(r, n)), "table");
-COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: values row by row, shaded by their square root; counts below five are not told';
+COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: counts or shares row by row, shaded by their square root; counts below five are not told';
 
 ---------------------------------------------------------------- sections
 
@@ -158,7 +158,7 @@ BEGIN
 				ORDER BY r_score DESC, f_score DESC) FILTER (WHERE customers >= 5) AS rows
 		FROM %I.rfm_grid', page.source) INTO grid USING page;
 	RETURN crm_profile_internal.report_heat(page, 'scores', ARRAY(SELECT 'R ' || s FROM generate_series(grid.bins, 1, -1) s), ARRAY(SELECT 'F ' || s FROM generate_series(1, grid.bins) s),
-		grid.customers, crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows));
+		grid.customers, 'count', crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows));
 END $$; -- section of a report: customers by recency and frequency score
 
 CREATE FUNCTION crm_profile_internal.report_migration(page crm_profile_internal.report_page) RETURNS text
@@ -254,9 +254,26 @@ BEGIN
 			(SELECT string_agg(crm_profile_internal.report_row(to_char(month, ''MM/YYYY''), crm_profile_internal.report_number($1, o, ''count''), crm_profile_internal.report_number($1, a, ''amount'')), '''' ORDER BY month)
 				FROM (SELECT month, sum(orders) AS o, sum(amount) AS a FROM cell GROUP BY month) m) AS rows
 		FROM cell', page.source) INTO cells USING page;
-	RETURN CASE WHEN cells.cells > 0 THEN crm_profile_internal.report_heat(page, 'calendar', ARRAY(SELECT page.words ->> ('weekday.' || d) FROM generate_series(1, 7) d), cells.months, cells.orders,
+	RETURN CASE WHEN cells.cells > 0 THEN crm_profile_internal.report_heat(page, 'calendar', ARRAY(SELECT page.words ->> ('weekday.' || d) FROM generate_series(1, 7) d), cells.months, cells.orders, 'count',
 		crm_profile_internal.report_table(page, '{month,orders,revenue}', cells.rows)) END;
 END $$; -- section of a report: orders by month and weekday, of the last thirteen months
+
+CREATE FUNCTION crm_profile_internal.report_cohorts(page crm_profile_internal.report_page) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	cells record;
+BEGIN
+	EXECUTE format('
+		WITH cohort AS (SELECT cohort FROM %1$I.cohort_retention WHERE months = 0 AND customers >= 5 ORDER BY cohort DESC LIMIT 13),
+		cell AS (SELECT c.cohort, m.months, r.customers, r.buyers, r.retention FROM cohort c CROSS JOIN generate_series(1, 12) m(months) LEFT JOIN %1$I.cohort_retention r USING (cohort, months))
+		SELECT count(cohort) AS cells, (SELECT array_agg(to_char(cohort, ''MM/YYYY'') ORDER BY cohort) FROM cohort) AS cohorts, array_agg(retention::numeric ORDER BY cohort, months) AS retention,
+			string_agg(crm_profile_internal.report_row(to_char(cohort, ''MM/YYYY'') || '' + '' || months, crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, retention::numeric, ''share'')), ''''
+				ORDER BY cohort, months) FILTER (WHERE retention IS NOT NULL) AS rows
+		FROM cell', page.source) INTO cells USING page;
+	RETURN CASE WHEN cells.rows IS NOT NULL THEN crm_profile_internal.report_heat(page, 'cohorts', cells.cohorts, ARRAY(SELECT '+' || m FROM generate_series(1, 12) m), cells.retention, 'share',
+		crm_profile_internal.report_table(page, '{month,customers,back}', cells.rows)) END;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.report_cohorts IS 'section of a report: who came back in the months after their first purchase';
 
 CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -355,8 +372,8 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
 		VALUES (1, 'overview', 'customer_profile'), (2, 'segments', 'segment_summary'), (3, 'forecast', 'revenue_forecast'), (4, 'migration', 'segment_migration'), (5, 'scores', 'rfm_grid'),
-			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'personas', 'segment_summary'), (9, 'prospects', 'prospect_match'), (10, 'due', 'due_actions'), (11, 'campaigns', 'campaign_result'),
-			(12, 'quality', 'data_quality'), (13, 'model', 'model_card');
+			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'cohorts', 'cohort_retention'), (9, 'personas', 'segment_summary'), (10, 'prospects', 'prospect_match'),
+			(11, 'due', 'due_actions'), (12, 'campaigns', 'campaign_result'), (13, 'quality', 'data_quality'), (14, 'model', 'model_card');
 	END; -- the sections of a report in their order, and the view that each shows: report_… reads it
 
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
