@@ -243,6 +243,7 @@ DECLARE
 		['changed_query', 'text', NULL, 'with track_changes: the orders and what tells their changes; keys: the key as it is in their table, where that is another integer than the customers'' key'],
 		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
 		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
+		['recorded_columns', 'name[]', NULL, 'with track_changes => keys: the columns that changes of the orders are noted with, the customer''s first; NULL: their keys alone'],
 		['tracking', 'jsonb', NULL, 'with track_changes: the state of their tables at the last refresh that read all orders, and the changes since the models were fitted'],
 		['kept_before', 'date', NULL, 'days before it are kept in the histories, since they are no longer in the orders; NULL: none, or keep_history_before is set'],
 		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
@@ -348,6 +349,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
+			('view', 'cohort_retention', true), ('view', 'cohort_value', true), ('view', 'new_and_returning', true), ('view', 'second_purchase', true), ('view', 'value_concentration', true), ('view', 'costly_customers', true), ('view', 'seasonal_buyers', true),
 			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
@@ -513,7 +515,8 @@ BEGIN
 				warning := crm_profile_internal.source_warning(definition);
 				-- a standby has no queue
 				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
-					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), 1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), %s1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL',
+						CASE WHEN definition.recorded_columns IS NOT NULL THEN 'cardinality(q.added), ' END, found.nspname) INTO changes_queued, oldest_change;
 				ELSIF definition.track_changes = 'slot' AND NOT pg_is_in_recovery() THEN
 					SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), (definition.tracking ->> 'held_since')::timestamptz INTO slot_bytes, slot_since
 						FROM pg_replication_slots s WHERE s.slot_name = crm_profile_internal.source_slot(found.nspname);
@@ -986,6 +989,7 @@ BEGIN
 	END IF;
 
 	src := crm_profile_internal.source_check_corrections(src);
+	src.recorded_columns := crm_profile_internal.source_recorded_columns(src);
 	IF src.birthday IS NOT NULL THEN
 		src.birthday := crm_profile_internal.source_column('birthday', src.birthday, customers);
 		PERFORM crm_profile_internal.source_expression('birthday', src.birthday, customers, src.customers, path, days, 'date, timestamp or timestamptz');

@@ -1073,6 +1073,7 @@ BEGIN
 		'crm_profile_internal.forecast_tracking_row', format('SELECT t.* FROM crm_profile_internal.forecast_tracking(%s) t', crm_profile_internal.source_model_in_use(src, 'holdout')));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
 		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
+	PERFORM crm_profile_internal.source_build_evaluation(src);
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 	PERFORM crm_profile_internal.source_build_campaigns(src);

@@ -84,8 +84,73 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
 
+CREATE FUNCTION crm_profile_internal.write_changed_histories(src crm_profile.source_definition, target regclass, progress text, kept date, oldest date, population text,
+	OUT written bigint, OUT removed bigint, OUT followed bytea[], OUT keys text, OUT newcomers text, OUT without_customer boolean, OUT read_again bigint)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	columns CONSTANT text := (SELECT string_agg('q.order_' || n, ', ') FROM generate_subscripts(src.recorded_columns, 1) n);
+	day CONSTANT text := CASE (crm_profile_internal.describe_query(src.orders_query)).column_types[2]
+		WHEN 'timestamptz'::regtype THEN format('(q.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'q.ordered_at::date' END;
+	history CONSTANT text := format('crm_profile.purchase_history_agg(r.day, r.amount%s)', CASE WHEN src.cost IS NOT NULL THEN ', r.cost' END);
+	-- rows in the queue as what came and went; or as keys, where they do not fit the histories. In the order in which
+	-- histories are stored these are soon found
+	rows CONSTANT text := format('row AS MATERIALIZED (SELECT q.customer, %s AS day, q.amount::numeric AS amount%s, q.added FROM (%s) q),
+		delta AS MATERIALIZED (SELECT r.customer, %s FILTER (WHERE r.added) AS plus, %4$s FILTER (WHERE NOT r.added) AS minus FROM row r
+			WHERE r.customer IS NOT NULL AND NOT EXISTS (SELECT FROM again a WHERE %5$s) GROUP BY r.customer ORDER BY r.customer)',
+		day, CASE WHEN src.cost IS NOT NULL THEN ', q.cost::numeric AS cost' END, crm_profile_internal.recorded_orders(src, 'taken'), history, crm_profile_internal.same_key(src.key_type, 'a.customer', 'r.customer'));
+	taken CONSTANT text := format('taken AS MATERIALIZED (DELETE FROM %I.change_queue q WHERE q.marker IS NULL RETURNING q.customers, q.added, %s),
+		again AS MATERIALIZED (SELECT DISTINCT k.k::%s AS customer FROM (SELECT unnest(%%s) AS k FROM taken t) k WHERE k.k IS NOT NULL)', src.name, columns, src.key_type);
+	-- the orders are read by the snapshot that takes the queue: a change is in what is read, or stays there
+	reread CONSTANT text := crm_profile_internal.both_histories(
+		format('(SELECT c.* FROM (SELECT array_agg(a.customer)::text AS keys FROM again a) k CROSS JOIN LATERAL crm_profile.collect_purchase_histories(NULL::%s, crm_profile_internal.changed_orders_query(%L::crm_profile.source_definition, k.keys), $2) c WHERE k.keys IS NOT NULL)', src.key_type, src),
+		format('(SELECT h.* FROM again a CROSS JOIN LATERAL (SELECT h.ctid AS tid, h.* FROM %s h WHERE %s LIMIT 1) h)', target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'a.customer')), crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'));
+	applied CONSTANT text := format('SELECT x.customer, x.was, CASE WHEN x.fresh OPERATOR(crm_profile.<>) ''{}'' THEN x.fresh END AS fresh, x.tid FROM (SELECT d.customer, h.history AS was, h.tid, CASE WHEN d.minus IS NULL THEN coalesce(h.history OPERATOR(crm_profile.||) d.plus, d.plus)
+			WHEN d.plus IS NULL THEN coalesce(h.history, ''{}'') OPERATOR(crm_profile.-) d.minus ELSE coalesce(h.history OPERATOR(crm_profile.||) d.plus, d.plus) OPERATOR(crm_profile.-) d.minus END AS fresh
+		FROM delta d LEFT JOIN LATERAL (SELECT h.ctid AS tid, h.history FROM %s h WHERE %s LIMIT 1) h ON true WHERE coalesce(d.plus, d.minus) IS NOT NULL OFFSET 0) x', target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'd.customer'));
+	-- a row of the queue with neither was noted for an order without a customer
+	newcomer CONSTANT text := '(SELECT coalesce(array_agg(d.customer), ''{}'')::text FROM difference d WHERE d.was IS NULL)';
+	nobody CONSTANT text := 'EXISTS (SELECT FROM taken t WHERE t.customers IS NULL AND t.added IS NULL)';
+	done record;
+	moved boolean := false;
+BEGIN
+	FOR attempt IN 1 .. 2 LOOP
+		BEGIN
+			-- who may not read the orders must not learn of them from the queue
+			EXECUTE format('SELECT FROM (%s) o LIMIT 0', src.orders_query);
+			IF attempt = 1 THEN
+				SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, format(taken, 't.customers') || ', ' || rows, format('(%s UNION ALL (%s))', reread, applied), NULL, progress, kept, oldest, population,
+					format('(SELECT coalesce(array_agg(k.customer), ''{}'')::text FROM (SELECT a.customer FROM again a UNION ALL SELECT d.customer FROM delta d) k), %s, %s OR EXISTS (SELECT FROM row r WHERE r.customer IS NULL), (SELECT count(*) FROM again)', newcomer, nobody)) w;
+			ELSE
+				SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, format(taken, 'coalesce(t.customers, t.order_1)'), reread, NULL, progress, kept, oldest, population,
+					format('(SELECT coalesce(array_agg(a.customer), ''{}'')::text FROM again a), %s, true, (SELECT count(*) FROM again)', newcomer)) w;
+			END IF;
+			moved := done.oldest_lost AND crm_profile_internal.oldest_stored(target, kept) > oldest;
+			IF moved THEN
+				RAISE object_not_in_prerequisite_state USING MESSAGE = 'the oldest order moved forward';
+			END IF;
+			EXIT;
+		EXCEPTION WHEN OTHERS THEN
+			IF moved THEN
+				RETURN;
+			ELSIF attempt = 2 THEN
+				RAISE;
+			END IF;
+			RAISE DEBUG 'source "%": the orders of all changed customers are read: %', src.name, SQLERRM;
+		END;
+	END LOOP;
+	written := done.written;
+	removed := done.removed;
+	followed := done.followed;
+	keys := done.keys;
+	newcomers := done.newcomers;
+	without_customer := done.without_customer;
+	read_again := done.read_again;
+END $$;
+COMMENT ON FUNCTION crm_profile_internal.write_changed_histories IS
+	'takes the queue and, by the same snapshot, adds to the histories what came and takes away what went; of those of whom only keys were noted, or if that fails of all, it reads the orders again; newcomers: those who had no history; NULLs: the oldest order moved forward';
+
 CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, today date, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
-	OUT without_customer bigint, OUT kept date, OUT since date, OUT population bytea[])
+	OUT without_customer bigint, OUT kept date, OUT since date, OUT population bytea[], OUT touched text, OUT newcomers text, OUT touched_nobody boolean, OUT read_again bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
@@ -94,20 +159,24 @@ DECLARE
 	progress CONSTANT text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
+	work_mem CONSTANT text := current_setting('work_mem');
 	jit CONSTANT text := current_setting('jit');
+	-- whatever is read again contains what was noted by then
+	taken CONSTANT text := CASE WHEN src.recorded_columns IS NOT NULL THEN format('taken AS (DELETE FROM %I.change_queue WHERE marker IS NULL)', src.name) END;
 	orders text := coalesce(histories, crm_profile_internal.source_orders_query(src));
-	stored_histories text := target;
+	stored_histories text := format('(SELECT h.ctid AS tid, h.* FROM %s h)', target);
 	same_fresh CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer');
-	same_stored CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer');
 	oldest CONSTANT date := CASE WHEN src.keep_history_before IS NULL THEN src.orders_since END;
 	done record;
 	moved date;
 	dropped bigint;
-	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, crm_profile_internal.counted(src, 'difference')) END;
-	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
+	followed text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, crm_profile_internal.counted(src, 'difference')) END;
+	new_histories text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
 	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
 	since := src.orders_since;
+	touched := keys;
+	newcomers := keys;
 	IF keys = '{}' THEN
 		written := 0;
 		removed := 0;
@@ -115,15 +184,33 @@ BEGIN
 		RETURN;
 	ELSIF keys IS NOT NULL THEN
 		PERFORM set_config('enable_seqscan', 'off', true);
-		-- where a scan has to be all the same, the plan seems dear enough for seconds of compiling
+		-- what has to be read by a scan all the same has a cost for which everything would be compiled
 		PERFORM set_config('jit', 'off', true);
+		-- a bitmap of the rows of some customers should not shrink to one of pages
+		PERFORM set_config('work_mem', '64MB', true) WHERE pg_size_bytes(work_mem) < pg_size_bytes('64MB');
+	END IF;
+	SELECT NULL::bigint AS written INTO done;
+	IF keys = 'recorded' THEN
+		SELECT c.* INTO done FROM crm_profile_internal.write_changed_histories(src, target, progress, kept, oldest, followed) c;
+		touched := done.keys;
+		newcomers := done.newcomers;
+		IF touched IS NULL THEN
+			-- old orders may have been dropped
+			keys := NULL;
+			followed := NULL;
+			PERFORM set_config('enable_seqscan', seqscan, true);
+		END IF;
+	ELSIF keys IS NOT NULL THEN
 		orders := crm_profile_internal.changed_orders_query(src, keys);
-		stored_histories := format('(SELECT h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
+		stored_histories := format('(SELECT h.ctid AS tid, h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
 	END IF;
 	-- the index is created at the end of the first refresh, which is faster; there are no readers yet
-	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
+	IF keys = 'recorded' THEN
+		touched_nobody := done.without_customer;
+		read_again := done.read_again;
+	ELSIF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		IF histories IS NULL THEN
-			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written USING crm_profile_internal.source_orders_query(src), target, progress;
+			EXECUTE format('%s SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', 'WITH ' || taken, src.key_type) INTO written USING crm_profile_internal.source_orders_query(src), target, progress;
 		ELSE
 			EXECUTE format('INSERT INTO %s SELECT n.customer, n.history FROM %s n ORDER BY n.customer', target, new_histories) USING histories;
 			GET DIAGNOSTICS written = ROW_COUNT;
@@ -137,7 +224,7 @@ BEGIN
 		END IF;
 	ELSE
 		BEGIN
-			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, oldest, followed) w;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, taken, crm_profile_internal.both_histories(new_histories, stored_histories, same_fresh), orders, progress, kept, oldest, followed, NULL) w;
 			IF done.oldest_lost THEN
 				moved := crm_profile_internal.oldest_stored(target, kept);
 			END IF;
@@ -156,8 +243,10 @@ BEGIN
 				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, to_char(moved, 'YYYY-MM-DD'), dropped
 					USING HINT = format('To have the histories follow the orders all the same: SELECT crm_profile.alter_source(%L, keep_history_before => ''-infinity'')', src.name);
 			END IF;
-			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, NULL, followed) w;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, taken, crm_profile_internal.both_histories(new_histories, stored_histories, same_fresh), orders, progress, kept, NULL, followed, NULL) w;
 		END;
+	END IF;
+	IF done.written IS NOT NULL THEN
 		written := done.written;
 		population := done.followed;
 		removed := done.removed;
@@ -166,6 +255,7 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
+	PERFORM set_config('work_mem', work_mem, true);
 	PERFORM set_config('jit', jit, true);
 	-- not counted on other machines
 	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
@@ -175,7 +265,7 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
-	'first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not';
+	'first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not; touched: keys whose histories were looked at, NULL: all; newcomers: of these, those who may not have had one before; touched_nobody: among them orders without a customer; read_again: customers whose orders were read though changes are noted as rows';
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
@@ -510,6 +600,7 @@ DECLARE
 	finding text;
 BEGIN
 	PERFORM crm_profile_internal.make_slot(src);
+	PERFORM crm_profile_internal.write_noted_changes();
 	src := crm_profile_internal.source_repair(src);
 	was := crm_profile_internal.source_last_model(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
@@ -517,14 +608,18 @@ BEGIN
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
-	-- before the histories, which the population follows after it; of all histories only when they are written
-	IF changes.keys IS NOT NULL THEN
-		flips := crm_profile_internal.refresh_known(src, today, changes.keys, changes.customer_keys);
-	END IF;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, today, "verbose", changes.keys) h;
-	IF changes.keys IS NULL THEN
-		flips := crm_profile_internal.refresh_known(src, today, NULL, NULL);
+	IF histories.population IS NOT NULL THEN
+		PERFORM crm_profile_internal.keep_population(src, histories.population);
 	END IF;
+	-- the population goes by who was known, and then follows who came to be
+	flips := crm_profile_internal.refresh_known(src, today, histories.newcomers, CASE WHEN histories.touched IS NOT NULL THEN changes.customer_keys END);
+	IF flips > 0 AND histories.population IS NOT NULL THEN
+		EXECUTE format('SELECT array_agg(p.content ORDER BY p.part) FROM %I.population p', src.name) INTO histories.population;
+	END IF;
+	changes.keys := histories.touched;
+	src.tracking := src.tracking || jsonb_build_object('read_again', histories.read_again);
+	changes.without_customer := coalesce(histories.touched_nobody, changes.without_customer);
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
 	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
 	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed + greatest(flips, changes.customers_changed), today) d;

@@ -82,7 +82,7 @@ DECLARE
 	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (SELECT u::%1$s FROM unnest($1) u)', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
 	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
 	queue CONSTANT regclass := CASE WHEN src.track_changes = 'keys' THEN to_regclass(format('%I.change_queue', src.name)) END;
-	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name) = src.tracking -> 'tables';
+	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(src, queue) = src.tracking -> 'tables';
 	held record;
 BEGIN
 	BEGIN
@@ -94,6 +94,7 @@ BEGIN
 	IF rewrite THEN
 		PERFORM crm_profile_internal.lock_relations(tables);
 	END IF;
+	PERFORM crm_profile_internal.write_noted_changes();
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
@@ -115,6 +116,11 @@ BEGIN
 		-- without its marker, the next refresh reads all orders
 		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
 	END IF;
+	IF queue IS NOT NULL AND src.recorded_columns IS NOT NULL THEN
+		-- of the others beside them, the keys stay
+		EXECUTE format('UPDATE %s q SET customers = q.order_1, added = NULL%s WHERE EXISTS (SELECT FROM unnest(q.order_1) k WHERE %s)', queue,
+			(SELECT string_agg(format(', order_%s = NULL', n), '') FROM generate_subscripts(src.recorded_columns, 1) n), replace(one_of, '?', 'k::' || src.key_type)) USING given;
+	END IF;
 	FOR held IN SELECT p.object::regclass AS relation FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL LOOP
 		EXECUTE format('UPDATE %s q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', held.relation,
 			replace(one_of, '?', 'k::' || src.key_type)) USING given;
@@ -130,7 +136,7 @@ BEGIN
 		PERFORM crm_profile_internal.rewrite_tables(tables);
 		-- that the queue is another now means nothing
 		IF seen THEN
-			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name));
+			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(src, queue));
 			PERFORM crm_profile_internal.source_write(src);
 		END IF;
 	END IF;

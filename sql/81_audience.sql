@@ -2,24 +2,12 @@
 
 ---------------------------------------------------------------- select_audience
 
-CREATE FUNCTION crm_profile_internal.audience_hash(seed text, key text) RETURNS bigint
+CREATE FUNCTION crm_profile_internal.control_count(seed text, stratum text, customers bigint, share double precision) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.audience_hash IS 'the first eight bytes of the SHA-256 of seed:key, as a bigint';
-CREATE FUNCTION crm_profile_internal.control_limit_transfn(state internal, hash bigint, share double precision, stratum_hash bigint) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_limit_transfn IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.control_limit_finalfn(state internal) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_limit_finalfn IS 'aggregate final function';
-CREATE AGGREGATE crm_profile_internal.control_limit(hash bigint, share double precision, stratum_hash bigint) (
-	SFUNC = crm_profile_internal.control_limit_transfn, STYPE = internal, SSPACE = 1024,
-	FINALFUNC = crm_profile_internal.control_limit_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.control_limit(bigint, double precision, bigint) IS 'the largest hash of the control group: floor(customers × share + stratum_hash / 2^64) customers; NULL: nobody';
-
-CREATE FUNCTION crm_profile_internal.control_count(customers bigint, share double precision, stratum_hash bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION crm_profile_internal.control_count IS 'how many customers of a stratum are in its control group: on average over seeds exactly their share';
+CREATE FUNCTION crm_profile_internal.draw_audience(query text, control_share double precision, seed text, base_rate double precision, OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
+COMMENT ON FUNCTION crm_profile_internal.draw_audience IS 'the customers of a query, customer and stratum as text, with their groups';
 
 CREATE FUNCTION crm_profile_internal.source_condition(src crm_profile.source_definition, condition text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -62,7 +50,7 @@ CREATE FUNCTION crm_profile_internal.tell_audience(treated bigint, control bigin
 DECLARE
 	lift CONSTANT double precision := crm_profile.detectable_lift(base_rate, treated, control);
 BEGIN
-	IF treated IS NULL THEN
+	IF treated + control = 0 THEN
 		RAISE WARNING 'nobody is in the audience';
 	ELSIF control = 0 THEN
 		RAISE WARNING 'there is no control group: the campaign will show the response, not its effect' USING HINT = 'Give control_share, such as 0.1.';
@@ -87,15 +75,9 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('control_share and base_rate must be from 0 to 1, not %s and %s', coalesce(control_share::text, 'NULL'), coalesce(base_rate::text, 'NULL'));
 	END IF;
 	src := crm_profile_internal.source_condition(src, condition);
-	seed := coalesce(seed, '');
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
-	RETURN QUERY EXECUTE format(E'WITH a AS MATERIALIZED (SELECT p.customer, p.stratum, crm_profile_internal.audience_hash($1, p.customer) AS hash FROM (
-			SELECT customer::pg_catalog.text AS customer, coalesce(segment, ''(unscored)'')::pg_catalog.text AS stratum FROM %s WHERE (%s\n) IS TRUE) p WHERE p.customer IS NOT NULL),
-		s AS MATERIALIZED (SELECT g.*, crm_profile_internal.control_count(g.customers, $2, g.hash) AS control
-			FROM (SELECT a.stratum, pg_catalog.count(*) AS customers, crm_profile_internal.audience_hash($1, '':'' || a.stratum) AS hash, crm_profile_internal.control_limit(a.hash, $2, crm_profile_internal.audience_hash($1, '':'' || a.stratum)) AS highest FROM a GROUP BY a.stratum) g)
-		SELECT a.customer, CASE WHEN a.hash <= s.highest THEN ''control'' ELSE ''treated'' END, a.stratum FROM a JOIN s ON s.stratum = a.stratum
-		WHERE (SELECT crm_profile_internal.tell_audience(pg_catalog.sum(s.customers - s.control)::bigint, pg_catalog.sum(s.control)::bigint, pg_catalog.count(*), $3) FROM s)',
-		crm_profile_internal.source_best_from(src), src.best) USING seed, control_share, base_rate;
+	RETURN QUERY SELECT a.customer, a."group", a.stratum FROM crm_profile_internal.draw_audience(
+		format(E'SELECT customer::pg_catalog.text, coalesce(segment, ''(unscored)'')::pg_catalog.text FROM %s WHERE (%s\n) IS TRUE', crm_profile_internal.source_best_from(src), src.best), control_share, coalesce(seed, ''), base_rate) a;
 END $$;
 COMMENT ON FUNCTION crm_profile_internal.select_audience_as_owner IS 'runs as the owner of the source: select_audience()';
 CREATE FUNCTION crm_profile.select_audience(source text, condition text DEFAULT NULL, control_share double precision DEFAULT 0.1, seed text DEFAULT '', base_rate double precision DEFAULT 0.05,
@@ -123,11 +105,12 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 			FROM unnest(measures) m WHERE (m.lift).treated IS NOT NULL),
 		one AS (
 			-- a success and a failure are added to each group, so that no variance is 0 (Agresti and Caffo 2000)
-			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
+			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN k.nt * k.nc / (k.nt + k.nc)::double precision ELSE k.nt END AS weight, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
 				((k.xt + 1.0) * (k.nt - k.xt + 1) / (k.nt + 2.0) ^ 3 + CASE WHEN k.compared THEN (k.xc + 1.0) * (k.nc - k.xc + 1) / (k.nc + 2.0) ^ 3 ELSE 0 END)::double precision AS variance
 			FROM known k WHERE CASE WHEN k.compared THEN k.nt > 0 AND k.nc > 0 ELSE k.nt > 0 END),
+		-- campaigns by their size (Mantel and Haenszel): by variance, those that nobody responded to would count most
 		segment AS (
-			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect / o.variance) / sum(1 / o.variance) AS effect, 1 / sum(1 / o.variance) AS variance FROM one o GROUP BY o.segment),
+			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect * o.weight) / sum(o.weight) AS effect, sum(o.variance * o.weight ^ 2) / sum(o.weight) ^ 2 AS variance FROM one o GROUP BY o.segment),
 		everybody AS (
 			SELECT s.mean, bool_or(g.compared) AS compared, sum(g.n)::bigint AS n,
 				-- what segments differ by beyond chance (DerSimonian and Laird 1986)

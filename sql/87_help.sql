@@ -55,7 +55,7 @@ COMMENT ON FUNCTION crm_profile.help IS 'what there is, with an example of each 
 ---------------------------------------------------------------- describe_source
 
 CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain text, OUT question text, OUT query text) RETURNS SETOF record
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 20
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 30
 	BEGIN ATOMIC
 		VALUES
 			('customer_attributes', 'one row per customer', 'What is known of a customer?', 'SELECT * FROM %I.customer_attributes LIMIT 20'),
@@ -68,6 +68,13 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 			('segment_migration', 'one row per pair of segments, over the last 90 days', 'Which customers moved down?', 'SELECT from_segment, to_segment, customers FROM %I.segment_migration WHERE from_segment <> to_segment ORDER BY customers DESC'),
 			('rfm_grid', 'one row per recency and frequency score', 'How many customers bought lately, and often?', 'SELECT r_score, f_score, customers FROM %I.rfm_grid'),
 			('purchase_calendar', 'one row per month and weekday', 'On which days do people order?', 'SELECT weekday, sum(orders) FROM %I.purchase_calendar GROUP BY weekday ORDER BY weekday'),
+			('cohort_retention', 'one row per month of the first purchase and month since', 'How many come back?', 'SELECT cohort, months, retention FROM %I.cohort_retention WHERE complete'),
+			('cohort_value', 'one row per month of the first purchase and month since', 'What does a new customer bring in a year?', 'SELECT cohort, customers, revenue_per_customer FROM %I.cohort_value WHERE months = 11 AND complete'),
+			('new_and_returning', 'one row per month', 'Does the revenue come from new customers?', 'SELECT month, new_revenue, returning_revenue FROM %I.new_and_returning'),
+			('second_purchase', 'one row per number of days', 'How many buy again, and when?', 'SELECT within_days, rate FROM %I.second_purchase'),
+			('value_concentration', 'one row per tenth of the customers', 'How much depends on few customers?', 'SELECT decile, share, cumulative_share FROM %I.value_concentration'),
+			('costly_customers', 'one row per customer who costs more than they bring', 'Who costs more than they bring?', 'SELECT customer, contribution FROM %I.costly_customers LIMIT 20'),
+			('seasonal_buyers', 'one row per customer with a season', 'Who buys in the same month every year?', 'SELECT customer, month, years FROM %I.seasonal_buyers'),
 			('segment_persona', 'one row per segment and attribute value', 'What kind of people are the champions?', E'SELECT attribute, value, share_of_segment, concentration FROM %I.segment_persona WHERE segment = ''Champions'' ORDER BY concentration DESC'),
 			('prospect_match', 'one row per prospect', 'Which leads first?', 'SELECT prospect, score, reasons FROM %I.prospect_match ORDER BY score DESC NULLS LAST LIMIT 20'),
 			('forecast_tracking', 'one row per month; the month of the cut-off has two', 'Does the forecast hold, month by month?', 'SELECT month, expected_value, actual_value FROM %I.forecast_tracking WHERE forecast'),
