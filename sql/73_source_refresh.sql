@@ -3,12 +3,10 @@
 ---------------------------------------------------------------- from orders to histories
 
 CREATE FUNCTION crm_profile_internal.store_purchase_histories(key anyelement, query text, target regclass, progress text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
-COMMENT ON FUNCTION crm_profile_internal.store_purchase_histories IS 'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint, in the order of the customers; returns the number of histories';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000; -- collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint, in the order of the customers; returns the number of histories
 
 CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[])
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.describe_query IS 'the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run
 
 CREATE FUNCTION crm_profile_internal.source_shards(src crm_profile.source_definition, OUT orders text, OUT whole boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -22,8 +20,7 @@ BEGIN
 		FROM pg_dist_partition p JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
 		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
 		INTO orders, whole USING (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).relations, src.order_customer, src.key_type;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_shards IS 'order tables that Citus distributes, and their distribution columns; whole: all distributed by the customer of the source; NULL if none is distributed';
+END $$; -- order tables that Citus distributes, and their distribution columns; whole: all distributed by the customer of the source; NULL if none is distributed
 
 CREATE FUNCTION crm_profile_internal.source_aggregate_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -54,13 +51,11 @@ GROUP BY l.customer', CASE WHEN src.cost IS NOT NULL THEN '
 		OPERATOR(crm_profile.-) coalesce(crm_profile.purchase_history_agg(l.day, l.covered), ''{}'')' END, day, history, CASE WHEN src.cost IS NOT NULL THEN ',
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) FILTER (WHERE o.cost IS NOT NULL) END AS covered,
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.cost::numeric) END AS cost' END, orders);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_aggregate_query IS 'one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source';
+END $$; -- one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source
 
 CREATE FUNCTION crm_profile_internal.source_history_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END;
-COMMENT ON FUNCTION crm_profile_internal.source_history_query IS 'for orders on other machines: the query that makes the histories there; NULL if the orders are collected here';
+	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END; -- for orders on other machines: the query that makes the histories there; NULL if the orders are collected here
 
 CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record
@@ -68,21 +63,18 @@ CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query tex
 BEGIN
 	-- by itself, so that nothing else in the refresh keeps Citus from pushing it down
 	RETURN QUERY EXECUTE query;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.run_history_query IS 'the rows (customer, history) of a query; the first argument is a NULL of the customers'' type';
+END $$; -- the rows (customer, history) of a query; the first argument is a NULL of the customers' type
 
 ---------------------------------------------------------------- the parts of a refresh
 
 CREATE FUNCTION crm_profile_internal.orders_without_customer() RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.orders_without_customer IS 'number of rows without a customer in the orders last read by this session';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- number of rows without a customer in the orders last read by this session
 
 CREATE FUNCTION crm_profile_internal.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RAISE INFO 'source "%": % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
+END $$; -- one line of refresh(verbose => true), in the form of those from collect_purchase_histories()
 
 CREATE FUNCTION crm_profile_internal.write_changed_histories(src crm_profile.source_definition, target regclass, progress text, kept date, oldest date, population text,
 	OUT written bigint, OUT removed bigint, OUT followed bytea[], OUT keys text, OUT newcomers text, OUT without_customer boolean, OUT read_again bigint)
@@ -145,9 +137,7 @@ BEGIN
 	newcomers := done.newcomers;
 	without_customer := done.without_customer;
 	read_again := done.read_again;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.write_changed_histories IS
-	'takes the queue and, by the same snapshot, adds to the histories what came and takes away what went; of those of whom only keys were noted, or if that fails of all, it reads the orders again; newcomers: those who had no history; NULLs: the oldest order moved forward';
+END $$; -- takes the queue and, by the same snapshot, adds to the histories what came and takes away what went; of those of whom only keys were noted, or if that fails of all, it reads the orders again; newcomers: those who had no history; NULLs: the oldest order moved forward
 
 CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, today date, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
 	OUT without_customer bigint, OUT kept date, OUT since date, OUT population bytea[], OUT touched text, OUT newcomers text, OUT touched_nobody boolean, OUT read_again bigint)
@@ -263,26 +253,21 @@ BEGIN
 	IF "verbose" THEN
 		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
-	'first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not; touched: keys whose histories were looked at, NULL: all; newcomers: of these, those who may not have had one before; touched_nobody: among them orders without a customer; read_again: customers whose orders were read though changes are noted as rows';
+END $$; -- first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not; touched: keys whose histories were looked at, NULL: all; newcomers: of these, those who may not have had one before; touched_nobody: among them orders without a customer; read_again: customers whose orders were read though changes are noted as rows
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
-COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2; -- whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one
 
 CREATE FUNCTION crm_profile_internal.log_score(probability double precision, came boolean) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN ln(greatest(1e-6, CASE WHEN came THEN probability ELSE 1 - probability END));
-COMMENT ON FUNCTION crm_profile_internal.log_score IS 'logarithmic score of a forecast probability';
+	RETURN ln(greatest(1e-6, CASE WHEN came THEN probability ELSE 1 - probability END)); -- logarithmic score of a forecast probability
 
 CREATE FUNCTION crm_profile_internal.attribute_options(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	-- at most 30 columns altogether
 	RETURN crm_profile_internal.source_profile_options(src) || jsonb_build_object('ridge', 1, 'max_values', greatest(1, 30 / cardinality(src.attributes)));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.attribute_options IS 'options of clv_fit() with the attributes of a source';
+END $$; -- options of clv_fit() with the attributes of a source
 
 CREATE FUNCTION crm_profile_internal.attributes_gain(src crm_profile.source_definition, model text, record crm_profile.clv_record_line[], day_weights jsonb, share double precision, OUT gain double precision, OUT error double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -317,9 +302,7 @@ BEGIN
 EXCEPTION WHEN program_limit_exceeded THEN
 	-- more columns than a fit takes, as sets of many members make them
 	RAISE DEBUG 'source "%": attributes are not tried: %', src.name, SQLERRM;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.attributes_gain IS
-	'what it would have gained to know the attributes of customers, in the stretches of a record of forecasts: log-likelihood, by customer, of buying or not; NULL: not tried';
+END $$; -- what it would have gained to know the attributes of customers, in the stretches of a record of forecasts: log-likelihood, by customer, of buying or not; NULL: not tried
 
 CREATE FUNCTION crm_profile_internal.refresh_population(src crm_profile.source_definition, today date, changed boolean, population bytea[], fit boolean,
 	OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base, OUT refit_seconds double precision)
@@ -354,9 +337,7 @@ BEGIN
 		customer_base.oldest_order := least((customer_base).oldest_order, unknown.oldest_order);
 		customer_base.newest_order := greatest((customer_base).newest_order, unknown.newest_order);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_population IS
-	'part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took';
+END $$; -- part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took
 
 CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, flipped boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT by_attributes boolean)
@@ -479,9 +460,7 @@ BEGIN
 	model.predicted_b_from := predicted.b_from;
 	model.fit_share := CASE WHEN fit THEN fit_share ELSE model.fit_share END;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_models IS
-	'second part of a refresh: finds thresholds, tiers and counts; with fit, fits the models of repeat purchase; with test, tests their forecasts; stores all of it';
+END $$; -- second part of a refresh: finds thresholds, tiers and counts; with fit, fits the models of repeat purchase; with test, tests their forecasts; stores all of it
 
 CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, kept date, fit boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
@@ -535,9 +514,7 @@ BEGIN
 		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment') v
 		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
-	'part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long';
+END $$; -- part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long
 
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -560,8 +537,7 @@ BEGIN
 	END IF;
 	RAISE NOTICE 'source "%": %; they are rebuilt', src.name, change.problem;
 	RETURN crm_profile_internal.source_build(src);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_repair IS 'rebuilds views that are missing or read a table that was renamed; an error if that would not help';
+END $$; -- rebuilds views that are missing or read a table that was renamed; an error if that would not help
 
 CREATE FUNCTION crm_profile_internal.source_warn(source text, finding text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -576,8 +552,7 @@ BEGIN
 	ELSE
 		RAISE WARNING 'source "%": %', source, split_part(finding, ': ', 1) USING DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warn(text, text) IS 'raises a finding as a WARNING, with the part after its colon as the detail';
+END $$; -- raises a finding as a WARNING, with the part after its colon as the detail
 
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
@@ -665,11 +640,9 @@ BEGIN
 	customers_removed := histories.removed;
 	seconds := round(src.refresh_seconds::numeric, 3);
 	RETURN NEXT;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner IS 'runs as the owner of the source: refresh()';
+END $$; -- runs as the owner of the source: refresh()
 
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.refresh IS 'reads the orders of a source, writes the histories that differ and fits the models, all as the owner of the source and in one transaction; nowait: an error if another refresh is running';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1; -- reads the orders of a source, writes the histories that differ and fits the models, all as the owner of the source and in one transaction; nowait: an error if another refresh is running

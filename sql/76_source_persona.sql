@@ -18,17 +18,13 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 );
 
 CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[]) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.persona_counts_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.persona_counts_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[]) (
 	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.persona_counts(text, record, text[]) IS
-	'customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out';
+	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -45,8 +41,7 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON s.segment = x.segment
 		WHERE x.p <= x.worst AND x.customers > x.expected
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first';
+	END; -- rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first
 
 CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -73,8 +68,7 @@ BEGIN
 	END LOOP;
 	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
 	FROM %s)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, crm_profile_internal.source_labelled(src));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_persona_query IS 'the query behind segment_persona';
+END $$; -- the query behind segment_persona
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -91,8 +85,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_view(src, 'where_to_find', 'for each segment and value tier, the attribute values that its customers have more often than chance explains, and how many prospects have them',
 			'crm_profile_internal.where_to_find_row', crm_profile_internal.source_where_query(src));
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_persona IS 'creates or replaces the views segment_persona and where_to_find of a source, or drops them if there are no attributes or prospects';
+END $$; -- creates or replaces the views segment_persona and where_to_find of a source, or drops them if there are no attributes or prospects
 
 ---------------------------------------------------------------- where prospects like them are
 
@@ -128,8 +121,7 @@ CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON x.kind = 'segment' AND s.segment = x.name
 		WHERE x.p <= x.worst AND x.customers > x.expected AND x.there >= 5
 		ORDER BY x.kind, s.position, x.name, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.where_to_find IS 'rows of the view where_to_find: values that are more frequent among customers of a segment or tier than among all, at a false discovery rate of 5 %, and that five prospects or more have';
+	END; -- rows of the view where_to_find: values that are more frequent among customers of a segment or tier than among all, at a false discovery rate of 5 %, and that five prospects or more have
 
 CREATE FUNCTION crm_profile_internal.source_where_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -148,15 +140,13 @@ BEGIN
 	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (SELECT crm_profile_internal.persona_counts(u.label, ROW(%s), %L::text[]) FROM (
 	SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s
 	UNION ALL SELECT chr(31), %4$s FROM %6$s) u)) w', crm_profile_internal.source_model_in_use(src, 'segments'), kept, names, "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_where_query IS 'the query behind where_to_find';
+END $$; -- the query behind where_to_find
 
 ---------------------------------------------------------------- the segments as cards
 
 CREATE FUNCTION crm_profile_internal.card_name(attribute text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN w.words ~ '^[A-Z][^A-Z]*$' THEN lower(w.words) ELSE w.words END FROM (SELECT btrim(replace(attribute, '_', ' ')) AS words) w);
-COMMENT ON FUNCTION crm_profile_internal.card_name IS 'name of an attribute as a person would write it';
+	RETURN (SELECT CASE WHEN w.words ~ '^[A-Z][^A-Z]*$' THEN lower(w.words) ELSE w.words END FROM (SELECT btrim(replace(attribute, '_', ' ')) AS words) w); -- name of an attribute as a person would write it
 
 CREATE FUNCTION crm_profile_internal.card_words(attribute text, "values" text[], class text, language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -199,8 +189,7 @@ BEGIN
 		WHEN first IS NULL THEN crm_profile_internal.in_words(CASE WHEN year THEN 'card.before' ELSE 'card.below' END, language, last)
 		ELSE crm_profile_internal.in_words('card.between', language, first, last) END;
 	RETURN crm_profile_internal.in_words(style, language, range, CASE WHEN counts AND range = '1' THEN regexp_replace(name, '(ren|er|en|s)$', '') ELSE name END);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.card_range IS 'a range of an attribute (low to below high, NULL for no end) as a phrase; ratio: of the mean in the segment to that of all';
+END $$; -- a range of an attribute (low to below high, NULL for no end) as a phrase; ratio: of the mean in the segment to that of all
 
 CREATE FUNCTION crm_profile_internal.card_ranges("values" text[], customers bigint[], class text, OUT low text, OUT high text)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -211,8 +200,7 @@ CREATE FUNCTION crm_profile_internal.card_ranges("values" text[], customers bigi
 				WINDOW o AS (ORDER BY CASE WHEN class = 'number' THEN r.low::numeric END NULLS FIRST, r.low COLLATE "C" NULLS FIRST)),
 			run AS (SELECT o.*, count(*) FILTER (WHERE o.begins) OVER (ORDER BY o.place) AS run FROM ordered o)
 		SELECT (array_agg(r.low ORDER BY r.place))[1], (array_agg(r.high ORDER BY r.place DESC))[1] FROM run r GROUP BY r.run ORDER BY sum(r.n) DESC, r.run LIMIT 1;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.card_ranges IS 'ranges of segment_persona joined where they touch; of those that do not, the one with most customers';
+	END; -- ranges of segment_persona joined where they touch; of those that do not, the one with most customers
 
 CREATE FUNCTION crm_profile_internal.card_behaviour(here numeric[], everywhere numeric[], language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -226,8 +214,7 @@ COMMENT ON FUNCTION crm_profile_internal.card_behaviour IS 'how the customers of
 
 CREATE FUNCTION crm_profile_internal.card_percent(share numeric, language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.in_words('card.percent', language, CASE WHEN share > 0 AND share < 0.005 THEN '<1' ELSE round(100 * share)::text END);
-COMMENT ON FUNCTION crm_profile_internal.card_percent IS 'a share in per cent';
+	RETURN crm_profile_internal.in_words('card.percent', language, CASE WHEN share > 0 AND share < 0.005 THEN '<1' ELSE round(100 * share)::text END); -- a share in per cent
 
 CREATE FUNCTION crm_profile_internal.card_example(example jsonb, shown text[], language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -277,8 +264,7 @@ BEGIN
 			ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C")
 		SELECT f.segment, f."position", f.here, f.means, f.lowest, m.customer, to_jsonb(m.r) FROM figure f LEFT JOIN middle m ON m.segment = f.segment$sql$,
 		people, totals, lows, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.segment_figures IS 'of a FROM item of customers with figures and attributes, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle';
+END $$; -- of a FROM item of customers with figures and attributes, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle
 
 CREATE FUNCTION crm_profile_internal.segment_phrases(persona text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -297,8 +283,7 @@ BEGIN
 			JOIN jsonb_to_recordset($1) h(segment text, means numeric[]) ON h.segment = b.segment
 			JOIN jsonb_to_recordset($1) e(segment text, means numeric[], lowest numeric[]) ON e.segment IS NULL
 		WHERE b.rank <= 4 GROUP BY b.segment$sql$, persona) USING figures, columns, language;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.segment_phrases IS 'for each segment the four attributes that are most characteristic of it by a FROM item like segment_persona, as phrases';
+END $$; -- for each segment the four attributes that are most characteristic of it by a FROM item like segment_persona, as phrases
 
 CREATE FUNCTION crm_profile_internal.source_card_columns(source text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -328,8 +313,7 @@ BEGIN
 			JOIN jsonb_to_recordset(figures) e(segment text, here numeric[]) ON e.segment IS NULL
 			LEFT JOIN LATERAL (SELECT * FROM crm_profile_internal.segment_phrases(persona, figures, columns, cards.language) WHERE persona IS NOT NULL) p ON p.segment = h.segment
 		WHERE h.segment IS NOT NULL ORDER BY h."position" NULLS LAST, h.segment;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.cards IS 'cards of the segments of a FROM item of customers, with a FROM item like segment_persona (NULL: none)';
+END $$; -- cards of the segments of a FROM item of customers, with a FROM item like segment_persona (NULL: none)
 
 CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
@@ -340,8 +324,7 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.cards(crm_profile_internal.source_people(source), CASE WHEN to_regclass(format('%I.segment_persona', source)) IS NOT NULL THEN format('%I.segment_persona', source) END,
 		crm_profile_internal.source_card_columns(source), language) c;
-END $$;
-COMMENT ON FUNCTION crm_profile.segment_card IS 'each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers';
+END $$; -- each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers
 
 ---------------------------------------------------------------- a segment as a rule
 
@@ -360,8 +343,7 @@ BEGIN
 	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM %s', people) INTO profile_model USING words, share;
 	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile(r, $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
 	RETURN rule;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.search_rule IS 'with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers';
+END $$; -- with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers
 
 CREATE FUNCTION crm_profile.explain_segment(source text, segment text,
 	OUT over text, OUT rule text, OUT coverage double precision, OUT "precision" double precision, OUT lift double precision, OUT adjusted_p_value double precision, OUT customers bigint) RETURNS SETOF record
@@ -423,8 +405,7 @@ BEGIN
 		END IF;
 		RETURN NEXT;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile.explain_segment IS 'the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader';
+END $$; -- the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader
 
 ---------------------------------------------------------------- the customers most like somebody
 
@@ -436,8 +417,7 @@ CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b 
 			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 AND p.weight > 0 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
 		SELECT concat_ws('; but ', (SELECT string_agg(concat(crm_profile_internal.card_name(l.attribute), ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
 			(SELECT string_agg(format('%s %s, not %s', crm_profile_internal.card_name(l.attribute), l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
-	END;
-COMMENT ON FUNCTION crm_profile_internal.likeness_in_words IS 'what b has in common with a (with the value of a, if it is another), and what not';
+	END; -- what b has in common with a (with the value of a, if it is another), and what not
 
 CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
@@ -480,8 +460,7 @@ BEGIN
 				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
 		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
 		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
-END $$;
-COMMENT ON FUNCTION crm_profile.nearest_customers IS 'the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader';
+END $$; -- the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader
 
 ---------------------------------------------------------------- groups found in the data
 
@@ -538,8 +517,7 @@ BEGIN
 		medoid := found.medoids[group_number];
 		RETURN NEXT;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile.customer_groups IS 'groups of customers with similar attributes, found in the data (k-medoids; k NULL: as many as there are), the largest first, each with its card and medoid; with the rights of the reader';
+END $$; -- groups of customers with similar attributes, found in the data (k-medoids; k NULL: as many as there are), the largest first, each with its card and medoid; with the rights of the reader
 
 CREATE FUNCTION crm_profile.segment_variance(source text, label name DEFAULT 'segment', labels regclass DEFAULT NULL,
 	OUT attribute text, OUT customers bigint, OUT groups bigint, OUT total double precision, OUT within double precision, OUT "between" double precision, OUT explained double precision, OUT coverage double precision) RETURNS SETOF record
@@ -572,5 +550,4 @@ BEGIN
 		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'NULLIF(x.%I::float8, ''NaN'') AS a%s' WHEN 'date' THEN '(x.%I::date - date ''2000-01-01'')::float8 AS a%s' ELSE 'x.%I::text AS a%s' END, u.c ->> 'name', u.o), ', ')
 			FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o)),
 		crm_profile_internal.source_people(source), parts);
-END $$;
-COMMENT ON FUNCTION crm_profile.segment_variance IS 'how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers'' keys in the column customer; coverage: share of customers who have a label';
+END $$; -- how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers' keys in the column customer; coverage: share of customers who have a label

@@ -3,23 +3,16 @@
 ---------------------------------------------------------------- noting changes
 
 CREATE FUNCTION crm_profile_internal.note_changed_customer() RETURNS trigger
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.note_changed_customer IS
-	'trigger on the orders of a source with track_changes => ''keys'': notes the old and the new row, or their customers, and writes them into the queue when the transaction commits';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- trigger on the orders of a source with track_changes => 'keys': notes the old and the new row, or their customers, and writes them into the queue when the transaction commits
 
 CREATE FUNCTION crm_profile_internal.write_noted_changes() RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.write_noted_changes IS 'writes the changes into the queues that this transaction has noted so far, since a refresh in it will see them';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- writes the changes into the queues that this transaction has noted so far, since a refresh in it will see them
 
 CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name, watched name[]) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.track_table IS
-	'makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; watched: columns without a change of which an update is none, empty: each counts; relation NULL: there is none any more';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; watched: columns without a change of which an update is none, empty: each counts; relation NULL: there is none any more
 
 CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text, OUT columns name[])
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.trace_column IS
-	'the table column behind a column of a query, if each row of the query is a row of that table and depends on nothing else; problem: why it is not; columns: those of the table that the query reads, NULL: a view is between, or more than columns is read';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the table column behind a column of a query, if each row of the query is a row of that table and depends on nothing else; problem: why it is not; columns: those of the table that the query reads, NULL: a view is between, or more than columns is read
 
 CREATE FUNCTION crm_profile_internal.queue_columns(relation regclass, column_name name, recorded name[]) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -63,9 +56,7 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 				WHEN f.tgenabled <> 'A' THEN format('the trigger on %s is switched off, or not always on', c.oid::regclass)
 				WHEN m.as_it_should IS NOT TRUE THEN format('the table %s is another than create_source() made', queue) END
 		FROM made m, member r JOIN pg_class c ON c.oid = r.oid AND c.relkind <> 'p' LEFT JOIN firing f ON f.tgrelid = c.oid;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
-	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not';
+	END; -- the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not
 
 CREATE FUNCTION crm_profile_internal.tracked_state(src crm_profile.source_definition, queue regclass) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -130,9 +121,7 @@ BEGIN
 		src.changed_query := NULL;
 	END IF;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking IS
-	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with an additional column order_customer, the customer''s key as it is in their table';
+END $$; -- part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with an additional column order_customer, the customer's key as it is in their table
 
 CREATE FUNCTION crm_profile_internal.recorded_orders(src crm_profile.source_definition, taken text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -140,8 +129,7 @@ BEGIN
 	src.orders_query := crm_profile_internal.source_orders_with(src, ', crm_profile_added AS added');
 	RETURN crm_profile_internal.source_orders_from(src, format('(SELECT unnest(t.added) AS crm_profile_added, %s FROM %s t WHERE t.added IS NOT NULL)',
 		(SELECT string_agg(format('unnest(t.order_%s) AS %I', r.place, r.name), ', ' ORDER BY r.place) FROM unnest(src.recorded_columns) WITH ORDINALITY r(name, place)), taken));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.recorded_orders IS 'the query of orders, over those in rows taken from the queue, with a column added: whether they came or went';
+END $$; -- the query of orders, over those in rows taken from the queue, with a column added: whether they came or went
 
 CREATE FUNCTION crm_profile_internal.source_recorded_columns(src crm_profile.source_definition) RETURNS name[]
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -164,9 +152,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	RETURN recorded;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_recorded_columns IS
-	'part of source_resolve(): the columns that changes are noted with, where a history follows from the rows that came and went; NULL: it does not';
+END $$; -- part of source_resolve(): the columns that changes are noted with, where a history follows from the rows that came and went; NULL: it does not
 
 CREATE FUNCTION crm_profile_internal.tracked_customers(src crm_profile.source_definition, OUT relation regclass, OUT key name, OUT watched name[])
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -216,8 +202,7 @@ BEGIN
 			AND d.deptype = 'a' AND (t.tgrelid <> relation OR t.tgargs <> arguments)) THEN
 		PERFORM crm_profile_internal.track_table(queue, relation, column_name, watched);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.build_queue IS 'a queue of changes of a source, and the trigger that fills it; relation NULL: there is to be none';
+END $$; -- a queue of changes of a source, and the trigger that fills it; relation NULL: there is to be none
 
 CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -230,8 +215,7 @@ BEGIN
 	PERFORM crm_profile_internal.build_queue(src, 'change_queue', CASE src.track_changes WHEN 'keys' THEN src.tracked_table::regclass END, src.tracked_column::name, coalesce(src.recorded_columns, '{}'), coalesce(src.recorded_columns, '{}'));
 	SELECT t.* INTO customers FROM crm_profile_internal.tracked_customers(src) t;
 	PERFORM crm_profile_internal.build_queue(src, 'customer_queue', customers.relation, customers.key, customers.watched, '{}');
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queues of changes of a source, and the triggers that fill them, as its definition asks for';
+END $$; -- the queues of changes of a source, and the triggers that fill them, as its definition asks for
 
 CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -251,8 +235,7 @@ BEGIN
 	EXECUTE format('COMMENT ON TABLE %I.population IS ''counts, and the sorted values around thresholds, by which a refresh lets them follow changes without reading all histories''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.population.part IS ''1: settings and counts; the others: values around thresholds''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.population.content IS ''as population_models() reads it''', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_population IS 'the table that thresholds and counts are maintained in, empty, where changes are tracked';
+END $$; -- the table that thresholds and counts are maintained in, empty, where changes are tracked
 
 CREATE FUNCTION crm_profile_internal.population_followed(src crm_profile.source_definition, today date, changes text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres'
@@ -277,22 +260,18 @@ BEGIN
 	IF to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
 		EXECUTE format('DELETE FROM %I.customer_queue WHERE marker IS NOT NULL', src.name);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_unknown IS 'the table of customers who do not count';
+END $$; -- the table of customers who do not count
 
 CREATE FUNCTION crm_profile_internal.is_known(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), key));
-COMMENT ON FUNCTION crm_profile_internal.is_known IS 'SQL condition that the customer table has a key, given as SQL';
+	RETURN format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), key)); -- SQL condition that the customer table has a key, given as SQL
 
 CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM %I.unknown_customer u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer'));
-COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition, text) IS 'SQL of those histories of a relation that thresholds, tiers and models count';
+	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM %I.unknown_customer u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer')); -- SQL of those histories of a relation that thresholds, tiers and models count
 CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name));
-COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition) IS 'SQL of the stored histories that thresholds, tiers and models count';
+	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name)); -- SQL of the stored histories that thresholds, tiers and models count
 
 CREATE FUNCTION crm_profile_internal.keep_population(src crm_profile.source_definition, population bytea[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -300,8 +279,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(population, '{}');
 	EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
 		WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING population;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.keep_population IS 'stores a population; NULL: there is none any more';
+END $$; -- stores a population; NULL: there is none any more
 
 CREATE FUNCTION crm_profile_internal.refresh_known(src crm_profile.source_definition, today date, keys text, customer_keys text) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
@@ -333,9 +311,7 @@ BEGIN
 		EXECUTE format('DELETE FROM %1$I.unknown_customer k WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s)', src.name, same_history);
 	END IF;
 	RETURN flips;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_known IS
-	'part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number';
+END $$; -- part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number
 
 ---------------------------------------------------------------- taking changes
 
@@ -379,9 +355,7 @@ BEGIN
 	END IF;
 	keys := NULL;
 	src.tracking := src.tracking || jsonb_build_object('read_all_at', clock_timestamp(), 'read_all', reason);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_stamped_changes IS
-	'take_changes() by a column: changes from an hour before the newest time seen';
+END $$; -- take_changes() by a column: changes from an hour before the newest time seen
 
 CREATE FUNCTION crm_profile_internal.take_queue(src crm_profile.source_definition, queue regclass, relation regclass, column_name name, recorded name[], why_all text, INOUT seen jsonb,
 	OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
@@ -440,9 +414,7 @@ BEGIN
 	IF seen ->> 'marker' IS NOT NULL THEN
 		EXECUTE format('INSERT INTO %s (queued_at, marker) VALUES (clock_timestamp(), $1)', queue) USING seen ->> 'marker';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_queue IS
-	'takes the keys out of a queue; keys: an array of them as text, "recorded": it has rows, and refresh_histories() takes them, NULL: everything has to be read, for that reason, among them why_all; seen: what was seen of the tables, and now is; problem: what keeps changes from being tracked';
+END $$; -- takes the keys out of a queue; keys: an array of them as text, "recorded": it has rows, and refresh_histories() takes them, NULL: everything has to be read, for that reason, among them why_all; seen: what was seen of the tables, and now is; problem: what keeps changes from being tracked
 
 CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text, OUT customer_keys text, OUT customers_changed bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -486,9 +458,7 @@ BEGIN
 		problem := coalesce(problem, taken.problem);
 		src.tracking := coalesce(src.tracking, '{}') || jsonb_build_object('customers', taken.seen);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_changes IS
-	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have';
+END $$; -- takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have
 
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -514,8 +484,7 @@ BEGIN
 		found := format('%s WHERE EXISTS (SELECT FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k WHERE %s)', orders, keys, type, crm_profile_internal.same_key(type, 'k.k', customer));
 	END IF;
 	RETURN found;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.changed_orders_query IS 'the orders of the given customers, by an index if there is one; called with enable_seqscan off';
+END $$; -- the orders of the given customers, by an index if there is one; called with enable_seqscan off
 
 CREATE FUNCTION crm_profile_internal.fits_due(INOUT src crm_profile.source_definition, written bigint, today date, OUT fit boolean, OUT test boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
@@ -534,9 +503,7 @@ BEGIN
 	fit := test OR since_fit > enough OR today NOT BETWEEN (src.tracking ->> 'fitted')::date AND (src.tracking ->> 'fitted')::date + 7;
 	src.tracking := src.tracking || jsonb_build_object('since_fit', CASE WHEN fit THEN 0 ELSE since_fit END, 'since_test', CASE WHEN test THEN 0 ELSE since_test END)
 		|| CASE WHEN fit THEN jsonb_build_object('fitted', today) ELSE '{}' END || CASE WHEN test THEN jsonb_build_object('tested', today) ELSE '{}' END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.fits_due IS
-	'whether enough has changed to fit the models of repeat purchase again (refit_share of the customers, or a week), and to test forecasts again (five times that, or four weeks)';
+END $$; -- whether enough has changed to fit the models of repeat purchase again (refit_share of the customers, or a week), and to test forecasts again (five times that, or four weeks)
 
 CREATE FUNCTION crm_profile_internal.mend_tracking(src crm_profile.source_definition, problem text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
@@ -547,17 +514,14 @@ BEGIN
 	END IF;
 EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
 	RAISE WARNING 'source "%": changes are not tracked: %', src.name, problem USING DETAIL = SQLERRM, HINT = format('SELECT crm_profile.alter_source(%L, track_changes => ''keys'')', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'repairs triggers that were disabled or not restored from a dump';
+END $$; -- repairs triggers that were disabled or not restored from a dump
 
 ---------------------------------------------------------------- all sources
 
 CREATE FUNCTION crm_profile_internal.hold_source_as_owner(src crm_profile.source_definition) RETURNS void
-	LANGUAGE sql AS 'SELECT';
-COMMENT ON FUNCTION crm_profile_internal.hold_source_as_owner IS 'runs as the owner of the source: hold_source()';
+	LANGUAGE sql AS 'SELECT'; -- runs as the owner of the source: hold_source()
 CREATE FUNCTION crm_profile_internal.hold_source(name text) RETURNS void
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.hold_source IS 'locks a source as a refresh does';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000; -- locks a source as a refresh does
 
 CREATE FUNCTION crm_profile.refresh_all(OUT name text, OUT seconds numeric, OUT problem text) RETURNS SETOF record
 	LANGUAGE plpgsql COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
@@ -587,6 +551,4 @@ BEGIN
 		seconds := round(extract(epoch FROM clock_timestamp()) - seconds, 3);
 		RETURN NEXT;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile.refresh_all IS
-	'refreshes all your sources, one after another, in one transaction; the error of one is a WARNING and in the column problem';
+END $$; -- refreshes all your sources, one after another, in one transaction; the error of one is a WARNING and in the column problem

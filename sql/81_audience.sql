@@ -3,11 +3,9 @@
 ---------------------------------------------------------------- select_audience
 
 CREATE FUNCTION crm_profile_internal.control_count(seed text, stratum text, customers bigint, share double precision) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.control_count IS 'how many customers of a stratum are in its control group: on average over seeds exactly their share';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- how many customers of a stratum are in its control group: on average over seeds exactly their share
 CREATE FUNCTION crm_profile_internal.draw_audience(query text, control_share double precision, seed text, base_rate double precision, OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
-COMMENT ON FUNCTION crm_profile_internal.draw_audience IS 'the customers of a query, customer and stratum as text, with their groups';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support; -- the customers of a query, customer and stratum as text, with their groups
 
 CREATE FUNCTION crm_profile_internal.source_condition(src crm_profile.source_definition, condition text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -42,8 +40,7 @@ BEGIN
 	END;
 	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_condition IS 'a condition over the customers of a source, checked: best is the condition, best_columns what it needs besides customer_profile';
+END $$; -- a condition over the customers of a source, checked: best is the condition, best_columns what it needs besides customer_profile
 
 CREATE FUNCTION crm_profile_internal.tell_audience(treated bigint, control bigint, strata bigint, base_rate double precision) RETURNS boolean
 	LANGUAGE plpgsql PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -64,8 +61,7 @@ BEGIN
 			HINT = format('Half of that lift takes %s customers.', coalesce(crm_profile.customers_needed(base_rate, lift / 2, control::double precision / (treated + control))::text, 'more'));
 	END IF;
 	RETURN true;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.tell_audience IS 'tells what an audience can show, as a NOTICE';
+END $$; -- tells what an audience can show, as a NOTICE
 
 CREATE FUNCTION crm_profile_internal.select_audience_as_owner(src crm_profile.source_definition, condition text, control_share double precision, seed text, base_rate double precision,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
@@ -78,13 +74,10 @@ BEGIN
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
 	RETURN QUERY SELECT a.customer, a."group", a.stratum FROM crm_profile_internal.draw_audience(
 		format(E'SELECT customer::pg_catalog.text, coalesce(segment, ''(unscored)'')::pg_catalog.text FROM %s WHERE (%s\n) IS TRUE', crm_profile_internal.source_best_from(src), src.best), control_share, coalesce(seed, ''), base_rate) a;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.select_audience_as_owner IS 'runs as the owner of the source: select_audience()';
+END $$; -- runs as the owner of the source: select_audience()
 CREATE FUNCTION crm_profile.select_audience(source text, condition text DEFAULT NULL, control_share double precision DEFAULT 0.1, seed text DEFAULT '', base_rate double precision DEFAULT 0.05,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
-COMMENT ON FUNCTION crm_profile.select_audience IS
-	'customers for whom a condition holds (or of these segments), each treated or control, in the same shares in all segments; the same seed gives the same groups; tells what effect they can show, for a response rate without the campaign of base_rate';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000; -- customers for whom a condition holds (or of these segments), each treated or control, in the same shares in all segments; the same seed gives the same groups; tells what effect they can show, for a response rate without the campaign of base_rate
 
 ---------------------------------------------------------------- what to spend on whom
 
@@ -119,8 +112,7 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 		SELECT g.segment, g.n, CASE WHEN coalesce(e.between, 0) = 0 THEN e.mean ELSE (g.effect / g.variance + e.mean / e.between) / (1 / g.variance + 1 / e.between) END, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END
 		FROM segment g, everybody e
 		UNION ALL SELECT NULL, e.n, e.mean, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END FROM everybody e;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_effects IS 'what a contact brought by segment, each drawn to the mean of all as far as chance explains the difference';
+	END; -- what a contact brought by segment, each drawn to the mean of all as far as chance explains the difference
 
 CREATE FUNCTION crm_profile_internal.plan_effects(src crm_profile.source_definition, lift double precision) RETURNS crm_profile_internal.segment_effect[]
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -141,8 +133,7 @@ BEGIN
 			HINT = 'Map one with campaigns => ''…'', or give lift => the responses per contact that you expect.';
 	END IF;
 	RETURN effects;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.plan_effects IS 'what a contact brings by segment: as given, or by past campaigns; an error if neither is there';
+END $$; -- what a contact brings by segment: as given, or by past campaigns; an error if neither is there
 
 CREATE FUNCTION crm_profile_internal.check_plan(budget numeric, cost_per_contact numeric, margin numeric) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -154,8 +145,7 @@ BEGIN
 	ELSIF margin IS NULL OR NOT (margin > 0 AND margin <= 1) THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('margin must be above 0 and at most 1, not %s', coalesce(margin::text, 'NULL')), HINT = 'It is the share of an order that is left after its costs: 0.3 for 30 %.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_plan IS 'checks the arguments of campaign_plan() and plan_contacts()';
+END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 
 CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
@@ -177,20 +167,16 @@ BEGIN
 		SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
 		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
 		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv')) USING budget, cost_per_contact, margin, effects;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'the rows of plan_contacts()';
+END $$; -- the rows of plan_contacts()
 CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.plan_contacts_as_owner IS 'runs as the owner of the source: plan_contacts()';
+END $$; -- runs as the owner of the source: plan_contacts()
 CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
-COMMENT ON FUNCTION crm_profile.plan_contacts IS
-	'the customers in the order of what a contact gains: effect (responses that it brings, by past campaigns or lift) × order_value × margin - cost_per_contact; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000; -- the customers in the order of what a contact gains: effect (responses that it brings, by past campaigns or lift) × order_value × margin - cost_per_contact; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)
 
 CREATE FUNCTION crm_profile_internal.campaign_plan_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
@@ -207,11 +193,8 @@ BEGIN
 			FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c GROUP BY c.segment) g
 			LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest(effects) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
 			LEFT JOIN crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C";
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.campaign_plan_as_owner IS 'runs as the owner of the source: campaign_plan()';
+END $$; -- runs as the owner of the source: campaign_plan()
 CREATE FUNCTION crm_profile.campaign_plan(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
 	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 12;
-COMMENT ON FUNCTION crm_profile.campaign_plan IS
-	'what to spend on which segment: plan_contacts by segment, with how many customers a contact is worth, how many not, how many contacts the budget buys where they gain most, and what these should bring';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 12; -- what to spend on which segment: plan_contacts by segment, with how many customers a contact is worth, how many not, how many contacts the budget buys where they gain most, and what these should bring

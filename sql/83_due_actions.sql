@@ -9,18 +9,14 @@ CREATE TYPE crm_profile_internal.product_complement_row AS ( -- a row of the tab
 );
 
 CREATE FUNCTION crm_profile_internal.second_purchase(history crm_profile.purchase_history, as_of date) RETURNS date
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.second_purchase IS 'the second purchase day of a customer; NULL: fewer than two by as_of';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- the second purchase day of a customer; NULL: fewer than two by as_of
 
 CREATE FUNCTION crm_profile_internal.due_kinds(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, clv crm_profile.clv_model, active_days integer,
 	a_from numeric, b_from numeric, by_profit boolean, period interval, second_purchase_days integer, pause integer, day date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION crm_profile_internal.due_kinds IS
-	'the actions that become due for a customer on a day, as a sum: 1 thanks, 2 second purchase, 4 anniversary, 8 lapse alarm, 16 entered the top segment, 32 left it, 64 status reached';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50; -- the actions that become due for a customer on a day, as a sum: 1 thanks, 2 second purchase, 4 anniversary, 8 lapse alarm, 16 entered the top segment, 32 left it, 64 status reached
 
 CREATE FUNCTION crm_profile_internal.is_anniversary("of" date, day date) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.is_anniversary IS 'whether a day is a number of years after another; 28 February stands for the 29th where there is none';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- whether a day is a number of years after another; 28 February stands for the 29th where there is none
 
 CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_actions and of the function due_actions() of a source
 	customer text, -- key of the customer, as in the customer table
@@ -34,8 +30,7 @@ CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_ac
 -- each model is used once, so that a call is inlined where the model is a subquery
 CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, day date) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv)), 'no segment');
-COMMENT ON FUNCTION crm_profile_internal.due_segment IS 'the segment of a customer on a day, in words';
+	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv)), 'no segment'); -- the segment of a customer on a day, in words
 
 CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_history, a_from numeric, b_from numeric, day date, period interval, tier_by text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -61,8 +56,7 @@ CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, histor
 			day, crm_profile_internal.source_clv_365d(history, model.clv, CASE v.kind WHEN 8 THEN crm_profile.last_purchase(history, day) ELSE day END), as_of
 		FROM (VALUES (1, 'thanks'), (2, 'second_purchase'), (4, 'anniversary'), (8, 'lapse_alarm'), (16, 'entered_top'), (32, 'left_top'), (64, 'status_reached')) v(kind, action)
 		WHERE due & v.kind <> 0;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.due_rows IS 'rows of due_actions for a customer and a day, from what due_kinds() found';
+	END; -- rows of due_actions for a customer and a day, from what due_kinds() found
 
 ---------------------------------------------------------------- complements
 
@@ -87,8 +81,7 @@ BEGIN
 			min_support := 5 * min_support;
 		END;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_complements IS 'part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance';
+END $$; -- part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance
 
 CREATE FUNCTION crm_profile_internal.source_build_complements(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -100,8 +93,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_comment(src.name, 'product_complement', 'what goes with each product in a basket: the five of the highest lift, as of the last refresh that fitted models', 'crm_profile_internal.product_complement_row');
 		PERFORM crm_profile_internal.source_share_rights(src, 'due_actions', 'product_complement');
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_complements IS 'creates the table product_complement of a source, or drops it if the source has no order lines';
+END $$; -- creates the table product_complement of a source, or drops it if the source has no order lines
 
 ---------------------------------------------------------------- the view
 
@@ -147,5 +139,4 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.due_actions(as_of date, days integer DEFAULT 1) RETURNS SETOF %1$I.due_actions LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %2$s; END', src.name,
 		crm_profile_internal.source_due_query(src, '(SELECT due_actions.as_of - n.n AS day FROM generate_series(0, due_actions.days - 1) n(n) OFFSET 0) d', 'due_actions.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.due_actions(date, integer) IS ''what became due on that day, or on so many days up to it, by the models in use now''', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_due IS 'creates or replaces the view and the function due_actions of a source';
+END $$; -- creates or replaces the view and the function due_actions of a source

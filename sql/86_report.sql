@@ -272,8 +272,7 @@ BEGIN
 		FROM cell', page.source) INTO cells USING page;
 	RETURN CASE WHEN cells.rows IS NOT NULL THEN crm_profile_internal.report_heat(page, 'cohorts', cells.cohorts, ARRAY(SELECT '+' || m FROM generate_series(1, 12) m), cells.retention, 'share',
 		crm_profile_internal.report_table(page, '{month,customers,back}', cells.rows)) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_cohorts IS 'section of a report: who came back in the months after their first purchase';
+END $$; -- section of a report: who came back in the months after their first purchase
 
 CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
