@@ -33,6 +33,14 @@ SELECT clock_timestamp() AS began \gset
 TABLE big.campaign_gains;
 \set what 'campaign_gains, ' :kind
 :measure
+SELECT clock_timestamp() AS began \gset
+SELECT count(*) FROM crm_profile.select_audience('big');
+\set what 'select_audience, ' :kind
+:measure
+SELECT clock_timestamp() AS began \gset
+SELECT crm_profile.campaign_plan('big', 10000, 0.5, 0.3);
+\set what 'campaign_plan, ' :kind
+:measure
 SQL
 }
 for ((round = 1; round <= rounds; round++)); do
@@ -41,6 +49,10 @@ done
 run_psql -c "SELECT crm_profile.alter_source('big', reset => '{as_of}')" >/dev/null
 for ((round = 1; round <= rounds; round++)); do
   measure_all "$round" today
+done
+run_psql -c "SELECT crm_profile.alter_source('big', as_of => '2025-12-31', materialize => true)" -c 'VACUUM ANALYZE big.stored_profile' >/dev/null
+for ((round = 1; round <= rounds; round++)); do
+  measure_all "$round" materialized
 done
 echo "Campaigns over $((orders / 10)) customers with $orders orders; medians of $rounds rounds, work_mem 64 MB, no parallel workers"
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"

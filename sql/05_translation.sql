@@ -17,8 +17,7 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.translation', 'WHERE NOT
 
 CREATE FUNCTION crm_profile_internal.languages(language text) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN ARRAY[language, split_part(language, '-', 1), 'en'];
-COMMENT ON FUNCTION crm_profile_internal.languages IS 'the languages to look for words in, best first: de-AT, de, en';
+	RETURN ARRAY[language, split_part(language, '-', 1), 'en']; -- the languages to look for words in, best first: de-AT, de, en
 
 CREATE FUNCTION crm_profile_internal.check_language(language text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -31,8 +30,7 @@ BEGIN
 			HINT = 'Add a language with INSERT INTO crm_profile.translation.';
 	END IF;
 	RETURN wanted;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_language IS 'the language, if there are words in it, else an error; NULL: that of the setting crm_profile.language, else English';
+END $$; -- the language, if there are words in it, else an error; NULL: that of the setting crm_profile.language, else English
 
 CREATE FUNCTION crm_profile_internal.words(language text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -58,5 +56,4 @@ COMMENT ON FUNCTION crm_profile_internal.number_in_words IS 'a number as people 
 
 CREATE FUNCTION crm_profile.segment_label(segment text, language text DEFAULT NULL) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE COST 100
-	RETURN coalesce(crm_profile_internal.in_words('segment.' || segment, crm_profile_internal.check_language(language)), segment);
-COMMENT ON FUNCTION crm_profile.segment_label IS 'the name of a segment in a language (NULL: that of the setting crm_profile.language, else English); a segment without a translation keeps its name';
+	RETURN coalesce(crm_profile_internal.in_words('segment.' || segment, crm_profile_internal.check_language(language)), segment); -- the name of a segment in a language (NULL: that of the setting crm_profile.language, else English); a segment without a translation keeps its name

@@ -3,30 +3,18 @@
 ---------------------------------------------------------------- lifecycle
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer) IS
-	'new, active, lapsing, inactive or won back on that day, inactive after twice active_days; NULL without a purchase by then';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- new, active, lapsing, inactive or won back on that day, inactive after twice active_days; NULL without a purchase by then
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer) IS
-	'new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.clv_model) IS
-	'lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them';
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.clv_model) IS
-	'lifecycle by a model, inactive after inactive_days at the earliest';
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle by a model, inactive after inactive_days at the earliest
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, crm_profile.rhythm_model) IS
-	'lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days';
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.lifecycle(crm_profile.purchase_history, date, integer, integer, crm_profile.rhythm_model) IS
-	'lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts';
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts
 
 ---------------------------------------------------------------- value tiers
 
@@ -36,26 +24,18 @@ CREATE TYPE crm_profile.value_tiers AS ( -- thresholds of the value tiers A and 
 );
 
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, value double precision) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_finalfn(state internal) RETURNS crm_profile.value_tiers
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.value_tiers_fit_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile.value_tiers_fit(value double precision) (
 	SFUNC = crm_profile_internal.value_tiers_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.value_tiers_fit_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.value_tiers_fit(double precision) IS
-	'thresholds of the value tiers: A has 80 % of the total value, A and B together 95 %; NULLs are skipped; NULL if no customer has a positive value';
+	PARALLEL = SAFE); -- thresholds of the value tiers: A has 80 % of the total value, A and B together 95 %; NULLs are skipped; NULL if no customer has a positive value
 
 CREATE FUNCTION crm_profile.value_tier(value double precision, a_from double precision, b_from double precision) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.value_tier(double precision, double precision, double precision) IS
-	'A for values from a_from on, B from b_from on, else C; NULL for a NULL value';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- A for values from a_from on, B from b_from on, else C; NULL for a NULL value
 CREATE FUNCTION crm_profile.value_tier(value numeric, a_from numeric, b_from numeric) RETURNS text
-	AS 'MODULE_PATHNAME', 'value_tier_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile.value_tier(numeric, numeric, numeric) IS
-	'A for values from a_from on, B from b_from on, else C; NULL for a NULL value';
+	AS 'MODULE_PATHNAME', 'value_tier_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- A for values from a_from on, B from b_from on, else C; NULL for a NULL value
 
 ---------------------------------------------------------------- customer_base
 
@@ -72,74 +52,57 @@ CREATE TYPE crm_profile.customer_base AS ( -- summary of a customer base: counts
 
 CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean)
 	RETURNS internal
-	AS 'MODULE_PATHNAME', 'population_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME', 'population_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.customer_base_fit_finalfn(state internal) RETURNS crm_profile.customer_base
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.customer_base_fit_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile.customer_base_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
 	SFUNC = crm_profile_internal.customer_base_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.customer_base_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile.customer_base_fit(crm_profile.purchase_history, date, interval, boolean) IS
-	'summary of all histories: numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time); NULL for no rows';
+	PARALLEL = SAFE); -- summary of all histories: numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time); NULL for no rows
 
 ---------------------------------------------------------------- thresholds and counts that follow changes
 
 CREATE FUNCTION crm_profile_internal.population_fit_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean, bins integer)
 	RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.population_fit_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.population_fit_finalfn(state internal) RETURNS bytea[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.population_fit_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.population_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean, bins integer) (
 	SFUNC = crm_profile_internal.population_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.population_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.population_fit(crm_profile.purchase_history, date, interval, boolean, integer) IS
-	'what population_models() takes thresholds and counts from, and population_change() changes: counts, and sorted values around the thresholds; NULL for no rows';
+	PARALLEL = SAFE); -- what population_models() takes thresholds and counts from, and population_change() changes: counts, and sorted values around the thresholds; NULL for no rows
 
 CREATE FUNCTION crm_profile_internal.population_change_transfn(state internal, population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,
 	as_of date, period interval, by_profit boolean, bins integer) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.population_change_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.population_change_finalfn(state internal) RETURNS bytea[]
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.population_change_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.population_change(population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,
 	as_of date, period interval, by_profit boolean, bins integer) (
 	SFUNC = crm_profile_internal.population_change_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.population_change_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.population_change(bytea[], crm_profile.purchase_history, crm_profile.purchase_history, date, interval, boolean, integer) IS
-	'the population (the same in all rows) after histories changed, with NULL for none, and on that day; NULL: it has to be made anew from all histories';
+	PARALLEL = SAFE); -- the population (the same in all rows) after histories changed, with NULL for none, and on that day; NULL: it has to be made anew from all histories
 
 CREATE FUNCTION crm_profile_internal.population_models(population bytea[], OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base)
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.population_models IS 'what rfm_fit() and customer_base_fit() find, from a population';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000; -- what rfm_fit() and customer_base_fit() find, from a population
 
 ---------------------------------------------------------------- from C: acting as the owner
 
 CREATE FUNCTION crm_profile_internal.session_settings() RETURNS text[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.session_settings IS 'the settings of this session that can change the value of an expression, as name=value; without search_path and TimeZone, which sources keep separately';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10; -- the settings of this session that can change the value of an expression, as name=value; without search_path and TimeZone, which sources keep separately
 CREATE FUNCTION crm_profile_internal.pin_settings(settings text[]) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.pin_settings IS 'sets settings of session_settings(), and those that decide how SQL is parsed, until the calling function returns; an error for other settings';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10; -- sets settings of session_settings(), and those that decide how SQL is parsed, until the calling function returns; an error for other settings
 
 ---------------------------------------------------------------- keys
 
 CREATE FUNCTION crm_profile_internal.base_type(type oid) RETURNS regtype
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.base_type IS 'base type of a domain, through nested domains; any other type itself';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- base type of a domain, through nested domains; any other type itself
 
 CREATE FUNCTION crm_profile_internal.key_equality(type regtype) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.key_equality IS 'the equality operator that GROUP BY and unique indexes use for a type, as SQL for a search_path of pg_catalog; NULL if there is none';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10; -- the equality operator that GROUP BY and unique indexes use for a type, as SQL for a search_path of pg_catalog; NULL if there is none
 
 CREATE FUNCTION crm_profile_internal.key_collation(relation regclass, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -243,6 +206,7 @@ DECLARE
 		['changed_query', 'text', NULL, 'with track_changes: the orders and what tells their changes; keys: the key as it is in their table, where that is another integer than the customers'' key'],
 		['tracked_table', 'text', NULL, 'with track_changes: the table of the orders'],
 		['tracked_column', 'text', NULL, 'with track_changes: its column with the customer''s key'],
+		['recorded_columns', 'name[]', NULL, 'with track_changes => keys: the columns that changes of the orders are noted with, the customer''s first; NULL: their keys alone'],
 		['tracking', 'jsonb', NULL, 'with track_changes: the state of their tables at the last refresh that read all orders, and the changes since the models were fitted'],
 		['kept_before', 'date', NULL, 'days before it are kept in the histories, since they are no longer in the orders; NULL: none, or keep_history_before is set'],
 		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
@@ -280,8 +244,7 @@ CREATE FUNCTION crm_profile_internal.source_arguments(OUT place integer, OUT nam
 		FROM pg_proc p, unnest(p.proargnames) WITH ORDINALITY u(name, nth), LATERAL (SELECT u.name, u.nth::integer) a(name, place)
 		WHERE p.proname = 'create_source' AND p.pronamespace = 'crm_profile'::regnamespace AND a.place BETWEEN 2 AND p.pronargs
 		ORDER BY a.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.source_arguments IS 'settings of a source: the arguments of create_source() with their types and defaults; preset NULL: must be given';
+	END; -- settings of a source: the arguments of create_source() with their types and defaults; preset NULL: must be given
 
 CREATE FUNCTION crm_profile_internal.source_complete(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -295,8 +258,7 @@ BEGIN
 		src := jsonb_populate_record(src, jsonb_build_object(setting.name, value));
 	END LOOP;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_complete IS 'fills in defaults of create_source() for settings that are NULL, such as those that an older version did not know';
+END $$; -- fills in defaults of create_source() for settings that are NULL, such as those that an older version did not know
 
 CREATE FUNCTION crm_profile_internal.source_read(name text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -310,12 +272,10 @@ EXCEPTION WHEN no_data_found OR too_many_rows THEN
 	RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no definition, or more than one', source_read.name),
 		DETAIL = format('The table %I.source_definition must have one row.', source_read.name),
 		HINT = 'Put the row back from a dump, or drop the schema and create the source again.';
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_read IS 'reads the definition from the schema of a source; called by source_of() as the owner';
+END $$; -- reads the definition from the schema of a source; called by source_of() as the owner
 
 CREATE FUNCTION crm_profile_internal.source_of(name text, "nowait" boolean DEFAULT false) RETURNS crm_profile.source_definition
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.source_of IS 'the definition of a source, read as its owner; an error if there is none, or if it is not yours';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000; -- the definition of a source, read as its owner; an error if there is none, or if it is not yours
 
 CREATE FUNCTION crm_profile_internal.source_write(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -330,15 +290,13 @@ BEGIN
 	IF written = 0 THEN
 		EXECUTE format('INSERT INTO %I.source_definition SELECT ($1).*', schema) USING src;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_write IS 'stores the definition of a source in its schema';
+END $$; -- stores the definition of a source in its schema
 
 ---------------------------------------------------------------- what belongs to a source
 
 CREATE FUNCTION crm_profile_internal.source_correction(src crm_profile.source_definition, correction text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN NULLIF(src.corrections::jsonb -> correction, 'false');
-COMMENT ON FUNCTION crm_profile_internal.source_correction IS 'the setting of one correction in the argument corrections; NULL if it is off';
+	RETURN NULLIF(src.corrections::jsonb -> correction, 'false'); -- the setting of one correction in the argument corrections; NULL if it is off
 
 CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
@@ -354,8 +312,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
 			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'unknown_customer', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
-	END;
-COMMENT ON FUNCTION crm_profile_internal.source_objects IS 'objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object';
+	END; -- objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object
 
 CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean, OUT class oid, OUT object oid, OUT owner oid, OUT found text, OUT acl aclitem[])
 	RETURNS SETOF record
@@ -371,8 +328,7 @@ CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_defin
 				UNION ALL SELECT 'pg_proc'::regclass, p.oid, p.proowner, CASE p.prokind WHEN 'f' THEN 'function' ELSE 'something else' END, p.proacl
 					FROM pg_proc p WHERE o.kind = 'function' AND p.pronamespace = n.oid AND p.proname = o.name) f ON true
 		ORDER BY o.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.source_present IS 'the objects of a source and what exists under their names in its schema, every overload of a function; object is NULL if nothing does';
+	END; -- the objects of a source and what exists under their names in its schema, every overload of a function; object is NULL if nothing does
 
 CREATE FUNCTION crm_profile_internal.schema_creators(schema oid) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -418,8 +374,7 @@ BEGIN
 		RAISE wrong_object_type USING MESSAGE = format('the table %I.customer_history of source "%s" is not the one that create_source() made', src.name, src.name),
 			DETAIL = format('It has the columns: %s.', columns), HINT = 'Restore the former one, or drop the source and create it again.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_verify IS 'an error unless all objects of a source are its owner''s, who is the current role, and of the right kind, and nobody else may create in its schema';
+END $$; -- an error unless all objects of a source are its owner's, who is the current role, and of the right kind, and nobody else may create in its schema
 
 ---------------------------------------------------------------- tables that were renamed, swapped or dropped
 
@@ -468,8 +423,7 @@ BEGIN
 			END IF;
 		END LOOP;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_changes IS 'changes to the tables and views of a source since it was defined; argument: what the user must correct, NULL: a refresh repairs it';
+END $$; -- changes to the tables and views of a source since it was defined; argument: what the user must correct, NULL: a refresh repairs it
 
 CREATE FUNCTION crm_profile_internal.source_warning(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -485,8 +439,7 @@ BEGIN
 			WHEN src.other_customers = 0 THEN 'all customers are among the best: prospects have no scores; look at the argument best'
 			ELSE crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src))
 		END), '');
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warning IS 'problems of a source that need attention; NULL if none';
+END $$; -- problems of a source that need attention; NULL if none
 
 ---------------------------------------------------------------- all sources
 
@@ -514,7 +467,8 @@ BEGIN
 				warning := crm_profile_internal.source_warning(definition);
 				-- a standby has no queue
 				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
-					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), 1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL', found.nspname) INTO changes_queued, oldest_change;
+					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), %s1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL',
+						CASE WHEN definition.recorded_columns IS NOT NULL THEN 'cardinality(q.added), ' END, found.nspname) INTO changes_queued, oldest_change;
 				ELSIF definition.track_changes = 'slot' AND NOT pg_is_in_recovery() THEN
 					SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), (definition.tracking ->> 'held_since')::timestamptz INTO slot_bytes, slot_since
 						FROM pg_replication_slots s WHERE s.slot_name = crm_profile_internal.source_slot(found.nspname);
@@ -525,8 +479,7 @@ BEGIN
 		END IF;
 		RETURN NEXT;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_list IS 'the sources that the current role may manage: it has the rights of their owners';
+END $$; -- the sources that the current role may manage: it has the rights of their owners
 
 DO $do$
 DECLARE
@@ -565,8 +518,7 @@ GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
 
 CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n');
-COMMENT ON FUNCTION crm_profile_internal.wrapped IS 'breaks lines between words, so that none is longer than width, unless a word is';
+	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n'); -- breaks lines between words, so that none is longer than width, unless a word is
 
 CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
 	SELECT d.name, d.owner, to_char(d.last_refresh, 'YYYY-MM-DD HH24:MI') AS refreshed, crm_profile_internal.wrapped(d.warning, 29) AS warning FROM crm_profile.sources_details d;
@@ -580,8 +532,7 @@ GRANT SELECT ON crm_profile.sources TO PUBLIC;
 ---------------------------------------------------------------- checking a definition
 
 CREATE FUNCTION crm_profile_internal.near_names(name text, candidates text[]) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.near_names IS 'up to three candidates spelt like the name, in double quotes, closest first; NULL if none';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- up to three candidates spelt like the name, in double quotes, closest first; NULL if none
 
 CREATE FUNCTION crm_profile_internal.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -591,13 +542,11 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail;
 	END IF;
 	RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail, HINT = hint;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_argument_error IS 'raises an error of create_source() or alter_source() about one argument';
+END $$; -- raises an error of create_source() or alter_source() about one argument
 
 CREATE FUNCTION crm_profile_internal.source_path(search_path name[]) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT coalesce(string_agg(quote_ident(p), ', ' ORDER BY n) || ', ', '') || 'pg_temp' FROM unnest(search_path) WITH ORDINALITY AS t(p, n));
-COMMENT ON FUNCTION crm_profile_internal.source_path IS 'a value for search_path with these schemas, temporary objects last';
+	RETURN (SELECT coalesce(string_agg(quote_ident(p), ', ' ORDER BY n) || ', ', '') || 'pg_temp' FROM unnest(search_path) WITH ORDINALITY AS t(p, n)); -- a value for search_path with these schemas, temporary objects last
 
 CREATE FUNCTION crm_profile_internal.source_relation(argument text, relation text, path text) RETURNS oid
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -633,13 +582,11 @@ BEGIN
 			HINT = format('The owner of a source needs SELECT: GRANT SELECT ON %s TO %I.', relation, current_user);
 	END IF;
 	RETURN found;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_relation IS 'checks an argument that names a relation, and returns its qualified name';
+END $$; -- checks an argument that names a relation, and returns its qualified name
 
 CREATE FUNCTION crm_profile_internal.source_columns(relation oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
-COMMENT ON FUNCTION crm_profile_internal.source_columns IS 'the columns of a relation in order';
+	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped); -- the columns of a relation in order
 
 CREATE FUNCTION crm_profile_internal.source_column(argument text, wanted text, relation oid) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -653,8 +600,7 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.source_argument_error(argument, format('%s has no column "%s"', relation::regclass, wanted),
 		format('Its columns are: %s.', array_to_string(columns, ', ')), 'Did you mean ' || crm_profile_internal.near_names(wanted, columns) || '?');
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_column IS 'checks an argument that names a column, and returns the column as SQL';
+END $$; -- checks an argument that names a column, and returns the column as SQL
 
 CREATE FUNCTION crm_profile_internal.source_type_of(expression text, relation text, path text) RETURNS regtype
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -665,8 +611,7 @@ BEGIN
 	EXECUTE format('SELECT pg_catalog.pg_typeof(e.x) FROM (SELECT) AS one LEFT JOIN (SELECT (%s) AS x FROM %s LIMIT 0) AS e ON true', expression, relation)
 		INTO found;
 	RETURN found;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_type_of IS 'type of an expression over a relation, found without evaluating it for any row';
+END $$; -- type of an expression over a relation, found without evaluating it for any row
 
 CREATE FUNCTION crm_profile_internal.source_expression(argument text, expression text, relation oid, relation_sql text, path text, types oid[], wanted text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -694,8 +639,7 @@ BEGIN
 				THEN format('Say how its days are written: %s => %L.', argument, format('to_date(%s, ''YYYY-MM-DD'')', expression)) ELSE 'Name another column, or cast it in an expression.' END);
 	END IF;
 	RETURN expression;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_expression IS 'checks an argument that is a column or expression, and that its type is among those wanted';
+END $$; -- checks an argument that is a column or expression, and that its type is among those wanted
 
 CREATE FUNCTION crm_profile_internal.source_one_of(argument text, candidates text[], what text, relation text, columns text[]) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -708,8 +652,7 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.source_argument_error(argument, format('it was left out, and %s has no %s', relation, what),
 		format('The columns there are: %s.', array_to_string(columns, ', ')), format('Write %s => with a column or an expression.', argument));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_one_of IS 'the only candidate for an argument that was left out; an error if there are several or none';
+END $$; -- the only candidate for an argument that was left out; an error if there are several or none
 
 CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -735,8 +678,7 @@ BEGIN
 			HINT = 'CASE x WHEN y, NULLIF, IS DISTINCT FROM and the like cannot name an operator: write a comparison, x = y, in their place.';
 	END IF;
 	RETURN canonical;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_canonical IS 'a query with all names schema-qualified';
+END $$; -- a query with all names schema-qualified
 
 CREATE FUNCTION crm_profile_internal.source_resolve_interactions(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -762,8 +704,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('interactions', 'it is missing', 'interaction_customer and interacted_at are columns of that table.', NULL);
 	END IF;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_interactions IS 'checks and completes the arguments about interactions with the caller''s rights';
+END $$; -- checks and completes the arguments about interactions with the caller's rights
 
 CREATE FUNCTION crm_profile_internal.source_resolve_day_weights(src crm_profile.source_definition, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -773,8 +714,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_expression('day_weights', 'day', relation, relation::regclass::text, path, ARRAY['date'::regtype::oid], 'a column day of type date');
 	PERFORM crm_profile_internal.source_expression('day_weights', 'weight', relation, relation::regclass::text, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8']::regtype[]::oid[], 'a column weight, a number');
 	RETURN relation::regclass::text;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_day_weights IS 'checks the argument day_weights with the caller''s rights; the table''s name, qualified';
+END $$; -- checks the argument day_weights with the caller's rights; the table's name, qualified
 
 CREATE FUNCTION crm_profile_internal.source_day_weights(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -792,8 +732,7 @@ BEGIN
 			HINT = 'Give each day one weight.';
 	END IF;
 	RETURN weights;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_day_weights IS 'the weights of days in the table that the source names, as clv_fit() takes them; NULL: none';
+END $$; -- the weights of days in the table that the source names, as clv_fit() takes them; NULL: none
 
 CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
@@ -842,8 +781,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('clv_model', format('there is no model "%s"', src.clv_model), 'There are: auto, bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k.', 'What may follow a name is in the documentation of clv_fit.');
 	END IF;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_settings IS 'checks and completes the arguments that concern models and views';
+END $$; -- checks and completes the arguments that concern models and views
 
 CREATE FUNCTION crm_profile_internal.source_amount(src crm_profile.source_definition, expression text, orders text, path text) RETURNS text
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -987,6 +925,7 @@ BEGIN
 	END IF;
 
 	src := crm_profile_internal.source_check_corrections(src);
+	src.recorded_columns := crm_profile_internal.source_recorded_columns(src);
 	IF src.birthday IS NOT NULL THEN
 		src.birthday := crm_profile_internal.source_column('birthday', src.birthday, customers);
 		PERFORM crm_profile_internal.source_expression('birthday', src.birthday, customers, src.customers, path, days, 'date, timestamp or timestamptz');
@@ -998,5 +937,4 @@ BEGIN
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
 	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve IS 'checks and completes a definition with the caller''s rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines';
+END $$; -- checks and completes a definition with the caller's rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines

@@ -2,17 +2,14 @@
 
 CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g'));
-COMMENT ON FUNCTION crm_profile_internal.snake_name IS 'a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address';
+	RETURN lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g')); -- a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address
 
 CREATE FUNCTION crm_profile_internal.look_at(query text) RETURNS jsonb
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile_internal.look_at IS 'runs a query in a security-restricted operation and returns its only value, a jsonb';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 10000; -- runs a query in a security-restricted operation and returns its only value, a jsonb
 
 CREATE FUNCTION crm_profile_internal.trusted_type(type oid) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT r.rolsuper OR pg_has_role(r.oid, 'USAGE') FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner WHERE t.oid = crm_profile_internal.base_type(type));
-COMMENT ON FUNCTION crm_profile_internal.trusted_type IS 'whether casts of a type run no function of an untrusted role';
+	RETURN (SELECT r.rolsuper OR pg_has_role(r.oid, 'USAGE') FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner WHERE t.oid = crm_profile_internal.base_type(type)); -- whether casts of a type run no function of an untrusted role
 
 CREATE FUNCTION crm_profile_internal.customer_columns(customers regclass, key name, orders regclass, OUT name name, OUT by_foreign_key boolean, OUT named_so boolean) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -28,8 +25,7 @@ CREATE FUNCTION crm_profile_internal.customer_columns(customers regclass, key na
 			WHERE a.attrelid = orders AND a.attnum > 0 AND NOT a.attisdropped AND k.attrelid = customers AND k.attname = customer_columns.key) o
 		WHERE o.by_foreign_key OR o.comparable AND (o.plainly OR o.usually)
 		ORDER BY o.attnum;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.customer_columns IS 'columns of an order table that can hold the key of a customer table, by foreign keys or by name; named_so: named after the table or its key';
+	END; -- columns of an order table that can hold the key of a customer table, by foreign keys or by name; named_so: named after the table or its key
 
 CREATE TYPE crm_profile_internal.order_columns AS ( -- candidates for the columns of an order table; from infer_orders()
 	days text[], -- columns of days or times, as SQL, most likely first
@@ -134,9 +130,7 @@ EXCEPTION WHEN OTHERS THEN
 	-- rows that cannot be read, for instance if a foreign server is down: only names are used
 	RAISE DEBUG 'the rows of % could not be looked at: %', relation, SQLERRM;
 	RETURN found;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.infer_orders IS
-	'day, amount and order key of an order table, judged by names, types, keys and the first rows; customer: SQL of the customer''s key; prefix: put before column names';
+END $$; -- day, amount and order key of an order table, judged by names, types, keys and the first rows; customer: SQL of the customer's key; prefix: put before column names
 
 CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regclass, OUT orders_sql text, OUT amount text, OUT order_key text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -147,5 +141,4 @@ CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regc
 		WHERE f.contype = 'f' AND f.confrelid = orders AND f.conrelid <> f.confrelid AND cardinality(f.confkey) = 1 AND has_table_privilege(f.conrelid, 'SELECT')
 			AND (i.sums OR i.amounts[1] LIKE '% * %')
 		ORDER BY f.conrelid LIMIT 1;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.infer_lines IS 'the table of order lines that refers to an order table, their join, and the amount of a line; NULLs if there is none';
+	END; -- the table of order lines that refers to an order table, their join, and the amount of a line; NULLs if there is none

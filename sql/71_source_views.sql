@@ -63,8 +63,7 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 				THEN format('keys occur more than once in the customer table: %s rows of customer_profile are too many; name another customer_key', model.repeated_keys) END
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
 		WHERE v.finding IS NOT NULL ORDER BY v.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.model_findings IS 'problems that readers of the views should know, on the day that they are read; no rows if there are none';
+	END; -- problems that readers of the views should know, on the day that they are read; no rows if there are none
 
 ---------------------------------------------------------------- customer_profile
 
@@ -100,22 +99,18 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 );
 
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.segment_position IS 'position in the scheme of the segment that segment() gives, from 1; NULL for a cell that the scheme does not cover';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- position in the scheme of the segment that segment() gives, from 1; NULL for a cell that the scheme does not cover
 
 CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.rfm_cell IS 'the three scores as three digits, such as 545';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the three scores as three digits, such as 545
 
 CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
-	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01);
-COMMENT ON FUNCTION crm_profile_internal.source_clv_365d IS 'clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month';
+	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01); -- clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month
 
 CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles);
-COMMENT ON FUNCTION crm_profile_internal.value_decile IS 'the column value_decile, from the lowest values of the deciles';
+	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles); -- the column value_decile, from the lowest values of the deciles
 
 CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
 	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
@@ -157,8 +152,7 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile.probability_of_purchase(history, model.clv, as_of, make_interval(days => model.horizon_days)),
 			crm_profile.expected_purchases(history, model.clv, as_of, make_interval(days => model.horizon_days)),
 			model.horizon_days;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.customer_figures IS 'all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought';
+	END; -- all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought
 
 ---------------------------------------------------------------- segment_summary
 
@@ -214,14 +208,11 @@ CREATE TYPE crm_profile_internal.outside_measures AS ( -- totals of segment_summ
 );
 
 CREATE FUNCTION crm_profile_internal.median_transfn(internal, double precision) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.median_transfn(internal, double precision) IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.median_transfn(internal, numeric) RETURNS internal
-	AS 'MODULE_PATHNAME', 'median_transfn_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.median_transfn(internal, numeric) IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME', 'median_transfn_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.median_finalfn(internal) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.median_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.median(number double precision) (
 	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
 	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
@@ -234,21 +225,17 @@ COMMENT ON AGGREGATE crm_profile_internal.median(double precision) IS 'percentil
 COMMENT ON AGGREGATE crm_profile_internal.median(numeric) IS 'the same of number::double precision';
 
 CREATE FUNCTION crm_profile_internal.decimal_sum_transfn(internal, double precision) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.decimal_sum_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.decimal_sum_finalfn(internal) RETURNS numeric
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.decimal_sum_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.decimal_sum(number double precision) (
 	SFUNC = crm_profile_internal.decimal_sum_transfn, STYPE = internal, SSPACE = 512,
 	FINALFUNC = crm_profile_internal.decimal_sum_finalfn,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.decimal_sum(double precision) IS 'sum(number::numeric), which is the same in any order of the rows, at a tenth of its time';
+	PARALLEL = SAFE); -- sum(number::numeric), which is the same in any order of the rows, at a tenth of its time
 
 CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
-	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date));
-COMMENT ON FUNCTION crm_profile_internal.refunds_alone IS 'the amount of a history without an order, for which monetary() is NULL; separate so that net_amount() can be inlined';
+	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date)); -- the amount of a history without an order, for which monetary() is NULL; separate so that net_amount() can be inlined
 
 CREATE FUNCTION crm_profile_internal.net_amount(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -258,8 +245,7 @@ COMMENT ON FUNCTION crm_profile_internal.net_amount IS 'monetary(), but for a hi
 
 CREATE FUNCTION crm_profile_internal.without_order(history crm_profile.purchase_history, as_of date, period interval) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of) ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0;
-COMMENT ON FUNCTION crm_profile_internal.without_order IS 'whether the history has no order in the period';
+	RETURN coalesce(CASE WHEN period IS NULL THEN crm_profile.frequency(history, as_of) ELSE crm_profile.frequency(history, as_of, period) END, 0) = 0; -- whether the history has no order in the period
 
 CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchase_history, outside text, as_of date, period interval,
 	OUT segment text, OUT monetary numeric, OUT profit numeric, OUT counted numeric) RETURNS SETOF record
@@ -270,13 +256,11 @@ CREATE FUNCTION crm_profile_internal.outside_figures(history crm_profile.purchas
 			CASE WHEN period IS NOT NULL THEN crm_profile.monetary(history, as_of, period) END
 		FROM (SELECT crm_profile_internal.net_amount(history, as_of, period) AS amount OFFSET 0) n
 		WHERE n.amount IS NOT NULL AND (outside IS NOT NULL OR n.amount <> 0 AND crm_profile_internal.without_order(history, as_of, period));
-	END;
-COMMENT ON FUNCTION crm_profile_internal.outside_figures IS 'the amount of a history that is in no segment; outside: the reason, NULL for refunds without an order; no row: the history has a segment, or is empty';
+	END; -- the amount of a history that is in no segment; outside: the reason, NULL for refunds without an order; no row: the history has a segment, or is empty
 
 CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision;
-COMMENT ON FUNCTION crm_profile_internal.as_double IS 'the number in double precision, clipped to what that can hold';
+	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision; -- the number in double precision, clipped to what that can hold
 
 CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
 	outside crm_profile_internal.outside_measures[], tier_by text)
@@ -310,8 +294,7 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 			CROSS JOIN LATERAL (SELECT m.predicted_value / NULLIF(m.customers, 0) AS predicted_each,
 				m.predicted_value / NULLIF(m.customers, 0) * CASE WHEN m.profit IS NOT NULL THEN CASE WHEN tier_by = 'profit' THEN 1 ELSE m.profit / NULLIF(m.monetary, 0) END END AS contact_limit) f
 		ORDER BY l.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_summary IS 'rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment';
+	END; -- rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment
 
 ---------------------------------------------------------------- rfm_grid
 
@@ -329,8 +312,7 @@ CREATE FUNCTION crm_profile_internal.rfm_grid(bins integer, measures crm_profile
 		SELECT r, f, coalesce(m.customers, 0), coalesce(m.monetary, 0), m.mean_m_score
 		FROM generate_series(1, bins) r CROSS JOIN generate_series(1, bins) f LEFT JOIN unnest(measures) m ON m.r_score = r AND m.f_score = f
 		ORDER BY r DESC, f DESC;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.rfm_grid IS 'rows of the view rfm_grid: every pair of scores, even those that no customer has';
+	END; -- rows of the view rfm_grid: every pair of scores, even those that no customer has
 
 ---------------------------------------------------------------- purchase_calendar
 
@@ -346,8 +328,7 @@ CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.pur
 	BEGIN ATOMIC
 		SELECT date_trunc('month', d.day::timestamp)::date, extract(isodow FROM d.day)::integer, sum(d.orders), sum(d.amount)
 		FROM crm_profile.purchases(coalesce(everybody, '{}') OPERATOR(crm_profile.||) coalesce(nobody, '{}')) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.purchase_calendar IS 'rows of the view purchase_calendar, from the merged histories of all customers, and that of orders without a customer';
+	END; -- rows of the view purchase_calendar, from the merged histories of all customers, and that of orders without a customer
 
 ---------------------------------------------------------------- segment_migration
 
@@ -373,16 +354,14 @@ CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_h
 		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, clv)), '(unscored)'),
 			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv)), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_step IS 'the segments of a customer on two days, and the amount in the period up to the later one';
+	END; -- the segments of a customer on two days, and the amount in the period up to the later one
 
 CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
 		SELECT m.from_segment, m.to_segment, m.customers, (m.customers / sum(m.customers) OVER (PARTITION BY m.from_segment))::double precision, m.monetary
 		FROM unnest(moves) m ORDER BY m.from_segment, m.customers DESC, m.to_segment;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_migration IS 'rows of the view segment_migration: the moves in order, with shares';
+	END; -- rows of the view segment_migration: the moves in order, with shares
 
 ---------------------------------------------------------------- model_holdout, model_card
 
@@ -418,8 +397,7 @@ CREATE FUNCTION crm_profile_internal.model_holdout(model crm_profile.source_mode
 		SELECT model.holdout_fit_until, model.holdout_until, l.part, l.class, l.customers, l.predicted, l.actual, l.calibration, l.mean_absolute_error, l.correlation, l.lower, l.upper, l.gini, l.decile_error, l.predicted_value, l.actual_value, l.value_calibration, l.value_mean_absolute_error, l.value_correlation, l.value_lower, l.value_upper, l.value_gini, l.value_decile_error
 		FROM unnest(model.holdout) WITH ORDINALITY AS l(part, class, customers, predicted, actual, calibration, mean_absolute_error, correlation, lower, upper, gini, decile_error, predicted_value, actual_value, value_calibration, value_mean_absolute_error, value_correlation, value_lower, value_upper, value_gini, value_decile_error, line)
 		ORDER BY l.line;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.model_holdout IS 'rows of the view model_holdout';
+	END; -- rows of the view model_holdout
 
 ---------------------------------------------------------------- forecast_tracking
 
@@ -438,8 +416,7 @@ CREATE FUNCTION crm_profile_internal.forecast_tracking(holdout crm_profile.clv_h
 	BEGIN ATOMIC
 		SELECT make_date(left(l.class, -3)::integer, right(l.class, 2)::integer, 1) AS month, l.part = 'forecast month' AS forecast, l.customers, l.predicted, l.actual, l.predicted_value, l.actual_value
 		FROM unnest(holdout) l WHERE l.part IN ('fitted month', 'forecast month') ORDER BY 1, 2;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.forecast_tracking IS 'rows of the view forecast_tracking: the months of a holdout test';
+	END; -- rows of the view forecast_tracking: the months of a holdout test
 
 CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
 	line integer, -- line number, for sorting
@@ -463,8 +440,7 @@ COMMENT ON FUNCTION crm_profile_internal.short_number IS 'a number as text for p
 
 CREATE FUNCTION crm_profile_internal.attributes_earn_it(gain double precision, error double precision) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(gain > 2 * error, false);
-COMMENT ON FUNCTION crm_profile_internal.attributes_earn_it IS 'whether what attributes gained in forecasts of the past is more than chance gives';
+	RETURN coalesce(gain > 2 * error, false); -- whether what attributes gained in forecasts of the past is more than chance gives
 
 CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
@@ -576,8 +552,7 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(21, 'value decile error', NULL, h.value_decile_error, 'what deciles are off, over the actual total')) v(line, item, value, number, note)
 			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
 		WHERE model.id IS NOT NULL OR l.item = 'warning';
-	END;
-COMMENT ON FUNCTION crm_profile_internal.model_card IS 'rows of the view model_card; today: as-of date of the views';
+	END; -- rows of the view model_card; today: as-of date of the views
 
 ---------------------------------------------------------------- revenue_forecast
 
@@ -619,8 +594,7 @@ CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchas
 		FROM (SELECT b.first, CASE WHEN b.first <= as_of THEN least((as_of - b.first) / 90, 4) END AS age, crm_profile_internal.amount_between(history, as_of - 365, as_of - 275, by_profit) AS last_year,
 				crm_profile_internal.revenue_outlook(history, model, as_of, '90 days'::interval) AS outlook
 			FROM (SELECT crm_profile.first_purchase(history, as_of) AS first OFFSET 0) b OFFSET 0) f;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.revenue_figures IS 'expected amount of a customer in the 90 days after as_of, and the past amounts that revenue_forecast compares it with';
+	END; -- expected amount of a customer in the 90 days after as_of, and the past amounts that revenue_forecast compares it with
 
 CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, holdout crm_profile.clv_holdout_line[], measures crm_profile_internal.revenue_measures[],
 	nobody crm_profile.purchase_history, by_profit boolean) RETURNS SETOF crm_profile_internal.revenue_forecast_row
@@ -665,41 +639,35 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 		SELECT l.part, round(l.customers, 1)::double precision, round(l.expected, 2),
 			round(CASE WHEN l.expected >= 0 AND NOT by_profit THEN greatest(0, l.expected - l.below) ELSE l.expected - l.below END, 2), round(l.expected + l.above, 2), CASE WHEN n.year THEN l.last_year END, as_of + 1, as_of + 90
 		FROM line l, seen n WHERE oldest <= as_of ORDER BY l.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.revenue_forecast IS 'rows of the view revenue_forecast: expected amount of the next 90 days with an interval, beside the same days a year before';
+	END; -- rows of the view revenue_forecast: expected amount of the next 90 days with an interval, beside the same days a year before
 
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
 CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
-	RETURN CASE WHEN src.as_of IS NULL THEN format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone) ELSE format('%L::date', src.as_of) END;
-COMMENT ON FUNCTION crm_profile_internal.source_today IS 'SQL of the as-of date of the views';
+	RETURN CASE WHEN src.as_of IS NULL THEN format('(SELECT (CURRENT_TIMESTAMP AT TIME ZONE %L)::date)', src.time_zone) ELSE format('%L::date', src.as_of) END; -- SQL of the as-of date of the views
 
 CREATE FUNCTION crm_profile_internal.source_day(as_of text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	-- a column of a row of its own: today's date as an argument is a subquery, which keeps a function from being
 	-- inlined, and as an expression it would be computed for each use
-	RETURN format('(SELECT %s AS day OFFSET 0) d', as_of);
-COMMENT ON FUNCTION crm_profile_internal.source_day IS 'SQL of a table d with one row and the column day, for functions that take the as-of date';
+	RETURN format('(SELECT %s AS day OFFSET 0) d', as_of); -- SQL of a table d with one row and the column day, for functions that take the as-of date
 
 CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres'
-	RETURN format('%L::interval', src.period);
-COMMENT ON FUNCTION crm_profile_internal.source_period IS 'SQL of the look-back window, NULL for all time';
+	RETURN format('%L::interval', src.period); -- SQL of the look-back window, NULL for all time
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, attribute name) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- only those who may read the rows of model see orders without a customer
-	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name);
-COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, name) IS 'SQL of one of the newest models';
+	RETURN format(CASE attribute WHEN 'unassigned' THEN '(SELECT m.%I FROM %I.model m ORDER BY m.id DESC LIMIT 1)' ELSE '(SELECT m.%I FROM %I.model_in_use m)' END, attribute, src.name); -- SQL of one of the newest models
 
 CREATE FUNCTION crm_profile_internal.source_given(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN concat(CASE WHEN key IS NOT NULL THEN format(' LEFT JOIN (%s) q ON %s', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key)) END,
 		format(' CROSS JOIN LATERAL (SELECT %s) given', crm_profile_internal.source_attribute_names(src)));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_given IS 'joins the attributes of the customer with that key, given as SQL, as the record given; NULL: of the customer in q, which is joined already';
+END $$; -- joins the attributes of the customer with that key, given as SQL, as the record given; NULL: of the customer in q, which is joined already
 
 CREATE FUNCTION crm_profile_internal.source_own_model(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -710,8 +678,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_own_model IS 'where the model of
 
 CREATE FUNCTION crm_profile_internal.source_clv(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE WHEN src.by_attributes THEN 'own.clv' ELSE crm_profile_internal.source_model_in_use(src, 'clv') END;
-COMMENT ON FUNCTION crm_profile_internal.source_clv IS 'SQL of the model of repeat purchase of a customer, after source_own_model()';
+	RETURN CASE WHEN src.by_attributes THEN 'own.clv' ELSE crm_profile_internal.source_model_in_use(src, 'clv') END; -- SQL of the model of repeat purchase of a customer, after source_own_model()
 
 CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_definition, of_customers boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -775,8 +742,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT m.* FROM %I.model m ORDER BY m.id DESC LIMIT 1', src.name) INTO last;
 	RETURN last;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_last_model IS 'the newest model of a source; NULLs if there is none yet';
+END $$; -- the newest model of a source; NULLs if there is none yet
 
 CREATE FUNCTION crm_profile_internal.match_problem(src crm_profile.source_definition, model crm_profile.source_model) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -817,8 +783,7 @@ BEGIN
 	model.holdout := NULLIF(model.holdout, '{}');
 	EXECUTE format('DELETE FROM %I.model_in_use', src.name);
 	EXECUTE format('INSERT INTO %I.model_in_use SELECT ($1).*', src.name) USING model;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_model IS 'stores the models of the refresh that began at fitted_at if they differ from the last ones; the caller holds the lock on the source';
+END $$; -- stores the models of the refresh that began at fitted_at if they differ from the last ones; the caller holds the lock on the source
 
 ---------------------------------------------------------------- tables and views of a source
 
@@ -833,16 +798,14 @@ BEGIN
 			WHERE a.attrelid = format('%I.%I', schema, relation)::regclass AND a.attnum > 0 AND NOT a.attisdropped LOOP
 		EXECUTE format('COMMENT ON COLUMN %I.%I.%I IS %L', schema, relation, described.attname, described.comment);
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment IS 'comments on a relation of a source, and on its columns with the comments of a composite type';
+END $$; -- comments on a relation of a source, and on its columns with the comments of a composite type
 
 CREATE FUNCTION crm_profile_internal.source_view(src crm_profile.source_definition, view text, comment text, columns regclass, query text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_invoker = true) AS ', src.name, view) || query;
 	PERFORM crm_profile_internal.source_comment(src.name, view, comment, columns);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_view IS 'creates a view of a source, or replaces it, keeping rights and dependent objects; a composite type comments the columns';
+END $$; -- creates a view of a source, or replaces it, keeping rights and dependent objects; a composite type comments the columns
 
 CREATE FUNCTION crm_profile_internal.source_drop_view(src crm_profile.source_definition, view text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -850,8 +813,7 @@ BEGIN
 	IF to_regclass(format('%I.%I', src.name, view)) IS NOT NULL THEN
 		EXECUTE format('DROP VIEW %I.%I', src.name, view);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_drop_view IS 'drops a view of a source that is no longer needed';
+END $$; -- drops a view of a source that is no longer needed
 
 CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text, other text DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -867,16 +829,14 @@ BEGIN
 		CASE WHEN other IS NOT NULL THEN format(' AND (%1$I.%2$I IS NULL OR EXISTS (SELECT FROM %3$s c WHERE %4$s))', relation, other, src.customers,
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.%I', relation, other))) END);
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_admit IS 'creates the row-level policy of a table of a source: whoever may read the customer, and the other one that it names, may read the row';
+END $$; -- creates the row-level policy of a table of a source: whoever may read the customer, and the other one that it names, may read the row
 
 CREATE FUNCTION crm_profile_internal.source_comment_models(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'model', 'models and figures of the refreshes; the views use the newest, the others are the log', 'crm_profile.source_model');
 	PERFORM crm_profile_internal.source_comment(src.name, 'model_in_use', 'what the views read: the newest row of model, without models of attributes and without orders that have no customer', 'crm_profile.source_model');
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment_models IS 'comments on the tables with the models of a source';
+END $$; -- comments on the tables with the models of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_tables(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -897,8 +857,7 @@ BEGIN
 	EXECUTE format('ALTER TABLE %I.model ENABLE ROW LEVEL SECURITY', src.name);
 	EXECUTE format('CREATE TABLE %I.model_in_use OF crm_profile.source_model (PRIMARY KEY (id))', src.name);
 	PERFORM crm_profile_internal.source_comment_models(src);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tables IS 'creates the tables of a new source';
+END $$; -- creates the tables of a new source
 
 CREATE FUNCTION crm_profile_internal.source_share_rights(src crm_profile.source_definition, view text, "table" text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -918,8 +877,7 @@ BEGIN
 		EXECUTE format('GRANT SELECT ON %I.%I TO %s%s', src.name, "table",
 			CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END, CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_share_rights IS 'grants readers of a view of a source the right to read the table under it';
+END $$; -- grants readers of a view of a source the right to read the table under it
 
 CREATE FUNCTION crm_profile_internal.source_build_profile(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -954,8 +912,7 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.profile_as_of(as_of date) RETURNS SETOF %1$I.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %s; END',
 		src.name, crm_profile_internal.source_profile_query(src, 'profile_as_of.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.profile_as_of(date) IS ''customer_profile as it would have been at the end of that day, by the thresholds in use now''', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_profile IS 'creates or replaces customer_profile (over a table if materialized) and profile_as_of() of a source';
+END $$; -- creates or replaces customer_profile (over a table if materialized) and profile_as_of() of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_prospect_model(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -970,8 +927,7 @@ BEGIN
 		EXECUTE format('COMMENT ON VIEW %I.prospect_model IS ''the models of attributes that prospect_match uses, with the owner''''s rights''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.prospect_model.models IS ''both models in a form that can be used but not read''', src.name);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_prospect_model IS 'creates or replaces the view prospect_model of a source, or drops it if there are no prospects';
+END $$; -- creates or replaces the view prospect_model of a source, or drops it if there are no prospects
 
 CREATE FUNCTION crm_profile_internal.source_build_purchase_model(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -985,8 +941,7 @@ BEGIN
 	IF is_new THEN
 		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'purchase_model');
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_purchase_model IS 'creates or replaces the view purchase_model of a source with attributes; who may read model_in_use may read it';
+END $$; -- creates or replaces the view purchase_model of a source with attributes; who may read model_in_use may read it
 
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1008,8 +963,7 @@ BEGIN
 	FOR described IN SELECT a.attname, a.attnum FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', src.name)::regclass AND a.attnum > 0 AND NOT a.attisdropped LOOP
 		EXECUTE format('COMMENT ON COLUMN %I.customer_attributes.%I IS %L', src.name, described.attname, CASE described.attnum WHEN 1 THEN 'key of the customer, as in the customer table' ELSE 'an attribute of the customer' END);
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_attributes IS 'creates the view customer_attributes of a source, or replaces it; other columns are an error if objects depend on it';
+END $$; -- creates the view customer_attributes of a source, or replaces it; other columns are an error if objects depend on it
 
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1089,8 +1043,7 @@ BEGIN
 	IF src.attributes IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_views IS 'creates the views and functions of a source, or replaces them; rights and dependent objects are kept';
+END $$; -- creates the views and functions of a source, or replaces them; rights and dependent objects are kept
 
 ---------------------------------------------------------------- after an upgrade
 
@@ -1109,12 +1062,10 @@ BEGIN
 	schema := src.name;
 	as_owner := current_user;
 	RETURN NEXT;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_source_as_owner IS 'runs as the owner of the source: rebuild_source()';
+END $$; -- runs as the owner of the source: rebuild_source()
 
 CREATE FUNCTION crm_profile_internal.rebuild_source(name text, OUT schema text, OUT as_owner text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_source IS 'rebuilds the views of a source as its owner; rights and dependent objects are kept';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1; -- rebuilds the views of a source as its owner; rights and dependent objects are kept
 
 CREATE FUNCTION crm_profile_internal.rebuild_sources() RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1129,5 +1080,4 @@ BEGIN
 			RAISE WARNING 'the views of source "%" could not be rebuilt: %', name, SQLERRM USING HINT = format('Correct it with alter_source(), then: SELECT crm_profile_internal.rebuild_source(%L)', name);
 		END;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.rebuild_sources IS 'rebuild_source() for all sources: for upgrade scripts that change columns or text of views, not for those that only change functions';
+END $$; -- rebuild_source() for all sources: for upgrade scripts that change columns or text of views, not for those that only change functions

@@ -14,12 +14,10 @@ CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_defini
 				UNION SELECT k.kind, k.name, k.privilege, k.grantee FROM jsonb_to_recordset(src.grants) AS k(kind text, name text, privilege text, grantee name)
 					WHERE EXISTS (SELECT FROM present p WHERE p.kind = k.kind AND p.name = k.name AND p.object IS NULL))
 		SELECT jsonb_agg(to_jsonb(n) ORDER BY n.kind, n.name, n.grantee, n.privilege) FROM now n;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.source_grants IS 'rights of roles other than the owner on the objects of a source, including those that do not exist at present';
+	END; -- rights of roles other than the owner on the objects of a source, including those that do not exist at present
 
 CREATE FUNCTION crm_profile_internal.lock_relations(relations regclass[]) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.lock_relations IS 'locks tables and views, of your own or with triggers of yours, against everybody, and holds none of them while it waits for another';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE; -- locks tables and views, of your own or with triggers of yours, against everybody, and holds none of them while it waits for another
 
 CREATE FUNCTION crm_profile_internal.source_lock(src crm_profile.source_definition, triggers boolean DEFAULT false) RETURNS void
 	LANGUAGE sql
@@ -69,8 +67,7 @@ BEGIN
 		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', object.relation, object.attname);
 	END LOOP;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build IS 'creates the views and functions of a source, or rebuilds them; readers keep their rights';
+END $$; -- creates the views and functions of a source, or rebuilds them; readers keep their rights
 
 ---------------------------------------------------------------- create
 
@@ -78,8 +75,7 @@ CREATE FUNCTION crm_profile_internal.source_comment_definition(src crm_profile.s
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'source_definition', 'what the source is; written by create_source(), alter_source() and refresh() alone', 'crm_profile.source_definition');
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_comment_definition IS 'comments on the table with the definition of a source';
+END $$; -- comments on the table with the definition of a source
 
 CREATE FUNCTION crm_profile_internal.create_source_from(given jsonb, OUT argument text, OUT value text, OUT origin text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
@@ -137,8 +133,7 @@ BEGIN
 		-- tables and columns, and what was inferred
 		WHERE coalesce(a.preset LIKE 'NULL::%', true) AND (a.type IN ('text', 'text[]') OR NOT given ? a.name) AND (a.name <> 'best' OR src.prospects IS NOT NULL)
 		ORDER BY f.attnum;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.create_source_from IS 'create_source(), arguments as jsonb';
+END $$; -- create_source(), arguments as jsonb
 
 ---------------------------------------------------------------- alter
 
@@ -213,8 +208,7 @@ BEGIN
 		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false, NULL);
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.alter_source_as_owner IS 'runs as the owner of the source: alter_source(), arguments as jsonb';
+END $$; -- runs as the owner of the source: alter_source(), arguments as jsonb
 
 ---------------------------------------------------------------- drop
 
@@ -249,12 +243,10 @@ BEGIN
 			RAISE WARNING 'schema "%" is kept because it is not empty', src.name USING DETAIL = format('There is: %s.', others);
 		END IF;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.drop_source_as_owner IS 'runs as the owner of the source: drop_source()';
+END $$; -- runs as the owner of the source: drop_source()
 
 CREATE FUNCTION crm_profile.drop_source(name text, "cascade" boolean DEFAULT false) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile.drop_source IS 'drops the objects of a source, and its schema if create_source() made it and it is empty then; cascade: objects that depend on them, too';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000; -- drops the objects of a source, and its schema if create_source() made it and it is empty then; cascade: objects that depend on them, too
 
 ---------------------------------------------------------------- explain
 
@@ -270,9 +262,7 @@ BEGIN
 		coalesce(crm_profile_internal.source_history_query(src), crm_profile_internal.source_orders_query(src)), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
 		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),
 		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', crm_profile_internal.source_best_query(src), crm_profile_internal.source_match_query(src)) END);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.explain_source_as_owner IS 'runs as the owner of the source: explain_source()';
+END $$; -- runs as the owner of the source: explain_source()
 
 CREATE FUNCTION crm_profile.explain_source(name text) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
-COMMENT ON FUNCTION crm_profile.explain_source IS 'the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000; -- the SQL of a source: the query of orders that a refresh runs, and those of customer_profile and prospect_match

@@ -3,12 +3,10 @@
 ---------------------------------------------------------------- from orders to histories
 
 CREATE FUNCTION crm_profile_internal.store_purchase_histories(key anyelement, query text, target regclass, progress text DEFAULT NULL) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
-COMMENT ON FUNCTION crm_profile_internal.store_purchase_histories IS 'collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint, in the order of the customers; returns the number of histories';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000; -- collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint, in the order of the customers; returns the number of histories
 
 CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[])
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.describe_query IS 'the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run
 
 CREATE FUNCTION crm_profile_internal.source_shards(src crm_profile.source_definition, OUT orders text, OUT whole boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -22,8 +20,7 @@ BEGIN
 		FROM pg_dist_partition p JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
 		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
 		INTO orders, whole USING (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).relations, src.order_customer, src.key_type;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_shards IS 'order tables that Citus distributes, and their distribution columns; whole: all distributed by the customer of the source; NULL if none is distributed';
+END $$; -- order tables that Citus distributes, and their distribution columns; whole: all distributed by the customer of the source; NULL if none is distributed
 
 CREATE FUNCTION crm_profile_internal.source_aggregate_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -54,13 +51,11 @@ GROUP BY l.customer', CASE WHEN src.cost IS NOT NULL THEN '
 		OPERATOR(crm_profile.-) coalesce(crm_profile.purchase_history_agg(l.day, l.covered), ''{}'')' END, day, history, CASE WHEN src.cost IS NOT NULL THEN ',
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) FILTER (WHERE o.cost IS NOT NULL) END AS covered,
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.cost::numeric) END AS cost' END, orders);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_aggregate_query IS 'one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source';
+END $$; -- one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source
 
 CREATE FUNCTION crm_profile_internal.source_history_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END;
-COMMENT ON FUNCTION crm_profile_internal.source_history_query IS 'for orders on other machines: the query that makes the histories there; NULL if the orders are collected here';
+	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END; -- for orders on other machines: the query that makes the histories there; NULL if the orders are collected here
 
 CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record
@@ -68,24 +63,84 @@ CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query tex
 BEGIN
 	-- by itself, so that nothing else in the refresh keeps Citus from pushing it down
 	RETURN QUERY EXECUTE query;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.run_history_query IS 'the rows (customer, history) of a query; the first argument is a NULL of the customers'' type';
+END $$; -- the rows (customer, history) of a query; the first argument is a NULL of the customers' type
 
 ---------------------------------------------------------------- the parts of a refresh
 
 CREATE FUNCTION crm_profile_internal.orders_without_customer() RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.orders_without_customer IS 'number of rows without a customer in the orders last read by this session';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- number of rows without a customer in the orders last read by this session
 
 CREATE FUNCTION crm_profile_internal.refresh_progress(source text, done bigint, what text, seconds double precision) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RAISE INFO 'source "%": % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_progress IS 'one line of refresh(verbose => true), in the form of those from collect_purchase_histories()';
+END $$; -- one line of refresh(verbose => true), in the form of those from collect_purchase_histories()
+
+CREATE FUNCTION crm_profile_internal.write_changed_histories(src crm_profile.source_definition, target regclass, progress text, kept date, oldest date, population text,
+	OUT written bigint, OUT removed bigint, OUT followed bytea[], OUT keys text, OUT newcomers text, OUT without_customer boolean, OUT read_again bigint)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	columns CONSTANT text := (SELECT string_agg('q.order_' || n, ', ') FROM generate_subscripts(src.recorded_columns, 1) n);
+	day CONSTANT text := CASE (crm_profile_internal.describe_query(src.orders_query)).column_types[2]
+		WHEN 'timestamptz'::regtype THEN format('(q.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'q.ordered_at::date' END;
+	history CONSTANT text := format('crm_profile.purchase_history_agg(r.day, r.amount%s)', CASE WHEN src.cost IS NOT NULL THEN ', r.cost' END);
+	-- rows in the queue as what came and went; or as keys, where they do not fit the histories. In the order in which
+	-- histories are stored these are soon found
+	rows CONSTANT text := format('row AS MATERIALIZED (SELECT q.customer, %s AS day, q.amount::numeric AS amount%s, q.added FROM (%s) q),
+		delta AS MATERIALIZED (SELECT r.customer, %s FILTER (WHERE r.added) AS plus, %4$s FILTER (WHERE NOT r.added) AS minus FROM row r
+			WHERE r.customer IS NOT NULL AND NOT EXISTS (SELECT FROM again a WHERE %5$s) GROUP BY r.customer ORDER BY r.customer)',
+		day, CASE WHEN src.cost IS NOT NULL THEN ', q.cost::numeric AS cost' END, crm_profile_internal.recorded_orders(src, 'taken'), history, crm_profile_internal.same_key(src.key_type, 'a.customer', 'r.customer'));
+	taken CONSTANT text := format('taken AS MATERIALIZED (DELETE FROM %I.change_queue q WHERE q.marker IS NULL RETURNING q.customers, q.added, %s),
+		again AS MATERIALIZED (SELECT DISTINCT k.k::%s AS customer FROM (SELECT unnest(%%s) AS k FROM taken t) k WHERE k.k IS NOT NULL)', src.name, columns, src.key_type);
+	-- the orders are read by the snapshot that takes the queue: a change is in what is read, or stays there
+	reread CONSTANT text := crm_profile_internal.both_histories(
+		format('(SELECT c.* FROM (SELECT array_agg(a.customer)::text AS keys FROM again a) k CROSS JOIN LATERAL crm_profile.collect_purchase_histories(NULL::%s, crm_profile_internal.changed_orders_query(%L::crm_profile.source_definition, k.keys), $2) c WHERE k.keys IS NOT NULL)', src.key_type, src),
+		format('(SELECT h.* FROM again a CROSS JOIN LATERAL (SELECT h.ctid AS tid, h.* FROM %s h WHERE %s LIMIT 1) h)', target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'a.customer')), crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'));
+	applied CONSTANT text := format('SELECT x.customer, x.was, CASE WHEN x.fresh OPERATOR(crm_profile.<>) ''{}'' THEN x.fresh END AS fresh, x.tid FROM (SELECT d.customer, h.history AS was, h.tid, CASE WHEN d.minus IS NULL THEN coalesce(h.history OPERATOR(crm_profile.||) d.plus, d.plus)
+			WHEN d.plus IS NULL THEN coalesce(h.history, ''{}'') OPERATOR(crm_profile.-) d.minus ELSE coalesce(h.history OPERATOR(crm_profile.||) d.plus, d.plus) OPERATOR(crm_profile.-) d.minus END AS fresh
+		FROM delta d LEFT JOIN LATERAL (SELECT h.ctid AS tid, h.history FROM %s h WHERE %s LIMIT 1) h ON true WHERE coalesce(d.plus, d.minus) IS NOT NULL OFFSET 0) x', target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'd.customer'));
+	-- a row of the queue with neither was noted for an order without a customer
+	newcomer CONSTANT text := '(SELECT coalesce(array_agg(d.customer), ''{}'')::text FROM difference d WHERE d.was IS NULL)';
+	nobody CONSTANT text := 'EXISTS (SELECT FROM taken t WHERE t.customers IS NULL AND t.added IS NULL)';
+	done record;
+	moved boolean := false;
+BEGIN
+	FOR attempt IN 1 .. 2 LOOP
+		BEGIN
+			-- who may not read the orders must not learn of them from the queue
+			EXECUTE format('SELECT FROM (%s) o LIMIT 0', src.orders_query);
+			IF attempt = 1 THEN
+				SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, format(taken, 't.customers') || ', ' || rows, format('(%s UNION ALL (%s))', reread, applied), NULL, progress, kept, oldest, population,
+					format('(SELECT coalesce(array_agg(k.customer), ''{}'')::text FROM (SELECT a.customer FROM again a UNION ALL SELECT d.customer FROM delta d) k), %s, %s OR EXISTS (SELECT FROM row r WHERE r.customer IS NULL), (SELECT count(*) FROM again)', newcomer, nobody)) w;
+			ELSE
+				SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, format(taken, 'coalesce(t.customers, t.order_1)'), reread, NULL, progress, kept, oldest, population,
+					format('(SELECT coalesce(array_agg(a.customer), ''{}'')::text FROM again a), %s, true, (SELECT count(*) FROM again)', newcomer)) w;
+			END IF;
+			moved := done.oldest_lost AND crm_profile_internal.oldest_stored(target, kept) > oldest;
+			IF moved THEN
+				RAISE object_not_in_prerequisite_state USING MESSAGE = 'the oldest order moved forward';
+			END IF;
+			EXIT;
+		EXCEPTION WHEN OTHERS THEN
+			IF moved THEN
+				RETURN;
+			ELSIF attempt = 2 THEN
+				RAISE;
+			END IF;
+			RAISE DEBUG 'source "%": the orders of all changed customers are read: %', src.name, SQLERRM;
+		END;
+	END LOOP;
+	written := done.written;
+	removed := done.removed;
+	followed := done.followed;
+	keys := done.keys;
+	newcomers := done.newcomers;
+	without_customer := done.without_customer;
+	read_again := done.read_again;
+END $$; -- takes the queue and, by the same snapshot, adds to the histories what came and takes away what went; of those of whom only keys were noted, or if that fails of all, it reads the orders again; newcomers: those who had no history; NULLs: the oldest order moved forward
 
 CREATE FUNCTION crm_profile_internal.refresh_histories(src crm_profile.source_definition, today date, verbose boolean, keys text, OUT written bigint, OUT removed bigint, OUT seconds double precision,
-	OUT without_customer bigint, OUT kept date, OUT since date, OUT population bytea[])
+	OUT without_customer bigint, OUT kept date, OUT since date, OUT population bytea[], OUT touched text, OUT newcomers text, OUT touched_nobody boolean, OUT read_again bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
@@ -94,20 +149,24 @@ DECLARE
 	progress CONSTANT text := CASE WHEN "verbose" THEN format('source "%s"', src.name) END;
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
+	work_mem CONSTANT text := current_setting('work_mem');
 	jit CONSTANT text := current_setting('jit');
+	-- whatever is read again contains what was noted by then
+	taken CONSTANT text := CASE WHEN src.recorded_columns IS NOT NULL THEN format('taken AS (DELETE FROM %I.change_queue WHERE marker IS NULL)', src.name) END;
 	orders text := coalesce(histories, crm_profile_internal.source_orders_query(src));
-	stored_histories text := target;
+	stored_histories text := format('(SELECT h.ctid AS tid, h.* FROM %s h)', target);
 	same_fresh CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer');
-	same_stored CONSTANT text := crm_profile_internal.same_key(src.key_type, 'o.customer', 'd.customer');
 	oldest CONSTANT date := CASE WHEN src.keep_history_before IS NULL THEN src.orders_since END;
 	done record;
 	moved date;
 	dropped bigint;
-	followed CONSTANT text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, crm_profile_internal.counted(src, 'difference')) END;
-	new_histories CONSTANT text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
+	followed text := CASE WHEN keys IS NOT NULL THEN crm_profile_internal.population_followed(src, today, crm_profile_internal.counted(src, 'difference')) END;
+	new_histories text := format(CASE WHEN histories IS NULL OR keys IS NOT NULL THEN 'crm_profile.collect_purchase_histories(NULL::%s, $1, $2)' ELSE 'crm_profile_internal.run_history_query(NULL::%s, $1)' END, src.key_type);
 BEGIN
 	kept := CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
 	since := src.orders_since;
+	touched := keys;
+	newcomers := keys;
 	IF keys = '{}' THEN
 		written := 0;
 		removed := 0;
@@ -115,15 +174,33 @@ BEGIN
 		RETURN;
 	ELSIF keys IS NOT NULL THEN
 		PERFORM set_config('enable_seqscan', 'off', true);
-		-- where a scan has to be all the same, the plan seems dear enough for seconds of compiling
+		-- what has to be read by a scan all the same has a cost for which everything would be compiled
 		PERFORM set_config('jit', 'off', true);
+		-- a bitmap of the rows of some customers should not shrink to one of pages
+		PERFORM set_config('work_mem', '64MB', true) WHERE pg_size_bytes(work_mem) < pg_size_bytes('64MB');
+	END IF;
+	SELECT NULL::bigint AS written INTO done;
+	IF keys = 'recorded' THEN
+		SELECT c.* INTO done FROM crm_profile_internal.write_changed_histories(src, target, progress, kept, oldest, followed) c;
+		touched := done.keys;
+		newcomers := done.newcomers;
+		IF touched IS NULL THEN
+			-- old orders may have been dropped
+			keys := NULL;
+			followed := NULL;
+			PERFORM set_config('enable_seqscan', seqscan, true);
+		END IF;
+	ELSIF keys IS NOT NULL THEN
 		orders := crm_profile_internal.changed_orders_query(src, keys);
-		stored_histories := format('(SELECT h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
+		stored_histories := format('(SELECT h.ctid AS tid, h.* FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k JOIN %s h ON %s)', keys, src.key_type, target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.k'));
 	END IF;
 	-- the index is created at the end of the first refresh, which is faster; there are no readers yet
-	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
+	IF keys = 'recorded' THEN
+		touched_nobody := done.without_customer;
+		read_again := done.read_again;
+	ELSIF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		IF histories IS NULL THEN
-			EXECUTE format('SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', src.key_type) INTO written USING crm_profile_internal.source_orders_query(src), target, progress;
+			EXECUTE format('%s SELECT crm_profile_internal.store_purchase_histories(NULL::%s, $1, $2, $3)', 'WITH ' || taken, src.key_type) INTO written USING crm_profile_internal.source_orders_query(src), target, progress;
 		ELSE
 			EXECUTE format('INSERT INTO %s SELECT n.customer, n.history FROM %s n ORDER BY n.customer', target, new_histories) USING histories;
 			GET DIAGNOSTICS written = ROW_COUNT;
@@ -137,7 +214,7 @@ BEGIN
 		END IF;
 	ELSE
 		BEGIN
-			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, oldest, followed) w;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, taken, crm_profile_internal.both_histories(new_histories, stored_histories, same_fresh), orders, progress, kept, oldest, followed, NULL) w;
 			IF done.oldest_lost THEN
 				moved := crm_profile_internal.oldest_stored(target, kept);
 			END IF;
@@ -156,8 +233,10 @@ BEGIN
 				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, to_char(moved, 'YYYY-MM-DD'), dropped
 					USING HINT = format('To have the histories follow the orders all the same: SELECT crm_profile.alter_source(%L, keep_history_before => ''-infinity'')', src.name);
 			END IF;
-			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, new_histories, stored_histories, same_fresh, same_stored, orders, progress, kept, NULL, followed) w;
+			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, taken, crm_profile_internal.both_histories(new_histories, stored_histories, same_fresh), orders, progress, kept, NULL, followed, NULL) w;
 		END;
+	END IF;
+	IF done.written IS NOT NULL THEN
 		written := done.written;
 		population := done.followed;
 		removed := done.removed;
@@ -166,6 +245,7 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
+	PERFORM set_config('work_mem', work_mem, true);
 	PERFORM set_config('jit', jit, true);
 	-- not counted on other machines
 	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
@@ -173,26 +253,21 @@ BEGIN
 	IF "verbose" THEN
 		RAISE INFO 'source "%": % histories written, % removed, in % s', src.name, written, removed, round(seconds::numeric, 1);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_histories IS
-	'first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not';
+END $$; -- first part of a refresh: collects the histories of the given customers (keys NULL: of all) and writes those that differ; kept: earlier days stay as stored; since: the day of the oldest order from then on; population: as it followed the changes, NULL: it did not; touched: keys whose histories were looked at, NULL: all; newcomers: of these, those who may not have had one before; touched_nobody: among them orders without a customer; read_again: customers whose orders were read though changes are noted as rows
 
 CREATE FUNCTION crm_profile_internal.in_sample(key text, share double precision) RETURNS boolean
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
-COMMENT ON FUNCTION crm_profile_internal.in_sample IS 'whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2; -- whether the key is in a sample of that share of all keys: the same on every machine, and a larger share has all of a smaller one
 
 CREATE FUNCTION crm_profile_internal.log_score(probability double precision, came boolean) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN ln(greatest(1e-6, CASE WHEN came THEN probability ELSE 1 - probability END));
-COMMENT ON FUNCTION crm_profile_internal.log_score IS 'logarithmic score of a forecast probability';
+	RETURN ln(greatest(1e-6, CASE WHEN came THEN probability ELSE 1 - probability END)); -- logarithmic score of a forecast probability
 
 CREATE FUNCTION crm_profile_internal.attribute_options(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	-- at most 30 columns altogether
 	RETURN crm_profile_internal.source_profile_options(src) || jsonb_build_object('ridge', 1, 'max_values', greatest(1, 30 / cardinality(src.attributes)));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.attribute_options IS 'options of clv_fit() with the attributes of a source';
+END $$; -- options of clv_fit() with the attributes of a source
 
 CREATE FUNCTION crm_profile_internal.attributes_gain(src crm_profile.source_definition, model text, record crm_profile.clv_record_line[], day_weights jsonb, share double precision, OUT gain double precision, OUT error double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -227,9 +302,7 @@ BEGIN
 EXCEPTION WHEN program_limit_exceeded THEN
 	-- more columns than a fit takes, as sets of many members make them
 	RAISE DEBUG 'source "%": attributes are not tried: %', src.name, SQLERRM;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.attributes_gain IS
-	'what it would have gained to know the attributes of customers, in the stretches of a record of forecasts: log-likelihood, by customer, of buying or not; NULL: not tried';
+END $$; -- what it would have gained to know the attributes of customers, in the stretches of a record of forecasts: log-likelihood, by customer, of buying or not; NULL: not tried
 
 CREATE FUNCTION crm_profile_internal.refresh_population(src crm_profile.source_definition, today date, changed boolean, population bytea[], fit boolean,
 	OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base, OUT refit_seconds double precision)
@@ -264,9 +337,7 @@ BEGIN
 		customer_base.oldest_order := least((customer_base).oldest_order, unknown.oldest_order);
 		customer_base.newest_order := greatest((customer_base).newest_order, unknown.newest_order);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_population IS
-	'part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took';
+END $$; -- part of a refresh: thresholds and counts, from the population that followed the changes or, where that is NULL, from all histories; refit_seconds: what the latter took
 
 CREATE FUNCTION crm_profile_internal.refresh_models(src crm_profile.source_definition, today date, started timestamptz, changed boolean, flipped boolean, population bytea[], fit boolean, test boolean, verbose boolean, OUT customer_base crm_profile.customer_base,
 	OUT refit_seconds double precision, OUT clv_seconds double precision, OUT holdout_seconds double precision, OUT clv_status text, OUT by_attributes boolean)
@@ -389,9 +460,7 @@ BEGIN
 	model.predicted_b_from := predicted.b_from;
 	model.fit_share := CASE WHEN fit THEN fit_share ELSE model.fit_share END;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_models IS
-	'second part of a refresh: finds thresholds, tiers and counts; with fit, fits the models of repeat purchase; with test, tests their forecasts; stores all of it';
+END $$; -- second part of a refresh: finds thresholds, tiers and counts; with fit, fits the models of repeat purchase; with test, tests their forecasts; stores all of it
 
 CREATE FUNCTION crm_profile_internal.refresh_findings(src crm_profile.source_definition, today date, started timestamptz, without_customer bigint, kept date, fit boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
@@ -445,9 +514,7 @@ BEGIN
 		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment') v
 		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_findings IS
-	'part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long';
+END $$; -- part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long
 
 CREATE FUNCTION crm_profile_internal.source_repair(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -470,8 +537,7 @@ BEGIN
 	END IF;
 	RAISE NOTICE 'source "%": %; they are rebuilt', src.name, change.problem;
 	RETURN crm_profile_internal.source_build(src);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_repair IS 'rebuilds views that are missing or read a table that was renamed; an error if that would not help';
+END $$; -- rebuilds views that are missing or read a table that was renamed; an error if that would not help
 
 CREATE FUNCTION crm_profile_internal.source_warn(source text, finding text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -486,8 +552,7 @@ BEGIN
 	ELSE
 		RAISE WARNING 'source "%": %', source, split_part(finding, ': ', 1) USING DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warn(text, text) IS 'raises a finding as a WARNING, with the part after its colon as the detail';
+END $$; -- raises a finding as a WARNING, with the part after its colon as the detail
 
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
@@ -510,6 +575,7 @@ DECLARE
 	finding text;
 BEGIN
 	PERFORM crm_profile_internal.make_slot(src);
+	PERFORM crm_profile_internal.write_noted_changes();
 	src := crm_profile_internal.source_repair(src);
 	was := crm_profile_internal.source_last_model(src);
 	PERFORM crm_profile_internal.refresh_identity(src);
@@ -517,14 +583,18 @@ BEGIN
 
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
-	-- before the histories, which the population follows after it; of all histories only when they are written
-	IF changes.keys IS NOT NULL THEN
-		flips := crm_profile_internal.refresh_known(src, today, changes.keys, changes.customer_keys);
-	END IF;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, today, "verbose", changes.keys) h;
-	IF changes.keys IS NULL THEN
-		flips := crm_profile_internal.refresh_known(src, today, NULL, NULL);
+	IF histories.population IS NOT NULL THEN
+		PERFORM crm_profile_internal.keep_population(src, histories.population);
 	END IF;
+	-- the population goes by who was known, and then follows who came to be
+	flips := crm_profile_internal.refresh_known(src, today, histories.newcomers, CASE WHEN histories.touched IS NOT NULL THEN changes.customer_keys END);
+	IF flips > 0 AND histories.population IS NOT NULL THEN
+		EXECUTE format('SELECT array_agg(p.content ORDER BY p.part) FROM %I.population p', src.name) INTO histories.population;
+	END IF;
+	changes.keys := histories.touched;
+	src.tracking := src.tracking || jsonb_build_object('read_again', histories.read_again);
+	changes.without_customer := coalesce(histories.touched_nobody, changes.without_customer);
 	src.kept_before := CASE WHEN src.keep_history_before IS NULL THEN histories.kept END;
 	without_customer := CASE WHEN changes.keys IS NOT NULL AND NOT changes.without_customer THEN -1 ELSE histories.without_customer END;
 	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed + greatest(flips, changes.customers_changed), today) d;
@@ -570,11 +640,9 @@ BEGIN
 	customers_removed := histories.removed;
 	seconds := round(src.refresh_seconds::numeric, 3);
 	RETURN NEXT;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_as_owner IS 'runs as the owner of the source: refresh()';
+END $$; -- runs as the owner of the source: refresh()
 
 CREATE FUNCTION crm_profile.refresh(name text, "nowait" boolean DEFAULT false, verbose boolean DEFAULT false,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.refresh IS 'reads the orders of a source, writes the histories that differ and fits the models, all as the owner of the source and in one transaction; nowait: an error if another refresh is running';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1; -- reads the orders of a source, writes the histories that differ and fits the models, all as the owner of the source and in one transaction; nowait: an error if another refresh is running

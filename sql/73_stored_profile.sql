@@ -5,7 +5,7 @@ CREATE FUNCTION crm_profile_internal.moved_thresholds(was crm_profile.source_mod
 	BEGIN ATOMIC
 		-- a threshold that is missing in one model: all values. Averages are rounded, so their range is wider: a row
 		-- too many is compared, and not written
-		SELECT t.figure, coalesce(least(t.was, t.now) - t.margin, '-Infinity'), CASE WHEN t.was IS NULL OR t.now IS NULL THEN 'Infinity' ELSE greatest(t.was, t.now) + t.margin END
+		SELECT t.figure, CASE WHEN t.was IS NULL OR t.now IS NULL THEN '-Infinity' ELSE least(t.was, t.now) - t.margin END, CASE WHEN t.was IS NULL OR t.now IS NULL THEN 'Infinity' ELSE greatest(t.was, t.now) + t.margin END
 		FROM (SELECT 'recency' AS figure, u.was, u.now, 0 AS margin FROM unnest((crm_profile.thresholds(was.rfm)).recency, (crm_profile.thresholds(now.rfm)).recency) u(was, now)
 			UNION ALL SELECT 'frequency', u.was, u.now, 0 FROM unnest((crm_profile.thresholds(was.rfm)).frequency || (was.rfm::text::jsonb ->> 'median_frequency')::numeric,
 				(crm_profile.thresholds(now.rfm)).frequency || (now.rfm::text::jsonb ->> 'median_frequency')::numeric) u(was, now)
@@ -14,8 +14,7 @@ CREATE FUNCTION crm_profile_internal.moved_thresholds(was crm_profile.source_mod
 				ARRAY[(now.rfm::text::jsonb ->> 'median_order_value')::numeric]) u(was, now)
 			UNION ALL SELECT tier_by, u.was, u.now, 0 FROM unnest(ARRAY[was.a_from, was.b_from] || was.deciles, ARRAY[now.a_from, now.b_from] || now.deciles) u(was, now)) t
 		WHERE t.was IS DISTINCT FROM t.now;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.moved_thresholds IS 'the ranges of figures in customer_profile in which a score, pattern, tier or decile may be another by the new model than by the old one';
+	END; -- the ranges of figures in customer_profile in which a score, pattern, tier or decile may be another by the new model than by the old one
 
 CREATE FUNCTION crm_profile_internal.profiles_to_look_at(src crm_profile.source_definition, was crm_profile.source_model, now crm_profile.source_model, keys text, customer_keys text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -36,9 +35,7 @@ BEGIN
 		CASE WHEN customer_keys IS NULL THEN format('SELECT o.customer FROM %1$s o WHERE NOT EXISTS (SELECT FROM %2$s c WHERE %3$s AND c.%4$I::text = o.customer::text)
 			UNION ALL SELECT c.%4$I FROM %2$s c WHERE NOT EXISTS (SELECT FROM %1$s o WHERE %3$s AND c.%4$I::text = o.customer::text)',
 			stored, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'), src.customer_key) END);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.profiles_to_look_at IS
-	'SQL of the keys of all customers whose row in customer_profile may have changed with a refresh: those whose orders or own rows changed, and those between an old and a new threshold; NULL: it may be any';
+END $$; -- SQL of the keys of all customers whose row in customer_profile may have changed with a refresh: those whose orders or own rows changed, and those between an old and a new threshold; NULL: it may be any
 
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean, keys text) RETURNS double precision
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -102,5 +99,4 @@ BEGIN
 		RAISE INFO 'source "%": % profiles written', src.name, written;
 	END IF;
 	RETURN seconds;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_profiles IS 'third part of a refresh, where profiles are materialized: writes those that differ; keys: SQL of the customers it may be, NULL: all; returns seconds';
+END $$; -- third part of a refresh, where profiles are materialized: writes those that differ; keys: SQL of the customers it may be, NULL: all; returns seconds

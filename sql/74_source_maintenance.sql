@@ -57,21 +57,18 @@ BEGIN
 			|| coalesce(E',\n order_key => ' || quote_literal(c.key), '') || ')'
 	FROM chosen c
 	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
-END $$;
-COMMENT ON FUNCTION crm_profile.suggest_sources_details IS 'pairs of tables that look like customers and their orders, most likely first, with the call of create_source() for each; row counts are estimates of the planner';
+END $$; -- pairs of tables that look like customers and their orders, most likely first, with the call of create_source() for each; row counts are estimates of the planner
 
 CREATE FUNCTION crm_profile.suggest_sources(OUT reason text, OUT call text) RETURNS SETOF record
 	LANGUAGE sql STABLE ROWS 5 COST 100000
 	BEGIN ATOMIC
 		SELECT crm_profile_internal.wrapped(replace(d.reason, ', order lines', E'\norder lines'), 26), d.call FROM crm_profile.suggest_sources_details() d;
-	END;
-COMMENT ON FUNCTION crm_profile.suggest_sources IS 'calls of create_source() for pairs of tables that look like customers and their orders, most likely first, and the reasons; suggest_sources_details() says more';
+	END; -- calls of create_source() for pairs of tables that look like customers and their orders, most likely first, and the reasons; suggest_sources_details() says more
 
 ---------------------------------------------------------------- single customers
 
 CREATE FUNCTION crm_profile_internal.rewrite_tables(tables regclass[]) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000;
-COMMENT ON FUNCTION crm_profile_internal.rewrite_tables IS 'writes your tables and their indexes into new files, which have no byte of rows that were deleted';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000; -- writes your tables and their indexes into new files, which have no byte of rows that were deleted
 
 CREATE FUNCTION crm_profile_internal.forget_keys(src crm_profile.source_definition, keys text[], rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
@@ -82,7 +79,7 @@ DECLARE
 	one_of CONSTANT text := format('(?)::%1$s %2$s ANY (SELECT u::%1$s FROM unnest($1) u)', src.key_type, crm_profile_internal.key_equality(src.key_type::regtype));
 	tables CONSTANT regclass[] := ARRAY(SELECT p.object::regclass FROM crm_profile_internal.source_present(src) p WHERE p.kind = 'table' AND p.object IS NOT NULL AND p.name <> 'source_definition');
 	queue CONSTANT regclass := CASE WHEN src.track_changes = 'keys' THEN to_regclass(format('%I.change_queue', src.name)) END;
-	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name) = src.tracking -> 'tables';
+	seen CONSTANT boolean := queue IS NOT NULL AND crm_profile_internal.tracked_state(src, queue) = src.tracking -> 'tables';
 	held record;
 BEGIN
 	BEGIN
@@ -94,6 +91,7 @@ BEGIN
 	IF rewrite THEN
 		PERFORM crm_profile_internal.lock_relations(tables);
 	END IF;
+	PERFORM crm_profile_internal.write_noted_changes();
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
@@ -115,6 +113,11 @@ BEGIN
 		-- without its marker, the next refresh reads all orders
 		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
 	END IF;
+	IF queue IS NOT NULL AND src.recorded_columns IS NOT NULL THEN
+		-- of the others beside them, the keys stay
+		EXECUTE format('UPDATE %s q SET customers = q.order_1, added = NULL%s WHERE EXISTS (SELECT FROM unnest(q.order_1) k WHERE %s)', queue,
+			(SELECT string_agg(format(', order_%s = NULL', n), '') FROM generate_subscripts(src.recorded_columns, 1) n), replace(one_of, '?', 'k::' || src.key_type)) USING given;
+	END IF;
 	FOR held IN SELECT p.object::regclass AS relation FROM crm_profile_internal.source_present(src) p WHERE p.name IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL LOOP
 		EXECUTE format('UPDATE %s q SET customers = ARRAY(SELECT k FROM unnest(q.customers) k WHERE NOT %s) WHERE EXISTS (SELECT FROM unnest(q.customers) k WHERE %2$s)', held.relation,
 			replace(one_of, '?', 'k::' || src.key_type)) USING given;
@@ -130,7 +133,7 @@ BEGIN
 		PERFORM crm_profile_internal.rewrite_tables(tables);
 		-- that the queue is another now means nothing
 		IF seen THEN
-			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(queue, to_regclass(src.tracked_table), src.tracked_column::name));
+			src.tracking := src.tracking || jsonb_build_object('tables', crm_profile_internal.tracked_state(src, queue));
 			PERFORM crm_profile_internal.source_write(src);
 		END IF;
 	END IF;
@@ -144,33 +147,27 @@ BEGIN
 			USING HINT = 'The next refresh will read them again: delete them, or remove the customer from them.';
 	END IF;
 	RETURN NEXT;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_keys IS 'erases what a source stores of these customers';
+END $$; -- erases what a source stores of these customers
 
 CREATE FUNCTION crm_profile_internal.forget_customers_as_owner(src crm_profile.source_definition, keys text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, keys::text[], rewrite) f;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_customers_as_owner IS 'runs as the owner of the source: forget_customers()';
+END $$; -- runs as the owner of the source: forget_customers()
 CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.source_definition, key text, rewrite boolean, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, ARRAY[key], rewrite) f;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.forget_customer_as_owner IS 'runs as the owner of the source: forget_customer()';
+END $$; -- runs as the owner of the source: forget_customer()
 
 CREATE FUNCTION crm_profile.forget_customer(name text, key anycompatible, rewrite boolean DEFAULT true, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.forget_customer IS
-	'erases all stored data of a customer, and returns how many orders the next refresh would read again; rewrite: the tables of the source are written anew, so that no byte of the customer stays in their files';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1; -- erases all stored data of a customer, and returns how many orders the next refresh would read again; rewrite: the tables of the source are written anew, so that no byte of the customer stays in their files
 CREATE FUNCTION crm_profile.forget_customers(name text, keys anycompatiblearray, rewrite boolean DEFAULT true, OUT histories_deleted bigint, OUT orders_left bigint)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.forget_customers IS 'forget_customer() for several keys at once';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1; -- forget_customer() for several keys at once
 
 CREATE FUNCTION crm_profile_internal.figures_now(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on SET datestyle = 'ISO' AS $$
@@ -188,15 +185,13 @@ BEGIN
 	RETURN QUERY EXECUTE format('%s WHERE %s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))
 		USING key, found;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.figures_now IS 'one customer of a source, computed from the present orders';
+END $$; -- one customer of a source, computed from the present orders
 
 CREATE FUNCTION crm_profile_internal.profile_now_details_as_owner(src crm_profile.source_definition, key text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT f.* FROM crm_profile_internal.figures_now(src, key) f;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.profile_now_details_as_owner IS 'runs as the owner of the source: profile_now_details()';
+END $$; -- runs as the owner of the source: profile_now_details()
 
 CREATE FUNCTION crm_profile_internal.profile_now_as_owner(src crm_profile.source_definition, key text, OUT figure text, OUT value text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -204,12 +199,9 @@ BEGIN
 	RETURN QUERY SELECT v.key, CASE a.atttypid WHEN 'double precision'::regtype THEN round(v.value::numeric, 4)::text WHEN 'numeric'::regtype THEN trim_scale(round(v.value::numeric, 6))::text ELSE v.value END
 		FROM crm_profile_internal.figures_now(src, key) f CROSS JOIN LATERAL json_each_text(row_to_json(f)) v
 			JOIN pg_attribute a ON a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attname = v.key ORDER BY a.attnum;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.profile_now_as_owner IS 'runs as the owner of the source: profile_now()';
+END $$; -- runs as the owner of the source: profile_now()
 
 CREATE FUNCTION crm_profile.profile_now(name text, key anycompatible, OUT figure text, OUT value text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 28;
-COMMENT ON FUNCTION crm_profile.profile_now IS 'one customer, a figure a line, computed from the present orders, your uncommitted ones included, with the models of the last refresh; no rows for an unknown customer';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 28; -- one customer, a figure a line, computed from the present orders, your uncommitted ones included, with the models of the last refresh; no rows for an unknown customer
 CREATE FUNCTION crm_profile.profile_now_details(name text, key anycompatible) RETURNS SETOF crm_profile.customer_profile_row
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1;
-COMMENT ON FUNCTION crm_profile.profile_now_details IS 'the same as one row with the columns of customer_profile';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1; -- the same as one row with the columns of customer_profile

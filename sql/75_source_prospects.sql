@@ -21,8 +21,7 @@ CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], column
 			LATERAL (SELECT min(k) FROM unnest(columns) k WHERE k = btrim(a.attribute) OR k = lower(btrim(a.attribute)) AND btrim(a.attribute) <> ALL (columns)) c(column_name),
 			LATERAL (SELECT CASE WHEN c.column_name IS NULL THEN regexp_match(a.attribute, '^\s*(\w+)\s*=(?!=)\s*(.+)$') END) p(parts)
 		ORDER BY a.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.source_attributes IS 'the argument attributes parsed: each a column, or name = expression; name is NULL for an expression without a name';
+	END; -- the argument attributes parsed: each a column, or name = expression; name is NULL for an expression without a name
 
 CREATE FUNCTION crm_profile_internal.identifying(attribute text, expression text, relation text, path text DEFAULT 'pg_catalog, pg_temp') RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -64,8 +63,7 @@ BEGIN
 EXCEPTION WHEN data_exception THEN
 	-- the refresh will report it
 	RETURN NULL;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.identifying IS 'kind of personal identifier in an attribute (name, e-mail, phone …), judged by its name and the first rows; NULL if none';
+END $$; -- kind of personal identifier in an attribute (name, e-mail, phone …), judged by its name and the first rows; NULL if none
 
 CREATE FUNCTION crm_profile_internal.source_warn_identifying(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -80,8 +78,7 @@ BEGIN
 				HINT = 'Leave it out, or give an expression that groups its values: name = expression.';
 		END IF;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_warn_identifying IS 'raises a WARNING for each attribute that identifies a person';
+END $$; -- raises a WARNING for each attribute that identifies a person
 
 CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source_definition, customers oid, prospects oid) RETURNS text[]
 	LANGUAGE sql STABLE
@@ -216,8 +213,7 @@ BEGIN
 	END IF;
 	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.name, path);
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_prospects IS 'checks and completes attributes and prospects of a definition with the caller''s rights';
+END $$; -- checks and completes attributes and prospects of a definition with the caller's rights
 
 CREATE FUNCTION crm_profile_internal.source_best_columns(src crm_profile.source_definition) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -287,13 +283,11 @@ BEGIN
 				'Write best => ''Champions, Loyal'', ''value_tier = ''''A'''''', or any condition.'));
 	END;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_best IS 'checks the argument best, a list of segments or a condition, and makes a query of it; needs the view customer_profile';
+END $$; -- checks the argument best, a list of segments or a condition, and makes a query of it; needs the view customer_profile
 
 CREATE FUNCTION crm_profile_internal.source_best_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format(E'%s\n   FROM %s', src.best_query, crm_profile_internal.source_best_from(src));
-COMMENT ON FUNCTION crm_profile_internal.source_best_query IS 'the query that says for each customer key whether the customer is among the best';
+	RETURN format(E'%s\n   FROM %s', src.best_query, crm_profile_internal.source_best_from(src)); -- the query that says for each customer key whether the customer is among the best
 
 ---------------------------------------------------------------- the view
 
@@ -317,8 +311,7 @@ CREATE FUNCTION crm_profile_internal.prospect_figures(prospect text, profile crm
 	BEGIN ATOMIC
 		SELECT prospect, CASE WHEN contacted THEN 'potential' ELSE 'probable' END, crm_profile_internal.match_score(profile, models), crm_profile_internal.match_lift(profile, models),
 			crm_profile_internal.match_reasons(profile, models, 5);
-	END;
-COMMENT ON FUNCTION crm_profile_internal.prospect_figures IS 'all figures of prospect_match for one prospect';
+	END; -- all figures of prospect_match for one prospect
 
 CREATE FUNCTION crm_profile_internal.email_column(relation regclass) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -329,8 +322,7 @@ COMMENT ON FUNCTION crm_profile_internal.email_column IS 'the column of e-mail a
 
 CREATE FUNCTION crm_profile_internal.plain_email(email text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN e.email ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]{2,}$' THEN e.email END FROM (SELECT lower(btrim(email)) AS email) e);
-COMMENT ON FUNCTION crm_profile_internal.plain_email IS 'an e-mail address without surrounding blanks and in lower case; NULL if it is not one';
+	RETURN (SELECT CASE WHEN e.email ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]{2,}$' THEN e.email END FROM (SELECT lower(btrim(email)) AS email) e); -- an e-mail address without surrounding blanks and in lower case; NULL if it is not one
 
 CREATE FUNCTION crm_profile_internal.source_same_email(src crm_profile.source_definition, prospect text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -370,8 +362,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_view(src, 'prospect_match', 'prospects who have not bought yet, and how much they are like the best customers, by the models of the last refresh',
 			'crm_profile_internal.prospect_match_row', crm_profile_internal.source_match_query(src));
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_match IS 'creates or replaces the view prospect_match of a source, or drops it if there are no prospects';
+END $$; -- creates or replaces the view prospect_match of a source, or drops it if there are no prospects
 
 ---------------------------------------------------------------- refresh
 
@@ -388,13 +379,11 @@ BEGIN
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
 			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
 	RETURN options;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_profile_options IS 'options of profile_fit() for the attributes of a source: text stays text';
+END $$; -- options of profile_fit() for the attributes of a source: text stays text
 
 CREATE FUNCTION crm_profile_internal.source_match_share(customers bigint) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN least(1, 100000 / greatest(customers, 1)::double precision);
-COMMENT ON FUNCTION crm_profile_internal.source_match_share IS 'share of the customers that a match model is fitted to: about 100 000 customers, or all';
+	RETURN least(1, 100000 / greatest(customers, 1)::double precision); -- share of the customers that a match model is fitted to: about 100 000 customers, or all
 
 CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -415,8 +404,7 @@ BEGIN
 		model.best := CASE WHEN match IS NOT NULL THEN src.best END;
 		PERFORM crm_profile_internal.source_keep_model(src, model);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_match IS 'stores the models of attributes in the newest model, or in a new one if they differ from those of an earlier refresh';
+END $$; -- stores the models of attributes in the newest model, or in a new one if they differ from those of an earlier refresh
 
 CREATE FUNCTION crm_profile_internal.refresh_matches(src crm_profile.source_definition, started timestamptz, verbose boolean, OUT best bigint, OUT others bigint, OUT seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET row_security = off AS $$
@@ -444,8 +432,7 @@ BEGIN
 	IF "verbose" THEN
 		RAISE INFO 'source "%": attributes fitted in % s, % best customers, % others', src.name, round(seconds::numeric, 1), coalesce(best, 0), coalesce(others, 0);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_matches IS 'last part of a refresh, if the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them';
+END $$; -- last part of a refresh, if the source has attributes: fits the models of attributes and, with prospects, of the best customers, and keeps them
 
 CREATE FUNCTION crm_profile_internal.source_check_prospects(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -492,13 +479,10 @@ BEGIN
 				CASE WHEN crm_profile_internal.source_match_share(customers) < 1 THEN format(' WHERE crm_profile_internal.in_sample(q.customer::text, %s)', crm_profile_internal.source_match_share(customers)) END),
 			format('SELECT ''p'' || q.prospect::text AS prospect, %s FROM %s', attributes, crm_profile_internal.source_prospects(src)),
 			'scorecard', max_rows, crm_profile_internal.source_profile_options(src)) m;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.match_prospects_as_owner IS 'runs as the owner of the source: match_prospects()';
+END $$; -- runs as the owner of the source: match_prospects()
 
 CREATE FUNCTION crm_profile.match_prospects(source text, max_rows integer DEFAULT NULL,
 	OUT prospect text, OUT score double precision, OUT lift double precision, OUT rank integer, OUT decile integer,
 	OUT nearest_customer text, OUT similarity double precision, OUT reasons text, OUT reasons_json jsonb)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
-COMMENT ON FUNCTION crm_profile.match_prospects(text, integer) IS
-	'the prospects of a source ranked by their similarity to its best customers, with reasons; fits a new model as the owner of the source; keys as text';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000; -- the prospects of a source ranked by their similarity to its best customers, with reasons; fits a new model as the owner of the source; keys as text

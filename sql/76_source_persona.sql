@@ -18,17 +18,13 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 );
 
 CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[]) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.persona_counts_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.persona_counts_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[]) (
 	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.persona_counts(text, record, text[]) IS
-	'customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out';
+	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -45,8 +41,7 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON s.segment = x.segment
 		WHERE x.p <= x.worst AND x.customers > x.expected
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_persona IS 'rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first';
+	END; -- rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first
 
 CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -73,8 +68,7 @@ BEGIN
 	END LOOP;
 	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
 	FROM %s)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, crm_profile_internal.source_labelled(src));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_persona_query IS 'the query behind segment_persona';
+END $$; -- the query behind segment_persona
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -91,8 +85,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_view(src, 'where_to_find', 'for each segment and value tier, the attribute values that its customers have more often than chance explains, and how many prospects have them',
 			'crm_profile_internal.where_to_find_row', crm_profile_internal.source_where_query(src));
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_persona IS 'creates or replaces the views segment_persona and where_to_find of a source, or drops them if there are no attributes or prospects';
+END $$; -- creates or replaces the views segment_persona and where_to_find of a source, or drops them if there are no attributes or prospects
 
 ---------------------------------------------------------------- where prospects like them are
 
@@ -128,8 +121,7 @@ CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON x.kind = 'segment' AND s.segment = x.name
 		WHERE x.p <= x.worst AND x.customers > x.expected AND x.there >= 5
 		ORDER BY x.kind, s.position, x.name, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.where_to_find IS 'rows of the view where_to_find: values that are more frequent among customers of a segment or tier than among all, at a false discovery rate of 5 %, and that five prospects or more have';
+	END; -- rows of the view where_to_find: values that are more frequent among customers of a segment or tier than among all, at a false discovery rate of 5 %, and that five prospects or more have
 
 CREATE FUNCTION crm_profile_internal.source_where_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -148,15 +140,13 @@ BEGIN
 	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (SELECT crm_profile_internal.persona_counts(u.label, ROW(%s), %L::text[]) FROM (
 	SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s
 	UNION ALL SELECT chr(31), %4$s FROM %6$s) u)) w', crm_profile_internal.source_model_in_use(src, 'segments'), kept, names, "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_where_query IS 'the query behind where_to_find';
+END $$; -- the query behind where_to_find
 
 ---------------------------------------------------------------- the segments as cards
 
 CREATE FUNCTION crm_profile_internal.card_name(attribute text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN w.words ~ '^[A-Z][^A-Z]*$' THEN lower(w.words) ELSE w.words END FROM (SELECT btrim(replace(attribute, '_', ' ')) AS words) w);
-COMMENT ON FUNCTION crm_profile_internal.card_name IS 'name of an attribute as a person would write it';
+	RETURN (SELECT CASE WHEN w.words ~ '^[A-Z][^A-Z]*$' THEN lower(w.words) ELSE w.words END FROM (SELECT btrim(replace(attribute, '_', ' ')) AS words) w); -- name of an attribute as a person would write it
 
 CREATE FUNCTION crm_profile_internal.card_words(attribute text, "values" text[], class text, language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -199,8 +189,7 @@ BEGIN
 		WHEN first IS NULL THEN crm_profile_internal.in_words(CASE WHEN year THEN 'card.before' ELSE 'card.below' END, language, last)
 		ELSE crm_profile_internal.in_words('card.between', language, first, last) END;
 	RETURN crm_profile_internal.in_words(style, language, range, CASE WHEN counts AND range = '1' THEN regexp_replace(name, '(ren|er|en|s)$', '') ELSE name END);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.card_range IS 'a range of an attribute (low to below high, NULL for no end) as a phrase; ratio: of the mean in the segment to that of all';
+END $$; -- a range of an attribute (low to below high, NULL for no end) as a phrase; ratio: of the mean in the segment to that of all
 
 CREATE FUNCTION crm_profile_internal.card_ranges("values" text[], customers bigint[], class text, OUT low text, OUT high text)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -211,8 +200,7 @@ CREATE FUNCTION crm_profile_internal.card_ranges("values" text[], customers bigi
 				WINDOW o AS (ORDER BY CASE WHEN class = 'number' THEN r.low::numeric END NULLS FIRST, r.low COLLATE "C" NULLS FIRST)),
 			run AS (SELECT o.*, count(*) FILTER (WHERE o.begins) OVER (ORDER BY o.place) AS run FROM ordered o)
 		SELECT (array_agg(r.low ORDER BY r.place))[1], (array_agg(r.high ORDER BY r.place DESC))[1] FROM run r GROUP BY r.run ORDER BY sum(r.n) DESC, r.run LIMIT 1;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.card_ranges IS 'ranges of segment_persona joined where they touch; of those that do not, the one with most customers';
+	END; -- ranges of segment_persona joined where they touch; of those that do not, the one with most customers
 
 CREATE FUNCTION crm_profile_internal.card_behaviour(here numeric[], everywhere numeric[], language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -226,8 +214,7 @@ COMMENT ON FUNCTION crm_profile_internal.card_behaviour IS 'how the customers of
 
 CREATE FUNCTION crm_profile_internal.card_percent(share numeric, language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.in_words('card.percent', language, CASE WHEN share > 0 AND share < 0.005 THEN '<1' ELSE round(100 * share)::text END);
-COMMENT ON FUNCTION crm_profile_internal.card_percent IS 'a share in per cent';
+	RETURN crm_profile_internal.in_words('card.percent', language, CASE WHEN share > 0 AND share < 0.005 THEN '<1' ELSE round(100 * share)::text END); -- a share in per cent
 
 CREATE FUNCTION crm_profile_internal.card_example(example jsonb, shown text[], language text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -242,26 +229,33 @@ CREATE FUNCTION crm_profile_internal.card_example(example jsonb, shown text[], l
 		FROM unnest(shown || '{(frequency),(monetary),(recency)}') WITH ORDINALITY s(name, place), LATERAL (SELECT example -> s.name AS value, example ->> s.name AS text) v WHERE v.text <> '');
 COMMENT ON FUNCTION crm_profile_internal.card_example IS 'the values of one customer as a phrase: the attributes shown, and orders';
 
-CREATE FUNCTION crm_profile_internal.segment_figures(source text, attributes text[], numbers text[], joined boolean,
+CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
+		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
+			(SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
+			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
+COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
+
+CREATE FUNCTION crm_profile_internal.segment_figures(people text, attributes text[], numbers text[],
 	OUT segment text, OUT "position" integer, OUT here numeric[], OUT means numeric[], OUT lowest numeric[], OUT example text, OUT example_values jsonb) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	people CONSTANT text := format('%I.customer_profile p%s', source, CASE WHEN joined THEN format(' LEFT JOIN %I.customer_attributes a ON %s', source,
-		crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END);
 	totals text;
 	lows text;
 BEGIN
-	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(a.%I::float8, ''NaN'')) / count(NULLIF(a.%1$I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('min(a.%I)::numeric', n), ', ' ORDER BY place)
+	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(p.%I::float8, ''NaN'')) / count(NULLIF(p.%1$I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
 		INTO totals, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
 	-- the example: of a sample of each segment the one nearest to all of the sample
 	RETURN QUERY EXECUTE format($sql$
 		WITH figure AS MATERIALIZED (
 			SELECT CASE WHEN grouping(p.segment) = 0 THEN coalesce(p.segment, '(unscored)')::text END AS segment, min(p.segment_position) AS "position",
 				ARRAY[count(*), sum(p.frequency), sum(p.monetary), round(crm_profile_internal.median(p.recency)::numeric)] AS here, ARRAY[%2$s]::numeric[] AS means, ARRAY[%3$s]::numeric[] AS lowest, count(*) AS n
-			FROM %1$s GROUP BY GROUPING SETS ((p.segment), ())),
+			FROM %1$s p GROUP BY GROUPING SETS ((p.segment), ())),
 		member AS MATERIALIZED (
 			SELECT f.segment, p.customer::text AS customer, r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
-			FROM %1$s JOIN figure f ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
+			FROM %1$s p JOIN figure f ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
 				LATERAL (SELECT %4$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") r),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n WHERE n.place <= 100)) AS profile FROM member m WHERE m.place <= 100),
 		middle AS (
@@ -269,15 +263,14 @@ BEGIN
 				SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
 			ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C")
 		SELECT f.segment, f."position", f.here, f.means, f.lowest, m.customer, to_jsonb(m.r) FROM figure f LEFT JOIN middle m ON m.segment = f.segment$sql$,
-		people, totals, lows, (SELECT string_agg(format('a.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.segment_figures IS 'with the rights of the reader, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle';
+		people, totals, lows, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)));
+END $$; -- of a FROM item of customers with figures and attributes, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle
 
-CREATE FUNCTION crm_profile_internal.segment_phrases(source text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.segment_phrases(persona text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		WITH cell AS (SELECT p.segment::text, p.attribute::text, p.value, p.customers, (p.concentration - 1) * sqrt(p.customers / p.concentration) AS strength FROM %I.segment_persona p),
+		WITH cell AS (SELECT p.segment::text, p.attribute::text, p.value, p.customers, (p.concentration - 1) * sqrt(p.customers / p.concentration) AS strength FROM %s p),
 			attribute AS (
 				SELECT c.segment, c.attribute, max(c.strength) AS strength, array_agg(c.value ORDER BY c.strength DESC, c.value COLLATE "C") AS "values", array_agg(c.customers ORDER BY c.strength DESC, c.value COLLATE "C") AS customers
 				FROM cell c GROUP BY c.segment, c.attribute),
@@ -289,41 +282,49 @@ BEGIN
 		FROM best b LEFT JOIN LATERAL crm_profile_internal.card_ranges(b."values", b.customers, b.class) r ON b.class IN ('number', 'date')
 			JOIN jsonb_to_recordset($1) h(segment text, means numeric[]) ON h.segment = b.segment
 			JOIN jsonb_to_recordset($1) e(segment text, means numeric[], lowest numeric[]) ON e.segment IS NULL
-		WHERE b.rank <= 4 GROUP BY b.segment$sql$, source) USING figures, columns, language;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.segment_phrases IS 'for each segment the four attributes that are most characteristic of it by segment_persona, as phrases';
+		WHERE b.rank <= 4 GROUP BY b.segment$sql$, persona) USING figures, columns, language;
+END $$; -- for each segment the four attributes that are most characteristic of it by a FROM item like segment_persona, as phrases
+
+CREATE FUNCTION crm_profile_internal.source_card_columns(source text) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN (SELECT jsonb_agg(jsonb_build_object('name', c.attname, 'class', c.class, 'whole', c.whole, 'place', c.place) ORDER BY c.attnum)
+		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.base_type(a.atttypid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AS whole,
+				CASE WHEN k.class = 'number' THEN count(*) FILTER (WHERE k.class = 'number') OVER (ORDER BY a.attnum) END AS place
+			FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.source_attribute_class(a.atttypid) AS class) k
+			WHERE a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped
+				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)) c);
+COMMENT ON FUNCTION crm_profile_internal.source_card_columns IS 'the attributes of a source with class, whether they are whole numbers, and their place among the numbers; NULL if there are none';
+
+CREATE FUNCTION crm_profile_internal.cards(people text, persona text, columns jsonb, language text, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	few CONSTANT integer := 5;
+	figures jsonb;
+BEGIN
+	SELECT jsonb_agg(f) INTO figures FROM crm_profile_internal.segment_figures(people, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c),
+		ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE c ->> 'class' = 'number' ORDER BY (c -> 'place')::integer)) f;
+	RETURN QUERY
+		SELECT h.segment, h.here[1]::bigint, CASE WHEN h.here[1] < few THEN crm_profile_internal.in_words('card.small', cards.language, few::text)
+			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(h.here, e.here, cards.language), ''),
+				CASE WHEN h.here[3] >= 0 AND e.here[3] > 0 THEN crm_profile_internal.in_words('card.shares', cards.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], cards.language), crm_profile_internal.card_percent(h.here[3] / e.here[3], cards.language))
+					ELSE crm_profile_internal.in_words('card.share', cards.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], cards.language)) END) END,
+			h.example, crm_profile_internal.card_example(h.example_values, p.shown, cards.language)
+		FROM jsonb_to_recordset(figures) h(segment text, "position" integer, here numeric[], example text, example_values jsonb)
+			JOIN jsonb_to_recordset(figures) e(segment text, here numeric[]) ON e.segment IS NULL
+			LEFT JOIN LATERAL (SELECT * FROM crm_profile_internal.segment_phrases(persona, figures, columns, cards.language) WHERE persona IS NOT NULL) p ON p.segment = h.segment
+		WHERE h.segment IS NOT NULL ORDER BY h."position" NULLS LAST, h.segment;
+END $$; -- cards of the segments of a FROM item of customers, with a FROM item like segment_persona (NULL: none)
 
 CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	few CONSTANT integer := 5;
-	joined CONSTANT boolean := to_regclass(format('%I.segment_persona', source)) IS NOT NULL;
-	columns jsonb;
-	figures jsonb;
 BEGIN
 	language := crm_profile_internal.check_language(language);
 	IF to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.segment_summary', source)) IS NULL THEN
 		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
 	END IF;
-	SELECT jsonb_agg(jsonb_build_object('name', c.attname, 'class', c.class, 'whole', c.whole, 'place', c.place) ORDER BY c.attnum) INTO columns
-		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.base_type(a.atttypid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AS whole,
-				CASE WHEN k.class = 'number' THEN count(*) FILTER (WHERE k.class = 'number') OVER (ORDER BY a.attnum) END AS place
-			FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.source_attribute_class(a.atttypid) AS class) k
-			WHERE joined AND a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped) c;
-	SELECT jsonb_agg(f) INTO figures FROM crm_profile_internal.segment_figures(source, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c),
-		ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE c ->> 'class' = 'number' ORDER BY (c -> 'place')::integer), joined) f;
-	RETURN QUERY
-		SELECT h.segment, h.here[1]::bigint, CASE WHEN h.here[1] < few THEN crm_profile_internal.in_words('card.small', segment_card.language, few::text)
-			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(h.here, e.here, segment_card.language), ''),
-				CASE WHEN h.here[3] >= 0 AND e.here[3] > 0 THEN crm_profile_internal.in_words('card.shares', segment_card.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], segment_card.language), crm_profile_internal.card_percent(h.here[3] / e.here[3], segment_card.language))
-					ELSE crm_profile_internal.in_words('card.share', segment_card.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], segment_card.language)) END) END,
-			h.example, crm_profile_internal.card_example(h.example_values, p.shown, segment_card.language)
-		FROM jsonb_to_recordset(figures) h(segment text, "position" integer, here numeric[], example text, example_values jsonb)
-			JOIN jsonb_to_recordset(figures) e(segment text, here numeric[]) ON e.segment IS NULL
-			LEFT JOIN LATERAL (SELECT * FROM crm_profile_internal.segment_phrases(source, figures, columns, segment_card.language) WHERE joined) p ON p.segment = h.segment
-		WHERE h.segment IS NOT NULL ORDER BY h."position" NULLS LAST, h.segment;
-END $$;
-COMMENT ON FUNCTION crm_profile.segment_card IS 'each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers';
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.cards(crm_profile_internal.source_people(source), CASE WHEN to_regclass(format('%I.segment_persona', source)) IS NOT NULL THEN format('%I.segment_persona', source) END,
+		crm_profile_internal.source_card_columns(source), language) c;
+END $$; -- each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers
 
 ---------------------------------------------------------------- a segment as a rule
 
@@ -342,17 +343,7 @@ BEGIN
 	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM %s', people) INTO profile_model USING words, share;
 	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile(r, $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
 	RETURN rule;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.search_rule IS 'with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers';
-
-CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
-		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
-			(SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
-				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
-			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
-COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
+END $$; -- with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers
 
 CREATE FUNCTION crm_profile.explain_segment(source text, segment text,
 	OUT over text, OUT rule text, OUT coverage double precision, OUT "precision" double precision, OUT lift double precision, OUT adjusted_p_value double precision, OUT customers bigint) RETURNS SETOF record
@@ -414,8 +405,7 @@ BEGIN
 		END IF;
 		RETURN NEXT;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile.explain_segment IS 'the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader';
+END $$; -- the rule of at most three conditions that describes a segment best, over attributes (it runs on customers and prospects alike) and with behaviour (on customer_profile joined to customer_attributes), with its figures on two fifths of the customers who were not searched; with the rights of the reader
 
 ---------------------------------------------------------------- the customers most like somebody
 
@@ -427,8 +417,7 @@ CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b 
 			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 AND p.weight > 0 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
 		SELECT concat_ws('; but ', (SELECT string_agg(concat(crm_profile_internal.card_name(l.attribute), ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
 			(SELECT string_agg(format('%s %s, not %s', crm_profile_internal.card_name(l.attribute), l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
-	END;
-COMMENT ON FUNCTION crm_profile_internal.likeness_in_words IS 'what b has in common with a (with the value of a, if it is another), and what not';
+	END; -- what b has in common with a (with the value of a, if it is another), and what not
 
 CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
@@ -471,5 +460,94 @@ BEGIN
 				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
 		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
 		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
-END $$;
-COMMENT ON FUNCTION crm_profile.nearest_customers IS 'the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader';
+END $$; -- the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader
+
+---------------------------------------------------------------- groups found in the data
+
+CREATE FUNCTION crm_profile.customer_groups(source text, k integer DEFAULT NULL, weights jsonb DEFAULT NULL, language text DEFAULT 'en',
+	OUT group_number integer, OUT customers bigint, OUT share double precision, OUT card text, OUT example text, OUT example_card text, OUT likeness double precision,
+	OUT silhouette double precision, OUT stability double precision, OUT medoid crm_profile.profile, OUT profile_model crm_profile.profile_model) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 10000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	columns CONSTANT jsonb := crm_profile_internal.source_card_columns(source);
+	people CONSTANT text := crm_profile_internal.source_people(source);
+	options jsonb := '{"range_count": 5}';
+	named text;
+	rows text;
+	found crm_profile.profile_groups;
+	alike double precision[];
+BEGIN
+	language := crm_profile_internal.check_language(language);
+	IF attributes IS NULL OR columns IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist, or has no attributes', source), HINT = 'A source has the name of the schema of its views.';
+	END IF;
+	SELECT string_agg(format('x.%I', c ->> 'name'), ', ' ORDER BY o), options || jsonb_build_object('kinds', coalesce(jsonb_object_agg(c ->> 'name', 'nominal') FILTER (WHERE c ->> 'class' = 'word'), '{}'))
+		INTO named, options FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o);
+	rows := format('%s x, LATERAL (SELECT %s) r', people, named);
+	-- models are fitted to a sample, the same in any order of the customers
+	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
+		INTO profile_model USING options;
+	IF weights IS NULL THEN
+		EXECUTE format('SELECT crm_profile.group_weights(x.customer::text, crm_profile.profile(r, $1), $1) FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
+			INTO weights USING profile_model;
+	END IF;
+	IF weights IS NOT NULL THEN
+		EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
+			INTO profile_model USING options || jsonb_build_object('weights', weights);
+	END IF;
+	IF profile_model IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format('SELECT (g.f).* FROM (SELECT crm_profile.profile_groups_fit(x.customer::text, crm_profile.profile(r, $1), $2) AS f FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)) g', people, rows)
+		INTO found USING profile_model, k;
+	silhouette := found.silhouette;
+	stability := found.stability;
+	-- one scan for the group of each customer, whatever is asked of it
+	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, x.n::text AS segment, x.n AS segment_position FROM (SELECT x.*, crm_profile.nearest_group(crm_profile.profile(r, %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS n FROM %4$s OFFSET 0) x)',
+		named, profile_model, found.medoids, rows);
+	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, avg(crm_profile.similarity(n.p, $2[n.n])) AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
+		(SELECT crm_profile.profile(r, $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) r WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
+		INTO alike USING profile_model, found.medoids;
+	FOR group_number, customers, card, example, example_card, share IN
+		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision
+		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (SELECT crm_profile_internal.persona_counts(p.segment, ROW(%s), %L::text[]) FROM %s p)) s)',
+			replace(named, 'x.', 'p.'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
+		likeness := alike[group_number];
+		medoid := found.medoids[group_number];
+		RETURN NEXT;
+	END LOOP;
+END $$; -- groups of customers with similar attributes, found in the data (k-medoids; k NULL: as many as there are), the largest first, each with its card and medoid; with the rights of the reader
+
+CREATE FUNCTION crm_profile.segment_variance(source text, label name DEFAULT 'segment', labels regclass DEFAULT NULL,
+	OUT attribute text, OUT customers bigint, OUT groups bigint, OUT total double precision, OUT within double precision, OUT "between" double precision, OUT explained double precision, OUT coverage double precision) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	columns jsonb := crm_profile_internal.source_card_columns(source);
+	parts text;
+BEGIN
+	IF to_regclass(format('%I.customer_profile', source)) IS NULL THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
+	END IF;
+	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
+		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
+	END IF;
+	-- variance of numbers; of words the chance that two customers differ
+	SELECT string_agg(CASE WHEN c.class IN ('number', 'date')
+			THEN format('SELECT %s, %L, sum(g.n)::int8, count(*), sum(g.n * g.v) / sum(g.n) AS w, sum(g.n * (g.v + (g.m - t.m) ^ 2)) / sum(g.n) AS t
+				FROM (SELECT p.label, count(p.a%1$s) AS n, avg(p.a%1$s) AS m, var_pop(p.a%1$s) AS v FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1) g, (SELECT avg(p.a%1$s) AS m FROM people p WHERE p.label IS NOT NULL) t', c.place, c.name)
+			ELSE format('SELECT %s, %L, sum(g.n)::int8, count(*), sum(g.n * g.v) / sum(g.n), min(t.v)
+				FROM (SELECT c.label, sum(c.n) AS n, 1 - sum(c.n * c.n) / sum(c.n) ^ 2 AS v FROM (SELECT p.label, p.a%1$s, count(*)::float8 AS n FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1, 2) c GROUP BY 1) g,
+				(SELECT 1 - sum(c.n * c.n) / sum(c.n) ^ 2 AS v FROM (SELECT p.a%1$s, count(*)::float8 AS n FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1) c) t', c.place, c.name) END, ' UNION ALL ')
+		INTO parts FROM (SELECT u.o AS place, u.c ->> 'name' AS name, u.c ->> 'class' AS class FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) WHERE u.c ->> 'class' <> 'set') c;
+	IF parts IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format('WITH labels AS MATERIALIZED (SELECT l.c1::text AS customer, l.c2::text AS label FROM (%s) l(c1, c2)),
+			people AS MATERIALIZED (SELECT l.label, %s FROM %s x LEFT JOIN labels l ON l.customer = x.customer::text)
+		SELECT v.name, v.n, v.groups, v.t, v.w, v.t - v.w, (v.t - v.w) / NULLIF(v.t, 0), (SELECT count(p.label) / NULLIF(count(*), 0)::float8 FROM people p) FROM (%s) v(place, name, n, groups, w, t) WHERE v.n IS NOT NULL ORDER BY v.place',
+		format('SELECT l.customer, l.%I FROM %s l', label, coalesce(labels::text, format('%I.customer_profile', source))),
+		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'NULLIF(x.%I::float8, ''NaN'') AS a%s' WHEN 'date' THEN '(x.%I::date - date ''2000-01-01'')::float8 AS a%s' ELSE 'x.%I::text AS a%s' END, u.c ->> 'name', u.o), ', ')
+			FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o)),
+		crm_profile_internal.source_people(source), parts);
+END $$; -- how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers' keys in the column customer; coverage: share of customers who have a label

@@ -3,21 +3,34 @@
 ---------------------------------------------------------------- noting changes
 
 CREATE FUNCTION crm_profile_internal.note_changed_customer() RETURNS trigger
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.note_changed_customer IS
-	'trigger on the orders of a source with track_changes => ''keys'': notes the customers of the old and the new row, and writes them into the queue when the transaction commits';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- trigger on the orders of a source with track_changes => 'keys': notes the old and the new row, or their customers, and writes them into the queue when the transaction commits
+
+CREATE FUNCTION crm_profile_internal.write_noted_changes() RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- writes the changes into the queues that this transaction has noted so far, since a refresh in it will see them
 
 CREATE FUNCTION crm_profile_internal.track_table(queue regclass, relation regclass, column_name name, watched name[]) RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION crm_profile_internal.track_table IS
-	'makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; watched: columns without a change of which an update is none, empty: each counts; relation NULL: there is none any more';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE; -- makes, or mends, the trigger by which changes of a relation go into a queue, and drops the others of that queue; watched: columns without a change of which an update is none, empty: each counts; relation NULL: there is none any more
 
-CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text)
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.trace_column IS
-	'the table column behind a column of a query, if each row of the query is a row of that table and depends on nothing else; problem: why it is not';
+CREATE FUNCTION crm_profile_internal.trace_column(query text, column_name text, OUT relation oid, OUT column_traced text, OUT problem text, OUT columns name[])
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the table column behind a column of a query, if each row of the query is a row of that table and depends on nothing else; problem: why it is not; columns: those of the table that the query reads, NULL: a view is between, or more than columns is read
 
-CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation regclass, column_name name, OUT leaf oid, OUT state text, OUT problem text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.queue_columns(relation regclass, column_name name, recorded name[]) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT format('customers %s, queued_at timestamp with time zone, marker text%s', min(c.type) FILTER (WHERE c.place = 0),
+			', added boolean[], ' || string_agg(format('order_%s %s', c.place, c.type), ', ' ORDER BY c.place) FILTER (WHERE c.place > 0))
+		FROM (SELECT u.place, format_type(t.typarray, -1) || CASE WHEN a.attcollation NOT IN (0, 100) THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END AS type
+			FROM (SELECT column_name AS name, 0 AS place UNION ALL SELECT r.name, r.place FROM unnest(recorded) WITH ORDINALITY r(name, place)) u
+			JOIN pg_attribute a ON a.attrelid = relation AND a.attname = u.name JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)) c);
+COMMENT ON FUNCTION crm_profile_internal.queue_columns IS 'the columns of a queue of the changes of a relation: keys and, if columns of it are recorded, an array of each';
+
+CREATE FUNCTION crm_profile_internal.is_queue(queue regclass, columns text) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN EXISTS (SELECT FROM pg_class q WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex) AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = queue)
+		AND columns = (SELECT string_agg(concat(a.attname, ' ', format_type(a.atttypid, -1), CASE WHEN a.attcollation NOT IN (0, 100) THEN ' COLLATE ' || a.attcollation::regcollation END), ', ' ORDER BY a.attnum)
+			FROM pg_attribute a WHERE a.attrelid = queue AND a.attnum > 0);
+COMMENT ON FUNCTION crm_profile_internal.is_queue IS 'whether a table is a queue with such columns, into which the trigger writes without checks';
+
+CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation regclass, column_name name, recorded name[], OUT leaf oid, OUT state text, OUT problem text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
 		WITH RECURSIVE member AS (
@@ -28,28 +41,28 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 					WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue AND d.deptype = 'a'
 				UNION SELECT t.oid FROM linked l JOIN pg_trigger t ON t.tgparentid = l.oid),
 			firing AS (
-				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l))
+				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l)),
+			made AS (
+				SELECT crm_profile_internal.is_queue(queue, crm_profile_internal.queue_columns(relation, column_name, recorded)) AS as_it_should)
 		SELECT c.oid,
-			-- things that do not stay the same: the file of a table that was truncated or rewritten, the row of a
-			-- trigger that was disabled and enabled again, that of a queue that had
+			-- things that do not stay the same: the file of a table that was truncated or rewritten, the columns that
+			-- are read, the row of a trigger that was disabled and enabled again, that of a queue that had
 			-- another form for a time
-			concat_ws(' ', c.relfilenode, a.attnum, a.atttypid, f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
+			concat_ws(' ', c.relfilenode, (SELECT string_agg(concat(a.attnum, ' ', a.atttypid), ' ' ORDER BY a.attname = column_name DESC, a.attname) FROM pg_attribute a
+				WHERE a.attrelid = c.oid AND (a.attname = column_name OR a.attname = ANY (recorded))), f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
 			CASE
 				WHEN c.relkind <> 'r' THEN format('changes of %s fire no triggers', c.oid::regclass)
 				WHEN f.oid IS NULL THEN format('%s has lost its trigger', c.oid::regclass)
 				WHEN f.tgenabled <> 'A' THEN format('the trigger on %s is switched off, or not always on', c.oid::regclass)
-				WHEN NOT EXISTS (SELECT FROM pg_class q JOIN pg_attribute k ON k.attrelid = q.oid AND k.attname = 'customers' WHERE q.oid = queue AND q.relkind = 'r' AND NOT q.relhasindex
-						AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = q.oid) AND k.attnum = 1 AND q.relnatts = 3
-						AND k.atttypid = (SELECT b.typarray FROM pg_type b WHERE b.oid = crm_profile_internal.base_type(a.atttypid))) THEN format('the table %s is another than create_source() made', queue) END
-		FROM member m JOIN pg_class c ON c.oid = m.oid AND c.relkind <> 'p' LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name LEFT JOIN firing f ON f.tgrelid = c.oid;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.tracked_leaves IS
-	'the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not';
+				WHEN m.as_it_should IS NOT TRUE THEN format('the table %s is another than create_source() made', queue) END
+		FROM made m, member r JOIN pg_class c ON c.oid = r.oid AND c.relkind <> 'p' LEFT JOIN firing f ON f.tgrelid = c.oid;
+	END; -- the tables that hold the rows of a relation, each with a stamp that shows whether all its changes went into the queue; problem: why they do not
 
-CREATE FUNCTION crm_profile_internal.tracked_state(queue regclass, relation regclass, column_name name) RETURNS jsonb
+CREATE FUNCTION crm_profile_internal.tracked_state(src crm_profile.source_definition, queue regclass) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}') FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l);
-COMMENT ON FUNCTION crm_profile_internal.tracked_state IS 'the state of all tables that hold the rows of a relation: as long as it stays, their changes went into the queue';
+	RETURN (SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}')
+		FROM crm_profile_internal.tracked_leaves(queue, to_regclass(src.tracked_table), src.tracked_column::name, coalesce(src.recorded_columns, '{}')) l);
+COMMENT ON FUNCTION crm_profile_internal.tracked_state IS 'the state of all tables that hold the orders of a source: as long as it stays, their changes went into the queue';
 
 ---------------------------------------------------------------- what can be tracked
 
@@ -108,9 +121,38 @@ BEGIN
 		src.changed_query := NULL;
 	END IF;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_tracking IS
-	'part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with an additional column order_customer, the customer''s key as it is in their table';
+END $$; -- part of source_resolve(): whether changes can be tracked as asked for; changed_query: the orders with an additional column order_customer, the customer's key as it is in their table
+
+CREATE FUNCTION crm_profile_internal.recorded_orders(src crm_profile.source_definition, taken text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	src.orders_query := crm_profile_internal.source_orders_with(src, ', crm_profile_added AS added');
+	RETURN crm_profile_internal.source_orders_from(src, format('(SELECT unnest(t.added) AS crm_profile_added, %s FROM %s t WHERE t.added IS NOT NULL)',
+		(SELECT string_agg(format('unnest(t.order_%s) AS %I', r.place, r.name), ', ' ORDER BY r.place) FROM unnest(src.recorded_columns) WITH ORDINALITY r(name, place)), taken));
+END $$; -- the query of orders, over those in rows taken from the queue, with a column added: whether they came or went
+
+CREATE FUNCTION crm_profile_internal.source_recorded_columns(src crm_profile.source_definition) RETURNS name[]
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	most CONSTANT integer := 16;
+	traced record;
+	recorded name[];
+BEGIN
+	-- each order by itself
+	IF src.track_changes <> 'keys' OR src.order_key IS NOT NULL OR EXISTS (SELECT FROM crm_profile_internal.source_layers(src)) OR to_regclass(src.orders) IS DISTINCT FROM to_regclass(src.tracked_table) THEN
+		RETURN NULL;
+	END IF;
+	SELECT t.* INTO traced FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;
+	recorded := src.tracked_column::name || array_remove(traced.columns, src.tracked_column::name);
+	IF traced.relation IS DISTINCT FROM src.tracked_table::regclass::oid OR traced.columns IS NULL OR cardinality(recorded) > most OR crm_profile_internal.source_orders_from(src, 'x') IS NULL
+		-- a history is found by its key; one that has other spellings may be there under any of them
+		OR crm_profile_internal.key_collation(src.customers::regclass, src.customer_key) <> ''
+		OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = traced.relation AND a.attname = ANY (recorded)
+			AND (a.attgenerated = 'v' OR t.typarray = 0 OR t.typtype NOT IN ('b', 'e'))) THEN
+		RETURN NULL;
+	END IF;
+	RETURN recorded;
+END $$; -- part of source_resolve(): the columns that changes are noted with, where a history follows from the rows that came and went; NULL: it does not
 
 CREATE FUNCTION crm_profile_internal.tracked_customers(src crm_profile.source_definition, OUT relation regclass, OUT key name, OUT watched name[])
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -123,42 +165,44 @@ CREATE FUNCTION crm_profile_internal.tracked_customers(src crm_profile.source_de
 			AND NOT EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid WHERE l.relkind = 'f'));
 COMMENT ON FUNCTION crm_profile_internal.tracked_customers IS 'the customer table, where triggers can tell its changes; NULLs: they cannot, and each refresh looks for them itself';
 
-CREATE FUNCTION crm_profile_internal.build_queue(src crm_profile.source_definition, queue_name name, relation regclass, column_name name, watched name[]) RETURNS void
+CREATE FUNCTION crm_profile_internal.build_queue(src crm_profile.source_definition, queue_name name, relation regclass, column_name name, watched name[], recorded name[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	queue regclass := to_regclass(format('%I.%I', src.name, queue_name));
-	type CONSTANT text := (SELECT format_type(t.typarray, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid) WHERE a.attrelid = relation AND a.attname = column_name);
+	columns CONSTANT text := CASE WHEN relation IS NOT NULL THEN crm_profile_internal.queue_columns(relation, column_name, recorded) END;
 	arguments CONSTANT bytea := (SELECT string_agg(convert_to(u.name, getdatabaseencoding()) || '\x00'::bytea, ''::bytea ORDER BY u.place) FROM unnest(column_name || watched) WITH ORDINALITY u(name, place));
 BEGIN
-	-- made anew where the key has another type now, or somebody changed it
-	IF queue IS NOT NULL AND type IS DISTINCT FROM (SELECT format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_class q ON q.oid = a.attrelid
-			WHERE a.attrelid = queue AND a.attname = 'customers' AND q.relnatts = 3 AND NOT q.relhasindex AND NOT q.relhastriggers) THEN
+	-- made anew where the columns have other types now, or somebody changed it
+	IF queue IS NOT NULL AND crm_profile_internal.is_queue(queue, columns) IS NOT TRUE THEN
 		PERFORM crm_profile_internal.track_table(queue, NULL, NULL, NULL);
 		EXECUTE format('DROP TABLE %s', queue);
 		queue := NULL;
 	END IF;
-	IF type IS NULL THEN
+	IF relation IS NULL THEN
 		RETURN;
 	ELSIF queue IS NULL THEN
 		-- unlogged: it costs writers no WAL, and after a crash it is empty, which the next refresh sees by the marker
-		EXECUTE format('CREATE UNLOGGED TABLE %I.%I (customers %s, queued_at timestamptz, marker text)', src.name, queue_name, type);
+		EXECUTE format('CREATE UNLOGGED TABLE %I.%I (%s)', src.name, queue_name, columns);
 		queue := format('%I.%I', src.name, queue_name)::regclass;
 		-- without a policy: whatever was granted, the rows are the owner's
 		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', queue);
 		EXECUTE format('COMMENT ON TABLE %s IS %L', queue, format('customers whose rows in %s changed since the last refresh', relation));
-		EXECUTE format('COMMENT ON COLUMN %s.customers IS ''their keys, as they are there; NULL: a row without one''', queue);
+		EXECUTE format('COMMENT ON COLUMN %s.customers IS ''their keys, as they are there; NULL: their rows are here, or it was a row without one''', queue);
 		EXECUTE format('COMMENT ON COLUMN %s.queued_at IS ''when the change was committed''', queue);
 		EXECUTE format('COMMENT ON COLUMN %s.marker IS ''in the row of the last refresh that read everything: as long as it is there, so are all changes since''', queue);
+		IF recorded <> '{}' THEN
+			EXECUTE format('COMMENT ON COLUMN %s.added IS ''rows that came (true) or went''', queue);
+			EXECUTE (SELECT string_agg(format('COMMENT ON COLUMN %s.order_%s IS %L', queue, r.place, format('their %s', r.name)), '; ') FROM unnest(recorded) WITH ORDINALITY r(name, place));
+		END IF;
 	END IF;
 	-- only where there is something to do: it locks out who writes there
-	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, relation, column_name))
-		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l WHERE l.problem IS NOT NULL)
+	IF NOT EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, relation, column_name, recorded))
+		OR EXISTS (SELECT FROM crm_profile_internal.tracked_leaves(queue, relation, column_name, recorded) l WHERE l.problem IS NOT NULL)
 		OR EXISTS (SELECT FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue
 			AND d.deptype = 'a' AND (t.tgrelid <> relation OR t.tgargs <> arguments)) THEN
 		PERFORM crm_profile_internal.track_table(queue, relation, column_name, watched);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.build_queue IS 'a queue of changes of a source, and the trigger that fills it; relation NULL: there is to be none';
+END $$; -- a queue of changes of a source, and the trigger that fills it; relation NULL: there is to be none
 
 CREATE FUNCTION crm_profile_internal.source_build_tracking(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -168,11 +212,10 @@ BEGIN
 	IF src.track_changes <> 'slot' THEN
 		PERFORM crm_profile_internal.drop_slot(src.name);
 	END IF;
-	PERFORM crm_profile_internal.build_queue(src, 'change_queue', CASE src.track_changes WHEN 'keys' THEN src.tracked_table::regclass END, src.tracked_column::name, '{}');
+	PERFORM crm_profile_internal.build_queue(src, 'change_queue', CASE src.track_changes WHEN 'keys' THEN src.tracked_table::regclass END, src.tracked_column::name, coalesce(src.recorded_columns, '{}'), coalesce(src.recorded_columns, '{}'));
 	SELECT t.* INTO customers FROM crm_profile_internal.tracked_customers(src) t;
-	PERFORM crm_profile_internal.build_queue(src, 'customer_queue', customers.relation, customers.key, customers.watched);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_tracking IS 'the queues of changes of a source, and the triggers that fill them, as its definition asks for';
+	PERFORM crm_profile_internal.build_queue(src, 'customer_queue', customers.relation, customers.key, customers.watched, '{}');
+END $$; -- the queues of changes of a source, and the triggers that fill them, as its definition asks for
 
 CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -182,6 +225,8 @@ BEGIN
 	IF src.track_changes = 'none' THEN
 		RETURN;
 	END IF;
+	-- room for the histories that a refresh changes, beside the others of their page
+	EXECUTE format('ALTER TABLE %I.customer_history SET (fillfactor = 85)', src.name);
 	EXECUTE format('CREATE TABLE %I.population (part integer PRIMARY KEY, content bytea NOT NULL)', src.name);
 	-- changed each time, and packed already
 	EXECUTE format('ALTER TABLE %I.population ALTER COLUMN content SET STORAGE EXTERNAL', src.name);
@@ -190,8 +235,7 @@ BEGIN
 	EXECUTE format('COMMENT ON TABLE %I.population IS ''counts, and the sorted values around thresholds, by which a refresh lets them follow changes without reading all histories''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.population.part IS ''1: settings and counts; the others: values around thresholds''', src.name);
 	EXECUTE format('COMMENT ON COLUMN %I.population.content IS ''as population_models() reads it''', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_population IS 'the table that thresholds and counts are maintained in, empty, where changes are tracked';
+END $$; -- the table that thresholds and counts are maintained in, empty, where changes are tracked
 
 CREATE FUNCTION crm_profile_internal.population_followed(src crm_profile.source_definition, today date, changes text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres'
@@ -216,22 +260,18 @@ BEGIN
 	IF to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
 		EXECUTE format('DELETE FROM %I.customer_queue WHERE marker IS NOT NULL', src.name);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_unknown IS 'the table of customers who do not count';
+END $$; -- the table of customers who do not count
 
 CREATE FUNCTION crm_profile_internal.is_known(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), key));
-COMMENT ON FUNCTION crm_profile_internal.is_known IS 'SQL condition that the customer table has a key, given as SQL';
+	RETURN format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), key)); -- SQL condition that the customer table has a key, given as SQL
 
 CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM %I.unknown_customer u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer'));
-COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition, text) IS 'SQL of those histories of a relation that thresholds, tiers and models count';
+	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM %I.unknown_customer u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer')); -- SQL of those histories of a relation that thresholds, tiers and models count
 CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name));
-COMMENT ON FUNCTION crm_profile_internal.counted(crm_profile.source_definition) IS 'SQL of the stored histories that thresholds, tiers and models count';
+	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name)); -- SQL of the stored histories that thresholds, tiers and models count
 
 CREATE FUNCTION crm_profile_internal.keep_population(src crm_profile.source_definition, population bytea[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -239,8 +279,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.population WHERE part > cardinality($1)', src.name) USING coalesce(population, '{}');
 	EXECUTE format('INSERT INTO %1$I.population SELECT u.part, u.content FROM unnest($1) WITH ORDINALITY u(content, part) LEFT JOIN %1$I.population p ON p.part = u.part
 		WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING population;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.keep_population IS 'stores a population; NULL: there is none any more';
+END $$; -- stores a population; NULL: there is none any more
 
 CREATE FUNCTION crm_profile_internal.refresh_known(src crm_profile.source_definition, today date, keys text, customer_keys text) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
@@ -272,9 +311,7 @@ BEGIN
 		EXECUTE format('DELETE FROM %1$I.unknown_customer k WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s)', src.name, same_history);
 	END IF;
 	RETURN flips;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_known IS
-	'part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number';
+END $$; -- part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number
 
 ---------------------------------------------------------------- taking changes
 
@@ -318,11 +355,9 @@ BEGIN
 	END IF;
 	keys := NULL;
 	src.tracking := src.tracking || jsonb_build_object('read_all_at', clock_timestamp(), 'read_all', reason);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_stamped_changes IS
-	'take_changes() by a column: changes from an hour before the newest time seen';
+END $$; -- take_changes() by a column: changes from an hour before the newest time seen
 
-CREATE FUNCTION crm_profile_internal.take_queue(src crm_profile.source_definition, queue regclass, relation regclass, column_name name, why_all text, INOUT seen jsonb,
+CREATE FUNCTION crm_profile_internal.take_queue(src crm_profile.source_definition, queue regclass, relation regclass, column_name name, recorded name[], why_all text, INOUT seen jsonb,
 	OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -333,14 +368,25 @@ DECLARE
 	moved oid;
 BEGIN
 	-- before the tables are read: what happens to them later, the next refresh sees
-	SELECT crm_profile_internal.tracked_state(queue, relation, column_name), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, relation, column_name) l;
-	-- in a statement of its own, whose snapshot is no newer than the one that reads the tables: whatever commits in
-	-- between stays in the queue
-	EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
-			customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
-		SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
-			FROM (SELECT count(*) AS customers FROM customer) n', queue, src.key_type)
-		INTO changed, keys, without_customer USING max_changed;
+	SELECT coalesce(jsonb_object_agg(l.leaf, l.state), '{}'), min(l.problem) INTO tables, problem FROM crm_profile_internal.tracked_leaves(queue, relation, column_name, recorded) l;
+	IF recorded <> '{}' THEN
+		without_customer := false;
+		-- the statement that reads the orders takes them; a queue of another form is made anew
+		IF problem IS NULL THEN
+			EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(customers), cardinality(added), 1)), 0) FROM %s WHERE marker IS NULL', queue) INTO changed;
+		END IF;
+		IF changed > max_changed THEN
+			EXECUTE format('SELECT count(DISTINCT c.k) FROM (SELECT unnest(coalesce(q.customers, q.order_1)) AS k FROM %s q WHERE q.marker IS NULL) c', queue) INTO changed;
+		END IF;
+	ELSE
+		-- in a statement of its own, whose snapshot is no newer than the one that reads the tables: whatever commits in
+		-- between stays in the queue
+		EXECUTE format('WITH taken AS (DELETE FROM %s WHERE marker IS NULL RETURNING customers),
+				customer AS (SELECT DISTINCT k::%s AS customer FROM taken t, unnest(t.customers) k)
+			SELECT n.customers, CASE WHEN n.customers <= $1 THEN (SELECT array_agg(c.customer)::text FROM customer c) END, EXISTS (SELECT FROM taken t WHERE t.customers IS NULL)
+				FROM (SELECT count(*) AS customers FROM customer) n', queue, src.key_type)
+			INTO changed, keys, without_customer USING max_changed;
+	END IF;
 	EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE marker = $1)', queue) INTO marked USING known ->> 'marker';
 	SELECT coalesce(n.key, o.key)::oid INTO moved FROM jsonb_each_text(tables) n FULL JOIN jsonb_each_text(known -> 'tables') o ON o.key = n.key WHERE n.value IS DISTINCT FROM o.value LIMIT 1;
 	reason := CASE
@@ -351,7 +397,7 @@ BEGIN
 		WHEN moved IS NOT NULL THEN format('%s was attached, detached, truncated or rewritten, or its trigger was switched off for a time', coalesce((SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = moved), 'a table of the orders'))
 		WHEN changed > max_changed THEN format('%s customers changed, of %s', changed, coalesce((src.customer_base).customers, 0)) END;
 	IF reason IS NULL THEN
-		keys := coalesce(keys, '{}');
+		keys := CASE WHEN recorded <> '{}' AND changed > 0 THEN 'recorded' ELSE coalesce(keys, '{}') END;
 		RETURN;
 	END IF;
 	keys := NULL;
@@ -368,9 +414,7 @@ BEGIN
 	IF seen ->> 'marker' IS NOT NULL THEN
 		EXECUTE format('INSERT INTO %s (queued_at, marker) VALUES (clock_timestamp(), $1)', queue) USING seen ->> 'marker';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_queue IS
-	'takes the keys out of a queue; keys: an array of them as text, NULL: everything has to be read, for that reason, among them why_all; seen: what was seen of the tables, and now is; problem: what keeps changes from being tracked';
+END $$; -- takes the keys out of a queue; keys: an array of them as text, "recorded": it has rows, and refresh_histories() takes them, NULL: everything has to be read, for that reason, among them why_all; seen: what was seen of the tables, and now is; problem: what keeps changes from being tracked
 
 CREATE FUNCTION crm_profile_internal.take_changes(INOUT src crm_profile.source_definition, OUT keys text, OUT changed bigint, OUT without_customer boolean, OUT reason text, OUT problem text, OUT customer_keys text, OUT customers_changed bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -388,7 +432,7 @@ BEGIN
 		SELECT t.* INTO taken FROM crm_profile_internal.take_slot_changes(src) t;
 		src := taken.src;
 	ELSIF src.track_changes = 'keys' THEN
-		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.change_queue', src.name)::regclass, src.tracked_table::regclass, src.tracked_column::name,
+		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.change_queue', src.name)::regclass, src.tracked_table::regclass, src.tracked_column::name, coalesce(src.recorded_columns, '{}'),
 			CASE WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN 'there is nothing yet that changes could be added to' WHEN known ->> 'query' <> query THEN 'the source was altered' END, known) t;
 		IF taken.reason IS NOT NULL THEN
 			src.tracking := coalesce(known, '{}') || taken.seen || jsonb_build_object('query', query, 'read_all', taken.reason);
@@ -408,15 +452,13 @@ BEGIN
 	-- who the customers are
 	SELECT t.* INTO customers FROM crm_profile_internal.tracked_customers(src) t;
 	IF customers.relation IS NOT NULL AND to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
-		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.customer_queue', src.name)::regclass, customers.relation, customers.key, NULL, known -> 'customers') t;
+		SELECT t.* INTO taken FROM crm_profile_internal.take_queue(src, format('%I.customer_queue', src.name)::regclass, customers.relation, customers.key, '{}', NULL, known -> 'customers') t;
 		customer_keys := taken.keys;
 		customers_changed := CASE WHEN taken.reason IS NULL THEN taken.changed ELSE (src.customer_base).customers END;
 		problem := coalesce(problem, taken.problem);
 		src.tracking := coalesce(src.tracking, '{}') || jsonb_build_object('customers', taken.seen);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.take_changes IS
-	'takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have';
+END $$; -- takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have
 
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -429,10 +471,12 @@ DECLARE
 	columns CONSTANT text := 'o.customer, o.ordered_at, o.amount' || CASE WHEN src.cost IS NOT NULL THEN ', o.cost' ELSE '' END || CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
 	orders CONSTANT text := format('SELECT %s FROM (%s) o', columns, CASE WHEN as_stored THEN src.changed_query ELSE corrected END);
 	customer CONSTANT text := CASE WHEN as_stored THEN 'o.order_customer' ELSE 'o.customer' END;
-	found text := format('%s WHERE %s %s ANY (ARRAY(SELECT unnest(%L::%s[])))', orders, customer, crm_profile_internal.key_equality(type::regtype), keys, type);
+	found text := format('%s WHERE %s %s ANY (ARRAY(SELECT NULL::%s))', orders, customer, crm_profile_internal.key_equality(type::regtype), type);
 	plan json;
 BEGIN
 	EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || found INTO plan;
+	-- as a constant, which is looked up by its hash where a bitmap has pages instead of rows
+	found := format('%s WHERE %s %s ANY (%L::%s[])', orders, customer, crm_profile_internal.key_equality(type::regtype), keys, type);
 	IF plan::text ~ 'Seq Scan"' THEN
 		RAISE NOTICE 'source "%": without an index all orders are read to find those of the customers that changed', src.name
 			USING HINT = coalesce('CREATE INDEX ON ' || src.tracked_table || format(' (%I)', src.tracked_column), 'It would have to be on ' || src.order_customer || '.');
@@ -440,8 +484,7 @@ BEGIN
 		found := format('%s WHERE EXISTS (SELECT FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k WHERE %s)', orders, keys, type, crm_profile_internal.same_key(type, 'k.k', customer));
 	END IF;
 	RETURN found;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.changed_orders_query IS 'the orders of the given customers, by an index if there is one; called with enable_seqscan off';
+END $$; -- the orders of the given customers, by an index if there is one; called with enable_seqscan off
 
 CREATE FUNCTION crm_profile_internal.fits_due(INOUT src crm_profile.source_definition, written bigint, today date, OUT fit boolean, OUT test boolean)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
@@ -460,9 +503,7 @@ BEGIN
 	fit := test OR since_fit > enough OR today NOT BETWEEN (src.tracking ->> 'fitted')::date AND (src.tracking ->> 'fitted')::date + 7;
 	src.tracking := src.tracking || jsonb_build_object('since_fit', CASE WHEN fit THEN 0 ELSE since_fit END, 'since_test', CASE WHEN test THEN 0 ELSE since_test END)
 		|| CASE WHEN fit THEN jsonb_build_object('fitted', today) ELSE '{}' END || CASE WHEN test THEN jsonb_build_object('tested', today) ELSE '{}' END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.fits_due IS
-	'whether enough has changed to fit the models of repeat purchase again (refit_share of the customers, or a week), and to test forecasts again (five times that, or four weeks)';
+END $$; -- whether enough has changed to fit the models of repeat purchase again (refit_share of the customers, or a week), and to test forecasts again (five times that, or four weeks)
 
 CREATE FUNCTION crm_profile_internal.mend_tracking(src crm_profile.source_definition, problem text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
@@ -473,17 +514,14 @@ BEGIN
 	END IF;
 EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
 	RAISE WARNING 'source "%": changes are not tracked: %', src.name, problem USING DETAIL = SQLERRM, HINT = format('SELECT crm_profile.alter_source(%L, track_changes => ''keys'')', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.mend_tracking IS 'repairs triggers that were disabled or not restored from a dump';
+END $$; -- repairs triggers that were disabled or not restored from a dump
 
 ---------------------------------------------------------------- all sources
 
 CREATE FUNCTION crm_profile_internal.hold_source_as_owner(src crm_profile.source_definition) RETURNS void
-	LANGUAGE sql AS 'SELECT';
-COMMENT ON FUNCTION crm_profile_internal.hold_source_as_owner IS 'runs as the owner of the source: hold_source()';
+	LANGUAGE sql AS 'SELECT'; -- runs as the owner of the source: hold_source()
 CREATE FUNCTION crm_profile_internal.hold_source(name text) RETURNS void
-	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000;
-COMMENT ON FUNCTION crm_profile_internal.hold_source IS 'locks a source as a refresh does';
+	AS 'MODULE_PATHNAME', 'change_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000; -- locks a source as a refresh does
 
 CREATE FUNCTION crm_profile.refresh_all(OUT name text, OUT seconds numeric, OUT problem text) RETURNS SETOF record
 	LANGUAGE plpgsql COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
@@ -513,6 +551,4 @@ BEGIN
 		seconds := round(extract(epoch FROM clock_timestamp()) - seconds, 3);
 		RETURN NEXT;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile.refresh_all IS
-	'refreshes all your sources, one after another, in one transaction; the error of one is a WARNING and in the column problem';
+END $$; -- refreshes all your sources, one after another, in one transaction; the error of one is a WARNING and in the column problem

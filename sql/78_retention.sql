@@ -12,23 +12,27 @@ CREATE FUNCTION crm_profile_internal.kept_history(stored crm_profile.purchase_hi
 COMMENT ON FUNCTION crm_profile_internal.kept_history IS
 	'the days before a date as stored, later ones as they are in the orders now; NULL if neither has any; all as in the orders if before is NULL';
 
-CREATE FUNCTION crm_profile_internal.write_histories(target regclass, fresh text, stored text, same_fresh text, same_stored text, orders text, progress text, kept date, oldest date,
-	population text, OUT written bigint, OUT removed bigint, OUT oldest_lost boolean, OUT followed bytea[])
+CREATE FUNCTION crm_profile_internal.both_histories(fresh text, stored text, same_fresh text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN format('(SELECT coalesce(n.customer, o.customer) AS customer, o.history AS was, n.history AS fresh, o.tid FROM %s n FULL JOIN %s o ON %s)', fresh, stored, same_fresh); -- SQL of histories as stored (was), with the places of their rows (tid), and as in the orders (fresh)
+
+CREATE FUNCTION crm_profile_internal.write_histories(target regclass, taken text, pairs text, orders text, progress text, kept date, oldest date, population text, touched text,
+	OUT written bigint, OUT removed bigint, OUT oldest_lost boolean, OUT followed bytea[], OUT keys text, OUT newcomers text, OUT without_customer boolean, OUT read_again bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	history CONSTANT text := CASE WHEN kept IS NULL THEN 'n.history' ELSE 'crm_profile_internal.kept_history(o.history, n.history, $3)' END;
+	history CONSTANT text := CASE WHEN kept IS NULL THEN 'b.fresh' ELSE 'crm_profile_internal.kept_history(b.was, b.fresh, $3)' END;
 BEGIN
-	EXECUTE format('WITH difference AS MATERIALIZED (
-			SELECT coalesce(n.customer, o.customer) AS customer, %6$s AS history, o.history AS was, crm_profile.first_purchase(crm_profile_internal.history_since(o.history, $3)) AS first
-			FROM %1$s n FULL JOIN %2$s o ON %4$s
-			WHERE %6$s IS NULL OR o.history IS NULL OR %6$s OPERATOR(crm_profile.<>) o.history),
-		gone AS (DELETE FROM %3$s o USING difference d WHERE %5$s AND d.history IS NULL RETURNING 1),
-		changed AS (INSERT INTO %3$s SELECT customer, history FROM difference WHERE history IS NOT NULL
-			ON CONFLICT (customer) DO UPDATE SET history = excluded.history RETURNING 1)
-		SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone),
-			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first), %7$s',
-		fresh, stored, target, same_fresh, same_stored, history, coalesce(population, 'NULL::bytea[]')) INTO written, removed, oldest_lost, followed USING orders, progress, kept, oldest;
-END $$; -- writes the histories that differ from those stored; days before kept stay as stored; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed
+	EXECUTE format('WITH %1$sdifference AS MATERIALIZED (
+			SELECT b.customer, %2$s AS history, b.was, b.tid, crm_profile.first_purchase(crm_profile_internal.history_since(b.was, $3)) AS first
+			FROM %3$s b WHERE %2$s IS NULL OR b.was IS NULL OR %2$s OPERATOR(crm_profile.<>) b.was),
+		gone AS (DELETE FROM %4$s o USING difference d WHERE o.ctid = d.tid AND d.history IS NULL RETURNING 1),
+		changed AS (UPDATE %4$s o SET history = d.history FROM difference d WHERE o.ctid = d.tid AND d.history IS NOT NULL RETURNING 1),
+		came AS (INSERT INTO %4$s SELECT d.customer, d.history FROM difference d WHERE d.tid IS NULL AND d.history IS NOT NULL RETURNING 1)
+		SELECT (SELECT count(*) FROM changed) + (SELECT count(*) FROM came), (SELECT count(*) FROM gone),
+			EXISTS (SELECT FROM difference d WHERE d.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM d.first), %5$s, %6$s',
+		taken || ', ', history, pairs, target, coalesce(population, 'NULL::bytea[]'), coalesce(touched, 'NULL::text, NULL::text, NULL::boolean, NULL::bigint'))
+		INTO written, removed, oldest_lost, followed, keys, newcomers, without_customer, read_again USING orders, progress, kept, oldest;
+END $$; -- writes those histories that differ, of pairs as stored and fresh; days before kept stay as stored; taken: more of the WITH clause; oldest_lost: a customer lost an order of the day oldest, or before; population: SQL over the difference, with its result in followed; touched: SQL of keys, newcomers, without_customer and read_again
 
 CREATE FUNCTION crm_profile_internal.oldest_stored(target regclass, since date) RETURNS date
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$

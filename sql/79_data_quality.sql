@@ -5,8 +5,7 @@
 
 CREATE FUNCTION crm_profile_internal.word_list(words jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN format('%L::text[]', ARRAY(SELECT lower(btrim(w)) FROM jsonb_array_elements_text(words) w)::text);
-COMMENT ON FUNCTION crm_profile_internal.word_list IS 'SQL of an array of words in lower case';
+	RETURN format('%L::text[]', ARRAY(SELECT lower(btrim(w)) FROM jsonb_array_elements_text(words) w)::text); -- SQL of an array of words in lower case
 
 CREATE FUNCTION crm_profile_internal.source_check_corrections(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -55,8 +54,7 @@ BEGIN
 			'Who is whom can change without any order changing.', 'Leave one of the two out.');
 	END IF;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_check_corrections IS 'the argument corrections, checked';
+END $$; -- the argument corrections, checked
 
 CREATE FUNCTION crm_profile_internal.attribute_expression(src crm_profile.source_definition, attribute text, expression text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -69,9 +67,7 @@ COMMENT ON FUNCTION crm_profile_internal.attribute_expression IS 'SQL of an attr
 CREATE FUNCTION crm_profile_internal.source_orders_with(src crm_profile.source_definition, columns text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- the clause of the query itself: those of subqueries are indented further
-	RETURN (SELECT CASE WHEN p.at > 0 THEN overlay(src.orders_query PLACING columns FROM p.at FOR 0) ELSE src.orders_query END FROM (SELECT strpos(src.orders_query, E'\n   FROM ') AS at) p);
-COMMENT ON FUNCTION crm_profile_internal.source_orders_with IS
-	'the query of orders with more columns, given as SQL over the columns of the orders with a leading comma';
+	RETURN (SELECT CASE WHEN p.at > 0 THEN overlay(src.orders_query PLACING columns FROM p.at FOR 0) ELSE src.orders_query END FROM (SELECT strpos(src.orders_query, E'\n   FROM ') AS at) p); -- the query of orders with more columns, given as SQL over the columns of the orders with a leading comma
 
 CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -183,9 +179,7 @@ BEGIN
 		place := place + 1;
 		RETURN NEXT;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_layers IS
-	'the corrections of a source, each a query of orders over the one before; touched: customer and amount of each order that it changes; told: the correction in words';
+END $$; -- the corrections of a source, each a query of orders over the one before; touched: customer and amount of each order that it changes; told: the correction in words
 
 CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_definition, with_identity boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -231,37 +225,27 @@ CREATE FUNCTION crm_profile_internal.sample_keys_transfn(state crm_profile_inter
 COMMENT ON FUNCTION crm_profile_internal.sample_keys_transfn IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile_internal.sample_keys(customer text, revenue numeric) (
 	SFUNC = crm_profile_internal.sample_keys_transfn, STYPE = crm_profile_internal.key_sample[], INITCOND = '{}',
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.sample_keys(text, numeric) IS 'five of the customers, those with the largest amounts, in that order';
+	PARALLEL = SAFE); -- five of the customers, those with the largest amounts, in that order
 
 ---------------------------------------------------------------- orders
 
 CREATE FUNCTION crm_profile_internal.order_faults(key anyelement, query text, identified text, today date,
 	OUT fault text, OUT customer anyelement, OUT day date, OUT "time" bigint, OUT amount numeric, OUT cost numeric, OUT facts jsonb) RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000;
-COMMENT ON FUNCTION crm_profile_internal.order_faults IS
-	'problems in a query of orders: a row for each faulty order, and one row facts with counts; optional columns lines and equal_lines; identified: the query with a column row_identity that distinguishes rows; NULL to skip the search for copies';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000; -- problems in a query of orders: a row for each faulty order, and one row facts with counts; optional columns lines and equal_lines; identified: the query with a column row_identity that distinguishes rows; NULL to skip the search for copies
 
 CREATE FUNCTION crm_profile_internal.collect_valid_histories(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history) RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support;
-COMMENT ON FUNCTION crm_profile_internal.collect_valid_histories IS
-	'collect_purchase_histories() that skips the rows at which that one stops: amounts that are not finite or have too many digits, and infinite days';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support; -- collect_purchase_histories() that skips the rows at which that one stops: amounts that are not finite or have too many digits, and infinite days
 
 CREATE FUNCTION crm_profile_internal.label_changes_transfn(state internal, history crm_profile.purchase_history, lifecycle text, corrected crm_profile.purchase_history[], lifecycles text[],
 	as_of date, bins integer, period interval, by_profit boolean, segments crm_profile.segment_scheme) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.label_changes_transfn IS
-	'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.label_changes_finalfn(state internal) RETURNS jsonb
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.label_changes_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.label_changes(history crm_profile.purchase_history, lifecycle text, corrected crm_profile.purchase_history[], lifecycles text[],
 		as_of date, bins integer, period interval, by_profit boolean, segments crm_profile.segment_scheme) (
 	SFUNC = crm_profile_internal.label_changes_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.label_changes_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.label_changes(crm_profile.purchase_history, text, crm_profile.purchase_history[], text[], date, integer, interval, boolean, crm_profile.segment_scheme) IS
-	'how many customers would get another segment or tier by each of several corrections, given their corrected histories (NULL: unchanged by that correction), and the thresholds: an array whose first element is without corrections';
+	PARALLEL = SAFE); -- how many customers would get another segment or tier by each of several corrections, given their corrected histories (NULL: unchanged by that correction), and the thresholds: an array whose first element is without corrections
 
 CREATE FUNCTION crm_profile_internal.source_order_rows(src crm_profile.source_definition, orders text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -273,23 +257,19 @@ COMMENT ON FUNCTION crm_profile_internal.source_order_rows IS 'turns a query of 
 
 CREATE FUNCTION crm_profile_internal.guest_keys() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '{0,-1,9999,99999,999999,9999999,99999999,999999999,"",guest,gast,anonymous,anonym,unknown,unbekannt,n/a,na,none,null,nil,-,?,walk-in,walkin,"walk in",cash,counter,test,dummy,00000000-0000-0000-0000-000000000000}'::text[];
-COMMENT ON FUNCTION crm_profile_internal.guest_keys IS 'keys that do not stand for a single customer, in lower case';
+	RETURN '{0,-1,9999,99999,999999,9999999,99999999,999999999,"",guest,gast,anonymous,anonym,unknown,unbekannt,n/a,na,none,null,nil,-,?,walk-in,walkin,"walk in",cash,counter,test,dummy,00000000-0000-0000-0000-000000000000}'::text[]; -- keys that do not stand for a single customer, in lower case
 
 CREATE FUNCTION crm_profile_internal.early_refunds(history crm_profile.purchase_history, refunds crm_profile.purchase_history) RETURNS crm_profile.purchase_history
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT crm_profile.purchase_history_agg(p.day, p.amount) FROM crm_profile.purchases(refunds) p, (SELECT crm_profile.first_purchase(history) AS first) f WHERE f.first IS NULL OR p.day < f.first);
-COMMENT ON FUNCTION crm_profile_internal.early_refunds IS 'the refunds before the first order of a history; NULL if there are none';
+	RETURN (SELECT crm_profile.purchase_history_agg(p.day, p.amount) FROM crm_profile.purchases(refunds) p, (SELECT crm_profile.first_purchase(history) AS first) f WHERE f.first IS NULL OR p.day < f.first); -- the refunds before the first order of a history; NULL if there are none
 
 CREATE FUNCTION crm_profile_internal.whole_amount(history crm_profile.purchase_history) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
-	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p);
-COMMENT ON FUNCTION crm_profile_internal.whole_amount IS 'the amount of all days, orders or not';
+	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p); -- the amount of all days, orders or not
 
 CREATE FUNCTION crm_profile_internal.whole_orders(history crm_profile.purchase_history) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
-	RETURN (SELECT sum(p.orders) FROM crm_profile.purchases(history) p);
-COMMENT ON FUNCTION crm_profile_internal.whole_orders IS 'the number of orders of all days';
+	RETURN (SELECT sum(p.orders) FROM crm_profile.purchases(history) p); -- the number of orders of all days
 
 CREATE TYPE crm_profile_internal.odd_customer AS (kind text, customer text, orders numeric, amount numeric);
 COMMENT ON TYPE crm_profile_internal.odd_customer IS 'a conspicuous customer';
@@ -366,15 +346,12 @@ BEGIN
 		same_customer, guest, src.customer_key,
 		(SELECT string_agg(CASE c WHEN 'outlier' THEN 'h.history OPERATOR(crm_profile.-) d.outlier OPERATOR(crm_profile.||) d.clipped' ELSE format('h.history OPERATOR(crm_profile.-) d.%I', c) END, ', ' ORDER BY place)
 			FROM unnest(corrections[1:5]) WITH ORDINALITY u(c, place)), CASE WHEN src.count_unknown THEN 'true' ELSE format('c.%I IS NOT NULL', src.customer_key) END);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_orders_query IS
-	'the query that finds problems in the orders of a source, and whose labels they change: $1 the orders, one row each, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity';
+END $$; -- the query that finds problems in the orders of a source, and whose labels they change: $1 the orders, one row each, $2 the orders, $3 today, $4 the active window, $5 the model of purchases, $6 the scheme, $7 as $1, with row_identity
 
 CREATE FUNCTION crm_profile_internal.found_row(place integer, finding text, severity text, rows numeric, customers numeric, revenue numeric, changed text, advice text, argument text,
 	samples crm_profile_internal.key_sample[] DEFAULT '{}') RETURNS crm_profile_internal.found
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN ROW(ROW(place, finding, severity, rows::bigint, customers::bigint, trim_scale(revenue), changed::bigint, advice, argument, NULL, 'check_source')::crm_profile.source_finding, samples)::crm_profile_internal.found;
-COMMENT ON FUNCTION crm_profile_internal.found_row IS 'a finding with its samples';
+	RETURN ROW(ROW(place, finding, severity, rows::bigint, customers::bigint, trim_scale(revenue), changed::bigint, advice, argument, NULL, 'check_source')::crm_profile.source_finding, samples)::crm_profile_internal.found; -- a finding with its samples
 
 CREATE FUNCTION crm_profile_internal.missing_days(day_counts jsonb, today date) RETURNS TABLE (days integer, stretches text)
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
@@ -391,8 +368,7 @@ CREATE FUNCTION crm_profile_internal.missing_days(day_counts jsonb, today date) 
 		stretch AS (SELECT min(m.day) AS first, max(m.day) AS last, count(*) AS days FROM missing m GROUP BY m.stretch)
 		SELECT sum(s.days)::integer, string_agg(CASE s.days WHEN 1 THEN s.first::text ELSE s.first || ' to ' || s.last END, ', ' ORDER BY s.days DESC, s.first) FILTER (WHERE s.place <= 5)
 		FROM (SELECT t.*, row_number() OVER (ORDER BY t.days DESC, t.first) AS place FROM stretch t) s;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.missing_days IS 'days without orders on which there should have been many; day_counts: orders by day, back from today';
+	END; -- days without orders on which there should have been many; day_counts: orders by day, back from today
 
 CREATE FUNCTION crm_profile_internal.time_shift(hours jsonb, on_the_hour jsonb, timed bigint, orders bigint) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -408,8 +384,7 @@ CREATE FUNCTION crm_profile_internal.time_shift(hours jsonb, on_the_hour jsonb, 
 			WHEN timed >= 500 AND q.n <= 0.02 * timed AND q.hour BETWEEN 7 AND 18 THEN
 				format('the quiet hours, which should be a night, begin at %s:00', lpad(q.hour::text, 2, '0')) END
 		FROM quiet q;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.time_shift IS 'why time stamps look shifted by a time zone; NULL if they do not';
+	END; -- why time stamps look shifted by a time zone; NULL if they do not
 
 CREATE FUNCTION crm_profile_internal.find_in_orders(src crm_profile.source_definition, orders text, identified text, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -491,21 +466,18 @@ BEGIN
 			FROM few f WHERE EXISTS (SELECT FROM (%2$s) o WHERE %3$s AND o.amount >= 0) HAVING count(*) > 0) q$sql$, src.key_type, crm_profile_internal.source_unfiltered(src), crm_profile_internal.same_key(src.key_type, 'o.customer', 'f.customer'))
 			USING orders;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_orders IS 'finds problems in the orders of a source; identified: the orders with row_identity';
+END $$; -- finds problems in the orders of a source; identified: the orders with row_identity
 
 CREATE FUNCTION crm_profile_internal.source_unfiltered(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- as pg_get_viewdef() writes it; the WHERE of a subquery is indented further
-	RETURN left(src.orders_query, NULLIF(strpos(src.orders_query, E'\n  WHERE '), 0) - 1);
-COMMENT ON FUNCTION crm_profile_internal.source_unfiltered IS 'the query of orders without order_filter; NULL if it has none';
+	RETURN left(src.orders_query, NULLIF(strpos(src.orders_query, E'\n  WHERE '), 0) - 1); -- the query of orders without order_filter; NULL if it has none
 
 ---------------------------------------------------------------- columns of the orders that a source does not read
 
 CREATE FUNCTION crm_profile_internal.status_words() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$';
-COMMENT ON FUNCTION crm_profile_internal.status_words IS 'a regular expression of states of orders that are not placed yet, or cancelled';
+	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$'; -- a regular expression of states of orders that are not placed yet, or cancelled
 
 CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT bad boolean) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 3 AS $$
@@ -528,9 +500,7 @@ BEGIN
 		ORDER BY c.key COLLATE "C"$sql$, crm_profile_internal.source_orders_with(src, format(', to_jsonb(%s.*) AS order_row', CASE WHEN src.orders ~* '^\s*(select|with|values|table)\s|^\s*\(' THEN 'orders'
 			ELSE (SELECT quote_ident(c.relname) FROM pg_class c WHERE c.oid = src.orders::regclass) END)))
 		USING CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END, src.order_customer, src.ordered_at, src.amount, src.order_key, src.order_filter;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.order_columns_seen IS
-	'columns of the orders that decide whether a row counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; bad: such a state was seen';
+END $$; -- columns of the orders that decide whether a row counts, and that the filter does not mention: status, flag, time (of a cancellation), currency, tenant; bad: such a state was seen
 
 CREATE FUNCTION crm_profile_internal.find_in_columns(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -580,8 +550,7 @@ BEGIN
 				format('Nearly no customer has orders of two. Thresholds and models are those of all together. Orders and revenue: %s.', found.told), format('order_filter => %L, in a source for each', format('%s = …', own)));
 		END IF;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_columns IS 'problems shown by columns of the orders that the source does not read: states, currencies, tenants';
+END $$; -- problems shown by columns of the orders that the source does not read: states, currencies, tenants
 
 CREATE FUNCTION crm_profile_internal.labels_without(src crm_profile.source_definition, orders text, bad text, today date) RETURNS text
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -599,8 +568,7 @@ BEGIN
 		src.key_type, src.bins, crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'k.customer', 'h.customer'), CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END) INTO changed
 		USING format('SELECT %s FROM (%s) o', columns, orders), format('SELECT %s FROM (%s) o WHERE (%s) IS NOT TRUE', columns, orders, bad), today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
 	RETURN coalesce(changed, '0');
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.labels_without IS 'how many customers get another segment or tier if the orders o of a query that satisfy a condition are left out';
+END $$; -- how many customers get another segment or tier if the orders o of a query that satisfy a condition are left out
 
 ---------------------------------------------------------------- customers who are one person
 
@@ -619,9 +587,7 @@ CREATE FUNCTION crm_profile_internal.identity_rules(relation regclass, key text,
 		UNION ALL SELECT 'name and birth date', format('(SELECT lower(concat_ws('' '', %s)) || '' '' || c.%s::date FROM (SELECT c.*) n WHERE concat_ws('''', %1$s) <> '''')', n.sql, b.sql)
 			FROM names n, (SELECT c.sql FROM c WHERE c.is_day AND c.name ~ '(birth|geburt|(^|_)dob$)' ORDER BY c.attnum LIMIT 1) b
 		UNION ALL SELECT 'key', format('coalesce(NULLIF(ltrim(lower(btrim(c.%1$s::text)), ''0''), ''''), ''0'')', c.sql) FROM c WHERE c.is_text AND c.is_key;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.identity_rules IS
-	'ways to tell that customers c of a table are one person: SQL of a value that they share; key: the same key spelt differently';
+	END; -- ways to tell that customers c of a table are one person: SQL of a value that they share; key: the same key spelt differently
 
 CREATE FUNCTION crm_profile_internal.identity_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -665,15 +631,13 @@ BEGIN
 		crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.person'), crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'),
 		CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END)
 		USING orders, today, model.active_days, model.clv, crm_profile.compile_scheme(src.scheme);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_persons IS 'finds customers of a source who seem to be one person';
+END $$; -- finds customers of a source who seem to be one person
 
 ---------------------------------------------------------------- the customer table
 
 CREATE FUNCTION crm_profile_internal.missing_words() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '{"",n/a,#n/a,na,nan,none,null,nil,unknown,unbekannt,undefined,"not specified","not available",missing,"k.a.","keine angabe",-,--,?,??,.,x,xx,xxx,tbd}'::text[];
-COMMENT ON FUNCTION crm_profile_internal.missing_words IS 'words that stand for an unknown value, in lower case';
+	RETURN '{"",n/a,#n/a,na,nan,none,null,nil,unknown,unbekannt,undefined,"not specified","not available",missing,"k.a.","keine angabe",-,--,?,??,.,x,xx,xxx,tbd}'::text[]; -- words that stand for an unknown value, in lower case
 
 CREATE FUNCTION crm_profile_internal.find_in_attributes(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -709,8 +673,7 @@ BEGIN
 				format('corrections => ''{"missing_values": {"%s": ["…"]}}''', attribute.name));
 		END IF;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_attributes IS 'finds problems in the attributes of customers';
+END $$; -- finds problems in the attributes of customers
 
 CREATE FUNCTION crm_profile_internal.find_in_customers(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -733,8 +696,7 @@ BEGIN
 			CASE WHEN birth.type IN ('int2', 'int4', 'int8') THEN format(' AND (SELECT count(*) FILTER (WHERE k.%1$s BETWEEN 1900 AND 2100) > 0.9 * count(k.%1$s) FROM %2$s k)', birth.own, src.customers) ELSE '' END,
 			format('implausible birth dates in %s', birth.attname), 'More than 110 years ago, or still to come.') USING today;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_customers IS 'finds problems in the customer table: keys, birth dates';
+END $$; -- finds problems in the customer table: keys, birth dates
 
 ---------------------------------------------------------------- rows that cannot be read
 
@@ -755,8 +717,7 @@ BEGIN
 	ELSIF fails <> readable THEN
 		RETURN QUERY SELECT * FROM unnest(part);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.readable_part IS 'the rows for which a query over $1 works, or those for which it fails, found by bisection';
+END $$; -- the rows for which a query over $1 works, or those for which it fails, found by bisection
 
 CREATE FUNCTION crm_profile_internal.readable_rows(example anyelement, probe text, readable boolean) RETURNS SETOF anyelement
 	LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = pg_catalog, pg_temp AS $$
@@ -766,8 +727,7 @@ BEGIN
 	FOR part IN EXECUTE format('SELECT array_agg(p.o) AS rows FROM (SELECT o, (row_number() OVER () - 1) / 1000 AS part FROM %s o) p GROUP BY p.part', pg_typeof(example)) LOOP
 		RETURN QUERY SELECT * FROM crm_profile_internal.readable_part(part.rows, probe, readable);
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.readable_rows IS 'the rows of a table that a query can read, or cannot; example: a NULL of its row type';
+END $$; -- the rows of a table that a query can read, or cannot; example: a NULL of its row type
 
 CREATE FUNCTION crm_profile_internal.source_orders_from(src crm_profile.source_definition, rows text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -799,9 +759,7 @@ BEGIN
 	EXCEPTION WHEN OTHERS THEN
 		NULL;
 	END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_unreadable IS
-	'finds rows of the order table for which an expression of the source fails, such as a key that cannot be cast; readable: set to the query of orders without them';
+END $$; -- finds rows of the order table for which an expression of the source fails, such as a key that cannot be cast; readable: set to the query of orders without them
 
 ---------------------------------------------------------------- all of it
 
@@ -842,8 +800,7 @@ BEGIN
 		END;
 		RETURN QUERY SELECT f.* FROM unnest(found) f;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_find IS 'finds problems in the data of a source, for check_source()';
+END $$; -- finds problems in the data of a source, for check_source()
 
 CREATE FUNCTION crm_profile_internal.find_in_prospects(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -855,8 +812,7 @@ BEGIN
 				FROM %s WHERE EXISTS (%s) HAVING count(*) > 0) q', 'corrections => ''{"merge_customers": true}''', crm_profile_internal.source_prospects(src), crm_profile_internal.source_same_email(src, 'q.prospect'));
 		END IF;
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_prospects IS 'finds problems in the prospects of a source';
+END $$; -- finds problems in the prospects of a source
 
 CREATE FUNCTION crm_profile_internal.key_or_null(key text, example anyelement) RETURNS anyelement
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -865,8 +821,7 @@ BEGIN
 	RETURN example;
 EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.key_or_null IS 'a key from its text; NULL if it is not valid';
+END $$; -- a key from its text; NULL if it is not valid
 
 CREATE FUNCTION crm_profile_internal.source_keep_findings(src crm_profile.source_definition, findings crm_profile_internal.found[], by text, at timestamptz) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -879,9 +834,7 @@ BEGIN
 	EXECUTE format('INSERT INTO %I.finding SELECT (n.finding).place, (n.finding).finding, (n.finding).severity, (n.finding).rows, (n.finding).customers,
 			CASE WHEN coalesce((n.finding).customers, 5) >= 5 THEN (n.finding).revenue END, (n.finding).customers_changed, (n.finding).advice, (n.finding).argument, $3, $2 FROM unnest($1) n', src.name) USING findings, by, at;
 	EXECUTE format('INSERT INTO %I.finding_key SELECT (n.finding).finding, crm_profile_internal.key_or_null(s.customer, NULL::%s), s.customer, s.revenue FROM unnest($1) n, unnest(n.samples) s WHERE s.customer IS NOT NULL', src.name, src.key_type) USING findings;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_keep_findings IS
-	'replaces earlier findings of refresh, or of check_source(), by new ones';
+END $$; -- replaces earlier findings of refresh, or of check_source(), by new ones
 
 CREATE FUNCTION crm_profile_internal.find_and_keep(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
@@ -903,16 +856,14 @@ BEGIN
 	RETURN QUERY SELECT (f.finding).finding, (f.finding).severity, (f.finding).rows, (f.finding).customers, (f.finding).revenue, (f.finding).customers_changed,
 			NULLIF(ARRAY(SELECT s.customer FROM unnest(f.samples) s), '{}'), (f.finding).advice, (f.finding).argument
 		FROM unnest(found) f ORDER BY array_position('{error,warning,note}', (f.finding).severity), (f.finding).place, (f.finding).finding COLLATE "C";
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_and_keep IS 'finds problems in the data of a source, and keeps them for data_quality';
+END $$; -- finds problems in the data of a source, and keeps them for data_quality
 
 CREATE FUNCTION crm_profile_internal.check_source_details_as_owner(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT f.* FROM crm_profile_internal.find_and_keep(src) f;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_details_as_owner IS 'runs as the owner of the source: check_source_details()';
+END $$; -- runs as the owner of the source: check_source_details()
 
 CREATE FUNCTION crm_profile_internal.check_source_as_owner(src crm_profile.source_definition, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint)
 	RETURNS SETOF record
@@ -921,17 +872,13 @@ BEGIN
 	RETURN QUERY SELECT d.severity, concat_ws(E'\n', crm_profile_internal.wrapped(d.finding, 36), crm_profile_internal.wrapped('- ' || d.advice, 36), crm_profile_internal.wrapped('- ' || d.argument, 36)),
 			d.rows, d.customers, d.customers_changed
 		FROM crm_profile_internal.find_and_keep(src) d;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_source_as_owner IS 'runs as the owner of the source: check_source()';
+END $$; -- runs as the owner of the source: check_source()
 
 CREATE FUNCTION crm_profile.check_source(name text, OUT severity text, OUT finding text, OUT rows bigint, OUT customers bigint, OUT changed bigint) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
-COMMENT ON FUNCTION crm_profile.check_source IS
-	'problems in the data of a source, how many labels they change, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no rows if there are none; data_quality shows them from then on';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10; -- problems in the data of a source, how many labels they change, and what to do: severity error (a refresh fails or the views are wrong), warning or note; no rows if there are none; data_quality shows them from then on
 CREATE FUNCTION crm_profile.check_source_details(name text, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
-COMMENT ON FUNCTION crm_profile.check_source_details IS 'the same in the columns of data_quality, with revenue and some of the keys';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10; -- the same in the columns of data_quality, with revenue and some of the keys
 
 ---------------------------------------------------------------- what a refresh finds
 
@@ -972,8 +919,7 @@ BEGIN
 		found := found || one;
 	END LOOP;
 	PERFORM crm_profile_internal.source_keep_findings(src, found, 'refresh', started);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_quality IS 'part of a refresh: stores the faults that a refresh counts anyway, and counts what the corrections of the source change';
+END $$; -- part of a refresh: stores the faults that a refresh counts anyway, and counts what the corrections of the source change
 
 CREATE FUNCTION crm_profile_internal.refresh_identity(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -996,8 +942,7 @@ BEGIN
 		GET DIAGNOSTICS moved = ROW_COUNT;
 		EXIT WHEN moved = 0;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_identity IS 'first step of a refresh, if customers are merged: finds who is who';
+END $$; -- first step of a refresh, if customers are merged: finds who is who
 
 ---------------------------------------------------------------- tables and views
 
@@ -1044,5 +989,4 @@ BEGIN
 		crm_profile_internal.same_key(src.key_type, 'n.customer', 'o.person'));
 	EXECUTE format('COMMENT ON VIEW %1$I.customer_identity IS ''whose orders a refresh counts for whom: keys of people who have another one, too; identity_override takes precedence'';
 		COMMENT ON COLUMN %1$I.customer_identity.customer IS ''a key''; COMMENT ON COLUMN %1$I.customer_identity.person IS ''the key of the person''; COMMENT ON COLUMN %1$I.customer_identity.why IS ''what both have in common, or override''', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_findings IS 'the tables of findings of a source and the view data_quality, and, where customers are merged, customer_identity';
+END $$; -- the tables of findings of a source and the view data_quality, and, where customers are merged, customer_identity

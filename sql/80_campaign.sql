@@ -20,17 +20,13 @@ CREATE TYPE crm_profile.campaign_lift AS ( -- what is known of a campaign with a
 );
 
 CREATE FUNCTION crm_profile_internal.campaign_lift_combine(a internal, b internal) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.campaign_lift_combine IS 'aggregate combine function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate combine function
 CREATE FUNCTION crm_profile_internal.campaign_lift_serialize(state internal) RETURNS bytea
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.campaign_lift_serialize IS 'aggregate serial function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- aggregate serial function
 CREATE FUNCTION crm_profile_internal.campaign_lift_deserialize(bytes bytea, state internal) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.campaign_lift_deserialize IS 'aggregate deserial function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.campaign_lift_finalfn(state internal) RETURNS crm_profile.campaign_lift
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.campaign_lift_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 
 -- @aggregate name=campaign_lift space=512 more="COMBINEFUNC = crm_profile_internal.campaign_lift_combine, SERIALFUNC = crm_profile_internal.campaign_lift_serialize, DESERIALFUNC = crm_profile_internal.campaign_lift_deserialize," arguments="treated boolean, responded boolean"
 --	comment="a campaign, from its customers: treated or control group, and who responded; rows that are neither are skipped, a NULL response is none"
@@ -43,62 +39,50 @@ COMMENT ON FUNCTION crm_profile_internal.campaign_lift_finalfn IS 'aggregate fin
 
 CREATE FUNCTION crm_profile_internal.share_test(responses bigint, customers bigint, other_responses bigint, other_customers bigint,
 	OUT test text, OUT statistic double precision, OUT p_value double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.share_test IS 'whether two shares differ: two-proportion z, or Fisher where an expected count is below 5; NULLs for an empty group, or if nobody or everybody responded';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- whether two shares differ: two-proportion z, or Fisher where an expected count is below 5; NULLs for an empty group, or if nobody or everybody responded
 CREATE FUNCTION crm_profile_internal.newcombe_interval(responses bigint, customers bigint, other_responses bigint, other_customers bigint, level double precision,
 	OUT lower double precision, OUT upper double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.newcombe_interval IS 'hybrid score interval of the difference of two shares (Newcombe 1998, method 10); NULLs for an empty group';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- hybrid score interval of the difference of two shares (Newcombe 1998, method 10); NULLs for an empty group
 
 CREATE FUNCTION crm_profile.response_rate(lift crm_profile.campaign_lift, treated boolean DEFAULT true) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN treated THEN (lift).treated_responses::double precision / NULLIF((lift).treated, 0) ELSE (lift).control_responses::double precision / NULLIF((lift).control, 0) END;
-COMMENT ON FUNCTION crm_profile.response_rate IS 'share of the treated customers who responded, or of the control group; NULL for an empty group';
+	RETURN CASE WHEN treated THEN (lift).treated_responses::double precision / NULLIF((lift).treated, 0) ELSE (lift).control_responses::double precision / NULLIF((lift).control, 0) END; -- share of the treated customers who responded, or of the control group; NULL for an empty group
 CREATE FUNCTION crm_profile.absolute_lift(lift crm_profile.campaign_lift) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (lift).treated_responses::double precision / NULLIF((lift).treated, 0) - (lift).control_responses::double precision / NULLIF((lift).control, 0);
-COMMENT ON FUNCTION crm_profile.absolute_lift IS 'response rate of the treated less that of the control group; NULL if either is empty';
+	RETURN (lift).treated_responses::double precision / NULLIF((lift).treated, 0) - (lift).control_responses::double precision / NULLIF((lift).control, 0); -- response rate of the treated less that of the control group; NULL if either is empty
 CREATE FUNCTION crm_profile.relative_lift(lift crm_profile.campaign_lift) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN crm_profile.absolute_lift(lift) / NULLIF((lift).control_responses, 0) * (lift).control;
-COMMENT ON FUNCTION crm_profile.relative_lift IS 'absolute_lift / response rate of the control group; NULL if nobody there responded';
+	RETURN crm_profile.absolute_lift(lift) / NULLIF((lift).control_responses, 0) * (lift).control; -- absolute_lift / response rate of the control group; NULL if nobody there responded
 CREATE FUNCTION crm_profile.lift_interval(lift crm_profile.campaign_lift, level double precision DEFAULT 0.95, OUT lower double precision, OUT upper double precision)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
 		SELECT i.lower, i.upper FROM crm_profile_internal.newcombe_interval((lift).treated_responses, (lift).treated, (lift).control_responses, (lift).control, level) i;
-	END;
-COMMENT ON FUNCTION crm_profile.lift_interval IS 'confidence interval of absolute_lift: Newcombe''s hybrid score interval; NULLs if a group is empty';
+	END; -- confidence interval of absolute_lift: Newcombe's hybrid score interval; NULLs if a group is empty
 CREATE FUNCTION crm_profile.lift_test(lift crm_profile.campaign_lift, OUT test text, OUT statistic double precision, OUT p_value double precision)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
 		SELECT t.test, t.statistic, t.p_value FROM crm_profile_internal.share_test((lift).treated_responses, (lift).treated, (lift).control_responses, (lift).control) t;
-	END;
-COMMENT ON FUNCTION crm_profile.lift_test IS 'whether the response rates differ: two-proportion z test, or Fisher''s exact test where an expected count is below 5, with its two-sided p-value; NULLs if a group is empty, or nobody or everybody responded';
+	END; -- whether the response rates differ: two-proportion z test, or Fisher's exact test where an expected count is below 5, with its two-sided p-value; NULLs if a group is empty, or nobody or everybody responded
 CREATE FUNCTION crm_profile.incremental_responses(lift crm_profile.campaign_lift) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (lift).treated * crm_profile.absolute_lift(lift);
-COMMENT ON FUNCTION crm_profile.incremental_responses IS 'responses of the treated customers that there would not have been without the campaign: treated × absolute_lift';
+	RETURN (lift).treated * crm_profile.absolute_lift(lift); -- responses of the treated customers that there would not have been without the campaign: treated × absolute_lift
 
 ---------------------------------------------------------------- value
 
 CREATE FUNCTION crm_profile.incremental_value(lift crm_profile.campaign_lift) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (lift).treated_value - (lift).control_value * (lift).treated / NULLIF((lift).control, 0);
-COMMENT ON FUNCTION crm_profile.incremental_value IS 'value of the treated customers beyond what they would have spent without the campaign, by the mean of the control group; NULL without values or if that is empty';
+	RETURN (lift).treated_value - (lift).control_value * (lift).treated / NULLIF((lift).control, 0); -- value of the treated customers beyond what they would have spent without the campaign, by the mean of the control group; NULL without values or if that is empty
 CREATE FUNCTION crm_profile.campaign_roi(lift crm_profile.campaign_lift, cost numeric, margin numeric DEFAULT 1) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN (lift).treated > 0 THEN ((crm_profile.incremental_value(lift) * margin - cost) / NULLIF(cost, 0))::double precision END;
-COMMENT ON FUNCTION crm_profile.campaign_roi IS '(incremental_value × margin - cost) / cost, with the cost of the whole campaign; NULL for no cost, no values or an empty group';
+	RETURN CASE WHEN (lift).treated > 0 THEN ((crm_profile.incremental_value(lift) * margin - cost) / NULLIF(cost, 0))::double precision END; -- (incremental_value × margin - cost) / cost, with the cost of the whole campaign; NULL for no cost, no values or an empty group
 
 CREATE FUNCTION crm_profile_internal.student_test(difference double precision, error double precision, df double precision, level double precision,
 	OUT lower double precision, OUT upper double precision, OUT t double precision, OUT p_value double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile_internal.student_test IS 'Student''s t of a difference with its standard error, two-sided; NULLs if that is not positive';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- Student's t of a difference with its standard error, two-sided; NULLs if that is not positive
 
 CREATE FUNCTION crm_profile_internal.sample_variance(n bigint, total numeric, squares numeric) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN n > 1 THEN (n * squares - total * total) / (n::numeric * (n - 1)) END;
-COMMENT ON FUNCTION crm_profile_internal.sample_variance IS 'sample variance from exact sums; of two variables their covariance, with the products for the squares and both totals multiplied';
+	RETURN CASE WHEN n > 1 THEN (n * squares - total * total) / (n::numeric * (n - 1)) END; -- sample variance from exact sums; of two variables their covariance, with the products for the squares and both totals multiplied
 
 CREATE FUNCTION crm_profile_internal.welch_test(difference numeric, variance numeric, n bigint, other_variance numeric, other_n bigint, level double precision,
 	OUT lower double precision, OUT upper double precision, OUT t double precision, OUT df double precision, OUT p_value double precision)
@@ -109,8 +93,7 @@ CREATE FUNCTION crm_profile_internal.welch_test(difference numeric, variance num
 			LATERAL (SELECT (v.a + v.b) ^ 2 / NULLIF(v.a ^ 2 / (n - 1) + v.b ^ 2 / (other_n - 1), 0) AS df) w,
 			LATERAL crm_profile_internal.student_test(difference::double precision, sqrt(v.a + v.b), w.df, level) s
 		WHERE n > 1 AND other_n > 1;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.welch_test IS 'Welch''s t test of a difference of means; NULLs for fewer than two customers in a group, or without any spread';
+	END; -- Welch's t test of a difference of means; NULLs for fewer than two customers in a group, or without any spread
 
 CREATE FUNCTION crm_profile.value_test(lift crm_profile.campaign_lift, level double precision DEFAULT 0.95, OUT treated_mean double precision, OUT control_mean double precision,
 	OUT difference double precision, OUT lower double precision, OUT upper double precision, OUT t double precision, OUT df double precision, OUT p_value double precision)
@@ -121,8 +104,7 @@ CREATE FUNCTION crm_profile.value_test(lift crm_profile.campaign_lift, level dou
 			LEFT JOIN LATERAL crm_profile_internal.welch_test(m.treated - m.control,
 				crm_profile_internal.sample_variance((lift).treated, (lift).treated_value, (lift).treated_value_squares), (lift).treated,
 				crm_profile_internal.sample_variance((lift).control, (lift).control_value, (lift).control_value_squares), (lift).control, level) w ON true;
-	END;
-COMMENT ON FUNCTION crm_profile.value_test IS 'whether the mean value differs: means of treated and control group, their difference with its interval, and Welch''s t test; NULLs where a group is too small or has no spread';
+	END; -- whether the mean value differs: means of treated and control group, their difference with its interval, and Welch's t test; NULLs where a group is too small or has no spread
 
 CREATE FUNCTION crm_profile.adjusted_value_test(lift crm_profile.campaign_lift, level double precision DEFAULT 0.95, OUT slope double precision,
 	OUT difference double precision, OUT lower double precision, OUT upper double precision, OUT t double precision, OUT df double precision, OUT p_value double precision, OUT variance_left double precision)
@@ -144,15 +126,12 @@ CREATE FUNCTION crm_profile.adjusted_value_test(lift crm_profile.campaign_lift, 
 				s.tv / NULLIF((lift).treated, 0) + s.cv / NULLIF((lift).control, 0) AS before FROM s)
 		SELECT a.slope::double precision, a.difference::double precision, w.lower, w.upper, w.t, w.df, w.p_value, ((a.treated_left / (lift).treated + a.control_left / (lift).control) / NULLIF(a.before, 0))::double precision
 		FROM a LEFT JOIN LATERAL crm_profile_internal.welch_test(a.difference, a.treated_left, (lift).treated, a.control_left, (lift).control, level) w ON true;
-	END;
-COMMENT ON FUNCTION crm_profile.adjusted_value_test IS
-	'value_test of value - slope × past_value, which takes off what was known before contact (CUPED): slope of value by past value within the groups, difference, interval, test, and the share of variance left; NULLs without past values or if they do not vary';
+	END; -- value_test of value - slope × past_value, which takes off what was known before contact (CUPED): slope of value by past value within the groups, difference, interval, test, and the share of variance left; NULLs without past values or if they do not vary
 
 ---------------------------------------------------------------- checks and words
 
 CREATE FUNCTION crm_profile_internal.normal_p_value(z double precision) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.normal_p_value IS 'the two-sided p-value of a standard normal';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the two-sided p-value of a standard normal
 
 CREATE FUNCTION crm_profile.sample_ratio_p_value(lift crm_profile.campaign_lift, control_share double precision) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -177,14 +156,11 @@ COMMENT ON FUNCTION crm_profile.lift_verdict IS
 ---------------------------------------------------------------- power: what an audience can show
 
 CREATE FUNCTION crm_profile.lift_power(base_rate double precision, lift double precision, treated bigint, control bigint, level double precision DEFAULT 0.95) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.lift_power IS 'the chance that a campaign with this true lift of the response rate, over base_rate without it, is found to differ at the level; NULL for an empty group';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the chance that a campaign with this true lift of the response rate, over base_rate without it, is found to differ at the level; NULL for an empty group
 CREATE FUNCTION crm_profile.detectable_lift(base_rate double precision, treated bigint, control bigint, power double precision DEFAULT 0.8, level double precision DEFAULT 0.95) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION crm_profile.detectable_lift IS 'the smallest lift of the response rate that groups of this size show with this power; NULL if they cannot show any';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- the smallest lift of the response rate that groups of this size show with this power; NULL if they cannot show any
 CREATE FUNCTION crm_profile.customers_needed(base_rate double precision, lift double precision, control_share double precision DEFAULT 0.5, power double precision DEFAULT 0.8, level double precision DEFAULT 0.95) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION crm_profile.customers_needed IS 'customers, both groups together, with whom a campaign of this lift is found with this power; NULL without a control group or a lift';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- customers, both groups together, with whom a campaign of this lift is found with this power; NULL without a control group or a lift
 
 ---------------------------------------------------------------- campaigns of a source: checking a definition
 
@@ -207,8 +183,7 @@ BEGIN
 			crm_profile_internal.source_local_day(src, 'q.ordered_at', format('(SELECT %s AS ordered_at FROM %s) q', src.ordered_at, orders_sql), path), selected, src.order_code, orders_sql, ' WHERE ' || src.order_filter), src.name, path);
 	END IF;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_codes IS 'checks the arguments about codes of orders, and makes the query of orders with a code; selected: customer, time and amount of the orders';
+END $$; -- checks the arguments about codes of orders, and makes the query of orders with a code; selected: customer, time and amount of the orders
 
 CREATE FUNCTION crm_profile_internal.source_contact_amount(src crm_profile.source_definition, argument text, expression text, relation oid, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -218,8 +193,7 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.source_expression(argument, expression, relation, src.campaigns, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[], 'numeric, an integer, a float or money');
 	RETURN format('CASE WHEN abs((%1$s)::numeric) < 1e12 THEN trim_scale(round((%1$s)::numeric, 6)) END', expression);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_contact_amount IS 'checks an argument that is an amount of a contact; its SQL, NULL for one that is no number';
+END $$; -- checks an argument that is an amount of a contact; its SQL, NULL for one that is no number
 
 CREATE FUNCTION crm_profile_internal.source_resolve_campaigns(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -283,8 +257,7 @@ BEGIN
 		crm_profile_internal.source_contact_amount(src, 'response_value', src.response_value, relation, path), crm_profile_internal.source_contact_amount(src, 'contact_cost', src.contact_cost, relation, path),
 		coalesce('(' || src.campaign_code || ')', 'NULL') || '::text', src.campaigns), src.name, path);
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_campaigns IS 'checks and completes the arguments about campaigns with the caller''s rights';
+END $$; -- checks and completes the arguments about campaigns with the caller's rights
 
 ---------------------------------------------------------------- who was contacted, and who responded
 
@@ -304,11 +277,9 @@ CREATE TYPE crm_profile_internal.campaign_response_row AS ( -- a row of the view
 );
 
 CREATE FUNCTION crm_profile_internal.orders_between(history crm_profile.purchase_history, after date, until date) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.orders_between IS 'number of orders after one day, up to another';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- number of orders after one day, up to another
 CREATE FUNCTION crm_profile_internal.value_between(history crm_profile.purchase_history, after date, until date, by_profit boolean) RETURNS numeric
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.value_between IS 'amount, net of refunds, or known profit of these days; 0 for none';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- amount, net of refunds, or known profit of these days; 0 for none
 
 CREATE FUNCTION crm_profile_internal.contact_figures(history crm_profile.purchase_history, contacted_on date, response_days integer, by_profit boolean, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme,
 	active_days integer, clv crm_profile.clv_model, horizon_days integer, OUT ordered boolean, OUT value numeric, OUT past_value numeric, OUT segment text, OUT score double precision) RETURNS SETOF record
@@ -319,8 +290,7 @@ CREATE FUNCTION crm_profile_internal.contact_figures(history crm_profile.purchas
 			coalesce(crm_profile_internal.value_between(history, contacted_on - 366, contacted_on - 1, by_profit), 0),
 			coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, contacted_on - 1), segments, crm_profile.lifecycle(history, contacted_on - 1, active_days, clv)), '(unscored)'),
 			crm_profile.probability_of_purchase(history, clv, contacted_on - 1, make_interval(days => horizon_days));
-	END;
-COMMENT ON FUNCTION crm_profile_internal.contact_figures IS 'what a customer ordered after contact and before, and what was known of them the day before';
+	END; -- what a customer ordered after contact and before, and what was known of them the day before
 
 CREATE FUNCTION crm_profile_internal.contacts_are_single(src crm_profile.source_definition) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -358,8 +328,7 @@ CREATE FUNCTION crm_profile_internal.coded_orders(days date[], amounts numeric[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
 		SELECT count(*)::integer, coalesce(sum(o.amount), 0) FROM unnest(days, amounts) o(day, amount) WHERE o.day BETWEEN contacted_on AND until;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.coded_orders IS 'orders with a code, from contact until a day';
+	END; -- orders with a code, from contact until a day
 
 CREATE FUNCTION crm_profile_internal.source_response_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -377,8 +346,7 @@ WHERE k.contacted_on <= d.day AND k.treated IS NOT NULL$sql$,
 		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_model_in_use(src, 'horizon_days'), src.response_days, src.tier_by = 'profit',
 		CASE WHEN src.code_query IS NOT NULL THEN format(' LEFT JOIN (SELECT o.customer, o.code, array_agg(o.ordered_on) AS days, array_agg(o.amount) AS amounts FROM (%s) o GROUP BY o.customer, o.code) o ON o.code = k.code AND %s
 	CROSS JOIN LATERAL crm_profile_internal.coded_orders(o.days, o.amounts, k.contacted_on, least(k.contacted_on + %s, d.day)) x', src.code_query, crm_profile_internal.same_key(src.key_type, 'o.customer', 'k.customer'), src.response_days) END)
-	FROM (SELECT CASE WHEN src.responded_at IS NULL THEN format('(k.contacted_on + %s > d.day)', src.response_days) ELSE 'false' END AS is_open) g);
-COMMENT ON FUNCTION crm_profile_internal.source_response_query IS 'the query of campaign_response';
+	FROM (SELECT CASE WHEN src.responded_at IS NULL THEN format('(k.contacted_on + %s > d.day)', src.response_days) ELSE 'false' END AS is_open) g); -- the query of campaign_response
 
 ---------------------------------------------------------------- the results
 
@@ -405,8 +373,7 @@ CREATE FUNCTION crm_profile_internal.add_lifts(lifts crm_profile.campaign_lift[]
 COMMENT ON FUNCTION crm_profile_internal.add_lifts IS 'the lift of all customers of several';
 
 CREATE FUNCTION crm_profile_internal.chi_square_p_value(chi_square double precision, df double precision) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.chi_square_p_value IS 'the chance of at least that chi-square';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the chance of at least that chi-square
 
 CREATE FUNCTION crm_profile_internal.assignment_p_value(lifts crm_profile.campaign_lift[]) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -421,8 +388,7 @@ CREATE FUNCTION crm_profile_internal.value_lift(lift crm_profile.campaign_lift, 
 		SELECT CASE WHEN a.p_value IS NOT NULL THEN 'Welch, past value taken off' WHEN w.p_value IS NOT NULL THEN 'Welch' END, coalesce(a.difference, w.difference),
 			CASE WHEN a.difference IS NOT NULL THEN a.lower ELSE w.lower END, CASE WHEN a.difference IS NOT NULL THEN a.upper ELSE w.upper END, CASE WHEN a.difference IS NOT NULL THEN a.p_value ELSE w.p_value END
 		FROM crm_profile.value_test(lift) w, crm_profile.adjusted_value_test(lift) a;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.value_lift IS 'adjusted_value_test, or value_test where that says nothing';
+	END; -- adjusted_value_test, or value_test where that says nothing
 
 CREATE TYPE crm_profile_internal.campaign_result_row AS ( -- a row of the view campaign_result
 	campaign varchar, -- the campaign
@@ -476,8 +442,7 @@ CREATE FUNCTION crm_profile_internal.campaign_result(measures crm_profile_intern
 				CASE WHEN (r.lift).treated IS NOT NULL AND r.still_open > 0 THEN 'part of the customers can still respond' END), '')
 		FROM r, crm_profile.lift_interval(r.lift) i, crm_profile.lift_test(r.lift) t, crm_profile.value_test(r.lift) w, crm_profile_internal.value_lift(r.lift) v, LATERAL (SELECT round((v.difference * (r.lift).treated)::numeric, 2) AS gained) g
 		ORDER BY r.first_contact, r.campaign COLLATE "C";
-	END;
-COMMENT ON FUNCTION crm_profile_internal.campaign_result IS 'rows of the view campaign_result, from totals by campaign and segment';
+	END; -- rows of the view campaign_result, from totals by campaign and segment
 
 CREATE TYPE crm_profile_internal.campaign_segment_result_row AS ( -- a row of the view campaign_segment_result
 	campaign varchar, -- the campaign
@@ -513,8 +478,7 @@ CREATE FUNCTION crm_profile_internal.campaign_segment_result(measures crm_profil
 			crm_profile.lift_verdict(a.lift, CASE WHEN a.p_value IS NOT NULL THEN a.adjusted END)
 		FROM a LEFT JOIN crm_profile.segments(segments) s ON s.segment = a.segment, crm_profile.lift_interval(a.lift) i, crm_profile_internal.value_lift(a.lift) v
 		ORDER BY a.began, a.campaign COLLATE "C", s.position, a.segment COLLATE "C";
-	END;
-COMMENT ON FUNCTION crm_profile_internal.campaign_segment_result IS 'rows of the view campaign_segment_result';
+	END; -- rows of the view campaign_segment_result
 
 CREATE TYPE crm_profile_internal.campaign_gains_row AS ( -- a row of the view campaign_gains
 	campaign varchar, -- the campaign
@@ -552,13 +516,11 @@ CREATE FUNCTION crm_profile_internal.campaign_gains(measures crm_profile_interna
 			crm_profile.response_rate(m.lift) / NULLIF(crm_profile.response_rate(m.whole), 0), (m.so_far).treated / NULLIF((m.whole).treated, 0)::double precision, (m.so_far).treated_responses / NULLIF((m.whole).treated_responses, 0)::double precision,
 			crm_profile.incremental_responses(m.so_far), crm_profile.lift_verdict(m.so_far)
 		FROM m, crm_profile.lift_interval(m.lift) i ORDER BY m.began, m.campaign COLLATE "C", m.decile;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.campaign_gains IS 'rows of the view campaign_gains, from totals by campaign and decile';
+	END; -- rows of the view campaign_gains, from totals by campaign and decile
 
 CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS integer
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END;
-COMMENT ON FUNCTION crm_profile_internal.score_class IS 'class of a score: 64 times its log-odds, so that a million customers need no sort';
+	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
 CREATE FUNCTION crm_profile_internal.source_measures(src crm_profile.source_definition, by_score boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -585,8 +547,7 @@ BEGIN
 		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(%s, %s) c', crm_profile_internal.source_measures(src), crm_profile_internal.source_model_in_use(src, 'segments')));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_gains', 'the same by tenth of the score before contact', 'crm_profile_internal.campaign_gains_row',
 		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', crm_profile_internal.source_measures(src, by_score => true)));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_campaigns IS 'creates or replaces the views of campaigns of a source, or drops them if there are no campaigns';
+END $$; -- creates or replaces the views of campaigns of a source, or drops them if there are no campaigns
 
 ---------------------------------------------------------------- faults in the contacts
 
@@ -631,5 +592,4 @@ BEGIN
 				UNION ALL SELECT crm_profile_internal.found_row(79, 'codes of several campaigns', 'warning', count(*), NULL, NULL, '0', 'An order with such a code counts for each of them in which its customer was.', 'campaign_code')
 					FROM (SELECT c.code FROM code c GROUP BY c.code HAVING count(*) > 1) c HAVING count(*) > 0) f$sql$, src.campaign_query, src.code_query);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_campaigns IS 'finds problems in the contacts of campaigns, and in codes of orders';
+END $$; -- finds problems in the contacts of campaigns, and in codes of orders

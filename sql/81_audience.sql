@@ -2,24 +2,10 @@
 
 ---------------------------------------------------------------- select_audience
 
-CREATE FUNCTION crm_profile_internal.audience_hash(seed text, key text) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.audience_hash IS 'the first eight bytes of the SHA-256 of seed:key, as a bigint';
-CREATE FUNCTION crm_profile_internal.control_limit_transfn(state internal, hash bigint, share double precision, stratum_hash bigint) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_limit_transfn IS 'aggregate transition function';
-CREATE FUNCTION crm_profile_internal.control_limit_finalfn(state internal) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_limit_finalfn IS 'aggregate final function';
-CREATE AGGREGATE crm_profile_internal.control_limit(hash bigint, share double precision, stratum_hash bigint) (
-	SFUNC = crm_profile_internal.control_limit_transfn, STYPE = internal, SSPACE = 1024,
-	FINALFUNC = crm_profile_internal.control_limit_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.control_limit(bigint, double precision, bigint) IS 'the largest hash of the control group: floor(customers × share + stratum_hash / 2^64) customers; NULL: nobody';
-
-CREATE FUNCTION crm_profile_internal.control_count(customers bigint, share double precision, stratum_hash bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.control_count IS 'how many customers of a stratum are in its control group: on average over seeds exactly their share';
+CREATE FUNCTION crm_profile_internal.control_count(seed text, stratum text, customers bigint, share double precision) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- how many customers of a stratum are in its control group: on average over seeds exactly their share
+CREATE FUNCTION crm_profile_internal.draw_audience(query text, control_share double precision, seed text, base_rate double precision, OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support; -- the customers of a query, customer and stratum as text, with their groups
 
 CREATE FUNCTION crm_profile_internal.source_condition(src crm_profile.source_definition, condition text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -54,15 +40,14 @@ BEGIN
 	END;
 	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_condition IS 'a condition over the customers of a source, checked: best is the condition, best_columns what it needs besides customer_profile';
+END $$; -- a condition over the customers of a source, checked: best is the condition, best_columns what it needs besides customer_profile
 
 CREATE FUNCTION crm_profile_internal.tell_audience(treated bigint, control bigint, strata bigint, base_rate double precision) RETURNS boolean
 	LANGUAGE plpgsql PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	lift CONSTANT double precision := crm_profile.detectable_lift(base_rate, treated, control);
 BEGIN
-	IF treated IS NULL THEN
+	IF treated + control = 0 THEN
 		RAISE WARNING 'nobody is in the audience';
 	ELSIF control = 0 THEN
 		RAISE WARNING 'there is no control group: the campaign will show the response, not its effect' USING HINT = 'Give control_share, such as 0.1.';
@@ -76,8 +61,7 @@ BEGIN
 			HINT = format('Half of that lift takes %s customers.', coalesce(crm_profile.customers_needed(base_rate, lift / 2, control::double precision / (treated + control))::text, 'more'));
 	END IF;
 	RETURN true;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.tell_audience IS 'tells what an audience can show, as a NOTICE';
+END $$; -- tells what an audience can show, as a NOTICE
 
 CREATE FUNCTION crm_profile_internal.select_audience_as_owner(src crm_profile.source_definition, condition text, control_share double precision, seed text, base_rate double precision,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
@@ -87,22 +71,13 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('control_share and base_rate must be from 0 to 1, not %s and %s', coalesce(control_share::text, 'NULL'), coalesce(base_rate::text, 'NULL'));
 	END IF;
 	src := crm_profile_internal.source_condition(src, condition);
-	seed := coalesce(seed, '');
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
-	RETURN QUERY EXECUTE format(E'WITH a AS MATERIALIZED (SELECT p.customer, p.stratum, crm_profile_internal.audience_hash($1, p.customer) AS hash FROM (
-			SELECT customer::pg_catalog.text AS customer, coalesce(segment, ''(unscored)'')::pg_catalog.text AS stratum FROM %s WHERE (%s\n) IS TRUE) p WHERE p.customer IS NOT NULL),
-		s AS MATERIALIZED (SELECT g.*, crm_profile_internal.control_count(g.customers, $2, g.hash) AS control
-			FROM (SELECT a.stratum, pg_catalog.count(*) AS customers, crm_profile_internal.audience_hash($1, '':'' || a.stratum) AS hash, crm_profile_internal.control_limit(a.hash, $2, crm_profile_internal.audience_hash($1, '':'' || a.stratum)) AS highest FROM a GROUP BY a.stratum) g)
-		SELECT a.customer, CASE WHEN a.hash <= s.highest THEN ''control'' ELSE ''treated'' END, a.stratum FROM a JOIN s ON s.stratum = a.stratum
-		WHERE (SELECT crm_profile_internal.tell_audience(pg_catalog.sum(s.customers - s.control)::bigint, pg_catalog.sum(s.control)::bigint, pg_catalog.count(*), $3) FROM s)',
-		crm_profile_internal.source_best_from(src), src.best) USING seed, control_share, base_rate;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.select_audience_as_owner IS 'runs as the owner of the source: select_audience()';
+	RETURN QUERY SELECT a.customer, a."group", a.stratum FROM crm_profile_internal.draw_audience(
+		format(E'SELECT customer::pg_catalog.text, coalesce(segment, ''(unscored)'')::pg_catalog.text FROM %s WHERE (%s\n) IS TRUE', crm_profile_internal.source_best_from(src), src.best), control_share, coalesce(seed, ''), base_rate) a;
+END $$; -- runs as the owner of the source: select_audience()
 CREATE FUNCTION crm_profile.select_audience(source text, condition text DEFAULT NULL, control_share double precision DEFAULT 0.1, seed text DEFAULT '', base_rate double precision DEFAULT 0.05,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
-COMMENT ON FUNCTION crm_profile.select_audience IS
-	'customers for whom a condition holds (or of these segments), each treated or control, in the same shares in all segments; the same seed gives the same groups; tells what effect they can show, for a response rate without the campaign of base_rate';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000; -- customers for whom a condition holds (or of these segments), each treated or control, in the same shares in all segments; the same seed gives the same groups; tells what effect they can show, for a response rate without the campaign of base_rate
 
 ---------------------------------------------------------------- what to spend on whom
 
@@ -123,11 +98,12 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 			FROM unnest(measures) m WHERE (m.lift).treated IS NOT NULL),
 		one AS (
 			-- a success and a failure are added to each group, so that no variance is 0 (Agresti and Caffo 2000)
-			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
+			SELECT k.segment, k.nt + k.nc AS n, k.compared, CASE WHEN k.compared THEN k.nt * k.nc / (k.nt + k.nc)::double precision ELSE k.nt END AS weight, CASE WHEN k.compared THEN (k.xt + 1.0) / (k.nt + 2) - (k.xc + 1.0) / (k.nc + 2) ELSE (k.xt + 1.0) / (k.nt + 2) END::double precision AS effect,
 				((k.xt + 1.0) * (k.nt - k.xt + 1) / (k.nt + 2.0) ^ 3 + CASE WHEN k.compared THEN (k.xc + 1.0) * (k.nc - k.xc + 1) / (k.nc + 2.0) ^ 3 ELSE 0 END)::double precision AS variance
 			FROM known k WHERE CASE WHEN k.compared THEN k.nt > 0 AND k.nc > 0 ELSE k.nt > 0 END),
+		-- campaigns by their size (Mantel and Haenszel): by variance, those that nobody responded to would count most
 		segment AS (
-			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect / o.variance) / sum(1 / o.variance) AS effect, 1 / sum(1 / o.variance) AS variance FROM one o GROUP BY o.segment),
+			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect * o.weight) / sum(o.weight) AS effect, sum(o.variance * o.weight ^ 2) / sum(o.weight) ^ 2 AS variance FROM one o GROUP BY o.segment),
 		everybody AS (
 			SELECT s.mean, bool_or(g.compared) AS compared, sum(g.n)::bigint AS n,
 				-- what segments differ by beyond chance (DerSimonian and Laird 1986)
@@ -136,8 +112,7 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 		SELECT g.segment, g.n, CASE WHEN coalesce(e.between, 0) = 0 THEN e.mean ELSE (g.effect / g.variance + e.mean / e.between) / (1 / g.variance + 1 / e.between) END, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END
 		FROM segment g, everybody e
 		UNION ALL SELECT NULL, e.n, e.mean, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END FROM everybody e;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.segment_effects IS 'what a contact brought by segment, each drawn to the mean of all as far as chance explains the difference';
+	END; -- what a contact brought by segment, each drawn to the mean of all as far as chance explains the difference
 
 CREATE FUNCTION crm_profile_internal.plan_effects(src crm_profile.source_definition, lift double precision) RETURNS crm_profile_internal.segment_effect[]
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -158,8 +133,7 @@ BEGIN
 			HINT = 'Map one with campaigns => ''…'', or give lift => the responses per contact that you expect.';
 	END IF;
 	RETURN effects;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.plan_effects IS 'what a contact brings by segment: as given, or by past campaigns; an error if neither is there';
+END $$; -- what a contact brings by segment: as given, or by past campaigns; an error if neither is there
 
 CREATE FUNCTION crm_profile_internal.check_plan(budget numeric, cost_per_contact numeric, margin numeric) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -171,8 +145,7 @@ BEGIN
 	ELSIF margin IS NULL OR NOT (margin > 0 AND margin <= 1) THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('margin must be above 0 and at most 1, not %s', coalesce(margin::text, 'NULL')), HINT = 'It is the share of an order that is left after its costs: 0.3 for 30 %.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_plan IS 'checks the arguments of campaign_plan() and plan_contacts()';
+END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 
 CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
@@ -194,20 +167,16 @@ BEGIN
 		SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
 		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
 		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv')) USING budget, cost_per_contact, margin, effects;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'the rows of plan_contacts()';
+END $$; -- the rows of plan_contacts()
 CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.plan_contacts_as_owner IS 'runs as the owner of the source: plan_contacts()';
+END $$; -- runs as the owner of the source: plan_contacts()
 CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000;
-COMMENT ON FUNCTION crm_profile.plan_contacts IS
-	'the customers in the order of what a contact gains: effect (responses that it brings, by past campaigns or lift) × order_value × margin - cost_per_contact; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000; -- the customers in the order of what a contact gains: effect (responses that it brings, by past campaigns or lift) × order_value × margin - cost_per_contact; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)
 
 CREATE FUNCTION crm_profile_internal.campaign_plan_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
@@ -224,11 +193,8 @@ BEGIN
 			FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c GROUP BY c.segment) g
 			LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest(effects) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
 			LEFT JOIN crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C";
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.campaign_plan_as_owner IS 'runs as the owner of the source: campaign_plan()';
+END $$; -- runs as the owner of the source: campaign_plan()
 CREATE FUNCTION crm_profile.campaign_plan(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
 	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 12;
-COMMENT ON FUNCTION crm_profile.campaign_plan IS
-	'what to spend on which segment: plan_contacts by segment, with how many customers a contact is worth, how many not, how many contacts the budget buys where they gain most, and what these should bring';
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 12; -- what to spend on which segment: plan_contacts by segment, with how many customers a contact is worth, how many not, how many contacts the budget buys where they gain most, and what these should bring

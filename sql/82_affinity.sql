@@ -6,20 +6,15 @@ CREATE FUNCTION crm_profile.basket_rules(query text, min_support double precisio
 	OUT left_side text[], OUT right_side text, OUT baskets bigint, OUT left_baskets bigint, OUT right_baskets bigint,
 	OUT support double precision, OUT confidence double precision, OUT lift double precision, OUT p_value double precision, OUT p_adjusted double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
-COMMENT ON FUNCTION crm_profile.basket_rules IS
-	'rules of the form: baskets with the left side (1 to max_left products) have the right side, from a query of order lines (basket, product); product: only rules with it on the left; p_value by Fisher''s exact test, one-sided, adjusted by Benjamini and Hochberg';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000; -- rules of the form: baskets with the left side (1 to max_left products) have the right side, from a query of order lines (basket, product); product: only rules with it on the left; p_value by Fisher's exact test, one-sided, adjusted by Benjamini and Hochberg
 
 CREATE FUNCTION crm_profile.next_products(query text, products text[],
 	OUT product text, OUT baskets bigint, OUT share double precision, OUT lift double precision, OUT p_value double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000;
-COMMENT ON FUNCTION crm_profile.next_products IS
-	'what baskets that share a product with those given have besides, from a query of order lines (basket, product); share: of these baskets, weighted by their similarity';
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000; -- what baskets that share a product with those given have besides, from a query of order lines (basket, product); share: of these baskets, weighted by their similarity
 
 CREATE FUNCTION crm_profile_internal.hypergeometric_tail(found bigint, drawn bigint, marked bigint, total bigint) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.hypergeometric_tail IS 'chance of at least found marked ones among drawn of total, of which marked are: Fisher''s exact test, one-sided';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- chance of at least found marked ones among drawn of total, of which marked are: Fisher's exact test, one-sided
 
 ---------------------------------------------------------------- the order lines of a source
 
@@ -29,8 +24,7 @@ BEGIN
 	expression := crm_profile_internal.source_expression(argument, expression, relation, relation_sql, path, ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[], 'date, timestamp or timestamptz');
 	RETURN CASE crm_profile_internal.base_type(crm_profile_internal.source_type_of(expression, relation_sql, path))
 		WHEN 'timestamptz'::regtype THEN format('((%s) AT TIME ZONE %L)::date', expression, zone) ELSE format('(%s)::date', expression) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_day_of IS 'SQL of the day that an argument gives as day or time';
+END $$; -- SQL of the day that an argument gives as day or time
 
 CREATE FUNCTION crm_profile_internal.source_key_of(src crm_profile.source_definition, expression text, relation_sql text, path text) RETURNS text
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -114,8 +108,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('lines', SQLERRM, 'The order lines are read by: ' || src.line_query, 'The key of an order must have the same type in both tables: cast one of them.');
 	END;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_resolve_lines IS 'checks and completes the arguments about order lines with the caller''s rights, and makes the query of them';
+END $$; -- checks and completes the arguments about order lines with the caller's rights, and makes the query of them
 
 CREATE FUNCTION crm_profile_internal.find_in_lines(src crm_profile.source_definition) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -136,8 +129,7 @@ BEGIN
 				(75, 'baskets without a product', 'note', n.empty, 'They count nowhere.', NULL)) v(place, finding, severity, n, advice, argument),
 			crm_profile_internal.found_row(v.place, v.finding, v.severity, v.n, NULL, NULL, '0', v.advice, v.argument) f
 		WHERE v.n > 0$sql$, src.line_query, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'l.customer'));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.find_in_lines IS 'finds problems in the order lines of a source';
+END $$; -- finds problems in the order lines of a source
 
 ---------------------------------------------------------------- who buys what
 
@@ -198,8 +190,7 @@ CREATE FUNCTION crm_profile_internal.product_affinity(cells crm_profile_internal
 		SELECT a.dimension, a.customer_group, a.category, a.n, a.group_n, a.n / a.group_n::double precision, a.category_n / a.everybody::double precision, 100 * a.lift, a.lift, a.p, a.q,
 			CASE WHEN a.q >= 0.05 THEN 'cannot tell' WHEN a.lift > 1 THEN 'more than others' ELSE 'less than others' END, as_of
 		FROM adjusted a ORDER BY a.dimension, a.customer_group COLLATE "C", a.n DESC, a.category COLLATE "C";
-	END;
-COMMENT ON FUNCTION crm_profile_internal.product_affinity IS 'rows of the view product_affinity, from numbers of customers';
+	END; -- rows of the view product_affinity, from numbers of customers
 
 CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_internal.product_affinity_row[]) RETURNS SETOF crm_profile_internal.category_buyers_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
@@ -212,8 +203,7 @@ CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_intern
 		SELECT row_number() OVER (ORDER BY t.customers DESC, t.category COLLATE "C"), t.category, t.customers, t.share, s.customer_group, s.lift, v.customer_group, v.lift, t.as_of
 		FROM total t LEFT JOIN most s ON s.dimension = 'segment' AND s.category = t.category LEFT JOIN most v ON v.dimension = 'value_tier' AND v.category = t.category
 		ORDER BY 1;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.category_buyers IS 'rows of the view category_buyers, from those of product_affinity';
+	END; -- rows of the view category_buyers, from those of product_affinity
 
 CREATE FUNCTION crm_profile_internal.source_build_lines(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -253,8 +243,7 @@ BEGIN
 		format('SELECT a.* FROM %I.product_affinity(%s) a', src.name, crm_profile_internal.source_today(src)));
 	PERFORM crm_profile_internal.source_view(src, 'category_buyers', 'the categories by the number of their customers, and which segment and tier buys each of them most', 'crm_profile_internal.category_buyers_row',
 		format('SELECT b.* FROM crm_profile_internal.category_buyers(ARRAY(SELECT ROW(a.*)::crm_profile_internal.product_affinity_row FROM %I.product_affinity a)) b', src.name));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_lines IS 'creates or replaces the views of order lines of a source, or drops them if it names none';
+END $$; -- creates or replaces the views of order lines of a source, or drops them if it names none
 
 ---------------------------------------------------------------- what goes with what, and what comes next
 
@@ -265,8 +254,7 @@ BEGIN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no order lines', source), HINT = format('Name them: crm_profile.alter_source(%L, lines => ''schema.table'', …).', source);
 	END IF;
 	RETURN format('SELECT l.basket, l.product FROM %I.order_line l', source) || CASE WHEN as_of IS NOT NULL THEN format(' WHERE l.ordered_on <= %L', as_of) ELSE '' END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_lines IS 'the query of the order lines of a source up to a day, all of them for NULL; an error if it has none';
+END $$; -- the query of the order lines of a source up to a day, all of them for NULL; an error if it has none
 
 CREATE FUNCTION crm_profile.complements(source text, product text, as_of date DEFAULT NULL, min_support double precision DEFAULT 0,
 	OUT complement text, OUT baskets bigint, OUT support double precision, OUT confidence double precision, OUT lift double precision, OUT p_value double precision, OUT p_adjusted double precision)
@@ -276,9 +264,7 @@ CREATE FUNCTION crm_profile.complements(source text, product text, as_of date DE
 		SELECT r.right_side, r.baskets, r.support, r.confidence, r.lift, r.p_value, r.p_adjusted
 		FROM crm_profile.basket_rules(crm_profile_internal.source_lines(source, as_of), min_support, 1, coalesce(product, '')) r
 		ORDER BY r.p_adjusted, r.lift DESC, r.right_side COLLATE "C";
-	END;
-COMMENT ON FUNCTION crm_profile.complements IS
-	'what those who buy a product of a source have in the same basket, the surest first: support and confidence of the rule product → complement, lift, and the chance of so many baskets without a connection';
+	END; -- what those who buy a product of a source have in the same basket, the surest first: support and confidence of the rule product → complement, lift, and the chance of so many baskets without a connection
 
 CREATE FUNCTION crm_profile.next_product(source text, customer text, as_of date DEFAULT NULL, most integer DEFAULT 5,
 	OUT product text, OUT baskets bigint, OUT share double precision, OUT lift double precision, OUT p_value double precision)
@@ -290,6 +276,4 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT array_agg(DISTINCT l.product) FROM (%s) l', concat(replace(lines, 'l.basket, ', ''), CASE WHEN as_of IS NULL THEN ' WHERE' ELSE ' AND' END, format(' l.customer = %L', customer))) INTO products;
 	RETURN QUERY SELECT n.* FROM crm_profile.next_products(lines, products) n ORDER BY n.share DESC, n.product COLLATE "C" LIMIT most;
-END $$;
-COMMENT ON FUNCTION crm_profile.next_product IS
-	'what a customer of a source may buy next: products new to them, by the share of the baskets with something that they have bought, weighted by similarity';
+END $$; -- what a customer of a source may buy next: products new to them, by the share of the baskets with something that they have bought, weighted by similarity

@@ -9,14 +9,14 @@ CREATE TYPE crm_profile_internal.product_complement_row AS ( -- a row of the tab
 );
 
 CREATE FUNCTION crm_profile_internal.second_purchase(history crm_profile.purchase_history, as_of date) RETURNS date
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION crm_profile_internal.second_purchase IS 'the second purchase day of a customer; NULL: fewer than two by as_of';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- the second purchase day of a customer; NULL: fewer than two by as_of
 
 CREATE FUNCTION crm_profile_internal.due_kinds(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, clv crm_profile.clv_model, active_days integer,
-	a_from numeric, b_from numeric, by_profit boolean, period interval, second_purchase_days integer, birthday date, pause integer, day date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION crm_profile_internal.due_kinds IS
-	'the actions that become due for a customer on a day, as a sum: 1 thanks, 2 second purchase, 4 anniversary, 8 lapse alarm, 16 entered the top segment, 32 left it, 64 status reached, 128 birthday';
+	a_from numeric, b_from numeric, by_profit boolean, period interval, second_purchase_days integer, pause integer, day date) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50; -- the actions that become due for a customer on a day, as a sum: 1 thanks, 2 second purchase, 4 anniversary, 8 lapse alarm, 16 entered the top segment, 32 left it, 64 status reached
+
+CREATE FUNCTION crm_profile_internal.is_anniversary("of" date, day date) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- whether a day is a number of years after another; 28 February stands for the 29th where there is none
 
 CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_actions and of the function due_actions() of a source
 	customer text, -- key of the customer, as in the customer table
@@ -30,8 +30,7 @@ CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_ac
 -- each model is used once, so that a call is inlined where the model is a subquery
 CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, day date) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv)), 'no segment');
-COMMENT ON FUNCTION crm_profile_internal.due_segment IS 'the segment of a customer on a day, in words';
+	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv)), 'no segment'); -- the segment of a customer on a day, in words
 
 CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_history, a_from numeric, b_from numeric, day date, period interval, tier_by text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -52,14 +51,12 @@ CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, histor
 				WHEN 4 THEN format('first purchase %s ago, on %s', CASE extract(year FROM day) - extract(year FROM crm_profile.first_purchase(history, day)) WHEN 1 THEN 'a year' ELSE extract(year FROM day) - extract(year FROM crm_profile.first_purchase(history, day)) || ' years' END, to_char(crm_profile.first_purchase(history, day), 'YYYY-MM-DD'))
 				WHEN 8 THEN format('silent for %s days, since %s: that is longer than fits this customer', crm_profile.recency(history, day), to_char(crm_profile.last_purchase(history, day), 'YYYY-MM-DD'))
 				WHEN 64 THEN format('reached value tier %s, from %s', crm_profile_internal.due_tier(history, model.a_from, model.b_from, day, period, tier_by), crm_profile_internal.due_tier(history, model.a_from, model.b_from, day - 1, period, tier_by))
-				WHEN 128 THEN 'birthday'
 				ELSE format('%s now, %s the day before', crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day),
 					crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day - 1)) END,
 			day, crm_profile_internal.source_clv_365d(history, model.clv, CASE v.kind WHEN 8 THEN crm_profile.last_purchase(history, day) ELSE day END), as_of
-		FROM (VALUES (1, 'thanks'), (2, 'second_purchase'), (4, 'anniversary'), (8, 'lapse_alarm'), (16, 'entered_top'), (32, 'left_top'), (64, 'status_reached'), (128, 'birthday')) v(kind, action)
+		FROM (VALUES (1, 'thanks'), (2, 'second_purchase'), (4, 'anniversary'), (8, 'lapse_alarm'), (16, 'entered_top'), (32, 'left_top'), (64, 'status_reached')) v(kind, action)
 		WHERE due & v.kind <> 0;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.due_rows IS 'rows of due_actions for a customer and a day, from what due_kinds() found';
+	END; -- rows of due_actions for a customer and a day, from what due_kinds() found
 
 ---------------------------------------------------------------- complements
 
@@ -84,8 +81,7 @@ BEGIN
 			min_support := 5 * min_support;
 		END;
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.refresh_complements IS 'part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance';
+END $$; -- part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance
 
 CREATE FUNCTION crm_profile_internal.source_build_complements(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -97,39 +93,43 @@ BEGIN
 		PERFORM crm_profile_internal.source_comment(src.name, 'product_complement', 'what goes with each product in a basket: the five of the highest lift, as of the last refresh that fitted models', 'crm_profile_internal.product_complement_row');
 		PERFORM crm_profile_internal.source_share_rights(src, 'due_actions', 'product_complement');
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_complements IS 'creates the table product_complement of a source, or drops it if the source has no order lines';
+END $$; -- creates the table product_complement of a source, or drops it if the source has no order lines
 
 ---------------------------------------------------------------- the view
 
 CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_definition, columns text, rows text, condition text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- what is due is a column of the join, and not joined LATERAL: the planner would remember it by history, in vain
-	RETURN format('(SELECT c.%1$I AS customer, h.history, d.day, %2$s%3$scrm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %4$L, %5$s, %6$s, %7$s, %8$s, d.day) AS due
-			FROM %9$s%10$s CROSS JOIN%11$s (SELECT %12$s AS model) m%13$s OFFSET 0) e%14$s CROSS JOIN%11$s (SELECT %12$s AS model) m',
-		src.customer_key, columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, src.tier_by = 'profit',
-		crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), CASE WHEN src.birthday IS NULL THEN 'NULL' ELSE format('c.%I::date', src.birthday) END, src.action_pause,
-		rows, crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), condition,
-		CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END);
-COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, from SQL of customers c, histories h and days d, and of the models m';
+	-- what is due is a column, and not joined LATERAL: the planner would remember it by history, in vain. Customers are
+	-- joined when most are out, except where the model goes by what they are
+	RETURN format('(SELECT h.customer, h.history, d.day, %1$s%2$scrm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %3$L, %4$s, %5$s, %6$s, d.day) AS due
+			FROM %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m%11$s OFFSET 0) e JOIN %12$s c ON %13$s%14$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
+		columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, src.tier_by = 'profit', crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), src.action_pause,
+		rows, crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), condition,
+		src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END);
+COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, joined to the customers c and the models m, from SQL of histories h and days d';
 
 CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('SELECT e.customer, f.action, f.reason, f.since, f.value, f.as_of
-		FROM %1$s CROSS JOIN LATERAL crm_profile_internal.due_rows(e.customer::text, e.due, e.history, m.model, e.day, %2$s, %3$s, %4$L) f
-		WHERE e.due <> 0',
-		crm_profile_internal.source_due_kinds(src, '', format('%s c %s %I.customer_history h ON %s CROSS JOIN %s', src.customers, CASE WHEN src.birthday IS NULL THEN 'JOIN' ELSE 'LEFT JOIN' END, src.name,
-			crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), days), ''), as_of, crm_profile_internal.source_period(src), src.tier_by)
+	-- BETWEEN: the planner expects few
+	RETURN format('SELECT c.%1$I AS customer, f.action, f.reason, f.since, f.value, f.as_of
+		FROM %2$s CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%1$I::text, e.due, e.history, m.model, e.day, %3$s, %4$s, %5$L) f
+		WHERE e.due BETWEEN 1 AND 127',
+		src.customer_key, crm_profile_internal.source_due_kinds(src, '', format('%I.customer_history h CROSS JOIN %s', src.name, days), ''), as_of, crm_profile_internal.source_period(src), src.tier_by)
+		|| CASE WHEN src.birthday IS NULL THEN '' ELSE format('
+		UNION ALL SELECT e.customer, ''birthday'', ''birthday'', e.day, crm_profile_internal.source_clv_365d(h.history, (m.model).clv, e.day), %1$s
+		FROM (SELECT c.%2$I AS customer, d.day FROM %3$s c CROSS JOIN %4$s WHERE crm_profile_internal.is_anniversary(c.%5$I::date, d.day)) e LEFT JOIN %6$I.customer_history h ON %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
+		as_of, src.customer_key, src.customers, days, src.birthday, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'e.customer'), crm_profile_internal.source_own_model(src, 'e.customer'),
+		CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true)) END
 		-- a complement comes with thanks, and so not more often
 		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
 		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (
-			SELECT DISTINCT ON (e.customer::text, e.day) e.customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
-				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %1$s AS as_of
-			FROM %2$s WHERE e.due & 1 <> 0 ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', as_of,
-		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s JOIN %4$s c ON %5$s',
-				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer'), src.customers, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))),
+			SELECT DISTINCT ON (e.customer::text, e.day) c.%1$I AS customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
+				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %2$s AS as_of
+			FROM %3$s WHERE e.due & 1 <> 0 ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,
+		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s',
+				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer')),
 			format(' WHERE NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')))) END;
-COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date';
+COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date, which may be e.day';
 
 CREATE FUNCTION crm_profile_internal.source_build_due(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -139,5 +139,4 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.due_actions(as_of date, days integer DEFAULT 1) RETURNS SETOF %1$I.due_actions LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %2$s; END', src.name,
 		crm_profile_internal.source_due_query(src, '(SELECT due_actions.as_of - n.n AS day FROM generate_series(0, due_actions.days - 1) n(n) OFFSET 0) d', 'due_actions.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.due_actions(date, integer) IS ''what became due on that day, or on so many days up to it, by the models in use now''', src.name);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_due IS 'creates or replaces the view and the function due_actions of a source';
+END $$; -- creates or replaces the view and the function due_actions of a source

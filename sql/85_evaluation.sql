@@ -16,8 +16,7 @@ BEGIN
 	EXECUTE format('SELECT d.* FROM ONLY %I.source_definition d', source) INTO src;
 	src.name := source;
 	RETURN src;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.evaluated_source IS 'the definition of a source, as its readers may read it';
+END $$; -- the definition of a source, as its readers may read it
 
 CREATE FUNCTION crm_profile_internal.evaluated_day(src crm_profile.source_definition, as_of date) RETURNS date
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -28,18 +27,15 @@ BEGIN
 		EXECUTE format('SELECT %s', crm_profile_internal.source_today(src)) INTO as_of;
 	END IF;
 	RETURN as_of;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.evaluated_day IS 'the day given, or that of the views of the source';
+END $$; -- the day given, or that of the views of the source
 
 CREATE FUNCTION crm_profile_internal.evaluated_histories(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT h.customer, h.history FROM %I.customer_history h WHERE %s)', src.name, CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END);
-COMMENT ON FUNCTION crm_profile_internal.evaluated_histories IS 'SQL of the histories of the customers that the views show';
+	RETURN format('(SELECT h.customer, h.history FROM %I.customer_history h WHERE %s)', src.name, CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END); -- SQL of the histories of the customers that the views show
 
 CREATE FUNCTION crm_profile_internal.evaluated_value(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('crm_profile.%s(h.history, $1%s)', CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'monetary' END, CASE WHEN src.period IS NOT NULL THEN ', ' || crm_profile_internal.source_period(src) ELSE '' END);
-COMMENT ON FUNCTION crm_profile_internal.evaluated_value IS 'SQL of what a customer is worth on day $1: profit or amount, in the period of the source';
+	RETURN format('crm_profile.%s(h.history, $1%s)', CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'monetary' END, CASE WHEN src.period IS NOT NULL THEN ', ' || crm_profile_internal.source_period(src) ELSE '' END); -- SQL of what a customer is worth on day $1: profit or amount, in the period of the source
 
 ---------------------------------------------------------------- cohorts
 
@@ -54,15 +50,12 @@ CREATE TYPE crm_profile_internal.cohort_cell AS ( -- the customers of a cohort i
 );
 
 CREATE FUNCTION crm_profile_internal.cohort_cells_transfn(state internal, history crm_profile.purchase_history, as_of date) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.cohort_cells_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.cohort_cells_finalfn(state internal) RETURNS crm_profile_internal.cohort_cell[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.cohort_cells_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.cohort_cells(history crm_profile.purchase_history, as_of date) (
 	SFUNC = crm_profile_internal.cohort_cells_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.cohort_cells_finalfn, PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.cohort_cells(crm_profile.purchase_history, date) IS 'purchases by month of the first purchase and months since';
+	FINALFUNC = crm_profile_internal.cohort_cells_finalfn, PARALLEL = SAFE); -- purchases by month of the first purchase and months since
 
 CREATE FUNCTION crm_profile_internal.cohort_cells(source text, as_of date) RETURNS SETOF crm_profile_internal.cohort_cell
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp AS $$
@@ -71,13 +64,11 @@ DECLARE
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT c.* FROM unnest((SELECT crm_profile_internal.cohort_cells(h.history, $1) FROM %s h)) c', crm_profile_internal.evaluated_histories(src))
 		USING crm_profile_internal.evaluated_day(src, as_of);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.cohort_cells(text, date) IS 'the cells of a source: what all functions about cohorts read';
+END $$; -- the cells of a source: what all functions about cohorts read
 
 CREATE FUNCTION crm_profile_internal.month_number(day date) RETURNS integer
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN extract(year FROM day)::integer * 12 + extract(month FROM day)::integer;
-COMMENT ON FUNCTION crm_profile_internal.month_number IS 'a number for the month of a day; the next month has the next number';
+	RETURN extract(year FROM day)::integer * 12 + extract(month FROM day)::integer; -- a number for the month of a day; the next month has the next number
 
 CREATE FUNCTION crm_profile_internal.dense_cohorts(cells crm_profile_internal.cohort_cell[], as_of date,
 	OUT cohort date, OUT months integer, OUT customers bigint, OUT buyers bigint, OUT revenue numeric, OUT profit numeric, OUT complete boolean) RETURNS SETOF record
@@ -88,8 +79,7 @@ CREATE FUNCTION crm_profile_internal.dense_cohorts(cells crm_profile_internal.co
 		FROM unnest(cells) s CROSS JOIN LATERAL generate_series(0, crm_profile_internal.month_number(as_of) - crm_profile_internal.month_number(s.cohort)) AS m(months)
 			LEFT JOIN unnest(cells) c ON c.cohort = s.cohort AND c.months = m.months
 		WHERE s.months = 0;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.dense_cohorts IS 'the cells with a row for every month up to the day, also those in which nobody bought';
+	END; -- the cells with a row for every month up to the day, also those in which nobody bought
 
 CREATE TYPE crm_profile_internal.cohort_retention_row AS ( -- a row of the view cohort_retention
 	cohort date, -- first day of the month of the first purchase
@@ -107,8 +97,7 @@ DECLARE
 BEGIN
 	RETURN QUERY SELECT d.cohort, d.months, d.customers, d.buyers, d.buyers::double precision / d.customers, d.complete
 		FROM crm_profile_internal.dense_cohorts(ARRAY(SELECT c FROM crm_profile_internal.cohort_cells(source, day) c), day) d ORDER BY d.cohort, d.months;
-END $$;
-COMMENT ON FUNCTION crm_profile.cohort_retention IS 'by month of the first purchase and months since: how many customers of the cohort bought in that month';
+END $$; -- by month of the first purchase and months since: how many customers of the cohort bought in that month
 
 CREATE TYPE crm_profile_internal.cohort_value_row AS ( -- a row of the view cohort_value
 	cohort date, -- first day of the month of the first purchase
@@ -128,8 +117,7 @@ DECLARE
 BEGIN
 	RETURN QUERY SELECT d.cohort, d.months, d.customers, d.revenue, d.profit, round(sum(d.revenue) OVER w / d.customers, 6), round(sum(d.profit) OVER w / d.customers, 6), d.complete
 		FROM crm_profile_internal.dense_cohorts(ARRAY(SELECT c FROM crm_profile_internal.cohort_cells(source, day) c), day) d WINDOW w AS (PARTITION BY d.cohort ORDER BY d.months) ORDER BY d.cohort, d.months;
-END $$;
-COMMENT ON FUNCTION crm_profile.cohort_value IS 'by month of the first purchase and months since: revenue and profit, and how much a customer of the cohort has brought by then';
+END $$; -- by month of the first purchase and months since: revenue and profit, and how much a customer of the cohort has brought by then
 
 CREATE TYPE crm_profile_internal.new_and_returning_row AS ( -- a row of the view new_and_returning
 	month date, -- first day of the month
@@ -151,8 +139,7 @@ BEGIN
 			CASE WHEN b.of_new >= 0 AND b.of_old >= 0 THEN (b.of_old / NULLIF(b.of_new + b.of_old, 0))::double precision END
 		FROM (SELECT min(c.month) AS first, max(c.month) AS last FROM cell c) e CROSS JOIN LATERAL generate_series(e.first::timestamp, e.last::timestamp, '1 month') m(month) LEFT JOIN by_month b ON b.month = m.month
 		ORDER BY 1;
-END $$;
-COMMENT ON FUNCTION crm_profile.new_and_returning IS 'by month: customers and revenue, new ones against those who had bought in an earlier month';
+END $$; -- by month: customers and revenue, new ones against those who had bought in an earlier month
 
 CREATE FUNCTION crm_profile.returning_customer_rate(source text, period interval DEFAULT '1 year', as_of date DEFAULT NULL,
 	OUT buyers bigint, OUT returning_customers bigint, OUT rate double precision)
@@ -164,8 +151,7 @@ BEGIN
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE crm_profile.purchase_days(h.history, $1) > 1) FROM %s h WHERE crm_profile.frequency(h.history, $1, $2) > 0', crm_profile_internal.evaluated_histories(src))
 		INTO buyers, returning_customers USING crm_profile_internal.evaluated_day(src, as_of), period;
 	rate := returning_customers::double precision / NULLIF(buyers, 0);
-END $$;
-COMMENT ON FUNCTION crm_profile.returning_customer_rate IS 'of the customers who bought in the period, the share for whom it was not the first day on which they bought; NULL if nobody bought';
+END $$; -- of the customers who bought in the period, the share for whom it was not the first day on which they bought; NULL if nobody bought
 
 ---------------------------------------------------------------- the second purchase
 
@@ -176,15 +162,12 @@ CREATE TYPE crm_profile_internal.second_purchase_count AS ( -- customers by days
 );
 
 CREATE FUNCTION crm_profile_internal.second_purchases_transfn(state internal, history crm_profile.purchase_history, as_of date) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.second_purchases_transfn IS 'aggregate transition function';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.second_purchases_finalfn(state internal) RETURNS crm_profile_internal.second_purchase_count[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION crm_profile_internal.second_purchases_finalfn IS 'aggregate final function';
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.second_purchases(history crm_profile.purchase_history, as_of date) (
 	SFUNC = crm_profile_internal.second_purchases_transfn, STYPE = internal, SSPACE = 600000,
-	FINALFUNC = crm_profile_internal.second_purchases_finalfn, PARALLEL = SAFE);
-COMMENT ON AGGREGATE crm_profile_internal.second_purchases(crm_profile.purchase_history, date) IS 'customers by days to the second purchase, or without one';
+	FINALFUNC = crm_profile_internal.second_purchases_finalfn, PARALLEL = SAFE); -- customers by days to the second purchase, or without one
 
 CREATE TYPE crm_profile_internal.second_purchase_row AS ( -- a row of the view second_purchase
 	within_days integer, -- days since the first purchase
@@ -207,8 +190,7 @@ BEGIN
 			CASE WHEN w.days <= (SELECT max(r.days) FROM risk r) THEN 1 - coalesce((SELECT s.share FROM survival s WHERE s.days <= w.days ORDER BY s.days DESC LIMIT 1), 1) END,
 			(SELECT min(s.days) FROM survival s WHERE s.share <= 0.5)
 		FROM unnest('{7,14,30,60,90,180,365,730}'::integer[]) w(days) ORDER BY w.days;
-END $$;
-COMMENT ON FUNCTION crm_profile.second_purchase IS 'how many customers buy a second time within so many days of the first, and after how many days half of them have';
+END $$; -- how many customers buy a second time within so many days of the first, and after how many days half of them have
 
 ---------------------------------------------------------------- where the money comes from
 
@@ -238,8 +220,7 @@ BEGIN
 			round(t.value / t.customers, 6), CASE WHEN w.value > 0 THEN (sum(t.value) FILTER (WHERE t.decile <= 2) OVER () / w.value)::double precision END, w.gini
 		FROM tenth t, whole w ORDER BY t.decile$query$, crm_profile_internal.evaluated_value(src), crm_profile_internal.evaluated_histories(src))
 		USING crm_profile_internal.evaluated_day(src, as_of);
-END $$;
-COMMENT ON FUNCTION crm_profile.value_concentration IS 'how much of the value is with how few customers: deciles, the share of the best 20 %, the Gini coefficient';
+END $$; -- how much of the value is with how few customers: deciles, the share of the best 20 %, the Gini coefficient
 
 CREATE TYPE crm_profile_internal.costly_customers_row AS ( -- a row of the view costly_customers
 	customer text, -- key of the customer
@@ -262,8 +243,7 @@ BEGIN
 	RETURN QUERY EXECUTE format('SELECT p.customer::text, p.segment, p.frequency, p.monetary, p.profit, p.frequency * $2, coalesce(p.profit, p.monetary) - p.frequency * $2
 		FROM %I.%s p WHERE coalesce(p.profit, p.monetary) < p.frequency * $2 ORDER BY 7, p.customer::text COLLATE "C"', source, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE 'profile_as_of($1)' END)
 		USING crm_profile_internal.evaluated_day(src, as_of), cost_per_order;
-END $$;
-COMMENT ON FUNCTION crm_profile.costly_customers IS 'customers who cost more than they bring, the worst first: cost of goods where known, and what an order costs to handle';
+END $$; -- customers who cost more than they bring, the worst first: cost of goods where known, and what an order costs to handle
 
 CREATE TYPE crm_profile_internal.season AS ( -- the month in which a customer buys year after year
 	month integer, -- 1 to 12; NULL: in no month in three years
@@ -272,8 +252,7 @@ CREATE TYPE crm_profile_internal.season AS ( -- the month in which a customer bu
 	p_value double precision -- chance of so many years in one month, for a customer who buys when the others do, over all twelve months
 );
 CREATE FUNCTION crm_profile_internal.season_of(history crm_profile.purchase_history, as_of date, shares double precision[]) RETURNS crm_profile_internal.season
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION crm_profile_internal.season_of IS 'the month of the year in which the customer buys beyond chance, given the share of the purchases of all in each month of the year; NULL: they bought in fewer than three months';
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- the month of the year in which the customer buys beyond chance, given the share of the purchases of all in each month of the year; NULL: they bought in fewer than three months
 
 CREATE TYPE crm_profile_internal.seasonal_buyers_row AS ( -- a row of the view seasonal_buyers
 	customer text, -- key of the customer
@@ -304,8 +283,7 @@ BEGIN
 			adjusted AS (SELECT r.*, least(1, min(r.adjusted) OVER (ORDER BY r.p_value DESC, r.adjusted DESC)) AS adjusted_p FROM ranked r)
 		SELECT a.customer, a.month, a.years, a.months_bought, a.p_value, a.adjusted_p FROM adjusted a WHERE a.adjusted_p <= $3 ORDER BY a.p_value, a.customer COLLATE "C"$query$,
 		crm_profile_internal.evaluated_histories(src)) USING day, shares, false_discovery_rate;
-END $$;
-COMMENT ON FUNCTION crm_profile.seasonal_buyers IS 'customers who buy in one month of the year beyond chance, given when all others buy';
+END $$; -- customers who buy in one month of the year beyond chance, given when all others buy
 
 ---------------------------------------------------------------- does a scheme tell who will buy?
 
@@ -340,8 +318,7 @@ BEGIN
 		FROM (SELECT %s AS label, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
 			FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) g
 		GROUP BY g.label$query$, label, crm_profile_internal.evaluated_histories(crm_profile_internal.evaluated_source(source))) USING on_day, horizon, model, clv;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.evaluated_groups IS 'customers on a day grouped by an expression of history h.history, day $1, thresholds $3 and model $4, with what they did in the days after';
+END $$; -- customers on a day grouped by an expression of history h.history, day $1, thresholds $3 and model $4, with what they did in the days after
 
 CREATE FUNCTION crm_profile_internal.evaluated_model(src crm_profile.source_definition, on_day date, bins integer) RETURNS crm_profile.rfm_model
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -350,8 +327,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT crm_profile.rfm_fit(h.history, $1, $2, %s) FROM %s h', crm_profile_internal.source_period(src), crm_profile_internal.evaluated_histories(src)) INTO model USING on_day, bins;
 	RETURN model;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.evaluated_model IS 'thresholds of the scores as they would have been fitted on a day';
+END $$; -- thresholds of the scores as they would have been fitted on a day
 
 CREATE FUNCTION crm_profile_internal.check_evaluation(src crm_profile.source_definition, on_day date, horizon integer) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -368,8 +344,7 @@ BEGIN
 		RAISE WARNING USING MESSAGE = format('the %s days after %s were not over on the newest order (%s)', horizon, to_char(on_day, 'YYYY-MM-DD'), to_char(newest, 'YYYY-MM-DD')),
 			DETAIL = 'What customers did next is counted up to there.', HINT = 'Take an earlier day or a shorter horizon.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_evaluation IS 'raises an error for a day or horizon that cannot be, a WARNING for one that was not over';
+END $$; -- raises an error for a day or horizon that cannot be, a WARNING for one that was not over
 
 CREATE FUNCTION crm_profile_internal.evaluated_cells(source text, on_day date, horizon integer, bins integer) RETURNS crm_profile_internal.evaluated_group[]
 	LANGUAGE sql STABLE PARALLEL SAFE COST 1000000
@@ -395,8 +370,7 @@ BEGIN
 			(g.buyers::numeric / g.customers / NULLIF(w.buyers / w.customers, 0))::double precision, g.revenue, CASE WHEN w.revenue > 0 THEN (g.revenue / w.revenue)::double precision END, round(g.revenue / g.customers, 6),
 			CASE WHEN g.customers > 1 THEN sqrt(greatest(0, (g.squares - g.revenue * g.revenue / g.customers) / (g.customers - 1)))::double precision END
 		FROM g, w ORDER BY g.place NULLS LAST;
-END $$;
-COMMENT ON FUNCTION crm_profile.evaluate_scheme IS 'what customers did in the days after a day, by the segment that the scheme gave them on that day, with thresholds fitted to what was known then';
+END $$; -- what customers did in the days after a day, by the segment that the scheme gave them on that day, with thresholds fitted to what was known then
 
 CREATE TYPE crm_profile_internal.compare_schemes_row AS ( -- a row of compare_schemes()
 	scheme varchar, -- name of the scheme; (scores): the sum of the three scores; (forecast): the probability of a purchase within the horizon, by the model of repeat purchase fitted to what was known on the day
@@ -424,8 +398,7 @@ CREATE FUNCTION crm_profile_internal.compared(scheme text, groups crm_profile_in
 			(array_agg(g.label ORDER BY g.buyers / g.customers::numeric DESC, g.place))[1]::varchar, max(g.buyers / g.customers::double precision),
 			(array_agg(g.label ORDER BY g.buyers / g.customers::numeric, g.place DESC))[1]::varchar, min(g.buyers / g.customers::double precision)
 		FROM g, w GROUP BY w.n, w.b, w.o, w.r, w.q;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.compared IS 'how well groups in an order tell who bought and who spent';
+	END; -- how well groups in an order tell who bought and who spent
 
 CREATE FUNCTION crm_profile.compare_schemes(source text, schemes text[] DEFAULT NULL, on_day date DEFAULT NULL, horizon integer DEFAULT 365) RETURNS SETOF crm_profile_internal.compare_schemes_row
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp
@@ -458,8 +431,7 @@ BEGIN
 		crm_profile_internal.evaluated_histories(src)) INTO clv USING on_day, CASE WHEN src.clv_model IN ('auto', 'none') THEN 'mbg/nbd' ELSE src.clv_model END, greatest(1, (SELECT sum(c.customers) FROM unnest(cells) c)::integer / 50000);
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT ROW(g.label, - g.label::integer, g.customers, g.buyers, g.revenue, g.squares)::crm_profile_internal.evaluated_group
 		FROM crm_profile_internal.evaluated_groups(source, format('width_bucket(crm_profile.probability_of_purchase(h.history, $4, $1, make_interval(days => %s)), 0, 1, 50)', horizon), on_day, horizon, NULL, clv) g)) c WHERE clv IS NOT NULL AND c.customers > 0;
-END $$;
-COMMENT ON FUNCTION crm_profile.compare_schemes IS 'schemes, the sum of the scores and the forecast side by side: how well each would have told, on a day, who buys in the days after and who spends';
+END $$; -- schemes, the sum of the scores and the forecast side by side: how well each would have told, on a day, who buys in the days after and who spends
 
 ---------------------------------------------------------------- drift
 
@@ -497,8 +469,7 @@ CREATE FUNCTION crm_profile_internal.drift(counts crm_profile_internal.drift_cou
 				FROM (SELECT u.*, sum(u.before) OVER m AS a, sum(u.after) OVER m AS b, count(*) OVER m AS n FROM unnest(counts) WITH ORDINALITY u(measure, value, before, after, place) WINDOW m AS (PARTITION BY u.measure)) c) s
 			GROUP BY s.measure) m
 		ORDER BY m.place;
-	END;
-COMMENT ON FUNCTION crm_profile_internal.drift IS 'rows of segment_drift(), from the counts';
+	END; -- rows of segment_drift(), from the counts
 
 CREATE FUNCTION crm_profile_internal.segment_drift_attributes(src crm_profile.source_definition, from_date date, to_date date) RETURNS crm_profile_internal.drift_count[]
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -521,8 +492,7 @@ BEGIN
 		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
 		attributes, named, src.name, crm_profile_internal.evaluated_histories(src), crm_profile_internal.same_key(src.key_type, 'h.customer', 'c.customer')) INTO counts USING from_date, to_date;
 	RETURN counts;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.segment_drift_attributes IS 'values of the attributes of those who bought, before both days; NULL: the source has no attributes';
+END $$; -- values of the attributes of those who bought, before both days; NULL: the source has no attributes
 
 CREATE FUNCTION crm_profile_internal.check_days(from_date date, to_date date) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -530,8 +500,7 @@ BEGIN
 	IF from_date IS NULL OR to_date IS NULL OR from_date = '-infinity' OR to_date = 'infinity' OR from_date >= to_date THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('%s is not before %s', coalesce(from_date::text, 'NULL'), coalesce(to_date::text, 'NULL')), HINT = 'Give two days, the earlier one first.';
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.check_days IS 'raises an error unless the first day is before the other';
+END $$; -- raises an error unless the first day is before the other
 
 CREATE FUNCTION crm_profile.segment_drift(source text, from_date date, to_date date) RETURNS SETOF crm_profile_internal.segment_drift_row
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
@@ -549,8 +518,7 @@ BEGIN
 					(6, 'value_tier', f.value_tier::text)) v(place, measure, value) GROUP BY 1, 2, 3)
 		SELECT array_agg(ROW(c.measure, c.value, c.before, c.after)::crm_profile_internal.drift_count ORDER BY c.place, c.value COLLATE "C") FROM counted c$query$, source) INTO counts USING from_date, to_date;
 	RETURN QUERY SELECT d.* FROM crm_profile_internal.drift(counts || crm_profile_internal.segment_drift_attributes(src, from_date, to_date)) d;
-END $$;
-COMMENT ON FUNCTION crm_profile.segment_drift IS 'how far the customers of a day differ from those of an earlier day, by score, segment, lifecycle, tier and attribute: population stability index with alarm levels, by the thresholds in use';
+END $$; -- how far the customers of a day differ from those of an earlier day, by score, segment, lifecycle, tier and attribute: population stability index with alarm levels, by the thresholds in use
 
 CREATE TYPE crm_profile_internal.segment_value_migration_row AS ( -- a row of segment_value_migration()
 	from_segment varchar, -- segment on the first day; (unscored): no order in the period by then
@@ -577,8 +545,7 @@ BEGIN
 			WHERE crm_profile.last_purchase(h.history, $2) IS NOT NULL GROUP BY 1, 2) m
 		ORDER BY 6, 1, 2$query$, crm_profile_internal.evaluated_histories(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END, rfm, crm_profile_internal.source_model_in_use(src, 'segments'),
 		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_period(src)) USING from_date, to_date;
-END $$;
-COMMENT ON FUNCTION crm_profile.segment_value_migration IS 'how customers moved between segments between two days, and what they spent in the time before and after the first day; the largest loss first';
+END $$; -- how customers moved between segments between two days, and what they spent in the time before and after the first day; the largest loss first
 
 ---------------------------------------------------------------- views
 
@@ -596,5 +563,4 @@ BEGIN
 			('seasonal_buyers', 'customers who buy in one month of the year beyond chance, given when all others buy') LOOP
 		PERFORM crm_profile_internal.source_view(src, v.column1, v.column2, format('crm_profile_internal.%s_row', v.column1)::regclass, format('SELECT f.* FROM crm_profile.%s(%L) f', v.column1, src.name));
 	END LOOP;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.source_build_evaluation IS 'creates the views of cohorts, concentration and the like of a source, or replaces them';
+END $$; -- creates the views of cohorts, concentration and the like of a source, or replaces them

@@ -16,18 +16,15 @@ CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a rep
 
 CREATE FUNCTION crm_profile_internal.html(plain text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN replace(replace(replace(replace(plain, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;');
-COMMENT ON FUNCTION crm_profile_internal.html IS 'a text as HTML shows it, also within quotes';
+	RETURN replace(replace(replace(replace(plain, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'); -- a text as HTML shows it, also within quotes
 
 CREATE FUNCTION crm_profile_internal.report_words(language text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT jsonb_object_agg(w.key, crm_profile_internal.html(w.value)) FROM jsonb_each_text(crm_profile_internal.words(language) || jsonb_build_object('language', language)) w);
-COMMENT ON FUNCTION crm_profile_internal.report_words IS 'the words of a language as HTML, and its code';
+	RETURN (SELECT jsonb_object_agg(w.key, crm_profile_internal.html(w.value)) FROM jsonb_each_text(crm_profile_internal.words(language) || jsonb_build_object('language', language)) w); -- the words of a language as HTML, and its code
 
 CREATE FUNCTION crm_profile_internal.report_word(page crm_profile_internal.report_page, kind text, word text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(page.words ->> (kind || '.' || word), crm_profile_internal.html(word), '–');
-COMMENT ON FUNCTION crm_profile_internal.report_word IS 'a word of a view, such as a segment, in the language of the page; as it is if there is no translation';
+	RETURN coalesce(page.words ->> (kind || '.' || word), crm_profile_internal.html(word), '–'); -- a word of a view, such as a segment, in the language of the page; as it is if there is no translation
 
 CREATE FUNCTION crm_profile_internal.report_finding(page crm_profile_internal.report_page, finding text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -50,8 +47,7 @@ COMMENT ON FUNCTION crm_profile_internal.report_shown IS 'a number as people rea
 
 CREATE FUNCTION crm_profile_internal.report_number(page crm_profile_internal.report_page, value numeric, kind text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN value IS NULL THEN '–' ELSE format('<data value="%s">%s</data>', trim_scale(value), crm_profile_internal.report_shown(page, value, kind)) END;
-COMMENT ON FUNCTION crm_profile_internal.report_number IS 'a number with its exact value for machines';
+	RETURN CASE WHEN value IS NULL THEN '–' ELSE format('<data value="%s">%s</data>', trim_scale(value), crm_profile_internal.report_shown(page, value, kind)) END; -- a number with its exact value for machines
 
 CREATE FUNCTION crm_profile_internal.report_date(page crm_profile_internal.report_page, day date) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -69,8 +65,7 @@ COMMENT ON FUNCTION crm_profile_internal.report_table IS 'a table, with the word
 
 CREATE FUNCTION crm_profile_internal.report_row(head text, VARIADIC cells text[]) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('<tr><th scope="row">%s</th>%s</tr>', head, (SELECT string_agg(format('<td>%s</td>', coalesce(c, '–')), '' ORDER BY n) FROM unnest(cells) WITH ORDINALITY u(c, n)));
-COMMENT ON FUNCTION crm_profile_internal.report_row IS 'a row of a table';
+	RETURN format('<tr><th scope="row">%s</th>%s</tr>', head, (SELECT string_agg(format('<td>%s</td>', coalesce(c, '–')), '' ORDER BY n) FROM unnest(cells) WITH ORDINALITY u(c, n))); -- a row of a table
 
 CREATE FUNCTION crm_profile_internal.report_chart(page crm_profile_internal.report_page, name text, height numeric, drawing text, "table" text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -80,26 +75,24 @@ COMMENT ON FUNCTION crm_profile_internal.report_chart IS 'a drawing, 480 wide, a
 
 CREATE FUNCTION crm_profile_internal.report_svg_text(x numeric, y numeric, class text, written text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('<text x="%s" y="%s" class="%s">%s</text>', round(x, 1), round(y, 1), class, written);
-COMMENT ON FUNCTION crm_profile_internal.report_svg_text IS 'a text in a drawing';
+	RETURN format('<text x="%s" y="%s" class="%s">%s</text>', round(x, 1), round(y, 1), class, written); -- a text in a drawing
 
 CREATE FUNCTION crm_profile_internal.report_svg_bar(x numeric, y numeric, width numeric, height numeric, class text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('<rect x="%s" y="%s" width="%s" height="%s" class="%s"/>', round(x, 1), round(y, 1), round(greatest(width, 0), 1), round(height, 1), class);
-COMMENT ON FUNCTION crm_profile_internal.report_svg_bar IS 'a bar in a drawing';
+	RETURN format('<rect x="%s" y="%s" width="%s" height="%s" class="%s"/>', round(x, 1), round(y, 1), round(greatest(width, 0), 1), round(height, 1), class); -- a bar in a drawing
 
-CREATE FUNCTION crm_profile_internal.report_heat(page crm_profile_internal.report_page, name text, "rows" text[], "columns" text[], "values" numeric[], "table" text) RETURNS text
+CREATE FUNCTION crm_profile_internal.report_heat(page crm_profile_internal.report_page, name text, "rows" text[], "columns" text[], "values" numeric[], kind text, "table" text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.report_chart(page, name, 26 + 30 * cardinality("rows"), (
 		SELECT string_agg(format('<rect x="%s" y="%s" width="%s" height="28" class="h" fill-opacity="%s"/>', round(x, 1), y, round(wide - 2, 1), round(shade, 2))
 			|| CASE WHEN wide >= 34 OR length(written) * 9 < wide THEN crm_profile_internal.report_svg_text(x + wide / 2 - 1, y + 19, CASE WHEN shade > 0.65 THEN 'm on' ELSE 'm' END, written) ELSE '' END, '' ORDER BY n)
 			FROM (SELECT n, value, 80 + ((n - 1) % cardinality("columns")) * (400.0 / cardinality("columns")) AS x, 26 + 30 * ((n - 1) / cardinality("columns")) AS y,
 					400.0 / cardinality("columns") AS wide, 0.06 + 0.94 * sqrt(greatest(value, 0) / nullif(max(value) OVER (), 0)) AS shade,
-					CASE WHEN value < 5 AND value > 0 THEN '&lt; 5' WHEN value >= 100000 THEN crm_profile_internal.report_shown(page, round(value / 1000), 'count') || 'k' ELSE crm_profile_internal.report_shown(page, value, 'count') END AS written
+					CASE WHEN kind = 'share' THEN round(100 * value)::text WHEN value < 5 AND value > 0 THEN '&lt; 5' WHEN value >= 100000 THEN crm_profile_internal.report_shown(page, round(value / 1000), 'count') || 'k' ELSE crm_profile_internal.report_shown(page, value, 'count') END AS written
 				FROM unnest("values") WITH ORDINALITY u(value, n)) c WHERE value > 0)
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(80 + (n - 0.5) * (400.0 / cardinality("columns")) - 1, 16, 'm s', c), '') FROM unnest("columns") WITH ORDINALITY u(c, n))
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(0, 15 + 30 * n, 's', r), '') FROM unnest("rows") WITH ORDINALITY u(r, n)), "table");
-COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: values row by row, shaded by their square root; counts below five are not told';
+COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: counts or shares row by row, shaded by their square root; counts below five are not told';
 
 ---------------------------------------------------------------- sections
 
@@ -124,8 +117,7 @@ BEGIN
 			(4, 'monetary', (SELECT sum(m.monetary) FROM jsonb_populate_recordset(NULL::crm_profile_internal.segment_summary_row, page.summary) m), 'amount', NULL),
 			(5, 'forecast', forecast.expected, 'amount', format(page.words ->> 'report.between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')))
 			) k(n, k, v, kind, note)), customers.lifecycles);
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_overview IS 'section of a report: the figures that a director asks for first';
+END $$; -- section of a report: the figures that a director asks for first
 
 CREATE FUNCTION crm_profile_internal.report_segments(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -154,8 +146,7 @@ BEGIN
 	RETURN format('<p class="key"><i class="b"></i>%s <i class="a"></i>%s</p>', page.words ->> 'legend.customers', page.words ->> 'legend.revenue')
 		|| format('<div class="pair">%s%s</div>', crm_profile_internal.report_chart(page, 'segments', 58 * segments.lines + 4, segments.drawing, NULL),
 			crm_profile_internal.report_table(page, '{segment,customers,revenue,p_purchase,next_year}', segments.rows));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_segments IS 'section of a report: customers and revenue by segment';
+END $$; -- section of a report: customers and revenue by segment
 
 CREATE FUNCTION crm_profile_internal.report_scores(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -167,9 +158,8 @@ BEGIN
 				ORDER BY r_score DESC, f_score DESC) FILTER (WHERE customers >= 5) AS rows
 		FROM %I.rfm_grid', page.source) INTO grid USING page;
 	RETURN crm_profile_internal.report_heat(page, 'scores', ARRAY(SELECT 'R ' || s FROM generate_series(grid.bins, 1, -1) s), ARRAY(SELECT 'F ' || s FROM generate_series(1, grid.bins) s),
-		grid.customers, crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_scores IS 'section of a report: customers by recency and frequency score';
+		grid.customers, 'count', crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows));
+END $$; -- section of a report: customers by recency and frequency score
 
 CREATE FUNCTION crm_profile_internal.report_migration(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -196,8 +186,7 @@ BEGIN
 			(SELECT string_agg(crm_profile_internal.report_row(format(''%%s → %%s'', crm_profile_internal.report_word($1, ''segment'', from_segment), crm_profile_internal.report_word($1, ''segment'', to_segment)),
 				crm_profile_internal.report_number($1, customers, ''count'')), '''' ORDER BY customers DESC, from_place, to_place) FROM move WHERE from_segment <> to_segment) AS rows', page.source) INTO moves USING page;
 	RETURN crm_profile_internal.report_chart(page, 'migration', moves.height, moves.drawing, crm_profile_internal.report_table(page, '{move,customers}', moves.rows));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_migration IS 'section of a report: moves between segments in the last 90 days';
+END $$; -- section of a report: moves between segments in the last 90 days
 
 CREATE FUNCTION crm_profile_internal.report_forecast(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -226,8 +215,7 @@ BEGIN
 	RETURN crm_profile_internal.report_table(page, '{part,expected,band,last_year}', ahead)
 		|| CASE WHEN months.months > 1 THEN format('<h3>%s</h3><p>%s %s</p><p class="key"><i class="a"></i>%s <i class="b"></i>%s</p>', page.words ->> 'report.held up', held, page.words ->> 'lead.held up', page.words ->> 'legend.actual', page.words ->> 'legend.expected')
 			|| crm_profile_internal.report_chart(page, 'forecast', 216, months.drawing, crm_profile_internal.report_table(page, '{month,expected,actual}', months.rows)) ELSE '' END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_forecast IS 'section of a report: revenue of the next 90 days, and how well earlier forecasts came true';
+END $$; -- section of a report: revenue of the next 90 days, and how well earlier forecasts came true
 
 CREATE FUNCTION crm_profile_internal.report_concentration(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -250,8 +238,7 @@ BEGIN
 		FROM curve', page.source) INTO tenths USING page;
 	RETURN CASE WHEN tenths.tenths > 1 THEN format('<p>%s</p>', format(page.words ->> 'lead.best fifth', crm_profile_internal.report_number(page, tenths.best_fifth, 'share')))
 		|| crm_profile_internal.report_chart(page, 'concentration', 276, tenths.drawing, crm_profile_internal.report_table(page, '{tenth,customers,revenue,share}', tenths.rows)) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_concentration IS 'section of a report: how much of the revenue comes from how few customers';
+END $$; -- section of a report: how much of the revenue comes from how few customers
 
 CREATE FUNCTION crm_profile_internal.report_calendar(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -267,10 +254,25 @@ BEGIN
 			(SELECT string_agg(crm_profile_internal.report_row(to_char(month, ''MM/YYYY''), crm_profile_internal.report_number($1, o, ''count''), crm_profile_internal.report_number($1, a, ''amount'')), '''' ORDER BY month)
 				FROM (SELECT month, sum(orders) AS o, sum(amount) AS a FROM cell GROUP BY month) m) AS rows
 		FROM cell', page.source) INTO cells USING page;
-	RETURN CASE WHEN cells.cells > 0 THEN crm_profile_internal.report_heat(page, 'calendar', ARRAY(SELECT page.words ->> ('weekday.' || d) FROM generate_series(1, 7) d), cells.months, cells.orders,
+	RETURN CASE WHEN cells.cells > 0 THEN crm_profile_internal.report_heat(page, 'calendar', ARRAY(SELECT page.words ->> ('weekday.' || d) FROM generate_series(1, 7) d), cells.months, cells.orders, 'count',
 		crm_profile_internal.report_table(page, '{month,orders,revenue}', cells.rows)) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_calendar IS 'section of a report: orders by month and weekday, of the last thirteen months';
+END $$; -- section of a report: orders by month and weekday, of the last thirteen months
+
+CREATE FUNCTION crm_profile_internal.report_cohorts(page crm_profile_internal.report_page) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	cells record;
+BEGIN
+	EXECUTE format('
+		WITH cohort AS (SELECT cohort FROM %1$I.cohort_retention WHERE months = 0 AND customers >= 5 ORDER BY cohort DESC LIMIT 13),
+		cell AS (SELECT c.cohort, m.months, r.customers, r.buyers, r.retention FROM cohort c CROSS JOIN generate_series(1, 12) m(months) LEFT JOIN %1$I.cohort_retention r USING (cohort, months))
+		SELECT count(cohort) AS cells, (SELECT array_agg(to_char(cohort, ''MM/YYYY'') ORDER BY cohort) FROM cohort) AS cohorts, array_agg(retention::numeric ORDER BY cohort, months) AS retention,
+			string_agg(crm_profile_internal.report_row(to_char(cohort, ''MM/YYYY'') || '' + '' || months, crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, retention::numeric, ''share'')), ''''
+				ORDER BY cohort, months) FILTER (WHERE retention IS NOT NULL) AS rows
+		FROM cell', page.source) INTO cells USING page;
+	RETURN CASE WHEN cells.rows IS NOT NULL THEN crm_profile_internal.report_heat(page, 'cohorts', cells.cohorts, ARRAY(SELECT '+' || m FROM generate_series(1, 12) m), cells.retention, 'share',
+		crm_profile_internal.report_table(page, '{month,customers,back}', cells.rows)) END;
+END $$; -- section of a report: who came back in the months after their first purchase
 
 CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -290,8 +292,7 @@ BEGIN
 		FROM (SELECT *, row_number() OVER (ORDER BY score DESC, prospect) AS n FROM (SELECT prospect::text, score, lift, reasons FROM %I.prospect_match WHERE score IS NOT NULL ORDER BY score DESC, prospect LIMIT 10) b) p', page.source)
 		INTO rows USING page;
 	RETURN CASE WHEN rows IS NOT NULL THEN crm_profile_internal.report_table(page, '{prospect,chance,lift,reasons}', rows) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_prospects IS 'section of a report: the ten prospects most like the best customers';
+END $$; -- section of a report: the ten prospects most like the best customers
 
 CREATE FUNCTION crm_profile_internal.report_due(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -302,8 +303,7 @@ BEGIN
 			ORDER BY value DESC NULLS LAST, action)
 		FROM (SELECT action, count(*) AS customers, sum(value) AS value FROM %I.due_actions GROUP BY action HAVING count(*) >= 5) d', page.source) INTO rows USING page;
 	RETURN CASE WHEN rows IS NOT NULL THEN crm_profile_internal.report_table(page, '{action,customers,at_stake}', rows) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_due IS 'section of a report: what is due today';
+END $$; -- section of a report: what is due today
 
 CREATE FUNCTION crm_profile_internal.report_campaigns(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -315,8 +315,7 @@ BEGIN
 			CASE WHEN lift IS NOT NULL THEN format(''%%s … %%s'', crm_profile_internal.report_number($1, lift_lower::numeric, ''share''), crm_profile_internal.report_number($1, lift_upper::numeric, ''share'')) END), '''' ORDER BY first_contact DESC, campaign)
 		FROM %I.campaign_result WHERE treated + control >= 5', page.source) INTO rows USING page;
 	RETURN CASE WHEN rows IS NOT NULL THEN crm_profile_internal.report_table(page, '{campaign,since,treated,control,treated_rate,control_rate,lift_band}', rows) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_campaigns IS 'section of a report: what campaigns changed';
+END $$; -- section of a report: what campaigns changed
 
 CREATE FUNCTION crm_profile_internal.report_quality(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -327,8 +326,7 @@ BEGIN
 			crm_profile_internal.report_word($1, ''severity'', severity), crm_profile_internal.report_number($1, rows, ''count''), crm_profile_internal.report_number($1, customers_changed, ''count'')), '''' ORDER BY n)
 		FROM (SELECT row_number() OVER () AS n, * FROM %I.data_quality) q', page.source) INTO rows USING page;
 	RETURN CASE WHEN rows IS NULL THEN format('<p>%s</p>', page.words ->> 'report.no findings') ELSE crm_profile_internal.report_table(page, '{finding,severity,rows,customers_changed}', rows) END;
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_quality IS 'section of a report: what is amiss in the data';
+END $$; -- section of a report: what is amiss in the data
 
 CREATE FUNCTION crm_profile_internal.report_model(page crm_profile_internal.report_page) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -343,8 +341,7 @@ BEGIN
 		FROM %I.model_card', page.source) INTO rows;
 	RETURN format('<p>%s</p><p>%s</p><details><summary>%s</summary>%s</details>', coalesce(told, page.words ->> 'report.no test'), page.words ->> 'report.how', page.words ->> 'report.all figures',
 		crm_profile_internal.report_table(page, '{item,value}', rows));
-END $$;
-COMMENT ON FUNCTION crm_profile_internal.report_model IS 'section of a report: how the forecasts are made, and how good one was';
+END $$; -- section of a report: how the forecasts are made, and how good one was
 
 ---------------------------------------------------------------- the page
 
@@ -368,17 +365,15 @@ details{margin-top:6px}data{white-space:nowrap}summary{cursor:pointer;color:var(
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr));gap:12px}article{background:var(--wash);border-radius:8px;padding:10px 14px}article h3{margin:0}article p{margin:4px 0;font-size:.9rem;color:var(--ink)}
 footer{padding:16px;font-size:.82rem}
 @media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 4px}table{font-size:.8rem}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}}
-@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{break-inside:avoid;border:0;padding:8px 0}main{display:block}}$$;
-COMMENT ON FUNCTION crm_profile_internal.report_style IS 'how a report looks: light and dark, from a phone to paper';
+@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{break-inside:avoid;border:0;padding:8px 0}main{display:block}}$$; -- how a report looks: light and dark, from a phone to paper
 
 CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name text, OUT view text) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
 		VALUES (1, 'overview', 'customer_profile'), (2, 'segments', 'segment_summary'), (3, 'forecast', 'revenue_forecast'), (4, 'migration', 'segment_migration'), (5, 'scores', 'rfm_grid'),
-			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'personas', 'segment_summary'), (9, 'prospects', 'prospect_match'), (10, 'due', 'due_actions'), (11, 'campaigns', 'campaign_result'),
-			(12, 'quality', 'data_quality'), (13, 'model', 'model_card');
-	END;
-COMMENT ON FUNCTION crm_profile_internal.report_sections IS 'the sections of a report in their order, and the view that each shows: report_… reads it';
+			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'cohorts', 'cohort_retention'), (9, 'personas', 'segment_summary'), (10, 'prospects', 'prospect_match'),
+			(11, 'due', 'due_actions'), (12, 'campaigns', 'campaign_result'), (13, 'quality', 'data_quality'), (14, 'model', 'model_card');
+	END; -- the sections of a report in their order, and the view that each shows: report_… reads it
 
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -417,5 +412,4 @@ BEGIN
 	RETURN format(E'<!DOCTYPE html>\n<html lang="%1$s"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%2$s</title><style>%3$s</style></head>\n<body><header><h1>%2$s</h1><p>%4$s</p><nav aria-label="%5$s">%6$s</nav></header>\n<main>%7$s</main><footer><p>%8$s</p></footer></body></html>',
 		page.words ->> 'language', format(page.words ->> 'report.title', crm_profile_internal.html(source)), crm_profile_internal.report_style(),
 		format(page.words ->> 'report.day', crm_profile_internal.report_date(page, day)), page.words ->> 'report.contents', links, bodies, page.words ->> 'report.footer');
-END $$;
-COMMENT ON FUNCTION crm_profile.report IS 'the views of a source as one HTML page that needs nothing else: language, as in translation; sections, those to show (NULL: all that there are data for); keys: show keys of customers and prospects';
+END $$; -- the views of a source as one HTML page that needs nothing else: language, as in translation; sections, those to show (NULL: all that there are data for); keys: show keys of customers and prospects

@@ -18,8 +18,7 @@ CREATE FUNCTION crm_profile_internal.help_topics(OUT topic text, OUT example tex
 			('all of that on a page for people', 'SELECT crm_profile.report(''shop'')', 'report.md'),
 			('what a segment scheme says', 'SELECT * FROM crm_profile.scheme_rule WHERE scheme = ''standard''', 'segments.md'),
 			('your sources, and what they warn of', 'SELECT name, warning FROM crm_profile.sources', 'sources.md');
-	END;
-COMMENT ON FUNCTION crm_profile_internal.help_topics IS 'what help() shows: what there is, an example of each, and its page in the documentation';
+	END; -- what help() shows: what there is, an example of each, and its page in the documentation
 
 CREATE FUNCTION crm_profile.help(word text DEFAULT NULL) RETURNS SETOF text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 ROWS 40 SET search_path = pg_catalog, pg_temp AS $$
@@ -49,8 +48,7 @@ BEGIN
 	IF NOT found_any THEN
 		RETURN NEXT format('nothing is named or explained by "%s": SELECT crm_profile.help(); shows what there is', word);
 	END IF;
-END $$;
-COMMENT ON FUNCTION crm_profile.help IS 'what there is, with an example of each and its page in the documentation; word: the functions and examples that have it in their name or explanation';
+END $$; -- what there is, with an example of each and its page in the documentation; word: the functions and examples that have it in their name or explanation
 
 ---------------------------------------------------------------- describe_source
 
@@ -87,8 +85,7 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 			('product_affinity', 'one row per segment or tier, and category', 'What do champions buy more than others?', E'SELECT category, share, lift FROM %I.product_affinity WHERE customer_group = ''Champions'' AND verdict = ''more than others'''),
 			('category_buyers', 'one row per category', 'What is bought most, and by whom?', 'SELECT category, customers, segment FROM %I.category_buyers ORDER BY place LIMIT 20'),
 			('data_quality', 'one row per finding', 'Can the figures be trusted?', 'SELECT finding, severity, rows, customers_changed, advice FROM %I.data_quality');
-	END;
-COMMENT ON FUNCTION crm_profile_internal.source_questions IS 'views of a source, what a row of each is, and questions that it answers, with queries in which %I is the schema';
+	END; -- views of a source, what a row of each is, and questions that it answers, with queries in which %I is the schema
 
 CREATE FUNCTION crm_profile.describe_source(source text) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 10000 SET search_path = pg_catalog, pg_temp AS $$
@@ -108,5 +105,4 @@ BEGIN
 				'questions', (SELECT jsonb_agg(jsonb_build_object('question', q.question, 'sql', format(q.query, source))) FROM crm_profile_internal.source_questions() q WHERE q.view = c.relname))) ORDER BY c.relname)
 			FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(source)) AND c.relkind = 'v' AND c.relname NOT IN ('prospect_model', 'purchase_model') AND has_table_privilege(c.oid, 'SELECT'))) INTO described;
 	RETURN described;
-END $$;
-COMMENT ON FUNCTION crm_profile.describe_source IS 'a source for catalogues and language models: the views that you may read, what a row of each is, columns with types and comments, units, questions with their SQL';
+END $$; -- a source for catalogues and language models: the views that you may read, what a row of each is, columns with types and comments, units, questions with their SQL

@@ -8,6 +8,7 @@
 #include "orders/collect_histories.h"
 #include "orders/order_workers.h"
 #include "rfm/score_orders.h"
+#include "source/audience.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,6 +24,7 @@ _PG_init(void)
 	InitCollectHistories();
 	InitOrderWorkers();
 	InitScoreOrders();
+	InitAudience();
 	DefineCustomStringVariable(
 		"crm_profile.language",
 		"The language that people are spoken to in, such as en, de or pt-BR.",

@@ -16,11 +16,11 @@ FROM windows w JOIN choice c USING (shop, fit_until),
 	LATERAL (SELECT with_pace(clv_fit(history, w.fit_until, c.model), c.pace) AS auto, clv_fit(history, w.fit_until, 'mbg/nbd') AS plain FROM history h WHERE h.shop = w.shop) m,
 	LATERAL outcome(w.shop, w.fit_until, w.until, m.auto) a, LATERAL outcome(w.shop, w.fit_until, w.until, m.plain) p ORDER BY w.shop, w.fit_until, w.until;
 \echo 'The apparel shop with its high season as day_weights: the weight is the ratio of repeat purchases per day up to the cut-off'
-SELECT w.fit_until, w.until, round(d.weight, 2) AS weight, o.ratio, o.error, round((o.ratio - 1) * sqrt(o.forecast), 1) AS standard_deviations_of_chance
-FROM windows w, LATERAL (SELECT round(sum(n) FILTER (WHERE high) / count(*) FILTER (WHERE high) / (sum(n) FILTER (WHERE NOT high) / count(*) FILTER (WHERE NOT high)), 2) AS weight
-		FROM season_day, LATERAL (SELECT count(*) AS n FROM orders o WHERE o.shop = w.shop AND o.day = season_day.day AND o.day > (SELECT min(f.day) FROM orders f WHERE f.shop = o.shop AND f.customer = o.customer)) c WHERE day <= w.fit_until) d,
+CREATE TABLE season_purchase AS SELECT s.day, s.high, count(o.day) AS n FROM season_day s LEFT JOIN (SELECT day, min(day) OVER (PARTITION BY customer) AS first FROM orders WHERE shop = 'apparel 600') o ON o.day = s.day AND o.day > o.first GROUP BY s.day, s.high;
+SELECT w.fit_until, w.until, round(d.weight, 2) AS weight, o.ratio, o.error, round((o.ratio - 1) * sqrt(x.forecast), 1) AS standard_deviations_of_chance
+FROM windows w, LATERAL (SELECT avg(n) FILTER (WHERE high) / avg(n) FILTER (WHERE NOT high) AS weight FROM season_purchase WHERE day <= w.fit_until) d,
 	LATERAL (SELECT clv_fit(history, w.fit_until, 'mbg/cnbd-k, season, months, inflow', NULL, NULL, (SELECT jsonb_object_agg(day, d.weight) FROM season_day WHERE high)) AS m FROM history h WHERE h.shop = w.shop) f,
-	LATERAL (SELECT x.*, (SELECT sum(expected_purchases(history, f.m, w.fit_until, make_interval(days => w.until - w.fit_until)))::numeric FROM history h WHERE h.shop = w.shop) AS forecast FROM outcome(w.shop, w.fit_until, w.until, f.m) x) o
+	LATERAL outcome(w.shop, w.fit_until, w.until, f.m) o, LATERAL (SELECT sum(expected_purchases(history, f.m, w.fit_until, make_interval(days => w.until - w.fit_until)))::numeric AS forecast FROM history h WHERE h.shop = w.shop) x
 WHERE w.shop = 'apparel 600' AND d.weight IS NOT NULL ORDER BY 1, 2;
 \echo 'The grocer by BTYDplus: its MBG/CNBD-k forecasts 3 970 purchases of 2007, what is expected of the cohort in its second year; here that is'
 WITH f AS (SELECT clv_fit(history, '2006-12-31', 'mbg/cnbd-k') AS m FROM history WHERE shop = 'grocer')

@@ -2,6 +2,8 @@
 SET client_min_messages = warning;
 CREATE SCHEMA affinity;
 SET search_path = affinity;
+-- the exact chances are many short queries
+SET jit = off;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set file :abs_srcdir '/data/northwind.psql'
 \i :file
@@ -161,5 +163,6 @@ SELECT crm_profile.alter_source('shop', line_order => 'product');
 
 SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('sales');
 SELECT count(*) FROM pg_namespace WHERE nspname IN ('shop', 'sales');
+RESET jit;
 DROP SCHEMA affinity CASCADE;
 RESET search_path;

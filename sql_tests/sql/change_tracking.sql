@@ -364,6 +364,148 @@ DROP TABLE orders, parent_of, child_of, lines;
 DROP OWNED BY regress_tracker, regress_planter, regress_writer;
 DROP ROLE regress_tracker, regress_planter, regress_writer;
 
+-- changes noted as rows: what came is added and what went taken away, by expressions, filters and costs as when orders are read; orders are read
+-- again for customers of whom only the key was noted
+CREATE TABLE rows (id serial, client smallint, at timestamptz, price numeric, pieces integer, cost numeric(8,2), state text COLLATE "C", note text);
+CREATE INDEX ON rows (client);
+INSERT INTO rows (client, at, price, pieces, cost, state) SELECT 1 + i % 60, timestamptz '2024-01-01 22:30+00' + i * interval '5 hours', i % 17 + 0.5, 1 + i % 3, CASE WHEN i % 4 > 0 THEN i % 7 END, CASE i % 9 WHEN 0 THEN 'open' ELSE 'paid' END FROM generate_series(1, 900) i;
+SELECT count(*) FROM crm_profile.create_source('by_rows', 'customer', 'rows', customer_key => 'id', order_customer => 'client', ordered_at => 'at', amount => 'price * pieces', cost => 'cost', order_filter => 'state = ''paid'' AND (note = ''test'') IS NOT TRUE',
+	time_zone => 'Europe/Berlin', as_of => '2025-06-01', track_changes => 'keys', clv_model => 'bg/nbd');
+SELECT recorded_columns FROM by_rows.source_definition;
+CREATE FUNCTION applied(source text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	done record;
+	before text;
+	again text;
+	same boolean;
+BEGIN
+	EXECUTE format('SELECT tracking ->> ''marker'' FROM %I.source_definition', source) INTO before;
+	SELECT * INTO done FROM crm_profile.refresh(source);
+	EXECUTE format('SELECT CASE WHEN tracking ->> ''marker'' = $1 THEN coalesce(tracking ->> ''read_again'', ''nobody'') ELSE ''all'' END FROM %I.source_definition', source) INTO again USING before;
+	-- by plain aggregates
+	EXECUTE format('SELECT NOT EXISTS (SELECT FROM (SELECT o.client::bigint AS customer, crm_profile.purchase_history_agg((o.at AT TIME ZONE ''Europe/Berlin'')::date, o.price * o.pieces, o.cost) AS history FROM rows o
+			WHERE o.client IS NOT NULL AND o.at IS NOT NULL AND o.price * o.pieces IS NOT NULL AND o.state = ''paid'' AND (o.note = ''test'') IS NOT TRUE GROUP BY 1) n
+		FULL JOIN %I.customer_history h USING (customer) WHERE (n.history::text = h.history::text) IS NOT TRUE)', source) INTO same;
+	RETURN format('%s written, %s removed, %s read again, %s', done.customers_written, done.customers_removed, again, CASE WHEN same THEN 'right' ELSE 'WRONG' END);
+END $$;
+SELECT applied('by_rows');
+INSERT INTO rows (client, at, price, pieces, cost, state) VALUES (3, '2025-01-01 23:30+00', 5, 2, NULL, 'paid'), (3, '2025-01-01 23:30+00', 5, 2, 3, 'open'), (70, '2025-01-02', 1.125, 3, 0, 'paid');
+SELECT applied('by_rows');
+-- into the filter and out of it; a part of the amount; to somebody else; without a day; to nobody and back
+UPDATE rows SET state = 'paid' WHERE client = 4;
+UPDATE rows SET note = 'test' WHERE client = 5;
+UPDATE rows SET pieces = -pieces, cost = NULL WHERE client = 6;
+UPDATE rows SET client = 71 WHERE client = 7;
+UPDATE rows SET at = NULL WHERE client = 8 AND id / 60 % 2 = 0;
+SELECT applied('by_rows');
+UPDATE rows SET at = '2025-02-01' WHERE at IS NULL;
+UPDATE rows SET client = NULL WHERE client = 9 AND id / 60 % 2 = 0;
+SELECT applied('by_rows');
+-- what the source does not read is no change
+UPDATE rows SET id = id + 100000 WHERE client = 10;
+SELECT changes_queued FROM crm_profile.sources_details WHERE name = 'by_rows';
+-- long values: the keys alone of those who have them
+UPDATE rows SET note = repeat('x', 1000) WHERE client = 11;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (12, '2025-01-03', 5, 2, 'paid');
+SELECT applied('by_rows');
+UPDATE rows SET note = NULL WHERE client = 11 AND id / 60 % 2 = 0;
+SELECT applied('by_rows');
+-- savepoints within savepoints
+BEGIN;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (13, '2025-01-04', 1, 1, 'paid');
+SAVEPOINT a;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (13, '2025-01-04', 10, 1, 'paid');
+SAVEPOINT b;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (13, '2025-01-04', 100, 1, 'paid');
+RELEASE b;
+SAVEPOINT c;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (14, '2025-01-04', 1000, 1, 'paid');
+ROLLBACK TO c;
+ROLLBACK TO a;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (15, '2025-01-04', 2, 1, 'paid');
+SAVEPOINT d;
+INSERT INTO rows (client, at, price, pieces, state) VALUES (15, '2025-01-04', 20, 1, 'paid');
+RELEASE d;
+COMMIT;
+SELECT unnest(order_1), unnest(added) FROM by_rows.change_queue WHERE added IS NOT NULL ORDER BY 1, 2;
+SELECT applied('by_rows');
+-- a row that came and went between two refreshes leaves nothing
+INSERT INTO rows (client, at, price, pieces, state) VALUES (16, '2025-01-05', 1, 1, 'paid'), (72, '2025-01-05', 1, 1, 'paid');
+DELETE FROM rows WHERE client = 16 AND at = '2025-01-05' OR client = 72;
+SELECT applied('by_rows');
+-- not even what no history could hold: then orders are read
+INSERT INTO rows (client, at, price, pieces, state) VALUES (16, '2025-01-05', 'NaN', 1, 'paid');
+DELETE FROM rows WHERE price = 'NaN';
+SELECT applied('by_rows');
+-- all of a customer go, and come
+DELETE FROM rows WHERE client = 17;
+SELECT applied('by_rows');
+INSERT INTO rows (client, at, price, pieces, state) VALUES (17, '2025-01-05', 1, 1, 'paid');
+SELECT applied('by_rows');
+-- a history that does not have what is to be taken away, as after damage: all customers of the queue are read again
+UPDATE by_rows.customer_history SET history = '{2020-01-01: 5}' WHERE customer = 18;
+DELETE FROM rows WHERE client = 18 AND id / 60 % 2 = 0;
+UPDATE rows SET price = price + 1 WHERE client = 19;
+SELECT applied('by_rows');
+-- a column that is renamed, and another in its place
+ALTER TABLE rows RENAME cost TO former_cost;
+ALTER TABLE rows ADD cost numeric;
+INSERT INTO rows (client, at, price, pieces, cost, state) VALUES (20, '2025-01-06', 1, 1, 1, 'paid');
+SELECT applied('by_rows');
+INSERT INTO rows (client, at, price, pieces, cost, state) VALUES (20, '2025-01-06', 1, 1, 1, 'paid');
+SELECT applied('by_rows');
+-- somebody is forgotten: of those noted beside, the keys stay
+UPDATE rows SET price = price + 1 WHERE client IN (21, 22);
+DELETE FROM rows WHERE client = 21;
+SELECT histories_deleted, orders_left FROM crm_profile.forget_customer('by_rows', 21);
+SELECT count(*) FROM by_rows.change_queue WHERE 21 = ANY (order_1) OR 21 = ANY (customers);
+SELECT applied('by_rows');
+BEGIN;
+DELETE FROM rows WHERE client = 23;
+SELECT histories_deleted, orders_left FROM crm_profile.forget_customer('by_rows', 23);
+COMMIT;
+SELECT count(*) FROM by_rows.change_queue WHERE 23 = ANY (order_1) OR 23 = ANY (customers);
+SELECT applied('by_rows');
+-- more rows than a transaction keeps in memory, outside of a savepoint and within one
+INSERT INTO rows (client, at, price, pieces, state) SELECT 24, '2025-01-07', 1, 1, 'paid' FROM generate_series(1, 200000);
+SELECT applied('by_rows');
+BEGIN;
+SAVEPOINT a;
+DELETE FROM rows WHERE client = 24;
+RELEASE a;
+COMMIT;
+SELECT applied('by_rows');
+-- who may read the orders no more learns nothing from the queue
+CREATE ROLE regress_keeper;
+GRANT CREATE ON DATABASE regress_crm_profile TO regress_keeper;
+GRANT SELECT, TRIGGER ON customer, rows TO regress_keeper;
+SET ROLE regress_keeper;
+SELECT count(*) FROM crm_profile.create_source('kept', 'customer', 'rows', customer_key => 'id', order_customer => 'client', ordered_at => 'at', amount => 'price * pieces', track_changes => 'keys', clv_model => 'bg/nbd');
+SELECT customers_removed FROM crm_profile.refresh('kept');
+RESET ROLE;
+UPDATE rows SET price = price + 1 WHERE client = 25;
+REVOKE SELECT ON rows FROM regress_keeper;
+SET ROLE regress_keeper;
+SELECT customers_written FROM crm_profile.refresh('kept');
+RESET ROLE;
+GRANT SELECT ON rows TO regress_keeper;
+SELECT customers_written FROM crm_profile.refresh('kept');
+-- lines, whole rows, corrections: keys alone
+SELECT crm_profile.alter_source('kept', order_key => 'id');
+SELECT recorded_columns FROM kept.source_definition;
+SELECT crm_profile.alter_source('kept', reset => '{order_key}');
+SELECT recorded_columns FROM kept.source_definition;
+SELECT crm_profile.alter_source('kept', order_filter => 'num_nulls(rows) = 0');
+SELECT recorded_columns FROM kept.source_definition;
+SELECT crm_profile.alter_source('kept', order_filter => 'price < 1000', corrections => '{"duplicates": "drop"}');
+SELECT recorded_columns FROM kept.source_definition;
+SELECT crm_profile.drop_source('kept');
+DROP OWNED BY regress_keeper;
+DROP ROLE regress_keeper;
+SELECT crm_profile.drop_source('by_rows');
+DROP FUNCTION applied(text);
+DROP TABLE rows;
+
 -- refresh_all: failures are reported
 CREATE TABLE orders (customer_id bigint, day date, amount numeric);
 INSERT INTO orders SELECT 1 + i % 50, date '2024-01-01' + i, 1 + i % 83 FROM generate_series(1, 500) i;

@@ -3,8 +3,9 @@ SET client_min_messages = warning;
 SET datestyle = ISO;
 CREATE SCHEMA due;
 SET search_path = due;
--- many short queries
+-- many short queries, for which no worker should be started
 SET jit = off;
+SET max_parallel_workers_per_gather = 0;
 \getenv abs_srcdir PG_ABS_SRCDIR
 CREATE TABLE sale (customer_id integer, sold_on date, amount numeric);
 \set cmd '\\copy sale from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
@@ -146,5 +147,6 @@ SELECT crm_profile_internal.segment_advice('Ask', 10, 0.25, -1), crm_profile_int
 SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('small'), crm_profile.drop_source('margin');
 SELECT count(*) FROM pg_namespace WHERE nspname IN ('shop', 'small', 'margin');
 RESET jit;
+RESET max_parallel_workers_per_gather;
 DROP SCHEMA due CASCADE;
 RESET search_path;

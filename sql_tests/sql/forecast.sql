@@ -259,6 +259,16 @@ FROM fits, busy WHERE name LIKE '%months' AND customer < 50;
 SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "months": [1, 2]}'::clv_model;
 SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "as_of": "2024-01-31", "months": [1, 0]}'::clv_model;
 SELECT clv_fit(history, '2023-11-30', 'mbg/nbd, months, months') FROM busy;
+-- Where k is found to be above 1, some customers buy at random all the same: the probability of a purchase is the mean of both, of two fits of their own; expected purchases go by k
+CREATE TABLE both_ways AS SELECT k.m, (SELECT clv_fit(history, '2023-11-30', (clv_model_card(k.m)).model) FROM busy) AS regular, (SELECT clv_fit(history, '2023-11-30', 'mbg/nbd') FROM busy) AS random FROM fits k WHERE name = 'mbg/cnbd-k';
+SELECT (clv_model_card(m)).model <> 'mbg/nbd' AS is_regular, m::text::jsonb ? 'random_parameters' AS has_both, regular::text::jsonb ? 'random_parameters' AS named_has FROM both_ways;
+SELECT count(*) AS customers, max(abs(probability_of_purchase(history, m, d, '10 days') - (probability_of_purchase(history, regular, d, '10 days') + probability_of_purchase(history, random, d, '10 days')) / 2)) < 1e-4 AS mean,
+	max(abs(probability_of_purchase(history, m, d, '10 days') - probability_of_purchase(history, regular, d, '10 days'))) > 0.02 AS differs, max(abs(expected_purchases(history, m, d, '10 days') - expected_purchases(history, regular, d, '10 days'))) < 1e-4 AS expected,
+	max(abs((p)[1] + probability_of_purchase(history, m, d, '10 days') - 1)) < 1e-12 AS none, max(abs((SELECT sum(q) FROM unnest(p) q) - 1)) < 1e-12 AS whole,
+	bool_and(probability_of_purchase(history, m, d, '10 days') BETWEEN i.lower AND i.upper AND i.upper - i.lower < 0.2) AS interval
+FROM busy, both_ways, unnest('{2023-11-30,2024-01-15,2024-06-30}'::date[]) d, LATERAL (SELECT purchase_probabilities(history, m, d, '10 days', 5) AS p) q, LATERAL probability_of_purchase_interval(history, m, d, '10 days') i WHERE customer < 60;
+SELECT '{"model": "mbg/nbd", "parameters": [1, 1, 1, 1], "random_parameters": [1, 1, 1, 1]}'::clv_model;
+SELECT '{"model": "mbg/nbd", "regularity": 2, "parameters": [1, 1, 1, 1], "random_parameters": [1, 0, 1, 1]}'::clv_model;
 -- Pace: all future time passes faster
 SELECT expected_purchases(h, with_pace(m, 2), '2024-12-31', '30 days') = expected_purchases(h, m, '2024-12-31', '60 days') AS purchases,
 	probability_of_purchase(h, with_pace(m, 2), '2024-12-31', '30 days') = probability_of_purchase(h, m, '2024-12-31', '60 days') AS probability,

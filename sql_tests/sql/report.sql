@@ -36,6 +36,8 @@ SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () 
 	|| ARRAY(SELECT n::numeric FROM s.model_holdout, LATERAL (VALUES (1, predicted_value), (2, value_lower), (3, value_upper), (4, actual_value)) x(place, n) WHERE part = 'total' ORDER BY place)
 	|| ARRAY(SELECT n::numeric FROM (SELECT month, sum(expected_value) AS expected, sum(actual_value) AS actual FROM s.forecast_tracking GROUP BY month) v, LATERAL (VALUES (1, expected), (2, actual)) x(place, n) ORDER BY month, place));
 SELECT on_page_are('quality', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.data_quality) v, LATERAL (VALUES (1, rows), (2, customers_changed)) x(place, n) WHERE n IS NOT NULL ORDER BY line, place));
+SELECT on_page_are('cohorts', ARRAY(SELECT n FROM s.cohort_retention JOIN (SELECT cohort FROM s.cohort_retention WHERE months = 0 AND customers >= 5 ORDER BY cohort DESC LIMIT 13) c USING (cohort),
+	LATERAL (VALUES (1, customers::numeric), (2, retention::numeric)) x(place, n) WHERE months BETWEEN 1 AND 12 ORDER BY cohort, months, place)) AS cohorts;
 SELECT on_page_are('due', ARRAY(SELECT n FROM (SELECT action, count(*) AS customers, sum(value)::numeric AS value FROM s.due_actions GROUP BY action HAVING count(*) >= 5) v,
 	LATERAL (VALUES (1, customers::numeric), (2, value)) x(place, n) WHERE n IS NOT NULL ORDER BY value DESC NULLS LAST, action, place)) AS due;
 SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), count(*) FILTER (WHERE frequency > 1) / (count(*) FILTER (WHERE frequency > 0))::numeric, (SELECT sum(monetary) FROM s.segment_summary)] FROM s.customer_profile)

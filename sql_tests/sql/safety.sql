@@ -109,6 +109,7 @@ REVOKE USAGE ON SCHEMA safety FROM regress_crm_nobody;
 DROP ROLE regress_crm_nobody;
 DROP TABLE kept;
 -- a population of damaged bytes: refused, or taken for another, and never read past its end
+SET jit = off;
 DO $$
 DECLARE
 	good CONSTANT bytea[] := (SELECT crm_profile_internal.population_fit(h, '2025-12-31', NULL, false, 5) FROM (SELECT crm_profile.purchase_history_agg(date '2025-01-01' + (i * 7 % 300 + k * 11), (i * 13 % 977)::numeric / 4) AS h
@@ -119,7 +120,7 @@ DECLARE
 	refused integer := 0;
 BEGIN
 	PERFORM setseed(0.25);
-	FOR round IN 1 .. 3000 LOOP
+	FOR round IN 1 .. 1000 LOOP
 		bad := good;
 		part := CASE WHEN random() < 0.5 THEN 1 ELSE 1 + floor(random() * cardinality(bad)) END;
 		at := floor(random() * length(bad[part]));
@@ -135,8 +136,9 @@ BEGIN
 			refused := refused + 1;
 		END;
 	END LOOP;
-	RAISE WARNING 'some were refused: %', refused > 500;
+	RAISE WARNING 'some were refused: %', refused > 150;
 END $$;
+RESET jit;
 
 -- chosen keys: they collide in a hash without a seed, where each row compares with all of them; now they take no longer than others
 CREATE TABLE chosen (customer bigint);

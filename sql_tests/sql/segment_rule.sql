@@ -42,6 +42,7 @@ SELECT crm_profile.alter_source('shop', customers => 'other', attributes => ARRA
 SELECT rule = :'customers_rule' AS same FROM crm_profile.explain_segment('shop', :'segment') WHERE over = 'attributes';
 
 -- ---------------------------------------------------------------- every kind of condition, as SQL
+SET timezone = 'UTC';
 CREATE TABLE kind AS SELECT i, CASE WHEN i % 9 > 0 THEN i % 50 END AS whole, i % 400 / 8.0 AS broken, date '2024-01-01' + i % 365 AS day, timestamptz '2024-01-01 23:30+00' + i * 7 % 365 * interval '1 day' AS moment,
 	(ARRAY['red', 'green', 'blue', 'it''s'])[1 + i % 4] AS word, i % 3 = 0 AS yes, ARRAY[chr(97 + i % 5)] AS letters, (ARRAY['10.0.0.1', '10.0.0.2', '10.0.0.3'])[1 + i % 3]::inet AS address FROM generate_series(1, 4000) i;
 CREATE FUNCTION told(condition text) RETURNS TABLE (predicate text, rows bigint, differences bigint) LANGUAGE plpgsql AS $$

@@ -52,6 +52,10 @@ SELECT count(*) FILTER (WHERE value_tier IS NOT NULL AND predicted_tier IS NULL)
 CREATE TABLE live AS SELECT * FROM shop.customer_profile;
 SELECT count(*) AS differences FROM live l FULL JOIN shop.profile_as_of('2024-12-31') p USING (customer) WHERE l.* IS DISTINCT FROM p.*;
 SELECT count(*) AS differences FROM unnest('{1,2,3}'::int[]) k, crm_profile.profile_now_details('shop', k) n JOIN live l ON l.customer = n.customer::int WHERE (n.lifecycle, n.p_purchase, n.clv_365d) IS DISTINCT FROM (l.lifecycle, l.p_purchase, l.clv_365d);
+-- what is due goes by them, too
+SELECT count(*) > 20 AS many, count(*) FILTER (WHERE crm_profile.lifecycle(h.history, d.since, m.active_days, o.clv) NOT IN ('lapsing', 'inactive') OR crm_profile.lifecycle(h.history, d.since - 1, m.active_days, o.clv) IN ('lapsing', 'inactive')) AS wrong,
+	count(*) FILTER (WHERE d.value IS DISTINCT FROM crm_profile.clv(h.history, m.clv, crm_profile.last_purchase(h.history, d.since), '365 days', 0.01, r)) AS differences
+FROM shop.due_actions('2024-12-31', 30) d JOIN shop.customer_history h USING (customer) JOIN client c ON c.id = d.customer, LATERAL (SELECT c.subscribed, c.region, c.age) r, shop.model m, LATERAL (SELECT crm_profile.with_attributes(m.clv, r) AS clv OFFSET 0) o WHERE d.action = 'lapse_alarm';
 SELECT crm_profile.alter_source('shop', materialize => true);
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT count(*) AS differences FROM live l FULL JOIN shop.customer_profile p USING (customer) WHERE l.* IS DISTINCT FROM p.*;

@@ -76,6 +76,18 @@ SELECT histories_deleted FROM crm_profile.forget_customer('shop', 3);
 SELECT * FROM refreshed();
 SELECT count(*) FROM pg_index WHERE indrelid = 'shop.stored_profile'::regclass;
 SELECT crm_profile.drop_source('shop');
+-- one value is positive no more, and with it the lowest decile begins nowhere: the decile of those below is another, though nothing of theirs changed
+TRUNCATE orders, customer, visit;
+INSERT INTO customer SELECT generate_series(1, 20);
+INSERT INTO orders SELECT i, date '2025-01-01' + i, 10, CASE WHEN i <= 2 THEN 12 ELSE 10 - i * 0.1 END FROM generate_series(1, 20) i;
+SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', ordered_at => 'day', amount => 'amount', cost => 'cost', order_customer => 'customer_id',
+	as_of => '2025-03-01', tier_by => 'profit', materialize => true, track_changes => 'keys', refit_share => 1, clv_model => 'bg/nbd');
+SELECT customers_written FROM crm_profile.refresh('shop');
+SELECT customer, value_decile FROM shop.customer_profile WHERE customer IN (1, 3) ORDER BY customer;
+UPDATE orders SET cost = 11 WHERE customer_id = 3;
+SELECT * FROM refreshed();
+SELECT customer, value_decile FROM shop.customer_profile WHERE customer IN (1, 3) ORDER BY customer;
+SELECT crm_profile.drop_source('shop');
 DROP PROCEDURE change_some;
 DROP FUNCTION refreshed;
 DROP TABLE customer, orders, visit;

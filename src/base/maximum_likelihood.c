@@ -587,10 +587,19 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 	double gradient[MAX_FIT_PARAMETERS];
 	bool found;
 
-	fit.information = palloc(n * n * sizeof(double));
-	fit.factor = palloc(n * n * sizeof(double));
 	memset(result, 0, sizeof(*result));
 	ClimbFromStarts(&fit, &place);
+	if (problem->roughly)
+	{
+		result->status = !(place.value > -DBL_MAX) ? FIT_NO_MAXIMUM
+						 : IsInside(&fit, &place)  ? FIT_CONVERGED
+												   : FIT_EDGE;
+		ParametersAt(problem, place.at, result->parameters);
+		result->log_likelihood = place.value;
+		return;
+	}
+	fit.information = palloc(n * n * sizeof(double));
+	fit.factor = palloc(n * n * sizeof(double));
 	(void) ComputeInformation(&fit, problem->coarse, &place);
 	found = Settle(&fit, problem->coarse, &place);
 	if (problem->coarse != problem->sample)

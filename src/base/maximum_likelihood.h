@@ -60,6 +60,11 @@ typedef struct FitProblem
 	/* exponentials of the coordinates of positive parameters, then the others as they are */
 	double start[MAX_FIT_STARTS][MAX_FIT_PARAMETERS];
 	bool penalized; /* shrink the parameters towards start[0] */
+	/*
+	 * Only climb, on the coarse sample, from starts that are near a maximum: neither edges nor a
+	 * covariance are looked for
+	 */
+	bool roughly;
 } FitProblem;
 
 typedef struct FitResult
@@ -69,7 +74,7 @@ typedef struct FitResult
 	double log_likelihood; /* without the penalty */
 	/*
 	 * of the logs of the positive parameters and of the others: the lower triangle, row by row;
-	 * NULL if there is no maximum
+	 * NULL if there is no maximum, or if it was climbed roughly
 	 */
 	double *covariance;
 	/*

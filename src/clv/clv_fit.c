@@ -285,6 +285,8 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 #define INFLOW_MONTHS 12     /* months needed before the inflow can be judged */
 #define INFLOW_EDGE 2.0      /* first purchases in the first month over those in later months */
 #define INFLOW_SOUND 1.5     /* from there on at most a third of those who look new are not */
+#define INFLOW_LEFT 18 /* months to be left where a year is left out; for a season two years */
+#define INFLOW_LEFT_SEASON 24
 #define INFLOW_LEAST                                                                               \
 	0.05 /* below, there are no new customers later, so those of the first month were new */
 
@@ -405,11 +407,11 @@ WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
 
 /*
  * Maximises the likelihood at one regularity, starting where a fit at another ended, or from
- * scratch.
+ * scratch; a coarse fit may do so roughly from where another ended.
  */
 static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
-	  bool penalized, FitResult *result)
+	  bool penalized, bool rough, FitResult *result)
 {
 	const ClvModel *model = fit->model;
 	FitProblem problem = {
@@ -426,6 +428,7 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
 	{
 		problem.nstarts = 1;
+		problem.roughly = fit->coarsely && rough;
 		ClvCoordinates((ClvFamily) model->family, known->parameters, problem.start[0]);
 		problem.start[0][1] *= (double) k / known_k;
 	}
@@ -435,20 +438,19 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 /*
  * The regularity of the greatest likelihood on the coarse sample; a larger one must be clearly
  * better.  The likelihood has a single peak over k.  `close` is another regularity that the coarse
- * sample cannot distinguish from it, or 0.
+ * sample cannot distinguish from it, or 0.  `best` is where to start from if `known_k` is above 0.
  */
 static int
-LikelyRegularity(PurchaseFit *fit, FitResult *best, int *close)
+LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 {
 	double value[MAX_REGULARITY + 1];
-	FitResult result;
-	int known_k = 0;
+	FitResult result = *best;
 	int chosen = 1;
 
 	*close = 0;
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, &result);
+		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, false, &result);
 		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
 											   : -INFINITY;
 		known_k = FitIsMaximum(result.status) ? k : 0;
@@ -590,7 +592,7 @@ FindSeason(PurchaseFit *fit, int k, bool known, FitResult *result)
 	{
 		MonthlyPurchases months;
 
-		FitAt(fit, k, fit->coarse, known ? result : NULL, k, false, result);
+		FitAt(fit, k, fit->coarse, known ? result : NULL, k, false, true, result);
 		known = FitIsMaximum(result->status);
 		if (!known)
 			break;
@@ -616,7 +618,8 @@ CompareNumbers(const void *a, const void *b)
 /*
  * The month from which a first purchase in the data is a first purchase: at the left edge of the
  * data everybody looks new, and the inflow falls to its later level.  Without such a fall, or
- * without new customers later, all first purchases can be trusted.
+ * without new customers later, all first purchases can be trusted.  Who was there before and buys
+ * seldom shows up late: where the data are long, the whole first year is left out.
  */
 static DateADT
 ObservedFrom(const SummaryState *state)
@@ -654,6 +657,9 @@ ObservedFrom(const SummaryState *state)
 	level = (later[INFLOW_MONTHS / 4 - 1] + later[INFLOW_MONTHS / 4]) / 2;
 	if (inflow[0] < INFLOW_EDGE * level || level < INFLOW_LEAST * inflow[0])
 		return DATEVAL_NOBEGIN;
+	if (MonthNumber(state->as_of + 1) - (month + INFLOW_MONTHS) >=
+		((state->features & FIT_SEASON) ? INFLOW_LEFT_SEASON : INFLOW_LEFT))
+		return FirstOfMonth(month + INFLOW_MONTHS);
 	for (int i = 1; i < INFLOW_MONTHS; i++)
 		if (inflow[i] <= INFLOW_SOUND * level)
 			return FirstOfMonth(month + i);
@@ -681,7 +687,8 @@ KeepFit(PurchaseFit *fit, int k, const FitResult *result)
 		if (model->family == CLV_PARETO_NBD)
 			bound[CLV_BETA] *= fit->scale;
 	}
-	memcpy(model->covariance, result->covariance, sizeof(model->covariance));
+	if (result->covariance != NULL)
+		memcpy(model->covariance, result->covariance, sizeof(model->covariance));
 	model->log_likelihood = WholeLogLikelihood(fit, k, result->log_likelihood);
 }
 
@@ -694,14 +701,15 @@ FitWhole(PurchaseFit *fit, int k, int close, const FitResult *known, int known_k
 	FitResult other;
 	double gain;
 
-	FitAt(fit, k, &fit->sample, k > 1 && known_k > 0 ? known : NULL, known_k, false, &result);
+	FitAt(fit, k, &fit->sample, k > 1 && known_k > 0 ? known : NULL, known_k, false, false,
+		  &result);
 	model->status = result.status;
 	if (!FitIsMaximum(result.status))
 		return;
 	KeepFit(fit, k, &result);
 	if (close == 0)
 		return;
-	FitAt(fit, close, &fit->sample, &result, k, false, &other);
+	FitAt(fit, close, &fit->sample, &result, k, false, false, &other);
 	gain = WholeLogLikelihood(fit, close, other.log_likelihood) - model->log_likelihood;
 	if (FitIsMaximum(other.status) && gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
 	{
@@ -716,10 +724,31 @@ FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
 {
 	FitResult result;
 
-	FitAt(fit, k, fit->coarse, known_k > 0 ? known : NULL, known_k, false, &result);
+	FitAt(fit, k, fit->coarse, known_k > 0 ? known : NULL, known_k, false,
+		  known_k > 0 && known->status == FIT_CONVERGED, &result);
 	fit->model->status = result.status;
 	if (FitIsMaximum(result.status))
 		KeepFit(fit, k, &result);
+}
+
+/*
+ * The same customers at random: how regular they are differs, and the probability of a purchase is
+ * better known by both.  The coarse sample is good enough for that.
+ */
+static void
+FitAtRandom(PurchaseFit *fit)
+{
+	ClvModel *model = fit->model;
+	FitResult known = {.status = FIT_CONVERGED};
+	FitResult result;
+
+	memcpy(known.parameters, model->parameters, sizeof(model->parameters));
+	known.parameters[CLV_ALPHA] /= fit->scale;
+	FitAt(fit, 1, fit->coarse, &known, (int) model->regularity, false, false, &result);
+	if (!FitIsMaximum(result.status))
+		return;
+	memcpy(model->random_parameters, result.parameters, sizeof(model->random_parameters));
+	model->random_parameters[CLV_ALPHA] *= fit->scale;
 }
 
 /* Determines who is in the fit, and from when on. */
@@ -743,6 +772,7 @@ BeginPurchaseFit(PurchaseFit *fit)
 static int
 StartFrom(const PurchaseFit *fit, const ClvModel *like, FitResult *known)
 {
+	known->status = like->status;
 	memcpy(known->parameters, like->parameters, sizeof(like->parameters));
 	known->parameters[CLV_ALPHA] /= fit->scale;
 	return (int) like->regularity;
@@ -760,7 +790,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	bool by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	int k = Max(asked, 1);
 	int close = 0;
-	FitResult known;
+	FitResult known = {0};
 	FitResult result;
 	int known_k = 0;
 	bool enough;
@@ -774,7 +804,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	if (like && like->status == FIT_CONVERGED)
 		known_k = StartFrom(&fit, like, &known);
 	if (asked == 0 && enough)
-		known_k = k = LikelyRegularity(&fit, &known, &close);
+		known_k = k = LikelyRegularity(&fit, &known, 0, &close);
 	if (by_month)
 		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
 	if (by_month && enough)
@@ -792,19 +822,24 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		{
 			SumGaps(&fit);
 			if (asked == 0)
-				known_k = k = LikelyRegularity(&fit, &known, &close);
+				known_k = k = LikelyRegularity(&fit, &known,
+											   known.status == FIT_CONVERGED ? known_k : 0, &close);
 		}
 	}
-	if (fit.coarse != &fit.sample)
+	if (fit.coarse != &fit.sample && !coarsely)
 		IndexTimes(&fit.sample);
 
 	if (enough && coarsely)
 		FitCoarsely(&fit, k, &known, known_k);
 	else if (enough)
+	{
 		FitWhole(&fit, k, close, &known, known_k);
+		if (asked == 0 && FitIsMaximum(model->status) && model->regularity > 1)
+			FitAtRandom(&fit);
+	}
 	if (!FitIsMaximum(model->status))
 	{
-		FitAt(&fit, k, &fit.sample, NULL, 0, true, &result);
+		FitAt(&fit, k, coarsely ? fit.coarse : &fit.sample, NULL, 0, true, false, &result);
 		if (FitIsMaximum(result.status))
 			KeepFit(&fit, k, &result);
 		else

@@ -94,6 +94,8 @@ static const ModelField Fields[] = {
 			   .in_place = true),
 	MODEL_LIST(ClvModel, "day_weights", day_runs, nday_runs, FIELD_GROUP, MAX_DAY_RUNS,
 			   .group = &DayRunGroup),
+	MODEL_FIELD(ClvModel, "random_parameters", random_parameters, FIELD_NUMBER,
+				.count = CLV_PARAMETERS),
 };
 
 static bool
@@ -187,6 +189,10 @@ ClvModelFault(const void *data)
 		return "\"regularity\" is not between 1 and 12.";
 	if (model->regularity > 1 && model->family == CLV_PARETO_NBD)
 		return "pareto/nbd has no \"regularity\" but 1.";
+	if (!AllBetween(model->random_parameters, CLV_PARAMETERS, 0, 0) &&
+		(model->regularity == 1 ||
+		 !AllBetween(model->random_parameters, CLV_PARAMETERS, MIN_PARAMETER, MAX_PARAMETER)))
+		return "The random parameters are not all between 1e-20 and 1e20, or \"regularity\" is 1.";
 	if (!AllBetween(model->season, YEAR_MONTHS, MIN_SEASON, MAX_SEASON))
 		return "The factors of \"season\" are not all between 0.001 and 100.";
 	for (int i = 0; i < model->nown_months; i++)

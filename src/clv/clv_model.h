@@ -59,6 +59,11 @@ typedef struct ClvModel
 	double pace;             /* factor of future time, from the record of forecasts */
 	int nown_months;         /* the last months before as_of have factors of their own */
 	float own_months[MAX_OWN_MONTHS];
+	/*
+	 * of the same customers if they bought at random: for the probability of a purchase, where
+	 * regularity was found; 0: none
+	 */
+	double random_parameters[CLV_PARAMETERS];
 	int nday_runs; /* days with a weight that was given */
 	DayRun *day_runs;
 	/* effects of attributes, see covariates.h; NULL if fitted without */

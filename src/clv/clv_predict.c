@@ -109,11 +109,41 @@ ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	return forecast;
 }
 
+bool
+RandomPurchases(const ClvModel *model, const double *parameters, ClvProcess *process,
+				double *random)
+{
+	process->family = (ClvFamily) model->family;
+	process->regularity = 1;
+	for (int i = 0; i < CLV_PARAMETERS; i++)
+		random[i] = model->random_parameters[i] * (parameters[i] / model->parameters[i]);
+	return model->random_parameters[CLV_R] > 0;
+}
+
+/*
+ * Of customers who are taken to be regular, some are not: where regularity was found, the
+ * probability is the mean of that and of the one for purchases at random.
+ */
+double
+AnyPurchase(const ClvModel *model, const double *parameters, const ClvCustomer *customer,
+			double horizon)
+{
+	double regular = Logistic(-LogDropoutOdds(ProcessOf(model), parameters, customer)) *
+					 AnyPurchaseIfAlive(ProcessOf(model), parameters, customer, horizon);
+	double random[CLV_PARAMETERS];
+	ClvProcess process;
+
+	if (model->regularity == 1 || !RandomPurchases(model, parameters, &process, random))
+		return regular;
+	return (regular + Logistic(-LogDropoutOdds(process, random, customer)) *
+						  AnyPurchaseIfAlive(process, random, customer, horizon)) /
+		   2;
+}
+
 double
 ProbabilityOfPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
-	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
-		   AnyPurchaseIfAlive(ProcessOf(model), model->parameters, customer, horizon);
+	return AnyPurchase(model, model->parameters, customer, horizon);
 }
 
 /* It is .75 when three quarters of the gaps that will end have ended. */

@@ -21,7 +21,18 @@ extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interva
 /* The same of any interval. */
 extern double UnitsAhead(const ClvModel *model, DateADT as_of, const Interval *interval);
 
-/* The probability of a purchase in the horizon, the customer perhaps lost. */
+/*
+ * The probability of a purchase in the horizon, the customer perhaps lost; at other parameters than
+ * the model's own, those of purchases at random differ by the same factors.
+ */
+extern double AnyPurchase(const ClvModel *model, const double *parameters,
+						  const ClvCustomer *customer, double horizon);
+
+/* The process and the parameters of purchases at random; false if the model has none. */
+extern bool RandomPurchases(const ClvModel *model, const double *parameters, ClvProcess *process,
+							double *random);
+
+/* The same at the parameters of the model. */
 extern double
 ProbabilityOfPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon);
 

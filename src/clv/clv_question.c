@@ -253,9 +253,8 @@ AnswerPurchases(const Question *question, const double *parameters, const double
 double
 AnswerAnyPurchase(const Question *question, const double *parameters, const double *spend)
 {
-	return AnswerAlive(question, parameters, spend) *
-		   AnyPurchaseIfAlive(ProcessOf(question->predictor->model), parameters,
-							  &question->customer, question->predictor->horizon);
+	return AnyPurchase(question->predictor->model, parameters, &question->customer,
+					   question->predictor->horizon);
 }
 
 double
@@ -465,6 +464,33 @@ Alive(const Question *question)
 	return last->alive;
 }
 
+#define WAIT_HALVINGS 60
+#define LONGEST_WAIT (100 * 36525.0) /* days; infinity beyond */
+
+/* The time by which the probability of a purchase is reached, which lies between two times. */
+static double
+WaitBetween(const Question *question, const double *parameters, double a, double b)
+{
+	const ClvModel *model = question->predictor->model;
+	double low = Min(a, b);
+	double high = Min(Max(a, b), LONGEST_WAIT / model->unit);
+
+	if (low >= high)
+		return low;
+	if (AnyPurchase(model, parameters, &question->customer, high) < question->chance)
+		return isinf(Max(a, b)) ? INFINITY : high;
+	for (int i = 0; i < WAIT_HALVINGS; i++)
+	{
+		double middle = (low + high) / 2;
+
+		if (AnyPurchase(model, parameters, &question->customer, middle) < question->chance)
+			low = middle;
+		else
+			high = middle;
+	}
+	return high;
+}
+
 double
 AnswerWait(const Question *question, const double *parameters, const double *spend)
 {
@@ -472,8 +498,17 @@ AnswerWait(const Question *question, const double *parameters, const double *spe
 	double alive = parameters == model->parameters ? Alive(question)
 												   : AnswerAlive(question, parameters, spend);
 
-	return WaitForPurchase(ProcessOf(model), parameters, &question->customer, alive,
-						   question->chance);
+	double wait =
+		WaitForPurchase(ProcessOf(model), parameters, &question->customer, alive, question->chance);
+	double random[CLV_PARAMETERS];
+	ClvProcess process;
+
+	if (!RandomPurchases(model, parameters, &process, random))
+		return wait;
+	alive = Logistic(-LogDropoutOdds(process, random, &question->customer));
+	return WaitBetween(
+		question, parameters, wait,
+		WaitForPurchase(process, random, &question->customer, alive, question->chance));
 }
 
 bool

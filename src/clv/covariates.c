@@ -110,6 +110,7 @@ SetAttributes(ClvModel *model, Datum profile)
 	effects[0] = EffectOf(model->purchase_effects, columns, n);
 	effects[1] = EffectOf(model->leaving_effects, columns, n);
 	ParametersWith((ClvFamily) model->family, effects[0], effects[1], model->parameters);
+	ParametersWith((ClvFamily) model->family, effects[0], effects[1], model->random_parameters);
 	if (model->ncovariance > 0)
 		SetCovariance(model, columns);
 	model->fingerprint ^= MixHash64(FastStableHash64(effects, sizeof(effects)));

@@ -17,6 +17,7 @@
 
 #include "base/common.h"
 #include "base/local_day.h"
+#include "base/special_functions.h"
 #include "clv/clv_question.h"
 #include "clv/spend.h"
 
@@ -117,6 +118,17 @@ lapse_probability_clv(PG_FUNCTION_ARGS)
 
 #define MAX_PURCHASES 1000
 
+/* P(at least n purchases), n = 1 … max_purchases, of a customer who may be lost. */
+static void
+AtLeast(const Question *question, ClvProcess process, const double *parameters, double alive,
+		int32 max_purchases, double *at_least)
+{
+	ManyPurchasesIfAlive(process, parameters, &question->customer, question->predictor->horizon,
+						 max_purchases, at_least);
+	for (int n = 0; n < max_purchases; n++)
+		at_least[n] *= alive;
+}
+
 /* (history, model, as_of, horizon, max_purchases): P(0), P(1), … P(max_purchases or more) */
 PG_FUNCTION_INFO_V1(purchase_probabilities);
 Datum
@@ -124,9 +136,11 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 {
 	Question question;
 	int32 max_purchases = PG_GETARG_INT32(4);
+	double random[CLV_PARAMETERS];
+	ClvProcess process;
+	const ClvModel *model;
 	double *at_least;
 	Datum *values;
-	double alive;
 
 	if (max_purchases < 1 || max_purchases > MAX_PURCHASES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -134,16 +148,25 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 							   max_purchases)));
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	alive = Alive(&question);
+	model = question.predictor->model;
 	at_least = palloc(max_purchases * sizeof(double));
 	values = palloc((max_purchases + 1) * sizeof(Datum));
-	ManyPurchasesIfAlive(ProcessOf(question.predictor->model),
-						 question.predictor->model->parameters, &question.customer,
-						 question.predictor->horizon, max_purchases, at_least);
+	AtLeast(&question, ProcessOf(model), model->parameters, Alive(&question), max_purchases,
+			at_least);
+	if (RandomPurchases(model, model->parameters, &process, random))
+	{
+		double *at_random = palloc(max_purchases * sizeof(double));
+
+		AtLeast(&question, process, random,
+				Logistic(-LogDropoutOdds(process, random, &question.customer)), max_purchases,
+				at_random);
+		for (int n = 0; n < max_purchases; n++)
+			at_least[n] = (at_least[n] + at_random[n]) / 2;
+	}
 	for (int n = 0; n <= max_purchases; n++)
 	{
-		double from = n == 0 ? 1 : alive * at_least[n - 1];
-		double beyond = n == max_purchases ? 0 : alive * at_least[n];
+		double from = n == 0 ? 1 : at_least[n - 1];
+		double beyond = n == max_purchases ? 0 : at_least[n];
 
 		values[n] = Float8GetDatum(Max(0, from - beyond));
 	}

@@ -308,6 +308,8 @@ AddFitFeatures(FitFeatures *f)
 	}
 	for (int set = 0; set < f->view.nsets; set++)
 		AddSetFeatures(f, set, MinBinSize(f->total));
+	f->features =
+		repalloc(f->features, (f->nfeatures + SCORECARD_PAIRS) * sizeof(ScorecardFeature));
 }
 
 /* Targets and folds in the order of the places. */

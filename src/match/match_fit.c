@@ -9,6 +9,7 @@
 
 #include "base/common.h"
 #include "match/fit_rows.h"
+#include "match/interactions.h"
 #include "match/match_model.h"
 #include "match/scorecard.h"
 
@@ -71,6 +72,44 @@ KeepFeature(const FitFeatures *f, int i)
 	return match;
 }
 
+/* A part of an interaction: the classes of a feature as bins. */
+static MatchFeature
+KeepPart(const FitFeatures *f, const PairClasses *classes, int i)
+{
+	MatchFeature part = f->match[i];
+
+	part.nbins = classes->n;
+	if (part.slot < f->view.nscaled)
+	{
+		part.low = palloc(part.nbins * sizeof(float));
+		for (int level = 1; level < f->features[i].nlevels; level++)
+			if (classes->class[level] > part.nranges)
+				part.low[part.nranges++] = f->level_low[i][level];
+	}
+	else if (part.slot < f->view.nscaled + f->view.ncoded)
+	{
+		part.ncodes = CODE_MISSING;
+		part.codes = palloc(CODE_MISSING);
+		for (int code = 0; code < CODE_MISSING; code++)
+			part.codes[code] = classes->class[code + 1];
+	}
+	return part;
+}
+
+static MatchFeature
+KeepPair(const FitFeatures *f, const Scorecard *card, const ScorecardFeature *pair)
+{
+	MatchFeature match = {.nbins = pair->nbins, .p_value = pair->p_value, .nparts = 2};
+
+	match.parts = palloc(2 * sizeof(MatchFeature));
+	match.parts[0] = KeepPart(f, &card->classes[pair->first], pair->first);
+	match.parts[1] = KeepPart(f, &card->classes[pair->second], pair->second);
+	match.bins = palloc(pair->nbins * sizeof(MatchBin));
+	for (int b = 0; b < pair->nbins; b++)
+		match.bins[b] = (MatchBin){pair->count[b], pair->points[b]};
+	return match;
+}
+
 /* An error for a single class; with warn, warns of few targets or others. */
 static void
 CheckTargets(const FitRows *rows, bool warn)
@@ -96,11 +135,14 @@ CheckTargets(const FitRows *rows, bool warn)
 void
 KeepModel(MatchModel *model, const FitFeatures *f)
 {
-	model->features =
-		palloc_extended(mul_size(f->nfeatures + 1, sizeof(MatchFeature)), MCXT_ALLOC_HUGE);
+	model->features = palloc_extended(
+		mul_size(f->nfeatures + SCORECARD_PAIRS, sizeof(MatchFeature)), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < f->nfeatures; i++)
 		if (f->features[i].nbins > 0)
 			model->features[model->nfeatures++] = KeepFeature(f, i);
+	for (int p = 0; p < model->card.npairs; p++)
+		model->features[model->nfeatures++] =
+			KeepPair(f, &model->card, &f->features[f->nfeatures + p]);
 	model->fingerprint = ProfileFingerprint(&f->view);
 	model->nscaled = f->view.nscaled;
 	model->ncoded = f->view.ncoded;

@@ -33,6 +33,17 @@ static const ModelField BinFields[] = {
 static const ModelGroup BinGroup = {
 	.size = sizeof(MatchBin), .nfields = lengthof(BinFields), .fields = BinFields};
 
+/* A part of an interaction. */
+static const ModelField PartFields[] = {
+	MODEL_FIELD(MatchFeature, "slot", slot, FIELD_INT),
+	MODEL_FIELD(MatchFeature, "member", member, FIELD_INT),
+	MODEL_FIELD(MatchFeature, "bins", nbins, FIELD_INT),
+	MODEL_LIST(MatchFeature, "low", low, nranges, FIELD_FLOAT, MAX_FEATURE_BINS),
+	MODEL_LIST(MatchFeature, "codes", codes, ncodes, FIELD_BYTE, CODE_MISSING),
+};
+static const ModelGroup PartGroup = {
+	.size = sizeof(MatchFeature), .nfields = lengthof(PartFields), .fields = PartFields};
+
 static const ModelField FeatureFields[] = {
 	MODEL_FIELD(MatchFeature, "slot", slot, FIELD_INT),
 	MODEL_FIELD(MatchFeature, "member", member, FIELD_INT),
@@ -42,6 +53,7 @@ static const ModelField FeatureFields[] = {
 	MODEL_FIELD(MatchFeature, "spike", spike, FIELD_FLOAT),
 	MODEL_LIST(MatchFeature, "codes", codes, ncodes, FIELD_BYTE, CODE_MISSING),
 	MODEL_FIELD(MatchFeature, "p_value", p_value, FIELD_NUMBER),
+	MODEL_LIST(MatchFeature, "parts", parts, nparts, FIELD_GROUP, 2, .group = &PartGroup),
 };
 static const ModelGroup FeatureGroup = {
 	.size = sizeof(MatchFeature), .nfields = lengthof(FeatureFields), .fields = FeatureFields};
@@ -78,18 +90,22 @@ static const MatchModel Defaults = {.card = {.shrinkage = 1}};
 
 /* The last codes mostly share a bin, which is stored once. */
 static void
+TidyFeature(MatchFeature *feature)
+{
+	while (feature->ncodes > 1 &&
+		   feature->codes[feature->ncodes - 1] == feature->codes[feature->ncodes - 2])
+		feature->ncodes--;
+	for (int part = 0; part < feature->nparts; part++)
+		TidyFeature(&feature->parts[part]);
+}
+
+static void
 TidyMatchModel(void *data)
 {
 	MatchModel *model = data;
 
 	for (int i = 0; i < model->nfeatures; i++)
-	{
-		MatchFeature *feature = &model->features[i];
-
-		while (feature->ncodes > 1 &&
-			   feature->codes[feature->ncodes - 1] == feature->codes[feature->ncodes - 2])
-			feature->ncodes--;
-	}
+		TidyFeature(&model->features[i]);
 }
 
 /* What is wrong with the ranges of a scaled slot, or with ranges of another slot. */
@@ -133,6 +149,29 @@ FeatureFault(const MatchModel *model, const MatchFeature *feature)
 	return RangesFault(feature, scaled);
 }
 
+/* What is wrong with an interaction, or with its parts. */
+static const char *
+PairFault(const MatchModel *model, const MatchFeature *pair)
+{
+	if (pair->nparts != 2 || pair->slot != 0 || pair->member != 0 || pair->nranges > 0 ||
+		pair->ncodes > 0 || pair->spike != 0)
+		return "An interaction is of two attributes.";
+	if (!(pair->p_value >= 0 && pair->p_value <= 1))
+		return "A p-value is out of range.";
+	for (int i = 0; i < 2; i++)
+	{
+		const char *fault = FeatureFault(model, &pair->parts[i]);
+
+		if (fault != NULL)
+			return fault;
+		if (pair->parts[i].nbins > MAX_FEATURE_BINS)
+			return "The number of bins is out of range.";
+	}
+	if (pair->nbins != pair->parts[0].nbins * pair->parts[1].nbins)
+		return "The number of bins is out of range.";
+	return NULL;
+}
+
 /* Whether the profile model is the one that the fit saw. */
 static bool
 WordsFit(const MatchModel *model, const ProfileModel *words)
@@ -168,12 +207,16 @@ MatchModelFault(const void *data)
 	for (int i = 0; i < model->nfeatures; i++)
 	{
 		const MatchFeature *feature = &model->features[i];
-		const char *fault = FeatureFault(model, feature);
+		const char *fault =
+			feature->nparts > 0 ? PairFault(model, feature) : FeatureFault(model, feature);
 
 		if (fault != NULL)
 			return fault;
-		if (i > 0 && (feature->slot < feature[-1].slot ||
-					  (feature->slot == feature[-1].slot && feature->member <= feature[-1].member)))
+		if (i > 0 && feature[-1].nparts > 0 && feature->nparts == 0)
+			return "Interactions come last.";
+		if (i > 0 && feature->nparts == 0 &&
+			(feature->slot < feature[-1].slot ||
+			 (feature->slot == feature[-1].slot && feature->member <= feature[-1].member)))
 			return "Attributes are not in order.";
 	}
 	if (model->words != NULL && !WordsFit(model, model->words))
@@ -224,6 +267,9 @@ CodeBin(const MatchFeature *feature, int code)
 int
 FeatureBin(const MatchFeature *feature, const ProfileView *view)
 {
+	if (feature->nparts > 0)
+		return FeatureBin(&feature->parts[0], view) * feature->parts[1].nbins +
+			   FeatureBin(&feature->parts[1], view);
 	if (SlotIsMissing(view, feature->slot))
 		return MISSING_BIN;
 	if (feature->slot < view->nscaled)
@@ -277,6 +323,9 @@ FeatureName(const MatchModel *model, const MatchFeature *feature)
 {
 	const ProfileAttribute *att = FeatureAttribute(model, feature);
 
+	if (feature->nparts > 0)
+		return psprintf("%s × %s", FeatureName(model, &feature->parts[0]),
+						FeatureName(model, &feature->parts[1]));
 	return att != NULL ? att->name : psprintf("slot %d", feature->slot);
 }
 
@@ -347,6 +396,10 @@ BinLabel(const MatchModel *model, const MatchFeature *feature, int bin)
 {
 	const ProfileAttribute *att = FeatureAttribute(model, feature);
 
+	if (feature->nparts > 0)
+		return psprintf("%s × %s",
+						BinLabel(model, &feature->parts[0], bin / feature->parts[1].nbins),
+						BinLabel(model, &feature->parts[1], bin % feature->parts[1].nbins));
 	if (bin == MISSING_BIN)
 		return pstrdup("(missing)");
 	if (FeatureIsScaled(model, feature))
@@ -363,6 +416,9 @@ FeatureValue(const MatchModel *model, const MatchFeature *feature, const Profile
 {
 	const ProfileAttribute *att = FeatureAttribute(model, feature);
 
+	if (feature->nparts > 0)
+		return psprintf("%s × %s", FeatureValue(model, &feature->parts[0], view),
+						FeatureValue(model, &feature->parts[1], view));
 	if (SlotIsMissing(view, feature->slot))
 		return pstrdup("(missing)");
 	if (FeatureIsScaled(model, feature))

@@ -40,6 +40,10 @@ typedef struct MatchFeature
 
 	double
 		p_value; /* that chance gives such bins, corrected for the search and over all features */
+
+	/* an interaction: the two features whose bins together are its bins; they have no counts */
+	int nparts;
+	struct MatchFeature *parts;
 } MatchFeature;
 
 typedef struct MatchModel

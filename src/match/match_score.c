@@ -284,8 +284,8 @@ static bool
 Place(const MatchModel *model, const ProfileView *view, const MatchFeature *feature, int bin,
 	  Datum *values, bool *nulls)
 {
-	/* on the card, but perhaps by chance */
-	if (feature->p_value > CHANCE_LIMIT)
+	/* no place, or on the card, but perhaps by chance */
+	if (feature->nparts > 0 || feature->p_value > CHANCE_LIMIT)
 		return false;
 	/* of sets the members that somebody has, not those that they lack */
 	if (bin == MISSING_BIN ||
@@ -432,7 +432,8 @@ match_quality(PG_FUNCTION_ARGS)
 	int attributes = 0;
 
 	for (int i = 0; i < model->nfeatures; i++)
-		attributes += i == 0 || model->features[i].slot != model->features[i - 1].slot;
+		attributes += model->features[i].nparts == 0 &&
+					  (i == 0 || model->features[i].slot != model->features[i - 1].slot);
 	values[0] = Int64GetDatum(card->nrows);
 	values[1] = Int64GetDatum(card->ntargets);
 	values[2] = Float8GetDatum(rate);

@@ -11,6 +11,10 @@
  * attributes that carry the same information.  Cross-validation chooses it.  Bins and weights of
  * evidence are found within the training part of each fold, so that held-out rows do not influence
  * their own scores.
+ *
+ * Interactions are further features, each a cell of the classes of two features.  They are looked
+ *for in what a card without them leaves unexplained, anew in the training part of each fold, and
+ *kept if held-out rows are clearly the better for them.
  */
 #include "postgres.h"
 
@@ -22,12 +26,14 @@
 #include "base/newton.h"
 #include "base/special_functions.h"
 #include "match/binning.h"
+#include "match/interactions.h"
 #include "match/scorecard.h"
 
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
 #define CARD_RATIO                                                                                 \
 	6.6 /* twice the log-likelihood of held-out scores against the base rate: 1 % by chance */
+#define PAIR_PRIOR 2 /* the prior variance by whose card interactions are looked for */
 #define MAX_NEWTON_STEPS 30
 #define NEWTON_TOLERANCE 1e-8 /* gain in log-likelihood below which the fit stops */
 
@@ -145,16 +151,76 @@ BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *b
 	pfree(bin);
 }
 
+/* The cells of an interaction are bins as they are. */
+static void
+BinPair(const ScorecardFeature *pair, const Regression *r, double signal, Binning *binning, int f)
+{
+	binning->nbins[f] = pair->nlevels;
+	binning->bin[f] = palloc(pair->nlevels);
+	binning->count[f] = palloc0(pair->nlevels * sizeof(ClassCount));
+	binning->rare[f] = 0;
+	binning->signal[f] = signal;
+	for (int cell = 0; cell < pair->nlevels; cell++)
+		binning->bin[f][cell] = (uint8) cell;
+	for (int64 row = 0; row < r->nrows; row++)
+		if (r->fold[row] != r->left_out)
+		{
+			binning->count[f][pair->level[row]].targets += r->target[row];
+			binning->count[f][pair->level[row]].others += !r->target[row];
+		}
+}
+
+/* Makes a feature of each pair, with the cell of each row as its level. */
+static void
+SetPairs(Scorecard *card, const PairSearch *pairs)
+{
+	card->npairs = pairs->n;
+	for (int p = 0; p < pairs->n; p++)
+	{
+		ScorecardFeature *pair = &card->features[card->nfeatures + p];
+		const ScorecardFeature *a = &card->features[pairs->first[p]];
+		const ScorecardFeature *b = &card->features[pairs->second[p]];
+		const PairClasses *of_a = &card->classes[pairs->first[p]];
+		const PairClasses *of_b = &card->classes[pairs->second[p]];
+		uint16 *level = palloc_extended(mul_size(card->nrows, sizeof(uint16)), MCXT_ALLOC_HUGE);
+
+		memset(pair, 0, sizeof(ScorecardFeature));
+		pair->first = pairs->first[p];
+		pair->second = pairs->second[p];
+		pair->level = level;
+		pair->nlevels = of_a->n * of_b->n;
+		for (int64 row = 0; row < card->nrows; row++)
+			level[row] =
+				(uint16) (of_a->class[a->level[row]] * of_b -> n + of_b -> class[b->level[row]]);
+	}
+}
+
+/* Notes where the parameters of a feature are, if it has any. */
+static void
+UseFeature(Binning *binning, int f)
+{
+	if (binning->nbins[f] == 0)
+		return;
+	binning->used[binning->nused] = f;
+	binning->offset[binning->nused++] = binning->nparameters;
+	binning->nparameters += binning->nbins[f];
+}
+
 /*
  * Bins every feature by the rows of all folds but one, and assigns every row to
  * its bins.
  */
 static Binning *
-BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
+BinAll(Scorecard *card, ClassCount *const *by_fold, const uint8 *target, const uint8 *fold,
+	   int left_out, const PairSearch *pairs)
 {
 	Binning *binning = palloc0(sizeof(Binning));
-	int nfeatures = card->nfeatures;
-	int at = 1;
+	Regression rows = {.target = target, .fold = fold, .left_out = left_out, .nrows = card->nrows};
+	int nfeatures = card->nfeatures + SCORECARD_PAIRS;
+	int at;
+
+	binning->nparameters = 1;
+	SetPairs(card, pairs);
 
 	binning->used = palloc(nfeatures * sizeof(int));
 	binning->offset = palloc(nfeatures * sizeof(int));
@@ -164,7 +230,7 @@ BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 	binning->p_value = palloc(nfeatures * sizeof(double));
 	binning->bin = palloc(nfeatures * sizeof(uint8 *));
 	binning->count = palloc(nfeatures * sizeof(ClassCount *));
-	for (int f = 0; f < nfeatures; f++)
+	for (int f = 0; f < card->nfeatures; f++)
 	{
 		const ScorecardFeature *feature = &card->features[f];
 		ClassCount *levels = palloc(feature->nlevels * sizeof(ClassCount));
@@ -173,14 +239,16 @@ BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 		SumFolds(by_fold[f], feature->nlevels, left_out, levels);
 		BinFeature(feature, levels, binning, f);
 		pfree(levels);
-		if (binning->nbins[f] > 0)
-		{
-			binning->used[binning->nused] = f;
-			binning->offset[binning->nused++] = at;
-			at += binning->nbins[f];
-		}
+		UseFeature(binning, f);
 	}
-	binning->nparameters = at;
+	for (int p = 0; p < pairs->n; p++)
+	{
+		BinPair(&card->features[card->nfeatures + p], &rows, pairs->signal[p], binning,
+				card->nfeatures + p);
+		binning->p_value[card->nfeatures + p] = pairs->p_value[p];
+		UseFeature(binning, card->nfeatures + p);
+	}
+	at = binning->nparameters;
 	binning->evidence = palloc0(at * sizeof(double));
 	binning->row_parameter = palloc_extended(
 		mul_size(mul_size(card->nrows, Max(1, binning->nused)), sizeof(uint16)), MCXT_ALLOC_HUGE);
@@ -207,9 +275,11 @@ BinAll(const Scorecard *card, ClassCount *const *by_fold, int left_out)
 }
 
 static void
-FreeBinning(Binning *binning, int nfeatures)
+FreeBinning(Binning *binning, const Scorecard *card)
 {
-	for (int f = 0; f < nfeatures; f++)
+	for (int p = 0; p < card->npairs; p++)
+		pfree((void *) card->features[card->nfeatures + p].level);
+	for (int f = 0; f < card->nfeatures + card->npairs; f++)
 	{
 		pfree(binning->bin[f]);
 		pfree(binning->count[f]);
@@ -504,29 +574,74 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 
 /* ---------- the fit ---------- */
 
-/* Scores the rows of each fold with fits to the other folds, for each prior variance. */
-static void
-CrossValidate(const Scorecard *card, ClassCount *const *by_fold, const uint8 *target,
-			  const uint8 *fold, double *const *log_odds)
+/* The pairs that a card without them leaves unexplained. */
+static PairSearch
+SearchPairs(const Scorecard *card, const Regression *r)
 {
+	double *residual = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
+	double *weight = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
+	PairRows rows = {.nrows = card->nrows,
+					 .fold = r->fold,
+					 .left_out = r->left_out,
+					 .residual = residual,
+					 .weight = weight};
+	PairSearch found;
+
+	for (int64 row = 0; row < card->nrows; row++)
+	{
+		double chance = Logistic(LinearScore(r->binning, r->theta, row));
+
+		residual[row] = r->target[row] - chance;
+		weight[row] = chance * (1 - chance);
+	}
+	found = FindPairs(card->features, card->nfeatures, card->classes, &rows);
+	pfree(residual);
+	pfree(weight);
+	return found;
+}
+
+/* What a fit needs besides the card. */
+typedef struct FitData
+{
+	ClassCount **by_fold;
+	const uint8 *target;
+	const uint8 *fold;
+	double *score[PRIOR_VARIANCES]; /* of held-out rows, for each prior variance */
+	int first;                      /* of the prior variances tried */
+	int last;
+	PairSearch pairs[SCORECARD_FOLDS + 1]; /* of the training part of each fold; of all rows */
+} FitData;
+
+/*
+ * Scores the rows of each fold with fits to the other folds, for each prior variance, with the
+ * interactions in `pairs`; if there are to be none, looks for them.
+ */
+static void
+CrossValidate(Scorecard *card, FitData *data, bool with_pairs)
+{
+	static const PairSearch none = {0};
+
 	for (int left_out = 0; left_out < SCORECARD_FOLDS; left_out++)
 	{
-		Binning *binning = BinAll(card, by_fold, left_out);
+		Binning *binning = BinAll(card, data->by_fold, data->target, data->fold, left_out,
+								  with_pairs ? &data->pairs[left_out] : &none);
 		Regression r;
 
-		RegressionInit(&r, card, binning, target, fold, left_out);
-		for (int i = 0; i < PRIOR_VARIANCES; i++)
+		RegressionInit(&r, card, binning, data->target, data->fold, left_out);
+		for (int i = data->first; i <= data->last; i++)
 		{
 			SetPrior(&r, PriorVariances[i]);
 			MinimizeLoss(&r);
 			FillEmptyBins(binning, r.theta);
 			CHECK_FOR_INTERRUPTS();
+			if (!with_pairs && i == PAIR_PRIOR)
+				data->pairs[left_out] = SearchPairs(card, &r);
 			for (int64 row = 0; row < card->nrows; row++)
-				if (fold[row] == left_out)
-					log_odds[i][row] = LinearScore(binning, r.theta, row);
+				if (data->fold[row] == left_out)
+					data->score[i][row] = LinearScore(binning, r.theta, row);
 		}
 		RegressionFree(&r);
-		FreeBinning(binning, card->nfeatures);
+		FreeBinning(binning, card);
 	}
 }
 
@@ -536,7 +651,7 @@ KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 {
 	card->intercept = theta[0];
 	AdjustPValues(binning->p_value, card->nfeatures);
-	for (int f = 0; f < card->nfeatures; f++)
+	for (int f = 0; f < card->nfeatures + card->npairs; f++)
 	{
 		ScorecardFeature *feature = &card->features[f];
 
@@ -702,54 +817,109 @@ ShrinkPoints(Scorecard *card, const Regression *r)
 		log_odds[row] = LinearScore(r->binning, r->theta, row) - card->intercept;
 	(void) Minimize(&problem, at, NULL, &loss, gradient);
 	card->intercept = at[0];
-	for (int f = 0; f < card->nfeatures; f++)
+	for (int f = 0; f < card->nfeatures + card->npairs; f++)
 		for (int b = 0; b < card->features[f].nbins; b++)
 			card->features[f].points[b] *= card->shrinkage;
 	pfree(log_odds);
 }
 
-void
-FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
+/* Takes the best prior variance of a cross-validation, if it is better than what the card has. */
+static bool
+TakeBest(Scorecard *card, const FitData *data, double needed)
 {
-	ClassCount **by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
-	double *score[PRIOR_VARIANCES];
-	Binning *binning;
+	double limit = card->quality.log_loss - needed;
+	bool taken = false;
+
+	for (int i = data->first; i <= data->last; i++)
+	{
+		double shrinkage = ShrinkScores(card, data->target, data->fold, data->score[i]);
+		ScoreQuality quality = MeasureScores(data->score[i], data->target, card->nrows);
+
+		if (quality.log_loss >= (taken ? card->quality.log_loss : limit))
+			continue;
+		card->prior_variance = PriorVariances[i];
+		card->shrinkage = shrinkage;
+		card->quality = quality;
+		taken = true;
+	}
+	return taken;
+}
+
+/* The card of all rows with the interactions given. */
+static void
+FitAllRows(Scorecard *card, FitData *data, const PairSearch *pairs)
+{
+	Binning *binning = BinAll(card, data->by_fold, data->target, data->fold, -1, pairs);
 	Regression r;
 
-	for (int f = 0; f < card->nfeatures; f++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
-	}
-	for (int i = 0; i < PRIOR_VARIANCES; i++)
-		score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
-	CrossValidate(card, by_fold, target, fold, score);
-	for (int i = 0; i < PRIOR_VARIANCES; i++)
-	{
-		double shrinkage = ShrinkScores(card, target, fold, score[i]);
-		ScoreQuality quality = MeasureScores(score[i], target, card->nrows);
-
-		if (i == 0 || quality.log_loss < card->quality.log_loss)
-		{
-			card->prior_variance = PriorVariances[i];
-			card->shrinkage = shrinkage;
-			card->quality = quality;
-		}
-		pfree(score[i]);
-	}
-
-	if (card->shrinkage == 0)
-	{
-		/* nothing beats the base rate */
-		card->intercept = log((double) card->ntargets / (card->nrows - card->ntargets));
-		return;
-	}
-	binning = BinAll(card, by_fold, -1);
-	RegressionInit(&r, card, binning, target, fold, -1);
+	RegressionInit(&r, card, binning, data->target, data->fold, -1);
 	SetPrior(&r, card->prior_variance);
 	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
 	KeepPoints(card, binning, r.theta);
 	ShrinkPoints(card, &r);
 	RegressionFree(&r);
+}
+
+/* Interactions of all rows, if held-out rows are the better for those of the training parts. */
+static PairSearch
+ChoosePairs(Scorecard *card, FitData *data)
+{
+	PairSearch pairs = {0};
+	int folds = 0;
+	Binning *binning;
+	Regression r;
+
+	for (int i = 0; i < SCORECARD_FOLDS; i++)
+		folds += data->pairs[i].n > 0;
+	if (folds * 2 < SCORECARD_FOLDS)
+		return pairs;
+	/* those beside the best without interactions */
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
+		if (PriorVariances[i] == card->prior_variance)
+		{
+			data->first = Max(i - 1, 0);
+			data->last = Min(i + 1, PRIOR_VARIANCES - 1);
+		}
+	CrossValidate(card, data, true);
+	if (!TakeBest(card, data, CARD_RATIO / 2 / card->nrows))
+		return pairs;
+	binning = BinAll(card, data->by_fold, data->target, data->fold, -1, &pairs);
+	RegressionInit(&r, card, binning, data->target, data->fold, -1);
+	SetPrior(&r, PriorVariances[PAIR_PRIOR]);
+	MinimizeLoss(&r);
+	FillEmptyBins(binning, r.theta);
+	pairs = SearchPairs(card, &r);
+	RegressionFree(&r);
+	FreeBinning(binning, card);
+	return pairs;
+}
+
+void
+FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
+{
+	FitData data = {.target = target, .fold = fold, .last = PRIOR_VARIANCES - 1};
+	PairSearch pairs;
+
+	card->classes = MakePairClasses(card->features, card->nfeatures, card->nrows);
+	data.by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
+	for (int f = 0; f < card->nfeatures; f++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		data.by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
+	}
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
+		data.score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
+	CrossValidate(card, &data, false);
+	card->quality.log_loss = HUGE_VAL;
+	(void) TakeBest(card, &data, 0);
+	pairs = ChoosePairs(card, &data);
+	for (int i = 0; i < PRIOR_VARIANCES; i++)
+		pfree(data.score[i]);
+	card->npairs = 0;
+	if (card->shrinkage > 0)
+		FitAllRows(card, &data, &pairs);
+	else
+		/* nothing beats the base rate */
+		card->intercept = log((double) card->ntargets / (card->nrows - card->ntargets));
 }

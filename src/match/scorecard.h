@@ -9,26 +9,10 @@
 #define CRM_SCORECARD_H
 
 #include "base/statistics.h"
+#include "match/scorecard_feature.h"
 
 #define SCORECARD_FOLDS 5
 #define SCORECARD_DECILES 10
-#define MISSING_LEVEL 0
-
-/* One attribute, or one member of a set, as the fit sees it. */
-typedef struct ScorecardFeature
-{
-	const uint16 *level; /* of each row */
-	int nlevels;         /* the missing one included */
-	bool ordered;        /* levels 1, 2, … are in order */
-
-	/* found by the fit; bin 0 holds the missing values */
-	int nbins;         /* including bin 0; 0 if the feature is not informative and left out */
-	uint8 *bin;        /* of each level */
-	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
-	double p_value;    /* probability of such bins by chance, corrected over the features */
-	ClassCount *count; /* of each bin */
-	double *points;    /* of each bin: its contribution to the log-odds */
-} ScorecardFeature;
 
 /* A tenth of the rows, by cross-validated score, highest first. */
 typedef struct ScoreDecile
@@ -51,7 +35,9 @@ typedef struct Scorecard
 	int64 nrows;
 	int64 ntargets;
 	int nfeatures;
-	ScorecardFeature *features;
+	ScorecardFeature *features;  /* with room for SCORECARD_PAIRS interactions behind them */
+	int npairs;                  /* found by the fit: interactions */
+	struct PairClasses *classes; /* and the classes of each feature that they are made of */
 	double intercept;
 	double prior_variance; /* prior variance of a bin's own points: the strength chosen */
 	double shrinkage;      /* factor of all points, found on held-out rows; 0 for an empty card */

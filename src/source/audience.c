@@ -1,56 +1,65 @@
 /*
- * audience.c: the control group of an audience.
+ * audience.c: drawing the control group of an audience.
  *
  * Customers are in the order of a hash of seed and key, which anybody can compute; the first ones
- * of each stratum are its control group.
+ * of each stratum are its control group.  The customers wait in a tuplestore, the hashes of each
+ * stratum in a list of integers, until all are known; both go to files beyond work_mem.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 
+#include "base/caller_query.h"
 #include "base/common.h"
+#include "base/row_stream.h"
 #include "rfm/integer_list.h"
+#include "source/audience.h"
 
-#define STRATA_AT_A_TIME 16 /* groups that share work_mem: a dozen, not all of them large */
+#define STRATA_AT_A_TIME 16 /* lists that share work_mem: a dozen, not all of them large */
+#define WAITING_COLUMNS 3   /* customer, stratum, hash */
 
-typedef struct ControlState
+typedef struct Stratum
 {
+	text *name;
 	IntegerList hashes;
 	int64 min;
 	int64 max;
-	double share;
-	int64 stratum_hash;
-} ControlState;
+	int64 customers;
+	int64 control;
+	int64 limit; /* the largest hash of the control group; only if there is one */
+} Stratum;
 
-/* The hash of the stratum decides on the part of a customer: a group has its share on average. */
+typedef struct Audience
+{
+	DestReceiver pub;
+	MemoryContext context;
+	text *seed;
+	Stratum *strata;
+	int nstrata;
+	int room;
+	int last; /* stratum of the row before */
+	TupleDesc desc;
+	Tuplestorestate *waiting;
+	TupleTableSlot *slot;
+	text *treated;
+	text *control;
+} Audience;
+
+/* ---------- the recipe ---------- */
+
+/* The first eight bytes of the SHA-256 of seed:key. */
 static int64
-ControlCount(int64 customers, double share, int64 stratum_hash)
+AudienceHash(const text *seed, const char *key, Size key_size)
 {
-	double part = ldexp((double) (uint64) stratum_hash, -64);
-
-	return Min((int64) floor(customers * share + part), customers);
-}
-
-/* (customers, share, hash of the stratum) */
-PG_FUNCTION_INFO_V1(control_count);
-Datum
-control_count(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(ControlCount(PG_GETARG_INT64(0), PG_GETARG_FLOAT8(1), PG_GETARG_INT64(2)));
-}
-
-/* (seed, key): the first eight bytes of the SHA-256 of "seed:key", as a bigint */
-PG_FUNCTION_INFO_V1(audience_hash);
-Datum
-audience_hash(PG_FUNCTION_ARGS)
-{
-	text *seed = PG_GETARG_TEXT_PP(0);
-	text *key = PG_GETARG_TEXT_PP(1);
 	Size seed_size = VARSIZE_ANY_EXHDR(seed);
-	Size key_size = VARSIZE_ANY_EXHDR(key);
 	char shorter[256];
 	char *bytes = shorter;
 	uint64 hash;
@@ -59,55 +68,228 @@ audience_hash(PG_FUNCTION_ARGS)
 		bytes = palloc(seed_size + key_size + 1);
 	memcpy(bytes, VARDATA_ANY(seed), seed_size);
 	bytes[seed_size] = ':';
-	memcpy(bytes + seed_size + 1, VARDATA_ANY(key), key_size);
+	memcpy(bytes + seed_size + 1, key, key_size);
 	hash = StableHash64(bytes, seed_size + key_size + 1);
 	if (bytes != shorter)
 		pfree(bytes);
-	PG_RETURN_INT64((int64) hash);
+	return (int64) hash;
 }
 
-/* (state, hash, share, hash of the stratum) */
-PG_FUNCTION_INFO_V1(control_limit_transfn);
-Datum
-control_limit_transfn(PG_FUNCTION_ARGS)
+/* The hash of the stratum decides on the part of a customer: a group has its share on average. */
+static int64
+ControlCount(const text *seed, const text *stratum, int64 customers, double share)
 {
-	MemoryContext context = AggregateContext(fcinfo, "control_limit_transfn");
-	ControlState *state = PG_ARGISNULL(0) ? NULL : (ControlState *) PG_GETARG_POINTER(0);
-	int64 hash;
+	char *key = psprintf(":%s", text_to_cstring(stratum));
+	double part = ldexp((double) (uint64) AudienceHash(seed, key, strlen(key)), -64);
 
-	if (state == NULL)
+	return Min((int64) floor(customers * share + part), customers);
+}
+
+/* (seed, stratum, customers, share): for tests of the recipe */
+PG_FUNCTION_INFO_V1(control_count);
+Datum
+control_count(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(ControlCount(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1), PG_GETARG_INT64(2),
+								 PG_GETARG_FLOAT8(3)));
+}
+
+/* ---------- the rows of the query ---------- */
+
+static bool
+SameText(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* The number of the stratum, which is a new one if it has not been seen. */
+static int
+StratumNumber(Audience *audience, const text *name)
+{
+	MemoryContext caller;
+	Stratum *stratum;
+
+	if (audience->nstrata > 0 && SameText(audience->strata[audience->last].name, name))
+		return audience->last;
+	for (int i = 0; i < audience->nstrata; i++)
+		if (SameText(audience->strata[i].name, name))
+			return audience->last = i;
+	caller = MemoryContextSwitchTo(audience->context);
+	if (audience->nstrata == audience->room)
 	{
-		state = MemoryContextAlloc(context, sizeof(ControlState));
-		InitIntegerList(&state->hashes, context, IntegerListLimit(STRATA_AT_A_TIME));
-		OwnIntegerList(fcinfo, &state->hashes);
-		state->min = PG_INT64_MAX;
-		state->max = PG_INT64_MIN;
-		state->share = PG_GETARG_FLOAT8(2);
-		state->stratum_hash = PG_GETARG_INT64(3);
+		audience->room *= 2;
+		audience->strata = repalloc(audience->strata, audience->room * sizeof(Stratum));
 	}
-	hash = PG_GETARG_INT64(1);
-	state->min = Min(state->min, hash);
-	state->max = Max(state->max, hash);
-	AddInteger(&state->hashes, hash);
-	PG_RETURN_POINTER(state);
+	stratum = &audience->strata[audience->nstrata];
+	*stratum = (Stratum){.min = PG_INT64_MAX, .max = PG_INT64_MIN};
+	stratum->name = cstring_to_text_with_len(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	InitIntegerList(&stratum->hashes, audience->context, IntegerListLimit(STRATA_AT_A_TIME));
+	MemoryContextSwitchTo(caller);
+	return audience->last = audience->nstrata++;
 }
 
-/* The largest hash of the control group; NULL if nobody is in it. */
-PG_FUNCTION_INFO_V1(control_limit_finalfn);
-Datum
-control_limit_finalfn(PG_FUNCTION_ARGS)
+static void
+Startup(DestReceiver *self, int operation, TupleDesc columns)
 {
-	ControlState *state = PG_ARGISNULL(0) ? NULL : (ControlState *) PG_GETARG_POINTER(0);
-	int64 customers = state == NULL ? 0 : state->hashes.in_file + state->hashes.nvalues;
-	int64 rank;
-	int64 limit;
+	CheckColumnCount(columns, 2, "customer, stratum");
+	for (int attno = 1; attno <= 2; attno++)
+		if (TupleDescAttr(columns, attno - 1)->atttypid != TEXTOID)
+			ColumnTypeRefused(columns, attno, "customer or stratum", "text", NULL);
+}
 
-	(void) AggregateContext(fcinfo, "control_limit_finalfn");
-	if (customers == 0)
-		PG_RETURN_NULL();
-	rank = ControlCount(customers, state->share, state->stratum_hash) - 1;
-	if (rank < 0)
-		PG_RETURN_NULL();
-	IntegersAtRanks(&state->hashes, state->min, state->max, &rank, 1, &limit);
-	PG_RETURN_INT64(limit);
+static bool
+ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
+{
+	Audience *audience = (Audience *) self;
+	Datum values[WAITING_COLUMNS];
+	bool nulls[WAITING_COLUMNS] = {false};
+	text *customer;
+	Stratum *stratum;
+	int64 hash;
+	int number;
+
+	slot_getsomeattrs(slot, 2);
+	if (slot->tts_isnull[0] || slot->tts_isnull[1])
+		return true;
+	customer = DatumGetTextPP(slot->tts_values[0]);
+	number = StratumNumber(audience, DatumGetTextPP(slot->tts_values[1]));
+	stratum = &audience->strata[number];
+	hash = AudienceHash(audience->seed, VARDATA_ANY(customer), VARSIZE_ANY_EXHDR(customer));
+	stratum->customers++;
+	stratum->min = Min(stratum->min, hash);
+	stratum->max = Max(stratum->max, hash);
+	AddInteger(&stratum->hashes, hash);
+	values[0] = PointerGetDatum(customer);
+	values[1] = Int32GetDatum(number);
+	values[2] = Int64GetDatum(hash);
+	tuplestore_putvalues(audience->waiting, audience->desc, values, nulls);
+	return true;
+}
+
+static void
+NothingToDo(DestReceiver *self)
+{
+}
+
+/* ---------- the draw ---------- */
+
+/* Finds where the control group of each stratum ends. */
+static void
+DrawControl(Audience *audience, double share)
+{
+	for (int i = 0; i < audience->nstrata; i++)
+	{
+		Stratum *stratum = &audience->strata[i];
+		int64 rank;
+
+		stratum->control = ControlCount(audience->seed, stratum->name, stratum->customers, share);
+		rank = stratum->control - 1;
+		if (rank >= 0)
+			IntegersAtRanks(&stratum->hashes, stratum->min, stratum->max, &rank, 1,
+							&stratum->limit);
+		FreeIntegerList(&stratum->hashes);
+	}
+}
+
+/* Tells what the audience can show. */
+static void
+TellAudience(const Audience *audience, double base_rate)
+{
+	Oid types[4] = {INT8OID, INT8OID, INT8OID, FLOAT8OID};
+	Datum values[4];
+	int64 customers = 0;
+	int64 control = 0;
+
+	for (int i = 0; i < audience->nstrata; i++)
+	{
+		customers += audience->strata[i].customers;
+		control += audience->strata[i].control;
+	}
+	values[0] = Int64GetDatum(customers - control);
+	values[1] = Int64GetDatum(control);
+	values[2] = Int64GetDatum(audience->nstrata);
+	values[3] = Float8GetDatum(base_rate);
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT crm_profile_internal.tell_audience($1, $2, $3, $4)", 4, types,
+							  values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not tell about the audience");
+	SPI_finish();
+}
+
+static bool
+NextCustomer(void *state, Datum *values, bool *nulls)
+{
+	Audience *audience = (Audience *) state;
+	/* the slot frees a tuple that was read from a file when the next one comes */
+	MemoryContext caller = MemoryContextSwitchTo(audience->context);
+	bool found = tuplestore_gettupleslot(audience->waiting, true, false, audience->slot);
+	const Stratum *stratum;
+
+	MemoryContextSwitchTo(caller);
+	if (!found)
+		return false;
+	slot_getallattrs(audience->slot);
+	stratum = &audience->strata[DatumGetInt32(audience->slot->tts_values[1])];
+	values[0] = audience->slot->tts_values[0];
+	values[1] = PointerGetDatum(
+		stratum->control > 0 && DatumGetInt64(audience->slot->tts_values[2]) <= stratum->limit
+			? audience->control
+			: audience->treated);
+	values[2] = PointerGetDatum(stratum->name);
+	nulls[0] = nulls[1] = nulls[2] = false;
+	return true;
+}
+
+static void
+EndAudience(void *state)
+{
+	Audience *audience = (Audience *) state;
+
+	ExecDropSingleTupleTableSlot(audience->slot);
+	tuplestore_end(audience->waiting);
+}
+
+/* (query of customer and stratum, control_share, seed, base_rate) */
+static void
+StartDraw(FunctionCallInfo fcinfo, RowStream *rows)
+{
+	Audience *audience = palloc0(sizeof(Audience));
+
+	audience->pub.receiveSlot = ReceiveRow;
+	audience->pub.rStartup = Startup;
+	audience->pub.rShutdown = NothingToDo;
+	audience->pub.rDestroy = NothingToDo;
+	audience->pub.mydest = DestNone;
+	audience->context = CurrentMemoryContext;
+	audience->seed = PG_GETARG_TEXT_P_COPY(2);
+	audience->room = STRATA_AT_A_TIME;
+	audience->strata = palloc(audience->room * sizeof(Stratum));
+	audience->treated = cstring_to_text("treated");
+	audience->control = cstring_to_text("control");
+	audience->desc = CreateTemplateTupleDesc(WAITING_COLUMNS);
+	TupleDescInitEntry(audience->desc, 1, "customer", TEXTOID, -1, 0);
+	TupleDescInitEntry(audience->desc, 2, "stratum", INT4OID, -1, 0);
+	TupleDescInitEntry(audience->desc, 3, "hash", INT8OID, -1, 0);
+	audience->waiting = tuplestore_begin_heap(false, false, work_mem);
+	audience->slot = MakeSingleTupleTableSlot(audience->desc, &TTSOpsMinimalTuple);
+	RunQuery("select_audience", QueryArgument(fcinfo, 0, "select_audience"), &audience->pub);
+	DrawControl(audience, PG_GETARG_FLOAT8(1));
+	TellAudience(audience, PG_GETARG_FLOAT8(3));
+	rows->state = audience;
+	rows->next = NextCustomer;
+	rows->end = EndAudience;
+}
+
+PG_FUNCTION_INFO_V1(draw_audience);
+Datum
+draw_audience(PG_FUNCTION_ARGS)
+{
+	return ReturnRowStream(fcinfo, StartDraw);
+}
+
+void
+InitAudience(void)
+{
+	RegisterRowStream(draw_audience, StartDraw);
 }

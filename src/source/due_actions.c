@@ -29,8 +29,7 @@ typedef enum DueKind
 	DUE_LAPSE = 8,
 	DUE_ENTERED_TOP = 16,
 	DUE_LEFT_TOP = 32,
-	DUE_STATUS = 64,
-	DUE_BIRTHDAY = 128
+	DUE_STATUS = 64
 } DueKind;
 
 /* These may come again within less than a year. */
@@ -148,18 +147,14 @@ IsAnniversary(DateADT of, DateADT day)
 	return mday == first_mday;
 }
 
-/* Whether the customer has lapsed, and had not the day before. */
+/* Whether the customer, who did not buy on that day, has lapsed, and had not the day before. */
 static bool
-Lapses(const DueCustomer *customer, DateADT day)
+Lapses(const DueCustomer *customer, const Past *past, DateADT day)
 {
-	Past past;
+	int64 silence = (int64) day - past->last;
 
-	if (!PastOf(customer, day, &past) ||
-		!HasLapsed(&customer->lapse, &past, (int64) day - past.last))
-		return false;
-	/* who comes back and lapses on the same day had lapsed before */
-	return PastOf(customer, day - 1, &past) &&
-		   !HasLapsed(&customer->lapse, &past, (int64) day - 1 - past.last);
+	return HasLapsed(&customer->lapse, past, silence) &&
+		   !HasLapsed(&customer->lapse, past, silence - 1);
 }
 
 /* Those of the kinds that become due on a day, whatever was due before. */
@@ -178,7 +173,7 @@ HappensOn(const DueCustomer *customer, DateADT day, int kinds)
 		happens |= DUE_SECOND_PURCHASE;
 	if (IsAnniversary(past.first, day))
 		happens |= DUE_ANNIVERSARY;
-	if ((kinds & DUE_LAPSE) != 0 && past.last != day && Lapses(customer, day))
+	if ((kinds & DUE_LAPSE) != 0 && past.last != day && Lapses(customer, &past, day))
 		happens |= DUE_LAPSE;
 	if ((kinds & (DUE_ENTERED_TOP | DUE_LEFT_TOP)) != 0 && customer->rfm != NULL)
 	{
@@ -187,9 +182,13 @@ HappensOn(const DueCustomer *customer, DateADT day, int kinds)
 		if (now != IsInTopSegment(customer, day - 1))
 			happens |= now ? DUE_ENTERED_TOP : DUE_LEFT_TOP;
 	}
-	/* nothing but a purchase raises a tier, or a refund or an old loss that leaves the period */
-	if ((kinds & DUE_STATUS) != 0 && TierRank(customer, day) > TierRank(customer, day - 1))
-		happens |= DUE_STATUS;
+	if ((kinds & DUE_STATUS) != 0)
+	{
+		int rank = TierRank(customer, day);
+
+		if (rank > 0 && rank > TierRank(customer, day - 1))
+			happens |= DUE_STATUS;
+	}
 	return happens & kinds;
 }
 
@@ -258,7 +257,7 @@ DaysArgument(FunctionCallInfo fcinfo, int argument, const char *name)
 	return days;
 }
 
-/* What is asked of every customer: arguments 1 to 9 and 11 of due_kinds. */
+/* What is asked of every customer: arguments 1 to 9 of due_kinds. */
 static void
 ReadDueArguments(FunctionCallInfo fcinfo, DueCustomer *customer)
 {
@@ -291,29 +290,32 @@ ReadDueArguments(FunctionCallInfo fcinfo, DueCustomer *customer)
 
 /*
  * (history, rfm, segments, clv, active_days, a_from, b_from, by_profit, period,
- * second_purchase_days, birthday date, pause, day date): bits of DueKind
+ * second_purchase_days, pause, day date): bits of DueKind
  */
 PG_FUNCTION_INFO_V1(due_kinds);
 Datum
 due_kinds(PG_FUNCTION_ARGS)
 {
 	DueCustomer customer = {0};
-	int due = 0;
 	DateADT day;
 
-	if (PG_ARGISNULL(12))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(11))
 		PG_RETURN_INT32(0);
-	day = CheckedDay(PG_GETARG_DATEADT(12), "as_of");
+	day = CheckedDay(PG_GETARG_DATEADT(11), "as_of");
 	ReadDueArguments(fcinfo, &customer);
-	if (!PG_ARGISNULL(10) && !DATE_NOT_FINITE(PG_GETARG_DATEADT(10)) &&
-		IsAnniversary(PG_GETARG_DATEADT(10), day))
-		due = DUE_BIRTHDAY;
-	if (!PG_ARGISNULL(0))
-	{
-		customer.history = PG_GETARG_HISTORY(0);
-		due |= DueOn(&customer, day, DaysArgument(fcinfo, 11, "pause"));
-	}
-	PG_RETURN_INT32(due);
+	customer.history = PG_GETARG_HISTORY(0);
+	PG_RETURN_INT32(DueOn(&customer, day, DaysArgument(fcinfo, 10, "pause")));
+}
+
+/* (of date, day date): whether day is an anniversary of the other */
+PG_FUNCTION_INFO_V1(is_anniversary);
+Datum
+is_anniversary(PG_FUNCTION_ARGS)
+{
+	DateADT of = PG_GETARG_DATEADT(0);
+
+	PG_RETURN_BOOL(!DATE_NOT_FINITE(of) &&
+				   IsAnniversary(of, CheckedDay(PG_GETARG_DATEADT(1), "as_of")));
 }
 
 /* The day on which the customer bought again for the first time; NULL: not by as_of. */

@@ -5,16 +5,20 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -27,6 +31,7 @@ typedef struct Trace
 {
 	Oid relation;
 	AttrNumber column;
+	Bitmapset *columns;  /* those that the query reads, if it reads the table itself */
 	const char *problem; /* why there is no such column */
 } Trace;
 
@@ -93,6 +98,11 @@ Follow(Query *query, TargetEntry *target, Trace *trace)
 	column = (Var *) expression;
 	if (input->rtekind == RTE_RELATION)
 		trace->relation = input->relid;
+	if (input->rtekind == RTE_RELATION && trace->columns == NULL)
+	{
+		pull_varattnos((Node *) query->targetList, 1, &trace->columns);
+		pull_varattnos(query->jointree->quals, 1, &trace->columns);
+	}
 	if (!IsA(expression, Var) || column->varattno <= 0)
 	{
 		trace->problem = "it is no column of the table, but an expression";
@@ -127,6 +137,31 @@ TraceColumn(Query *query, const char *name, Trace *trace)
 			(errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("the query has no column \"%s\"", name)));
 }
 
+/* Their names; NULL if the query reads rows as a whole, or what is no column of the user's. */
+static Datum
+NamesOfColumns(const Trace *trace, bool *isnull)
+{
+	ArrayBuildState *names = NULL;
+	int i = -1;
+
+	*isnull = trace->columns == NULL;
+	while ((i = bms_next_member(trace->columns, i)) >= 0)
+	{
+		AttrNumber column = i + FirstLowInvalidHeapAttributeNumber;
+		NameData name = {0};
+
+		if (column <= 0)
+			*isnull = true;
+		else
+		{
+			namestrcpy(&name, get_attname(trace->relation, column, false));
+			names =
+				accumArrayResult(names, NameGetDatum(&name), false, NAMEOID, CurrentMemoryContext);
+		}
+	}
+	return *isnull ? (Datum) 0 : makeArrayResult(names, CurrentMemoryContext);
+}
+
 /* (query, column): the table, and its column, that the query shows under that name. */
 PG_FUNCTION_INFO_V1(trace_column);
 Datum
@@ -140,8 +175,8 @@ trace_column(PG_FUNCTION_ARGS)
 	SPIPlanPtr plan;
 	List *sources;
 	CachedPlanSource *source;
-	Datum values[3];
-	bool nulls[3];
+	Datum values[4];
+	bool nulls[4];
 
 	if (get_call_result_type(fcinfo, NULL, &result) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -165,6 +200,7 @@ trace_column(PG_FUNCTION_ARGS)
 	nulls[2] = trace.problem == NULL;
 	if (!nulls[2])
 		values[2] = CStringGetTextDatum(trace.problem);
+	values[3] = NamesOfColumns(&trace, &nulls[3]);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result), values, nulls)));
 }

@@ -1,0 +1,32 @@
+/*
+ * scorecard_feature.h: an attribute as the fit of a scorecard sees it.
+ */
+#ifndef CRM_SCORECARD_FEATURE_H
+#define CRM_SCORECARD_FEATURE_H
+
+#include "base/statistics.h"
+
+#define MISSING_LEVEL 0
+#define SCORECARD_PAIRS 5 /* the most interactions */
+
+/* One attribute, or one member of a set, as the fit sees it. */
+typedef struct ScorecardFeature
+{
+	const uint16 *level; /* of each row */
+	int nlevels;         /* the missing one included */
+	bool ordered;        /* levels 1, 2, … are in order */
+
+	/* found by the fit; bin 0 holds the missing values */
+	int nbins;         /* including bin 0; 0 if the feature is not informative and left out */
+	uint8 *bin;        /* of each level */
+	int rare;          /* bin of words too rare for a bin of their own, and of unknown ones */
+	double p_value;    /* probability of such bins by chance, corrected over the features */
+	ClassCount *count; /* of each bin */
+	double *points;    /* of each bin: its contribution to the log-odds */
+
+	/* an interaction: levels and bins are the cells of the classes of two features */
+	int first;
+	int second;
+} ScorecardFeature;
+
+#endif /* CRM_SCORECARD_FEATURE_H */
