@@ -1,6 +1,7 @@
 -- Does the segmentation hold? Each function against plain SQL over the same orders
 SET search_path = public, crm_profile;
 SET datestyle = ISO;
+SET jit = off;
 SET extra_float_digits = 1;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
