@@ -4,6 +4,8 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+
+#include "fmgr.h"
 #include "miscadmin.h"
 
 #include "source/quantity.h"
