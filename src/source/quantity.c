@@ -5,9 +5,9 @@
 
 #include "fmgr.h"
 
-#include "fmgr.h"
 #include "miscadmin.h"
 
+#include "base/compat.h"
 #include "source/quantity.h"
 
 /* Up to this many distinct values are kept completely. */
