@@ -70,7 +70,7 @@ FROM shop.seasonal_buyers;
 -- ---------------------------------------------------------------- schemes
 CREATE TABLE on_day AS SELECT customer_id, purchase_history_agg(ordered_on, amount, cost) FILTER (WHERE ordered_on <= '2022-06-15') AS h, count(*) FILTER (WHERE is_order AND ordered_on BETWEEN '2022-06-16' AND '2022-12-12') AS orders,
 	coalesce(sum(amount) FILTER (WHERE ordered_on BETWEEN '2022-06-16' AND '2022-12-12'), 0) AS revenue FROM bought GROUP BY 1 HAVING min(ordered_on) FILTER (WHERE is_order) <= '2022-06-15';
-CREATE VIEW labelled AS SELECT x.*, segment(rfm_score(h, m, '2022-06-15'), compile_scheme('standard')) AS segment FROM on_day x, (SELECT rfm_fit(h, '2022-06-15', 5) AS m FROM on_day) m;
+CREATE TABLE labelled AS SELECT x.*, segment(rfm_score(h, m, '2022-06-15'), compile_scheme('standard')) AS segment FROM on_day x, (SELECT rfm_fit(h, '2022-06-15', 5) AS m FROM on_day) m;
 SELECT count(*) > 8 AS segments, bool_and(e.customers = l.n AND e.buyers = l.b AND e.revenue = l.r AND abs(purchase_rate - l.b::float8 / l.n) < 1e-12 AND abs(lift - l.b * l.all_n / (l.n * l.all_b)::float8) < 1e-12
 	AND abs(revenue_deviation - l.s) < 1e-9 AND abs(share - l.n::float8 / l.all_n) < 1e-12) AS as_counted, bool_and(position = place) AS in_order
 FROM evaluate_scheme('shop', 'standard', '2022-06-15', 180) e JOIN (SELECT segment, count(*) AS n, count(*) FILTER (WHERE orders > 0) AS b, sum(revenue) AS r, stddev_samp(revenue) AS s, (SELECT count(*) FROM on_day) AS all_n, (SELECT count(*) FROM on_day WHERE orders > 0) AS all_b FROM labelled GROUP BY 1) l USING (segment)
