@@ -8,6 +8,7 @@ DO $$
 DECLARE
 	owner pg_catalog.regrole;
 	is_new boolean;
+	grantee oid;
 	planted text := (SELECT pg_catalog.string_agg(pg_catalog.pg_describe_object(d.classid, d.objid, 0), ', ')
 		FROM (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
 			WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = 'crm_profile'::pg_catalog.regnamespace
@@ -26,6 +27,13 @@ BEGIN
 			DETAIL = 'There are: ' || planted || '.', HINT = 'Find out what they are for, and rename or drop the schema.';
 	END IF;
 	ALTER SCHEMA crm_profile OWNER TO CURRENT_USER;
+	-- what its maker granted, also by default privileges, and what an earlier installation left behind
+	FOR grantee IN SELECT DISTINCT a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = 'crm_profile' AND a.grantee <> n.nspowner LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA crm_profile FROM %s CASCADE', CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::pg_catalog.regrole::text END);
+	END LOOP;
+	IF EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = 'crm_profile' AND a.grantee <> n.nspowner) THEN
+		RAISE insufficient_privilege USING MESSAGE = 'others may create objects in schema "crm_profile"', HINT = 'Drop the schema first.';
+	END IF;
 END $$;
 
 COMMENT ON SCHEMA crm_profile IS 'customer profiles: purchase histories, RFM scores, segments, forecasts, likeness, sources';

@@ -346,8 +346,8 @@ COMMENT ON FUNCTION crm_profile_internal.source_prospects IS 'FROM clause: prosp
 CREATE FUNCTION crm_profile_internal.source_match_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT q.prospect, f.lifecycle, f.score, f.lift, f.reasons
-FROM %1$s CROSS JOIN LATERAL (SELECT %2$s) r CROSS JOIN (SELECT (SELECT m.models FROM %3$I.prospect_model m) AS models) m CROSS JOIN LATERAL (SELECT %4$s AS contacted) l
-	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile_internal.profile(r, m.models), m.models, l.contacted) f',
+FROM %1$s CROSS JOIN LATERAL (SELECT %2$s) "(row)" CROSS JOIN (SELECT (SELECT m.models FROM %3$I.prospect_model m) AS models) m CROSS JOIN LATERAL (SELECT %4$s AS contacted) l
+	CROSS JOIN LATERAL crm_profile_internal.prospect_figures(q.prospect::text, crm_profile_internal.profile("(row)", m.models), m.models, l.contacted) f',
 		crm_profile_internal.source_prospects(src), crm_profile_internal.source_attribute_names(src), src.name,
 		CASE WHEN src.prospect_customer IS NULL OR src.interactions IS NULL THEN 'false'
 			ELSE crm_profile_internal.source_contact(src, 'q.customer', crm_profile_internal.source_today(src)) END);
@@ -387,9 +387,9 @@ CREATE FUNCTION crm_profile_internal.source_match_share(customers bigint) RETURN
 
 CREATE FUNCTION crm_profile_internal.source_fit_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(%s) q JOIN (%s) b ON %s CROSS JOIN LATERAL (SELECT %s) r', src.customer_query, crm_profile_internal.source_best_query(src),
+	RETURN format('(%s) q JOIN (%s) b ON %s CROSS JOIN LATERAL (SELECT %s) "(row)"', src.customer_query, crm_profile_internal.source_best_query(src),
 		crm_profile_internal.same_key(src.key_type, 'b.customer', 'q.customer'), crm_profile_internal.source_attribute_names(src));
-COMMENT ON FUNCTION crm_profile_internal.source_fit_query IS 'FROM clause of the fits: customers q with attributes r, and b, whether they are among the best';
+COMMENT ON FUNCTION crm_profile_internal.source_fit_query IS 'FROM clause of the fits: customers q with attributes "(row)", and b, whether they are among the best';
 
 CREATE FUNCTION crm_profile_internal.source_keep_match(src crm_profile.source_definition, fitted timestamptz, profile crm_profile.profile_model, match crm_profile.match_model) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -417,11 +417,11 @@ BEGIN
 		PERFORM crm_profile_internal.source_keep_match(src, started, NULL, NULL);
 		RETURN;
 	END IF;
-	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) AS profile, count(*) AS customers FROM (%s) q CROSS JOIN LATERAL (SELECT %s) r',
+	EXECUTE format('SELECT crm_profile.profile_fit("(row)", $1) AS profile, count(*) AS customers FROM (%s) q CROSS JOIN LATERAL (SELECT %s) "(row)"',
 		src.customer_query, crm_profile_internal.source_attribute_names(src)) INTO found USING crm_profile_internal.source_profile_options(src);
 	IF src.prospects IS NOT NULL THEN
 		-- a single class is nothing to learn from
-		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile(r, $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
+		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile("(row)", $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
 				|| ' WHERE $2 = 1 OR crm_profile_internal.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
 			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile_internal.match_fit_quiet(c.profile, c.is_best, $1) FROM c) END FROM n'

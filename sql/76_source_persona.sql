@@ -232,8 +232,8 @@ COMMENT ON FUNCTION crm_profile_internal.card_example IS 'the values of one cust
 CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
-		ELSE format('(SELECT p.*, %s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
-			(SELECT string_agg(format('a.%I', a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+		ELSE format('(SELECT p.*%s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
+			(SELECT string_agg(format(', a.%I', a.attname), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
 				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
 			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
@@ -254,9 +254,9 @@ BEGIN
 				ARRAY[count(*), sum(p.frequency), sum(p.monetary), round(crm_profile_internal.median(p.recency)::numeric)] AS here, ARRAY[%2$s]::numeric[] AS means, ARRAY[%3$s]::numeric[] AS lowest, count(*) AS n
 			FROM %1$s p GROUP BY GROUPING SETS ((p.segment), ())),
 		member AS MATERIALIZED (
-			SELECT f.segment, p.customer::text AS customer, r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
+			SELECT f.segment, p.customer::text AS customer, "(row)" AS r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
 			FROM %1$s p JOIN figure f ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
-				LATERAL (SELECT %4$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") r),
+				LATERAL (SELECT %4$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n WHERE n.place <= 100)) AS profile FROM member m WHERE m.place <= 100),
 		middle AS (
 			SELECT DISTINCT ON (a.segment) a.segment, a.customer, a.r FROM sampled a JOIN LATERAL (
@@ -337,11 +337,11 @@ DECLARE
 	words CONSTANT jsonb := (SELECT jsonb_build_object('min_count', 5, 'range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal'), '{}')) FROM pg_attribute a
 		WHERE a.attrelid IN (to_regclass(format('%I.customer_profile', source)), to_regclass(format('%I.customer_attributes', source))) AND a.attname = ANY (columns)
 			AND crm_profile_internal.source_attribute_class(a.atttypid) = 'word');
-	people CONSTANT text := format('%s x, LATERAL (SELECT %s) r WHERE crm_profile_internal.in_sample(x.customer::text, $2)', crm_profile_internal.source_people(source),
+	people CONSTANT text := format('%s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, $2)', crm_profile_internal.source_people(source),
 		(SELECT string_agg(format('x.%I', c), ', ' ORDER BY place) FROM unnest(columns) WITH ORDINALITY u(c, place)));
 BEGIN
-	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM %s', people) INTO profile_model USING words, share;
-	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile(r, $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
+	EXECUTE format('SELECT crm_profile.profile_fit("(row)", $1) FROM %s', people) INTO profile_model USING words, share;
+	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile("(row)", $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
 	RETURN rule;
 END $$; -- with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers
 
@@ -451,12 +451,12 @@ BEGIN
 		END IF;
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
-		WITH model AS MATERIALIZED (SELECT crm_profile.profile_fit(r, $1) AS m FROM %2$s a, LATERAL (SELECT %1$s) r, (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %2$s) s WHERE crm_profile_internal.in_sample(a.customer::text, s.share)),
-			person AS MATERIALIZED (SELECT crm_profile.profile((SELECT r FROM (SELECT %1$s) r), (SELECT m FROM model)) AS p FROM %3$s),
+		WITH model AS MATERIALIZED (SELECT crm_profile.profile_fit("(row)", $1) AS m FROM %2$s a, LATERAL (SELECT %1$s) "(row)", (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %2$s) s WHERE crm_profile_internal.in_sample(a.customer::text, s.share)),
+			person AS MATERIALIZED (SELECT crm_profile.profile((SELECT "(row)" FROM (SELECT %1$s) "(row)"), (SELECT m FROM model)) AS p FROM %3$s),
 			near AS MATERIALIZED (
 				SELECT n.customer, n.p, n.away FROM (
 					SELECT e.customer, e.p, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
-						SELECT a.customer::text AS customer, crm_profile.profile(r, (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) r WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
+						SELECT a.customer::text AS customer, crm_profile.profile("(row)", (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) "(row)" WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
 				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
 		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
 		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
@@ -484,30 +484,30 @@ BEGIN
 	END IF;
 	SELECT string_agg(format('x.%I', c ->> 'name'), ', ' ORDER BY o), options || jsonb_build_object('kinds', coalesce(jsonb_object_agg(c ->> 'name', 'nominal') FILTER (WHERE c ->> 'class' = 'word'), '{}'))
 		INTO named, options FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o);
-	rows := format('%s x, LATERAL (SELECT %s) r', people, named);
+	rows := format('%s x, LATERAL (SELECT %s) "(row)"', people, named);
 	-- models are fitted to a sample, the same in any order of the customers
-	EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
+	EXECUTE format('SELECT crm_profile.profile_fit("(row)", $1) FROM (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
 		INTO profile_model USING options;
 	IF weights IS NULL THEN
-		EXECUTE format('SELECT crm_profile.group_weights(x.customer::text, crm_profile.profile(r, $1), $1) FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
+		EXECUTE format('SELECT crm_profile.group_weights(x.customer::text, crm_profile.profile("(row)", $1), $1) FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
 			INTO weights USING profile_model;
 	END IF;
 	IF weights IS NOT NULL THEN
-		EXECUTE format('SELECT crm_profile.profile_fit(r, $1) FROM (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
+		EXECUTE format('SELECT crm_profile.profile_fit("(row)", $1) FROM (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)', people, rows)
 			INTO profile_model USING options || jsonb_build_object('weights', weights);
 	END IF;
 	IF profile_model IS NULL THEN
 		RETURN;
 	END IF;
-	EXECUTE format('SELECT (g.f).* FROM (SELECT crm_profile.profile_groups_fit(x.customer::text, crm_profile.profile(r, $1), $2) AS f FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)) g', people, rows)
+	EXECUTE format('SELECT (g.f).* FROM (SELECT crm_profile.profile_groups_fit(x.customer::text, crm_profile.profile("(row)", $1), $2) AS f FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s WHERE crm_profile_internal.in_sample(x.customer::text, s.share)) g', people, rows)
 		INTO found USING profile_model, k;
 	silhouette := found.silhouette;
 	stability := found.stability;
 	-- one scan for the group of each customer, whatever is asked of it
-	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, x.n::text AS segment, x.n AS segment_position FROM (SELECT x.*, crm_profile.nearest_group(crm_profile.profile(r, %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS n FROM %4$s OFFSET 0) x)',
+	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, x."(group)"::text AS segment, x."(group)" AS segment_position FROM (SELECT x.*, crm_profile.nearest_group(crm_profile.profile("(row)", %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS "(group)" FROM %4$s OFFSET 0) x)',
 		named, profile_model, found.medoids, rows);
 	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, avg(crm_profile.similarity(n.p, $2[n.n])) AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
-		(SELECT crm_profile.profile(r, $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) r WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
+		(SELECT crm_profile.profile("(row)", $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
 		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision

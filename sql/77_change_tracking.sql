@@ -41,15 +41,17 @@ CREATE FUNCTION crm_profile_internal.tracked_leaves(queue regclass, relation reg
 					WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = queue AND d.deptype = 'a'
 				UNION SELECT t.oid FROM linked l JOIN pg_trigger t ON t.tgparentid = l.oid),
 			firing AS (
-				SELECT t.oid, t.tgrelid, t.tgenabled, t.xmin::text AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l)),
+				SELECT t.oid, t.tgrelid, t.tgenabled, concat(t.xmin, t.ctid) AS written FROM pg_trigger t WHERE t.oid IN (SELECT l.oid FROM linked l)),
 			made AS (
 				SELECT crm_profile_internal.is_queue(queue, crm_profile_internal.queue_columns(relation, column_name, recorded)) AS as_it_should)
 		SELECT c.oid,
 			-- things that do not stay the same: the file of a table that was truncated or rewritten, the columns that
 			-- are read, the row of a trigger that was disabled and enabled again, that of a queue that had
 			-- another form for a time
-			concat_ws(' ', c.relfilenode, (SELECT string_agg(concat(a.attnum, ' ', a.atttypid), ' ' ORDER BY a.attname = column_name DESC, a.attname) FROM pg_attribute a
-				WHERE a.attrelid = c.oid AND (a.attname = column_name OR a.attname = ANY (recorded))), f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue)),
+			concat_ws(' ', c.relfilenode, (SELECT string_agg(concat(a.attnum, ' ', a.atttypid, ' ', a.xmin, a.ctid), ' ' ORDER BY a.attname = column_name DESC, a.attname) FROM pg_attribute a
+				WHERE a.attrelid = c.oid AND (a.attname = column_name OR a.attname = ANY (recorded))), f.oid, f.tgenabled, f.written, (SELECT q.xmin::text FROM pg_class q WHERE q.oid = queue),
+				-- what this transaction has made or truncated, it can truncate again without a trace
+				CASE WHEN c.xmin::text::numeric = pg_current_xact_id_if_assigned()::text::numeric % 4294967296 THEN 'new' END),
 			CASE
 				WHEN c.relkind <> 'r' THEN format('changes of %s fire no triggers', c.oid::regclass)
 				WHEN f.oid IS NULL THEN format('%s has lost its trigger', c.oid::regclass)
@@ -139,7 +141,9 @@ DECLARE
 	recorded name[];
 BEGIN
 	-- each order by itself
-	IF src.track_changes <> 'keys' OR src.order_key IS NOT NULL OR EXISTS (SELECT FROM crm_profile_internal.source_layers(src)) OR to_regclass(src.orders) IS DISTINCT FROM to_regclass(src.tracked_table) THEN
+	IF src.track_changes <> 'keys' OR src.order_key IS NOT NULL
+		-- rows of a partition that came and went between two refreshes would stay
+		OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(src.tracked_table) AND c.relkind = 'p') OR EXISTS (SELECT FROM crm_profile_internal.source_layers(src)) OR to_regclass(src.orders) IS DISTINCT FROM to_regclass(src.tracked_table) THEN
 		RETURN NULL;
 	END IF;
 	SELECT t.* INTO traced FROM crm_profile_internal.trace_column(src.orders_query, 'customer') t;

@@ -54,7 +54,8 @@ BEGIN
 	EXECUTE format('SELECT count(*) FILTER (WHERE d.cut), count(*) FILTER (WHERE NOT d.cut) FROM (
 			SELECT crm_profile_internal.history_since(o.history, $4) OPERATOR(crm_profile.=) coalesce(crm_profile_internal.history_since(n.history, $4), ''{}'') AS cut
 			FROM %1$s n FULL JOIN %2$s o ON %3$s
-			WHERE crm_profile.as_of(crm_profile_internal.history_since(o.history, $3), $4 - 1) OPERATOR(crm_profile.<>) ''{}'') d', fresh, stored, same_fresh)
+			WHERE crm_profile.as_of(crm_profile_internal.history_since(o.history, $3), $4 - 1) OPERATOR(crm_profile.<>) ''{}''
+				AND crm_profile.as_of(crm_profile_internal.history_since(o.history, $3), $4 - 1) OPERATOR(crm_profile.<>) coalesce(crm_profile.as_of(crm_profile_internal.history_since(n.history, $3), $4 - 1), ''{}'')) d', fresh, stored, same_fresh)
 		INTO cut, other USING orders, progress, kept, before;
 	RETURN CASE WHEN cut >= 2 AND cut >= 9 * other THEN cut END;
 END $$; -- number of customers who lost the days before a date, if they are at least two and nothing else changed for nine of ten; otherwise NULL

@@ -292,37 +292,30 @@ CREATE FUNCTION crm_profile_internal.contact_figures(history crm_profile.purchas
 			crm_profile.probability_of_purchase(history, clv, contacted_on - 1, make_interval(days => horizon_days));
 	END; -- what a customer ordered after contact and before, and what was known of them the day before
 
-CREATE FUNCTION crm_profile_internal.contacts_are_single(src crm_profile.source_definition) RETURNS boolean
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.source_correction(src, 'merge_customers') IS NULL AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = to_regclass(src.campaigns) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-		AND (SELECT bool_and(quote_ident(a.attname) IN (quote_ident(src.campaign_customer), src.campaign_name)) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[:i.indnkeyatts - 1])));
-COMMENT ON FUNCTION crm_profile_internal.contacts_are_single IS 'whether a unique index keeps customers from being in a campaign twice';
-
 CREATE FUNCTION crm_profile_internal.source_contacts(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- a row for each customer and campaign; who is in both groups is in none. What is not mapped costs nothing
-	RETURN (SELECT format($sql$(SELECT %1$s AS customer, q.campaign, %2$s AS contacted_on, %3$s AS treated, %4$s AS responded_on, %5$s AS responded, %6$s AS value, %7$s AS cost, %8$s AS code
-	FROM (%9$s) q%10$s%11$s WHERE q.campaign IS NOT NULL%12$s%13$s)$sql$,
-			p.person, CASE WHEN s.single THEN '' ELSE 'min' END || p.day,
-			CASE WHEN s.single THEN 'q.treated' WHEN src.treated IS NULL THEN 'true' ELSE 'CASE WHEN bool_and(q.treated) = bool_or(q.treated) THEN bool_and(q.treated) END' END,
-			CASE WHEN src.responded_at IS NULL THEN 'NULL::date' WHEN s.single THEN format('CASE WHEN NOT q.responded_on < %s THEN q.responded_on END', p.day) ELSE format('min(q.responded_on) FILTER (WHERE NOT q.responded_on < %s)', p.day) END,
-			CASE WHEN src.responded_at IS NULL THEN 'NULL::boolean' WHEN s.single THEN 'q.responded' ELSE 'bool_or(q.responded)' END,
-			CASE WHEN src.response_value IS NULL THEN 'NULL::numeric' WHEN s.single THEN 'q.value' ELSE 'sum(q.value)' END,
-			CASE WHEN src.contact_cost IS NULL THEN 'NULL::numeric' WHEN s.single THEN 'q.cost' ELSE 'sum(q.cost)' END,
-			CASE WHEN src.campaign_code IS NULL THEN 'NULL::text' WHEN s.single THEN 'q.code' ELSE 'min(q.code)' END,
-			src.campaign_query,
+	-- a row for each customer and campaign, of the contacts until the day; who is in both groups is in none. Rows that
+	-- count for nothing set no day and no cost. Customers are looked up even where a foreign key says that they exist:
+	-- it can be dropped, and a policy may hide them
+	RETURN (SELECT format($sql$(SELECT %1$s AS customer, q.campaign, min(%2$s) AS contacted_on, %3$s AS treated, %4$s AS responded_on, %5$s AS responded, %6$s AS value, %7$s AS cost, %8$s AS code
+	FROM (%9$s) q CROSS JOIN %10$s%11$s%12$s WHERE q.campaign IS NOT NULL AND %2$s <= d.day%13$s AND EXISTS (SELECT FROM %14$s c WHERE %15$s) GROUP BY %1$s, q.campaign)$sql$,
+			p.person, p.day,
+			CASE WHEN src.treated IS NULL THEN 'true' ELSE 'CASE WHEN bool_and(q.treated) = bool_or(q.treated) THEN bool_and(q.treated) END' END,
+			CASE WHEN src.responded_at IS NULL THEN 'NULL::date' ELSE format('min(q.responded_on) FILTER (WHERE NOT q.responded_on < %s)', p.day) END,
+			CASE WHEN src.responded_at IS NULL THEN 'NULL::boolean' ELSE 'bool_or(q.responded)' END,
+			CASE WHEN src.response_value IS NULL THEN 'NULL::numeric' WHEN src.responded_at IS NULL THEN 'sum(q.value)' ELSE format('sum(q.value) FILTER (WHERE coalesce(q.responded, q.responded_on BETWEEN %s AND d.day))', p.day) END,
+			CASE WHEN src.contact_cost IS NULL THEN 'NULL::numeric' ELSE 'sum(q.cost)' END,
+			CASE WHEN src.campaign_code IS NULL THEN 'NULL::text' ELSE 'min(q.code)' END,
+			src.campaign_query, crm_profile_internal.source_day(crm_profile_internal.source_today(src)),
 			CASE WHEN p.late THEN format(' LEFT JOIN (SELECT k.campaign, min(k.contacted_on) AS began FROM (%s) k GROUP BY k.campaign) b ON q.contacted_on IS NULL AND NOT q.treated AND b.campaign = q.campaign', src.campaign_query) END,
 			CASE WHEN p.merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END,
-			-- a foreign key says that the customers exist
-			CASE WHEN NOT EXISTS (SELECT FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attname = src.campaign_customer JOIN pg_attribute c ON c.attrelid = f.confrelid AND c.attname = src.customer_key
-					WHERE f.contype = 'f' AND f.convalidated AND f.conrelid = to_regclass(src.campaigns) AND f.confrelid = to_regclass(src.customers) AND f.conkey = ARRAY[a.attnum] AND f.confkey = ARRAY[c.attnum] AND a.attnotnull)
-				THEN format(' AND EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer')) END,
-			CASE WHEN NOT s.single THEN format(' GROUP BY %s, q.campaign', p.person) END)
-		FROM (SELECT crm_profile_internal.contacts_are_single(src) AS single, crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AS merged,
+			CASE WHEN src.treated IS NOT NULL THEN ' AND q.treated IS NOT NULL' END,
+			src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'))
+		FROM (SELECT crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AS merged,
 				-- a column that is never NULL needs no other day
 				src.treated IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(src.campaigns) AND quote_ident(a.attname) = src.contacted_at AND a.attnotnull) AS late) s,
 			LATERAL (SELECT s.merged, s.late, CASE WHEN s.merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END AS person, CASE WHEN s.late THEN '(coalesce(q.contacted_on, b.began))' ELSE '(q.contacted_on)' END AS day) p);
-COMMENT ON FUNCTION crm_profile_internal.source_contacts IS 'SQL of the customers of each campaign; treated is NULL for those who are in no group';
+COMMENT ON FUNCTION crm_profile_internal.source_contacts IS 'SQL of the customers of each campaign; treated is NULL for those who are in both groups';
 
 CREATE FUNCTION crm_profile_internal.coded_orders(days date[], amounts numeric[], contacted_on date, until date, OUT orders integer, OUT amount numeric)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -334,8 +327,8 @@ CREATE FUNCTION crm_profile_internal.source_response_query(src crm_profile.sourc
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN (SELECT format($sql$SELECT k.customer, k.campaign::varchar AS campaign, k.contacted_on, k.treated, %1$s AS responded, %2$s AS value, CASE WHEN NOT %3$s THEN f.past_value END AS past_value, k.cost, f.segment::varchar AS segment, f.score, %4$s
 FROM %5$s k LEFT JOIN %6$I.customer_history h ON %7$s CROSS JOIN %8$s%9$s CROSS JOIN%10$s (SELECT %11$s AS rfm, %12$s AS segments, %13$s AS active_days, %14$s AS clv, %15$s AS horizon_days) m
-	CROSS JOIN LATERAL crm_profile_internal.contact_figures(h.history, k.contacted_on, %16$s, %17$L, m.rfm, m.segments, m.active_days, m.clv, m.horizon_days) f%18$s
-WHERE k.contacted_on <= d.day AND k.treated IS NOT NULL$sql$,
+	CROSS JOIN LATERAL crm_profile_internal.contact_figures(h.history, k.contacted_on, least(%16$s, d.day - k.contacted_on), %17$L, m.rfm, m.segments, m.active_days, m.clv, m.horizon_days) f%18$s
+WHERE k.treated IS NOT NULL$sql$,
 		-- control customers get no codes: only where there is no control group can codes tell the response
 		CASE WHEN src.responded_at IS NOT NULL THEN 'coalesce(k.responded OR k.responded_on <= d.day, false)'
 			WHEN src.code_query IS NOT NULL AND src.treated IS NULL THEN format('CASE WHEN NOT %s THEN x.orders > 0 END', g.is_open) ELSE format('CASE WHEN NOT %s THEN f.ordered END', g.is_open) END,
@@ -385,7 +378,7 @@ COMMENT ON FUNCTION crm_profile_internal.assignment_p_value IS 'whether treated 
 CREATE FUNCTION crm_profile_internal.value_lift(lift crm_profile.campaign_lift, OUT test text, OUT difference double precision, OUT lower double precision, OUT upper double precision, OUT p_value double precision)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		SELECT CASE WHEN a.p_value IS NOT NULL THEN 'Welch, past value taken off' WHEN w.p_value IS NOT NULL THEN 'Welch' END, coalesce(a.difference, w.difference),
+		SELECT CASE WHEN a.p_value IS NOT NULL THEN 'Welch, past value taken off' WHEN a.difference IS NULL AND w.p_value IS NOT NULL THEN 'Welch' END, coalesce(a.difference, w.difference),
 			CASE WHEN a.difference IS NOT NULL THEN a.lower ELSE w.lower END, CASE WHEN a.difference IS NOT NULL THEN a.upper ELSE w.upper END, CASE WHEN a.difference IS NOT NULL THEN a.p_value ELSE w.p_value END
 		FROM crm_profile.value_test(lift) w, crm_profile.adjusted_value_test(lift) a;
 	END; -- adjusted_value_test, or value_test where that says nothing
@@ -469,7 +462,7 @@ CREATE FUNCTION crm_profile_internal.campaign_segment_result(measures crm_profil
 	BEGIN ATOMIC
 		WITH m AS (
 			SELECT m.campaign, m.segment, m.cost, m.lift, min(m.first_contact) OVER (PARTITION BY m.campaign) AS began, t.p_value,
-				count(t.p_value) OVER (PARTITION BY m.campaign) AS tests, rank() OVER (PARTITION BY m.campaign ORDER BY t.p_value) AS place
+				count(t.p_value) OVER (PARTITION BY m.campaign) AS tests, count(t.p_value) OVER (PARTITION BY m.campaign ORDER BY t.p_value) AS place
 			FROM unnest(measures) m, crm_profile.lift_test(m.lift) t WHERE (m.lift).treated IS NOT NULL),
 		a AS (
 			SELECT m.*, least(1, min(m.p_value * m.tests / m.place) OVER (PARTITION BY m.campaign ORDER BY m.p_value DESC NULLS FIRST)) AS adjusted FROM m)

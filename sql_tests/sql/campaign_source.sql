@@ -108,13 +108,12 @@ SELECT alter_source('shop', reset => '{order_code}');
 SELECT alter_source('shop', campaigns => 'contacts', campaign_code => 'code');
 SELECT create_source('other', 'customer', 'orders', amount => 'amount', treated => 'true');
 SELECT create_source('other', 'customer', 'orders', amount => 'amount', campaigns => 'orders');
--- a unique index, and a foreign key, change the plan, not the rows
+-- a unique index and a foreign key change nothing
 SELECT md5(string_agg(r::text, ',' ORDER BY r.campaign, r.customer)) AS before FROM shop.campaign_response r WHERE customer NOT IN (1, 2, 9999) \gset
 DELETE FROM contact c WHERE c.customer_id IS NULL OR c.campaign IS NULL OR c.customer_id IN (1, 2, 9999) OR EXISTS (SELECT FROM contact k WHERE k.customer_id = c.customer_id AND k.campaign = c.campaign AND k.ctid < c.ctid);
 ALTER TABLE contact ADD PRIMARY KEY (customer_id, campaign), ADD FOREIGN KEY (customer_id) REFERENCES customer;
 SELECT alter_source('shop', response_days => 30);
 SELECT md5(string_agg(r::text, ',' ORDER BY r.campaign, r.customer)) = :'before' AS same_rows FROM shop.campaign_response r WHERE customer NOT IN (1, 2, 9999);
-SELECT pg_get_viewdef('shop.campaign_response') !~ 'GROUP BY q|EXISTS' AS straight;
 
 -- ---------------------------------------------------------------- readers, and without campaigns
 

@@ -304,7 +304,7 @@ SELECT count(*) FROM crm_profile.create_source('way', 'customer', 'orders', orde
 :show 'plain_orders');
 SELECT refreshed('way');
 INSERT INTO orders VALUES (1, 5, '2025-01-01', 3), (2, 5, '2025-01-02', -3);
-SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc;
+SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'crm_profile_internal.note_changed_customer'::regproc ORDER BY tgrelid::regclass::text;
 SELECT crm_profile.drop_source('way');
 
 -- a planted trigger writes nowhere, and cannot be linked to somebody else's queue

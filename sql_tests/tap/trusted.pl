@@ -55,6 +55,15 @@ $node->safe_psql('postgres', 'CREATE DATABASE third OWNER shopkeeper');
 $node->safe_psql('third', 'CREATE SCHEMA crm_profile', @as_owner);
 like(($node->psql('third', 'CREATE EXTENSION crm_profile', @as_owner))[2], qr/already exists and belongs to shopkeeper/, 'a schema that was there before could have been made ready: refused');
 
+# what the maker of a schema has granted on it does not outlive the installation
+for my $grant ('ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO shopkeeper, PUBLIC; CREATE EXTENSION crm_profile',
+	'BEGIN; CREATE SCHEMA crm_profile; GRANT CREATE, USAGE ON SCHEMA crm_profile TO clerk WITH GRANT OPTION; GRANT CREATE ON SCHEMA crm_profile TO PUBLIC; CREATE EXTENSION crm_profile; COMMIT')
+{
+	$node->safe_psql('postgres', 'DROP DATABASE IF EXISTS fourth');
+	$node->safe_psql('postgres', 'CREATE DATABASE fourth OWNER shopkeeper');
+	$node->safe_psql('fourth', $grant, @as_owner);
+	is($node->safe_psql('fourth', q{SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a WHERE nspname LIKE 'crm_profile%' AND privilege_type = 'CREATE' AND grantee <> nspowner}), '0', 'nobody else may create: ' . substr $grant, 0, 30);
+}
 $node->safe_psql('shop', q{SELECT crm_profile.drop_source('s'); DROP EXTENSION crm_profile}, @as_owner);
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_namespace WHERE nspname = 'crm_profile_internal'}), '0', 'the owner can drop it');
 
