@@ -115,7 +115,7 @@ BEGIN
 			(2, 'buyers', coalesce(customers.buyers, 0), 'count', NULL),
 			(3, 'repeaters', customers.repeaters / nullif(customers.counted, 0), 'share', NULL),
 			(4, 'monetary', (SELECT sum(m.monetary) FROM jsonb_populate_recordset(NULL::crm_profile_internal.segment_summary_row, page.summary) m), 'amount', NULL),
-			(5, 'forecast', forecast.expected, 'amount', format(page.words ->> 'report.between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')))
+			(5, 'forecast', forecast.expected, 'amount', CASE WHEN forecast.lower IS NOT NULL THEN format(page.words ->> 'report.between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')) END)
 			) k(n, k, v, kind, note)), customers.lifecycles);
 END $$; -- section of a report: the figures that a director asks for first
 
@@ -157,8 +157,8 @@ BEGIN
 			string_agg(crm_profile_internal.report_row(format(''R %%s, F %%s'', r_score, f_score), crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount'')), ''''
 				ORDER BY r_score DESC, f_score DESC) FILTER (WHERE customers >= 5) AS rows
 		FROM %I.rfm_grid', page.source) INTO grid USING page;
-	RETURN crm_profile_internal.report_heat(page, 'scores', ARRAY(SELECT 'R ' || s FROM generate_series(grid.bins, 1, -1) s), ARRAY(SELECT 'F ' || s FROM generate_series(1, grid.bins) s),
-		grid.customers, 'count', crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows));
+	RETURN CASE WHEN grid.rows IS NOT NULL THEN crm_profile_internal.report_heat(page, 'scores', ARRAY(SELECT 'R ' || s FROM generate_series(grid.bins, 1, -1) s), ARRAY(SELECT 'F ' || s FROM generate_series(1, grid.bins) s),
+		grid.customers, 'count', crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows)) END;
 END $$; -- section of a report: customers by recency and frequency score
 
 CREATE FUNCTION crm_profile_internal.report_migration(page crm_profile_internal.report_page) RETURNS text
@@ -185,7 +185,7 @@ BEGIN
 				|| crm_profile_internal.report_svg_text(152 + 176 * side, y + high / 2 + 5, CASE side WHEN 0 THEN ''e'' ELSE '''' END, regexp_replace(crm_profile_internal.report_word($1, ''segment'', segment), ''^((?:&\w+;|.){18})(?:&\w+;|.){2,}$'', ''\1…'')), '''') FROM node) AS drawing,
 			(SELECT string_agg(crm_profile_internal.report_row(format(''%%s → %%s'', crm_profile_internal.report_word($1, ''segment'', from_segment), crm_profile_internal.report_word($1, ''segment'', to_segment)),
 				crm_profile_internal.report_number($1, customers, ''count'')), '''' ORDER BY customers DESC, from_place, to_place) FROM move WHERE from_segment <> to_segment) AS rows', page.source) INTO moves USING page;
-	RETURN crm_profile_internal.report_chart(page, 'migration', moves.height, moves.drawing, crm_profile_internal.report_table(page, '{move,customers}', moves.rows));
+	RETURN CASE WHEN moves.drawing IS NOT NULL THEN crm_profile_internal.report_chart(page, 'migration', moves.height, moves.drawing, crm_profile_internal.report_table(page, '{move,customers}', moves.rows)) END;
 END $$; -- section of a report: moves between segments in the last 90 days
 
 CREATE FUNCTION crm_profile_internal.report_forecast(page crm_profile_internal.report_page) RETURNS text
@@ -212,7 +212,7 @@ BEGIN
 	EXECUTE 'SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''part'', part), crm_profile_internal.report_number($1, expected, ''amount''),
 			format(''%s … %s'', crm_profile_internal.report_number($1, lower, ''amount''), crm_profile_internal.report_number($1, upper, ''amount'')), crm_profile_internal.report_number($1, last_year, ''amount'')), '''' ORDER BY part = ''total'', n)
 		FROM (SELECT row_number() OVER () AS n, f.* FROM jsonb_populate_recordset(NULL::crm_profile_internal.revenue_forecast_row, $1.forecast) f) f' INTO ahead USING page;
-	RETURN crm_profile_internal.report_table(page, '{part,expected,band,last_year}', ahead)
+	RETURN CASE WHEN jsonb_path_exists(page.forecast, '$[*].expected ? (@ != null)') THEN crm_profile_internal.report_table(page, '{part,expected,band,last_year}', ahead) ELSE '' END
 		|| CASE WHEN months.months > 1 THEN format('<h3>%s</h3><p>%s %s</p><p class="key"><i class="a"></i>%s <i class="b"></i>%s</p>', page.words ->> 'report.held up', held, page.words ->> 'lead.held up', page.words ->> 'legend.actual', page.words ->> 'legend.expected')
 			|| crm_profile_internal.report_chart(page, 'forecast', 216, months.drawing, crm_profile_internal.report_table(page, '{month,expected,actual}', months.rows)) ELSE '' END;
 END $$; -- section of a report: revenue of the next 90 days, and how well earlier forecasts came true
@@ -403,7 +403,7 @@ BEGIN
 	END IF;
 	FOR section IN SELECT s.* FROM crm_profile_internal.report_sections() s WHERE (sections IS NULL OR s.name = ANY (sections)) AND to_regclass(format('%I.%I', source, s.view)) IS NOT NULL ORDER BY s.place LOOP
 		EXECUTE format('SELECT crm_profile_internal.report_%s($1)', section.name) INTO body USING page;
-		IF body IS NOT NULL THEN
+		IF body <> '' THEN
 			bodies := bodies || format(E'<section id="%1$s" aria-labelledby="%1$s-title"><h2 id="%1$s-title">%2$s</h2>%3$s%4$s</section>\n', section.name, page.words ->> ('section.' || section.name),
 				coalesce('<p>' || (page.words ->> ('lead.' || section.name)) || '</p>', ''), body);
 			links := links || format('<a href="#%s">%s</a> ', section.name, page.words ->> ('section.' || section.name));

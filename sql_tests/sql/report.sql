@@ -84,7 +84,7 @@ SELECT crm_profile.report('tiny') IS NOT NULL AS whole_page;
 SELECT count(*) FROM crm_profile.create_source('none', 'few', 'SELECT ''x''::text AS client, date ''2025-01-01'' AS day, 1.0 AS total WHERE false', order_customer => 'client', as_of => '2025-09-20');
 SELECT open_tags(crm_profile.report('none')) = '' AS before_refresh;
 SELECT crm_profile.refresh('none') IS NOT NULL AS refreshed;
-SELECT open_tags(crm_profile.report('none')) = '' AS without_orders;
+SELECT open_tags(page) = '' AS without_orders, ARRAY(SELECT m[1] FROM regexp_matches(page, '<section id="(\w+)"', 'g') m) AS sections FROM crm_profile.report('none') page;
 
 -- ---------------------------------------------------------------- words
 SELECT key, array_agg(language ORDER BY language) AS languages FROM crm_profile.translation WHERE built_in GROUP BY key
