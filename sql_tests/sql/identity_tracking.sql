@@ -46,13 +46,13 @@ END $$;
 SELECT count(*) FROM crm_profile.create_source('shop', 'customer', 'orders', as_of => '2025-10-01', track_changes => 'keys', clv_model => 'bg/nbd', keep_history_before => '-infinity',
 	corrections => '{"duplicates": "drop", "guests": ["7"], "merge_customers": true}');
 SELECT refreshed('shop');
-SELECT count(*) > 40 AS merged FROM shop.identity_in_use;
+SELECT count(*) > 20 AS merged FROM shop.identity_in_use;
 SELECT refreshed('shop');
 -- an order of a second key, one that moves from one to another, and those of a guest and of nobody
-SELECT customer, person FROM shop.identity_in_use WHERE customer IN (41, 81, 82) ORDER BY 1;
-INSERT INTO orders (customer_id, at, amount) VALUES (81, '2025-01-01', 10), (81, '2025-01-01', 10);
+SELECT customer, person FROM shop.identity_in_use WHERE customer IN (41, 82) ORDER BY 1;
+INSERT INTO orders (customer_id, at, amount) VALUES (82, '2025-01-01', 10), (82, '2025-01-01', 10);
 SELECT refreshed('shop');
-UPDATE orders SET customer_id = 82 WHERE customer_id = 81;
+UPDATE orders SET customer_id = 41 WHERE customer_id = 82;
 SELECT refreshed('shop');
 INSERT INTO orders (customer_id, at, amount) VALUES (7, '2025-01-02', 11);
 SELECT refreshed('shop');
@@ -69,9 +69,9 @@ SELECT refreshed('shop');
 DELETE FROM customer WHERE id = 41;
 SELECT refreshed('shop');
 -- what the owner decides, for a key, against it, and for somebody who is himself somebody else
-INSERT INTO shop.identity_override VALUES (81, NULL, 'brothers'), (5, 82, NULL), (6, 100, NULL), (100, 90, NULL);
+INSERT INTO shop.identity_override VALUES (82, NULL, 'brothers'), (5, 80, NULL), (6, 100, NULL), (100, 90, NULL);
 SELECT refreshed('shop');
-UPDATE shop.identity_override SET person = 4 WHERE customer = 81;
+UPDATE shop.identity_override SET person = 4 WHERE customer = 82;
 DELETE FROM shop.identity_override WHERE customer = 6;
 SELECT refreshed('shop');
 -- as soon as it is said, but orders are counted by what the last refresh knew
@@ -81,10 +81,11 @@ SELECT count(*) FROM shop.customer_identity WHERE customer = 100;
 SELECT person FROM shop.identity_in_use WHERE customer = 100;
 SELECT refreshed('shop');
 -- somebody who is forgotten was counted for somebody else
-DELETE FROM orders WHERE customer_id = 82;
-DELETE FROM customer WHERE id = 82;
-SELECT orders_left FROM crm_profile.forget_customer('shop', 82);
-SELECT count(*) FROM shop.identity_in_use WHERE 82 IN (customer, person);
+SELECT person FROM shop.identity_in_use WHERE customer = 44;
+DELETE FROM orders WHERE customer_id = 44;
+DELETE FROM customer WHERE id = 44;
+SELECT orders_left FROM crm_profile.forget_customer('shop', 44);
+SELECT count(*) FROM shop.identity_in_use WHERE 44 IN (customer, person);
 SELECT refreshed('shop');
 SELECT refreshed('shop');
 -- the index of the orders is used
@@ -94,6 +95,7 @@ DECLARE
 	plan json;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.source_definition', source) INTO src;
+	src.name := source;
 	SET LOCAL enable_seqscan = off;
 	EXECUTE 'EXPLAIN (FORMAT json) ' || crm_profile_internal.changed_orders_query(src, keys) INTO plan;
 	SET LOCAL enable_seqscan = on;
@@ -149,7 +151,7 @@ INSERT INTO shop.identity_override VALUES (11, 12) ON CONFLICT (customer) DO UPD
 SELECT crm_profile.alter_source('shop', corrections => '{"duplicates": "drop", "guests": ["7"], "merge_customers": true}');
 SELECT refreshed('shop');
 -- a column that moves forward tells the orders; who is who is looked for each time
-CREATE TABLE moved AS SELECT *, now() AS changed_at FROM orders;
+CREATE TABLE moved AS SELECT *, now() - interval '2 days' AS changed_at FROM orders;
 CREATE INDEX ON moved (customer_id);
 SELECT count(*) FROM crm_profile.create_source('moved', 'customer', 'moved', ordered_at => 'at', as_of => '2025-10-01', time_zone => 'UTC', track_changes => 'column changed_at', clv_model => 'bg/nbd', keep_history_before => '-infinity',
 	corrections => '{"duplicates": "drop", "guests": ["7"], "merge_customers": true}');

@@ -250,34 +250,50 @@ HandOn(HistoryChanger *c, TupleTableSlot *row, PurchaseHistory *was, PurchaseHis
 	PutRow(c->fcinfo, values, nulls);
 }
 
+/* Finds a stored history.  The scan keeps memory of its own: it must not run in that of a row. */
+static bool
+FindHistory(HistoryChanger *c, Datum customer)
+{
+	c->key.sk_argument = customer;
+	index_rescan(c->scan, &c->key, 1, NULL, 0);
+	return index_getnext_slot(c->scan, ForwardScanDirection, c->stored);
+}
+
+/* Changes the history of a customer, and hands on what was done. */
+static void
+ChangeHistory(HistoryChanger *c, TupleTableSlot *row, bool is_stored)
+{
+	PurchaseHistory *was = NULL;
+	PurchaseHistory *history;
+	bool isnull;
+
+	if (is_stored)
+		was = HistoryFromDatum(slot_getattr(c->stored, 2, &isnull));
+	history = ChangedHistory(c, was, HistoryOfRow(row, PLUS), HistoryOfRow(row, MINUS),
+							 DatumGetBool(row->tts_values[REPLACE]));
+	if (SameHistory(was, history))
+		was = history = NULL;
+	else
+		WriteHistory(c, row->tts_values[CUSTOMER], is_stored, history);
+	HandOn(c, row, was, history);
+}
+
 static bool
 ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 {
 	HistoryChanger *c = (HistoryChanger *) self;
-	MemoryContext caller = MemoryContextSwitchTo(c->row);
-	PurchaseHistory *was = NULL;
-	PurchaseHistory *history = NULL;
-	bool isnull;
+	bool is_stored = false;
+	MemoryContext caller;
 
 	CHECK_FOR_INTERRUPTS();
 	slot_getallattrs(row);
 	if (!row->tts_isnull[CUSTOMER])
-	{
-		bool is_stored;
-
-		c->key.sk_argument = row->tts_values[CUSTOMER];
-		index_rescan(c->scan, &c->key, 1, NULL, 0);
-		is_stored = index_getnext_slot(c->scan, ForwardScanDirection, c->stored);
-		if (is_stored)
-			was = HistoryFromDatum(slot_getattr(c->stored, 2, &isnull));
-		history = ChangedHistory(c, was, HistoryOfRow(row, PLUS), HistoryOfRow(row, MINUS),
-								 DatumGetBool(row->tts_values[REPLACE]));
-		if (SameHistory(was, history))
-			was = history = NULL;
-		else
-			WriteHistory(c, row->tts_values[CUSTOMER], is_stored, history);
-	}
-	HandOn(c, row, was, history);
+		is_stored = FindHistory(c, row->tts_values[CUSTOMER]);
+	caller = MemoryContextSwitchTo(c->row);
+	if (row->tts_isnull[CUSTOMER])
+		HandOn(c, row, NULL, NULL);
+	else
+		ChangeHistory(c, row, is_stored);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(c->row);
 	return true;
@@ -292,7 +308,7 @@ RunWritingQuery(const char *query, DestReceiver *receiver)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	result = SPI_execute_extended(query, &options);
-	if (result != SPI_OK_SELECT)
+	if (result < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(result));
 	SPI_finish();
 }
