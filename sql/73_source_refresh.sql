@@ -308,18 +308,18 @@ CREATE FUNCTION crm_profile_internal.refresh_effects(src crm_profile.source_defi
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	known boolean;
-	among text := '';
+	among text;
 BEGIN
 	EXECUTE format('SELECT EXISTS (SELECT FROM %I.customer_effect)', src.name) INTO known;
 	-- a table that is new is filled
 	IF known AND keys IS NOT NULL THEN
-		among := format(' WHERE h.customer %s ANY (%L::%s[] || %L::%3$s[])', crm_profile_internal.key_equality(src.key_type::regtype), keys, src.key_type, customer_keys);
+		among := format('.customer %s ANY (%L::%s[] || %L::%3$s[])', crm_profile_internal.key_equality(src.key_type::regtype), keys, src.key_type, customer_keys);
 	END IF;
-	EXECUTE format('DELETE FROM %1$I.customer_effect x WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s)', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'x.customer'));
+	EXECUTE format('DELETE FROM %1$I.customer_effect x WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s) AND %3$s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'x.customer'), coalesce('x' || among, 'true'));
 	-- the customer table may have a key twice
-	EXECUTE format('INSERT INTO %1$I.customer_effect AS x SELECT DISTINCT ON (h.customer) h.customer, e.* FROM %1$I.customer_history h%2$s CROSS JOIN LATERAL crm_profile_internal.attribute_effects($1, given) e%3$s ORDER BY 1, 2, 3
+	EXECUTE format('INSERT INTO %1$I.customer_effect AS x SELECT DISTINCT ON (h.customer) h.customer, e.* FROM %1$I.customer_history h%2$s CROSS JOIN LATERAL crm_profile_internal.attribute_effects($1, given) e WHERE %3$s ORDER BY 1, 2, 3
 		ON CONFLICT (customer) DO UPDATE SET buying = excluded.buying, leaving = excluded.leaving WHERE (x.buying, x.leaving) IS DISTINCT FROM (excluded.buying, excluded.leaving)',
-		src.name, crm_profile_internal.source_given(src, 'h.customer'), among) USING (crm_profile_internal.source_last_model(src)).clv;
+		src.name, crm_profile_internal.source_given(src, 'h.customer'), coalesce('h' || among, 'true')) USING (crm_profile_internal.source_last_model(src)).clv;
 END $$; -- part of a refresh: what attributes do to the model of repeat purchase, of the customers whose orders or own rows changed, by their keys; NULL: of all
 
 CREATE FUNCTION crm_profile_internal.refresh_population(src crm_profile.source_definition, today date, changed boolean, population bytea[], fit boolean,
