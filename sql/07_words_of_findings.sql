@@ -1,4 +1,6 @@
--- The built-in words, continued: advice on findings, sentence by sentence, with # for a number; findings; figures of models. German, French, Spanish, Italian
+-- The built-in words, continued: German, French, Spanish, Italian
+--
+-- Advice on findings and what figures of models mean, sentence by sentence, with # for a number; findings; figures.
 
 INSERT INTO crm_profile.translation (key, language, text, built_in)
 SELECT w.key, l.language, l.text, true

@@ -4,7 +4,8 @@ CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	-- most names are so already
 	RETURN CASE WHEN name ~ '^[a-z0-9]+(_[a-z0-9]+)*$' THEN name
-		ELSE lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g')) END; -- a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address
+		ELSE lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g')) END;
+COMMENT ON FUNCTION crm_profile_internal.snake_name IS 'a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address';
 
 CREATE FUNCTION crm_profile_internal.squashed(name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -44,7 +45,8 @@ CREATE FUNCTION crm_profile_internal.day_rank(name text, relation text) RETURNS 
 		WHEN name ~ 'complete' THEN 2
 		WHEN name ~ '(^|_)(date|day|datum|fecha|data|jour|on|at|time|timestamp|ts|tag|when|dia|giorno)$' AND name !~ '(creat|add|paid|insert|enter)' THEN 3
 		WHEN name ~ '(creat|add|insert|enter|paid)' THEN 4
-		ELSE 5 END; -- how likely a column of this name of a table of that name, both in snake_case, holds the day of a purchase: 1 most, 9 it is something else
+		ELSE 5 END;
+COMMENT ON FUNCTION crm_profile_internal.day_rank IS 'how likely a column of this name of a table of that name, both in snake_case, holds the day of a purchase: 1 most, 9 it is something else';
 
 CREATE FUNCTION crm_profile_internal.pieces_named(name text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -219,7 +221,8 @@ END $$; -- day, amount and order key of an order table, judged by names, types, 
 CREATE FUNCTION crm_profile_internal.key_class(type oid) RETURNS "char"
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	RETURN (SELECT CASE WHEN t IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN 'n' WHEN t IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 's' WHEN t = 'uuid'::regtype THEN 'u' ELSE 'o' END::"char"
-		FROM (SELECT crm_profile_internal.base_type(key_class.type)) b(t)); -- what a key can be compared with: n numbers, s texts, u uuids, o others
+		FROM (SELECT crm_profile_internal.base_type(key_class.type)) b(t));
+COMMENT ON FUNCTION crm_profile_internal.key_class IS 'what a key can be compared with: n numbers, s texts, u uuids, o others';
 
 CREATE FUNCTION crm_profile_internal.key_column(relation regclass) RETURNS name
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -241,7 +244,8 @@ CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regc
 			SELECT c.relnamespace, k.attname AS key, k.attnum, crm_profile_internal.key_class(k.atttypid) AS class, crm_profile_internal.squashed(c.relname) AS own, crm_profile_internal.squashed(k.attname) AS key_name,
 				substring(crm_profile_internal.snake_name(c.relname) FROM '(order|invoice|sale|purchase|receipt|bestellung|rechnung|auftrag|booking|transaction)s?(_?(header|head|dataset|entity|stats|data|list))*$') AS noun
 			FROM pg_class c JOIN pg_attribute k ON k.attrelid = c.oid AND k.attname = crm_profile_internal.key_column(orders) WHERE c.oid = orders),
-		-- tables that refer to the orders by a foreign key, and those named like lines or payments with a column named like the key
+		-- tables that refer to the orders by a foreign key, and those named like lines or payments with a column
+		-- named like the key
 		child AS (
 			SELECT f.conrelid AS oid, a.attname, k.attname AS key, 0 AS place FROM pg_constraint f JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1]
 			WHERE f.contype = 'f' AND f.confrelid = orders AND f.conrelid <> f.confrelid AND f.conparentid = 0 AND cardinality(f.confkey) = 1

@@ -1,7 +1,8 @@
 -- suggest_sources: which tables could be a source
 --
--- Tables are judged by their shape: what they are called, which columns of which types they have, which refer to which. The names of
--- tables and columns are ranked first, all at once; rows are looked at only for the few pairs that come out best.
+-- Tables are judged by their shape: what they are called, which columns of which types they have, which refer to
+-- which. Names of tables and columns are ranked first, all at once; rows are looked at only for the few pairs that come
+-- out best.
 
 CREATE FUNCTION crm_profile_internal.people_rank(name text) RETURNS integer
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -13,7 +14,8 @@ CREATE FUNCTION crm_profile_internal.people_rank(name text) RETURNS integer
 		WHEN name ~ '(customer|client|kunde|kunden|buyer|shopper|patron|donor|donator|debitor|debitoren|cliente|acheteur|klant|consumer|guest)(s|en|e)?(_?(entity|dataset|lookup|table|data|list|master|base|dim|all|tbl|view|v))*$' THEN 4
 		WHEN name ~ '(partner|member|mitglied|mitglieder|account|subscriber|party|parties|household|contact|kontakt)(s|e)?(_?(entity|dataset|table|data|list|master|view))*$' THEN 3
 		WHEN name ~ '(user|usuario|utilisateur|benutzer|person|personen|people|profile|patient|student|company|companies|firma|firmen)(s)?(_?(entity|table|data|list|view))*$' THEN 2
-		ELSE 1 END; -- how likely a table of this name, in snake_case, holds people who buy: 4 most, 0 nothing says so; NULL: it holds something else
+		ELSE 1 END;
+COMMENT ON FUNCTION crm_profile_internal.people_rank IS 'how likely a table of this name, in snake_case, holds people who buy: 4 most, 0 nothing says so; NULL: it holds something else';
 
 CREATE FUNCTION crm_profile_internal.buyer_rank(name text) RETURNS integer
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -23,7 +25,8 @@ CREATE FUNCTION crm_profile_internal.buyer_rank(name text) RETURNS integer
 		WHEN name ~ '(customer|client|kunde|buyer|shopper|patron|donor|debitor|cliente|klant|consumer|guest)' THEN 4
 		WHEN name ~ '(partner|member|mitglied|account|subscriber|party|household|contact)' THEN 3
 		WHEN name ~ '(user|usuario|benutzer|person)' THEN 2
-		ELSE 1 END; -- how likely a column of this name, in snake_case, tells who bought: 4 most, -2 least; NULL: it tells who entered or sold
+		ELSE 1 END;
+COMMENT ON FUNCTION crm_profile_internal.buyer_rank IS 'how likely a column of this name, in snake_case, tells who bought: 4 most, -2 least; NULL: it tells who entered or sold';
 
 CREATE FUNCTION crm_profile_internal.order_rank(name text) RETURNS double precision
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -37,10 +40,11 @@ CREATE FUNCTION crm_profile_internal.order_rank(name text) RETURNS double precis
 		WHEN name ~ '(transaction|receipt|beleg|bon|ticket|booking|buchung|donation|gift|spende|till|rental|basket)(s|en|e)?(_?(header|dataset|table|data|all|list))*$' THEN 4
 		WHEN name ~ '(payment|zahlung)(s|en)?(_?(dataset|table|data|list))*$' THEN 3
 		WHEN name ~ '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)' THEN 2
-		ELSE 0.5 END; -- how likely a table of this name, in snake_case, holds orders of customers: above 6 most, 0 least
+		ELSE 0.5 END;
+COMMENT ON FUNCTION crm_profile_internal.order_rank IS 'how likely a table of this name, in snake_case, holds orders of customers: above 6 most, 0 least';
 
 CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT customer_key name, OUT orders oid, OUT order_customer name, OUT link oid, OUT by_foreign_key boolean, OUT likely double precision) RETURNS SETOF record
-	-- the planner knows nothing of these steps, and a loop over all pairs of thousands of tables must not be one of them
+	-- the planner knows nothing of these steps, and none may be a loop over all pairs of thousands of tables
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off ROWS 20
 	BEGIN ATOMIC
 		WITH relation AS MATERIALIZED (
@@ -82,7 +86,8 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 		found AS MATERIALIZED (
 			SELECT f.confrelid AS customers, k.attname AS key, f.conrelid AS orders, c.attname, 1.0 AS how FROM refers f JOIN person p ON p.oid = f.confrelid JOIN col c ON c.attrelid = f.conrelid AND c.attnum = f.own
 				JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.other WHERE f.width = 1 AND f.conrelid <> f.confrelid
-			-- a foreign key to another table means that it is not this one, unless this is a view of that table, which says whom of them is meant
+			-- a foreign key to another table means that it is not this one, unless this is a view of that table, which
+			-- says whom of them is meant
 			UNION SELECT b.customers, b.key, b.orders, b.attname, CASE WHEN b.refers THEN 1.5 ELSE 0.0 END FROM by_name b
 			WHERE NOT b.refers OR EXISTS (SELECT FROM refers f JOIN pg_depend d ON d.refobjid = f.confrelid AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite w ON w.oid = d.objid WHERE f.conrelid = b.orders AND f.own = b.attnum AND w.ev_class = b.customers)),
 		pair AS MATERIALIZED (
