@@ -22,13 +22,13 @@ SELECT count(*), max(abs(p.score - v.score)) < 1e-12 AS as_plain FROM plain p JO
 SELECT c.bin FROM club_source.model m, crm_profile.match_card(m.match) c WHERE c.attribute IN ('income', 'age') AND c.bin ~ '^(-999|below 30|30 to below 45|45 and more)$' ORDER BY 1;
 SELECT e.attribute FROM club_source.model m, jsonb_array_elements(m.profile::text::jsonb -> 'attributes') a, LATERAL (SELECT a ->> 'name' AS attribute) e WHERE a ? 'joint_absence';
 -- others need another refresh; none are the bins that are found
-SELECT crm_profile.alter_source('club_source', attribute_options => '{"breaks": {"age": [50]}}');
+SELECT crm_profile.alter_source('club_source', attribute_options => '{"breaks": {"age": [30]}}');
 SELECT warning FROM crm_profile.sources_details WHERE name = 'club_source';
 SELECT count(*) FROM crm_profile.refresh('club_source');
 SELECT c.bin FROM club_source.model m, crm_profile.match_card(m.match) c WHERE c.attribute = 'age' AND m.id = (SELECT max(id) FROM club_source.model);
 SELECT crm_profile.alter_source('club_source', reset => '{attribute_options}');
 SELECT count(*) FROM crm_profile.refresh('club_source');
-SELECT count(*) FROM club_source.model m, crm_profile.match_card(m.match) c WHERE c.bin ~ '-999|below 50$' AND m.id = (SELECT max(id) FROM club_source.model);
+SELECT count(*) FROM club_source.model m, crm_profile.match_card(m.match) c WHERE c.bin ~ '-999|below 30$' AND m.id = (SELECT max(id) FROM club_source.model);
 -- checked on the spot
 SELECT crm_profile.alter_source('club_source', attribute_options => 'no json');
 SELECT crm_profile.alter_source('club_source', attribute_options => '[]');

@@ -26,8 +26,7 @@
 #define TREND_SHARE                                                                                \
 	0.8 /* share of the error probability spent on the trend; the rest goes to the bins */
 #define MIN_EXPECTED 5.0  /* expected targets, and others, in a bin, as for chi-square */
-#define MOST_OF_ROWS 0.05 /* of values with a few huge ones a bin needs no larger share than this  \
-						   */
+#define MOST_OF_ROWS 0.05 /* of skew values a bin needs no larger share */
 
 /* Neighbouring levels that are not separated any more. */
 typedef struct Block

@@ -9,8 +9,7 @@
 #include "match/scorecard.h"
 #include "profile/profile.h"
 
-#define MAX_FEATURE_BINS (1 + MAX_ATTRIBUTE_BINS + MAX_ALONE) /* including that of missing values  \
-															   */
+#define MAX_FEATURE_BINS (1 + MAX_ATTRIBUTE_BINS + MAX_ALONE) /* with that of missing values */
 #define MISSING_BIN 0
 
 typedef struct MatchBin

@@ -31,8 +31,7 @@
 
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
-#define GIVEN_CHANCE 0.05 /* above it differences between bins that somebody gave count as chance  \
-						   */
+#define GIVEN_CHANCE 0.05 /* above it differences between bins given count as chance */
 #define CARD_RATIO                                                                                 \
 	6.6 /* twice the log-likelihood of held-out scores against the base rate: 1 % by chance */
 #define PAIR_PRIOR 2 /* the prior variance by whose card interactions are looked for */

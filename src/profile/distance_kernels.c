@@ -138,6 +138,15 @@ Sse2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 
 /* ---------- AVX2 ---------- */
 
+/* The levels of codes that are not missing, once those bits are added. */
+__attribute__((target("avx2"))) static inline __m256i
+WeightsOf(__m256i codes, __m256i absent, __m256i level)
+{
+	__m256i missing = _mm256_set1_epi8((char) CODE_MISSING);
+
+	return _mm256_andnot_si256(_mm256_cmpeq_epi8(_mm256_or_si256(codes, absent), missing), level);
+}
+
 __attribute__((target("avx2"))) static int
 Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
 		   uint16 slack, KernelHit *hit)
