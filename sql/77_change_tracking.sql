@@ -160,7 +160,8 @@ END $$; -- part of source_resolve(): the columns that changes are noted with, wh
 
 CREATE FUNCTION crm_profile_internal.tracked_customers(src crm_profile.source_definition, OUT relation regclass, OUT key name, OUT watched name[])
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- the columns that attributes or best name, or that tell who is who; without them there are but customers who come and go
+	-- the columns that attributes or best name, or that tell who is who; without them there are but customers who come
+	-- and go
 	RETURN (SELECT ROW(c.oid::regclass, src.customer_key::name, src.customer_key::name || ARRAY(SELECT w.attname FROM pg_attribute w WHERE w.attrelid = c.oid AND w.attnum > 0 AND NOT w.attisdropped
 			AND w.attname <> src.customer_key AND (strpos(lower(concat_ws(' ', array_to_string(src.attributes, ' '), src.best)), lower(w.attname)) > 0
 				OR crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AND EXISTS (SELECT FROM crm_profile_internal.identity_rules(c.oid, src.customer_key) r WHERE strpos(r.value, quote_ident(w.attname)) > 0)) ORDER BY w.attnum))

@@ -347,7 +347,8 @@ purchase_history_recv(PG_FUNCTION_ARGS)
 
 /* ---------- the group: merge, take away, add ---------- */
 
-/* Sums run over sorted days, so equal contents give equal bytes in whatever order they are merged. */
+/* Sums run over sorted days, so equal contents give equal bytes in whatever order they are merged.
+ */
 PurchaseHistory *
 CombineHistories(const PurchaseHistory *a, const PurchaseHistory *b, bool subtract)
 {
@@ -446,8 +447,7 @@ PG_FUNCTION_INFO_V1(purchase_history_as_of);
 Datum
 purchase_history_as_of(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(
-		HistoryAsOf(PG_GETARG_HISTORY(0), CheckedDay(PG_GETARG_DATEADT(1), "as_of")));
+	PG_RETURN_POINTER(HistoryAsOf(PG_GETARG_HISTORY(0), CheckedDay(PG_GETARG_DATEADT(1), "as_of")));
 }
 
 /* ---------- the days of a history as rows ---------- */

@@ -58,7 +58,7 @@ typedef struct HistoryChanger
 	ScanKeyData key;
 	TupleTableSlot *stored;
 	TupleTableSlot *fresh;
-	bool keep;    /* days before kept stay as they are stored */
+	bool keep; /* days before kept stay as they are stored */
 	DateADT kept;
 	MemoryContext row;
 } HistoryChanger;

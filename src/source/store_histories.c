@@ -76,10 +76,10 @@ static void
 CheckNewTable(Relation table)
 {
 	if (RelationGetIndexList(table) != NIL)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is no new table of histories",
-							   RelationGetRelationName(table)),
-						errdetail("It has an index.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is no new table of histories", RelationGetRelationName(table)),
+				 errdetail("It has an index.")));
 }
 
 static void
