@@ -15,11 +15,13 @@
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_fit.h"
+#include "clv/mixture.h"
 #include "clv/phases.h"
 #include "clv/spend.h"
 
 #define COARSE_FROM 4096 /* points; a smaller sample is its own coarse one */
 #define COARSER_TIMES 16 /* where models are only compared */
+#define REGULARITY_LEVELS 8
 #define MIN_RATE 1e-4    /* starting value for purchases per customer */
 
 static void *
@@ -101,7 +103,7 @@ DaysBetween(const Season *season, double parts, DateADT after, DateADT until)
 
 void
 ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
-				   DateADT observed_from, ClvSample *sample)
+				   DateADT observed_from, bool mixed, ClvSample *sample)
 {
 	double parts = state->purpose == CLV_PARETO_NBD ? PARETO_DAY_PARTS : DAY_PARTS;
 	int64 longest =
@@ -110,6 +112,7 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 	memset(sample, 0, sizeof(*sample));
 	sample->regularity = 1;
 	sample->points = AllocArray(state->nentries, sizeof(ClvPoint));
+	sample->regularities = mixed ? AllocArray(state->nentries, sizeof(float)) : NULL;
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
@@ -123,7 +126,8 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		sample->weight += (double) entry->weight;
 		/* customers who differ only in later purchases are alike here */
 		if (sample->npoints > 0 && i > 0 && state->entries[i - 1].key == entry->key &&
-			FitAge(&state->entries[i - 1]) == FitAge(entry))
+			FitAge(&state->entries[i - 1]) == FitAge(entry) &&
+			(!mixed || FitRegularity(&state->entries[i - 1]) == FitRegularity(entry)))
 		{
 			point[-1].weight += (double) entry->weight;
 			continue;
@@ -135,6 +139,8 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		point->t_x = DaysBetween(season, parts, first, first + point->t_x_days) / unit_days;
 		point->T = DaysBetween(season, parts, first, state->as_of) / unit_days;
 		point->weight = (double) entry->weight;
+		if (mixed)
+			sample->regularities[sample->npoints] = (float) FitRegularity(entry);
 		sample->npoints++;
 	}
 }
@@ -154,6 +160,18 @@ AddToMean(double *mean, double *weight, double time, double more)
 	*mean += (time - *mean) * more / *weight;
 }
 
+/* The class of regularity that customers fall into, the same for any x. */
+static inline int
+RegularityLevel(const ClvSample *sample, int64 i)
+{
+	double x = (double) sample->points[i].x;
+
+	if (sample->regularities == NULL || x < 2)
+		return 0;
+	return Min(REGULARITY_LEVELS - 1,
+			   (int) (REGULARITY_LEVELS * sqrt(-sample->regularities[i] / x)));
+}
+
 /*
  * Merges customers of the same x whose t_x and T fall into the same stretches of time, and replaces
  * t_x and T by the means of those stretches, so that there are few points and few times.  The
@@ -163,7 +181,9 @@ ClvSample *
 CoarseClvSample(ClvSample *sample, int stretches)
 {
 	ClvSample *coarse;
-	ClvPoint *(*table)[COARSE_TIMES + 1]; /* by t_x and T */
+	const int row = COARSE_TIMES + 1;
+	const int levels = sample->regularities != NULL ? REGULARITY_LEVELS : 1;
+	ClvPoint **table; /* by level of regularity, t_x and T */
 	double mean_t[COARSE_TIMES + 1] = {0};
 	double mean_T[COARSE_TIMES + 1] = {0};
 	double weight_t[COARSE_TIMES + 1] = {0};
@@ -185,33 +205,42 @@ CoarseClvSample(ClvSample *sample, int stretches)
 		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
 		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
 	}
-	table = palloc((COARSE_TIMES + 1) * sizeof(*table));
+	table = palloc(levels * row * row * sizeof(*table));
 	coarse = palloc0(sizeof(ClvSample));
 	coarse->weight = sample->weight;
 	coarse->regularity = sample->regularity;
 	coarse->points = AllocArray(sample->npoints, sizeof(ClvPoint));
+	if (levels > 1)
+		coarse->regularities = AllocArray(sample->npoints, sizeof(float));
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
 		int t = StretchOf(point->t_x, length, stretches);
 		int T = StretchOf(point->T, length, stretches);
+		ClvPoint **merged = &table[(RegularityLevel(sample, i) * row + t) * row + T];
 
 		if (point->x != table_x)
 		{
-			memset(table, 0, (COARSE_TIMES + 1) * sizeof(*table));
+			memset(table, 0, levels * row * row * sizeof(*table));
 			table_x = point->x;
 		}
-		if (table[t][T] == NULL)
+		if (*merged == NULL)
 		{
-			ClvPoint *first = &coarse->points[coarse->npoints++];
-
-			table[t][T] = first;
-			first->x = point->x;
-			first->t_x = mean_t[t];
-			first->T = Max(mean_T[T], mean_t[t]);
-			first->weight = 0;
+			*merged = &coarse->points[coarse->npoints++];
+			(*merged)->x = point->x;
+			(*merged)->t_x = mean_t[t];
+			(*merged)->T = Max(mean_T[T], mean_t[t]);
+			(*merged)->weight = 0;
+			if (levels > 1)
+				coarse->regularities[*merged - coarse->points] = 0;
 		}
-		table[t][T]->weight += point->weight;
+		(*merged)->weight += point->weight;
+		if (levels > 1)
+		{
+			float *mean = &coarse->regularities[*merged - coarse->points];
+
+			*mean += (sample->regularities[i] - *mean) * point->weight / (*merged)->weight;
+		}
 	}
 	pfree(table);
 	IndexTimes(coarse);
@@ -279,6 +308,8 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 /* ---------- the purchase part ---------- */
 
 #define REGULARITY_GAIN 2.0 /* gain in log-likelihood that one more phase requires */
+#define SPLIT_GAIN 10.0      /* the same for two classes of customers: five parameters more */
+#define MIXED_TIMES 24       /* stretches of time of a sample with regularities */
 #define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods this close are compared on the whole sample */
 #define SEASON_ROUNDS 6
 #define SEASON_SETTLED 0.002 /* of a factor */
@@ -311,7 +342,7 @@ SetSample(PurchaseFit *fit)
 	ClvSample *sample = &fit->sample;
 	double scale = 0;
 
-	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from,
+	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from, false,
 					   sample);
 	model->customers = (int64) sample->weight;
 	model->repeaters = model->purchases = 0;
@@ -751,6 +782,79 @@ FitAtRandom(PurchaseFit *fit)
 	model->random_parameters[CLV_ALPHA] *= fit->scale;
 }
 
+/* Customers with their regularity, in units of the fit. */
+static ClvSample *
+SampleWithRegularity(const PurchaseFit *fit, ClvSample *sample)
+{
+	const ClvModel *model = fit->model;
+	ClvSample *coarse;
+
+	ClvSampleFromState(fit->state, model->unit, &model->calendar, model->observed_from, true,
+					   sample);
+	for (int64 i = 0; i < sample->npoints; i++)
+	{
+		sample->points[i].t_x /= fit->scale;
+		sample->points[i].T /= fit->scale;
+	}
+	coarse = CoarseClvSample(sample, fit->coarsely ? COARSER_TIMES : MIXED_TIMES);
+	if (coarse == sample)
+		IndexTimes(sample);
+	return coarse;
+}
+
+/*
+ * Splits the customers, who are on the whole regular, into regular ones and others who buy at
+ * random, with parameters of their own; those who are regular are more so than all together.  The
+ * coarse sample is good enough for the parameters.  Nothing is split without a clear gain.
+ */
+static void
+SplitByRegularity(PurchaseFit *fit)
+{
+	ClvModel *model = fit->model;
+	ClvFamily family = (ClvFamily) model->family;
+	Mixture best = {.regularity = (int) model->regularity, .share = 0.5};
+	ClvSample sample;
+	ClvSample *coarse = SampleWithRegularity(fit, &sample);
+	double value = 0;
+
+	memcpy(best.regular, model->parameters, sizeof(best.regular));
+	memcpy(best.random, model->random_parameters, sizeof(best.random));
+	best.regular[CLV_ALPHA] /= fit->scale;
+	best.random[CLV_ALPHA] /= fit->scale;
+	for (int k = best.regularity; k <= MAX_REGULARITY; k++)
+	{
+		Mixture mixture = best;
+
+		mixture.regular[CLV_ALPHA] *= (double) best.regularity / k;
+		mixture.regularity = k;
+		if (!FitMixture(coarse, family, true, &mixture) ||
+			(k > best.regularity && !(mixture.log_likelihood > value + REGULARITY_GAIN)))
+			break;
+		best = mixture;
+		value = mixture.log_likelihood;
+	}
+	value = MixtureLogLikelihood(
+		coarse, family,
+		&(Mixture){.regularity = (int) model->regularity,
+				   .share = 0,
+				   .regular = {model->parameters[CLV_R], model->parameters[CLV_ALPHA] / fit->scale,
+							   model->parameters[CLV_A], model->parameters[CLV_B]},
+				   .random = {1, 1, 1, 1}});
+	if (!(best.log_likelihood > value + SPLIT_GAIN) ||
+		(!fit->coarsely && !FitMixture(coarse, family, false, &best)))
+		return;
+	model->regularity = best.regularity;
+	memcpy(model->parameters, best.regular, sizeof(best.regular));
+	memcpy(model->random_parameters, best.random, sizeof(best.random));
+	model->parameters[CLV_ALPHA] *= fit->scale;
+	model->random_parameters[CLV_ALPHA] *= fit->scale;
+	model->random_share = best.share;
+	memcpy(model->covariance, best.covariance, sizeof(model->covariance));
+	memset(model->bounds, 0, sizeof(model->bounds));
+	model->log_likelihood = MixtureLogLikelihood(&sample, family, &best) -
+							(double) model->purchases * log(fit->scale) + fit->log_factors;
+}
+
 /* Determines who is in the fit, and from when on. */
 static void
 BeginPurchaseFit(PurchaseFit *fit)
@@ -832,10 +936,15 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	if (enough && coarsely)
 		FitCoarsely(&fit, k, &known, known_k);
 	else if (enough)
-	{
 		FitWhole(&fit, k, close, &known, known_k);
-		if (asked == 0 && FitIsMaximum(model->status) && model->regularity > 1)
-			FitAtRandom(&fit);
+	if (FitIsMaximum(model->status) && model->regularity > 1 &&
+		((asked == 0 && !coarsely) || (state->features & FIT_MIXED) != 0))
+	{
+		FitAtRandom(&fit);
+		if ((state->features & FIT_MIXED) != 0 && model->random_parameters[CLV_R] > 0)
+			SplitByRegularity(&fit);
+		if (asked > 0 && model->random_share == 0)
+			memset(model->random_parameters, 0, sizeof(model->random_parameters));
 	}
 	if (!FitIsMaximum(model->status))
 	{

@@ -57,6 +57,7 @@ typedef struct ClvCustomer
 	double x;
 	double t_x;
 	double T;
+	double regularity; /* see RegularityOf(); 0 if the process does not need it */
 } ClvCustomer;
 
 /* Customers who are alike, for a fit. */
@@ -81,6 +82,7 @@ typedef struct ClvSample
 	int64 ntimes;
 	double *scratch; /* CLV_SCRATCH doubles per time */
 	double weight;   /* of all points */
+	float *regularities; /* of the customers of each point; NULL if they are not needed */
 	int regularity; /* k of the gaps; the part of the likelihood that depends on k alone is left out
 					 */
 } ClvSample;
@@ -116,6 +118,15 @@ extern double GammaGammaLogLikelihood(void *sample, const double *parameters, do
  */
 extern double
 ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
+
+/*
+ * The same in parts: what depends on the number of purchases alone, and the rest; and the factor
+ * that was left out.
+ */
+extern double CountLogLikelihood(ClvProcess process, const double *parameters, double x);
+extern double
+TimesLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
+extern double GapsLogLikelihood(ClvProcess process, const ClvCustomer *customer);
 
 /* The log-odds that the customer is lost; -infinity if P(alive) is 1. */
 extern double
