@@ -21,7 +21,7 @@
 
 #define COARSE_FROM 4096 /* points; a smaller sample is its own coarse one */
 #define COARSER_TIMES 16 /* where models are only compared */
-#define REGULARITY_LEVELS 8
+#define REGULARITY_LEVELS 6
 #define MIN_RATE 1e-4    /* starting value for purchases per customer */
 
 static void *
@@ -92,13 +92,42 @@ IndexTimes(ClvSample *sample)
 #define DAY_PARTS 8.0
 #define PARETO_DAY_PARTS 1.0
 
+/* The weighted time of each day up to as_of: many customers share it. */
+typedef struct DayTimes
+{
+	DateADT first;
+	double *time; /* NULL: all days weigh the same */
+} DayTimes;
+
+static DayTimes
+TimesOfDays(const SummaryState *state, const Season *season, int64 longest)
+{
+	DayTimes days = {.first = state->as_of};
+	int64 oldest = 0;
+
+	if (season == NULL || season->is_level)
+		return days;
+	for (int64 i = 0; i < state->nentries && FIT_KIND(state->entries[i].key) == FIT_CUSTOMER; i++)
+		if (FitAge(&state->entries[i]) <= longest)
+			oldest = Max(oldest, FitAge(&state->entries[i]));
+	days.first = (DateADT) (state->as_of - oldest);
+	days.time = AllocArray(oldest + 1, sizeof(double));
+	for (int64 day = 0; day <= oldest; day++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		days.time[day] = WeightedTime(season, (DateADT) (days.first + day));
+	}
+	return days;
+}
+
 /* Days from one to another, weighted by the season. */
 static inline double
-DaysBetween(const Season *season, double parts, DateADT after, DateADT until)
+DaysBetween(const DayTimes *days, double parts, DateADT after, DateADT until)
 {
-	if (season == NULL || season->is_level)
+	if (days->time == NULL)
 		return (double) until - after;
-	return rint(WeightedDays(season, after, until) * parts) / parts;
+	return rint((days->time[until - days->first] - days->time[after - days->first]) * parts) /
+		   parts;
 }
 
 void
@@ -108,6 +137,7 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 	double parts = state->purpose == CLV_PARETO_NBD ? PARETO_DAY_PARTS : DAY_PARTS;
 	int64 longest =
 		observed_from == DATEVAL_NOBEGIN ? PG_INT64_MAX : (int64) state->as_of - observed_from;
+	DayTimes days = TimesOfDays(state, season, longest);
 
 	memset(sample, 0, sizeof(*sample));
 	sample->regularity = 1;
@@ -136,13 +166,15 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		point->x = FitPurchases(entry);
 		point->t_x_days = (int32) FitLastDay(entry);
 		point->T_days = (int32) FitAge(entry);
-		point->t_x = DaysBetween(season, parts, first, first + point->t_x_days) / unit_days;
-		point->T = DaysBetween(season, parts, first, state->as_of) / unit_days;
+		point->t_x = DaysBetween(&days, parts, first, first + point->t_x_days) / unit_days;
+		point->T = DaysBetween(&days, parts, first, state->as_of) / unit_days;
 		point->weight = (double) entry->weight;
 		if (mixed)
 			sample->regularities[sample->npoints] = (float) FitRegularity(entry);
 		sample->npoints++;
 	}
+	if (days.time != NULL)
+		pfree(days.time);
 }
 
 /* The stretch that a time falls into; the first one is for time 0 only. */
@@ -309,7 +341,7 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 
 #define REGULARITY_GAIN 2.0 /* gain in log-likelihood that one more phase requires */
 #define SPLIT_GAIN 10.0      /* the same for two classes of customers: five parameters more */
-#define MIXED_TIMES 24       /* stretches of time of a sample with regularities */
+#define MIXED_TIMES 16       /* stretches of time of a sample with regularities */
 #define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods this close are compared on the whole sample */
 #define SEASON_ROUNDS 6
 #define SEASON_SETTLED 0.002 /* of a factor */
@@ -438,7 +470,7 @@ WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
 
 /*
  * Maximises the likelihood at one regularity, starting where a fit at another ended, or from
- * scratch; a coarse fit may do so roughly from where another ended.
+ * scratch; on the coarse sample it may do so roughly from where another ended.
  */
 static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
@@ -459,7 +491,7 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
 	{
 		problem.nstarts = 1;
-		problem.roughly = fit->coarsely && rough;
+		problem.roughly = rough;
 		ClvCoordinates((ClvFamily) model->family, known->parameters, problem.start[0]);
 		problem.start[0][1] *= (double) k / known_k;
 	}
@@ -481,7 +513,7 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 	*close = 0;
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, false, &result);
+		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, true, &result);
 		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
 											   : -INFINITY;
 		known_k = FitIsMaximum(result.status) ? k : 0;
@@ -805,7 +837,8 @@ SampleWithRegularity(const PurchaseFit *fit, ClvSample *sample)
 /*
  * Splits the customers, who are on the whole regular, into regular ones and others who buy at
  * random, with parameters of their own; those who are regular are more so than all together.  The
- * coarse sample is good enough for the parameters.  Nothing is split without a clear gain.
+ * coarse sample is good enough for the parameters.  Nothing is split without a clear gain.  What is
+ * split has no covariance: where the classes are hard to tell apart, it would say little.
  */
 static void
 SplitByRegularity(PurchaseFit *fit)
@@ -815,33 +848,27 @@ SplitByRegularity(PurchaseFit *fit)
 	Mixture best = {.regularity = (int) model->regularity, .share = 0.5};
 	ClvSample sample;
 	ClvSample *coarse = SampleWithRegularity(fit, &sample);
-	double value = 0;
+	double value;
 
 	memcpy(best.regular, model->parameters, sizeof(best.regular));
 	memcpy(best.random, model->random_parameters, sizeof(best.random));
 	best.regular[CLV_ALPHA] /= fit->scale;
 	best.random[CLV_ALPHA] /= fit->scale;
+	best.share = 0;
+	value = MixtureLogLikelihood(coarse, family, &best) + SPLIT_GAIN;
+	best.share = 0.5;
 	for (int k = best.regularity; k <= MAX_REGULARITY; k++)
 	{
 		Mixture mixture = best;
 
 		mixture.regular[CLV_ALPHA] *= (double) best.regularity / k;
 		mixture.regularity = k;
-		if (!FitMixture(coarse, family, true, &mixture) ||
-			(k > best.regularity && !(mixture.log_likelihood > value + REGULARITY_GAIN)))
+		if (!FitMixture(coarse, family, &mixture) || !(mixture.log_likelihood > value))
 			break;
 		best = mixture;
-		value = mixture.log_likelihood;
+		value = mixture.log_likelihood + REGULARITY_GAIN;
 	}
-	value = MixtureLogLikelihood(
-		coarse, family,
-		&(Mixture){.regularity = (int) model->regularity,
-				   .share = 0,
-				   .regular = {model->parameters[CLV_R], model->parameters[CLV_ALPHA] / fit->scale,
-							   model->parameters[CLV_A], model->parameters[CLV_B]},
-				   .random = {1, 1, 1, 1}});
-	if (!(best.log_likelihood > value + SPLIT_GAIN) ||
-		(!fit->coarsely && !FitMixture(coarse, family, false, &best)))
+	if (best.share == 0.5)
 		return;
 	model->regularity = best.regularity;
 	memcpy(model->parameters, best.regular, sizeof(best.regular));
@@ -849,7 +876,7 @@ SplitByRegularity(PurchaseFit *fit)
 	model->parameters[CLV_ALPHA] *= fit->scale;
 	model->random_parameters[CLV_ALPHA] *= fit->scale;
 	model->random_share = best.share;
-	memcpy(model->covariance, best.covariance, sizeof(model->covariance));
+	memset(model->covariance, 0, sizeof(model->covariance));
 	memset(model->bounds, 0, sizeof(model->bounds));
 	model->log_likelihood = MixtureLogLikelihood(&sample, family, &best) -
 							(double) model->purchases * log(fit->scale) + fit->log_factors;
@@ -913,7 +940,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
 	if (by_month && enough)
 	{
-		bool start = known_k == k && asked > 0;
+		bool start = known_k == k && known.status == FIT_CONVERGED;
 
 		if (start)
 			result = known;

@@ -136,7 +136,7 @@ SetBasis(ClvFamily family, double *basis)
 }
 
 bool
-FitMixture(ClvSample *sample, ClvFamily family, bool roughly, Mixture *mixture)
+FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture)
 {
 	MixedSample mixed;
 	double basis[ODDS * ODDS];
@@ -149,7 +149,7 @@ FitMixture(ClvSample *sample, ClvFamily family, bool roughly, Mixture *mixture)
 						  .coarse = &mixed,
 						  .weight = sample->weight,
 						  .nstarts = 1,
-						  .roughly = roughly};
+						  .roughly = true};
 
 	InitMixedSample(&mixed, sample, family, mixture->regularity);
 	SetBasis(family, basis);
@@ -165,9 +165,5 @@ FitMixture(ClvSample *sample, ClvFamily family, bool roughly, Mixture *mixture)
 	memcpy(mixture->random, result.parameters + CLV_PARAMETERS, sizeof(mixture->random));
 	mixture->share = Logistic(result.parameters[ODDS]);
 	mixture->log_likelihood = result.log_likelihood;
-	memset(mixture->covariance, 0, sizeof(mixture->covariance));
-	/* the first rows of the triangle are those of the regular parameters */
-	if (result.covariance != NULL)
-		memcpy(mixture->covariance, result.covariance, sizeof(mixture->covariance));
 	return true;
 }

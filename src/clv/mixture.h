@@ -17,14 +17,13 @@ typedef struct Mixture
 	double random[CLV_PARAMETERS];
 	double share; /* of those who buy at random */
 	double log_likelihood;
-	double covariance[COVARIANCES(CLV_PARAMETERS)]; /* of the logs of the regular parameters; 0: none */
 } Mixture;
 
 /*
  * Fits a mixture to a sample with the regularities of customers, starting from one with the same
- * parameters; false if there is no maximum.  A rough fit finds no covariance.
+ * parameters; false if there is no maximum.
  */
-extern bool FitMixture(ClvSample *sample, ClvFamily family, bool roughly, Mixture *mixture);
+extern bool FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture);
 
 /* Its log-likelihood of a sample. */
 extern double MixtureLogLikelihood(ClvSample *sample, ClvFamily family, const Mixture *mixture);
