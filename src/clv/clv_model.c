@@ -588,8 +588,8 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	Datum values[20];
-	bool nulls[20] = {false};
+	Datum values[21];
+	bool nulls[21] = {false};
 	Interval unit = {0};
 	int64 weighted = 0;
 	int n = 0;
@@ -625,6 +625,8 @@ clv_model_card(PG_FUNCTION_ARGS)
 	for (int i = 0; i < model->nday_runs; i++)
 		weighted += model->day_runs[i].days;
 	values[n++] = Int64GetDatum(weighted);
+	nulls[n] = model->random_share == 0;
+	values[n++] = Float8GetDatum(model->random_share);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -41,8 +41,6 @@ typedef struct Candidate
 
 static const Candidate Candidates[] = {
 	{"mbg/cnbd-k, season, months, inflow", CLV_MBG_NBD, FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
-	{"mbg/cnbd-k, mixed, season, months, inflow", CLV_MBG_NBD,
-	 FIT_MIXED | FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
 	{"bg/cnbd-k, season, months, inflow", CLV_BG_NBD, FIT_SEASON | FIT_MONTHS | FIT_INFLOW},
 	{"mbg/cnbd-k, season, months", CLV_MBG_NBD, FIT_SEASON | FIT_MONTHS},
 	{"mbg/cnbd-k, season, inflow", CLV_MBG_NBD, FIT_SEASON | FIT_INFLOW},
@@ -56,7 +54,7 @@ Datum
 clv_record_transfn(PG_FUNCTION_ARGS)
 {
 	FitOptions options = {.purpose = CLV_MBG_NBD,
-						  .features = FIT_MIXED | FIT_SEASON | FIT_MONTHS | FIT_INFLOW,
+						  .features = FIT_SEASON | FIT_MONTHS | FIT_INFLOW,
 						  .unit = WEEK_DAYS,
 						  .observed_from = DATEVAL_NOBEGIN};
 	int32 horizon;
@@ -91,7 +89,6 @@ TwinOf(int candidate, const ClvModel *models)
 		uint8 differs = this->features ^ other->features;
 
 		if (this->family != other->family || (differs & FIT_REGULARITY) != 0 ||
-			((differs & FIT_MIXED) != 0 && models[c].regularity > 1) ||
 			!ClvModelIsUsable(&models[c]))
 			continue;
 		if (((differs & FIT_INFLOW) == 0 || models[c].observed_from == DATEVAL_NOBEGIN) &&
