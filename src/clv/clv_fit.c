@@ -22,7 +22,7 @@
 #define COARSE_FROM 4096 /* points; a smaller sample is its own coarse one */
 #define COARSER_TIMES 16 /* where models are only compared */
 #define REGULARITY_LEVELS 6
-#define MIN_RATE 1e-4    /* starting value for purchases per customer */
+#define MIN_RATE 1e-4 /* starting value for purchases per customer */
 
 static void *
 AllocArray(int64 count, Size size)
@@ -279,39 +279,6 @@ CoarseClvSample(ClvSample *sample, int stretches)
 	return coarse;
 }
 
-/*
- * ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all customers buy, or leave, alike, and where
- * nobody leaves.
- */
-static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
-/* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
-static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
-
-LogLikelihood
-ClvLikelihood(ClvFamily family)
-{
-	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
-											   ParetoNbdLogLikelihood};
-
-	return likelihood[family];
-}
-
-const double *
-ClvBasis(ClvFamily family)
-{
-	return family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
-}
-
-void
-ClvCoordinates(ClvFamily family, const double *parameters, double *start)
-{
-	start[0] = parameters[CLV_R];
-	start[1] = parameters[CLV_R] / parameters[CLV_ALPHA];
-	start[2] = family == CLV_PARETO_NBD ? parameters[CLV_S] : parameters[CLV_B];
-	start[3] = family == CLV_PARETO_NBD ? parameters[CLV_S] / parameters[CLV_BETA]
-										: parameters[CLV_A] / parameters[CLV_B];
-}
-
 /* Starting values with the mean T as the unit of time; `rate` is purchases per unit. */
 static void
 SetStarts(FitProblem *problem, ClvFamily family, double rate)
@@ -340,8 +307,8 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 /* ---------- the purchase part ---------- */
 
 #define REGULARITY_GAIN 2.0 /* gain in log-likelihood that one more phase requires */
-#define SPLIT_GAIN 10.0      /* the same for two classes of customers: five parameters more */
-#define MIXED_TIMES 16       /* stretches of time of a sample with regularities */
+#define SPLIT_GAIN 10.0     /* the same for two classes of customers: five parameters more */
+#define MIXED_TIMES 16      /* stretches of time of a sample with regularities */
 #define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods this close are compared on the whole sample */
 #define SEASON_ROUNDS 6
 #define SEASON_SETTLED 0.002 /* of a factor */

@@ -48,12 +48,4 @@ extern ClvSample *CoarseClvSample(ClvSample *sample, int stretches);
 extern void
 ClvFitOptions(FunctionCallInfo fcinfo, int argument, int days_argument, FitOptions *options);
 
-/*
- * The likelihood of a family, and its basis of coordinates (see maximum_likelihood.h) at given
- * parameters.
- */
-extern LogLikelihood ClvLikelihood(ClvFamily family);
-extern const double *ClvBasis(ClvFamily family);
-extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
-
 #endif /* CRM_CLV_FIT_H */

@@ -383,6 +383,39 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 	return total;
 }
 
+/*
+ * ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all customers buy, or leave, alike, and where
+ * nobody leaves.
+ */
+static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
+/* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
+static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
+
+LogLikelihood
+ClvLikelihood(ClvFamily family)
+{
+	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
+											   ParetoNbdLogLikelihood};
+
+	return likelihood[family];
+}
+
+const double *
+ClvBasis(ClvFamily family)
+{
+	return family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
+}
+
+void
+ClvCoordinates(ClvFamily family, const double *parameters, double *start)
+{
+	start[0] = parameters[CLV_R];
+	start[1] = parameters[CLV_R] / parameters[CLV_ALPHA];
+	start[2] = family == CLV_PARETO_NBD ? parameters[CLV_S] : parameters[CLV_B];
+	start[3] = family == CLV_PARETO_NBD ? parameters[CLV_S] / parameters[CLV_BETA]
+										: parameters[CLV_A] / parameters[CLV_B];
+}
+
 /* r + kx, the shape of the purchase rate after x purchases. */
 static inline double
 Shape(ClvProcess process, const double *parameters, double x)

@@ -8,6 +8,7 @@
 #ifndef CRM_CLV_MATH_H
 #define CRM_CLV_MATH_H
 
+#include "base/maximum_likelihood.h"
 #include "clv/phases.h"
 
 /* The families; the numbers are stored. */
@@ -80,8 +81,8 @@ typedef struct ClvSample
 	int64 npoints;
 	double *times; /* every t_x and T, ascending */
 	int64 ntimes;
-	double *scratch; /* CLV_SCRATCH doubles per time */
-	double weight;   /* of all points */
+	double *scratch;     /* CLV_SCRATCH doubles per time */
+	double weight;       /* of all points */
 	float *regularities; /* of the customers of each point; NULL if they are not needed */
 	int regularity; /* k of the gaps; the part of the likelihood that depends on k alone is left out
 					 */
@@ -111,6 +112,14 @@ extern double BgNbdLogLikelihood(void *sample, const double *parameters, double 
 extern double MbgNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
 extern double ParetoNbdLogLikelihood(void *sample, const double *parameters, double *gradient);
 extern double GammaGammaLogLikelihood(void *sample, const double *parameters, double *gradient);
+
+/*
+ * The likelihood of a family, and its basis of coordinates (see maximum_likelihood.h) at given
+ * parameters.
+ */
+extern LogLikelihood ClvLikelihood(ClvFamily family);
+extern const double *ClvBasis(ClvFamily family);
+extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
 
 /*
  * The log-likelihood of one customer; for regular ones without the factor Π gap^(k-1) / Γ(k), which

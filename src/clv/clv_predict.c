@@ -87,8 +87,7 @@ RandomClass(const ClvModel *model, const double *parameters, CustomerClass *clas
 	class->process.family = (ClvFamily) model->family;
 	class->process.regularity = 1;
 	for (int i = 0; i < CLV_PARAMETERS; i++)
-		class->parameters[i] =
-			model->random_parameters[i] * (parameters[i] / model->parameters[i]);
+		class->parameters[i] = model->random_parameters[i] * (parameters[i] / model->parameters[i]);
 	return model->random_parameters[CLV_R] > 0;
 }
 
@@ -212,9 +211,8 @@ GapProbability(const ClvModel *model, const ClvCustomer *customer)
 		/* at least until the purchase */
 		ClvProcess staying = {CLV_BG_NBD, classes[c].process.regularity};
 
-		sum +=
-			classes[c].probability * AnyPurchaseIfAlive(staying, classes[c].parameters, &then,
-														customer->T - customer->t_x);
+		sum += classes[c].probability * AnyPurchaseIfAlive(staying, classes[c].parameters, &then,
+														   customer->T - customer->t_x);
 	}
 	return sum;
 }

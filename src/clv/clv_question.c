@@ -441,8 +441,7 @@ RegularAnswer(const Question *question, IfAlive kind)
 	CustomerClass classes[MAX_CLASSES];
 	int n = CustomerClasses(model, model->parameters, customer, classes);
 	const double *value = AnswersByPhase(question, kind, classes, n);
-	double regular =
-		MeanOverPhases(classes[0].process, classes[0].parameters, customer, value);
+	double regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value);
 
 	if (n == 1)
 		return regular * Alive(question);

@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 
 #include "base/special_functions.h"
-#include "clv/clv_fit.h"
 #include "clv/mixture.h"
 
 #define MIXED_PARAMETERS (2 * CLV_PARAMETERS + 1) /* the last one: log-odds of the random class */

@@ -7,7 +7,6 @@
 #ifndef CRM_MIXTURE_H
 #define CRM_MIXTURE_H
 
-#include "base/maximum_likelihood.h"
 #include "clv/clv_math.h"
 
 typedef struct Mixture

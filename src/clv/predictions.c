@@ -124,8 +124,7 @@ AtLeast(const Question *question, int32 max_purchases, double *at_least)
 {
 	const ClvModel *model = question->predictor->model;
 	CustomerClass classes[MAX_CLASSES];
-	int nclasses =
-		ClassesOfProbability(model, model->parameters, &question->customer, classes);
+	int nclasses = ClassesOfProbability(model, model->parameters, &question->customer, classes);
 	double *of_class = palloc(max_purchases * sizeof(double));
 
 	memset(at_least, 0, max_purchases * sizeof(double));
