@@ -15,7 +15,7 @@ BEGIN
 		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
 			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
 			-- tables of sources do not count
-			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'unknown_customer', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
+			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'unknown_customer', 'label_sample', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
 				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
 			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
 	keyed AS (

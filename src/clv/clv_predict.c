@@ -92,12 +92,11 @@ ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
  * at any time, E[u^2] is 1 - 4/3 (1 - u), hence about u^(4/3).
  */
 PurchaseForecast
-ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
+ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer, double horizon, double alive,
+				double mean)
 {
 	ClvProcess process = ProcessOf(model);
 	const double *p = model->parameters;
-	double alive = Logistic(-LogDropoutOdds(process, p, customer));
-	double mean = PurchasesIfAlive(process, p, customer, horizon);
 	double shape = p[CLV_R] + process.regularity * customer->x;
 	double staying = shape * horizon / (p[CLV_ALPHA] + customer->T) / process.regularity;
 	double part = staying > 0 ? Min(1, mean / staying) : 1;
@@ -107,6 +106,15 @@ ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	forecast.mean = alive * mean;
 	forecast.variance = Max(0, alive * square - forecast.mean * forecast.mean);
 	return forecast;
+}
+
+PurchaseForecast
+ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	return ForecastIfAlive(
+		model, customer, horizon,
+		Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)),
+		PurchasesIfAlive(ProcessOf(model), model->parameters, customer, horizon));
 }
 
 bool

@@ -49,6 +49,10 @@ typedef struct PurchaseForecast
 	double variance;
 } PurchaseForecast;
 
+/* The same from P(alive) and the purchases of a customer who is alive. */
+extern PurchaseForecast ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer,
+										double horizon, double alive, double mean);
+
 extern PurchaseForecast
 ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 
