@@ -33,8 +33,8 @@ extern void PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 	} while (0)
 
 /*
- * The state of an aggregate, a struct without pointers, as bytes on its way from a worker, and back, in
- * the current memory context.
+ * The state of an aggregate, a struct without pointers, as bytes on its way from a worker, and
+ * back, in the current memory context.
  */
 extern Datum SerializedState(const void *state, Size size);
 extern void *DeserializedState(FunctionCallInfo fcinfo, Size size);

@@ -156,8 +156,8 @@ PredictorOf(FunctionCallInfo fcinfo, int argument)
 			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
 		predictor->attributes_argument = AttributesArgument(function);
 	}
-	predictor->model =
-		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(argument), function->fn_mcxt);
+	predictor->model = CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(argument),
+								   function->fn_mcxt);
 	if (unlikely(predictor->decodings != predictor->cache.decodings))
 	{
 		predictor->decodings = predictor->cache.decodings;
@@ -227,8 +227,8 @@ bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
 	return AskQuestion(fcinfo, 0,
-					   horizon_argument > 0 ? PG_GETARG_INTERVAL_P(horizon_argument) : NULL, discount,
-					   question);
+					   horizon_argument > 0 ? PG_GETARG_INTERVAL_P(horizon_argument) : NULL,
+					   discount, question);
 }
 
 bool

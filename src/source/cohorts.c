@@ -197,8 +197,7 @@ purchase_cells_combine(PG_FUNCTION_ARGS)
 	MemoryContext context = AggregateContext(fcinfo, "purchase_cells_combine");
 	CellState *state = PG_ARGISNULL(0) ? NULL : (CellState *) PG_GETARG_POINTER(0);
 
-	state = AddCells(state, context,
-					 PG_ARGISNULL(1) ? NULL : (CellState *) PG_GETARG_POINTER(1));
+	state = AddCells(state, context, PG_ARGISNULL(1) ? NULL : (CellState *) PG_GETARG_POINTER(1));
 	PG_RETURN_STATE(state);
 }
 
@@ -304,8 +303,7 @@ Datum
 cohort_cells_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "cohort_cells_transfn");
-	CellState *state =
-		PG_ARGISNULL(0) ? NewCellState(context) : (CellState *) PG_GETARG_POINTER(0);
+	CellState *state = PG_ARGISNULL(0) ? NewCellState(context) : (CellState *) PG_GETARG_POINTER(0);
 	DateADT as_of;
 	DateADT first;
 	DateADT second;
@@ -367,8 +365,7 @@ Datum
 calendar_cells_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "calendar_cells_transfn");
-	CellState *state =
-		PG_ARGISNULL(0) ? NewCellState(context) : (CellState *) PG_GETARG_POINTER(0);
+	CellState *state = PG_ARGISNULL(0) ? NewCellState(context) : (CellState *) PG_GETARG_POINTER(0);
 	HistoryReader reader;
 	PurchaseDay day;
 	DateADT as_of;

@@ -4,9 +4,9 @@
  * A view computes segment, lifecycle and tiers from the history, the models and the day, so the
  * planner has no statistics of them: it would expect one customer in two hundred whatever the
  * label.  A refresh keeps the labels of a sample of the customers in the table label_sample of the
- * source, which is analyzed.  The columns have the names of the functions that make the labels.  Such
- * conditions have their place above the join of the history with the day, so their selectivity is
- * set when the order of joins is looked for.
+ * source, which is analyzed.  The columns have the names of the functions that make the labels.
+ * Such conditions have their place above the join of the history with the day, so their selectivity
+ * is set when the order of joins is looked for.
  */
 #include "postgres.h"
 
@@ -118,10 +118,29 @@ ShareOfArray(VariableStatData *labels, const ScalarArrayOpExpr *any, const Const
 	return Min(share, 1);
 }
 
-/* The share of customers for whom a condition about a label is true; false if it is no such. */
+/* Whether a clause is about all customers, those without a history, who have no label, included. */
 static bool
-ShareOfLabel(PlannerInfo *root, Relids relids, Node *condition, double *share)
+IsAboutAll(PlannerInfo *root, const RestrictInfo *clause)
 {
+	int relid = -1;
+
+	/* PostgreSQL 15: it waits for the join with the customers */
+	if (!bms_is_subset(clause->required_relids, clause->clause_relids))
+		return true;
+	/* since 16: it reads what an outer join may have made NULL */
+	while ((relid = bms_next_member(clause->clause_relids, relid)) >= 0)
+		if (relid < root->simple_rel_array_size && root->simple_rte_array[relid] != NULL &&
+			root->simple_rte_array[relid]->rtekind == RTE_JOIN)
+			return true;
+	return false;
+}
+
+/* The share of rows for which a condition about a label is true; false if it is no such. */
+static bool
+ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
+{
+	Node *condition = (Node *) clause->clause;
+	Relids relids = clause->clause_relids;
 	VariableStatData labels = {0};
 	bool found = false;
 
@@ -134,9 +153,9 @@ ShareOfLabel(PlannerInfo *root, Relids relids, Node *condition, double *share)
 		found = IsA(constant, Const) && (estimator == F_EQSEL || estimator == F_NEQSEL) &&
 				LabelStatistics(root, relids, linitial(compared->args), &labels);
 		if (found)
-			*share = var_eq_const(&labels, compared->opno, compared->inputcollid,
-								  constant->constvalue, constant->constisnull, true,
-								  estimator == F_NEQSEL);
+			*share =
+				var_eq_const(&labels, compared->opno, compared->inputcollid, constant->constvalue,
+							 constant->constisnull, true, estimator == F_NEQSEL);
 	}
 	else if (IsA(condition, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) condition)->useOr)
 	{
@@ -158,6 +177,12 @@ ShareOfLabel(PlannerInfo *root, Relids relids, Node *condition, double *share)
 		if (found && test->nulltesttype == IS_NOT_NULL)
 			*share = 1 - *share;
 	}
+	if (found && !IsAboutAll(root, clause))
+	{
+		double labelled = 1 - ((Form_pg_statistic) GETSTRUCT(labels.statsTuple))->stanullfrac;
+
+		*share = labelled > 0 ? Min(1, *share / labelled) : 0;
+	}
 	ReleaseVariableStats(labels);
 	return found;
 }
@@ -174,7 +199,7 @@ SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
 			RestrictInfo *condition = (RestrictInfo *) lfirst(clause);
 			double share;
 
-			if (ShareOfLabel(root, condition->clause_relids, (Node *) condition->clause, &share))
+			if (ShareOfLabel(root, condition, &share))
 				condition->norm_selec = condition->outer_selec = share;
 		}
 	if (previous_join_search != NULL)

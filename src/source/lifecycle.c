@@ -78,7 +78,8 @@ OfNewcomer(const ClvModel *model, double horizon)
  * any.  `history` is the serial number if the silence goes on until the as-of date, else 0.
  */
 static double
-OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 history, double *newcomer)
+OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 history,
+			 double *newcomer)
 {
 	PurchaseSummary facts = {
 		.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
@@ -155,7 +156,7 @@ AfterSilence(const LapseRule *rule, const Past *past, int64 silence, uint64 hist
 	double newcomer;
 
 	if (rule->model == NULL)
-		return IsInactive(rule, past, silence)	? LIFECYCLE_INACTIVE
+		return IsInactive(rule, past, silence)  ? LIFECYCLE_INACTIVE
 			   : IsLapsing(rule, past, silence) ? LIFECYCLE_LAPSING
 												: LIFECYCLES;
 	if (silence < Min(rule->active, NO_SILENCE_DAYS))
