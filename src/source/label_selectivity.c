@@ -153,9 +153,10 @@ ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
 		found = IsA(constant, Const) && (estimator == F_EQSEL || estimator == F_NEQSEL) &&
 				LabelStatistics(root, relids, linitial(compared->args), &labels);
 		if (found)
-			*share =
-				var_eq_const(&labels, compared->opno, compared->inputcollid, constant->constvalue,
-							 constant->constisnull, true, estimator == F_NEQSEL);
+			*share = var_eq_const(
+				&labels, estimator == F_NEQSEL ? get_negator(compared->opno) : compared->opno,
+				compared->inputcollid, constant->constvalue, constant->constisnull, true,
+				estimator == F_NEQSEL);
 	}
 	else if (IsA(condition, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) condition)->useOr)
 	{
