@@ -666,7 +666,7 @@ CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definit
 CREATE FUNCTION crm_profile_internal.source_day(as_of text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	-- a column of a row of its own: today's date as an argument is a subquery, which keeps a function from being
-	-- inlined, and as an expression it would be computed for each use. A row from a function, since PostgreSQL 15 has no
+	-- inlined, and as an expression it would be computed for each use. From a function: PostgreSQL 15 has no
 	-- parallel plan over a subquery without a table
 	RETURN format('unnest(ARRAY[%s]) d(day)', as_of); -- SQL of a table d with one row and the column day, for functions that take the as-of date
 
