@@ -17,14 +17,36 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 	customers bigint -- number of customers
 );
 
-CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[]) RETURNS internal
+CREATE FUNCTION crm_profile_internal.persona_fifths_transfn(internal, record) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.persona_fifths_finalfn(internal) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+CREATE AGGREGATE crm_profile_internal.persona_fifths(attributes record) (
+	SFUNC = crm_profile_internal.persona_fifths_transfn, STYPE = internal, SSPACE = 1000000,
+	FINALFUNC = crm_profile_internal.persona_fifths_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE); -- four numbers for each column: where the second to the fifth fifth begin, as percentile_disc() tells; days since 2000-01-01; NaN for words
+
+CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[], double precision[]) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.persona_counts_combine(internal, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
+CREATE FUNCTION crm_profile_internal.persona_counts_serialize(internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate serial function
+CREATE FUNCTION crm_profile_internal.persona_counts_deserialize(bytea, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[]) (
+CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[], fifths double precision[]) (
 	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
+	COMBINEFUNC = crm_profile_internal.persona_counts_combine, SERIALFUNC = crm_profile_internal.persona_counts_serialize, DESERIALFUNC = crm_profile_internal.persona_counts_deserialize,
 	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out
+	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by persona_fifths(), members of sets one by one; values of fewer than five customers are left out
+
+CREATE FUNCTION crm_profile_internal.persona_counts_query(label text, attributes text, names text[], people text, sample text, key text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN format('SELECT crm_profile_internal.persona_counts(%1$s, ROW(%2$s), %3$L::text[], (SELECT crm_profile_internal.persona_fifths(ROW(%2$s)) FROM %5$s AND crm_profile_internal.in_sample(%6$s, (SELECT least(1, 20000.0 / greatest(count(*), 1)) FROM %5$s)))) FROM %4$s',
+		label, attributes, names, people, sample, key);
+COMMENT ON FUNCTION crm_profile_internal.persona_counts_query IS 'the query that counts people (a FROM and WHERE clause) by label and attributes; fifths are those of sample, of which some 20 000 at most are taken by their keys';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -66,8 +88,8 @@ BEGIN
 		attributes := concat_ws(', ', attributes, CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')) = 'timestamptz'::regtype
 			THEN format('%s AT TIME ZONE %L', attribute.value, src.time_zone) ELSE attribute.value END);
 	END LOOP;
-	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
-	FROM %s)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, crm_profile_internal.source_labelled(src));
+	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (%s)) s', crm_profile_internal.source_model_in_use(src, 'segments'),
+		crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', attributes, names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text'));
 END $$; -- the query behind segment_persona
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
@@ -137,9 +159,9 @@ BEGIN
 		INTO names, kept, "values"
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
 			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
-	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (SELECT crm_profile_internal.persona_counts(u.label, ROW(%s), %L::text[]) FROM (
-	SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s
-	UNION ALL SELECT chr(31), %4$s FROM %6$s) u)) w', crm_profile_internal.source_model_in_use(src, 'segments'), kept, names, "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src));
+	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (%s)) w', crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.persona_counts_query('u.label', kept, names,
+		format('(SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s UNION ALL SELECT chr(31), %1$s FROM %3$s) u', "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src)),
+		format('(SELECT q.customer::text AS key, %s FROM (%s) q WHERE q.customer IS NOT NULL UNION ALL SELECT q.prospect::text, %1$s FROM %3$s) u WHERE true', "values", src.customer_query, crm_profile_internal.source_prospects(src)), 'u.key'));
 END $$; -- the query behind where_to_find
 
 ---------------------------------------------------------------- the segments as cards
@@ -511,8 +533,8 @@ BEGIN
 		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision
-		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (SELECT crm_profile_internal.persona_counts(p.segment, ROW(%s), %L::text[]) FROM %s p)) s)',
-			replace(named, 'x.', 'p.'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
+		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (%s)) s)', crm_profile_internal.persona_counts_query('x.segment', named,
+			ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text')), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
 		likeness := alike[group_number];
 		medoid := found.medoids[group_number];
 		RETURN NEXT;

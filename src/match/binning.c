@@ -22,9 +22,11 @@
 #define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
 #define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
-#define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
-#define TREND_SHARE                                                                                \
-	0.8 /* share of the error probability spent on the trend; the rest goes to the bins */
+#define TREND_CHANCE 0.05   /* below it a trend or a bend by ranks is accepted */
+/* Shares of the error probability: of the trend, the bend, and the bins. */
+#define TREND_SHARE 0.75
+#define BEND_SHARE 0.2
+#define CUT_SHARE 0.05
 #define MIN_EXPECTED 5.0 /* expected targets, and others, in a bin, as for chi-square */
 
 /* Neighbouring levels that are not separated any more. */
@@ -33,6 +35,13 @@ typedef struct Block
 	ClassCount count;
 	int first; /* level */
 } Block;
+
+/* What the ranks say about the rates: z of a rise and of a bend (higher at both ends). */
+typedef struct RankShape
+{
+	double trend;
+	double bend;
+} RankShape;
 
 /* A cut of blocks into bins. */
 typedef struct Cut
@@ -139,6 +148,35 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 	return n;
 }
 
+/*
+ * Pools neighbours until rates rise and then fall, or fall and then rise; of all places to turn the
+ * likeliest.
+ */
+static int
+PoolBent(const Block *blocks, int nblocks, bool peak, Block *pooled)
+{
+	double best = -HUGE_VAL;
+	int npooled = 0;
+
+	for (int turn = 0; turn < nblocks; turn++)
+	{
+		Block tried[MAX_BLOCKS];
+		int n = PoolMonotone(blocks, turn, peak, tried);
+		double likelihood = 0;
+
+		n += PoolMonotone(blocks + turn, nblocks - turn, !peak, tried + n);
+		for (int i = 0; i < n; i++)
+			likelihood += GroupLogLikelihood(tried[i].count);
+		if (likelihood > best)
+		{
+			best = likelihood;
+			npooled = n;
+			memcpy(pooled, tried, n * sizeof(Block));
+		}
+	}
+	return npooled;
+}
+
 /* The best cut of the blocks into bins of at least `least` rows. */
 static void
 CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut *cut)
@@ -189,12 +227,18 @@ LogChoose(int n, int k)
 	return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
 }
 
+static inline bool
+IsProven(double z)
+{
+	return ChiSquareTail(z * z, 1) < TREND_CHANCE;
+}
+
 /*
  * The better monotonic cut, refined, or the free one, which pays one more penalty for its freedom.
- * A trend known from ranks (1 rising, -1 falling) may always be refined.
+ * A trend or a bend known from ranks may always be refined.
  */
 static void
-CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, double penalty,
+CutOrdered(const ClassCount *levels, int nlevels, int skip, RankShape shape, double penalty,
 		   double min_size, Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
@@ -214,12 +258,16 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, doubl
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
-	else if (cut->nbins > 1 || direction != 0)
+	else if (cut->nbins > 1 || IsProven(shape.trend) || IsProven(shape.bend))
 	{
+		int npooled;
+
 		if (cut->nbins == 1)
-			rising = direction > 0;
-		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
-				  &other);
+			rising = shape.trend > 0;
+		npooled = cut->nbins > 1 || IsProven(shape.trend)
+					  ? PoolMonotone(blocks, nblocks, rising, pooled)
+					  : PoolBent(blocks, nblocks, shape.bend < 0, pooled);
+		CutBlocks(pooled, npooled, FINE_PENALTY, min_size, &other);
 		other.worth = cut->worth;
 		*cut = other;
 	}
@@ -258,54 +306,63 @@ SignalShare(double ratio, double luck)
 }
 
 /*
- * A trend of the targets over the levels, as z: the rank-sum test of Wilcoxon, Mann and
- * Whitney, corrected for ties.
+ * z of the targets' sum of ranks (Wilcoxon, Mann and Whitney), or of squared distances from the
+ * middle rank (Mood 1954); both with midranks and the variance that these ties leave.
  */
 static double
-TrendZ(const ClassCount *levels, int nlevels)
+RankZ(const ClassCount *levels, int nlevels, bool squared)
 {
 	ClassCount total = SumClassCounts(levels, nlevels);
 	double n = Size64(total);
 	double below = 0;
-	double ranks = 0;
-	double ties = 0;
+	double of_targets = 0;
+	double sum = 0;
+	double squares = 0;
 	double variance;
 
 	for (int i = 0; i < nlevels; i++)
 	{
 		double size = Size64(levels[i]);
+		double score = (below + size / 2) / n - 0.5;
 
-		ranks += levels[i].targets * (below + (size + 1) / 2);
-		ties += size * (size * size - 1);
+		if (squared)
+			score *= score;
+		of_targets += levels[i].targets * score;
+		sum += size * score;
+		squares += size * score * score;
 		below += size;
 	}
-	variance = (double) total.targets * total.others / 12 * (n + 1 - ties / (n * (n - 1)));
-	return variance > 0 ? (ranks - total.targets * (n + 1) / 2) / sqrt(variance) : 0;
+	variance = (double) total.targets * total.others / (n * (n - 1)) * (squares - sum * sum / n);
+	return variance > 0 ? (of_targets - total.targets * sum / n) / sqrt(variance) : 0;
 }
 
 /*
- * The probability by chance of such bins, times the number of ways to cut them, or of such a trend,
- * which gets most of the error probability since most attributes rise or fall.
+ * The probability by chance of such bins, of such a trend, which gets most of the error probability
+ * since most attributes rise or fall, or of such a bend.  That of the bins is multiplied by the
+ * number of ways to cut as many, and by two for each one more, so that all numbers of bins
+ * together have no more than one has.
  */
 static void
-JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, double trend,
+JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, RankShape shape,
 			Bins *bins)
 {
 	ClassCount *counts = palloc0(bins->nbins * sizeof(ClassCount));
-	double of_trend = ChiSquareTail(trend * trend, 1);
+	double of_trend = ChiSquareTail(shape.trend * shape.trend, 1);
+	double of_bend = ChiSquareTail(shape.bend * shape.bend, 1);
 	double of_cut;
 
 	for (int i = 0; i < nlevels; i++)
 		counts[bin[i]] = AddCounts(counts[bin[i]], levels[i]);
-	of_cut = MeasureAssociation(counts, bins->nbins).p_value;
-	of_cut = of_cut > 0 ? exp(log(of_cut) + ways) : 0;
-	bins->p_value = Min(1, Min(of_trend / TREND_SHARE, of_cut / (1 - TREND_SHARE)));
+	of_cut = GroupsChance(counts, bins->nbins);
+	of_cut = of_cut > 0 ? exp(log(of_cut) + ways + (bins->nbins - 1) * M_LN2) : 0;
+	bins->p_value =
+		Min(Min(1, of_trend / TREND_SHARE), Min(of_bend / BEND_SHARE, of_cut / CUT_SHARE));
 	bins->ratio = LikelihoodRatio(counts, bins->nbins);
 	/*
 	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
-	 * along a trend
+	 * along a known shape
 	 */
-	bins->luck = bins->nbins - 1 + (of_trend < TREND_CHANCE ? ways / 2 : ways);
+	bins->luck = bins->nbins - 1 + (Min(of_trend, of_bend) < TREND_CHANCE ? ways / 2 : ways);
 	pfree(counts);
 }
 
@@ -319,20 +376,19 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
 	int current = 0;
-	int direction;
-	double trend;
+	RankShape shape;
 
 	memset(bin, 0, nlevels * sizeof(uint16));
 	if (total.targets == 0 || total.others == 0)
 		return bins;
-	trend = TrendZ(levels, nlevels);
-	direction = ChiSquareTail(trend * trend, 1) < TREND_CHANCE ? (trend > 0 ? 1 : -1) : 0;
-	CutOrdered(levels, nlevels, -1, direction, penalty, min_size, &cut);
+	shape.trend = RankZ(levels, nlevels, false);
+	shape.bend = RankZ(levels, nlevels, true);
+	CutOrdered(levels, nlevels, -1, shape, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(levels, nlevels, spike, direction, penalty, min_size, &around);
+		CutOrdered(levels, nlevels, spike, shape, penalty, min_size, &around);
 		/* one more bin, and one more shape to choose from */
 		around.worth += GroupLogLikelihood(levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
@@ -347,7 +403,7 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		bin[i] = i == spike ? cut.nbins : current;
 	}
 	bins.nbins = cut.nbins + (spike >= 0);
-	JudgeRanges(levels, nlevels, bin, cut.ways, trend, &bins);
+	JudgeRanges(levels, nlevels, bin, cut.ways, shape, &bins);
 	return bins;
 }
 
@@ -469,6 +525,31 @@ AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int n
 	return best;
 }
 
+/*
+ * The probability by chance of such differences between words.  A word is tested by itself where
+ * one row of each class is expected, though it takes five for a bin of its own.
+ */
+static double
+WordsChance(const ClassCount *levels, int nlevels)
+{
+	double min_size = MinBinSize(SumClassCounts(levels, nlevels)) / MIN_EXPECTED;
+	ClassCount *counts =
+		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	ClassCount rest = {0, 0};
+	int n = 0;
+	double chance;
+
+	for (int i = 0; i < nlevels; i++)
+		if (Size64(levels[i]) < min_size)
+			rest = AddCounts(rest, levels[i]);
+		else
+			counts[n++] = levels[i];
+	counts[n++] = rest;
+	chance = GroupsChance(counts, n);
+	pfree(counts);
+	return chance;
+}
+
 Bins
 BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 {
@@ -497,7 +578,7 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		ranked[i].rate = (double) counts[i].targets / Size64(counts[i]);
 	}
 	if (nranked > 1)
-		bins.p_value = MeasureAssociation(counts, nranked).p_value;
+		bins.p_value = WordsChance(levels, nlevels);
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
