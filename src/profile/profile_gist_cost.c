@@ -30,12 +30,11 @@
 #include "base/compat.h"
 #include "profile/profile_gist.h"
 
-#define PAGES 48      /* leaf pages that are asked */
-#define QUERIES 12    /* of these, how many ask, each with one of its profiles */
-#define NEIGHBOURS 10 /* the search is for so many */
-#define PROBED 40     /* leaf pages in which they are looked for */
-#define ENTRY_COST 10 /* operators: to compute the distance of an entry, and to keep it in order   \
-					   */
+#define PAGES 48         /* leaf pages that are asked */
+#define QUERIES 12       /* of these, how many ask, each with one of its profiles */
+#define NEIGHBOURS 10    /* the search is for so many */
+#define PROBED 40        /* leaf pages in which they are looked for */
+#define ENTRY_COST 10    /* operators: distance and place in the order of an entry */
 #define MUCH_CHANGED 0.2 /* growth of an index after which it is asked again */
 
 /* A page of the index in memory: its profiles, or boxes with the pages below. */
