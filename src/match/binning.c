@@ -1,8 +1,8 @@
 /*
- * binning.c: bins of one attribute that tell targets from others.
+ * binning.c: bins of one attribute that tell targets from others, or high values from low ones.
  *
  * Levels are first gathered into a few dozen blocks of about equal size.  The best cut of the
- * blocks into bins maximises the log-likelihood of the target minus a penalty per bin (dynamic
+ * blocks into bins maximises the log-likelihood of the outcome minus a penalty per bin (dynamic
  * programming, exact).  To be accepted at all, bins must outweigh the penalty of the Bayesian
  * information criterion, which grows with the number of rows; an accepted trend may be refined with
  * Akaike's penalty.  No number here was tuned to a data set.
@@ -22,17 +22,18 @@
 #define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
 #define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
-#define TREND_CHANCE 0.05   /* below it a trend or a bend by ranks is accepted */
+#define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
 /* Shares of the error probability: of the trend, the bend, and the bins. */
 #define TREND_SHARE 0.75
 #define BEND_SHARE 0.2
 #define CUT_SHARE 0.05
-#define MIN_EXPECTED 5.0 /* expected targets, and others, in a bin, as for chi-square */
+#define MIN_EXPECTED 5.0  /* expected targets, and others, in a bin, as for chi-square */
+#define MOST_OF_ROWS 0.05 /* of skew values a bin needs no larger share */
 
 /* Neighbouring levels that are not separated any more. */
 typedef struct Block
 {
-	ClassCount count;
+	Tally count;
 	int first; /* level */
 } Block;
 
@@ -52,18 +53,113 @@ typedef struct Cut
 	double ways;           /* logarithm of the number of cuts into that many bins */
 } Cut;
 
-static inline int64
-Size64(ClassCount c)
+/* By what the worth of a group is measured. */
+typedef struct Measure
 {
-	return c.targets + c.others;
+	bool is_value;
+	double mean; /* of all rows */
+	double variance;
+} Measure;
+
+static inline Tally
+AddTallies(Tally a, Tally b)
+{
+	a.rows += b.rows;
+	a.sum += b.sum;
+	a.squares += b.squares;
+	return a;
 }
 
-static inline ClassCount
-AddCounts(ClassCount a, ClassCount b)
+static Tally
+SumTallies(const Tally *tallies, int n)
 {
-	a.others += b.others;
-	a.targets += b.targets;
-	return a;
+	Tally total = {0};
+
+	for (int i = 0; i < n; i++)
+		total = AddTallies(total, tallies[i]);
+	return total;
+}
+
+static Measure
+MeasureOf(Tally total, const Outcome *outcome)
+{
+	Measure m = {.is_value = outcome->is_value};
+
+	if (total.rows > 0)
+	{
+		m.mean = total.sum / total.rows;
+		m.variance = Max(0, total.squares / total.rows - m.mean * m.mean);
+	}
+	return m;
+}
+
+/*
+ * The log-likelihood of a group at its own rate, or at its own mean: normal, with the variance of
+ * all rows, and as its difference from the mean of all.
+ */
+static double
+GroupWorth(const Measure *m, Tally group)
+{
+	double away;
+
+	if (!m->is_value)
+		return GroupLogLikelihood(
+			(ClassCount){(int64) (group.rows - group.sum), (int64) group.sum});
+	if (group.rows == 0 || m->variance == 0)
+		return 0;
+	away = group.sum - group.rows * m->mean;
+	return away * away / (2 * group.rows * m->variance);
+}
+
+/* Twice the gain in log-likelihood from distinguishing the groups. */
+static double
+RatioOf(const Measure *m, const Tally *groups, int n)
+{
+	double apart = -GroupWorth(m, SumTallies(groups, n));
+
+	for (int i = 0; i < n; i++)
+		apart += GroupWorth(m, groups[i]);
+	return Max(0, 2 * apart);
+}
+
+/* The probability by chance of groups of targets and others. */
+static double
+TargetsChance(const Tally *groups, int n)
+{
+	ClassCount *counts =
+		palloc_extended(mul_size((Size) n + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	double chance;
+
+	for (int i = 0; i < n; i++)
+		counts[i] = (ClassCount){(int64) (groups[i].rows - groups[i].sum), (int64) groups[i].sum};
+	chance = GroupsChance(counts, n);
+	pfree(counts);
+	return chance;
+}
+
+GroupTest
+TestGroups(const Tally *groups, int n, const Outcome *outcome)
+{
+	Measure m = MeasureOf(SumTallies(groups, n), outcome);
+	GroupTest e = {.df = -1, .p_value = 1};
+	double chi_square = 0;
+
+	for (int i = 0; i < n; i++)
+		if (groups[i].rows > 0)
+		{
+			double away = groups[i].sum - groups[i].rows * m.mean;
+
+			e.df++;
+			chi_square += away * away / groups[i].rows;
+		}
+	e.df = Max(e.df, 0);
+	if (e.df > 0 && m.variance > 0)
+	{
+		e.p_value = outcome->is_value ? ChiSquareTail(chi_square / m.variance, e.df)
+									  : TargetsChance(groups, n);
+		e.ratio = RatioOf(&m, groups, n);
+	}
+	return e;
 }
 
 /*
@@ -71,54 +167,54 @@ AddCounts(ClassCount a, ClassCount b)
  * rows.
  */
 static double
-BinPenalty(ClassCount total)
+BinPenalty(Tally total)
 {
-	return Max(2.0, 0.5 * log((double) Size64(total)));
+	return Max(2.0, 0.5 * log((double) total.rows));
 }
 
 double
-MinBinSize(ClassCount total)
+MinBinSize(Tally total, const Outcome *outcome)
 {
-	int64 rarer = Min(total.targets, total.others);
+	double rarer = Min(total.sum, total.rows - total.sum);
 
-	return rarer > 0 ? MIN_EXPECTED * Size64(total) / rarer : HUGE_VAL;
+	/* the kurtosis of a rare target is the number of rows for each */
+	if (outcome->is_value)
+		return Min(MIN_EXPECTED * outcome->kurtosis, total.rows * MOST_OF_ROWS);
+	return rarer > 0 ? MIN_EXPECTED * total.rows / rarer : HUGE_VAL;
 }
 
 /* Gathers levels, in order, into blocks; a frequent level becomes a block of its own. */
 static int
-GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
+GatherBlocks(const Tally *levels, int nlevels, int skip, Block *blocks)
 {
-	ClassCount total = SumClassCounts(levels, nlevels);
+	Tally total = SumTallies(levels, nlevels);
 	double share;
 	double left;
 	int nblocks = 0;
 	bool open = false;
 
 	if (skip >= 0)
-	{
-		total.others -= levels[skip].others;
-		total.targets -= levels[skip].targets;
-	}
+		total.rows -= levels[skip].rows;
 	/* the remaining rows are shared by the remaining blocks, so that there are never too many */
-	left = Size64(total);
+	left = total.rows;
 	share = left / MAX_BLOCKS;
 	for (int i = 0; i < nlevels; i++)
 	{
-		int64 size = Size64(levels[i]);
+		double size = levels[i].rows;
 
 		if (i == skip || size == 0)
 			continue;
 		if (open && nblocks < MAX_BLOCKS &&
-			(size >= share || Size64(blocks[nblocks - 1].count) + size > share))
+			(size >= share || blocks[nblocks - 1].count.rows + size > share))
 			open = false;
 		if (!open)
 		{
 			share = left / (MAX_BLOCKS - nblocks);
-			blocks[nblocks].count = (ClassCount){0, 0};
+			blocks[nblocks].count = (Tally){0};
 			blocks[nblocks++].first = i;
 			open = true;
 		}
-		blocks[nblocks - 1].count = AddCounts(blocks[nblocks - 1].count, levels[i]);
+		blocks[nblocks - 1].count = AddTallies(blocks[nblocks - 1].count, levels[i]);
 		left -= size;
 	}
 	return nblocks;
@@ -135,13 +231,13 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 		pooled[n++] = blocks[i];
 		while (n > 1)
 		{
-			ClassCount a = pooled[n - 2].count;
-			ClassCount b = pooled[n - 1].count;
-			double turn = (double) a.targets * Size64(b) - (double) b.targets * Size64(a);
+			Tally a = pooled[n - 2].count;
+			Tally b = pooled[n - 1].count;
+			double turn = a.sum * b.rows - b.sum * a.rows;
 
 			if (rising ? turn <= 0 : turn >= 0)
 				break;
-			pooled[n - 2].count = AddCounts(a, b);
+			pooled[n - 2].count = AddTallies(a, b);
 			n--;
 		}
 	}
@@ -153,7 +249,7 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
  * likeliest.
  */
 static int
-PoolBent(const Block *blocks, int nblocks, bool peak, Block *pooled)
+PoolBent(const Measure *m, const Block *blocks, int nblocks, bool peak, Block *pooled)
 {
 	double best = -HUGE_VAL;
 	int npooled = 0;
@@ -162,14 +258,14 @@ PoolBent(const Block *blocks, int nblocks, bool peak, Block *pooled)
 	{
 		Block tried[MAX_BLOCKS];
 		int n = PoolMonotone(blocks, turn, peak, tried);
-		double likelihood = 0;
+		double worth = 0;
 
 		n += PoolMonotone(blocks + turn, nblocks - turn, !peak, tried + n);
 		for (int i = 0; i < n; i++)
-			likelihood += GroupLogLikelihood(tried[i].count);
-		if (likelihood > best)
+			worth += GroupWorth(m, tried[i].count);
+		if (worth > best)
 		{
-			best = likelihood;
+			best = worth;
 			npooled = n;
 			memcpy(pooled, tried, n * sizeof(Block));
 		}
@@ -179,7 +275,8 @@ PoolBent(const Block *blocks, int nblocks, bool peak, Block *pooled)
 
 /* The best cut of the blocks into bins of at least `least` rows. */
 static void
-CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut *cut)
+CutBlocks(const Measure *m, const Block *blocks, int nblocks, double penalty, double min_size,
+		  Cut *cut)
 {
 	double best[MAX_BLOCKS + 1];
 	int from[MAX_BLOCKS + 1];
@@ -189,7 +286,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 	bins[0] = 0;
 	for (int end = 1; end <= nblocks; end++)
 	{
-		ClassCount bin = {0, 0};
+		Tally bin = {0};
 
 		best[end] = -HUGE_VAL;
 		from[end] = 0;
@@ -198,10 +295,10 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 		{
 			double worth;
 
-			bin = AddCounts(bin, blocks[start].count);
-			if (Size64(bin) < min_size && start > 0)
+			bin = AddTallies(bin, blocks[start].count);
+			if (bin.rows < min_size && start > 0)
 				continue;
-			worth = best[start] + GroupLogLikelihood(bin) - penalty;
+			worth = best[start] + GroupWorth(m, bin) - penalty;
 			/* of equally good cuts the one with fewer bins */
 			if (worth > best[end])
 			{
@@ -211,7 +308,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 			}
 		}
 		/* too few rows to stand alone: only the beginning of a longer bin */
-		if (end < nblocks && from[end] == 0 && Size64(bin) < min_size)
+		if (end < nblocks && from[end] == 0 && bin.rows < min_size)
 			best[end] = -HUGE_VAL;
 	}
 	cut->worth = best[nblocks];
@@ -227,10 +324,17 @@ LogChoose(int n, int k)
 	return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
 }
 
+/* A bend has to be clearer than a trend, since it is rarer. */
 static inline bool
-IsProven(double z)
+IsTrend(RankShape shape)
 {
-	return ChiSquareTail(z * z, 1) < TREND_CHANCE;
+	return ChiSquareTail(shape.trend * shape.trend, 1) < TREND_CHANCE;
+}
+
+static inline bool
+IsBend(RankShape shape)
+{
+	return ChiSquareTail(shape.bend * shape.bend, 1) < TREND_CHANCE * BEND_SHARE;
 }
 
 /*
@@ -238,8 +342,8 @@ IsProven(double z)
  * A trend or a bend known from ranks may always be refined.
  */
 static void
-CutOrdered(const ClassCount *levels, int nlevels, int skip, RankShape shape, double penalty,
-		   double min_size, Cut *cut)
+CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, RankShape shape,
+		   double penalty, double min_size, Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
 	Block pooled[MAX_BLOCKS];
@@ -249,25 +353,25 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, RankShape shape, dou
 	Cut other;
 
 	CHECK_FOR_INTERRUPTS();
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, min_size, cut);
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, min_size, &falling);
+	CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, min_size, cut);
+	CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, min_size, &falling);
 	rising = cut->worth >= falling.worth;
 	if (!rising)
 		*cut = falling;
-	CutBlocks(blocks, nblocks, penalty, min_size, &other);
+	CutBlocks(m, blocks, nblocks, penalty, min_size, &other);
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
-	else if (cut->nbins > 1 || IsProven(shape.trend) || IsProven(shape.bend))
+	else if (cut->nbins > 1 || IsTrend(shape) || IsBend(shape))
 	{
 		int npooled;
 
 		if (cut->nbins == 1)
 			rising = shape.trend > 0;
-		npooled = cut->nbins > 1 || IsProven(shape.trend)
+		npooled = cut->nbins > 1 || IsTrend(shape)
 					  ? PoolMonotone(blocks, nblocks, rising, pooled)
-					  : PoolBent(blocks, nblocks, shape.bend < 0, pooled);
-		CutBlocks(pooled, npooled, FINE_PENALTY, min_size, &other);
+					  : PoolBent(m, blocks, nblocks, shape.bend < 0, pooled);
+		CutBlocks(m, pooled, npooled, FINE_PENALTY, min_size, &other);
 		other.worth = cut->worth;
 		*cut = other;
 	}
@@ -276,16 +380,16 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, RankShape shape, dou
 
 /* The most frequent level, if it holds enough rows among enough others to be a spike. */
 static int
-FindSpike(const ClassCount *levels, int nlevels, double min_size)
+FindSpike(const Tally *levels, int nlevels, double min_size)
 {
-	int64 total = Size64(SumClassCounts(levels, nlevels));
+	double total = SumTallies(levels, nlevels).rows;
 	int spike = -1;
-	int64 largest = 0;
+	double largest = 0;
 	int used = 0;
 
 	for (int i = 0; i < nlevels; i++)
 	{
-		int64 size = Size64(levels[i]);
+		double size = levels[i].rows;
 
 		used += size > 0;
 		if (size > largest)
@@ -306,34 +410,34 @@ SignalShare(double ratio, double luck)
 }
 
 /*
- * z of the targets' sum of ranks (Wilcoxon, Mann and Whitney), or of squared distances from the
- * middle rank (Mood 1954); both with midranks and the variance that these ties leave.
+ * z of the sum of ranks of targets (Wilcoxon, Mann and Whitney), or of their squared distances from
+ * the middle rank (Mood 1954); of values, their correlation with ranks.  Both with midranks and the
+ * variance that these ties leave.
  */
 static double
-RankZ(const ClassCount *levels, int nlevels, bool squared)
+RankZ(const Measure *m, const Tally *levels, int nlevels, bool squared)
 {
-	ClassCount total = SumClassCounts(levels, nlevels);
-	double n = Size64(total);
+	double n = SumTallies(levels, nlevels).rows;
 	double below = 0;
-	double of_targets = 0;
+	double found = 0;
 	double sum = 0;
 	double squares = 0;
 	double variance;
 
 	for (int i = 0; i < nlevels; i++)
 	{
-		double size = Size64(levels[i]);
+		double size = levels[i].rows;
 		double score = (below + size / 2) / n - 0.5;
 
 		if (squared)
 			score *= score;
-		of_targets += levels[i].targets * score;
+		found += levels[i].sum * score;
 		sum += size * score;
 		squares += size * score * score;
 		below += size;
 	}
-	variance = (double) total.targets * total.others / (n * (n - 1)) * (squares - sum * sum / n);
-	return variance > 0 ? (of_targets - total.targets * sum / n) / sqrt(variance) : 0;
+	variance = n * m->variance / (n - 1) * (squares - sum * sum / n);
+	return variance > 0 ? (found - m->mean * sum) / sqrt(variance) : 0;
 }
 
 /*
@@ -343,35 +447,38 @@ RankZ(const ClassCount *levels, int nlevels, bool squared)
  * together have no more than one has.
  */
 static void
-JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, RankShape shape,
-			Bins *bins)
+JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, RankShape shape,
+			const Outcome *outcome, Bins *bins)
 {
-	ClassCount *counts = palloc0(bins->nbins * sizeof(ClassCount));
+	Tally *counts = palloc0(bins->nbins * sizeof(Tally));
 	double of_trend = ChiSquareTail(shape.trend * shape.trend, 1);
 	double of_bend = ChiSquareTail(shape.bend * shape.bend, 1);
 	double of_cut;
+	GroupTest test;
 
 	for (int i = 0; i < nlevels; i++)
-		counts[bin[i]] = AddCounts(counts[bin[i]], levels[i]);
-	of_cut = GroupsChance(counts, bins->nbins);
+		counts[bin[i]] = AddTallies(counts[bin[i]], levels[i]);
+	test = TestGroups(counts, bins->nbins, outcome);
+	of_cut = test.p_value;
 	of_cut = of_cut > 0 ? exp(log(of_cut) + ways + (bins->nbins - 1) * M_LN2) : 0;
 	bins->p_value =
 		Min(Min(1, of_trend / TREND_SHARE), Min(of_bend / BEND_SHARE, of_cut / CUT_SHARE));
-	bins->ratio = LikelihoodRatio(counts, bins->nbins);
+	bins->ratio = test.ratio;
 	/*
 	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
 	 * along a known shape
 	 */
-	bins->luck = bins->nbins - 1 + (Min(of_trend, of_bend) < TREND_CHANCE ? ways / 2 : ways);
+	bins->luck = bins->nbins - 1 + (IsTrend(shape) || IsBend(shape) ? ways / 2 : ways);
 	pfree(counts);
 }
 
 Bins
-BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
+BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin)
 {
-	ClassCount total = SumClassCounts(levels, nlevels);
+	Tally total = SumTallies(levels, nlevels);
+	Measure m = MeasureOf(total, outcome);
 	double penalty = BinPenalty(total);
-	double min_size = MinBinSize(total);
+	double min_size = MinBinSize(total, outcome);
 	int spike = FindSpike(levels, nlevels, min_size);
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
@@ -379,18 +486,18 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	RankShape shape;
 
 	memset(bin, 0, nlevels * sizeof(uint16));
-	if (total.targets == 0 || total.others == 0)
+	if (m.variance == 0)
 		return bins;
-	shape.trend = RankZ(levels, nlevels, false);
-	shape.bend = RankZ(levels, nlevels, true);
-	CutOrdered(levels, nlevels, -1, shape, penalty, min_size, &cut);
+	shape.trend = RankZ(&m, levels, nlevels, false);
+	shape.bend = RankZ(&m, levels, nlevels, true);
+	CutOrdered(&m, levels, nlevels, -1, shape, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(levels, nlevels, spike, shape, penalty, min_size, &around);
+		CutOrdered(&m, levels, nlevels, spike, shape, penalty, min_size, &around);
 		/* one more bin, and one more shape to choose from */
-		around.worth += GroupLogLikelihood(levels[spike]) - 2 * penalty;
+		around.worth += GroupWorth(&m, levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
 			cut = around;
 		else
@@ -403,14 +510,14 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		bin[i] = i == spike ? cut.nbins : current;
 	}
 	bins.nbins = cut.nbins + (spike >= 0);
-	JudgeRanges(levels, nlevels, bin, cut.ways, shape, &bins);
+	JudgeRanges(levels, nlevels, bin, cut.ways, shape, outcome, &bins);
 	return bins;
 }
 
 /* Orders levels by rate. */
 typedef struct RankedLevel
 {
-	ClassCount count;
+	Tally count;
 	double rate;
 	int level;
 } RankedLevel;
@@ -437,27 +544,28 @@ CompareRates(const RankedLevel *x, const RankedLevel *y)
  * gathered into groups of about equal size.
  */
 static int
-MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_rank)
+MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double penalty,
+			int *bin_of_rank)
 {
-	ClassCount groups[MAX_RANKED_GROUPS];
+	Tally groups[MAX_RANKED_GROUPS];
 	int ends[MAX_RANKED_GROUPS];
 	int64 left = 0;
 	int64 share = 0;
 	int n = 0;
 
 	for (int i = 0; i < nranked; i++)
-		left += Size64(ranked[i].count);
+		left += ranked[i].count.rows;
 	for (int i = 0; i < nranked; i++)
 	{
 		if (n == 0 || (n < MAX_RANKED_GROUPS &&
-					   (nranked <= MAX_RANKED_GROUPS || Size64(groups[n - 1]) >= share)))
+					   (nranked <= MAX_RANKED_GROUPS || groups[n - 1].rows >= share)))
 		{
 			share = left / (MAX_RANKED_GROUPS - n);
 			groups[n++] = ranked[i].count;
 		}
 		else
-			groups[n - 1] = AddCounts(groups[n - 1], ranked[i].count);
-		left -= Size64(ranked[i].count);
+			groups[n - 1] = AddTallies(groups[n - 1], ranked[i].count);
+		left -= ranked[i].count.rows;
 		ends[n - 1] = i;
 	}
 	while (n > 1)
@@ -468,8 +576,8 @@ MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i + 1 < n; i++)
 		{
-			double loss = GroupLogLikelihood(groups[i]) + GroupLogLikelihood(groups[i + 1]) -
-						  GroupLogLikelihood(AddCounts(groups[i], groups[i + 1]));
+			double loss = GroupWorth(m, groups[i]) + GroupWorth(m, groups[i + 1]) -
+						  GroupWorth(m, AddTallies(groups[i], groups[i + 1]));
 
 			if (loss < cheapest)
 			{
@@ -479,10 +587,10 @@ MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_
 		}
 		if (cheapest >= penalty && n <= MAX_BLOCKS)
 			break;
-		groups[at] = AddCounts(groups[at], groups[at + 1]);
+		groups[at] = AddTallies(groups[at], groups[at + 1]);
 		ends[at] = ends[at + 1];
 		n--;
-		memmove(&groups[at + 1], &groups[at + 2], (n - at - 1) * sizeof(ClassCount));
+		memmove(&groups[at + 1], &groups[at + 2], (n - at - 1) * sizeof(Tally));
 		memmove(&ends[at + 1], &ends[at + 2], (n - at - 1) * sizeof(int));
 	}
 	for (int i = 0, g = 0; i < nranked; i++)
@@ -500,20 +608,19 @@ MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_
 static int
 AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int nbins)
 {
-	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
-	ClassCount total = {0, 0};
+	Tally *counts = palloc0(nbins * sizeof(Tally));
+	Tally total = {0};
 	double nearest = HUGE_VAL;
 	int best = 0;
 
 	for (int i = 0; i < nranked; i++)
 	{
-		counts[bin_of_rank[i]] = AddCounts(counts[bin_of_rank[i]], ranked[i].count);
-		total = AddCounts(total, ranked[i].count);
+		counts[bin_of_rank[i]] = AddTallies(counts[bin_of_rank[i]], ranked[i].count);
+		total = AddTallies(total, ranked[i].count);
 	}
 	for (int b = 0; b < nbins; b++)
 	{
-		double away = fabs((double) counts[b].targets / Size64(counts[b]) -
-						   (double) total.targets / Size64(total));
+		double away = fabs(counts[b].sum / counts[b].rows - total.sum / total.rows);
 
 		if (away < nearest)
 		{
@@ -530,34 +637,34 @@ AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int n
  * one row of each class is expected, though it takes five for a bin of its own.
  */
 static double
-WordsChance(const ClassCount *levels, int nlevels)
+WordsChance(const Tally *levels, int nlevels, double min_size, const Outcome *outcome)
 {
-	double min_size = MinBinSize(SumClassCounts(levels, nlevels)) / MIN_EXPECTED;
-	ClassCount *counts =
-		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
-	ClassCount rest = {0, 0};
+	Tally *counts = palloc_extended(mul_size((Size) nlevels + 1, sizeof(Tally)), MCXT_ALLOC_HUGE);
+	Tally rest = {0};
 	int n = 0;
 	double chance;
 
 	for (int i = 0; i < nlevels; i++)
-		if (Size64(levels[i]) < min_size)
-			rest = AddCounts(rest, levels[i]);
+		if (levels[i].rows < min_size / MIN_EXPECTED)
+			rest = AddTallies(rest, levels[i]);
 		else
 			counts[n++] = levels[i];
 	counts[n++] = rest;
-	chance = GroupsChance(counts, n);
+	chance = TestGroups(counts, n, outcome).p_value;
 	pfree(counts);
 	return chance;
 }
 
 Bins
-BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
+BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin)
 {
-	double min_size = MinBinSize(SumClassCounts(levels, nlevels));
+	Tally total = SumTallies(levels, nlevels);
+	Measure m = MeasureOf(total, outcome);
+	double min_size = MinBinSize(total, outcome);
+	GroupTest test = {.p_value = 1};
 	RankedLevel *ranked =
 		palloc_extended(mul_size((Size) nlevels + 1, sizeof(RankedLevel)), MCXT_ALLOC_HUGE);
-	ClassCount *counts =
-		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	Tally *counts = palloc_extended(mul_size((Size) nlevels + 1, sizeof(Tally)), MCXT_ALLOC_HUGE);
 	RankedLevel rest = {.level = nlevels};
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	int nranked = 0;
@@ -565,20 +672,23 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	memset(bin, 0, nlevels * sizeof(uint16));
 	for (int i = 0; i < nlevels; i++)
 	{
-		if (Size64(levels[i]) < min_size)
-			rest.count = AddCounts(rest.count, levels[i]);
+		if (levels[i].rows < min_size)
+			rest.count = AddTallies(rest.count, levels[i]);
 		else
 			ranked[nranked++] = (RankedLevel){.count = levels[i], .level = i};
 	}
-	if (Size64(rest.count) > 0)
+	if (rest.count.rows > 0)
 		ranked[nranked++] = rest;
 	for (int i = 0; i < nranked; i++)
 	{
 		counts[i] = ranked[i].count;
-		ranked[i].rate = (double) counts[i].targets / Size64(counts[i]);
+		ranked[i].rate = counts[i].sum / counts[i].rows;
 	}
 	if (nranked > 1)
-		bins.p_value = WordsChance(levels, nlevels);
+		test = TestGroups(counts, nranked, outcome);
+	if (nranked > 1)
+		bins.p_value =
+			outcome->is_value ? test.p_value : WordsChance(levels, nlevels, min_size, outcome);
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
@@ -590,13 +700,13 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		 * Chance exaggerates the differences between words, and by the same share it puts words
 		 * into the wrong bins, so it counts twice.
 		 */
-		bins.ratio = LikelihoodRatio(counts, nranked);
+		bins.ratio = test.ratio;
 		share = SignalShare(bins.ratio, nranked - 1);
 		bins.luck = bins.ratio * (1 - share * share);
 		bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
 		SortByRate(ranked, nranked);
-		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
+		bins.nbins = MergeRanked(&m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
 		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
 		for (int i = 0; i < nranked; i++)
 		{
@@ -606,11 +716,33 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 				bins.rare = bin_of_rank[i];
 		}
 		for (int i = 0; i < nlevels; i++)
-			if (Size64(levels[i]) < min_size)
+			if (levels[i].rows < min_size)
 				bin[i] = bins.rare;
 		pfree(bin_of_rank);
 	}
 	pfree(ranked);
 	pfree(counts);
 	return bins;
+}
+
+Bins
+TakeGivenBins(const Tally *levels, int nlevels, const Outcome *outcome, const uint8 *given,
+			  int ngiven, uint16 *bin)
+{
+	Tally *groups = palloc0(ngiven * sizeof(Tally));
+	GroupTest test;
+
+	for (int i = 0; i < nlevels; i++)
+	{
+		bin[i] = given[i];
+		groups[given[i]] = AddTallies(groups[given[i]], levels[i]);
+	}
+	test = TestGroups(groups, ngiven, outcome);
+	pfree(groups);
+	/* the last of words holds those that are not in any group */
+	return (Bins){.nbins = ngiven,
+				  .rare = ngiven - 1,
+				  .p_value = test.p_value,
+				  .ratio = test.ratio,
+				  .luck = test.df};
 }
