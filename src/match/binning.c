@@ -655,6 +655,29 @@ WordsChance(const Tally *levels, int nlevels, double min_size, const Outcome *ou
 	return chance;
 }
 
+/* Puts words with similar rates into one bin, and words too rare into that of the rest. */
+static void
+GroupWords(const Measure *m, RankedLevel *ranked, int nranked, const Tally *levels, int nlevels,
+		   double min_size, uint16 *bin, Bins *bins)
+{
+	int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
+
+	SortByRate(ranked, nranked);
+	bins->nbins = MergeRanked(m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
+	bins->rare = AverageBin(ranked, nranked, bin_of_rank, bins->nbins);
+	for (int i = 0; i < nranked; i++)
+	{
+		if (ranked[i].level < nlevels)
+			bin[ranked[i].level] = bin_of_rank[i];
+		else
+			bins->rare = bin_of_rank[i];
+	}
+	for (int i = 0; i < nlevels; i++)
+		if (levels[i].rows < min_size)
+			bin[i] = bins->rare;
+	pfree(bin_of_rank);
+}
+
 Bins
 BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin)
 {
@@ -693,32 +716,15 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
-		int *bin_of_rank;
-		double share;
+		double share = SignalShare(test.ratio, nranked - 1);
 
 		/*
 		 * Chance exaggerates the differences between words, and by the same share it puts words
 		 * into the wrong bins, so it counts twice.
 		 */
 		bins.ratio = test.ratio;
-		share = SignalShare(bins.ratio, nranked - 1);
 		bins.luck = bins.ratio * (1 - share * share);
-		bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
-
-		SortByRate(ranked, nranked);
-		bins.nbins = MergeRanked(&m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
-		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
-		for (int i = 0; i < nranked; i++)
-		{
-			if (ranked[i].level < nlevels)
-				bin[ranked[i].level] = bin_of_rank[i];
-			else
-				bins.rare = bin_of_rank[i];
-		}
-		for (int i = 0; i < nlevels; i++)
-			if (levels[i].rows < min_size)
-				bin[i] = bins.rare;
-		pfree(bin_of_rank);
+		GroupWords(&m, ranked, nranked, levels, nlevels, min_size, bin, &bins);
 	}
 	pfree(ranked);
 	pfree(counts);
