@@ -77,8 +77,7 @@ AddOutlook(RevenueGroup *group, const Question *question)
 {
 	const ClvModel *model = question->predictor->model;
 	PurchaseForecast purchases =
-		ForecastIfAlive(model, &question->customer, question->predictor->horizon, Alive(question),
-						AnswerIfAlive(question, PURCHASES_IF_ALIVE));
+		ForecastPurchases(model, &question->customer, question->predictor->horizon);
 	SpendForecast spend = ForecastSpend(model, model->spend_parameters, question->facts, true);
 	double expected = purchases.mean * spend.value;
 	double variance = VarianceOfTotal(purchases.mean, purchases.variance, &spend);
