@@ -544,6 +544,19 @@ Alive(const Question *question)
 	return last->alive;
 }
 
+PurchaseForecast
+ForecastOfQuestion(const Question *question)
+{
+	const ClvModel *model = question->predictor->model;
+	double horizon = question->predictor->horizon;
+	double alive = Alive(question);
+
+	if (model->random_share > 0 || !(alive > 0))
+		return ForecastPurchases(model, &question->customer, horizon);
+	return ForecastIfAlive(model, &question->customer, horizon, alive,
+						   Expected(question, PURCHASES_IF_ALIVE) / alive);
+}
+
 #define WAIT_HALVINGS 60
 #define LONGEST_WAIT (100 * 36525.0) /* days; infinity beyond */
 

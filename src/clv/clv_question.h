@@ -128,6 +128,9 @@ extern double Alive(const Question *question);
 /* The answer of this kind for a customer who may be lost. */
 extern double Expected(const Question *question, IfAlive kind);
 
+/* Mean and variance of purchases in the horizon; shares the answers above. */
+extern PurchaseForecast ForecastOfQuestion(const Question *question);
+
 /* An answer at given parameters, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);
 

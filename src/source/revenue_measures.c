@@ -76,8 +76,7 @@ static void
 AddOutlook(RevenueGroup *group, const Question *question)
 {
 	const ClvModel *model = question->predictor->model;
-	PurchaseForecast purchases =
-		ForecastPurchases(model, &question->customer, question->predictor->horizon);
+	PurchaseForecast purchases = ForecastOfQuestion(question);
 	SpendForecast spend = ForecastSpend(model, model->spend_parameters, question->facts, true);
 	double expected = purchases.mean * spend.value;
 	double variance = VarianceOfTotal(purchases.mean, purchases.variance, &spend);
