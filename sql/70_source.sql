@@ -330,6 +330,37 @@ CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_defin
 		ORDER BY o.place;
 	END; -- the objects of a source and what exists under their names in its schema, every overload of a function; object is NULL if nothing does
 
+CREATE FUNCTION crm_profile_internal.check_source_exists(source text) RETURNS regclass
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	profile regclass;
+BEGIN
+	IF source IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'the name of the source must not be NULL', HINT = 'SELECT name FROM crm_profile.sources lists them.';
+	END IF;
+	profile := to_regclass(format('%I.customer_profile', source));
+	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(format('%I.source_definition', source)) AND c.reloftype = 'crm_profile.source_definition'::regtype) THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'SELECT name FROM crm_profile.sources lists them; crm_profile.help() shows how to make one.';
+	ELSIF profile IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('views of source "%s" are missing', source),
+			DETAIL = 'They go when a table that they read is dropped with CASCADE.', HINT = format('The owner gets them back by SELECT * FROM crm_profile.refresh(%L)', source);
+	END IF;
+	RETURN profile;
+END $$; -- the view customer_profile of a source, for functions that read its views with the rights of the reader; an error if there is no such source, or no views
+
+CREATE FUNCTION crm_profile_internal.attributes_of_source(source text) RETURNS regclass
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attributes regclass;
+BEGIN
+	PERFORM crm_profile_internal.check_source_exists(source);
+	attributes := to_regclass(format('%I.customer_attributes', source));
+	IF attributes IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no attributes', source), HINT = format('Name them: crm_profile.alter_source(%L, attributes => ''{…}'')', source);
+	END IF;
+	RETURN attributes;
+END $$; -- the view customer_attributes of a source; an error if there is no such source, or if it has no attributes
+
 CREATE FUNCTION crm_profile_internal.schema_creators(schema oid) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ' ORDER BY a.grantee::regrole::text)

@@ -10,9 +10,7 @@ CREATE FUNCTION crm_profile_internal.evaluated_source(source text) RETURNS crm_p
 DECLARE
 	src crm_profile.source_definition;
 BEGIN
-	IF source IS NULL OR to_regclass(format('%I.customer_history', source)) IS NULL OR to_regclass(format('%I.source_definition', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	EXECUTE format('SELECT d.* FROM ONLY %I.source_definition d', source) INTO src;
 	src.name := source;
 	RETURN src;

@@ -386,9 +386,7 @@ DECLARE
 	section record;
 	unknown text;
 BEGIN
-	IF source IS NULL OR to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.model_in_use', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('there is no source "%s"', source), HINT = 'SELECT name FROM crm_profile.sources lists them.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	SELECT string_agg(s, ', ') INTO unknown FROM unnest(sections) s WHERE s NOT IN (SELECT name FROM crm_profile_internal.report_sections());
 	IF unknown IS NOT NULL THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('there is no section "%s" in a report', unknown),

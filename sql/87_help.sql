@@ -92,9 +92,7 @@ CREATE FUNCTION crm_profile.describe_source(source text) RETURNS jsonb
 DECLARE
 	described jsonb;
 BEGIN
-	IF source IS NULL OR to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.model_in_use', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('there is no source "%s"', source), HINT = 'SELECT name FROM crm_profile.sources lists them; crm_profile.help() shows how to make one.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	SELECT jsonb_build_object('source', source, 'schema', source,
 		'as_of', 'Every view shows one day: as_of of the source, or today. profile_as_of(day) shows customer_profile on another. Orders after that day are left out.',
 		'units', 'Amounts are in the currency of the orders, not converted; shares and probabilities are from 0 to 1; recency, gaps and horizons are days.',
