@@ -305,9 +305,9 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
 			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
-			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
+			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_card_details', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'cohort_retention', true), ('view', 'cohort_value', true), ('view', 'new_and_returning', true), ('view', 'second_purchase', true), ('view', 'value_concentration', true), ('view', 'costly_customers', true), ('view', 'seasonal_buyers', true),
-			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'segment_summary_details', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'purchase_model', src.attributes IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
@@ -550,6 +550,42 @@ GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
 CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n'); -- breaks lines between words, so that none is longer than width, unless a word is
+
+CREATE FUNCTION crm_profile_internal.wrapped_sql(sql text, width integer) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- a line break with the blanks behind it, other blanks, a comment, or what may not be broken
+	token CONSTANT text := E'(\n[ \t]*|[ \t]+|--[^\n]*|(?:\'[^\']*\'|"[^"]*"|[^\\s\'"])+)';
+	part record;
+	indent text := '';
+	gap text := '';
+	wrapped text := '';
+	line integer := 0;
+	seen integer := 0;
+BEGIN
+	FOR part IN SELECT m[1] AS text FROM regexp_matches(sql, token, 'g') m LOOP
+		seen := seen + length(part.text);
+		IF part.text ~ '^\n' THEN
+			indent := replace(substr(part.text, 2), E'\t', '  ');
+			wrapped := concat(wrapped, E'\n', indent);
+			line := length(indent);
+			gap := '';
+		ELSIF part.text ~ '^[ \t]' THEN
+			gap := ' ';
+		ELSE
+			IF line > length(indent) AND line + length(gap) + length(split_part(part.text, E'\n', 1)) > width THEN
+				wrapped := concat(wrapped, E'\n', indent);
+				line := length(indent);
+				gap := '  ';
+			END IF;
+			wrapped := concat(wrapped, gap, part.text);
+			line := CASE WHEN part.text ~ '\n' THEN length(substring(part.text FROM '[^\n]*$')) ELSE line + length(gap) + length(part.text) END;
+			gap := '';
+		END IF;
+	END LOOP;
+	-- what was not understood is left alone
+	RETURN CASE WHEN seen = length(sql) THEN wrapped ELSE sql END;
+END $$; -- breaks the lines of SQL where blanks are, so that none is longer than width, unless a word or a literal is; the same SQL otherwise
 
 CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
 	SELECT d.name, d.owner, to_char(d.last_refresh, 'YYYY-MM-DD HH24:MI') AS refreshed, crm_profile_internal.wrapped(d.warning, 29) AS warning FROM crm_profile.sources_details d;
