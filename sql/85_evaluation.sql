@@ -19,8 +19,9 @@ END $$; -- the definition of a source, as its readers may read it
 CREATE FUNCTION crm_profile_internal.evaluated_day(src crm_profile.source_definition, as_of date) RETURNS date
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF as_of IN ('infinity', '-infinity') THEN
-		RAISE datetime_field_overflow USING MESSAGE = 'the day must be finite';
+	-- what is computed from a day has to be a day as well, and the months up to it are rows
+	IF as_of NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
+		RAISE datetime_field_overflow USING MESSAGE = format('the day is %s', as_of), DETAIL = 'It lies between the years 1 and 9999.';
 	ELSIF as_of IS NULL THEN
 		EXECUTE format('SELECT %s', crm_profile_internal.source_today(src)) INTO as_of;
 	END IF;
