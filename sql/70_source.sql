@@ -549,7 +549,7 @@ GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
 
 CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n'); -- breaks lines between words, so that none is longer than width, unless a word is
+	RETURN rtrim(regexp_replace(words, format('([^\n]{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n'); -- breaks lines between words, so that none is longer than width, unless a word is
 
 CREATE FUNCTION crm_profile_internal.wrapped_sql(sql text, width integer) RETURNS text
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

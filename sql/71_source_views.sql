@@ -160,7 +160,7 @@ CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view s
 	segment varchar, -- the segment, as in segment_summary_details
 	customers bigint, -- number of customers
 	monetary numeric, -- amount in the period
-	in_words text -- shares, medians and strategy, in short lines
+	in_words text -- shares, medians and strategy, in short lines; NULL: neither customers nor amounts
 );
 
 CREATE TYPE crm_profile_internal.segment_summary_details_row AS ( -- a row of the view segment_summary_details
@@ -303,12 +303,12 @@ CREATE FUNCTION crm_profile_internal.segment_summary_details(scheme text, segmen
 		ORDER BY l.place;
 	END; -- rows of the view segment_summary_details: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment
 
-CREATE FUNCTION crm_profile_internal.segment_in_words(customers bigint, customer_share double precision, monetary_share double precision, median_recency double precision, median_frequency double precision, strategy text) RETURNS text
+CREATE FUNCTION crm_profile_internal.segment_in_words(customers bigint, monetary numeric, customer_share double precision, monetary_share double precision, median_recency double precision, median_frequency double precision, strategy text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN crm_profile_internal.wrapped(concat_ws(E'\n',
-		concat_ws(', ', round(100 * customer_share::numeric) || ' % of customers', round(100 * monetary_share::numeric) || ' % of amounts'),
+	RETURN CASE WHEN customers <> 0 OR monetary <> 0 THEN crm_profile_internal.wrapped(concat_ws(E'\n',
+		concat_ws(', ', 'customers ' || round(100 * customer_share::numeric) || ' %', 'amount ' || round(100 * monetary_share::numeric) || ' %'),
 		concat_ws(', ', 'last order ' || round(median_recency::numeric) || ' days ago', round(median_frequency::numeric, 1)::double precision || ' orders'),
-		CASE WHEN customers > 0 THEN strategy END), 30);
+		CASE WHEN customers > 0 THEN strategy END), 30) END;
 COMMENT ON FUNCTION crm_profile_internal.segment_in_words IS 'the column in_words of segment_summary';
 
 ---------------------------------------------------------------- rfm_grid
@@ -1021,7 +1021,7 @@ BEGIN
 		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
 			src.name, src.scheme, segments, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer'), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, for a terminal of 80 columns; segment_summary_details says more', 'crm_profile_internal.segment_summary_row',
-		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
+		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.monetary, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
