@@ -826,8 +826,8 @@ BEGIN
 	IF src.period <= interval '0' THEN
 		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
 	END IF;
-	IF NOT isfinite(src.as_of) THEN
-		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
+	IF src.as_of NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
+		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), 'It is a day between the years 1 and 9999.', 'Leave it out for today.');
 	END IF;
 	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
 		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');

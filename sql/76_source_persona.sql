@@ -523,10 +523,11 @@ CREATE FUNCTION crm_profile.segment_variance(source text, label name DEFAULT 'se
 	OUT attribute text, OUT customers bigint, OUT groups bigint, OUT total double precision, OUT within double precision, OUT "between" double precision, OUT explained double precision, OUT coverage double precision) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	columns jsonb := crm_profile_internal.source_card_columns(source);
+	columns jsonb;
 	parts text;
 BEGIN
 	PERFORM crm_profile_internal.check_source_exists(source);
+	columns := crm_profile_internal.source_card_columns(source);
 	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
 		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
 	END IF;

@@ -284,6 +284,9 @@ DECLARE
 	lines CONSTANT text := crm_profile_internal.source_lines(source, as_of);
 	products text[];
 BEGIN
+	IF most < 0 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('most is %s', most), DETAIL = 'It is the largest number of products wanted.';
+	END IF;
 	EXECUTE format('SELECT array_agg(DISTINCT l.product) FROM (%s) l', concat(replace(lines, 'l.basket, ', ''), CASE WHEN as_of IS NULL THEN ' WHERE' ELSE ' AND' END, format(' l.customer = %L', customer))) INTO products;
 	RETURN QUERY SELECT n.* FROM crm_profile.next_products(lines, products) n ORDER BY n.share DESC, n.product COLLATE "C" LIMIT most;
 END $$; -- what a customer of a source may buy next: products new to them, by the share of the baskets with something that they have bought, weighted by similarity

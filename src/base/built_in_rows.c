@@ -36,11 +36,10 @@ guard_built_in(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("guard_built_in must be a BEFORE trigger")));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot truncate table \"%s\": it has rows that are built in",
-						RelationGetRelationName(trigger->tg_relation)),
-				 errhint("DELETE FROM … WHERE NOT built_in takes away your own.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot truncate table \"%s\": it has rows that are built in",
+							   RelationGetRelationName(trigger->tg_relation)),
+						errhint("DELETE FROM … WHERE NOT built_in takes away your own.")));
 	column = SPI_fnumber(RelationGetDescr(trigger->tg_relation), "built_in");
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || column <= 0 ||
 		SPI_gettypeid(RelationGetDescr(trigger->tg_relation), column) != BOOLOID)

@@ -366,9 +366,8 @@ RethrowUserError(MemoryContext context, const char *source, bool reads_orders)
 			  error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
 			  error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA ||
 			  error->sqlerrcode == ERRCODE_DATATYPE_MISMATCH;
-	faulty_row =
-		reads_orders &&
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION);
+	faulty_row = reads_orders && ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+									 ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION);
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 			ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
