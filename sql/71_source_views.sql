@@ -307,7 +307,7 @@ CREATE FUNCTION crm_profile_internal.segment_in_words(customers bigint, monetary
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN customers <> 0 OR monetary <> 0 THEN crm_profile_internal.wrapped(concat_ws(E'\n',
 		concat_ws(', ', 'customers ' || round(100 * customer_share::numeric) || ' %', 'amount ' || round(100 * monetary_share::numeric) || ' %'),
-		concat_ws(', ', 'last order ' || round(median_recency::numeric) || ' days ago', round(median_frequency::numeric, 1)::double precision || ' orders'),
+		concat_ws(', ', 'last ' || round(median_recency::numeric) || ' days ago', round(median_frequency::numeric, 1)::double precision || ' orders'),
 		CASE WHEN customers > 0 THEN strategy END), 30) END;
 COMMENT ON FUNCTION crm_profile_internal.segment_in_words IS 'the column in_words of segment_summary';
 
@@ -572,7 +572,8 @@ CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source
 				(20, 'value gini', NULL, h.value_gini, 'how well customers are ordered by value'),
 				(21, 'value decile error', NULL, h.value_decile_error, 'what deciles are off, over the actual total')) v(line, item, value, number, note)
 			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
-		WHERE model.id IS NOT NULL OR l.item = 'warning';
+		WHERE model.id IS NOT NULL OR l.item = 'warning'
+		ORDER BY l.part, l.line;
 	END; -- rows of the view model_card_details; today: as-of date of the views
 
 CREATE FUNCTION crm_profile_internal.model_card(section text, item text, value text, standard_error double precision, note text) RETURNS SETOF crm_profile_internal.model_card_row

@@ -137,7 +137,7 @@ GRANT SELECT ON customers, orders, order_details, lines, products TO regress_aff
 CREATE FUNCTION pg_temp.seen() RETURNS TABLE (customers bigint, with_lines bigint, lines bigint, product_13 bigint) LANGUAGE sql AS $$
 	SELECT (SELECT count(*) FROM shop.customer_profile), count(DISTINCT l.customer), count(*), count(*) FILTER (WHERE l.product = 'product 13') FROM shop.order_line l $$;
 ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
-CREATE POLICY some ON customers TO regress_affinity_reader USING (customer_id < 'C');
+CREATE POLICY only_some ON customers TO regress_affinity_reader USING (customer_id < 'C');
 SELECT * FROM pg_temp.seen();
 SELECT count(*) FILTER (WHERE customer_id < 'C') AS lines_by_hand, count(DISTINCT customer_id) FILTER (WHERE customer_id < 'C') AS customers_by_hand FROM lines JOIN orders USING (order_id);
 SET ROLE regress_affinity_reader;
@@ -145,7 +145,7 @@ SELECT * FROM pg_temp.seen();
 SELECT sum(customers) AS pairs FROM shop.product_affinity WHERE dimension = 'segment';
 RESET ROLE;
 SELECT count(*) AS pairs_by_hand FROM bought WHERE customer < 'C';
-DROP POLICY some ON customers;
+DROP POLICY only_some ON customers;
 ALTER TABLE customers DISABLE ROW LEVEL SECURITY;
 CREATE VIEW some_customers AS SELECT * FROM customers WHERE customer_id < 'C' OR current_user <> 'regress_affinity_reader';
 GRANT SELECT ON some_customers TO regress_affinity_reader;
