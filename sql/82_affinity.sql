@@ -206,7 +206,7 @@ CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_intern
 	END; -- rows of the view category_buyers, from those of product_affinity
 
 CREATE FUNCTION crm_profile_internal.source_line_view(src crm_profile.source_definition) RETURNS text
-	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- a table is asked whether it has policies for the reader; of a view that leaves out customers nobody can tell
 	RETURN format('VIEW %I.order_line WITH (security_invoker = true) AS SELECT l.* FROM (%s) l WHERE l.customer IS NULL OR (SELECT %s) OR %s', src.name, src.line_query,
 		CASE WHEN (SELECT c.relkind FROM pg_class c WHERE c.oid = src.customers::regclass) IN ('r', 'p') THEN format('NOT row_security_active(%L::regclass)', src.customers)
