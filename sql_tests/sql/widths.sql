@@ -63,7 +63,7 @@ SELECT customers, orders, customer_rows, order_rows FROM crm_profile.suggest_sou
 SELECT count(*) AS not_told FROM customers_orders.segment_summary_details d LEFT JOIN customers_orders.segment_summary f USING (segment, customers, monetary)
 	WHERE d.customers > 0 AND f.in_words NOT LIKE format('customers %s \%%, amount %s \%%%%', round(100 * d.customer_share::numeric), round(100 * d.monetary_share::numeric)) OR (f.in_words IS NULL) <> (d.customers = 0 AND d.monetary = 0) OR d.customers > 0 AND d.strategy IS NOT NULL AND strpos(replace(f.in_words, E'\n', ' '), d.strategy) = 0;
 SELECT count(*) AS lines, count(*) FILTER (WHERE replace(f.item, E'\n', ' ') IS DISTINCT FROM d.section || ': ' || d.item OR replace(f.note, E'\n', ' ') IS DISTINCT FROM d.note
-		OR replace(f.value, E'\n', ' ') NOT LIKE d.value || '%' OR (d.standard_error IS NULL) = (f.value LIKE '% ± %')) AS not_told
+		OR replace(f.value, E'\n', ' ') NOT LIKE d.value || '%' OR (d.standard_error IS NULL) = (replace(f.value, E'\n', ' ') LIKE '% ± %')) AS not_told
 	FROM (SELECT *, row_number() OVER () AS line FROM customers_orders.model_card) f FULL JOIN customers_orders.model_card_details d USING (line) WHERE d.item <> 'fitted at';
 
 SELECT crm_profile.drop_source('customers_orders');

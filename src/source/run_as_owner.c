@@ -390,13 +390,15 @@ RethrowUserError(MemoryContext context, const char *source, bool reads_orders)
 		const char *name = quote_literal_cstr(source);
 
 		error->message = psprintf("source \"%s\": %s", source, error->message);
-		error->hint =
-			renamed ? psprintf("If tables or columns have other names or types now, name them "
-							   "anew, with casts if need be: crm_profile.alter_source(%s, …).",
-							   name)
-					: psprintf("SELECT * FROM crm_profile.check_source(%s) counts such rows, and "
-							   "shows the argument that leaves them out.",
-							   name);
+		if (renamed)
+			error->hint =
+				psprintf("If tables or columns have other names or types now, name them anew, with "
+						 "casts if need be: crm_profile.alter_source(%s, …).",
+						 name);
+		else
+			error->hint = psprintf("%s%sSELECT * FROM crm_profile.check_source(%s) counts such "
+								   "rows, and shows the argument that leaves them out.",
+								   error->hint ? error->hint : "", error->hint ? " " : "", name);
 	}
 	ereport(DEBUG1,
 			(errmsg_internal("%s", error->message),
