@@ -224,8 +224,8 @@ END $$; -- the queues of changes of a source, and the triggers that fill them, a
 CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	-- what was learnt under another definition is worth nothing. A table that is needed stays: to a subscriber of logical
-	-- replication another one of its name would be the same, with the old rows
+	-- what was learnt under another definition is worth nothing; a table that is needed stays, since a subscriber of
+	-- logical replication would take another one of its name for the same, with the old rows
 	IF src.track_changes = 'none' THEN
 		EXECUTE format('DROP TABLE IF EXISTS %I.population', src.name);
 		RETURN;
