@@ -477,7 +477,7 @@ CREATE FUNCTION crm_profile_internal.source_unfiltered(src crm_profile.source_de
 
 CREATE FUNCTION crm_profile_internal.status_words() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$'; -- a regular expression of states of orders that are not placed yet, or cancelled
+	RETURN '^(wc.)?(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|checkout.?draft|trash|entwurf|pending|pending.?payment|payment.?pending|unavailable|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$'; -- a regular expression of states of orders that are not placed yet, or cancelled
 
 CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT bad boolean) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 3 AS $$
