@@ -93,7 +93,7 @@ HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|sev
 CREATE FUNCTION left_in_english(source text) RETURNS TABLE (language text, sentence text) LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('WITH page AS MATERIALIZED (SELECT l, crm_profile.report(%1$L, l, ''{quality,model,prospects}'') AS html FROM unnest(''{de,es,fr,it}''::text[]) l)
-		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT note FROM %1$I.model_card) s
+		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT note FROM %1$I.model_card_details) s
 		WHERE s.sentence ~ ''[[:alpha:]]{3}'' AND strpos(page.html, crm_profile_internal.html(s.sentence)) > 0 ORDER BY 2, 1', source);
 END $$;
 SELECT * FROM left_in_english('s');
