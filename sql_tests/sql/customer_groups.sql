@@ -65,6 +65,8 @@ FROM told t, LATERAL (SELECT count(*) AS n FROM client c, LATERAL (SELECT c.age,
 SELECT count(*) AS three FROM customer_groups('shop', 3);
 SELECT count(*) AS by_heads, bool_and(card ~ '(^|, )(not )?heads') AS told FROM customer_groups('shop', 2, '{"heads": 1, "age": 0, "income": 0, "town": 0, "likes": 0}');
 SELECT customer_groups('shopp');
+SELECT customer_groups(NULL);
+SELECT profile_groups_fit(id::text, profile(p, m)) FROM (SELECT * FROM person ORDER BY id LIMIT 1) p, model;
 -- variance within and between, against plain SQL
 SELECT attribute, customers, groups, round(explained::numeric, 6) = CASE attribute
 		WHEN 'age' THEN round((1 - (SELECT sum((age - m) ^ 2) FROM (SELECT age, avg(age) OVER (PARTITION BY found) AS m FROM client JOIN member ON customer = id) x) / (SELECT sum((age - m) ^ 2) FROM (SELECT age, avg(age) OVER () AS m FROM client) x))::numeric, 6)

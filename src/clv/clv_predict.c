@@ -8,8 +8,10 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+#include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_predict.h"
 
@@ -26,13 +28,27 @@ CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_
 	return customer;
 }
 
-/* Days from as_of to as_of + interval. */
+/* Days from as_of to as_of + interval; both must be in the calendar of timestamps. */
 static double
 DaysAhead(DateADT as_of, const Interval *interval)
 {
-	Timestamp end = DatumGetTimestamp(
-		DirectFunctionCall2(date_pl_interval, DateADTGetDatum(as_of), IntervalPGetDatum(interval)));
+	int64 longest = (int64) interval->month * 31 + interval->day + interval->time / USECS_PER_DAY;
+	Timestamp end;
 
+	if (!INTERVAL_NOT_FINITE(interval) &&
+		as_of + Max(longest, 0) >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)
+	{
+		char day[MAXDATELEN + 1];
+
+		FormatDay(as_of, day);
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("a forecast from %s for %s goes beyond the calendar", day,
+							   DatumGetCString(
+								   DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))),
+						errhint("Give an earlier day, or a shorter time.")));
+	}
+	end = DatumGetTimestamp(
+		DirectFunctionCall2(date_pl_interval, DateADTGetDatum(as_of), IntervalPGetDatum(interval)));
 	if (TIMESTAMP_NOT_FINITE(end))
 		return INFINITY;
 	return ((double) end - (double) as_of * USECS_PER_DAY) / USECS_PER_DAY;
