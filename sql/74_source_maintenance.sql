@@ -30,7 +30,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
-			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
+			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('customer_effect', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
 				v(relation, name) ON v.relation = p.name WHERE p.object IS NOT NULL LOOP
 		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
 	END LOOP;
