@@ -143,6 +143,7 @@ DECLARE
 		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
 		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'time zone in which a time stamp with time zone becomes a day'],
 		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
+		['attribute_options', 'text', 'NULL', 'special codes, breaks of ranges and asymmetric attributes, as JSON; NULL: none'],
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
@@ -935,6 +936,7 @@ BEGIN
 		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
 	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_check_attribute_options(src);
 	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$; -- checks and completes a definition with the caller's rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines

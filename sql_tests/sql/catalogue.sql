@@ -178,7 +178,7 @@ ORDER BY a.object;
 
 -- Combinable with a polymorphic argument: distributed plans cannot split it
 SELECT object FROM aggregate
-WHERE aggcombinefn <> 0 AND EXISTS (SELECT FROM unnest(proargtypes::oid[]) a JOIN pg_type t ON t.oid = a WHERE t.typname LIKE 'any%')
+WHERE aggcombinefn <> 0 AND aggtranstype <> 'internal'::regtype AND EXISTS (SELECT FROM unnest(proargtypes::oid[]) a JOIN pg_type t ON t.oid = a WHERE t.typname LIKE 'any%')
 ORDER BY object;
 
 -- ---------------------------------------------------------------- tables, views, rights
