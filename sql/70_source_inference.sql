@@ -265,3 +265,20 @@ CREATE FUNCTION crm_profile_internal.infer_lines(orders regclass, OUT lines regc
 			AND (i.sums OR i.amounts[1] LIKE '% * %' OR w.as_lines AND i.amounts[1] ~* 'price|preis|prix|precio|prezzo')
 		ORDER BY w.as_lines DESC, c.place, n.name ~ 'payment' DESC, c.oid LIMIT 1;
 	END; -- the table of order lines, or of payments, that refers to an order table, their join, and the amount of a line; NULLs if there is none
+
+CREATE FUNCTION crm_profile_internal.identity_rules(relation regclass, key text, OUT why text, OUT value text) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		WITH c AS (
+			SELECT quote_ident(a.attname) AS sql, a.attnum, crm_profile_internal.snake_name(a.attname) AS name, t.typcategory = 'S' OR t.typname = 'citext' AS is_text, t.typcategory = 'D' AS is_day, a.attname = key AS is_key
+			FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)
+			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(relation, a.attnum, 'SELECT')),
+		names AS (
+			SELECT string_agg(c.sql || '::text', ', ' ORDER BY c.attnum) AS sql FROM c WHERE c.is_text AND c.name ~ '^((full|first|last|given|family|sur|vor|nach|familien)_?)?name$' HAVING count(*) > 0)
+		SELECT 'e-mail', format('crm_profile_internal.plain_email(c.%s::text)', c.sql) FROM c WHERE c.is_text AND c.name ~ '(^|_)e_?mail(_?(address|adresse))?$'
+		UNION ALL SELECT 'phone', format('substring(regexp_replace(regexp_replace(c.%s::text, ''[^0-9+]'', '''', ''g''), ''^00'', ''+'') FROM ''^.{7,}$'')', c.sql) FROM c
+			WHERE c.is_text AND c.name ~ '(^|_)(phone|telephone|telefon|mobile|handy|cell)(_?(no|nr|number|nummer))?$'
+		UNION ALL SELECT 'name and birth date', format('(SELECT lower(concat_ws('' '', %s)) || '' '' || c.%s::date FROM (SELECT c.*) n WHERE concat_ws('''', %1$s) <> '''')', n.sql, b.sql)
+			FROM names n, (SELECT c.sql FROM c WHERE c.is_day AND c.name ~ '(birth|geburt|(^|_)dob$)' ORDER BY c.attnum LIMIT 1) b
+		UNION ALL SELECT 'key', format('coalesce(NULLIF(ltrim(lower(btrim(c.%1$s::text)), ''0''), ''''), ''0'')', c.sql) FROM c WHERE c.is_text AND c.is_key;
+	END; -- ways to tell that customers c of a table are one person: SQL of a value that they share; key: the same key spelt differently

@@ -30,7 +30,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
-			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('customer_effect', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
+			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('customer_effect', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'), ('identity_in_use', 'customer'), ('identity_in_use', 'person'))
 				v(relation, name) ON v.relation = p.name WHERE p.object IS NOT NULL LOOP
 		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
 	END LOOP;
@@ -45,8 +45,9 @@ BEGIN
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, replace(one_of, '?', 'o.customer')) INTO orders_left USING given;
 	IF src.track_changes = 'keys' THEN
-		-- without its marker, the next refresh reads all orders
-		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
+		-- without its marker, the next refresh reads all orders; those of the key may be in the history of somebody
+		-- else
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0 OR crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL;
 	END IF;
 	IF queue IS NOT NULL AND src.recorded_columns IS NOT NULL THEN
 		-- of the others beside them, the keys stay
