@@ -483,7 +483,8 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(8, 'the same of mbg/nbd', NULL, r.default_error, 'what the plain model would have given'),
 				(9, 'attributes', CASE WHEN crm_profile_internal.attributes_earn_it(model.attributes_gain, model.attributes_error) THEN 'used' WHEN model.attributes_gain IS NOT NULL THEN 'not used' END,
 					model.attributes_gain, format('gain of log-likelihood by customer in forecasts of the past, standard error %s; used from 2 of them on', crm_profile_internal.short_number(model.attributes_error))),
-				(10, 'days with a weight', NULL, nullif(c.weighted_days, 0), 'days that count for more or less than others, as day_weights says')) v(line, item, value, number, note)
+				(10, 'days with a weight', NULL, nullif(c.weighted_days, 0), 'days that count for more or less than others, as day_weights says'),
+				(11, 'buy at random', NULL, c.random_share, 'share of customers who buy at random, the others regularly')) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
 			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,

@@ -108,8 +108,8 @@ extern LastAnswers *AnswersFor(const Question *question);
 /* P(alive) at the parameters of the model. */
 extern double Alive(const Question *question);
 
-/* The answer of this kind for a customer who is alive. */
-extern double AnswerIfAlive(const Question *question, IfAlive kind);
+/* The answer of this kind for a customer who may be lost. */
+extern double Expected(const Question *question, IfAlive kind);
 
 /* An answer at given parameters, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);

@@ -76,10 +76,8 @@ OfNewcomer(const ClvModel *model, double horizon)
 static bool
 HasFallenBelow(const ClvModel *model, const Past *past, int64 silence, double share)
 {
-	PurchaseSummary facts = {
-		.first = past->first, .last = past->last, .purchase_days = past->purchase_days};
 	DateADT today = (DateADT) (past->last + silence);
-	ClvCustomer customer = CustomerInUnits(model, &facts, today);
+	ClvCustomer customer = CustomerInUnits(model, past, today);
 	double horizon =
 		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
@@ -153,13 +151,10 @@ LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule
 	{
 		if (day.orders == 0)
 			continue;
-		if (past.purchase_days == 0)
-			past.first = day.day;
-		else if (day.day > as_of - rule->active &&
-				 IsInactive(rule, &past, (int64) day.day - 1 - past.last))
+		if (past.purchase_days > 0 && day.day > as_of - rule->active &&
+			IsInactive(rule, &past, (int64) day.day - 1 - past.last))
 			won_back = true;
-		past.purchase_days++;
-		past.last = day.day;
+		CountPurchase(&past, day.day);
 	}
 	if (past.purchase_days == 0)
 		return LIFECYCLES;
