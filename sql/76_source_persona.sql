@@ -552,7 +552,7 @@ BEGIN
 	-- one scan for the group of each customer, whatever is asked of it
 	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, x."(group)"::text AS segment, x."(group)" AS segment_position FROM (SELECT x.*, crm_profile.nearest_group(crm_profile.profile("(row)", %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS "(group)" FROM %4$s OFFSET 0) x)',
 		named, profile_model, found.medoids, rows);
-	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, avg(crm_profile.similarity(n.p, $2[n.n])) AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
+	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, (crm_profile_internal.decimal_sum(crm_profile.similarity(n.p, $2[n.n])) / count(crm_profile.similarity(n.p, $2[n.n])))::float8 AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
 		(SELECT crm_profile.profile("(row)", $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
 		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
