@@ -214,7 +214,8 @@ BinFeature(const ScorecardFeature *feature, const Tally *levels, const Outcome *
 		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, apart.p_value));
 	binning->signal[f] = SignalShare(bins.ratio + apart.ratio, bins.luck + apart.df);
 	/* all in one bin: only missing values and the like can make the feature informative */
-	if (binning->signal[f] == 0 || (bins.nbins == 1 && apart.ratio < TELLING_RATIO * apart.df))
+	if (binning->signal[f] == 0 ||
+		(bins.nbins == 1 && apart.ratio < TELLING_RATIO * Max(1, apart.df)))
 		binning->nbins[f] = 0;
 	pfree(bin);
 }
