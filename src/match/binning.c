@@ -18,15 +18,23 @@
 
 #define MAX_BLOCKS 64
 #define MAX_RANKED_GROUPS 256
-#define SPIKE_SHARE 0.05    /* a level with this share of the rows may stand alone */
-#define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
-#define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
-#define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
-#define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
+#define SPIKE_SHARE 0.05 /* a level with this share of the rows may stand alone */
 #define TREND_SHARE                                                                                \
 	0.8 /* share of the error probability spent on the trend; the rest goes to the bins */
 #define MIN_EXPECTED 5.0  /* expected targets, and others, in a bin, as for chi-square */
 #define MOST_OF_ROWS 0.05 /* of skew values a bin needs no larger share */
+
+/* What it takes to separate rows. */
+typedef struct Fineness
+{
+	double fine_penalty;    /* of one more bin on an accepted trend */
+	double nominal_penalty; /* by half the chi-square that two groups of words must differ */
+	double chance;     /* below it a trend by ranks, or differences between words, is accepted */
+	double trend_luck; /* share of the ways to cut that luck has along a trend */
+} Fineness;
+
+static const Fineness FinenessOf[BIN_FINENESS] = {
+	{1.0, 2.0, 0.05, 0.5}, {0.25, 0.25, 0.05, 0.5}, {0.25, 0.25, 0.5, 0.2}};
 
 /* Neighbouring levels that are not separated any more. */
 typedef struct Block
@@ -50,6 +58,7 @@ typedef struct Measure
 	bool is_value;
 	double mean; /* of all rows */
 	double variance;
+	const Fineness *fine;
 } Measure;
 
 static inline Tally
@@ -74,7 +83,7 @@ SumTallies(const Tally *tallies, int n)
 static Measure
 MeasureOf(Tally total, const Outcome *outcome)
 {
-	Measure m = {.is_value = outcome->is_value};
+	Measure m = {.is_value = outcome->is_value, .fine = &FinenessOf[outcome->fineness]};
 
 	if (total.rows > 0)
 	{
@@ -300,8 +309,8 @@ CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, int dir
 	{
 		if (cut->nbins == 1)
 			rising = direction > 0;
-		CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
-				  &other);
+		CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, rising, pooled), m->fine->fine_penalty,
+				  min_size, &other);
 		other.worth = cut->worth;
 		*cut = other;
 	}
@@ -374,6 +383,7 @@ JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, do
 {
 	Tally *counts = palloc0(bins->nbins * sizeof(Tally));
 	double of_trend = ChiSquareTail(trend * trend, 1);
+	const Fineness *fine = &FinenessOf[outcome->fineness];
 	double of_cut;
 	GroupTest test;
 
@@ -385,10 +395,10 @@ JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, do
 	bins->p_value = Min(1, Min(of_trend / TREND_SHARE, of_cut / (1 - TREND_SHARE)));
 	bins->ratio = test.ratio;
 	/*
-	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
+	 * the best of that many cuts gains about the logarithm of their number by chance, a part of it
 	 * along a trend
 	 */
-	bins->luck = bins->nbins - 1 + (of_trend < TREND_CHANCE ? ways / 2 : ways);
+	bins->luck = bins->nbins - 1 + (of_trend < fine->chance ? ways * fine->trend_luck : ways);
 	pfree(counts);
 }
 
@@ -410,7 +420,7 @@ BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 	if (m.variance == 0)
 		return bins;
 	trend = TrendZ(&m, levels, nlevels);
-	direction = ChiSquareTail(trend * trend, 1) < TREND_CHANCE ? (trend > 0 ? 1 : -1) : 0;
+	direction = ChiSquareTail(trend * trend, 1) < m.fine->chance ? (trend > 0 ? 1 : -1) : 0;
 	CutOrdered(&m, levels, nlevels, -1, direction, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
@@ -461,11 +471,11 @@ CompareRates(const RankedLevel *x, const RankedLevel *y)
 
 /*
  * Merges neighbours in the order of rates, cheapest first, as long as the two
- * differ by less than the penalty of a bin.  Very many levels are first
- * gathered into groups of about equal size.
+ * differ by less than the penalty of a bin, or one has fewer rows than min_size.  Very many levels
+ * are first gathered into groups of about equal size.
  */
 static int
-MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double penalty,
+MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double min_size,
 			int *bin_of_rank)
 {
 	Tally groups[MAX_RANKED_GROUPS];
@@ -500,13 +510,16 @@ MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double pen
 			double loss = GroupWorth(m, groups[i]) + GroupWorth(m, groups[i + 1]) -
 						  GroupWorth(m, AddTallies(groups[i], groups[i + 1]));
 
+			if (Min(groups[i].rows, groups[i + 1].rows) < min_size)
+				loss = 0;
+
 			if (loss < cheapest)
 			{
 				cheapest = loss;
 				at = i;
 			}
 		}
-		if (cheapest >= penalty && n <= MAX_BLOCKS)
+		if (cheapest >= m->fine->nominal_penalty && n <= MAX_BLOCKS)
 			break;
 		groups[at] = AddTallies(groups[at], groups[at + 1]);
 		ends[at] = ends[at + 1];
@@ -587,7 +600,7 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 	bins.p_value = test.p_value;
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
-	if (bins.p_value < NOMINAL_CHANCE)
+	if (bins.p_value < m.fine->chance)
 	{
 		int *bin_of_rank;
 		double share;
@@ -602,7 +615,8 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 		bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
 		SortByRate(ranked, nranked);
-		bins.nbins = MergeRanked(&m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
+		bins.nbins =
+			MergeRanked(&m, ranked, nranked, outcome->fineness > 0 ? min_size : 0, bin_of_rank);
 		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
 		for (int i = 0; i < nranked; i++)
 		{
@@ -619,6 +633,12 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 	pfree(ranked);
 	pfree(counts);
 	return bins;
+}
+
+double
+BinChance(const Outcome *outcome)
+{
+	return FinenessOf[outcome->fineness].chance;
 }
 
 Bins
