@@ -9,6 +9,7 @@
 #include "orders/order_workers.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
+#include "source/label_selectivity.h"
 
 PG_MODULE_MAGIC;
 
@@ -25,6 +26,7 @@ _PG_init(void)
 	InitOrderWorkers();
 	InitScoreOrders();
 	InitAudience();
+	InitLabelSelectivity();
 	DefineCustomStringVariable(
 		"crm_profile.language",
 		"The language that people are spoken to in, such as en, de or pt-BR.",
