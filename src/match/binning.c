@@ -18,17 +18,25 @@
 
 #define MAX_BLOCKS 64
 #define MAX_RANKED_GROUPS 256
-#define SPIKE_SHARE 0.05    /* a level with this share of the rows may stand alone */
-#define FINE_PENALTY 1.0    /* of one more bin on an accepted trend */
-#define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
-#define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
-#define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
+#define SPIKE_SHARE 0.05 /* a level with this share of the rows may stand alone */
 /* Shares of the error probability: of the trend, the bend, and the bins. */
 #define TREND_SHARE 0.75
 #define BEND_SHARE 0.2
 #define CUT_SHARE 0.05
 #define MIN_EXPECTED 5.0  /* expected targets, and others, in a bin, as for chi-square */
 #define MOST_OF_ROWS 0.05 /* of skew values a bin needs no larger share */
+
+/* What it takes to separate rows. */
+typedef struct Fineness
+{
+	double fine_penalty;    /* of one more bin on an accepted trend */
+	double nominal_penalty; /* by half the chi-square that two groups of words must differ */
+	double chance;     /* below it a trend by ranks, or differences between words, is accepted */
+	double trend_luck; /* share of the ways to cut that luck has along a trend */
+} Fineness;
+
+static const Fineness FinenessOf[BIN_FINENESS] = {
+	{1.0, 2.0, 0.05, 0.5}, {0.25, 0.25, 0.05, 0.5}, {0.25, 0.25, 0.5, 0.2}};
 
 /* Neighbouring levels that are not separated any more. */
 typedef struct Block
@@ -59,6 +67,7 @@ typedef struct Measure
 	bool is_value;
 	double mean; /* of all rows */
 	double variance;
+	const Fineness *fine;
 } Measure;
 
 static inline Tally
@@ -83,7 +92,7 @@ SumTallies(const Tally *tallies, int n)
 static Measure
 MeasureOf(Tally total, const Outcome *outcome)
 {
-	Measure m = {.is_value = outcome->is_value};
+	Measure m = {.is_value = outcome->is_value, .fine = &FinenessOf[outcome->fineness]};
 
 	if (total.rows > 0)
 	{
@@ -326,15 +335,15 @@ LogChoose(int n, int k)
 
 /* A bend has to be clearer than a trend, since it is rarer. */
 static inline bool
-IsTrend(RankShape shape)
+IsTrend(const Fineness *fine, RankShape shape)
 {
-	return ChiSquareTail(shape.trend * shape.trend, 1) < TREND_CHANCE;
+	return ChiSquareTail(shape.trend * shape.trend, 1) < fine->chance;
 }
 
 static inline bool
-IsBend(RankShape shape)
+IsBend(const Fineness *fine, RankShape shape)
 {
-	return ChiSquareTail(shape.bend * shape.bend, 1) < TREND_CHANCE * BEND_SHARE;
+	return ChiSquareTail(shape.bend * shape.bend, 1) < fine->chance * BEND_SHARE;
 }
 
 /*
@@ -362,16 +371,16 @@ CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, RankSha
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
-	else if (cut->nbins > 1 || IsTrend(shape) || IsBend(shape))
+	else if (cut->nbins > 1 || IsTrend(m->fine, shape) || IsBend(m->fine, shape))
 	{
 		int npooled;
 
 		if (cut->nbins == 1)
 			rising = shape.trend > 0;
-		npooled = cut->nbins > 1 || IsTrend(shape)
+		npooled = cut->nbins > 1 || IsTrend(m->fine, shape)
 					  ? PoolMonotone(blocks, nblocks, rising, pooled)
 					  : PoolBent(m, blocks, nblocks, shape.bend < 0, pooled);
-		CutBlocks(m, pooled, npooled, FINE_PENALTY, min_size, &other);
+		CutBlocks(m, pooled, npooled, m->fine->fine_penalty, min_size, &other);
 		other.worth = cut->worth;
 		*cut = other;
 	}
@@ -453,6 +462,7 @@ JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, Ra
 	Tally *counts = palloc0(bins->nbins * sizeof(Tally));
 	double of_trend = ChiSquareTail(shape.trend * shape.trend, 1);
 	double of_bend = ChiSquareTail(shape.bend * shape.bend, 1);
+	const Fineness *fine = &FinenessOf[outcome->fineness];
 	double of_cut;
 	GroupTest test;
 
@@ -465,10 +475,11 @@ JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, Ra
 		Min(Min(1, of_trend / TREND_SHARE), Min(of_bend / BEND_SHARE, of_cut / CUT_SHARE));
 	bins->ratio = test.ratio;
 	/*
-	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
+	 * the best of that many cuts gains about the logarithm of their number by chance, a part of it
 	 * along a known shape
 	 */
-	bins->luck = bins->nbins - 1 + (IsTrend(shape) || IsBend(shape) ? ways / 2 : ways);
+	bins->luck = bins->nbins - 1 +
+				 (IsTrend(fine, shape) || IsBend(fine, shape) ? ways * fine->trend_luck : ways);
 	pfree(counts);
 }
 
@@ -540,11 +551,11 @@ CompareRates(const RankedLevel *x, const RankedLevel *y)
 
 /*
  * Merges neighbours in the order of rates, cheapest first, as long as the two
- * differ by less than the penalty of a bin.  Very many levels are first
- * gathered into groups of about equal size.
+ * differ by less than the penalty of a bin, or one has fewer rows than min_size.  Very many levels
+ * are first gathered into groups of about equal size.
  */
 static int
-MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double penalty,
+MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double min_size,
 			int *bin_of_rank)
 {
 	Tally groups[MAX_RANKED_GROUPS];
@@ -579,13 +590,16 @@ MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double pen
 			double loss = GroupWorth(m, groups[i]) + GroupWorth(m, groups[i + 1]) -
 						  GroupWorth(m, AddTallies(groups[i], groups[i + 1]));
 
+			if (Min(groups[i].rows, groups[i + 1].rows) < min_size)
+				loss = 0;
+
 			if (loss < cheapest)
 			{
 				cheapest = loss;
 				at = i;
 			}
 		}
-		if (cheapest >= penalty && n <= MAX_BLOCKS)
+		if (cheapest >= m->fine->nominal_penalty && n <= MAX_BLOCKS)
 			break;
 		groups[at] = AddTallies(groups[at], groups[at + 1]);
 		ends[at] = ends[at + 1];
@@ -655,15 +669,18 @@ WordsChance(const Tally *levels, int nlevels, double min_size, const Outcome *ou
 	return chance;
 }
 
-/* Puts words with similar rates into one bin, and words too rare into that of the rest. */
+/*
+ * Puts words with similar rates into one bin of at least `least` rows, and words of fewer than
+ * min_size rows into that of the rest.
+ */
 static void
 GroupWords(const Measure *m, RankedLevel *ranked, int nranked, const Tally *levels, int nlevels,
-		   double min_size, uint16 *bin, Bins *bins)
+		   double least, double min_size, uint16 *bin, Bins *bins)
 {
 	int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
 	SortByRate(ranked, nranked);
-	bins->nbins = MergeRanked(m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
+	bins->nbins = MergeRanked(m, ranked, nranked, least, bin_of_rank);
 	bins->rare = AverageBin(ranked, nranked, bin_of_rank, bins->nbins);
 	for (int i = 0; i < nranked; i++)
 	{
@@ -708,13 +725,14 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 		ranked[i].rate = counts[i].sum / counts[i].rows;
 	}
 	if (nranked > 1)
+	{
 		test = TestGroups(counts, nranked, outcome);
-	if (nranked > 1)
 		bins.p_value =
 			outcome->is_value ? test.p_value : WordsChance(levels, nlevels, min_size, outcome);
+	}
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
-	if (bins.p_value < NOMINAL_CHANCE)
+	if (bins.p_value < m.fine->chance)
 	{
 		double share = SignalShare(test.ratio, nranked - 1);
 
@@ -724,11 +742,18 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 		 */
 		bins.ratio = test.ratio;
 		bins.luck = bins.ratio * (1 - share * share);
-		GroupWords(&m, ranked, nranked, levels, nlevels, min_size, bin, &bins);
+		GroupWords(&m, ranked, nranked, levels, nlevels, outcome->fineness > 0 ? min_size : 0,
+				   min_size, bin, &bins);
 	}
 	pfree(ranked);
 	pfree(counts);
 	return bins;
+}
+
+double
+BinChance(const Outcome *outcome)
+{
+	return FinenessOf[outcome->fineness].chance;
 }
 
 Bins

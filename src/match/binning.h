@@ -21,11 +21,14 @@ typedef struct Tally
 	double squares;
 } Tally;
 
+#define BIN_FINENESS 3
+
 /* What is to be told: targets from others, or values. */
 typedef struct Outcome
 {
 	bool is_value;
 	double kurtosis; /* of values */
+	int fineness;    /* of bins, below BIN_FINENESS: the finer, the less has to be proven */
 } Outcome;
 
 static inline Tally
@@ -77,6 +80,9 @@ extern Bins BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *ou
  * lowest rate first.
  */
 extern Bins BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin);
+
+/* The probability by chance below which differences between bins are taken for real. */
+extern double BinChance(const Outcome *outcome);
 
 /* Bins that somebody gave, from 0 on. */
 extern Bins TakeGivenBins(const Tally *levels, int nlevels, const Outcome *outcome,

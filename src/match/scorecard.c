@@ -31,10 +31,10 @@
 
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
-#define GIVEN_CHANCE 0.05 /* above it differences between bins given count as chance */
 #define CARD_RATIO                                                                                 \
 	6.6 /* twice the log-likelihood of held-out scores against the base rate: 1 % by chance */
-#define PAIR_PRIOR 2 /* the prior variance by whose card interactions are looked for */
+#define FEW_TARGETS 2000 /* with fewer, weak attributes count and cannot be proven one by one */
+#define PAIR_PRIOR 2     /* the prior variance by whose card interactions are looked for */
 #define MAX_NEWTON_STEPS 30
 #define NEWTON_TOLERANCE 1e-8 /* gain in log-likelihood below which the fit stops */
 
@@ -160,7 +160,7 @@ FindBins(const ScorecardFeature *feature, const Tally *levels, const Outcome *ou
 	{
 		bins = TakeGivenBins(common + 1, nlevels - 1, outcome, own->fixed + 1, own->nfixed, bin);
 		/* found ones have passed a test */
-		if (bins.p_value >= GIVEN_CHANCE)
+		if (bins.p_value >= BinChance(outcome))
 			bins.ratio = bins.luck = 0;
 	}
 	else if (feature->ordered)
@@ -214,7 +214,8 @@ BinFeature(const ScorecardFeature *feature, const Tally *levels, const Outcome *
 		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, apart.p_value));
 	binning->signal[f] = SignalShare(bins.ratio + apart.ratio, bins.luck + apart.df);
 	/* all in one bin: only missing values and the like can make the feature informative */
-	if (binning->signal[f] == 0 || (bins.nbins == 1 && apart.ratio < TELLING_RATIO * apart.df))
+	if (binning->signal[f] == 0 ||
+		(bins.nbins == 1 && apart.ratio < TELLING_RATIO * Max(1, apart.df)))
 		binning->nbins[f] = 0;
 	pfree(bin);
 }
@@ -1076,6 +1077,37 @@ ChoosePairs(Scorecard *card, FitData *data)
 	return pairs;
 }
 
+/*
+ * Tries finer bins, of attributes less well proven, and keeps them where held-out rows are clearly
+ * the better for them.
+ */
+static void
+RefineBins(Scorecard *card, FitData *data)
+{
+	for (int fineness = 1; fineness < BIN_FINENESS; fineness++)
+	{
+		int before = card->outcome.fineness;
+		PairSearch pairs[SCORECARD_FOLDS];
+
+		memcpy(pairs, data->pairs, sizeof(pairs));
+		card->outcome.fineness = fineness;
+		CrossValidate(card, data, false);
+		if (TakeBest(card, data, CARD_RATIO / 2 / card->nrows))
+			continue;
+		card->outcome.fineness = before;
+		memcpy(data->pairs, pairs, sizeof(pairs));
+	}
+}
+
+/* Whether there is little to learn from: few targets or others, or values as uncertain. */
+static bool
+HasFewTargets(const Scorecard *card)
+{
+	return (card->outcome.is_value
+				? card->nrows / card->outcome.kurtosis
+				: Min(card->ntargets, card->nrows - card->ntargets)) <= FEW_TARGETS;
+}
+
 void
 FitScorecard(Scorecard *card, const Outcomes *outcomes, const uint8 *fold)
 {
@@ -1094,6 +1126,8 @@ FitScorecard(Scorecard *card, const Outcomes *outcomes, const uint8 *fold)
 	CrossValidate(card, &data, false);
 	card->quality.log_loss = HUGE_VAL;
 	(void) TakeBest(card, &data, 0);
+	if (card->shrinkage > 0 && HasFewTargets(card))
+		RefineBins(card, &data);
 	pairs = ChoosePairs(card, &data);
 	for (int i = 0; i < PRIOR_VARIANCES; i++)
 		pfree(data.score[i]);
