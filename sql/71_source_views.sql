@@ -725,13 +725,15 @@ CREATE FUNCTION crm_profile_internal.source_conditions(src crm_profile.source_de
 			format(' CROSS JOIN LATERAL (SELECT %s AS met FROM (SELECT %s) figures) met%s',
 				(SELECT string_agg(format('CASE WHEN %s THEN %s ELSE 0 END', s.condition, 1 << (s.place - 1)::integer), ' + ' ORDER BY s.place) FROM unnest(src.condition_sql) WITH ORDINALITY s(condition, place)),
 				coalesce(string_agg(CASE WHEN p.name = 'customer' THEN format('c%s.%I AS customer', n, src.customer_key) ELSE format('%s%s.%I', CASE p.kind WHEN 'figure' THEN 'f' WHEN 'own' THEN 'c' ELSE 'q_' END, n, p.name) END, ', '), ''), n))
-		FROM crm_profile_internal.source_probe_columns(src) p WHERE p.name = ANY (src.condition_columns)) END; -- where the scheme has conditions: joins met.met, a bit for each that holds for customer c with the figures f; n: number of all these aliases
+		FROM crm_profile_internal.source_probe_columns(src) p WHERE p.name = ANY (src.condition_columns)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_conditions IS 'where the scheme has conditions: joins met.met, a bit for each that holds for customer c with the figures f; n: number of all these aliases';
 
 CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer, history text, key text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE format(' LEFT JOIN %2$s c%1$s ON %3$s CROSS JOIN LATERAL (SELECT %4$s AS model) m%1$s CROSS JOIN LATERAL crm_profile_internal.customer_figures(%5$s::text, %6$s, m%1$s.model, %7$s, %8$s, %9$L, NULL) f%1$s%10$s',
 		n, src.customers, crm_profile_internal.same_key(src.key_type, format('c%s.%I', n, src.customer_key), key), crm_profile_internal.source_model_in_use(src, true), key, history, day, crm_profile_internal.source_period(src), src.tier_by,
-		crm_profile_internal.source_conditions(src, n)) END; -- the same for a history of the customer with that key on a day, given as SQL
+		crm_profile_internal.source_conditions(src, n)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definition, integer, text, text, text) IS 'the same for a history of the customer with that key on a day, given as SQL';
 
 CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -742,7 +744,8 @@ CREATE FUNCTION crm_profile_internal.source_figure(src crm_profile.source_defini
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN CASE WHEN src.condition_sql IS NOT NULL AND figure IN ('segment', 'segment_position')
 		THEN format('crm_profile_internal.%s(crm_profile.rfm_score(h.history, (m.model).rfm, d.day), (m.model).segments, f.lifecycle, met.met)%s AS %I', CASE figure WHEN 'segment' THEN 'segment_met' ELSE figure END, CASE figure WHEN 'segment' THEN '::varchar' END, figure)
-		ELSE format('f.%I', figure) END; -- SQL of a figure in source_profile_query()
+		ELSE format('f.%I', figure) END;
+COMMENT ON FUNCTION crm_profile_internal.source_figure IS 'SQL of a figure in source_profile_query()';
 
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE

@@ -354,7 +354,8 @@ END $$; -- the values of attributes that niches may have: frequent words and mem
 CREATE FUNCTION crm_profile_internal.niche_text(value crm_profile_internal.niche_value) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN value IS NULL THEN NULL WHEN value.class = 'boolean' THEN CASE WHEN value.word = 'true' THEN '' ELSE 'not ' END || value.attribute WHEN value.class = 'set' THEN concat(value.attribute, ' has ', value.word) WHEN value.word IS NOT NULL THEN concat(value.attribute, ' = ', value.word)
-		WHEN value.low IS NULL THEN concat(value.attribute, ' below ', value.high) WHEN value.high IS NULL THEN concat(value.attribute, ' ', value.low, ' and more') ELSE concat(value.attribute, ' ', value.low, ' to below ', value.high) END; -- a value of an attribute in words
+		WHEN value.low IS NULL THEN concat(value.attribute, ' below ', value.high) WHEN value.high IS NULL THEN concat(value.attribute, ' ', value.low, ' and more') ELSE concat(value.attribute, ' ', value.low, ' to below ', value.high) END;
+COMMENT ON FUNCTION crm_profile_internal.niche_text IS 'a value of an attribute in words';
 
 CREATE FUNCTION crm_profile_internal.niche_condition(value crm_profile_internal.niche_value) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
