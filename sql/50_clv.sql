@@ -76,6 +76,11 @@ CREATE FUNCTION crm_profile_internal.clv_fit_attributes_finalfn(state internal) 
 CREATE FUNCTION crm_profile.with_attributes(model crm_profile.clv_model, attributes record) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100; -- the model for customers with these attributes, for every function that takes a model; a model without attributes is returned unchanged
 
+CREATE FUNCTION crm_profile_internal.attribute_effects(model crm_profile.clv_model, attributes record, OUT buying double precision, OUT leaving double precision) RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50; -- what these attributes add to the logs of the rates of buying and of leaving
+CREATE FUNCTION crm_profile_internal.with_effects(model crm_profile.clv_model, buying double precision, leaving double precision) RETURNS crm_profile.clv_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50; -- the model for customers with these effects; NULL effects: for the average customer
+
 CREATE FUNCTION crm_profile_internal.without_attributes(model crm_profile.clv_model) RETURNS crm_profile.clv_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the model of the average customer, which says nothing of attributes
 

@@ -118,13 +118,9 @@ CREATE TYPE crm_profile_internal.sealed_models (
 	ALIGNMENT = int4,
 	STORAGE = main
 );
-COMMENT ON TYPE crm_profile_internal.sealed_models IS 'models that know attributes, those that prospect_match scores by, or a clv_model: readers can use them and cannot read them';
+COMMENT ON TYPE crm_profile_internal.sealed_models IS 'models that know attributes, those that prospect_match scores by: readers can use them and cannot read them';
 CREATE FUNCTION crm_profile_internal.seal_models(profile crm_profile.profile_model, match crm_profile.match_model) RETURNS crm_profile_internal.sealed_models
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10; -- both models in a form that can be used and not read
-CREATE FUNCTION crm_profile_internal.seal_models(model crm_profile.clv_model) RETURNS crm_profile_internal.sealed_models
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10; -- the model in a form that can be used and not read
-CREATE FUNCTION crm_profile_internal.with_attributes(models crm_profile_internal.sealed_models, attributes record) RETURNS crm_profile.clv_model
-	AS 'MODULE_PATHNAME', 'with_attributes_sealed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100; -- with_attributes() by a sealed model
 CREATE FUNCTION crm_profile_internal.profile(customer record, models crm_profile_internal.sealed_models) RETURNS crm_profile.profile
 	AS 'MODULE_PATHNAME', 'profile_from_sealed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20; -- profile() by sealed models
 CREATE FUNCTION crm_profile_internal.match_score(profile crm_profile.profile, models crm_profile_internal.sealed_models) RETURNS double precision

@@ -668,15 +668,15 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 CREATE FUNCTION crm_profile_internal.source_given(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN concat(CASE WHEN key IS NOT NULL THEN format(' LEFT JOIN (%s) q ON %s', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key)) END,
-		format(' CROSS JOIN LATERAL (SELECT %s) given', crm_profile_internal.source_attribute_names(src)));
-END $$; -- joins the attributes of the customer with that key, given as SQL, as the record given; NULL: of the customer in q, which is joined already
+	RETURN format(' LEFT JOIN (%s) q ON %s CROSS JOIN LATERAL (SELECT %s) given', src.customer_query, crm_profile_internal.same_key(src.key_type, 'q.customer', key),
+		crm_profile_internal.source_attribute_names(src));
+END $$; -- joins the attributes of the customer with that key, given as SQL, as the record given
 
 CREATE FUNCTION crm_profile_internal.source_own_model(src crm_profile.source_definition, key text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- once a row, whatever number of figures ask for it
-	RETURN CASE WHEN src.by_attributes THEN format('%s CROSS JOIN LATERAL (SELECT crm_profile_internal.with_attributes((SELECT s.models FROM %I.purchase_model s), given) AS clv OFFSET 0) own',
-		crm_profile_internal.source_given(src, key), src.name) ELSE '' END;
+	RETURN CASE WHEN src.by_attributes THEN format(' LEFT JOIN %I.customer_effect x ON %s CROSS JOIN LATERAL (SELECT crm_profile_internal.with_effects(%s, x.buying, x.leaving) AS clv OFFSET 0) own',
+		src.name, crm_profile_internal.same_key(src.key_type, 'x.customer', key), crm_profile_internal.source_model_in_use(src, 'clv')) ELSE '' END;
 COMMENT ON FUNCTION crm_profile_internal.source_own_model IS 'where the model of repeat purchase goes by attributes: joins own.clv, the model of the customer with that key; else empty';
 
 CREATE FUNCTION crm_profile_internal.source_clv(src crm_profile.source_definition) RETURNS text
@@ -961,19 +961,22 @@ BEGIN
 	END IF;
 END $$; -- creates or replaces the view prospect_model of a source, or drops it if there are no prospects
 
-CREATE FUNCTION crm_profile_internal.source_build_purchase_model(src crm_profile.source_definition) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_build_effects(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	is_new CONSTANT boolean := to_regclass(format('%I.purchase_model', src.name)) IS NULL;
+	is_new CONSTANT boolean := to_regclass(format('%I.customer_effect', src.name)) IS NULL;
 BEGIN
-	-- not security_invoker, as prospect_model is not
-	EXECUTE format('CREATE OR REPLACE VIEW %1$I.purchase_model AS SELECT crm_profile_internal.seal_models(m.clv) AS models FROM %1$I.model m WHERE m.id = (SELECT max(n.id) FROM %1$I.model n)', src.name);
-	EXECUTE format('COMMENT ON VIEW %I.purchase_model IS ''the model of repeat purchase with what it knows of attributes, with the owner''''s rights''', src.name);
-	EXECUTE format('COMMENT ON COLUMN %I.purchase_model.models IS ''to be used, not to be read''', src.name);
 	IF is_new THEN
-		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'purchase_model');
+		EXECUTE format('CREATE TABLE %I.customer_effect (customer %s%s PRIMARY KEY, buying double precision NOT NULL, leaving double precision NOT NULL)', src.name, src.key_type,
+			crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
+		EXECUTE format('COMMENT ON TABLE %I.customer_effect IS ''what the attributes of every customer with orders did to the model of repeat purchase at the last refresh''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.customer_effect.customer IS ''key of the customer, as in the customer table''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.customer_effect.buying IS ''added to the log of the rate of buying''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.customer_effect.leaving IS ''added to the log of the rate of leaving''', src.name);
+		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'customer_effect');
 	END IF;
-END $$; -- creates or replaces the view purchase_model of a source with attributes; who may read model_in_use may read it
+	PERFORM crm_profile_internal.source_admit(src, 'customer_effect');
+END $$; -- creates the table customer_effect of a source whose model goes by attributes; who may read model_in_use may read it
 
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1006,8 +1009,8 @@ DECLARE
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
 	PERFORM crm_profile_internal.source_build_prospect_model(src);
-	IF src.attributes IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_build_purchase_model(src);
+	IF src.by_attributes THEN
+		PERFORM crm_profile_internal.source_build_effects(src);
 	END IF;
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
@@ -1074,8 +1077,8 @@ BEGIN
 		PERFORM crm_profile_internal.source_build_due(src);
 	END IF;
 	-- nothing reads it any more
-	IF src.attributes IS NULL THEN
-		PERFORM crm_profile_internal.source_drop_view(src, 'purchase_model');
+	IF src.by_attributes IS NOT TRUE AND to_regclass(format('%I.customer_effect', src.name)) IS NOT NULL THEN
+		EXECUTE format('DROP TABLE %I.customer_effect', src.name);
 	END IF;
 END $$; -- creates the views and functions of a source, or replaces them; rights and dependent objects are kept
 

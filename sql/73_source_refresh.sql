@@ -304,6 +304,24 @@ EXCEPTION WHEN program_limit_exceeded THEN
 	RAISE DEBUG 'source "%": attributes are not tried: %', src.name, SQLERRM;
 END $$; -- what it would have gained to know the attributes of customers, in the stretches of a record of forecasts: log-likelihood, by customer, of buying or not; NULL: not tried
 
+CREATE FUNCTION crm_profile_internal.refresh_effects(src crm_profile.source_definition, keys text, customer_keys text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	known boolean;
+	among text;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.customer_effect)', src.name) INTO known;
+	-- a table that is new is filled
+	IF known AND keys IS NOT NULL THEN
+		among := format('.customer %s ANY (%L::%s[] || %L::%3$s[])', crm_profile_internal.key_equality(src.key_type::regtype), keys, src.key_type, customer_keys);
+	END IF;
+	EXECUTE format('DELETE FROM %1$I.customer_effect x WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s) AND %3$s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'x.customer'), coalesce('x' || among, 'true'));
+	-- the customer table may have a key twice
+	EXECUTE format('INSERT INTO %1$I.customer_effect AS x SELECT DISTINCT ON (h.customer) h.customer, e.* FROM %1$I.customer_history h%2$s CROSS JOIN LATERAL crm_profile_internal.attribute_effects($1, given) e WHERE %3$s ORDER BY 1, 2, 3
+		ON CONFLICT (customer) DO UPDATE SET buying = excluded.buying, leaving = excluded.leaving WHERE (x.buying, x.leaving) IS DISTINCT FROM (excluded.buying, excluded.leaving)',
+		src.name, crm_profile_internal.source_given(src, 'h.customer'), coalesce('h' || among, 'true')) USING (crm_profile_internal.source_last_model(src)).clv;
+END $$; -- part of a refresh: what attributes do to the model of repeat purchase, of the customers whose orders or own rows changed, by their keys; NULL: of all
+
 CREATE FUNCTION crm_profile_internal.refresh_population(src crm_profile.source_definition, today date, changed boolean, population bytea[], fit boolean,
 	OUT rfm crm_profile.rfm_model, OUT customer_base crm_profile.customer_base, OUT refit_seconds double precision)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -495,7 +513,8 @@ BEGIN
 				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, own.clv) AS lifecycle OFFSET 0) l
 				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, own.clv, $1), NULL)) k(conflict)
 			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src),
-				CASE WHEN src.by_attributes THEN crm_profile_internal.source_given(src, 'h.customer') END, CASE WHEN src.by_attributes THEN 'crm_profile.with_attributes($3, given)' ELSE '$3' END)
+				CASE WHEN src.by_attributes THEN format(' LEFT JOIN %I.customer_effect x ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'x.customer', 'h.customer')) END,
+				CASE WHEN src.by_attributes THEN 'crm_profile_internal.with_effects(crm_profile_internal.without_attributes($3), x.buying, x.leaving)' ELSE '$3' END)
 			INTO model.conflicts USING today, model.active_days, model.clv, model.rfm, model.segments, least(1, 100000 / greatest(model.customers, 1)::double precision);
 		EXECUTE format('SELECT CASE WHEN count(g.gap) >= 20 THEN ceil(crm_profile_internal.median(g.gap))::integer END
 				FROM (SELECT (crm_profile_internal.second_purchase(h.history, $1) - crm_profile.first_purchase(h.history, $1))::double precision AS gap FROM %s h WHERE $2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2)) g', crm_profile_internal.counted(src))
@@ -608,6 +627,9 @@ BEGIN
 			src := crm_profile_internal.source_resolve_conditions(src, conditions);
 		END IF;
 		PERFORM crm_profile_internal.source_build_views(src);
+	END IF;
+	IF src.by_attributes THEN
+		PERFORM crm_profile_internal.refresh_effects(src, CASE WHEN NOT due.fit AND changes.customer_keys IS NOT NULL THEN changes.keys END, changes.customer_keys);
 	END IF;
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;

@@ -49,7 +49,7 @@ CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_defi
 		WHEN src.materialize OR src.conditions IS NOT NULL THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
 		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
-			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, NULL), CASE WHEN src.by_attributes THEN ' LATERAL' END,
+			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, 'q.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
 			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
 COMMENT ON FUNCTION crm_profile_internal.source_labelled IS 'FROM and WHERE of a query over customers: attributes under the alias q, figures under f';
 

@@ -519,15 +519,18 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
-CREATE FUNCTION crm_profile_internal.source_measures(src crm_profile.source_definition, by_score boolean DEFAULT false) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
+CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
+	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are kept:
+	-- merging takes half the time of hashing
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
+BEGIN
 	-- OFFSET 0: each figure of a contact is computed once, however often it is used
-	RETURN format('ARRAY(SELECT ROW(r.campaign, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
-			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s))::crm_profile_internal.campaign_measures FROM (SELECT * FROM %1$I.campaign_response OFFSET 0) r GROUP BY r.campaign, %5$s)',
-		src.name, CASE WHEN by_score THEN 'NULL, crm_profile_internal.score_class(r.score)' ELSE 'r.segment, NULL' END,
-		CASE WHEN by_score THEN 'NULL, NULL, NULL, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL' END,
+	RETURN QUERY EXECUTE format('SELECT r.campaign::text, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
+			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT * FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
+		responses, CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
+		CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
 		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END);
-COMMENT ON FUNCTION crm_profile_internal.source_measures IS 'SQL of the totals of all campaigns by segment, or by class of the score';
+END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -539,11 +542,11 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'campaign_response', 'the customers of each campaign: group, response, value, and what was known of them the day before', 'crm_profile_internal.campaign_response_row',
 		crm_profile_internal.source_response_query(src));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_result', 'what each campaign changed beside its control group; without one, the response alone', 'crm_profile_internal.campaign_result_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_result(%s, %L) c', crm_profile_internal.source_measures(src), src.control_share));
+		format('SELECT c.* FROM crm_profile_internal.campaign_result(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(%L::regclass) m), %L) c', format('%I.campaign_response', src.name), src.control_share));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_segment_result', 'the same by segment before contact', 'crm_profile_internal.campaign_segment_result_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(%s, %s) c', crm_profile_internal.source_measures(src), crm_profile_internal.source_model_in_use(src, 'segments')));
+		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(%L::regclass) m), %s) c', format('%I.campaign_response', src.name), crm_profile_internal.source_model_in_use(src, 'segments')));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_gains', 'the same by tenth of the score before contact', 'crm_profile_internal.campaign_gains_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', crm_profile_internal.source_measures(src, by_score => true)));
+		format('SELECT c.* FROM crm_profile_internal.campaign_gains(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(%L::regclass, true) m)) c', format('%I.campaign_response', src.name)));
 END $$; -- creates or replaces the views of campaigns of a source, or drops them if there are no campaigns
 
 ---------------------------------------------------------------- faults in the contacts

@@ -72,7 +72,8 @@ END $$; -- tells what an audience can show, as a NOTICE
 
 CREATE FUNCTION crm_profile_internal.select_audience_as_owner(src crm_profile.source_definition, condition text, control_share double precision, seed text, base_rate double precision,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+	-- as in campaign_totals()
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 BEGIN
 	IF control_share IS NULL OR NOT control_share BETWEEN 0 AND 1 OR base_rate IS NULL OR NOT base_rate BETWEEN 0 AND 1 THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('control_share and base_rate must be from 0 to 1, not %s and %s', coalesce(control_share::text, 'NULL'), coalesce(base_rate::text, 'NULL'));
@@ -133,7 +134,7 @@ BEGIN
 		RETURN ARRAY[ROW(NULL, NULL, lift, 'as given')::crm_profile_internal.segment_effect];
 	END IF;
 	IF src.campaigns IS NOT NULL THEN
-		EXECUTE format('SELECT ARRAY(SELECT e FROM crm_profile_internal.segment_effects(%s) e)', crm_profile_internal.source_measures(src)) INTO effects;
+		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(format('%I.campaign_response', src.name)::regclass) m)) e);
 	END IF;
 	IF coalesce(cardinality(effects), 0) = 0 THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no past campaign to learn from', src.name),
@@ -156,7 +157,7 @@ END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 
 CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	effects crm_profile_internal.segment_effect[];
 BEGIN

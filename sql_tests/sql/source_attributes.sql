@@ -65,15 +65,44 @@ SELECT crm_profile.alter_source('shop', materialize => false);
 CREATE ROLE regress_given_reader;
 GRANT USAGE ON SCHEMA shop, given TO regress_given_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_given_reader;
-GRANT SELECT ON client TO regress_given_reader;
+-- the key alone: what attributes do was found by the refresh
+GRANT SELECT (id) ON client TO regress_given_reader;
 SET ROLE regress_given_reader;
 SELECT count(*) AS customers, count(DISTINCT round(p.clv_365d)) > 20 AS told FROM shop.customer_profile p;
-SELECT models FROM shop.purchase_model;
-SELECT crm_profile_internal.profile(c, m.models) FROM client c, shop.purchase_model m LIMIT 1;
+SELECT subscribed FROM client LIMIT 1;
+SELECT count(*) AS effects FROM shop.customer_effect;
 SELECT count(*) AS models FROM shop.model;
 SELECT clv::text ~ 'attributes|effect|subscribed' AS words FROM shop.model_in_use;
 SELECT count(*) AS effects FROM shop.model_card WHERE item ~ 'subscribed' OR note ~ 'subscribed';
 RESET ROLE;
+-- whom the reader does not see in the customer table has no effects for the reader, either
+ALTER TABLE client ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON client FOR SELECT USING (id <= 100);
+SET ROLE regress_given_reader;
+SELECT count(*) AS effects, bool_and(customer <= 100) AS visible FROM shop.customer_effect;
+RESET ROLE;
+ALTER TABLE client DISABLE ROW LEVEL SECURITY;
+
+-- ---------------------------------------------------------------- attributes that change, customers who come and go: at the next refresh, with and without change tracking
+CREATE FUNCTION differences() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM shop.customer_profile p JOIN shop.customer_history h USING (customer) JOIN client c ON c.id = p.customer, LATERAL (SELECT c.subscribed, c.region, c.age) r, shop.model m
+	WHERE m.id = (SELECT max(id) FROM shop.model) AND (p.p_purchase, p.expected_purchases_90d, p.clv_365d) IS DISTINCT FROM (crm_profile.probability_of_purchase(h.history, m.clv, '2024-12-31', '90 days', r),
+		crm_profile.expected_purchases(h.history, m.clv, '2024-12-31', '90 days', r), crm_profile.clv(h.history, m.clv, '2024-12-31', '365 days', 0.01, r)) $$;
+UPDATE client SET subscribed = NOT subscribed WHERE id <= 10;
+SELECT differences() > 0 AS not_yet;
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT differences();
+SELECT crm_profile.alter_source('shop', track_changes => 'keys');
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+UPDATE client SET age = 77, subscribed = NOT subscribed WHERE id BETWEEN 11 AND 15;
+INSERT INTO client VALUES (2001, true, 'south', 30);
+INSERT INTO sale VALUES (2001, '2024-12-01', 10), (2001, '2024-12-20', 10);
+DELETE FROM sale WHERE client = 20;
+SELECT customers_written, customers_removed FROM crm_profile.refresh('shop');
+SELECT differences(), count(*) FILTER (WHERE customer = 2001) AS came, count(*) FILTER (WHERE customer = 20) AS gone FROM shop.customer_effect;
+SELECT histories_deleted FROM crm_profile.forget_customer('shop', 21);
+SELECT count(*) AS forgotten FROM shop.customer_effect WHERE customer = 21;
+SELECT crm_profile.alter_source('shop', track_changes => 'none');
 
 -- ---------------------------------------------------------------- noise alone is not used, nor are attributes of a named model
 SELECT crm_profile.alter_source('shop', attributes => '{region,age}');
@@ -89,7 +118,7 @@ SELECT crm_profile.alter_source('shop', clv_model => 'auto');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
 SELECT value FROM shop.model_card WHERE item = 'attributes';
 SELECT crm_profile.alter_source('shop', reset => '{attributes}');
-SELECT orders > 0 AS refreshed, to_regclass('shop.purchase_model') AS purchase_model FROM crm_profile.refresh('shop');
+SELECT orders > 0 AS refreshed, to_regclass('shop.customer_effect') AS customer_effect FROM crm_profile.refresh('shop');
 SELECT crm_profile.drop_source('shop');
 DROP SCHEMA given CASCADE;
 DROP ROLE regress_given_reader;

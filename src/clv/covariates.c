@@ -95,27 +95,51 @@ DropAttributes(ClvModel *model)
 	model->neffects = model->nleaving = model->nmeans = model->ncovariance = 0;
 }
 
-/* Makes of a model that of the customers with such a profile. */
-static void
-SetAttributes(ClvModel *model, Datum profile)
+/* The effects of a customer's attributes: the logs of the factors of buying and of leaving. */
+typedef struct Effects
+{
+	double buying;
+	double leaving;
+} Effects;
+
+/* The effects of a profile; its columns, centered, go to `columns`. */
+static Effects
+EffectsOfProfile(const ClvModel *model, Datum profile, double *columns)
 {
 	int n = model->neffects;
-	double *columns = palloc((n + 1) * sizeof(double));
-	double effects[2];
+	Effects effects;
 	ProfileView view;
 
 	OpenProfile(&view, profile);
 	ProfileColumnValues(model->attributes, &view, columns);
 	CenterColumns(model, columns, n, columns);
-	effects[0] = EffectOf(model->purchase_effects, columns, n);
-	effects[1] = EffectOf(model->leaving_effects, columns, n);
-	ParametersWith((ClvFamily) model->family, effects[0], effects[1], model->parameters);
-	ParametersWith((ClvFamily) model->family, effects[0], effects[1], model->random_parameters);
+	effects.buying = EffectOf(model->purchase_effects, columns, n);
+	effects.leaving = EffectOf(model->leaving_effects, columns, n);
+	return effects;
+}
+
+/* Makes of a model that of the customers with such effects, apart from its covariance. */
+static void
+SetEffects(ClvModel *model, Effects effects)
+{
+	ClvFamily family = (ClvFamily) model->family;
+
+	ParametersWith(family, effects.buying, effects.leaving, model->parameters);
+	ParametersWith(family, effects.buying, effects.leaving, model->random_parameters);
+	model->fingerprint ^= MixHash64(FastStableHash64(&effects, sizeof(effects)));
+	DropAttributes(model);
+}
+
+/* Makes of a model that of the customers with such a profile. */
+static void
+SetAttributes(ClvModel *model, Datum profile)
+{
+	double columns[MAX_EFFECTS];
+	Effects effects = EffectsOfProfile(model, profile, columns);
+
 	if (model->ncovariance > 0)
 		SetCovariance(model, columns);
-	model->fingerprint ^= MixHash64(FastStableHash64(effects, sizeof(effects)));
-	DropAttributes(model);
-	pfree(columns);
+	SetEffects(model, effects);
 }
 
 const ClvModel *
@@ -204,23 +228,33 @@ ModelOfProfile(AttributeModels *kept, const ClvModel *model, struct varlena *pro
 	return PointerGetDatum(known->model);
 }
 
+/* What a function of (model, record) keeps, and its model. */
+static AttributeModels *
+AttributeModelsOf(FunctionCallInfo fcinfo, const ClvModel **model)
+{
+	MemoryContext context = fcinfo->flinfo->fn_mcxt;
+	AttributeModels *kept = fcinfo->flinfo->fn_extra;
+
+	if (kept == NULL)
+		fcinfo->flinfo->fn_extra = kept = MemoryContextAllocZero(context, sizeof(*kept));
+	*model = CachedModel(&ClvModelFormat, &kept->cache, PG_GETARG_DATUM(0), context);
+	if (kept->encoder == NULL)
+		kept->encoder = NewRecordEncoder(context);
+	return kept;
+}
+
 PG_FUNCTION_INFO_V1(with_attributes);
 Datum
 with_attributes(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = fcinfo->flinfo->fn_mcxt;
-	AttributeModels *kept = fcinfo->flinfo->fn_extra;
 	const ClvModel *model;
+	AttributeModels *kept = AttributeModelsOf(fcinfo, &model);
 	struct varlena *profile;
 	Datum answer;
 
-	if (kept == NULL)
-		fcinfo->flinfo->fn_extra = kept = MemoryContextAllocZero(context, sizeof(*kept));
-	model = CachedModel(&ClvModelFormat, &kept->cache, PG_GETARG_DATUM(0), context);
 	if (model->attributes == NULL)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	if (kept->encoder == NULL)
-		kept->encoder = NewRecordEncoder(context);
 	if (kept->decodings != kept->cache.decodings)
 		memset(kept->known, 0, sizeof(kept->known));
 	kept->decodings = kept->cache.decodings;
@@ -229,4 +263,55 @@ with_attributes(PG_FUNCTION_ARGS)
 	pfree(profile);
 	/* the next call may need the place where it is kept */
 	return datumCopy(answer, false, -1);
+}
+
+/* (model, record): the effects on buying and on leaving, which a source keeps for its views */
+PG_FUNCTION_INFO_V1(attribute_effects);
+Datum
+attribute_effects(PG_FUNCTION_ARGS)
+{
+	const ClvModel *model;
+	AttributeModels *kept = AttributeModelsOf(fcinfo, &model);
+	Effects effects = {0, 0};
+	Datum values[2];
+	bool nulls[2] = {false};
+
+	if (model->attributes != NULL)
+	{
+		double columns[MAX_EFFECTS];
+		struct varlena *profile =
+			EncodeRecord(kept->encoder, model->attributes, PG_GETARG_HEAPTUPLEHEADER(1));
+
+		effects = EffectsOfProfile(model, PointerGetDatum(profile), columns);
+		pfree(profile);
+	}
+	values[0] = Float8GetDatum(effects.buying);
+	values[1] = Float8GetDatum(effects.leaving);
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
+}
+
+/* (model, buying, leaving): the model of customers with such effects; NULL: of the average one */
+PG_FUNCTION_INFO_V1(with_effects);
+Datum
+with_effects(PG_FUNCTION_ARGS)
+{
+	ModelCache *cache = fcinfo->flinfo->fn_extra;
+	MemoryContext context = fcinfo->flinfo->fn_mcxt;
+	Effects effects;
+	ClvModel customers;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	effects.buying = PG_GETARG_FLOAT8(1);
+	effects.leaving = PG_GETARG_FLOAT8(2);
+	if (cache == NULL)
+		fcinfo->flinfo->fn_extra = cache = MemoryContextAllocZero(context, sizeof(*cache));
+	customers =
+		*(const ClvModel *) CachedModel(&ClvModelFormat, cache, PG_GETARG_DATUM(0), context);
+	SetEffects(&customers, effects);
+	/* that of these customers would take the covariance of the effects, which readers do not see */
+	memset(customers.covariance, 0, sizeof(customers.covariance));
+	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &customers));
 }

@@ -1,6 +1,6 @@
 /*
  * sealed_models.c: models that know attributes, and can be used and not read: a profile_model and
- * a match_model, or a clv_model.
+ * a match_model.
  *
  * Scoring prospects with the rights of a reader takes the models, with the words of attributes and
  * the ends of their ranges, but the reader should learn only their decisions.  So the text form of
@@ -17,39 +17,36 @@
 
 #define NONCE_BYTES 16
 
-/* The models follow, each as a plain varlena, aligned; a clv_model alone. */
+/* The models follow, each as a plain varlena, aligned. */
 typedef struct SealedModels
 {
 	int32 vl_len_;
-	int32 profile_bytes; /* from `data` to the match_model; 0: a clv_model alone */
+	int32 profile_bytes; /* from `data` to the match_model */
 	char nonce[NONCE_BYTES];
 	char data[FLEXIBLE_ARRAY_MEMBER];
 } SealedModels;
 
-extern Datum with_attributes(PG_FUNCTION_ARGS);
 extern Datum profile_from_record(PG_FUNCTION_ARGS);
 extern Datum match_score(PG_FUNCTION_ARGS);
 extern Datum match_lift(PG_FUNCTION_ARGS);
 extern Datum match_reasons(PG_FUNCTION_ARGS);
 
-/* (profile_model, match_model), (clv_model) */
 PG_FUNCTION_INFO_V1(seal_models);
 Datum
 seal_models(PG_FUNCTION_ARGS)
 {
-	struct varlena *first = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
-	struct varlena *match = PG_NARGS() > 1 ? PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1)) : NULL;
-	Size place = INTALIGN(VARSIZE(first));
-	Size size = offsetof(SealedModels, data) + place + (match == NULL ? 0 : VARSIZE(match));
+	struct varlena *profile = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+	struct varlena *match = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(1));
+	Size place = INTALIGN(VARSIZE(profile));
+	Size size = offsetof(SealedModels, data) + place + VARSIZE(match);
 	SealedModels *sealed = palloc0(size);
 
 	SET_VARSIZE(sealed, size);
-	sealed->profile_bytes = match == NULL ? 0 : (int32) place;
+	sealed->profile_bytes = (int32) place;
 	if (!pg_strong_random(sealed->nonce, NONCE_BYTES))
 		elog(ERROR, "could not generate random bytes");
-	memcpy(sealed->data, first, VARSIZE(first));
-	if (match != NULL)
-		memcpy(sealed->data + place, match, VARSIZE(match));
+	memcpy(sealed->data, profile, VARSIZE(profile));
+	memcpy(sealed->data + place, match, VARSIZE(match));
 	PG_RETURN_POINTER(sealed);
 }
 
@@ -108,8 +105,7 @@ sealed_models_send(PG_FUNCTION_ARGS)
 typedef enum SealedPart
 {
 	SEALED_PROFILE,
-	SEALED_MATCH,
-	SEALED_CLV
+	SEALED_MATCH
 } SealedPart;
 
 /* Puts a model in the place of the sealed ones, an argument. */
@@ -124,12 +120,6 @@ Unseal(FunctionCallInfo fcinfo, int argument, SealedPart part)
 						errmsg("these sealed models are empty"),
 						errdetail("Their text, as in a dump, has nothing of them."),
 						errhint("Take those of the view prospect_model of the source.")));
-	if ((sealed->profile_bytes == 0) != (part == SEALED_CLV))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("these are sealed models of another kind"),
-				 errdetail("prospect_model has those that score people, purchase_model that of "
-						   "repeat purchase.")));
 	if (part == SEALED_MATCH)
 		offset = sealed->profile_bytes;
 	fcinfo->args[argument].value = PointerGetDatum(sealed->data + offset);
@@ -148,4 +138,3 @@ SEALED_FUNCTION(profile_from_sealed, profile_from_record, 1, SEALED_PROFILE)
 SEALED_FUNCTION(match_score_sealed, match_score, 1, SEALED_MATCH)
 SEALED_FUNCTION(match_lift_sealed, match_lift, 1, SEALED_MATCH)
 SEALED_FUNCTION(match_reasons_sealed, match_reasons, 1, SEALED_MATCH)
-SEALED_FUNCTION(with_attributes_sealed, with_attributes, 0, SEALED_CLV)
