@@ -520,8 +520,8 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
 CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
-	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are kept:
-	-- merging takes half the time of hashing
+	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are
+	-- kept: merging takes half the time of hashing
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 BEGIN
 	-- OFFSET 0: each figure of a contact is computed once, however often it is used

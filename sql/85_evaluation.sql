@@ -344,7 +344,7 @@ BEGIN
 				CASE c.class WHEN 'set' THEN format('SELECT DISTINCT unnest(s.a%s)', c.place) ELSE format('SELECT s.a%s', c.place) END) END, ' UNION ALL ')
 		INTO attributes, named, parts FROM crm_profile_internal.niche_columns(source) c;
 	IF attributes > 0 THEN
-		-- the most frequent words, and fifths of numbers and days, of a sample that is the same in any order of the rows
+		-- the most frequent words, and fifths of numbers and days, of a sample that is the same in any order of rows
 		RETURN QUERY EXECUTE format('WITH size AS (SELECT least(1, 50000.0 / greatest(count(*), 1))::double precision AS share FROM %1$I.customer_history h),
 				sample AS MATERIALIZED (SELECT z.share, %2$s FROM size z, %1$I.customer_attributes a WHERE crm_profile_internal.in_sample(a.customer::text, z.share))
 			SELECT (row_number() OVER (ORDER BY v.place, v.n))::integer, v.name, v.class, v.type, v.word, v.low, v.high FROM (%3$s) v(place, name, class, type, n, word, low, high) ORDER BY v.place, v.n LIMIT 255', source, named, parts) USING min_customers, attributes;

@@ -1,5 +1,6 @@
 /*
- * payment_habit.c: how late a customer pays: what is usual, what is recent, and whether they differ.
+ * payment_habit.c: how late a customer pays: what is usual, what is recent, and whether they
+ * differ.
  *
  * The test is that of Mann and Whitney: days late are whole numbers, mostly equal, with a few very
  * large ones, so ranks are compared, with the normal approximation, corrected for ties and for

@@ -406,7 +406,8 @@ CheckRule(FunctionCallInfo fcinfo, const SchemeRules *rules, int number, const i
 		{
 			int first = first_rule[cell];
 
-			reached |= first == number || (rule->condition != NULL && (first < 0 || first > number));
+			reached |=
+				first == number || (rule->condition != NULL && (first < 0 || first > number));
 			if (first >= 0)
 				nlabels = AddLabel(labels, nlabels, rules->rules[first].label);
 		}
@@ -479,16 +480,14 @@ CheckExpression(const char *expression)
 	List *statements = raw_parser(psprintf("SELECT (%s\n)", expression), RAW_PARSE_DEFAULT);
 	const SelectStmt *select = NULL;
 
-	if (list_length(statements) == 1 &&
-		IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+	if (list_length(statements) == 1 && IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
 		select = (const SelectStmt *) linitial_node(RawStmt, statements)->stmt;
 	if (select == NULL || select->op != SETOP_NONE || list_length(select->targetList) != 1 ||
 		linitial_node(ResTarget, select->targetList)->name != NULL ||
 		select->distinctClause != NIL || select->intoClause != NULL || select->fromClause != NIL ||
-		select->whereClause != NULL || select->groupClause != NIL ||
-		select->havingClause != NULL || select->windowClause != NIL ||
-		select->sortClause != NIL || select->limitOffset != NULL || select->limitCount != NULL ||
-		select->lockingClause != NIL || select->withClause != NULL)
+		select->whereClause != NULL || select->groupClause != NIL || select->havingClause != NULL ||
+		select->windowClause != NIL || select->sortClause != NIL || select->limitOffset != NULL ||
+		select->limitCount != NULL || select->lockingClause != NIL || select->withClause != NULL)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("\"%s\" is more than one expression", expression),
 						errhint("Write one condition, such as value_tier = 'A'.")));

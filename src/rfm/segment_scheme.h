@@ -112,7 +112,7 @@ SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
  * The same for a customer whose lifecycle is known: a segment that applies to it.  `met` has a bit
  * for each condition of the scheme that holds.
  */
-extern text *SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m,
-							   Lifecycle lifecycle, int32 met);
+extern text *
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle, int32 met);
 
 #endif /* CRM_SEGMENT_SCHEME_H */

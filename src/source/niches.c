@@ -23,9 +23,9 @@
 #include "base/numeric_bytes.h"
 
 #define MAX_CODES 255
-#define HUNDREDTHS 2      /* decimals of amounts */
-#define MAX_AMOUNT 1e13   /* the squares of 10^8 of them, in hundredths, fit */
-#define MIN_NICHE 5       /* fewer customers are nobody's business */
+#define HUNDREDTHS 2         /* decimals of amounts */
+#define MAX_AMOUNT 1e13      /* the squares of 10^8 of them, in hundredths, fit */
+#define MIN_NICHE 5          /* fewer customers are nobody's business */
 #define MAX_VALUES_OF_ONE 64 /* of a customer */
 
 /* The customers with a pair of values. */
@@ -38,7 +38,7 @@ typedef struct NicheSum
 
 typedef struct NicheState
 {
-	int ncodes; /* 0 included */
+	int ncodes;        /* 0 included */
 	NicheSum *sums[2]; /* to be learnt from, held out; by PairOf */
 } NicheState;
 
