@@ -28,10 +28,16 @@ CREATE TYPE crm_profile.relevance AS ( -- how well an attribute tells targets fr
 	bins crm_profile.relevance_bin[] -- the bins of the attribute
 );
 
+CREATE FUNCTION crm_profile_internal.attribute_relevance_combine(state internal, other internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
+CREATE FUNCTION crm_profile_internal.attribute_relevance_serialize(state internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate serial function
+CREATE FUNCTION crm_profile_internal.attribute_relevance_deserialize(state bytea, unused internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal) RETURNS crm_profile.relevance
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 
--- @aggregate name=attribute_relevance arguments="attribute text, is_target boolean"
+-- @aggregate name=attribute_relevance more="COMBINEFUNC = crm_profile_internal.attribute_relevance_combine, SERIALFUNC = crm_profile_internal.attribute_relevance_serialize, DESERIALFUNC = crm_profile_internal.attribute_relevance_deserialize," arguments="attribute text, is_target boolean"
 --	comment="how well a text attribute tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
 -- @again arguments="attribute numeric, is_target boolean"
 --	comment="how well a number tells targets from others; missing values have a bin of their own, rows with a NULL target are only counted, no rows give NULL"
@@ -51,10 +57,12 @@ CREATE FUNCTION crm_profile_internal.attribute_relevance_finalfn(state internal)
 CREATE FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(state internal) RETURNS crm_profile.relevance[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 
--- @aggregate name=attribute_relevance support=attribute_relevance_record space=1048576 volatility=STABLE cost=10 arguments="customer record, is_target boolean"
+-- @aggregate name=attribute_relevance support=attribute_relevance_record space=1048576 volatility=STABLE cost=10 more="COMBINEFUNC = crm_profile_internal.attribute_relevance_combine, SERIALFUNC = crm_profile_internal.attribute_relevance_serialize, DESERIALFUNC = crm_profile_internal.attribute_relevance_deserialize," arguments="customer record, is_target boolean"
 --	comment="how well each column of the record tells targets from others, the highest information value first; unnest() gives a row per attribute"
 -- @again arguments="customer record, is_target boolean, ignored text[]"
 --	comment="how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute"
+-- @again arguments="customer record, is_target boolean, ignored text[], options jsonb"
+--	comment="the same with bins that are given (options of the first row): special values with bins of their own, breaks of ranges or groups of words"
 
 ---------------------------------------------------------------- more than chance
 

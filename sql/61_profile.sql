@@ -34,7 +34,7 @@ COMMENT ON FUNCTION crm_profile_internal.profile_fit_finalfn IS 'aggregate final
 -- @aggregate name=profile_fit space=500000 volatility=STABLE cost=20 more="COMBINEFUNC = crm_profile_internal.profile_fit_combine, SERIALFUNC = crm_profile_internal.profile_fit_serialize, DESERIALFUNC = crm_profile_internal.profile_fit_deserialize," arguments="customer record"
 --	comment="the profile_model of records: a kind, range or dictionary for each column; NULL for no rows"
 -- @again arguments="customer record, options jsonb"
---	comment="the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust; NULL for no rows"
+--	comment="the profile_model of records with options (taken from the first row): kinds, ignore, order, ranges, weights, missing, max_values, min_count, robust, asymmetric; NULL for no rows"
 
 ---------------------------------------------------------------- profile: one person's attributes, encoded
 

@@ -8,17 +8,31 @@ COMMENT ON TYPE crm_profile.match_model IS
 
 ---------------------------------------------------------------- match_fit
 
+CREATE FUNCTION crm_profile_internal.match_fit_combine(state internal, other internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate combine function
+CREATE FUNCTION crm_profile_internal.match_fit_serialize(state internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- aggregate serial function
+CREATE FUNCTION crm_profile_internal.match_fit_deserialize(state bytea, unused internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.match_fit_finalfn(state internal) RETURNS crm_profile.match_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
 
--- @aggregate name=match_fit space=1048576 arguments="profile crm_profile.profile, is_target boolean"
+-- @aggregate name=match_fit space=1048576 more="COMBINEFUNC = crm_profile_internal.match_fit_combine, SERIALFUNC = crm_profile_internal.match_fit_serialize, DESERIALFUNC = crm_profile_internal.match_fit_deserialize," arguments="profile crm_profile.profile, is_target boolean"
 --	comment="a regularised logistic scorecard, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, a single class is an error"
 -- @again arguments="profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model"
 --	comment="a regularised logistic scorecard, cross-validated, that carries the profile_model for names and words; rows with a NULL are counted as skipped, no rows give NULL, a single class is an error"
+-- @again arguments="profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model, options jsonb"
+--	comment="the same with bins that are given (options of the first row): special values with bins of their own, breaks of ranges or groups of words"
+-- @again variant=_value arguments="profile crm_profile.profile, value double precision"
+--	comment="a card whose points are values: regularised least squares, cross-validated, without the names of attributes; rows with a NULL are counted as skipped, no rows give NULL, values that are all equal are an error"
+-- @again variant=_value arguments="profile crm_profile.profile, value double precision, profile_model crm_profile.profile_model"
+--	comment="a card whose points are values: regularised least squares, cross-validated, that carries the profile_model for names and words"
+-- @again variant=_value arguments="profile crm_profile.profile, value double precision, profile_model crm_profile.profile_model, options jsonb"
+--	comment="a card whose points are values, with bins that are given (options of the first row)"
 
 CREATE FUNCTION crm_profile_internal.match_fit_quiet_finalfn(state internal) RETURNS crm_profile.match_model
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.match_fit_quiet(profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model) (
+CREATE AGGREGATE crm_profile_internal.match_fit_quiet(profile crm_profile.profile, is_target boolean, profile_model crm_profile.profile_model, options jsonb) (
 	SFUNC = crm_profile_internal.match_fit_transfn, STYPE = internal, SSPACE = 1048576,
 	FINALFUNC = crm_profile_internal.match_fit_quiet_finalfn,
 	PARALLEL = SAFE); -- match_fit() without warnings
@@ -26,24 +40,24 @@ CREATE AGGREGATE crm_profile_internal.match_fit_quiet(profile crm_profile.profil
 ---------------------------------------------------------------- profiles under a model
 
 CREATE FUNCTION crm_profile.match_score(profile crm_profile.profile, model crm_profile.match_model) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the chance of being a target, 0 to 1; NULL for a NULL profile, an error for a profile of another profile_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the chance of being a target, 0 to 1, or, by a card of values, the value expected; NULL for a NULL profile, an error for a profile of another profile_model
 CREATE FUNCTION crm_profile.match_lift(profile crm_profile.profile, model crm_profile.match_model) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- how many times likelier to be a target than the average customer of the fit: match_score / share of targets
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- how many times likelier to be a target than the average customer of the fit: match_score / share of targets, or mean value
 CREATE FUNCTION crm_profile.match_reasons(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- the strongest reasons for the score in words, first those that increase it, then those that decrease it, each with the share of targets among customers with the same value
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- the strongest reasons for the score in words, first those that increase it, then those that decrease it, each with the share of targets, or the mean, among customers with the same value
 CREATE FUNCTION crm_profile.match_reasons_json(profile crm_profile.profile, model crm_profile.match_model, max_reasons integer DEFAULT 5) RETURNS jsonb
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- the strongest reasons for the score as an array of objects: attribute, value, bin, points, rows, rate
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- the strongest reasons for the score as an array of objects: attribute, value, bin, points, rows, rate (of a card of values mean)
 CREATE FUNCTION crm_profile.explain_match(profile crm_profile.profile, model crm_profile.match_model,
 	OUT attribute text, OUT value text, OUT bin text, OUT points double precision, OUT rows bigint, OUT rate double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10; -- each attribute of the card with the value in the profile, its bin and points (log-odds), and the rows and share of targets of that bin
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10; -- each attribute of the card with the value in the profile, its bin and points (log-odds, or values), and the rows and share of targets, or mean, of that bin
 
 CREATE FUNCTION crm_profile.match_points(profile crm_profile.profile, model crm_profile.match_model,
 	points_at_even_odds double precision DEFAULT 600, points_to_double_odds double precision DEFAULT 20) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the score on the scale of scorecards: 600 points at odds of 1:1, 20 points more double the odds
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- the score on the scale of scorecards: 600 points at odds of 1:1, 20 points more double the odds; an error for a card of values
 CREATE FUNCTION crm_profile.woe(profile crm_profile.profile, model crm_profile.match_model, OUT attribute text, OUT bin text, OUT woe double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10; -- each attribute of the card with the bin that the profile falls into and its weight of evidence; 0 for a bin without rows in the fit
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10; -- each attribute of the card with the bin that the profile falls into and its weight of evidence; 0 for a bin without rows in the fit; an error for a card of values
 CREATE FUNCTION crm_profile.match_changes(profile crm_profile.profile, model crm_profile.match_model, score double precision, changeable text[],
 	OUT attribute text, OUT value text, OUT change_to text, OUT score_then double precision)
 	RETURNS SETOF record
@@ -55,18 +69,19 @@ CREATE FUNCTION crm_profile.match_card(model crm_profile.match_model,
 	OUT attribute text, OUT bin text, OUT rows bigint, OUT targets bigint, OUT rate double precision,
 	OUT woe double precision, OUT points double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 50; -- the scorecard: each bin of each attribute with rows, targets, share of targets, weight of evidence, and points (log-odds against the average customer)
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 50; -- the scorecard: each bin of each attribute with rows, targets, share of targets, weight of evidence, and points (log-odds against the average customer); of a card of values the mean as rate, points as values, no targets and weights of evidence
 CREATE FUNCTION crm_profile.match_deciles(model crm_profile.match_model,
 	OUT decile integer, OUT rows bigint, OUT targets bigint, OUT rate double precision, OUT expected_rate double precision,
 	OUT lift double precision, OUT cumulative_targets double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10; -- lift and calibration by tenth of the cross-validated scores, the highest first: share of targets found and expected, lift, share of all targets so far
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10; -- lift and calibration by tenth of the cross-validated scores, the highest first: share of targets (or mean value) found and expected, lift, share of all targets (or of the sum of values) so far
 CREATE FUNCTION crm_profile.match_quality(model crm_profile.match_model,
 	OUT rows bigint, OUT targets bigint, OUT base_rate double precision, OUT attributes integer, OUT auc double precision,
 	OUT log_loss double precision, OUT base_log_loss double precision, OUT intercept double precision,
-	OUT prior_variance double precision, OUT skipped bigint, OUT shrinkage double precision)
+	OUT prior_variance double precision, OUT skipped bigint, OUT shrinkage double precision,
+	OUT r_squared double precision, OUT rmse double precision)
 	RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- quality of the model on customers that it has not seen (5-fold cross-validation, bins and prior variance included): AUC, log loss, log loss of the base rate alone
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100; -- quality of the model on customers that it has not seen (5-fold cross-validation, bins and prior variance included): AUC, log loss, log loss of the base rate alone; of a card of values R² and root mean squared error
 
 ---------------------------------------------------------------- prospects
 

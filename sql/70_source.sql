@@ -143,6 +143,7 @@ DECLARE
 		['amount_scale', 'integer', 'NULL', 'decimals that amounts are rounded to; NULL: 2 for floats, else as they are'],
 		['time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', 'time zone in which a time stamp with time zone becomes a day'],
 		['attributes', 'text[]', 'NULL', 'columns of the customer table, or name = expression, that describe a customer'],
+		['attribute_options', 'text', 'NULL', 'special codes, breaks of ranges and asymmetric attributes, as JSON; NULL: none'],
 		['interactions', 'text', 'NULL', 'table of enquiries, visits and the like, schema-qualified'],
 		['interaction_customer', 'text', 'NULL', 'column of the interactions with the customer''s key'],
 		['interacted_at', 'text', 'NULL', 'column of the interactions with day or time; NULL: all interactions count, whatever the as-of date'],
@@ -319,7 +320,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'cohort_retention', true), ('view', 'cohort_value', true), ('view', 'new_and_returning', true), ('view', 'second_purchase', true), ('view', 'value_concentration', true), ('view', 'costly_customers', true), ('view', 'seasonal_buyers', true),
 			('view', 'payment_behaviour', src.payments IS NOT NULL), ('view', 'profitable_niches', src.attributes IS NOT NULL), ('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
-			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
+			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_in_use', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
 			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'customer_effect', coalesce(src.by_attributes, false)), ('table', 'unknown_customer', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
 	END; -- objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object
@@ -1001,6 +1002,7 @@ BEGIN
 		src.day_weights := crm_profile_internal.source_resolve_day_weights(src, path);
 	END IF;
 	src := crm_profile_internal.source_resolve_prospects(src, customers, path);
+	src := crm_profile_internal.source_check_attribute_options(src);
 	src := crm_profile_internal.source_resolve_campaigns(src, customers, path);
 	RETURN crm_profile_internal.source_resolve_settings(src);
 END $$; -- checks and completes a definition with the caller's rights; errors name the wrong argument; look_for_lines: warn if orders look like order lines

@@ -198,7 +198,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_warn_identifying(src);
 	END IF;
 	-- whether the models of attributes stay valid; models of other attributes cannot encode these
-	learnt := src.customer_query IS NOT DISTINCT FROM old.customer_query AND (src.prospects IS NULL) = (old.prospects IS NULL);
+	learnt := src.customer_query IS NOT DISTINCT FROM old.customer_query AND src.attribute_options IS NOT DISTINCT FROM old.attribute_options AND (src.prospects IS NULL) = (old.prospects IS NULL);
 	IF NOT learnt THEN
 		src.best_customers := NULL;
 		src.other_customers := NULL;

@@ -76,6 +76,9 @@ BEGIN
 	RAISE INFO 'source "%": % % in % s, % customers/s', source, done, what, round(seconds::numeric, 1), round(done / greatest(seconds, 0.000001));
 END $$; -- one line of refresh(verbose => true), in the form of those from collect_purchase_histories()
 
+CREATE FUNCTION crm_profile_internal.change_histories(key anyelement, target regclass, query text, kept date, OUT customer anyelement, OUT was crm_profile.purchase_history, OUT history crm_profile.purchase_history, OUT replaced boolean) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000; -- for each row (customer, plus, minus, replace) of a query, which may write: adds plus to the history in a table, takes minus away, or replaces it by plus; days before kept stay as stored; was and history: NULLs where nothing changed
+
 CREATE FUNCTION crm_profile_internal.write_changed_histories(src crm_profile.source_definition, target regclass, progress text, kept date, oldest date, population text,
 	OUT written bigint, OUT removed bigint, OUT followed bytea[], OUT keys text, OUT newcomers text, OUT without_customer boolean, OUT read_again bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -84,24 +87,23 @@ DECLARE
 	day CONSTANT text := CASE (crm_profile_internal.describe_query(src.orders_query)).column_types[2]
 		WHEN 'timestamptz'::regtype THEN format('(q.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'q.ordered_at::date' END;
 	history CONSTANT text := format('crm_profile.purchase_history_agg(r.day, r.amount%s)', CASE WHEN src.cost IS NOT NULL THEN ', r.cost' END);
-	-- rows in the queue as what came and went; or as keys, where they do not fit the histories. In the order in which
-	-- histories are stored these are soon found
-	rows CONSTANT text := format('row AS MATERIALIZED (SELECT q.customer, %s AS day, q.amount::numeric AS amount%s, q.added FROM (%s) q),
-		delta AS MATERIALIZED (SELECT r.customer, %s FILTER (WHERE r.added) AS plus, %4$s FILTER (WHERE NOT r.added) AS minus FROM row r
-			WHERE r.customer IS NOT NULL AND NOT EXISTS (SELECT FROM again a WHERE %5$s) GROUP BY r.customer ORDER BY r.customer)',
-		day, CASE WHEN src.cost IS NOT NULL THEN ', q.cost::numeric AS cost' END, crm_profile_internal.recorded_orders(src, 'taken'), history, crm_profile_internal.same_key(src.key_type, 'a.customer', 'r.customer'));
 	taken CONSTANT text := format('taken AS MATERIALIZED (DELETE FROM %I.change_queue q WHERE q.marker IS NULL RETURNING q.customers, q.added, %s),
 		again AS MATERIALIZED (SELECT DISTINCT k.k::%s AS customer FROM (SELECT unnest(%%s) AS k FROM taken t) k WHERE k.k IS NOT NULL)', src.name, columns, src.key_type);
 	-- the orders are read by the snapshot that takes the queue: a change is in what is read, or stays there
-	reread CONSTANT text := crm_profile_internal.both_histories(
-		format('(SELECT c.* FROM (SELECT array_agg(a.customer)::text AS keys FROM again a) k CROSS JOIN LATERAL crm_profile.collect_purchase_histories(NULL::%s, crm_profile_internal.changed_orders_query(%L::crm_profile.source_definition, k.keys), $2) c WHERE k.keys IS NOT NULL)', src.key_type, src),
+	collected CONSTANT text := format('(SELECT c.* FROM (SELECT array_agg(a.customer)::text AS keys FROM again a) k CROSS JOIN LATERAL crm_profile.collect_purchase_histories(NULL::%s, crm_profile_internal.changed_orders_query(%L::crm_profile.source_definition, k.keys), %L) c WHERE k.keys IS NOT NULL)',
+		src.key_type, src, progress);
+	reread CONSTANT text := crm_profile_internal.both_histories(collected,
 		format('(SELECT h.* FROM again a CROSS JOIN LATERAL (SELECT h.ctid AS tid, h.* FROM %s h WHERE %s LIMIT 1) h)', target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'a.customer')), crm_profile_internal.same_key(src.key_type, 'o.customer', 'n.customer'));
-	applied CONSTANT text := format('SELECT x.customer, x.was, CASE WHEN x.fresh OPERATOR(crm_profile.<>) ''{}'' THEN x.fresh END AS fresh, x.tid FROM (SELECT d.customer, h.history AS was, h.tid, CASE WHEN d.minus IS NULL THEN coalesce(h.history OPERATOR(crm_profile.||) d.plus, d.plus)
-			WHEN d.plus IS NULL THEN coalesce(h.history, ''{}'') OPERATOR(crm_profile.-) d.minus ELSE coalesce(h.history OPERATOR(crm_profile.||) d.plus, d.plus) OPERATOR(crm_profile.-) d.minus END AS fresh
-		FROM delta d LEFT JOIN LATERAL (SELECT h.ctid AS tid, h.history FROM %s h WHERE %s LIMIT 1) h ON true WHERE coalesce(d.plus, d.minus) IS NOT NULL OFFSET 0) x', target, crm_profile_internal.same_key(src.key_type, 'h.customer', 'd.customer'));
-	-- a row of the queue with neither was noted for an order without a customer
-	newcomer CONSTANT text := '(SELECT coalesce(array_agg(d.customer), ''{}'')::text FROM difference d WHERE d.was IS NULL)';
-	nobody CONSTANT text := 'EXISTS (SELECT FROM taken t WHERE t.customers IS NULL AND t.added IS NULL)';
+	-- rows in the queue as what came and went; or as keys, where they do not fit the histories. In the order in which
+	-- histories are stored these are soon found. A row of the queue with neither was noted for an order without a
+	-- customer
+	changes CONSTANT text := format('WITH %1$s, row AS MATERIALIZED (SELECT q.customer, %2$s AS day, q.amount::numeric AS amount%3$s, q.added FROM (%4$s) q)
+		(SELECT r.customer::%5$s, %6$s FILTER (WHERE r.added), %6$s FILTER (WHERE NOT r.added), false FROM row r
+			WHERE r.customer IS NOT NULL AND NOT EXISTS (SELECT FROM again a WHERE %7$s) GROUP BY r.customer ORDER BY r.customer)
+		UNION ALL SELECT a.customer, n.history, NULL, true FROM again a LEFT JOIN %8$s n ON %9$s
+		UNION ALL SELECT NULL, NULL, NULL, false WHERE EXISTS (SELECT FROM taken t WHERE t.customers IS NULL AND t.added IS NULL) OR EXISTS (SELECT FROM row r WHERE r.customer IS NULL)',
+		format(taken, 't.customers'), day, CASE WHEN src.cost IS NOT NULL THEN ', q.cost::numeric AS cost' END, crm_profile_internal.recorded_orders(src, 'taken'), src.key_type, history,
+		crm_profile_internal.same_key(src.key_type, 'a.customer', 'r.customer'), collected, crm_profile_internal.same_key(src.key_type, 'n.customer', 'a.customer'));
 	done record;
 	moved boolean := false;
 BEGIN
@@ -110,11 +112,17 @@ BEGIN
 			-- who may not read the orders must not learn of them from the queue
 			EXECUTE format('SELECT FROM (%s) o LIMIT 0', src.orders_query);
 			IF attempt = 1 THEN
-				SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, format(taken, 't.customers') || ', ' || rows, format('(%s UNION ALL (%s))', reread, applied), NULL, progress, kept, oldest, population,
-					format('(SELECT coalesce(array_agg(k.customer), ''{}'')::text FROM (SELECT a.customer FROM again a UNION ALL SELECT d.customer FROM delta d) k), %s, %s OR EXISTS (SELECT FROM row r WHERE r.customer IS NULL), (SELECT count(*) FROM again)', newcomer, nobody)) w;
+				EXECUTE format('WITH difference AS MATERIALIZED (SELECT c.* FROM crm_profile_internal.change_histories(NULL::%s, $1, $2, $3) c)
+					SELECT count(d.history) AS written, count(d.was) FILTER (WHERE d.history IS NULL) AS removed,
+						coalesce(bool_or(f.first <= $4 AND crm_profile.first_purchase(crm_profile_internal.history_since(d.history, $3)) IS DISTINCT FROM f.first), false) AS oldest_lost, %s AS followed,
+						coalesce(array_agg(d.customer) FILTER (WHERE d.customer IS NOT NULL), ''{}'')::text AS keys, coalesce(array_agg(d.customer) FILTER (WHERE d.was IS NULL AND d.history IS NOT NULL), ''{}'')::text AS newcomers,
+						coalesce(bool_or(d.customer IS NULL), false) AS without_customer, count(*) FILTER (WHERE d.replaced) AS read_again
+					FROM difference d CROSS JOIN LATERAL (SELECT crm_profile.first_purchase(crm_profile_internal.history_since(d.was, $3)) AS first) f', src.key_type, coalesce(population, 'NULL::bytea[]'))
+					INTO done USING target, changes, kept, oldest;
 			ELSE
+				-- histories whose table is another than we made it, too
 				SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, format(taken, 'coalesce(t.customers, t.order_1)'), reread, NULL, progress, kept, oldest, population,
-					format('(SELECT coalesce(array_agg(a.customer), ''{}'')::text FROM again a), %s, true, (SELECT count(*) FROM again)', newcomer)) w;
+					'(SELECT coalesce(array_agg(a.customer), ''{}'')::text FROM again a), (SELECT coalesce(array_agg(d.customer), ''{}'')::text FROM difference d WHERE d.was IS NULL), true, (SELECT count(*) FROM again)') w;
 			END IF;
 			moved := done.oldest_lost AND crm_profile_internal.oldest_stored(target, kept) > oldest;
 			IF moved THEN
@@ -598,11 +606,9 @@ BEGIN
 	PERFORM crm_profile_internal.write_noted_changes();
 	src := crm_profile_internal.source_repair(src);
 	was := crm_profile_internal.source_last_model(src);
-	PERFORM crm_profile_internal.refresh_identity(src);
-	was := crm_profile_internal.source_last_model(src);
-
 	SELECT c.* INTO changes FROM crm_profile_internal.take_changes(src) c;
 	src := changes.src;
+	SELECT i.keys INTO changes.keys FROM crm_profile_internal.refresh_identity(src, changes.keys, changes.customer_keys) i;
 	SELECT h.* INTO histories FROM crm_profile_internal.refresh_histories(src, today, "verbose", changes.keys) h;
 	IF histories.population IS NOT NULL THEN
 		PERFORM crm_profile_internal.keep_population(src, histories.population);
@@ -648,7 +654,7 @@ BEGIN
 			PERFORM crm_profile_internal.source_warn(src.name, crm_profile_internal.match_problem(src, crm_profile_internal.source_last_model(src)));
 		END IF;
 	END IF;
-	PERFORM crm_profile_internal.refresh_quality(src, started);
+	PERFORM crm_profile_internal.refresh_quality(src, started, changes.keys IS NULL OR due.fit);
 	src.customer_base := models.customer_base;
 	src.orders_since := CASE WHEN src.kept_before IS NULL THEN (src.customer_base).oldest_order ELSE histories.since END;
 	src.last_refresh := started;

@@ -1,69 +1,4 @@
--- suggest_sources, forget_customer, profile_now
-
----------------------------------------------------------------- suggestions
-
-CREATE FUNCTION crm_profile.suggest_sources_details(OUT customers text, OUT orders text, OUT customer_rows bigint, OUT order_rows bigint, OUT reason text, OUT call text)
-	RETURNS SETOF record
-	LANGUAGE plpgsql STABLE ROWS 5 COST 100000 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-#variable_conflict use_column
-DECLARE
-	people CONSTANT text := '(customer|client|kunde|buyer|member|account|contact|person|people|user|patron|donor)';
-BEGIN
-	RETURN QUERY
-	WITH usable AS (
-		SELECT c.oid, c.relname::text AS name, c.reltuples::bigint AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND NOT c.relispartition
-			AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'crm_profile', 'crm_profile_internal')
-			-- tables of sources do not count
-			AND NOT (c.relname IN ('source_definition', 'model', 'model_in_use', 'customer_history', 'population', 'unknown_customer', 'customer_effect', 'stored_profile', 'finding', 'finding_key', 'identity_found', 'identity_override')
-				AND EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.reloftype = 'crm_profile.source_definition'::regtype))
-			AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')),
-	keyed AS (
-		SELECT u.*, a.attnum AS key_number, a.attname AS key, a.atttypid AS key_type
-		FROM usable u JOIN pg_index i ON i.indrelid = u.oid AND i.indisprimary AND i.indnkeyatts = 1
-			JOIN pg_attribute a ON a.attrelid = u.oid AND a.attnum = i.indkey[0]),
-	pair AS (
-		SELECT k.oid AS customers, k.name AS customers_name, k.rows AS customer_rows, o.oid AS orders, o.name AS orders_name, o.rows AS order_rows,
-			k.name ~* people AS named, n.name::text AS order_customer, n.by_foreign_key,
-			-- a number alone says little, unless the table is called customers or similar; a foreign key to another
-			-- table means that it is not this one
-			(n.named_so OR k.name ~* people) AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = o.oid AND a.attnum = ANY (f.conkey))
-				AND crm_profile_internal.base_type(a.atttypid) = crm_profile_internal.base_type(k.key_type) AS by_name
-		FROM keyed k JOIN usable o ON o.oid <> k.oid CROSS JOIN LATERAL crm_profile_internal.customer_columns(k.oid, k.key, o.oid) n
-			JOIN pg_attribute a ON a.attrelid = o.oid AND a.attname = n.name),
-	candidate AS (
-		SELECT p.*, i.days, i.amounts, i.sums, i.order_key, i.lines AS lines_because, l.lines, l.orders_sql AS joined, l.amount AS line_amount, l.order_key AS joined_key,
-			p.named::int * 2 + (p.orders_name ~* '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)')::int * 2
-			+ p.by_foreign_key::int + (p.order_rows > p.customer_rows)::int AS likely
-		FROM pair p CROSS JOIN LATERAL crm_profile_internal.infer_orders(p.orders, quote_ident(p.order_customer)) i
-			LEFT JOIN LATERAL crm_profile_internal.infer_lines(p.orders) l ON l.lines IS NOT NULL AND l.lines <> p.customers
-		WHERE (p.by_foreign_key OR p.by_name) AND i.days IS NOT NULL AND (i.amounts IS NOT NULL OR l.amount IS NOT NULL)),
-	-- the total of an order, if it has one; otherwise from its lines, or from the row as a line
-	chosen AS (
-		SELECT c.*, l.by_lines, CASE WHEN l.by_lines THEN 'line_amount' ELSE c.amounts[1] END AS amount,
-			CASE WHEN l.by_lines THEN format(E'SELECT o.%I,\n o.%s,\n o.%I,\n %s AS line_amount\nFROM %s', c.order_customer, c.days[1], c.joined_key, c.line_amount, c.joined) ELSE c.orders::regclass::text END AS orders_sql,
-			CASE WHEN l.by_lines THEN quote_ident(c.joined_key) ELSE c.order_key END AS key
-		FROM candidate c, LATERAL (SELECT NOT c.sums AND c.lines IS NOT NULL AS by_lines) l
-		-- if one of the tables is called customers, the others that the orders refer to are not meant
-		WHERE c.named OR NOT EXISTS (SELECT FROM candidate n WHERE n.orders = c.orders AND n.named))
-	SELECT c.customers::regclass::text, c.orders::regclass::text, NULLIF(c.customer_rows, -1), NULLIF(c.order_rows, -1),
-		concat_ws(', ', CASE WHEN c.by_foreign_key THEN 'foreign key ' ELSE 'column name ' END || c.order_customer,
-			'day ' || array_to_string(c.days, ' or '),
-			'amount ' || CASE WHEN c.by_lines THEN regexp_replace(c.line_amount, '\ml\.', '', 'g') || ' of ' || c.lines::regclass ELSE array_to_string(c.amounts, ' or ') END,
-			'order lines: ' || CASE WHEN NOT c.by_lines THEN c.lines_because END),
-		-- an argument a line, so that the call can be read
-		format(E'SELECT * FROM crm_profile.create_source(\n %L,\n customers => %L,\n orders => %L,\n order_customer => %L,\n ordered_at => %L,\n amount => %L',
-			c.customers_name || '_' || c.orders_name, c.customers::regclass, c.orders_sql, quote_ident(c.order_customer), c.days[1], c.amount)
-			|| coalesce(E',\n order_key => ' || quote_literal(c.key), '') || ')'
-	FROM chosen c
-	ORDER BY c.likely DESC, c.order_rows DESC, c.customers::regclass::text COLLATE "C", c.orders::regclass::text COLLATE "C", c.order_customer COLLATE "C";
-END $$; -- pairs of tables that look like customers and their orders, most likely first, with the call of create_source() for each; row counts are estimates of the planner
-
-CREATE FUNCTION crm_profile.suggest_sources(OUT reason text, OUT call text) RETURNS SETOF record
-	LANGUAGE sql STABLE ROWS 5 COST 100000
-	BEGIN ATOMIC
-		SELECT crm_profile_internal.wrapped(replace(d.reason, ', order lines', E'\norder lines'), 26), d.call FROM crm_profile.suggest_sources_details() d;
-	END; -- calls of create_source() for pairs of tables that look like customers and their orders, most likely first, and the reasons; suggest_sources_details() says more
+-- forget_customer, profile_now
 
 ---------------------------------------------------------------- single customers
 
@@ -95,7 +30,7 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.customer_history h WHERE %s', src.name, replace(one_of, '?', 'h.customer')) USING given;
 	GET DIAGNOSTICS histories_deleted = ROW_COUNT;
 	FOR held IN SELECT p.object::regclass AS relation, v.name FROM crm_profile_internal.source_present(src) p
-			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('customer_effect', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'))
+			JOIN (VALUES ('stored_profile', 'customer'), ('finding_key', 'customer'), ('unknown_customer', 'customer'), ('customer_effect', 'customer'), ('identity_found', 'customer'), ('identity_found', 'person'), ('identity_override', 'customer'), ('identity_override', 'person'), ('identity_in_use', 'customer'), ('identity_in_use', 'person'))
 				v(relation, name) ON v.relation = p.name WHERE p.object IS NOT NULL LOOP
 		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
 	END LOOP;
@@ -110,8 +45,9 @@ BEGIN
 	EXECUTE format('SELECT %s FROM (%s) o WHERE %s', CASE WHEN src.order_key IS NULL THEN 'count(*)' ELSE 'count(DISTINCT o.order_key) + count(*) FILTER (WHERE o.order_key IS NULL)' END,
 		src.orders_query, replace(one_of, '?', 'o.customer')) INTO orders_left USING given;
 	IF src.track_changes = 'keys' THEN
-		-- without its marker, the next refresh reads all orders
-		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0;
+		-- without its marker, the next refresh reads all orders; those of the key may be in the history of somebody
+		-- else
+		EXECUTE format('DELETE FROM %I.change_queue q WHERE q.marker IS NOT NULL AND $1', src.name) USING orders_left > 0 OR crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL;
 	END IF;
 	IF queue IS NOT NULL AND src.recorded_columns IS NOT NULL THEN
 		-- of the others beside them, the keys stay

@@ -364,6 +364,42 @@ BEGIN
 	END IF;
 END $$; -- creates or replaces the view prospect_match of a source, or drops it if there are no prospects
 
+---------------------------------------------------------------- options of attributes
+
+CREATE FUNCTION crm_profile_internal.source_check_attribute_options(src crm_profile.source_definition) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+DECLARE
+	example CONSTANT text := 'Write attribute_options => ''{"special": {"income": [-999]}, "breaks": {"age": [30, 45, 60]}, "asymmetric": ["has_boat"]}''.';
+	given jsonb;
+	unknown text;
+BEGIN
+	IF src.attribute_options IS NULL THEN
+		RETURN src;
+	END IF;
+	IF src.attributes IS NULL THEN
+		PERFORM crm_profile_internal.source_argument_error('attribute_options', 'the source has no attributes', NULL, 'Give attributes.');
+	END IF;
+	BEGIN
+		given := src.attribute_options::jsonb;
+		SELECT min(o.key) INTO unknown FROM jsonb_each(given) o WHERE o.key <> ALL ('{special,breaks,asymmetric}');
+		IF unknown IS NOT NULL THEN
+			RAISE invalid_parameter_value USING MESSAGE = format('there is no option "%s"', unknown);
+		END IF;
+		-- a row without values is enough to check names and values against the types
+		EXECUTE format('SELECT crm_profile.attribute_relevance("(row)", true, NULL, $1), crm_profile.profile_fit("(row)", $2)
+			FROM (SELECT) one LEFT JOIN (%s) q ON false CROSS JOIN LATERAL (SELECT %s) "(row)"', src.customer_query, crm_profile_internal.source_attribute_names(src))
+			USING given - 'asymmetric', given - '{special,breaks}'::text[];
+	EXCEPTION WHEN data_exception OR undefined_column OR program_limit_exceeded OR invalid_datetime_format THEN
+		PERFORM crm_profile_internal.source_argument_error('attribute_options', SQLERRM, format('It is: %s.', src.attribute_options), example);
+	END;
+	src.attribute_options := given::text;
+	RETURN src;
+END $$; -- the argument attribute_options, checked
+
+CREATE FUNCTION crm_profile_internal.source_bin_options(src crm_profile.source_definition) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN src.attribute_options::jsonb - 'asymmetric'; -- options of match_fit() for the attributes of a source
+
 ---------------------------------------------------------------- refresh
 
 CREATE FUNCTION crm_profile_internal.source_profile_options(src crm_profile.source_definition) RETURNS jsonb
@@ -378,8 +414,8 @@ BEGIN
 		INTO options
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
 			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
-	RETURN options;
-END $$; -- options of profile_fit() for the attributes of a source: text stays text
+	RETURN options || coalesce(src.attribute_options::jsonb - '{special,breaks}'::text[], '{}');
+END $$; -- options of profile_fit() for the attributes of a source: text stays text, and what attribute_options says
 
 CREATE FUNCTION crm_profile_internal.source_match_share(customers bigint) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -424,8 +460,8 @@ BEGIN
 		EXECUTE 'WITH c AS MATERIALIZED (SELECT crm_profile.profile("(row)", $1) AS profile, b.is_best FROM ' || crm_profile_internal.source_fit_query(src)
 				|| ' WHERE $2 = 1 OR crm_profile_internal.in_sample(q.customer::text, $2)),
 			n AS (SELECT count(*) FILTER (WHERE c.is_best) AS best, count(*) FILTER (WHERE NOT c.is_best) AS others FROM c)
-			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile_internal.match_fit_quiet(c.profile, c.is_best, $1) FROM c) END FROM n'
-			INTO best, others, match USING found.profile, crm_profile_internal.source_match_share(found.customers);
+			SELECT n.best, n.others, CASE WHEN n.best > 0 AND n.others > 0 THEN (SELECT crm_profile_internal.match_fit_quiet(c.profile, c.is_best, $1, $3) FROM c) END FROM n'
+			INTO best, others, match USING found.profile, crm_profile_internal.source_match_share(found.customers), crm_profile_internal.source_bin_options(src);
 	END IF;
 	PERFORM crm_profile_internal.source_keep_match(src, started, found.profile, match);
 	seconds := extract(epoch FROM clock_timestamp() - began);

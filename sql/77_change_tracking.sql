@@ -160,9 +160,11 @@ END $$; -- part of source_resolve(): the columns that changes are noted with, wh
 
 CREATE FUNCTION crm_profile_internal.tracked_customers(src crm_profile.source_definition, OUT relation regclass, OUT key name, OUT watched name[])
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- the columns that attributes or best name; without them there are but customers who come and go
+	-- the columns that attributes or best name, or that tell who is who; without them there are but customers who come
+	-- and go
 	RETURN (SELECT ROW(c.oid::regclass, src.customer_key::name, src.customer_key::name || ARRAY(SELECT w.attname FROM pg_attribute w WHERE w.attrelid = c.oid AND w.attnum > 0 AND NOT w.attisdropped
-			AND w.attname <> src.customer_key AND strpos(lower(concat_ws(' ', array_to_string(src.attributes, ' '), src.best)), lower(w.attname)) > 0 ORDER BY w.attnum))
+			AND w.attname <> src.customer_key AND (strpos(lower(concat_ws(' ', array_to_string(src.attributes, ' '), src.best)), lower(w.attname)) > 0
+				OR crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AND EXISTS (SELECT FROM crm_profile_internal.identity_rules(c.oid, src.customer_key) r WHERE strpos(r.value, quote_ident(w.attname)) > 0)) ORDER BY w.attnum))
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = src.customer_key JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)
 		WHERE src.track_changes = 'keys' AND c.oid = to_regclass(src.customers) AND c.relkind IN ('r', 'p') AND c.relnamespace <> 'pg_catalog'::regnamespace AND t.typarray <> 0 AND a.attgenerated <> 'v'
 			AND has_table_privilege(c.oid, 'TRIGGER') AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class l ON l.oid = i.inhrelid WHERE i.inhparent = c.oid AND NOT l.relispartition)
@@ -453,6 +455,10 @@ BEGIN
 	without_customer := taken.without_customer;
 	reason := taken.reason;
 	problem := taken.problem;
+	IF keys IS NOT NULL AND NOT without_customer AND crm_profile_internal.source_correction(src, 'guests') IS NOT NULL THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM unnest($1::%s[]) k WHERE lower(btrim(k::text)) = ANY (%s))', src.key_type, crm_profile_internal.word_list(crm_profile_internal.source_correction(src, 'guests')))
+			INTO without_customer USING keys;
+	END IF;
 	-- who the customers are
 	SELECT t.* INTO customers FROM crm_profile_internal.tracked_customers(src) t;
 	IF customers.relation IS NOT NULL AND to_regclass(format('%I.customer_queue', src.name)) IS NOT NULL THEN
@@ -464,30 +470,42 @@ BEGIN
 	END IF;
 END $$; -- takes the customers out of the queue whose orders changed; keys: an array of them as text, NULL: all orders have to be read, for that reason; problem: what keeps changes from being tracked; customer_keys: those whose rows in the customer table changed, NULL: it is not known; customers_changed: how many may have
 
+CREATE FUNCTION crm_profile_internal.keys_of_persons(src crm_profile.source_definition, persons text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	keys text;
+BEGIN
+	EXECUTE format('SELECT coalesce(array_agg(k.k), ''{}'')::text FROM (SELECT k FROM unnest($1::%1$s[]) k WHERE NOT EXISTS (SELECT FROM %2$I.identity_in_use u WHERE %3$s)
+		UNION ALL SELECT u.customer FROM (SELECT DISTINCT k FROM unnest($1::%1$s[]) k) k JOIN %2$I.identity_in_use u ON %4$s) k', src.key_type, src.name,
+		crm_profile_internal.same_key(src.key_type, 'u.customer', 'k'), crm_profile_internal.same_key(src.key_type, 'u.person', 'k.k')) INTO keys USING persons;
+	RETURN keys;
+END $$; -- the keys whose orders count for these persons
+
 CREATE FUNCTION crm_profile_internal.changed_orders_query(src crm_profile.source_definition, keys text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	-- integers of any width have the same text
-	corrected CONSTANT text := crm_profile_internal.source_orders_query(src);
-	as_stored CONSTANT boolean := src.track_changes IN ('keys', 'slot') AND src.changed_query IS NOT NULL AND corrected = src.orders_query;
+	corrected CONSTANT boolean := EXISTS (SELECT FROM crm_profile_internal.source_layers(src));
+	as_stored CONSTANT boolean := src.track_changes IN ('keys', 'slot') AND src.changed_query IS NOT NULL AND NOT corrected;
 	type CONSTANT text := CASE WHEN NOT as_stored THEN src.key_type
 		ELSE (SELECT format_type(crm_profile_internal.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = src.tracked_table::regclass AND a.attname = src.tracked_column) END;
-	columns CONSTANT text := 'o.customer, o.ordered_at, o.amount' || CASE WHEN src.cost IS NOT NULL THEN ', o.cost' ELSE '' END || CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
-	orders CONSTANT text := format('SELECT %s FROM (%s) o', columns, CASE WHEN as_stored THEN src.changed_query ELSE corrected END);
 	customer CONSTANT text := CASE WHEN as_stored THEN 'o.order_customer' ELSE 'o.customer' END;
-	found text := format('%s WHERE %s %s ANY (ARRAY(SELECT NULL::%s))', orders, customer, crm_profile_internal.key_equality(type::regtype), type);
+	-- all keys of a person
+	own CONSTANT text := CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN keys ELSE crm_profile_internal.keys_of_persons(src, keys) END;
 	plan json;
 BEGIN
-	EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || found INTO plan;
-	-- as a constant, which is looked up by its hash where a bitmap has pages instead of rows
-	found := format('%s WHERE %s %s ANY (%L::%s[])', orders, customer, crm_profile_internal.key_equality(type::regtype), keys, type);
+	IF as_stored THEN
+		src.orders_query := src.changed_query;
+	END IF;
+	EXECUTE 'EXPLAIN (FORMAT JSON, COSTS off) ' || crm_profile_internal.source_orders_query(src, false, format('%s %s ANY (ARRAY(SELECT NULL::%s))', customer, crm_profile_internal.key_equality(type::regtype), type)) INTO plan;
 	IF plan::text ~ 'Seq Scan"' THEN
 		RAISE NOTICE 'source "%": without an index all orders are read to find those of the customers that changed', src.name
 			USING HINT = coalesce('CREATE INDEX ON ' || src.tracked_table || format(' (%I)', src.tracked_column), 'It would have to be on ' || src.order_customer || '.');
 		-- through a hash table
-		found := format('%s WHERE EXISTS (SELECT FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k WHERE %s)', orders, keys, type, crm_profile_internal.same_key(type, 'k.k', customer));
+		RETURN crm_profile_internal.source_orders_query(src, false, format('EXISTS (SELECT FROM (SELECT DISTINCT k FROM unnest(%L::%s[]) k) k WHERE %s)', own, type, crm_profile_internal.same_key(type, 'k.k', customer)));
 	END IF;
-	RETURN found;
+	-- as a constant, which is looked up by its hash where a bitmap has pages instead of rows
+	RETURN crm_profile_internal.source_orders_query(src, false, format('%s %s ANY (%L::%s[])', customer, crm_profile_internal.key_equality(type::regtype), own, type));
 END $$; -- the orders of the given customers, by an index if there is one; called with enable_seqscan off
 
 CREATE FUNCTION crm_profile_internal.fits_due(INOUT src crm_profile.source_definition, written bigint, today date, OUT fit boolean, OUT test boolean)

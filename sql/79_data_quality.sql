@@ -49,10 +49,6 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('corrections', 'there are both clip_above and leave_out_above', NULL, 'Give one of them.');
 	END IF;
 	src.corrections := given::text;
-	IF src.track_changes <> 'none' AND crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN
-		PERFORM crm_profile_internal.source_argument_error('corrections', format('"merge_customers" does not go with track_changes => %L', src.track_changes),
-			'Who is whom can change without any order changing.', 'Leave one of the two out.');
-	END IF;
 	RETURN src;
 END $$; -- the argument corrections, checked
 
@@ -84,7 +80,7 @@ CREATE FUNCTION crm_profile_internal.source_row_identity(src crm_profile.source_
 COMMENT ON FUNCTION crm_profile_internal.source_row_identity IS
 	'SQL, with a leading comma, of a column that distinguishes rows of the order table by columns that the source does not read; NULLs if there are none';
 
-CREATE FUNCTION crm_profile_internal.source_layers(src crm_profile.source_definition, OUT place integer, OUT correction text, OUT told text, OUT touched text, OUT query text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.source_layers(src crm_profile.source_definition, among text DEFAULT NULL, OUT place integer, OUT correction text, OUT told text, OUT touched text, OUT query text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp ROWS 5 AS $$
 DECLARE
 	beside CONSTANT text := concat(CASE WHEN src.cost IS NOT NULL THEN ', o.cost' END, CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' END, ', o.row_identity');
@@ -96,9 +92,18 @@ DECLARE
 	-- counts are of orders, not of their lines
 	by_order CONSTANT text := CASE WHEN src.order_key IS NULL THEN '%s' ELSE 'SELECT t.customer, sum(t.amount) AS amount FROM (%s) t GROUP BY t.customer, t.order_key' END;
 	told_beside CONSTANT text := CASE WHEN src.order_key IS NOT NULL THEN ', o.order_key' ELSE '' END;
-	below text := crm_profile_internal.source_orders_with(src, crm_profile_internal.source_row_identity(src));
+	-- a refresh that reads but some customers goes by what it has noted of who is who, whatever is decided meanwhile
+	identity CONSTANT text := format('%I.%I', src.name, CASE src.track_changes WHEN 'none' THEN 'customer_identity' ELSE 'identity_in_use' END);
+	below text;
 	cancelled text;
 BEGIN
+	IF src.corrections IS NULL THEN
+		RETURN;
+	END IF;
+	below := crm_profile_internal.source_orders_with(src, crm_profile_internal.source_row_identity(src));
+	IF among IS NOT NULL THEN
+		below := format('SELECT o.* FROM (%s) o WHERE %s', below, among);
+	END IF;
 	place := 0;
 	IF crm_profile_internal.source_correction(src, 'duplicates') IS NOT NULL THEN
 		correction := 'duplicates';
@@ -122,8 +127,8 @@ BEGIN
 	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL THEN
 		correction := 'merge_customers';
 		told := 'orders of a customer''s second key are those of the first, by customer_identity';
-		touched := format(by_order, format('SELECT o.customer, o.amount%s FROM (%s) o JOIN %I.customer_identity i ON %s', told_beside, below, src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'o.customer')));
-		query := format('SELECT coalesce(i.person, o.customer) AS customer, o.ordered_at, o.amount%s FROM (%s) o LEFT JOIN %I.customer_identity i ON %s', beside, below, src.name,
+		touched := format(by_order, format('SELECT o.customer, o.amount%s FROM (%s) o JOIN %s i ON %s', told_beside, below, identity, crm_profile_internal.same_key(src.key_type, 'i.customer', 'o.customer')));
+		query := format('SELECT coalesce(i.person, o.customer) AS customer, o.ordered_at, o.amount%s FROM (%s) o LEFT JOIN %s i ON %s', beside, below, identity,
 			crm_profile_internal.same_key(src.key_type, 'i.customer', 'o.customer'));
 		place := place + 1;
 		RETURN NEXT;
@@ -179,18 +184,19 @@ BEGIN
 		place := place + 1;
 		RETURN NEXT;
 	END IF;
-END $$; -- the corrections of a source, each a query of orders over the one before; touched: customer and amount of each order that it changes; told: the correction in words
+END $$; -- the corrections of a source, each a query of orders over the one before, the first over those orders o that satisfy a condition (among), if any; touched: customer and amount of each order that it changes; told: the correction in words
 
-CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_definition, with_identity boolean DEFAULT false) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_orders_query(src crm_profile.source_definition, with_identity boolean DEFAULT false, among text DEFAULT NULL) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN (SELECT CASE
 			WHEN l.query IS NULL AND with_identity THEN crm_profile_internal.source_orders_with(src, crm_profile_internal.source_row_identity(src))
-			WHEN l.query IS NULL THEN src.orders_query
 			WHEN with_identity THEN l.query
-			ELSE format('SELECT q.customer, q.ordered_at, q.amount%s%s FROM (%s) q', CASE WHEN src.cost IS NOT NULL THEN ', q.cost' END, CASE WHEN src.order_key IS NOT NULL THEN ', q.order_key' END, l.query) END
-		FROM (SELECT) one LEFT JOIN (SELECT s.query FROM crm_profile_internal.source_layers(src) s ORDER BY s.place DESC LIMIT 1) l ON true);
+			WHEN l.query IS NULL AND among IS NULL THEN src.orders_query
+			ELSE format('SELECT q.customer, q.ordered_at, q.amount%s%s FROM (%s) q', CASE WHEN src.cost IS NOT NULL THEN ', q.cost' END, CASE WHEN src.order_key IS NOT NULL THEN ', q.order_key' END,
+				coalesce(l.query, format('SELECT o.* FROM (%s) o WHERE %s', src.orders_query, among))) END
+		FROM (SELECT) one LEFT JOIN (SELECT s.query FROM crm_profile_internal.source_layers(src, among) s ORDER BY s.place DESC LIMIT 1) l ON true);
 COMMENT ON FUNCTION crm_profile_internal.source_orders_query IS
-	'the query of orders that a refresh runs, with the corrections of the source; with_identity: with a column that distinguishes rows';
+	'the query of orders that a refresh runs, with the corrections of the source; with_identity: with a column that distinguishes rows; among: of orders o that satisfy this condition alone';
 
 ---------------------------------------------------------------- what is found
 
@@ -397,7 +403,7 @@ DECLARE
 	copies text;
 	t crm_profile_internal.found;
 BEGIN
-	EXECUTE format('SELECT count(DISTINCT c.%I) FROM %s c', src.customer_key, src.customers) INTO customers;
+	EXECUTE format('SELECT count(%s c.%I) FROM %s c', CASE WHEN NOT crm_profile_internal.is_unique_key(src.customers::regclass, src.customer_key) THEN 'DISTINCT' END, src.customer_key, src.customers) INTO customers;
 	IF to_regclass(format('%I.model', src.name)) IS NOT NULL THEN
 		model := crm_profile_internal.source_last_model(src);
 	END IF;
@@ -477,7 +483,7 @@ CREATE FUNCTION crm_profile_internal.source_unfiltered(src crm_profile.source_de
 
 CREATE FUNCTION crm_profile_internal.status_words() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN '^(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|entwurf|pending|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$'; -- a regular expression of states of orders that are not placed yet, or cancelled
+	RETURN '^(wc.)?(cancel|canceled|cancelled|storniert|storno|annulled|annulliert|void|voided|refunded|returned|retoure|draft|checkout.?draft|trash|entwurf|pending|pending.?payment|payment.?pending|unavailable|unpaid|failed|rejected|declined|test|testing|demo|deleted|geloescht|gelöscht|expired|abandoned|incomplete|on.?hold|quote|quotation)$'; -- a regular expression of states of orders that are not placed yet, or cancelled
 
 CREATE FUNCTION crm_profile_internal.order_columns_seen(src crm_profile.source_definition, OUT name text, OUT kind text, OUT bad boolean) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off ROWS 3 AS $$
@@ -572,23 +578,6 @@ END $$; -- how many customers get another segment or tier if the orders o of a q
 
 ---------------------------------------------------------------- customers who are one person
 
-CREATE FUNCTION crm_profile_internal.identity_rules(relation regclass, key text, OUT why text, OUT value text) RETURNS SETOF record
-	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	BEGIN ATOMIC
-		WITH c AS (
-			SELECT quote_ident(a.attname) AS sql, a.attnum, crm_profile_internal.snake_name(a.attname) AS name, t.typcategory = 'S' OR t.typname = 'citext' AS is_text, t.typcategory = 'D' AS is_day, a.attname = key AS is_key
-			FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid)
-			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(relation, a.attnum, 'SELECT')),
-		names AS (
-			SELECT string_agg(c.sql || '::text', ', ' ORDER BY c.attnum) AS sql FROM c WHERE c.is_text AND c.name ~ '^((full|first|last|given|family|sur|vor|nach|familien)_?)?name$' HAVING count(*) > 0)
-		SELECT 'e-mail', format('crm_profile_internal.plain_email(c.%s::text)', c.sql) FROM c WHERE c.is_text AND c.name ~ '(^|_)e_?mail(_?(address|adresse))?$'
-		UNION ALL SELECT 'phone', format('substring(regexp_replace(regexp_replace(c.%s::text, ''[^0-9+]'', '''', ''g''), ''^00'', ''+'') FROM ''^.{7,}$'')', c.sql) FROM c
-			WHERE c.is_text AND c.name ~ '(^|_)(phone|telephone|telefon|mobile|handy|cell)(_?(no|nr|number|nummer))?$'
-		UNION ALL SELECT 'name and birth date', format('(SELECT lower(concat_ws('' '', %s)) || '' '' || c.%s::date FROM (SELECT c.*) n WHERE concat_ws('''', %1$s) <> '''')', n.sql, b.sql)
-			FROM names n, (SELECT c.sql FROM c WHERE c.is_day AND c.name ~ '(birth|geburt|(^|_)dob$)' ORDER BY c.attnum LIMIT 1) b
-		UNION ALL SELECT 'key', format('coalesce(NULLIF(ltrim(lower(btrim(c.%1$s::text)), ''0''), ''''), ''0'')', c.sql) FROM c WHERE c.is_text AND c.is_key;
-	END; -- ways to tell that customers c of a table are one person: SQL of a value that they share; key: the same key spelt differently
-
 CREATE FUNCTION crm_profile_internal.identity_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- a value that more than ten share does not identify a person
@@ -682,10 +671,10 @@ DECLARE
 	year text;
 BEGIN
 	RETURN QUERY EXECUTE format($sql$SELECT f.*
-		FROM (SELECT count(*) FILTER (WHERE c.%1$I IS NULL) AS no_key, count(c.%1$I) - count(DISTINCT c.%1$I) AS twice FROM %2$s c) k,
+		FROM (SELECT count(*) FILTER (WHERE c.%1$I IS NULL) AS no_key, count(c.%1$I) - count(%3$s c.%1$I) AS twice FROM %2$s c) k,
 			LATERAL (VALUES (80, 'customers with the same key', 'error', k.twice, 'customer_profile has them more than once.', 'customer_key => ''…'''), (81, 'customers without key', 'warning', k.no_key, 'They are in no view.', NULL)) v(place, finding, severity, n, advice, argument),
 			crm_profile_internal.found_row(v.place, v.finding, v.severity, v.n, NULL, NULL, '0', v.advice, v.argument) f
-		WHERE v.n > 0$sql$, src.customer_key, src.customers);
+		WHERE v.n > 0$sql$, src.customer_key, src.customers, CASE WHEN NOT crm_profile_internal.is_unique_key(src.customers::regclass, src.customer_key) THEN 'DISTINCT' END);
 	FOR birth IN SELECT quote_ident(a.attname) AS own, a.attname, crm_profile_internal.base_type(a.atttypid) AS type FROM pg_attribute a
 			WHERE a.attrelid = src.customers::regclass AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 				AND crm_profile_internal.snake_name(a.attname) ~ '(birth|geburts|(^|_)dob($|_))' AND crm_profile_internal.base_type(a.atttypid) IN ('date', 'timestamp', 'timestamptz', 'int2', 'int4', 'int8') LOOP
@@ -824,18 +813,18 @@ EXCEPTION WHEN data_exception THEN
 	RETURN NULL;
 END $$; -- a key from its text; NULL if it is not valid
 
-CREATE FUNCTION crm_profile_internal.source_keep_findings(src crm_profile.source_definition, findings crm_profile_internal.found[], by text, at timestamptz) RETURNS void
+CREATE FUNCTION crm_profile_internal.source_keep_findings(src crm_profile.source_definition, findings crm_profile_internal.found[], by text, at timestamptz, corrected boolean DEFAULT true) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	-- refreshes and checks can run concurrently
 	EXECUTE format('LOCK TABLE %I.finding IN SHARE ROW EXCLUSIVE MODE', src.name);
-	EXECUTE format('DELETE FROM %1$I.finding_key k USING %1$I.finding f WHERE k.finding = f.finding AND (f.found_by = $2 OR f.finding IN (SELECT (n.finding).finding FROM unnest($1) n))', src.name) USING findings, by;
-	EXECUTE format('DELETE FROM %I.finding f WHERE f.found_by = $2 OR f.finding IN (SELECT (n.finding).finding FROM unnest($1) n)', src.name) USING findings, by;
+	EXECUTE format('DELETE FROM %1$I.finding_key k USING %1$I.finding f WHERE k.finding = f.finding AND (f.found_by = $2 AND ($3 OR f.severity <> ''corrected'') OR f.finding IN (SELECT (n.finding).finding FROM unnest($1) n))', src.name) USING findings, by, corrected;
+	EXECUTE format('DELETE FROM %I.finding f WHERE f.found_by = $2 AND ($3 OR f.severity <> ''corrected'') OR f.finding IN (SELECT (n.finding).finding FROM unnest($1) n)', src.name) USING findings, by, corrected;
 	-- amounts of fewer than five customers are shown only to readers who see all of them
 	EXECUTE format('INSERT INTO %I.finding SELECT (n.finding).place, (n.finding).finding, (n.finding).severity, (n.finding).rows, (n.finding).customers,
 			CASE WHEN coalesce((n.finding).customers, 5) >= 5 THEN (n.finding).revenue END, (n.finding).customers_changed, (n.finding).advice, (n.finding).argument, $3, $2 FROM unnest($1) n', src.name) USING findings, by, at;
 	EXECUTE format('INSERT INTO %I.finding_key SELECT (n.finding).finding, crm_profile_internal.key_or_null(s.customer, NULL::%s), s.customer, s.revenue FROM unnest($1) n, unnest(n.samples) s WHERE s.customer IS NOT NULL', src.name, src.key_type) USING findings;
-END $$; -- replaces earlier findings of refresh, or of check_source(), by new ones
+END $$; -- replaces earlier findings of refresh, or of check_source(), by new ones; corrected: also those of what was corrected
 
 CREATE FUNCTION crm_profile_internal.find_and_keep(src crm_profile.source_definition, OUT finding text, OUT severity text, OUT rows bigint, OUT customers bigint, OUT revenue numeric,
 	OUT customers_changed bigint, OUT sample_keys text[], OUT advice text, OUT argument text) RETURNS SETOF record
@@ -883,7 +872,7 @@ CREATE FUNCTION crm_profile.check_source_details(name text, OUT finding text, OU
 
 ---------------------------------------------------------------- what a refresh finds
 
-CREATE FUNCTION crm_profile_internal.refresh_quality(src crm_profile.source_definition, started timestamptz) RETURNS void
+CREATE FUNCTION crm_profile_internal.refresh_quality(src crm_profile.source_definition, started timestamptz, corrected boolean) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
@@ -908,7 +897,7 @@ BEGIN
 			initcap(left(split_part(crm_profile_internal.match_problem(src, model), ': ', 2), 1)) || substr(split_part(crm_profile_internal.match_problem(src, model), ': ', 2), 2) || '.', 'best => ''…'', attributes => ''{…}''');
 	END IF;
 	-- what it corrects
-	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l ORDER BY l.place LOOP
+	FOR layer IN SELECT l.* FROM crm_profile_internal.source_layers(src) l WHERE corrected ORDER BY l.place LOOP
 		EXECUTE format('SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(100 + %s, %L, ''corrected'', sum(t.n), count(t.customer), sum(t.amount), NULL, %L, %L, crm_profile_internal.sample_keys(t.customer::text, t.amount) FILTER (WHERE t.customer IS NOT NULL)) AS f
 			FROM (SELECT t.customer, count(*) AS n, sum(t.amount) AS amount FROM (%s) t GROUP BY t.customer) t) f', layer.place, layer.told, 'It is done at each refresh.', format('corrections, %s', layer.correction), layer.touched) INTO one;
 		one.finding.rows := coalesce((one.finding).rows, 0);
@@ -916,21 +905,18 @@ BEGIN
 	END LOOP;
 	FOR one IN SELECT (q.f).* FROM (SELECT crm_profile_internal.found_row(110, format('values of "%s" that stand for none are missing', w.attribute), 'corrected', NULL, NULL, NULL, NULL, 'It is done at each refresh.', 'corrections, missing_values') AS f
 			FROM (SELECT a.name AS attribute FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(src.customers::regclass)) a
-				WHERE crm_profile_internal.attribute_expression(src, a.name, a.expression) <> a.expression) w) q LOOP
+				WHERE corrected AND crm_profile_internal.attribute_expression(src, a.name, a.expression) <> a.expression) w) q LOOP
 		found := found || one;
 	END LOOP;
-	PERFORM crm_profile_internal.source_keep_findings(src, found, 'refresh', started);
-END $$; -- part of a refresh: stores the faults that a refresh counts anyway, and counts what the corrections of the source change
+	PERFORM crm_profile_internal.source_keep_findings(src, found, 'refresh', started, corrected);
+END $$; -- part of a refresh: stores the faults that a refresh counts anyway, and counts what the corrections of the source change (corrected), which reads all orders
 
-CREATE FUNCTION crm_profile_internal.refresh_identity(src crm_profile.source_definition) RETURNS void
+CREATE FUNCTION crm_profile_internal.find_identity(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	pairs CONSTANT text := crm_profile_internal.identity_query(src);
 	moved bigint;
 BEGIN
-	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN
-		RETURN;
-	END IF;
 	EXECUTE format('DELETE FROM %I.identity_found', src.name);
 	IF pairs IS NULL THEN
 		RETURN;
@@ -943,7 +929,35 @@ BEGIN
 		GET DIAGNOSTICS moved = ROW_COUNT;
 		EXIT WHEN moved = 0;
 	END LOOP;
-END $$; -- first step of a refresh, if customers are merged: finds who is who
+END $$; -- finds which customers are one person
+
+CREATE FUNCTION crm_profile_internal.refresh_identity(src crm_profile.source_definition, INOUT keys text, customer_keys text)
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	moved text;
+BEGIN
+	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN
+		RETURN;
+	END IF;
+	IF keys IS NULL OR customer_keys IS DISTINCT FROM '{}' THEN
+		PERFORM crm_profile_internal.find_identity(src);
+	END IF;
+	IF src.track_changes = 'none' THEN
+		RETURN;
+	END IF;
+	EXECUTE format('WITH moved AS MATERIALIZED (
+			SELECT coalesce(u.customer, i.customer) AS customer, u.person AS was, i.person FROM %1$I.identity_in_use u FULL JOIN %1$I.customer_identity i ON %2$s
+			WHERE u.person::text IS DISTINCT FROM i.person::text),
+		gone AS (DELETE FROM %1$I.identity_in_use u USING moved m WHERE %3$s AND m.person IS NULL),
+		changed AS (UPDATE %1$I.identity_in_use u SET person = m.person FROM moved m WHERE %3$s AND m.person IS NOT NULL),
+		came AS (INSERT INTO %1$I.identity_in_use SELECT m.customer, m.person FROM moved m WHERE m.was IS NULL)
+		SELECT array_agg(k.k)::text FROM moved m, unnest(ARRAY[m.customer, m.was, m.person]) k WHERE k.k IS NOT NULL', src.name,
+		crm_profile_internal.same_key(src.key_type, 'i.customer', 'u.customer'), crm_profile_internal.same_key(src.key_type, 'm.customer', 'u.customer')) INTO moved;
+	-- both whose orders a key was counted for, and whose it is now
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT k.customer), ''{}'')::text FROM (SELECT coalesce(u.person, k) AS customer FROM unnest($1::%1$s[]) k LEFT JOIN %2$I.identity_in_use u ON %3$s
+			UNION ALL SELECT unnest($2::%1$s[])) k WHERE $1 IS NOT NULL HAVING $1 IS NOT NULL', src.key_type, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k'))
+		INTO keys USING keys, moved;
+END $$; -- step of a refresh after changes were taken, if customers are merged: finds who is who, where rows of customers changed (customer_keys; NULL: unknown); keys: of those whose orders changed, or NULL for all, to those of the persons whose histories may change
 
 ---------------------------------------------------------------- tables and views
 
@@ -980,6 +994,13 @@ BEGIN
 		EXECUTE format('COMMENT ON TABLE %I.identity_override IS ''decisions of the owner: the person whose key it is, too; NULL: not to be merged''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %1$I.identity_found.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_found.person IS ''the key of the person''; COMMENT ON COLUMN %1$I.identity_found.why IS ''what both have in common'';
 			COMMENT ON COLUMN %1$I.identity_override.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_override.person IS ''the key of the person; NULL: they are not to be merged''; COMMENT ON COLUMN %1$I.identity_override.why IS ''a remark''', src.name);
+	END IF;
+	IF to_regclass(format('%I.identity_in_use', src.name)) IS NULL THEN
+		EXECUTE format('CREATE TABLE %I.identity_in_use (customer %s%s NOT NULL PRIMARY KEY, person %2$s%3$s NOT NULL)', src.name, src.key_type, collated);
+		-- without a policy: whatever was granted, the rows are the owner's
+		EXECUTE format('ALTER TABLE %I.identity_in_use ENABLE ROW LEVEL SECURITY', src.name);
+		EXECUTE format('COMMENT ON TABLE %1$I.identity_in_use IS ''customer_identity as the last refresh read it, where changes are tracked'';
+			COMMENT ON COLUMN %1$I.identity_in_use.customer IS ''a key''; COMMENT ON COLUMN %1$I.identity_in_use.person IS ''the key of the person''', src.name);
 	END IF;
 	PERFORM crm_profile_internal.source_admit(src, 'identity_found', 'person');
 	PERFORM crm_profile_internal.source_admit(src, 'identity_override', 'person');

@@ -111,7 +111,7 @@ CREATE TYPE crm_profile_internal.payment_behaviour_row AS ( -- a row of the view
 );
 
 CREATE FUNCTION crm_profile.payment_behaviour(source text, as_of date DEFAULT NULL, recent_days integer DEFAULT 180, false_discovery_rate double precision DEFAULT 0.05) RETURNS SETOF crm_profile_internal.payment_behaviour_row
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 BEGIN
@@ -125,13 +125,15 @@ BEGIN
 		WITH person AS MATERIALIZED (
 				SELECT p.customer, count(*) AS payments, count(*) FILTER (WHERE p.days > 0) AS late, crm_profile_internal.payment_habit(p.days, p.due_on > $1 - $2) AS habit,
 					count(*) FILTER (WHERE p.is_open) AS overdue, sum(p.amount) FILTER (WHERE p.is_open) AS overdue_amount, max(p.days) FILTER (WHERE p.is_open) AS overdue_days
-				FROM (SELECT q.customer, q.due_on, q.amount, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1) p GROUP BY p.customer),
+				FROM (SELECT q.customer, q.due_on, q.amount, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1
+					-- sorted by customer: so many states would not fit into a hash table, and the profile is merged
+					ORDER BY q.customer OFFSET 0) p GROUP BY p.customer),
 			labelled AS MATERIALIZED (
 				SELECT c.customer::text AS customer, c.segment, p.payments, p.late, (p.habit).usual_days_late AS usual, (p.habit).recent_days_late AS recent, p.overdue, p.overdue_amount, p.overdue_days, (p.habit).z, (p.habit).p_value
 				FROM person p JOIN %2$I.%3$s c ON %4$s),
 			habit AS (SELECT l.segment, crm_profile_internal.median(coalesce(l.recent, l.usual)) AS days FROM labelled l GROUP BY l.segment),
-			ranked AS (SELECT l.*, l.p_value * count(l.p_value) OVER () / count(l.p_value) OVER (ORDER BY l.p_value) AS raised FROM labelled l),
-			adjusted AS (SELECT r.*, CASE WHEN r.p_value IS NOT NULL THEN least(1, min(r.raised) OVER (ORDER BY r.p_value DESC NULLS FIRST)) END AS adjusted FROM ranked r)
+			ranked AS (SELECT l.*, l.p_value * count(*) OVER () / count(*) OVER (ORDER BY l.p_value) AS raised FROM labelled l WHERE l.p_value IS NOT NULL),
+			adjusted AS (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.p_value DESC)) AS adjusted FROM ranked r UNION ALL SELECT l.*, NULL, NULL FROM labelled l WHERE l.p_value IS NULL)
 		SELECT a.customer, a.segment, a.payments, a.late, a.usual, a.recent, h.days, a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual, 0), a.p_value, a.adjusted,
 			(CASE WHEN a.p_value IS NULL THEN 'too few' WHEN a.adjusted > $3 THEN 'cannot tell' WHEN a.z > 0 THEN 'later' ELSE 'earlier' END)::varchar
 		FROM adjusted a JOIN habit h ON h.segment IS NOT DISTINCT FROM a.segment ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C"$query$,
@@ -171,7 +173,9 @@ CREATE FUNCTION crm_profile_internal.source_due_payments(src crm_profile.source_
 		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN f.payments = 1 THEN 'a payment' ELSE f.payments || ' payments' END, ' of ' || trim_scale(f.amount), CASE WHEN f.payments = 1 THEN ' was' ELSE ' were' END, ' due on ', to_char(f.due_on, 'YYYY-MM-DD'),
 				': open for ', e.day - f.due_on, ' days, longer than usual for this customer')::varchar, e.day, f.amount::double precision, %2$s
 			FROM (SELECT k.customer, k.day, array_agg(p.due_on) AS due, array_agg(p.paid_on) AS paid, array_agg(p.amount) AS amounts
-				FROM (SELECT DISTINCT o.customer, d.day FROM %3$s JOIN %4$s o ON o.due_on < d.day AND (o.paid_on <= d.day) IS NOT TRUE) k JOIN %4$s p ON p.due_on <= k.day AND %5$s GROUP BY k.customer, k.day) e
+				FROM (SELECT DISTINCT o.customer, d.day FROM %3$s JOIN %4$s o ON o.due_on < d.day AND (o.paid_on <= d.day) IS NOT TRUE) k JOIN %4$s p ON p.due_on <= k.day AND %5$s GROUP BY k.customer, k.day
+				-- no median is above the largest: most who owe for long are out
+				HAVING min(CASE WHEN p.due_on < k.day AND (p.paid_on <= k.day) IS NOT TRUE THEN k.day - p.due_on - 1 END) <= greatest(max(p.paid_on - p.due_on), 0)) e
 				JOIN %6$s c ON %7$s CROSS JOIN LATERAL crm_profile_internal.payment_alarms(e.due, e.paid, e.amounts, e.day, %8$s) f$sql$,
 		src.customer_key, as_of, days, crm_profile_internal.source_payments(src), crm_profile_internal.same_key(src.key_type, 'p.customer', 'k.customer'), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), src.action_pause);
 COMMENT ON FUNCTION crm_profile_internal.source_due_payments IS 'the part of due_actions about payments';

@@ -26,9 +26,25 @@ CREATE FUNCTION crm_profile_internal.report_word(page crm_profile_internal.repor
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(page.words ->> (kind || '.' || word), crm_profile_internal.html(word), '–'); -- a word of a view, such as a segment, in the language of the page; as it is if there is no translation
 
+CREATE FUNCTION crm_profile_internal.report_sentence(page crm_profile_internal.report_page, sentence text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	-- the key has # for what differs from case to case: numbers, a list after a colon, the name of a time zone
+	RETURN (SELECT coalesce(format(page.words ->> ('text.' || regexp_replace(report_sentence.sentence, p.pattern, '#', 'g')), VARIADIC ARRAY(SELECT crm_profile_internal.html(m[1]) FROM regexp_matches(report_sentence.sentence, p.pattern, 'g') m)),
+			page.words ->> ('text.' || report_sentence.sentence), crm_profile_internal.html(report_sentence.sentence))
+		FROM (SELECT CASE WHEN report_sentence.sentence ~ '^(Its values, with orders|Orders) and revenue: ' THEN '(?<=revenue: )(.*)$' WHEN report_sentence.sentence ~ 'in time zone \S+\.$' THEN '(?<=zone )(\S+)(?=\.$)'
+			ELSE '(\[[^]]*\]|\d+(?:[-.,:]\d+)*)' END AS pattern) p);
+COMMENT ON FUNCTION crm_profile_internal.report_sentence IS 'a sentence of a view in the language of the page; as it is if there is no translation';
+
+CREATE FUNCTION crm_profile_internal.report_text(page crm_profile_internal.report_page, whole text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN page.words ->> 'language' = 'en' THEN crm_profile_internal.html(whole) ELSE
+		(SELECT string_agg(crm_profile_internal.report_sentence(page, s), ' ' ORDER BY n) FROM regexp_split_to_table(whole, '(?<=[.?!]) +(?=[[:alpha:]])') WITH ORDINALITY u(s, n)) END;
+COMMENT ON FUNCTION crm_profile_internal.report_text IS 'a text of a view in the language of the page, sentence by sentence';
+
 CREATE FUNCTION crm_profile_internal.report_finding(page crm_profile_internal.report_page, finding text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(page.words ->> ('finding.' || finding), -- or the same of some column or number
+		format(page.words ->> ('finding.' || regexp_replace(finding, '".*"', '"%s"')), crm_profile_internal.html(substring(finding FROM '"(.*)"'))),
 		format(page.words ->> ('finding.' || regexp_replace(finding, '\S+$', '%s')), crm_profile_internal.html(substring(finding FROM '\S+$'))), crm_profile_internal.html(finding));
 COMMENT ON FUNCTION crm_profile_internal.report_finding IS 'a finding of data_quality in the language of the page';
 
@@ -288,7 +304,7 @@ DECLARE
 BEGIN
 	EXECUTE format('
 		SELECT string_agg(crm_profile_internal.report_row(CASE WHEN $1."keys" THEN crm_profile_internal.html(prospect) ELSE n::text END, crm_profile_internal.report_number($1, score::numeric, ''share''),
-			crm_profile_internal.report_number($1, lift::numeric, ''ratio''), crm_profile_internal.html(reasons)), '''' ORDER BY n)
+			crm_profile_internal.report_number($1, lift::numeric, ''ratio''), (SELECT string_agg(crm_profile_internal.report_word($1, ''text'', substring(r FROM ''^\w+:'')) || crm_profile_internal.html(substring(r FROM ''^\w+:(.*)$'')), ''; '' ORDER BY o) FROM regexp_split_to_table(reasons, ''; (?=down: )'') WITH ORDINALITY u(r, o))), '''' ORDER BY n)
 		FROM (SELECT *, row_number() OVER (ORDER BY score DESC, prospect) AS n FROM (SELECT prospect::text, score, lift, reasons FROM %I.prospect_match WHERE score IS NOT NULL ORDER BY score DESC, prospect LIMIT 10) b) p', page.source)
 		INTO rows USING page;
 	RETURN CASE WHEN rows IS NOT NULL THEN crm_profile_internal.report_table(page, '{prospect,chance,lift,reasons}', rows) END;
@@ -322,7 +338,7 @@ CREATE FUNCTION crm_profile_internal.report_quality(page crm_profile_internal.re
 DECLARE
 	rows text;
 BEGIN
-	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_finding($1, finding) || CASE WHEN advice <> '''' THEN ''<small>'' || crm_profile_internal.report_word($1, ''text'', advice) || ''</small>'' ELSE '''' END,
+	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_finding($1, finding) || CASE WHEN advice <> '''' THEN ''<small>'' || crm_profile_internal.report_text($1, advice) || ''</small>'' ELSE '''' END,
 			crm_profile_internal.report_word($1, ''severity'', severity), crm_profile_internal.report_number($1, rows, ''count''), crm_profile_internal.report_number($1, customers_changed, ''count'')), '''' ORDER BY n)
 		FROM (SELECT row_number() OVER () AS n, * FROM %I.data_quality) q', page.source) INTO rows USING page;
 	RETURN CASE WHEN rows IS NULL THEN format('<p>%s</p>', page.words ->> 'report.no findings') ELSE crm_profile_internal.report_table(page, '{finding,severity,rows,customers_changed}', rows) END;
@@ -337,8 +353,8 @@ BEGIN
 	EXECUTE format('SELECT format($1.words ->> ''report.test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted::numeric, ''count''),
 			crm_profile_internal.report_number($1, actual::numeric, ''count''), crm_profile_internal.report_number($1, calibration::numeric, ''share''))
 		FROM %I.model_holdout WHERE part = ''total''', page.source) INTO told USING page;
-	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.html(item) || coalesce(''<small>'' || crm_profile_internal.html(note) || ''</small>'', ''''), crm_profile_internal.html(value)), '''' ORDER BY line)
-		FROM %I.model_card', page.source) INTO rows;
+	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''item'', item) || coalesce(''<small>'' || crm_profile_internal.report_text($1, note) || ''</small>'', ''''), crm_profile_internal.report_word($1, ''figure'', value)), '''' ORDER BY line)
+		FROM %I.model_card', page.source) INTO rows USING page;
 	RETURN format('<p>%s</p><p>%s</p><details><summary>%s</summary>%s</details>', coalesce(told, page.words ->> 'report.no test'), page.words ->> 'report.how', page.words ->> 'report.all figures',
 		crm_profile_internal.report_table(page, '{item,value}', rows));
 END $$; -- section of a report: how the forecasts are made, and how good one was

@@ -183,7 +183,7 @@ SELECT DISTINCT attribute ~ '^slot \d+$' AS by_slot FROM (SELECT match_fit(p, ta
 SELECT match_fit(p, true) FROM profiles;
 SELECT match_fit(p, false) FROM profiles;
 SELECT match_fit(p, target) IS NULL AS nothing FROM profiles WHERE false;
-SELECT match_fit(p, NULL) IS NULL AS nothing FROM profiles;
+SELECT match_fit(p, NULL::boolean) IS NULL AS nothing FROM profiles;
 -- few targets: a warning, and a model all the same
 SELECT rows, targets FROM (SELECT match_fit(p, target) AS mm FROM (SELECT * FROM profiles WHERE NOT target UNION ALL (SELECT * FROM profiles WHERE target ORDER BY id LIMIT 20)) x) y, match_quality(mm);
 SELECT rows, targets, attributes FROM (SELECT match_fit(p, id = 5524) AS mm FROM profiles) y, match_quality(mm);

@@ -88,7 +88,17 @@ SELECT open_tags(page) = '' AS without_orders, ARRAY(SELECT m[1] FROM regexp_mat
 
 -- ---------------------------------------------------------------- words
 SELECT key, array_agg(language ORDER BY language) AS languages FROM crm_profile.translation WHERE built_in GROUP BY key
-HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text)[.]' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
+HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|severity|part|finding|text|item|figure)[.]' THEN '{de,es,fr,it}'::text[] ELSE '{de,en,es,fr,it}' END;
+-- what findings advise, and what the figures of models mean, is in the language of the page, whole
+CREATE FUNCTION left_in_english(source text) RETURNS TABLE (language text, sentence text) LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('WITH page AS MATERIALIZED (SELECT l, crm_profile.report(%1$L, l, ''{quality,model,prospects}'') AS html FROM unnest(''{de,es,fr,it}''::text[]) l)
+		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT note FROM %1$I.model_card) s
+		WHERE s.sentence ~ ''[[:alpha:]]{3}'' AND strpos(page.html, crm_profile_internal.html(s.sentence)) > 0 ORDER BY 2, 1', source);
+END $$;
+SELECT * FROM left_in_english('s');
+SELECT regexp_replace(d.advice, '[0-9]', '#', 'g') AS advice, crm_profile_internal.report_text(ROW('s', crm_profile_internal.report_words('de'), false, NULL, NULL)::crm_profile_internal.report_page, v.advice) AS in_german
+FROM (VALUES ('Beyond 1250.5, where the half of all orders has 20.00 or less: typing errors?'), ('Its values, with orders and revenue: a & b: 3, 20.5; <x>: 1, 2.'), ('They have bought already. Its values are these.')) v(advice), LATERAL (SELECT v.advice) d;
 -- every language has the same number of placeholders
 SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'
 GROUP BY key HAVING count(DISTINCT coalesce(places, '')) > 1;

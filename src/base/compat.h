@@ -52,6 +52,24 @@
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0, true)
 #endif
 
+/* Which indexes an updated row needs new entries in. */
+#if PG_VERSION_NUM >= 160000
+#define UpdatedIndexes TU_UpdateIndexes
+#define NeedsIndexEntry(indexes) ((indexes) == TU_All)
+#else
+#define UpdatedIndexes bool
+#define NeedsIndexEntry(indexes) (indexes)
+#endif
+
+/* A scan of an index without ORDER BY. */
+#if PG_VERSION_NUM >= 180000
+#define BeginIndexScan(table, index, snapshot, nkeys)                                              \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define BeginIndexScan(table, index, snapshot, nkeys)                                              \
+	index_beginscan(table, index, snapshot, nkeys, 0)
+#endif
+
 /* The tuple of a change that logical decoding gives; may be NULL. */
 #if PG_VERSION_NUM >= 170000
 #define ChangedTuple(buffer) (buffer)

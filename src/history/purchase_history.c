@@ -347,11 +347,9 @@ purchase_history_recv(PG_FUNCTION_ARGS)
 
 /* ---------- the group: merge, take away, add ---------- */
 
-/*
- * Adds the days of b, or subtracts them.  Sums run over sorted days, so equal contents give equal
- * bytes in whatever order histories are merged.
+/* Sums run over sorted days, so equal contents give equal bytes in whatever order they are merged.
  */
-static PurchaseHistory *
+PurchaseHistory *
 CombineHistories(const PurchaseHistory *a, const PurchaseHistory *b, bool subtract)
 {
 	int scale = Max(HistoryScale(a), HistoryScale(b));
@@ -434,19 +432,22 @@ purchase_history_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(CombineHistories(PG_GETARG_HISTORY(0), one, false));
 }
 
-/* The history as it was at the end of a day. */
-PG_FUNCTION_INFO_V1(purchase_history_as_of);
-Datum
-purchase_history_as_of(PG_FUNCTION_ARGS)
+PurchaseHistory *
+HistoryAsOf(const PurchaseHistory *history, DateADT as_of)
 {
-	PurchaseHistory *history = PG_GETARG_HISTORY(0);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
 	int64 ndays;
 	PurchaseDay *days = DecodeHistory(history, HistoryScale(history), &ndays);
 
 	while (ndays > 0 && days[ndays - 1].day > as_of)
 		ndays--;
-	PG_RETURN_POINTER(EncodeSortedHistory(days, ndays, HistoryScale(history)));
+	return EncodeSortedHistory(days, ndays, HistoryScale(history));
+}
+
+PG_FUNCTION_INFO_V1(purchase_history_as_of);
+Datum
+purchase_history_as_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(HistoryAsOf(PG_GETARG_HISTORY(0), CheckedDay(PG_GETARG_DATEADT(1), "as_of")));
 }
 
 /* ---------- the days of a history as rows ---------- */

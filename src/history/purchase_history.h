@@ -23,4 +23,11 @@ HistoryFromDatum(Datum value)
 
 #define PG_GETARG_HISTORY(n) HistoryFromDatum(PG_GETARG_DATUM(n))
 
+/* Adds the days of b, or subtracts them. */
+extern PurchaseHistory *
+CombineHistories(const PurchaseHistory *a, const PurchaseHistory *b, bool subtract);
+
+/* The history as it was at the end of a day. */
+extern PurchaseHistory *HistoryAsOf(const PurchaseHistory *history, DateADT as_of);
+
 #endif /* CRM_PURCHASE_HISTORY_H */

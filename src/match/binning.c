@@ -1,8 +1,8 @@
 /*
- * binning.c: bins of one attribute that tell targets from others.
+ * binning.c: bins of one attribute that tell targets from others, or high values from low ones.
  *
  * Levels are first gathered into a few dozen blocks of about equal size.  The best cut of the
- * blocks into bins maximises the log-likelihood of the target minus a penalty per bin (dynamic
+ * blocks into bins maximises the log-likelihood of the outcome minus a penalty per bin (dynamic
  * programming, exact).  To be accepted at all, bins must outweigh the penalty of the Bayesian
  * information criterion, which grows with the number of rows; an accepted trend may be refined with
  * Akaike's penalty.  No number here was tuned to a data set.
@@ -25,12 +25,13 @@
 #define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
 #define TREND_SHARE                                                                                \
 	0.8 /* share of the error probability spent on the trend; the rest goes to the bins */
-#define MIN_EXPECTED 5.0 /* expected targets, and others, in a bin, as for chi-square */
+#define MIN_EXPECTED 5.0  /* expected targets, and others, in a bin, as for chi-square */
+#define MOST_OF_ROWS 0.05 /* of skew values a bin needs no larger share */
 
 /* Neighbouring levels that are not separated any more. */
 typedef struct Block
 {
-	ClassCount count;
+	Tally count;
 	int first; /* level */
 } Block;
 
@@ -43,18 +44,98 @@ typedef struct Cut
 	double ways;           /* logarithm of the number of cuts into that many bins */
 } Cut;
 
-static inline int64
-Size64(ClassCount c)
+/* By what the worth of a group is measured. */
+typedef struct Measure
 {
-	return c.targets + c.others;
+	bool is_value;
+	double mean; /* of all rows */
+	double variance;
+} Measure;
+
+static inline Tally
+AddTallies(Tally a, Tally b)
+{
+	a.rows += b.rows;
+	a.sum += b.sum;
+	a.squares += b.squares;
+	return a;
 }
 
-static inline ClassCount
-AddCounts(ClassCount a, ClassCount b)
+static Tally
+SumTallies(const Tally *tallies, int n)
 {
-	a.others += b.others;
-	a.targets += b.targets;
-	return a;
+	Tally total = {0};
+
+	for (int i = 0; i < n; i++)
+		total = AddTallies(total, tallies[i]);
+	return total;
+}
+
+static Measure
+MeasureOf(Tally total, const Outcome *outcome)
+{
+	Measure m = {.is_value = outcome->is_value};
+
+	if (total.rows > 0)
+	{
+		m.mean = total.sum / total.rows;
+		m.variance = Max(0, total.squares / total.rows - m.mean * m.mean);
+	}
+	return m;
+}
+
+/*
+ * The log-likelihood of a group at its own rate, or at its own mean: normal, with the variance of
+ * all rows, and as its difference from the mean of all.
+ */
+static double
+GroupWorth(const Measure *m, Tally group)
+{
+	double away;
+
+	if (!m->is_value)
+		return GroupLogLikelihood(
+			(ClassCount){(int64) (group.rows - group.sum), (int64) group.sum});
+	if (group.rows == 0 || m->variance == 0)
+		return 0;
+	away = group.sum - group.rows * m->mean;
+	return away * away / (2 * group.rows * m->variance);
+}
+
+/* Twice the gain in log-likelihood from distinguishing the groups. */
+static double
+RatioOf(const Measure *m, const Tally *groups, int n)
+{
+	double apart = -GroupWorth(m, SumTallies(groups, n));
+
+	for (int i = 0; i < n; i++)
+		apart += GroupWorth(m, groups[i]);
+	return Max(0, 2 * apart);
+}
+
+GroupTest
+TestGroups(const Tally *groups, int n, const Outcome *outcome)
+{
+	Measure m = MeasureOf(SumTallies(groups, n), outcome);
+	GroupTest e = {.df = -1, .p_value = 1};
+	double chi_square = 0;
+
+	for (int i = 0; i < n; i++)
+		if (groups[i].rows > 0)
+		{
+			double away = groups[i].sum - groups[i].rows * m.mean;
+
+			e.df++;
+			chi_square += away * away / groups[i].rows;
+		}
+	e.df = Max(e.df, 0);
+	if (e.df > 0 && m.variance > 0)
+	{
+		/* of a target, the variance is that of rate * (1 - rate): Pearson's chi-square */
+		e.p_value = ChiSquareTail(chi_square / m.variance, e.df);
+		e.ratio = RatioOf(&m, groups, n);
+	}
+	return e;
 }
 
 /*
@@ -62,54 +143,54 @@ AddCounts(ClassCount a, ClassCount b)
  * rows.
  */
 static double
-BinPenalty(ClassCount total)
+BinPenalty(Tally total)
 {
-	return Max(2.0, 0.5 * log((double) Size64(total)));
+	return Max(2.0, 0.5 * log((double) total.rows));
 }
 
 double
-MinBinSize(ClassCount total)
+MinBinSize(Tally total, const Outcome *outcome)
 {
-	int64 rarer = Min(total.targets, total.others);
+	double rarer = Min(total.sum, total.rows - total.sum);
 
-	return rarer > 0 ? MIN_EXPECTED * Size64(total) / rarer : HUGE_VAL;
+	/* the kurtosis of a rare target is the number of rows for each */
+	if (outcome->is_value)
+		return Min(MIN_EXPECTED * outcome->kurtosis, total.rows * MOST_OF_ROWS);
+	return rarer > 0 ? MIN_EXPECTED * total.rows / rarer : HUGE_VAL;
 }
 
 /* Gathers levels, in order, into blocks; a frequent level becomes a block of its own. */
 static int
-GatherBlocks(const ClassCount *levels, int nlevels, int skip, Block *blocks)
+GatherBlocks(const Tally *levels, int nlevels, int skip, Block *blocks)
 {
-	ClassCount total = SumClassCounts(levels, nlevels);
+	Tally total = SumTallies(levels, nlevels);
 	double share;
 	double left;
 	int nblocks = 0;
 	bool open = false;
 
 	if (skip >= 0)
-	{
-		total.others -= levels[skip].others;
-		total.targets -= levels[skip].targets;
-	}
+		total.rows -= levels[skip].rows;
 	/* the remaining rows are shared by the remaining blocks, so that there are never too many */
-	left = Size64(total);
+	left = total.rows;
 	share = left / MAX_BLOCKS;
 	for (int i = 0; i < nlevels; i++)
 	{
-		int64 size = Size64(levels[i]);
+		double size = levels[i].rows;
 
 		if (i == skip || size == 0)
 			continue;
 		if (open && nblocks < MAX_BLOCKS &&
-			(size >= share || Size64(blocks[nblocks - 1].count) + size > share))
+			(size >= share || blocks[nblocks - 1].count.rows + size > share))
 			open = false;
 		if (!open)
 		{
 			share = left / (MAX_BLOCKS - nblocks);
-			blocks[nblocks].count = (ClassCount){0, 0};
+			blocks[nblocks].count = (Tally){0};
 			blocks[nblocks++].first = i;
 			open = true;
 		}
-		blocks[nblocks - 1].count = AddCounts(blocks[nblocks - 1].count, levels[i]);
+		blocks[nblocks - 1].count = AddTallies(blocks[nblocks - 1].count, levels[i]);
 		left -= size;
 	}
 	return nblocks;
@@ -126,13 +207,13 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 		pooled[n++] = blocks[i];
 		while (n > 1)
 		{
-			ClassCount a = pooled[n - 2].count;
-			ClassCount b = pooled[n - 1].count;
-			double turn = (double) a.targets * Size64(b) - (double) b.targets * Size64(a);
+			Tally a = pooled[n - 2].count;
+			Tally b = pooled[n - 1].count;
+			double turn = a.sum * b.rows - b.sum * a.rows;
 
 			if (rising ? turn <= 0 : turn >= 0)
 				break;
-			pooled[n - 2].count = AddCounts(a, b);
+			pooled[n - 2].count = AddTallies(a, b);
 			n--;
 		}
 	}
@@ -141,7 +222,8 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 
 /* The best cut of the blocks into bins of at least `least` rows. */
 static void
-CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut *cut)
+CutBlocks(const Measure *m, const Block *blocks, int nblocks, double penalty, double min_size,
+		  Cut *cut)
 {
 	double best[MAX_BLOCKS + 1];
 	int from[MAX_BLOCKS + 1];
@@ -151,7 +233,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 	bins[0] = 0;
 	for (int end = 1; end <= nblocks; end++)
 	{
-		ClassCount bin = {0, 0};
+		Tally bin = {0};
 
 		best[end] = -HUGE_VAL;
 		from[end] = 0;
@@ -160,10 +242,10 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 		{
 			double worth;
 
-			bin = AddCounts(bin, blocks[start].count);
-			if (Size64(bin) < min_size && start > 0)
+			bin = AddTallies(bin, blocks[start].count);
+			if (bin.rows < min_size && start > 0)
 				continue;
-			worth = best[start] + GroupLogLikelihood(bin) - penalty;
+			worth = best[start] + GroupWorth(m, bin) - penalty;
 			/* of equally good cuts the one with fewer bins */
 			if (worth > best[end])
 			{
@@ -173,7 +255,7 @@ CutBlocks(const Block *blocks, int nblocks, double penalty, double min_size, Cut
 			}
 		}
 		/* too few rows to stand alone: only the beginning of a longer bin */
-		if (end < nblocks && from[end] == 0 && Size64(bin) < min_size)
+		if (end < nblocks && from[end] == 0 && bin.rows < min_size)
 			best[end] = -HUGE_VAL;
 	}
 	cut->worth = best[nblocks];
@@ -194,8 +276,8 @@ LogChoose(int n, int k)
  * A trend known from ranks (1 rising, -1 falling) may always be refined.
  */
 static void
-CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, double penalty,
-		   double min_size, Cut *cut)
+CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, int direction,
+		   double penalty, double min_size, Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
 	Block pooled[MAX_BLOCKS];
@@ -205,12 +287,12 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, doubl
 	Cut other;
 
 	CHECK_FOR_INTERRUPTS();
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, min_size, cut);
-	CutBlocks(pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, min_size, &falling);
+	CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, true, pooled), penalty, min_size, cut);
+	CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, false, pooled), penalty, min_size, &falling);
 	rising = cut->worth >= falling.worth;
 	if (!rising)
 		*cut = falling;
-	CutBlocks(blocks, nblocks, penalty, min_size, &other);
+	CutBlocks(m, blocks, nblocks, penalty, min_size, &other);
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
@@ -218,7 +300,7 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, doubl
 	{
 		if (cut->nbins == 1)
 			rising = direction > 0;
-		CutBlocks(pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
+		CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
 				  &other);
 		other.worth = cut->worth;
 		*cut = other;
@@ -228,16 +310,16 @@ CutOrdered(const ClassCount *levels, int nlevels, int skip, int direction, doubl
 
 /* The most frequent level, if it holds enough rows among enough others to be a spike. */
 static int
-FindSpike(const ClassCount *levels, int nlevels, double min_size)
+FindSpike(const Tally *levels, int nlevels, double min_size)
 {
-	int64 total = Size64(SumClassCounts(levels, nlevels));
+	double total = SumTallies(levels, nlevels).rows;
 	int spike = -1;
-	int64 largest = 0;
+	double largest = 0;
 	int used = 0;
 
 	for (int i = 0; i < nlevels; i++)
 	{
-		int64 size = Size64(levels[i]);
+		double size = levels[i].rows;
 
 		used += size > 0;
 		if (size > largest)
@@ -258,14 +340,13 @@ SignalShare(double ratio, double luck)
 }
 
 /*
- * A trend of the targets over the levels, as z: the rank-sum test of Wilcoxon, Mann and
- * Whitney, corrected for ties.
+ * A trend over the levels, as z: of targets the rank-sum test of Wilcoxon, Mann and Whitney,
+ * corrected for ties, which is the correlation of ranks and values.
  */
 static double
-TrendZ(const ClassCount *levels, int nlevels)
+TrendZ(const Measure *m, const Tally *levels, int nlevels)
 {
-	ClassCount total = SumClassCounts(levels, nlevels);
-	double n = Size64(total);
+	double n = SumTallies(levels, nlevels).rows;
 	double below = 0;
 	double ranks = 0;
 	double ties = 0;
@@ -273,14 +354,14 @@ TrendZ(const ClassCount *levels, int nlevels)
 
 	for (int i = 0; i < nlevels; i++)
 	{
-		double size = Size64(levels[i]);
+		double size = levels[i].rows;
 
-		ranks += levels[i].targets * (below + (size + 1) / 2);
+		ranks += levels[i].sum * (below + (size + 1) / 2);
 		ties += size * (size * size - 1);
 		below += size;
 	}
-	variance = (double) total.targets * total.others / 12 * (n + 1 - ties / (n * (n - 1)));
-	return variance > 0 ? (ranks - total.targets * (n + 1) / 2) / sqrt(variance) : 0;
+	variance = n * n * m->variance / 12 * (n + 1 - ties / (n * (n - 1)));
+	return variance > 0 ? (ranks - n * m->mean * (n + 1) / 2) / sqrt(variance) : 0;
 }
 
 /*
@@ -288,19 +369,21 @@ TrendZ(const ClassCount *levels, int nlevels)
  * which gets most of the error probability since most attributes rise or fall.
  */
 static void
-JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double ways, double trend,
-			Bins *bins)
+JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, double trend,
+			const Outcome *outcome, Bins *bins)
 {
-	ClassCount *counts = palloc0(bins->nbins * sizeof(ClassCount));
+	Tally *counts = palloc0(bins->nbins * sizeof(Tally));
 	double of_trend = ChiSquareTail(trend * trend, 1);
 	double of_cut;
+	GroupTest test;
 
 	for (int i = 0; i < nlevels; i++)
-		counts[bin[i]] = AddCounts(counts[bin[i]], levels[i]);
-	of_cut = MeasureAssociation(counts, bins->nbins).p_value;
+		counts[bin[i]] = AddTallies(counts[bin[i]], levels[i]);
+	test = TestGroups(counts, bins->nbins, outcome);
+	of_cut = test.p_value;
 	of_cut = of_cut > 0 ? exp(log(of_cut) + ways) : 0;
 	bins->p_value = Min(1, Min(of_trend / TREND_SHARE, of_cut / (1 - TREND_SHARE)));
-	bins->ratio = LikelihoodRatio(counts, bins->nbins);
+	bins->ratio = test.ratio;
 	/*
 	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
 	 * along a trend
@@ -310,11 +393,12 @@ JudgeRanges(const ClassCount *levels, int nlevels, const uint16 *bin, double way
 }
 
 Bins
-BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
+BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin)
 {
-	ClassCount total = SumClassCounts(levels, nlevels);
+	Tally total = SumTallies(levels, nlevels);
+	Measure m = MeasureOf(total, outcome);
 	double penalty = BinPenalty(total);
-	double min_size = MinBinSize(total);
+	double min_size = MinBinSize(total, outcome);
 	int spike = FindSpike(levels, nlevels, min_size);
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
@@ -323,18 +407,18 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	double trend;
 
 	memset(bin, 0, nlevels * sizeof(uint16));
-	if (total.targets == 0 || total.others == 0)
+	if (m.variance == 0)
 		return bins;
-	trend = TrendZ(levels, nlevels);
+	trend = TrendZ(&m, levels, nlevels);
 	direction = ChiSquareTail(trend * trend, 1) < TREND_CHANCE ? (trend > 0 ? 1 : -1) : 0;
-	CutOrdered(levels, nlevels, -1, direction, penalty, min_size, &cut);
+	CutOrdered(&m, levels, nlevels, -1, direction, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(levels, nlevels, spike, direction, penalty, min_size, &around);
+		CutOrdered(&m, levels, nlevels, spike, direction, penalty, min_size, &around);
 		/* one more bin, and one more shape to choose from */
-		around.worth += GroupLogLikelihood(levels[spike]) - 2 * penalty;
+		around.worth += GroupWorth(&m, levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
 			cut = around;
 		else
@@ -347,14 +431,14 @@ BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		bin[i] = i == spike ? cut.nbins : current;
 	}
 	bins.nbins = cut.nbins + (spike >= 0);
-	JudgeRanges(levels, nlevels, bin, cut.ways, trend, &bins);
+	JudgeRanges(levels, nlevels, bin, cut.ways, trend, outcome, &bins);
 	return bins;
 }
 
 /* Orders levels by rate. */
 typedef struct RankedLevel
 {
-	ClassCount count;
+	Tally count;
 	double rate;
 	int level;
 } RankedLevel;
@@ -381,27 +465,28 @@ CompareRates(const RankedLevel *x, const RankedLevel *y)
  * gathered into groups of about equal size.
  */
 static int
-MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_rank)
+MergeRanked(const Measure *m, const RankedLevel *ranked, int nranked, double penalty,
+			int *bin_of_rank)
 {
-	ClassCount groups[MAX_RANKED_GROUPS];
+	Tally groups[MAX_RANKED_GROUPS];
 	int ends[MAX_RANKED_GROUPS];
 	int64 left = 0;
 	int64 share = 0;
 	int n = 0;
 
 	for (int i = 0; i < nranked; i++)
-		left += Size64(ranked[i].count);
+		left += ranked[i].count.rows;
 	for (int i = 0; i < nranked; i++)
 	{
 		if (n == 0 || (n < MAX_RANKED_GROUPS &&
-					   (nranked <= MAX_RANKED_GROUPS || Size64(groups[n - 1]) >= share)))
+					   (nranked <= MAX_RANKED_GROUPS || groups[n - 1].rows >= share)))
 		{
 			share = left / (MAX_RANKED_GROUPS - n);
 			groups[n++] = ranked[i].count;
 		}
 		else
-			groups[n - 1] = AddCounts(groups[n - 1], ranked[i].count);
-		left -= Size64(ranked[i].count);
+			groups[n - 1] = AddTallies(groups[n - 1], ranked[i].count);
+		left -= ranked[i].count.rows;
 		ends[n - 1] = i;
 	}
 	while (n > 1)
@@ -412,8 +497,8 @@ MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i + 1 < n; i++)
 		{
-			double loss = GroupLogLikelihood(groups[i]) + GroupLogLikelihood(groups[i + 1]) -
-						  GroupLogLikelihood(AddCounts(groups[i], groups[i + 1]));
+			double loss = GroupWorth(m, groups[i]) + GroupWorth(m, groups[i + 1]) -
+						  GroupWorth(m, AddTallies(groups[i], groups[i + 1]));
 
 			if (loss < cheapest)
 			{
@@ -423,10 +508,10 @@ MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_
 		}
 		if (cheapest >= penalty && n <= MAX_BLOCKS)
 			break;
-		groups[at] = AddCounts(groups[at], groups[at + 1]);
+		groups[at] = AddTallies(groups[at], groups[at + 1]);
 		ends[at] = ends[at + 1];
 		n--;
-		memmove(&groups[at + 1], &groups[at + 2], (n - at - 1) * sizeof(ClassCount));
+		memmove(&groups[at + 1], &groups[at + 2], (n - at - 1) * sizeof(Tally));
 		memmove(&ends[at + 1], &ends[at + 2], (n - at - 1) * sizeof(int));
 	}
 	for (int i = 0, g = 0; i < nranked; i++)
@@ -444,20 +529,19 @@ MergeRanked(const RankedLevel *ranked, int nranked, double penalty, int *bin_of_
 static int
 AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int nbins)
 {
-	ClassCount *counts = palloc0(nbins * sizeof(ClassCount));
-	ClassCount total = {0, 0};
+	Tally *counts = palloc0(nbins * sizeof(Tally));
+	Tally total = {0};
 	double nearest = HUGE_VAL;
 	int best = 0;
 
 	for (int i = 0; i < nranked; i++)
 	{
-		counts[bin_of_rank[i]] = AddCounts(counts[bin_of_rank[i]], ranked[i].count);
-		total = AddCounts(total, ranked[i].count);
+		counts[bin_of_rank[i]] = AddTallies(counts[bin_of_rank[i]], ranked[i].count);
+		total = AddTallies(total, ranked[i].count);
 	}
 	for (int b = 0; b < nbins; b++)
 	{
-		double away = fabs((double) counts[b].targets / Size64(counts[b]) -
-						   (double) total.targets / Size64(total));
+		double away = fabs(counts[b].sum / counts[b].rows - total.sum / total.rows);
 
 		if (away < nearest)
 		{
@@ -470,13 +554,15 @@ AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int n
 }
 
 Bins
-BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
+BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin)
 {
-	double min_size = MinBinSize(SumClassCounts(levels, nlevels));
+	Tally total = SumTallies(levels, nlevels);
+	Measure m = MeasureOf(total, outcome);
+	double min_size = MinBinSize(total, outcome);
+	GroupTest test = {.p_value = 1};
 	RankedLevel *ranked =
 		palloc_extended(mul_size((Size) nlevels + 1, sizeof(RankedLevel)), MCXT_ALLOC_HUGE);
-	ClassCount *counts =
-		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	Tally *counts = palloc_extended(mul_size((Size) nlevels + 1, sizeof(Tally)), MCXT_ALLOC_HUGE);
 	RankedLevel rest = {.level = nlevels};
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	int nranked = 0;
@@ -484,20 +570,21 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 	memset(bin, 0, nlevels * sizeof(uint16));
 	for (int i = 0; i < nlevels; i++)
 	{
-		if (Size64(levels[i]) < min_size)
-			rest.count = AddCounts(rest.count, levels[i]);
+		if (levels[i].rows < min_size)
+			rest.count = AddTallies(rest.count, levels[i]);
 		else
 			ranked[nranked++] = (RankedLevel){.count = levels[i], .level = i};
 	}
-	if (Size64(rest.count) > 0)
+	if (rest.count.rows > 0)
 		ranked[nranked++] = rest;
 	for (int i = 0; i < nranked; i++)
 	{
 		counts[i] = ranked[i].count;
-		ranked[i].rate = (double) counts[i].targets / Size64(counts[i]);
+		ranked[i].rate = counts[i].sum / counts[i].rows;
 	}
 	if (nranked > 1)
-		bins.p_value = MeasureAssociation(counts, nranked).p_value;
+		test = TestGroups(counts, nranked, outcome);
+	bins.p_value = test.p_value;
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
@@ -509,13 +596,13 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 		 * Chance exaggerates the differences between words, and by the same share it puts words
 		 * into the wrong bins, so it counts twice.
 		 */
-		bins.ratio = LikelihoodRatio(counts, nranked);
+		bins.ratio = test.ratio;
 		share = SignalShare(bins.ratio, nranked - 1);
 		bins.luck = bins.ratio * (1 - share * share);
 		bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
 
 		SortByRate(ranked, nranked);
-		bins.nbins = MergeRanked(ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
+		bins.nbins = MergeRanked(&m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
 		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
 		for (int i = 0; i < nranked; i++)
 		{
@@ -525,11 +612,33 @@ BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin)
 				bins.rare = bin_of_rank[i];
 		}
 		for (int i = 0; i < nlevels; i++)
-			if (Size64(levels[i]) < min_size)
+			if (levels[i].rows < min_size)
 				bin[i] = bins.rare;
 		pfree(bin_of_rank);
 	}
 	pfree(ranked);
 	pfree(counts);
 	return bins;
+}
+
+Bins
+TakeGivenBins(const Tally *levels, int nlevels, const Outcome *outcome, const uint8 *given,
+			  int ngiven, uint16 *bin)
+{
+	Tally *groups = palloc0(ngiven * sizeof(Tally));
+	GroupTest test;
+
+	for (int i = 0; i < nlevels; i++)
+	{
+		bin[i] = given[i];
+		groups[given[i]] = AddTallies(groups[given[i]], levels[i]);
+	}
+	test = TestGroups(groups, ngiven, outcome);
+	pfree(groups);
+	/* the last of words holds those that are not in any group */
+	return (Bins){.nbins = ngiven,
+				  .rare = ngiven - 1,
+				  .p_value = test.p_value,
+				  .ratio = test.ratio,
+				  .luck = test.df};
 }

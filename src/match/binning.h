@@ -1,5 +1,5 @@
 /*
- * binning.h: bins of one attribute that tell targets from others.
+ * binning.h: bins of one attribute that tell targets from others, or high values from low ones.
  *
  * Works on counts by level, a level being one distinct value.  The caller
  * counts the rows; subtracting the counts of some rows gives the bins that the
@@ -10,10 +10,45 @@
 
 #include "base/statistics.h"
 
-#define MAX_ATTRIBUTE_BINS 65 /* the most bins that either function makes */
+#define MAX_ATTRIBUTE_BINS 65 /* the most bins that either function makes, or takes */
+#define MAX_ALONE 16          /* the most values with bins of their own besides */
 
-/* The fewest rows of a bin: enough to expect five of each class, as for chi-square. */
-extern double MinBinSize(ClassCount total);
+/* Rows, and what they add up to: 1 for a target and 0 for others, or values. */
+typedef struct Tally
+{
+	double rows;
+	double sum;
+	double squares;
+} Tally;
+
+/* What is to be told: targets from others, or values. */
+typedef struct Outcome
+{
+	bool is_value;
+	double kurtosis; /* of values */
+} Outcome;
+
+static inline Tally
+TallyOf(ClassCount count)
+{
+	return (Tally){(double) count.targets + count.others, count.targets, count.targets};
+}
+
+/*
+ * The fewest rows of a bin: enough to expect five of each class, as for chi-square; as many more of
+ * values as their tails are heavy.
+ */
+extern double MinBinSize(Tally total, const Outcome *outcome);
+
+/* How far groups differ. */
+typedef struct GroupTest
+{
+	int df;
+	double p_value;
+	double ratio; /* likelihood ratio */
+} GroupTest;
+
+extern GroupTest TestGroups(const Tally *groups, int ngroups, const Outcome *outcome);
 
 /* Bins as found. */
 typedef struct Bins
@@ -35,12 +70,16 @@ extern double SignalShare(double ratio, double luck);
  * Levels in order (numbers, days): bins are ranges, plus at most one level that stands out on its
  * own.  Rates are monotonic from bin to bin unless the data strongly say otherwise.
  */
-extern Bins BinOrderedLevels(const ClassCount *levels, int nlevels, uint16 *bin);
+extern Bins BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin);
 
 /*
  * Levels in no order (words): bins are groups of levels with similar rates, the
  * lowest rate first.
  */
-extern Bins BinNominalLevels(const ClassCount *levels, int nlevels, uint16 *bin);
+extern Bins BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin);
+
+/* Bins that somebody gave, from 0 on. */
+extern Bins TakeGivenBins(const Tally *levels, int nlevels, const Outcome *outcome,
+						  const uint8 *given, int ngiven, uint16 *bin);
 
 #endif /* CRM_BINNING_H */

@@ -12,26 +12,39 @@
 /* The rows so far. */
 typedef struct FitRows
 {
-	struct varlena *first; /* the first profile, which all others must match */
-	ProfileModel *words;   /* given with the first row; or NULL */
-	Size row_size;         /* number of bytes of a profile from its codes on */
+	struct varlena *first;   /* the first profile, which all others must match */
+	struct varlena *model;   /* the profile model given with the first row; or NULL */
+	ProfileModel *words;     /* decoded */
+	struct varlena *options; /* jsonb, given with the first row; or NULL */
+	Size row_size;           /* number of bytes of a profile from its codes on */
 	int64 nrows;
 	int64 room;
 	uint8 *rows;
 	uint8 *target;
+	bool with_value; /* set before the first row */
+	double *value;   /* finite; NULL without */
 	int64 skipped;
 } FitRows;
 
+/* What a row says besides its profile. */
+typedef struct FitTarget
+{
+	bool is_target;
+	double value;
+} FitTarget;
+
 /*
- * Adds the row of the arguments 1, a profile, and 2, a boolean; `words` is the number of the
- * argument with the profile model, if there is one.
+ * Adds the row with the profile of argument 1; `words` is the number of the argument with the
+ * profile model, if there is one, and `words` + 1 that of the options.
  */
-extern void AddFitRow(FitRows *rows, FunctionCallInfo fcinfo, int words, MemoryContext context);
+extern void AddFitRow(FitRows *rows, FunctionCallInfo fcinfo, FitTarget target, int words,
+					  MemoryContext context);
 
 /* The place of a row in an order that depends on contents only. */
 typedef struct RowPlace
 {
-	uint64 hash; /* of all bytes; match_fit has in its highest bit whether it is a target */
+	double value; /* 1 of targets and 0 of others, or the value; 0 if it does not order the rows */
+	uint64 hash;  /* of all bytes */
 	int64 row;
 } RowPlace;
 
@@ -44,8 +57,13 @@ typedef struct FitFeatures
 	RowPlace *places;
 	ProfileView view; /* layout only */
 	ClassCount total;
-	uint8 *target; /* of each row, in the order of the places, as all that follows */
+	double min_size; /* rows with a member of a set, or without, that make it a feature */
+	uint8 *target;   /* of each row, in the order of the places, as all that follows */
 	uint8 *fold;
+	Outcome outcome;
+	double *value; /* as differences from the mean in standard deviations; NULL for targets */
+	double mean;
+	double deviation;
 	int nfeatures;
 	int room;
 	ScorecardFeature *features;

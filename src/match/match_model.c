@@ -29,6 +29,7 @@ static const ModelField BinFields[] = {
 	MODEL_FIELD(MatchBin, "others", count.others, FIELD_COUNT),
 	MODEL_FIELD(MatchBin, "targets", count.targets, FIELD_COUNT),
 	MODEL_FIELD(MatchBin, "points", points, FIELD_NUMBER),
+	MODEL_FIELD(MatchBin, "mean", mean, FIELD_NUMBER),
 };
 static const ModelGroup BinGroup = {
 	.size = sizeof(MatchBin), .nfields = lengthof(BinFields), .fields = BinFields};
@@ -50,7 +51,7 @@ static const ModelField FeatureFields[] = {
 	MODEL_LIST(MatchFeature, "bins", bins, nbins, FIELD_GROUP, MAX_FEATURE_BINS,
 			   .group = &BinGroup),
 	MODEL_LIST(MatchFeature, "low", low, nranges, FIELD_FLOAT, MAX_FEATURE_BINS),
-	MODEL_FIELD(MatchFeature, "spike", spike, FIELD_FLOAT),
+	MODEL_LIST(MatchFeature, "alone", alone, nalone, FIELD_FLOAT, 1 + MAX_ALONE),
 	MODEL_LIST(MatchFeature, "codes", codes, ncodes, FIELD_BYTE, CODE_MISSING),
 	MODEL_FIELD(MatchFeature, "p_value", p_value, FIELD_NUMBER),
 	MODEL_LIST(MatchFeature, "parts", parts, nparts, FIELD_GROUP, 2, .group = &PartGroup),
@@ -62,9 +63,12 @@ static const ModelField DecileFields[] = {
 	MODEL_FIELD(ScoreDecile, "rows", rows, FIELD_COUNT),
 	MODEL_FIELD(ScoreDecile, "targets", targets, FIELD_COUNT),
 	MODEL_FIELD(ScoreDecile, "expected", expected, FIELD_NUMBER),
+	MODEL_FIELD(ScoreDecile, "value", value, FIELD_NUMBER),
 };
 static const ModelGroup DecileGroup = {
 	.size = sizeof(ScoreDecile), .nfields = lengthof(DecileFields), .fields = DecileFields};
+
+static const char *const OutcomeNames[] = {"target", "value", NULL};
 
 static const ModelField Fields[] = {
 	MODEL_FIELD(MatchModel, "rows", card.nrows, FIELD_COUNT),
@@ -85,6 +89,10 @@ static const ModelField Fields[] = {
 			   MAX_ATTRIBUTES *(MAX_SET_BYTES * 8), .group = &FeatureGroup),
 	MODEL_FIELD(MatchModel, "profile_model", words, FIELD_MODEL, .format = &ProfileModelFormat),
 	MODEL_FIELD(MatchModel, "shrinkage", card.shrinkage, FIELD_NUMBER),
+	MODEL_FIELD(MatchModel, "outcome", outcome, FIELD_WORD, .words = OutcomeNames),
+	MODEL_FIELD(MatchModel, "mean", mean, FIELD_NUMBER),
+	MODEL_FIELD(MatchModel, "r_squared", card.quality.r_squared, FIELD_NUMBER),
+	MODEL_FIELD(MatchModel, "rmse", card.quality.rmse, FIELD_NUMBER),
 };
 static const MatchModel Defaults = {.card = {.shrinkage = 1}};
 
@@ -112,12 +120,12 @@ TidyMatchModel(void *data)
 static const char *
 RangesFault(const MatchFeature *feature, bool scaled)
 {
-	int rest = feature->nbins - 1 - feature->nranges;
-
-	if (scaled ? feature->nranges < 1 || rest < 0 || rest > 1 : feature->nranges > 0)
+	if (scaled ? feature->nranges < 1 || feature->nranges + feature->nalone != feature->nbins - 1
+			   : feature->nranges > 0 || feature->nalone > 0)
 		return "The number of ranges does not fit the bins.";
-	if (!HasSpike(feature) && feature->spike != 0)
-		return "There is no bin for a value of its own.";
+	for (int i = 0; i < feature->nalone; i++)
+		if (isnan(feature->alone[i]))
+			return "A value of its own is no number.";
 	for (int i = 1; i < feature->nranges; i++)
 		if (feature->low[i] <= feature->low[i - 1])
 			return "Ranges are not in order.";
@@ -154,7 +162,7 @@ static const char *
 PairFault(const MatchModel *model, const MatchFeature *pair)
 {
 	if (pair->nparts != 2 || pair->slot != 0 || pair->member != 0 || pair->nranges > 0 ||
-		pair->ncodes > 0 || pair->spike != 0)
+		pair->ncodes > 0 || pair->nalone > 0)
 		return "An interaction is of two attributes.";
 	if (!(pair->p_value >= 0 && pair->p_value <= 1))
 		return "A p-value is out of range.";
@@ -201,8 +209,11 @@ MatchModelFault(const void *data)
 			return "The size of a set is out of range.";
 	if (card->nrows < card->ntargets)
 		return "There are more targets than rows.";
+	if (model->outcome == OUTCOME_VALUE && card->ntargets > 0)
+		return "Values have no targets.";
 	if (card->prior_variance <= 0 || !(card->quality.auc >= 0 && card->quality.auc <= 1) ||
-		card->quality.log_loss < 0 || !(card->shrinkage >= 0 && card->shrinkage <= 1))
+		card->quality.log_loss < 0 || card->quality.rmse < 0 ||
+		!(card->shrinkage >= 0 && card->shrinkage <= 1))
 		return "A figure of the fit is out of range.";
 	for (int i = 0; i < model->nfeatures; i++)
 	{
@@ -278,8 +289,9 @@ FeatureBin(const MatchFeature *feature, const ProfileView *view)
 		int first = 0;
 		int last = feature->nranges - 1;
 
-		if (HasSpike(feature) && number == feature->spike)
-			return feature->nbins - 1;
+		for (int i = 0; i < feature->nalone; i++)
+			if (number == feature->alone[i])
+				return 1 + feature->nranges + i;
 		/* the last range that starts at or below the number */
 		while (first < last)
 		{
@@ -300,7 +312,7 @@ FeatureBin(const MatchFeature *feature, const ProfileView *view)
 }
 
 double
-MatchLogOdds(const MatchModel *model, const ProfileView *view)
+MatchSum(const MatchModel *model, const ProfileView *view)
 {
 	double sum = model->card.intercept;
 
@@ -356,10 +368,10 @@ RangeLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 {
 	int range = bin - 1;
 
-	if (HasSpike(feature) && bin == feature->nbins - 1)
-		return NumberText(att, feature->spike);
+	if (range >= feature->nranges)
+		return NumberText(att, feature->alone[range - feature->nranges]);
 	if (feature->nranges == 1)
-		return pstrdup(HasSpike(feature) ? "any other" : "any");
+		return pstrdup(feature->nalone > 0 ? "any other" : "any");
 	if (range == 0)
 		return psprintf("below %s", NumberText(att, feature->low[1]));
 	if (range == feature->nranges - 1)

@@ -1,5 +1,5 @@
 /*
- * match_model.h: who is likely to be a target, learnt from profiles: a
+ * match_model.h: who is likely to be a target, or what value to expect, learnt from profiles: a
  * scorecard over the slots of profiles.
  */
 #ifndef CRM_MATCH_MODEL_H
@@ -9,13 +9,14 @@
 #include "match/scorecard.h"
 #include "profile/profile.h"
 
-#define MAX_FEATURE_BINS (MAX_ATTRIBUTE_BINS + 1) /* including that of missing values */
+#define MAX_FEATURE_BINS (1 + MAX_ATTRIBUTE_BINS + MAX_ALONE) /* with that of missing values */
 #define MISSING_BIN 0
 
 typedef struct MatchBin
 {
-	ClassCount count;
+	ClassCount count; /* of a card of values all rows are others */
 	double points;
+	double mean; /* of values */
 } MatchBin;
 
 /* One slot of a profile, or one member of a set, with the points of its bins. */
@@ -26,10 +27,11 @@ typedef struct MatchFeature
 	int nbins;
 	MatchBin *bins; /* the first one holds the missing values */
 
-	/* scaled slots: bins 1 .. nranges are ranges that begin with `low` */
+	/* scaled slots: bins 1 .. nranges are ranges that begin with `low`, the rest single values */
 	int nranges;
 	float *low;
-	float spike; /* if there is one more bin, the single value in it */
+	int nalone;
+	float *alone;
 
 	/*
 	 * coded slots: the bin of each code, the last entry for all further codes; sets have bin 1
@@ -46,6 +48,13 @@ typedef struct MatchFeature
 	struct MatchFeature *parts;
 } MatchFeature;
 
+typedef enum MatchOutcome
+{
+	/* stored: never renumber */
+	OUTCOME_TARGET = 0,
+	OUTCOME_VALUE = 1
+} MatchOutcome;
+
 typedef struct MatchModel
 {
 	uint64 fingerprint; /* of the profile model, and with it the layout of profiles */
@@ -54,6 +63,8 @@ typedef struct MatchModel
 	int nsets;
 	uint8 set_bytes[MAX_ATTRIBUTES];
 	Scorecard card; /* without features of its own */
+	int32 outcome;  /* a MatchOutcome */
+	double mean;    /* of values */
 	int64 skipped;  /* rows without a profile or without a target */
 	int nfeatures;
 	MatchFeature *features;
@@ -61,12 +72,6 @@ typedef struct MatchModel
 } MatchModel;
 
 extern const ModelFormat MatchModelFormat;
-
-static inline bool
-HasSpike(const MatchFeature *feature)
-{
-	return feature->nranges > 0 && feature->nranges < feature->nbins - 1;
-}
 
 /* Takes the profile apart; an error, naming the type, if it is of another profile model. */
 extern void
@@ -81,8 +86,8 @@ OpenProfileOfMatch(ProfileView *view, Datum profile, const MatchModel *model)
 /* The bin that the profile falls into. */
 extern int FeatureBin(const MatchFeature *feature, const ProfileView *view);
 
-/* Log-odds of being a target. */
-extern double MatchLogOdds(const MatchModel *model, const ProfileView *view);
+/* Log-odds of being a target; of a card of values the value expected. */
+extern double MatchSum(const MatchModel *model, const ProfileView *view);
 
 /* What moves the score of a profile. */
 typedef struct Reason

@@ -41,13 +41,15 @@ EmailOf(const MatchQuery *q)
 }
 
 #define MATCH_FIT                                                                                  \
-	"crm_profile.match_fit(crm_profile.profile(c.r, (SELECT m FROM m)), c.t, (SELECT m FROM m))"
+	"crm_profile.match_fit(crm_profile.profile(c.r, (SELECT m FROM m)), c.t, (SELECT m FROM m), "  \
+	"%s)"
 
 /* Fits the profile model on the customers and, for scores or learnt likeness, the match model. */
 static void
 FitModels(MatchQuery *q, bool by_card)
 {
-	const char *fit = by_card || q->learnt ? MATCH_FIT : "pg_catalog.count(*) FILTER (WHERE c.t)";
+	const char *fit = by_card || q->learnt ? psprintf(MATCH_FIT, q->bin_options)
+										   : "pg_catalog.count(*) FILTER (WHERE c.t)";
 	const char *second = "a.fit::text";
 	char *profile_model;
 	char *match_model;
@@ -57,18 +59,17 @@ FitModels(MatchQuery *q, bool by_card)
 		second = q->learnt ? "CASE WHEN (crm_profile.match_quality(a.fit)).attributes > 0 THEN "
 							 "a.fit::text ELSE '' END"
 						   : "nullif(a.fit, 0)::text";
-	FetchTexts(
-		q,
-		psprintf("WITH c AS MATERIALIZED (SELECT u.is_target AS t, r FROM %s), "
-				 "m AS MATERIALIZED (SELECT crm_profile.profile_fit(c.r, %s::jsonb) AS m FROM c) "
-				 "SELECT (SELECT m FROM m)::text, %s FROM (SELECT %s AS fit FROM c) AS a",
-				 RowsOf(q, q->customers), q->options, second, fit),
-		&profile_model, &match_model);
+	FetchTexts(q,
+			   psprintf("WITH c AS MATERIALIZED (SELECT %s AS t, r FROM %s), "
+						"m AS MATERIALIZED (SELECT crm_profile.profile_fit(c.r, %s) AS m FROM c) "
+						"SELECT (SELECT m FROM m)::text, %s FROM (SELECT %s AS fit FROM c) AS a",
+						q->target, RowsOf(q, q->customers), q->options, second, fit),
+			   &profile_model, &match_model);
 	if (profile_model == NULL || match_model == NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("%s has no customers to learn from", q->function),
 						errhint("The customers query must return rows with is_target true, and "
-								"with is_target false.")));
+								"with is_target false, or with a value.")));
 	q->learnt = q->learnt && !by_card && match_model[0] != '\0';
 	q->profile_model = quote_literal_cstr(profile_model);
 	q->match_model = by_card || q->learnt ? quote_literal_cstr(match_model) : "NULL";
@@ -149,7 +150,7 @@ AppendNear(StringInfo out, const MatchQuery *q, const char *count)
 					 "ORDER BY rank))[1] AS n, "
 					 "pg_catalog.max(similarity) AS s, pg_catalog.avg(similarity) AS mean FROM %s "
 					 "GROUP BY candidate), ",
-					 NearestCall(q, "u.is_target", count));
+					 NearestCall(q, q->best, count));
 }
 
 /* scored (k, p, score, lift): the chance of being a target. */
@@ -271,6 +272,8 @@ match_prospects(PG_FUNCTION_ARGS)
 				 errmsg("the number of prospects must be positive, not %d", PG_GETARG_INT32(4))));
 	InitMaterializedSRF(fcinfo, 0);
 	InitMatchQuery(&q, fcinfo, "match_prospects", 2, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5));
+	if (q.of_values && !by_card)
+		ValuesRefused("match_prospects with method nearest");
 	FitModels(&q, by_card);
 	if (!by_card)
 		CountNearest(&q, &targets, &others);

@@ -78,6 +78,31 @@ ColumnName(TupleDesc columns, int attno)
 	return NameStr(TupleDescAttr(columns, attno - 1)->attname);
 }
 
+/* The column that says who is to be found: is_target, or a value. */
+static int
+FindTarget(MatchQuery *q, TupleDesc customers)
+{
+	int target = ColumnNamed(customers, "is_target");
+
+	q->of_values = target == 0;
+	if (q->of_values)
+		target = ColumnNamed(customers, "value");
+	if (target < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the customers query has no column \"is_target\", nor \"value\""),
+				 errhint("Say who the targets are: SELECT key, monetary > 1000 AS is_target, … "
+						 "FROM customers; or what they are worth: SELECT key, monetary AS value, "
+						 "….")));
+	if (!q->of_values && TupleDescAttr(customers, target - 1)->atttypid != BOOLOID)
+		ColumnTypeRefused(customers, target, "target", "boolean", NULL);
+	q->target = q->of_values ? "u.value::double precision" : "u.is_target";
+	q->best = q->of_values ? psprintf("u.value > (SELECT pg_catalog.avg(v.value) FROM (%s\n) AS v)",
+									  q->customers)
+						   : "u.is_target";
+	return target;
+}
+
 /*
  * Finds the columns that customers and prospects share; a notice names the
  * others.
@@ -85,18 +110,10 @@ ColumnName(TupleDesc columns, int attno)
 static void
 FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 {
-	int target = ColumnNamed(customers, "is_target");
+	int target = FindTarget(q, customers);
 	StringInfoData common;
 	StringInfoData left;
 
-	if (target == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("the customers query has no column \"is_target\""),
-				 errhint("Say who the targets are: SELECT key, monetary > 1000 AS is_target, … "
-						 "FROM customers.")));
-	if (TupleDescAttr(customers, target - 1)->atttypid != BOOLOID)
-		ColumnTypeRefused(customers, target, "target", "boolean", NULL);
 	q->by_email = ColumnNamed(customers, "email") > 0 && ColumnNamed(prospects, "email") > 0;
 
 	initStringInfo(&common);
@@ -121,7 +138,7 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	{
 		const char *name = ColumnName(prospects, i);
 
-		if (strcmp(name, "email") != 0 && strcmp(name, "is_target") != 0 &&
+		if (strcmp(name, "email") != 0 && strcmp(name, q->of_values ? "value" : "is_target") != 0 &&
 			ColumnNamed(customers, name) < 2)
 			appendStringInfo(&left, "%s%s", left.len > 0 ? ", " : "", name);
 	}
@@ -131,31 +148,43 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	q->attributes = common.data;
 }
 
-/* Options are profile_fit's, but for words in place of weights: "learnt" (the default) or "equal".
+/*
+ * Options are profile_fit's, but for words in place of weights, "learnt" (the default) or "equal",
+ * and for those that are match_fit's.
  */
 static void
 ReadOptions(MatchQuery *q, Jsonb *options)
 {
+	char *all = quote_literal_cstr(
+		options == NULL ? "{}" : JsonbToCString(NULL, &options->root, VARSIZE(options)));
+	const char *not_of_profile = "special,breaks";
 	JsonbValue buffer;
 	JsonbValue *weights = NULL;
-	char *word;
 
-	q->options = quote_literal_cstr(
-		options == NULL ? "{}" : JsonbToCString(NULL, &options->root, VARSIZE(options)));
 	if (options != NULL && JB_ROOT_IS_OBJECT(options))
 		weights =
 			getKeyJsonValueFromContainer(&options->root, "weights", strlen("weights"), &buffer);
 	q->learnt = weights == NULL || weights->type == jbvNull;
-	if (weights == NULL || weights->type != jbvString)
-		return;
-	word = pnstrdup(weights->val.string.val, weights->val.string.len);
-	q->learnt = strcmp(word, "learnt") == 0;
-	if (!q->learnt && strcmp(word, "equal") != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("there are no weights \"%s\"", word),
-						errhint("Weights are \"learnt\", \"equal\" or an object with a number for "
-								"each attribute.")));
-	q->options = psprintf("pg_catalog.jsonb_delete(%s::jsonb, 'weights'::text)", q->options);
+	if (weights != NULL && weights->type == jbvString)
+	{
+		char *word = pnstrdup(weights->val.string.val, weights->val.string.len);
+
+		q->learnt = strcmp(word, "learnt") == 0;
+		if (!q->learnt && strcmp(word, "equal") != 0)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("there are no weights \"%s\"", word),
+							errhint("Weights are \"learnt\", \"equal\" or an object with a number "
+									"for each attribute.")));
+		not_of_profile = "special,breaks,weights";
+	}
+	q->options = options != NULL && JB_ROOT_IS_OBJECT(options)
+					 ? psprintf("pg_catalog.jsonb_delete(%s::jsonb, VARIADIC '{%s}'::text[])", all,
+								not_of_profile)
+					 : psprintf("%s::jsonb", all);
+	q->bin_options = psprintf("(SELECT pg_catalog.jsonb_object_agg(o.key, o.value) FROM "
+							  "pg_catalog.jsonb_each(%s::jsonb) AS o WHERE o.key IN ('special', "
+							  "'breaks'))",
+							  options != NULL && JB_ROOT_IS_OBJECT(options) ? all : "'{}'");
 }
 
 void
@@ -186,6 +215,14 @@ InitMatchQuery(MatchQuery *q, FunctionCallInfo fcinfo, const char *function, int
 	q->prospect_key = pstrdup(quote_identifier(ColumnName(prospects, 1)));
 	FindAttributes(q, customers, prospects);
 	ReadOptions(q, options);
+}
+
+void
+ValuesRefused(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s needs targets, not values", what),
+			 errhint("Say who the targets are: a column is_target.")));
 }
 
 /* ---------- running a SELECT ---------- */

@@ -23,11 +23,36 @@
 #define CHANCE_LIMIT 0.05 /* of adjusted p-values */
 #define MIN_POINTS 0.01   /* moving the odds by less than a hundredth is no reason */
 
-/* Share of targets among the rows of the fit. */
+static inline bool
+IsOfValues(const MatchModel *model)
+{
+	return model->outcome == OUTCOME_VALUE;
+}
+
+/* Share of targets among the rows of the fit, or their mean. */
 static double
 BaseRate(const MatchModel *model)
 {
-	return (double) model->card.ntargets / model->card.nrows;
+	return IsOfValues(model) ? model->mean : (double) model->card.ntargets / model->card.nrows;
+}
+
+/* The chance of a profile to be a target, or the value expected. */
+static double
+ScoreOf(const MatchModel *model, const ProfileView *view)
+{
+	double sum = MatchSum(model, view);
+
+	return IsOfValues(model) ? sum : Logistic(sum);
+}
+
+/* For what only odds have. */
+static void
+NeedTargets(const MatchModel *model, const char *function)
+{
+	if (IsOfValues(model))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s needs a card of targets, not of values", function),
+						errdetail("A card of values has no odds: its points are values.")));
 }
 
 static int64
@@ -36,10 +61,11 @@ BinRows(ClassCount count)
 	return count.targets + count.others;
 }
 
+/* Share of targets, or mean value. */
 static double
-BinRate(ClassCount count)
+BinRate(const MatchModel *model, const MatchBin *bin)
 {
-	return (double) count.targets / BinRows(count);
+	return IsOfValues(model) ? bin->mean : (double) bin->count.targets / BinRows(bin->count);
 }
 
 /* The model and the profile of (profile, match_model, …). */
@@ -60,7 +86,7 @@ match_score(PG_FUNCTION_ARGS)
 	ProfileView view;
 	const MatchModel *model = OpenArguments(fcinfo, &view);
 
-	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)));
+	PG_RETURN_FLOAT8(ScoreOf(model, &view));
 }
 
 /* (profile, match_model) */
@@ -71,9 +97,9 @@ match_lift(PG_FUNCTION_ARGS)
 	ProfileView view;
 	const MatchModel *model = OpenArguments(fcinfo, &view);
 
-	if (model->card.ntargets == 0)
+	if (!(BaseRate(model) > 0))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(Logistic(MatchLogOdds(model, &view)) / BaseRate(model));
+	PG_RETURN_FLOAT8(ScoreOf(model, &view) / BaseRate(model));
 }
 
 /* Log-odds on the trade's scale: points at odds of 1:1, and points that double the odds. */
@@ -86,10 +112,11 @@ match_points(PG_FUNCTION_ARGS)
 	ProfileView view;
 	const MatchModel *model = OpenArguments(fcinfo, &view);
 
+	NeedTargets(model, "match_points");
 	if (!isfinite(at_even) || !isfinite(to_double) || to_double == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("points must be finite, and those that double the odds not 0")));
-	PG_RETURN_FLOAT8(at_even + to_double * MatchLogOdds(model, &view) / M_LN2);
+	PG_RETURN_FLOAT8(at_even + to_double * MatchSum(model, &view) / M_LN2);
 }
 
 /* ---------- reasons ---------- */
@@ -134,7 +161,10 @@ CheckedMaxReasons(int max_reasons)
 	return max_reasons;
 }
 
-/* "up: job = retired (22.8 %), …": the share of targets among customers with the same value. */
+/*
+ * "up: job = retired (22.8 %), …": the share of targets among customers with the same value, or
+ * their mean.
+ */
 static void
 AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 			  const Reason *reasons, int nreasons, bool up)
@@ -144,7 +174,7 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 	for (int i = 0; i < nreasons; i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
-		ClassCount count = feature->bins[reasons[i].bin].count;
+		const MatchBin *bin = &feature->bins[reasons[i].bin];
 
 		if ((reasons[i].points > 0) != up)
 			continue;
@@ -152,10 +182,20 @@ AppendReasons(StringInfo out, const MatchModel *model, const ProfileView *view,
 			appendStringInfo(out, "%s%s: ", out->len > 0 ? "; " : "", up ? "up" : "down");
 		appendStringInfo(out, "%s%s = %s", first ? "" : ", ", FeatureName(model, feature),
 						 FeatureValue(model, feature, view));
-		if (BinRows(count) > 0)
-			appendStringInfo(out, " (%.1f %%)", 100 * BinRate(count));
+		if (BinRows(bin->count) > 0 && IsOfValues(model))
+			appendStringInfo(out, " (mean %.4g)", bin->mean);
+		else if (BinRows(bin->count) > 0)
+			appendStringInfo(out, " (%.1f %%)", 100 * BinRate(model, bin));
 		first = false;
 	}
+}
+
+/* Fewer points are no reason. */
+static double
+LeastPoints(const MatchModel *model)
+{
+	/* of values, a hundredth of their error */
+	return IsOfValues(model) ? MIN_POINTS * model->card.quality.rmse : MIN_POINTS;
 }
 
 /* The strongest reasons that (profile, match_model, max_reasons) asks for; returns their number. */
@@ -167,7 +207,7 @@ ReasonsOfArguments(FunctionCallInfo fcinfo, const MatchModel **model, ProfileVie
 	int n;
 
 	*model = OpenArguments(fcinfo, view);
-	*reasons = FindReasons(*model, view, MIN_POINTS, &n);
+	*reasons = FindReasons(*model, view, LeastPoints(*model), &n);
 	return Min(n, max_reasons);
 }
 
@@ -211,7 +251,7 @@ match_reasons_json(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		const MatchFeature *feature = reasons[i].feature;
-		ClassCount count = feature->bins[reasons[i].bin].count;
+		const MatchBin *bin = &feature->bins[reasons[i].bin];
 
 		appendStringInfoString(&out, i > 0 ? ", {\"attribute\": " : "{\"attribute\": ");
 		escape_json(&out, FeatureName(model, feature));
@@ -220,9 +260,9 @@ match_reasons_json(PG_FUNCTION_ARGS)
 		appendStringInfoString(&out, ", \"bin\": ");
 		escape_json(&out, BinLabel(model, feature, reasons[i].bin));
 		AppendJsonNumber(&out, "points", reasons[i].points);
-		appendStringInfo(&out, ", \"rows\": " INT64_FORMAT, BinRows(count));
-		if (BinRows(count) > 0)
-			AppendJsonNumber(&out, "rate", BinRate(count));
+		appendStringInfo(&out, ", \"rows\": " INT64_FORMAT, BinRows(bin->count));
+		if (BinRows(bin->count) > 0)
+			AppendJsonNumber(&out, IsOfValues(model) ? "mean" : "rate", BinRate(model, bin));
 		appendStringInfoChar(&out, '}');
 	}
 	appendStringInfoChar(&out, ']');
@@ -260,15 +300,15 @@ static bool
 Explanation(const MatchModel *model, const ProfileView *view, const MatchFeature *feature, int bin,
 			Datum *values, bool *nulls)
 {
-	ClassCount count = feature->bins[bin].count;
+	int64 rows = BinRows(feature->bins[bin].count);
 
 	values[0] = CStringGetTextDatum(FeatureName(model, feature));
 	values[1] = CStringGetTextDatum(FeatureValue(model, feature, view));
 	values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
 	values[3] = Float8GetDatum(feature->bins[bin].points);
-	values[4] = Int64GetDatum(BinRows(count));
-	nulls[5] = BinRows(count) == 0;
-	values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(count));
+	values[4] = Int64GetDatum(rows);
+	nulls[5] = rows == 0;
+	values[5] = Float8GetDatum(nulls[5] ? 0 : BinRate(model, &feature->bins[bin]));
 	return true;
 }
 
@@ -330,6 +370,7 @@ static bool
 WeightRow(const MatchModel *model, const ProfileView *view, const MatchFeature *feature, int bin,
 		  Datum *values, bool *nulls)
 {
+	NeedTargets(model, "woe");
 	values[0] = CStringGetTextDatum(FeatureName(model, feature));
 	values[1] = CStringGetTextDatum(BinLabel(model, feature, bin));
 	values[2] = Float8GetDatum(Evidence(feature, bin));
@@ -372,7 +413,8 @@ match_card(PG_FUNCTION_ARGS)
 			values[1] = CStringGetTextDatum(BinLabel(model, feature, b));
 			values[2] = Int64GetDatum(BinRows(count));
 			values[3] = Int64GetDatum(count.targets);
-			values[4] = Float8GetDatum(BinRate(count));
+			values[4] = Float8GetDatum(BinRate(model, &feature->bins[b]));
+			nulls[3] = nulls[5] = IsOfValues(model);
 			values[5] = Float8GetDatum(Evidence(feature, b));
 			values[6] = Float8GetDatum(feature->bins[b].points);
 			PutRow(fcinfo, values, nulls);
@@ -387,48 +429,46 @@ Datum
 match_deciles(PG_FUNCTION_ARGS)
 {
 	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
-	int64 targets = 0;
+	bool of_values = IsOfValues(model);
+	double all = of_values ? model->mean * model->card.nrows : model->card.ntargets;
+	double so_far = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int d = 0; d < SCORECARD_DECILES; d++)
 	{
 		const ScoreDecile *decile = &model->card.quality.decile[d];
+		double sum = of_values ? decile->value : decile->targets;
 		bool none = decile->rows == 0;
+		bool no_lift = !(all > 0);
 		Datum values[7];
-		bool nulls[7] = {false,
-						 false,
-						 false,
-						 none,
-						 none,
-						 none || model->card.ntargets == 0,
-						 model->card.ntargets == 0};
+		bool nulls[7] = {false, false, of_values, none, none, none || no_lift, no_lift};
 
-		targets += decile->targets;
+		so_far += sum;
 		values[0] = Int32GetDatum(d + 1);
 		values[1] = Int64GetDatum(decile->rows);
 		values[2] = Int64GetDatum(decile->targets);
-		values[3] = Float8GetDatum(none ? 0 : (double) decile->targets / decile->rows);
+		values[3] = Float8GetDatum(none ? 0 : sum / decile->rows);
 		values[4] = Float8GetDatum(none ? 0 : decile->expected / decile->rows);
-		values[5] = Float8GetDatum(
-			nulls[5] ? 0 : (double) decile->targets / decile->rows / BaseRate(model));
-		values[6] = Float8GetDatum(nulls[6] ? 0 : (double) targets / model->card.ntargets);
+		values[5] = Float8GetDatum(nulls[5] ? 0 : sum / decile->rows / BaseRate(model));
+		values[6] = Float8GetDatum(no_lift ? 0 : so_far / all);
 		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
 
 /* (match_model) → (rows, targets, base_rate, attributes, auc, log_loss, base_log_loss, intercept,
- * prior_variance, skipped, shrinkage) */
+ * prior_variance, skipped, shrinkage, r_squared, rmse) */
 PG_FUNCTION_INFO_V1(match_quality);
 Datum
 match_quality(PG_FUNCTION_ARGS)
 {
 	const MatchModel *model = ModelFromDatum(&MatchModelFormat, PG_GETARG_DATUM(0));
 	const Scorecard *card = &model->card;
+	bool of_values = IsOfValues(model);
 	bool no_rate = card->nrows == 0;
 	double rate = no_rate ? 0 : BaseRate(model);
-	Datum values[11];
-	bool nulls[11] = {false};
+	Datum values[13];
+	bool nulls[13] = {false};
 	int attributes = 0;
 
 	for (int i = 0; i < model->nfeatures; i++)
@@ -449,6 +489,11 @@ match_quality(PG_FUNCTION_ARGS)
 	values[8] = Float8GetDatum(card->prior_variance);
 	values[9] = Int64GetDatum(model->skipped);
 	values[10] = Float8GetDatum(card->shrinkage);
+	values[11] = Float8GetDatum(card->quality.r_squared);
+	values[12] = Float8GetDatum(card->quality.rmse);
+	nulls[1] = nulls[4] = nulls[5] = of_values;
+	nulls[6] |= of_values;
+	nulls[11] = nulls[12] = !of_values;
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
@@ -524,20 +569,25 @@ match_changes(PG_FUNCTION_ARGS)
 {
 	ProfileView view;
 	const MatchModel *model = OpenArguments(fcinfo, &view);
+	bool of_values = IsOfValues(model);
 	double wanted = PG_GETARG_FLOAT8(2);
 	Reason *gains;
-	double log_odds;
+	double have;
 	int n;
 	int needed = 0;
 
-	if (!(wanted > 0 && wanted < 1))
+	if (of_values && !isfinite(wanted))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the score to reach must be finite, not %g", wanted)));
+	if (!of_values && !(wanted > 0 && wanted < 1))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the score to reach must lie between 0 and 1, not %g", wanted)));
 	InitMaterializedSRF(fcinfo, 0);
 	gains = FindGains(model, &view, PG_GETARG_ARRAYTYPE_P(3), &n);
-	wanted = log(wanted / (1 - wanted));
-	log_odds = MatchLogOdds(model, &view);
-	for (double sum = log_odds; sum < wanted && needed < n; needed++)
+	if (!of_values)
+		wanted = log(wanted / (1 - wanted));
+	have = MatchSum(model, &view);
+	for (double sum = have; sum < wanted && needed < n; needed++)
 		sum += gains[needed].points;
 	for (int i = 0; i < needed; i++)
 	{
@@ -549,12 +599,12 @@ match_changes(PG_FUNCTION_ARGS)
 
 		/* the last one need not be the best */
 		if (i == needed - 1)
-			bin = EnoughBin(feature, bin, points + wanted - log_odds);
-		log_odds += feature->bins[bin].points - points;
+			bin = EnoughBin(feature, bin, points + wanted - have);
+		have += feature->bins[bin].points - points;
 		values[0] = CStringGetTextDatum(FeatureName(model, feature));
 		values[1] = CStringGetTextDatum(FeatureValue(model, feature, &view));
 		values[2] = CStringGetTextDatum(BinLabel(model, feature, bin));
-		values[3] = Float8GetDatum(Logistic(log_odds));
+		values[3] = Float8GetDatum(of_values ? have : Logistic(have));
 		PutRow(fcinfo, values, nulls);
 	}
 	return (Datum) 0;

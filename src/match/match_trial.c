@@ -48,6 +48,8 @@ match_trial(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	InitMatchQuery(&q, fcinfo, "match_trial", 1, options);
+	if (q.of_values)
+		ValuesRefused("match_trial");
 	initStringInfo(&query);
 	appendStringInfo(
 		&query,

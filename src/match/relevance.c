@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "storage/shmem.h"
@@ -39,6 +40,7 @@ typedef struct RelevanceState
 	MemoryContext context;
 	MemoryContext row; /* reset after each row */
 	RecordShape shape; /* of records only */
+	Jsonb *options;    /* bins that are given; NULL for none */
 	int nattributes;
 	CountedAttribute *attributes;
 	ClassCount rows;
@@ -123,10 +125,10 @@ CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target
 
 /* A state in the aggregate's own context. */
 static RelevanceState *
-NewState(FunctionCallInfo fcinfo, int nattributes)
+NewState(MemoryContext parent, int nattributes)
 {
-	MemoryContext context = AllocSetContextCreate(AggregateContext(fcinfo, "attribute_relevance"),
-												  "attribute_relevance", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(parent, "attribute_relevance", ALLOCSET_DEFAULT_SIZES);
 	RelevanceState *state = MemoryContextAllocZero(context, sizeof(RelevanceState));
 
 	state->context = context;
@@ -171,7 +173,7 @@ attribute_relevance_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		state = NewState(fcinfo, 1);
+		state = NewState(AggregateContext(fcinfo, "attribute_relevance"), 1);
 		StartAttribute(state, 0, get_fn_expr_argtype(fcinfo->flinfo, 1));
 	}
 	else
@@ -251,7 +253,42 @@ StartAttributes(RelevanceState *state, ArrayType *ignored)
 	}
 }
 
-/* (state, record, is_target [, ignored]) */
+/* Whether it is an attribute that options can give bins to. */
+static bool
+CanHaveOwnBins(const char *name, const void *arg)
+{
+	const RelevanceState *state = arg;
+
+	for (int i = 0; i < state->nattributes; i++)
+		if (state->attributes[i].table != NULL && strcmp(state->attributes[i].name, name) == 0)
+			return state->attributes[i].column.class != COLUMN_ARRAY;
+	return false;
+}
+
+/* Takes options, which must outlive the state. */
+static void
+TakeOptions(RelevanceState *state, Jsonb *options)
+{
+	MemoryContext caller = MemoryContextSwitchTo(state->context);
+
+	CheckBinOptions(options, "attribute_relevance", CanHaveOwnBins, state);
+	state->options = options;
+	for (int i = 0; i < state->nattributes; i++)
+	{
+		CountedAttribute *attribute = &state->attributes[i];
+
+		if (attribute->table == NULL || attribute->column.class == COLUMN_ARRAY)
+			continue;
+		attribute->own = ReadOwnBins(options, attribute->name,
+									 attribute->column.class == COLUMN_NUMBER ? OWN_NUMBERS
+									 : attribute->column.class == COLUMN_DATE ? OWN_DAYS
+																			  : OWN_WORDS,
+									 false);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* (state, record, is_target [, ignored [, options]]) */
 PG_FUNCTION_INFO_V1(attribute_relevance_record_transfn);
 Datum
 attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
@@ -272,10 +309,16 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 		MemoryContext context = AggregateContext(fcinfo, "attribute_relevance");
 
 		DeformRecord(&shape, record, context);
-		state = NewState(fcinfo, shape.columns->natts);
+		state = NewState(context, shape.columns->natts);
 		state->shape = shape;
 		StartAttributes(state,
 						PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_ARRAYTYPE_P(3) : NULL);
+		if (PG_NARGS() > 4 && !PG_ARGISNULL(4))
+		{
+			caller = MemoryContextSwitchTo(state->context);
+			TakeOptions(state, PG_GETARG_JSONB_P_COPY(4));
+			MemoryContextSwitchTo(caller);
+		}
 	}
 	else if (DeformRecord(&state->shape, record, state->context))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -290,6 +333,192 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 					   PG_GETARG_BOOL(2));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(state->row);
+	PG_RETURN_POINTER(state);
+}
+
+/* ---------- states of several processes ---------- */
+
+/* A state for the same attributes, without rows. */
+static RelevanceState *
+LikeState(MemoryContext parent, const RelevanceState *other)
+{
+	RelevanceState *state = NewState(parent, other->nattributes);
+
+	for (int i = 0; i < state->nattributes; i++)
+	{
+		const CountedAttribute *from = &other->attributes[i];
+
+		if (from->name != NULL)
+			state->attributes[i].name = MemoryContextStrdup(state->context, from->name);
+		state->attributes[i].ignored = from->ignored;
+		if (from->table != NULL)
+			StartAttribute(state, i, from->column.type);
+	}
+	if (other->options != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->context);
+
+		TakeOptions(state, DatumGetJsonbPCopy(JsonbPGetDatum(other->options)));
+		MemoryContextSwitchTo(caller);
+	}
+	return state;
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_combine);
+Datum
+attribute_relevance_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "attribute_relevance_combine");
+	RelevanceState *state = PG_ARGISNULL(0) ? NULL : (RelevanceState *) PG_GETARG_POINTER(0);
+	const RelevanceState *other =
+		PG_ARGISNULL(1) ? NULL : (const RelevanceState *) PG_GETARG_POINTER(1);
+
+	if (other == NULL)
+		PG_RETURN_STATE(state);
+	if (state == NULL)
+		state = LikeState(context, other);
+	if (state->nattributes != other->nattributes)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("attribute_relevance needs records that have the same columns")));
+	state->without_target += other->without_target;
+	state->rows.targets += other->rows.targets;
+	state->rows.others += other->rows.others;
+	for (int i = 0; i < state->nattributes; i++)
+	{
+		CountedAttribute *attribute = &state->attributes[i];
+		const CountedAttribute *from = &other->attributes[i];
+
+		if ((attribute->table == NULL) != (from->table == NULL) ||
+			(from->table != NULL && attribute->column.type != from->column.type) ||
+			(from->name != NULL && strcmp(attribute->name, from->name) != 0))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("attribute_relevance needs records that have the same columns")));
+		attribute->missing.targets += from->missing.targets;
+		attribute->missing.others += from->missing.others;
+		if (from->table != NULL)
+			AddTargetCounts(attribute->table, from->table);
+	}
+	PG_RETURN_POINTER(state);
+}
+
+static void
+SendCount(StringInfo out, ClassCount count)
+{
+	pq_sendint64(out, count.others);
+	pq_sendint64(out, count.targets);
+}
+
+static ClassCount
+ReceiveCount(StringInfo in)
+{
+	ClassCount count;
+
+	count.others = pq_getmsgint64(in);
+	count.targets = pq_getmsgint64(in);
+	return count;
+}
+
+static void
+SendAttribute(StringInfo out, const CountedAttribute *attribute)
+{
+	int name = attribute->name == NULL ? 0 : strlen(attribute->name);
+	int nlevels;
+	Level *levels;
+
+	pq_sendbyte(out, attribute->ignored);
+	pq_sendint32(out, name);
+	pq_sendbytes(out, attribute->name, name);
+	pq_sendint32(out, attribute->table == NULL ? InvalidOid : attribute->column.type);
+	SendCount(out, attribute->missing);
+	if (attribute->table == NULL)
+		return;
+	levels = SortedLevels(attribute->table, &nlevels);
+	pq_sendint32(out, nlevels);
+	for (int i = 0; i < nlevels; i++)
+	{
+		pq_sendint32(out, levels[i].value.length);
+		pq_sendbytes(out, levels[i].value.text, levels[i].value.length);
+		SendCount(out, levels[i].count);
+	}
+	pfree(levels);
+}
+
+static void
+ReceiveAttribute(StringInfo in, RelevanceState *state, int i)
+{
+	CountedAttribute *attribute = &state->attributes[i];
+	int name;
+	Oid type;
+	int nlevels;
+
+	attribute->ignored = pq_getmsgbyte(in);
+	name = pq_getmsgint(in, 4);
+	if (name > 0)
+	{
+		attribute->name = MemoryContextAllocZero(state->context, name + 1);
+		memcpy(attribute->name, pq_getmsgbytes(in, name), name);
+	}
+	type = pq_getmsgint(in, 4);
+	attribute->missing = ReceiveCount(in);
+	if (!OidIsValid(type))
+		return;
+	StartAttribute(state, i, type);
+	nlevels = pq_getmsgint(in, 4);
+	for (int level = 0; level < nlevels; level++)
+	{
+		Word value;
+
+		CHECK_FOR_INTERRUPTS();
+		value.length = pq_getmsgint(in, 4);
+		value.text = pq_getmsgbytes(in, value.length);
+		CountTargets(attribute->table, value, ReceiveCount(in));
+	}
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_serialize);
+Datum
+attribute_relevance_serialize(PG_FUNCTION_ARGS)
+{
+	const RelevanceState *state = (const RelevanceState *) PG_GETARG_POINTER(0);
+	int length = state->options == NULL ? 0 : VARSIZE(state->options);
+	StringInfoData out;
+
+	(void) AggregateContext(fcinfo, "attribute_relevance_serialize");
+	pq_begintypsend(&out);
+	pq_sendint32(&out, state->nattributes);
+	pq_sendint64(&out, state->without_target);
+	SendCount(&out, state->rows);
+	for (int i = 0; i < state->nattributes; i++)
+		SendAttribute(&out, &state->attributes[i]);
+	pq_sendint32(&out, length);
+	pq_sendbytes(&out, (const char *) state->options, length);
+	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_deserialize);
+Datum
+attribute_relevance_deserialize(PG_FUNCTION_ARGS)
+{
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
+	StringInfoData in = {.data = VARDATA_ANY(bytes), .len = VARSIZE_ANY_EXHDR(bytes)};
+	MemoryContext context = AggregateContext(fcinfo, "attribute_relevance_deserialize");
+	RelevanceState *state = NewState(context, pq_getmsgint(&in, 4));
+	int length;
+
+	state->without_target = pq_getmsgint64(&in);
+	state->rows = ReceiveCount(&in);
+	for (int i = 0; i < state->nattributes; i++)
+		ReceiveAttribute(&in, state, i);
+	length = pq_getmsgint(&in, 4);
+	if (length > 0)
+	{
+		Jsonb *options = MemoryContextAlloc(state->context, length);
+
+		memcpy(options, pq_getmsgbytes(&in, length), length);
+		TakeOptions(state, options);
+	}
+	pq_getmsgend(&in);
 	PG_RETURN_POINTER(state);
 }
 
@@ -327,7 +556,7 @@ static Datum
 BinsDatum(const Relevance *relevance, Oid bin_type)
 {
 	TupleDesc columns = lookup_rowtype_tupdesc(bin_type, -1);
-	Datum rows[MAX_ATTRIBUTE_BINS + 1];
+	Datum rows[MOST_RELEVANCE_BINS];
 	ClassCount total = {0, 0};
 
 	for (int b = 0; b < relevance->nbins; b++)

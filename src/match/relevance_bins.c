@@ -61,9 +61,25 @@ LevelText(const CountedAttribute *attribute, Word value)
 	}
 }
 
+static const Outcome Targets = {.is_value = false};
+
+/* The distinct values of an attribute. */
+typedef struct Values
+{
+	const CountedAttribute *attribute;
+	Level *levels;
+	int n;
+	ClassCount *counts;
+	uint8 *alone;  /* of each: the number of the special value that it is, from 1 on, or 0 */
+	Tally *common; /* counts of those that are none */
+} Values;
+
+/* A bin; without rows there is none. */
 static void
 AppendBin(Relevance *relevance, char *label, ClassCount count)
 {
+	if (count.targets + count.others == 0)
+		return;
 	relevance->bins[relevance->nbins].label = label;
 	relevance->bins[relevance->nbins++].count = count;
 }
@@ -76,86 +92,228 @@ TakeEvidence(Relevance *relevance, const Bins *bins)
 	relevance->luck = bins->luck;
 }
 
-/* Ranges of numbers or days, named after the values found at their borders. */
-static void
-BinRanges(const CountedAttribute *attribute, const Level *levels, int nlevels,
-		  const ClassCount *counts, Relevance *relevance)
+static bool
+HasOrder(const CountedAttribute *attribute)
 {
-	uint16 *bin = palloc_extended(mul_size((Size) nlevels + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
-	Bins bins = BinOrderedLevels(counts, nlevels, bin);
+	return attribute->column.class == COLUMN_NUMBER || attribute->column.class == COLUMN_DATE;
+}
+
+static int
+SpecialOf(const CountedAttribute *attribute, Word value)
+{
+	if (attribute->own == NULL)
+		return 0;
+	return HasOrder(attribute) ? SpecialNumber(attribute->own, NumberFromBytes(value))
+							   : SpecialWord(attribute->own, value);
+}
+
+static Values
+OpenValues(const CountedAttribute *attribute)
+{
+	Values v = {.attribute = attribute};
+	Size room;
+
+	v.levels = SortedLevels(attribute->table, &v.n);
+	room = (Size) v.n + 1;
+	v.counts = palloc_extended(mul_size(room, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	v.common = palloc_extended(mul_size(room, sizeof(Tally)), MCXT_ALLOC_HUGE);
+	v.alone = palloc_extended(room, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < v.n; i++)
+	{
+		v.counts[i] = v.levels[i].count;
+		v.alone[i] = SpecialOf(attribute, v.levels[i].value);
+		v.common[i] = v.alone[i] > 0 ? (Tally){0} : TallyOf(v.counts[i]);
+	}
+	return v;
+}
+
+/* Bins that are given, or found. */
+static Bins
+FindBins(const Values *v, uint16 *bin)
+{
+	const CountedAttribute *attribute = v->attribute;
+	const OwnBins *own = attribute->own;
+	bool ordered = HasOrder(attribute);
+	uint8 *given;
+	Bins bins;
+
+	if (own == NULL || own->nbreaks == 0)
+		return ordered ? BinOrderedLevels(v->common, v->n, &Targets, bin)
+					   : BinNominalLevels(v->common, v->n, &Targets, bin);
+	given = palloc_extended((Size) v->n + 1, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < v->n; i++)
+		given[i] = ordered ? RangeOfNumber(own, NumberFromBytes(v->levels[i].value))
+						   : GroupOfWord(own, v->levels[i].value);
+	bins = TakeGivenBins(v->common, v->n, &Targets, given,
+						 1 + (ordered ? own->nbreaks : own->ngroups), bin);
+	pfree(given);
+	return bins;
+}
+
+static ClassCount
+CountBin(const Values *v, const uint16 *bin, int b)
+{
+	ClassCount count = {0, 0};
+
+	for (int i = 0; i < v->n; i++)
+		if (bin[i] == b && v->alone[i] == 0)
+		{
+			count.targets += v->counts[i].targets;
+			count.others += v->counts[i].others;
+		}
+	return count;
+}
+
+static char *
+NumberText(const CountedAttribute *attribute, double number)
+{
+	return attribute->column.class == COLUMN_DATE ? DayText(number) : float8out_internal(number);
+}
+
+/* "30 to below 45", between borders that somebody gave. */
+static char *
+GivenRangeLabel(const CountedAttribute *attribute, int range)
+{
+	const OwnBins *own = attribute->own;
+	char *from = range > 0 ? NumberText(attribute, own->breaks[range - 1].number) : NULL;
+	char *to = range < own->nbreaks ? NumberText(attribute, own->breaks[range].number) : NULL;
+
+	if (from == NULL)
+		return psprintf("below %s", to);
+	return to == NULL ? psprintf("%s and more", from) : psprintf("%s to below %s", from, to);
+}
+
+/* A range named after the values found at its borders. */
+static char *
+FoundRangeLabel(const Values *v, const uint16 *bin, int nbins, int b)
+{
+	const CountedAttribute *attribute = v->attribute;
+	int lowest = v->n;
+	int highest = -1;
+	int first = v->n;
+	int last = -1;
+	char *label;
+
+	for (int i = 0; i < v->n; i++)
+		if (v->alone[i] == 0)
+		{
+			lowest = Min(lowest, i);
+			highest = i;
+			if (bin[i] == b)
+			{
+				first = Min(first, i);
+				last = i;
+			}
+		}
+	/* nobody: all values have bins of their own */
+	if (last < 0)
+		return pstrdup("any");
+	label = LevelText(attribute, v->levels[first].value);
+	if (first == last)
+		return label; /* a single value is its own label */
+	if (nbins == 1)
+		return pstrdup("any");
+	if (first == lowest && last == highest)
+		return pstrdup("any other");
+	if (first == lowest)
+		return psprintf("up to %s", LevelText(attribute, v->levels[last].value));
+	if (last == highest)
+		return psprintf("%s and more", label);
+	return psprintf("%s to %s", label, LevelText(attribute, v->levels[last].value));
+}
+
+/* Ranges of numbers or days. */
+static void
+BinRanges(const Values *v, Relevance *relevance)
+{
+	const OwnBins *own = v->attribute->own;
+	uint16 *bin = palloc_extended(mul_size((Size) v->n + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
+	Bins bins = FindBins(v, bin);
 
 	for (int b = 0; b < bins.nbins; b++)
 	{
-		ClassCount count = {0, 0};
-		int first = -1;
-		int last = -1;
-		char *label;
-
 		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < nlevels; i++)
-			if (bin[i] == b)
-			{
-				if (first < 0)
-					first = i;
-				last = i;
-				count.targets += counts[i].targets;
-				count.others += counts[i].others;
-			}
-		label = LevelText(attribute, levels[first].value);
-		if (first == last)
-			/* a single value is its own label */;
-		else if (bins.nbins == 1)
-			label = pstrdup("any");
-		else if (first == 0 && last == nlevels - 1)
-			label = pstrdup("any other");
-		else if (first == 0)
-			label = psprintf("up to %s", LevelText(attribute, levels[last].value));
-		else if (last == nlevels - 1)
-			label = psprintf("%s and more", label);
-		else
-			label = psprintf("%s to %s", label, LevelText(attribute, levels[last].value));
-		AppendBin(relevance, label, count);
+		AppendBin(relevance,
+				  own != NULL && own->nbreaks > 0 ? GivenRangeLabel(v->attribute, b)
+												  : FoundRangeLabel(v, bin, bins.nbins, b),
+				  CountBin(v, bin, b));
 	}
 	TakeEvidence(relevance, &bins);
 	pfree(bin);
 }
 
-/* Groups of words, the highest rate first. */
-static void
-BinWords(const CountedAttribute *attribute, const Level *levels, int nlevels,
-		 const ClassCount *counts, Relevance *relevance)
+/* The words of a bin. */
+static char *
+WordsLabel(const Values *v, const uint16 *bin, int b)
 {
-	uint16 *bin = palloc_extended(mul_size((Size) nlevels + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
-	Bins bins = BinNominalLevels(counts, nlevels, bin);
+	StringInfoData label;
+	int named = 0;
+	int unnamed = 0;
 
-	for (int b = bins.nbins - 1; b >= 0; b--)
+	initStringInfo(&label);
+	for (int i = 0; i < v->n; i++)
+		if (bin[i] == b && v->alone[i] == 0)
+		{
+			if (named < MAX_LABEL_WORDS && v->counts[i].targets + v->counts[i].others >= MIN_NAMED)
+				appendStringInfo(&label, "%s%s", named++ > 0 ? ", " : "",
+								 LevelText(v->attribute, v->levels[i].value));
+			else
+				unnamed++;
+		}
+	if (named == 0)
+		appendStringInfo(&label, "%d rare value%s", unnamed, unnamed == 1 ? "" : "s");
+	else if (unnamed > 0)
+		appendStringInfo(&label, " and %d more", unnamed);
+	return label.data;
+}
+
+/* Groups of words, the highest rate first; given ones in their order. */
+static void
+BinWords(const Values *v, Relevance *relevance)
+{
+	bool given = v->attribute->own != NULL && v->attribute->own->nbreaks > 0;
+	uint16 *bin = palloc_extended(mul_size((Size) v->n + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
+	Bins bins = FindBins(v, bin);
+
+	for (int i = 0; i < bins.nbins; i++)
 	{
-		StringInfoData label;
-		ClassCount count = {0, 0};
-		int named = 0;
-		int unnamed = 0;
+		int b = given ? i : bins.nbins - 1 - i;
 
 		CHECK_FOR_INTERRUPTS();
-		initStringInfo(&label);
-		for (int i = 0; i < nlevels; i++)
-			if (bin[i] == b)
-			{
-				if (named < MAX_LABEL_WORDS && counts[i].targets + counts[i].others >= MIN_NAMED)
-					appendStringInfo(&label, "%s%s", named++ > 0 ? ", " : "",
-									 LevelText(attribute, levels[i].value));
-				else
-					unnamed++;
-				count.targets += counts[i].targets;
-				count.others += counts[i].others;
-			}
-		if (named == 0)
-			appendStringInfo(&label, "%d rare value%s", unnamed, unnamed == 1 ? "" : "s");
-		else if (unnamed > 0)
-			appendStringInfo(&label, " and %d more", unnamed);
-		AppendBin(relevance, label.data, count);
+		AppendBin(relevance, WordsLabel(v, bin, b), CountBin(v, bin, b));
 	}
 	TakeEvidence(relevance, &bins);
 	pfree(bin);
+}
+
+/*
+ * Special values, each with a bin of its own, and missing ones; what they tell by being what they
+ * are.
+ */
+static void
+BinApart(const Values *v, Relevance *relevance)
+{
+	const OwnBins *own = v->attribute->own;
+	int nalone = own != NULL ? own->nspecial : 0;
+	Tally split[MAX_ALONE + 2] = {{0}};
+	GroupTest test;
+
+	for (int i = 0; i < v->n; i++)
+	{
+		split[v->alone[i]].rows += v->counts[i].targets + v->counts[i].others;
+		split[v->alone[i]].sum += v->counts[i].targets;
+		split[v->alone[i]].squares += v->counts[i].targets;
+		if (v->alone[i] > 0)
+			AppendBin(relevance, LevelText(v->attribute, v->levels[i].value), v->counts[i]);
+	}
+	split[nalone + 1] = TallyOf(v->attribute->missing);
+	AppendBin(relevance, pstrdup("(missing)"), v->attribute->missing);
+	test = TestGroups(split, nalone + 2, &Targets);
+	if (test.df == 0)
+		return;
+	relevance->chance = Min(1.0, 2 * Min(relevance->chance, test.p_value));
+	relevance->ratio += test.ratio;
+	relevance->luck += test.df;
 }
 
 /* A member of sets, with the rows whose sets have it. */
@@ -188,7 +346,7 @@ FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *count
 {
 	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
 	ClassCount total = SumClassCounts(counts, nlevels);
-	double min_size = MinBinSize(total);
+	double min_size = MinBinSize(TallyOf(total), &Targets);
 	const Level *members;
 	int nmembers;
 	InformativeMember *informative;
@@ -320,42 +478,28 @@ FindLeak(ClassCount missing, const ClassCount *groups, int ngroups)
 void
 MeasureRelevance(const CountedAttribute *attribute, Relevance *relevance)
 {
-	int nlevels;
-	Level *levels = SortedLevels(attribute->table, &nlevels);
-	ClassCount *counts =
-		palloc_extended(mul_size((Size) nlevels + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
-	ClassCount groups[MAX_ATTRIBUTE_BINS + 1];
+	Values v = OpenValues(attribute);
+	ClassCount groups[MOST_RELEVANCE_BINS];
 
 	CHECK_FOR_INTERRUPTS();
 	memset(relevance, 0, sizeof(*relevance));
-	for (int i = 0; i < nlevels; i++)
-		counts[i] = levels[i].count;
 	relevance->chance = 1.0;
-	if (nlevels == 0)
+	if (v.n == 0)
 		/* all values are missing */;
-	else if (attribute->column.class == COLUMN_NUMBER || attribute->column.class == COLUMN_DATE)
-		BinRanges(attribute, levels, nlevels, counts, relevance);
+	else if (HasOrder(attribute))
+		BinRanges(&v, relevance);
 	else if (attribute->column.class == COLUMN_ARRAY)
-		BinSets(levels, nlevels, counts, relevance);
+		BinSets(v.levels, v.n, v.counts, relevance);
 	else
-		BinWords(attribute, levels, nlevels, counts, relevance);
-
-	if (attribute->missing.targets + attribute->missing.others > 0)
-	{
-		ClassCount split[2] = {attribute->missing, SumClassCounts(counts, nlevels)};
-
-		AppendBin(relevance, pstrdup("(missing)"), attribute->missing);
-		if (nlevels > 0)
-			relevance->chance =
-				Min(1.0, 2 * Min(relevance->chance, MeasureAssociation(split, 2).p_value));
-		relevance->ratio += LikelihoodRatio(split, 2);
-		relevance->luck += 1;
-	}
+		BinWords(&v, relevance);
+	BinApart(&v, relevance);
 	for (int b = 0; b < relevance->nbins; b++)
 		groups[b] = relevance->bins[b].count;
 	relevance->association = MeasureAssociation(groups, relevance->nbins);
 	relevance->association.information_value *= SignalShare(relevance->ratio, relevance->luck);
 	relevance->leak = FindLeak(attribute->missing, groups, relevance->nbins);
-	pfree(counts);
-	pfree(levels);
+	pfree(v.counts);
+	pfree(v.common);
+	pfree(v.alone);
+	pfree(v.levels);
 }

@@ -6,10 +6,13 @@
 #define CRM_RELEVANCE_BINS_H
 
 #include "match/binning.h"
+#include "match/own_bins.h"
 #include "match/target_counts.h"
 #include "profile/attribute_value.h"
 
 #define CHANCE_LIMIT 0.05 /* of adjusted p-values: above it an attribute is useless */
+
+#define MOST_RELEVANCE_BINS (1 + MAX_ATTRIBUTE_BINS + MAX_ALONE)
 
 /* One attribute in progress. */
 typedef struct CountedAttribute
@@ -19,6 +22,7 @@ typedef struct CountedAttribute
 	TargetCounts *table;
 	ClassCount missing;
 	bool ignored;
+	OwnBins *own; /* bins that somebody gave; NULL for none */
 } CountedAttribute;
 
 /* One bin of the answer. */
@@ -32,7 +36,7 @@ typedef struct LabeledBin
 typedef struct Relevance
 {
 	int nbins;
-	LabeledBin bins[MAX_ATTRIBUTE_BINS + 1];
+	LabeledBin bins[MOST_RELEVANCE_BINS];
 	Association association;
 	double chance; /* p-value corrected for the search for bins */
 	double ratio;  /* likelihood ratio behind the bins, and the part expected by chance */

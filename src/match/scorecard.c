@@ -1,8 +1,8 @@
 /*
- * scorecard.c: the chance that a row is a target, as a sum of points.
+ * scorecard.c: the chance that a row is a target, or the value to expect of it, as a sum of points.
  *
- * Logistic regression on one indicator per bin.  The points of a feature have a normal prior around
- * zero with the covariance
+ * Logistic regression on one indicator per bin; of values, least squares.  The points of a feature
+ *have a normal prior around zero with the covariance
  *
  *		slope * w w' + prior_variance * I		(w: weights of evidence of its bins)
  *
@@ -13,8 +13,8 @@
  * their own scores.
  *
  * Interactions are further features, each a cell of the classes of two features.  They are looked
- *for in what a card without them leaves unexplained, anew in the training part of each fold, and
- *kept if held-out rows are clearly the better for them.
+ * for in what a card without them leaves unexplained, anew in the training part of each fold, and
+ * kept if held-out rows are clearly the better for them.
  */
 #include "postgres.h"
 
@@ -31,6 +31,7 @@
 
 #define SLOPE_VARIANCE 1.0
 #define TELLING_RATIO 4.0
+#define GIVEN_CHANCE 0.05 /* above it differences between bins given count as chance */
 #define CARD_RATIO                                                                                 \
 	6.6 /* twice the log-likelihood of held-out scores against the base rate: 1 % by chance */
 #define PAIR_PRIOR 2 /* the prior variance by whose card interactions are looked for */
@@ -53,16 +54,16 @@ typedef struct Binning
 	int *rare;
 	double *signal;        /* of each feature: share of its evidence that chance does not explain */
 	double *p_value;       /* probability of such bins by chance */
-	ClassCount **count;    /* of each feature's bins */
+	Tally **count;         /* of each feature's bins */
 	uint16 *row_parameter; /* rows * nused: which parameter each feature of a row takes */
-	double *evidence;      /* of each parameter: its weight of evidence */
+	double *evidence; /* of each parameter: its weight of evidence, or difference from the mean */
 } Binning;
 
 /* A regression on a binning: rows of all folds but one. */
 typedef struct Regression
 {
 	const Binning *binning;
-	const uint8 *target;
+	const Outcomes *outcomes;
 	const uint8 *fold;
 	int left_out; /* fold; -1 for none */
 	int64 nrows;
@@ -73,80 +74,147 @@ typedef struct Regression
 
 /* ---------- bins ---------- */
 
-/* Counts of a feature's levels by fold. */
-static ClassCount *
-CountLevels(const ScorecardFeature *feature, const uint8 *target, const uint8 *fold, int64 nrows)
+static inline double
+OutcomeOf(const Outcomes *o, int64 row)
 {
-	ClassCount *counts = palloc0(sizeof(ClassCount) * feature->nlevels * SCORECARD_FOLDS);
-
-	for (int64 row = 0; row < nrows; row++)
-	{
-		ClassCount *count = &counts[fold[row] * feature->nlevels + feature->level[row]];
-
-		if (target[row])
-			count->targets++;
-		else
-			count->others++;
-	}
-	return counts;
+	return o->value != NULL ? o->value[row] : o->target[row];
 }
 
-/* Counts over all folds but one. */
-static void
-SumFolds(const ClassCount *by_fold, int nlevels, int left_out, ClassCount *sum)
+static inline void
+AddRow(Tally *tally, double outcome)
 {
-	memset(sum, 0, nlevels * sizeof(ClassCount));
+	tally->rows++;
+	tally->sum += outcome;
+	tally->squares += outcome * outcome;
+}
+
+static inline void
+AddTally(Tally *to, const Tally *tally)
+{
+	to->rows += tally->rows;
+	to->sum += tally->sum;
+	to->squares += tally->squares;
+}
+
+static Tally
+SumTallies(const Tally *tallies, int n)
+{
+	Tally total = {0};
+
+	for (int i = 0; i < n; i++)
+		AddTally(&total, &tallies[i]);
+	return total;
+}
+
+static ClassCount
+CountOf(const Outcome *outcome, const Tally *tally)
+{
+	int64 targets = outcome->is_value ? 0 : (int64) tally->sum;
+
+	return (ClassCount){.others = (int64) tally->rows - targets, .targets = targets};
+}
+
+/* Tallies of a feature's levels by fold. */
+static Tally *
+TallyLevels(const ScorecardFeature *feature, const Outcomes *outcomes, const uint8 *fold,
+			int64 nrows)
+{
+	Tally *tallies = palloc0(sizeof(Tally) * feature->nlevels * SCORECARD_FOLDS);
+
+	for (int64 row = 0; row < nrows; row++)
+		AddRow(&tallies[fold[row] * feature->nlevels + feature->level[row]],
+			   OutcomeOf(outcomes, row));
+	return tallies;
+}
+
+/* Tallies over all folds but one. */
+static void
+SumFolds(const Tally *by_fold, int nlevels, int left_out, Tally *sum)
+{
+	memset(sum, 0, nlevels * sizeof(Tally));
 	for (int fold = 0; fold < SCORECARD_FOLDS; fold++)
 		if (fold != left_out)
 			for (int level = 0; level < nlevels; level++)
-			{
-				sum[level].others += by_fold[fold * nlevels + level].others;
-				sum[level].targets += by_fold[fold * nlevels + level].targets;
-			}
+				AddTally(&sum[level], &by_fold[fold * nlevels + level]);
 }
 
-/* How much missing values alone tell, as a likelihood ratio. */
-static double
-MissingRatio(const ClassCount *counts, int nbins)
+static inline int
+AloneNumber(const OwnLevels *own, int level)
 {
-	ClassCount split[2] = {counts[0], SumClassCounts(counts + 1, nbins - 1)};
+	return own != NULL ? own->alone[level] : 0;
+}
 
-	return LikelihoodRatio(split, 2);
+/* Finds the bins of the levels that have none of their own, unless they are given. */
+static Bins
+FindBins(const ScorecardFeature *feature, const Tally *levels, const Outcome *outcome, uint16 *bin)
+{
+	const OwnLevels *own = feature->own;
+	int nlevels = feature->nlevels;
+	Tally *common = palloc(nlevels * sizeof(Tally));
+	Bins bins;
+
+	/* levels without rows go with their neighbours */
+	for (int level = 0; level < nlevels; level++)
+		common[level] = AloneNumber(own, level) > 0 ? (Tally){0} : levels[level];
+	if (own != NULL && own->nfixed > 0)
+	{
+		bins = TakeGivenBins(common + 1, nlevels - 1, outcome, own->fixed + 1, own->nfixed, bin);
+		/* found ones have passed a test */
+		if (bins.p_value >= GIVEN_CHANCE)
+			bins.ratio = bins.luck = 0;
+	}
+	else if (feature->ordered)
+		bins = BinOrderedLevels(common + 1, nlevels - 1, outcome, bin);
+	else
+		bins = BinNominalLevels(common + 1, nlevels - 1, outcome, bin);
+	pfree(common);
+	return bins;
+}
+
+/* How much missing values, and those with bins of their own, tell by being what they are. */
+static GroupTest
+TestApart(const Tally *counts, int nbins, int nalone, const Outcome *outcome)
+{
+	Tally split[MAX_ALONE + 2];
+
+	split[0] = counts[0];
+	for (int i = 0; i < nalone; i++)
+		split[1 + i] = counts[nbins - nalone + i];
+	split[1 + nalone] = SumTallies(counts + 1, nbins - nalone - 1);
+	return TestGroups(split, nalone + 2, outcome);
 }
 
 /* Bins one feature; leaves nbins 0 where no bin differs from the others. */
 static void
-BinFeature(const ScorecardFeature *feature, const ClassCount *levels, Binning *binning, int f)
+BinFeature(const ScorecardFeature *feature, const Tally *levels, const Outcome *outcome,
+		   Binning *binning, int f)
 {
 	int nlevels = feature->nlevels;
+	int nalone = feature->own != NULL ? feature->own->nalone : 0;
 	uint16 *bin = palloc(nlevels * sizeof(uint16));
-	ClassCount *counts;
-	Bins bins;
-	double missing;
+	Bins bins = FindBins(feature, levels, outcome, bin);
+	Tally *counts;
+	GroupTest apart;
 
-	if (feature->ordered)
-		bins = BinOrderedLevels(levels + 1, nlevels - 1, bin);
-	else
-		bins = BinNominalLevels(levels + 1, nlevels - 1, bin);
-
+	binning->nbins[f] = 1 + bins.nbins + nalone;
 	binning->bin[f] = palloc0(nlevels);
-	binning->count[f] = counts = palloc0((bins.nbins + 1) * sizeof(ClassCount));
+	binning->count[f] = counts = palloc0(binning->nbins[f] * sizeof(Tally));
 	counts[0] = levels[MISSING_LEVEL];
 	for (int level = 1; level < nlevels; level++)
 	{
-		binning->bin[f][level] = bin[level - 1] + 1;
-		counts[bin[level - 1] + 1].others += levels[level].others;
-		counts[bin[level - 1] + 1].targets += levels[level].targets;
+		int alone = AloneNumber(feature->own, level);
+
+		binning->bin[f][level] = alone > 0 ? bins.nbins + alone : bin[level - 1] + 1;
+		AddTally(&counts[binning->bin[f][level]], &levels[level]);
 	}
 	binning->rare[f] = bins.rare + 1;
-	binning->nbins[f] = bins.nbins + 1;
-	missing = counts[0].targets + counts[0].others > 0 ? MissingRatio(counts, bins.nbins + 1) : 0;
+	apart = TestApart(counts, binning->nbins[f], nalone, outcome);
 	binning->p_value[f] = bins.p_value;
-	if (missing > 0)
-		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, ChiSquareTail(missing, 1)));
-	binning->signal[f] = SignalShare(bins.ratio + missing, bins.luck + (missing > 0));
-	/* all in one bin: only missing values can make the feature informative */
-	if (binning->signal[f] == 0 || (bins.nbins == 1 && missing < TELLING_RATIO))
+	if (apart.df > 0)
+		binning->p_value[f] = Min(1, 2 * Min(bins.p_value, apart.p_value));
+	binning->signal[f] = SignalShare(bins.ratio + apart.ratio, bins.luck + apart.df);
+	/* all in one bin: only missing values and the like can make the feature informative */
+	if (binning->signal[f] == 0 || (bins.nbins == 1 && apart.ratio < TELLING_RATIO * apart.df))
 		binning->nbins[f] = 0;
 	pfree(bin);
 }
@@ -157,17 +225,14 @@ BinPair(const ScorecardFeature *pair, const Regression *r, double signal, Binnin
 {
 	binning->nbins[f] = pair->nlevels;
 	binning->bin[f] = palloc(pair->nlevels);
-	binning->count[f] = palloc0(pair->nlevels * sizeof(ClassCount));
+	binning->count[f] = palloc0(pair->nlevels * sizeof(Tally));
 	binning->rare[f] = 0;
 	binning->signal[f] = signal;
 	for (int cell = 0; cell < pair->nlevels; cell++)
 		binning->bin[f][cell] = (uint8) cell;
 	for (int64 row = 0; row < r->nrows; row++)
 		if (r->fold[row] != r->left_out)
-		{
-			binning->count[f][pair->level[row]].targets += r->target[row];
-			binning->count[f][pair->level[row]].others += !r->target[row];
-		}
+			AddRow(&binning->count[f][pair->level[row]], OutcomeOf(r->outcomes, row));
 }
 
 /* Makes a feature of each pair, with the cell of each row as its level. */
@@ -207,17 +272,43 @@ UseFeature(Binning *binning, int f)
 }
 
 /*
+ * The weight of evidence of each bin that has rows, or its difference from the mean, with a row of
+ * the mean added; times the share of it that chance does not explain.
+ */
+static void
+WeighBins(const Outcome *outcome, const Tally *count, int nbins, double signal, double *evidence)
+{
+	Tally total = SumTallies(count, nbins);
+	int filled = 0;
+
+	for (int b = 0; b < nbins; b++)
+		filled += count[b].rows > 0;
+	for (int b = 0; b < nbins; b++)
+	{
+		if (count[b].rows == 0)
+			continue;
+		if (outcome->is_value)
+			evidence[b] =
+				(count[b].sum - count[b].rows * total.sum / total.rows) / (count[b].rows + 1);
+		else
+			evidence[b] =
+				WeightOfEvidence(CountOf(outcome, &count[b]), CountOf(outcome, &total), filled);
+		evidence[b] *= signal;
+	}
+}
+
+/*
  * Bins every feature by the rows of all folds but one, and assigns every row to
  * its bins.
  */
 static Binning *
-BinAll(Scorecard *card, ClassCount *const *by_fold, const uint8 *target, const uint8 *fold,
+BinAll(Scorecard *card, Tally *const *by_fold, const Outcomes *outcomes, const uint8 *fold,
 	   int left_out, const PairSearch *pairs)
 {
 	Binning *binning = palloc0(sizeof(Binning));
-	Regression rows = {.target = target, .fold = fold, .left_out = left_out, .nrows = card->nrows};
+	Regression rows = {
+		.outcomes = outcomes, .fold = fold, .left_out = left_out, .nrows = card->nrows};
 	int nfeatures = card->nfeatures + SCORECARD_PAIRS;
-	int at;
 
 	binning->nparameters = 1;
 	SetPairs(card, pairs);
@@ -229,15 +320,15 @@ BinAll(Scorecard *card, ClassCount *const *by_fold, const uint8 *target, const u
 	binning->signal = palloc(nfeatures * sizeof(double));
 	binning->p_value = palloc(nfeatures * sizeof(double));
 	binning->bin = palloc(nfeatures * sizeof(uint8 *));
-	binning->count = palloc(nfeatures * sizeof(ClassCount *));
+	binning->count = palloc(nfeatures * sizeof(Tally *));
 	for (int f = 0; f < card->nfeatures; f++)
 	{
 		const ScorecardFeature *feature = &card->features[f];
-		ClassCount *levels = palloc(feature->nlevels * sizeof(ClassCount));
+		Tally *levels = palloc(feature->nlevels * sizeof(Tally));
 
 		CHECK_FOR_INTERRUPTS();
 		SumFolds(by_fold[f], feature->nlevels, left_out, levels);
-		BinFeature(feature, levels, binning, f);
+		BinFeature(feature, levels, &card->outcome, binning, f);
 		pfree(levels);
 		UseFeature(binning, f);
 	}
@@ -248,8 +339,7 @@ BinAll(Scorecard *card, ClassCount *const *by_fold, const uint8 *target, const u
 		binning->p_value[card->nfeatures + p] = pairs->p_value[p];
 		UseFeature(binning, card->nfeatures + p);
 	}
-	at = binning->nparameters;
-	binning->evidence = palloc0(at * sizeof(double));
+	binning->evidence = palloc0(binning->nparameters * sizeof(double));
 	binning->row_parameter = palloc_extended(
 		mul_size(mul_size(card->nrows, Max(1, binning->nused)), sizeof(uint16)), MCXT_ALLOC_HUGE);
 	for (int u = 0; u < binning->nused; u++)
@@ -257,17 +347,10 @@ BinAll(Scorecard *card, ClassCount *const *by_fold, const uint8 *target, const u
 		int f = binning->used[u];
 		const uint16 *level = card->features[f].level;
 		const uint8 *bin = binning->bin[f];
-		int nbins = binning->nbins[f];
-		ClassCount total = SumClassCounts(binning->count[f], nbins);
-		int filled = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		for (int b = 0; b < nbins; b++)
-			filled += binning->count[f][b].targets + binning->count[f][b].others > 0;
-		for (int b = 0; b < nbins; b++)
-			if (binning->count[f][b].targets + binning->count[f][b].others > 0)
-				binning->evidence[binning->offset[u] + b] =
-					binning->signal[f] * WeightOfEvidence(binning->count[f][b], total, filled);
+		WeighBins(&card->outcome, binning->count[f], binning->nbins[f], binning->signal[f],
+				  &binning->evidence[binning->offset[u]]);
 		for (int64 row = 0; row < card->nrows; row++)
 			binning->row_parameter[row * binning->nused + u] = binning->offset[u] + bin[level[row]];
 	}
@@ -355,6 +438,35 @@ LinearScore(const Binning *binning, const double *theta, int64 row)
 }
 
 /*
+ * The negative log-likelihood of a row: of a target by its log-odds, of a value half its squared
+ * error.  Unless residual is NULL, what the score is too high, and its variance.
+ */
+static inline double
+RowLoss(const Outcomes *o, int64 row, double score, double *residual, double *weight)
+{
+	double chance;
+
+	if (o->value != NULL)
+	{
+		double away = score - o->value[row];
+
+		if (residual != NULL)
+		{
+			*residual = away;
+			*weight = 1;
+		}
+		return away * away / 2;
+	}
+	if (residual != NULL)
+	{
+		chance = Logistic(score);
+		*residual = chance - o->target[row];
+		*weight = chance * (1 - chance);
+	}
+	return SoftPlus(score) - (o->target[row] ? score : 0);
+}
+
+/*
  * The function to minimise: the negative log-likelihood plus the penalty, with its derivatives on
  * demand.
  */
@@ -375,21 +487,16 @@ RegressionLoss(void *data, const double *theta, double *gradient, double *hessia
 	for (int64 row = 0; row < r->nrows; row++)
 	{
 		const uint16 *parameter = &binning->row_parameter[row * nused];
-		double score;
-		double chance;
-		double weight;
-		double residual;
+		double weight = 0;
+		double residual = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (r->fold[row] == r->left_out)
 			continue;
-		score = LinearScore(binning, theta, row);
-		loss += SoftPlus(score) - (r->target[row] ? score : 0);
+		loss += RowLoss(r->outcomes, row, LinearScore(binning, theta, row),
+						hessian ? &residual : NULL, &weight);
 		if (!hessian)
 			continue;
-		chance = Logistic(score);
-		residual = chance - r->target[row];
-		weight = chance * (1 - chance);
 		gradient[0] += residual;
 		hessian[0] += weight;
 		for (int u = 0; u < nused; u++)
@@ -429,31 +536,36 @@ MinimizeLoss(Regression *r)
 	(void) Minimize(&problem, r->theta, NULL, &loss, r->gradient);
 }
 
-/* Sets up a regression on the rows of all folds but one, starting at their log-odds. */
+/* The rows of all folds but one. */
+static Tally
+TallyRows(const Outcomes *outcomes, const uint8 *fold, int left_out, int64 nrows)
+{
+	Tally total = {0};
+
+	for (int64 row = 0; row < nrows; row++)
+		if (fold[row] != left_out)
+			AddRow(&total, OutcomeOf(outcomes, row));
+	return total;
+}
+
+/* Sets up a regression on the rows of all folds but one, starting at their log-odds, or mean. */
 static void
-RegressionInit(Regression *r, const Scorecard *card, const Binning *binning, const uint8 *target,
-			   const uint8 *fold, int left_out)
+RegressionInit(Regression *r, const Scorecard *card, const Binning *binning,
+			   const Outcomes *outcomes, const uint8 *fold, int left_out)
 {
 	int n = binning->nparameters;
-	ClassCount total = {0, 0};
+	Tally total = TallyRows(outcomes, fold, left_out, card->nrows);
 
 	r->binning = binning;
-	r->target = target;
+	r->outcomes = outcomes;
 	r->fold = fold;
 	r->left_out = left_out;
 	r->nrows = card->nrows;
 	r->theta = palloc0(n * sizeof(double));
 	r->gradient = palloc(n * sizeof(double));
 	r->prior = palloc(sizeof(double) * n * n);
-	for (int64 row = 0; row < card->nrows; row++)
-		if (fold[row] != left_out)
-		{
-			if (target[row])
-				total.targets++;
-			else
-				total.others++;
-		}
-	r->theta[0] = log((total.targets + 0.5) / (total.others + 0.5));
+	r->theta[0] = outcomes->value != NULL ? total.sum / Max(1, total.rows)
+										  : log((total.sum + 0.5) / (total.rows - total.sum + 0.5));
 }
 
 static void
@@ -470,7 +582,7 @@ FillEmptyBins(const Binning *binning, double *theta)
 {
 	for (int u = 0; u < binning->nused; u++)
 	{
-		const ClassCount *count = binning->count[binning->used[u]];
+		const Tally *count = binning->count[binning->used[u]];
 		int nbins = binning->nbins[binning->used[u]];
 		double *points = &theta[binning->offset[u]];
 		double sum = 0;
@@ -478,13 +590,11 @@ FillEmptyBins(const Binning *binning, double *theta)
 
 		for (int b = 0; b < nbins; b++)
 		{
-			double size = (double) count[b].targets + count[b].others;
-
-			sum += points[b] * size;
-			rows += size;
+			sum += points[b] * count[b].rows;
+			rows += count[b].rows;
 		}
 		for (int b = 0; b < nbins; b++)
-			if (count[b].targets + count[b].others == 0)
+			if (count[b].rows == 0)
 				points[b] = sum / rows;
 	}
 }
@@ -494,54 +604,41 @@ FillEmptyBins(const Binning *binning, double *theta)
 typedef struct ScoredRow
 {
 	double score;
-	uint8 target;
+	double outcome;
 } ScoredRow;
 
 #define ST_SORT SortScoredRows
 #define ST_ELEMENT_TYPE ScoredRow
 #define ST_COMPARE(a, b)                                                                           \
 	((a)->score != (b)->score ? ((a)->score < (b)->score ? -1 : 1)                                 \
-							  : (int) (a)->target - (int) (b)->target)
+							  : ((a)->outcome < (b)->outcome ? -1 : (a)->outcome > (b)->outcome))
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
 /*
- * AUC by the rank sum, ties at their middle rank.  A tie across the border of two deciles is shared
- * in proportion, so that its order does not matter; the numbers of a decile are rounded to whole
- * rows.
+ * Tenths of rows sorted by score, and the sum of ranks of targets, ties at their middle rank.  A
+ * tie across the border of two tenths is shared in proportion, so that its order does not matter;
+ * targets of a tenth are rounded to whole rows.
  */
-ScoreQuality
-MeasureScores(const double *score, const uint8 *target, int64 nrows)
+static double
+FillDeciles(ScoreQuality *quality, const ScoredRow *rows, int64 nrows, bool is_value)
 {
-	ScoreQuality quality = {0};
-	ScoredRow *rows = palloc_extended(mul_size(nrows, sizeof(ScoredRow)), MCXT_ALLOC_HUGE);
 	double upto[SCORECARD_DECILES + 1] = {0};
 	double expected = 0;
 	double rank_sum = 0;
-	double targets = 0;
 	int next = 1;
-
-	for (int64 i = 0; i < nrows; i++)
-	{
-		rows[i].score = score[i];
-		rows[i].target = target[i];
-		targets += target[i];
-		quality.log_loss -= log(target[i] ? score[i] : 1 - score[i]);
-	}
-	quality.log_loss /= nrows;
-	SortScoredRows(rows, nrows);
 
 	/* from the highest score down, tie by tie */
 	for (int64 end = nrows, seen = 0; end > 0;)
 	{
 		int64 start = end;
-		int64 in_tie = 0;
+		double in_tie = 0;
 		double before = upto[0];
 
 		while (start > 0 && rows[start - 1].score == rows[end - 1].score)
-			in_tie += rows[--start].target;
+			in_tie += rows[--start].outcome;
 		rank_sum += in_tie * (start + end + 1) / 2.0;
 		for (;
 			 next <= SCORECARD_DECILES && next * nrows <= (seen + end - start) * SCORECARD_DECILES;
@@ -549,7 +646,7 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 		{
 			int64 border = next * nrows / SCORECARD_DECILES;
 			double share = (double) (border - seen) / (end - start);
-			ScoreDecile *decile = &quality.decile[next - 1];
+			ScoreDecile *decile = &quality->decile[next - 1];
 
 			decile->rows = border - (next - 1) * nrows / SCORECARD_DECILES;
 			decile->expected = expected + share * (end - start) * rows[start].score;
@@ -562,13 +659,54 @@ MeasureScores(const double *score, const uint8 *target, int64 nrows)
 	}
 	for (int d = SCORECARD_DECILES - 1; d >= 0; d--)
 	{
-		quality.decile[d].targets = (int64) rint(upto[d + 1]) - (d > 0 ? (int64) rint(upto[d]) : 0);
+		double above = d > 0 ? upto[d] : 0;
+
+		if (is_value)
+			quality->decile[d].value = upto[d + 1] - above;
+		else
+			quality->decile[d].targets = (int64) rint(upto[d + 1]) - (int64) rint(above);
 		if (d > 0)
-			quality.decile[d].expected -= quality.decile[d - 1].expected;
+			quality->decile[d].expected -= quality->decile[d - 1].expected;
 	}
-	if (targets > 0 && targets < nrows)
-		quality.auc = (rank_sum - targets * (targets + 1) / 2) / (targets * (nrows - targets));
+	return rank_sum;
+}
+
+/* Quality of scores against what the rows are. */
+static ScoreQuality
+MeasureScores(const double *score, const Outcomes *outcomes, int64 nrows)
+{
+	ScoreQuality quality = {0};
+	ScoredRow *rows = palloc_extended(mul_size(nrows, sizeof(ScoredRow)), MCXT_ALLOC_HUGE);
+	double rank_sum;
+	double targets = 0;
+	double squares = 0;
+
+	for (int64 i = 0; i < nrows; i++)
+	{
+		double outcome = OutcomeOf(outcomes, i);
+
+		rows[i].score = score[i];
+		rows[i].outcome = outcome;
+		targets += outcome;
+		if (outcomes->value == NULL)
+			quality.log_loss -= log(outcome > 0 ? score[i] : 1 - score[i]);
+		else
+			squares += (outcome - score[i]) * (outcome - score[i]);
+	}
+	quality.log_loss /= nrows;
+	squares /= nrows;
+	SortScoredRows(rows, nrows);
+	rank_sum = FillDeciles(&quality, rows, nrows, outcomes->value != NULL);
 	pfree(rows);
+	if (outcomes->value != NULL)
+	{
+		/* the variance of all values is 1 */
+		quality.log_loss = log(squares) / 2;
+		quality.rmse = sqrt(squares);
+		quality.r_squared = 1 - squares;
+	}
+	else if (targets > 0 && targets < nrows)
+		quality.auc = (rank_sum - targets * (targets + 1) / 2) / (targets * (nrows - targets));
 	return quality;
 }
 
@@ -586,13 +724,29 @@ SearchPairs(const Scorecard *card, const Regression *r)
 					 .residual = residual,
 					 .weight = weight};
 	PairSearch found;
+	double squares = 0;
+	int64 n = 0;
 
 	for (int64 row = 0; row < card->nrows; row++)
 	{
-		double chance = Logistic(LinearScore(r->binning, r->theta, row));
+		(void) RowLoss(r->outcomes, row, LinearScore(r->binning, r->theta, row), &residual[row],
+					   &weight[row]);
+		if (r->fold[row] != r->left_out)
+		{
+			squares += residual[row] * residual[row];
+			n++;
+		}
+	}
+	if (card->outcome.is_value && squares > 0)
+	{
+		/* such that a cell needs more rows the heavier the tails are, as with rare targets */
+		double unit = sqrt(squares / n * card->outcome.kurtosis);
 
-		residual[row] = r->target[row] - chance;
-		weight[row] = chance * (1 - chance);
+		for (int64 row = 0; row < card->nrows; row++)
+		{
+			residual[row] /= unit;
+			weight[row] = 1 / card->outcome.kurtosis;
+		}
 	}
 	found = FindPairs(card->features, card->nfeatures, card->classes, &rows);
 	pfree(residual);
@@ -603,8 +757,8 @@ SearchPairs(const Scorecard *card, const Regression *r)
 /* What a fit needs besides the card. */
 typedef struct FitData
 {
-	ClassCount **by_fold;
-	const uint8 *target;
+	Tally **by_fold;
+	const Outcomes *outcomes;
 	const uint8 *fold;
 	double *score[PRIOR_VARIANCES]; /* of held-out rows, for each prior variance */
 	int first;                      /* of the prior variances tried */
@@ -623,11 +777,11 @@ CrossValidate(Scorecard *card, FitData *data, bool with_pairs)
 
 	for (int left_out = 0; left_out < SCORECARD_FOLDS; left_out++)
 	{
-		Binning *binning = BinAll(card, data->by_fold, data->target, data->fold, left_out,
+		Binning *binning = BinAll(card, data->by_fold, data->outcomes, data->fold, left_out,
 								  with_pairs ? &data->pairs[left_out] : &none);
 		Regression r;
 
-		RegressionInit(&r, card, binning, data->target, data->fold, left_out);
+		RegressionInit(&r, card, binning, data->outcomes, data->fold, left_out);
 		for (int i = data->first; i <= data->last; i++)
 		{
 			SetPrior(&r, PriorVariances[i]);
@@ -645,6 +799,20 @@ CrossValidate(Scorecard *card, FitData *data, bool with_pairs)
 	}
 }
 
+/* Rows, targets or means of the bins. */
+static void
+KeepCounts(const Outcome *outcome, const Tally *count, ScorecardFeature *feature)
+{
+	feature->count = palloc((feature->nbins + 1) * sizeof(ClassCount));
+	feature->mean = outcome->is_value ? palloc0((feature->nbins + 1) * sizeof(double)) : NULL;
+	for (int b = 0; b < feature->nbins; b++)
+	{
+		feature->count[b] = CountOf(outcome, &count[b]);
+		if (outcome->is_value && count[b].rows > 0)
+			feature->mean[b] = count[b].sum / count[b].rows;
+	}
+}
+
 /* Puts bins and points into the card; points are centred on the rows of the fit. */
 static void
 KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
@@ -659,7 +827,7 @@ KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 		feature->bin = binning->bin[f];
 		feature->rare = binning->rare[f];
 		feature->p_value = binning->p_value[f];
-		feature->count = binning->count[f];
+		KeepCounts(&card->outcome, binning->count[f], feature);
 	}
 	for (int u = 0; u < binning->nused; u++)
 	{
@@ -680,17 +848,20 @@ KeepPoints(Scorecard *card, const Binning *binning, const double *theta)
 	}
 }
 
-/* Log-odds of the held-out rows, and how far they are to be trusted: those of all folds but one. */
+/*
+ * Log-odds of the held-out rows, or values expected, and how far they are to be trusted: those of
+ * all folds but one.
+ */
 typedef struct Shrinkage
 {
 	const double *log_odds;
-	const uint8 *target;
+	const Outcomes *outcomes;
 	const uint8 *fold;
 	int left_out;
 	int64 nrows;
 } Shrinkage;
 
-/* Negative log-likelihood of the log-odds at[0] + at[1] * log_odds. */
+/* Negative log-likelihood of at[0] + at[1] * log_odds. */
 static double
 ShrinkageLoss(void *data, const double *at, double *gradient, double *hessian)
 {
@@ -705,25 +876,34 @@ ShrinkageLoss(void *data, const double *at, double *gradient, double *hessian)
 	for (int64 row = 0; row < s->nrows; row++)
 	{
 		double x = s->log_odds[row];
-		double score = at[0] + at[1] * x;
-		double chance;
+		double residual;
 		double weight;
 
 		CHECK_FOR_INTERRUPTS();
 		if (s->fold[row] == s->left_out)
 			continue;
-		loss += SoftPlus(score) - (s->target[row] ? score : 0);
+		loss += RowLoss(s->outcomes, row, at[0] + at[1] * x, hessian ? &residual : NULL, &weight);
 		if (!hessian)
 			continue;
-		chance = Logistic(score);
-		weight = chance * (1 - chance);
-		gradient[0] += chance - s->target[row];
-		gradient[1] += (chance - s->target[row]) * x;
+		gradient[0] += residual;
+		gradient[1] += residual * x;
 		hessian[0] += weight;
 		hessian[2] += weight * x;
 		hessian[3] += weight * x * x;
 	}
 	return loss;
+}
+
+/* Twice the log-likelihood of held-out scores against that of the base rate, or the mean. */
+static double
+BaseRatio(const Outcomes *outcomes, const Tally *total, double loss)
+{
+	if (outcomes->value != NULL)
+		return total->rows *
+			   log((total->squares - total->sum * total->sum / total->rows) / (2 * loss));
+	return 2 * (-GroupLogLikelihood(
+					(ClassCount){(int64) (total->rows - total->sum), (int64) total->sum}) -
+				loss);
 }
 
 /*
@@ -743,36 +923,35 @@ FitShrinkage(const Shrinkage *s, double *at)
 							 .upper = upper,
 							 .tolerance = NEWTON_TOLERANCE,
 							 .max_steps = MAX_NEWTON_STEPS};
-	ClassCount total = {0, 0};
+	Tally total = TallyRows(s->outcomes, s->fold, s->left_out, s->nrows);
 	double gradient[2];
 	double loss;
 
-	for (int64 row = 0; row < s->nrows; row++)
-		if (s->fold[row] != s->left_out)
-		{
-			total.targets += s->target[row];
-			total.others += !s->target[row];
-		}
 	at[0] = 0;
 	at[1] = 1;
 	(void) Minimize(&problem, at, NULL, &loss, gradient);
 	loss = ShrinkageLoss((void *) s, at, NULL, NULL);
-	if (2 * (-GroupLogLikelihood(total) - loss) < CARD_RATIO)
+	if (BaseRatio(s->outcomes, &total, loss) < CARD_RATIO)
 	{
-		at[0] = log(Max(total.targets, 0.5) / Max(total.others, 0.5));
+		at[0] = s->outcomes->value != NULL
+					? total.sum / Max(1, total.rows)
+					: log(Max(total.sum, 0.5) / Max(total.rows - total.sum, 0.5));
 		at[1] = 0;
 	}
 }
 
 /*
- * Turns held-out log-odds into probabilities, those of each fold shrunk by the factor of the other
- * folds; returns the factor of all folds.
+ * Turns held-out log-odds into probabilities, or leaves values, those of each fold shrunk by the
+ * factor of the other folds; returns the factor of all folds.
  */
 static double
-ShrinkScores(const Scorecard *card, const uint8 *target, const uint8 *fold, double *score)
+ShrinkScores(const Scorecard *card, const Outcomes *outcomes, const uint8 *fold, double *score)
 {
-	Shrinkage s = {
-		.log_odds = score, .target = target, .fold = fold, .left_out = -1, .nrows = card->nrows};
+	Shrinkage s = {.log_odds = score,
+				   .outcomes = outcomes,
+				   .fold = fold,
+				   .left_out = -1,
+				   .nrows = card->nrows};
 	double advice[SCORECARD_FOLDS][2];
 	double all[2];
 
@@ -783,7 +962,9 @@ ShrinkScores(const Scorecard *card, const uint8 *target, const uint8 *fold, doub
 	{
 		const double *at = all[1] > 0 ? advice[fold[row]] : all;
 
-		score[row] = Logistic(at[0] + at[1] * score[row]);
+		score[row] = at[0] + at[1] * score[row];
+		if (outcomes->value == NULL)
+			score[row] = Logistic(score[row]);
 	}
 	/* what is not known yet decreases with the number of rows, and the card is fitted to all */
 	return all[1] > 0 ? 1 - (1 - all[1]) * (SCORECARD_FOLDS - 1) / SCORECARD_FOLDS : 0;
@@ -795,7 +976,7 @@ ShrinkPoints(Scorecard *card, const Regression *r)
 {
 	double *log_odds = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
 	Shrinkage s = {.log_odds = log_odds,
-				   .target = r->target,
+				   .outcomes = r->outcomes,
 				   .fold = r->fold,
 				   .left_out = -1,
 				   .nrows = card->nrows};
@@ -832,8 +1013,8 @@ TakeBest(Scorecard *card, const FitData *data, double needed)
 
 	for (int i = data->first; i <= data->last; i++)
 	{
-		double shrinkage = ShrinkScores(card, data->target, data->fold, data->score[i]);
-		ScoreQuality quality = MeasureScores(data->score[i], data->target, card->nrows);
+		double shrinkage = ShrinkScores(card, data->outcomes, data->fold, data->score[i]);
+		ScoreQuality quality = MeasureScores(data->score[i], data->outcomes, card->nrows);
 
 		if (quality.log_loss >= (taken ? card->quality.log_loss : limit))
 			continue;
@@ -849,10 +1030,10 @@ TakeBest(Scorecard *card, const FitData *data, double needed)
 static void
 FitAllRows(Scorecard *card, FitData *data, const PairSearch *pairs)
 {
-	Binning *binning = BinAll(card, data->by_fold, data->target, data->fold, -1, pairs);
+	Binning *binning = BinAll(card, data->by_fold, data->outcomes, data->fold, -1, pairs);
 	Regression r;
 
-	RegressionInit(&r, card, binning, data->target, data->fold, -1);
+	RegressionInit(&r, card, binning, data->outcomes, data->fold, -1);
 	SetPrior(&r, card->prior_variance);
 	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
@@ -884,8 +1065,8 @@ ChoosePairs(Scorecard *card, FitData *data)
 	CrossValidate(card, data, true);
 	if (!TakeBest(card, data, CARD_RATIO / 2 / card->nrows))
 		return pairs;
-	binning = BinAll(card, data->by_fold, data->target, data->fold, -1, &pairs);
-	RegressionInit(&r, card, binning, data->target, data->fold, -1);
+	binning = BinAll(card, data->by_fold, data->outcomes, data->fold, -1, &pairs);
+	RegressionInit(&r, card, binning, data->outcomes, data->fold, -1);
 	SetPrior(&r, PriorVariances[PAIR_PRIOR]);
 	MinimizeLoss(&r);
 	FillEmptyBins(binning, r.theta);
@@ -896,17 +1077,17 @@ ChoosePairs(Scorecard *card, FitData *data)
 }
 
 void
-FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
+FitScorecard(Scorecard *card, const Outcomes *outcomes, const uint8 *fold)
 {
-	FitData data = {.target = target, .fold = fold, .last = PRIOR_VARIANCES - 1};
+	FitData data = {.outcomes = outcomes, .fold = fold, .last = PRIOR_VARIANCES - 1};
 	PairSearch pairs;
 
 	card->classes = MakePairClasses(card->features, card->nfeatures, card->nrows);
-	data.by_fold = palloc(card->nfeatures * sizeof(ClassCount *));
+	data.by_fold = palloc(card->nfeatures * sizeof(Tally *));
 	for (int f = 0; f < card->nfeatures; f++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		data.by_fold[f] = CountLevels(&card->features[f], target, fold, card->nrows);
+		data.by_fold[f] = TallyLevels(&card->features[f], outcomes, fold, card->nrows);
 	}
 	for (int i = 0; i < PRIOR_VARIANCES; i++)
 		data.score[i] = palloc_extended(mul_size(card->nrows, sizeof(double)), MCXT_ALLOC_HUGE);
@@ -919,7 +1100,7 @@ FitScorecard(Scorecard *card, const uint8 *target, const uint8 *fold)
 	card->npairs = 0;
 	if (card->shrinkage > 0)
 		FitAllRows(card, &data, &pairs);
-	else
+	else if (!card->outcome.is_value)
 		/* nothing beats the base rate */
 		card->intercept = log((double) card->ntargets / (card->nrows - card->ntargets));
 }

@@ -67,6 +67,20 @@ CountTargets(TargetCounts *table, Word value, ClassCount rows)
 	level->count.others += rows.others;
 }
 
+void
+AddTargetCounts(TargetCounts *table, const TargetCounts *other)
+{
+	levels_iterator iterator;
+	Level *level;
+
+	levels_start_iterate(other->hash, &iterator);
+	while ((level = levels_iterate(other->hash, &iterator)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CountTargets(table, level->value, level->count);
+	}
+}
+
 #define ST_SORT SortLevels
 #define ST_ELEMENT_TYPE Level
 #define ST_COMPARE(a, b) CompareWords(&(a)->value, &(b)->value)

@@ -24,6 +24,9 @@ extern TargetCounts *CreateTargetCounts(MemoryContext context);
 /* Adds rows with the value. */
 extern void CountTargets(TargetCounts *table, Word value, ClassCount rows);
 
+/* Adds all rows of another table. */
+extern void AddTargetCounts(TargetCounts *table, const TargetCounts *other);
+
 /* A copy of the levels in the order of their bytes, which does not depend on the locale. */
 extern Level *SortedLevels(TargetCounts *table, int *nlevels);
 

@@ -22,14 +22,13 @@
 #define ALL_BINS 400 /* with more features than that many bins allow, they get fewer */
 #define LEAST_BINS 3
 #define MOST_PARAMETERS 4000
+#define LEAST_SHARING 10 /* rows with a member of a set, and without, that make it a feature */
 #define UNBALANCED 0.001 /* chance of such a difference of the arms below which it is told */
 
-/* The rows so far, whose targets are the treated. */
+/* The rows so far, whose targets are the treated, and whose values the outcomes. */
 typedef struct UpliftState
 {
 	FitRows rows;
-	int64 room;
-	double *outcome;
 	bool is_value;
 } UpliftState;
 
@@ -41,29 +40,21 @@ AddUpliftRow(FunctionCallInfo fcinfo, bool is_value)
 	MemoryContext context = AggregateContext(fcinfo, "uplift_fit");
 	UpliftState *state = PG_ARGISNULL(0) ? MemoryContextAllocZero(context, sizeof(UpliftState))
 										 : (UpliftState *) PG_GETARG_POINTER(0);
-	double outcome;
+	FitTarget target;
 
 	state->is_value = is_value;
+	state->rows.with_value = true;
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 	{
 		state->rows.skipped++;
 		PG_RETURN_POINTER(state);
 	}
-	outcome = is_value ? PG_GETARG_FLOAT8(3) : PG_GETARG_BOOL(3);
-	if (!isfinite(outcome))
+	target.is_target = PG_GETARG_BOOL(2);
+	target.value = is_value ? PG_GETARG_FLOAT8(3) : PG_GETARG_BOOL(3);
+	if (!isfinite(target.value))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("an outcome must be finite, not %g", outcome)));
-	AddFitRow(&state->rows, fcinfo, 4, context);
-	if (state->room < state->rows.room)
-	{
-		Size bytes = mul_size(state->rows.room, sizeof(double));
-
-		state->room = state->rows.room;
-		state->outcome = state->outcome == NULL
-							 ? MemoryContextAllocExtended(context, bytes, MCXT_ALLOC_HUGE)
-							 : repalloc_huge(state->outcome, bytes);
-	}
-	state->outcome[state->rows.nrows - 1] = outcome;
+						errmsg("an outcome must be finite, not %g", target.value)));
+	AddFitRow(&state->rows, fcinfo, target, 4, context);
 	PG_RETURN_POINTER(state);
 }
 
@@ -95,7 +86,8 @@ OrderUpliftRows(const UpliftState *state)
 		uint64 outcome;
 
 		CHECK_FOR_INTERRUPTS();
-		memcpy(&outcome, &state->outcome[i], sizeof(outcome));
+		memcpy(&outcome, &state->rows.value[i], sizeof(outcome));
+		places[i].value = 0;
 		places[i].hash = FastStableHash64(rows->rows + i * rows->row_size, rows->row_size) ^
 						 MixHash64(MixHash64(outcome) + rows->target[i]);
 		places[i].row = i;
@@ -267,7 +259,7 @@ TakeOutcomes(const UpliftState *state, const RowPlace *places, UpliftRows *rows,
 	for (int64 i = 0; i < n; i++)
 	{
 		treated[i] = state->rows.target[places[i].row];
-		outcome[i] = state->outcome[places[i].row];
+		outcome[i] = state->rows.value[places[i].row];
 		tie[i] = places[i].hash;
 		count[treated[i]]++;
 		sum[treated[i]] += outcome[i];
@@ -433,7 +425,7 @@ uplift_fit_finalfn(PG_FUNCTION_ARGS)
 						errhint("Fit on a sample: it tells as much.")));
 
 	f.rows = &state->rows;
-	f.total = (ClassCount){state->rows.nrows / 2, state->rows.nrows / 2};
+	f.min_size = LEAST_SHARING;
 	f.places = OrderUpliftRows(state);
 	OpenProfile(&f.view, PointerGetDatum(state->rows.first));
 	outcome = palloc_extended(mul_size(state->rows.nrows, sizeof(double)), MCXT_ALLOC_HUGE);

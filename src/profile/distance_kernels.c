@@ -14,9 +14,12 @@
 
 /* Sums up num and den of one row of a block; simple loops, for compilers to vectorise. */
 static inline void
-AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool scaled, uint16 *num,
-			   uint16 *den)
+AddRowPortable(const uint8 *row, const KernelQuery *query, int p, uint16 *num, uint16 *den)
 {
+	const uint8 *codes = query->codes[p];
+	const uint8 *levels = query->levels[p];
+	const uint8 *absent = query->absent[p];
+	bool scaled = p < query->scaled_pairs;
 	uint8 differences[KERNEL_ROW];
 	uint8 weights[KERNEL_ROW];
 
@@ -24,7 +27,7 @@ AddRowPortable(const uint8 *row, const uint8 *codes, const uint8 *levels, bool s
 		for (int i = 0; i < 32; i++)
 		{
 			uint8 code = row[half + i];
-			uint8 weight = code == CODE_MISSING ? 0 : levels[i];
+			uint8 weight = (code | absent[i]) == CODE_MISSING ? 0 : levels[i];
 			uint8 difference = code > codes[i] ? code - codes[i] : codes[i] - code;
 
 			if (!scaled)
@@ -49,8 +52,7 @@ PortableKernel(const KernelQuery *query, const uint8 *blocks, int from, int to, 
 
 		memset(hit, 0, sizeof(*hit));
 		for (int p = 0; p < query->pairs; p++, row += KERNEL_ROW)
-			AddRowPortable(row, query->codes[p], query->levels[p], p < query->scaled_pairs,
-						   hit->num, hit->den);
+			AddRowPortable(row, query, p, hit->num, hit->den);
 		for (int lane = 0; lane < KERNEL_LANES; lane++)
 			if (hit->num[lane] <= (((uint32) hit->den[lane] * threshold) >> 16) + slack)
 				hit->lanes |= (uint32) 1 << lane;
@@ -91,12 +93,14 @@ Sse2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 		{
 			__m128i code = _mm_load_si128((const __m128i *) query->codes[p]);
 			__m128i level = _mm_load_si128((const __m128i *) query->levels[p]);
+			__m128i absent = _mm_load_si128((const __m128i *) query->absent[p]);
 			bool scaled = p < query->scaled_pairs;
 
 			for (int i = 0; i < 4; i++)
 			{
 				__m128i t = _mm_load_si128((const __m128i *) row + i);
-				__m128i weight = _mm_andnot_si128(_mm_cmpeq_epi8(t, missing), level);
+				__m128i weight =
+					_mm_andnot_si128(_mm_cmpeq_epi8(_mm_or_si128(t, absent), missing), level);
 				__m128i difference =
 					scaled
 						? _mm_min_epu8(_mm_or_si128(_mm_subs_epu8(t, code), _mm_subs_epu8(code, t)),
@@ -133,6 +137,15 @@ Sse2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 }
 
 /* ---------- AVX2 ---------- */
+
+/* The levels of codes that are not missing, once those bits are added. */
+__attribute__((target("avx2"))) static inline __m256i
+WeightsOf(__m256i codes, __m256i absent, __m256i level)
+{
+	__m256i missing = _mm256_set1_epi8((char) CODE_MISSING);
+
+	return _mm256_andnot_si256(_mm256_cmpeq_epi8(_mm256_or_si256(codes, absent), missing), level);
+}
 
 __attribute__((target("avx2"))) static int
 Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
@@ -180,10 +193,13 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 		{
 			__m256i code = _mm256_load_si256((const __m256i *) query->codes[p]);
 			__m256i level = _mm256_load_si256((const __m256i *) query->levels[p]);
+			__m256i absent = _mm256_load_si256((const __m256i *) query->absent[p]);
 			__m256i t0 = _mm256_load_si256(row);
 			__m256i t1 = _mm256_load_si256(row + 1);
-			__m256i weight0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, missing), level);
-			__m256i weight1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, missing), level);
+			__m256i weight0 =
+				_mm256_andnot_si256(_mm256_cmpeq_epi8(_mm256_or_si256(t0, absent), missing), level);
+			__m256i weight1 =
+				_mm256_andnot_si256(_mm256_cmpeq_epi8(_mm256_or_si256(t1, absent), missing), level);
 			__m256i difference0 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t0, code), weight0);
 			__m256i difference1 = _mm256_andnot_si256(_mm256_cmpeq_epi8(t1, code), weight1);
 

@@ -6,6 +6,9 @@
  * of both attributes for one profile after another.  An attribute that only fills up a pair is
  * missing everywhere.
  *
+ * An asymmetric boolean that is false has the code ABSENT, so that one bit more makes it missing:
+ * for a query in which it is false, too.
+ *
  * Every kernel computes the num and den of profile.h in 16-bit integers (sets count as equal if
  * neither is missing), so all of them give the same results.
  */
@@ -15,6 +18,7 @@
 #include "profile/profile.h"
 
 #define KERNEL_LANES 32
+#define ABSENT 254
 #define KERNEL_ROW (2 * KERNEL_LANES)
 #define MAX_PAIRS (MAX_ATTRIBUTES / 2 + 2)
 
@@ -26,6 +30,8 @@ typedef struct KernelQuery
 	/* for each pair its two codes and levels, repeated to the width of any register */
 	uint8 codes[MAX_PAIRS][32] pg_attribute_aligned(32);
 	uint8 levels[MAX_PAIRS][32] pg_attribute_aligned(32); /* 0 if the query misses it */
+	uint8
+		absent[MAX_PAIRS][32] pg_attribute_aligned(32); /* bits to add before a target is missing */
 } KernelQuery;
 
 /* The result of a kernel for a block. */
@@ -57,6 +63,18 @@ static inline int
 KernelPairs(int nscaled, int nothers)
 {
 	return ScaledPairs(nscaled) + (nothers + 1) / 2;
+}
+
+/* The code of a slot as kernels see it. */
+static inline uint8
+KernelCode(const ProfileView *view, int slot)
+{
+	uint8 code = view->codes[slot];
+
+	return code == 0 && slot >= view->nscaled && slot < view->nscaled + view->ncoded &&
+				   IsAsymmetric(view, slot)
+			   ? ABSENT
+			   : code;
 }
 
 static inline int

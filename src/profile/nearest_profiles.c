@@ -184,6 +184,8 @@ CheckLayout(NearestState *state, const ProfileView *view)
 	state->layout.set_bytes = state->head + (view->set_bytes - view->head);
 	if (view->head[1] & PROFILE_WEIGHTED)
 		state->layout.levels = state->head + (view->levels - view->head);
+	if (view->head[1] & PROFILE_ASYMMETRIC)
+		state->layout.asymmetric = state->head + (view->asymmetric - view->head);
 	state->bitmap_size = view->numbers - view->bitmaps;
 	state->pairs = KernelPairs(view->nscaled, view->ncoded + view->nsets);
 	MemoryContextSwitchTo(caller);
@@ -266,7 +268,7 @@ PackTarget(NearestState *state, int index, const ProfileView *view)
 	{
 		int place = KernelPlace(view->nscaled, slot);
 
-		block[(place / 2) * KERNEL_ROW + 2 * lane + place % 2] = view->codes[slot];
+		block[(place / 2) * KERNEL_ROW + 2 * lane + place % 2] = KernelCode(view, slot);
 	}
 	memcpy(state->chunk.bitmaps + (Size) index * state->bitmap_size, view->bitmaps,
 		   state->bitmap_size);
@@ -371,9 +373,11 @@ PrepareQuery(NearestState *state, const Candidate *candidate)
 	int natts = layout->nscaled + layout->ncoded + layout->nsets;
 	uint8 codes[2 * MAX_PAIRS];
 	uint8 levels[2 * MAX_PAIRS];
+	uint8 absent[2 * MAX_PAIRS];
 
 	memset(codes, 0, sizeof(codes));
 	memset(levels, 0, sizeof(levels));
+	memset(absent, 0, sizeof(absent));
 	for (int slot = 0; slot < natts; slot++)
 	{
 		int place = KernelPlace(layout->nscaled, slot);
@@ -381,6 +385,10 @@ PrepareQuery(NearestState *state, const Candidate *candidate)
 		codes[place] = candidate->codes[slot];
 		if (candidate->codes[slot] != CODE_MISSING)
 			levels[place] = layout->levels[slot];
+		/* where the candidate lacks it, a target that lacks it is not compared */
+		if (codes[place] == ABSENT && slot < layout->nscaled + layout->ncoded &&
+			IsAsymmetric(layout, slot))
+			absent[place] = CODE_MISSING ^ ABSENT;
 	}
 	query->scaled_pairs = ScaledPairs(layout->nscaled);
 	query->pairs = state->pairs;
@@ -389,19 +397,20 @@ PrepareQuery(NearestState *state, const Candidate *candidate)
 		{
 			memcpy(&query->codes[p][i], &codes[2 * p], 2);
 			memcpy(&query->levels[p][i], &levels[2 * p], 2);
+			memcpy(&query->absent[p][i], &absent[2 * p], 2);
 		}
 }
 
-/* The contribution of sets to num, which kernels leave out. */
-static uint32
-SetsDistance(const NearestState *state, const Candidate *candidate, int target)
+/* Adds the contribution of sets to num, which kernels leave out; takes those off den that are empty
+ * on both sides and asymmetric. */
+static void
+AddSets(const NearestState *state, const Candidate *candidate, int target, uint32 *num, uint32 *den)
 {
 	const ProfileView *layout = &state->layout;
 	const uint8 *a = candidate->bitmaps;
 	const uint8 *b = state->chunk.bitmaps + (Size) target * state->bitmap_size;
 	const uint8 *block =
 		state->chunk.blocks + (Size) (target / KERNEL_LANES) * state->pairs * KERNEL_ROW;
-	uint32 num = 0;
 
 	for (int i = 0; i < layout->nsets; i++)
 	{
@@ -411,11 +420,15 @@ SetsDistance(const NearestState *state, const Candidate *candidate, int target)
 		if (candidate->codes[slot] != CODE_MISSING &&
 			block[(place / 2) * KERNEL_ROW + 2 * (target % KERNEL_LANES) + place % 2] !=
 				CODE_MISSING)
-			num += JaccardDistance(a, b, layout->set_bytes[i], layout->levels[slot]);
+		{
+			*num += JaccardDistance(a, b, layout->set_bytes[i], layout->levels[slot]);
+			if (IsAsymmetric(layout, slot) && BitmapIsEmpty(a, layout->set_bytes[i]) &&
+				BitmapIsEmpty(b, layout->set_bytes[i]))
+				*den -= layout->levels[slot];
+		}
 		a += layout->set_bytes[i];
 		b += layout->set_bytes[i];
 	}
-	return num;
 }
 
 /* Runs a candidate over blocks of the chunk. */
@@ -450,13 +463,14 @@ ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 			int target = block * KERNEL_LANES + lane;
 			Neighbour neighbour;
 			uint32 num = hit.num[lane];
+			uint32 den = hit.den[lane];
 
-			if (hit.den[lane] == 0)
-				continue;
 			if (state->layout.nsets > 0)
-				num += SetsDistance(state, candidate, target);
+				AddSets(state, candidate, target, &num, &den);
+			if (den == 0)
+				continue;
 			neighbour.num = (uint16) num;
-			neighbour.den = hit.den[lane];
+			neighbour.den = (uint16) den;
 			neighbour.ordinal = chunk->first + target;
 			if (full && !IsFarther(&candidate->heap[0], &neighbour))
 				continue;
@@ -576,6 +590,8 @@ ReceiveCandidate(TupleTableSlot *slot, DestReceiver *self)
 	candidate->key = datumCopy(slot->tts_values[0], state->key_by_value, state->key_length);
 	candidate->codes = palloc(natts + state->bitmap_size);
 	memcpy(candidate->codes, view.codes, natts + state->bitmap_size);
+	for (int i = 0; i < natts; i++)
+		candidate->codes[i] = KernelCode(&view, i);
 	candidate->bitmaps = candidate->codes + natts;
 	candidate->found = 0;
 	candidate->heap = palloc(state->k * sizeof(Neighbour));

@@ -34,6 +34,9 @@ EqualLevels(void)
 	return levels;
 }
 
+/* The bits of profiles without asymmetric slots. */
+static const uint8 NoneAsymmetric[ASYMMETRIC_BYTES(MAX_ATTRIBUTES)];
+
 bool
 ViewProfileHead(ProfileView *view, const uint8 *bytes, int size)
 {
@@ -54,6 +57,12 @@ ViewProfileHead(ProfileView *view, const uint8 *bytes, int size)
 	{
 		view->levels = p;
 		p += natts;
+	}
+	view->asymmetric = NoneAsymmetric;
+	if (bytes[1] & PROFILE_ASYMMETRIC)
+	{
+		view->asymmetric = p;
+		p += ASYMMETRIC_BYTES(natts);
 	}
 	view->head_size = p - bytes;
 	return natts >= 1 && natts <= MAX_ATTRIBUTES && view->head_size <= size;
@@ -163,13 +172,34 @@ ScaledIsValid(const ProfileView *view, int slot)
 		   (isfinite(number) && view->codes[slot] <= view->levels[slot]);
 }
 
+/* Only booleans, which have no other codes, and sets can be asymmetric. */
+static bool
+AsymmetryIsValid(const ProfileView *view)
+{
+	int natts = view->nscaled + view->ncoded + view->nsets;
+	bool any = false;
+
+	for (int slot = 0; slot < ASYMMETRIC_BYTES(natts) * 8; slot++)
+	{
+		if (!IsAsymmetric(view, slot))
+			continue;
+		any = true;
+		if (slot < view->nscaled || slot >= natts ||
+			(slot < view->nscaled + view->ncoded && view->codes[slot] > 1 &&
+			 view->codes[slot] != CODE_MISSING))
+			return false;
+	}
+	return any == ((view->head[1] & PROFILE_ASYMMETRIC) != 0);
+}
+
 static bool
 ProfileIsValid(const uint8 *bytes, int size)
 {
 	ProfileView view;
 	bool weighted = false;
 
-	if (!ViewProfileBytes(&view, bytes, size) || (bytes[1] & ~PROFILE_WEIGHTED) != 0)
+	if (!ViewProfileBytes(&view, bytes, size) ||
+		(bytes[1] & ~(PROFILE_WEIGHTED | PROFILE_ASYMMETRIC)) != 0 || !AsymmetryIsValid(&view))
 		return false;
 	for (int slot = 0; slot < view.nscaled + view.ncoded + view.nsets; slot++)
 	{
@@ -211,7 +241,7 @@ profile_recv(PG_FUNCTION_ARGS)
 /*
  * ---------- text form: JSON ----------
  *
- *	{"model": "5f1c…", "levels": [254, 127, …], "numbers": [[41, 120], null],
+ *	{"model": "5f1c…", "levels": [254, 127, …], "asymmetric": [2, 3], "numbers": [[41, 120], null],
  *	 "codes": [3, null], "sets": [{"bytes": 2, "bits": [0, 9]}]}
  *
  * A number comes with its code; null means missing.  Names and words are in the model:
@@ -235,6 +265,19 @@ profile_out(PG_FUNCTION_ARGS)
 		appendStringInfoString(&out, ", \"levels\": [");
 		for (int i = 0; i < view.nscaled + view.ncoded + view.nsets; i++)
 			appendStringInfo(&out, "%s%d", i > 0 ? ", " : "", view.levels[i]);
+		appendStringInfoChar(&out, ']');
+	}
+	if (view.head[1] & PROFILE_ASYMMETRIC)
+	{
+		const char *separator = "";
+
+		appendStringInfoString(&out, ", \"asymmetric\": [");
+		for (int i = 0; i < view.nscaled + view.ncoded + view.nsets; i++)
+			if (IsAsymmetric(&view, i))
+			{
+				appendStringInfo(&out, "%s%d", separator, i);
+				separator = ", ";
+			}
 		appendStringInfoChar(&out, ']');
 	}
 	appendStringInfoString(&out, ", \"numbers\": [");
@@ -375,10 +418,12 @@ HeadFromJson(ProfileText *text)
 	uint8 fingerprint[sizeof(uint64)];
 	JsonbValue value;
 	bool weighted = JsonMember(text->root, "levels", &value);
+	bool asymmetric = JsonMember(text->root, "asymmetric", &value);
 
 	appendStringInfoSpaces(&text->out, VARHDRSZ);
 	appendStringInfoChar(&text->out, PROFILE_VERSION);
-	appendStringInfoChar(&text->out, weighted ? PROFILE_WEIGHTED : 0);
+	appendStringInfoChar(&text->out,
+						 (weighted ? PROFILE_WEIGHTED : 0) | (asymmetric ? PROFILE_ASYMMETRIC : 0));
 	WriteInt64(fingerprint, (int64) FingerprintFromJson(text->root));
 	appendBinaryStringInfo(&text->out, (char *) fingerprint, sizeof(fingerprint));
 	appendStringInfoChar(&text->out, text->nscaled);
@@ -397,6 +442,20 @@ HeadFromJson(ProfileText *text)
 		for (int i = 0; i < nlevels; i++)
 			appendStringInfoChar(&text->out, SmallCount(getIthJsonbValueFromContainer(levels, i),
 														"levels", MAX_LEVELS));
+	}
+	if (asymmetric)
+	{
+		uint8 bits[ASYMMETRIC_BYTES(MAX_ATTRIBUTES)] = {0};
+		int n;
+		JsonbContainer *slots = ArrayMember(text->root, "asymmetric", &n);
+
+		for (int i = 0; i < n; i++)
+		{
+			int slot = SmallCount(getIthJsonbValueFromContainer(slots, i), "asymmetric", natts - 1);
+
+			bits[slot >> 3] |= 1 << (slot & 7);
+		}
+		appendBinaryStringInfo(&text->out, (char *) bits, ASYMMETRIC_BYTES(natts));
 	}
 }
 
@@ -501,6 +560,7 @@ ProfileDistance(const ProfileView *a, const ProfileView *b, uint32 *num, uint32 
 	int slot;
 	const uint8 *bitmap_a = a->bitmaps;
 	const uint8 *bitmap_b = b->bitmaps;
+	bool asymmetric = a->asymmetric != NoneAsymmetric;
 	uint32 n = 0;
 	uint32 d = 0;
 
@@ -511,14 +571,17 @@ ProfileDistance(const ProfileView *a, const ProfileView *b, uint32 *num, uint32 
 			d += a->levels[slot];
 		}
 	for (; slot < a->nscaled + a->ncoded; slot++)
-		if (!SlotIsMissing(a, slot) && !SlotIsMissing(b, slot))
+		if (!SlotIsMissing(a, slot) && !SlotIsMissing(b, slot) &&
+			!(asymmetric && (a->codes[slot] | b->codes[slot]) == 0 && IsAsymmetric(a, slot)))
 		{
 			n += a->codes[slot] != b->codes[slot] ? a->levels[slot] : 0;
 			d += a->levels[slot];
 		}
 	for (int i = 0; i < a->nsets; i++, slot++)
 	{
-		if (!SlotIsMissing(a, slot) && !SlotIsMissing(b, slot))
+		if (!SlotIsMissing(a, slot) && !SlotIsMissing(b, slot) &&
+			!(asymmetric && IsAsymmetric(a, slot) && BitmapIsEmpty(bitmap_a, a->set_bytes[i]) &&
+			  BitmapIsEmpty(bitmap_b, a->set_bytes[i])))
 		{
 			n += JaccardDistance(bitmap_a, bitmap_b, a->set_bytes[i], a->levels[slot]);
 			d += a->levels[slot];
@@ -658,6 +721,20 @@ SlotDistance(const ProfileView *a, const ProfileView *b, int slot)
 						   a->levels[slot]);
 }
 
+/* Whether both lack what makes nobody alike; both must have a value. */
+static bool
+BothAreAbsent(const ProfileView *a, const ProfileView *b, int slot)
+{
+	int set = slot - a->nscaled - a->ncoded;
+
+	if (!IsAsymmetric(a, slot))
+		return false;
+	if (set < 0)
+		return a->codes[slot] == 0 && b->codes[slot] == 0;
+	return BitmapIsEmpty(SetBitmap(a, set), a->set_bytes[set]) &&
+		   BitmapIsEmpty(SetBitmap(b, set), a->set_bytes[set]);
+}
+
 /* (a, b, model) -> (attribute, kind, value_a, value_b, weight, similarity, contribution) */
 PG_FUNCTION_INFO_V1(explain_similarity);
 Datum
@@ -686,7 +763,8 @@ explain_similarity(PG_FUNCTION_ARGS)
 		values[2] = TextOrNull(AttributeValueText(&a, att), &nulls[2]);
 		values[3] = TextOrNull(AttributeValueText(&b, att), &nulls[3]);
 		values[4] = Float8GetDatum(att->weight);
-		nulls[5] = nulls[6] = nulls[2] || nulls[3] || att->levels == 0;
+		nulls[5] = nulls[6] =
+			nulls[2] || nulls[3] || att->levels == 0 || BothAreAbsent(&a, &b, att->slot);
 		if (!nulls[5])
 		{
 			double alike = att->levels - SlotDistance(&a, &b, att->slot);

@@ -22,6 +22,8 @@
  * `levels` is the attribute's weight in whole steps, 0 .. MAX_LEVELS.  The distance of two profiles
  * is num / den with den the sum of levels over the slots that are missing in neither, and num the
  * sum over them of |a - b| (scaled), of levels where a <> b (coded), of JaccardDistance (sets).
+ * Asymmetric booleans and sets are not compared either where both are false, or empty: to lack the
+ * same thing makes nobody alike.
  * Both are integers below 2^16, so every way to compute them gives the same bits.
  *
  * A scaled slot also has its number: a float4, days since 2000-01-01 for a date, the 0-based rank
@@ -30,11 +32,12 @@
  * The stored form of a profile (after the varlena header):
  *
  *	version		1 byte
- *	flags		1 byte: PROFILE_WEIGHTED
+ *	flags		1 byte: PROFILE_WEIGHTED, PROFILE_ASYMMETRIC
  *	fingerprint	8 bytes, of the model
  *	nscaled, ncoded, nsets		1 byte each
  *	set_bytes	nsets bytes: the size of each bitmap
  *	levels		one byte per slot; only if PROFILE_WEIGHTED, else all MAX_LEVELS
+ *	asymmetric	one bit per slot; only if PROFILE_ASYMMETRIC, else none
  *	codes		one byte per slot
  *	bitmaps		of the sets
  *	numbers		nscaled * 4 bytes, most significant first
@@ -51,13 +54,14 @@
 /* A profile taken apart; points into the value. */
 typedef struct ProfileView
 {
-	const uint8 *head; /* version .. levels: equal for all profiles of a model */
+	const uint8 *head; /* version .. asymmetric: equal for all profiles of a model */
 	int head_size;
 	int nscaled;
 	int ncoded;
 	int nsets;
 	const uint8 *set_bytes;
-	const uint8 *levels; /* one per slot, weighted or not */
+	const uint8 *levels;     /* one per slot, weighted or not */
+	const uint8 *asymmetric; /* one bit per slot */
 	const uint8 *codes;
 	const uint8 *bitmaps;
 	const uint8 *numbers;
@@ -66,7 +70,7 @@ typedef struct ProfileView
 /* Takes bytes apart; false if their number is not the one that they imply. */
 extern bool ViewProfileBytes(ProfileView *view, const uint8 *bytes, int size);
 
-/* The same for the head only: sets counts, set_bytes, levels and head_size. */
+/* The same for the head only: sets counts, set_bytes, levels, asymmetric and head_size. */
 extern bool ViewProfileHead(ProfileView *view, const uint8 *bytes, int size);
 
 /* Takes a profile apart; detoasts it if necessary. */
@@ -109,6 +113,21 @@ static inline bool
 BitmapHas(const uint8 *bitmap, int bit)
 {
 	return (bitmap[bit >> 3] >> (bit & 7)) & 1;
+}
+
+static inline bool
+IsAsymmetric(const ProfileView *view, int slot)
+{
+	return (view->asymmetric[slot >> 3] >> (slot & 7)) & 1;
+}
+
+static inline bool
+BitmapIsEmpty(const uint8 *bitmap, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		if (bitmap[i] != 0)
+			return false;
+	return true;
 }
 
 /*

@@ -275,6 +275,17 @@ FittedProfileModel(const ProfileFitState *state)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("attribute \"%s\" has a range, but is %s", att->name,
 								   AttributeKindName(att->kind))));
+		if (column->asymmetric && att->kind != KIND_BOOLEAN && att->kind != KIND_SET)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("attribute \"%s\" cannot be asymmetric, since it is %s", att->name,
+							AttributeKindName(att->kind)),
+					 errdetail("Booleans and sets can, where to have something says more than "
+							   "to lack it."),
+					 errhint("Give its kind as boolean: {\"kinds\": {\"%s\": "
+							 "\"boolean\"}}.",
+							 att->name)));
+		att->joint = column->asymmetric ? ABSENCE_IGNORED : ABSENCE_COUNTS;
 		att->missing = column->missing + (column->words ? column->words->missing : 0);
 		if (HasRange(att->kind))
 			FindRange(state, column, att);

@@ -152,12 +152,39 @@ TakeWeight(const char *key, const JsonbValue *value, void *arg)
 	column->weight_given = true;
 }
 
+/* Calls `take` for each name of an option that is an array of columns. */
+static void
+EachColumn(ProfileFitState *state, const char *option, void (*take)(FitColumn *column))
+{
+	JsonbValue value;
+	JsonbContainer *array;
+
+	if (!JsonMember(&state->options->root, option, &value))
+		return;
+	array = JsonArray(&value, option);
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		FitColumn *column = ColumnOfOption(
+			state, JsonString(getIthJsonbValueFromContainer(array, i), option), option);
+
+		CHECK_FOR_INTERRUPTS();
+		if (column != NULL && take != NULL)
+			take(column);
+	}
+}
+
+static void
+TakeAsymmetric(FitColumn *column)
+{
+	column->asymmetric = true;
+}
+
 static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
 	static const char *const names[] = {
-		"kinds",   "ignore",     "order",     "ranges",      "weights",
-		"missing", "max_values", "min_count", "range_count", "robust",
+		"kinds",      "ignore",    "order",       "ranges", "weights",    "missing",
+		"max_values", "min_count", "range_count", "robust", "asymmetric",
 	};
 
 	for (int i = 0; i < lengthof(names); i++)
@@ -166,7 +193,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("profile_fit has no option \"%s\"", key),
 					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
-							"max_values, min_count, range_count and robust.")));
+							"max_values, min_count, range_count, robust and asymmetric.")));
 }
 
 bool
@@ -243,24 +270,6 @@ TakeGeneralOptions(ProfileFitState *state)
 	}
 }
 
-/* A misspelt name in "ignore" would turn a column into an attribute that should not be one. */
-static void
-CheckIgnored(ProfileFitState *state)
-{
-	JsonbValue value;
-	JsonbContainer *array;
-
-	if (!JsonMember(&state->options->root, "ignore", &value))
-		return;
-	array = JsonArray(&value, "ignore");
-	for (int i = 0; i < JsonContainerSize(array); i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		(void) ColumnOfOption(state, JsonString(getIthJsonbValueFromContainer(array, i), "ignore"),
-							  "ignore");
-	}
-}
-
 void
 TakeColumnOptions(ProfileFitState *state)
 {
@@ -284,5 +293,7 @@ TakeColumnOptions(ProfileFitState *state)
 		if (JsonMember(&state->options->root, options[i].name, &value))
 			JsonEachMember(JsonObject(&value, options[i].name), options[i].take, state);
 	}
-	CheckIgnored(state);
+	/* a misspelt name in "ignore" would turn a column into an attribute that should not be one */
+	EachColumn(state, "ignore", NULL);
+	EachColumn(state, "asymmetric", TakeAsymmetric);
 }

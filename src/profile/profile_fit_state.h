@@ -22,6 +22,7 @@ typedef struct FitColumn
 	bool range_given;
 	double low;
 	double high;
+	bool asymmetric;    /* joint absence does not count */
 	const char **order; /* values from lowest to highest; NULL if not given */
 	int norder;
 

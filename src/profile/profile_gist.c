@@ -233,6 +233,33 @@ SlotBound(const ProfileView *query, const Box *box, int slot)
 	return either == 0 ? 0 : levels - (levels * both + either / 2) / either;
 }
 
+/*
+ * For a query that lacks something asymmetric: whether some below the box have it, and whether some
+ * lack it, too, so that it is not compared.  False if it is to be compared as always.
+ */
+static bool
+QueryLacks(const ProfileView *query, const Box *box, int slot, bool *some_have, bool *some_lack)
+{
+	int set = slot - query->nscaled - query->ncoded;
+	int start = 0;
+
+	if (!IsAsymmetric(query, slot))
+		return false;
+	if (set < 0)
+	{
+		uint64 codes = LoadCodes(box, slot - query->nscaled);
+
+		*some_have = (codes & ~CodeBit(0)) != 0;
+		*some_lack = (codes & CodeBit(0)) != 0;
+		return query->codes[slot] == 0;
+	}
+	for (int i = 0; i < set; i++)
+		start += query->set_bytes[i];
+	*some_have = !BitmapIsEmpty(box->any + start, query->set_bytes[set]);
+	*some_lack = BitmapIsEmpty(box->all + start, query->set_bytes[set]);
+	return BitmapIsEmpty(query->bitmaps + start, query->set_bytes[set]);
+}
+
 /* One attribute that profiles below a box may miss. */
 typedef struct OptionalSlot
 {
@@ -267,12 +294,22 @@ BoxBound(const ProfileView *query, const Box *box)
 	for (int slot = 0; slot < box->natts; slot++)
 	{
 		uint32 bound;
+		bool optional_slot = (box->flags[slot] & BOX_MISSING) != 0;
+		bool some_have;
+		bool some_lack;
 
 		if (query->codes[slot] == CODE_MISSING || !(box->flags[slot] & BOX_VALUE) ||
 			query->levels[slot] == 0)
 			continue;
 		bound = SlotBound(query, box, slot);
-		if (box->flags[slot] & BOX_MISSING)
+		if (QueryLacks(query, box, slot, &some_have, &some_lack))
+		{
+			if (!some_have)
+				continue;
+			bound = query->levels[slot];
+			optional_slot |= some_lack;
+		}
+		if (optional_slot)
 			optional[noptional++] = (OptionalSlot){bound, query->levels[slot]};
 		else
 		{

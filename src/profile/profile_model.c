@@ -17,6 +17,8 @@
 #include "base/common.h"
 #include "profile/profile_model.h"
 
+static const char *const JointNames[] = {"counts", "ignored", NULL};
+
 static const char *const KindNames[] = {"numeric", "date", "ordinal", "nominal",
 										"boolean", "set",  NULL};
 
@@ -129,15 +131,19 @@ static void
 SetHead(ProfileModel *model)
 {
 	bool weighted = false;
+	bool asymmetric = false;
 	int bitmap_size = 0;
 	uint8 *p;
 
 	for (int i = 0; i < model->natts; i++)
+	{
 		weighted |= model->atts[i].levels != MAX_LEVELS;
+		asymmetric |= model->atts[i].joint == ABSENCE_IGNORED;
+	}
 
-	p = model->head = palloc(2 + sizeof(uint64) + 3 + 2 * MAX_ATTRIBUTES);
+	p = model->head = palloc0(2 + sizeof(uint64) + 3 + 3 * MAX_ATTRIBUTES);
 	*p++ = PROFILE_VERSION;
-	*p++ = weighted ? PROFILE_WEIGHTED : 0;
+	*p++ = (weighted ? PROFILE_WEIGHTED : 0) | (asymmetric ? PROFILE_ASYMMETRIC : 0);
 	p = WriteInt64(p, (int64) model->fingerprint);
 	*p++ = model->nscaled;
 	*p++ = model->ncoded;
@@ -153,6 +159,13 @@ SetHead(ProfileModel *model)
 	if (weighted)
 		for (int slot = 0; slot < model->natts; slot++)
 			*p++ = model->atts[model->slot_att[slot]].levels;
+	if (asymmetric)
+	{
+		for (int slot = 0; slot < model->natts; slot++)
+			if (model->atts[model->slot_att[slot]].joint == ABSENCE_IGNORED)
+				p[slot >> 3] |= 1 << (slot & 7);
+		p += ASYMMETRIC_BYTES(model->natts);
+	}
 	model->head_size = p - model->head;
 	model->profile_size =
 		model->head_size + model->natts + bitmap_size + model->nscaled * sizeof(float4);
@@ -209,6 +222,7 @@ static const ModelField AttributeFields[] = {
 	MODEL_LIST(ProfileAttribute, "counts", counts, ncounts, FIELD_COUNT, MAX_SET_VALUES),
 	MODEL_FIELD(ProfileAttribute, "other", other, FIELD_COUNT),
 	MODEL_FIELD(ProfileAttribute, "missing", missing, FIELD_COUNT),
+	MODEL_FIELD(ProfileAttribute, "joint_absence", joint, FIELD_WORD, .words = JointNames),
 };
 static const ModelGroup AttributeGroup = {.size = sizeof(ProfileAttribute),
 										  .defaults = &NoAttribute,
@@ -257,6 +271,9 @@ AttributeFault(const ProfileModel *model, const ProfileAttribute *att)
 		return psprintf("The weight of attribute \"%s\" is negative.", att->name);
 	if (att->nvalues > MaxValues(att->kind) || (att->kind == KIND_BOOLEAN && att->nvalues != 2))
 		return psprintf("The dictionary of attribute \"%s\" has a wrong size.", att->name);
+	if (att->joint == ABSENCE_IGNORED && att->kind != KIND_BOOLEAN && att->kind != KIND_SET)
+		return psprintf("Attribute \"%s\" is no boolean and no set, so nobody lacks it.",
+						att->name);
 	if (att->ncounts != att->nvalues)
 		return psprintf("Attribute \"%s\" has %d values, but %d counts.", att->name, att->nvalues,
 						att->ncounts);

@@ -12,7 +12,9 @@
 
 #define PROFILE_VERSION 1 /* of the profiles that a model makes */
 #define PROFILE_WEIGHTED 0x01
+#define PROFILE_ASYMMETRIC 0x02
 
+#define ASYMMETRIC_BYTES(natts) (((natts) + 7) / 8)
 #define MAX_ATTRIBUTES 250 /* so that MAX_ATTRIBUTES * MAX_LEVELS < 2^16 */
 #define MAX_LEVELS 254
 #define CODE_MISSING 255
@@ -33,6 +35,14 @@ typedef enum AttributeKind
 	KIND_SET = 5
 } AttributeKind;
 
+/* Whether two people are alike in that neither has it: booleans and sets. */
+typedef enum JointAbsence
+{
+	/* stored: never renumber */
+	ABSENCE_COUNTS = 0,
+	ABSENCE_IGNORED = 1
+} JointAbsence;
+
 typedef struct ProfileAttribute
 {
 	const char *name;
@@ -48,6 +58,7 @@ typedef struct ProfileAttribute
 	int64 *counts; /* rows that the fit found with each of them */
 	int64 other;   /* rows (for sets, elements) with a value outside the dictionary */
 	int64 missing; /* rows without a value */
+	int32 joint;   /* a JointAbsence */
 
 	/* derived when a model is read */
 	int slot;

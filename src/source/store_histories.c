@@ -30,6 +30,7 @@
 
 #include "base/caller_query.h"
 #include "orders/collect_histories.h"
+#include "source/history_table.h"
 
 #define BATCH 1000
 
@@ -50,18 +51,14 @@ HistoryType(void)
 						   ObjectIdGetDatum(get_namespace_oid("crm_profile", false)));
 }
 
-/*
- * Rows are written without the executor, so the table must have nothing that the executor would
- * have to handle.
- */
-static void
-CheckTarget(Relation table, Oid key_type)
+void
+CheckHistoryTable(Relation table, Oid key_type)
 {
 	TupleDesc columns = RelationGetDescr(table);
 
 	if (table->rd_rel->relkind != RELKIND_RELATION || table->rd_rel->relispartition ||
-		RelationGetIndexList(table) != NIL || table->rd_rel->relhasrules ||
-		table->trigdesc != NULL || (columns->constr != NULL && columns->constr->num_check > 0) ||
+		table->rd_rel->relhasrules || table->trigdesc != NULL ||
+		(columns->constr != NULL && columns->constr->num_check > 0) ||
 		check_enable_rls(RelationGetRelid(table), InvalidOid, true) == RLS_ENABLED ||
 		columns->natts != 2 || TupleDescAttr(columns, 0)->attisdropped ||
 		TupleDescAttr(columns, 1)->attisdropped || TupleDescAttr(columns, 0)->attgenerated ||
@@ -69,9 +66,20 @@ CheckTarget(Relation table, Oid key_type)
 		TupleDescAttr(columns, 1)->atttypid != HistoryType())
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is no table of histories", RelationGetRelationName(table)),
+				 errdetail("It must have the columns customer and history and no trigger, rule or "
+						   "constraint.")));
+}
+
+/* It is written in one go, without an index. */
+static void
+CheckNewTable(Relation table)
+{
+	if (RelationGetIndexList(table) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is no new table of histories", RelationGetRelationName(table)),
-				 errdetail("It must have the columns customer and history and no index, trigger, "
-						   "rule or constraint.")));
+				 errdetail("It has an index.")));
 }
 
 static void
@@ -137,7 +145,8 @@ store_purchase_histories(PG_FUNCTION_ARGS)
 		aclcheck_error(right, get_relkind_objtype(get_rel_relkind(PG_GETARG_OID(2))),
 					   get_rel_name(PG_GETARG_OID(2)));
 	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
-	CheckTarget(store.table, key_type);
+	CheckHistoryTable(store.table, key_type);
+	CheckNewTable(store.table);
 	for (int i = 0; i < BATCH; i++)
 		store.slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsHeapTuple);
 	store.bulk = GetBulkInsertState();
