@@ -11,8 +11,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; psql -qX -c "DROP SCHEMA IF EXISTS bench_clv CASCADE"' EXIT
 psql -qX -c 'CREATE EXTENSION IF NOT EXISTS crm_profile' -c 'DROP SCHEMA IF EXISTS bench_clv CASCADE' -c 'CREATE SCHEMA bench_clv'
 
-for model in bg mbg pareto; do
-  "$python" "$here/clv/simulate.py" $model/nbd "$customers" >"$tmp/orders"
+for model in bg mbg pareto regular; do
+  "$python" "$here/clv/simulate.py" "$(echo "$model/nbd" | sed s,regular/nbd,mbg/cnbd-2,)" "$customers" >"$tmp/orders"
   psql -qX -v ON_ERROR_STOP=1 <<SQL
 CREATE UNLOGGED TABLE orders (customer int, day date, amount numeric);
 \\copy orders from '$tmp/orders' csv

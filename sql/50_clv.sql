@@ -24,9 +24,9 @@ CREATE FUNCTION crm_profile.clv_model_card(fitted crm_profile.clv_model,
 	OUT customers bigint, OUT repeaters bigint, OUT repeat_purchases bigint, OUT log_likelihood double precision,
 	OUT spend_status text, OUT spend_customers bigint, OUT spend_excluded bigint, OUT spend_log_likelihood double precision,
 	OUT mean_value double precision,
-	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text, OUT weighted_days bigint)
+	OUT season text, OUT observed_from date, OUT early_customers bigint, OUT pace double precision, OUT spend_model text, OUT weighted_days bigint, OUT random_share double precision)
 	RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time; weighted_days: how many days have a weight other than 1
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- what a model is, what it was fitted to and how the fit ended; spend_excluded counts customers whose repeat purchases have no positive value, early_customers those who first bought before observed_from and are not in the fit; pace multiplies future time; weighted_days: how many days have a weight other than 1; random_share: of customers who buy at random, where they are split by regularity
 
 CREATE FUNCTION crm_profile.clv_season(model crm_profile.clv_model, OUT month integer, OUT factor double precision)
 	RETURNS SETOF record
@@ -232,10 +232,6 @@ CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_
 CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of clv at the level given, by the delta method; NULLs if the model has no covariance
-
-CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
-	OUT expected double precision, OUT variance double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60; -- expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value
 
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar

@@ -1,4 +1,4 @@
--- Fits and predictions of the histories in the tables bg, mbg and pareto, each simulated from that model.  Run by bench/clv.sh.
+-- Fits and predictions of the histories in the tables bg, mbg, pareto and regular (mbg/cnbd-2 with a season), each simulated from that model.  Run by bench/clv.sh.
 CREATE TABLE measured (id int GENERATED ALWAYS AS IDENTITY, what text, seconds float8[], must_reach float8);
 
 -- Three times; the last result is kept in a table if asked for
@@ -22,6 +22,7 @@ END $$;
 SELECT count(monetary(history)) FROM bg \g /dev/null
 SELECT count(monetary(history)) FROM mbg \g /dev/null
 SELECT count(monetary(history)) FROM pareto \g /dev/null
+SELECT count(monetary(history)) FROM regular \g /dev/null
 CALL measure('monetary (to read the histories)', 'SELECT count(monetary(history)) FROM mbg');
 CALL measure('clv_fit, bg/nbd', $$SELECT clv_fit(history, '2024-06-30', 'bg/nbd') FROM bg$$, 1.5, 'fit_bg');
 CALL measure('clv_fit, mbg/nbd', $$SELECT clv_fit(history, '2024-06-30', 'mbg/nbd') FROM mbg$$, 1.5, 'fit_mbg');
@@ -29,6 +30,9 @@ CALL measure('clv_fit, pareto/nbd', $$SELECT clv_fit(history, '2024-06-30', 'par
 CALL measure('clv_fit, pareto/nbd, customers who leave at purchases', $$SELECT clv_fit(history, '2024-06-30', 'pareto/nbd') FROM bg$$, 15);
 CALL measure('clv_fit, mbg/cnbd-k, season, inflow', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-k, season, inflow') FROM mbg$$, 1.5, 'fit_all');
 CALL measure('clv_fit, mbg/cnbd-3', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-3') FROM mbg$$, 1.5, 'fit_regular');
+CALL measure('clv_fit, mbg/nbd, of regular customers with a season', $$SELECT clv_fit(history, '2024-06-30', 'mbg/nbd') FROM regular$$);
+CALL measure('clv_fit, mbg/cnbd-k, season, of the same: 2.5 times that', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-k, season') FROM regular$$);
+CALL measure('clv_fit, mbg/cnbd-k, mixed, season, of the same', $$SELECT clv_fit(history, '2024-06-30', 'mbg/cnbd-k, mixed, season') FROM regular$$);
 CALL measure('clv_record of 50 000 customers', $$SELECT cardinality(clv_record(history, '2024-06-30', 90)) FROM mbg WHERE customer % 20 = 0$$, 5);
 CALL measure('rhythm_fit', $$SELECT rhythm_fit(history, '2024-06-30') FROM mbg$$, NULL, 'fit_rhythm');
 CALL measure('p_alive, bg/nbd', $$SELECT sum(p_alive(history, (SELECT m FROM fit_bg), '2024-06-30')) FROM bg$$, 0.6);

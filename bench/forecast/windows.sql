@@ -22,6 +22,10 @@ FROM windows w, LATERAL (SELECT avg(n) FILTER (WHERE high) / avg(n) FILTER (WHER
 	LATERAL (SELECT clv_fit(history, w.fit_until, 'mbg/cnbd-k, season, months, inflow', NULL, NULL, (SELECT jsonb_object_agg(day, d.weight) FROM season_day WHERE high)) AS m FROM history h WHERE h.shop = w.shop) f,
 	LATERAL outcome(w.shop, w.fit_until, w.until, f.m) o, LATERAL (SELECT sum(expected_purchases(history, f.m, w.fit_until, make_interval(days => w.until - w.fit_until)))::numeric AS forecast FROM history h WHERE h.shop = w.shop) x
 WHERE w.shop = 'apparel 600' AND d.weight IS NOT NULL ORDER BY 1, 2;
+\echo 'The same of customers split by regularity'
+SELECT w.shop, w.fit_until, w.until, (clv_model_card(f.m)).model, o.ratio, o.error
+FROM windows w, LATERAL (SELECT clv_fit(history, w.fit_until, CASE w.shop WHEN 'grocer' THEN 'mbg/cnbd-k, mixed' ELSE 'mbg/cnbd-k, mixed, season, months, inflow' END) AS m FROM history h WHERE h.shop = w.shop) f, LATERAL outcome(w.shop, w.fit_until, w.until, f.m) o
+WHERE w.shop IN ('grocer', 'online retail ii') ORDER BY w.shop, w.fit_until, w.until;
 \echo 'The grocer by BTYDplus: its MBG/CNBD-k forecasts 3 970 purchases of 2007, what is expected of the cohort in its second year; here that is'
 WITH f AS (SELECT clv_fit(history, '2006-12-31', 'mbg/cnbd-k') AS m FROM history WHERE shop = 'grocer')
 SELECT (clv_model_card(m)).model, round(sum(expected_purchases(m, '2006-12-31', make_interval(days => tenure(history, '2006-12-31') + 364)) - expected_purchases(m, '2006-12-31', make_interval(days => tenure(history, '2006-12-31'))))::numeric) AS expected

@@ -15,12 +15,14 @@
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_fit.h"
+#include "clv/mixture.h"
 #include "clv/phases.h"
 #include "clv/spend.h"
 
 #define COARSE_FROM 4096 /* points; a smaller sample is its own coarse one */
 #define COARSER_TIMES 16 /* where models are only compared */
-#define MIN_RATE 1e-4    /* starting value for purchases per customer */
+#define REGULARITY_LEVELS 6
+#define MIN_RATE 1e-4 /* starting value for purchases per customer */
 
 static void *
 AllocArray(int64 count, Size size)
@@ -90,26 +92,57 @@ IndexTimes(ClvSample *sample)
 #define DAY_PARTS 8.0
 #define PARETO_DAY_PARTS 1.0
 
+/* The weighted time of each day up to as_of: many customers share it. */
+typedef struct DayTimes
+{
+	DateADT first;
+	double *time; /* NULL: all days weigh the same */
+} DayTimes;
+
+static DayTimes
+TimesOfDays(const SummaryState *state, const Season *season, int64 longest)
+{
+	DayTimes days = {.first = state->as_of};
+	int64 oldest = 0;
+
+	if (season == NULL || season->is_level)
+		return days;
+	for (int64 i = 0; i < state->nentries && FIT_KIND(state->entries[i].key) == FIT_CUSTOMER; i++)
+		if (FitAge(&state->entries[i]) <= longest)
+			oldest = Max(oldest, FitAge(&state->entries[i]));
+	days.first = (DateADT) (state->as_of - oldest);
+	days.time = AllocArray(oldest + 1, sizeof(double));
+	for (int64 day = 0; day <= oldest; day++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		days.time[day] = WeightedTime(season, (DateADT) (days.first + day));
+	}
+	return days;
+}
+
 /* Days from one to another, weighted by the season. */
 static inline double
-DaysBetween(const Season *season, double parts, DateADT after, DateADT until)
+DaysBetween(const DayTimes *days, double parts, DateADT after, DateADT until)
 {
-	if (season == NULL || season->is_level)
+	if (days->time == NULL)
 		return (double) until - after;
-	return rint(WeightedDays(season, after, until) * parts) / parts;
+	return rint((days->time[until - days->first] - days->time[after - days->first]) * parts) /
+		   parts;
 }
 
 void
 ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
-				   DateADT observed_from, ClvSample *sample)
+				   DateADT observed_from, bool mixed, ClvSample *sample)
 {
 	double parts = state->purpose == CLV_PARETO_NBD ? PARETO_DAY_PARTS : DAY_PARTS;
 	int64 longest =
 		observed_from == DATEVAL_NOBEGIN ? PG_INT64_MAX : (int64) state->as_of - observed_from;
+	DayTimes days = TimesOfDays(state, season, longest);
 
 	memset(sample, 0, sizeof(*sample));
 	sample->regularity = 1;
 	sample->points = AllocArray(state->nentries, sizeof(ClvPoint));
+	sample->regularities = mixed ? AllocArray(state->nentries, sizeof(float)) : NULL;
 	for (int64 i = 0; i < state->nentries; i++)
 	{
 		const FitEntry *entry = &state->entries[i];
@@ -123,7 +156,8 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		sample->weight += (double) entry->weight;
 		/* customers who differ only in later purchases are alike here */
 		if (sample->npoints > 0 && i > 0 && state->entries[i - 1].key == entry->key &&
-			FitAge(&state->entries[i - 1]) == FitAge(entry))
+			FitAge(&state->entries[i - 1]) == FitAge(entry) &&
+			(!mixed || FitRegularity(&state->entries[i - 1]) == FitRegularity(entry)))
 		{
 			point[-1].weight += (double) entry->weight;
 			continue;
@@ -132,11 +166,15 @@ ClvSampleFromState(const SummaryState *state, double unit_days, const Season *se
 		point->x = FitPurchases(entry);
 		point->t_x_days = (int32) FitLastDay(entry);
 		point->T_days = (int32) FitAge(entry);
-		point->t_x = DaysBetween(season, parts, first, first + point->t_x_days) / unit_days;
-		point->T = DaysBetween(season, parts, first, state->as_of) / unit_days;
+		point->t_x = DaysBetween(&days, parts, first, first + point->t_x_days) / unit_days;
+		point->T = DaysBetween(&days, parts, first, state->as_of) / unit_days;
 		point->weight = (double) entry->weight;
+		if (mixed)
+			sample->regularities[sample->npoints] = (float) FitRegularity(entry);
 		sample->npoints++;
 	}
+	if (days.time != NULL)
+		pfree(days.time);
 }
 
 /* The stretch that a time falls into; the first one is for time 0 only. */
@@ -154,6 +192,18 @@ AddToMean(double *mean, double *weight, double time, double more)
 	*mean += (time - *mean) * more / *weight;
 }
 
+/* The class of regularity that customers fall into, the same for any x. */
+static inline int
+RegularityLevel(const ClvSample *sample, int64 i)
+{
+	double x = (double) sample->points[i].x;
+
+	if (sample->regularities == NULL || x < 2)
+		return 0;
+	return Min(REGULARITY_LEVELS - 1,
+			   (int) (REGULARITY_LEVELS * sqrt(-sample->regularities[i] / x)));
+}
+
 /*
  * Merges customers of the same x whose t_x and T fall into the same stretches of time, and replaces
  * t_x and T by the means of those stretches, so that there are few points and few times.  The
@@ -163,7 +213,9 @@ ClvSample *
 CoarseClvSample(ClvSample *sample, int stretches)
 {
 	ClvSample *coarse;
-	ClvPoint *(*table)[COARSE_TIMES + 1]; /* by t_x and T */
+	const int row = COARSE_TIMES + 1;
+	const int levels = sample->regularities != NULL ? REGULARITY_LEVELS : 1;
+	ClvPoint **table; /* by level of regularity, t_x and T */
 	double mean_t[COARSE_TIMES + 1] = {0};
 	double mean_T[COARSE_TIMES + 1] = {0};
 	double weight_t[COARSE_TIMES + 1] = {0};
@@ -185,70 +237,46 @@ CoarseClvSample(ClvSample *sample, int stretches)
 		AddToMean(&mean_t[t], &weight_t[t], point->t_x, point->weight);
 		AddToMean(&mean_T[T], &weight_T[T], point->T, point->weight);
 	}
-	table = palloc((COARSE_TIMES + 1) * sizeof(*table));
+	table = palloc(levels * row * row * sizeof(*table));
 	coarse = palloc0(sizeof(ClvSample));
 	coarse->weight = sample->weight;
 	coarse->regularity = sample->regularity;
 	coarse->points = AllocArray(sample->npoints, sizeof(ClvPoint));
+	if (levels > 1)
+		coarse->regularities = AllocArray(sample->npoints, sizeof(float));
 	for (int64 i = 0; i < sample->npoints; i++)
 	{
 		const ClvPoint *point = &sample->points[i];
 		int t = StretchOf(point->t_x, length, stretches);
 		int T = StretchOf(point->T, length, stretches);
+		ClvPoint **merged = &table[(RegularityLevel(sample, i) * row + t) * row + T];
 
 		if (point->x != table_x)
 		{
-			memset(table, 0, (COARSE_TIMES + 1) * sizeof(*table));
+			memset(table, 0, levels * row * row * sizeof(*table));
 			table_x = point->x;
 		}
-		if (table[t][T] == NULL)
+		if (*merged == NULL)
 		{
-			ClvPoint *first = &coarse->points[coarse->npoints++];
-
-			table[t][T] = first;
-			first->x = point->x;
-			first->t_x = mean_t[t];
-			first->T = Max(mean_T[T], mean_t[t]);
-			first->weight = 0;
+			*merged = &coarse->points[coarse->npoints++];
+			(*merged)->x = point->x;
+			(*merged)->t_x = mean_t[t];
+			(*merged)->T = Max(mean_T[T], mean_t[t]);
+			(*merged)->weight = 0;
+			if (levels > 1)
+				coarse->regularities[*merged - coarse->points] = 0;
 		}
-		table[t][T]->weight += point->weight;
+		(*merged)->weight += point->weight;
+		if (levels > 1)
+		{
+			float *mean = &coarse->regularities[*merged - coarse->points];
+
+			*mean += (sample->regularities[i] - *mean) * point->weight / (*merged)->weight;
+		}
 	}
 	pfree(table);
 	IndexTimes(coarse);
 	return coarse;
-}
-
-/*
- * ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all customers buy, or leave, alike, and where
- * nobody leaves.
- */
-static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
-/* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
-static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
-
-LogLikelihood
-ClvLikelihood(ClvFamily family)
-{
-	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
-											   ParetoNbdLogLikelihood};
-
-	return likelihood[family];
-}
-
-const double *
-ClvBasis(ClvFamily family)
-{
-	return family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
-}
-
-void
-ClvCoordinates(ClvFamily family, const double *parameters, double *start)
-{
-	start[0] = parameters[CLV_R];
-	start[1] = parameters[CLV_R] / parameters[CLV_ALPHA];
-	start[2] = family == CLV_PARETO_NBD ? parameters[CLV_S] : parameters[CLV_B];
-	start[3] = family == CLV_PARETO_NBD ? parameters[CLV_S] / parameters[CLV_BETA]
-										: parameters[CLV_A] / parameters[CLV_B];
 }
 
 /* Starting values with the mean T as the unit of time; `rate` is purchases per unit. */
@@ -279,6 +307,8 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 /* ---------- the purchase part ---------- */
 
 #define REGULARITY_GAIN 2.0 /* gain in log-likelihood that one more phase requires */
+#define SPLIT_GAIN 10.0     /* the same for two classes of customers: five parameters more */
+#define MIXED_TIMES 16      /* stretches of time of a sample with regularities */
 #define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods this close are compared on the whole sample */
 #define SEASON_ROUNDS 6
 #define SEASON_SETTLED 0.002 /* of a factor */
@@ -311,7 +341,7 @@ SetSample(PurchaseFit *fit)
 	ClvSample *sample = &fit->sample;
 	double scale = 0;
 
-	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from,
+	ClvSampleFromState(fit->state, model->unit, &fit->model->calendar, model->observed_from, false,
 					   sample);
 	model->customers = (int64) sample->weight;
 	model->repeaters = model->purchases = 0;
@@ -407,7 +437,7 @@ WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
 
 /*
  * Maximises the likelihood at one regularity, starting where a fit at another ended, or from
- * scratch; a coarse fit may do so roughly from where another ended.
+ * scratch; on the coarse sample it may do so roughly from where another ended.
  */
 static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
@@ -428,7 +458,7 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 	if (known && !penalized && model->family != CLV_PARETO_NBD)
 	{
 		problem.nstarts = 1;
-		problem.roughly = fit->coarsely && rough;
+		problem.roughly = rough;
 		ClvCoordinates((ClvFamily) model->family, known->parameters, problem.start[0]);
 		problem.start[0][1] *= (double) k / known_k;
 	}
@@ -450,7 +480,7 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 	*close = 0;
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, false, &result);
+		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, true, &result);
 		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
 											   : -INFINITY;
 		known_k = FitIsMaximum(result.status) ? k : 0;
@@ -751,6 +781,74 @@ FitAtRandom(PurchaseFit *fit)
 	model->random_parameters[CLV_ALPHA] *= fit->scale;
 }
 
+/* Customers with their regularity, in units of the fit. */
+static ClvSample *
+SampleWithRegularity(const PurchaseFit *fit, ClvSample *sample)
+{
+	const ClvModel *model = fit->model;
+	ClvSample *coarse;
+
+	ClvSampleFromState(fit->state, model->unit, &model->calendar, model->observed_from, true,
+					   sample);
+	for (int64 i = 0; i < sample->npoints; i++)
+	{
+		sample->points[i].t_x /= fit->scale;
+		sample->points[i].T /= fit->scale;
+	}
+	coarse = CoarseClvSample(sample, fit->coarsely ? COARSER_TIMES : MIXED_TIMES);
+	if (coarse == sample)
+		IndexTimes(sample);
+	return coarse;
+}
+
+/*
+ * Splits the customers, who are on the whole regular, into regular ones and others who buy at
+ * random, with parameters of their own; those who are regular are more so than all together.  The
+ * coarse sample is good enough for the parameters.  Nothing is split without a clear gain.  What is
+ * split has no covariance: where the classes are hard to tell apart, it would say little.
+ */
+static void
+SplitByRegularity(PurchaseFit *fit)
+{
+	ClvModel *model = fit->model;
+	ClvFamily family = (ClvFamily) model->family;
+	Mixture best = {.regularity = (int) model->regularity, .share = 0.5};
+	ClvSample sample;
+	ClvSample *coarse = SampleWithRegularity(fit, &sample);
+	double value;
+
+	memcpy(best.regular, model->parameters, sizeof(best.regular));
+	memcpy(best.random, model->random_parameters, sizeof(best.random));
+	best.regular[CLV_ALPHA] /= fit->scale;
+	best.random[CLV_ALPHA] /= fit->scale;
+	best.share = 0;
+	value = MixtureLogLikelihood(coarse, family, &best) + SPLIT_GAIN;
+	best.share = 0.5;
+	for (int k = best.regularity; k <= MAX_REGULARITY; k++)
+	{
+		Mixture mixture = best;
+
+		mixture.regular[CLV_ALPHA] *= (double) best.regularity / k;
+		mixture.regularity = k;
+		if (!FitMixture(coarse, family, &mixture) || !(mixture.log_likelihood > value))
+			break;
+		best = mixture;
+		value = mixture.log_likelihood + REGULARITY_GAIN;
+	}
+	if (best.share == 0.5)
+		return;
+	model->regularity = best.regularity;
+	memcpy(model->parameters, best.regular, sizeof(best.regular));
+	memcpy(model->random_parameters, best.random, sizeof(best.random));
+	model->parameters[CLV_ALPHA] *= fit->scale;
+	model->random_parameters[CLV_ALPHA] *= fit->scale;
+	model->random_share = best.share;
+	memset(model->covariance, 0, sizeof(model->covariance));
+	memset(model->bounds, 0, sizeof(model->bounds));
+	model->log_likelihood = MixtureLogLikelihood(&sample, family, &best) -
+							(double) model->purchases * log(fit->scale) + fit->log_factors;
+}
+
 /* Determines who is in the fit, and from when on. */
 static void
 BeginPurchaseFit(PurchaseFit *fit)
@@ -809,7 +907,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
 	if (by_month && enough)
 	{
-		bool start = known_k == k && asked > 0;
+		bool start = known_k == k && known.status == FIT_CONVERGED;
 
 		if (start)
 			result = known;
@@ -832,10 +930,15 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	if (enough && coarsely)
 		FitCoarsely(&fit, k, &known, known_k);
 	else if (enough)
-	{
 		FitWhole(&fit, k, close, &known, known_k);
-		if (asked == 0 && FitIsMaximum(model->status) && model->regularity > 1)
-			FitAtRandom(&fit);
+	if (FitIsMaximum(model->status) && model->regularity > 1 &&
+		((asked == 0 && !coarsely) || (state->features & FIT_MIXED) != 0))
+	{
+		FitAtRandom(&fit);
+		if ((state->features & FIT_MIXED) != 0 && model->random_parameters[CLV_R] > 0)
+			SplitByRegularity(&fit);
+		if (asked > 0 && model->random_share == 0)
+			memset(model->random_parameters, 0, sizeof(model->random_parameters));
 	}
 	if (!FitIsMaximum(model->status))
 	{

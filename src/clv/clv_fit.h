@@ -28,10 +28,11 @@ extern void WarnOfClvFit(const ClvModel *model);
 
 /*
  * The customers of a sorted state as points in the given unit, weighted by a season (NULL for
- * none), except those who first bought before a day.
+ * none), except those who first bought before a day.  With `mixed`, customers of different
+ * regularity are different points.
  */
 extern void ClvSampleFromState(const SummaryState *state, double unit_days, const Season *season,
-							   DateADT observed_from, ClvSample *sample);
+							   DateADT observed_from, bool mixed, ClvSample *sample);
 
 /* Fills in the distinct times of a sample and allocates its scratch: the likelihood needs both. */
 extern void IndexTimes(ClvSample *sample);
@@ -46,13 +47,5 @@ extern ClvSample *CoarseClvSample(ClvSample *sample, int stretches);
  */
 extern void
 ClvFitOptions(FunctionCallInfo fcinfo, int argument, int days_argument, FitOptions *options);
-
-/*
- * The likelihood of a family, and its basis of coordinates (see maximum_likelihood.h) at given
- * parameters.
- */
-extern LogLikelihood ClvLikelihood(ClvFamily family);
-extern const double *ClvBasis(ClvFamily family);
-extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
 
 #endif /* CRM_CLV_FIT_H */

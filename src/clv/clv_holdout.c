@@ -136,6 +136,8 @@ CompareOutcomes(const Outcome *a, const Outcome *b, int by)
 		order = Sign((double) a->facts.valued_days, (double) b->facts.valued_days);
 	if (order == 0)
 		order = Sign((double) a->facts.later_days, (double) b->facts.later_days);
+	if (order == 0 && a->facts.purchase_days > 2)
+		order = Sign(RegularityOf(&a->facts), RegularityOf(&b->facts));
 	return order == 0 ? Sign(a->facts.later_value, b->facts.later_value) : order;
 }
 
@@ -248,7 +250,7 @@ MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, const ClvMo
 
 		CHECK_FOR_INTERRUPTS();
 		if (before == NULL || before->purchase_days != own->purchase_days ||
-			before->first != own->first || before->last != own->last)
+			before->first != own->first || before->last != own->last || model->random_share > 0)
 		{
 			ClvCustomer customer = CustomerInUnits(model, own, as_of);
 
@@ -282,7 +284,7 @@ HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *to
 		double weight = (double) entry->weight;
 		double actual = (double) FitLaterPurchases(entry);
 		ClvCustomer customer;
-		PurchaseSummary facts;
+		PurchaseSummary facts = {.gaps = 1};
 		double predicted;
 
 		if (FIT_KIND(entry->key) != FIT_CUSTOMER)
@@ -292,6 +294,7 @@ HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *to
 		facts.first = (DateADT) (state->as_of - FitAge(entry));
 		facts.last = (DateADT) (facts.first + FitLastDay(entry));
 		customer = CustomerInUnits(model, &facts, state->as_of);
+		customer.regularity = FitRegularity(entry);
 		predicted = ExpectedPurchases(model, &customer, horizon);
 		total->customers += weight;
 		total->predicted += weight * predicted;

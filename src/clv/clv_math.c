@@ -383,6 +383,39 @@ GammaGammaLogLikelihood(void *data, const double *parameters, double *gradient)
 	return total;
 }
 
+/*
+ * ln(r, α, a, b) by ln(r, r/α, b, a/b): edges where all customers buy, or leave, alike, and where
+ * nobody leaves.
+ */
+static const double BgBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0};
+/* ln(r, α, s, β) by ln(r, r/α, s, s/β): the same */
+static const double ParetoBasis[] = {1, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 1, -1};
+
+LogLikelihood
+ClvLikelihood(ClvFamily family)
+{
+	static const LogLikelihood likelihood[] = {BgNbdLogLikelihood, MbgNbdLogLikelihood,
+											   ParetoNbdLogLikelihood};
+
+	return likelihood[family];
+}
+
+const double *
+ClvBasis(ClvFamily family)
+{
+	return family == CLV_PARETO_NBD ? ParetoBasis : BgBasis;
+}
+
+void
+ClvCoordinates(ClvFamily family, const double *parameters, double *start)
+{
+	start[0] = parameters[CLV_R];
+	start[1] = parameters[CLV_R] / parameters[CLV_ALPHA];
+	start[2] = family == CLV_PARETO_NBD ? parameters[CLV_S] : parameters[CLV_B];
+	start[3] = family == CLV_PARETO_NBD ? parameters[CLV_S] / parameters[CLV_BETA]
+										: parameters[CLV_A] / parameters[CLV_B];
+}
+
 /* r + kx, the shape of the purchase rate after x purchases. */
 static inline double
 Shape(ClvProcess process, const double *parameters, double x)
@@ -456,26 +489,52 @@ LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *
 }
 
 double
-ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+CountLogLikelihood(ClvProcess process, const double *parameters, double x)
+{
+	double value = LogGammaRatio(parameters[CLV_R], process.regularity * x);
+
+	if (process.family != CLV_PARETO_NBD)
+	{
+		double y = Chances(process.family, x);
+
+		value += LogGammaRatio(parameters[CLV_B], y) -
+				 LogGammaRatio(parameters[CLV_A] + parameters[CLV_B], y);
+	}
+	return value;
+}
+
+double
+TimesLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer)
 {
 	double r = parameters[CLV_R];
 	double alpha = parameters[CLV_ALPHA];
 	double events = process.regularity * customer->x;
-	double value = LogGammaRatio(r, events) - r * log1p(customer->T / alpha) -
-				   events * log(alpha + customer->T);
+	double value = -r * log1p(customer->T / alpha) - events * log(alpha + customer->T);
 
 	if (process.regularity > 1)
 		value += LogPhaseSum(process.regularity, r + events, PhaseRatio(parameters, customer));
 	if (process.family == CLV_PARETO_NBD)
 		value -= parameters[CLV_S] * log1p(customer->T / parameters[CLV_BETA]);
-	else
-	{
-		double y = Chances(process.family, customer->x);
-
-		value += LogGammaRatio(parameters[CLV_B], y) -
-				 LogGammaRatio(parameters[CLV_A] + parameters[CLV_B], y);
-	}
 	return value + SoftPlus(LogDropoutOdds(process, parameters, customer));
+}
+
+double
+ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+{
+	return CountLogLikelihood(process, parameters, customer->x) +
+		   TimesLogLikelihood(process, parameters, customer);
+}
+
+/* The sum of ln gap is that of equal gaps, and what is said about their regularity. */
+double
+GapsLogLikelihood(ClvProcess process, const ClvCustomer *customer)
+{
+	double x = customer->x;
+	int k = process.regularity;
+
+	if (k == 1 || x <= 0)
+		return 0;
+	return (k - 1) * (x * log(customer->t_x / x) + customer->regularity) - x * lgamma(k);
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef CRM_CLV_MATH_H
 #define CRM_CLV_MATH_H
 
+#include "base/maximum_likelihood.h"
 #include "clv/phases.h"
 
 /* The families; the numbers are stored. */
@@ -57,6 +58,7 @@ typedef struct ClvCustomer
 	double x;
 	double t_x;
 	double T;
+	double regularity; /* see RegularityOf(); 0 if the process does not need it */
 } ClvCustomer;
 
 /* Customers who are alike, for a fit. */
@@ -79,8 +81,9 @@ typedef struct ClvSample
 	int64 npoints;
 	double *times; /* every t_x and T, ascending */
 	int64 ntimes;
-	double *scratch; /* CLV_SCRATCH doubles per time */
-	double weight;   /* of all points */
+	double *scratch;     /* CLV_SCRATCH doubles per time */
+	double weight;       /* of all points */
+	float *regularities; /* of the customers of each point; NULL if they are not needed */
 	int regularity; /* k of the gaps; the part of the likelihood that depends on k alone is left out
 					 */
 } ClvSample;
@@ -111,11 +114,28 @@ extern double ParetoNbdLogLikelihood(void *sample, const double *parameters, dou
 extern double GammaGammaLogLikelihood(void *sample, const double *parameters, double *gradient);
 
 /*
+ * The likelihood of a family, and its basis of coordinates (see maximum_likelihood.h) at given
+ * parameters.
+ */
+extern LogLikelihood ClvLikelihood(ClvFamily family);
+extern const double *ClvBasis(ClvFamily family);
+extern void ClvCoordinates(ClvFamily family, const double *parameters, double *start);
+
+/*
  * The log-likelihood of one customer; for regular ones without the factor Π gap^(k-1) / Γ(k), which
  * does not depend on the parameters.
  */
 extern double
 ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
+
+/*
+ * The same in parts: what depends on the number of purchases alone, and the rest; and the factor
+ * that was left out.
+ */
+extern double CountLogLikelihood(ClvProcess process, const double *parameters, double x);
+extern double
+TimesLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
+extern double GapsLogLikelihood(ClvProcess process, const ClvCustomer *customer);
 
 /* The log-odds that the customer is lost; -infinity if P(alive) is 1. */
 extern double

@@ -96,6 +96,7 @@ static const ModelField Fields[] = {
 			   .group = &DayRunGroup),
 	MODEL_FIELD(ClvModel, "random_parameters", random_parameters, FIELD_NUMBER,
 				.count = CLV_PARAMETERS),
+	MODEL_FIELD(ClvModel, "random_share", random_share, FIELD_NUMBER),
 };
 
 static bool
@@ -193,6 +194,9 @@ ClvModelFault(const void *data)
 		(model->regularity == 1 ||
 		 !AllBetween(model->random_parameters, CLV_PARAMETERS, MIN_PARAMETER, MAX_PARAMETER)))
 		return "The random parameters are not all between 1e-20 and 1e20, or \"regularity\" is 1.";
+	if (!(model->random_share >= 0 && model->random_share < 1) ||
+		(model->random_share > 0 && model->random_parameters[CLV_R] == 0))
+		return "\"random_share\" is not between 0 and 1, or there are no random parameters.";
 	if (!AllBetween(model->season, YEAR_MONTHS, MIN_SEASON, MAX_SEASON))
 		return "The factors of \"season\" are not all between 0.001 and 100.";
 	for (int i = 0; i < model->nown_months; i++)
@@ -241,7 +245,8 @@ ClvModelName(const ClvModel *model)
 {
 	if (model->regularity == 1)
 		return ClvFamilyNames[model->family];
-	return psprintf("%s-%d", RegularNames[model->family], (int) model->regularity);
+	return psprintf("%s-%d%s", RegularNames[model->family], (int) model->regularity,
+					model->random_share > 0 ? ", mixed" : "");
 }
 
 /* The next part of a name, without surrounding blanks; moves past the comma. */
@@ -353,6 +358,9 @@ ModelNameIsKnown(text *name, FitOptions *options)
 		NextPart(&at, end, &part, &length);
 		if (PartIs(part, length, "season") && (options->features & FIT_SEASON) == 0)
 			options->features |= FIT_SEASON;
+		else if (PartIs(part, length, "mixed") && (options->features & FIT_MIXED) == 0 &&
+				 (options->features & FIT_REGULARITY) != 1)
+			options->features |= FIT_MIXED;
 		else if (PartIs(part, length, "months") && (options->features & FIT_MONTHS) == 0)
 			options->features |= FIT_MONTHS;
 		else if (PartIs(part, length, "inflow") && !edge)
@@ -541,6 +549,16 @@ clv_parameters(PG_FUNCTION_ARGS)
 				  model->spend_model == SPEND_NORMAL_NORMAL ? SPEND_MU : SPEND_PARAMETERS,
 				  model->spend_status, SpendIsFitted(model), model->spend_parameters,
 				  model->spend_covariance);
+	if (model->random_share > 0)
+	{
+		static const char *const share[] = {"share"};
+		double unknown[COVARIANCES(CLV_PARAMETERS)] = {0};
+
+		PutParameters(fcinfo, "purchases at random", ParameterNames[model->family], CLV_PARAMETERS,
+					  CLV_PARAMETERS, model->status, true, model->random_parameters, unknown);
+		PutParameters(fcinfo, "purchases at random", share, 1, 1, model->status, true,
+					  &model->random_share, unknown);
+	}
 	PutEffects(fcinfo, model, "effect on buying", 0, model->purchase_effects);
 	PutEffects(fcinfo, model, "effect on leaving", model->neffects, model->leaving_effects);
 	return (Datum) 0;
@@ -570,8 +588,8 @@ Datum
 clv_model_card(PG_FUNCTION_ARGS)
 {
 	const ClvModel *model = ModelFromDatum(&ClvModelFormat, PG_GETARG_DATUM(0));
-	Datum values[20];
-	bool nulls[20] = {false};
+	Datum values[21];
+	bool nulls[21] = {false};
 	Interval unit = {0};
 	int64 weighted = 0;
 	int n = 0;
@@ -607,6 +625,8 @@ clv_model_card(PG_FUNCTION_ARGS)
 	for (int i = 0; i < model->nday_runs; i++)
 		weighted += model->day_runs[i].days;
 	values[n++] = Int64GetDatum(weighted);
+	nulls[n] = model->random_share == 0;
+	values[n++] = Float8GetDatum(model->random_share);
 	Assert(n == lengthof(values));
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -64,7 +64,8 @@ typedef struct ClvModel
 	 * regularity was found; 0: none
 	 */
 	double random_parameters[CLV_PARAMETERS];
-	int nday_runs; /* days with a weight that was given */
+	double random_share; /* of customers who buy at random, with those parameters; 0: not split */
+	int nday_runs;       /* days with a weight that was given */
 	DayRun *day_runs;
 	/* effects of attributes, see covariates.h; NULL if fitted without */
 	const struct ProfileModel *attributes; /* how they are encoded */
@@ -126,8 +127,8 @@ SpendIsFitted(const ClvModel *model)
 
 /*
  * Reads what a model name asks a fit for: purpose, features and observed_from; an error for an
- * invalid name.  FAMILY [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one of bg/nbd,
- * mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
+ * invalid name.  FAMILY [, mixed] [, season] [, months] [, inflow | , from YYYY-MM-DD], FAMILY one
+ * of bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and mbg/cnbd-k, with a number for k or the letter.
  */
 extern void ReadModelName(text *name, FitOptions *options);
 

@@ -22,6 +22,7 @@ CustomerInUnits(const ClvModel *model, const PurchaseSummary *facts, DateADT as_
 	customer.x = (double) (facts->purchase_days - 1);
 	customer.t_x = WeightedDays(season, facts->first, facts->last) / model->unit;
 	customer.T = WeightedDays(season, facts->first, as_of) / model->unit;
+	customer.regularity = model->random_share > 0 ? RegularityOf(facts) : 0;
 	return customer;
 }
 
@@ -79,65 +80,141 @@ HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 	return FutureInUnits(model, as_of, days);
 }
 
+/* The class of customers who buy at random; false if the model has none. */
+static bool
+RandomClass(const ClvModel *model, const double *parameters, CustomerClass *class)
+{
+	class->process.family = (ClvFamily) model->family;
+	class->process.regularity = 1;
+	for (int i = 0; i < CLV_PARAMETERS; i++)
+		class->parameters[i] = model->random_parameters[i] * (parameters[i] / model->parameters[i]);
+	return model->random_parameters[CLV_R] > 0;
+}
+
+/* How likely the parameters of a class make the purchases. */
+static double
+ClassLogLikelihood(const CustomerClass *class, const ClvCustomer *customer)
+{
+	return ClvLogLikelihood(class->process, class->parameters, customer) +
+		   GapsLogLikelihood(class->process, customer);
+}
+
+int
+CustomerClasses(const ClvModel *model, const double *parameters, const ClvCustomer *customer,
+				CustomerClass *classes)
+{
+	double odds;
+
+	classes[0].process = ProcessOf(model);
+	memcpy(classes[0].parameters, parameters, sizeof(classes[0].parameters));
+	classes[0].probability = 1;
+	if (!(model->random_share > 0) || !RandomClass(model, parameters, &classes[1]))
+		return 1;
+	odds = log(model->random_share / (1 - model->random_share));
+	if (customer->x > 0 || customer->T > 0)
+		odds +=
+			ClassLogLikelihood(&classes[1], customer) - ClassLogLikelihood(&classes[0], customer);
+	classes[0].probability = Logistic(-odds);
+	classes[1].probability = Logistic(odds);
+	return 2;
+}
+
+int
+ClassesOfProbability(const ClvModel *model, const double *parameters, const ClvCustomer *customer,
+					 CustomerClass *classes)
+{
+	int n = CustomerClasses(model, parameters, customer, classes);
+
+	if (n > 1 || model->regularity == 1 || !RandomClass(model, parameters, &classes[1]))
+		return n;
+	classes[0].probability = classes[1].probability = 0.5;
+	return 2;
+}
+
 double
 ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
-	return Logistic(-LogDropoutOdds(ProcessOf(model), model->parameters, customer)) *
-		   PurchasesIfAlive(ProcessOf(model), model->parameters, customer, horizon);
+	CustomerClass classes[MAX_CLASSES];
+	int n = CustomerClasses(model, model->parameters, customer, classes);
+	double sum = 0;
+
+	for (int c = 0; c < n; c++)
+		sum += classes[c].probability * ClassAlive(&classes[c], customer) *
+			   PurchasesIfAlive(classes[c].process, classes[c].parameters, customer, horizon);
+	return sum;
 }
+
+/* Mean and mean square of purchases, to which the classes of customers add. */
+typedef struct Moments
+{
+	double mean;
+	double square;
+} Moments;
 
 /*
  * Customers who stay buy at a Gamma rate of known shape: m_s purchases, with variance m_s + m_s^2 /
  * shape.  Customers who may leave buy m and stay for a part u = m / m_s of the time; if few leave,
  * at any time, E[u^2] is 1 - 4/3 (1 - u), hence about u^(4/3).
  */
-PurchaseForecast
-ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
+static void
+AddPurchases(Moments *moments, ClvProcess process, const double *p, const ClvCustomer *customer,
+			 double horizon, double alive, double mean)
 {
-	ClvProcess process = ProcessOf(model);
-	const double *p = model->parameters;
-	double alive = Logistic(-LogDropoutOdds(process, p, customer));
-	double mean = PurchasesIfAlive(process, p, customer, horizon);
 	double shape = p[CLV_R] + process.regularity * customer->x;
 	double staying = shape * horizon / (p[CLV_ALPHA] + customer->T) / process.regularity;
 	double part = staying > 0 ? Min(1, mean / staying) : 1;
-	double square = mean + mean * mean * (1 + 1 / shape) * pow(Max(part, 1e-9), 4.0 / 3 - 2);
-	PurchaseForecast forecast;
 
-	forecast.mean = alive * mean;
-	forecast.variance = Max(0, alive * square - forecast.mean * forecast.mean);
+	moments->mean += alive * mean;
+	moments->square +=
+		alive * (mean + mean * mean * (1 + 1 / shape) * pow(Max(part, 1e-9), 4.0 / 3 - 2));
+}
+
+static PurchaseForecast
+ForecastOf(Moments moments)
+{
+	PurchaseForecast forecast = {moments.mean,
+								 Max(0, moments.square - moments.mean * moments.mean)};
+
 	return forecast;
 }
 
-bool
-RandomPurchases(const ClvModel *model, const double *parameters, ClvProcess *process,
-				double *random)
+PurchaseForecast
+ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer, double horizon, double alive,
+				double mean)
 {
-	process->family = (ClvFamily) model->family;
-	process->regularity = 1;
-	for (int i = 0; i < CLV_PARAMETERS; i++)
-		random[i] = model->random_parameters[i] * (parameters[i] / model->parameters[i]);
-	return model->random_parameters[CLV_R] > 0;
+	Moments moments = {0};
+
+	AddPurchases(&moments, ProcessOf(model), model->parameters, customer, horizon, alive, mean);
+	return ForecastOf(moments);
 }
 
-/*
- * Of customers who are taken to be regular, some are not: where regularity was found, the
- * probability is the mean of that and of the one for purchases at random.
- */
+PurchaseForecast
+ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	CustomerClass classes[MAX_CLASSES];
+	int n = CustomerClasses(model, model->parameters, customer, classes);
+	Moments moments = {0};
+
+	for (int c = 0; c < n; c++)
+		AddPurchases(
+			&moments, classes[c].process, classes[c].parameters, customer, horizon,
+			classes[c].probability * ClassAlive(&classes[c], customer),
+			PurchasesIfAlive(classes[c].process, classes[c].parameters, customer, horizon));
+	return ForecastOf(moments);
+}
+
 double
 AnyPurchase(const ClvModel *model, const double *parameters, const ClvCustomer *customer,
 			double horizon)
 {
-	double regular = Logistic(-LogDropoutOdds(ProcessOf(model), parameters, customer)) *
-					 AnyPurchaseIfAlive(ProcessOf(model), parameters, customer, horizon);
-	double random[CLV_PARAMETERS];
-	ClvProcess process;
+	CustomerClass classes[MAX_CLASSES];
+	int n = ClassesOfProbability(model, parameters, customer, classes);
+	double sum = 0;
 
-	if (model->regularity == 1 || !RandomPurchases(model, parameters, &process, random))
-		return regular;
-	return (regular + Logistic(-LogDropoutOdds(process, random, customer)) *
-						  AnyPurchaseIfAlive(process, random, customer, horizon)) /
-		   2;
+	for (int c = 0; c < n; c++)
+		sum += classes[c].probability * ClassAlive(&classes[c], customer) *
+			   AnyPurchaseIfAlive(classes[c].process, classes[c].parameters, customer, horizon);
+	return sum;
 }
 
 double
@@ -150,9 +227,20 @@ ProbabilityOfPurchase(const ClvModel *model, const ClvCustomer *customer, double
 double
 GapProbability(const ClvModel *model, const ClvCustomer *customer)
 {
-	ClvProcess staying = {CLV_BG_NBD, (int) model->regularity}; /* at least until the purchase */
+	CustomerClass classes[MAX_CLASSES];
 	ClvCustomer then = *customer;
+	double sum = 0;
+	int n;
 
 	then.T = then.t_x;
-	return AnyPurchaseIfAlive(staying, model->parameters, &then, customer->T - customer->t_x);
+	n = CustomerClasses(model, model->parameters, &then, classes);
+	for (int c = 0; c < n; c++)
+	{
+		/* at least until the purchase */
+		ClvProcess staying = {CLV_BG_NBD, classes[c].process.regularity};
+
+		sum += classes[c].probability * AnyPurchaseIfAlive(staying, classes[c].parameters, &then,
+														   customer->T - customer->t_x);
+	}
+	return sum;
 }

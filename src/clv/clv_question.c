@@ -145,7 +145,7 @@ AttributesArgument(const FmgrInfo *function)
 
 /* The predictor of the model argument. */
 static Predictor *
-PredictorOf(FunctionCallInfo fcinfo)
+PredictorOf(FunctionCallInfo fcinfo, int argument)
 {
 	FmgrInfo *function = fcinfo->flinfo;
 	Predictor *predictor = (Predictor *) function->fn_extra;
@@ -156,14 +156,15 @@ PredictorOf(FunctionCallInfo fcinfo)
 			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
 		predictor->attributes_argument = AttributesArgument(function);
 	}
-	predictor->model =
-		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
+	predictor->model = CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(argument),
+								   function->fn_mcxt);
 	if (unlikely(predictor->decodings != predictor->cache.decodings))
 	{
 		predictor->decodings = predictor->cache.decodings;
 		predictor->has_horizon = false;
 		SetWidth(&predictor->alive, 1);
-		SetWidth(&predictor->by_phase, (int) predictor->model->regularity);
+		/* one more for purchases at random */
+		SetWidth(&predictor->by_phase, (int) predictor->model->regularity + 1);
 		ForgetMemos(&predictor->alive);
 	}
 	if (predictor->attributes_argument > 0)
@@ -182,16 +183,40 @@ PredictorOf(FunctionCallInfo fcinfo)
 	return predictor;
 }
 
+/* The answers about the customer with that history; void if the last one was another. */
+static bool
+IsLastCustomer(uint64 history, const ClvModel *model, DateADT as_of)
+{
+	if (Last.history == history && Last.model == model->fingerprint && Last.as_of == as_of &&
+		history != 0)
+		return true;
+	Last.history = history;
+	Last.model = model->fingerprint;
+	Last.as_of = as_of;
+	Last.customer_known = Last.alive_known = Last.clv_known = Last.any_known = false;
+	return false;
+}
+
+double
+RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of, const ClvCustomer *customer,
+				  double horizon)
+{
+	if (history == 0)
+		return ProbabilityOfPurchase(model, customer, horizon);
+	if (!IsLastCustomer(history, model, as_of) || !Last.any_known || Last.any_horizon != horizon)
+	{
+		Last.any_purchase = ProbabilityOfPurchase(model, customer, horizon);
+		Last.any_horizon = horizon;
+		Last.any_known = true;
+	}
+	return Last.any_purchase;
+}
+
 LastAnswers *
 AnswersFor(const Question *question)
 {
-	if (Last.history != question->serial || Last.model != question->predictor->model->fingerprint ||
-		Last.as_of != question->as_of || question->serial == 0)
+	if (!IsLastCustomer(question->serial, question->predictor->model, question->as_of))
 	{
-		Last.history = question->serial;
-		Last.model = question->predictor->model->fingerprint;
-		Last.as_of = question->as_of;
-		Last.customer_known = Last.alive_known = Last.clv_known = false;
 		/* prefetched, since it is not needed at once */
 		if (IfAliveTable.slots != NULL)
 			__builtin_prefetch(IfAliveSlot(question));
@@ -202,8 +227,17 @@ AnswersFor(const Question *question)
 bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor *predictor = PredictorOf(fcinfo);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	return AskQuestion(fcinfo, 0,
+					   horizon_argument > 0 ? PG_GETARG_INTERVAL_P(horizon_argument) : NULL,
+					   discount, question);
+}
+
+bool
+AskQuestion(FunctionCallInfo fcinfo, int first_argument, const Interval *horizon, double discount,
+			Question *question)
+{
+	Predictor *predictor = PredictorOf(fcinfo, first_argument + 1);
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(first_argument + 2), "as_of");
 	const PurchaseSummary *facts;
 	LastAnswers *last;
 
@@ -212,16 +246,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 		ForgetMemos(&predictor->alive);
 	predictor->alive_as_of = as_of;
 
-	if (horizon_argument > 0)
-		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
+	if (horizon != NULL)
+		SetHorizon(predictor, as_of, horizon, discount);
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
 	question->chance = 0.5;
 	if (!ClvModelIsUsable(predictor->model))
 		return false;
-	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
-							&question->serial);
+	facts = RecallPurchases(PG_GETARG_HISTORY(first_argument), as_of,
+							(ValueBasis) predictor->model->basis, &question->serial);
 	if (facts->purchase_days == 0)
 		return false;
 	question->facts = facts;
@@ -238,16 +272,39 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 double
 AnswerAlive(const Question *question, const double *parameters, const double *spend)
 {
-	return Logistic(
-		-LogDropoutOdds(ProcessOf(question->predictor->model), parameters, &question->customer));
+	CustomerClass classes[MAX_CLASSES];
+	int n = CustomerClasses(question->predictor->model, parameters, &question->customer, classes);
+	double sum = 0;
+
+	for (int c = 0; c < n; c++)
+		sum += classes[c].probability * ClassAlive(&classes[c], &question->customer);
+	return sum;
+}
+
+static double DiscountedPurchasesIfAlive(const Question *question, const CustomerClass *class);
+
+/* Of the classes that the customer may be of: purchases, or those that are discounted. */
+static double
+SumOverClasses(const Question *question, const double *parameters, IfAlive kind)
+{
+	CustomerClass classes[MAX_CLASSES];
+	const ClvCustomer *customer = &question->customer;
+	int n = CustomerClasses(question->predictor->model, parameters, customer, classes);
+	double sum = 0;
+
+	for (int c = 0; c < n; c++)
+		sum += classes[c].probability * ClassAlive(&classes[c], customer) *
+			   (kind == DISCOUNTED_IF_ALIVE
+					? DiscountedPurchasesIfAlive(question, &classes[c])
+					: PurchasesIfAlive(classes[c].process, classes[c].parameters, customer,
+									   question->predictor->horizon));
+	return sum;
 }
 
 double
 AnswerPurchases(const Question *question, const double *parameters, const double *spend)
 {
-	return AnswerAlive(question, parameters, spend) *
-		   PurchasesIfAlive(ProcessOf(question->predictor->model), parameters, &question->customer,
-							question->predictor->horizon);
+	return SumOverClasses(question, parameters, PURCHASES_IF_ALIVE);
 }
 
 double
@@ -266,10 +323,10 @@ AnswerValue(const Question *question, const double *parameters, const double *sp
 
 /* By phase of the open gap: purchases of a customer who is alive, each discounted by its month. */
 static void
-DiscountedPurchases(const Question *question, const double *parameters, double *sum)
+DiscountedPurchases(const Question *question, const CustomerClass *class, double *sum)
 {
 	const Predictor *predictor = question->predictor;
-	ClvProcess process = ProcessOf(predictor->model);
+	ClvProcess process = class->process;
 	double before[MAX_REGULARITY] = {0};
 	double purchases[MAX_REGULARITY];
 	double factor = 1;
@@ -277,7 +334,7 @@ DiscountedPurchases(const Question *question, const double *parameters, double *
 	memset(sum, 0, process.regularity * sizeof(double));
 	for (int i = 0; i < predictor->nmonths; i++)
 	{
-		PurchasesByPhase(process, parameters, &question->customer, predictor->month_end[i],
+		PurchasesByPhase(process, class->parameters, &question->customer, predictor->month_end[i],
 						 purchases);
 		factor /= 1 + predictor->discount;
 		for (int j = 0; j < process.regularity; j++)
@@ -289,20 +346,19 @@ DiscountedPurchases(const Question *question, const double *parameters, double *
 }
 
 static double
-DiscountedPurchasesIfAlive(const Question *question, const double *parameters)
+DiscountedPurchasesIfAlive(const Question *question, const CustomerClass *class)
 {
 	double purchases[MAX_REGULARITY];
 
-	DiscountedPurchases(question, parameters, purchases);
-	return MeanOverPhases(ProcessOf(question->predictor->model), parameters, &question->customer,
-						  purchases);
+	DiscountedPurchases(question, class, purchases);
+	return MeanOverPhases(class->process, class->parameters, &question->customer, purchases);
 }
 
 double
 AnswerClv(const Question *question, const double *parameters, const double *spend)
 {
-	return AnswerValue(question, parameters, spend) * AnswerAlive(question, parameters, spend) *
-		   DiscountedPurchasesIfAlive(question, parameters);
+	return AnswerValue(question, parameters, spend) *
+		   SumOverClasses(question, parameters, DISCOUNTED_IF_ALIVE);
 }
 
 /* Makes a larger table, which pays once there are more answers than slots. */
@@ -389,25 +445,46 @@ GrowIfAlive(void)
 
 /*
  * The same for regular buyers: the answers by phase, which depend on x and T, are kept, and the
- * silence weights the phases.
+ * silence weights the phases.  After them is the answer for purchases at random, if there are any.
  */
-static double
-AnswerByPhase(const Question *question, IfAlive kind)
+static double *
+AnswersByPhase(const Question *question, IfAlive kind, const CustomerClass *classes, int n)
 {
-	const ClvModel *model = question->predictor->model;
 	bool found;
 	Memo *memo = FindMemo(&question->predictor->by_phase, question, 0, &found);
+	double *value = memo->value;
 
-	if (!found && kind == DISCOUNTED_IF_ALIVE)
-		DiscountedPurchases(question, model->parameters, memo->value);
-	else if (!found)
-		PurchasesByPhase(ProcessOf(model), model->parameters, &question->customer,
-						 question->predictor->horizon, memo->value);
-	return MeanOverPhases(ProcessOf(model), model->parameters, &question->customer, memo->value);
+	for (int c = 0; c < n && !found; c++, value += classes[0].process.regularity)
+	{
+		if (kind == DISCOUNTED_IF_ALIVE)
+			DiscountedPurchases(question, &classes[c], value);
+		else
+			PurchasesByPhase(classes[c].process, classes[c].parameters, &question->customer,
+							 question->predictor->horizon, value);
+	}
+	return memo->value;
+}
+
+/* The answer for one who is regular and may be lost, or who may be of either class. */
+static double
+RegularAnswer(const Question *question, IfAlive kind)
+{
+	const ClvModel *model = question->predictor->model;
+	const ClvCustomer *customer = &question->customer;
+	CustomerClass classes[MAX_CLASSES];
+	int n = CustomerClasses(model, model->parameters, customer, classes);
+	const double *value = AnswersByPhase(question, kind, classes, n);
+	double regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value);
+
+	if (n == 1)
+		return regular * Alive(question);
+	return classes[0].probability * ClassAlive(&classes[0], customer) * regular +
+		   classes[1].probability * ClassAlive(&classes[1], customer) *
+			   value[classes[0].process.regularity];
 }
 
 double
-AnswerIfAlive(const Question *question, IfAlive kind)
+Expected(const Question *question, IfAlive kind)
 {
 	const ClvModel *model = question->predictor->model;
 	int32 purchase_days = (int32) question->facts->purchase_days;
@@ -415,7 +492,7 @@ AnswerIfAlive(const Question *question, IfAlive kind)
 	IfAliveMemo *memo;
 
 	if (model->regularity > 1)
-		return AnswerByPhase(question, kind);
+		return RegularAnswer(question, kind);
 	SetTerms(kind, question);
 	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MAX_SLOTS)
 		GrowIfAlive();
@@ -428,15 +505,18 @@ AnswerIfAlive(const Question *question, IfAlive kind)
 	}
 	if (memo->generation[kind] != IfAliveTable.terms[kind].generation)
 	{
+		CustomerClass class;
+
+		(void) CustomerClasses(model, model->parameters, &question->customer, &class);
 		IfAliveTable.misses++;
 		memo->value[kind] =
 			kind == DISCOUNTED_IF_ALIVE
-				? DiscountedPurchasesIfAlive(question, model->parameters)
+				? DiscountedPurchasesIfAlive(question, &class)
 				: PurchasesIfAlive(ProcessOf(model), model->parameters, &question->customer,
 								   question->predictor->horizon);
 		memo->generation[kind] = IfAliveTable.terms[kind].generation;
 	}
-	return memo->value[kind];
+	return memo->value[kind] * Alive(question);
 }
 
 double
@@ -462,6 +542,19 @@ Alive(const Question *question)
 		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
 	last->alive_known = true;
 	return last->alive;
+}
+
+PurchaseForecast
+ForecastOfQuestion(const Question *question)
+{
+	const ClvModel *model = question->predictor->model;
+	double horizon = question->predictor->horizon;
+	double alive = Alive(question);
+
+	if (model->random_share > 0 || !(alive > 0))
+		return ForecastPurchases(model, &question->customer, horizon);
+	return ForecastIfAlive(model, &question->customer, horizon, alive,
+						   Expected(question, PURCHASES_IF_ALIVE) / alive);
 }
 
 #define WAIT_HALVINGS 60
@@ -495,20 +588,17 @@ double
 AnswerWait(const Question *question, const double *parameters, const double *spend)
 {
 	const ClvModel *model = question->predictor->model;
-	double alive = parameters == model->parameters ? Alive(question)
-												   : AnswerAlive(question, parameters, spend);
+	CustomerClass classes[MAX_CLASSES];
+	double wait[MAX_CLASSES];
+	int n = ClassesOfProbability(model, parameters, &question->customer, classes);
 
-	double wait =
-		WaitForPurchase(ProcessOf(model), parameters, &question->customer, alive, question->chance);
-	double random[CLV_PARAMETERS];
-	ClvProcess process;
-
-	if (!RandomPurchases(model, parameters, &process, random))
-		return wait;
-	alive = Logistic(-LogDropoutOdds(process, random, &question->customer));
-	return WaitBetween(
-		question, parameters, wait,
-		WaitForPurchase(process, random, &question->customer, alive, question->chance));
+	for (int c = 0; c < n; c++)
+		wait[c] = WaitForPurchase(classes[c].process, classes[c].parameters, &question->customer,
+								  n == 1 && parameters == model->parameters
+									  ? Alive(question)
+									  : ClassAlive(&classes[c], &question->customer),
+								  question->chance);
+	return n == 1 ? wait[0] : WaitBetween(question, parameters, wait[0], wait[1]);
 }
 
 bool

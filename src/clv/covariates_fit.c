@@ -447,7 +447,7 @@ SetGroup(const AttributeFit *fit, const ClvModel *model, const OrderedRow *from,
 		state = more;
 	}
 	SortSummaryState(state);
-	ClvSampleFromState(state, model->unit, &model->calendar, model->observed_from, sample);
+	ClvSampleFromState(state, model->unit, &model->calendar, model->observed_from, false, sample);
 	sample->regularity = (int) model->regularity;
 	pfree(state);
 }

@@ -172,7 +172,8 @@ ExpectForecast(Tracking *tracking, const PurchaseSummary *facts, const double *v
 
 		CHECK_FOR_INTERRUPTS();
 		if (i == 0 || facts[i].purchase_days != facts[i - 1].purchase_days ||
-			facts[i].first != facts[i - 1].first || facts[i].last != facts[i - 1].last)
+			facts[i].first != facts[i - 1].first || facts[i].last != facts[i - 1].last ||
+			model->random_share > 0)
 		{
 			customer = CustomerInUnits(model, &facts[i], tracking->as_of);
 			for (int m = 0; m < n; m++)

@@ -40,7 +40,7 @@ expected_purchases(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerIfAlive(&question, PURCHASES_IF_ALIVE) * Alive(&question));
+	PG_RETURN_FLOAT8(Expected(&question, PURCHASES_IF_ALIVE));
 }
 
 PG_FUNCTION_INFO_V1(probability_of_purchase);
@@ -51,7 +51,8 @@ probability_of_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model->parameters, NULL));
+	PG_RETURN_FLOAT8(RecallAnyPurchase(question.serial, question.predictor->model, question.as_of,
+									   &question.customer, question.predictor->horizon));
 }
 
 /* (history, model, as_of [, first_purchase]) */
@@ -83,7 +84,7 @@ clv(PG_FUNCTION_ARGS)
 		memcmp(&last->horizon, &question.predictor->interval, sizeof(Interval)) == 0)
 		PG_RETURN_FLOAT8(last->clv);
 	question.first_counts = true;
-	last->clv = AnswerIfAlive(&question, DISCOUNTED_IF_ALIVE) * Alive(&question) *
+	last->clv = Expected(&question, DISCOUNTED_IF_ALIVE) *
 				AnswerValue(&question, NULL, question.predictor->model->spend_parameters);
 	last->horizon = question.predictor->interval;
 	last->discount = question.predictor->discount;
@@ -120,13 +121,24 @@ lapse_probability_clv(PG_FUNCTION_ARGS)
 
 /* P(at least n purchases), n = 1 … max_purchases, of a customer who may be lost. */
 static void
-AtLeast(const Question *question, ClvProcess process, const double *parameters, double alive,
-		int32 max_purchases, double *at_least)
+AtLeast(const Question *question, int32 max_purchases, double *at_least)
 {
-	ManyPurchasesIfAlive(process, parameters, &question->customer, question->predictor->horizon,
-						 max_purchases, at_least);
-	for (int n = 0; n < max_purchases; n++)
-		at_least[n] *= alive;
+	const ClvModel *model = question->predictor->model;
+	CustomerClass classes[MAX_CLASSES];
+	int nclasses = ClassesOfProbability(model, model->parameters, &question->customer, classes);
+	double *of_class = palloc(max_purchases * sizeof(double));
+
+	memset(at_least, 0, max_purchases * sizeof(double));
+	for (int c = 0; c < nclasses; c++)
+	{
+		double alive = classes[c].probability * ClassAlive(&classes[c], &question->customer);
+
+		ManyPurchasesIfAlive(classes[c].process, classes[c].parameters, &question->customer,
+							 question->predictor->horizon, max_purchases, of_class);
+		for (int n = 0; n < max_purchases; n++)
+			at_least[n] += alive * of_class[n];
+	}
+	pfree(of_class);
 }
 
 /* (history, model, as_of, horizon, max_purchases): P(0), P(1), … P(max_purchases or more) */
@@ -136,9 +148,6 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 {
 	Question question;
 	int32 max_purchases = PG_GETARG_INT32(4);
-	double random[CLV_PARAMETERS];
-	ClvProcess process;
-	const ClvModel *model;
 	double *at_least;
 	Datum *values;
 
@@ -148,21 +157,9 @@ purchase_probabilities(PG_FUNCTION_ARGS)
 							   max_purchases)));
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	model = question.predictor->model;
 	at_least = palloc(max_purchases * sizeof(double));
 	values = palloc((max_purchases + 1) * sizeof(Datum));
-	AtLeast(&question, ProcessOf(model), model->parameters, Alive(&question), max_purchases,
-			at_least);
-	if (RandomPurchases(model, model->parameters, &process, random))
-	{
-		double *at_random = palloc(max_purchases * sizeof(double));
-
-		AtLeast(&question, process, random,
-				Logistic(-LogDropoutOdds(process, random, &question.customer)), max_purchases,
-				at_random);
-		for (int n = 0; n < max_purchases; n++)
-			at_least[n] = (at_least[n] + at_random[n]) / 2;
-	}
+	AtLeast(&question, max_purchases, at_least);
 	for (int n = 0; n <= max_purchases; n++)
 	{
 		double from = n == 0 ? 1 : at_least[n - 1];
@@ -220,28 +217,6 @@ purchase_outlook(PG_FUNCTION_ARGS)
 	if (isnan(outlook))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(outlook);
-}
-
-/* (history, model, as_of, horizon): expected value of the purchases, and its variance by chance */
-PG_FUNCTION_INFO_V1(revenue_outlook);
-Datum
-revenue_outlook(PG_FUNCTION_ARGS)
-{
-	Question question;
-	PurchaseForecast purchases;
-	SpendForecast spend;
-	Datum values[2];
-	bool nulls[2] = {false};
-
-	if (!ReadQuestion(fcinfo, 3, 0, &question) || !KnowsValue(question.predictor->model))
-		PG_RETURN_NULL();
-	purchases = ForecastPurchases(question.predictor->model, &question.customer,
-								  question.predictor->horizon);
-	spend = ForecastSpend(question.predictor->model, question.predictor->model->spend_parameters,
-						  question.facts, true);
-	values[0] = Float8GetDatum(purchases.mean * spend.value);
-	values[1] = Float8GetDatum(VarianceOfTotal(purchases.mean, purchases.variance, &spend));
-	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
 /* The model's log-likelihood of one customer, time in its unit. */

@@ -13,7 +13,7 @@
 #include "clv/clv_math.h"
 #include "clv/purchase_record.h"
 
-#define RECORD_VERSION 3
+#define RECORD_VERSION 4
 #define FIRST_RECORD_BYTES 1024
 #define VARINT_BYTES 5
 #define MAX_VALUE 1e30 /* far beyond what histories can hold */
@@ -57,7 +57,7 @@ static bool
 OptionsAreSound(const FitOptions *options)
 {
 	return options->purpose <= CLV_PARETO_NBD && options->basis <= VALUE_PROFIT &&
-		   (options->features & ~(FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)) == 0 &&
+		   (options->features & ~FIT_FEATURES) == 0 &&
 		   (options->features & FIT_REGULARITY) <= MAX_REGULARITY &&
 		   IS_VALID_DATE(options->as_of) && IS_VALID_DATE(options->until) &&
 		   options->as_of < options->until &&
@@ -328,6 +328,7 @@ KnownOn(const PurchaseRecord *record, DateADT as_of, DateADT until, PurchaseSumm
 			}
 			if (day.ordered && customer.purchase_days++ > 0)
 			{
+				CountGap(&customer, day.day);
 				if (with_gaps)
 					state = AddGap(state, &walk, day.day);
 				customer.valued_days += day.valued;

@@ -59,7 +59,10 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 				facts->first_valued = valued;
 			}
 			else
+			{
 				facts->valued_days += valued;
+				CountGap(facts, day.day);
+			}
 			facts->last = day.day;
 			facts->repeat_squares += Square((double) of_purchase / unit);
 			of_purchase = 0;

@@ -129,7 +129,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	}
 	/* the unit of time: days seen, silences included, over gaps; 1 if nothing was seen */
 	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
-	ClvSampleFromState(state, scale, NULL, DATEVAL_NOBEGIN, &customers);
+	ClvSampleFromState(state, scale, NULL, DATEVAL_NOBEGIN, false, &customers);
 	sample.customers = &customers;
 	IndexTimes(&customers);
 	coarse_sample.customers = CoarseClvSample(&customers, COARSE_TIMES);

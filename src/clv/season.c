@@ -148,8 +148,7 @@ GivenTime(const Season *season, DateADT day)
 	return n == 0 ? 0 : last->before + (Min(day, last->until) - last->from + 1) * last->more;
 }
 
-/* Weighted days from the year 2000 on up to the end of a day. */
-static double
+double
 WeightedTime(const Season *season, DateADT day)
 {
 	int year;

@@ -82,6 +82,9 @@ extern void SetDayWeights(Season *season, int n, const DayRun *runs);
 /* The weight that was given to a day; 1 if none was. */
 extern double GivenWeight(const Season *season, DateADT day);
 
+/* The weighted days from some day on up to the end of a day. */
+extern double WeightedTime(const Season *season, DateADT day);
+
 /* The weighted days after one day up to another. */
 extern double WeightedDays(const Season *season, DateADT after, DateADT until);
 

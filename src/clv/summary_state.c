@@ -15,9 +15,8 @@
 #include "clv/season.h"
 #include "clv/summary_state.h"
 
-#define FIT_STATE_VERSION 4
+#define FIT_STATE_VERSION 5
 #define FIRST_CAPACITY 32
-#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW)
 #define SHORTEST_MONTH 28
 #define MAX_SQUARES 1e24   /* of a customer, so that the sum over all fits */
 #define MAX_AMOUNT 1e30    /* far beyond what histories can hold */
@@ -271,9 +270,12 @@ AddCustomer(SummaryState *state, const PurchaseSummary *facts)
 	uint64 x = (uint64) (facts->purchase_days - 1);
 	uint64 t_x = (uint64) ((int64) facts->last - facts->first);
 	uint64 T = (uint64) ((int64) state->as_of - facts->first);
+	uint64 later = Min((uint64) facts->later_days, MAX_LATER);
 
-	return AddFitEntry(state, FIT_KEY(FIT_CUSTOMER, x << 32 | t_x),
-					   T << 32 | (uint64) facts->later_days, 1);
+	if ((state->features & FIT_MIXED) != 0 && x > 1)
+		later |= (uint64) Min(rint(-RegularityOf(facts) * REGULARITY_STEPS), (double) MAX_IRREGULAR)
+				 << LATER_BITS;
+	return AddFitEntry(state, FIT_KEY(FIT_CUSTOMER, x << 32 | t_x), T << 32 | later, 1);
 }
 
 /*

@@ -28,7 +28,8 @@ typedef struct FitEntry
 #define MAX_UNIT_DAYS 36525.0
 
 /* Kinds, in the highest bits of the key. */
-#define FIT_CUSTOMER UINT64CONST(0)      /* (x, t_x), (T, later purchase days); days */
+#define FIT_CUSTOMER                                                                               \
+	UINT64CONST(0) /* (x, t_x), (T, regularity if it is wanted, later purchase days); days */
 #define FIT_OPPORTUNITIES UINT64CONST(1) /* (taken, last one taken), (offered) */
 #define FIT_SPEND UINT64CONST(2)         /* (x), (bits of the amount of x purchases) */
 #define FIT_GAP UINT64CONST(3)           /* (months: see GapMonths), (end, days): see FitGap() */
@@ -42,6 +43,8 @@ typedef struct FitEntry
 #define FIT_SEASON 0x10
 #define FIT_MONTHS 0x40 /* factors of single months */
 #define FIT_INFLOW 0x20 /* observed_from is found from the inflow of first purchases */
+#define FIT_MIXED 0x80  /* some customers are regular, others buy at random */
+#define FIT_FEATURES (FIT_REGULARITY | FIT_SEASON | FIT_MONTHS | FIT_INFLOW | FIT_MIXED)
 
 /* What is fitted; all rows of an aggregate must agree on it. */
 typedef struct FitOptions
@@ -143,10 +146,23 @@ FitAge(const FitEntry *entry)
 	return (int64) (entry->detail >> 32);
 }
 
+/* The lower half of the detail: the customer's regularity, in steps, above later purchase days. */
+#define LATER_BITS 20
+#define MAX_LATER ((UINT64CONST(1) << LATER_BITS) - 1)
+#define MAX_IRREGULAR ((UINT64CONST(1) << (32 - LATER_BITS)) - 1)
+#define REGULARITY_STEPS 16.0 /* of 1 in RegularityOf() */
+
 static inline int64
 FitLaterPurchases(const FitEntry *entry)
 {
-	return (int64) (entry->detail & PG_UINT32_MAX);
+	return (int64) (entry->detail & MAX_LATER);
+}
+
+/* RegularityOf() the customer; 0 if the fit does not need it. */
+static inline double
+FitRegularity(const FitEntry *entry)
+{
+	return -(double) (entry->detail >> LATER_BITS & MAX_IRREGULAR) / REGULARITY_STEPS;
 }
 
 /*

@@ -73,11 +73,8 @@ PastOf(const DueCustomer *customer, DateADT day, Past *past)
 	RecallHistory(&reader, customer->history);
 	while (ReadPurchaseDay(&reader, &purchase) && purchase.day <= day)
 	{
-		if (purchase.orders == 0)
-			continue;
-		if (past->purchase_days++ == 0)
-			past->first = purchase.day;
-		past->last = purchase.day;
+		if (purchase.orders > 0)
+			CountPurchase(past, purchase.day);
 	}
 	return past->purchase_days > 0;
 }

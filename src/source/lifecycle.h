@@ -20,13 +20,18 @@ typedef struct LapseRule
 	const ClvModel *model;
 } LapseRule;
 
-/* Purchases up to a silence. */
-typedef struct Past
+/* Purchases up to a silence: what counts of them, see CountPurchase(). */
+typedef PurchaseSummary Past;
+
+static inline void
+CountPurchase(Past *past, DateADT day)
 {
-	DateADT first;
-	DateADT last;
-	int64 purchase_days;
-} Past;
+	if (past->purchase_days++ == 0)
+		past->first = day;
+	else
+		CountGap(past, day);
+	past->last = day;
+}
 
 /* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
 extern Lifecycle LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule);

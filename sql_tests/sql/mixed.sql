@@ -1,0 +1,85 @@
+-- Customers of two classes, regular ones and others who buy at random: what the fit finds, and predictions against formulas
+SET datestyle = ISO;
+SET client_min_messages = error;
+SET jit = off;
+\set SHOW_CONTEXT never
+CREATE SCHEMA mixed;
+SET search_path = mixed, crm_profile, public;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/gamma_variate.sql'
+\i :fixture
+-- four of ten buy regularly (k 4, every 30 days or so) and leave at one purchase in twelve; the others at random, every 100 days, and leave at one in four
+CREATE TABLE purchase (customer int, regular boolean, day date);
+CREATE PROCEDURE simulate(customers int) LANGUAGE plpgsql AS $$
+DECLARE
+	regular boolean;
+	at float8;
+	rate float8;
+BEGIN
+	FOR i IN 1 .. customers LOOP
+		regular := random() < 0.4;
+		at := floor(random() * 700);
+		rate := CASE WHEN regular THEN 4 * gamma_variate(3) / 90 ELSE gamma_variate(2) / 200 END;
+		LOOP
+			INSERT INTO purchase VALUES (i, regular, date '2023-01-01' + floor(at)::int);
+			EXIT WHEN random() < CASE WHEN regular THEN 1.0 / 12 ELSE 0.25 END;
+			at := at + gamma_variate(CASE WHEN regular THEN 4 ELSE 1 END) / rate;
+			EXIT WHEN at >= 1096;
+		END LOOP;
+	END LOOP;
+END $$;
+SELECT setseed(0.25);
+CALL simulate(2500);
+CREATE TABLE customer AS SELECT customer, regular, purchase_history_agg(day, 10) AS history FROM purchase GROUP BY customer, regular;
+CREATE TABLE fitted AS SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed') AS m, clv_fit(history, '2024-12-31', 'mbg/cnbd-k') AS together FROM customer;
+-- the truth: k 4, two fifths regular, 1/30 and 1/100 purchases a day
+CREATE TABLE part AS SELECT part, jsonb_object_agg(parameter, estimate) AS e FROM fitted, clv_parameters(m) WHERE part LIKE 'purchases%' GROUP BY part;
+SELECT (clv_model_card(m)).model, (clv_model_card(m)).status, round((clv_model_card(m)).random_share::numeric, 1) AS random_share FROM fitted;
+SELECT part, abs(ln((e ->> 'r')::float8 / (e ->> 'alpha')::float8 / 7 / CASE part WHEN 'purchases' THEN 4 * 1 / 30.0 ELSE 0.01 END)) < 0.15 AS rate, abs((e ->> 'a')::float8 / ((e ->> 'a')::float8 + (e ->> 'b')::float8) - CASE part WHEN 'purchases' THEN 1 / 12.0 ELSE 0.25 END) < 0.05 AS leaving FROM part ORDER BY part;
+-- all as one are less regular, and much less likely
+SELECT (clv_model_card(together)).model, (clv_model_card(m)).log_likelihood - (clv_model_card(together)).log_likelihood > 500 AS gain FROM fitted;
+-- the year to come
+SELECT abs(sum(f) / sum(a) - 1) < 0.05 AS total, corr(f, a) > 0.6 AS close, sum(f) FILTER (WHERE regular) > sum(f) FILTER (WHERE NOT regular) AS regular
+FROM (SELECT regular, expected_purchases(history, m, '2024-12-31', '365 days') AS f, purchase_days(history, '2025-12-31') - purchase_days(history, '2024-12-31') AS a FROM fitted, customer WHERE first_purchase(history) <= '2024-12-31') x;
+
+-- ---------------------------------------------------------------- predictions: by models of the two classes, weighted by how likely they make the customer
+CREATE TABLE class AS SELECT ((m::text)::jsonb ->> 'random_share')::float8 AS share, ((m::text)::jsonb ->> 'regularity')::int AS k,
+	clv_model('mbg/cnbd-' || ((m::text)::jsonb ->> 'regularity'), ARRAY(SELECT jsonb_array_elements_text((m::text)::jsonb -> 'parameters')::float8)) AS regular,
+	clv_model('mbg/nbd', ARRAY(SELECT jsonb_array_elements_text((m::text)::jsonb -> 'random_parameters')::float8)) AS random FROM fitted;
+CREATE TABLE likely AS SELECT c.customer, c.history, log_regular, log_random, 1 / (1 + exp(greatest(-700, least(700, log_regular - log_random)))) AS w
+FROM customer c, class, LATERAL (SELECT coalesce(sum(ln(gap / 7.0)), 0) AS log_gaps, count(gap) AS x FROM (SELECT day - lag(day) OVER (ORDER BY day) AS gap FROM purchases(history) WHERE day <= '2024-12-31') g) g,
+	LATERAL (SELECT ln(1 - share) + clv_log_likelihood(history, class.regular, '2024-12-31') + (k - 1) * log_gaps - x * ln(factorial(k - 1))::float8 AS log_regular, ln(share) + clv_log_likelihood(history, random, '2024-12-31') AS log_random) l
+WHERE first_purchase(history) <= '2024-12-31';
+CREATE FUNCTION off(a float8, b float8) RETURNS boolean LANGUAGE sql AS 'SELECT (abs(a - b) < 1e-9 * (1 + abs(b))) IS NOT TRUE';
+SELECT count(*) > 2000 AS customers, count(*) FILTER (WHERE off(p_alive(history, m, d), w * p_alive(history, random, d) + (1 - w) * p_alive(history, regular, d))) AS p_alive,
+	count(*) FILTER (WHERE off(expected_purchases(history, m, d, h), w * expected_purchases(history, random, d, h) + (1 - w) * expected_purchases(history, regular, d, h))) AS expected_purchases,
+	count(*) FILTER (WHERE off(probability_of_purchase(history, m, d, h), w * probability_of_purchase(history, random, d, h) + (1 - w) * probability_of_purchase(history, regular, d, h))) AS probability,
+	count(*) FILTER (WHERE off(1 - (purchase_probabilities(history, m, d, h, 3))[1], probability_of_purchase(history, m, d, h))) AS none,
+	count(*) FILTER (WHERE off((SELECT sum(n) FROM unnest(purchase_probabilities(history, m, d, h, 3)) n), 1)) AS sums
+FROM likely, fitted, class, (SELECT date '2024-12-31' AS d, interval '90 days' AS h) a;
+-- by next_purchase half have bought, the day before not yet
+SELECT count(*) > 500 AS customers, count(*) FILTER (WHERE probability_of_purchase(history, m, d, make_interval(days => n - d)) < 0.5 - 1e-6) AS before, count(*) FILTER (WHERE probability_of_purchase(history, m, d, make_interval(days => n - d - 1)) > 0.5 + 1e-6) AS after
+FROM likely, fitted, (SELECT date '2024-12-31' AS d) a, LATERAL (SELECT next_purchase(history, m, d) AS n OFFSET 0) p WHERE n IS NOT NULL;
+-- the log-likelihood: steps of a sixteenth in the regularity of a customer are all that it rounds
+SELECT abs((clv_model_card(m)).log_likelihood - sum(greatest(log_regular, log_random) + ln(1 + exp(-abs(log_regular - log_random))))) < 5 AS log_likelihood FROM likely, fitted GROUP BY m;
+-- somebody new is of a class with the probability of its share
+SELECT off(expected_purchases(m, '2024-12-31', '90 days'), share * expected_purchases(random, '2024-12-31', '90 days') + (1 - share) * expected_purchases(regular, '2024-12-31', '90 days')) AS off FROM fitted, class;
+-- it has no covariance, and so no intervals
+SELECT count(*) AS customers, count(i.lower) AS intervals FROM customer, fitted, LATERAL p_alive_interval(history, m, '2024-12-31') i WHERE customer <= 10;
+
+-- ---------------------------------------------------------------- a value like others
+SELECT m = m::text::clv_model AS text, m = (SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed' ORDER BY customer DESC) FROM customer) AS any_order FROM fitted;
+SELECT (clv_model_card(clv_fit(history, '2024-12-31', 'mbg/cnbd-4, mixed, season, months, inflow'))).model FROM customer;
+SELECT (clv_model_card(clv_fit(history, '2024-12-31', 'bg/cnbd-k, mixed'))).model FROM customer;
+SELECT (h[1]).predicted > 0 AS holdout, abs((h[1]).calibration - 1) < 0.1 AS calibrated FROM (SELECT clv_holdout(history, '2024-12-31', '2025-12-31', 'mbg/cnbd-k, mixed') AS h FROM customer) t;
+SELECT (regexp_replace(m::text, '"random_parameters": [^]]*], ', ''))::clv_model FROM fitted;
+SELECT (regexp_replace(m::text, '"random_share": [0-9.]*', '"random_share": 1.5'))::clv_model FROM fitted;
+-- nobody is split where all buy at random, or alike
+CREATE TABLE alike AS SELECT customer, purchase_history_agg(day, 10) AS history FROM purchase WHERE NOT regular GROUP BY customer;
+SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed') = clv_fit(history, '2024-12-31', 'mbg/cnbd-k') AS the_same FROM alike;
+SELECT (clv_model_card(clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed'))).random_share IS NULL AS none FROM customer WHERE regular;
+SELECT clv_fit(history, '2024-12-31', 'mbg/nbd, mixed') FROM customer;
+SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-1, mixed') FROM customer;
+SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed, mixed') FROM customer;
+SELECT clv_model('mbg/cnbd-2, mixed', '{1,1,1,1}');
+DROP SCHEMA mixed CASCADE;
