@@ -28,7 +28,7 @@ INSERT INTO question (what, view_limit, stored_limit, query) VALUES
 	('a value tier, counted', 300, 20, 'SELECT count(*) FROM big.customer_profile WHERE value_tier = ''A'''),
 	('ten of a segment', 300, 20, 'SELECT * FROM big.customer_profile WHERE segment = ''At Risk'' LIMIT 10'),
 	('customer_profile, all columns', 1000, 1000, NULL),
-	('segment_summary', 1000, 1000, 'SELECT * FROM big.segment_summary'),
+	('segment_summary', 1000, 1000, 'SELECT * FROM big.segment_summary_details'),
 	('rfm_grid', 1000, 1000, 'SELECT * FROM big.rfm_grid'),
 	('lifecycles, counted', 1000, 1000, 'SELECT lifecycle, count(*) FROM big.customer_profile GROUP BY lifecycle'),
 	('purchase_calendar', 1000, 1000, 'SELECT * FROM big.purchase_calendar'),

@@ -2,10 +2,10 @@
 -- shop stands for the source.
 
 -- stat 6: Customers
-SELECT sum(customers) AS customers FROM shop.segment_summary;
+SELECT sum(customers) AS customers FROM shop.segment_summary_details;
 
 -- stat 6: Revenue
-SELECT sum(monetary) AS revenue FROM shop.segment_summary;
+SELECT sum(monetary) AS revenue FROM shop.segment_summary_details;
 
 -- stat 6: Expected in 90 days
 SELECT expected FROM shop.revenue_forecast WHERE part = 'total';
@@ -14,10 +14,10 @@ SELECT expected FROM shop.revenue_forecast WHERE part = 'total';
 SELECT count(*) AS findings FROM shop.data_quality WHERE severity IN ('error', 'warning');
 
 -- bar 12: Revenue by segment
-SELECT segment, monetary AS revenue FROM shop.segment_summary ORDER BY monetary DESC;
+SELECT segment, monetary AS revenue FROM shop.segment_summary_details ORDER BY monetary DESC;
 
 -- bar 12: Customers by segment
-SELECT segment, customers FROM shop.segment_summary WHERE customers > 0 ORDER BY customers DESC;
+SELECT segment, customers FROM shop.segment_summary_details WHERE customers > 0 ORDER BY customers DESC;
 
 -- line 16: Revenue of returning customers by month, forecast and actual
 SELECT month::timestamp AS time, sum(expected_value) AS forecast, sum(actual_value) AS actual FROM shop.forecast_tracking GROUP BY month ORDER BY month;

@@ -25,7 +25,7 @@ SELECT * FROM crm_profile.refresh('shop');
 
 SELECT segment, customers, round(100 * customer_share) AS "% of them",
        round(monetary) AS revenue, round(100 * monetary_share) AS "% of it"
-FROM shop.segment_summary;
+FROM shop.segment_summary_details;
 
 SELECT lifecycle, value_tier, count(*), round(sum(monetary)) AS revenue
 FROM shop.customer_profile GROUP BY 1, 2 ORDER BY 1, 2;
@@ -47,13 +47,13 @@ ORDER BY clv_365d DESC LIMIT 5;
 SELECT segment, customers, round(monetary) AS revenue,
        round(predicted_value) AS "next year",
        round(100 * predicted_value_share) AS "% of it"
-FROM shop.segment_summary;
+FROM shop.segment_summary_details;
 
 \echo 'The models behind it, and how good a forecast of the last 90 days would have'
 \echo 'been:'
 \echo
 SELECT section, item, value, round(standard_error::numeric, 3) AS "s.e."
-FROM shop.model_card
+FROM shop.model_card_details
 WHERE section IN ('purchases', 'holdout');
 
 SELECT * FROM crm_profile.check_source('shop');

@@ -15,6 +15,15 @@ GRANT SELECT ON crm_profile.translation TO PUBLIC;
 GRANT INSERT, UPDATE, DELETE ON crm_profile.translation TO pg_database_owner;
 SELECT pg_catalog.pg_extension_config_dump('crm_profile.translation', 'WHERE NOT built_in');
 
+CREATE FUNCTION crm_profile_internal.guard_built_in() RETURNS trigger
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE; -- keeps rows with built_in as they are
+CREATE TRIGGER guard_built_in BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.translation
+	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_built_in();
+CREATE TRIGGER guard_built_in_truncate BEFORE TRUNCATE ON crm_profile.translation
+	FOR EACH STATEMENT EXECUTE FUNCTION crm_profile_internal.guard_built_in();
+COMMENT ON TRIGGER guard_built_in ON crm_profile.translation IS 'keeps the built-in words as they are';
+COMMENT ON TRIGGER guard_built_in_truncate ON crm_profile.translation IS 'keeps the built-in words as they are';
+
 CREATE FUNCTION crm_profile_internal.languages(language text) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN ARRAY[language, split_part(language, '-', 1), 'en']; -- the languages to look for words in, best first: de-AT, de, en

@@ -316,9 +316,9 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('function', 'due_actions', true), ('view', 'due_actions', true), ('view', 'category_buyers', src.line_query IS NOT NULL), ('view', 'product_affinity', src.line_query IS NOT NULL), ('function', 'product_affinity', src.line_query IS NOT NULL), ('view', 'order_line', src.line_query IS NOT NULL),
 			('view', 'prospect_match', src.prospects IS NOT NULL), ('view', 'where_to_find', src.prospects IS NOT NULL), ('view', 'segment_persona', src.attributes IS NOT NULL),
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
-			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
+			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_card_details', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'cohort_retention', true), ('view', 'cohort_value', true), ('view', 'new_and_returning', true), ('view', 'second_purchase', true), ('view', 'value_concentration', true), ('view', 'costly_customers', true), ('view', 'seasonal_buyers', true),
-			('view', 'payment_behaviour', src.payments IS NOT NULL), ('view', 'profitable_niches', src.attributes IS NOT NULL), ('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'customer_profile', true),
+			('view', 'payment_behaviour', src.payments IS NOT NULL), ('view', 'profitable_niches', src.attributes IS NOT NULL), ('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'segment_summary_details', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_in_use', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
@@ -340,6 +340,37 @@ CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_defin
 					FROM pg_proc p WHERE o.kind = 'function' AND p.pronamespace = n.oid AND p.proname = o.name) f ON true
 		ORDER BY o.place;
 	END; -- the objects of a source and what exists under their names in its schema, every overload of a function; object is NULL if nothing does
+
+CREATE FUNCTION crm_profile_internal.check_source_exists(source text) RETURNS regclass
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	profile regclass;
+BEGIN
+	IF source IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'the name of the source must not be NULL', HINT = 'SELECT name FROM crm_profile.sources lists them.';
+	END IF;
+	profile := to_regclass(format('%I.customer_profile', source));
+	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(format('%I.source_definition', source)) AND c.reloftype = 'crm_profile.source_definition'::regtype) THEN
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'SELECT name FROM crm_profile.sources lists them; crm_profile.help() shows how to make one.';
+	ELSIF profile IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('views of source "%s" are missing', source),
+			DETAIL = 'They go when a table that they read is dropped with CASCADE.', HINT = format('The owner gets them back by SELECT * FROM crm_profile.refresh(%L)', source);
+	END IF;
+	RETURN profile;
+END $$; -- the view customer_profile of a source, for functions that read its views with the rights of the reader; an error if there is no such source, or no views
+
+CREATE FUNCTION crm_profile_internal.attributes_of_source(source text) RETURNS regclass
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	attributes regclass;
+BEGIN
+	PERFORM crm_profile_internal.check_source_exists(source);
+	attributes := to_regclass(format('%I.customer_attributes', source));
+	IF attributes IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no attributes', source), HINT = format('Name them: crm_profile.alter_source(%L, attributes => ''{…}'')', source);
+	END IF;
+	RETURN attributes;
+END $$; -- the view customer_attributes of a source; an error if there is no such source, or if it has no attributes
 
 CREATE FUNCTION crm_profile_internal.schema_creators(schema oid) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -529,7 +560,43 @@ GRANT SELECT ON crm_profile.sources_details TO PUBLIC;
 
 CREATE FUNCTION crm_profile_internal.wrapped(words text, width integer) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN rtrim(regexp_replace(words, format('(.{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n'); -- breaks lines between words, so that none is longer than width, unless a word is
+	RETURN rtrim(regexp_replace(words, format('([^\n]{1,%s})(\s+|$)', width), E'\\1\n', 'g'), E'\n'); -- breaks lines between words, so that none is longer than width, unless a word is
+
+CREATE FUNCTION crm_profile_internal.wrapped_sql(sql text, width integer) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- a line break with the blanks behind it, other blanks, a comment, or what may not be broken
+	token CONSTANT text := E'(\n[ \t]*|[ \t]+|--[^\n]*|(?:\'[^\']*\'|"[^"]*"|[^\\s\'"])+)';
+	part record;
+	indent text := '';
+	gap text := '';
+	wrapped text := '';
+	line integer := 0;
+	seen integer := 0;
+BEGIN
+	FOR part IN SELECT m[1] AS text FROM regexp_matches(sql, token, 'g') m LOOP
+		seen := seen + length(part.text);
+		IF part.text ~ '^\n' THEN
+			indent := replace(substr(part.text, 2), E'\t', '  ');
+			wrapped := concat(wrapped, E'\n', indent);
+			line := length(indent);
+			gap := '';
+		ELSIF part.text ~ '^[ \t]' THEN
+			gap := ' ';
+		ELSE
+			IF line > length(indent) AND line + length(gap) + length(split_part(part.text, E'\n', 1)) > width THEN
+				wrapped := concat(wrapped, E'\n', indent);
+				line := length(indent);
+				gap := '  ';
+			END IF;
+			wrapped := concat(wrapped, gap, part.text);
+			line := CASE WHEN part.text ~ '\n' THEN length(substring(part.text FROM '[^\n]*$')) ELSE line + length(gap) + length(part.text) END;
+			gap := '';
+		END IF;
+	END LOOP;
+	-- what was not understood is left alone
+	RETURN CASE WHEN seen = length(sql) THEN wrapped ELSE sql END;
+END $$; -- breaks the lines of SQL where blanks are, so that none is longer than width, unless a word or a literal is; the same SQL otherwise
 
 CREATE VIEW crm_profile.sources WITH (security_invoker = true) AS
 	SELECT d.name, d.owner, to_char(d.last_refresh, 'YYYY-MM-DD HH24:MI') AS refreshed, crm_profile_internal.wrapped(d.warning, 29) AS warning FROM crm_profile.sources_details d;
@@ -825,8 +892,8 @@ BEGIN
 	IF src.period <= interval '0' THEN
 		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
 	END IF;
-	IF NOT isfinite(src.as_of) THEN
-		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), NULL, 'Leave it out for today.');
+	IF src.as_of NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
+		PERFORM crm_profile_internal.source_argument_error('as_of', format('it is %s', src.as_of), 'It is a day between the years 1 and 9999.', 'Leave it out for today.');
 	END IF;
 	IF src.active_days NOT BETWEEN 1 AND 36500 THEN
 		PERFORM crm_profile_internal.source_argument_error('active_days', format('it is %s', src.active_days), 'It is a number of days, from 1 to 36500.', 'Leave it out to learn it from the customers.');

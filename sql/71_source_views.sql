@@ -160,6 +160,13 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 ---------------------------------------------------------------- segment_summary
 
 CREATE TYPE crm_profile_internal.segment_summary_row AS ( -- a row of the view segment_summary
+	segment varchar, -- the segment, as in segment_summary_details
+	customers bigint, -- number of customers
+	monetary numeric, -- amount in the period
+	in_words text -- shares, medians and strategy, in short lines; NULL: neither customers nor amounts
+);
+
+CREATE TYPE crm_profile_internal.segment_summary_details_row AS ( -- a row of the view segment_summary_details
 	segment varchar, -- the segment; (unscored): no order in the period; (refunds only): no order, but refunds; (unknown customer): orders whose customer the customer table does not have; (no customer): orders without a customer
 	customers bigint, -- number of customers
 	customer_share double precision, -- share of all customers
@@ -186,7 +193,7 @@ CREATE FUNCTION crm_profile_internal.segment_advice(strategy text, predicted_eac
 		CASE WHEN strategy ~ '[.!?]$' THEN ' ' ELSE '. ' END, format('Expected in the next 365 days: %s a customer', round(predicted_each, 2)), ', ' || round(100 * predicted_share) || ' % of all', '. ',
 		CASE WHEN contact_limit IS NULL THEN 'What they bear cannot be told: no costs are known.' WHEN round(contact_limit, 2) <= 0 THEN 'Nothing may be spent on them: they cost more than they bring.'
 			ELSE format('Up to %s a customer may be spent on them.', round(contact_limit, 2)) END) END;
-COMMENT ON FUNCTION crm_profile_internal.segment_advice IS 'the column advice of segment_summary';
+COMMENT ON FUNCTION crm_profile_internal.segment_advice IS 'the column advice of segment_summary_details';
 
 CREATE TYPE crm_profile_internal.segment_measures AS ( -- totals of segment_summary for the customers of one segment
 	segment text, -- the segment; NULL: not scored
@@ -270,9 +277,9 @@ CREATE FUNCTION crm_profile_internal.as_double(value numeric) RETURNS double pre
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN abs(value) < 1e-300 THEN 0 WHEN abs(value) > 1e300 THEN sign(value) * 1e300 ELSE value END::double precision; -- the number in double precision, clipped to what that can hold
 
-CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
+CREATE FUNCTION crm_profile_internal.segment_summary_details(scheme text, segments crm_profile.segment_scheme, measures crm_profile_internal.segment_measures[],
 	outside crm_profile_internal.outside_measures[], tier_by text)
-	RETURNS SETOF crm_profile_internal.segment_summary_row
+	RETURNS SETOF crm_profile_internal.segment_summary_details_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
 	BEGIN ATOMIC
 		SELECT l.segment, coalesce(m.customers, 0),
@@ -298,11 +305,19 @@ CREATE FUNCTION crm_profile_internal.segment_summary(scheme text, segments crm_p
 					i.median_frequency, i.median_monetary, i.predicted_value, i.mean_p_purchase_90d, i.mean_p_purchase, i.horizon_days
 					FROM unnest(measures) i LEFT JOIN unnest(outside) r ON r.segment = '(refunds only)' AND i.segment IS NULL
 				UNION ALL SELECT o.segment, o.customers, o.monetary, o.profit, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest(outside) o) m ON m.segment = l.segment
-			LEFT JOIN LATERAL (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1) y ON true
+			LEFT JOIN LATERAL (SELECT r.strategy FROM crm_profile.scheme_rule r WHERE r.scheme = segment_summary_details.scheme AND r.segment = l.segment ORDER BY r.position LIMIT 1) y ON true
 			CROSS JOIN LATERAL (SELECT m.predicted_value / NULLIF(m.customers, 0) AS predicted_each,
 				m.predicted_value / NULLIF(m.customers, 0) * CASE WHEN m.profit IS NOT NULL THEN CASE WHEN tier_by = 'profit' THEN 1 ELSE m.profit / NULLIF(m.monetary, 0) END END AS contact_limit) f
 		ORDER BY l.place;
-	END; -- rows of the view segment_summary: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment
+	END; -- rows of the view segment_summary_details: all segments of a scheme with totals, shares and strategy; outside: totals of what belongs to no segment
+
+CREATE FUNCTION crm_profile_internal.segment_in_words(customers bigint, monetary numeric, customer_share double precision, monetary_share double precision, median_recency double precision, median_frequency double precision, strategy text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN customers <> 0 OR monetary <> 0 THEN crm_profile_internal.wrapped(concat_ws(E'\n',
+		concat_ws(', ', 'customers ' || round(100 * customer_share::numeric) || ' %', 'amount ' || round(100 * monetary_share::numeric) || ' %'),
+		concat_ws(', ', 'last ' || round(median_recency::numeric) || ' days ago', round(median_frequency::numeric, 1)::double precision || ' orders'),
+		CASE WHEN customers > 0 THEN strategy END), 30) END;
+COMMENT ON FUNCTION crm_profile_internal.segment_in_words IS 'the column in_words of segment_summary';
 
 ---------------------------------------------------------------- rfm_grid
 
@@ -440,6 +455,12 @@ CREATE FUNCTION crm_profile_internal.forecast_tracking(holdout crm_profile.clv_h
 	END; -- rows of the view forecast_tracking: the months of a holdout test
 
 CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
+	item text, -- section and name of the figure
+	value text, -- the value, with its standard error where there is one
+	note text -- explanation of the figure
+);
+
+CREATE TYPE crm_profile_internal.model_card_details_row AS ( -- a row of the view model_card_details
 	line integer, -- line number, for sorting
 	section varchar, -- refresh, purchases, spend, lifecycle and tiers, scores, labels, holdout
 	item varchar, -- name of the figure
@@ -463,7 +484,7 @@ CREATE FUNCTION crm_profile_internal.attributes_earn_it(gain double precision, e
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(gain > 2 * error, false); -- whether what attributes gained in forecasts of the past is more than chance gives
 
-CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_row
+CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source_model, today date) RETURNS SETOF crm_profile_internal.model_card_details_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
 		SELECT row_number() OVER (ORDER BY l.part, l.line)::integer, l.section, l.item, coalesce(l.value, crm_profile_internal.short_number(l.number)), l.number,
@@ -573,8 +594,16 @@ CREATE FUNCTION crm_profile_internal.model_card(model crm_profile.source_model, 
 				(20, 'value gini', NULL, h.value_gini, 'how well customers are ordered by value'),
 				(21, 'value decile error', NULL, h.value_decile_error, 'what deciles are off, over the actual total')) v(line, item, value, number, note)
 			WHERE v.line = 1 OR model.holdout IS NOT NULL) l
-		WHERE model.id IS NOT NULL OR l.item = 'warning';
-	END; -- rows of the view model_card; today: as-of date of the views
+		WHERE model.id IS NOT NULL OR l.item = 'warning'
+		ORDER BY l.part, l.line;
+	END; -- rows of the view model_card_details; today: as-of date of the views
+
+CREATE FUNCTION crm_profile_internal.model_card(section text, item text, value text, standard_error double precision, note text) RETURNS SETOF crm_profile_internal.model_card_row
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+	BEGIN ATOMIC
+		SELECT crm_profile_internal.wrapped(concat(section, ': ', item), 20), crm_profile_internal.wrapped(concat_ws(' ± ', value, crm_profile_internal.short_number(standard_error)), 20),
+			crm_profile_internal.wrapped(note, 32);
+	END; -- a row of the view model_card, from one of model_card_details
 
 ---------------------------------------------------------------- revenue_forecast
 
@@ -1055,8 +1084,8 @@ BEGIN
 		PERFORM crm_profile_internal.source_build_effects(src);
 	END IF;
 	PERFORM crm_profile_internal.source_build_profile(src);
-	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, and a row for customers without a score', 'crm_profile_internal.segment_summary_row',
-		format('SELECT s.* FROM crm_profile_internal.segment_summary(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+	PERFORM crm_profile_internal.source_view(src, 'segment_summary_details', 'the segments in the order of the scheme, and a row for customers without a score, with all figures', 'crm_profile_internal.segment_summary_details_row',
+		format('SELECT s.* FROM crm_profile_internal.segment_summary_details(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
 	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
@@ -1068,6 +1097,8 @@ BEGIN
 			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
 		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
 			src.name, src.scheme, segments, crm_profile_internal.source_outside(src, true), crm_profile_internal.source_outside(src, false), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
+	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, for a terminal of 80 columns; segment_summary_details says more', 'crm_profile_internal.segment_summary_row',
+		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.monetary, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
@@ -1100,8 +1131,10 @@ BEGIN
 		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', crm_profile_internal.source_model_in_use(src)));
 	PERFORM crm_profile_internal.source_view(src, 'forecast_tracking', 'purchase days and their value by month, expected by the model and actual, before and after the cut-off of the holdout test',
 		'crm_profile_internal.forecast_tracking_row', format('SELECT t.* FROM crm_profile_internal.forecast_tracking(%s) t', crm_profile_internal.source_model_in_use(src, 'holdout')));
-	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
-		'crm_profile_internal.model_card_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
+	PERFORM crm_profile_internal.source_view(src, 'model_card_details', 'the models in use: parameters, what they were fitted to, how the fits ended, and how good forecasts would have been',
+		'crm_profile_internal.model_card_details_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card_details(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
+	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use, for a terminal of 80 columns; model_card_details says more', 'crm_profile_internal.model_card_row',
+		format('SELECT c.* FROM %I.model_card_details d CROSS JOIN LATERAL crm_profile_internal.model_card(d.section, d.item, d.value, d.standard_error, d.note) c', src.name));
 	PERFORM crm_profile_internal.source_build_evaluation(src);
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);

@@ -2,19 +2,39 @@
 
 ---------------------------------------------------------------- rights on views that are rebuilt
 
+CREATE TYPE crm_profile_internal.source_grant AS ( -- a right of a role other than the owner on an object of a source
+	kind text, -- table, view or function
+	name text, -- its name
+	"column" name, -- the column that the right is for; NULL: the whole object
+	privilege text, -- SELECT and the like
+	grantee name, -- the role; NULL: PUBLIC
+	grantable boolean -- WITH GRANT OPTION
+);
+
 CREATE FUNCTION crm_profile_internal.source_grants(src crm_profile.source_definition) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		-- for existing objects the current rights; for others the former ones
 		WITH present AS (SELECT p.* FROM crm_profile_internal.source_present(src) p),
+			acl AS (
+				SELECT p.kind, p.name, NULL::name AS "column", p.owner, p.acl FROM present p WHERE p.object IS NOT NULL
+				UNION ALL SELECT p.kind, p.name, c.attname, p.owner, c.attacl FROM present p JOIN pg_attribute c ON p.class = 'pg_class'::regclass AND c.attrelid = p.object AND c.attnum > 0 AND c.attacl IS NOT NULL),
 			granted AS (
-				SELECT p.name, p.kind, p.owner, a.* FROM present p, aclexplode(p.acl) a WHERE a.grantee <> p.owner),
+				SELECT l.kind, l.name, l."column", a.privilege_type AS privilege, CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END AS grantee, bool_or(a.is_grantable) AS grantable
+				FROM acl l, aclexplode(l.acl) a WHERE a.grantee <> l.owner GROUP BY 1, 2, 3, 4, 5),
+			former AS (SELECT f.* FROM jsonb_populate_recordset(NULL::crm_profile_internal.source_grant, src.grants) f),
+			-- nobody reads a view without this table, which is never dropped with others: it tells who has come to be a
+			-- reader, or has ceased to be one, since the rights were last looked at
+			reader AS (
+				SELECT g.grantee, true AS now, false AS before FROM granted g WHERE g.name = 'customer_history' AND g.privilege = 'SELECT' AND g."column" IS NULL
+				UNION ALL SELECT f.grantee, false, true FROM former f WHERE f.name = 'customer_history' AND f.privilege = 'SELECT' AND f."column" IS NULL),
+			change AS (SELECT r.grantee, bool_or(r.now) AS came FROM reader r GROUP BY r.grantee HAVING bool_or(r.now) <> bool_or(r.before)),
 			now AS (
-				SELECT g.kind, g.name, g.privilege_type AS privilege, CASE WHEN g.grantee <> 0 THEN pg_get_userbyid(g.grantee) END AS grantee FROM granted g
-				UNION SELECT k.kind, k.name, k.privilege, k.grantee FROM jsonb_to_recordset(src.grants) AS k(kind text, name text, privilege text, grantee name)
-					WHERE EXISTS (SELECT FROM present p WHERE p.kind = k.kind AND p.name = k.name AND p.object IS NULL))
-		SELECT jsonb_agg(to_jsonb(n) ORDER BY n.kind, n.name, n.grantee, n.privilege) FROM now n;
-	END; -- rights of roles other than the owner on the objects of a source, including those that do not exist at present
+				SELECT g.* FROM granted g
+				UNION SELECT f.* FROM former f JOIN present p ON p.kind = f.kind AND p.name = f.name AND p.object IS NULL
+					WHERE NOT EXISTS (SELECT FROM change c WHERE NOT c.came AND c.grantee IS NOT DISTINCT FROM f.grantee)
+				UNION SELECT p.kind, p.name, NULL, 'SELECT', c.grantee, false FROM present p, change c WHERE p.kind = 'view' AND p.needed AND p.object IS NULL AND c.came)
+		SELECT jsonb_agg(to_jsonb(n) ORDER BY n.kind, n.name, n."column", n.grantee, n.privilege) FROM now n;
+	END; -- rights of roles other than the owner on the objects of a source: of those that exist as they are; of others as they were when last looked at, with those who may read the source since, without those who no longer may
 
 CREATE FUNCTION crm_profile_internal.lock_relations(relations regclass[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE; -- locks tables and views, of your own or with triggers of yours, against everybody, and holds none of them while it waits for another
@@ -46,13 +66,14 @@ BEGIN
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');
 	END IF;
-	FOR given IN SELECT k.*, p.object, p.acl FROM jsonb_to_recordset(src.grants) AS k(kind text, name text, privilege text, grantee name)
-			JOIN crm_profile_internal.source_present(src) p ON p.kind = k.kind AND p.name = k.name AND p.object IS NOT NULL LOOP
-		IF (given.grantee IS NULL OR to_regrole(quote_ident(given.grantee)) IS NOT NULL)
-			AND NOT EXISTS (SELECT FROM aclexplode(given.acl) a WHERE a.privilege_type = given.privilege AND a.grantee = coalesce(to_regrole(quote_ident(given.grantee))::oid, 0)) THEN
-			EXECUTE format('GRANT %s ON %s TO %s', given.privilege, CASE given.kind WHEN 'function' THEN 'FUNCTION ' || given.object::regprocedure ELSE given.object::regclass::text END,
-				coalesce(quote_ident(given.grantee), 'PUBLIC'));
-		END IF;
+	FOR given IN SELECT k.*, p.object FROM jsonb_populate_recordset(NULL::crm_profile_internal.source_grant, src.grants) k
+			JOIN crm_profile_internal.source_present(src) p ON p.kind = k.kind AND p.name = k.name AND p.object IS NOT NULL
+			LEFT JOIN pg_attribute c ON p.class = 'pg_class'::regclass AND c.attrelid = p.object AND c.attname = k."column"
+			WHERE (k."column" IS NULL OR c.attnum > 0) AND (k.grantee IS NULL OR to_regrole(quote_ident(k.grantee)) IS NOT NULL)
+				AND NOT EXISTS (SELECT FROM aclexplode(CASE WHEN k."column" IS NULL THEN p.acl ELSE c.attacl END) a
+					WHERE a.privilege_type = k.privilege AND a.grantee = coalesce(to_regrole(quote_ident(k.grantee))::oid, 0) AND a.is_grantable >= k.grantable) LOOP
+		EXECUTE format('GRANT %s%s ON %s TO %s%s', given.privilege, ' (' || quote_ident(given."column") || ')', CASE given.kind WHEN 'function' THEN 'FUNCTION ' || given.object::regprocedure ELSE given.object::regclass::text END,
+			coalesce(quote_ident(given.grantee), 'PUBLIC'), CASE WHEN given.grantable THEN ' WITH GRANT OPTION' ELSE '' END);
 	END LOOP;
 	-- if every table is published, a table without a replica identity could not be updated; the index on the keys comes
 	-- with the first refresh
@@ -190,6 +211,8 @@ BEGIN
 	IF src.customer_query IS DISTINCT FROM old.customer_query THEN
 		src.by_attributes := NULL;
 	END IF;
+	-- by the definition that the objects were made by
+	src.grants := crm_profile_internal.source_grants(old);
 	src := crm_profile_internal.source_build(src);
 	-- with other arguments, orders may be missing for another reason
 	src.tracking := NULL;
@@ -259,13 +282,13 @@ CREATE FUNCTION crm_profile_internal.explain_source_as_owner(src crm_profile.sou
 DECLARE
 	shards record := crm_profile_internal.source_shards(src);
 BEGIN
-	RETURN concat(format(E'-- refresh runs as %I, with TimeZone %L:\n', current_user, src.time_zone),
+	RETURN crm_profile_internal.wrapped_sql(concat(format(E'-- refresh runs as %I, with TimeZone %L:\n', current_user, src.time_zone),
 		CASE WHEN shards.orders IS NOT NULL THEN format(E'-- Citus distributes %s: the workers make %s, nothing else leaves them\n', shards.orders,
 			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END) END,
-		(SELECT string_agg(format(E'-- corrected: %s\n', l.told), '' ORDER BY l.place) FROM crm_profile_internal.source_layers(src) l),
+		(SELECT string_agg(format(E'-- corrected: %s\n', replace(crm_profile_internal.wrapped(l.told, 66), E'\n', E'\n--   ')), '' ORDER BY l.place) FROM crm_profile_internal.source_layers(src) l),
 		coalesce(crm_profile_internal.source_history_query(src), crm_profile_internal.source_orders_query(src)), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
 		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),
-		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', crm_profile_internal.source_best_query(src), crm_profile_internal.source_match_query(src)) END);
+		CASE WHEN src.prospects IS NOT NULL THEN format(E'\n\n-- the best customers:\n%s;\n\n-- prospect_match:\n%s;', crm_profile_internal.source_best_query(src), crm_profile_internal.source_match_query(src)) END), 78);
 END $$; -- runs as the owner of the source: explain_source()
 
 CREATE FUNCTION crm_profile.explain_source(name text) RETURNS text

@@ -216,6 +216,8 @@ BEGIN
 		removed := 0;
 		stored := clock_timestamp();
 		EXECUTE format('CREATE UNIQUE INDEX customer_history_key ON %s (customer)', target);
+		-- now, not later: subscribers of logical replication would be stopped by a change
+		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX customer_history_key', target);
 		EXECUTE format('ANALYZE %s', target);
 		IF "verbose" THEN
 			PERFORM crm_profile_internal.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));

@@ -95,6 +95,9 @@ CREATE FUNCTION crm_profile_internal.forget_customer_as_owner(src crm_profile.so
 	RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	IF key IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'the key of the customer must not be NULL';
+	END IF;
 	RETURN QUERY SELECT f.* FROM crm_profile_internal.forget_keys(src, ARRAY[key], rewrite) f;
 END $$; -- runs as the owner of the source: forget_customer()
 

@@ -363,9 +363,7 @@ CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	language := crm_profile_internal.check_language(language);
-	IF to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.segment_summary', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.cards(crm_profile_internal.source_people(source), CASE WHEN to_regclass(format('%I.segment_persona', source)) IS NOT NULL THEN format('%I.segment_persona', source) END,
 		crm_profile_internal.source_card_columns(source), language) c;
 END $$; -- each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers
@@ -393,7 +391,7 @@ CREATE FUNCTION crm_profile.explain_segment(source text, segment text,
 	OUT over text, OUT rule text, OUT coverage double precision, OUT "precision" double precision, OUT lift double precision, OUT adjusted_p_value double precision, OUT customers bigint) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 2 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	profile CONSTANT regclass := to_regclass(format('%I.customer_profile', source));
+	profile CONSTANT regclass := crm_profile_internal.check_source_exists(source);
 	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
 	src crm_profile.source_definition;
 	named text[];
@@ -407,8 +405,8 @@ DECLARE
 	found bigint;
 	there bigint;
 BEGIN
-	IF profile IS NULL OR segment IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
+	IF segment IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'the name of the segment must not be NULL', HINT = format('SELECT segment FROM %I.segment_summary lists them.', source);
 	END IF;
 	EXECUTE format('SELECT d.* FROM %I.source_definition d', source) INTO src;
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE coalesce(p.segment, ''(unscored)'') = $1) FROM %I.customer_profile p', source) INTO n, members USING segment;
@@ -469,16 +467,14 @@ CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	attributes CONSTANT regclass := crm_profile_internal.attributes_of_source(source);
 	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
 	columns text;
 	options jsonb;
 	person text;
 	found boolean;
 BEGIN
-	IF attributes IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist, or has no attributes', source), HINT = 'A source has the name of the schema of its views.';
-	ELSIF whom IS NULL AND NOT by_record THEN
+	IF whom IS NULL AND NOT by_record THEN
 		RAISE null_value_not_allowed USING MESSAGE = 'whom must not be NULL', HINT = 'Give the key of a customer, or a row with attributes.';
 	ELSIF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('k is %s', coalesce(k::text, 'NULL')), DETAIL = 'It is the number of customers wanted, from 1 to 1000.';
@@ -490,7 +486,11 @@ BEGIN
 	END IF;
 	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a, LATERAL (SELECT %s) "(row)"', attributes, columns)
 		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
-	IF NOT by_record THEN
+	IF by_record AND NOT EXISTS (SELECT FROM jsonb_each_text(to_jsonb(whom)) r JOIN pg_attribute a ON a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped AND a.attname = r.key WHERE r.value IS NOT NULL) THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('the row has none of the attributes of source "%s"', source),
+			DETAIL = format('Attributes: %s.', (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped)),
+			HINT = 'Columns of the row count by name: (SELECT r FROM (SELECT 40 AS age) r).';
+	ELSIF NOT by_record THEN
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
 		IF NOT found THEN
 			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
@@ -515,7 +515,7 @@ CREATE FUNCTION crm_profile.customer_groups(source text, k integer DEFAULT NULL,
 	OUT silhouette double precision, OUT stability double precision, OUT medoid crm_profile.profile, OUT profile_model crm_profile.profile_model) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 10000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
+	attributes CONSTANT regclass := crm_profile_internal.attributes_of_source(source);
 	columns CONSTANT jsonb := crm_profile_internal.source_card_columns(source);
 	people CONSTANT text := crm_profile_internal.source_people(source);
 	options jsonb := '{"range_count": 5}';
@@ -525,8 +525,8 @@ DECLARE
 	alike double precision[];
 BEGIN
 	language := crm_profile_internal.check_language(language);
-	IF attributes IS NULL OR columns IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist, or has no attributes', source), HINT = 'A source has the name of the schema of its views.';
+	IF columns IS NULL THEN
+		RAISE object_not_in_prerequisite_state USING MESSAGE = format('all attributes of source "%s" have names of figures', source), HINT = 'Give them other names: name = expression.';
 	END IF;
 	SELECT string_agg(format('x.%I', c ->> 'name'), ', ' ORDER BY o), options || jsonb_build_object('kinds', coalesce(jsonb_object_agg(c ->> 'name', 'nominal') FILTER (WHERE c ->> 'class' = 'word'), '{}'))
 		INTO named, options FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o);
@@ -552,7 +552,7 @@ BEGIN
 	-- one scan for the group of each customer, whatever is asked of it
 	rows := format('(SELECT x.customer, x.recency, x.frequency, x.monetary, %1$s, x."(group)"::text AS segment, x."(group)" AS segment_position FROM (SELECT x.*, crm_profile.nearest_group(crm_profile.profile("(row)", %2$L::crm_profile.profile_model), %3$L::crm_profile.profile[]) AS "(group)" FROM %4$s OFFSET 0) x)',
 		named, profile_model, found.medoids, rows);
-	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, avg(crm_profile.similarity(n.p, $2[n.n])) AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
+	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, (crm_profile_internal.decimal_sum(crm_profile.similarity(n.p, $2[n.n])) / count(crm_profile.similarity(n.p, $2[n.n])))::float8 AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
 		(SELECT crm_profile.profile("(row)", $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
 		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
@@ -569,12 +569,11 @@ CREATE FUNCTION crm_profile.segment_variance(source text, label name DEFAULT 'se
 	OUT attribute text, OUT customers bigint, OUT groups bigint, OUT total double precision, OUT within double precision, OUT "between" double precision, OUT explained double precision, OUT coverage double precision) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	columns jsonb := crm_profile_internal.source_card_columns(source);
+	columns jsonb;
 	parts text;
 BEGIN
-	IF to_regclass(format('%I.customer_profile', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
+	columns := crm_profile_internal.source_card_columns(source);
 	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
 		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
 	END IF;

@@ -226,9 +226,13 @@ END $$; -- the queues of changes of a source, and the triggers that fill them, a
 CREATE FUNCTION crm_profile_internal.source_build_population(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	-- what was learnt under another definition is worth nothing
-	EXECUTE format('DROP TABLE IF EXISTS %I.population', src.name);
+	-- what was learnt under another definition is worth nothing; a table that is needed stays, since a subscriber of
+	-- logical replication would take another one of its name for the same, with the old rows
 	IF src.track_changes = 'none' THEN
+		EXECUTE format('DROP TABLE IF EXISTS %I.population', src.name);
+		RETURN;
+	ELSIF to_regclass(format('%I.population', src.name)) IS NOT NULL THEN
+		EXECUTE format('DELETE FROM %I.population', src.name);
 		RETURN;
 	END IF;
 	-- room for the histories that a refresh changes, beside the others of their page

@@ -210,6 +210,15 @@ CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_intern
 		ORDER BY 1;
 	END; -- rows of the view category_buyers, from those of product_affinity
 
+CREATE FUNCTION crm_profile_internal.source_line_view(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- a table is asked whether it has policies for the reader; of a view that leaves out customers nobody can tell
+	RETURN format('VIEW %I.order_line WITH (security_invoker = true) AS SELECT l.* FROM (%s) l WHERE l.customer IS NULL OR (SELECT %s) OR %s', src.name, src.line_query,
+		CASE WHEN (SELECT c.relkind FROM pg_class c WHERE c.oid = src.customers::regclass) IN ('r', 'p') THEN format('NOT row_security_active(%L::regclass)', src.customers)
+			ELSE format('c.relowner = r.oid FROM pg_class c, pg_roles r WHERE c.oid = %L::regclass AND r.rolname = current_user', format('%I.source_definition', src.name)) END,
+		crm_profile_internal.is_known(src, 'l.customer'));
+COMMENT ON FUNCTION crm_profile_internal.source_line_view IS 'SQL after CREATE of the view order_line: the lines of customers whom the reader may see, and those without a customer';
+
 CREATE FUNCTION crm_profile_internal.source_build_lines(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -217,12 +226,12 @@ DECLARE
 BEGIN
 	IF src.line_query IS NOT NULL THEN
 		BEGIN
-			EXECUTE format('CREATE OR REPLACE VIEW %I.order_line WITH (security_invoker = true) AS ', src.name) || src.line_query;
+			EXECUTE 'CREATE OR REPLACE ' || crm_profile_internal.source_line_view(src);
 		EXCEPTION WHEN invalid_table_definition THEN
 			-- another key of orders may have another type
 			PERFORM crm_profile_internal.source_build_due(jsonb_populate_record(src, '{"line_query": null}'));
 			PERFORM crm_profile_internal.source_build_lines(jsonb_populate_record(src, '{"line_query": null}'));
-			EXECUTE format('CREATE VIEW %I.order_line WITH (security_invoker = true) AS ', src.name) || src.line_query;
+			EXECUTE 'CREATE ' || crm_profile_internal.source_line_view(src);
 		END;
 	ELSE
 		PERFORM crm_profile_internal.source_drop_view(src, 'category_buyers');
@@ -233,7 +242,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM crm_profile_internal.source_build_complements(src);
-	EXECUTE format('COMMENT ON VIEW %I.order_line IS ''the order lines: what was bought together, by whom and when''', src.name);
+	EXECUTE format('COMMENT ON VIEW %I.order_line IS ''the order lines of the customers that the reader sees: what was bought together, by whom and when''', src.name);
 	FOR described IN VALUES ('basket', 'what lines of one order share'), ('customer', 'key of the customer; NULL: not known'), ('ordered_on', 'day of the order; NULL: not known'), ('product', 'the product'), ('category', 'its category, or the product where the source names no category') LOOP
 		EXECUTE format('COMMENT ON COLUMN %I.order_line.%I IS %L', src.name, described.column1, described.column2);
 	END LOOP;
@@ -255,6 +264,7 @@ END $$; -- creates or replaces the views of order lines of a source, or drops th
 CREATE FUNCTION crm_profile_internal.source_lines(source text, as_of date) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 BEGIN
+	PERFORM crm_profile_internal.check_source_exists(source);
 	IF to_regclass(format('%I.order_line', source)) IS NULL THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no order lines', source), HINT = format('Name them: crm_profile.alter_source(%L, lines => ''schema.table'', …).', source);
 	END IF;
@@ -280,7 +290,7 @@ DECLARE
 	products text[];
 BEGIN
 	IF most < 0 THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('most must not be negative, but is %s', most), HINT = 'NULL gives all products.';
+		RAISE invalid_parameter_value USING MESSAGE = format('most is %s', most), DETAIL = 'It is the largest number of products wanted.';
 	END IF;
 	EXECUTE format('SELECT array_agg(DISTINCT l.product) FROM (%s) l', concat(replace(lines, 'l.basket, ', ''), CASE WHEN as_of IS NULL THEN ' WHERE' ELSE ' AND' END, format(' l.customer = %L', customer))) INTO products;
 	RETURN QUERY SELECT n.* FROM crm_profile.next_products(lines, products) n ORDER BY n.share DESC, n.product COLLATE "C" LIMIT most;

@@ -10,9 +10,7 @@ CREATE FUNCTION crm_profile_internal.evaluated_source(source text) RETURNS crm_p
 DECLARE
 	src crm_profile.source_definition;
 BEGIN
-	IF source IS NULL OR to_regclass(format('%I.customer_history', source)) IS NULL OR to_regclass(format('%I.source_definition', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'A source has the name of the schema of its views.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	EXECUTE format('SELECT d.* FROM ONLY %I.source_definition d', source) INTO src;
 	src.name := source;
 	RETURN src;
@@ -21,8 +19,9 @@ END $$; -- the definition of a source, as its readers may read it
 CREATE FUNCTION crm_profile_internal.evaluated_day(src crm_profile.source_definition, as_of date) RETURNS date
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF as_of IN ('infinity', '-infinity') THEN
-		RAISE datetime_field_overflow USING MESSAGE = 'the day must be finite';
+	-- what is computed from a day has to be a day as well, and the months up to it are rows
+	IF as_of NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
+		RAISE datetime_field_overflow USING MESSAGE = format('the day is %s', as_of), DETAIL = 'It lies between the years 1 and 9999.';
 	ELSIF as_of IS NULL THEN
 		EXECUTE format('SELECT %s', crm_profile_internal.source_today(src)) INTO as_of;
 	END IF;
@@ -87,10 +86,11 @@ CREATE FUNCTION crm_profile_internal.dense_cohorts(cells crm_profile_internal.co
 	BEGIN ATOMIC
 		SELECT s.cohort, m.months, s.buyers, coalesce(c.buyers, 0), coalesce(c.revenue, 0), CASE WHEN c.cohort IS NULL THEN NULL ELSE c.profit END,
 			as_of >= (s.cohort + make_interval(months => m.months + 1))::date - 1
-		FROM unnest(cells) s CROSS JOIN LATERAL generate_series(0, crm_profile_internal.month_number(as_of) - crm_profile_internal.month_number(s.cohort)) AS m(months)
+		FROM (SELECT least(as_of, greatest(CURRENT_DATE, max(c.cohort + make_interval(months => c.months)))) AS last FROM unnest(cells) c) e, unnest(cells) s
+			CROSS JOIN LATERAL generate_series(0, crm_profile_internal.month_number(e.last::date) - crm_profile_internal.month_number(s.cohort)) AS m(months)
 			LEFT JOIN unnest(cells) c ON c.cohort = s.cohort AND c.months = m.months
 		WHERE s.months = 0;
-	END; -- the cells with a row for every month up to the day, also those in which nobody bought
+	END; -- the cells with a row for every month up to the day, also those in which nobody bought; not for months that have yet to come
 
 CREATE TYPE crm_profile_internal.cohort_retention_row AS ( -- a row of the view cohort_retention
 	cohort date, -- first day of the month of the first purchase
@@ -480,7 +480,7 @@ CREATE FUNCTION crm_profile_internal.check_evaluation(src crm_profile.source_def
 DECLARE
 	newest date;
 BEGIN
-	IF on_day IS NULL OR on_day IN ('infinity', '-infinity') THEN
+	IF on_day IS NULL OR on_day NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('the day is %s', coalesce(on_day::text, 'NULL')), HINT = 'Give a day in the past, such as a year ago.';
 	ELSIF horizon IS NULL OR horizon NOT BETWEEN 1 AND 36525 THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('horizon is %s', coalesce(horizon::text, 'NULL')), DETAIL = 'It is the number of days after the day in which customers may buy, from 1 on.';
@@ -532,7 +532,7 @@ DECLARE
 	compiled CONSTANT crm_profile.segment_scheme := crm_profile.compile_scheme(scheme);
 BEGIN
 	IF scheme IS NULL THEN
-		RAISE invalid_parameter_value USING MESSAGE = 'the scheme is NULL', HINT = 'Name one, such as ''standard''; SELECT name FROM crm_profile.scheme lists them.';
+		RAISE null_value_not_allowed USING MESSAGE = 'the name of the scheme must not be NULL', HINT = 'SELECT name FROM crm_profile.scheme lists them.';
 	END IF;
 	PERFORM crm_profile_internal.check_evaluation(src, on_day, horizon);
 	RETURN QUERY WITH g AS (SELECT x.* FROM unnest(crm_profile_internal.scheme_groups(crm_profile_internal.evaluated_cells(source, on_day, horizon, (SELECT s.bins FROM crm_profile.scheme s WHERE s.name = scheme), crm_profile_internal.evaluable(src, scheme, compiled), NULL), compiled)) x),
@@ -672,7 +672,9 @@ END $$; -- values of the attributes of those who bought, before both days; NULL:
 CREATE FUNCTION crm_profile_internal.check_days(from_date date, to_date date) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF from_date IS NULL OR to_date IS NULL OR from_date = '-infinity' OR to_date = 'infinity' OR from_date >= to_date THEN
+	IF from_date NOT BETWEEN '0001-01-01' AND '9999-12-31' OR to_date NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
+		RAISE datetime_field_overflow USING MESSAGE = format('the days are %s and %s', from_date, to_date), DETAIL = 'They lie between the years 1 and 9999.';
+	ELSIF from_date < to_date IS NOT TRUE THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('%s is not before %s', coalesce(from_date::text, 'NULL'), coalesce(to_date::text, 'NULL')), HINT = 'Give two days, the earlier one first.';
 	END IF;
 END $$; -- raises an error unless the first day is before the other

@@ -20,7 +20,7 @@ CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a rep
 	source text, -- name of the source
 	words jsonb, -- the words of the language, escaped
 	"keys" boolean, -- whether keys of customers and prospects may be shown
-	summary jsonb, -- the rows of segment_summary, in their order: several sections show some of them
+	summary jsonb, -- the rows of segment_summary_details, in their order: several sections show some of them
 	forecast jsonb, -- the rows of revenue_forecast
 	cells crm_profile_internal.report_cell[] -- customer_profile, counted: it is read once for several sections
 );
@@ -141,7 +141,7 @@ BEGIN
 		FROM (VALUES (1, 'customers', coalesce(customers."all", 0), 'count', NULL),
 			(2, 'buyers', coalesce(customers.buyers, 0), 'count', NULL),
 			(3, 'repeaters', customers.repeaters / nullif(customers.counted, 0), 'share', NULL),
-			(4, 'monetary', (SELECT sum(m.monetary) FROM jsonb_populate_recordset(NULL::crm_profile_internal.segment_summary_row, page.summary) m), 'amount', NULL),
+			(4, 'monetary', (SELECT sum(m.monetary) FROM jsonb_populate_recordset(NULL::crm_profile_internal.segment_summary_details_row, page.summary) m), 'amount', NULL),
 			(5, 'forecast', forecast.expected, 'amount', CASE WHEN forecast.lower IS NOT NULL THEN format(page.words ->> 'report.between', crm_profile_internal.report_number(page, forecast.lower, 'amount'), crm_profile_internal.report_number(page, forecast.upper, 'amount')) END)
 			) k(n, k, v, kind, note)), customers.lifecycles);
 END $$; -- section of a report: the figures that a director asks for first
@@ -153,7 +153,7 @@ DECLARE
 BEGIN
 	-- lines of fewer than five customers are one line; those without customers are dropped
 	EXECUTE format('
-		WITH line AS (SELECT e.place, m.* FROM jsonb_array_elements($1.summary) WITH ORDINALITY e(line, place), jsonb_populate_record(NULL::crm_profile_internal.segment_summary_row, e.line) m),
+		WITH line AS (SELECT e.place, m.* FROM jsonb_array_elements($1.summary) WITH ORDINALITY e(line, place), jsonb_populate_record(NULL::crm_profile_internal.segment_summary_details_row, e.line) m),
 		merged AS (
 			SELECT place, crm_profile_internal.report_word($1, ''segment'', segment) AS name, customers, customer_share, monetary, monetary_share, mean_p_purchase_90d, predicted_value,
 				strategy FROM line WHERE customers >= 5 OR coalesce(customers, 0) = 0 AND monetary <> 0
@@ -368,7 +368,7 @@ BEGIN
 			crm_profile_internal.report_number($1, actual::numeric, ''count''), crm_profile_internal.report_number($1, calibration::numeric, ''share''))
 		FROM %I.model_holdout WHERE part = ''total''', page.source) INTO told USING page;
 	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''item'', item) || coalesce(''<small>'' || crm_profile_internal.report_text($1, note) || ''</small>'', ''''), crm_profile_internal.report_word($1, ''figure'', value)), '''' ORDER BY line)
-		FROM %I.model_card', page.source) INTO rows USING page;
+		FROM %I.model_card_details', page.source) INTO rows USING page;
 	RETURN format('<p>%s</p><p>%s</p><details><summary>%s</summary>%s</details>', coalesce(told, page.words ->> 'report.no test'), page.words ->> 'report.how', page.words ->> 'report.all figures',
 		crm_profile_internal.report_table(page, '{item,value}', rows));
 END $$; -- section of a report: how the forecasts are made, and how good one was
@@ -400,9 +400,9 @@ footer{padding:16px;font-size:.82rem}
 CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name text, OUT view text) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 	BEGIN ATOMIC
-		VALUES (1, 'overview', 'customer_profile'), (2, 'segments', 'segment_summary'), (3, 'forecast', 'revenue_forecast'), (4, 'migration', 'segment_migration'), (5, 'scores', 'rfm_grid'),
-			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'cohorts', 'cohort_retention'), (9, 'personas', 'segment_summary'), (10, 'prospects', 'prospect_match'),
-			(11, 'due', 'due_actions'), (12, 'campaigns', 'campaign_result'), (13, 'quality', 'data_quality'), (14, 'model', 'model_card');
+		VALUES (1, 'overview', 'customer_profile'), (2, 'segments', 'segment_summary_details'), (3, 'forecast', 'revenue_forecast'), (4, 'migration', 'segment_migration'), (5, 'scores', 'rfm_grid'),
+			(6, 'calendar', 'purchase_calendar'), (7, 'concentration', 'customer_profile'), (8, 'cohorts', 'cohort_retention'), (9, 'personas', 'segment_summary_details'), (10, 'prospects', 'prospect_match'),
+			(11, 'due', 'due_actions'), (12, 'campaigns', 'campaign_result'), (13, 'quality', 'data_quality'), (14, 'model', 'model_card_details');
 	END; -- the sections of a report in their order, and the view that each shows: report_… reads it
 
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
@@ -416,9 +416,7 @@ DECLARE
 	section record;
 	unknown text;
 BEGIN
-	IF source IS NULL OR to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.model_in_use', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('there is no source "%s"', source), HINT = 'SELECT name FROM crm_profile.sources lists them.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	SELECT string_agg(s, ', ') INTO unknown FROM unnest(sections) s WHERE s NOT IN (SELECT name FROM crm_profile_internal.report_sections());
 	IF unknown IS NOT NULL THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('there is no section "%s" in a report', unknown),
@@ -431,7 +429,7 @@ BEGIN
 			FROM %I.customer_profile p GROUP BY p.lifecycle, p.value_decile, p.r_score, p.f_score) c', source) INTO page.cells;
 	END IF;
 	IF sections IS NULL OR sections && '{overview,segments,migration}' THEN
-		EXECUTE format('SELECT jsonb_agg(s) FROM %I.segment_summary s', source) INTO page.summary;
+		EXECUTE format('SELECT jsonb_agg(s) FROM %I.segment_summary_details s', source) INTO page.summary;
 	END IF;
 	IF sections IS NULL OR sections && '{overview,forecast}' THEN
 		EXECUTE format('SELECT jsonb_agg(f) FROM %I.revenue_forecast f', source) INTO page.forecast;

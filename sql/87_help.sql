@@ -9,10 +9,10 @@ CREATE FUNCTION crm_profile_internal.help_topics(OUT topic text, OUT example tex
 			('a source: your tables, mapped once', 'SELECT * FROM crm_profile.create_source(''shop'', ''customers'', ''orders'')', 'sources.md'),
 			('read its orders and fit its models', 'SELECT * FROM crm_profile.refresh(''shop'')', 'sources.md'),
 			('what is wrong in the data', 'SELECT finding, severity, rows FROM crm_profile.check_source(''shop'')', 'data_quality.md'),
-			('segments: who brings what, what to do', 'SELECT segment, customers, monetary FROM shop.segment_summary', 'segments.md'),
+			('segments: who brings what, what to do', 'SELECT * FROM shop.segment_summary', 'segments.md'),
 			('customers, the likeliest to buy first', E'SELECT customer, segment, p_purchase_90d FROM shop.customer_profile\n  ORDER BY p_purchase_90d DESC NULLS LAST LIMIT 10', 'clv.md'),
 			('what the next 90 days should bring', 'SELECT part, expected, lower, upper FROM shop.revenue_forecast', 'sources.md'),
-			('how good forecasts were, in words', 'SELECT item, value FROM shop.model_card', 'clv.md'),
+			('how good forecasts were, in words', 'SELECT * FROM shop.model_card', 'clv.md'),
 			('what kind of people they are', 'SELECT segment, card FROM crm_profile.segment_card(''shop'')', 'sources.md'),
 			('whom to write to today, and why', 'SELECT customer, action, reason FROM shop.due_actions', 'due_actions.md'),
 			('all of that on a page for people', 'SELECT crm_profile.report(''shop'')', 'report.md'),
@@ -61,7 +61,7 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 			('customer_profile', 'one row per customer', 'Who is slipping away although they are worth much?', E'SELECT customer, recency, p_purchase_90d, clv_365d FROM %I.customer_profile WHERE lifecycle = ''lapsing'' AND predicted_tier = ''A'' ORDER BY clv_365d DESC LIMIT 20'),
 			('customer_profile', NULL, 'Who will most likely order in the next 90 days?', 'SELECT customer, segment, p_purchase_90d FROM %I.customer_profile ORDER BY p_purchase_90d DESC NULLS LAST LIMIT 20'),
 			('customer_profile', NULL, 'How many customers are new, active, lapsing, inactive?', 'SELECT lifecycle, count(*) FROM %I.customer_profile GROUP BY lifecycle'),
-			('segment_summary', 'one row per segment, and per kind of amount that is in none', 'Which segments bring the revenue?', 'SELECT segment, customers, monetary, monetary_share FROM %I.segment_summary ORDER BY monetary DESC'),
+			('segment_summary_details', 'one row per segment, and per kind of amount that is in none', 'Which segments bring the revenue?', 'SELECT segment, customers, monetary, monetary_share FROM %I.segment_summary_details ORDER BY monetary DESC'),
 			('revenue_forecast', 'one row per kind of customer, and the total', 'What will the next quarter bring?', 'SELECT part, expected, lower, upper FROM %I.revenue_forecast'),
 			('segment_migration', 'one row per pair of segments, over the last 90 days', 'Which customers moved down?', 'SELECT from_segment, to_segment, customers FROM %I.segment_migration WHERE from_segment <> to_segment ORDER BY customers DESC'),
 			('rfm_grid', 'one row per recency and frequency score', 'How many customers bought lately, and often?', 'SELECT r_score, f_score, customers FROM %I.rfm_grid'),
@@ -79,7 +79,7 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 			('prospect_match', 'one row per prospect', 'Which leads first?', 'SELECT prospect, score, reasons FROM %I.prospect_match ORDER BY score DESC NULLS LAST LIMIT 20'),
 			('forecast_tracking', 'one row per month; the month of the cut-off has two', 'Does the forecast hold, month by month?', 'SELECT month, expected_value, actual_value FROM %I.forecast_tracking WHERE forecast'),
 			('model_holdout', 'one row per class of customers', 'How good was a forecast of the past?', E'SELECT predicted, actual, calibration FROM %I.model_holdout WHERE part = ''total'''),
-			('model_card', 'one row per figure of the models', 'Which model is in use?', 'SELECT item, value, note FROM %I.model_card'),
+			('model_card_details', 'one row per figure of the models', 'Which model is in use?', 'SELECT item, value, note FROM %I.model_card_details'),
 			('due_actions', 'one row per customer and occasion of the as-of date', 'Whom to write to today, and why?', 'SELECT customer, action, reason FROM %I.due_actions ORDER BY value DESC NULLS LAST LIMIT 20'),
 			('campaign_result', 'one row per campaign', 'Did the campaign work?', 'SELECT campaign, treated_rate, control_rate, lift_lower, lift_upper, result FROM %I.campaign_result'),
 			('campaign_segment_result', 'one row per campaign and segment', 'With whom did it work?', 'SELECT campaign, segment, lift, adjusted_p_value FROM %I.campaign_segment_result'),
@@ -94,17 +94,15 @@ CREATE FUNCTION crm_profile.describe_source(source text) RETURNS jsonb
 DECLARE
 	described jsonb;
 BEGIN
-	IF source IS NULL OR to_regclass(format('%I.customer_profile', source)) IS NULL OR to_regclass(format('%I.model_in_use', source)) IS NULL THEN
-		RAISE undefined_object USING MESSAGE = format('there is no source "%s"', source), HINT = 'SELECT name FROM crm_profile.sources lists them; crm_profile.help() shows how to make one.';
-	END IF;
+	PERFORM crm_profile_internal.check_source_exists(source);
 	SELECT jsonb_build_object('source', source, 'schema', source,
 		'as_of', 'Every view shows one day: as_of of the source, or today. profile_as_of(day) shows customer_profile on another. Orders after that day are left out.',
 		'units', 'Amounts are in the currency of the orders, not converted; shares and probabilities are from 0 to 1; recency, gaps and horizons are days.',
-		'views', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', c.relname, 'comment', obj_description(c.oid, 'pg_class'),
+		'views', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', c.relname, 'comment', obj_description(c.oid, 'pg_class'),
 				'grain', (SELECT q.grain FROM crm_profile_internal.source_questions() q WHERE q.view = c.relname AND q.grain IS NOT NULL),
 				'columns', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'comment', col_description(c.oid, a.attnum))) ORDER BY a.attnum)
 					FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-				'questions', (SELECT jsonb_agg(jsonb_build_object('question', q.question, 'sql', format(q.query, source))) FROM crm_profile_internal.source_questions() q WHERE q.view = c.relname))) ORDER BY c.relname)
-			FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(source)) AND c.relkind = 'v' AND c.relname <> 'prospect_model' AND has_table_privilege(c.oid, 'SELECT'))) INTO described;
+				'questions', (SELECT jsonb_agg(jsonb_build_object('question', q.question, 'sql', format(q.query, source))) FROM crm_profile_internal.source_questions() q WHERE q.view = c.relname))) ORDER BY c.relname), '[]')
+			FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(source)) AND c.relkind = 'v' AND c.relname NOT IN ('prospect_model', 'segment_summary', 'model_card') AND has_table_privilege(c.oid, 'SELECT'))) INTO described;
 	RETURN described;
 END $$; -- a source for catalogues and language models: the views that you may read, what a row of each is, columns with types and comments, units, questions with their SQL

@@ -128,6 +128,36 @@ SELECT product, baskets, round(share::numeric, 4) AS share, round(lift::numeric,
 SELECT count(*), count(*) FILTER (WHERE n.product IN (SELECT l.product FROM shop.order_line l WHERE l.customer = 'ALFKI' AND l.ordered_on <= '1997-12-31')) AS known FROM crm_profile.next_product('shop', 'ALFKI', '1997-12-31', 100) n;
 SELECT count(*) FROM crm_profile.next_product('shop', 'nobody');
 
+-- readers see the lines of the customers that they see, whether a policy or a view hides the others
+CREATE ROLE regress_affinity_reader;
+GRANT USAGE ON SCHEMA shop TO regress_affinity_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_affinity_reader;
+SELECT format('GRANT USAGE ON SCHEMA %I TO regress_affinity_reader', current_schema) \gexec
+GRANT SELECT ON customers, orders, order_details, lines, products TO regress_affinity_reader;
+CREATE FUNCTION pg_temp.seen() RETURNS TABLE (customers bigint, with_lines bigint, lines bigint, product_13 bigint) LANGUAGE sql AS $$
+	SELECT (SELECT count(*) FROM shop.customer_profile), count(DISTINCT l.customer), count(*), count(*) FILTER (WHERE l.product = 'product 13') FROM shop.order_line l $$;
+ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY only_some ON customers TO regress_affinity_reader USING (customer_id < 'C');
+SELECT * FROM pg_temp.seen();
+SELECT count(*) FILTER (WHERE customer_id < 'C') AS lines_by_hand, count(DISTINCT customer_id) FILTER (WHERE customer_id < 'C') AS customers_by_hand FROM lines JOIN orders USING (order_id);
+SET ROLE regress_affinity_reader;
+SELECT * FROM pg_temp.seen();
+SELECT sum(customers) AS pairs FROM shop.product_affinity WHERE dimension = 'segment';
+RESET ROLE;
+SELECT count(*) AS pairs_by_hand FROM bought WHERE customer < 'C';
+DROP POLICY only_some ON customers;
+ALTER TABLE customers DISABLE ROW LEVEL SECURITY;
+CREATE VIEW some_customers AS SELECT * FROM customers WHERE customer_id < 'C' OR current_user <> 'regress_affinity_reader';
+GRANT SELECT ON some_customers TO regress_affinity_reader;
+SELECT crm_profile.alter_source('shop', customers => 'some_customers');
+SELECT * FROM pg_temp.seen();
+SET ROLE regress_affinity_reader;
+SELECT * FROM pg_temp.seen();
+RESET ROLE;
+SELECT crm_profile.alter_source('shop', customers => 'customers');
+DROP OWNED BY regress_affinity_reader;
+DROP ROLE regress_affinity_reader;
+
 -- faults in the lines
 ALTER TABLE order_details DROP CONSTRAINT order_details_pkey, DROP CONSTRAINT order_details_order_id_fkey;
 ALTER TABLE order_details ALTER order_id DROP NOT NULL, ALTER product_id DROP NOT NULL;

@@ -62,9 +62,19 @@ SELECT regexp_replace(card, '; last.*', '') AS card FROM told ORDER BY customers
 SELECT bool_and(t.customers = n) AS counted, bool_and(nearest_group(profile(p, t.profile_model), (SELECT array_agg(medoid ORDER BY group_number) FROM told)) = t.group_number) AS examples
 FROM told t, LATERAL (SELECT count(*) AS n FROM client c, LATERAL (SELECT c.age, c.income, c.town, c.heads, c.likes) r WHERE nearest_group(profile(r, t.profile_model), (SELECT array_agg(medoid ORDER BY group_number) FROM told)) = t.group_number) x,
 	LATERAL (SELECT c.age, c.income, c.town, c.heads, c.likes FROM client c WHERE c.id::text = t.example) p;
+-- to the last digit the same for customers in any order
+CREATE TABLE shuffled AS SELECT * FROM client ORDER BY md5(id::text);
+ALTER TABLE shuffled ADD PRIMARY KEY (id);
+SELECT alter_source('shop', customers => 'shuffled');
+SELECT refresh('shop') IS NOT NULL AS refreshed;
+SELECT count(*) AS differences FROM (SELECT * FROM customer_groups('shop') EXCEPT SELECT * FROM told) d;
+SELECT alter_source('shop', customers => 'client');
+SELECT refresh('shop') IS NOT NULL AS refreshed;
 SELECT count(*) AS three FROM customer_groups('shop', 3);
 SELECT count(*) AS by_heads, bool_and(card ~ '(^|, )(not )?heads') AS told FROM customer_groups('shop', 2, '{"heads": 1, "age": 0, "income": 0, "town": 0, "likes": 0}');
 SELECT customer_groups('shopp');
+SELECT customer_groups(NULL);
+SELECT profile_groups_fit(id::text, profile(p, m)) FROM (SELECT * FROM person ORDER BY id LIMIT 1) p, model;
 -- variance within and between, against plain SQL
 SELECT attribute, customers, groups, round(explained::numeric, 6) = CASE attribute
 		WHEN 'age' THEN round((1 - (SELECT sum((age - m) ^ 2) FROM (SELECT age, avg(age) OVER (PARTITION BY found) AS m FROM client JOIN member ON customer = id) x) / (SELECT sum((age - m) ^ 2) FROM (SELECT age, avg(age) OVER () AS m FROM client) x))::numeric, 6)

@@ -22,6 +22,20 @@ INSERT INTO bill VALUES (1, '2025-01-01', 1.12345678), (2, '2025-01-01', 1234567
 SELECT * FROM found WHERE finding ~ '^amounts (of|out of range)';
 SELECT orders FROM crm_profile.refresh('shop');
 DELETE FROM bill WHERE total > 1e12 OR scale(total) > 2;
+-- one faulty row is enough: the message names the source and what finds it
+INSERT INTO bill VALUES (3, 'infinity', 1);
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT problem FROM crm_profile.refresh_all();
+SELECT * FROM found WHERE finding ~ '^days';
+DELETE FROM bill WHERE billed = 'infinity';
+INSERT INTO bill VALUES (3, '2025-01-01', 'NaN');
+SELECT orders FROM crm_profile.refresh('shop');
+DELETE FROM bill WHERE total = 'NaN';
+INSERT INTO bill VALUES (3, '2025-01-01', 5);
+SELECT crm_profile.alter_source('shop', amount => '1 / (total - 5)', amount_scale => 2);
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT crm_profile.alter_source('shop', amount => 'total', reset => '{amount_scale}');
+DELETE FROM bill WHERE total = 5;
 -- customers and prospects
 INSERT INTO buyer VALUES (7, '+49 30 1000007', 'Bonn'), (NULL, '+49 30 2000000', 'Bonn');
 SELECT * FROM found WHERE finding ~ '^customers with';

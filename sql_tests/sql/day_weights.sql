@@ -102,7 +102,7 @@ CREATE TABLE opening (day date, weight numeric, remark text);
 INSERT INTO opening SELECT date '1997-01-01' + i, (i + 1) % 2 FROM generate_series(0, 1499) i;
 SELECT value FROM create_source('wide', 'customer', 'orders', order_customer => 'customer', as_of => '1998-06-29', clv_model => 'mbg/cnbd-k', day_weights => 'opening') WHERE argument = 'day_weights';
 SELECT orders > 0 AS refreshed FROM refresh('wide');
-SELECT item, number FROM wide.model_card WHERE item = 'days with a weight';
+SELECT item, number FROM wide.model_card_details WHERE item = 'days with a weight';
 CREATE FUNCTION days() RETURNS jsonb LANGUAGE sql STABLE AS $$ SELECT days FROM calendar WHERE name = 'closed' $$;
 SELECT (SELECT clv FROM wide.model) = (SELECT clv_fit(h.wide, '1998-06-29', 'mbg/cnbd-k', NULL, NULL, (SELECT days())) FROM shop h) AS by_hand;
 SELECT count(*) AS customers, count(*) FILTER (WHERE p.p_purchase_90d IS DISTINCT FROM probability_of_purchase(h.wide, m.clv, '1998-06-29', '90 days')) AS differences FROM wide.customer_profile p JOIN shop h USING (customer), wide.model m;
@@ -110,12 +110,12 @@ SELECT abs(h.predicted - t.predicted) < 1e-6 AS holdout FROM wide.model_holdout 
 -- the automatic choice uses it as well
 SELECT alter_source('wide', clv_model => 'auto');
 SELECT orders > 0 AS refreshed FROM refresh('wide');
-SELECT number FROM wide.model_card WHERE item = 'days with a weight';
+SELECT number FROM wide.model_card_details WHERE item = 'days with a weight';
 SELECT m.clv_record = (SELECT clv_record(h.wide, m.holdout_until, 90, (SELECT days())) FROM shop h) AS record FROM (SELECT * FROM wide.model ORDER BY id DESC LIMIT 1) m;
 -- the next refresh takes other days; without a calendar all days are alike
 UPDATE opening SET weight = 1 WHERE weight = 0;
 SELECT orders > 0 AS refreshed FROM refresh('wide');
-SELECT count(*) AS items FROM wide.model_card WHERE item = 'days with a weight';
+SELECT count(*) AS items FROM wide.model_card_details WHERE item = 'days with a weight';
 INSERT INTO opening VALUES ('1998-01-02', 3);
 SELECT * FROM refresh('wide');
 SELECT alter_source('wide', reset => '{day_weights}');

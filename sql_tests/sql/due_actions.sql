@@ -139,10 +139,10 @@ SELECT count(*) > 0 AS refreshed FROM crm_profile.refresh('margin');
 SELECT count(*) FILTER (WHERE s.contact_limit IS NOT NULL) > 3 AS many, count(*) FILTER (WHERE abs(s.contact_limit - 0.4 * p.each) > 1e-6) AS wrong, count(*) FILTER (WHERE (s.contact_limit IS NULL) <> (p.each IS NULL)) AS missing,
 	count(*) FILTER (WHERE s.advice <> CASE WHEN p.each IS NULL THEN s.strategy ELSE format('%s%s Expected in the next 365 days: %s a customer, %s %% of all. Up to %s a customer may be spent on them.', s.strategy, CASE WHEN right(s.strategy, 1) = '.' THEN '' ELSE '.' END,
 		round(p.each::numeric, 2), round((100 * s.predicted_value_share)::numeric), round((0.4 * p.each)::numeric, 2)) END) AS other_words
-FROM margin.segment_summary s LEFT JOIN (SELECT segment, sum(clv_365d) / count(*) AS each FROM margin.customer_profile GROUP BY segment) p USING (segment) WHERE s.strategy IS NOT NULL;
+FROM margin.segment_summary_details s LEFT JOIN (SELECT segment, sum(clv_365d) / count(*) AS each FROM margin.customer_profile GROUP BY segment) p USING (segment) WHERE s.strategy IS NOT NULL;
 SELECT count(*) FILTER (WHERE s.contact_limit IS NOT NULL) > 3 AS many, count(*) FILTER (WHERE abs(s.contact_limit - p.each) > 1e-6) AS wrong
-FROM small.segment_summary s LEFT JOIN (SELECT segment, sum(clv_365d) / count(*) AS each FROM small.customer_profile GROUP BY segment) p USING (segment);
-SELECT count(s.contact_limit) AS limits, bool_and(s.advice LIKE '% no costs are known.') AS told FROM shop.segment_summary s WHERE s.customers > 0 AND s.strategy IS NOT NULL AND s.predicted_value IS NOT NULL;
+FROM small.segment_summary_details s LEFT JOIN (SELECT segment, sum(clv_365d) / count(*) AS each FROM small.customer_profile GROUP BY segment) p USING (segment);
+SELECT count(s.contact_limit) AS limits, bool_and(s.advice LIKE '% no costs are known.') AS told FROM shop.segment_summary_details s WHERE s.customers > 0 AND s.strategy IS NOT NULL AND s.predicted_value IS NOT NULL;
 SELECT crm_profile_internal.segment_advice('Ask', 10, 0.25, -1), crm_profile_internal.segment_advice('Ask', NULL, NULL, NULL), crm_profile_internal.segment_advice(NULL, 10, 0.25, 2), crm_profile_internal.segment_advice('Ask.', 10, NULL, 4.567);
 
 SELECT crm_profile.drop_source('shop'), crm_profile.drop_source('small'), crm_profile.drop_source('margin');

@@ -101,6 +101,7 @@ SELECT count(*) > 20 AS moves, bool_and(m.customers = x.n) AS as_counted FROM se
 -- ---------------------------------------------------------------- what cannot be told
 SELECT * FROM cohort_retention('nowhere');
 SELECT * FROM value_concentration(NULL);
+SELECT * FROM cohort_retention(NULL);
 SELECT * FROM cohort_value('shop', 'infinity');
 SELECT * FROM evaluate_scheme('shop', 'no such scheme', '2022-06-15');
 SELECT * FROM evaluate_scheme('shop', 'standard', NULL);

@@ -37,7 +37,7 @@ SELECT v ->> 'name' AS view, q ->> 'question' AS question, runs(q ->> 'sql') FRO
 -- each reader sees what that reader may see
 CREATE ROLE regress_help_reader;
 GRANT USAGE ON SCHEMA shop TO regress_help_reader;
-GRANT SELECT ON shop.segment_summary TO regress_help_reader;
+GRANT SELECT ON shop.segment_summary_details TO regress_help_reader;
 SET ROLE regress_help_reader;
 SELECT v ->> 'name' AS view FROM jsonb_array_elements(crm_profile.describe_source('shop') -> 'views') v;
 SELECT crm_profile.describe_source('nowhere');

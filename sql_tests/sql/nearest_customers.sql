@@ -39,6 +39,8 @@ SELECT bool_and(b.town = 'Ulm') AS town FROM lead, crm_profile.nearest_customers
 -- errors
 SELECT crm_profile.nearest_customers('shop', 'c4711');
 SELECT crm_profile.nearest_customers('shop', NULL::text);
+SELECT crm_profile.nearest_customers(NULL, 'c7');
+SELECT crm_profile.nearest_customers('shop', r) FROM (SELECT 1 AS color, 'x' AS customer) r;
 SELECT crm_profile.nearest_customers('shop', 'c7', 0);
 SELECT crm_profile.nearest_customers('shopp', 'c7');
 SELECT crm_profile.nearest_customers('shop', 'c7', weights => '{"towns": 1}');

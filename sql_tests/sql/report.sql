@@ -23,12 +23,12 @@ CREATE FUNCTION on_page_are(section text, view_numbers numeric[]) RETURNS text L
 	SELECT CASE WHEN cardinality(view_numbers) = 0 THEN 'the view has none' WHEN array_agg(n) = view_numbers THEN 'equal' ELSE format('page %s, view %s', array_agg(n), view_numbers) END
 	FROM on_page(section) n
 $$;
-SELECT on_page_are('segments', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.segment_summary) v,
+SELECT on_page_are('segments', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.segment_summary_details) v,
 	LATERAL (VALUES (1, customers::numeric), (2, monetary), (3, mean_p_purchase_90d::numeric), (4, predicted_value::numeric)) x(place, n)
 	WHERE n IS NOT NULL AND (customers >= 5 OR customers = 0 AND monetary <> 0) ORDER BY line, place));
 SELECT on_page_are('scores', ARRAY(SELECT n FROM s.rfm_grid v, LATERAL (VALUES (1, customers::numeric), (2, monetary)) x(place, n) WHERE customers >= 5 ORDER BY r_score DESC, f_score DESC, place));
 SELECT on_page_are('migration', ARRAY(SELECT customers FROM s.segment_migration WHERE from_segment <> to_segment AND customers >= 5
-	ORDER BY customers DESC, (SELECT array_position(array_agg(segment), from_segment) FROM s.segment_summary), (SELECT array_position(array_agg(segment), to_segment) FROM s.segment_summary)));
+	ORDER BY customers DESC, (SELECT array_position(array_agg(segment), from_segment) FROM s.segment_summary_details), (SELECT array_position(array_agg(segment), to_segment) FROM s.segment_summary_details)));
 SELECT on_page_are('calendar', ARRAY(SELECT n FROM (SELECT month, sum(orders) AS orders, sum(amount) AS amount FROM s.purchase_calendar GROUP BY month ORDER BY month DESC LIMIT 13) v,
 	LATERAL (VALUES (1, orders), (2, amount)) x(place, n) ORDER BY month, place));
 SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.revenue_forecast) v, LATERAL (VALUES (1, expected), (2, lower), (3, upper), (4, last_year)) x(place, n)
@@ -40,7 +40,7 @@ SELECT on_page_are('cohorts', ARRAY(SELECT n FROM s.cohort_retention JOIN (SELEC
 	LATERAL (VALUES (1, customers::numeric), (2, retention::numeric)) x(place, n) WHERE months BETWEEN 1 AND 12 ORDER BY cohort, months, place)) AS cohorts;
 SELECT on_page_are('due', ARRAY(SELECT n FROM (SELECT action, count(*) AS customers, sum(value)::numeric AS value FROM s.due_actions GROUP BY action HAVING count(*) >= 5) v,
 	LATERAL (VALUES (1, customers::numeric), (2, value)) x(place, n) WHERE n IS NOT NULL ORDER BY value DESC NULLS LAST, action, place)) AS due;
-SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), count(*) FILTER (WHERE frequency > 1) / (count(*) FILTER (WHERE frequency > 0))::numeric, (SELECT sum(monetary) FROM s.segment_summary)] FROM s.customer_profile)
+SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), count(*) FILTER (WHERE frequency > 1) / (count(*) FILTER (WHERE frequency > 0))::numeric, (SELECT sum(monetary) FROM s.segment_summary_details)] FROM s.customer_profile)
 	|| (SELECT ARRAY[expected, lower, upper] FROM s.revenue_forecast WHERE part = 'total')
 	|| ARRAY(SELECT count(*) FROM s.customer_profile WHERE lifecycle IS NOT NULL GROUP BY lifecycle HAVING count(*) >= 5 ORDER BY 1 DESC)::numeric[]);
 -- revenue on the page is the ledger's, to the cent
@@ -93,7 +93,7 @@ HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|sev
 CREATE FUNCTION left_in_english(source text) RETURNS TABLE (language text, sentence text) LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('WITH page AS MATERIALIZED (SELECT l, crm_profile.report(%1$L, l, ''{quality,model,prospects}'') AS html FROM unnest(''{de,es,fr,it}''::text[]) l)
-		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT note FROM %1$I.model_card) s
+		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT note FROM %1$I.model_card_details) s
 		WHERE s.sentence ~ ''[[:alpha:]]{3}'' AND strpos(page.html, crm_profile_internal.html(s.sentence)) > 0 ORDER BY 2, 1', source);
 END $$;
 SELECT * FROM left_in_english('s');
@@ -110,6 +110,18 @@ SET crm_profile.language = 'fr';
 SELECT crm_profile.segment_label('Lost'), substring(crm_profile.report('s') FROM '<h1>.*</h1>');
 RESET crm_profile.language;
 INSERT INTO crm_profile.translation (key, language, text) VALUES ('segment.Lost', 'de', 'Ehemalige'), ('segment.Lost', 'pt-BR', 'Perdidos & <idos>');
+-- what is built in stays, whoever asks
+DELETE FROM crm_profile.translation;
+UPDATE crm_profile.translation SET text = 'x' WHERE key = 'segment.Lost';
+UPDATE crm_profile.translation SET built_in = true WHERE NOT built_in;
+INSERT INTO crm_profile.translation VALUES ('segment.Lost', 'nl', 'Verloren', true);
+TRUNCATE crm_profile.translation;
+CREATE TABLE pg_temp.other (built_in text);
+CREATE TRIGGER mine BEFORE INSERT ON pg_temp.other FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_built_in();
+INSERT INTO pg_temp.other VALUES ('x');
+CREATE TABLE pg_temp.without (a int);
+CREATE TRIGGER mine AFTER INSERT ON pg_temp.without FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_built_in();
+INSERT INTO pg_temp.without VALUES (1);
 SELECT crm_profile.segment_label('Lost', 'de'), crm_profile.segment_label('Lost', 'pt-BR'), substring(crm_profile.report('s', 'pt-BR') FROM '<html lang="[^"]*">');
 
 -- ---------------------------------------------------------------- what users do wrong

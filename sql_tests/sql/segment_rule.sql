@@ -32,6 +32,8 @@ SELECT count(*) > 100 AS customers FROM shop.customer_profile JOIN shop.customer
 SELECT round(:coverage::numeric, 9) = round(count(*) FILTER (WHERE hit AND here) / count(*) FILTER (WHERE here)::numeric, 9) AS coverage, round(:precise::numeric, 9) = round(count(*) FILTER (WHERE hit AND here) / count(*) FILTER (WHERE hit)::numeric, 9) AS precise,
 	round(:lift::numeric, 9) = round(count(*) FILTER (WHERE hit AND here)::numeric * count(*) / count(*) FILTER (WHERE hit) / count(*) FILTER (WHERE here), 9) AS lift, count(*) BETWEEN 1100 AND 1300 AS two_fifths
 FROM (SELECT (:customers_rule) AS hit, segment = :'segment' AS here FROM client JOIN shop.customer_profile ON customer = id WHERE NOT crm_profile_internal.in_sample(id::text, 0.6)) x;
+SELECT crm_profile.explain_segment('shop', NULL);
+SELECT crm_profile.explain_segment(NULL, 'Champions');
 -- noise alone
 SELECT crm_profile.alter_source('shop', attributes => ARRAY['noise', 'letters', 'member', 'since', 'coin = born % 7', 'day = since + (born % 5)::int']);
 SELECT count(*) > 3 AS segments, count(*) FILTER (WHERE rule <> 'no rule') AS rules FROM (SELECT DISTINCT segment FROM shop.customer_profile) s, crm_profile.explain_segment('shop', s.segment) e WHERE over = 'attributes';

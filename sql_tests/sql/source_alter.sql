@@ -18,7 +18,7 @@ INSERT INTO crm_profile.scheme (name, bins, description) VALUES ('three', 3, 'fo
 INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, r_to) VALUES ('three', 'Awake', 2, NULL), ('three', 'Asleep', NULL, 1);
 SELECT count(*) FROM crm_profile.create_source('s', 'client', 'sale', customer_key => 'id', ordered_at => 'sold_at', amount => 'total', as_of => '2025-08-01', time_zone => 'UTC');
 SELECT orders, customers FROM crm_profile.refresh('s');
-CREATE VIEW mine AS SELECT p.customer, p.frequency, p.monetary, p.profit, p.segment, p.lifecycle, p.value_tier, s.strategy FROM s.customer_profile p LEFT JOIN s.segment_summary s USING (segment);
+CREATE VIEW mine AS SELECT p.customer, p.frequency, p.monetary, p.profit, p.segment, p.lifecycle, p.value_tier, s.strategy FROM s.customer_profile p LEFT JOIN s.segment_summary_details s USING (segment);
 
 -- altered(call): what has changed in the definition, and a sum over the user's view after a refresh
 CREATE FUNCTION altered(arguments text) RETURNS TABLE (argument text, was text, became text, shown text) LANGUAGE plpgsql AS $$

@@ -36,7 +36,7 @@ SELECT setseed(0.5);
 CALL simulate(1500);
 SELECT count(*) AS names FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'amount', as_of => '2024-12-31', attributes => '{subscribed,region,age}');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
-SELECT value FROM shop.model_card WHERE item = 'attributes';
+SELECT value FROM shop.model_card_details WHERE item = 'attributes';
 SELECT attributes_gain > 2 * attributes_error AS earned FROM shop.model;
 -- the planted effect is found: ln 3 on the rate of purchases
 SELECT part, parameter, abs(estimate - ln(3)) < 0.3 AS planted, estimate < -1 AS stays FROM shop.model, crm_profile.clv_parameters(clv) WHERE parameter = 'subscribed' ORDER BY part;
@@ -73,7 +73,7 @@ SELECT subscribed FROM client LIMIT 1;
 SELECT count(*) AS effects FROM shop.customer_effect;
 SELECT count(*) AS models FROM shop.model;
 SELECT clv::text ~ 'attributes|effect|subscribed' AS words FROM shop.model_in_use;
-SELECT count(*) AS effects FROM shop.model_card WHERE item ~ 'subscribed' OR note ~ 'subscribed';
+SELECT count(*) AS effects FROM shop.model_card_details WHERE item ~ 'subscribed' OR note ~ 'subscribed';
 RESET ROLE;
 -- whom the reader does not see in the customer table has no effects for the reader, either
 ALTER TABLE client ENABLE ROW LEVEL SECURITY;
@@ -109,14 +109,14 @@ SELECT crm_profile.alter_source('shop', attributes => '{region,age}');
 -- until the next refresh without them
 SELECT count(*) AS customers, count(p_purchase) AS told FROM shop.customer_profile;
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
-SELECT value, number < 0.001 AS gain FROM shop.model_card WHERE item = 'attributes';
+SELECT value, number < 0.001 AS gain FROM shop.model_card_details WHERE item = 'attributes';
 SELECT bool_and(p.p_purchase = crm_profile.probability_of_purchase(h.history, m.clv, '2024-12-31', '90 days')) AS average FROM shop.customer_profile p JOIN shop.customer_history h USING (customer), shop.model_in_use m;
 SELECT crm_profile.alter_source('shop', attributes => '{subscribed}', clv_model => 'mbg/nbd');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
-SELECT count(*) AS lines FROM shop.model_card WHERE item = 'attributes';
+SELECT count(*) AS lines FROM shop.model_card_details WHERE item = 'attributes';
 SELECT crm_profile.alter_source('shop', clv_model => 'auto');
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
-SELECT value FROM shop.model_card WHERE item = 'attributes';
+SELECT value FROM shop.model_card_details WHERE item = 'attributes';
 SELECT crm_profile.alter_source('shop', reset => '{attributes}');
 SELECT orders > 0 AS refreshed, to_regclass('shop.customer_effect') AS customer_effect FROM crm_profile.refresh('shop');
 SELECT crm_profile.drop_source('shop');

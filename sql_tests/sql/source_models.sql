@@ -19,22 +19,22 @@ SELECT count(*) FROM crm_profile.create_source('cd', 'customer', 'purchase', ord
 SELECT clv_model FROM crm_profile.sources_details WHERE name = 'cd';
 -- before the first refresh there is nothing to show
 SELECT count(*), count(p_purchase_90d), count(clv_365d), count(predicted_tier) FROM cd.customer_profile;
-SELECT count(*) FROM cd.model_card;
+SELECT count(*) FROM cd.model_card_details;
 SELECT count(*) FROM cd.model_holdout;
 -- a refresh, and the status of its fits
 CREATE FUNCTION public.refreshed(source text, OUT customers bigint, OUT clv_status text) LANGUAGE plpgsql AS $$
 BEGIN
 	SELECT r.customers INTO customers FROM crm_profile.refresh(source) r;
-	EXECUTE format('SELECT max(value) FILTER (WHERE section = ''purchases'') FROM %I.model_card WHERE item = ''status''', source) INTO clv_status;
+	EXECUTE format('SELECT max(value) FILTER (WHERE section = ''purchases'') FROM %I.model_card_details WHERE item = ''status''', source) INTO clv_status;
 END $$;
 SELECT customers, clv_status FROM public.refreshed('cd');
 SELECT (p->>'clv')::numeric + (p->>'holdout')::numeric <= (p->>'fit')::numeric + 0.01 AS parts, (p->>'collect')::numeric + (p->>'fit')::numeric <= refresh_seconds + 0.01 AS together, p ? 'match' AS matched
 FROM crm_profile.sources_details, LATERAL (SELECT refresh_phases AS p) x WHERE name = 'cd';
 
 -- model_card has the published parameters and log-likelihoods, and the counts of plain SQL
-SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.525 6.183 0.891 1.614" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
-SELECT string_agg(round(number::numeric, 2)::text, ' ' ORDER BY line) AS "-4055.92 6.25 3.74 15.44" FROM cd.model_card WHERE section = 'spend' AND item IN ('p', 'q', 'v', 'log-likelihood');
-SELECT string_agg(value, ' ' ORDER BY line) FILTER (WHERE item <> 'log-likelihood') AS "2357 946 2457", bool_or(item = 'log-likelihood' AND abs(number - -9582.13) < 0.01) AS "-9582.13" FROM cd.model_card
+SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.525 6.183 0.891 1.614" FROM cd.model_card_details WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
+SELECT string_agg(round(number::numeric, 2)::text, ' ' ORDER BY line) AS "-4055.92 6.25 3.74 15.44" FROM cd.model_card_details WHERE section = 'spend' AND item IN ('p', 'q', 'v', 'log-likelihood');
+SELECT string_agg(value, ' ' ORDER BY line) FILTER (WHERE item <> 'log-likelihood') AS "2357 946 2457", bool_or(item = 'log-likelihood' AND abs(number - -9582.13) < 0.01) AS "-9582.13" FROM cd.model_card_details
 WHERE section = 'purchases' AND item IN ('customers', 'repeaters', 'repeat purchases', 'log-likelihood');
 CREATE VIEW raw AS
 	SELECT customer, count(DISTINCT day) - 1 AS x, (max(day) - min(day)) / 7.0::float8 AS t_x, (date '1997-09-30' - min(day)) / 7.0::float8 AS t,
@@ -46,20 +46,20 @@ CREATE TABLE hand AS SELECT customer, crm_profile.purchase_history_agg(day, amou
 CREATE TABLE fitted AS SELECT crm_profile.clv_fit(h, '1997-09-30', 'mbg/nbd') AS m FROM hand;
 SELECT count(*) AS parameters, count(*) FILTER (WHERE (c.number, c.standard_error) IS DISTINCT FROM (p.estimate, p.standard_error)) AS differences
 FROM fitted, LATERAL (SELECT part, parameter, estimate, standard_error FROM crm_profile.clv_parameters(m)) p
-	LEFT JOIN cd.model_card c ON c.section = p.part AND c.item = p.parameter;
-SELECT section, count(*) FROM cd.model_card GROUP BY section ORDER BY min(line);
-SELECT value FROM cd.model_card WHERE (section, item) IN (('purchases', 'model'), ('purchases', 'status'), ('purchases', 'unit in days'), ('refresh', 'as of'), ('refresh', 'customers'), ('refresh', 'share fitted'),
+	LEFT JOIN cd.model_card_details c ON c.section = p.part AND c.item = p.parameter;
+SELECT section, count(*) FROM cd.model_card_details GROUP BY section ORDER BY min(line);
+SELECT value FROM cd.model_card_details WHERE (section, item) IN (('purchases', 'model'), ('purchases', 'status'), ('purchases', 'unit in days'), ('refresh', 'as of'), ('refresh', 'customers'), ('refresh', 'share fitted'),
 	('spend', 'value'), ('holdout', 'fitted until'), ('holdout', 'forecast until')) ORDER BY line;
-SELECT count(*) AS differences FROM cd.model_card c, (SELECT (crm_profile.thresholds(rfm)).* FROM cd.model) t
+SELECT count(*) AS differences FROM cd.model_card_details c, (SELECT (crm_profile.thresholds(rfm)).* FROM cd.model) t
 WHERE section = 'scores' AND item IN ('recency', 'frequency', 'monetary')
 	AND value <> array_to_string(CASE item WHEN 'recency' THEN recency WHEN 'frequency' THEN frequency ELSE monetary END, ', ');
-SELECT count(*) FROM cd.model_card WHERE note IS NULL OR (value IS NULL AND number IS NOT NULL);
+SELECT count(*) FROM cd.model_card_details WHERE note IS NULL OR (value IS NULL AND number IS NOT NULL);
 
 -- P(alive) by the paper's formula from the card's parameters over the raw orders
 SELECT count(*), max(abs(crm_profile.p_alive(h, m, '1997-09-30') - 1 / (1 + a / (b + x) * ((alpha + t) / (alpha + t_x)) ^ (r + x)))) < 1e-9 AS formula
 FROM fitted, hand JOIN raw USING (customer),
 	(SELECT max(number) FILTER (WHERE item = 'r') AS r, max(number) FILTER (WHERE item = 'alpha') AS alpha, max(number) FILTER (WHERE item = 'a') AS a, max(number) FILTER (WHERE item = 'b') AS b
-		FROM cd.model_card WHERE section = 'purchases') p;
+		FROM cd.model_card_details WHERE section = 'purchases') p;
 -- the other columns by calls over the models fitted by hand
 SELECT count(*) AS customers, count(*) FILTER (WHERE (p.p_purchase_90d, p.p_purchase, p.expected_purchases_90d, p.clv_365d) IS DISTINCT FROM
 	(crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days'), p.p_purchase_90d, crm_profile.expected_purchases(h, m, '1997-09-30', '90 days'), crm_profile.clv(h, m, '1997-09-30', '365 days', 0.01))) AS differences
@@ -87,7 +87,7 @@ SELECT count(DISTINCT predicted_tier) FROM cd.customer_profile;
 -- sums reconcile
 SELECT count(*) AS segments, count(*) FILTER (WHERE abs(s.predicted_value - v) > 1e-6 OR abs(s.predicted_value_share - v / total) > 1e-9 OR abs(s.mean_p_purchase_90d - alive) > 1e-9
 	OR (s.predicted_value IS NULL) <> (v IS NULL)) AS differences, round(sum(s.predicted_value_share)::numeric, 9) AS shares
-FROM cd.segment_summary s LEFT JOIN (SELECT coalesce(segment, '(unscored)') AS segment, sum(clv_365d) AS v, avg(p_purchase_90d) AS alive FROM cd.customer_profile GROUP BY 1) p USING (segment),
+FROM cd.segment_summary_details s LEFT JOIN (SELECT coalesce(segment, '(unscored)') AS segment, sum(clv_365d) AS v, avg(p_purchase_90d) AS alive FROM cd.customer_profile GROUP BY 1) p USING (segment),
 	(SELECT sum(clv_365d) AS total FROM cd.customer_profile) t;
 
 -- the holdout test: the model as fitted by hand to what was known, and plain SQL about what happened
@@ -100,7 +100,7 @@ CREATE TABLE outcome AS
 SELECT customers = n AS customers, actual = a AS actual, abs(predicted - p) < 1e-6 AS predicted, abs(calibration - a / p) < 1e-9 AS calibration,
 	abs(mean_absolute_error - e) < 1e-9 AS error, abs(correlation - c) < 1e-9 AS correlation
 FROM cd.model_holdout, (SELECT count(*) AS n, sum(actual) AS a, sum(predicted) AS p, avg(abs(actual - predicted)) AS e, corr(actual, predicted) AS c FROM outcome) o WHERE part = 'total';
-SELECT count(*) AS differences FROM cd.model_card c, cd.model_holdout h WHERE section = 'holdout' AND part = 'total' AND number IS NOT NULL AND
+SELECT count(*) AS differences FROM cd.model_card_details c, cd.model_holdout h WHERE section = 'holdout' AND part = 'total' AND number IS NOT NULL AND
 	number <> CASE item WHEN 'customers' THEN customers WHEN 'predicted' THEN predicted WHEN 'actual' THEN actual WHEN 'calibration' THEN calibration
 		WHEN 'mean absolute error' THEN mean_absolute_error WHEN 'correlation' THEN correlation WHEN 'share tested' THEN 1 END;
 
@@ -121,14 +121,14 @@ SELECT crm_profile.alter_source('cd', clv_model => 'gg');
 SELECT crm_profile.alter_source('cd', clv_model => 'bg/nbd');
 SELECT clv_status FROM public.refreshed('cd');
 SELECT array_agg((crm_profile.clv_model_card(clv)).model ORDER BY id) FROM cd.model;
-SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
+SELECT string_agg(round(number::numeric, 3)::text, ' ' ORDER BY line) AS "0.243 4.414 0.793 2.426" FROM cd.model_card_details WHERE section = 'purchases' AND item IN ('r', 'alpha', 'a', 'b');
 SELECT count(*) FILTER (WHERE crm_profile.p_alive(h, clv, '1997-09-30') = 1) AS certain, count(*) FILTER (WHERE x = 0) AS one_time_buyers FROM cd.model_in_use, hand JOIN raw USING (customer);
 -- a fit without parameters: no predictions, and nothing fails; the lifecycle depends on days alone
 UPDATE cd.model_in_use SET clv = '{"model": "bg/nbd", "status": "not converged"}', predicted_a_from = NULL, predicted_b_from = NULL, holdout = NULL;
 SELECT count(*), count(p_purchase_90d), count(p_purchase), count(expected_purchases_90d), count(clv_365d), count(predicted_tier), count(value_tier) FROM cd.customer_profile;
-SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_purchase_90d) FROM cd.segment_summary;
-SELECT value FROM cd.model_card WHERE item = 'status' ORDER BY line;
-SELECT count(number) FROM cd.model_card WHERE item IN ('r', 'alpha', 'a', 'b', 'p', 'q', 'v');
+SELECT count(*), count(predicted_value), count(predicted_value_share), count(mean_p_purchase_90d) FROM cd.segment_summary_details;
+SELECT value FROM cd.model_card_details WHERE item = 'status' ORDER BY line;
+SELECT count(number) FROM cd.model_card_details WHERE item IN ('r', 'alpha', 'a', 'b', 'p', 'q', 'v');
 SELECT count(*) FROM cd.model_holdout;
 SELECT count(*) AS differences FROM cd.customer_profile p JOIN hand USING (customer), (SELECT active_days FROM crm_profile.sources_details WHERE name = 'cd') s
 WHERE p.lifecycle <> crm_profile.lifecycle(h, '1997-09-30', active_days);
@@ -139,7 +139,7 @@ SELECT clv_status FROM public.refreshed('cd');
 SELECT count(*) FILTER (WHERE (p.p_purchase, p.expected_purchases, p.p_purchase_90d, p.horizon_days) IS DISTINCT FROM (crm_profile.probability_of_purchase(h, m, '1997-09-30', '30 days'),
 	crm_profile.expected_purchases(h, m, '1997-09-30', '30 days'), crm_profile.probability_of_purchase(h, m, '1997-09-30', '90 days'), 30)) AS differences FROM fitted, cd.customer_profile p JOIN hand USING (customer);
 SELECT count(*) FILTER (WHERE abs(s.mean_p_purchase - p) > 1e-9 OR s.horizon_days <> 30) AS differences, (SELECT min(fit_until) FROM cd.model_holdout) AS fit_until
-FROM cd.segment_summary s JOIN (SELECT segment, avg(p_purchase) AS p FROM cd.customer_profile GROUP BY 1) q USING (segment);
+FROM cd.segment_summary_details s JOIN (SELECT segment, avg(p_purchase) AS p FROM cd.customer_profile GROUP BY 1) q USING (segment);
 SELECT crm_profile.drop_source('cd');
 
 -- ---------------------------------------------------------------- lifecycle by rhythm, against the rules in SQL
@@ -218,7 +218,7 @@ SELECT crm_profile.drop_source('visits');
 CREATE TABLE sale (customer_id int, day date, amount numeric, cost numeric);
 SELECT count(*) FROM crm_profile.create_source('few', 'customer', 'sale', order_customer => 'customer_id', amount => 'amount', cost => 'cost', as_of => '2025-12-31', tier_by => 'profit');
 SELECT customers, clv_status FROM public.refreshed('few');
-SELECT section, item, value FROM few.model_card WHERE item IN ('status', 'model', 'customers', 'active window') ORDER BY line;
+SELECT section, item, value FROM few.model_card_details WHERE item IN ('status', 'model', 'customers', 'active window') ORDER BY line;
 SELECT count(*), count(p_purchase_90d), count(predicted_tier), count(lifecycle) FROM few.customer_profile;
 INSERT INTO sale VALUES (1, '2025-12-30', -5, NULL);
 SELECT customers, clv_status FROM public.refreshed('few');
@@ -226,7 +226,7 @@ INSERT INTO sale VALUES (2, '2025-12-30', 5, NULL);
 SELECT customers, clv_status FROM public.refreshed('few');
 INSERT INTO sale VALUES (3, '2025-01-30', 50, 30), (3, '2025-12-30', 70, 40), (4, '2025-12-31', 10, 20), (5, '2026-01-01', 10, 2);
 SELECT customers, clv_status FROM public.refreshed('few');
-SELECT value FROM few.model_card WHERE item IN ('status', 'value', 'fitted until', 'forecast until') ORDER BY line;
+SELECT value FROM few.model_card_details WHERE item IN ('status', 'value', 'fitted until', 'forecast until') ORDER BY line;
 SELECT customer, lifecycle, p_purchase_90d BETWEEN 0 AND 1 AS p, clv_365d > 0 AS worth, predicted_tier FROM few.customer_profile WHERE customer <= 6 ORDER BY customer;
 -- a model of profit, not of revenue
 SET client_min_messages = error;
@@ -262,7 +262,7 @@ ALTER TABLE people ADD PRIMARY KEY (id);
 SELECT count(*) FROM crm_profile.create_source('many', 'people', 'many', order_customer => 'customer_id', amount => 'amount', as_of => '2025-12-31');
 SELECT customers FROM crm_profile.refresh('many');
 SELECT h.customers = (SELECT count(DISTINCT customer_id) FROM many WHERE day <= h.fit_until AND crm_profile_internal.in_sample(customer_id::text, 100000 / 105000.0::float8)) AS sample, h.customers < 100000 AS fewer,
-	round(c.number::numeric, 4) AS share FROM many.model_holdout h, many.model_card c WHERE h.part = 'total' AND c.item = 'share tested';
+	round(c.number::numeric, 4) AS share FROM many.model_holdout h, many.model_card_details c WHERE h.part = 'total' AND c.item = 'share tested';
 SELECT crm_profile.drop_source('many');
 DROP SCHEMA rhythm CASCADE;
 DROP FUNCTION public.refreshed(text);

@@ -31,10 +31,10 @@ SELECT set_config('search_path', format('%I, "{period} %%I"', :'source'), false)
 SELECT count(*) AS customers, count(*) FILTER (WHERE (p.frequency, p.monetary, p.profit, p.last_purchase) IS DISTINCT FROM (t.frequency, t.monetary, t.profit, t.last_purchase)) AS differences
 FROM customer_profile p LEFT JOIN (SELECT "order_customer {rfm}" AS customer, count(*) AS frequency, sum("$1") AS monetary, sum("$1" - "%1$s") AS profit, max("{as_of}") AS last_purchase
 	FROM "orders ""{today}""" WHERE "'paid'" GROUP BY 1) t USING (customer);
-SELECT segment, customers = (SELECT count(*) FROM customer_profile p WHERE coalesce(p.segment, '(unscored)') = s.segment) AS right, strategy FROM segment_summary s;
+SELECT segment, customers = (SELECT count(*) FROM customer_profile p WHERE coalesce(p.segment, '(unscored)') = s.segment) AS right, strategy FROM segment_summary_details s;
 SELECT customer, lifecycle, segment_position FROM customer_profile WHERE frequency IS NULL ORDER BY customer COLLATE "C";
 SELECT (SELECT sum(customers) FROM rfm_grid) AS grid, (SELECT sum(orders) FROM purchase_calendar) AS calendar, (SELECT sum(customers) FROM segment_migration) AS migration,
-	(SELECT sum(customers) FROM segment_migration('2025-03-01', '2025-07-01', true)) AS refitted, (SELECT value FROM model_card WHERE item = 'scheme') AS scheme,
+	(SELECT sum(customers) FROM segment_migration('2025-03-01', '2025-07-01', true)) AS refitted, (SELECT value FROM model_card_details WHERE item = 'scheme') AS scheme,
 	(SELECT count(*) FROM profile_as_of('2025-03-01') WHERE frequency > 0) AS in_march, (SELECT count(*) FROM segment_persona WHERE attribute NOT IN ('größe {schema}', '%L', '{customers}', 'half')) AS strange,
 	(SELECT count(score) FROM prospect_match) AS prospects;
 -- one customer, with a key that looks like something else

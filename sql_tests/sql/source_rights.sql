@@ -67,7 +67,7 @@ SELECT sum(customers) FROM s.segment_migration;
 SELECT sum(orders) FROM s.purchase_calendar;
 SELECT count(*) FROM s.profile_as_of('2025-03-01');
 -- the data that models were fitted to are the same for all readers
-SELECT value FROM s.model_card WHERE item = 'customers' AND section = 'refresh';
+SELECT value FROM s.model_card_details WHERE item = 'customers' AND section = 'refresh';
 SELECT customers FROM s.model_holdout WHERE part = 'total';
 SET ROLE regress_crm_owner;
 SELECT count(*) FROM s.customer_profile;

@@ -13,7 +13,7 @@ INSERT INTO sale SELECT i, i, date '2024-01-01' + f.first + k * (20 + i % 101), 
 FROM generate_series(1, 380) i, LATERAL (SELECT (i * 271) % 700 AS first) f, generate_series(0, i % 9) k WHERE f.first + k * (20 + i % 101) < 700;
 SET client_min_messages = notice;
 SELECT count(*) FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'total', attributes => '{region,"Age"}', as_of => '2025-11-30', clv_model => 'mbg/nbd');
-SELECT item, value FROM shop.model_card;
+SELECT item, value FROM shop.model_card_details;
 SELECT warning FROM crm_profile.sources_details;
 
 -- ---------------------------------------------------------------- every amount has a line
@@ -27,14 +27,14 @@ INSERT INTO sale VALUES (1001, 390, '2025-05-01', -7.5, NULL), (1002, 391, '2025
 	(1006, 901, '2025-03-02', -3, NULL), (1007, NULL, '2024-02-02', 500, 100), (1008, NULL, '2025-11-03', 30, NULL), (1009, NULL, '2025-11-03', -5, NULL), (1010, NULL, '2025-12-24', 1000, NULL),
 	(1011, 392, '2025-12-24', -9, NULL), (1012, 902, '2025-12-24', 8, NULL);
 SELECT orders, customers FROM crm_profile.refresh('shop');
-SELECT segment, customers, monetary, median_monetary FROM shop.segment_summary WHERE segment LIKE '(%';
+SELECT segment, customers, monetary, median_monetary FROM shop.segment_summary_details WHERE segment LIKE '(%';
 SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM ledger l, (SELECT sum(total) AS total FROM sale WHERE day <= '2025-11-30') s;
-SELECT sum(customers) = (SELECT count(*) + 2 FROM client) AS customers, round(sum(customer_share)::numeric, 9) AS customer_share, round(sum(monetary_share)::numeric, 9) AS monetary_share FROM shop.segment_summary;
+SELECT sum(customers) = (SELECT count(*) + 2 FROM client) AS customers, round(sum(customer_share)::numeric, 9) AS customer_share, round(sum(monetary_share)::numeric, 9) AS monetary_share FROM shop.segment_summary_details;
 SELECT sum(orders) = (SELECT count(*) FROM sale WHERE total >= 0 AND day <= '2025-11-30') AS orders FROM shop.purchase_calendar;
 -- within a period, and by profit
 SELECT crm_profile.alter_source('shop', period => '180 days', cost => 'cost');
 SELECT orders, customers FROM crm_profile.refresh('shop');
-SELECT segment, customers, monetary, profit FROM shop.segment_summary WHERE segment LIKE '(%';
+SELECT segment, customers, monetary, profit FROM shop.segment_summary_details WHERE segment LIKE '(%';
 SELECT summary = (SELECT sum(total) FROM sale WHERE day <= '2025-11-30' AND day > date '2025-11-30' - 180) AS summary FROM ledger;
 -- order lines: the lines of an order without a customer are one order
 SELECT crm_profile.alter_source('shop', order_key => 'id % 1001', reset => '{period,cost}');
@@ -89,13 +89,13 @@ SELECT part, expected IS NULL AS expected, upper IS NULL AS upper, last_year FRO
 -- ---------------------------------------------------------------- stale, empty, twice
 SELECT crm_profile.alter_source('shop', as_of => '2023-06-01');
 SELECT orders FROM crm_profile.refresh('shop');
-SELECT value FROM shop.model_card WHERE item = 'warning';
+SELECT value FROM shop.model_card_details WHERE item = 'warning';
 SELECT count(*) FROM shop.revenue_forecast;
 SELECT crm_profile.alter_source('shop', as_of => '2028-06-01');
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT crm_profile.alter_source('shop', as_of => '2025-11-30');
 SELECT orders FROM crm_profile.refresh('shop');
-SELECT item, value FROM shop.model_card WHERE item IN ('warning', 'newest order');
+SELECT item, value FROM shop.model_card_details WHERE item IN ('warning', 'newest order');
 SELECT warning FROM crm_profile.sources_details;
 CREATE TABLE copied AS SELECT * FROM client UNION ALL SELECT * FROM client WHERE id <= 3;
 SELECT count(*) FROM crm_profile.create_source('twice', 'copied', 'sale', customer_key => 'id', order_customer => 'client', amount => 'total', as_of => '2025-11-30', clv_model => 'mbg/nbd');
@@ -117,10 +117,10 @@ BEGIN;
 DELETE FROM sale s WHERE client % 3 = 0 AND EXISTS (SELECT FROM sale e WHERE e.client = s.client AND (e.day, e.id) < (s.day, s.id));
 SELECT crm_profile.alter_source('shop', clv_model => 'bg/nbd');
 SELECT orders < 2000 AS fewer FROM crm_profile.refresh('shop');
-SELECT count(*) AS differences FROM (SELECT note, number FROM shop.model_card WHERE section = 'labels' AND number > 0) c FULL JOIN (
+SELECT count(*) AS differences FROM (SELECT note, number FROM shop.model_card_details WHERE section = 'labels' AND number > 0) c FULL JOIN (
 	SELECT k, count(*) AS n FROM shop.customer_profile p LEFT JOIN shop.customer_history h USING (customer), shop.model_in_use m, unnest(crm_profile.label_conflicts(p.segment, m.segments, p.lifecycle, crm_profile.p_alive(h.history, m.clv, '2025-11-30'), NULL)) k GROUP BY k) t ON t.k = c.note
 WHERE t.n IS DISTINCT FROM c.number;
-SELECT sum(number) > 0 AS told FROM shop.model_card WHERE section = 'labels';
+SELECT sum(number) > 0 AS told FROM shop.model_card_details WHERE section = 'labels';
 ROLLBACK;
 
 -- ---------------------------------------------------------------- attributes in columns
@@ -147,7 +147,7 @@ SET ROLE regress_crm_told;
 SELECT count(*) AS models FROM shop.model;
 SELECT count(*) AS models, count(clv) AS clv, count(profile) AS profile, count(match) AS match, count(unassigned) AS unassigned FROM shop.model_in_use;
 SELECT count(*) > 0 AS profiles, count(segment) > 0 AS segments FROM shop.customer_profile;
-SELECT count(*) > 20 AS card FROM shop.model_card;
+SELECT count(*) > 20 AS card FROM shop.model_card_details;
 SELECT count(*) FILTER (WHERE score IS NULL) AS unscored, count(*) > 0 AS prospects FROM shop.prospect_match;
 SELECT segment, customers, monetary FROM shop.segment_summary WHERE segment LIKE '(%';
 SELECT (SELECT sum(monetary) FROM shop.segment_summary) = (SELECT sum(amount) FROM shop.purchase_calendar) AS agree;

@@ -18,7 +18,7 @@ SELECT count(*) FROM crm_profile.create_source('t', 'client', 'sale', order_cust
 
 -- ---------------------------------------------------------------- before the first refresh
 SELECT count(*), count(p.segment), count(p.lifecycle), min(p.as_of) FROM t.customer_profile p;
-SELECT (SELECT count(*) FROM t.model_card) AS card, (SELECT count(*) FROM t.model_holdout) AS holdout, (SELECT sum(customers) FROM t.segment_summary) AS customers, (SELECT count(*) FROM t.rfm_grid) AS cells;
+SELECT (SELECT count(*) FROM t.model_card_details) AS card, (SELECT count(*) FROM t.model_holdout) AS holdout, (SELECT sum(customers) FROM t.segment_summary) AS customers, (SELECT count(*) FROM t.rfm_grid) AS cells;
 SELECT orders, customers FROM crm_profile.refresh('t');
 
 -- ---------------------------------------------------------------- a history is read once: the same answers as from one function alone
@@ -68,7 +68,7 @@ SELECT crm_profile.monetary(history, '2025-12-01', interval '-1 day') FROM t.cus
 SELECT crm_profile.monetary(history, '2025-12-01', interval '1 year') = (SELECT monetary FROM t.customer_profile WHERE customer = 5) AS right FROM t.customer_history WHERE customer = 5;
 
 -- ---------------------------------------------------------------- the new columns
-SELECT count(*) AS differences FROM t.customer_profile p JOIN t.segment_summary s USING (segment), newest m, crm_profile.segments(m.segments) l
+SELECT count(*) AS differences FROM t.customer_profile p JOIN t.segment_summary_details s USING (segment), newest m, crm_profile.segments(m.segments) l
 WHERE l.segment = p.segment AND (p.segment_position IS DISTINCT FROM l.position OR p.as_of <> '2025-12-01');
 SELECT DISTINCT as_of FROM t.profile_as_of('2025-03-01');
 -- tenths by value, against ranks in plain SQL: equal amounts share one, and so do all customers worth nothing
@@ -153,14 +153,14 @@ BEGIN
 	SELECT m.* INTO changed FROM t.model_in_use m;
 	DELETE FROM t.model_in_use;
 	INSERT INTO t.model_in_use SELECT (jsonb_populate_record(changed, change)).*;
-	RETURN QUERY SELECT (SELECT count(*) FROM t.model_card), (SELECT count(*) FROM t.model_card c WHERE c.value IS NULL AND c.number IS NOT NULL), (SELECT sum(s.customers) FROM t.segment_summary s),
-		(SELECT bool_and(s.predicted_value_share IS NULL OR s.predicted_value_share BETWEEN 0 AND 1) FROM t.segment_summary s);
+	RETURN QUERY SELECT (SELECT count(*) FROM t.model_card_details), (SELECT count(*) FROM t.model_card_details c WHERE c.value IS NULL AND c.number IS NOT NULL), (SELECT sum(s.customers) FROM t.segment_summary s),
+		(SELECT bool_and(s.predicted_value_share IS NULL OR s.predicted_value_share BETWEEN 0 AND 1) FROM t.segment_summary_details s);
 	PERFORM count(p.*::text) FROM t.customer_profile p;
 END $$;
 SELECT * FROM extreme('{"predicted_a_from": 1e-300, "predicted_b_from": 5e-324, "a_from": 1e-66, "fit_share": 1e-66}');
-SELECT item, value, number FROM t.model_card WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'share fitted');
+SELECT item, value, number FROM t.model_card_details WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'share fitted');
 SELECT * FROM extreme('{"predicted_a_from": 1.7e308, "predicted_b_from": "Infinity", "a_from": 1e300, "b_from": 123456789012345678}');
-SELECT item, value FROM t.model_card WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'tier B from');
+SELECT item, value FROM t.model_card_details WHERE item IN ('predicted tier A from', 'predicted tier B from', 'tier A from', 'tier B from');
 SELECT * FROM extreme('{"rfm": null, "clv": null, "holdout": null, "holdout_share": null, "a_from": null, "b_from": null, "predicted_a_from": null, "predicted_b_from": null}');
 SELECT * FROM extreme('{"clv": {"model": "mbg/nbd", "parameters": [1e-19, 1e19, 1e-19, 1e19], "spend_status": "given", "spend_parameters": [2, 2, 1e-19]}}');
 SELECT * FROM extreme('{"clv": {"model": "bg/nbd", "parameters": [1e19, 1e-19, 1e19, 1e-19], "spend_status": "given", "spend_parameters": [1e9, 1.0000001, 1e19]}}');

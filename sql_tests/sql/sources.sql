@@ -63,7 +63,7 @@ SELECT active_days, active_days_learnt, (SELECT min(d) FROM (SELECT d, count(*) 
 FROM crm_profile.sources_details WHERE name = 'nw';
 SELECT lifecycle, count(*), min(recency), max(recency) FROM nw.customer_profile GROUP BY 1 ORDER BY 1;
 -- the other views agree with customer_profile
-SELECT count(*) AS rows, sum(customers) AS customers, sum(monetary) AS monetary, round(sum(customer_share)::numeric, 6) AS shares FROM nw.segment_summary;
+SELECT count(*) AS rows, sum(customers) AS customers, sum(monetary) AS monetary, round(sum(customer_share)::numeric, 6) AS shares FROM nw.segment_summary_details;
 SELECT count(*) AS rows, sum(customers) AS customers, sum(monetary) AS monetary FROM nw.rfm_grid;
 SELECT count(*) AS differences FROM nw.purchase_calendar c FULL JOIN (
 	SELECT date_trunc('month', order_date::timestamp)::date AS month, extract(isodow FROM order_date)::int AS weekday, count(DISTINCT order_id) AS orders,
@@ -165,7 +165,7 @@ SELECT count(*) AS refunds_only, sum(amount) FROM (SELECT sum(amount) AS amount 
 -- contradictions counted by a refresh, and by a query: under bg/nbd every one-time buyer stays a customer for ever
 SELECT crm_profile.alter_source('retail_views', active_days => 10, clv_model => 'bg/nbd');
 SELECT orders FROM crm_profile.refresh('retail_views');
-SELECT c.note, c.number, t.n FROM (SELECT note, number FROM retail_views.model_card WHERE section = 'labels' AND number > 0) c FULL JOIN (
+SELECT c.note, c.number, t.n FROM (SELECT note, number FROM retail_views.model_card_details WHERE section = 'labels' AND number > 0) c FULL JOIN (
 	SELECT k, count(*) AS n FROM retail_views.customer_profile p JOIN retail_views.customer_history h USING (customer), retail_views.model_in_use m, unnest(crm_profile.label_conflicts(p.segment, m.segments, p.lifecycle, crm_profile.p_alive(h.history, m.clv, '2011-12-10'), NULL)) k GROUP BY k) t ON t.k = c.note
 ORDER BY c.note COLLATE "C";
 SELECT * FROM crm_profile.drop_source('retail_views');

@@ -40,9 +40,16 @@ SELECT finding, severity, advice FROM customers_orders.data_quality WHERE findin
 SELECT name, owner = current_user AS owner, refreshed::timestamptz > now() - interval '1 day' AS refreshed, warning FROM crm_profile.sources;
 SELECT * FROM crm_profile.profile_now('customers_orders', 5);
 SELECT * FROM crm_profile.check_source('customers_orders');
-SELECT query FROM unnest(ARRAY['sources', 'suggest_sources()', 'check_source(''customers_orders'')', 'profile_now(''customers_orders'', 5)', 'refresh(''customers_orders'')', 'refresh_all()',
-		'forget_customer(''customers_orders'', 6)', 'check_scheme(''standard'')']) f CROSS JOIN LATERAL (SELECT 'SELECT * FROM crm_profile.' || f AS query) q
-	WHERE width(query) > 80 OR width(query) IS NULL AND f NOT LIKE 'check_scheme%';
+SELECT query FROM unnest(ARRAY['crm_profile.sources', 'crm_profile.suggest_sources()', 'crm_profile.check_source(''customers_orders'')', 'crm_profile.profile_now(''customers_orders'', 5)', 'crm_profile.refresh(''customers_orders'')',
+		'crm_profile.refresh_all()', 'crm_profile.forget_customer(''customers_orders'', 6)', 'crm_profile.check_scheme(''standard'')', 'crm_profile.explain_source(''customers_orders'')', 'customers_orders.segment_summary', 'customers_orders.model_card']) f
+	CROSS JOIN LATERAL (SELECT 'SELECT * FROM ' || f AS query) q
+	WHERE width(query) > 80 OR width(query) IS NULL AND f NOT LIKE '%check_scheme%';
+SELECT * FROM customers_orders.segment_summary WHERE customers > 0 LIMIT 2;
+SELECT * FROM customers_orders.model_card WHERE item ~ '^(spend: m|scores)' LIMIT 4;
+-- broken lines leave SQL what it was: literals, quoted names and comments stay whole
+SELECT crm_profile_internal.wrapped_sql(E'SELECT  ''a  literal\nwith ''''blanks'''' of its own'' AS "a name  with -- blanks", 1 AS one\n\tFROM generate_series(1, 3) -- it''s a comment that is longer than others', 30);
+SELECT crm_profile_internal.wrapped_sql(E'SELECT  ''a  literal\nwith ''''blanks'''' of its own'' AS "a name  with -- blanks", 1 AS one\n\tFROM generate_series(1, 3) -- it''s a comment that is longer than others', 30) AS wrapped \gset
+:wrapped ;
 
 -- the same in full
 SELECT (to_jsonb(d) ->> f.figure) IS NOT DISTINCT FROM f.value OR (to_jsonb(d) ->> f.figure)::numeric - f.value::numeric BETWEEN -0.00005 AND 0.00005 AS same, count(*)
@@ -53,6 +60,11 @@ SELECT count(*) AS not_told FROM crm_profile.check_source_details('customers_ord
 		WHERE f.severity = d.severity AND f.rows IS NOT DISTINCT FROM d.rows AND f.customers IS NOT DISTINCT FROM d.customers AND f.changed IS NOT DISTINCT FROM d.customers_changed
 			AND replace(f.finding, E'\n', ' ') LIKE d.finding || coalesce('%- ' || d.advice, '') || coalesce(' - ' || d.argument, '') || '%');
 SELECT customers, orders, customer_rows, order_rows FROM crm_profile.suggest_sources_details();
+SELECT count(*) AS not_told FROM customers_orders.segment_summary_details d LEFT JOIN customers_orders.segment_summary f USING (segment, customers, monetary)
+	WHERE d.customers > 0 AND f.in_words NOT LIKE format('customers %s \%%, amount %s \%%%%', round(100 * d.customer_share::numeric), round(100 * d.monetary_share::numeric)) OR (f.in_words IS NULL) <> (d.customers = 0 AND d.monetary = 0) OR d.customers > 0 AND d.strategy IS NOT NULL AND strpos(replace(f.in_words, E'\n', ' '), d.strategy) = 0;
+SELECT count(*) AS lines, count(*) FILTER (WHERE replace(f.item, E'\n', ' ') IS DISTINCT FROM d.section || ': ' || d.item OR replace(f.note, E'\n', ' ') IS DISTINCT FROM d.note
+		OR replace(f.value, E'\n', ' ') NOT LIKE d.value || '%' OR (d.standard_error IS NULL) = (replace(f.value, E'\n', ' ') LIKE '% ± %')) AS not_told
+	FROM (SELECT *, row_number() OVER () AS line FROM customers_orders.model_card) f FULL JOIN customers_orders.model_card_details d USING (line) WHERE d.item <> 'fitted at';
 
 SELECT crm_profile.drop_source('customers_orders');
 DROP SCHEMA trade CASCADE;

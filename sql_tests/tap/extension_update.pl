@@ -15,7 +15,7 @@ $node->start;
 load_user_data($node, 'shop');
 $node->safe_psql('shop', q{
 	CREATE VIEW app.on_views AS
-		SELECT p.customer, p.segment, p.monetary / s.monetary AS share_of_segment FROM app.customer_profile p JOIN app.segment_summary s USING (segment);
+		SELECT p.customer, p.segment, p.monetary / s.monetary AS share_of_segment FROM app.customer_profile p JOIN app.segment_summary_details s USING (segment);
 	CREATE VIEW app.on_functions AS
 		SELECT customer, crm_profile.lifecycle(history, '2025-04-30', 30) AS lifecycle, crm_profile.r_score(crm_profile.rfm_score(history, rfm, '2025-04-30')) AS r
 		FROM app.customer_history, (SELECT rfm FROM app.model ORDER BY id DESC LIMIT 1) m;
@@ -33,8 +33,8 @@ $node->safe_psql('shop', q{
 	SELECT crm_profile.refresh('kept');
 	GRANT USAGE ON SCHEMA kept TO analyst;
 	GRANT SELECT ON ALL TABLES IN SCHEMA kept TO analyst;
-	REVOKE ALL ON kept.segment_summary FROM analyst;
-	GRANT SELECT (segment, customers) ON kept.segment_summary TO analyst;
+	REVOKE ALL ON kept.segment_summary_details FROM analyst;
+	GRANT SELECT (segment, customers) ON kept.segment_summary_details TO analyst;
 	CREATE VIEW kept.gaps AS SELECT customer, mean_gap FROM kept.customer_profile;
 	CREATE VIEW kept.march AS SELECT * FROM kept.profile_as_of('2025-03-31')});
 
@@ -90,14 +90,14 @@ like($node->safe_psql('shop', q{SELECT crm_profile.create_source('later', 'app.c
 $node->safe_psql('shop', q{SELECT crm_profile.drop_source('later')});
 
 # The version after that
-my %was = map { $_ => $node->safe_psql('shop', qq{SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}) } qw(app.on_views app.on_functions kept.march kept.segment_summary kept.rfm_grid);
+my %was = map { $_ => $node->safe_psql('shop', qq{SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}) } qw(app.on_views app.on_functions kept.march kept.segment_summary_details kept.rfm_grid);
 my $gaps = $node->safe_psql('shop', 'SELECT customer, 2 * mean_gap FROM kept.gaps ORDER BY 1');
 like($gaps, qr/^\d+\|\d/m, 'there are gaps');
 my $rights = q{SELECT relname, relowner::regrole, relacl::text, (SELECT string_agg(attname || attacl::text, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid) FROM pg_class c
 		WHERE relnamespace IN ('app'::regnamespace, 'kept'::regnamespace) UNION ALL
 	SELECT proname, proowner::regrole, proacl::text, NULL FROM pg_proc WHERE pronamespace IN ('app'::regnamespace, 'kept'::regnamespace) ORDER BY 1, 2, 3};
 my $held = $node->safe_psql('shop', $rights);
-like($held, qr/^segment_summary\|keeper\|.*customers\{analyst=r/m, 'rights are seen');
+like($held, qr/^segment_summary_details\|keeper\|.*customers\{analyst=r/m, 'rights are seen');
 
 my $figures = $node->safe_psql('shop', q{SELECT pg_get_functiondef(p.oid) FROM pg_proc p WHERE proname = 'customer_figures' AND pronamespace = 'crm_profile_internal'::regnamespace});
 ok($figures =~ s/(crm_profile\.mean_gap\()/2 * $1/, 'the function of all figures has the mean gap');
@@ -129,9 +129,9 @@ is($node->safe_psql('shop', $rights), $held, 'the same owners, and the same righ
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND pg_describe_object(classid, objid, 0) ~ '\y(app|kept)\.'}), '0', 'nothing of a source belongs to the extension');
 is(scalar(split /\n/, $node->safe_psql('shop', 'SELECT * FROM kept.march')), scalar(split /\n/, $was{'kept.march'}), 'a view over profile_as_of has its rows');
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_attribute WHERE attrelid = 'kept.march'::regclass AND attname = 'tenure'}), '0', 'and its columns');
-is($node->safe_psql('shop', qq{SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}), $was{$_}, "$_ shows the same") for qw(app.on_views app.on_functions kept.segment_summary kept.rfm_grid);
-is($node->safe_psql('shop', 'SET ROLE analyst; SELECT count(tenure) > 0 FROM kept.customer_profile; SELECT sum(customers) FROM kept.segment_summary'), "t\n121", 'who could read before reads');
-(undef, undef, $err) = $node->psql('shop', 'SET ROLE analyst; SELECT sum(monetary) FROM kept.segment_summary');
+is($node->safe_psql('shop', qq{SELECT t::text FROM $_ t ORDER BY t::text COLLATE "C"}), $was{$_}, "$_ shows the same") for qw(app.on_views app.on_functions kept.segment_summary_details kept.rfm_grid);
+is($node->safe_psql('shop', 'SET ROLE analyst; SELECT count(tenure) > 0 FROM kept.customer_profile; SELECT sum(customers) FROM kept.segment_summary_details'), "t\n121", 'who could read before reads');
+(undef, undef, $err) = $node->psql('shop', 'SET ROLE analyst; SELECT sum(monetary) FROM kept.segment_summary_details');
 like($err, qr/permission denied/, 'and no more');
 is($node->safe_psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('app')}), '0|0', 'sources go on being refreshed');
 is($node->safe_psql('shop', 'SELECT count(*) FILTER (WHERE tenure = as_of - first_purchase) = count(first_purchase) AND count(tenure) > 0 FROM app.customer_profile'), 't', 'which fills in what is materialized');

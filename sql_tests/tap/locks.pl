@@ -38,7 +38,7 @@ $node->safe_psql('postgres', q{
 	END $$});
 my %script = (
 	reader => [ 8, q{ARRAY['SELECT count(*) FROM shop.customer_profile', 'SELECT count(*) FROM shop.segment_summary', 'SELECT count(*) FROM shop.data_quality', 'SELECT count(*) FROM shop.customer_history']} ],
-	otherwise => [ 8, q{ARRAY['SELECT count(*) FROM shop.customer_history', 'SELECT count(*) FROM shop.model_card', 'SELECT count(*) FROM shop.stored_profile']} ],
+	otherwise => [ 8, q{ARRAY['SELECT count(*) FROM shop.customer_history', 'SELECT count(*) FROM shop.model_card_details', 'SELECT count(*) FROM shop.stored_profile']} ],
 	writer => [ 8, q{ARRAY['INSERT INTO orders VALUES (1 + (random() * 180)::int, ''2025-04-01'', 3)', 'INSERT INTO orders VALUES (1 + (random() * 180)::int, ''2025-04-02'', 3)']} ],
 	refresh => [ 4, q{ARRAY['SELECT crm_profile.refresh(''shop'')']} ],
 	refresh_all => [ 2, q{ARRAY['SELECT crm_profile.refresh_all()']} ],

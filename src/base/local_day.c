@@ -176,6 +176,46 @@ CheckPeriod(const Interval *period)
 		PeriodRefused(period);
 }
 
+/*
+ * The day of as_of - period, as PostgreSQL computes it, but over the whole calendar of dates, which
+ * is longer than that of timestamps; its first day, if the period begins before.
+ */
+static DateADT
+PeriodStart(DateADT as_of, const Interval *period)
+{
+	int64 day = as_of;
+	int64 days_of_time = -period->time / USECS_PER_DAY;
+
+	if (period->month != 0)
+	{
+		int year;
+		int month;
+		int monthday;
+		int64 months;
+
+		j2date(as_of + POSTGRES_EPOCH_JDATE, &year, &month, &monthday);
+		months = (int64) year * MONTHS_PER_YEAR + month - 1 - period->month;
+		if (months < (int64) JULIAN_MINYEAR * MONTHS_PER_YEAR)
+			return DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE;
+		/* a period such as -1 month 90 days */
+		if (months >= (int64) JULIAN_MAXYEAR * MONTHS_PER_YEAR)
+			return as_of;
+		year = months / MONTHS_PER_YEAR;
+		month = months % MONTHS_PER_YEAR;
+		if (month < 0)
+		{
+			month += MONTHS_PER_YEAR;
+			year--;
+		}
+		monthday = Min(monthday, day_tab[isleap(year)][month]);
+		day = date2j(year, month + 1, monthday) - POSTGRES_EPOCH_JDATE;
+	}
+	if (-period->time % USECS_PER_DAY < 0)
+		days_of_time--;
+	day += days_of_time - period->day;
+	return Max(day, DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE);
+}
+
 DateADT
 DayBeforePeriod(DateADT as_of, const Interval *period)
 {
@@ -188,7 +228,6 @@ DayBeforePeriod(DateADT as_of, const Interval *period)
 		DateADT day;
 	} answers[4];
 	static int oldest = 0;
-	Timestamp start;
 	DateADT day;
 
 	for (int i = 0; i < lengthof(answers); i++)
@@ -196,10 +235,7 @@ DayBeforePeriod(DateADT as_of, const Interval *period)
 			memcmp(&answers[i].period, period, sizeof(Interval)) == 0)
 			return answers[i].day;
 	CheckPeriod(period);
-	start = DatumGetTimestamp(
-		DirectFunctionCall2(date_mi_interval, DateADTGetDatum(as_of), IntervalPGetDatum(period)));
-	CheckFinite(start);
-	day = DayOfMicroseconds(start);
+	day = PeriodStart(as_of, period);
 	/* such as 1 month less 30 days, in February */
 	if (day >= as_of)
 		PeriodRefused(period);

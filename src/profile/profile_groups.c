@@ -798,9 +798,10 @@ profile_groups_finalfn(PG_FUNCTION_ARGS)
 	if (state == NULL || state->n == 0)
 		PG_RETURN_NULL();
 	if (state->n < PARTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%d people make no groups", state->n),
-				 errdetail("There must be at least %d.", PARTS)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg_plural("%d person makes no groups", "%d people make no groups",
+									  state->n, state->n),
+						errdetail("There must be at least %d.", PARTS)));
 	rows = palloc(state->n * sizeof(SampleRow));
 	memcpy(rows, state->heap, state->n * sizeof(SampleRow));
 	qsort(rows, state->n, sizeof(SampleRow), CompareSampleRows);

@@ -353,10 +353,11 @@ ArgumentsByName(FunctionCallInfo fcinfo)
  * out; the callers' own context lines are added again.
  */
 static void
-RethrowUserError(MemoryContext context, const char *source)
+RethrowUserError(MemoryContext context, const char *source, bool reads_orders)
 {
 	ErrorData *error;
 	bool renamed;
+	bool faulty_row;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
@@ -365,6 +366,8 @@ RethrowUserError(MemoryContext context, const char *source)
 			  error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
 			  error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA ||
 			  error->sqlerrcode == ERRCODE_DATATYPE_MISMATCH;
+	faulty_row = reads_orders && ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+									 ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION);
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 			ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
@@ -382,12 +385,20 @@ RethrowUserError(MemoryContext context, const char *source)
 		PG_RE_THROW();
 
 	FlushErrorState();
-	if (renamed && source != NULL && strncmp(error->message, "source ", 7) != 0)
+	if ((renamed || faulty_row) && source != NULL && strncmp(error->message, "source ", 7) != 0)
 	{
+		const char *name = quote_literal_cstr(source);
+
 		error->message = psprintf("source \"%s\": %s", source, error->message);
-		error->hint = psprintf("If tables or columns have other names now, tell it with "
-							   "crm_profile.alter_source(%s, …).",
-							   quote_literal_cstr(source));
+		if (renamed)
+			error->hint =
+				psprintf("If tables or columns have other names or types now, name them anew, with "
+						 "casts if need be: crm_profile.alter_source(%s, …).",
+						 name);
+		else
+			error->hint = psprintf("%s%sSELECT * FROM crm_profile.check_source(%s) counts such "
+								   "rows, and shows the argument that leaves them out.",
+								   error->hint ? error->hint : "", error->hint ? " " : "", name);
 	}
 	ereport(DEBUG1,
 			(errmsg_internal("%s", error->message),
@@ -472,7 +483,7 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	PG_CATCH();
 	{
 		creating_extension = in_extension_script;
-		RethrowUserError(caller, source);
+		RethrowUserError(caller, source, strcmp(function, "refresh") == 0);
 	}
 	PG_END_TRY();
 	creating_extension = in_extension_script;
@@ -538,7 +549,7 @@ create_source(PG_FUNCTION_ARGS)
 	}
 	PG_CATCH();
 	{
-		RethrowUserError(caller, NULL);
+		RethrowUserError(caller, NULL, false);
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, nest_level);
