@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cohorts, concentration, schemes and drift of a source of a tenth as many customers as orders; each within 5 s for a million customers.
+# Cohorts, concentration, schemes, drift, niches and payments of a source of a tenth as many customers as orders; each within 5 s for a million customers.
 set -euo pipefail
 orders=${BENCH_ORDERS:-10000000}
 run_psql() { psql -X -q -v ON_ERROR_STOP=1 "$@"; }
@@ -7,7 +7,12 @@ run_psql -v orders="$orders" -f orders.sql
 run_psql -f customers.sql
 run_psql <<'SQL'
 SET client_min_messages = error;
-SELECT crm_profile.create_source('big', 'customers', 'orders', as_of => '2025-12-31', clv_model => 'mbg/nbd') \g /dev/null
+CREATE TABLE people AS SELECT customer_id, (ARRAY['Ulm', 'Bonn', 'Kiel', 'Jena', 'Hof'])[1 + customer_id % 5] AS city, 'job ' || customer_id * 31 % 40 AS job, (customer_id * 7 % 60)::integer AS age, customer_id * 13 % 11 = 0 AS vip FROM customers;
+ALTER TABLE people ADD PRIMARY KEY (customer_id);
+-- three invoices a customer
+CREATE TABLE invoice AS SELECT customer_id, ordered_at::date + 14 AS due_date, CASE WHEN order_id % 50 > 0 THEN ordered_at::date + 10 + (order_id * 2654435761 % 20)::integer END AS paid_on, amount FROM orders WHERE order_id % 10 < 3;
+ANALYZE people, invoice;
+SELECT crm_profile.create_source('big', 'people', 'orders', as_of => '2025-12-31', clv_model => 'mbg/nbd', attributes => '{city,job,age,vip}', payments => 'invoice', payment_amount => 'amount') \g /dev/null
 SELECT crm_profile.refresh('big') \g /dev/null
 VACUUM ANALYZE big.customer_history;
 SQL
@@ -31,6 +36,8 @@ big.second_purchase
 big.value_concentration
 big.costly_customers
 big.seasonal_buyers
+big.profitable_niches
+big.payment_behaviour
 crm_profile.returning_customer_rate('big')
 crm_profile.evaluate_scheme('big', 'standard', '2024-12-31')
 crm_profile.compare_schemes('big', '{standard}', '2024-12-31')

@@ -36,6 +36,8 @@ CREATE TABLE crm_profile.scheme_rule ( -- the rules of the schemes: a customer g
 	lifecycle text[] -- lifecycles that the segment applies to; NULL: all; segment() gives other customers the segment of the nearest cell that applies to them
 		CONSTRAINT scheme_rule_lifecycle_words CHECK (cardinality(lifecycle) > 0
 			AND lifecycle <@ '{new,active,won back,lapsing,inactive}'),
+	condition text -- what must hold besides the scores: an SQL expression over the figures of customer_profile, the columns of the customer table and the attributes, with PostgreSQL's own immutable functions and operators alone; NULL: nothing. Only sources can tell: elsewhere such a rule does not apply
+		CONSTRAINT scheme_rule_condition_not_blank CHECK (btrim(condition) <> ''),
 	CONSTRAINT scheme_rule_pkey PRIMARY KEY (scheme, position),
 	CONSTRAINT scheme_rule_r_range CHECK (r_from BETWEEN 1 AND 9 AND r_to BETWEEN 1 AND 9 AND r_from <= r_to),
 	CONSTRAINT scheme_rule_f_range CHECK (f_from BETWEEN 1 AND 9 AND f_to BETWEEN 1 AND 9 AND f_from <= f_to),
@@ -56,6 +58,9 @@ SELECT pg_catalog.pg_extension_config_dump('crm_profile.scheme_rule',
 
 CREATE FUNCTION crm_profile_internal.guard_schemes() RETURNS trigger
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE; -- protects the built-in schemes from changes, and numbers rules without a position
+
+CREATE FUNCTION crm_profile_internal.checked_expression(expression text) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the text, if it is one expression of SQL and nothing else; else an error
 
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
@@ -83,6 +88,14 @@ CREATE FUNCTION crm_profile_internal.label_support(internal) RETURNS internal
 
 CREATE FUNCTION crm_profile.segment(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text) RETURNS text
 	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT crm_profile_internal.label_support; -- the segment of a score or, if that contradicts the lifecycle, of the nearest score whose segment does not; if lifecycle is NULL, the segment of the score
+
+CREATE FUNCTION crm_profile_internal.segment_met(score crm_profile.rfm_score, scheme crm_profile.segment_scheme, lifecycle text, met integer) RETURNS text
+	AS 'MODULE_PATHNAME', 'segment_lifecycle' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- segment(), where met has a bit for each condition of the scheme that holds for the customer
+
+CREATE FUNCTION crm_profile_internal.scheme_conditions(scheme crm_profile.segment_scheme) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT array_agg(c.c ->> 'condition' ORDER BY c.n) FROM jsonb_array_elements(scheme::text::jsonb -> 'conditions') WITH ORDINALITY c(c, n));
+COMMENT ON FUNCTION crm_profile_internal.scheme_conditions IS 'the conditions of a scheme in their order; NULL: none';
 
 CREATE FUNCTION crm_profile.label_conflicts(segment text, scheme crm_profile.segment_scheme, lifecycle text, p_alive double precision, p_purchase double precision)
 	RETURNS text[]

@@ -165,6 +165,12 @@ DECLARE
 		['line_day', 'text', 'NULL', 'expression over the lines: day or time; NULL: the order tells'],
 		['line_product', 'text', 'NULL', 'expression over the lines: the product'],
 		['line_category', 'text', 'NULL', 'expression over the lines: the category of the product; NULL: each product is its own'],
+		['payments', 'text', 'NULL', 'table of payments, schema-qualified: a row for each invoice or instalment, with the day on which it is due and the day on which it was paid; NULL: none'],
+		['payment_customer', 'text', 'NULL', 'expression over the payments: the customer''s key; NULL: no payments, or the order tells'],
+		['payment_order', 'text', 'NULL', 'expression over the payments: the key of the order, whose customer pays; NULL: payment_customer tells'],
+		['payment_due', 'text', 'NULL', 'expression over the payments: day or time at which it is due; NULL: no payments'],
+		['payment_paid', 'text', 'NULL', 'expression over the payments: day or time of the payment, NULL where it is open; NULL: no payments'],
+		['payment_amount', 'text', 'NULL', 'expression over the payments: the amount; NULL: unknown'],
 		['day_weights', 'text', 'NULL', 'table of the days that are not like others, schema-qualified, with the columns day and weight: 0 for a closed day, 1.5 for one of a promotion; days that it leaves out weigh 1'],
 		['prospects', 'text', 'NULL', 'the prospect table, schema-qualified; NULL: none'],
 		['prospect_key', 'text', 'NULL', 'key column of the prospect table; NULL: no prospects'],
@@ -193,6 +199,7 @@ DECLARE
 		['orders_query', 'text', NULL, 'the query of orders that a refresh runs, all names qualified'],
 		['customer_query', 'text', NULL, 'query of customers and their attributes, all names qualified; NULL: no attributes'],
 		['line_query', 'text', NULL, 'query of order lines (basket, customer, ordered_on, product, category), all names qualified; NULL: no lines'],
+		['payment_query', 'text', NULL, 'query of payments (customer, due_on, paid_on, amount), all names qualified; NULL: no payments'],
 		['prospect_query', 'text', NULL, 'query of prospects and their attributes, all names qualified; NULL: no prospects'],
 		['campaign_query', 'text', NULL, 'query of the contacts, all names qualified; NULL: no contacts'],
 		['code_query', 'text', NULL, 'query of orders with a code, all names qualified; NULL: none'],
@@ -211,6 +218,9 @@ DECLARE
 		['tracking', 'jsonb', NULL, 'with track_changes: the state of their tables at the last refresh that read all orders, and the changes since the models were fitted'],
 		['kept_before', 'date', NULL, 'days before it are kept in the histories, since they are no longer in the orders; NULL: none, or keep_history_before is set'],
 		['orders_since', 'date', NULL, 'day of the oldest order at the last refresh, from kept_before on; NULL: altered since'],
+		['conditions', 'text[]', NULL, 'conditions of the scheme in use, as its rules have them: the views are made for them; NULL: none'],
+		['condition_sql', 'text[]', NULL, 'the same as SQL, all names as they are'],
+		['condition_columns', 'text[]', NULL, 'figures, columns of the customer table and attributes that they read'],
 		['by_attributes', 'boolean', NULL, 'whether the model of repeat purchase goes by the attributes of customers: the views are made for it'],
 		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
@@ -308,7 +318,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'customer_attributes', src.attributes IS NOT NULL), ('view', 'revenue_forecast', true), ('view', 'segment_migration', true),
 			('function', 'segment_migration', true), ('function', 'profile_as_of', true), ('view', 'model_card', true), ('view', 'model_card_details', true), ('view', 'model_holdout', true), ('view', 'forecast_tracking', true),
 			('view', 'cohort_retention', true), ('view', 'cohort_value', true), ('view', 'new_and_returning', true), ('view', 'second_purchase', true), ('view', 'value_concentration', true), ('view', 'costly_customers', true), ('view', 'seasonal_buyers', true),
-			('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'segment_summary_details', true), ('view', 'customer_profile', true),
+			('view', 'payment_behaviour', src.payments IS NOT NULL), ('view', 'profitable_niches', src.attributes IS NOT NULL), ('view', 'purchase_calendar', true), ('view', 'rfm_grid', true), ('view', 'segment_summary', true), ('view', 'segment_summary_details', true), ('view', 'customer_profile', true),
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_in_use', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
@@ -422,7 +432,7 @@ CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_defin
 DECLARE
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('payments', src.payments), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
@@ -446,7 +456,7 @@ BEGIN
 		problem := 'the views are those of an older version';
 		RETURN NEXT;
 	ELSE
-		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
+		FOR argument, missing IN VALUES ('customers', src.customers), ('interactions', src.interactions), ('lines', src.lines), ('payments', src.payments), ('campaigns', src.campaigns), ('prospects', src.prospects) LOOP
 			IF missing IS NOT NULL AND NOT crm_profile_internal.source_reads(src, missing) THEN
 				argument := NULL;
 				problem := format('the views read a table other than the present %s', missing);
@@ -802,6 +812,59 @@ BEGIN
 	RETURN weights;
 END $$; -- the weights of days in the table that the source names, as clv_fit() takes them; NULL: none
 
+CREATE FUNCTION crm_profile_internal.source_probe_columns(src crm_profile.source_definition, OUT kind text, OUT name text, OUT value text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 40 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY WITH figure AS (SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
+			own AS (SELECT a.attname::text AS name FROM pg_attribute a WHERE a.attrelid = to_regclass(src.customers) AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(a.attrelid, a.attnum, 'SELECT'))
+		SELECT 'figure', f.name, CASE f.name WHEN 'customer' THEN format('c.%I', src.customer_key) ELSE format('NULL::%s', f.type) END FROM figure f WHERE f.name NOT IN ('segment', 'segment_position')
+		UNION ALL SELECT 'own', o.name, format('c.%I', o.name) FROM own o WHERE NOT EXISTS (SELECT FROM figure f WHERE f.name = o.name)
+		UNION ALL SELECT 'attribute', a.name, format('q.%I', a.name) FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a
+			WHERE src.customer_query IS NOT NULL AND NOT EXISTS (SELECT FROM own o WHERE o.name = a.name) AND NOT EXISTS (SELECT FROM figure f WHERE f.name = a.name);
+END $$; -- what a condition of a scheme may read: figures, columns of the customer table, attributes, each with its SQL
+
+CREATE FUNCTION crm_profile_internal.source_resolve_conditions(src crm_profile.source_definition, conditions text[]) RETURNS crm_profile.source_definition
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	probe CONSTANT text := format('%I.source_probe', src.name);
+	strange text;
+	nth integer;
+	columns text[];
+BEGIN
+	src.conditions := conditions;
+	src.condition_sql := NULL;
+	src.condition_columns := NULL;
+	IF conditions IS NULL THEN
+		RETURN src;
+	END IF;
+	-- whoever may write rules must not make the owner, or readers, of a source run anything of theirs: first it is
+	-- looked up and not run, then only what PostgreSQL itself has, and what is immutable, is let in
+	EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s c%s WITH NO DATA', probe, (SELECT string_agg(format('%s AS %I', p.value, p.name), ', ') FROM crm_profile_internal.source_probe_columns(src) p), src.customers,
+		CASE WHEN src.customer_query IS NOT NULL THEN format(' LEFT JOIN (%s) q ON true', src.customer_query) END);
+	FOR nth IN 1 .. cardinality(conditions) LOOP
+		BEGIN
+			EXECUTE format(E'CREATE VIEW %I.source_probe_view AS SELECT ((%s\n) IS TRUE) AS met FROM %s', src.name, crm_profile_internal.checked_expression(conditions[nth]), probe);
+			SELECT pg_describe_object(d.refclassid, d.refobjid, 0) INTO strange FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid LEFT JOIN pg_type t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+				WHERE r.ev_class = format('%I.source_probe_view', src.name)::regclass AND d.deptype = 'n' AND d.refobjid NOT IN (probe::regclass, r.ev_class) AND d.refclassid <> 'pg_collation'::regclass AND t.typtype IS DISTINCT FROM 'e' LIMIT 1;
+			IF strange IS NOT NULL THEN
+				RAISE insufficient_privilege USING MESSAGE = format('it uses %s', strange), HINT = 'Conditions of schemes may use what PostgreSQL itself has, and the columns of customers.';
+			END IF;
+			SELECT array_agg(DISTINCT a.attname::text) INTO columns FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+				WHERE r.ev_class = format('%I.source_probe_view', src.name)::regclass AND d.refobjid = probe::regclass;
+			EXECUTE format('DROP VIEW %I.source_probe_view', src.name);
+			-- which no volatile function, subquery or aggregate can be in
+			EXECUTE format(E'ALTER TABLE %s ADD COLUMN "condition %s" boolean GENERATED ALWAYS AS ((%s\n) IS TRUE) STORED', probe, nth, conditions[nth]);
+		EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported OR insufficient_privilege THEN
+			PERFORM crm_profile_internal.source_argument_error('scheme', format('its condition "%s": %s', conditions[nth], SQLERRM),
+				format('A condition reads: %s.', (SELECT string_agg(p.name, ', ') FROM crm_profile_internal.source_probe_columns(src) p)), 'Correct the rule in crm_profile.scheme_rule: only immutable functions and operators that PostgreSQL itself has may be used.');
+		END;
+		src.condition_sql := src.condition_sql || (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = probe::regclass AND a.attname = 'condition ' || nth);
+		src.condition_columns := ARRAY(SELECT DISTINCT u FROM unnest(src.condition_columns || columns) u ORDER BY u);
+	END LOOP;
+	EXECUTE format('DROP TABLE %s', probe);
+	RETURN src;
+END $$; -- checks the conditions of a scheme for a source, and keeps them as SQL; NULL: none
+
 CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -823,7 +886,9 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('bins', format('it is %s, but scheme "%s" is for %s', src.bins, src.scheme, scheme_bins), NULL,
 			'Leave it out, or name a scheme of as many bins.');
 	END IF;
-	PERFORM crm_profile.compile_scheme(src.scheme);
+	PERFORM crm_profile_internal.source_resolve_conditions(src, crm_profile_internal.scheme_conditions(crm_profile.compile_scheme(src.scheme)));
+	-- those in use stay until a refresh brings the new ones into use, but may read other attributes now
+	src := crm_profile_internal.source_resolve_conditions(src, src.conditions);
 	IF src.period <= interval '0' THEN
 		PERFORM crm_profile_internal.source_argument_error('period', format('it is %s', src.period), 'It is the length of a look-back window.', 'Write a positive interval, such as 1 year.');
 	END IF;
@@ -988,6 +1053,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('refit_share', format('it is %s', coalesce(src.refit_share::text, 'NULL')), 'It is a share of the customers, from 0 to 1.', NULL);
 	END IF;
 	src := crm_profile_internal.source_resolve_lines(src, orders, orders_sql, path);
+	src := crm_profile_internal.source_resolve_payments(src, customers, orders, orders_sql, path);
 	IF orders_sql LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;

@@ -101,6 +101,9 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- position in the scheme of the segment that segment() gives, from 1; NULL for a cell that the scheme does not cover
 
+CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text, met integer) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- the same, where met has a bit for each condition of the scheme that holds for the customer
+
 CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the three scores as three digits, such as 545
 
@@ -381,11 +384,11 @@ CREATE TYPE crm_profile_internal.segment_move AS ( -- number of customers who mo
 );
 
 CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
-	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
+	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT coalesce(crm_profile.segment(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, clv)), '(unscored)'),
-			coalesce(crm_profile.segment(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv)), '(unscored)'),
+		SELECT coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, clv), from_met), '(unscored)'),
+			coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv), to_met), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END; -- the segments of a customer on two days, and the amount in the period up to the later one
 
@@ -762,20 +765,49 @@ CREATE FUNCTION crm_profile_internal.source_contacted(src crm_profile.source_def
 		'NULL');
 COMMENT ON FUNCTION crm_profile_internal.source_contacted IS 'SQL of the lifecycle of customer c without a purchase by that day';
 
+CREATE FUNCTION crm_profile_internal.source_conditions(src crm_profile.source_definition, n integer DEFAULT NULL) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE (SELECT concat(
+			CASE WHEN bool_or(p.kind = 'attribute') THEN format(' LEFT JOIN (%s) q%s ON %s', src.customer_query, concat('_', n), crm_profile_internal.same_key(src.key_type, format('q%s.customer', concat('_', n)), format('c%s.%I', n, src.customer_key))) END,
+			format(' CROSS JOIN LATERAL (SELECT %s AS met FROM (SELECT %s) figures) met%s',
+				(SELECT string_agg(format('CASE WHEN %s THEN %s ELSE 0 END', s.condition, 1 << (s.place - 1)::integer), ' + ' ORDER BY s.place) FROM unnest(src.condition_sql) WITH ORDINALITY s(condition, place)),
+				coalesce(string_agg(CASE WHEN p.name = 'customer' THEN format('c%s.%I AS customer', n, src.customer_key) ELSE format('%s%s.%I', CASE p.kind WHEN 'figure' THEN 'f' WHEN 'own' THEN 'c' ELSE 'q_' END, n, p.name) END, ', '), ''), n))
+		FROM crm_profile_internal.source_probe_columns(src) p WHERE p.name = ANY (src.condition_columns)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_conditions IS 'where the scheme has conditions: joins met.met, a bit for each that holds for customer c with the figures f; n: number of all these aliases';
+
+CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer, history text, key text, day text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE format(' LEFT JOIN %2$s c%1$s ON %3$s CROSS JOIN LATERAL (SELECT %4$s AS model) m%1$s CROSS JOIN LATERAL crm_profile_internal.customer_figures(%5$s::text, %6$s, m%1$s.model, %7$s, %8$s, %9$L, NULL) f%1$s%10$s',
+		n, src.customers, crm_profile_internal.same_key(src.key_type, format('c%s.%I', n, src.customer_key), key), crm_profile_internal.source_model_in_use(src, true), key, history, day, crm_profile_internal.source_period(src), src.tier_by,
+		crm_profile_internal.source_conditions(src, n)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definition, integer, text, text, text) IS 'the same for a history of the customer with that key on a day, given as SQL';
+
+CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN CASE WHEN src.condition_sql IS NULL THEN 'NULL::integer' ELSE format('met%s.met', n) END;
+COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definition, integer) IS 'SQL of what source_met() of that number joins';
+
+CREATE FUNCTION crm_profile_internal.source_figure(src crm_profile.source_definition, figure text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN src.condition_sql IS NOT NULL AND figure IN ('segment', 'segment_position')
+		THEN format('crm_profile_internal.%s(crm_profile.rfm_score(h.history, (m.model).rfm, d.day), (m.model).segments, f.lifecycle, met.met)%s AS %I', CASE figure WHEN 'segment' THEN 'segment_met' ELSE figure END, CASE figure WHEN 'segment' THEN '::varchar' END, figure)
+		ELSE format('f.%I', figure) END;
+COMMENT ON FUNCTION crm_profile_internal.source_figure IS 'SQL of a figure in source_profile_query()';
+
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
 FROM %s c LEFT JOIN %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, d.day, %s, %L, l.contact) f',
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, d.day, %s, %L, l.contact) f%s',
 		columns, src.customers, histories, crm_profile_internal.source_day(as_of), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
-		src.customer_key, crm_profile_internal.source_period(src), src.tier_by);
+		src.customer_key, crm_profile_internal.source_period(src), src.tier_by, crm_profile_internal.source_conditions(src));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
 
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.source_profile_query(src, as_of,
-		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE format('f.%I', a.attname) END, ', ' ORDER BY a.attnum)
+		(SELECT string_agg(CASE WHEN a.attname = 'customer' THEN format('c.%I AS customer', src.customer_key) ELSE crm_profile_internal.source_figure(src, a.attname) END, ', ' ORDER BY a.attnum)
 			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
 		format('%I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query of customer_profile and profile_as_of(), the key with its own type';
@@ -1086,11 +1118,12 @@ BEGIN
 		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
 			FROM %10$s h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS earlier,
 					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS later, %5$s AS segments,
-					%6$s AS active_days, %7$s AS clv) m
-				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
+					%6$s AS active_days, %7$s AS clv) m%11$s%12$s
+				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s, %13$s, %14$s) s
 			GROUP BY s.from_segment, s.to_segment)) m;
 		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
-		crm_profile_internal.evaluated_histories(src));
+		crm_profile_internal.evaluated_histories(src),
+		crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'from_date'), crm_profile_internal.source_met(src, 2, 'h.history', 'h.customer', 'to_date'), crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2));
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
@@ -1106,6 +1139,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);
 	PERFORM crm_profile_internal.source_build_campaigns(src);
+	PERFORM crm_profile_internal.source_build_payments(src);
 	IF src.line_query IS NULL THEN
 		-- what read the lines no longer does
 		PERFORM crm_profile_internal.source_build_due(src);

@@ -183,6 +183,9 @@ BEGIN
 	IF 'campaigns' = ANY (reset) OR given ? 'campaigns' THEN
 		reset := reset || '{campaign_customer,campaign_name,contacted_at,treated,responded_at,response_value,contact_cost,campaign_code}'::text[];
 	END IF;
+	IF 'payments' = ANY (reset) OR given ? 'payments' THEN
+		reset := reset || '{payment_customer,payment_order,payment_due,payment_paid,payment_amount}'::text[];
+	END IF;
 	IF 'lines' = ANY (reset) OR given ? 'lines' THEN
 		reset := reset || '{line_order,line_customer,line_day,line_product,line_category}'::text[];
 	END IF;

@@ -603,6 +603,7 @@ DECLARE
 	started CONSTANT timestamptz := clock_timestamp();
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
 	finding text;
+	conditions text[];
 BEGIN
 	PERFORM crm_profile_internal.make_slot(src);
 	PERFORM crm_profile_internal.write_noted_changes();
@@ -628,8 +629,12 @@ BEGIN
 	SELECT d.* INTO due FROM crm_profile_internal.fits_due(src, histories.written + histories.removed + greatest(flips, changes.customers_changed), today) d;
 	src := due.src;
 	SELECT m.* INTO models FROM crm_profile_internal.refresh_models(src, today, started, changes.without_customer OR histories.written + histories.removed > 0, flips > 0, histories.population, due.fit, due.test, "verbose") m;
-	IF models.by_attributes IS DISTINCT FROM coalesce(src.by_attributes, false) THEN
+	conditions := crm_profile_internal.scheme_conditions((crm_profile_internal.source_last_model(src)).segments);
+	IF models.by_attributes IS DISTINCT FROM coalesce(src.by_attributes, false) OR conditions IS DISTINCT FROM src.conditions THEN
 		src.by_attributes := models.by_attributes;
+		IF conditions IS DISTINCT FROM src.conditions THEN
+			src := crm_profile_internal.source_resolve_conditions(src, conditions);
+		END IF;
 		PERFORM crm_profile_internal.source_build_views(src);
 	END IF;
 	IF src.by_attributes THEN

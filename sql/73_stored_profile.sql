@@ -22,8 +22,8 @@ DECLARE
 	stored CONSTANT text := format('%I.stored_profile', src.name);
 	ranges text;
 BEGIN
-	-- on another day recency and forecasts are others for all
-	IF keys IS NULL OR was.as_of IS DISTINCT FROM now.as_of
+	-- on another day recency and forecasts are others for all; conditions of the scheme may read what nobody watches
+	IF keys IS NULL OR src.conditions IS NOT NULL OR was.as_of IS DISTINCT FROM now.as_of
 		OR ROW(was.clv, was.scheme, was.segments, was.active_days, was.predicted_a_from, was.predicted_b_from)::text <> ROW(now.clv, now.scheme, now.segments, now.active_days, now.predicted_a_from, now.predicted_b_from)::text THEN
 		RETURN NULL;
 	END IF;

@@ -121,7 +121,8 @@ BEGIN
 	EXECUTE format('SELECT crm_profile_internal.kept_history((SELECT h.history FROM %I.customer_history h WHERE %s), $2, $3)', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', '$1::' || src.key_type)) INTO found
 		USING key, found, CASE WHEN src.keep_history_before IS NULL THEN src.kept_before ELSE NULLIF(src.keep_history_before, '-infinity') END;
 	PERFORM set_config('row_security', 'on', true);
-	RETURN QUERY EXECUTE format('%s WHERE %s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src), 'f.*', '(SELECT $2 AS history) h ON true'),
+	RETURN QUERY EXECUTE format('%s WHERE %s', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src),
+			(SELECT string_agg(crm_profile_internal.source_figure(src, a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped), '(SELECT $2 AS history) h ON true'),
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), '$1::' || src.key_type))
 		USING key, found;
 END $$; -- one customer of a source, computed from the present orders

@@ -75,7 +75,7 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN format('(%s) q %s WHERE q.customer IS NOT NULL', src.customer_query, CASE
-		WHEN src.materialize THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
+		WHEN src.materialize OR src.conditions IS NOT NULL THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
 		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
 			-- not source_day(): beside it the planner takes no parallel plan
@@ -592,7 +592,7 @@ BEGIN
 			people AS MATERIALIZED (SELECT l.label, %s FROM %s x LEFT JOIN labels l ON l.customer = x.customer::text)
 		SELECT v.name, v.n, v.groups, v.t, v.w, v.t - v.w, (v.t - v.w) / NULLIF(v.t, 0), (SELECT count(p.label) / NULLIF(count(*), 0)::float8 FROM people p) FROM (%s) v(place, name, n, groups, w, t) WHERE v.n IS NOT NULL ORDER BY v.place',
 		format('SELECT l.customer, l.%I FROM %s l', label, coalesce(labels::text, format('%I.customer_profile', source))),
-		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'NULLIF(x.%I::float8, ''NaN'') AS a%s' WHEN 'date' THEN '(x.%I::date - date ''2000-01-01'')::float8 AS a%s' ELSE 'x.%I::text AS a%s' END, u.c ->> 'name', u.o), ', ')
+		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN abs(x.%1$I::float8) < ''Infinity'' THEN x.%1$I::float8 END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o), ', ')
 			FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o)),
 		crm_profile_internal.source_people(source), parts);
 END $$; -- how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers' keys in the column customer; coverage: share of customers who have a label

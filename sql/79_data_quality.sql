@@ -764,7 +764,7 @@ DECLARE
 	part integer;
 BEGIN
 	-- unreadable rows must not hide the problems of others
-	FOR part IN 1..8 LOOP
+	FOR part IN 1..9 LOOP
 		BEGIN
 			CASE part
 				WHEN 1 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, orders, identified, today) f);
@@ -774,6 +774,7 @@ BEGIN
 				WHEN 5 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_attributes(src) f);
 				WHEN 6 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_campaigns(src, today) f);
 				WHEN 7 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_lines(src) f);
+				WHEN 8 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_payments(src, today) f);
 				ELSE found := ARRAY(SELECT f FROM crm_profile_internal.find_in_prospects(src) f);
 			END CASE;
 		EXCEPTION WHEN data_exception OR feature_not_supported THEN
@@ -784,7 +785,7 @@ BEGIN
 				found := CASE WHEN unreadable.readable IS NOT NULL THEN
 					ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, unreadable.readable, format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', unreadable.readable), today) f) END;
 			ELSE
-				found := ARRAY[crm_profile_internal.found_row(2, format('%s that could not be checked', ('{orders,"columns of the orders",customers,"customers who may be one person",attributes,campaigns,"order lines",prospects}'::text[])[part]), 'warning', NULL, NULL, NULL, NULL, SQLERRM, NULL)];
+				found := ARRAY[crm_profile_internal.found_row(2, format('%s that could not be checked', ('{orders,"columns of the orders",customers,"customers who may be one person",attributes,campaigns,"order lines",payments,prospects}'::text[])[part]), 'warning', NULL, NULL, NULL, NULL, SQLERRM, NULL)];
 			END IF;
 		END;
 		RETURN QUERY SELECT f.* FROM unnest(found) f;

@@ -133,9 +133,12 @@ CREATE FUNCTION crm_profile.adjusted_value_test(lift crm_profile.campaign_lift, 
 CREATE FUNCTION crm_profile_internal.normal_p_value(z double precision) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the two-sided p-value of a standard normal
 
+CREATE FUNCTION crm_profile_internal.checked_share(value double precision, what text) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the value; an error, which names what it is, unless it is from 0 to 1
+
 CREATE FUNCTION crm_profile.sample_ratio_p_value(lift crm_profile.campaign_lift, control_share double precision) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN CASE WHEN ((lift).treated + (lift).control) * least(control_share, 1 - control_share) >= 5 THEN crm_profile_internal.normal_p_value(((lift).control - ((lift).treated + (lift).control) * control_share)
+	RETURN CASE WHEN ((lift).treated + (lift).control) * least(crm_profile_internal.checked_share(control_share, 'control_share'), 1 - control_share) >= 5 THEN crm_profile_internal.normal_p_value(((lift).control - ((lift).treated + (lift).control) * control_share)
 		/ sqrt(NULLIF((lift).treated + (lift).control, 0) * control_share * (1 - control_share))) END;
 COMMENT ON FUNCTION crm_profile.sample_ratio_p_value IS
 	'whether the control group has the share that it was to have (chi-square test): a value below .001 says that something went wrong with the groups, and no result can be relied on; NULL if a group was to have fewer than five customers';
@@ -147,7 +150,7 @@ CREATE FUNCTION crm_profile.lift_verdict(lift crm_profile.campaign_lift, p_value
 		WHEN (lift).treated = 0 THEN 'cannot tell: nobody was treated'
 		WHEN (lift).treated_responses + (lift).control_responses = 0 THEN 'cannot tell: nobody responded'
 		WHEN (lift).treated_responses + (lift).control_responses = (lift).treated + (lift).control THEN 'cannot tell: everybody responded'
-		WHEN coalesce(lift_verdict.p_value, (SELECT t.p_value FROM crm_profile.lift_test(lift) t)) < 0.05 THEN CASE WHEN crm_profile.absolute_lift(lift) > 0 THEN 'worked' ELSE 'did harm' END
+		WHEN coalesce(crm_profile_internal.checked_share(lift_verdict.p_value, 'p_value'), (SELECT t.p_value FROM crm_profile.lift_test(lift) t)) < 0.05 THEN CASE WHEN crm_profile.absolute_lift(lift) > 0 THEN 'worked' ELSE 'did harm' END
 		WHEN (SELECT i.upper FROM crm_profile.lift_interval(lift) i) < 0.1 * crm_profile.response_rate(lift, false) THEN 'did not work'
 		ELSE 'cannot tell' END;
 COMMENT ON FUNCTION crm_profile.lift_verdict IS
@@ -250,7 +253,7 @@ BEGIN
 	IF src.campaign_code IS NOT NULL THEN
 		src.campaign_code := crm_profile_internal.source_expression('campaign_code', src.campaign_code, relation, src.campaigns, path, NULL, NULL);
 	END IF;
-	src.campaign_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, (%s)::text AS campaign, %s AS contacted_on, %s AS treated, %s AS responded_on, %s AS responded, %s AS value, %s AS cost, %s AS code FROM %s',
+	src.campaign_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, NULLIF((%s)::text, '''') AS campaign, %s AS contacted_on, %s AS treated, %s AS responded_on, %s AS responded, %s AS value, %s AS cost, %s AS code FROM %s',
 		format('%I::%s', src.campaign_customer, src.key_type) || crm_profile_internal.key_collation(customers, src.customer_key), src.campaign_name, crm_profile_internal.source_local_day(src, src.contacted_at, src.campaigns, path),
 		coalesce(src.treated, 'true'), CASE WHEN kind <> 'boolean'::regtype THEN crm_profile_internal.source_local_day(src, src.responded_at, src.campaigns, path) ELSE 'NULL::date' END,
 		CASE WHEN kind = 'boolean'::regtype THEN format('(%s)', src.responded_at) ELSE 'NULL::boolean' END,
@@ -282,13 +285,13 @@ CREATE FUNCTION crm_profile_internal.value_between(history crm_profile.purchase_
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- amount, net of refunds, or known profit of these days; 0 for none
 
 CREATE FUNCTION crm_profile_internal.contact_figures(history crm_profile.purchase_history, contacted_on date, response_days integer, by_profit boolean, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme,
-	active_days integer, clv crm_profile.clv_model, horizon_days integer, OUT ordered boolean, OUT value numeric, OUT past_value numeric, OUT segment text, OUT score double precision) RETURNS SETOF record
+	active_days integer, clv crm_profile.clv_model, horizon_days integer, met integer, OUT ordered boolean, OUT value numeric, OUT past_value numeric, OUT segment text, OUT score double precision) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
 		SELECT coalesce(crm_profile_internal.orders_between(history, contacted_on - 1, contacted_on + response_days), 0) > 0,
 			coalesce(crm_profile_internal.value_between(history, contacted_on - 1, contacted_on + response_days, by_profit), 0),
 			coalesce(crm_profile_internal.value_between(history, contacted_on - 366, contacted_on - 1, by_profit), 0),
-			coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, contacted_on - 1), segments, crm_profile.lifecycle(history, contacted_on - 1, active_days, clv)), '(unscored)'),
+			coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, rfm, contacted_on - 1), segments, crm_profile.lifecycle(history, contacted_on - 1, active_days, clv), met), '(unscored)'),
 			crm_profile.probability_of_purchase(history, clv, contacted_on - 1, make_interval(days => horizon_days));
 	END; -- what a customer ordered after contact and before, and what was known of them the day before
 
@@ -326,8 +329,8 @@ CREATE FUNCTION crm_profile_internal.coded_orders(days date[], amounts numeric[]
 CREATE FUNCTION crm_profile_internal.source_response_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN (SELECT format($sql$SELECT k.customer, k.campaign::varchar AS campaign, k.contacted_on, k.treated, %1$s AS responded, %2$s AS value, CASE WHEN NOT %3$s THEN f.past_value END AS past_value, k.cost, f.segment::varchar AS segment, f.score, %4$s
-FROM %5$s k LEFT JOIN %6$I.customer_history h ON %7$s CROSS JOIN %8$s%9$s CROSS JOIN%10$s (SELECT %11$s AS rfm, %12$s AS segments, %13$s AS active_days, %14$s AS clv, %15$s AS horizon_days) m
-	CROSS JOIN LATERAL crm_profile_internal.contact_figures(h.history, k.contacted_on, least(%16$s, d.day - k.contacted_on), %17$L, m.rfm, m.segments, m.active_days, m.clv, m.horizon_days) f%18$s
+FROM %5$s k LEFT JOIN %6$I.customer_history h ON %7$s CROSS JOIN %8$s%9$s CROSS JOIN%10$s (SELECT %11$s AS rfm, %12$s AS segments, %13$s AS active_days, %14$s AS clv, %15$s AS horizon_days) m%19$s
+	CROSS JOIN LATERAL crm_profile_internal.contact_figures(h.history, k.contacted_on, least(%16$s, d.day - k.contacted_on), %17$L, m.rfm, m.segments, m.active_days, m.clv, m.horizon_days, %20$s) f%18$s
 WHERE k.treated IS NOT NULL$sql$,
 		-- control customers get no codes: only where there is no control group can codes tell the response
 		CASE WHEN src.responded_at IS NOT NULL THEN 'coalesce(k.responded OR k.responded_on <= d.day, false)'
@@ -338,7 +341,8 @@ WHERE k.treated IS NOT NULL$sql$,
 		crm_profile_internal.source_own_model(src, 'k.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END, crm_profile_internal.source_model_in_use(src, 'rfm'), crm_profile_internal.source_model_in_use(src, 'segments'),
 		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_model_in_use(src, 'horizon_days'), src.response_days, src.tier_by = 'profit',
 		CASE WHEN src.code_query IS NOT NULL THEN format(' LEFT JOIN (SELECT o.customer, o.code, array_agg(o.ordered_on) AS days, array_agg(o.amount) AS amounts FROM (%s) o GROUP BY o.customer, o.code) o ON o.code = k.code AND %s
-	CROSS JOIN LATERAL crm_profile_internal.coded_orders(o.days, o.amounts, k.contacted_on, least(k.contacted_on + %s, d.day)) x', src.code_query, crm_profile_internal.same_key(src.key_type, 'o.customer', 'k.customer'), src.response_days) END)
+	CROSS JOIN LATERAL crm_profile_internal.coded_orders(o.days, o.amounts, k.contacted_on, least(k.contacted_on + %s, d.day)) x', src.code_query, crm_profile_internal.same_key(src.key_type, 'o.customer', 'k.customer'), src.response_days) END,
+		crm_profile_internal.source_met(src, 1, 'h.history', 'k.customer', '(k.contacted_on - 1)'), crm_profile_internal.source_met(src, 1))
 	FROM (SELECT CASE WHEN src.responded_at IS NULL THEN format('(k.contacted_on + %s > d.day)', src.response_days) ELSE 'false' END AS is_open) g); -- the query of campaign_response
 
 ---------------------------------------------------------------- the results
@@ -515,15 +519,18 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
-CREATE FUNCTION crm_profile_internal.source_measures(src crm_profile.source_definition, by_score boolean DEFAULT false) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
+CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
+	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are
+	-- kept: merging takes half the time of hashing
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
+BEGIN
 	-- OFFSET 0: each figure of a contact is computed once, however often it is used
-	RETURN format('ARRAY(SELECT ROW(r.campaign, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
-			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s))::crm_profile_internal.campaign_measures FROM (SELECT * FROM %1$I.campaign_response OFFSET 0) r GROUP BY r.campaign, %5$s)',
-		src.name, CASE WHEN by_score THEN 'NULL, crm_profile_internal.score_class(r.score)' ELSE 'r.segment, NULL' END,
-		CASE WHEN by_score THEN 'NULL, NULL, NULL, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL' END,
+	RETURN QUERY EXECUTE format('SELECT r.campaign::text, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
+			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT * FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
+		responses, CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
+		CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
 		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END);
-COMMENT ON FUNCTION crm_profile_internal.source_measures IS 'SQL of the totals of all campaigns by segment, or by class of the score';
+END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -535,11 +542,11 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'campaign_response', 'the customers of each campaign: group, response, value, and what was known of them the day before', 'crm_profile_internal.campaign_response_row',
 		crm_profile_internal.source_response_query(src));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_result', 'what each campaign changed beside its control group; without one, the response alone', 'crm_profile_internal.campaign_result_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_result(%s, %L) c', crm_profile_internal.source_measures(src), src.control_share));
+		format('SELECT c.* FROM crm_profile_internal.campaign_result(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(%L::regclass) m), %L) c', format('%I.campaign_response', src.name), src.control_share));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_segment_result', 'the same by segment before contact', 'crm_profile_internal.campaign_segment_result_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(%s, %s) c', crm_profile_internal.source_measures(src), crm_profile_internal.source_model_in_use(src, 'segments')));
+		format('SELECT c.* FROM crm_profile_internal.campaign_segment_result(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(%L::regclass) m), %s) c', format('%I.campaign_response', src.name), crm_profile_internal.source_model_in_use(src, 'segments')));
 	PERFORM crm_profile_internal.source_view(src, 'campaign_gains', 'the same by tenth of the score before contact', 'crm_profile_internal.campaign_gains_row',
-		format('SELECT c.* FROM crm_profile_internal.campaign_gains(%s) c', crm_profile_internal.source_measures(src, by_score => true)));
+		format('SELECT c.* FROM crm_profile_internal.campaign_gains(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(%L::regclass, true) m)) c', format('%I.campaign_response', src.name)));
 END $$; -- creates or replaces the views of campaigns of a source, or drops them if there are no campaigns
 
 ---------------------------------------------------------------- faults in the contacts

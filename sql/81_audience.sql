@@ -10,17 +10,20 @@ CREATE FUNCTION crm_profile_internal.draw_audience(query text, control_share dou
 CREATE FUNCTION crm_profile_internal.source_condition(src crm_profile.source_definition, condition text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	segments CONSTANT text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s);
+	segments CONSTANT text[] := (SELECT array_agg(s.segment) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s) || text '(unscored)';
 	columns CONSTANT text[] := crm_profile_internal.source_columns(format('%I.customer_profile', src.name)::regclass);
 	others CONSTANT text[] := crm_profile_internal.source_best_columns(src);
 	listed text[];
 	problem text;
 BEGIN
+	IF btrim(condition, E' \t\n') = '' THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'the condition is empty', HINT = 'Leave it out for all customers.';
+	END IF;
 	src.best := coalesce(condition, 'true');
 	src.best_columns := NULL;
 	SELECT array_agg((SELECT s FROM unnest(segments) s WHERE lower(s) = lower(btrim(w)))) INTO listed FROM string_to_table(src.best, ',') w;
 	IF array_position(listed, NULL) IS NULL THEN
-		src.best := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
+		src.best := format('coalesce(segment, ''(unscored)'') IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
 	END IF;
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
 	BEGIN
@@ -30,7 +33,11 @@ BEGIN
 			src.best_columns := NULLIF(ARRAY(SELECT o FROM unnest(others) WITH ORDINALITY u(o, place) WHERE strpos(lower(src.best), lower(o)) > 0 ORDER BY place), '{}');
 			EXECUTE format(E'SELECT FROM %s WHERE (%s\n) IS TRUE LIMIT 0', crm_profile_internal.source_best_from(src), src.best);
 		END;
-	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
+	EXCEPTION WHEN insufficient_privilege THEN
+		RAISE insufficient_privilege USING MESSAGE = format('the owner of source "%s" cannot read all of its customers: %s', src.name, SQLERRM),
+			DETAIL = 'Audiences are drawn with the rights of the owner, and whom a policy hides from the owner must not be left out unseen.',
+			HINT = 'Let the owner of the source own the tables, bypass their policies (BYPASSRLS), or read what the message names.';
+	WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		RAISE invalid_parameter_value USING MESSAGE = format('condition "%s": %s', condition, problem),
@@ -65,7 +72,8 @@ END $$; -- tells what an audience can show, as a NOTICE
 
 CREATE FUNCTION crm_profile_internal.select_audience_as_owner(src crm_profile.source_definition, condition text, control_share double precision, seed text, base_rate double precision,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+	-- as in campaign_totals()
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 BEGIN
 	IF control_share IS NULL OR NOT control_share BETWEEN 0 AND 1 OR base_rate IS NULL OR NOT base_rate BETWEEN 0 AND 1 THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('control_share and base_rate must be from 0 to 1, not %s and %s', coalesce(control_share::text, 'NULL'), coalesce(base_rate::text, 'NULL'));
@@ -126,7 +134,7 @@ BEGIN
 		RETURN ARRAY[ROW(NULL, NULL, lift, 'as given')::crm_profile_internal.segment_effect];
 	END IF;
 	IF src.campaigns IS NOT NULL THEN
-		EXECUTE format('SELECT ARRAY(SELECT e FROM crm_profile_internal.segment_effects(%s) e)', crm_profile_internal.source_measures(src)) INTO effects;
+		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(format('%I.campaign_response', src.name)::regclass) m)) e);
 	END IF;
 	IF coalesce(cardinality(effects), 0) = 0 THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no past campaign to learn from', src.name),
@@ -149,11 +157,12 @@ END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 
 CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	effects crm_profile_internal.segment_effect[];
 BEGIN
 	PERFORM crm_profile_internal.check_plan(budget, cost_per_contact, margin);
+	budget := NULLIF(budget, 'Infinity');
 	effects := crm_profile_internal.plan_effects(src, lift);
 	src := crm_profile_internal.source_condition(src, condition);
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);

@@ -32,13 +32,22 @@ CREATE FUNCTION crm_profile_internal.source_key_of(src crm_profile.source_defini
 		|| crm_profile_internal.key_collation(src.customers::regclass, src.customer_key);
 COMMENT ON FUNCTION crm_profile_internal.source_key_of IS 'SQL of a customer''s key, as in the customer table';
 
+CREATE FUNCTION crm_profile_internal.source_order_customers(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN format('(SELECT %s(%s) AS basket, %s AS customer, %s AS ordered_on FROM %s%s)', CASE WHEN src.order_key IS NOT NULL THEN format('DISTINCT ON (%s) ', src.order_key) ELSE '' END,
+		coalesce(src.order_key, quote_ident(crm_profile_internal.source_one_of('order_key', (SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+			WHERE i.indrelid = orders AND i.indisprimary AND i.indnkeyatts = 1), 'primary key of one column, which others could name', orders_sql, crm_profile_internal.source_columns(orders)))),
+		crm_profile_internal.source_key_of(src, src.order_customer, orders_sql, path), crm_profile_internal.source_day_of('ordered_at', src.ordered_at, orders, orders_sql, src.time_zone, path), orders_sql, ' WHERE ' || src.order_filter);
+END $$; -- SQL of the orders by their key (basket), each with customer and day
+
 CREATE FUNCTION crm_profile_internal.source_resolve_lines(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	relation oid;
 	columns text[];
+	products text[];
 	given text;
-	order_key text := src.order_key;
 	customer text;
 	day text;
 	selected text;
@@ -56,8 +65,9 @@ BEGIN
 	src.lines := relation::regclass::text;
 	columns := crm_profile_internal.source_columns(relation);
 	IF src.line_product IS NULL THEN
-		src.line_product := quote_ident(crm_profile_internal.source_one_of('line_product',
-			(SELECT array_agg(c) FROM unnest(columns) c WHERE crm_profile_internal.snake_name(c) ~ '^(product|item|article|sku|stock_?code)(_?(id|code|no|nr|number|key|name))?$'), 'column named like a product', src.lines, columns));
+		products := ARRAY(SELECT quote_ident(c) FROM unnest(columns) c WHERE crm_profile_internal.snake_name(c) ~ '^(product|item|article|sku|stock_?code)(_?(id|code|no|nr|number|key|name))?$');
+		-- lines that know no products: their categories are what goes together
+		src.line_product := CASE WHEN products = '{}' AND src.line_category IS NOT NULL THEN src.line_category ELSE crm_profile_internal.source_one_of('line_product', NULLIF(products, '{}'), 'column named like a product', src.lines, columns) END;
 	END IF;
 	src.line_product := crm_profile_internal.source_expression('line_product', src.line_product, relation, src.lines, path, NULL, NULL);
 	IF src.line_category IS NOT NULL THEN
@@ -91,16 +101,11 @@ BEGIN
 			CASE WHEN src.line_order IS NULL THEN format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NOT NULL THEN concat(%2$s, '' '', %1$s) END', customer, day) ELSE format('(%s)', src.line_order) END,
 			customer, day, selected, src.lines, CASE WHEN relation = orders THEN ' WHERE ' || src.order_filter END);
 	ELSE
-		IF order_key IS NULL THEN
-			order_key := quote_ident(crm_profile_internal.source_one_of('order_key', (SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-				WHERE i.indrelid = orders AND i.indisprimary AND i.indnkeyatts = 1), 'primary key of one column, which the lines could name', orders_sql, crm_profile_internal.source_columns(orders)));
-		END IF;
 		src.line_query := format('SELECT l.basket, %s AS customer, %s AS ordered_on, l.product, l.category
-			FROM (SELECT (%s) AS basket, %s%s%s FROM %s) l LEFT JOIN (SELECT %s(%s) AS basket, %s AS customer, %s AS ordered_on FROM %s%s) o ON o.basket = l.basket',
+			FROM (SELECT (%s) AS basket, %s%s%s FROM %s) l LEFT JOIN %s o ON o.basket = l.basket',
 			CASE WHEN customer IS NULL THEN 'o' ELSE 'l' END || '.customer', CASE WHEN day IS NULL THEN 'o' ELSE 'l' END || '.ordered_on',
 			src.line_order, selected, ', ' || customer || ' AS customer', ', ' || day || ' AS ordered_on', src.lines,
-			CASE WHEN src.order_key IS NOT NULL THEN format('DISTINCT ON (%s) ', src.order_key) ELSE '' END, order_key, crm_profile_internal.source_key_of(src, src.order_customer, orders_sql, path),
-			crm_profile_internal.source_day_of('ordered_at', src.ordered_at, orders, orders_sql, src.time_zone, path), orders_sql, ' WHERE ' || src.order_filter);
+			crm_profile_internal.source_order_customers(src, orders, orders_sql, path));
 	END IF;
 	BEGIN
 		src.line_query := crm_profile_internal.source_canonical(src.line_query, src.name, path);

@@ -12,25 +12,34 @@ CREATE FUNCTION crm_profile_internal.second_purchase(history crm_profile.purchas
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- the second purchase day of a customer; NULL: fewer than two by as_of
 
 CREATE FUNCTION crm_profile_internal.due_kinds(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, clv crm_profile.clv_model, active_days integer,
-	a_from numeric, b_from numeric, by_profit boolean, period interval, second_purchase_days integer, pause integer, day date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50; -- the actions that become due for a customer on a day, as a sum: 1 thanks, 2 second purchase, 4 anniversary, 8 lapse alarm, 16 entered the top segment, 32 left it, 64 status reached
+	a_from numeric, b_from numeric, by_profit boolean, period interval, second_purchase_days integer, pause integer, day date, met integer, met_before integer) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50; -- the actions that become due for a customer on a day, as a sum: 1 thanks, 2 second purchase, 4 anniversary, 8 lapse alarm, 16 entered the top segment, 32 left it, 64 status reached; met: bits of the conditions of the scheme that hold on that day, met_before: on the day before
+
+CREATE FUNCTION crm_profile_internal.checked_days(days integer) RETURNS integer
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF days IS NULL OR days < 1 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('days must be at least 1, not %s', coalesce(days::text, 'NULL')), DETAIL = 'It is the number of days up to the day, that day included.';
+	END IF;
+	RETURN days;
+END $$; -- the argument days of due_actions(), checked
 
 CREATE FUNCTION crm_profile_internal.is_anniversary("of" date, day date) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- whether a day is a number of years after another; 28 February stands for the 29th where there is none
 
 CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_actions and of the function due_actions() of a source
 	customer text, -- key of the customer, as in the customer table
-	action varchar, -- thanks, second_purchase, anniversary, lapse_alarm, entered_top, left_top, status_reached, birthday, or complement
+	action varchar, -- thanks, second_purchase, anniversary, lapse_alarm, entered_top, left_top, status_reached, birthday, complement, or payment_overdue
 	reason varchar, -- why, in words
 	since date, -- the day on which it became due
-	value double precision, -- predicted value at stake: clv_365d on that day; for a lapse alarm clv_365d after the last purchase; NULL: no prediction
+	value double precision, -- predicted value at stake: clv_365d on that day; for a lapse alarm clv_365d after the last purchase; for an overdue payment its amount; NULL: not known
 	as_of date -- the as-of date
 );
 
 -- each model is used once, so that a call is inlined where the model is a subquery
-CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, day date) RETURNS text
+CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, day date, met integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN coalesce(crm_profile.segment(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv)), 'no segment'); -- the segment of a customer on a day, in words
+	RETURN coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv), met), 'no segment'); -- the segment of a customer on a day, in words
 
 CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_history, a_from numeric, b_from numeric, day date, period interval, tier_by text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -41,7 +50,7 @@ CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_histo
 		ELSE crm_profile.monetary(history, day, period) END, a_from, b_from), 'none');
 COMMENT ON FUNCTION crm_profile_internal.due_tier IS 'the value tier of a customer on a day, in words';
 
-CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, history crm_profile.purchase_history, model crm_profile.source_model, day date, as_of date, period interval, tier_by text)
+CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, history crm_profile.purchase_history, model crm_profile.source_model, day date, as_of date, period interval, tier_by text, met integer, met_before integer)
 	RETURNS SETOF crm_profile_internal.due_action_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
@@ -51,8 +60,8 @@ CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, histor
 				WHEN 4 THEN format('first purchase %s ago, on %s', CASE extract(year FROM day) - extract(year FROM crm_profile.first_purchase(history, day)) WHEN 1 THEN 'a year' ELSE extract(year FROM day) - extract(year FROM crm_profile.first_purchase(history, day)) || ' years' END, to_char(crm_profile.first_purchase(history, day), 'YYYY-MM-DD'))
 				WHEN 8 THEN format('silent for %s days, since %s: that is longer than fits this customer', crm_profile.recency(history, day), to_char(crm_profile.last_purchase(history, day), 'YYYY-MM-DD'))
 				WHEN 64 THEN format('reached value tier %s, from %s', crm_profile_internal.due_tier(history, model.a_from, model.b_from, day, period, tier_by), crm_profile_internal.due_tier(history, model.a_from, model.b_from, day - 1, period, tier_by))
-				ELSE format('%s now, %s the day before', crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day),
-					crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day - 1)) END,
+				ELSE format('%s now, %s the day before', crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day, met),
+					crm_profile_internal.due_segment(history, model.rfm, model.segments, model.active_days, model.clv, day - 1, met_before)) END,
 			day, crm_profile_internal.source_clv_365d(history, model.clv, CASE v.kind WHEN 8 THEN crm_profile.last_purchase(history, day) ELSE day END), as_of
 		FROM (VALUES (1, 'thanks'), (2, 'second_purchase'), (4, 'anniversary'), (8, 'lapse_alarm'), (16, 'entered_top'), (32, 'left_top'), (64, 'status_reached')) v(kind, action)
 		WHERE due & v.kind <> 0;
@@ -102,20 +111,21 @@ CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_def
 	-- what is due is a column, and not joined LATERAL: the planner would remember it by history, in vain. It is also a
 	-- condition on each history, so that workers keep to themselves for whom nothing is due; customers are joined when
 	-- most are out, except where the model goes by what they are
-	RETURN (SELECT format('(SELECT h.customer, h.history, d.day, %1$s%2$s%3$s AS due FROM %4$s%5$s CROSS JOIN%6$s (SELECT %7$s AS model) m WHERE %8$s%9$s OFFSET 0) e
+	RETURN (SELECT format('(SELECT h.customer, h.history, d.day, %1$s%2$s%3$s AS due, %13$s AS met, %14$s AS met_before FROM %4$s%5$s CROSS JOIN%6$s (SELECT %7$s AS model) m%15$s WHERE %8$s%9$s OFFSET 0) e
 			JOIN %10$s c ON %11$s%12$s CROSS JOIN%6$s (SELECT %7$s AS model) m',
 			columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, k.due, rows, crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END,
 			crm_profile_internal.source_model_in_use(src, true), format(wanted, k.due), coalesce(' AND ' || condition, ''), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'),
-			CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END)
-		FROM (SELECT format('crm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %L, %s, %s, %s, d.day)',
-			src.tier_by = 'profit', crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), src.action_pause) AS due) k);
+			CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END, crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2),
+			crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'd.day') || crm_profile_internal.source_met(src, 2, 'h.history', 'h.customer', '(d.day - 1)'))
+		FROM (SELECT format('crm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %L, %s, %s, %s, d.day, %s, %s)',
+			src.tier_by = 'profit', crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), src.action_pause, crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2)) AS due) k);
 COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, joined to the customers c and the models m, from SQL of histories h and days d; wanted: the condition on what is due, in place of which there is %s';
 
 CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- an equality: the planner expects few
 	RETURN format('SELECT c.%1$I AS customer, f.action, f.reason, f.since, f.value, f.as_of
-		FROM %2$s CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%1$I::text, e.due, e.history, m.model, e.day, %3$s, %4$s, %5$L) f',
+		FROM %2$s CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%1$I::text, e.due, e.history, m.model, e.day, %3$s, %4$s, %5$L, e.met, e.met_before) f',
 		src.customer_key, crm_profile_internal.source_due_kinds(src, '', format('%I.customer_history h CROSS JOIN %s', src.name, days), NULL, 'sign(%s::double precision) = 1'), as_of, crm_profile_internal.source_period(src), src.tier_by)
 		|| CASE WHEN src.birthday IS NULL THEN '' ELSE format('
 		UNION ALL SELECT e.customer, ''birthday'', ''birthday'', e.day, crm_profile_internal.source_clv_365d(h.history, (m.model).clv, e.day), %1$s
@@ -130,7 +140,8 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 			FROM %3$s ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,
 		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s',
 				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer')),
-			format('NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')), '%s & 1 = 1')) END;
+			format('NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')), '%s & 1 = 1')) END
+		|| CASE WHEN src.payment_query IS NULL THEN '' ELSE crm_profile_internal.source_due_payments(src, days, as_of) END;
 COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date, which may be e.day';
 
 CREATE FUNCTION crm_profile_internal.source_build_due(src crm_profile.source_definition) RETURNS void
@@ -139,6 +150,6 @@ BEGIN
 	PERFORM crm_profile_internal.source_view(src, 'due_actions', 'what becomes due on the as-of date: for whom, why, and what is at stake', 'crm_profile_internal.due_action_row',
 		crm_profile_internal.source_due_query(src, crm_profile_internal.source_day(crm_profile_internal.source_today(src)), 'e.day'));
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.due_actions(as_of date, days integer DEFAULT 1) RETURNS SETOF %1$I.due_actions LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %2$s; END', src.name,
-		crm_profile_internal.source_due_query(src, '(SELECT due_actions.as_of - n.n AS day FROM generate_series(0, due_actions.days - 1) n(n) OFFSET 0) d', 'due_actions.as_of'));
+		crm_profile_internal.source_due_query(src, '(SELECT due_actions.as_of - n.n AS day FROM generate_series(0, crm_profile_internal.checked_days(due_actions.days) - 1) n(n) OFFSET 0) d', 'due_actions.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.due_actions(date, integer) IS ''what became due on that day, or on so many days up to it, by the models in use now''', src.name);
 END $$; -- creates or replaces the view and the function due_actions of a source

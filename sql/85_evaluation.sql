@@ -37,6 +37,14 @@ CREATE FUNCTION crm_profile_internal.evaluated_value(src crm_profile.source_defi
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('crm_profile.%s(h.history, $1%s)', CASE src.tier_by WHEN 'profit' THEN 'profit' ELSE 'monetary' END, CASE WHEN src.period IS NOT NULL THEN ', ' || crm_profile_internal.source_period(src) ELSE '' END); -- SQL of what a customer is worth on day $1: profit or amount, in the period of the source
 
+CREATE FUNCTION crm_profile_internal.check_discovery_rate(false_discovery_rate double precision) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF false_discovery_rate IS NULL OR NOT (false_discovery_rate > 0 AND false_discovery_rate <= 1) THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('false_discovery_rate is %s', coalesce(false_discovery_rate::text, 'NULL')), DETAIL = 'It is the share of chance among those named, above 0, at most 1.';
+	END IF;
+END $$; -- an error unless it is such a share
+
 ---------------------------------------------------------------- cohorts
 
 CREATE TYPE crm_profile_internal.cohort_cell AS ( -- the customers of a cohort in one month
@@ -276,9 +284,7 @@ DECLARE
 	day CONSTANT date := crm_profile_internal.evaluated_day(src, as_of);
 	shares double precision[];
 BEGIN
-	IF false_discovery_rate IS NULL OR NOT (false_discovery_rate > 0 AND false_discovery_rate <= 1) THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('false_discovery_rate is %s', coalesce(false_discovery_rate::text, 'NULL')), DETAIL = 'It is the share of chance among those named, above 0, at most 1.';
-	END IF;
+	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
 	-- buyers a month, averaged over the years
 	SELECT array_agg(coalesce(b.buyers, 0) ORDER BY m.m) INTO shares FROM generate_series(1, 12) m(m)
 		LEFT JOIN (SELECT extract(month FROM x.month)::integer AS m, avg(x.buyers)::double precision AS buyers
@@ -290,6 +296,150 @@ BEGIN
 		SELECT a.customer, a.month, a.years, a.months_bought, a.p_value, a.adjusted_p FROM adjusted a WHERE a.adjusted_p <= $3 ORDER BY a.p_value, a.customer COLLATE "C"$query$,
 		crm_profile_internal.evaluated_histories(src)) USING day, shares, false_discovery_rate;
 END $$; -- customers who buy in one month of the year beyond chance, given when all others buy
+
+---------------------------------------------------------------- small and surprisingly profitable
+
+CREATE TYPE crm_profile_internal.niche_sum AS ( -- what customers with a pair of attribute values bring
+	first integer, -- code of a value; 0: everybody
+	second integer, -- code of another value, or the same
+	held_out boolean, -- whether these are the customers whom the pair is tested on
+	customers bigint, -- number of customers, five and more
+	total numeric, -- sum of their values
+	squares numeric -- sum of the squares
+);
+
+CREATE FUNCTION crm_profile_internal.niche_sums_transfn(state internal, codes integer[], value numeric, held_out boolean, largest_code integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.niche_sums_finalfn(state internal) RETURNS crm_profile_internal.niche_sum[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+CREATE AGGREGATE crm_profile_internal.niche_sums(codes integer[], value numeric, held_out boolean, largest_code integer) (
+	SFUNC = crm_profile_internal.niche_sums_transfn, STYPE = internal, SSPACE = 1048576,
+	FINALFUNC = crm_profile_internal.niche_sums_finalfn, PARALLEL = SAFE); -- what customers bring, by pairs of their attribute values; up to 255 values
+
+CREATE TYPE crm_profile_internal.niche_value AS ( -- a value of an attribute that a niche may have
+	code integer, -- its number
+	attribute text, -- name of the attribute
+	class text, -- class of the attribute
+	type text, -- its type
+	word text, -- the value; NULL: a range
+	low text, -- lowest number or day; NULL: no limit
+	high text -- the first one above; NULL: no limit
+);
+
+CREATE FUNCTION crm_profile_internal.niche_columns(source text, OUT place bigint, OUT name text, OUT class text, OUT type text, OUT value text) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT u.o, u.c ->> 'name', u.c ->> 'class', format_type(crm_profile_internal.base_type(a.atttypid), NULL),
+			CASE u.c ->> 'class' WHEN 'number' THEN format('NULLIF(a.%I::double precision, ''NaN'')', a.attname) WHEN 'date' THEN format('a.%I::date', a.attname) WHEN 'set' THEN format('a.%I::text[]', a.attname) ELSE format('a.%I::text', a.attname) END
+		FROM jsonb_array_elements(crm_profile_internal.source_card_columns(source)) WITH ORDINALITY u(c, o) JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attname = u.c ->> 'name';
+	END; -- the attributes that niches are made of, with the SQL of their values
+
+CREATE FUNCTION crm_profile_internal.niche_values(source text, min_customers integer) RETURNS SETOF crm_profile_internal.niche_value
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 100 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off AS $$
+DECLARE
+	attributes bigint;
+	named text;
+	parts text;
+BEGIN
+	SELECT count(*), string_agg(format('%s AS a%s', c.value, c.place), ', '), string_agg(CASE
+			WHEN c.class IN ('number', 'date') THEN format('SELECT %1$s, %2$L, %3$L, %4$L, b.n, NULL::text, lag(b.b) OVER (ORDER BY b.n)::text, CASE WHEN b.b < ''Infinity'' THEN b.b END::text
+				FROM (SELECT x.b, min(x.n) AS n FROM (SELECT unnest(percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY s.a%1$s) || ''{Infinity}''::%5$s[]) AS b, generate_series(1, 5) AS n FROM sample s WHERE s.a%1$s > ''-Infinity'' AND s.a%1$s < ''Infinity'') x
+					WHERE x.b IS NOT NULL GROUP BY x.b) b', c.place, c.name, c.class, c.type, CASE c.class WHEN 'date' THEN 'date' ELSE 'double precision' END)
+			ELSE format('(SELECT %1$s, %2$L, %3$L, %4$L, row_number() OVER (ORDER BY count(*) DESC, w.w COLLATE "C"), w.w, NULL, NULL FROM sample s, LATERAL (%5$s) w(w) WHERE w.w <> '''' GROUP BY w.w
+				HAVING count(*) >= greatest(2, $1 * min(s.share)) ORDER BY count(*) DESC, w.w COLLATE "C" LIMIT greatest(1, least(30, 250 / $2)))', c.place, c.name, c.class, c.type,
+				CASE c.class WHEN 'set' THEN format('SELECT DISTINCT unnest(s.a%s)', c.place) ELSE format('SELECT s.a%s', c.place) END) END, ' UNION ALL ')
+		INTO attributes, named, parts FROM crm_profile_internal.niche_columns(source) c;
+	IF attributes > 0 THEN
+		-- the most frequent words, and fifths of numbers and days, of a sample that is the same in any order of rows
+		RETURN QUERY EXECUTE format('WITH size AS (SELECT least(1, 50000.0 / greatest(count(*), 1))::double precision AS share FROM %1$I.customer_history h),
+				sample AS MATERIALIZED (SELECT z.share, %2$s FROM size z, %1$I.customer_attributes a WHERE crm_profile_internal.in_sample(a.customer::text, z.share))
+			SELECT (row_number() OVER (ORDER BY v.place, v.n))::integer, v.name, v.class, v.type, v.word, v.low, v.high FROM (%3$s) v(place, name, class, type, n, word, low, high) ORDER BY v.place, v.n LIMIT 255', source, named, parts) USING min_customers, attributes;
+	END IF;
+END $$; -- the values of attributes that niches may have: frequent words and members of sets, fifths of numbers and days
+
+CREATE FUNCTION crm_profile_internal.niche_text(value crm_profile_internal.niche_value) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN value IS NULL THEN NULL WHEN value.class = 'boolean' THEN CASE WHEN value.word = 'true' THEN '' ELSE 'not ' END || value.attribute WHEN value.class = 'set' THEN concat(value.attribute, ' has ', value.word) WHEN value.word IS NOT NULL THEN concat(value.attribute, ' = ', value.word)
+		WHEN value.low IS NULL THEN concat(value.attribute, ' below ', value.high) WHEN value.high IS NULL THEN concat(value.attribute, ' ', value.low, ' and more') ELSE concat(value.attribute, ' ', value.low, ' to below ', value.high) END;
+COMMENT ON FUNCTION crm_profile_internal.niche_text IS 'a value of an attribute in words';
+
+CREATE FUNCTION crm_profile_internal.niche_condition(value crm_profile_internal.niche_value) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN (SELECT CASE value.class WHEN 'boolean' THEN CASE WHEN value.word = 'true' THEN '' ELSE 'NOT ' END || quote_ident(value.attribute) WHEN 'set' THEN format('%L = ANY (%I%s)', value.word, value.attribute, CASE WHEN value.type <> 'text[]' THEN '::text[]' END)
+		WHEN 'word' THEN format('%I%s = %L', value.attribute, CASE WHEN value.type <> 'text' THEN '::text' END, value.word)
+		ELSE concat_ws(' AND ', format('%I >= %s', value.attribute, s.low), format('%I < %s', value.attribute, s.high)) END
+		FROM (SELECT CASE value.class WHEN 'number' THEN value.low ELSE quote_literal(value.low) END AS low, CASE value.class WHEN 'number' THEN value.high ELSE quote_literal(value.high) END AS high) s);
+COMMENT ON FUNCTION crm_profile_internal.niche_condition IS 'a value of an attribute as an SQL condition';
+
+CREATE FUNCTION crm_profile_internal.niche_codes("values" crm_profile_internal.niche_value[], source text, OUT codes text, OUT joined text)
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT format('ARRAY[%s]::integer[]%s', string_agg(CASE WHEN c.class IN ('number', 'date') THEN format('width_bucket(%s, %L::%s[]) + %s', c.value, v.highs, CASE c.class WHEN 'date' THEN 'date' ELSE 'double precision' END, v.codes[1]) WHEN c.class <> 'set' THEN format('w%s.code', c.place) END, ', '),
+				string_agg(CASE WHEN c.class = 'set' THEN format(' || ARRAY(SELECT w.code FROM unnest(%L::text[], %L::integer[]) w(word, code) WHERE w.word = ANY (%s))', v.words, v.codes, c.value) END, '')),
+			string_agg(CASE WHEN c.class NOT IN ('number', 'date', 'set') THEN format(' LEFT JOIN unnest(%L::text[], %L::integer[]) w%s(word, code) ON w%3$s.word = %4$s', v.words, v.codes, c.place, c.value) END, '')
+		FROM crm_profile_internal.niche_columns(niche_codes.source) c JOIN (SELECT u.attribute, array_agg(u.code ORDER BY u.code) AS codes, array_agg(u.word ORDER BY u.code) AS words, coalesce(array_agg(u.high ORDER BY u.code) FILTER (WHERE u.high IS NOT NULL), '{}') AS highs
+			FROM unnest("values") u GROUP BY u.attribute) v ON v.attribute = c.name;
+	END; -- SQL of the codes of a customer, from the attributes a, and what has to be joined for it
+
+CREATE FUNCTION crm_profile_internal.niche_p_value(n double precision, total double precision, squares double precision, whole_n double precision, whole_total double precision, whole_squares double precision) RETURNS double precision
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (SELECT CASE WHEN s.t > 0 THEN s.p_value / 2 WHEN s.t <= 0 THEN 1 - s.p_value / 2 END
+		FROM (SELECT total / n - (whole_total - total) / (whole_n - n) AS d, greatest(0, squares - total ^ 2 / n) / (n - 1) / n AS a, greatest(0, whole_squares - squares - (whole_total - total) ^ 2 / (whole_n - n)) / (whole_n - n - 1) / (whole_n - n) AS b WHERE n > 1 AND whole_n - n > 1) v,
+			crm_profile_internal.student_test(v.d, sqrt(v.a + v.b), (v.a + v.b) ^ 2 / NULLIF(v.a ^ 2 / (n - 1) + v.b ^ 2 / (whole_n - n - 1), 0), 0.95) s);
+COMMENT ON FUNCTION crm_profile_internal.niche_p_value IS 'Welch''s test, one-sided, of a part against the rest of a whole: the chance of so high a mean; NULL: fewer than two in either, or no spread';
+
+CREATE TYPE crm_profile_internal.profitable_niches_row AS ( -- a row of the view profitable_niches
+	niche text, -- the attribute values that its customers have in common
+	condition text, -- the same as SQL, as select_audience() takes it
+	customers bigint, -- buyers with these values
+	share double precision, -- share of all buyers
+	value_per_customer numeric, -- what a customer of the niche brings: profit in the period of the source, or the amount where no costs are known
+	others_per_customer numeric, -- the same of all other buyers
+	ratio double precision, -- value_per_customer / others_per_customer; NULL: that is not above 0
+	held_out_customers bigint, -- customers of the niche whom it was not found on
+	held_out_value numeric, -- what one of them brings
+	p_value double precision, -- chance of so much with these customers (Welch, one-sided), against all others and, for two values, against those with one of them alone: the largest
+	adjusted_p_value double precision -- the same, adjusted over all niches that were tested (Benjamini and Hochberg)
+);
+
+CREATE FUNCTION crm_profile.profitable_niches(source text, as_of date DEFAULT NULL, max_share double precision DEFAULT 0.05, min_customers integer DEFAULT 20, false_discovery_rate double precision DEFAULT 0.05) RETURNS SETOF crm_profile_internal.profitable_niches_row
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	"values" crm_profile_internal.niche_value[];
+	sums crm_profile_internal.niche_sum[];
+	made record;
+BEGIN
+	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
+	IF max_share IS NULL OR NOT (max_share > 0 AND max_share <= 0.5) THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('max_share is %s', coalesce(max_share::text, 'NULL')), DETAIL = 'It is the largest share of the buyers that is still a niche, above 0, at most 0.5.';
+	ELSIF min_customers IS NULL OR min_customers < 20 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('min_customers is %s', coalesce(min_customers::text, 'NULL')), DETAIL = 'It is the smallest number of customers of a niche, 20 or more: half of them are for the test.';
+	END IF;
+	"values" := ARRAY(SELECT v FROM crm_profile_internal.niche_values(source, min_customers) v);
+	IF cardinality("values") = 0 THEN
+		RETURN;
+	END IF;
+	SELECT c.* INTO made FROM crm_profile_internal.niche_codes("values", source) c;
+	EXECUTE format('SELECT crm_profile_internal.niche_sums(%s, p.%s, crm_profile_internal.in_sample(concat(''niche '', p.customer), 0.5), $2) FROM %I.%s p JOIN %3$I.customer_attributes a ON %5$s%6$s WHERE p.last_purchase IS NOT NULL',
+		made.codes, CASE WHEN src.cost IS NULL THEN 'monetary' ELSE 'profit' END, source, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE 'profile_as_of($1)' END, crm_profile_internal.same_key(src.key_type, 'a.customer', 'p.customer'), made.joined)
+		INTO sums USING crm_profile_internal.evaluated_day(src, as_of), cardinality("values");
+	RETURN QUERY WITH pair AS MATERIALIZED (SELECT d.first, d.second, d.customers AS n, d.total AS t, d.squares AS q, h.customers AS hn, h.total AS ht, h.squares AS hq
+				FROM unnest(sums) d JOIN unnest(sums) h ON h.first = d.first AND h.second = d.second WHERE h.held_out AND NOT d.held_out),
+			small AS MATERIALIZED (SELECT p.*, e.n AS en, e.t AS et, e.q AS eq, e.hn AS ehn, e.ht AS eht, e.hq AS ehq FROM pair p, pair e WHERE e.second = 0 AND p.second > 0 AND p.n + p.hn BETWEEN min_customers AND max_share * (e.n + e.hn) AND least(p.n, p.hn) >= min_customers / 4),
+			-- found on one half: better than all others, and than those with one of the two values
+			found AS (SELECT s.*, greatest(crm_profile_internal.niche_p_value(s.n, s.t, s.q, s.en, s.et, s.eq), a.p) AS p
+				FROM small s LEFT JOIN LATERAL (SELECT max(crm_profile_internal.niche_p_value(s.n, s.t, s.q, o.n, o.t, o.q)) AS p, count(*) FILTER (WHERE o.n - s.n > 1 AND o.hn - s.hn > 1) AS parts FROM pair o WHERE s.first > 0 AND o.first = 0 AND o.second IN (s.first, s.second)) a ON true
+				WHERE s.first = 0 OR a.parts = 2),
+			chosen AS (SELECT f.* FROM found f WHERE f.p < 0.01 ORDER BY f.p, f.first, f.second LIMIT 50),
+			-- and tested on the other
+			tested AS (SELECT c.*, greatest(crm_profile_internal.niche_p_value(c.hn, c.ht, c.hq, c.ehn, c.eht, c.ehq), (SELECT max(crm_profile_internal.niche_p_value(c.hn, c.ht, c.hq, o.hn, o.ht, o.hq)) FROM pair o WHERE c.first > 0 AND o.first = 0 AND o.second IN (c.first, c.second))) AS held FROM chosen c),
+			ranked AS (SELECT t.*, t.held * count(*) OVER () / row_number() OVER (ORDER BY t.held) AS raised FROM tested t WHERE t.held IS NOT NULL),
+			adjusted AS (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.held DESC, r.raised DESC)) AS adjusted FROM ranked r)
+		SELECT concat_ws(', ', crm_profile_internal.niche_text("values"[NULLIF(a.first, 0)]), crm_profile_internal.niche_text("values"[a.second])), concat_ws(' AND ', CASE WHEN a.first > 0 THEN crm_profile_internal.niche_condition("values"[a.first]) END, crm_profile_internal.niche_condition("values"[a.second])),
+			a.n + a.hn, (a.n + a.hn) / (a.en + a.ehn)::double precision, round((a.t + a.ht) / (a.n + a.hn), 2), round(o.value, 2), CASE WHEN o.value > 0 THEN ((a.t + a.ht) / (a.n + a.hn) / o.value)::double precision END, a.hn, round(a.ht / a.hn, 2), a.held, a.adjusted
+		FROM adjusted a, LATERAL (SELECT (a.et + a.eht - a.t - a.ht) / (a.en + a.ehn - a.n - a.hn) AS value) o WHERE a.adjusted <= false_discovery_rate ORDER BY a.held, a.first, a.second;
+END $$; -- combinations of one or two attribute values with few customers who bring more than others, found on one half of the customers and tested on the other half
 
 ---------------------------------------------------------------- does a scheme tell who will buy?
 
@@ -315,16 +465,6 @@ CREATE TYPE crm_profile_internal.evaluated_group AS ( -- customers who look alik
 	revenue numeric, -- what they spent
 	squares numeric -- sum of squares of what each spent
 );
-
-CREATE FUNCTION crm_profile_internal.evaluated_groups(source text, label text, on_day date, horizon integer, model crm_profile.rfm_model, clv crm_profile.clv_model)
-	RETURNS SETOF crm_profile_internal.evaluated_group
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	RETURN QUERY EXECUTE format($query$SELECT g.label::text, NULL::double precision, count(*), count(*) FILTER (WHERE g.orders > 0), sum(g.revenue), sum(g.revenue * g.revenue)
-		FROM (SELECT %s AS label, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
-			FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) g
-		GROUP BY g.label$query$, label, crm_profile_internal.evaluated_histories(crm_profile_internal.evaluated_source(source))) USING on_day, horizon, model, clv;
-END $$; -- customers on a day grouped by an expression of history h.history, day $1, thresholds $3 and model $4, with what they did in the days after
 
 CREATE FUNCTION crm_profile_internal.evaluated_model(src crm_profile.source_definition, on_day date, bins integer) RETURNS crm_profile.rfm_model
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -352,28 +492,50 @@ BEGIN
 	END IF;
 END $$; -- raises an error for a day or horizon that cannot be, a WARNING for one that was not over
 
-CREATE FUNCTION crm_profile_internal.evaluated_cells(source text, on_day date, horizon integer, bins integer) RETURNS crm_profile_internal.evaluated_group[]
-	LANGUAGE sql STABLE PARALLEL SAFE COST 1000000
-	RETURN ARRAY(SELECT g FROM crm_profile_internal.evaluated_groups(source, 'crm_profile.rfm_score(h.history, $3, $1)', on_day, horizon,
-		crm_profile_internal.evaluated_model(crm_profile_internal.evaluated_source(source), on_day, bins), NULL) g);
-COMMENT ON FUNCTION crm_profile_internal.evaluated_cells IS 'customers on a day by their scores: whatever the scheme, all of a segment are in some of these cells';
+CREATE FUNCTION crm_profile_internal.evaluated_cells(source text, on_day date, horizon integer, bins integer, conditions boolean, clv crm_profile.clv_model) RETURNS crm_profile_internal.evaluated_group[]
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	cells crm_profile_internal.evaluated_group[];
+BEGIN
+	EXECUTE format($query$SELECT ARRAY(SELECT ROW(g.score::text, g.part, count(*), count(*) FILTER (WHERE g.orders > 0), sum(g.revenue), sum(g.revenue * g.revenue))::crm_profile_internal.evaluated_group
+		FROM (SELECT crm_profile.rfm_score(h.history, $3, $1) AS score, %s * 64::bigint + %s AS part, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
+			FROM %s h%s WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) g GROUP BY g.score, g.part)$query$,
+		CASE WHEN conditions THEN crm_profile_internal.source_met(src, 1) ELSE '0' END, CASE WHEN clv IS NULL THEN '0' ELSE format('coalesce(width_bucket(crm_profile.probability_of_purchase(h.history, $4, $1, make_interval(days => %s)), 0, 1, 50), 0)', horizon) END,
+		crm_profile_internal.evaluated_histories(src), CASE WHEN conditions THEN crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', '$1') END) INTO cells USING on_day, horizon, crm_profile_internal.evaluated_model(src, on_day, bins), clv;
+	RETURN cells;
+END $$; -- customers on a day by their scores (label) and, as place, which conditions of the source's scheme hold, times 64, plus the fiftieth of the forecast: all of a segment are in some of these cells
 
 CREATE FUNCTION crm_profile_internal.scheme_groups(cells crm_profile_internal.evaluated_group[], segments crm_profile.segment_scheme) RETURNS crm_profile_internal.evaluated_group[]
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN ARRAY(SELECT ROW(coalesce(crm_profile.segment(c.score, segments), '(unscored)'), crm_profile_internal.segment_position(c.score, segments, NULL), sum(c.customers), sum(c.buyers), sum(c.revenue), sum(c.squares))::crm_profile_internal.evaluated_group
-		FROM (SELECT x.label::crm_profile.rfm_score AS score, x.* FROM unnest(cells) x) c GROUP BY crm_profile.segment(c.score, segments), crm_profile_internal.segment_position(c.score, segments, NULL));
+	RETURN ARRAY(SELECT ROW(coalesce(g.segment, '(unscored)'), g.place, sum(g.customers), sum(g.buyers), sum(g.revenue), sum(g.squares))::crm_profile_internal.evaluated_group
+		FROM (SELECT crm_profile_internal.segment_met(c.score, segments, NULL, c.met) AS segment, crm_profile_internal.segment_position(c.score, segments, NULL, c.met) AS place, c.customers, c.buyers, c.revenue, c.squares
+			FROM (SELECT x.label::crm_profile.rfm_score AS score, (x.place::bigint / 64)::integer AS met, x.customers, x.buyers, x.revenue, x.squares FROM unnest(cells) x) c) g GROUP BY g.segment, g.place);
 COMMENT ON FUNCTION crm_profile_internal.scheme_groups IS 'the cells by segment of a scheme';
+
+CREATE FUNCTION crm_profile_internal.evaluable(src crm_profile.source_definition, scheme text, segments crm_profile.segment_scheme) RETURNS boolean
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF crm_profile_internal.scheme_conditions(segments) IS NULL THEN
+		RETURN false;
+	ELSIF scheme = src.scheme AND crm_profile_internal.scheme_conditions(segments) = src.conditions THEN
+		RETURN true;
+	END IF;
+	RAISE object_not_in_prerequisite_state USING MESSAGE = format('scheme "%s" has conditions, which source "%s" does not use', scheme, src.name), DETAIL = 'Conditions are checked for the scheme of a source, at its refresh, before they are used.',
+		HINT = format('Make it the scheme of the source: crm_profile.alter_source(%L, scheme => %L), then refresh.', src.name, scheme);
+END $$; -- whether a scheme has conditions; an error if it has some that the source does not use
 
 CREATE FUNCTION crm_profile.evaluate_scheme(source text, scheme text, on_day date, horizon integer DEFAULT 365) RETURNS SETOF crm_profile_internal.evaluate_scheme_row
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 	compiled CONSTANT crm_profile.segment_scheme := crm_profile.compile_scheme(scheme);
 BEGIN
 	IF scheme IS NULL THEN
 		RAISE null_value_not_allowed USING MESSAGE = 'the name of the scheme must not be NULL', HINT = 'SELECT name FROM crm_profile.scheme lists them.';
 	END IF;
-	PERFORM crm_profile_internal.check_evaluation(crm_profile_internal.evaluated_source(source), on_day, horizon);
-	RETURN QUERY WITH g AS (SELECT x.* FROM unnest(crm_profile_internal.scheme_groups(crm_profile_internal.evaluated_cells(source, on_day, horizon, (SELECT s.bins FROM crm_profile.scheme s WHERE s.name = scheme)), compiled)) x),
+	PERFORM crm_profile_internal.check_evaluation(src, on_day, horizon);
+	RETURN QUERY WITH g AS (SELECT x.* FROM unnest(crm_profile_internal.scheme_groups(crm_profile_internal.evaluated_cells(source, on_day, horizon, (SELECT s.bins FROM crm_profile.scheme s WHERE s.name = scheme), crm_profile_internal.evaluable(src, scheme, compiled), NULL), compiled)) x),
 			w AS (SELECT sum(g.customers) AS customers, sum(g.buyers) AS buyers, sum(g.revenue) AS revenue FROM g)
 		SELECT g.label::varchar, g.place::integer, g.customers, (g.customers / w.customers)::double precision, g.buyers, g.buyers::double precision / g.customers,
 			(g.buyers::numeric / g.customers / NULLIF(w.buyers / w.customers, 0))::double precision, g.revenue, CASE WHEN w.revenue > 0 THEN (g.revenue / w.revenue)::double precision END, round(g.revenue / g.customers, 6),
@@ -420,26 +582,28 @@ DECLARE
 	name text;
 	cells crm_profile_internal.evaluated_group[];
 	clv crm_profile.clv_model;
+	conditions boolean;
 BEGIN
 	on_day := coalesce(on_day, crm_profile_internal.evaluated_day(src, NULL) - horizon);
 	PERFORM crm_profile_internal.check_evaluation(src, on_day, horizon);
-	FOR bins, named IN SELECT s.bins, array_agg(s.name ORDER BY s.place, s.name) FROM (SELECT coalesce(s.bins, 5) AS bins, w.name, w.place FROM (SELECT n.name, n.place FROM unnest(schemes) WITH ORDINALITY n(name, place)
-			UNION ALL SELECT s.name, 1 FROM crm_profile.scheme s WHERE schemes IS NULL) w LEFT JOIN crm_profile.scheme s ON s.name = w.name) s GROUP BY s.bins ORDER BY s.bins = src.bins LOOP
-		cells := crm_profile_internal.evaluated_cells(source, on_day, horizon, bins);
-		FOREACH name IN ARRAY named LOOP
+	-- the model of the source's choice, fitted to a sample of the customers of that day
+	EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $2) FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL AND crm_profile_internal.in_sample(h.customer::text, least(1, 50000.0 / greatest(%s, 1)))',
+		crm_profile_internal.evaluated_histories(src), crm_profile_internal.source_model_in_use(src, 'customers')) INTO clv USING on_day, CASE WHEN src.clv_model IN ('auto', 'none') THEN 'mbg/nbd' ELSE src.clv_model END;
+	-- customers are read once for each number of bins, those of the source last
+	FOR bins, named IN SELECT s.bins, array_agg(s.name ORDER BY s.place, s.name) FILTER (WHERE s.name IS NOT NULL) FROM (SELECT coalesce(s.bins, 5) AS bins, w.name, w.place FROM unnest(schemes) WITH ORDINALITY w(name, place) LEFT JOIN crm_profile.scheme s ON s.name = w.name
+			UNION ALL SELECT s.bins, s.name, 1 FROM crm_profile.scheme s WHERE schemes IS NULL AND (s.name = src.scheme OR NOT EXISTS (SELECT FROM crm_profile.scheme_rule r WHERE r.scheme = s.name AND r.condition IS NOT NULL))
+			UNION ALL SELECT src.bins, NULL, 0) s GROUP BY s.bins ORDER BY s.bins = src.bins LOOP
+		conditions := coalesce(src.scheme = ANY (named), false) AND crm_profile_internal.evaluable(src, src.scheme, crm_profile.compile_scheme(src.scheme));
+		cells := crm_profile_internal.evaluated_cells(source, on_day, horizon, bins, conditions, CASE WHEN bins = src.bins THEN clv END);
+		FOREACH name IN ARRAY coalesce(named, '{}') LOOP
+			PERFORM crm_profile_internal.evaluable(src, name, crm_profile.compile_scheme(name));
 			RETURN QUERY SELECT c.* FROM crm_profile_internal.compared(name, crm_profile_internal.scheme_groups(cells, crm_profile.compile_scheme(name))) c WHERE c.customers > 0;
 		END LOOP;
 	END LOOP;
-	IF bins IS DISTINCT FROM src.bins THEN
-		cells := crm_profile_internal.evaluated_cells(source, on_day, horizon, src.bins);
-	END IF;
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(scores)', ARRAY(SELECT ROW(coalesce((- x.place)::text, '(unscored)'), x.place, sum(x.customers), sum(x.buyers), sum(x.revenue), sum(x.squares))::crm_profile_internal.evaluated_group
 		FROM (SELECT g.*, - (crm_profile.r_score(g.score) + crm_profile.f_score(g.score) + crm_profile.m_score(g.score)) AS place FROM (SELECT u.label::crm_profile.rfm_score AS score, u.customers, u.buyers, u.revenue, u.squares FROM unnest(cells) u) g) x GROUP BY x.place)) c WHERE c.customers > 0;
-	-- the model of the source's choice, fitted to a sample of the customers of that day
-	EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $2) FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL AND ($3 = 1 OR (''x'' || substr(md5(h.customer::text), 1, 6))::bit(24)::integer %% $3 = 0)',
-		crm_profile_internal.evaluated_histories(src)) INTO clv USING on_day, CASE WHEN src.clv_model IN ('auto', 'none') THEN 'mbg/nbd' ELSE src.clv_model END, greatest(1, (SELECT sum(c.customers) FROM unnest(cells) c)::integer / 50000);
-	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT ROW(g.label, - g.label::integer, g.customers, g.buyers, g.revenue, g.squares)::crm_profile_internal.evaluated_group
-		FROM crm_profile_internal.evaluated_groups(source, format('width_bucket(crm_profile.probability_of_purchase(h.history, $4, $1, make_interval(days => %s)), 0, 1, 50)', horizon), on_day, horizon, NULL, clv) g)) c WHERE clv IS NOT NULL AND c.customers > 0;
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT ROW(x.band::text, - x.band, sum(x.customers), sum(x.buyers), sum(x.revenue), sum(x.squares))::crm_profile_internal.evaluated_group
+		FROM (SELECT u.place::bigint % 64 AS band, u.customers, u.buyers, u.revenue, u.squares FROM unnest(cells) u) x GROUP BY x.band)) c WHERE clv IS NOT NULL AND c.customers > 0;
 END $$; -- schemes, the sum of the scores and the forecast side by side: how well each would have told, on a day, who buys in the days after and who spends
 
 ---------------------------------------------------------------- drift
@@ -553,11 +717,12 @@ BEGIN
 	RETURN QUERY EXECUTE format($query$
 		SELECT m.from_segment::varchar, m.to_segment::varchar, m.customers, m.before, m.after, m.after - m.before, ((m.after - m.before) / NULLIF(sum(m.after - m.before) OVER (), 0))::double precision
 		FROM (SELECT s.from_segment, s.to_segment, count(*) AS customers, coalesce(sum(crm_profile.monetary(h.history, $1, make_interval(days => $2 - $1))), 0) AS before, coalesce(sum(crm_profile.monetary(h.history, $2, make_interval(days => $2 - $1))), 0) AS after
-			FROM %1$s h%2$s CROSS JOIN%3$s (SELECT %4$s AS rfm, %5$s AS segments, %6$s AS active_days, %7$s AS clv) m
-				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.rfm, $1, m.rfm, $2, m.segments, m.active_days, m.clv, %8$s) s
+			FROM %1$s h%2$s CROSS JOIN%3$s (SELECT %4$s AS rfm, %5$s AS segments, %6$s AS active_days, %7$s AS clv) m%9$s%10$s
+				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.rfm, $1, m.rfm, $2, m.segments, m.active_days, m.clv, %8$s, %11$s, %12$s) s
 			WHERE crm_profile.last_purchase(h.history, $2) IS NOT NULL GROUP BY 1, 2) m
 		ORDER BY 6, 1, 2$query$, crm_profile_internal.evaluated_histories(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END, rfm, crm_profile_internal.source_model_in_use(src, 'segments'),
-		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_period(src)) USING from_date, to_date;
+		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_period(src),
+		crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', '$1'), crm_profile_internal.source_met(src, 2, 'h.history', 'h.customer', '$2'), crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2)) USING from_date, to_date;
 END $$; -- how customers moved between segments between two days, and what they spent in the time before and after the first day; the largest loss first
 
 ---------------------------------------------------------------- views
@@ -576,4 +741,9 @@ BEGIN
 			('seasonal_buyers', 'customers who buy in one month of the year beyond chance, given when all others buy') LOOP
 		PERFORM crm_profile_internal.source_view(src, v.column1, v.column2, format('crm_profile_internal.%s_row', v.column1)::regclass, format('SELECT f.* FROM crm_profile.%s(%L) f', v.column1, src.name));
 	END LOOP;
+	IF src.attributes IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'profitable_niches');
+	ELSE
+		PERFORM crm_profile_internal.source_view(src, 'profitable_niches', 'few customers with one or two attribute values in common who bring more than others', 'crm_profile_internal.profitable_niches_row', format('SELECT f.* FROM crm_profile.profitable_niches(%L) f', src.name));
+	END IF;
 END $$; -- creates the views of cohorts, concentration and the like of a source, or replaces them

@@ -73,6 +73,8 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 			('value_concentration', 'one row per tenth of the customers', 'How much depends on few customers?', 'SELECT decile, share, cumulative_share FROM %I.value_concentration'),
 			('costly_customers', 'one row per customer who costs more than they bring', 'Who costs more than they bring?', 'SELECT customer, contribution FROM %I.costly_customers LIMIT 20'),
 			('seasonal_buyers', 'one row per customer with a season', 'Who buys in the same month every year?', 'SELECT customer, month, years FROM %I.seasonal_buyers'),
+			('profitable_niches', 'one row per combination of attribute values', 'Which small groups bring surprisingly much?', 'SELECT niche, customers, value_per_customer, others_per_customer FROM %I.profitable_niches'),
+			('payment_behaviour', 'one row per customer with payments', 'Who pays later than before?', E'SELECT customer, usual_days_late, recent_days_late, overdue_amount FROM %I.payment_behaviour WHERE change = ''later'''),
 			('segment_persona', 'one row per segment and attribute value', 'What kind of people are the champions?', E'SELECT attribute, value, share_of_segment, concentration FROM %I.segment_persona WHERE segment = ''Champions'' ORDER BY concentration DESC'),
 			('prospect_match', 'one row per prospect', 'Which leads first?', 'SELECT prospect, score, reasons FROM %I.prospect_match ORDER BY score DESC NULLS LAST LIMIT 20'),
 			('forecast_tracking', 'one row per month; the month of the cut-off has two', 'Does the forecast hold, month by month?', 'SELECT month, expected_value, actual_value FROM %I.forecast_tracking WHERE forecast'),

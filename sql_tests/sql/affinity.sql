@@ -185,6 +185,12 @@ SELECT count(DISTINCT basket) AS baskets, (SELECT count(DISTINCT (customer_id, s
 -- errors
 SELECT crm_profile.complements('nothing', 'product 13');
 SELECT crm_profile.next_product('nothing', 'ALFKI');
+\set SHOW_CONTEXT never
+SELECT crm_profile.next_product('shop', 'ALFKI', most => -1);
+-- lines that know categories alone
+CREATE TABLE kinds AS SELECT order_id, category AS kind FROM lines;
+SELECT argument, value, origin FROM crm_profile.create_source('kinds', customers => 'customers', orders => 'sale', ordered_at => 'sold_at', amount => 'amount', order_key => 'order_id', lines => 'kinds', line_order => 'order_id', line_category => 'kind') WHERE argument LIKE 'line%';
+SELECT crm_profile.drop_source('kinds');
 SELECT crm_profile.alter_source('sales', reset => '{lines}');
 SELECT crm_profile.alter_source('sales', line_product => 'sku');
 SELECT crm_profile.alter_source('shop', lines => 'no_table');

@@ -45,6 +45,9 @@ SELECT count(*) FROM select_audience('shop', 'born = 1990', 1);
 SELECT count(*) FROM select_audience('shop', 'false');
 SELECT count(*) FROM select_audience('shop', 'customer < 5', 0.5);
 SELECT count(*) FROM select_audience('shop', 'Champions', 0.5, 'x', 0.2);
+SELECT count(*) = (SELECT count(*) FROM shop.customer_profile WHERE segment IS NULL) AS unscored FROM select_audience('shop', '(Unscored)', 0);
+SELECT count(*) = (SELECT count(*) FROM shop.customer_profile WHERE segment IS NULL OR segment = 'Lost') AS both FROM select_audience('shop', 'lost, (unscored)', 0);
+SELECT select_audience('shop', ' ');
 SELECT select_audience('shop', 'yuong');
 SELECT select_audience('shop', 'true) UNION SELECT (true');
 SELECT select_audience('shop', 'recency');
@@ -77,6 +80,7 @@ SELECT count(*) FROM crm_profile_internal.segment_effects('{}');
 -- ---------------------------------------------------------------- plans
 
 SELECT campaign_plan('shop', 100, 0.5);
+SELECT count(*) AS differ FROM (SELECT * FROM campaign_plan('shop', 'Infinity', 0.5, lift => 0.02) EXCEPT SELECT * FROM campaign_plan('shop', NULL, 0.5, lift => 0.02)) d;
 CREATE TABLE plan AS SELECT row_number() OVER () AS place, c.* FROM plan_contacts('shop', 60, 0.5, 0.25, NULL, 0.04) c;
 SELECT count(*) = (SELECT count(*) FROM shop.customer_profile) AS all_customers, bool_and(near(gain, effect * order_value * 0.25 - 0.5) OR abs(gain) < 1e-9) AS gain, bool_and(worth = (gain > 0)) AS worth, bool_and(chosen = (worth AND place <= 120)) AS within_budget,
 	count(*) FILTER (WHERE chosen) AS contacts, bool_and(falling) AS falling

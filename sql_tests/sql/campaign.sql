@@ -93,12 +93,17 @@ SELECT round(incremental_value(l), 6) AS incremental_value, round(campaign_roi(l
 
 -- ---------------------------------------------------------------- checks, power
 
--- chisq.test and power.prop.test of R
+-- chisq.test and power.prop.test (strict = TRUE: both tails) of R
 SELECT near(sample_ratio_p_value(of_counts(0, 9000, 0, 1100), 0.1), 0.00283474908025939) AS a, near(sample_ratio_p_value(of_counts(0, 52000, 0, 47000), 0.5), 7.31008950288234e-57) AS b, sample_ratio_p_value(of_counts(0, 10, 0, 0), 0) AS all_treated, sample_ratio_p_value(of_counts(0, 0, 0, 2), 0.1) AS too_few;
-SELECT near(lift_power(0.10, 0.03, 1000, 1000), 0.556829125563247) AS power, near(lift_power(0.05, 0.01, 500, 500, 0.9), 0.170665030153044) AS power_90, customers_needed(0.10, 0.03) AS needed, 2 * ceil(1773.97557353833) AS needed_of_r;
+SELECT near(lift_power(0.10, 0.03, 1000, 1000), 0.5568529159714671) AS power, near(lift_power(0.05, 0.01, 500, 500, 0.9), 0.18033382869552578) AS power_90, customers_needed(0.10, 0.03) AS needed, 2 * ceil(1773.97557353833) AS needed_of_r;
 SELECT bool_and(abs(lift_power(0.05, detectable_lift(0.05, 20000, c), 20000, c) - 0.8) < 1e-9) AS detectable, bool_and(lift_power(0.05, 0.004, customers_needed(0.05, 0.004, s) - round(customers_needed(0.05, 0.004, s) * s)::bigint, round(customers_needed(0.05, 0.004, s) * s)::bigint) BETWEEN 0.7999 AND 0.8005) AS needed
 FROM unnest('{200,2000,20000}'::bigint[]) c, unnest('{0.1,0.3,0.5}'::float8[]) s;
 SELECT detectable_lift(0.05, 3, 1) AS too_few, lift_power(0.1, 0.1, 0, 10) AS nobody, customers_needed(0.1, 0) AS no_lift, customers_needed(0.1, 0.01, 0) AS no_control;
+-- without any effect it is the level, whatever the size
+SELECT near(lift_power(0.1, 0, 500, 500), 0.05) AS no_lift, near(lift_power(0.1, 0, 20, 9000, 0.9), 0.1) AS no_lift_90;
+SELECT sample_ratio_p_value(of_counts(0, 9000, 0, 1100), 1.1);
+SELECT sample_ratio_p_value(of_counts(0, 9000, 0, 1100), 'NaN');
+SELECT lift_verdict(of_counts(10, 9000, 1, 1100), -0.01);
 SELECT lift_power(1.5, 0, 10, 10);
 SELECT lift_power(0.5, 0.6, 10, 10);
 SELECT lift_interval(of_counts(1, 2, 3, 4), 1);

@@ -1,6 +1,7 @@
 -- Due actions: a year of real orders, day by day, against plain SQL that writes down every day of every customer
 SET client_min_messages = warning;
 SET datestyle = ISO;
+\set SHOW_CONTEXT never
 CREATE SCHEMA due;
 SET search_path = due;
 -- many short queries, for which no worker should be started

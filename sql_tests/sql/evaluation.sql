@@ -105,6 +105,7 @@ SELECT * FROM cohort_retention(NULL);
 SELECT * FROM cohort_value('shop', 'infinity');
 SELECT * FROM evaluate_scheme('shop', 'no such scheme', '2022-06-15');
 SELECT * FROM evaluate_scheme('shop', 'standard', NULL);
+SELECT * FROM evaluate_scheme('shop', NULL, '2022-06-15');
 SELECT * FROM evaluate_scheme('shop', 'standard', '2022-06-15', 0);
 SELECT count(*) FROM evaluate_scheme('shop', 'standard', '1999-06-15');
 SELECT count(*) > 5 AS told FROM evaluate_scheme('shop', 'standard', '2023-06-01');

@@ -125,19 +125,37 @@ GrownArray(MemoryContext context, void *array, int64 *room, Size size)
  * between versions, and what is stored must outlive them.
  */
 uint64
-StableHash64(const void *bytes, Size size)
+NextStableHash64(struct pg_cryptohash_ctx *hashing, const void *bytes, Size size)
 {
 	uint8 digest[PG_SHA256_DIGEST_LENGTH];
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
 	uint64 hash;
 
-	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) bytes, size) < 0 ||
-		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
-		elog(ERROR, "could not compute a SHA-256 hash: %s", pg_cryptohash_error(ctx));
-	pg_cryptohash_free(ctx);
+	if (pg_cryptohash_init(hashing) < 0 ||
+		pg_cryptohash_update(hashing, (const uint8 *) bytes, size) < 0 ||
+		pg_cryptohash_final(hashing, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not compute a SHA-256 hash: %s", pg_cryptohash_error(hashing));
 	memcpy(&hash, digest, sizeof(hash));
 	return pg_ntoh64(hash);
+}
+
+struct pg_cryptohash_ctx *
+BeginStableHash64(void)
+{
+	pg_cryptohash_ctx *hashing = pg_cryptohash_create(PG_SHA256);
+
+	if (hashing == NULL)
+		elog(ERROR, "could not compute a SHA-256 hash: %s", pg_cryptohash_error(hashing));
+	return hashing;
+}
+
+uint64
+StableHash64(const void *bytes, Size size)
+{
+	pg_cryptohash_ctx *hashing = BeginStableHash64();
+	uint64 hash = NextStableHash64(hashing, bytes, size);
+
+	pg_cryptohash_free(hashing);
+	return hash;
 }
 
 /* Reads words in network byte order. */

@@ -57,6 +57,11 @@ extern void *GrownArray(MemoryContext context, void *array, int64 *room, Size si
 /* A 64-bit hash that is the same on every machine and in every version. */
 extern uint64 StableHash64(const void *bytes, Size size);
 
+/* The same for many in turn; end with pg_cryptohash_free(). */
+struct pg_cryptohash_ctx;
+extern struct pg_cryptohash_ctx *BeginStableHash64(void);
+extern uint64 NextStableHash64(struct pg_cryptohash_ctx *hashing, const void *bytes, Size size);
+
 /* The same, far cheaper, for bytes that no attacker can choose. */
 extern uint64 FastStableHash64(const void *bytes, Size size);
 

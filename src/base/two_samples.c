@@ -214,9 +214,13 @@ TwoProportionPower(double rate_a, double members_a, double rate_b, double member
 	double pooled = (rate_a * members_a + rate_b * members_b) / (members_a + members_b);
 	double under_none = sqrt(pooled * (1 - pooled) * (1 / members_a + 1 / members_b));
 	double under_this = sqrt(rate_a * (1 - rate_a) / members_a + rate_b * (1 - rate_b) / members_b);
-	double reach = fabs(rate_a - rate_b) - NormalQuantileOfLevel(level) * under_none;
+	double difference = fabs(rate_a - rate_b);
+	double reach = NormalQuantileOfLevel(level) * under_none;
 
 	if (under_this == 0)
-		return reach > 0 ? 1 : 0;
-	return erfc(-reach / under_this * M_SQRT1_2) / 2;
+		return difference > reach ? 1 : 0;
+	/* found with its own sign, or, by chance, with the other */
+	return (erfc((reach - difference) / under_this * M_SQRT1_2) +
+			erfc((reach + difference) / under_this * M_SQRT1_2)) /
+		   2;
 }

@@ -457,6 +457,15 @@ CheckRange(double value, double lowest, double highest, const char *what)
 						errmsg("%s must be from %g to %g, not %g", what, lowest, highest, value)));
 }
 
+/* (value, what): the value; an error if it is no share */
+PG_FUNCTION_INFO_V1(checked_share);
+Datum
+checked_share(PG_FUNCTION_ARGS)
+{
+	CheckRange(PG_GETARG_FLOAT8(0), 0, 1, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	return PG_GETARG_DATUM(0);
+}
+
 static double
 DesignPower(const Design *design, double lift)
 {

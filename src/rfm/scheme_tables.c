@@ -13,6 +13,8 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -28,6 +30,7 @@ typedef struct SchemeRule
 	int label;         /* rules of one segment share it */
 	char *beyond_bins; /* a score or cell beyond the bins, else NULL */
 	uint8 lifecycles;  /* bits of the lifecycles that it applies to */
+	char *condition;   /* what else must hold; NULL: nothing */
 	bool covers[MAX_CELLS];
 } SchemeRule;
 
@@ -147,7 +150,7 @@ RuleLifecycles(Datum array, bool isnull)
 	return lifecycles;
 }
 
-/* A row of scheme_rule: position, segment, cells, the six bounds, then the lifecycles. */
+/* A row of scheme_rule: position, segment, cells, the six bounds, lifecycles, condition. */
 static void
 ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 {
@@ -159,6 +162,8 @@ ReadRule(SchemeRules *rules, HeapTuple row, TupleDesc columns)
 	rule->label = LabelNumber(rules, SPI_getbinval(row, columns, 2, &isnull));
 	cells = SPI_getbinval(row, columns, 10, &isnull);
 	rule->lifecycles = RuleLifecycles(cells, isnull);
+	cells = SPI_getbinval(row, columns, 11, &isnull);
+	rule->condition = isnull ? NULL : TextDatumGetCString(cells);
 	cells = SPI_getbinval(row, columns, 3, &isnull);
 	if (!isnull)
 		CoverCells(rule, cells, rules->bins);
@@ -198,7 +203,8 @@ LoadRules(const char *name)
 	QueryByName("SELECT position::pg_catalog.int4, segment::pg_catalog.text,"
 				" cells::pg_catalog.text[], r_from::pg_catalog.int4, r_to::pg_catalog.int4,"
 				" f_from::pg_catalog.int4, f_to::pg_catalog.int4, m_from::pg_catalog.int4,"
-				" m_to::pg_catalog.int4, lifecycle::pg_catalog.text[]"
+				" m_to::pg_catalog.int4, lifecycle::pg_catalog.text[],"
+				" condition::pg_catalog.text"
 				" FROM crm_profile.scheme_rule WHERE scheme OPERATOR(pg_catalog.=) $1"
 				" ORDER BY position",
 				name);
@@ -213,12 +219,12 @@ LoadRules(const char *name)
 	return rules;
 }
 
-/* The first rule that covers a cell, -1 if none does. */
+/* The first rule that covers a cell whatever holds besides, -1 if none does. */
 static int
 FirstRule(const SchemeRules *rules, int cell)
 {
 	for (int i = 0; i < rules->nrules; i++)
-		if (rules->rules[i].covers[cell])
+		if (rules->rules[i].covers[cell] && rules->rules[i].condition == NULL)
 			return i;
 	return -1;
 }
@@ -265,6 +271,41 @@ KeepLifecycles(SegmentScheme *scheme, const SchemeRules *rules)
 			}
 }
 
+/* The rules with a condition, each with the cells that no rule before it has. */
+static void
+KeepConditions(SegmentScheme *scheme, const SchemeRules *rules, const char *name)
+{
+	scheme->conditions = palloc0(MAX_CONDITIONS * sizeof(SchemeCondition));
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const SchemeRule *rule = &rules->rules[i];
+		SchemeCondition *condition = &scheme->conditions[scheme->nconditions];
+
+		if (rule->condition == NULL)
+			continue;
+		if (scheme->nconditions == MAX_CONDITIONS)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("scheme \"%s\" has too many rules with a condition", name),
+							errdetail("The limit is %d.", MAX_CONDITIONS)));
+		condition->cells = palloc(CellCount(rules->bins) * sizeof(int32));
+		for (int cell = 0; cell < CellCount(rules->bins); cell++)
+		{
+			int first = FirstRule(rules, cell);
+
+			if (rule->covers[cell] && (first < 0 || first > i))
+				condition->cells[condition->ncells++] = CellDigits(cell, rules->bins);
+		}
+		/* one that never applies is left out: no cell means all of them */
+		if (condition->ncells == 0)
+			continue;
+		if (condition->ncells == CellCount(rules->bins))
+			condition->ncells = 0;
+		condition->condition = rule->condition;
+		condition->segment = rule->label + 1;
+		scheme->nconditions++;
+	}
+}
+
 struct varlena *
 CompileScheme(const char *name)
 {
@@ -283,6 +324,7 @@ CompileScheme(const char *name)
 	for (int i = 0; i < rules->nlabels; i++)
 		scheme.segments[i].name = text_to_cstring(rules->labels[i]);
 	KeepLifecycles(&scheme, rules);
+	KeepConditions(&scheme, rules, name);
 	for (int cell = 0; cell < CellCount(rules->bins); cell++)
 	{
 		int rule = FirstRule(rules, cell);
@@ -364,8 +406,10 @@ CheckRule(FunctionCallInfo fcinfo, const SchemeRules *rules, int number, const i
 		{
 			int first = first_rule[cell];
 
-			reached |= first == number;
-			nlabels = AddLabel(labels, nlabels, rules->rules[first].label);
+			reached |=
+				first == number || (rule->condition != NULL && (first < 0 || first > number));
+			if (first >= 0)
+				nlabels = AddLabel(labels, nlabels, rules->rules[first].label);
 		}
 	if (!reached)
 		ReportProblem(fcinfo, rules, "unreachable", -1, labels, nlabels,
@@ -381,7 +425,7 @@ CheckCell(FunctionCallInfo fcinfo, const SchemeRules *rules, int cell, int *labe
 	int digits = CellDigits(cell, rules->bins);
 
 	for (int i = 0; i < rules->nrules; i++)
-		if (rules->rules[i].covers[cell])
+		if (rules->rules[i].covers[cell] && rules->rules[i].condition == NULL)
 			nlabels = AddLabel(labels, nlabels, rules->rules[i].label);
 	if (nlabels == 0)
 		ReportProblem(fcinfo, rules, "uncovered", cell, labels, 0,
@@ -422,6 +466,40 @@ check_scheme(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/* ---------- conditions ---------- */
+
+/*
+ * Raises an error unless the text is one expression of SQL: put in parentheses, it must not become
+ * anything else.  Nothing is looked up and nothing is run.
+ */
+static void
+CheckExpression(const char *expression)
+{
+	List *statements = raw_parser(psprintf("SELECT (%s\n)", expression), RAW_PARSE_DEFAULT);
+	const SelectStmt *select = NULL;
+
+	if (list_length(statements) == 1 && IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		select = (const SelectStmt *) linitial_node(RawStmt, statements)->stmt;
+	if (select == NULL || select->op != SETOP_NONE || list_length(select->targetList) != 1 ||
+		linitial_node(ResTarget, select->targetList)->name != NULL ||
+		select->distinctClause != NIL || select->intoClause != NULL || select->fromClause != NIL ||
+		select->whereClause != NULL || select->groupClause != NIL || select->havingClause != NULL ||
+		select->windowClause != NIL || select->sortClause != NIL || select->limitOffset != NULL ||
+		select->limitCount != NULL || select->lockingClause != NIL || select->withClause != NULL)
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+						errmsg("\"%s\" is more than one expression", expression),
+						errhint("Write one condition, such as value_tier = 'A'.")));
+}
+
+/* (expression): itself, if it is one */
+PG_FUNCTION_INFO_V1(checked_expression);
+Datum
+checked_expression(PG_FUNCTION_ARGS)
+{
+	CheckExpression(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return PG_GETARG_DATUM(0);
 }
 
 /* ---------- guarding the built-in schemes ---------- */
@@ -502,6 +580,17 @@ PositionToGive(TupleDesc columns, HeapTuple row, int column)
 	return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
+/* Checks the condition of a rule, if the row is one and has one. */
+static void
+CheckCondition(TupleDesc columns, HeapTuple row)
+{
+	int column = ColumnOfType(columns, "condition", TEXTOID);
+	char *condition = column > 0 ? SPI_getvalue(row, columns, column) : NULL;
+
+	if (condition != NULL)
+		CheckExpression(condition);
+}
+
 /*
  * BEFORE trigger of both tables; its argument is the column that names the scheme.  Scripts of the
  * extension itself may change built-in schemes.
@@ -537,6 +626,8 @@ guard_schemes(PG_FUNCTION_ARGS)
 	position_column = ColumnOfType(columns, "position", INT4OID);
 	result =
 		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		CheckCondition(columns, result);
 	SPI_connect();
 	if (!creating_extension)
 	{

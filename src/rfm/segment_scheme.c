@@ -29,10 +29,21 @@ static const ModelField SegmentFields[] = {
 static const ModelGroup SegmentGroup = {
 	.size = sizeof(SchemeSegment), .nfields = lengthof(SegmentFields), .fields = SegmentFields};
 
+static const ModelField ConditionFields[] = {
+	MODEL_FIELD(SchemeCondition, "condition", condition, FIELD_TEXT),
+	MODEL_FIELD(SchemeCondition, "position", segment, FIELD_INT),
+	MODEL_LIST(SchemeCondition, "cells", cells, ncells, FIELD_INT, MAX_CELLS),
+};
+static const ModelGroup ConditionGroup = {.size = sizeof(SchemeCondition),
+										  .nfields = lengthof(ConditionFields),
+										  .fields = ConditionFields};
+
 static const ModelField Fields[] = {
 	MODEL_FIELD(SegmentScheme, "bins", bins, FIELD_INT),
 	MODEL_LIST(SegmentScheme, "segments", segments, nsegments, FIELD_GROUP, MAX_LABELS,
 			   .group = &SegmentGroup),
+	MODEL_LIST(SegmentScheme, "conditions", conditions, nconditions, FIELD_GROUP, MAX_CONDITIONS,
+			   .group = &ConditionGroup),
 };
 
 /* The cell of three digits, -1 if they are not from 1 to bins. */
@@ -96,6 +107,29 @@ TidyScheme(void *data)
 		if (LifecycleBits(segment) == ALL_LIFECYCLES && segment->nlifecycles == LIFECYCLES)
 			segment->nlifecycles = 0;
 	}
+	for (int i = 0; i < scheme->nconditions; i++)
+		qsort(scheme->conditions[i].cells, scheme->conditions[i].ncells, sizeof(int32),
+			  CompareCells);
+}
+
+/* What is wrong with a condition of a scheme, as a sentence; NULL if nothing. */
+static const char *
+ConditionFault(const SegmentScheme *scheme, const SchemeCondition *condition)
+{
+	if (condition->condition[0] == '\0')
+		return "A condition is empty.";
+	if (condition->segment < 1 || condition->segment > scheme->nsegments)
+		return psprintf("The position of a condition must be from 1 to %d, not %d.",
+						scheme->nsegments, condition->segment);
+	for (int j = 0; j < condition->ncells; j++)
+	{
+		if (CellFromDigits(condition->cells[j], scheme->bins) < 0)
+			return psprintf("A cell is three digits from 1 to %d, not %d.", scheme->bins,
+							condition->cells[j]);
+		if (j > 0 && condition->cells[j - 1] == condition->cells[j])
+			return psprintf("Cell %d is listed twice.", condition->cells[j]);
+	}
+	return NULL;
 }
 
 static const char *
@@ -134,7 +168,33 @@ SchemeFault(const void *data)
 			taken[cell] = true;
 		}
 	}
+	for (int i = 0; i < scheme->nconditions; i++)
+	{
+		const char *fault = ConditionFault(scheme, &scheme->conditions[i]);
+
+		if (fault != NULL)
+			return fault;
+	}
 	return NULL;
+}
+
+/* Notes the cells of each condition. */
+static void
+CompleteConditions(SegmentScheme *scheme)
+{
+	int ncells = CellCount(scheme->bins);
+
+	scheme->covers = palloc0(scheme->nconditions * ncells * sizeof(bool));
+	for (int i = 0; i < scheme->nconditions; i++)
+	{
+		const SchemeCondition *condition = &scheme->conditions[i];
+		bool *covers = &scheme->covers[i * ncells];
+
+		if (condition->ncells == 0)
+			memset(covers, true, ncells);
+		for (int j = 0; j < condition->ncells; j++)
+			covers[CellFromDigits(condition->cells[j], scheme->bins)] = true;
+	}
 }
 
 static void
@@ -157,6 +217,7 @@ CompleteScheme(void *data, uint64 fingerprint)
 		for (int j = 0; j < segment->ncells; j++)
 			scheme->cells[CellFromDigits(segment->cells[j], scheme->bins)] = (uint8) (i + 1);
 	}
+	CompleteConditions(scheme);
 }
 
 const ModelFormat SegmentSchemeFormat = {
@@ -250,13 +311,35 @@ NearestTrueSegment(const SegmentScheme *scheme, int cell, Lifecycle lifecycle)
 	return segment;
 }
 
+/*
+ * The position of the segment of the first rule with a condition that is met, covers the cell and
+ * applies to the lifecycles; 0 if there is none.
+ */
+static int
+PositionByCondition(const SegmentScheme *scheme, int cell, uint8 lifecycles, int32 met)
+{
+	for (int i = 0; i < scheme->nconditions && met >> i != 0; i++)
+	{
+		int position = scheme->conditions[i].segment;
+
+		if ((met >> i & 1) != 0 && scheme->covers[i * CellCount(scheme->bins) + cell] &&
+			(scheme->lifecycles[position - 1] & lifecycles) != 0)
+			return position;
+	}
+	return 0;
+}
+
 /* The position of the segment among the labels, from 1; 0 if the cell is not covered. */
 static int
-PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
+PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle,
+					int32 met)
 {
 	int cell = CellOf(r, f, m, scheme->bins);
+	int position = PositionByCondition(scheme, cell, (uint8) (1 << lifecycle), met);
 	uint8 *corrected;
 
+	if (position != 0)
+		return position;
 	if (scheme->corrected == NULL || scheme->cells[cell] == 0)
 		return scheme->cells[cell];
 	corrected = &scheme->corrected[lifecycle * CellCount(scheme->bins) + cell];
@@ -266,9 +349,9 @@ PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle 
 }
 
 text *
-SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle)
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle, int32 met)
 {
-	int position = PositionForCustomer(scheme, r, f, m, lifecycle);
+	int position = PositionForCustomer(scheme, r, f, m, lifecycle, met);
 
 	return position == 0 ? NULL : scheme->labels[position - 1];
 }
@@ -320,13 +403,17 @@ CheckedLifecycle(const text *word)
 }
 
 /*
- * (score, scheme, lifecycle): the position in the scheme, from 1, of the segment of the score or,
- * with a lifecycle, of the nearest score whose segment applies to it; 0 for none.
+ * (score, scheme, lifecycle [, met]): the position in the scheme, from 1, of the segment of the
+ * score or, with a lifecycle, of the nearest score whose segment applies to it; 0 for none.  met:
+ * a bit for each condition of the scheme that holds.
  */
 static int
 PositionArgument(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
 {
+	int32 met = PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_INT32(3) : 0;
 	RfmScore score;
+	int cell;
+	int position;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return 0;
@@ -334,10 +421,12 @@ PositionArgument(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
 	*scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
 	if (unlikely(RFM_BINS(score) != (*scheme)->bins))
 		BinsDiffer(RFM_BINS(score), (*scheme)->bins);
-	if (PG_ARGISNULL(2))
-		return (*scheme)->cells[CellOf(RFM_R(score), RFM_F(score), RFM_M(score), (*scheme)->bins)];
-	return PositionForCustomer(*scheme, RFM_R(score), RFM_F(score), RFM_M(score),
-							   CheckedLifecycle(PG_GETARG_TEXT_PP(2)));
+	if (!PG_ARGISNULL(2))
+		return PositionForCustomer(*scheme, RFM_R(score), RFM_F(score), RFM_M(score),
+								   CheckedLifecycle(PG_GETARG_TEXT_PP(2)), met);
+	cell = CellOf(RFM_R(score), RFM_F(score), RFM_M(score), (*scheme)->bins);
+	position = PositionByCondition(*scheme, cell, ALL_LIFECYCLES, met);
+	return position != 0 ? position : (*scheme)->cells[cell];
 }
 
 /* (score, scheme, lifecycle): the name of that segment. */

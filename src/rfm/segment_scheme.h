@@ -9,6 +9,7 @@
 
 #define MAX_CELLS (MAX_BINS * MAX_BINS * MAX_BINS)
 #define MAX_LABELS 255
+#define MAX_CONDITIONS 30 /* bits of an integer */
 
 /* The results of lifecycle(); the numbers are stored. */
 typedef enum Lifecycle
@@ -38,12 +39,23 @@ typedef struct SchemeSegment
 	int32 lifecycles[LIFECYCLES];
 } SchemeSegment;
 
+/* A rule for customers of whom something holds besides their scores. */
+typedef struct SchemeCondition
+{
+	const char *condition; /* SQL, which somebody else evaluates */
+	int32 segment;         /* its position among the segments, from 1 */
+	int ncells;            /* 0: all of them */
+	int32 *cells;          /* as three digits, without those that rules before have */
+} SchemeCondition;
+
 /* A scheme and, for lookups, the segment of each cell. */
 typedef struct SegmentScheme
 {
 	int32 bins;
 	int nsegments;
 	SchemeSegment *segments; /* in the order of the rules */
+	int nconditions;
+	SchemeCondition *conditions; /* in the order of the rules: they go before the cells */
 	/* derived from them when a scheme is read */
 	text **labels;
 	uint8 *lifecycles; /* by segment, as bits */
@@ -53,6 +65,7 @@ typedef struct SegmentScheme
 	 */
 	uint8 *corrected;
 	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else segment + 1 */
+	bool *covers;           /* by condition and CellOf */
 } SegmentScheme;
 
 extern const ModelFormat SegmentSchemeFormat;
@@ -95,8 +108,11 @@ SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
 	return label == 0 ? NULL : scheme->labels[label - 1];
 }
 
-/* The same for a customer whose lifecycle is known: a segment that applies to it. */
+/*
+ * The same for a customer whose lifecycle is known: a segment that applies to it.  `met` has a bit
+ * for each condition of the scheme that holds.
+ */
 extern text *
-SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle);
+SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle, int32 met);
 
 #endif /* CRM_SEGMENT_SCHEME_H */

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/cryptohash.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -42,6 +43,7 @@ typedef struct Audience
 	DestReceiver pub;
 	MemoryContext context;
 	text *seed;
+	struct pg_cryptohash_ctx *hashing; /* while the rows of the query come */
 	Stratum *strata;
 	int nstrata;
 	int room;
@@ -57,7 +59,7 @@ typedef struct Audience
 
 /* The first eight bytes of the SHA-256 of seed:key. */
 static int64
-AudienceHash(const text *seed, const char *key, Size key_size)
+AudienceHash(struct pg_cryptohash_ctx *hashing, const text *seed, const char *key, Size key_size)
 {
 	Size seed_size = VARSIZE_ANY_EXHDR(seed);
 	char shorter[256];
@@ -69,7 +71,7 @@ AudienceHash(const text *seed, const char *key, Size key_size)
 	memcpy(bytes, VARDATA_ANY(seed), seed_size);
 	bytes[seed_size] = ':';
 	memcpy(bytes + seed_size + 1, key, key_size);
-	hash = StableHash64(bytes, seed_size + key_size + 1);
+	hash = NextStableHash64(hashing, bytes, seed_size + key_size + 1);
 	if (bytes != shorter)
 		pfree(bytes);
 	return (int64) hash;
@@ -79,9 +81,11 @@ AudienceHash(const text *seed, const char *key, Size key_size)
 static int64
 ControlCount(const text *seed, const text *stratum, int64 customers, double share)
 {
+	struct pg_cryptohash_ctx *hashing = BeginStableHash64();
 	char *key = psprintf(":%s", text_to_cstring(stratum));
-	double part = ldexp((double) (uint64) AudienceHash(seed, key, strlen(key)), -64);
+	double part = ldexp((double) (uint64) AudienceHash(hashing, seed, key, strlen(key)), -64);
 
+	pg_cryptohash_free(hashing);
 	return Min((int64) floor(customers * share + part), customers);
 }
 
@@ -155,7 +159,8 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	customer = DatumGetTextPP(slot->tts_values[0]);
 	number = StratumNumber(audience, DatumGetTextPP(slot->tts_values[1]));
 	stratum = &audience->strata[number];
-	hash = AudienceHash(audience->seed, VARDATA_ANY(customer), VARSIZE_ANY_EXHDR(customer));
+	hash = AudienceHash(audience->hashing, audience->seed, VARDATA_ANY(customer),
+						VARSIZE_ANY_EXHDR(customer));
 	stratum->customers++;
 	stratum->min = Min(stratum->min, hash);
 	stratum->max = Max(stratum->max, hash);
@@ -273,7 +278,9 @@ StartDraw(FunctionCallInfo fcinfo, RowStream *rows)
 	TupleDescInitEntry(audience->desc, 3, "hash", INT8OID, -1, 0);
 	audience->waiting = tuplestore_begin_heap(false, false, work_mem);
 	audience->slot = MakeSingleTupleTableSlot(audience->desc, &TTSOpsMinimalTuple);
+	audience->hashing = BeginStableHash64();
 	RunQuery("select_audience", QueryArgument(fcinfo, 0, "select_audience"), &audience->pub);
+	pg_cryptohash_free(audience->hashing);
 	DrawControl(audience, PG_GETARG_FLOAT8(1));
 	TellAudience(audience, PG_GETARG_FLOAT8(3));
 	rows->state = audience;

@@ -55,6 +55,9 @@ typedef struct DueCustomer
 	bool has_tiers;
 	int128 tiers[2];     /* where A and B begin, in units of 10^-MAX_SCALE */
 	int second_purchase; /* days; 0: not known */
+	DateADT day;         /* that is asked for */
+	int32 met;           /* conditions of the scheme that hold on that day */
+	int32 met_before;    /* and on the day before, which stands for all earlier ones */
 } DueCustomer;
 
 /* ---------- where the customer stands on a day ---------- */
@@ -77,9 +80,9 @@ PastOf(const DueCustomer *customer, DateADT day, Past *past)
 }
 
 static inline bool
-IsTop(const SegmentScheme *scheme, RfmScore score, Lifecycle lifecycle)
+IsTop(const SegmentScheme *scheme, RfmScore score, Lifecycle lifecycle, int32 met)
 {
-	return SegmentOfCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score), lifecycle) ==
+	return SegmentOfCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score), lifecycle, met) ==
 		   scheme->labels[0];
 }
 
@@ -89,6 +92,7 @@ IsInTopSegment(const DueCustomer *customer, DateADT day)
 	const Interval *period = RfmPeriod(customer->rfm);
 	HistoryWindow window = {period == NULL ? PG_INT32_MIN : DayBeforePeriod(day, period), day};
 	const HistorySummary *summary = RecallSummary(customer->history, window);
+	int32 met = day < customer->day ? customer->met_before : customer->met;
 	RfmScore score;
 	bool possible = false;
 
@@ -98,9 +102,9 @@ IsInTopSegment(const DueCustomer *customer, DateADT day)
 					 summary->scale);
 	/* the lifecycle takes longest: most scores are not those of the top in any */
 	for (int lifecycle = 0; lifecycle < LIFECYCLES && !possible; lifecycle++)
-		possible = IsTop(customer->segments, score, (Lifecycle) lifecycle);
-	return possible &&
-		   IsTop(customer->segments, score, LifecycleOf(customer->history, day, &customer->lapse));
+		possible = IsTop(customer->segments, score, (Lifecycle) lifecycle, met);
+	return possible && IsTop(customer->segments, score,
+							 LifecycleOf(customer->history, day, &customer->lapse), met);
 }
 
 /* 2 for tier A, 1 for B, 0 for C or none. */
@@ -287,7 +291,7 @@ ReadDueArguments(FunctionCallInfo fcinfo, DueCustomer *customer)
 
 /*
  * (history, rfm, segments, clv, active_days, a_from, b_from, by_profit, period,
- * second_purchase_days, pause, day date): bits of DueKind
+ * second_purchase_days, pause, day date, met, met_before): bits of DueKind
  */
 PG_FUNCTION_INFO_V1(due_kinds);
 Datum
@@ -301,6 +305,9 @@ due_kinds(PG_FUNCTION_ARGS)
 	day = CheckedDay(PG_GETARG_DATEADT(11), "as_of");
 	ReadDueArguments(fcinfo, &customer);
 	customer.history = PG_GETARG_HISTORY(0);
+	customer.day = day;
+	customer.met = PG_ARGISNULL(12) ? 0 : PG_GETARG_INT32(12);
+	customer.met_before = PG_ARGISNULL(13) ? 0 : PG_GETARG_INT32(13);
 	PG_RETURN_INT32(DueOn(&customer, day, DaysArgument(fcinfo, 10, "pause")));
 }
 

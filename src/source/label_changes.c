@@ -247,7 +247,7 @@ SegmentOf(const LabelState *state, const Labels *labels, const Labelled *custome
 	if (customer->lifecycle < 0)
 		return SegmentOfCell(state->scheme, RFM_R(score), RFM_F(score), RFM_M(score));
 	return SegmentOfCustomer(state->scheme, RFM_R(score), RFM_F(score), RFM_M(score),
-							 (Lifecycle) customer->lifecycle);
+							 (Lifecycle) customer->lifecycle, 0);
 }
 
 /* Swaps the changes of a correction in; a second call swaps them out again. */
