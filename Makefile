@@ -9,7 +9,19 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 OWN = help check demo try bench fuzz format dist site
 BUILD = all install uninstall installcheck installdirs clean distclean
 
-ifeq ($(filter $(OWN),$(MAKECMDGOALS))$(if $(PGXS),,no PGXS),)
+# A tree that cannot be written, such as one on a medium or of another user, is copied and built elsewhere
+ifneq ($(shell test -w . && echo writable),writable)
+
+GOALS = $(or $(MAKECMDGOALS),all)
+COPY = $(or $(TMPDIR),/tmp)/crm_profile-$(shell id -un)
+.PHONY: $(GOALS)
+.NOTPARALLEL:
+$(GOALS):
+	@mkdir -p '$(COPY)' && cp -R --no-preserve=ownership ./. '$(COPY)/' && chmod -R u+w '$(COPY)'
+	@echo 'crm_profile: this folder cannot be written, so all is done in $(COPY)'
+	@$(MAKE) --no-print-directory -C '$(COPY)' $@
+
+else ifeq ($(filter $(OWN),$(MAKECMDGOALS))$(if $(PGXS),,no PGXS),)
 
 MODULE_big = $(EXTENSION)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -131,6 +143,7 @@ site:
 	@echo 'The documentation, for a browser: $(CURDIR)/build/site/index.html'
 
 dist:
+	@git rev-parse --verify -q HEAD >/dev/null || { echo 'crm_profile: make dist packs what is committed, and this is no clone with git' >&2; exit 1; }
 	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(EXTENSION)-$(EXTVERSION).zip HEAD
 
 endif

@@ -485,6 +485,7 @@ CREATE FUNCTION crm_profile_internal.segment_drift_attributes(src crm_profile.so
 DECLARE
 	attributes text;
 	named text[];
+	buyers text;
 	counts crm_profile_internal.drift_count[];
 BEGIN
 	SELECT string_agg(CASE WHEN a.atttypid = 'timestamptz'::regtype THEN format('c.%I AT TIME ZONE %L', a.attname, src.time_zone) ELSE format('c.%I', a.attname) END, ', ' ORDER BY a.attnum), array_agg(a.attname::text ORDER BY a.attnum)
@@ -493,13 +494,14 @@ BEGIN
 	IF attributes IS NULL THEN
 		RETURN NULL;
 	END IF;
+	buyers := format('%I.customer_attributes c JOIN %s h ON %s CROSS JOIN (VALUES (''before'', $1), (''after'', $2)) d(label, day) WHERE crm_profile.frequency(h.history, d.day, make_interval(days => $2 - $1)) > 0',
+		src.name, crm_profile_internal.evaluated_histories(src), crm_profile_internal.same_key(src.key_type, 'h.customer', 'c.customer'));
 	-- who bought within the days between both, before the first and before the last day
 	EXECUTE format($query$
-		WITH counted AS (SELECT k.* FROM unnest((SELECT crm_profile_internal.persona_counts(d.label, ROW(%s), %L::text[])
-			FROM %I.customer_attributes c JOIN %s h ON %s CROSS JOIN (VALUES ('before', $1), ('after', $2)) d(label, day) WHERE crm_profile.frequency(h.history, d.day, make_interval(days => $2 - $1)) > 0)) k WHERE k.value IS NOT NULL)
-		SELECT array_agg(ROW(x.attribute, x.value, x.before, x.after)::crm_profile_internal.drift_count ORDER BY array_position(%2$L::text[], x.attribute), x.value COLLATE "C")
+		WITH counted AS (SELECT k.* FROM unnest((%s)) k WHERE k.value IS NOT NULL)
+		SELECT array_agg(ROW(x.attribute, x.value, x.before, x.after)::crm_profile_internal.drift_count ORDER BY array_position(%L::text[], x.attribute), x.value COLLATE "C")
 		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
-		attributes, named, src.name, crm_profile_internal.evaluated_histories(src), crm_profile_internal.same_key(src.key_type, 'h.customer', 'c.customer')) INTO counts USING from_date, to_date;
+		crm_profile_internal.persona_counts_query('d.label', attributes, named, buyers, buyers, 'c.customer::text'), named) INTO counts USING from_date, to_date;
 	RETURN counts;
 END $$; -- values of the attributes of those who bought, before both days; NULL: the source has no attributes
 

@@ -7,6 +7,7 @@
 #include "base/row_stream.h"
 #include "orders/collect_histories.h"
 #include "orders/order_workers.h"
+#include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
 #include "source/label_selectivity.h"
@@ -27,6 +28,7 @@ _PG_init(void)
 	InitScoreOrders();
 	InitAudience();
 	InitLabelSelectivity();
+	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",
 		"The language that people are spoken to in, such as en, de or pt-BR.",

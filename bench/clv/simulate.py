@@ -82,7 +82,7 @@ def simulate(model, customers, seed):
 
 if __name__ == '__main__':
     who, when, amount = simulate(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
-    days = {d: str(np.datetime64('2023-01-02') + d) for d in range(-600, DAYS)}
+    days = {d: str(np.datetime64('2023-01-02') + d) for d in range(-600, DAYS + 1)}
     with sys.stdout as out:
         for begin in range(0, len(who), 1 << 20):
             part = slice(begin, begin + (1 << 20))

@@ -1,5 +1,5 @@
--- The bytes of values are the same on every processor, whatever its order of bytes and the width of its words: in binary COPY, in replication, in dumps
--- of models and in the fingerprints that tell models apart. What stands here was the same on amd64, i386 and s390x (big-endian).
+-- The bytes of values are the same on every processor, whatever its order of bytes: in binary COPY, in replication, and in the fingerprints that tell
+-- models apart. What stands here was the same on amd64 and on s390x, which is big-endian.
 SET search_path = crm_profile, pg_catalog;
 SET extra_float_digits = 1;
 -- by the description of the format (docs/purchase_history.md), by hand: version, flags, then for each day gap, orders and sign, amount, costs

@@ -1,6 +1,7 @@
 -- suggest_sources() on databases shaped like those of shops that many people run: the tables and columns that decide, under their published
 -- names. In each, customer 1 bought for 10 on 2024-01-05 and for 20 on 2024-02-05, customer 2 for 30 on 2024-03-05; what was cancelled is 99.
 SET datestyle = ISO;
+SET timezone = 'UTC';
 SET client_min_messages = error;
 SET jit = off;
 \set SHOW_CONTEXT never

@@ -29,12 +29,12 @@ is(sql('SELECT count(*), count(*) FILTER (WHERE customer IS NULL), count(*) - (S
 sql(q{SELECT crm_profile.create_source('retail', 'customers', 'line', order_customer => 'customer', ordered_at => 'at', amount => 'quantity * unit_price', order_key => 'invoice', as_of => '2011-12-31', clv_model => 'bg/nbd')});
 
 # what there is, counted without the extension
-my $orders = sql('SELECT count(*), sum(amount) FROM invoice WHERE customer IS NULL') =~ s/\|/ /r;
-is($orders, '3710 1447682.120', 'orders of the lines without customer');
+my $orders = sql('SELECT count(*), trim_scale(sum(amount)) FROM invoice WHERE customer IS NULL') =~ s/\|/ /r;
+is($orders, '3710 1447682.12', 'orders of the lines without customer');
 my $first = 'SELECT customer, min(at::date) FILTER (WHERE amount >= 0) AS day FROM invoice GROUP BY customer';
 my %expected = (
-	'orders without customer' => $orders =~ s/0$//r,
-	'order lines that are copies of others' => sql('SELECT sum(n - 1), sum((n - 1) * amount) FROM (SELECT count(*) AS n, quantity * unit_price AS amount FROM line l GROUP BY l.*, quantity * unit_price HAVING count(*) > 1) l') =~ s/\|/ /r,
+	'orders without customer' => $orders,
+	'order lines that are copies of others' => sql('SELECT sum(n - 1), trim_scale(sum((n - 1) * amount)) FROM (SELECT count(*) AS n, quantity * unit_price AS amount FROM line l GROUP BY l.*, quantity * unit_price HAVING count(*) > 1) l') =~ s/\|/ /r,
 	'orders of amount 0' => sql('SELECT count(*), 0 FROM invoice WHERE amount = 0 AND customer IS NOT NULL') =~ s/\|/ /r,
 	'refunds' => sql('SELECT count(*), trim_scale(sum(amount)) FROM invoice WHERE amount < 0 AND customer IS NOT NULL') =~ s/\|/ /r,
 	'refunds without a purchase' => sql("SELECT count(*) FROM (SELECT DISTINCT i.customer, i.at::date FROM invoice i JOIN ($first) f USING (customer) WHERE i.amount < 0 AND (f.day IS NULL OR i.at::date < f.day)) d")
@@ -61,11 +61,11 @@ is($total, '9747747.934', 'the ledger');
 sub totals
 {
 	return sql(q{SELECT trim_scale(sum(monetary)) FROM retail.segment_summary UNION ALL SELECT trim_scale(sum(amount)) FROM retail.purchase_calendar
-		UNION ALL SELECT trim_scale((SELECT sum(monetary) FROM retail.customer_profile) + (SELECT sum(monetary) FROM retail.segment_summary WHERE segment LIKE '(no customer)' OR segment LIKE '(unknown customer)'))});
+		UNION ALL SELECT trim_scale((SELECT sum(monetary) FROM retail.customer_profile) + (SELECT sum(monetary) FROM retail.segment_summary WHERE segment IN ('(no customer)', '(refunds only)')))});
 }
 sql(q{SELECT crm_profile.refresh('retail')});
 is(totals(), join("\n", ($total) x 3), 'segment_summary, purchase_calendar and customer_profile');
-is(sql(q{SELECT customers FROM retail.segment_summary WHERE segment = '(refunds only)'}) || sql(q{SELECT count(*) FROM retail.customer_profile WHERE segment IS NULL OR orders = 0}), '33', 'customers with refunds alone');
+is(sql(q{SELECT customers, trim_scale(monetary) FROM retail.segment_summary WHERE segment = '(refunds only)'}), '33|-10411.24', 'customers with refunds alone are a line of their own');
 
 # corrected: the copies go, and fully refunded orders with their refunds
 sql(q{SELECT crm_profile.alter_source('retail', corrections => '{"duplicates": "drop"}'); SELECT crm_profile.refresh('retail')});
@@ -83,7 +83,7 @@ done_testing();
 sub refunded_in_full
 {
 	my (%open, $n);
-	for (split /\n/, sql('SELECT customer, abs(amount), amount > 0 FROM invoice WHERE customer IS NOT NULL AND amount <> 0 ORDER BY customer, at, amount DESC'))
+	for (split /\n/, sql('SELECT customer, trim_scale(abs(amount)), amount > 0 FROM invoice WHERE customer IS NOT NULL AND amount <> 0 ORDER BY customer, at, amount DESC'))
 	{
 		my ($customer, $amount, $came) = split /\|/;
 		if ($came eq 't') { $open{"$customer $amount"}++ }

@@ -180,6 +180,20 @@ for my $round (1 .. $rounds)
 	is(refreshed(), 'changes 0', "nothing lost in crash $round, and only changes read");
 }
 
+# Customers who are one person: an order of one of their keys, and another decision, change the histories of both
+my $merged = q{SELECT count(*) FROM crm_profile.collect_purchase_histories(NULL::text, 'SELECT coalesce(i.person, o.customer_id), o.day, o.amount FROM orders o LEFT JOIN shop.customer_identity i ON i.customer = o.customer_id') n
+	FULL JOIN shop.customer_history h USING (customer) WHERE (n.history OPERATOR(crm_profile.=) h.history) IS NOT TRUE};
+sql(q{SELECT crm_profile.alter_source('shop', corrections => '{"merge_customers": true}'); INSERT INTO shop.identity_override VALUES ('32', '31'), ('33', '31')});
+like(refreshed(), qr/^all, /, 'customers are merged');
+is(sql($merged), '0', 'as decided');
+sql(q{UPDATE orders SET amount = 8 WHERE customer_id = '32'; UPDATE orders SET customer_id = '33' WHERE customer_id = '34'});
+like(refreshed(), qr/^changes /, 'orders of a second key are found in the log');
+is(sql($merged), '0', 'and count for the person');
+sql(q{UPDATE shop.identity_override SET person = '35' WHERE customer = '33'; DELETE FROM shop.identity_override WHERE customer = '32'});
+like(refreshed(), qr/^changes /, 'decisions without a change of orders');
+is(sql($merged), '0', 'move orders from one to the other');
+sql(q{SELECT crm_profile.alter_source('shop', reset => '{corrections}'); SELECT FROM crm_profile.refresh('shop')});
+
 # The slot is dropped with the source, and with its tracking
 sql(q{SELECT crm_profile.alter_source('shop', track_changes => 'keys')});
 is(sql('SELECT count(*) FROM pg_replication_slots'), '0', 'another way of tracking drops the slot');

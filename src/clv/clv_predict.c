@@ -107,12 +107,33 @@ RandomClass(const ClvModel *model, const double *parameters, CustomerClass *clas
 	return model->random_parameters[CLV_R] > 0;
 }
 
-/* How likely the parameters of a class make the purchases. */
+/* What the number of purchases says for the second class against the first; results are kept. */
 static double
-ClassLogLikelihood(const CustomerClass *class, const ClvCustomer *customer)
+OddsByCount(const CustomerClass *classes, double x)
 {
-	return ClvLogLikelihood(class->process, class->parameters, customer) +
-		   GapsLogLikelihood(class->process, customer);
+	static struct
+	{
+		double x;
+		ClvProcess process; /* of the first class; regularity 0: nothing is kept */
+		double parameters[MAX_CLASSES][CLV_PARAMETERS];
+		double odds;
+	} kept[64];
+	int at = (int) ((int64) x % lengthof(kept));
+	Size size = sizeof(classes->parameters);
+
+	if (kept[at].x != x || kept[at].process.regularity != classes[0].process.regularity ||
+		kept[at].process.family != classes[0].process.family ||
+		memcmp(kept[at].parameters[0], classes[0].parameters, size) != 0 ||
+		memcmp(kept[at].parameters[1], classes[1].parameters, size) != 0)
+	{
+		kept[at].odds = CountLogLikelihood(classes[1].process, classes[1].parameters, x) -
+						CountLogLikelihood(classes[0].process, classes[0].parameters, x);
+		kept[at].x = x;
+		kept[at].process = classes[0].process;
+		memcpy(kept[at].parameters[0], classes[0].parameters, size);
+		memcpy(kept[at].parameters[1], classes[1].parameters, size);
+	}
+	return kept[at].odds;
 }
 
 int
@@ -128,8 +149,10 @@ CustomerClasses(const ClvModel *model, const double *parameters, const ClvCustom
 		return 1;
 	odds = log(model->random_share / (1 - model->random_share));
 	if (customer->x > 0 || customer->T > 0)
-		odds +=
-			ClassLogLikelihood(&classes[1], customer) - ClassLogLikelihood(&classes[0], customer);
+		odds += OddsByCount(classes, customer->x) +
+				TimesLogLikelihood(classes[1].process, classes[1].parameters, customer) -
+				TimesLogLikelihood(classes[0].process, classes[0].parameters, customer) -
+				GapsLogLikelihood(classes[0].process, customer);
 	classes[0].probability = Logistic(-odds);
 	classes[1].probability = Logistic(odds);
 	return 2;
