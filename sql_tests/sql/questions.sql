@@ -31,7 +31,7 @@ BEGIN
 END $$;
 CREATE TABLE question (place serial, what text, query text);
 INSERT INTO question (what, query) VALUES ('profile', 'SELECT * FROM q.customer_profile'), ('today', 'SELECT segment, lifecycle, value_tier, predicted_tier, count(*), sum(monetary) FROM q.customer_profile GROUP BY 1, 2, 3, 4'),
-	('past', 'SELECT segment, count(*) FROM q.profile_as_of(''2024-12-31'') GROUP BY 1'), ('summary', 'SELECT * FROM q.segment_summary'), ('grid', 'SELECT * FROM q.rfm_grid'), ('calendar', 'SELECT * FROM q.purchase_calendar'),
+	('past', 'SELECT segment, count(*) FROM q.profile_as_of(''2024-12-31'') GROUP BY 1'), ('summary', 'SELECT * FROM q.segment_summary_details'), ('grid', 'SELECT * FROM q.rfm_grid'), ('calendar', 'SELECT * FROM q.purchase_calendar'),
 	('forecast', 'SELECT * FROM q.revenue_forecast'), ('migration', 'SELECT * FROM q.segment_migration'), ('cohorts', 'SELECT * FROM q.cohort_value'), ('again', 'SELECT * FROM q.second_purchase'),
 	('due', 'SELECT * FROM q.due_actions(''2025-06-01'', 30)'), ('cards', 'SELECT * FROM crm_profile.segment_card(''q'')'), ('report', 'SELECT crm_profile.report(''q'')');
 SET max_parallel_workers_per_gather = 0;
