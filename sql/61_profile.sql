@@ -56,8 +56,12 @@ CREATE FUNCTION crm_profile.profile_values(profile crm_profile.profile, model cr
 
 CREATE FUNCTION crm_profile.similarity(a crm_profile.profile, b crm_profile.profile) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'profile_similarity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
+-- as a support function it has the library loaded when a query is planned that looks for the nearest
+CREATE FUNCTION crm_profile_internal.profile_distance_support(request internal) RETURNS internal
+	AS 'MODULE_PATHNAME', 'row_stream_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION crm_profile_internal.profile_distance_support IS 'planner support: loads the library, which knows what an index of profiles costs';
 CREATE FUNCTION crm_profile.distance(a crm_profile.profile, b crm_profile.profile) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'profile_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
+	AS 'MODULE_PATHNAME', 'profile_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2 SUPPORT crm_profile_internal.profile_distance_support;
 CREATE OPERATOR crm_profile.<-> (LEFTARG = crm_profile.profile, RIGHTARG = crm_profile.profile,
 	FUNCTION = crm_profile.distance, COMMUTATOR = OPERATOR(crm_profile.<->));
 COMMENT ON FUNCTION crm_profile.similarity IS 'Gower similarity, 0 to 1, over the attributes that both profiles have; NULL if there are none';

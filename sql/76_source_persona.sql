@@ -17,14 +17,43 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 	customers bigint -- number of customers
 );
 
-CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[]) RETURNS internal
+CREATE FUNCTION crm_profile_internal.persona_fifths_transfn(internal, record) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.persona_fifths_combine(internal, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
+CREATE FUNCTION crm_profile_internal.persona_fifths_serialize(internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate serial function
+CREATE FUNCTION crm_profile_internal.persona_fifths_deserialize(bytea, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
+CREATE FUNCTION crm_profile_internal.persona_fifths_finalfn(internal) RETURNS double precision[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+CREATE AGGREGATE crm_profile_internal.persona_fifths(attributes record) (
+	SFUNC = crm_profile_internal.persona_fifths_transfn, STYPE = internal, SSPACE = 1000000,
+	COMBINEFUNC = crm_profile_internal.persona_fifths_combine, SERIALFUNC = crm_profile_internal.persona_fifths_serialize, DESERIALFUNC = crm_profile_internal.persona_fifths_deserialize,
+	FINALFUNC = crm_profile_internal.persona_fifths_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	PARALLEL = SAFE); -- four numbers for each column: where the second to the fifth fifth begin, as percentile_disc() tells; days since 2000-01-01; NaN for words
+
+CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[], double precision[]) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.persona_counts_combine(internal, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
+CREATE FUNCTION crm_profile_internal.persona_counts_serialize(internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate serial function
+CREATE FUNCTION crm_profile_internal.persona_counts_deserialize(bytea, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[]) (
+CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[], fifths double precision[]) (
 	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
+	COMBINEFUNC = crm_profile_internal.persona_counts_combine, SERIALFUNC = crm_profile_internal.persona_counts_serialize, DESERIALFUNC = crm_profile_internal.persona_counts_deserialize,
 	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by the fifths of all customers, members of sets one by one; values of fewer than five customers are left out
+	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by persona_fifths(), members of sets one by one; values of fewer than five customers are left out
+
+CREATE FUNCTION crm_profile_internal.persona_counts_query(label text, attributes text, names text[], people text, sample text, key text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN format('SELECT crm_profile_internal.persona_counts(%1$s, ROW(%2$s), %3$L::text[], (SELECT crm_profile_internal.persona_fifths(ROW(%2$s)) FROM %5$s AND crm_profile_internal.in_sample(%6$s, (SELECT least(1, 20000.0::float8 / greatest(count(*), 1)) FROM %5$s)))) FROM %4$s',
+		label, attributes, names, people, sample, key);
+COMMENT ON FUNCTION crm_profile_internal.persona_counts_query IS 'the query that counts people (a FROM and WHERE clause) by label and attributes; fifths are those of sample, of which some 20 000 at most are taken by their keys';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
@@ -49,7 +78,8 @@ CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_defi
 		WHEN src.materialize THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
 		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
 	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
-			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, 'q.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
+			-- not source_day(): beside it the planner takes no parallel plan
+			format(CASE WHEN src.as_of IS NULL THEN 'unnest(ARRAY[%s]) d(day)' ELSE '(SELECT %s AS day) d' END, crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, 'q.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
 			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
 COMMENT ON FUNCTION crm_profile_internal.source_labelled IS 'FROM and WHERE of a query over customers: attributes under the alias q, figures under f';
 
@@ -66,8 +96,8 @@ BEGIN
 		attributes := concat_ws(', ', attributes, CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')) = 'timestamptz'::regtype
 			THEN format('%s AT TIME ZONE %L', attribute.value, src.time_zone) ELSE attribute.value END);
 	END LOOP;
-	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (SELECT crm_profile_internal.persona_counts(coalesce(f.segment, ''(unscored)''), ROW(%s), %L::text[])
-	FROM %s)) s', crm_profile_internal.source_model_in_use(src, 'segments'), attributes, names, crm_profile_internal.source_labelled(src));
+	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (%s)) s', crm_profile_internal.source_model_in_use(src, 'segments'),
+		crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', attributes, names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text'));
 END $$; -- the query behind segment_persona
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
@@ -137,9 +167,9 @@ BEGIN
 		INTO names, kept, "values"
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
 			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
-	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (SELECT crm_profile_internal.persona_counts(u.label, ROW(%s), %L::text[]) FROM (
-	SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s
-	UNION ALL SELECT chr(31), %4$s FROM %6$s) u)) w', crm_profile_internal.source_model_in_use(src, 'segments'), kept, names, "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src));
+	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (%s)) w', crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.persona_counts_query('u.label', kept, names,
+		format('(SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s UNION ALL SELECT chr(31), %1$s FROM %3$s) u', "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src)),
+		format('(SELECT q.customer::text AS key, %s FROM (%s) q WHERE q.customer IS NOT NULL UNION ALL SELECT q.prospect::text, %1$s FROM %3$s) u WHERE true', "values", src.customer_query, crm_profile_internal.source_prospects(src)), 'u.key'));
 END $$; -- the query behind where_to_find
 
 ---------------------------------------------------------------- the segments as cards
@@ -243,27 +273,41 @@ CREATE FUNCTION crm_profile_internal.segment_figures(people text, attributes tex
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	totals text;
+	counts text;
 	lows text;
+	parts jsonb;
 BEGIN
-	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(p.%I::float8, ''NaN'')) / count(NULLIF(p.%1$I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
-		INTO totals, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
-	-- the example: of a sample of each segment the one nearest to all of the sample
+	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(p.%I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('count(NULLIF(p.%I::float8, ''NaN''))', n), ', ' ORDER BY place),
+			string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
+		INTO totals, counts, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
+	EXECUTE format($sql$SELECT jsonb_agg(part) FROM (
+			SELECT coalesce(p.segment, '(unscored)')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
+				round(crm_profile_internal.median(p.recency)::numeric) AS silence, ARRAY[%2$s]::numeric[] AS totals, ARRAY[%4$s]::numeric[] AS counts, ARRAY[%3$s]::numeric[] AS lowest
+			FROM %1$s p GROUP BY p.segment) part$sql$, people, totals, lows, counts) INTO parts;
+	-- all customers from the parts, since grouping sets have no parallel plan. The example: of a sample of each segment
+	-- the one nearest to all of the sample
 	RETURN QUERY EXECUTE format($sql$
-		WITH figure AS MATERIALIZED (
-			SELECT CASE WHEN grouping(p.segment) = 0 THEN coalesce(p.segment, '(unscored)')::text END AS segment, min(p.segment_position) AS "position",
-				ARRAY[count(*), sum(p.frequency), sum(p.monetary), round(crm_profile_internal.median(p.recency)::numeric)] AS here, ARRAY[%2$s]::numeric[] AS means, ARRAY[%3$s]::numeric[] AS lowest, count(*) AS n
-			FROM %1$s p GROUP BY GROUPING SETS ((p.segment), ())),
+		WITH part AS MATERIALIZED (SELECT p.* FROM jsonb_to_recordset($1) p(segment text, "position" integer, n bigint, orders numeric, amount numeric, silence numeric, totals numeric[], counts numeric[], lowest numeric[])),
+		number AS (SELECT p.segment, s.place, p.totals[s.place] AS total, p.counts[s.place] AS n, p.lowest[s.place] AS lowest FROM part p, generate_subscripts(p.totals, 1) s(place)
+			UNION ALL SELECT NULL, s.place, sum(p.totals[s.place]), sum(p.counts[s.place]), min(p.lowest[s.place]) FROM part p, generate_subscripts(p.totals, 1) s(place) GROUP BY s.place),
+		whole AS (SELECT p.segment, p."position", p.n, p.orders, p.amount, p.silence FROM part p
+			UNION ALL SELECT NULL, NULL, sum(p.n), sum(p.orders), sum(p.amount), NULL FROM part p),
+		figure AS MATERIALIZED (
+			SELECT w.segment, w."position", ARRAY[coalesce(w.n, 0), w.orders, w.amount, w.silence] AS here,
+				ARRAY(SELECT m.total / NULLIF(m.n, 0) FROM number m WHERE m.segment IS NOT DISTINCT FROM w.segment ORDER BY m.place) AS means,
+				ARRAY(SELECT m.lowest FROM number m WHERE m.segment IS NOT DISTINCT FROM w.segment ORDER BY m.place) AS lowest
+			FROM whole w),
 		member AS MATERIALIZED (
 			SELECT f.segment, p.customer::text AS customer, "(row)" AS r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
-			FROM %1$s p JOIN figure f ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
-				LATERAL (SELECT %4$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
+			FROM %1$s p JOIN jsonb_to_recordset($1) f(segment text, n bigint) ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
+				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n WHERE n.place <= 100)) AS profile FROM member m WHERE m.place <= 100),
 		middle AS (
 			SELECT DISTINCT ON (a.segment) a.segment, a.customer, a.r FROM sampled a JOIN LATERAL (
 				SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
 			ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C")
 		SELECT f.segment, f."position", f.here, f.means, f.lowest, m.customer, to_jsonb(m.r) FROM figure f LEFT JOIN middle m ON m.segment = f.segment$sql$,
-		people, totals, lows, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)));
+		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place))) USING parts;
 END $$; -- of a FROM item of customers with figures and attributes, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle
 
 CREATE FUNCTION crm_profile_internal.segment_phrases(persona text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
@@ -409,15 +453,17 @@ END $$; -- the rule of at most three conditions that describes a segment best, o
 
 ---------------------------------------------------------------- the customers most like somebody
 
-CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b crm_profile.profile, model crm_profile.profile_model) RETURNS text
+CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b crm_profile.profile, model crm_profile.profile_model, values_a jsonb, values_b jsonb) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		WITH part AS MATERIALIZED (SELECT * FROM crm_profile.explain_similarity(a, b, model) e WHERE e.similarity IS NOT NULL),
-			alike AS (SELECT p.* FROM part p WHERE p.similarity >= 0.9 AND p.weight > 0 ORDER BY p.contribution DESC, p.attribute COLLATE "C" LIMIT 5),
-			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 AND p.weight > 0 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
-		SELECT concat_ws('; but ', (SELECT string_agg(concat(crm_profile_internal.card_name(l.attribute), ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
-			(SELECT string_agg(format('%s %s, not %s', crm_profile_internal.card_name(l.attribute), l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
-	END; -- what b has in common with a (with the value of a, if it is another), and what not
+		WITH part AS MATERIALIZED (SELECT e.attribute, e.weight, e.similarity, e.contribution, crm_profile_internal.card_name(e.attribute) AS name,
+				CASE e.value_a WHEN '(other)' THEN values_a ->> e.attribute ELSE e.value_a END AS value_a, CASE e.value_b WHEN '(other)' THEN values_b ->> e.attribute ELSE e.value_b END AS value_b
+				FROM crm_profile.explain_similarity(a, b, model) e WHERE e.similarity IS NOT NULL AND e.weight > 0),
+			alike AS (SELECT p.* FROM part p WHERE p.similarity >= 0.9 ORDER BY p.contribution DESC, p.attribute COLLATE "C" LIMIT 5),
+			apart AS (SELECT p.* FROM part p WHERE p.similarity < 0.9 ORDER BY p.weight * (1 - p.similarity) DESC, p.attribute COLLATE "C" LIMIT 3)
+		SELECT concat_ws('; but ', (SELECT string_agg(concat(l.name, ' ', l.value_b, CASE WHEN l.value_a <> l.value_b THEN format(' (%s)', l.value_a) END), ', ' ORDER BY l.contribution DESC, l.attribute COLLATE "C") FROM alike l),
+			(SELECT string_agg(format('%s %s, not %s', l.name, l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
+	END; -- what b has in common with a (with the value of a, if it is another), and what not; rare words, which a profile does not hold, from their rows
 
 CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
@@ -442,8 +488,8 @@ BEGIN
 	IF weights IS NOT NULL THEN
 		options := options || jsonb_build_object('weights', weights);
 	END IF;
-	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a', attributes)
-		ELSE format('%s a WHERE %s', attributes, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
+	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a, LATERAL (SELECT %s) "(row)"', attributes, columns)
+		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
 	IF NOT by_record THEN
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
 		IF NOT found THEN
@@ -452,13 +498,13 @@ BEGIN
 	END IF;
 	RETURN QUERY EXECUTE format($sql$
 		WITH model AS MATERIALIZED (SELECT crm_profile.profile_fit("(row)", $1) AS m FROM %2$s a, LATERAL (SELECT %1$s) "(row)", (SELECT least(1, 100000.0 / greatest(count(*), 1)) AS share FROM %2$s) s WHERE crm_profile_internal.in_sample(a.customer::text, s.share)),
-			person AS MATERIALIZED (SELECT crm_profile.profile((SELECT "(row)" FROM (SELECT %1$s) "(row)"), (SELECT m FROM model)) AS p FROM %3$s),
+			person AS MATERIALIZED (SELECT crm_profile.profile("(row)", (SELECT m FROM model)) AS p, to_jsonb("(row)") AS r FROM %3$s),
 			near AS MATERIALIZED (
-				SELECT n.customer, n.p, n.away FROM (
-					SELECT e.customer, e.p, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
-						SELECT a.customer::text AS customer, crm_profile.profile("(row)", (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) "(row)" WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
+				SELECT n.customer, n.p, n.r, n.away FROM (
+					SELECT e.*, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
+						SELECT a.customer::text AS customer, "(row)" AS r, crm_profile.profile("(row)", (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) "(row)" WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
 				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
-		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model))
+		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model), (SELECT r FROM person), to_jsonb(n.r))
 		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
 END $$; -- the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader
 
@@ -511,8 +557,8 @@ BEGIN
 		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision
-		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (SELECT crm_profile_internal.persona_counts(p.segment, ROW(%s), %L::text[]) FROM %s p)) s)',
-			replace(named, 'x.', 'p.'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
+		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (%s)) s)', crm_profile_internal.persona_counts_query('x.segment', named,
+			ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text')), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
 		likeness := alike[group_number];
 		medoid := found.medoids[group_number];
 		RETURN NEXT;

@@ -7,8 +7,10 @@
 #include "base/row_stream.h"
 #include "orders/collect_histories.h"
 #include "orders/order_workers.h"
+#include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
+#include "source/label_selectivity.h"
 
 PG_MODULE_MAGIC;
 
@@ -25,6 +27,8 @@ _PG_init(void)
 	InitOrderWorkers();
 	InitScoreOrders();
 	InitAudience();
+	InitLabelSelectivity();
+	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",
 		"The language that people are spoken to in, such as en, de or pt-BR.",

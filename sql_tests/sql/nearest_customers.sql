@@ -29,6 +29,11 @@ SELECT customer, round(similarity::numeric, 3) AS similarity FROM crm_profile.ne
 CREATE TABLE lead AS SELECT 34::bigint AS years, 'Ulm'::varchar AS town, 4711 AS lead_no;
 SELECT n.customer, n.similarity = 1 AS same, n.reasons FROM lead, crm_profile.nearest_customers('shop', lead, 2) n;
 SELECT count(*) AS nobody FROM crm_profile.nearest_customers('shop', ROW(1, 2));
+-- a rare word is no value of profiles, but reasons tell it
+BEGIN;
+UPDATE client SET town = CASE id WHEN 'c7' THEN 'Rom' ELSE 'Oslo' END WHERE id IN ('c7', 'c9');
+SELECT count(*) FILTER (WHERE reasons ~ 'town Oslo, not Rom') AS named, count(*) FILTER (WHERE reasons ~ 'other') AS unnamed FROM crm_profile.nearest_customers('shop', 'c7', 400) WHERE customer = 'c9' OR reasons ~ 'other';
+ROLLBACK;
 -- weights
 SELECT bool_and(b.town = 'Ulm') AS town FROM lead, crm_profile.nearest_customers('shop', lead, 50, '{"town": 10, "years": 0.1}') n JOIN person b ON b.id = n.customer;
 -- errors

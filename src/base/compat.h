@@ -77,6 +77,15 @@
 #define ChangedTuple(buffer) ((buffer) == NULL ? NULL : &(buffer)->tuple)
 #endif
 
+/* The number of the file of a relation. */
+#if PG_VERSION_NUM >= 160000
+#define FileNumber RelFileNumber
+#define FileNumberOf(relation) ((relation)->rd_locator.relNumber)
+#else
+#define FileNumber Oid
+#define FileNumberOf(relation) ((relation)->rd_node.relNode)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define EXPLAIN_FORMAT_HEADER "commands/explain_format.h"
 #define EXPLAIN_STATE_HEADER "commands/explain_state.h"

@@ -7,6 +7,9 @@
 #include <math.h>
 
 #include "base/statistics.h"
+#include "base/two_samples.h"
+
+#define MANY_EXPECTED 1000 /* of each class in both groups: chi-square is as good as exact */
 
 ClassCount
 SumClassCounts(const ClassCount *counts, int ncounts)
@@ -109,6 +112,61 @@ MeasureAssociation(const ClassCount *counts, int ncounts)
 	if (phi2 > 0 && corrected_groups > 1 && corrected_classes > 1)
 		a.cramers_v = Min(1.0, sqrt(phi2 / (Min(corrected_groups, corrected_classes) - 1)));
 	return a;
+}
+
+/*
+ * The variance of chi-square over all tables of these groups by target with the same margins
+ * (Haldane 1940, as simplified by Dawson 1954): small groups and a rare target spread it.
+ */
+static double
+ChiSquareVariance(const ClassCount *counts, int ncounts, int groups)
+{
+	ClassCount total = SumClassCounts(counts, ncounts);
+	double n = (double) total.targets + total.others;
+	double inverse = 0;
+	double by_groups;
+	double by_classes;
+	double v = (groups - 1) * (n - groups) / (n - 1);
+	double w = (n - 2) / (n - 1);
+
+	for (int i = 0; i < ncounts; i++)
+		if (counts[i].targets + counts[i].others > 0)
+			inverse += n / ((double) counts[i].targets + counts[i].others);
+	by_groups = (inverse - (double) groups * groups) / (n - 2);
+	by_classes = (n / total.targets + n / total.others - 4) / (n - 2);
+	return 2 * n / (n - 3) * (v - by_groups) * (w - by_classes) +
+		   n * n / (n - 1) * by_groups * by_classes;
+}
+
+double
+GroupsChance(const ClassCount *counts, int ncounts)
+{
+	Association a = MeasureAssociation(counts, ncounts);
+	ClassCount total = SumClassCounts(counts, ncounts);
+	double n = (double) total.targets + total.others;
+	double mean;
+	double variance;
+
+	if (a.df == 0)
+		return 1;
+	if (a.df == 1 && a.min_expected < MANY_EXPECTED)
+	{
+		int i = 0;
+		Share group;
+
+		while (counts[i].targets + counts[i].others == 0)
+			i++;
+		group = (Share){counts[i].targets, counts[i].targets + counts[i].others};
+		return FisherMidP(group, (Share){total.targets - group.successes, n - group.members});
+	}
+	if (n < 5)
+		return 1;
+	/* a multiple of a chi-square with the same mean and variance */
+	mean = a.df * n / (n - 1);
+	variance = ChiSquareVariance(counts, ncounts, a.df + 1);
+	if (variance <= 0)
+		return a.p_value;
+	return ChiSquareTail(a.chi_square * 2 * mean / variance, 2 * mean * mean / variance);
 }
 
 /*

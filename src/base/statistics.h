@@ -39,6 +39,12 @@ extern double GroupInformationValue(ClassCount group, ClassCount total, int grou
 /* Association of the groups (those without rows are left out). */
 extern Association MeasureAssociation(const ClassCount *counts, int ncounts);
 
+/*
+ * The probability by chance of groups that differ so, for any sizes: Fisher's exact test for two
+ * (mid-p), else chi-square with the mean and the variance that it has given the margins.
+ */
+extern double GroupsChance(const ClassCount *counts, int ncounts);
+
 /* P(X > chi_square) for df degrees of freedom. */
 extern double ChiSquareTail(double chi_square, double df);
 

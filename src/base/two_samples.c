@@ -81,21 +81,35 @@ SumChances(const Margins *m, double mode, int direction, double limit, double st
 	return at_stop;
 }
 
-double
-FisherExact(Share a, Share b)
+/* Fisher's two-sided test, less a share of the chance of this table itself. */
+static double
+FisherTwoSided(Share a, Share b, double less)
 {
 	Margins m = {a.members, b.members, a.successes + b.successes};
 	double mode = floor((m.first + 1) * (m.successes + 1) / (m.first + m.second + 2));
 	int direction = a.successes >= mode ? 1 : -1;
 	double all = 0;
 	double unlikely = 0;
-	double limit = SumChances(&m, mode, direction, 0, a.successes, &all, &unlikely) * (1 + 1e-7);
+	double here = SumChances(&m, mode, direction, 0, a.successes, &all, &unlikely);
+	double limit = here * (1 + 1e-7);
 
 	all = 1;
 	unlikely = limit >= 1 ? 1 : 0;
 	(void) SumChances(&m, mode, 1, limit, -1, &all, &unlikely);
 	(void) SumChances(&m, mode, -1, limit, -1, &all, &unlikely);
-	return Min(1.0, unlikely / all);
+	return Min(1.0, (unlikely - less * here) / all);
+}
+
+double
+FisherExact(Share a, Share b)
+{
+	return FisherTwoSided(a, b, 0);
+}
+
+double
+FisherMidP(Share a, Share b)
+{
+	return FisherTwoSided(a, b, 0.5);
 }
 
 /* ---------- Newcombe's interval ---------- */

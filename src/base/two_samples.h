@@ -40,6 +40,12 @@ extern double SmallestExpected(Share a, Share b);
 extern double FisherExact(Share a, Share b);
 
 /*
+ * The same with half the chance of this table itself, so that it holds its level on average instead
+ * of in the worst case (Lancaster 1961; recommended by Lydersen, Fagerland and Laake 2009).
+ */
+extern double FisherMidP(Share a, Share b);
+
+/*
  * Interval of the difference a - b from the score intervals of both: method 10 of Newcombe (1998),
  * "Interval estimation for the difference between independent proportions", Statistics in
  * Medicine 17.

@@ -23,8 +23,10 @@
 #define NOMINAL_PENALTY 2.0 /* two groups of words must differ by chi-square 4 */
 #define NOMINAL_CHANCE 0.05 /* above it differences between words count as chance */
 #define TREND_CHANCE 0.05   /* below it a trend by ranks is accepted */
-#define TREND_SHARE                                                                                \
-	0.8 /* share of the error probability spent on the trend; the rest goes to the bins */
+/* Shares of the error probability: of the trend, the bend, and the bins. */
+#define TREND_SHARE 0.75
+#define BEND_SHARE 0.2
+#define CUT_SHARE 0.05
 #define MIN_EXPECTED 5.0  /* expected targets, and others, in a bin, as for chi-square */
 #define MOST_OF_ROWS 0.05 /* of skew values a bin needs no larger share */
 
@@ -34,6 +36,13 @@ typedef struct Block
 	Tally count;
 	int first; /* level */
 } Block;
+
+/* What the ranks say about the rates: z of a rise and of a bend (higher at both ends). */
+typedef struct RankShape
+{
+	double trend;
+	double bend;
+} RankShape;
 
 /* A cut of blocks into bins. */
 typedef struct Cut
@@ -113,6 +122,21 @@ RatioOf(const Measure *m, const Tally *groups, int n)
 	return Max(0, 2 * apart);
 }
 
+/* The probability by chance of groups of targets and others. */
+static double
+TargetsChance(const Tally *groups, int n)
+{
+	ClassCount *counts =
+		palloc_extended(mul_size((Size) n + 1, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	double chance;
+
+	for (int i = 0; i < n; i++)
+		counts[i] = (ClassCount){(int64) (groups[i].rows - groups[i].sum), (int64) groups[i].sum};
+	chance = GroupsChance(counts, n);
+	pfree(counts);
+	return chance;
+}
+
 GroupTest
 TestGroups(const Tally *groups, int n, const Outcome *outcome)
 {
@@ -131,8 +155,8 @@ TestGroups(const Tally *groups, int n, const Outcome *outcome)
 	e.df = Max(e.df, 0);
 	if (e.df > 0 && m.variance > 0)
 	{
-		/* of a target, the variance is that of rate * (1 - rate): Pearson's chi-square */
-		e.p_value = ChiSquareTail(chi_square / m.variance, e.df);
+		e.p_value = outcome->is_value ? ChiSquareTail(chi_square / m.variance, e.df)
+									  : TargetsChance(groups, n);
 		e.ratio = RatioOf(&m, groups, n);
 	}
 	return e;
@@ -220,6 +244,35 @@ PoolMonotone(const Block *blocks, int nblocks, bool rising, Block *pooled)
 	return n;
 }
 
+/*
+ * Pools neighbours until rates rise and then fall, or fall and then rise; of all places to turn the
+ * likeliest.
+ */
+static int
+PoolBent(const Measure *m, const Block *blocks, int nblocks, bool peak, Block *pooled)
+{
+	double best = -HUGE_VAL;
+	int npooled = 0;
+
+	for (int turn = 0; turn < nblocks; turn++)
+	{
+		Block tried[MAX_BLOCKS];
+		int n = PoolMonotone(blocks, turn, peak, tried);
+		double worth = 0;
+
+		n += PoolMonotone(blocks + turn, nblocks - turn, !peak, tried + n);
+		for (int i = 0; i < n; i++)
+			worth += GroupWorth(m, tried[i].count);
+		if (worth > best)
+		{
+			best = worth;
+			npooled = n;
+			memcpy(pooled, tried, n * sizeof(Block));
+		}
+	}
+	return npooled;
+}
+
 /* The best cut of the blocks into bins of at least `least` rows. */
 static void
 CutBlocks(const Measure *m, const Block *blocks, int nblocks, double penalty, double min_size,
@@ -271,12 +324,25 @@ LogChoose(int n, int k)
 	return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
 }
 
+/* A bend has to be clearer than a trend, since it is rarer. */
+static inline bool
+IsTrend(RankShape shape)
+{
+	return ChiSquareTail(shape.trend * shape.trend, 1) < TREND_CHANCE;
+}
+
+static inline bool
+IsBend(RankShape shape)
+{
+	return ChiSquareTail(shape.bend * shape.bend, 1) < TREND_CHANCE * BEND_SHARE;
+}
+
 /*
  * The better monotonic cut, refined, or the free one, which pays one more penalty for its freedom.
- * A trend known from ranks (1 rising, -1 falling) may always be refined.
+ * A trend or a bend known from ranks may always be refined.
  */
 static void
-CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, int direction,
+CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, RankShape shape,
 		   double penalty, double min_size, Cut *cut)
 {
 	Block blocks[MAX_BLOCKS];
@@ -296,12 +362,16 @@ CutOrdered(const Measure *m, const Tally *levels, int nlevels, int skip, int dir
 	other.worth -= penalty;
 	if (other.worth > cut->worth)
 		*cut = other;
-	else if (cut->nbins > 1 || direction != 0)
+	else if (cut->nbins > 1 || IsTrend(shape) || IsBend(shape))
 	{
+		int npooled;
+
 		if (cut->nbins == 1)
-			rising = direction > 0;
-		CutBlocks(m, pooled, PoolMonotone(blocks, nblocks, rising, pooled), FINE_PENALTY, min_size,
-				  &other);
+			rising = shape.trend > 0;
+		npooled = cut->nbins > 1 || IsTrend(shape)
+					  ? PoolMonotone(blocks, nblocks, rising, pooled)
+					  : PoolBent(m, blocks, nblocks, shape.bend < 0, pooled);
+		CutBlocks(m, pooled, npooled, FINE_PENALTY, min_size, &other);
 		other.worth = cut->worth;
 		*cut = other;
 	}
@@ -340,40 +410,49 @@ SignalShare(double ratio, double luck)
 }
 
 /*
- * A trend over the levels, as z: of targets the rank-sum test of Wilcoxon, Mann and Whitney,
- * corrected for ties, which is the correlation of ranks and values.
+ * z of the sum of ranks of targets (Wilcoxon, Mann and Whitney), or of their squared distances from
+ * the middle rank (Mood 1954); of values, their correlation with ranks.  Both with midranks and the
+ * variance that these ties leave.
  */
 static double
-TrendZ(const Measure *m, const Tally *levels, int nlevels)
+RankZ(const Measure *m, const Tally *levels, int nlevels, bool squared)
 {
 	double n = SumTallies(levels, nlevels).rows;
 	double below = 0;
-	double ranks = 0;
-	double ties = 0;
+	double found = 0;
+	double sum = 0;
+	double squares = 0;
 	double variance;
 
 	for (int i = 0; i < nlevels; i++)
 	{
 		double size = levels[i].rows;
+		double score = (below + size / 2) / n - 0.5;
 
-		ranks += levels[i].sum * (below + (size + 1) / 2);
-		ties += size * (size * size - 1);
+		if (squared)
+			score *= score;
+		found += levels[i].sum * score;
+		sum += size * score;
+		squares += size * score * score;
 		below += size;
 	}
-	variance = n * n * m->variance / 12 * (n + 1 - ties / (n * (n - 1)));
-	return variance > 0 ? (ranks - n * m->mean * (n + 1) / 2) / sqrt(variance) : 0;
+	variance = n * m->variance / (n - 1) * (squares - sum * sum / n);
+	return variance > 0 ? (found - m->mean * sum) / sqrt(variance) : 0;
 }
 
 /*
- * The probability by chance of such bins, times the number of ways to cut them, or of such a trend,
- * which gets most of the error probability since most attributes rise or fall.
+ * The probability by chance of such bins, of such a trend, which gets most of the error probability
+ * since most attributes rise or fall, or of such a bend.  That of the bins is multiplied by the
+ * number of ways to cut as many, and by two for each one more, so that all numbers of bins
+ * together have no more than one has.
  */
 static void
-JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, double trend,
+JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, RankShape shape,
 			const Outcome *outcome, Bins *bins)
 {
 	Tally *counts = palloc0(bins->nbins * sizeof(Tally));
-	double of_trend = ChiSquareTail(trend * trend, 1);
+	double of_trend = ChiSquareTail(shape.trend * shape.trend, 1);
+	double of_bend = ChiSquareTail(shape.bend * shape.bend, 1);
 	double of_cut;
 	GroupTest test;
 
@@ -381,14 +460,15 @@ JudgeRanges(const Tally *levels, int nlevels, const uint16 *bin, double ways, do
 		counts[bin[i]] = AddTallies(counts[bin[i]], levels[i]);
 	test = TestGroups(counts, bins->nbins, outcome);
 	of_cut = test.p_value;
-	of_cut = of_cut > 0 ? exp(log(of_cut) + ways) : 0;
-	bins->p_value = Min(1, Min(of_trend / TREND_SHARE, of_cut / (1 - TREND_SHARE)));
+	of_cut = of_cut > 0 ? exp(log(of_cut) + ways + (bins->nbins - 1) * M_LN2) : 0;
+	bins->p_value =
+		Min(Min(1, of_trend / TREND_SHARE), Min(of_bend / BEND_SHARE, of_cut / CUT_SHARE));
 	bins->ratio = test.ratio;
 	/*
 	 * the best of that many cuts gains about the logarithm of their number by chance, half of it
-	 * along a trend
+	 * along a known shape
 	 */
-	bins->luck = bins->nbins - 1 + (of_trend < TREND_CHANCE ? ways / 2 : ways);
+	bins->luck = bins->nbins - 1 + (IsTrend(shape) || IsBend(shape) ? ways / 2 : ways);
 	pfree(counts);
 }
 
@@ -403,20 +483,19 @@ BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 	Bins bins = {.nbins = 1, .rare = 0, .p_value = 1.0};
 	Cut cut;
 	int current = 0;
-	int direction;
-	double trend;
+	RankShape shape;
 
 	memset(bin, 0, nlevels * sizeof(uint16));
 	if (m.variance == 0)
 		return bins;
-	trend = TrendZ(&m, levels, nlevels);
-	direction = ChiSquareTail(trend * trend, 1) < TREND_CHANCE ? (trend > 0 ? 1 : -1) : 0;
-	CutOrdered(&m, levels, nlevels, -1, direction, penalty, min_size, &cut);
+	shape.trend = RankZ(&m, levels, nlevels, false);
+	shape.bend = RankZ(&m, levels, nlevels, true);
+	CutOrdered(&m, levels, nlevels, -1, shape, penalty, min_size, &cut);
 	if (spike >= 0)
 	{
 		Cut around;
 
-		CutOrdered(&m, levels, nlevels, spike, direction, penalty, min_size, &around);
+		CutOrdered(&m, levels, nlevels, spike, shape, penalty, min_size, &around);
 		/* one more bin, and one more shape to choose from */
 		around.worth += GroupWorth(&m, levels[spike]) - 2 * penalty;
 		if (around.worth > cut.worth)
@@ -431,7 +510,7 @@ BinOrderedLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 		bin[i] = i == spike ? cut.nbins : current;
 	}
 	bins.nbins = cut.nbins + (spike >= 0);
-	JudgeRanges(levels, nlevels, bin, cut.ways, trend, outcome, &bins);
+	JudgeRanges(levels, nlevels, bin, cut.ways, shape, outcome, &bins);
 	return bins;
 }
 
@@ -553,6 +632,52 @@ AverageBin(const RankedLevel *ranked, int nranked, const int *bin_of_rank, int n
 	return best;
 }
 
+/*
+ * The probability by chance of such differences between words.  A word is tested by itself where
+ * one row of each class is expected, though it takes five for a bin of its own.
+ */
+static double
+WordsChance(const Tally *levels, int nlevels, double min_size, const Outcome *outcome)
+{
+	Tally *counts = palloc_extended(mul_size((Size) nlevels + 1, sizeof(Tally)), MCXT_ALLOC_HUGE);
+	Tally rest = {0};
+	int n = 0;
+	double chance;
+
+	for (int i = 0; i < nlevels; i++)
+		if (levels[i].rows < min_size / MIN_EXPECTED)
+			rest = AddTallies(rest, levels[i]);
+		else
+			counts[n++] = levels[i];
+	counts[n++] = rest;
+	chance = TestGroups(counts, n, outcome).p_value;
+	pfree(counts);
+	return chance;
+}
+
+/* Puts words with similar rates into one bin, and words too rare into that of the rest. */
+static void
+GroupWords(const Measure *m, RankedLevel *ranked, int nranked, const Tally *levels, int nlevels,
+		   double min_size, uint16 *bin, Bins *bins)
+{
+	int *bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
+
+	SortByRate(ranked, nranked);
+	bins->nbins = MergeRanked(m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
+	bins->rare = AverageBin(ranked, nranked, bin_of_rank, bins->nbins);
+	for (int i = 0; i < nranked; i++)
+	{
+		if (ranked[i].level < nlevels)
+			bin[ranked[i].level] = bin_of_rank[i];
+		else
+			bins->rare = bin_of_rank[i];
+	}
+	for (int i = 0; i < nlevels; i++)
+		if (levels[i].rows < min_size)
+			bin[i] = bins->rare;
+	pfree(bin_of_rank);
+}
+
 Bins
 BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint16 *bin)
 {
@@ -584,37 +709,22 @@ BinNominalLevels(const Tally *levels, int nlevels, const Outcome *outcome, uint1
 	}
 	if (nranked > 1)
 		test = TestGroups(counts, nranked, outcome);
-	bins.p_value = test.p_value;
+	if (nranked > 1)
+		bins.p_value =
+			outcome->is_value ? test.p_value : WordsChance(levels, nlevels, min_size, outcome);
 
 	/* sorting by rate turns chance into differences, so first test whether there are any */
 	if (bins.p_value < NOMINAL_CHANCE)
 	{
-		int *bin_of_rank;
-		double share;
+		double share = SignalShare(test.ratio, nranked - 1);
 
 		/*
 		 * Chance exaggerates the differences between words, and by the same share it puts words
 		 * into the wrong bins, so it counts twice.
 		 */
 		bins.ratio = test.ratio;
-		share = SignalShare(bins.ratio, nranked - 1);
 		bins.luck = bins.ratio * (1 - share * share);
-		bin_of_rank = palloc_extended(mul_size(nranked, sizeof(int)), MCXT_ALLOC_HUGE);
-
-		SortByRate(ranked, nranked);
-		bins.nbins = MergeRanked(&m, ranked, nranked, NOMINAL_PENALTY, bin_of_rank);
-		bins.rare = AverageBin(ranked, nranked, bin_of_rank, bins.nbins);
-		for (int i = 0; i < nranked; i++)
-		{
-			if (ranked[i].level < nlevels)
-				bin[ranked[i].level] = bin_of_rank[i];
-			else
-				bins.rare = bin_of_rank[i];
-		}
-		for (int i = 0; i < nlevels; i++)
-			if (levels[i].rows < min_size)
-				bin[i] = bins.rare;
-		pfree(bin_of_rank);
+		GroupWords(&m, ranked, nranked, levels, nlevels, min_size, bin, &bins);
 	}
 	pfree(ranked);
 	pfree(counts);

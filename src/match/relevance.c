@@ -525,8 +525,9 @@ attribute_relevance_deserialize(PG_FUNCTION_ARGS)
 /* ---------- the answer ---------- */
 
 static const char *
-Verdict(const RelevanceState *state, const Relevance *relevance, double adjusted)
+Verdict(const RelevanceState *state, const Relevance *relevance)
 {
+	double adjusted = relevance->adjusted;
 	double value = relevance->association.information_value;
 	bool few = Min(state->rows.targets, state->rows.others) < FEW_TARGETS;
 	const char *word;
@@ -535,9 +536,11 @@ Verdict(const RelevanceState *state, const Relevance *relevance, double adjusted
 		return "unknown: there are no targets";
 	if (state->rows.others == 0)
 		return "unknown: there are only targets";
-	if (value < 0.02 || (adjusted > CHANCE_LIMIT && value < 0.1))
+	if (value < 0.02 || relevance->chance > CHANCE_LIMIT ||
+		(adjusted > CHANCE_LIMIT && value < 0.1))
 		word = "useless";
 	else if (adjusted > CHANCE_LIMIT)
+		/* it would be proven if nobody had asked about the other attributes */
 		word = "not proven";
 	else if (relevance->leak != NULL)
 		word = psprintf("suspicious: %s", relevance->leak);
@@ -586,7 +589,7 @@ BinsDatum(const Relevance *relevance, Oid bin_type)
 /* One row of type crm_profile.relevance. */
 static Datum
 RelevanceDatum(const RelevanceState *state, const CountedAttribute *attribute,
-			   const Relevance *relevance, double adjusted, TupleDesc columns)
+			   const Relevance *relevance, TupleDesc columns)
 {
 	const Association *a = &relevance->association;
 	int64 rows = state->rows.targets + state->rows.others;
@@ -596,14 +599,14 @@ RelevanceDatum(const RelevanceState *state, const CountedAttribute *attribute,
 
 	nulls[0] = attribute->name == NULL;
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(attribute->name);
-	values[1] = CStringGetTextDatum(Verdict(state, relevance, adjusted));
+	values[1] = CStringGetTextDatum(Verdict(state, relevance));
 	values[2] = Float8GetDatum(a->information_value);
 	values[3] = Float8GetDatum(a->cramers_v);
 	values[4] = Float8GetDatum(a->mutual_information);
 	values[5] = Float8GetDatum(a->chi_square);
 	values[6] = Int32GetDatum(a->df);
 	values[7] = Float8GetDatum(a->p_value);
-	values[8] = Float8GetDatum(adjusted);
+	values[8] = Float8GetDatum(relevance->adjusted);
 	nulls[9] = a->df == 0;
 	values[9] = Float8GetDatum(a->min_expected);
 	nulls[10] = rows == 0;
@@ -631,7 +634,8 @@ attribute_relevance_finalfn(PG_FUNCTION_ARGS)
 	state = (RelevanceState *) PG_GETARG_POINTER(0);
 	columns = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
 	MeasureRelevance(&state->attributes[0], relevance);
-	result = RelevanceDatum(state, &state->attributes[0], relevance, relevance->chance, columns);
+	relevance->adjusted = relevance->chance;
+	result = RelevanceDatum(state, &state->attributes[0], relevance, columns);
 	ReleaseTupleDesc(columns);
 	PG_RETURN_DATUM(result);
 }
@@ -673,7 +677,7 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 	RelevanceState *state;
 	Oid type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
 	Relevance **all;
-	double *chance;
+	double *adjusted;
 	int *order;
 	Datum *rows;
 	int n = 0;
@@ -685,7 +689,7 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 	state = (RelevanceState *) PG_GETARG_POINTER(0);
 	all = palloc0((state->nattributes + 1) * sizeof(Relevance *));
 	order = palloc((state->nattributes + 1) * sizeof(int));
-	chance = palloc((state->nattributes + 1) * sizeof(double));
+	adjusted = palloc((state->nattributes + 1) * sizeof(double));
 	rows = palloc((state->nattributes + 1) * sizeof(Datum));
 	for (int i = 0; i < state->nattributes; i++)
 	{
@@ -693,19 +697,18 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 			continue;
 		all[i] = palloc(sizeof(Relevance));
 		MeasureRelevance(&state->attributes[i], all[i]);
-		chance[n] = all[i]->chance;
+		adjusted[n] = all[i]->chance;
 		order[n++] = i;
 	}
-	AdjustPValues(chance, n);
+	AdjustPValues(adjusted, n);
 	for (int k = 0; k < n; k++)
-		all[order[k]]->chance = chance[k];
+		all[order[k]]->adjusted = adjusted[k];
 	qsort_arg(order, n, sizeof(int), CompareByInformation, all);
 	FindJump(all, order, n);
 
 	columns = lookup_rowtype_tupdesc(type, -1);
 	for (int k = 0; k < n; k++)
-		rows[k] = RelevanceDatum(state, &state->attributes[order[k]], all[order[k]],
-								 all[order[k]]->chance, columns);
+		rows[k] = RelevanceDatum(state, &state->attributes[order[k]], all[order[k]], columns);
 	ReleaseTupleDesc(columns);
 	PG_RETURN_POINTER(construct_array(rows, n, type, -1, false, TYPALIGN_DOUBLE));
 }

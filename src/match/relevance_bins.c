@@ -351,6 +351,7 @@ FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *count
 	int nmembers;
 	InformativeMember *informative;
 	int n = 0;
+	int tested = 0;
 
 	for (int i = 0; i < nlevels; i++)
 	{
@@ -364,26 +365,30 @@ FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *count
 	members = SortedLevels(table, &nmembers);
 	informative =
 		palloc_extended(mul_size((Size) nmembers + 1, sizeof(InformativeMember)), MCXT_ALLOC_HUGE);
-	*chance = 1.0;
 	for (int i = 0; i < nmembers; i++)
 	{
 		ClassCount split[2] = {members[i].count};
-		double p;
 
 		CHECK_FOR_INTERRUPTS();
 		split[1].targets = total.targets - split[0].targets;
 		split[1].others = total.others - split[0].others;
-		if (split[0].targets + split[0].others < min_size ||
-			split[1].targets + split[1].others < min_size)
-			continue;
-		/* as many questions as there are members */
-		p = Min(1.0, nmembers * MeasureAssociation(split, 2).p_value);
-		*chance = Min(*chance, p);
-		if (p < CHANCE_LIMIT)
-			informative[n++] = (InformativeMember){&members[i], p};
+		if (split[0].targets + split[0].others >= min_size &&
+			split[1].targets + split[1].others >= min_size)
+			informative[tested++] = (InformativeMember){&members[i], GroupsChance(split, 2)};
+	}
+	*chance = 1.0;
+	for (int i = 0; i < tested; i++)
+	{
+		InformativeMember member = informative[i];
+
+		/* as many questions as there are members that could answer */
+		member.chance = Min(1.0, tested * member.chance);
+		*chance = Min(*chance, member.chance);
+		if (member.chance < CHANCE_LIMIT)
+			informative[n++] = member;
 	}
 	SortInformative(informative, n);
-	*tried = nmembers;
+	*tried = tested;
 	*ninformative = Min(n, MAX_SET_GROUPS);
 	return informative;
 }

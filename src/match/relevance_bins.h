@@ -38,8 +38,9 @@ typedef struct Relevance
 	int nbins;
 	LabeledBin bins[MOST_RELEVANCE_BINS];
 	Association association;
-	double chance; /* p-value corrected for the search for bins */
-	double ratio;  /* likelihood ratio behind the bins, and the part expected by chance */
+	double chance;   /* p-value corrected for the search for bins */
+	double adjusted; /* and for the other attributes of the record */
+	double ratio;    /* likelihood ratio behind the bins, and the part expected by chance */
 	double luck;
 	const char *leak; /* why it may leak the answer, or NULL */
 } Relevance;

@@ -49,6 +49,19 @@ extern double ColumnNumber(const AttributeColumn *column, Datum value);
 /* Days since 2000-01-01 of a COLUMN_DATE value; NaN for the infinite ones. */
 extern double ColumnDay(const AttributeColumn *column, Datum value);
 
+/* Numbers and days are in an order, and a position is a number; NaN where it is unknown. */
+static inline bool
+IsOrdered(const AttributeColumn *column)
+{
+	return column->class == COLUMN_NUMBER || column->class == COLUMN_DATE;
+}
+
+static inline double
+ColumnPosition(const AttributeColumn *column, Datum value)
+{
+	return column->class == COLUMN_DATE ? ColumnDay(column, value) : ColumnNumber(column, value);
+}
+
 /* A day in ISO form. */
 extern char *DayText(double day);
 

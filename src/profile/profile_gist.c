@@ -18,7 +18,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/float.h"
 
-#include "profile/profile.h"
+#include "profile/profile_gist.h"
 
 #define KEY_LEAF 0
 #define KEY_INNER 1
@@ -28,19 +28,6 @@
 
 /* A split may leave as little as this share of the entries on one side. */
 #define MIN_SHARE 0.3
-
-typedef struct Box
-{
-	ProfileView layout; /* only head, counts and levels */
-	int natts;
-	int bitmap_size;
-	uint8 *flags;
-	uint8 *low;
-	uint8 *high;
-	uint8 *codes;
-	uint8 *any;
-	uint8 *all;
-} Box;
 
 static int
 BitmapSize(const ProfileView *layout)
@@ -98,9 +85,8 @@ CodeBit(uint8 code)
 	return UINT64CONST(1) << (code & 63);
 }
 
-/* An empty inner key of the layout of `view`, and the box in it. */
-static bytea *
-NewBox(Box *box, const ProfileView *view)
+bytea *
+NewProfileBox(Box *box, const ProfileView *view)
 {
 	int size = BoxSize(view);
 	bytea *key = palloc0(VARHDRSZ + 1 + view->head_size + size);
@@ -116,8 +102,8 @@ NewBox(Box *box, const ProfileView *view)
 	return key;
 }
 
-static void
-AddProfile(Box *box, const ProfileView *view)
+void
+AddProfileToBox(Box *box, const ProfileView *view)
 {
 	int ncoded = view->nscaled + view->ncoded;
 
@@ -169,9 +155,8 @@ AddBox(Box *box, const Box *other)
 	}
 }
 
-/* Reads a key: a leaf's profile into *view (true), or an inner key's box into *box (false). */
-static bool
-OpenKey(Datum value, ProfileView *view, Box *box)
+bool
+OpenProfileKey(Datum value, ProfileView *view, Box *box)
 {
 	bytea *key = PG_DETOAST_DATUM_PACKED(value);
 	uint8 *bytes = (uint8 *) VARDATA_ANY(key);
@@ -195,10 +180,10 @@ OpenBox(Datum value, Box *box)
 {
 	ProfileView view;
 
-	if (OpenKey(value, &view, box))
+	if (OpenProfileKey(value, &view, box))
 	{
-		NewBox(box, &view);
-		AddProfile(box, &view);
+		NewProfileBox(box, &view);
+		AddProfileToBox(box, &view);
 	}
 }
 
@@ -279,12 +264,11 @@ CompareOptionalSlots(const void *a, const void *b)
 }
 
 /*
- * The least distance of the query to any profile in the box.  An attribute that
- * some profiles miss is compared only if that lowers the mean: in order of
+ * An attribute that some profiles miss is compared only if that lowers the mean: in order of
  * bound / levels, as long as that is below the mean so far.
  */
-static double
-BoxBound(const ProfileView *query, const Box *box)
+double
+ProfileBoxBound(const ProfileView *query, const Box *box)
 {
 	OptionalSlot optional[MAX_ATTRIBUTES];
 	int noptional = 0;
@@ -345,10 +329,10 @@ profile_gist_distance(PG_FUNCTION_ARGS)
 
 	*recheck = false;
 	OpenProfile(&query, PG_GETARG_DATUM(1));
-	if (!OpenKey(entry->key, &view, &box))
+	if (!OpenProfileKey(entry->key, &view, &box))
 	{
 		CheckSameModel(&query, &box.layout);
-		PG_RETURN_FLOAT8(BoxBound(&query, &box));
+		PG_RETURN_FLOAT8(ProfileBoxBound(&query, &box));
 	}
 	CheckSameModel(&query, &view);
 	ProfileDistance(&query, &view, &num, &den);
@@ -400,12 +384,12 @@ UnionOf(const GistEntryVector *entries, const OffsetNumber *offsets, int n)
 		Datum value = entries->vector[offsets ? offsets[i] : i].key;
 		ProfileView view;
 		Box box;
-		bool leaf = OpenKey(value, &view, &box);
+		bool leaf = OpenProfileKey(value, &view, &box);
 
 		if (key == NULL)
-			key = NewBox(&all, leaf ? &view : &box.layout);
+			key = NewProfileBox(&all, leaf ? &view : &box.layout);
 		if (leaf)
-			AddProfile(&all, &view);
+			AddProfileToBox(&all, &view);
 		else
 			AddBox(&all, &box);
 	}

@@ -1,10 +1,10 @@
 /*
  * persona_counts.c: counts the customers of each segment by value of each attribute, in one pass
- * over the customers.
+ * over the customers, in any number of processes.
  *
- * Words are counted directly.  Numbers and days are counted by quintiles of all customers, which
- * are known only at the end: they are kept in lists, which spill to temporary files beyond
- * work_mem, alongside a list of the customers' segments.
+ * Words are counted as they are, numbers and days by the fifth that they belong to.  Where the
+ * fifths begin is an argument, which persona_fifths finds in all customers, or in a sample of very
+ * many.
  */
 #include "postgres.h"
 
@@ -13,25 +13,24 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "base/common.h"
-#include "base/sortable_float.h"
 #include "profile/attribute_value.h"
-#include "rfm/integer_list.h"
-
-#define FIFTHS 5
-#define UNKNOWN_VALUE PG_INT64_MAX /* above any number and day */
+#include "source/persona.h"
 
 /* A value of so few customers exceeds chance in no segment. */
 #define MIN_CUSTOMERS 5
+
+/* An attribute with more different words identifies customers, and says nothing of their kind. */
+#define MAX_WORDS (1 << 18)
 
 /* How often a word occurs in each segment. */
 typedef struct PersonaWord
@@ -44,13 +43,12 @@ typedef struct PersonaWord
 
 typedef struct PersonaColumn
 {
-	Datum name; /* text */
+	char *name;
 	AttributeColumn input;
-	bool by_range; /* else by word */
-	int64 *known;  /* customers with a value, by segment; for sets and words */
-	IntegerList values;
-	int64 min;
-	int64 max;
+	bool by_range;         /* else by word */
+	bool too_many;         /* different words: none is kept */
+	double breaks[BREAKS]; /* where the second to the fifth fifth begin; NaN: no value is known */
+	int64 *counts;         /* by segment and fifth; else by segment, with any value */
 	PersonaWord *words;
 	uint32 mask;
 	uint32 nwords;
@@ -62,7 +60,6 @@ typedef struct PersonaState
 	RecordShape shape;
 	int ncolumns;
 	PersonaColumn *columns;
-	IntegerList segment; /* of each customer, for the columns by range */
 	int nsegments;
 	int room; /* allocated for this many segments */
 	text **segments;
@@ -70,56 +67,50 @@ typedef struct PersonaState
 	TupleDesc row;
 } PersonaState;
 
-/* ---------- counting ---------- */
+/* ---------- columns and segments ---------- */
 
-/* Whole numbers and days are as they are, other numbers in a sortable form. */
-static inline bool
-IsWhole(const AttributeColumn *input)
+static void
+BeginColumn(PersonaState *state, int i, const char *name, Oid type, const double *breaks)
 {
-	return input->class == COLUMN_DATE || input->type == INT2OID || input->type == INT4OID;
+	PersonaColumn *column = &state->columns[i];
+
+	column->name = MemoryContextStrdup(state->context, name);
+	InitAttributeColumn(&column->input, type, state->context);
+	column->by_range = IsOrdered(&column->input);
+	memcpy(column->breaks, breaks, sizeof(column->breaks));
+	column->mask = 63;
+	if (!column->by_range)
+		column->words =
+			MemoryContextAllocZero(state->context, (column->mask + 1) * sizeof(PersonaWord));
 }
 
 static void
-BeginColumns(FunctionCallInfo fcinfo, PersonaState *state, ArrayType *names)
+BeginColumns(PersonaState *state, ArrayType *names, ArrayType *fifths)
 {
+	double unknown[BREAKS] = {NAN, NAN, NAN, NAN};
 	Datum *elements;
 	bool *nulls;
 	int n;
-	int lists = 1;
-	MemoryContext caller = MemoryContextSwitchTo(state->context);
+	int nbreaks = fifths == NULL ? 0 : ArrayGetNItems(ARR_NDIM(fifths), ARR_DIMS(fifths));
 
 	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	if (state->columns != NULL || n != state->shape.columns->natts)
+	if (state->columns != NULL || n != state->shape.columns->natts ||
+		(nbreaks > 0 && (nbreaks != n * BREAKS || ARR_HASNULL(fifths))))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("records of different columns in one persona_counts")));
 	state->ncolumns = n;
-	state->columns = palloc0(n * sizeof(PersonaColumn));
+	state->columns = MemoryContextAllocZero(state->context, n * sizeof(PersonaColumn));
 	for (int i = 0; i < n; i++)
-	{
-		PersonaColumn *column = &state->columns[i];
+		BeginColumn(state, i, nulls[i] ? "" : TextDatumGetCString(elements[i]),
+					TupleDescAttr(state->shape.columns, i)->atttypid,
+					nbreaks > 0 ? (double *) ARR_DATA_PTR(fifths) + i * BREAKS : unknown);
+}
 
-		column->name = datumCopy(elements[i], false, -1);
-		InitAttributeColumn(&column->input, TupleDescAttr(state->shape.columns, i)->atttypid,
-							state->context);
-		column->by_range =
-			column->input.class == COLUMN_NUMBER || column->input.class == COLUMN_DATE;
-		lists += column->by_range;
-	}
-	InitIntegerList(&state->segment, state->context, IntegerListLimit(lists));
-	OwnIntegerList(fcinfo, &state->segment);
-	for (int i = 0; i < n; i++)
-	{
-		PersonaColumn *column = &state->columns[i];
-
-		column->min = PG_INT64_MAX;
-		column->max = PG_INT64_MIN;
-		InitIntegerList(&column->values, state->context, state->segment.limit);
-		OwnIntegerList(fcinfo, &column->values);
-		column->mask = 63;
-		if (!column->by_range)
-			column->words = palloc0((column->mask + 1) * sizeof(PersonaWord));
-	}
-	MemoryContextSwitchTo(caller);
+/* Counters of a column for each segment. */
+static int
+CountersOf(const PersonaColumn *column)
+{
+	return column->by_range ? FIFTHS : 1;
 }
 
 /* The number of a segment, added if it is new. */
@@ -143,17 +134,19 @@ SegmentNumber(PersonaState *state, text *segment)
 		for (int i = 0; i < state->ncolumns; i++)
 		{
 			PersonaColumn *column = &state->columns[i];
-			int64 *known = palloc0(state->room * sizeof(int64));
+			int64 *counts = palloc0(state->room * CountersOf(column) * sizeof(int64));
 
 			if (n > 0)
-				memcpy(known, column->known, n * sizeof(int64));
-			column->known = known;
+				memcpy(counts, column->counts, n * CountersOf(column) * sizeof(int64));
+			column->counts = counts;
 		}
 	}
-	state->segments[n] = (text *) DatumGetPointer(datumCopy(PointerGetDatum(segment), false, -1));
+	state->segments[n] = cstring_to_text_with_len(VARDATA_ANY(segment), VARSIZE_ANY_EXHDR(segment));
 	MemoryContextSwitchTo(caller);
 	return state->nsegments++;
 }
+
+/* ---------- counting ---------- */
 
 /* The slot of a word, or the free one where it belongs. */
 static PersonaWord *
@@ -183,60 +176,53 @@ DoubleWords(PersonaColumn *column)
 	pfree(old);
 }
 
+/* Makes room for a word, or for more segments of one; false if there are too many words. */
+static bool
+GrowWord(PersonaState *state, PersonaColumn *column, PersonaWord **entry, Word word, uint64 hash)
+{
+	MemoryContext caller = MemoryContextSwitchTo(state->context);
+	uint32 *customers = palloc0(state->room * sizeof(uint32));
+
+	if ((*entry)->word.text == NULL)
+	{
+		if (column->nwords == MAX_WORDS)
+		{
+			column->too_many = true;
+			column->nwords = 0;
+			MemoryContextSwitchTo(caller);
+			return false;
+		}
+		if (column->nwords++ > column->mask / 2)
+		{
+			DoubleWords(column);
+			*entry = FindWord(column, word, hash);
+		}
+		(*entry)->hash = hash;
+		(*entry)->word = (Word){pnstrdup(word.text, word.length), word.length};
+	}
+	else
+	{
+		memcpy(customers, (*entry)->customers, (*entry)->nsegments * sizeof(uint32));
+		pfree((*entry)->customers);
+	}
+	(*entry)->customers = customers;
+	(*entry)->nsegments = state->room;
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
 static void
-CountPersonaWord(PersonaState *state, PersonaColumn *column, Word word, int segment)
+CountPersonaWord(PersonaState *state, PersonaColumn *column, Word word, int segment, uint32 n)
 {
 	uint64 hash = HashWord(word);
-	PersonaWord *entry = FindWord(column, word, hash);
+	PersonaWord *entry;
 
-	if (unlikely(segment >= entry->nsegments))
-	{
-		MemoryContext caller = MemoryContextSwitchTo(state->context);
-		uint32 *customers = palloc0(state->nsegments * sizeof(uint32));
-
-		if (entry->word.text == NULL)
-		{
-			if (column->nwords++ > column->mask / 2)
-			{
-				DoubleWords(column);
-				entry = FindWord(column, word, hash);
-			}
-			entry->hash = hash;
-			entry->word = (Word){pnstrdup(word.text, word.length), word.length};
-		}
-		else
-		{
-			memcpy(customers, entry->customers, entry->nsegments * sizeof(uint32));
-			pfree(entry->customers);
-		}
-		entry->customers = customers;
-		entry->nsegments = state->nsegments;
-		MemoryContextSwitchTo(caller);
-	}
-	entry->customers[segment]++;
-}
-
-/* The value of a column by range as an integer. */
-static int64
-RangedValue(const AttributeColumn *input, Datum value)
-{
-	double number =
-		input->class == COLUMN_DATE ? ColumnDay(input, value) : ColumnNumber(input, value);
-
-	if (isnan(number))
-		return UNKNOWN_VALUE;
-	return IsWhole(input) ? (int64) number : SortableFloat8(number);
-}
-
-static void
-KeepValue(PersonaColumn *column, int64 value)
-{
-	if (value != UNKNOWN_VALUE)
-	{
-		column->min = Min(column->min, value);
-		column->max = Max(column->max, value);
-	}
-	AddInteger(&column->values, value);
+	if (column->too_many)
+		return;
+	entry = FindWord(column, word, hash);
+	if (unlikely(segment >= entry->nsegments) && !GrowWord(state, column, &entry, word, hash))
+		return;
+	entry->customers[segment] += n;
 }
 
 static void
@@ -257,42 +243,253 @@ CountColumnWords(PersonaState *state, PersonaColumn *column, Datum value, int se
 		if (word.length == 0)
 			return;
 	}
-	column->known[segment]++;
+	column->counts[segment]++;
 	for (int i = 0; i < nwords; i++)
-		CountPersonaWord(state, column, words[i], segment);
+		CountPersonaWord(state, column, words[i], segment, 1);
 }
 
-/* (state, segment, attributes, names) */
+static inline void
+CountRanged(PersonaColumn *column, Datum value, int segment)
+{
+	double number = ColumnPosition(&column->input, value);
+	int fifth = 0;
+
+	if (isnan(number) || isnan(column->breaks[0]))
+		return;
+	for (int b = 0; b < BREAKS; b++)
+		fifth += number >= column->breaks[b];
+	column->counts[segment * FIFTHS + fifth]++;
+}
+
+static PersonaState *
+NewPersonaState(MemoryContext context)
+{
+	PersonaState *state = MemoryContextAllocZero(context, sizeof(PersonaState));
+
+	state->context = context;
+	return state;
+}
+
+/* (state, segment, attributes, names, fifths) */
 PG_FUNCTION_INFO_V1(persona_counts_transfn);
 Datum
 persona_counts_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "persona_counts_transfn");
-	PersonaState *state = PG_ARGISNULL(0) ? NULL : (PersonaState *) PG_GETARG_POINTER(0);
+	PersonaState *state =
+		PG_ARGISNULL(0) ? NewPersonaState(context) : (PersonaState *) PG_GETARG_POINTER(0);
 	int segment;
 
-	if (state == NULL)
-	{
-		state = MemoryContextAllocZero(context, sizeof(PersonaState));
-		state->context = context;
-	}
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_POINTER(state);
 	if (DeformRecord(&state->shape, PG_GETARG_HEAPTUPLEHEADER(2), context))
-		BeginColumns(fcinfo, state, PG_GETARG_ARRAYTYPE_P(3));
+		BeginColumns(state, PG_GETARG_ARRAYTYPE_P(3),
+					 PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
 	segment = SegmentNumber(state, PG_GETARG_TEXT_PP(1));
-	AddInteger(&state->segment, segment);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		PersonaColumn *column = &state->columns[i];
-		bool unknown = state->shape.nulls[i];
-		Datum value = state->shape.values[i];
 
+		if (state->shape.nulls[i])
+			continue;
 		if (column->by_range)
-			KeepValue(column, unknown ? UNKNOWN_VALUE : RangedValue(&column->input, value));
-		else if (!unknown)
-			CountColumnWords(state, column, value, segment);
+			CountRanged(column, state->shape.values[i], segment);
+		else
+			CountColumnWords(state, column, state->shape.values[i], segment);
 	}
+	PG_RETURN_POINTER(state);
+}
+
+/* ---------- states of several processes ---------- */
+
+/* Adds the columns of another state if there are none yet. */
+static void
+TakeColumns(PersonaState *state, const PersonaState *other)
+{
+	if (state->columns == NULL)
+	{
+		state->ncolumns = other->ncolumns;
+		state->columns =
+			MemoryContextAllocZero(state->context, other->ncolumns * sizeof(PersonaColumn));
+		for (int i = 0; i < other->ncolumns; i++)
+			BeginColumn(state, i, other->columns[i].name, other->columns[i].input.type,
+						other->columns[i].breaks);
+	}
+	else if (state->ncolumns != other->ncolumns)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("records of different columns in one persona_counts")));
+}
+
+static void
+MergeWords(PersonaState *state, PersonaColumn *column, const PersonaColumn *other,
+		   const int *segments)
+{
+	if (other->too_many)
+	{
+		column->too_many = true;
+		column->nwords = 0;
+	}
+	for (uint32 i = 0; i <= other->mask && !column->too_many; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (other->words[i].word.text != NULL)
+			for (int s = 0; s < other->words[i].nsegments; s++)
+				if (other->words[i].customers[s] > 0)
+					CountPersonaWord(state, column, other->words[i].word, segments[s],
+									 other->words[i].customers[s]);
+	}
+}
+
+PG_FUNCTION_INFO_V1(persona_counts_combine);
+Datum
+persona_counts_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "persona_counts_combine");
+	PersonaState *state = PG_ARGISNULL(0) ? NULL : (PersonaState *) PG_GETARG_POINTER(0);
+	PersonaState *other = PG_ARGISNULL(1) ? NULL : (PersonaState *) PG_GETARG_POINTER(1);
+	int *segments;
+
+	if (state == NULL && other != NULL)
+		state = NewPersonaState(context);
+	if (other == NULL || other->columns == NULL)
+		PG_RETURN_STATE(state);
+	TakeColumns(state, other);
+	segments = palloc((other->nsegments + 1) * sizeof(int));
+	for (int s = 0; s < other->nsegments; s++)
+		segments[s] = SegmentNumber(state, other->segments[s]);
+	for (int i = 0; i < other->ncolumns; i++)
+	{
+		PersonaColumn *column = &state->columns[i];
+		int counters = CountersOf(column);
+
+		for (int s = 0; s < other->nsegments; s++)
+			for (int c = 0; c < counters; c++)
+				column->counts[segments[s] * counters + c] +=
+					other->columns[i].counts[s * counters + c];
+		if (!column->by_range)
+			MergeWords(state, column, &other->columns[i], segments);
+	}
+	PG_RETURN_POINTER(state);
+}
+
+static void
+SendWords(StringInfo out, const PersonaColumn *column, int nsegments)
+{
+	pq_sendint32(out, column->nwords);
+	for (uint32 i = 0; i <= column->mask && column->nwords > 0; i++)
+	{
+		const PersonaWord *entry = &column->words[i];
+
+		if (entry->word.text == NULL)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		pq_sendint32(out, entry->word.length);
+		pq_sendbytes(out, entry->word.text, entry->word.length);
+		for (int s = 0; s < nsegments; s++)
+			pq_sendint32(out, s < entry->nsegments ? entry->customers[s] : 0);
+	}
+}
+
+PG_FUNCTION_INFO_V1(persona_counts_serialize);
+Datum
+persona_counts_serialize(PG_FUNCTION_ARGS)
+{
+	PersonaState *state = (PersonaState *) PG_GETARG_POINTER(0);
+	StringInfoData out;
+
+	(void) AggregateContext(fcinfo, "persona_counts_serialize");
+	pq_begintypsend(&out);
+	pq_sendint32(&out, state->ncolumns);
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		pq_sendstring(&out, state->columns[i].name);
+		pq_sendint32(&out, state->columns[i].input.type);
+		for (int b = 0; b < BREAKS; b++)
+			pq_sendfloat8(&out, state->columns[i].breaks[b]);
+	}
+	pq_sendint32(&out, state->nsegments);
+	for (int s = 0; s < state->nsegments; s++)
+	{
+		pq_sendint32(&out, VARSIZE_ANY_EXHDR(state->segments[s]));
+		pq_sendbytes(&out, VARDATA_ANY(state->segments[s]), VARSIZE_ANY_EXHDR(state->segments[s]));
+	}
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		PersonaColumn *column = &state->columns[i];
+
+		for (int c = 0; c < state->nsegments * CountersOf(column); c++)
+			pq_sendint64(&out, column->counts[c]);
+		pq_sendbyte(&out, column->too_many);
+		if (!column->by_range)
+			SendWords(&out, column, state->nsegments);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
+}
+
+static void
+ReceiveWords(StringInfo in, PersonaState *state, PersonaColumn *column)
+{
+	uint32 nwords = pq_getmsgint(in, 4);
+
+	for (uint32 i = 0; i < nwords; i++)
+	{
+		int length = pq_getmsgint(in, 4);
+		Word word = {pq_getmsgbytes(in, length), length};
+
+		CHECK_FOR_INTERRUPTS();
+		for (int s = 0; s < state->nsegments; s++)
+		{
+			uint32 customers = pq_getmsgint(in, 4);
+
+			if (customers > 0)
+				CountPersonaWord(state, column, word, s, customers);
+		}
+	}
+}
+
+PG_FUNCTION_INFO_V1(persona_counts_deserialize);
+Datum
+persona_counts_deserialize(PG_FUNCTION_ARGS)
+{
+	bytea *sent = PG_GETARG_BYTEA_PP(0);
+	PersonaState *state = NewPersonaState(CurrentMemoryContext);
+	StringInfoData in;
+	int nsegments;
+
+	(void) AggregateContext(fcinfo, "persona_counts_deserialize");
+	initStringInfo(&in);
+	appendBinaryStringInfo(&in, VARDATA_ANY(sent), VARSIZE_ANY_EXHDR(sent));
+	state->ncolumns = pq_getmsgint(&in, 4);
+	if (state->ncolumns > 0)
+		state->columns = palloc0(state->ncolumns * sizeof(PersonaColumn));
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		const char *name = pq_getmsgrawstring(&in);
+		Oid type = pq_getmsgint(&in, 4);
+		double breaks[BREAKS];
+
+		for (int b = 0; b < BREAKS; b++)
+			breaks[b] = pq_getmsgfloat8(&in);
+		BeginColumn(state, i, name, type, breaks);
+	}
+	nsegments = pq_getmsgint(&in, 4);
+	for (int s = 0; s < nsegments; s++)
+	{
+		int length = pq_getmsgint(&in, 4);
+
+		(void) SegmentNumber(state, cstring_to_text_with_len(pq_getmsgbytes(&in, length), length));
+	}
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		PersonaColumn *column = &state->columns[i];
+
+		for (int c = 0; c < nsegments * CountersOf(column); c++)
+			column->counts[c] = pq_getmsgint64(&in);
+		column->too_many = pq_getmsgbyte(&in) != 0;
+		if (!column->by_range)
+			ReceiveWords(&in, state, column);
+	}
+	pq_getmsgend(&in);
 	PG_RETURN_POINTER(state);
 }
 
@@ -302,8 +499,8 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 static void
 AddRow(PersonaState *state, const PersonaColumn *column, int segment, Datum value, int64 customers)
 {
-	Datum values[4] = {column->name, PointerGetDatum(state->segments[segment]), value,
-					   Int64GetDatum(customers)};
+	Datum values[4] = {CStringGetTextDatum(column->name), PointerGetDatum(state->segments[segment]),
+					   value, Int64GetDatum(customers)};
 	bool nulls[4] = {false, false, value == 0, false};
 	HeapTuple tuple;
 
@@ -320,122 +517,62 @@ static void
 AddWords(PersonaState *state, const PersonaColumn *column)
 {
 	for (int s = 0; s < state->nsegments; s++)
-		AddRow(state, column, s, 0, column->known[s]);
-	for (uint32 i = 0; i <= column->mask; i++)
+		AddRow(state, column, s, 0, column->counts[s]);
+	for (uint32 i = 0; i <= column->mask && !column->too_many; i++)
 	{
 		const PersonaWord *entry = &column->words[i];
 		int64 total = 0;
 		Datum word;
 
-		for (int s = 0; s < entry->nsegments; s++)
+		for (int s = 0; s < Min(entry->nsegments, state->nsegments); s++)
 			total += entry->customers[s];
 		if (total < MIN_CUSTOMERS)
 			continue;
 		word = PointerGetDatum(cstring_to_text_with_len(entry->word.text, entry->word.length));
-		for (int s = 0; s < entry->nsegments; s++)
+		for (int s = 0; s < Min(entry->nsegments, state->nsegments); s++)
 			AddRow(state, column, s, word, entry->customers[s]);
 	}
 }
 
-/* Counts the values by segment and fifth: customers[segment * FIFTHS + fifth]. */
-static int64 *
-CountFifths(PersonaState *state, PersonaColumn *column, const int64 *breaks)
-{
-	int64 *customers = palloc0(state->nsegments * FIFTHS * sizeof(int64));
-	IntegerCursor *cursors = palloc(2 * sizeof(IntegerCursor));
-	const int64 *segments;
-	const int64 *values;
-	int n;
-
-	RewindIntegers(&cursors[0], &state->segment);
-	RewindIntegers(&cursors[1], &column->values);
-	while ((n = NextIntegers(&cursors[0], &segments)) > 0)
-	{
-		(void) NextIntegers(&cursors[1], &values);
-		for (int i = 0; i < n; i++)
-		{
-			int fifth = 0;
-
-			if (values[i] == UNKNOWN_VALUE)
-				continue;
-			for (int b = 0; b < FIFTHS - 1; b++)
-				fifth += values[i] >= breaks[b];
-			customers[segments[i] * FIFTHS + fifth]++;
-		}
-	}
-	pfree(cursors);
-	return customers;
-}
-
 static char *
-RangedText(const AttributeColumn *input, int64 value)
+RangedText(const AttributeColumn *input, double value)
 {
-	if (input->class == COLUMN_DATE)
-		return DayText((double) value);
-	return float8out_internal(IsWhole(input) ? (double) value : Float8FromSortable(value));
+	return input->class == COLUMN_DATE ? DayText(value) : float8out_internal(value);
 }
 
 static Datum
-FifthText(const AttributeColumn *input, const int64 *breaks, int fifth)
+FifthText(const PersonaColumn *column, int fifth)
 {
+	const double *breaks = column->breaks;
 	char *text;
 
 	if (fifth == 0)
-		text = psprintf("below %s", RangedText(input, breaks[0]));
+		text = psprintf("below %s", RangedText(&column->input, breaks[0]));
 	else if (fifth == FIFTHS - 1)
-		text = psprintf("%s and more", RangedText(input, breaks[fifth - 1]));
+		text = psprintf("%s and more", RangedText(&column->input, breaks[fifth - 1]));
 	else
-		text = psprintf("%s to below %s", RangedText(input, breaks[fifth - 1]),
-						RangedText(input, breaks[fifth]));
+		text = psprintf("%s to below %s", RangedText(&column->input, breaks[fifth - 1]),
+						RangedText(&column->input, breaks[fifth]));
 	return CStringGetTextDatum(text);
-}
-
-static int64
-CountKnown(PersonaColumn *column)
-{
-	IntegerCursor *cursor = palloc(sizeof(IntegerCursor));
-	const int64 *values;
-	int64 known = 0;
-	int n;
-
-	RewindIntegers(cursor, &column->values);
-	while ((n = NextIntegers(cursor, &values)) > 0)
-		for (int i = 0; i < n; i++)
-			known += values[i] != UNKNOWN_VALUE;
-	pfree(cursor);
-	return known;
 }
 
 static void
 AddFifths(PersonaState *state, PersonaColumn *column)
 {
-	static const double shares[FIFTHS - 1] = {0.2, 0.4, 0.6, 0.8};
-	int64 known = CountKnown(column);
-	int64 ranks[FIFTHS - 1];
-	int64 breaks[FIFTHS - 1];
-	int64 *customers;
-
-	if (known == 0)
-		return;
-	/* as in percentile_disc() */
-	for (int b = 0; b < FIFTHS - 1; b++)
-		ranks[b] = Max((int64) ceil(shares[b] * (double) known), 1) - 1;
-	IntegersAtRanks(&column->values, column->min, column->max, ranks, lengthof(ranks), breaks);
-	customers = CountFifths(state, column, breaks);
 	for (int s = 0; s < state->nsegments; s++)
 	{
 		int64 total = 0;
 
 		for (int fifth = 0; fifth < FIFTHS; fifth++)
 		{
-			int64 n = customers[s * FIFTHS + fifth];
+			int64 n = column->counts[s * FIFTHS + fifth];
 
 			total += n;
-			AddRow(state, column, s, FifthText(&column->input, breaks, fifth), n);
+			if (n > 0)
+				AddRow(state, column, s, FifthText(column, fifth), n);
 		}
 		AddRow(state, column, s, 0, total);
 	}
-	pfree(customers);
 }
 
 /* An array of persona_count; value is NULL for customers with any value. */
@@ -452,15 +589,9 @@ persona_counts_finalfn(PG_FUNCTION_ARGS)
 	state->row = lookup_rowtype_tupdesc_copy(row, -1);
 	state->rows = initArrayResult(row, CurrentMemoryContext, true);
 	for (int i = 0; i < state->ncolumns; i++)
-	{
-		PersonaColumn *column = &state->columns[i];
-
-		if (column->by_range)
-			AddFifths(state, column);
+		if (state->columns[i].by_range)
+			AddFifths(state, &state->columns[i]);
 		else
-			AddWords(state, column);
-		FreeIntegerList(&column->values);
-	}
-	FreeIntegerList(&state->segment);
+			AddWords(state, &state->columns[i]);
 	PG_RETURN_DATUM(makeArrayResult(state->rows, CurrentMemoryContext));
 }
