@@ -233,10 +233,6 @@ CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, m
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of clv at the level given, by the delta method; NULLs if the model has no covariance
 
-CREATE FUNCTION crm_profile_internal.revenue_outlook(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval,
-	OUT expected double precision, OUT variance double precision) RETURNS record
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60; -- expected value of the purchases in the horizon that follows as_of, and its variance by chance; NULL as for expected_value
-
 CREATE FUNCTION crm_profile.next_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date) RETURNS date
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- median day of the next purchase of a customer who stays active; NULL as for p_alive or beyond the calendar
 CREATE FUNCTION crm_profile.next_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, level double precision DEFAULT 0.95,

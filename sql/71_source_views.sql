@@ -213,13 +213,16 @@ CREATE FUNCTION crm_profile_internal.median_transfn(internal, numeric) RETURNS i
 	AS 'MODULE_PATHNAME', 'median_transfn_numeric' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.median_finalfn(internal) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name=median
 CREATE AGGREGATE crm_profile_internal.median(number double precision) (
 	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
 	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	COMBINEFUNC = crm_profile_internal.median_combine, SERIALFUNC = crm_profile_internal.median_serialize, DESERIALFUNC = crm_profile_internal.median_deserialize,
 	PARALLEL = SAFE);
 CREATE AGGREGATE crm_profile_internal.median(number numeric) (
 	SFUNC = crm_profile_internal.median_transfn, STYPE = internal, SSPACE = 1024,
 	FINALFUNC = crm_profile_internal.median_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	COMBINEFUNC = crm_profile_internal.median_combine, SERIALFUNC = crm_profile_internal.median_serialize, DESERIALFUNC = crm_profile_internal.median_deserialize,
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE crm_profile_internal.median(double precision) IS 'percentile_cont(0.5), without a sort, and so without a sort by the groups either';
 COMMENT ON AGGREGATE crm_profile_internal.median(numeric) IS 'the same of number::double precision';
@@ -228,9 +231,11 @@ CREATE FUNCTION crm_profile_internal.decimal_sum_transfn(internal, double precis
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.decimal_sum_finalfn(internal) RETURNS numeric
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="decimal_sum"
 CREATE AGGREGATE crm_profile_internal.decimal_sum(number double precision) (
 	SFUNC = crm_profile_internal.decimal_sum_transfn, STYPE = internal, SSPACE = 512,
 	FINALFUNC = crm_profile_internal.decimal_sum_finalfn,
+	COMBINEFUNC = crm_profile_internal.decimal_sum_combine, SERIALFUNC = crm_profile_internal.decimal_sum_serialize, DESERIALFUNC = crm_profile_internal.decimal_sum_deserialize,
 	PARALLEL = SAFE); -- sum(number::numeric), which is the same in any order of the rows, at a tenth of its time
 
 CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
@@ -323,12 +328,25 @@ CREATE TYPE crm_profile_internal.purchase_calendar_row AS ( -- a row of the view
 	amount numeric -- amount, net of refunds
 );
 
-CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile.purchase_history, nobody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
+CREATE FUNCTION crm_profile_internal.calendar_cells_transfn(state internal, history crm_profile.purchase_history, as_of date) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.calendar_cells_finalfn(state internal) RETURNS crm_profile_internal.purchase_calendar_row[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="purchase_cells"
+CREATE AGGREGATE crm_profile_internal.calendar_cells(history crm_profile.purchase_history, as_of date) (
+	SFUNC = crm_profile_internal.calendar_cells_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.calendar_cells_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_cells_combine, SERIALFUNC = crm_profile_internal.purchase_cells_serialize, DESERIALFUNC = crm_profile_internal.purchase_cells_deserialize,
+	PARALLEL = SAFE); -- purchases by month and weekday
+
+CREATE FUNCTION crm_profile_internal.purchase_calendar(everybody crm_profile_internal.purchase_calendar_row[], nobody crm_profile.purchase_history, as_of date) RETURNS SETOF crm_profile_internal.purchase_calendar_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 	BEGIN ATOMIC
-		SELECT date_trunc('month', d.day::timestamp)::date, extract(isodow FROM d.day)::integer, sum(d.orders), sum(d.amount)
-		FROM crm_profile.purchases(coalesce(everybody, '{}') OPERATOR(crm_profile.||) coalesce(nobody, '{}')) d WHERE d.day <= as_of GROUP BY 1, 2 ORDER BY 1, 2;
-	END; -- rows of the view purchase_calendar, from the merged histories of all customers, and that of orders without a customer
+		SELECT c.month, c.weekday, sum(c.orders), sum(c.amount)
+		FROM (SELECT e.* FROM unnest(everybody) e
+			UNION ALL SELECT c.* FROM unnest((SELECT crm_profile_internal.calendar_cells(nobody, as_of))) c) c
+		GROUP BY c.month, c.weekday ORDER BY c.month, c.weekday;
+	END; -- rows of the view purchase_calendar, from the cells of all customers, and the history of orders without a customer
 
 ---------------------------------------------------------------- segment_migration
 
@@ -584,18 +602,16 @@ CREATE FUNCTION crm_profile_internal.amount_between(history crm_profile.purchase
 		ELSE crm_profile_internal.net_amount(history, until, make_interval(days => until - before)) END;
 COMMENT ON FUNCTION crm_profile_internal.amount_between IS 'amount, or profit, of the days after the first date up to the second';
 
-CREATE FUNCTION crm_profile_internal.revenue_figures(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, by_profit boolean,
-	OUT age integer, OUT expected numeric, OUT variance numeric, OUT arrived numeric, OUT last_year_so_far numeric, OUT last_year_new numeric) RETURNS SETOF record
-	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
-	BEGIN ATOMIC
-		SELECT f.age, round((f.outlook).expected::numeric, 6), round((f.outlook).variance::numeric, 6),
-			CASE WHEN f.age < 4 THEN crm_profile_internal.amount_between(history, as_of - 90 * (f.age + 1), as_of - 90 * f.age, by_profit) END,
-			CASE WHEN f.first > as_of - 365 THEN NULL ELSE f.last_year END,
-			CASE WHEN f.first > as_of - 365 THEN f.last_year END
-		FROM (SELECT b.first, CASE WHEN b.first <= as_of THEN least((as_of - b.first) / 90, 4) END AS age, crm_profile_internal.amount_between(history, as_of - 365, as_of - 275, by_profit) AS last_year,
-				crm_profile_internal.revenue_outlook(history, model, as_of, '90 days'::interval) AS outlook
-			FROM (SELECT crm_profile.first_purchase(history, as_of) AS first OFFSET 0) b OFFSET 0) f;
-	END; -- expected amount of a customer in the 90 days after as_of, and the past amounts that revenue_forecast compares it with
+CREATE FUNCTION crm_profile_internal.revenue_measures_transfn(state internal, history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, by_profit boolean) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.revenue_measures_finalfn(state internal) RETURNS crm_profile_internal.revenue_measures[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="revenue_measures"
+CREATE AGGREGATE crm_profile_internal.revenue_measures(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, by_profit boolean) (
+	SFUNC = crm_profile_internal.revenue_measures_transfn, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = crm_profile_internal.revenue_measures_finalfn,
+	COMBINEFUNC = crm_profile_internal.revenue_measures_combine, SERIALFUNC = crm_profile_internal.revenue_measures_serialize, DESERIALFUNC = crm_profile_internal.revenue_measures_deserialize,
+	PARALLEL = SAFE); -- what revenue_forecast sums over all customers
 
 CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, holdout crm_profile.clv_holdout_line[], measures crm_profile_internal.revenue_measures[],
 	nobody crm_profile.purchase_history, by_profit boolean) RETURNS SETOF crm_profile_internal.revenue_forecast_row
@@ -651,8 +667,9 @@ CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definit
 CREATE FUNCTION crm_profile_internal.source_day(as_of text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	-- a column of a row of its own: today's date as an argument is a subquery, which keeps a function from being
-	-- inlined, and as an expression it would be computed for each use
-	RETURN format('(SELECT %s AS day OFFSET 0) d', as_of); -- SQL of a table d with one row and the column day, for functions that take the as-of date
+	-- inlined, and as an expression it would be computed for each use. From a function: PostgreSQL 15 has no
+	-- parallel plan over a subquery without a table
+	RETURN format('unnest(ARRAY[%s]) d(day)', as_of); -- SQL of a table d with one row and the column day, for functions that take the as-of date
 
 CREATE FUNCTION crm_profile_internal.source_period(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET intervalstyle = 'postgres'
@@ -860,6 +877,30 @@ BEGIN
 	PERFORM crm_profile_internal.source_comment_models(src);
 END $$; -- creates the tables of a new source
 
+CREATE FUNCTION crm_profile_internal.source_build_labels(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF to_regclass(format('%I.label_sample', src.name)) IS NOT NULL THEN
+		RETURN;
+	END IF;
+	-- columns are called like the functions that make the labels
+	EXECUTE format('CREATE TABLE %I.label_sample (segment varchar, lifecycle varchar, value_tier varchar, predicted_tier varchar)', src.name);
+	-- without a policy: whatever was granted, the rows are the owner's
+	EXECUTE format('ALTER TABLE %I.label_sample ENABLE ROW LEVEL SECURITY', src.name);
+	PERFORM crm_profile_internal.source_comment(src.name, 'label_sample', 'labels of a sample of the customers, as of the last refresh that fitted models: by their frequencies the planner expects as many customers as there are', 'crm_profile.customer_profile_row');
+END $$; -- the table of labels whose statistics serve the planner
+
+CREATE FUNCTION crm_profile_internal.refresh_labels(src crm_profile.source_definition, today date) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	sample_size CONSTANT double precision := 10000;
+BEGIN
+	EXECUTE format('DELETE FROM %I.label_sample', src.name);
+	EXECUTE format('INSERT INTO %1$I.label_sample SELECT p.segment, p.lifecycle, p.value_tier, p.predicted_tier FROM %1$I.profile_as_of($1) p WHERE $2 = 1 OR crm_profile_internal.in_sample(p.customer::text, $2)', src.name)
+		USING today, least(1, sample_size / greatest((SELECT c.reltuples FROM pg_class c WHERE c.oid = src.customers::regclass), (crm_profile_internal.source_last_model(src)).customers, 1));
+	EXECUTE format('ANALYZE %I.label_sample', src.name);
+END $$; -- part of a refresh that fits models: the labels of a sample of the customers
+
 CREATE FUNCTION crm_profile_internal.source_share_rights(src crm_profile.source_definition, view text, "table" text) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -987,28 +1028,25 @@ BEGIN
 	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
 	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
 	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
-		FROM (SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
+		FROM (SELECT h.customer::text AS customer, f.* FROM %4$s CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
-				WHERE NOT EXISTS (SELECT FROM %4$s c WHERE %5$s)
-			UNION ALL SELECT h.customer::text AS customer, f.* FROM %1$I.customer_history h CROSS JOIN (SELECT %6$s AS today) d
+			UNION ALL SELECT h.customer::text AS customer, f.* FROM %5$s CROSS JOIN (SELECT %6$s AS today) d
 				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
-				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s) AND EXISTS (SELECT FROM %4$s c WHERE %5$s)
+				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s)
 			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
 		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
-			src.name, src.scheme, segments, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'h.customer'), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
+			src.name, src.scheme, segments, crm_profile_internal.source_outside(src, true), crm_profile_internal.source_outside(src, false), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
 		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
 	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
 	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
-		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile.purchase_history_merge_agg(h.history) FROM %I.customer_history h), %s, %s) c',
+		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile_internal.calendar_cells(h.history, %3$s) FROM %1$I.customer_history h), %2$s, %3$s) c',
 			src.name, crm_profile_internal.source_model_in_use(src, 'unassigned'), today));
 	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
-		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s, ARRAY(
-	SELECT ROW(r.age, count(*), sum(r.expected), sum(r.variance), sum(r.arrived), sum(r.last_year_so_far), sum(r.last_year_new))::crm_profile_internal.revenue_measures
-	FROM (SELECT h.customer, h.history FROM %4$I.customer_history h OFFSET 0) h%9$s CROSS JOIN%10$s (SELECT %5$s AS clv, %6$s AS today) m
-		CROSS JOIN LATERAL crm_profile_internal.revenue_figures(h.history, m.clv, m.today, %7$L) r GROUP BY r.age), %8$s, %7$L) f',
+		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s,
+	(SELECT crm_profile_internal.revenue_measures(h.history, %5$s, %1$s, %6$L) FROM %4$I.customer_history h%8$s), %7$s, %6$L) f',
 			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_clv(src),
-			today, src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned'), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END));
+			src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned'), crm_profile_internal.source_own_model(src, 'h.customer')));
 	PERFORM crm_profile_internal.source_build_attributes(src);
 	PERFORM crm_profile_internal.source_build_findings(src);
 	-- known at the last refresh, not by a join with the customer table: that takes as long as all the rest
@@ -1021,7 +1059,7 @@ BEGIN
 				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s) s
 			GROUP BY s.from_segment, s.to_segment)) m;
 		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
-		CASE WHEN src.count_unknown THEN format('%I.customer_history', src.name) ELSE crm_profile_internal.counted(src) END);
+		crm_profile_internal.evaluated_histories(src));
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
 		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));

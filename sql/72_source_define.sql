@@ -41,6 +41,7 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_tracking(src);
 	PERFORM crm_profile_internal.source_build_population(src);
 	PERFORM crm_profile_internal.source_build_unknown(src);
+	PERFORM crm_profile_internal.source_build_labels(src);
 	PERFORM crm_profile_internal.source_build_views(src);
 	IF src.materialize THEN
 		PERFORM crm_profile_internal.source_admit(src, 'stored_profile');

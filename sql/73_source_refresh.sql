@@ -527,6 +527,7 @@ BEGIN
 		EXECUTE format('SELECT CASE WHEN count(g.gap) >= 20 THEN ceil(crm_profile_internal.median(g.gap))::integer END
 				FROM (SELECT (crm_profile_internal.second_purchase(h.history, $1) - crm_profile.first_purchase(h.history, $1))::double precision AS gap FROM %s h WHERE $2 = 1 OR crm_profile_internal.in_sample(h.customer::text, $2)) g', crm_profile_internal.counted(src))
 			INTO model.second_purchase_days USING today, least(1, 100000 / greatest(model.customers, 1)::double precision);
+		PERFORM crm_profile_internal.refresh_labels(src, today);
 		IF src.line_query IS NOT NULL THEN
 			PERFORM crm_profile_internal.refresh_complements(src);
 		END IF;

@@ -65,6 +65,9 @@ BEGIN
 		-- counts and amounts by segment need no table: it is large, with its room for new versions of rows; readers'
 		-- policies ask for the customer
 		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment) INCLUDE (customer, monetary)', target);
+		EXECUTE format('CREATE INDEX stored_profile_value_tier ON %s (value_tier) INCLUDE (customer, monetary)', target);
+		-- the highest, or the lowest, are a question of every day, though it is another figure each day
+		EXECUTE format('CREATE INDEX stored_profile_clv_365d ON %s (clv_365d)', target);
 	ELSE
 		IF keys IS NOT NULL THEN
 			PERFORM set_config('enable_seqscan', 'off', true);

@@ -273,27 +273,41 @@ CREATE FUNCTION crm_profile_internal.segment_figures(people text, attributes tex
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	totals text;
+	counts text;
 	lows text;
+	parts jsonb;
 BEGIN
-	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(p.%I::float8, ''NaN'')) / count(NULLIF(p.%1$I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
-		INTO totals, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
-	-- the example: of a sample of each segment the one nearest to all of the sample
+	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(p.%I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('count(NULLIF(p.%I::float8, ''NaN''))', n), ', ' ORDER BY place),
+			string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
+		INTO totals, counts, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
+	EXECUTE format($sql$SELECT jsonb_agg(part) FROM (
+			SELECT coalesce(p.segment, '(unscored)')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
+				round(crm_profile_internal.median(p.recency)::numeric) AS silence, ARRAY[%2$s]::numeric[] AS totals, ARRAY[%4$s]::numeric[] AS counts, ARRAY[%3$s]::numeric[] AS lowest
+			FROM %1$s p GROUP BY p.segment) part$sql$, people, totals, lows, counts) INTO parts;
+	-- all customers from the parts, since grouping sets have no parallel plan. The example: of a sample of each segment
+	-- the one nearest to all of the sample
 	RETURN QUERY EXECUTE format($sql$
-		WITH figure AS MATERIALIZED (
-			SELECT CASE WHEN grouping(p.segment) = 0 THEN coalesce(p.segment, '(unscored)')::text END AS segment, min(p.segment_position) AS "position",
-				ARRAY[count(*), sum(p.frequency), sum(p.monetary), round(crm_profile_internal.median(p.recency)::numeric)] AS here, ARRAY[%2$s]::numeric[] AS means, ARRAY[%3$s]::numeric[] AS lowest, count(*) AS n
-			FROM %1$s p GROUP BY GROUPING SETS ((p.segment), ())),
+		WITH part AS MATERIALIZED (SELECT p.* FROM jsonb_to_recordset($1) p(segment text, "position" integer, n bigint, orders numeric, amount numeric, silence numeric, totals numeric[], counts numeric[], lowest numeric[])),
+		number AS (SELECT p.segment, s.place, p.totals[s.place] AS total, p.counts[s.place] AS n, p.lowest[s.place] AS lowest FROM part p, generate_subscripts(p.totals, 1) s(place)
+			UNION ALL SELECT NULL, s.place, sum(p.totals[s.place]), sum(p.counts[s.place]), min(p.lowest[s.place]) FROM part p, generate_subscripts(p.totals, 1) s(place) GROUP BY s.place),
+		whole AS (SELECT p.segment, p."position", p.n, p.orders, p.amount, p.silence FROM part p
+			UNION ALL SELECT NULL, NULL, sum(p.n), sum(p.orders), sum(p.amount), NULL FROM part p),
+		figure AS MATERIALIZED (
+			SELECT w.segment, w."position", ARRAY[coalesce(w.n, 0), w.orders, w.amount, w.silence] AS here,
+				ARRAY(SELECT m.total / NULLIF(m.n, 0) FROM number m WHERE m.segment IS NOT DISTINCT FROM w.segment ORDER BY m.place) AS means,
+				ARRAY(SELECT m.lowest FROM number m WHERE m.segment IS NOT DISTINCT FROM w.segment ORDER BY m.place) AS lowest
+			FROM whole w),
 		member AS MATERIALIZED (
 			SELECT f.segment, p.customer::text AS customer, "(row)" AS r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
-			FROM %1$s p JOIN figure f ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
-				LATERAL (SELECT %4$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
+			FROM %1$s p JOIN jsonb_to_recordset($1) f(segment text, n bigint) ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
+				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n WHERE n.place <= 100)) AS profile FROM member m WHERE m.place <= 100),
 		middle AS (
 			SELECT DISTINCT ON (a.segment) a.segment, a.customer, a.r FROM sampled a JOIN LATERAL (
 				SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
 			ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C")
 		SELECT f.segment, f."position", f.here, f.means, f.lowest, m.customer, to_jsonb(m.r) FROM figure f LEFT JOIN middle m ON m.segment = f.segment$sql$,
-		people, totals, lows, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)));
+		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place))) USING parts;
 END $$; -- of a FROM item of customers with figures and attributes, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle
 
 CREATE FUNCTION crm_profile_internal.segment_phrases(persona text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record

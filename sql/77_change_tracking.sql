@@ -279,6 +279,16 @@ CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition) 
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name)); -- SQL of the stored histories that thresholds, tiers and models count
 
+CREATE FUNCTION crm_profile_internal.source_outside(src crm_profile.source_definition, "unknown" boolean) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- a table of profiles is as of the last refresh, and so is who is unknown; somebody without an order has no segment
+	-- in it, and is found by its index
+	RETURN CASE
+		WHEN src.materialize AND "unknown" THEN format('%I.unknown_customer u JOIN %1$I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'u.customer'))
+		WHEN src.materialize THEN format('(SELECT p.customer FROM %I.customer_profile p WHERE p.segment IS NULL OFFSET 0) p JOIN %1$I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'p.customer'))
+		ELSE format('(SELECT h.* FROM %I.customer_history h WHERE %s) h', src.name, CASE WHEN "unknown" THEN 'NOT ' ELSE '' END || crm_profile_internal.is_known(src, 'h.customer')) END;
+COMMENT ON FUNCTION crm_profile_internal.source_outside IS 'SQL of the histories h of customers whom the customer table does not have, or of those that it has, among them all without an order';
+
 CREATE FUNCTION crm_profile_internal.keep_population(src crm_profile.source_definition, population bytea[]) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

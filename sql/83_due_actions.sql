@@ -97,24 +97,26 @@ END $$; -- creates the table product_complement of a source, or drops it if the 
 
 ---------------------------------------------------------------- the view
 
-CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_definition, columns text, rows text, condition text) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_due_kinds(src crm_profile.source_definition, columns text, rows text, condition text, wanted text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- what is due is a column, and not joined LATERAL: the planner would remember it by history, in vain. Customers are
-	-- joined when most are out, except where the model goes by what they are
-	RETURN format('(SELECT h.customer, h.history, d.day, %1$s%2$scrm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %3$L, %4$s, %5$s, %6$s, d.day) AS due
-			FROM %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m%11$s OFFSET 0) e JOIN %12$s c ON %13$s%14$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
-		columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, src.tier_by = 'profit', crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), src.action_pause,
-		rows, crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), condition,
-		src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END);
-COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, joined to the customers c and the models m, from SQL of histories h and days d';
+	-- what is due is a column, and not joined LATERAL: the planner would remember it by history, in vain. It is also a
+	-- condition on each history, so that workers keep to themselves for whom nothing is due; customers are joined when
+	-- most are out, except where the model goes by what they are
+	RETURN (SELECT format('(SELECT h.customer, h.history, d.day, %1$s%2$s%3$s AS due FROM %4$s%5$s CROSS JOIN%6$s (SELECT %7$s AS model) m WHERE %8$s%9$s OFFSET 0) e
+			JOIN %10$s c ON %11$s%12$s CROSS JOIN%6$s (SELECT %7$s AS model) m',
+			columns, CASE WHEN src.by_attributes THEN 'own.clv, ' ELSE '' END, k.due, rows, crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END,
+			crm_profile_internal.source_model_in_use(src, true), format(wanted, k.due), coalesce(' AND ' || condition, ''), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'),
+			CASE WHEN src.by_attributes THEN ' CROSS JOIN LATERAL (SELECT e.clv) own' ELSE '' END)
+		FROM (SELECT format('crm_profile_internal.due_kinds(h.history, (m.model).rfm, (m.model).segments, (m.model).clv, (m.model).active_days, (m.model).a_from, (m.model).b_from, %L, %s, %s, %s, d.day)',
+			src.tier_by = 'profit', crm_profile_internal.source_period(src), crm_profile_internal.source_model_in_use(src, 'second_purchase_days'), src.action_pause) AS due) k);
+COMMENT ON FUNCTION crm_profile_internal.source_due_kinds IS 'SQL of a table e of customers, days and what is due, joined to the customers c and the models m, from SQL of histories h and days d; wanted: the condition on what is due, in place of which there is %s';
 
 CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	-- BETWEEN: the planner expects few
+	-- an equality: the planner expects few
 	RETURN format('SELECT c.%1$I AS customer, f.action, f.reason, f.since, f.value, f.as_of
-		FROM %2$s CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%1$I::text, e.due, e.history, m.model, e.day, %3$s, %4$s, %5$L) f
-		WHERE e.due BETWEEN 1 AND 127',
-		src.customer_key, crm_profile_internal.source_due_kinds(src, '', format('%I.customer_history h CROSS JOIN %s', src.name, days), ''), as_of, crm_profile_internal.source_period(src), src.tier_by)
+		FROM %2$s CROSS JOIN LATERAL crm_profile_internal.due_rows(c.%1$I::text, e.due, e.history, m.model, e.day, %3$s, %4$s, %5$L) f',
+		src.customer_key, crm_profile_internal.source_due_kinds(src, '', format('%I.customer_history h CROSS JOIN %s', src.name, days), NULL, 'sign(%s::double precision) = 1'), as_of, crm_profile_internal.source_period(src), src.tier_by)
 		|| CASE WHEN src.birthday IS NULL THEN '' ELSE format('
 		UNION ALL SELECT e.customer, ''birthday'', ''birthday'', e.day, crm_profile_internal.source_clv_365d(h.history, (m.model).clv, e.day), %1$s
 		FROM (SELECT c.%2$I AS customer, d.day FROM %3$s c CROSS JOIN %4$s WHERE crm_profile_internal.is_anniversary(c.%5$I::date, d.day)) e LEFT JOIN %6$I.customer_history h ON %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
@@ -125,10 +127,10 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (
 			SELECT DISTINCT ON (e.customer::text, e.day) c.%1$I AS customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
 				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %2$s AS as_of
-			FROM %3$s WHERE e.due & 1 <> 0 ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,
+			FROM %3$s ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,
 		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s',
 				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer')),
-			format(' WHERE NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')))) END;
+			format('NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')), '%s & 1 = 1')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date, which may be e.day';
 
 CREATE FUNCTION crm_profile_internal.source_build_due(src crm_profile.source_definition) RETURNS void

@@ -31,7 +31,8 @@ END $$; -- the day given, or that of the views of the source
 
 CREATE FUNCTION crm_profile_internal.evaluated_histories(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN format('(SELECT h.customer, h.history FROM %I.customer_history h WHERE %s)', src.name, CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'h.customer') END); -- SQL of the histories of the customers that the views show
+	-- known at the last refresh, not by a join with the customer table: that takes as long as all the rest
+	RETURN CASE WHEN src.count_unknown THEN format('%I.customer_history', src.name) ELSE crm_profile_internal.counted(src) END; -- SQL of the histories of the customers that the views show
 
 CREATE FUNCTION crm_profile_internal.evaluated_value(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -55,7 +56,9 @@ CREATE FUNCTION crm_profile_internal.cohort_cells_finalfn(state internal) RETURN
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
 CREATE AGGREGATE crm_profile_internal.cohort_cells(history crm_profile.purchase_history, as_of date) (
 	SFUNC = crm_profile_internal.cohort_cells_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.cohort_cells_finalfn, PARALLEL = SAFE); -- purchases by month of the first purchase and months since
+	FINALFUNC = crm_profile_internal.cohort_cells_finalfn,
+	COMBINEFUNC = crm_profile_internal.purchase_cells_combine, SERIALFUNC = crm_profile_internal.purchase_cells_serialize, DESERIALFUNC = crm_profile_internal.purchase_cells_deserialize,
+	PARALLEL = SAFE); -- purchases by month of the first purchase and months since
 
 CREATE FUNCTION crm_profile_internal.cohort_cells(source text, as_of date) RETURNS SETOF crm_profile_internal.cohort_cell
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp AS $$
@@ -165,9 +168,12 @@ CREATE FUNCTION crm_profile_internal.second_purchases_transfn(state internal, hi
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.second_purchases_finalfn(state internal) RETURNS crm_profile_internal.second_purchase_count[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="second_purchases"
 CREATE AGGREGATE crm_profile_internal.second_purchases(history crm_profile.purchase_history, as_of date) (
 	SFUNC = crm_profile_internal.second_purchases_transfn, STYPE = internal, SSPACE = 600000,
-	FINALFUNC = crm_profile_internal.second_purchases_finalfn, PARALLEL = SAFE); -- customers by days to the second purchase, or without one
+	FINALFUNC = crm_profile_internal.second_purchases_finalfn,
+	COMBINEFUNC = crm_profile_internal.second_purchases_combine, SERIALFUNC = crm_profile_internal.second_purchases_serialize, DESERIALFUNC = crm_profile_internal.second_purchases_deserialize,
+	PARALLEL = SAFE); -- customers by days to the second purchase, or without one
 
 CREATE TYPE crm_profile_internal.second_purchase_row AS ( -- a row of the view second_purchase
 	within_days integer, -- days since the first purchase

@@ -4,12 +4,25 @@
 -- the page as <data value="…">, exact, beside the rounded form that people read. Groups of fewer than five customers
 -- are merged or left out, keys are shown only if asked for. Everything that comes from tables is escaped.
 
+CREATE TYPE crm_profile_internal.report_cell AS ( -- customers who are alike in what sections of a report count
+	lifecycle text, -- their lifecycle
+	value_decile integer, -- their tenth by value
+	r_score integer, -- their recency score
+	f_score integer, -- their frequency score
+	customers bigint, -- number of customers
+	buyers bigint, -- how many of them have bought
+	repeaters bigint, -- how many have more than one order in the period
+	counted bigint, -- how many have an order in the period
+	monetary numeric -- their amount in the period
+);
+
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
 	source text, -- name of the source
 	words jsonb, -- the words of the language, escaped
 	"keys" boolean, -- whether keys of customers and prospects may be shown
 	summary jsonb, -- the rows of segment_summary, in their order: several sections show some of them
-	forecast jsonb -- the rows of revenue_forecast
+	forecast jsonb, -- the rows of revenue_forecast
+	cells crm_profile_internal.report_cell[] -- customer_profile, counted: it is read once for several sections
 );
 
 ---------------------------------------------------------------- words, numbers, dates
@@ -118,12 +131,10 @@ DECLARE
 	customers record;
 	forecast record;
 BEGIN
-	EXECUTE format('
-		SELECT sum(n) AS "all", sum(buyers) AS buyers, sum(repeaters) AS repeaters, sum(counted) AS counted,
-			string_agg(format(''<li>%%s <b>%%s</b></li>'', crm_profile_internal.report_word($1, ''lifecycle'', lifecycle), crm_profile_internal.report_number($1, n, ''count'')), '''' ORDER BY n DESC)
-				FILTER (WHERE lifecycle IS NOT NULL AND n >= 5) AS lifecycles
-		FROM (SELECT lifecycle, count(*) AS n, count(first_purchase) AS buyers, count(*) FILTER (WHERE frequency > 1) AS repeaters, count(*) FILTER (WHERE frequency > 0) AS counted
-			FROM %I.customer_profile GROUP BY lifecycle) l', page.source) INTO customers USING page;
+	SELECT sum(l.n) AS "all", sum(l.buyers) AS buyers, sum(l.repeaters) AS repeaters, sum(l.counted) AS counted,
+			string_agg(format('<li>%s <b>%s</b></li>', crm_profile_internal.report_word(page, 'lifecycle', l.lifecycle), crm_profile_internal.report_number(page, l.n, 'count')), '' ORDER BY l.n DESC)
+				FILTER (WHERE l.lifecycle IS NOT NULL AND l.n >= 5) AS lifecycles
+		INTO customers FROM (SELECT c.lifecycle, sum(c.customers) AS n, sum(c.buyers) AS buyers, sum(c.repeaters) AS repeaters, sum(c.counted) AS counted FROM unnest(page.cells) c GROUP BY c.lifecycle) l;
 	SELECT f.* INTO forecast FROM jsonb_populate_recordset(NULL::crm_profile_internal.revenue_forecast_row, page.forecast) f WHERE f.part = 'total';
 	RETURN format('<dl class="kpis">%s</dl><ul class="chips">%s</ul>', (
 		SELECT string_agg(format('<div><dt>%s</dt><dd>%s</dd>%s</div>', page.words ->> ('kpi.' || k), crm_profile_internal.report_number(page, v, kind), coalesce('<dd class="note">' || note || '</dd>', '')), '' ORDER BY n)
@@ -172,7 +183,8 @@ BEGIN
 	EXECUTE format('SELECT array_agg(DISTINCT ''R '' || r_score) AS scores, array_agg(customers::numeric ORDER BY r_score DESC, f_score) AS customers, max(r_score) AS bins,
 			string_agg(crm_profile_internal.report_row(format(''R %%s, F %%s'', r_score, f_score), crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount'')), ''''
 				ORDER BY r_score DESC, f_score DESC) FILTER (WHERE customers >= 5) AS rows
-		FROM %I.rfm_grid', page.source) INTO grid USING page;
+		FROM crm_profile_internal.rfm_grid($2, ARRAY(SELECT ROW(c.r_score, c.f_score, sum(c.customers), sum(c.monetary), NULL)::crm_profile_internal.rfm_grid_row
+			FROM unnest($1.cells) c WHERE c.r_score IS NOT NULL GROUP BY c.r_score, c.f_score)) g') INTO grid USING page, (crm_profile_internal.evaluated_source(page.source)).bins;
 	RETURN CASE WHEN grid.rows IS NOT NULL THEN crm_profile_internal.report_heat(page, 'scores', ARRAY(SELECT 'R ' || s FROM generate_series(grid.bins, 1, -1) s), ARRAY(SELECT 'F ' || s FROM generate_series(1, grid.bins) s),
 		grid.customers, 'count', crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows)) END;
 END $$; -- section of a report: customers by recency and frequency score
@@ -239,7 +251,7 @@ DECLARE
 	tenths record;
 BEGIN
 	EXECUTE format('
-		WITH tenth AS (SELECT value_decile AS tenth, count(*) AS customers, sum(monetary) AS monetary FROM %I.customer_profile WHERE value_decile IS NOT NULL GROUP BY 1),
+		WITH tenth AS (SELECT c.value_decile AS tenth, sum(c.customers) AS customers, sum(c.monetary) AS monetary FROM unnest($1.cells) c WHERE c.value_decile IS NOT NULL GROUP BY 1),
 		total AS (SELECT sum(customers) AS customers, sum(monetary) AS monetary FROM tenth),
 		curve AS (SELECT tenth, tenth.customers, tenth.monetary, tenth.monetary / nullif(total.monetary, 0) AS share,
 				sum(tenth.customers) OVER up / total.customers AS x, sum(tenth.monetary) OVER up / nullif(total.monetary, 0) AS y
@@ -251,7 +263,7 @@ BEGIN
 			sum(share) FILTER (WHERE tenth <= 2) AS best_fifth,
 			string_agg(crm_profile_internal.report_row(tenth::text, crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount''), crm_profile_internal.report_number($1, share, ''share'')), ''''
 				ORDER BY tenth) FILTER (WHERE customers >= 5) AS rows
-		FROM curve', page.source) INTO tenths USING page;
+		FROM curve') INTO tenths USING page;
 	RETURN CASE WHEN tenths.tenths > 1 THEN format('<p>%s</p>', format(page.words ->> 'lead.best fifth', crm_profile_internal.report_number(page, tenths.best_fifth, 'share')))
 		|| crm_profile_internal.report_chart(page, 'concentration', 276, tenths.drawing, crm_profile_internal.report_table(page, '{tenth,customers,revenue,share}', tenths.rows)) END;
 END $$; -- section of a report: how much of the revenue comes from how few customers
@@ -262,9 +274,10 @@ DECLARE
 	cells record;
 BEGIN
 	EXECUTE format('
-		WITH month AS (SELECT generate_series(greatest(max(month) - interval ''12 months'', min(month)), max(month), ''1 month'')::date AS month FROM %1$I.purchase_calendar),
+		WITH calendar AS MATERIALIZED (SELECT * FROM %I.purchase_calendar),
+		month AS (SELECT generate_series(greatest(max(month) - interval ''12 months'', min(month)), max(month), ''1 month'')::date AS month FROM calendar),
 		cell AS (SELECT month.month, weekday, coalesce(orders, 0) AS orders, coalesce(amount, 0) AS amount
-			FROM month CROSS JOIN generate_series(1, 7) weekday LEFT JOIN %1$I.purchase_calendar c USING (month, weekday))
+			FROM month CROSS JOIN generate_series(1, 7) weekday LEFT JOIN calendar c USING (month, weekday))
 		SELECT count(*) AS cells, array_agg(orders ORDER BY weekday, month) AS orders,
 			(SELECT array_agg(to_char(month, ''MM'') ORDER BY month) FROM month) AS months,
 			(SELECT string_agg(crm_profile_internal.report_row(to_char(month, ''MM/YYYY''), crm_profile_internal.report_number($1, o, ''count''), crm_profile_internal.report_number($1, a, ''amount'')), '''' ORDER BY month)
@@ -280,8 +293,9 @@ DECLARE
 	cells record;
 BEGIN
 	EXECUTE format('
-		WITH cohort AS (SELECT cohort FROM %1$I.cohort_retention WHERE months = 0 AND customers >= 5 ORDER BY cohort DESC LIMIT 13),
-		cell AS (SELECT c.cohort, m.months, r.customers, r.buyers, r.retention FROM cohort c CROSS JOIN generate_series(1, 12) m(months) LEFT JOIN %1$I.cohort_retention r USING (cohort, months))
+		WITH retention AS MATERIALIZED (SELECT * FROM %I.cohort_retention),
+		cohort AS (SELECT cohort FROM retention WHERE months = 0 AND customers >= 5 ORDER BY cohort DESC LIMIT 13),
+		cell AS (SELECT c.cohort, m.months, r.customers, r.buyers, r.retention FROM cohort c CROSS JOIN generate_series(1, 12) m(months) LEFT JOIN retention r USING (cohort, months))
 		SELECT count(cohort) AS cells, (SELECT array_agg(to_char(cohort, ''MM/YYYY'') ORDER BY cohort) FROM cohort) AS cohorts, array_agg(retention::numeric ORDER BY cohort, months) AS retention,
 			string_agg(crm_profile_internal.report_row(to_char(cohort, ''MM/YYYY'') || '' + '' || months, crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, retention::numeric, ''share'')), ''''
 				ORDER BY cohort, months) FILTER (WHERE retention IS NOT NULL) AS rows
@@ -394,7 +408,7 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL);
+	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL, NULL);
 	body text;
 	bodies text := '';
 	links text := '';
@@ -411,6 +425,11 @@ BEGIN
 			DETAIL = format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY place) FROM crm_profile_internal.report_sections()));
 	END IF;
 	EXECUTE format('SELECT as_of FROM %I.customer_profile LIMIT 1', source) INTO day;
+	IF sections IS NULL OR sections && '{overview,scores,concentration}' THEN
+		EXECUTE format('SELECT array_agg(ROW(c.*)::crm_profile_internal.report_cell) FROM (SELECT p.lifecycle, p.value_decile, p.r_score, p.f_score,
+				count(*), count(p.first_purchase), count(*) FILTER (WHERE p.frequency > 1), count(*) FILTER (WHERE p.frequency > 0), sum(p.monetary)
+			FROM %I.customer_profile p GROUP BY p.lifecycle, p.value_decile, p.r_score, p.f_score) c', source) INTO page.cells;
+	END IF;
 	IF sections IS NULL OR sections && '{overview,segments,migration}' THEN
 		EXECUTE format('SELECT jsonb_agg(s) FROM %I.segment_summary s', source) INTO page.summary;
 	END IF;

@@ -10,6 +10,7 @@
 #include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
+#include "source/label_selectivity.h"
 
 PG_MODULE_MAGIC;
 
@@ -26,6 +27,7 @@ _PG_init(void)
 	InitOrderWorkers();
 	InitScoreOrders();
 	InitAudience();
+	InitLabelSelectivity();
 	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",

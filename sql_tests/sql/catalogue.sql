@@ -14,13 +14,13 @@ CREATE TEMP TABLE acts (name) AS VALUES
 	('collect_valid_histories'), ('order_faults'), ('find_in_orders'), ('find_in_columns'), ('find_in_customers'), ('find_in_attributes'), ('find_in_prospects'), ('find_persons'), ('find_unreadable'), ('source_find'), ('labels_without'), ('order_columns_seen'),
 	('key_or_null'), ('readable_part'), ('readable_rows'), ('refresh_identity'), ('refresh_quality'), ('source_build_findings'), ('source_keep_findings'),
 	('note_changed_customer'), ('track_table'), ('source_resolve_tracking'), ('source_build_tracking'), ('take_changes'), ('take_queue'), ('build_queue'), ('take_stamped_changes'), ('write_histories'), ('write_changed_histories'), ('change_histories'), ('find_identity'), ('write_noted_changes'), ('oldest_stored'), ('old_orders_dropped'), ('changed_orders_query'), ('mend_tracking'), ('wait_for_commit'), ('commit_durably'), ('drop_slot'), ('make_slot'), ('peek_slot'), ('take_slot_changes'), ('refresh_all'),
-	('source_build_population'), ('source_build_unknown'), ('keep_population'), ('refresh_known'), ('refresh_population'),
+	('source_build_population'), ('source_build_unknown'), ('source_build_labels'), ('refresh_labels'), ('keep_population'), ('refresh_known'), ('refresh_population'),
 	('source_local_day'), ('source_resolve_codes'), ('source_contact_amount'), ('source_resolve_campaigns'), ('source_build_campaigns'), ('find_in_campaigns'), ('source_condition'), ('tell_audience'), ('select_audience'), ('select_audience_as_owner'), ('draw_audience'), ('plan_effects'), ('plan_contacts'), ('plan_contacts_as_owner'), ('planned_contacts'), ('campaign_plan'), ('campaign_plan_as_owner'),
 	('look_at'), ('seal_models'), ('infer_orders'), ('infer_lines'), ('infer_days'), ('infer_amounts'), ('infer_filter'), ('glance_at'), ('suggest_pairs'), ('suggest_orders'), ('suggest_sources'), ('suggest_sources_details'), ('identifying'), ('source_warn_identifying'), ('source_common_columns');
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
 	('profile_groups_fit'), ('group_weights'),
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('cohort_cells'), ('second_purchases'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('median'), ('decimal_sum'), ('persona_counts');
+	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('persona_counts');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');

@@ -97,7 +97,7 @@ BEGIN
 		WHERE s.sentence ~ ''[[:alpha:]]{3}'' AND strpos(page.html, crm_profile_internal.html(s.sentence)) > 0 ORDER BY 2, 1', source);
 END $$;
 SELECT * FROM left_in_english('s');
-SELECT regexp_replace(d.advice, '[0-9]', '#', 'g') AS advice, crm_profile_internal.report_text(ROW('s', crm_profile_internal.report_words('de'), false, NULL, NULL)::crm_profile_internal.report_page, v.advice) AS in_german
+SELECT regexp_replace(d.advice, '[0-9]', '#', 'g') AS advice, crm_profile_internal.report_text(ROW('s', crm_profile_internal.report_words('de'), false, NULL, NULL, NULL)::crm_profile_internal.report_page, v.advice) AS in_german
 FROM (VALUES ('Beyond 1250.5, where the half of all orders has 20.00 or less: typing errors?'), ('Its values, with orders and revenue: a & b: 3, 20.5; <x>: 1, 2.'), ('They have bought already. Its values are these.')) v(advice), LATERAL (SELECT v.advice) d;
 -- every language has the same number of placeholders
 SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'

@@ -7,9 +7,13 @@
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
 
 #include "base/common.h"
 
@@ -62,6 +66,50 @@ PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+SerializedState(const void *state, Size size)
+{
+	bytea *bytes = palloc(VARHDRSZ + size);
+
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	memcpy(VARDATA(bytes), state, size);
+	return PointerGetDatum(bytes);
+}
+
+void *
+DeserializedState(FunctionCallInfo fcinfo, Size size)
+{
+	const bytea *bytes = PG_GETARG_BYTEA_PP(0);
+
+	(void) AggregateContext(fcinfo, get_func_name(fcinfo->flinfo->fn_oid));
+	if (VARSIZE_ANY_EXHDR(bytes) != size)
+		elog(ERROR, "state of an aggregate has %zu bytes, not %zu", VARSIZE_ANY_EXHDR(bytes), size);
+	return memcpy(palloc(size), VARDATA_ANY(bytes), size);
+}
+
+void
+BeginRowArray(FunctionCallInfo fcinfo, RowArray *array)
+{
+	array->type = get_element_type(get_fn_expr_rettype(fcinfo->flinfo));
+	array->row = lookup_rowtype_tupdesc_copy(array->type, -1);
+	array->rows = initArrayResult(array->type, CurrentMemoryContext, true);
+}
+
+void
+AddToRowArray(RowArray *array, Datum *values, bool *nulls)
+{
+	CHECK_FOR_INTERRUPTS();
+	array->rows =
+		accumArrayResult(array->rows, HeapTupleGetDatum(heap_form_tuple(array->row, values, nulls)),
+						 false, array->type, CurrentMemoryContext);
+}
+
+Datum
+RowArrayDatum(RowArray *array)
+{
+	return makeArrayResult(array->rows, CurrentMemoryContext);
 }
 
 void *

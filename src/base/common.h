@@ -32,6 +32,25 @@ extern void PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 		PG_RETURN_POINTER(state);                                                                  \
 	} while (0)
 
+/*
+ * The state of an aggregate, a struct without pointers, as bytes on its way from a worker, and
+ * back, in the current memory context.
+ */
+extern Datum SerializedState(const void *state, Size size);
+extern void *DeserializedState(FunctionCallInfo fcinfo, Size size);
+
+/* An array of rows, the result of a function, under construction. */
+typedef struct RowArray
+{
+	Oid type;
+	struct TupleDescData *row;
+	struct ArrayBuildState *rows;
+} RowArray;
+
+extern void BeginRowArray(FunctionCallInfo fcinfo, RowArray *array);
+extern void AddToRowArray(RowArray *array, Datum *values, bool *nulls);
+extern Datum RowArrayDatum(RowArray *array);
+
 /* An array, or none yet, with twice the room, for elements of that size. */
 extern void *GrownArray(MemoryContext context, void *array, int64 *room, Size size);
 

@@ -144,35 +144,63 @@ ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	return sum;
 }
 
+/* Mean and mean square of purchases, to which the classes of customers add. */
+typedef struct Moments
+{
+	double mean;
+	double square;
+} Moments;
+
 /*
  * Customers who stay buy at a Gamma rate of known shape: m_s purchases, with variance m_s + m_s^2 /
  * shape.  Customers who may leave buy m and stay for a part u = m / m_s of the time; if few leave,
  * at any time, E[u^2] is 1 - 4/3 (1 - u), hence about u^(4/3).
  */
+static void
+AddPurchases(Moments *moments, ClvProcess process, const double *p, const ClvCustomer *customer,
+			 double horizon, double alive, double mean)
+{
+	double shape = p[CLV_R] + process.regularity * customer->x;
+	double staying = shape * horizon / (p[CLV_ALPHA] + customer->T) / process.regularity;
+	double part = staying > 0 ? Min(1, mean / staying) : 1;
+
+	moments->mean += alive * mean;
+	moments->square +=
+		alive * (mean + mean * mean * (1 + 1 / shape) * pow(Max(part, 1e-9), 4.0 / 3 - 2));
+}
+
+static PurchaseForecast
+ForecastOf(Moments moments)
+{
+	PurchaseForecast forecast = {moments.mean,
+								 Max(0, moments.square - moments.mean * moments.mean)};
+
+	return forecast;
+}
+
+PurchaseForecast
+ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer, double horizon, double alive,
+				double mean)
+{
+	Moments moments = {0};
+
+	AddPurchases(&moments, ProcessOf(model), model->parameters, customer, horizon, alive, mean);
+	return ForecastOf(moments);
+}
+
 PurchaseForecast
 ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon)
 {
 	CustomerClass classes[MAX_CLASSES];
 	int n = CustomerClasses(model, model->parameters, customer, classes);
-	PurchaseForecast forecast = {0};
-	double squares = 0;
+	Moments moments = {0};
 
 	for (int c = 0; c < n; c++)
-	{
-		ClvProcess process = classes[c].process;
-		const double *p = classes[c].parameters;
-		double alive = classes[c].probability * ClassAlive(&classes[c], customer);
-		double mean = PurchasesIfAlive(process, p, customer, horizon);
-		double shape = p[CLV_R] + process.regularity * customer->x;
-		double staying = shape * horizon / (p[CLV_ALPHA] + customer->T) / process.regularity;
-		double part = staying > 0 ? Min(1, mean / staying) : 1;
-		double square = mean + mean * mean * (1 + 1 / shape) * pow(Max(part, 1e-9), 4.0 / 3 - 2);
-
-		forecast.mean += alive * mean;
-		squares += alive * square;
-	}
-	forecast.variance = Max(0, squares - forecast.mean * forecast.mean);
-	return forecast;
+		AddPurchases(
+			&moments, classes[c].process, classes[c].parameters, customer, horizon,
+			classes[c].probability * ClassAlive(&classes[c], customer),
+			PurchasesIfAlive(classes[c].process, classes[c].parameters, customer, horizon));
+	return ForecastOf(moments);
 }
 
 double

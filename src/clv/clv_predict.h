@@ -76,6 +76,10 @@ typedef struct PurchaseForecast
 	double variance;
 } PurchaseForecast;
 
+/* The same from P(alive) and the purchases if alive, where all customers are of one class. */
+extern PurchaseForecast ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer,
+										double horizon, double alive, double mean);
+
 extern PurchaseForecast
 ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);
 

@@ -145,7 +145,7 @@ AttributesArgument(const FmgrInfo *function)
 
 /* The predictor of the model argument. */
 static Predictor *
-PredictorOf(FunctionCallInfo fcinfo)
+PredictorOf(FunctionCallInfo fcinfo, int argument)
 {
 	FmgrInfo *function = fcinfo->flinfo;
 	Predictor *predictor = (Predictor *) function->fn_extra;
@@ -156,8 +156,8 @@ PredictorOf(FunctionCallInfo fcinfo)
 			MemoryContextAllocZero(function->fn_mcxt, sizeof(Predictor));
 		predictor->attributes_argument = AttributesArgument(function);
 	}
-	predictor->model =
-		CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(1), function->fn_mcxt);
+	predictor->model = CachedModel(&ClvModelFormat, &predictor->cache, PG_GETARG_DATUM(argument),
+								   function->fn_mcxt);
 	if (unlikely(predictor->decodings != predictor->cache.decodings))
 	{
 		predictor->decodings = predictor->cache.decodings;
@@ -183,16 +183,40 @@ PredictorOf(FunctionCallInfo fcinfo)
 	return predictor;
 }
 
+/* The answers about the customer with that history; void if the last one was another. */
+static bool
+IsLastCustomer(uint64 history, const ClvModel *model, DateADT as_of)
+{
+	if (Last.history == history && Last.model == model->fingerprint && Last.as_of == as_of &&
+		history != 0)
+		return true;
+	Last.history = history;
+	Last.model = model->fingerprint;
+	Last.as_of = as_of;
+	Last.customer_known = Last.alive_known = Last.clv_known = Last.any_known = false;
+	return false;
+}
+
+double
+RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of, const ClvCustomer *customer,
+				  double horizon)
+{
+	if (history == 0)
+		return ProbabilityOfPurchase(model, customer, horizon);
+	if (!IsLastCustomer(history, model, as_of) || !Last.any_known || Last.any_horizon != horizon)
+	{
+		Last.any_purchase = ProbabilityOfPurchase(model, customer, horizon);
+		Last.any_horizon = horizon;
+		Last.any_known = true;
+	}
+	return Last.any_purchase;
+}
+
 LastAnswers *
 AnswersFor(const Question *question)
 {
-	if (Last.history != question->serial || Last.model != question->predictor->model->fingerprint ||
-		Last.as_of != question->as_of || question->serial == 0)
+	if (!IsLastCustomer(question->serial, question->predictor->model, question->as_of))
 	{
-		Last.history = question->serial;
-		Last.model = question->predictor->model->fingerprint;
-		Last.as_of = question->as_of;
-		Last.customer_known = Last.alive_known = Last.clv_known = false;
 		/* prefetched, since it is not needed at once */
 		if (IfAliveTable.slots != NULL)
 			__builtin_prefetch(IfAliveSlot(question));
@@ -203,8 +227,17 @@ AnswersFor(const Question *question)
 bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question)
 {
-	Predictor *predictor = PredictorOf(fcinfo);
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
+	return AskQuestion(fcinfo, 0,
+					   horizon_argument > 0 ? PG_GETARG_INTERVAL_P(horizon_argument) : NULL,
+					   discount, question);
+}
+
+bool
+AskQuestion(FunctionCallInfo fcinfo, int first_argument, const Interval *horizon, double discount,
+			Question *question)
+{
+	Predictor *predictor = PredictorOf(fcinfo, first_argument + 1);
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(first_argument + 2), "as_of");
 	const PurchaseSummary *facts;
 	LastAnswers *last;
 
@@ -213,16 +246,16 @@ ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Que
 		ForgetMemos(&predictor->alive);
 	predictor->alive_as_of = as_of;
 
-	if (horizon_argument > 0)
-		SetHorizon(predictor, as_of, PG_GETARG_INTERVAL_P(horizon_argument), discount);
+	if (horizon != NULL)
+		SetHorizon(predictor, as_of, horizon, discount);
 	question->predictor = predictor;
 	question->as_of = as_of;
 	question->first_counts = false;
 	question->chance = 0.5;
 	if (!ClvModelIsUsable(predictor->model))
 		return false;
-	facts = RecallPurchases(PG_GETARG_HISTORY(0), as_of, (ValueBasis) predictor->model->basis,
-							&question->serial);
+	facts = RecallPurchases(PG_GETARG_HISTORY(first_argument), as_of,
+							(ValueBasis) predictor->model->basis, &question->serial);
 	if (facts->purchase_days == 0)
 		return false;
 	question->facts = facts;
@@ -509,6 +542,19 @@ Alive(const Question *question)
 		last->alive = AnswerAlive(question, predictor->model->parameters, NULL);
 	last->alive_known = true;
 	return last->alive;
+}
+
+PurchaseForecast
+ForecastOfQuestion(const Question *question)
+{
+	const ClvModel *model = question->predictor->model;
+	double horizon = question->predictor->horizon;
+	double alive = Alive(question);
+
+	if (model->random_share > 0 || !(alive > 0))
+		return ForecastPurchases(model, &question->customer, horizon);
+	return ForecastIfAlive(model, &question->customer, horizon, alive,
+						   Expected(question, PURCHASES_IF_ALIVE) / alive);
 }
 
 #define WAIT_HALVINGS 60

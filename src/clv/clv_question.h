@@ -88,8 +88,11 @@ typedef struct LastAnswers
 	bool customer_known;
 	bool alive_known;
 	bool clv_known;
+	bool any_known;
 	ClvCustomer customer; /* in units of the model */
 	double alive;
+	double any_purchase; /* P(a purchase) within this horizon, in units */
+	double any_horizon;
 	double clv; /* in this horizon, at this discount */
 	Interval horizon;
 	double discount;
@@ -102,6 +105,20 @@ typedef struct LastAnswers
 extern bool
 ReadQuestion(FunctionCallInfo fcinfo, int horizon_argument, double discount, Question *question);
 
+/*
+ * The same where these arguments begin at `first_argument`, as those of an aggregate do, with the
+ * horizon given; NULL for none.
+ */
+extern bool AskQuestion(FunctionCallInfo fcinfo, int first_argument, const Interval *horizon,
+						double discount, Question *question);
+
+/*
+ * The probability of a purchase of the customer with that history (its serial number), by a horizon
+ * in units: it is also what the lifecycle goes by.
+ */
+extern double RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of,
+								const ClvCustomer *customer, double horizon);
+
 /* The answers about this customer; void if the last customer was another. */
 extern LastAnswers *AnswersFor(const Question *question);
 
@@ -110,6 +127,9 @@ extern double Alive(const Question *question);
 
 /* The answer of this kind for a customer who may be lost. */
 extern double Expected(const Question *question, IfAlive kind);
+
+/* Mean and variance of purchases in the horizon; shares the answers above. */
+extern PurchaseForecast ForecastOfQuestion(const Question *question);
 
 /* An answer at given parameters, which need not be the model's own. */
 typedef double (*Answer)(const Question *question, const double *parameters, const double *spend);

@@ -51,7 +51,8 @@ probability_of_purchase(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 3, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AnswerAnyPurchase(&question, question.predictor->model->parameters, NULL));
+	PG_RETURN_FLOAT8(RecallAnyPurchase(question.serial, question.predictor->model, question.as_of,
+									   &question.customer, question.predictor->horizon));
 }
 
 /* (history, model, as_of [, first_purchase]) */
@@ -216,28 +217,6 @@ purchase_outlook(PG_FUNCTION_ARGS)
 	if (isnan(outlook))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(outlook);
-}
-
-/* (history, model, as_of, horizon): expected value of the purchases, and its variance by chance */
-PG_FUNCTION_INFO_V1(revenue_outlook);
-Datum
-revenue_outlook(PG_FUNCTION_ARGS)
-{
-	Question question;
-	PurchaseForecast purchases;
-	SpendForecast spend;
-	Datum values[2];
-	bool nulls[2] = {false};
-
-	if (!ReadQuestion(fcinfo, 3, 0, &question) || !KnowsValue(question.predictor->model))
-		PG_RETURN_NULL();
-	purchases = ForecastPurchases(question.predictor->model, &question.customer,
-								  question.predictor->horizon);
-	spend = ForecastSpend(question.predictor->model, question.predictor->model->spend_parameters,
-						  question.facts, true);
-	values[0] = Float8GetDatum(purchases.mean * spend.value);
-	values[1] = Float8GetDatum(VarianceOfTotal(purchases.mean, purchases.variance, &spend));
-	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }
 
 /* The model's log-likelihood of one customer, time in its unit. */

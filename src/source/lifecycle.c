@@ -15,7 +15,7 @@
 #include "base/common.h"
 #include "base/decimal.h"
 #include "base/local_day.h"
-#include "clv/clv_predict.h"
+#include "clv/clv_question.h"
 #include "history/history_memo.h"
 #include "rfm/segment_scheme.h"
 #include "source/lifecycle.h"
@@ -72,24 +72,40 @@ OfNewcomer(const ClvModel *model, double horizon)
 	return last.probability;
 }
 
-/* Whether somebody silent for so long is less likely to buy than that share of a newcomer. */
-static bool
-HasFallenBelow(const ClvModel *model, const Past *past, int64 silence, double share)
+/*
+ * How likely somebody silent for so long is to buy within a quarter of a year, with the rules for
+ * short and long silences: infinite if they fall below no share of a newcomer, negative if below
+ * any.  `history` is the serial number if the silence goes on until the as-of date, else 0.
+ */
+static double
+OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 history,
+			 double *newcomer)
 {
 	DateADT today = (DateADT) (past->last + silence);
 	ClvCustomer customer = CustomerInUnits(model, past, today);
 	double horizon =
 		WeightedDays(&model->calendar, today, today + OUTLOOK_DAYS) * model->pace / model->unit;
 
+	*newcomer = OfNewcomer(model, horizon);
 	/* who bought once has shown no rhythm */
 	if (past->purchase_days > 1)
 	{
 		double gap = GapProbability(model, &customer);
 
 		if (gap < WITHIN_RHYTHM || gap >= HARDLY_A_GAP)
-			return gap >= HARDLY_A_GAP;
+			return gap < WITHIN_RHYTHM ? INFINITY : -1;
 	}
-	return ProbabilityOfPurchase(model, &customer, horizon) < share * OfNewcomer(model, horizon);
+	return RecallAnyPurchase(history, model, today, &customer, horizon);
+}
+
+/* Whether somebody silent for so long is less likely to buy than that share of a newcomer. */
+static bool
+HasFallenBelow(const ClvModel *model, const Past *past, int64 silence, double share)
+{
+	double newcomer;
+	double outlook = OutlookAfter(model, past, silence, 0, &newcomer);
+
+	return outlook < share * newcomer;
 }
 
 /* Whether somebody with this rhythm would most likely have bought once more. */
@@ -108,14 +124,12 @@ ByDaysAlone(const LapseRule *rule, const Past *past)
 	return rule->model == NULL && (rule->rhythm == NULL || past->purchase_days == 1);
 }
 
+/* Without a model of repeat purchase. */
 static bool
 IsLapsing(const LapseRule *rule, const Past *past, int64 silence)
 {
 	if (ByDaysAlone(rule, past))
 		return silence >= rule->active;
-	if (rule->model != NULL)
-		return silence >= Min(rule->active, NO_SILENCE_DAYS) &&
-			   HasFallenBelow(rule->model, past, silence, LAPSING_SHARE);
 	return OutOfRhythm(rule->rhythm, past, (double) silence);
 }
 
@@ -132,10 +146,30 @@ IsInactive(const LapseRule *rule, const Past *past, int64 silence)
 					   (double) silence * (double) rule->active / (double) rule->inactive);
 }
 
+/* Of somebody whose last purchase was so long ago: inactive, lapsing, or neither (LIFECYCLES). */
+static Lifecycle
+AfterSilence(const LapseRule *rule, const Past *past, int64 silence, uint64 history)
+{
+	double outlook;
+	double newcomer;
+
+	if (rule->model == NULL)
+		return IsInactive(rule, past, silence)  ? LIFECYCLE_INACTIVE
+			   : IsLapsing(rule, past, silence) ? LIFECYCLE_LAPSING
+												: LIFECYCLES;
+	if (silence < Min(rule->active, NO_SILENCE_DAYS))
+		return LIFECYCLES;
+	/* one outlook answers both */
+	outlook = OutlookAfter(rule->model, past, silence, history, &newcomer);
+	if (silence >= rule->inactive && outlook < INACTIVE_SHARE * newcomer)
+		return LIFECYCLE_INACTIVE;
+	return outlook < LAPSING_SHARE * newcomer ? LIFECYCLE_LAPSING : LIFECYCLES;
+}
+
 bool
 HasLapsed(const LapseRule *rule, const Past *past, int64 silence)
 {
-	return IsInactive(rule, past, silence) || IsLapsing(rule, past, silence);
+	return AfterSilence(rule, past, silence, 0) != LIFECYCLES;
 }
 
 Lifecycle
@@ -145,6 +179,7 @@ LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule
 	PurchaseDay day;
 	Past past = {0};
 	bool won_back = false;
+	Lifecycle silent;
 
 	RecallHistory(&reader, history);
 	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
@@ -158,10 +193,9 @@ LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule
 	}
 	if (past.purchase_days == 0)
 		return LIFECYCLES;
-	if (IsInactive(rule, &past, (int64) as_of - past.last))
-		return LIFECYCLE_INACTIVE;
-	if (IsLapsing(rule, &past, (int64) as_of - past.last))
-		return LIFECYCLE_LAPSING;
+	silent = AfterSilence(rule, &past, (int64) as_of - past.last, HistorySerial(history));
+	if (silent != LIFECYCLES)
+		return silent;
 	if (past.first > as_of - Min(rule->active, MAX_NEW_DAYS))
 		return LIFECYCLE_NEW;
 	return won_back ? LIFECYCLE_WON_BACK : LIFECYCLE_ACTIVE;

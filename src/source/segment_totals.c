@@ -28,9 +28,9 @@ typedef struct MedianState
 } MedianState;
 
 static MedianState *
-MedianStateOf(FunctionCallInfo fcinfo)
+MedianStateOf(FunctionCallInfo fcinfo, const char *function)
 {
-	MemoryContext context = AggregateContext(fcinfo, "median_transfn");
+	MemoryContext context = AggregateContext(fcinfo, function);
 	MedianState *state;
 
 	if (!PG_ARGISNULL(0))
@@ -44,10 +44,8 @@ MedianStateOf(FunctionCallInfo fcinfo)
 }
 
 static void
-AddToMedian(MedianState *state, double value)
+AddNumber(MedianState *state, int64 number)
 {
-	int64 number = SortableFloat8(value);
-
 	state->min = Min(state->min, number);
 	state->max = Max(state->max, number);
 	AddInteger(&state->numbers, number);
@@ -58,10 +56,10 @@ PG_FUNCTION_INFO_V1(median_transfn);
 Datum
 median_transfn(PG_FUNCTION_ARGS)
 {
-	MedianState *state = MedianStateOf(fcinfo);
+	MedianState *state = MedianStateOf(fcinfo, "median_transfn");
 
 	if (!PG_ARGISNULL(1))
-		AddToMedian(state, PG_GETARG_FLOAT8(1));
+		AddNumber(state, SortableFloat8(PG_GETARG_FLOAT8(1)));
 	PG_RETURN_POINTER(state);
 }
 
@@ -70,10 +68,85 @@ PG_FUNCTION_INFO_V1(median_transfn_numeric);
 Datum
 median_transfn_numeric(PG_FUNCTION_ARGS)
 {
-	MedianState *state = MedianStateOf(fcinfo);
+	MedianState *state = MedianStateOf(fcinfo, "median_transfn");
 
 	if (!PG_ARGISNULL(1))
-		AddToMedian(state, DoubleFromNumeric(PG_GETARG_DATUM(1)));
+		AddNumber(state, SortableFloat8(DoubleFromNumeric(PG_GETARG_DATUM(1))));
+	PG_RETURN_POINTER(state);
+}
+
+/* How many numbers there are. */
+static int64
+MedianCount(const MedianState *state)
+{
+	return state == NULL ? 0 : state->numbers.in_file + state->numbers.nvalues;
+}
+
+/* (state, numbers of another one) */
+PG_FUNCTION_INFO_V1(median_combine);
+Datum
+median_combine(PG_FUNCTION_ARGS)
+{
+	MedianState *state = MedianStateOf(fcinfo, "median_combine");
+	MedianState *other = PG_ARGISNULL(1) ? NULL : (MedianState *) PG_GETARG_POINTER(1);
+	IntegerCursor *cursor = palloc(sizeof(IntegerCursor));
+	const int64 *numbers;
+	int n;
+
+	if (other != NULL)
+	{
+		RewindIntegers(cursor, &other->numbers);
+		while ((n = NextIntegers(cursor, &numbers)) > 0)
+			for (int i = 0; i < n; i++)
+				AddNumber(state, numbers[i]);
+	}
+	pfree(cursor);
+	PG_RETURN_POINTER(state);
+}
+
+/* The numbers. */
+PG_FUNCTION_INFO_V1(median_serialize);
+Datum
+median_serialize(PG_FUNCTION_ARGS)
+{
+	MedianState *state = (MedianState *) PG_GETARG_POINTER(0);
+	IntegerCursor *cursor = palloc(sizeof(IntegerCursor));
+	const int64 *numbers;
+	bytea *bytes;
+	char *p;
+	int n;
+
+	(void) AggregateContext(fcinfo, "median_serialize");
+	if (MedianCount(state) > (int64) ((MaxAllocSize - VARHDRSZ) / sizeof(int64)))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many customers for a parallel median"),
+						errhint("Set max_parallel_workers_per_gather to 0.")));
+	bytes = palloc(VARHDRSZ + MedianCount(state) * sizeof(int64));
+	p = VARDATA(bytes);
+	RewindIntegers(cursor, &state->numbers);
+	while ((n = NextIntegers(cursor, &numbers)) > 0)
+	{
+		memcpy(p, numbers, n * sizeof(int64));
+		p += n * sizeof(int64);
+	}
+	pfree(cursor);
+	SET_VARSIZE(bytes, p - (char *) bytes);
+	PG_RETURN_BYTEA_P(bytes);
+}
+
+/* A state that lives as long as it takes to combine it. */
+PG_FUNCTION_INFO_V1(median_deserialize);
+Datum
+median_deserialize(PG_FUNCTION_ARGS)
+{
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
+	MedianState *state = palloc0(sizeof(MedianState));
+
+	(void) AggregateContext(fcinfo, "median_deserialize");
+	InitIntegerList(&state->numbers, CurrentMemoryContext, 0);
+	state->numbers.nvalues = VARSIZE_ANY_EXHDR(bytes) / sizeof(int64);
+	state->numbers.values = palloc(Max(VARSIZE_ANY_EXHDR(bytes), sizeof(int64)));
+	memcpy(state->numbers.values, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 	PG_RETURN_POINTER(state);
 }
 
@@ -83,7 +156,7 @@ Datum
 median_finalfn(PG_FUNCTION_ARGS)
 {
 	MedianState *state = PG_ARGISNULL(0) ? NULL : (MedianState *) PG_GETARG_POINTER(0);
-	int64 n = state == NULL ? 0 : state->numbers.in_file + state->numbers.nvalues;
+	int64 n = MedianCount(state);
 	int64 ranks[2] = {(n - 1) / 2, n / 2};
 	int64 middle[2];
 	double low;
@@ -110,7 +183,7 @@ typedef struct DecimalSum
 	int128
 		sums[MAX_SUM_DECIMALS + 1]; /* of the numbers that need that many decimals for 15 digits */
 	Numeric others;                 /* the sum of all other numbers; NULL if there are none */
-} DecimalSum;
+} DecimalSum; /* on its way from a worker: with the bytes of `others` after it, if there are any */
 
 /* The number in units of 10^-decimals, with 15 digits, rounded as printf() does. */
 static bool
@@ -145,12 +218,11 @@ RoundToDigits(double number, int *decimals, int64 *rounded)
 	return true;
 }
 
-/* Adds a number converted to numeric as PostgreSQL does, through text. */
+/* Adds to the sum of other numbers. */
 static void
-AddOther(DecimalSum *sum, double number, MemoryContext context)
+AddOther(DecimalSum *sum, Datum total, MemoryContext context)
 {
 	MemoryContext caller;
-	Datum total = DirectFunctionCall1(float8_numeric, Float8GetDatum(number));
 
 	if (sum->others != NULL)
 		total = DirectFunctionCall2(numeric_add, NumericGetDatum(sum->others), total);
@@ -182,13 +254,67 @@ decimal_sum_transfn(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(sum);
 	if (!isfinite(number) || !RoundToDigits(fabs(number), &decimals, &rounded))
 	{
-		AddOther(sum, number, context);
+		/* converted to numeric as PostgreSQL does, through text */
+		AddOther(sum, DirectFunctionCall1(float8_numeric, Float8GetDatum(number)), context);
 		PG_RETURN_POINTER(sum);
 	}
 	sum->sums[decimals] += number < 0 ? -rounded : rounded;
 	for (; decimals > sum->decimals && rounded % 10 == 0; decimals--)
 		rounded /= 10;
 	sum->decimals = Max(sum->decimals, decimals);
+	PG_RETURN_POINTER(sum);
+}
+
+/* (state, state) */
+PG_FUNCTION_INFO_V1(decimal_sum_combine);
+Datum
+decimal_sum_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "decimal_sum_combine");
+	DecimalSum *sum = PG_ARGISNULL(0) ? NULL : (DecimalSum *) PG_GETARG_POINTER(0);
+	const DecimalSum *other = PG_ARGISNULL(1) ? NULL : (const DecimalSum *) PG_GETARG_POINTER(1);
+
+	if (other != NULL)
+	{
+		if (sum == NULL)
+			sum = MemoryContextAllocZero(context, sizeof(DecimalSum));
+		sum->any |= other->any;
+		sum->decimals = Max(sum->decimals, other->decimals);
+		for (int i = 0; i <= MAX_SUM_DECIMALS; i++)
+			sum->sums[i] += other->sums[i];
+		if (other->others != NULL)
+			AddOther(sum, NumericGetDatum(other->others), context);
+	}
+	PG_RETURN_STATE(sum);
+}
+
+PG_FUNCTION_INFO_V1(decimal_sum_serialize);
+Datum
+decimal_sum_serialize(PG_FUNCTION_ARGS)
+{
+	const DecimalSum *sum = (const DecimalSum *) PG_GETARG_POINTER(0);
+	Size more = sum->others == NULL ? 0 : VARSIZE(sum->others);
+	bytea *bytes = palloc(VARHDRSZ + sizeof(DecimalSum) + more);
+
+	(void) AggregateContext(fcinfo, "decimal_sum_serialize");
+	SET_VARSIZE(bytes, VARHDRSZ + sizeof(DecimalSum) + more);
+	memcpy(VARDATA(bytes), sum, sizeof(DecimalSum));
+	if (more > 0)
+		memcpy(VARDATA(bytes) + sizeof(DecimalSum), sum->others, more);
+	PG_RETURN_BYTEA_P(bytes);
+}
+
+PG_FUNCTION_INFO_V1(decimal_sum_deserialize);
+Datum
+decimal_sum_deserialize(PG_FUNCTION_ARGS)
+{
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
+	Size size = VARSIZE_ANY_EXHDR(bytes);
+	char *copy = palloc(size);
+	DecimalSum *sum = (DecimalSum *) memcpy(copy, VARDATA_ANY(bytes), size);
+
+	(void) AggregateContext(fcinfo, "decimal_sum_deserialize");
+	sum->others = size == sizeof(DecimalSum) ? NULL : (Numeric) (copy + sizeof(DecimalSum));
 	PG_RETURN_POINTER(sum);
 }
 

@@ -1,0 +1,218 @@
+/*
+ * label_selectivity.c: how many customers have a label, for the planner.
+ *
+ * A view computes segment, lifecycle and tiers from the history, the models and the day, so the
+ * planner has no statistics of them: it would expect one customer in two hundred whatever the
+ * label.  A refresh keeps the labels of a sample of the customers in the table label_sample of the
+ * source, which is analyzed.  The columns have the names of the functions that make the labels.
+ * Such conditions have their place above the join of the history with the day, so their selectivity
+ * is set when the order of joins is looked for.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/geqo.h"
+#include "optimizer/paths.h"
+#include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+#include "utils/syscache.h"
+
+#include "source/label_selectivity.h"
+
+#define SAMPLE "label_sample"
+
+static join_search_hook_type previous_join_search;
+
+/*
+ * Marks the functions whose results are labels.  As a planner support function it is called before
+ * paths are made, so the library is loaded and its hook is set by then.
+ */
+PG_FUNCTION_INFO_V1(label_support);
+Datum
+label_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(NULL);
+}
+
+/* The column of the sample that has the labels of an expression; NULL if it makes none. */
+static const char *
+LabelColumn(Node *expression)
+{
+	const FuncExpr *call;
+	Oid support;
+	const char *name;
+
+	expression = strip_implicit_coercions(expression);
+	/* who has not bought has the lifecycle of a contact */
+	if (IsA(expression, CoalesceExpr))
+		expression = linitial(((CoalesceExpr *) expression)->args);
+	if (!IsA(expression, FuncExpr))
+		return NULL;
+	call = (const FuncExpr *) expression;
+	support = get_func_support(call->funcid);
+	if (!OidIsValid(support) || strcmp(get_func_name(support), "label_support") != 0)
+		return NULL;
+	name = get_func_name(call->funcid);
+	/* of a predicted value, which is a float */
+	if (strcmp(name, "value_tier") == 0 && exprType(linitial(call->args)) == FLOAT8OID)
+		name = "predicted_tier";
+	return name;
+}
+
+/* The statistics of the labels of an expression that reads the histories of a source. */
+static bool
+LabelStatistics(PlannerInfo *root, Relids relids, Node *expression, VariableStatData *labels)
+{
+	const char *column = LabelColumn(expression);
+	int relid = -1;
+
+	memset(labels, 0, sizeof(*labels));
+	while (column != NULL && (relid = bms_next_member(relids, relid)) >= 0)
+	{
+		const RangeTblEntry *table =
+			relid < root->simple_rel_array_size ? root->simple_rte_array[relid] : NULL;
+		Oid sample;
+
+		if (table == NULL || table->rtekind != RTE_RELATION)
+			continue;
+		sample = get_relname_relid(SAMPLE, get_rel_namespace(table->relid));
+		if (!OidIsValid(sample))
+			continue;
+		labels->statsTuple =
+			SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(sample),
+							Int16GetDatum(get_attnum(sample, column)), BoolGetDatum(false));
+		labels->freefunc = ReleaseSysCache;
+		labels->var = expression;
+		labels->vartype = labels->atttype = TEXTOID;
+		labels->atttypmod = -1;
+		labels->acl_ok = true;
+		return HeapTupleIsValid(labels->statsTuple);
+	}
+	return false;
+}
+
+/* The share of customers with one of the labels in an array. */
+static double
+ShareOfArray(VariableStatData *labels, const ScalarArrayOpExpr *any, const Const *array)
+{
+	ArrayType *elements;
+	Datum *values;
+	bool *nulls;
+	int n;
+	double share = 0;
+
+	if (array->constisnull)
+		return 0;
+	elements = DatumGetArrayTypeP(array->constvalue);
+	deconstruct_array(elements, ARR_ELEMTYPE(elements), -1, false, TYPALIGN_INT, &values, &nulls,
+					  &n);
+	for (int i = 0; i < n; i++)
+		share +=
+			var_eq_const(labels, any->opno, any->inputcollid, values[i], nulls[i], true, false);
+	return Min(share, 1);
+}
+
+/* Whether a clause is about all customers, those without a history, who have no label, included. */
+static bool
+IsAboutAll(PlannerInfo *root, const RestrictInfo *clause)
+{
+	int relid = -1;
+
+	/* PostgreSQL 15: it waits for the join with the customers */
+	if (!bms_is_subset(clause->required_relids, clause->clause_relids))
+		return true;
+	/* since 16: it reads what an outer join may have made NULL */
+	while ((relid = bms_next_member(clause->clause_relids, relid)) >= 0)
+		if (relid < root->simple_rel_array_size && root->simple_rte_array[relid] != NULL &&
+			root->simple_rte_array[relid]->rtekind == RTE_JOIN)
+			return true;
+	return false;
+}
+
+/* The share of rows for which a condition about a label is true; false if it is no such. */
+static bool
+ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
+{
+	Node *condition = (Node *) clause->clause;
+	Relids relids = clause->clause_relids;
+	VariableStatData labels = {0};
+	bool found = false;
+
+	if (IsA(condition, OpExpr) && list_length(((OpExpr *) condition)->args) == 2)
+	{
+		const OpExpr *compared = (const OpExpr *) condition;
+		const Const *constant = lsecond(compared->args);
+		RegProcedure estimator = get_oprrest(compared->opno);
+
+		found = IsA(constant, Const) && (estimator == F_EQSEL || estimator == F_NEQSEL) &&
+				LabelStatistics(root, relids, linitial(compared->args), &labels);
+		if (found)
+			*share = var_eq_const(
+				&labels, estimator == F_NEQSEL ? get_negator(compared->opno) : compared->opno,
+				compared->inputcollid, constant->constvalue, constant->constisnull, true,
+				estimator == F_NEQSEL);
+	}
+	else if (IsA(condition, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) condition)->useOr)
+	{
+		const ScalarArrayOpExpr *any = (const ScalarArrayOpExpr *) condition;
+		const Node *array = lsecond(any->args);
+
+		found = IsA(array, Const) && get_oprrest(any->opno) == F_EQSEL &&
+				LabelStatistics(root, relids, linitial(any->args), &labels);
+		if (found)
+			*share = ShareOfArray(&labels, any, (const Const *) array);
+	}
+	else if (IsA(condition, NullTest))
+	{
+		const NullTest *test = (const NullTest *) condition;
+
+		found = LabelStatistics(root, relids, (Node *) test->arg, &labels);
+		if (found)
+			*share = ((Form_pg_statistic) GETSTRUCT(labels.statsTuple))->stanullfrac;
+		if (found && test->nulltesttype == IS_NOT_NULL)
+			*share = 1 - *share;
+	}
+	if (found && !IsAboutAll(root, clause))
+	{
+		double labelled = 1 - ((Form_pg_statistic) GETSTRUCT(labels.statsTuple))->stanullfrac;
+
+		*share = labelled > 0 ? Min(1, *share / labelled) : 0;
+	}
+	ReleaseVariableStats(labels);
+	return found;
+}
+
+static RelOptInfo *
+SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
+{
+	ListCell *rel;
+	ListCell *clause;
+
+	foreach (rel, initial_rels)
+		foreach (clause, ((RelOptInfo *) lfirst(rel))->joininfo)
+		{
+			RestrictInfo *condition = (RestrictInfo *) lfirst(clause);
+			double share;
+
+			if (ShareOfLabel(root, condition, &share))
+				condition->norm_selec = condition->outer_selec = share;
+		}
+	if (previous_join_search != NULL)
+		return previous_join_search(root, levels_needed, initial_rels);
+	if (enable_geqo && levels_needed >= geqo_threshold)
+		return geqo(root, levels_needed, initial_rels);
+	return standard_join_search(root, levels_needed, initial_rels);
+}
+
+void
+InitLabelSelectivity(void)
+{
+	previous_join_search = join_search_hook;
+	join_search_hook = SearchJoins;
+}
