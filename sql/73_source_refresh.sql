@@ -216,8 +216,6 @@ BEGIN
 		removed := 0;
 		stored := clock_timestamp();
 		EXECUTE format('CREATE UNIQUE INDEX customer_history_key ON %s (customer)', target);
-		-- now, not later: subscribers of logical replication would be stopped by a change
-		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX customer_history_key', target);
 		EXECUTE format('ANALYZE %s', target);
 		IF "verbose" THEN
 			PERFORM crm_profile_internal.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));
@@ -584,6 +582,16 @@ BEGIN
 	END IF;
 END $$; -- raises a finding as a WARNING, with the part after its colon as the detail
 
+CREATE FUNCTION crm_profile_internal.identify_histories(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('LOCK TABLE %I.customer_history IN ACCESS EXCLUSIVE MODE NOWAIT', src.name);
+	EXECUTE format('ALTER TABLE %I.customer_history REPLICA IDENTITY USING INDEX customer_history_key', src.name);
+EXCEPTION WHEN lock_not_available THEN
+	-- somebody reads, and is not to be waited for: the next alter_source does it
+	NULL;
+END $$; -- makes the key the replica identity of customer_history, at the end of the first refresh: it was the whole row, and a change later on would stop subscribers
+
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
@@ -670,6 +678,9 @@ BEGIN
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
 		PERFORM crm_profile_internal.source_warn(src.name, finding);
 	END LOOP;
+	IF was.id IS NULL THEN
+		PERFORM crm_profile_internal.identify_histories(src);
+	END IF;
 	orders := coalesce((src.customer_base).orders, 0);
 	customers := coalesce((src.customer_base).customers, 0);
 	customers_written := histories.written;
