@@ -3,20 +3,21 @@
 ---------------------------------------------------------------- habits
 
 CREATE TYPE crm_profile_internal.payment_habit AS ( -- how late a customer pays
-	earlier bigint, -- payments before the recent ones
-	recent bigint, -- recent payments
-	late bigint, -- those of either that came after the due day
+	payments bigint, -- earlier and recent ones
+	late bigint, -- those of them that came after the due day
+	overdue bigint, -- those of them that are open
+	overdue_days integer, -- days of the oldest of these; NULL: none
 	usual_days_late double precision, -- median of the earlier ones, negative: before the due day; NULL: none
 	recent_days_late double precision, -- median of the recent ones
 	z double precision, -- how far the recent ones rank above the earlier ones (Mann and Whitney), as a standard normal; NULL: fewer than five of either, or all alike
 	p_value double precision -- chance of such a difference either way
 );
 
-CREATE FUNCTION crm_profile_internal.payment_habit_transfn(state internal, days_late integer, is_recent boolean) RETURNS internal
+CREATE FUNCTION crm_profile_internal.payment_habit_transfn(state internal, days_late integer, is_recent boolean, is_open boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.payment_habit_finalfn(state internal) RETURNS crm_profile_internal.payment_habit
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.payment_habit(days_late integer, is_recent boolean) (
+CREATE AGGREGATE crm_profile_internal.payment_habit(days_late integer, is_recent boolean, is_open boolean) (
 	SFUNC = crm_profile_internal.payment_habit_transfn, STYPE = internal, SSPACE = 256,
 	FINALFUNC = crm_profile_internal.payment_habit_finalfn, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE); -- how late a customer pays, usually and recently, and whether that differs
 
@@ -127,8 +128,8 @@ BEGIN
 	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
 	RETURN QUERY EXECUTE format($query$
 		WITH labelled AS MATERIALIZED (
-				SELECT c.customer::text AS customer, c.segment, p.overdue, p.overdue_amount, p.overdue_days, (p.habit).*
-				FROM (SELECT p.customer, crm_profile_internal.payment_habit(p.days, p.is_recent) AS habit, count(*) FILTER (WHERE p.is_open) AS overdue, sum(p.amount) AS overdue_amount, max(p.days) FILTER (WHERE p.is_open) AS overdue_days
+				SELECT c.customer::text AS customer, c.segment, p.overdue_amount, (p.habit).*
+				FROM (SELECT p.customer, crm_profile_internal.payment_habit(p.days, p.is_recent, p.is_open) AS habit, sum(p.amount) AS overdue_amount
 					FROM (SELECT q.customer, q.due_on > $1 - $2 AS is_recent, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days, CASE WHEN (q.paid_on <= $1) IS NOT TRUE THEN q.amount END AS amount
 						FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1
 						-- narrow rows sorted by customer: so many states would not fit into a hash table, and the profile is merged
@@ -137,12 +138,12 @@ BEGIN
 				FROM (SELECT l.segment, count(*) AS customers, crm_profile_internal.median(coalesce(l.recent_days_late, l.usual_days_late)) AS days FROM labelled l GROUP BY l.segment) h),
 			ranked AS (SELECT l.*, l.p_value * count(*) OVER () / count(*) OVER (ORDER BY l.p_value) AS raised FROM labelled l WHERE l.p_value IS NOT NULL),
 			tested AS MATERIALIZED (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.p_value DESC)) AS adjusted FROM ranked r),
-			adjusted AS NOT MATERIALIZED (TABLE tested UNION ALL SELECT l.*, NULL, NULL FROM labelled l WHERE l.p_value IS NULL)
-		SELECT a.customer, a.segment, a.earlier + a.recent, a.late, a.usual_days_late, a.recent_days_late, h.days[array_position(h.segments, a.segment)], a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual_days_late, 0), a.p_value, a.adjusted,
+			untested AS NOT MATERIALIZED (SELECT l.*, NULL::double precision, NULL::double precision FROM labelled l WHERE l.p_value IS NULL)
+		SELECT a.customer, a.segment, a.payments, a.late, a.usual_days_late, a.recent_days_late, h.days[array_position(h.segments, a.segment)], a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual_days_late, 0), a.p_value, a.adjusted,
 			(CASE WHEN a.p_value IS NULL THEN 'too few' WHEN a.adjusted > $3 THEN 'cannot tell' WHEN a.z > 0 THEN 'later' ELSE 'earlier' END)::varchar
 		-- only those who owe are sorted: the others come as they are
-		FROM habit h, ((SELECT * FROM adjusted a WHERE a.overdue > 0 ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C")
-			UNION ALL SELECT * FROM adjusted a WHERE a.overdue = 0) a$query$,
+		FROM habit h, ((SELECT * FROM (TABLE tested UNION ALL TABLE untested) a WHERE a.overdue > 0 ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C")
+			UNION ALL SELECT * FROM tested t WHERE t.overdue = 0 UNION ALL SELECT * FROM untested u WHERE u.overdue = 0) a$query$,
 		crm_profile_internal.source_payments(src), source, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE 'profile_as_of($1)' END, crm_profile_internal.same_key(src.key_type, 'p.customer', 'c.customer'))
 		USING crm_profile_internal.evaluated_day(src, as_of), recent_days, false_discovery_rate;
 END $$; -- how late each customer pays: recently against the customer's own habit, tested, and against the segment's, and what is overdue now; what is owed most first

@@ -23,7 +23,10 @@
 #define MIN_PAYMENTS 5    /* of each kind: below, the approximation is not good enough */
 #define FIRST_PAYMENTS 16 /* most customers have few: room to begin with */
 
-/* Days late, times two, plus one for a recent payment: sorting brings equal days together. */
+/* Days late, with two bits below: sorting brings equal days together. */
+#define RECENT 1
+#define OPEN 2
+
 typedef struct HabitState
 {
 	int64 npayments;
@@ -50,7 +53,7 @@ RoomForOne(MemoryContext context, void *array, int64 n, int64 *room, Size size)
 						 : repalloc_huge(array, mul_size(*room, size));
 }
 
-/* (state, days late, whether it is recent); NULLs are skipped */
+/* (state, days late, whether it is recent, whether it is open); NULLs are skipped */
 PG_FUNCTION_INFO_V1(payment_habit_transfn);
 Datum
 payment_habit_transfn(PG_FUNCTION_ARGS)
@@ -58,27 +61,28 @@ payment_habit_transfn(PG_FUNCTION_ARGS)
 	MemoryContext context = AggregateContext(fcinfo, "payment_habit_transfn");
 	HabitState *state = PG_ARGISNULL(0) ? NULL : (HabitState *) PG_GETARG_POINTER(0);
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_STATE(state);
 	if (state == NULL)
 		state = MemoryContextAllocZero(context, sizeof(HabitState));
 	state->payments =
 		RoomForOne(context, state->payments, state->npayments, &state->room, sizeof(int64));
-	state->payments[state->npayments++] =
-		(int64) PG_GETARG_INT32(1) * 2 + (PG_GETARG_BOOL(2) ? 1 : 0);
+	state->payments[state->npayments++] = (int64) PG_GETARG_INT32(1) * 4 +
+										  (PG_GETARG_BOOL(2) ? RECENT : 0) +
+										  (PG_GETARG_BOOL(3) ? OPEN : 0);
 	PG_RETURN_POINTER(state);
 }
 
 static inline bool
 IsRecent(int64 payment)
 {
-	return (payment & 1) != 0;
+	return (payment & RECENT) != 0;
 }
 
 static inline int64
 DaysLate(int64 payment)
 {
-	return (payment - (payment & 1)) / 2;
+	return (payment - (payment & (RECENT | OPEN))) / 4;
 }
 
 /* The median of the recent payments, or of the earlier ones, `n` of them, all sorted. */
@@ -131,16 +135,17 @@ RankDifference(const HabitState *state, double recent, double earlier)
 	return copysign(Max(fabs(distance) - 0.5, 0.0), distance) / sqrt(variance);
 }
 
-/* A row of earlier, recent, late, usual_days_late, recent_days_late, z, p_value. */
+/* A row of payments, late, overdue, overdue_days, usual_days_late, recent_days_late, z, p_value. */
 PG_FUNCTION_INFO_V1(payment_habit_finalfn);
 Datum
 payment_habit_finalfn(PG_FUNCTION_ARGS)
 {
 	HabitState *state = PG_ARGISNULL(0) ? NULL : (HabitState *) PG_GETARG_POINTER(0);
-	bool nulls[7] = {false};
-	Datum values[7] = {0};
+	bool nulls[8] = {false};
+	Datum values[8] = {0};
 	int64 recent = 0;
 	int64 late = 0;
+	int64 open = 0;
 	int64 earlier;
 	double z = NAN;
 
@@ -150,24 +155,32 @@ payment_habit_finalfn(PG_FUNCTION_ARGS)
 	SortPayments(state->payments, state->npayments);
 	for (int64 i = 0; i < state->npayments; i++)
 	{
-		recent += IsRecent(state->payments[i]);
-		late += DaysLate(state->payments[i]) > 0;
+		int64 payment = state->payments[i];
+
+		recent += IsRecent(payment);
+		late += DaysLate(payment) > 0;
+		if ((payment & OPEN) == 0)
+			continue;
+		open++;
+		values[3] = Int32GetDatum((int32) DaysLate(payment));
 	}
 	earlier = state->npayments - recent;
-	values[0] = Int64GetDatum(earlier);
-	values[1] = Int64GetDatum(recent);
-	values[2] = Int64GetDatum(late);
-	nulls[3] = earlier == 0;
+	values[0] = Int64GetDatum(state->npayments);
+	values[1] = Int64GetDatum(late);
+	values[2] = Int64GetDatum(open);
+	nulls[3] = open == 0;
+	nulls[4] = earlier == 0;
 	if (earlier > 0)
-		values[3] = Float8GetDatum(MedianOf(state, false, earlier));
-	nulls[4] = recent == 0;
+		values[4] = Float8GetDatum(MedianOf(state, false, earlier));
+	nulls[5] = recent == 0;
 	if (recent > 0)
-		values[4] = Float8GetDatum(MedianOf(state, true, recent));
+		values[5] = Float8GetDatum(MedianOf(state, true, recent));
 	if (Min(earlier, recent) >= MIN_PAYMENTS)
 		z = RankDifference(state, (double) recent, (double) earlier);
-	nulls[5] = nulls[6] = isnan(z);
-	values[5] = Float8GetDatum(z);
-	values[6] = Float8GetDatum(NormalTwoSided(z));
+	nulls[6] = nulls[7] = isnan(z);
+	values[6] = Float8GetDatum(z);
+	if (!isnan(z))
+		values[7] = Float8GetDatum(NormalTwoSided(z));
 	return RowDatum(fcinfo, values, nulls);
 }
 
