@@ -455,7 +455,7 @@ CREATE FUNCTION crm_profile_internal.forecast_tracking(holdout crm_profile.clv_h
 	END; -- rows of the view forecast_tracking: the months of a holdout test
 
 CREATE TYPE crm_profile_internal.model_card_row AS ( -- a row of the view model_card
-	item text, -- section and name of the figure
+	item varchar, -- section and name of the figure
 	value text, -- the value, with its standard error where there is one
 	note text -- explanation of the figure
 );
@@ -601,7 +601,7 @@ CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source
 CREATE FUNCTION crm_profile_internal.model_card(section text, item text, value text, standard_error double precision, note text) RETURNS SETOF crm_profile_internal.model_card_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT crm_profile_internal.wrapped(concat(section, ': ', item), 20), crm_profile_internal.wrapped(concat_ws(' ± ', value, crm_profile_internal.short_number(standard_error)), 20),
+		SELECT crm_profile_internal.wrapped(concat(section, ': ', item), 20)::varchar, crm_profile_internal.wrapped(concat_ws(' ± ', value, crm_profile_internal.short_number(standard_error)), 20),
 			crm_profile_internal.wrapped(note, 32);
 	END; -- a row of the view model_card, from one of model_card_details
 

@@ -158,7 +158,6 @@ DECLARE
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
 	work_mem CONSTANT text := current_setting('work_mem');
-	jit CONSTANT text := current_setting('jit');
 	-- whatever is read again contains what was noted by then
 	taken CONSTANT text := CASE WHEN src.recorded_columns IS NOT NULL THEN format('taken AS (DELETE FROM %I.change_queue WHERE marker IS NULL)', src.name) END;
 	orders text := coalesce(histories, crm_profile_internal.source_orders_query(src));
@@ -182,8 +181,6 @@ BEGIN
 		RETURN;
 	ELSIF keys IS NOT NULL THEN
 		PERFORM set_config('enable_seqscan', 'off', true);
-		-- what has to be read by a scan all the same has a cost for which everything would be compiled
-		PERFORM set_config('jit', 'off', true);
 		-- a bitmap of the rows of some customers should not shrink to one of pages
 		PERFORM set_config('work_mem', '64MB', true) WHERE pg_size_bytes(work_mem) < pg_size_bytes('64MB');
 	END IF;
@@ -216,8 +213,6 @@ BEGIN
 		removed := 0;
 		stored := clock_timestamp();
 		EXECUTE format('CREATE UNIQUE INDEX customer_history_key ON %s (customer)', target);
-		-- now, not later: subscribers of logical replication would be stopped by a change
-		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX customer_history_key', target);
 		EXECUTE format('ANALYZE %s', target);
 		IF "verbose" THEN
 			PERFORM crm_profile_internal.refresh_progress(src.name, written, 'histories indexed', extract(epoch FROM clock_timestamp() - stored));
@@ -256,7 +251,6 @@ BEGIN
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
 	PERFORM set_config('work_mem', work_mem, true);
-	PERFORM set_config('jit', jit, true);
 	-- not counted on other machines
 	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
@@ -584,10 +578,21 @@ BEGIN
 	END IF;
 END $$; -- raises a finding as a WARNING, with the part after its colon as the detail
 
+CREATE FUNCTION crm_profile_internal.identify_histories(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('LOCK TABLE %I.customer_history IN ACCESS EXCLUSIVE MODE NOWAIT', src.name);
+	EXECUTE format('ALTER TABLE %I.customer_history REPLICA IDENTITY USING INDEX customer_history_key', src.name);
+EXCEPTION WHEN lock_not_available THEN
+	-- somebody reads, and is not to be waited for: the next alter_source does it
+	NULL;
+END $$; -- makes the key the replica identity of customer_history, at the end of the first refresh: it was the whole row, and a change later on would stop subscribers
+
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+	-- the work is in C: compiling the queries around it takes seconds, also for a few customers, and gains nothing
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
 	histories record;
 	models record;
@@ -670,6 +675,9 @@ BEGIN
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP
 		PERFORM crm_profile_internal.source_warn(src.name, finding);
 	END LOOP;
+	IF was.id IS NULL THEN
+		PERFORM crm_profile_internal.identify_histories(src);
+	END IF;
 	orders := coalesce((src.customer_base).orders, 0);
 	customers := coalesce((src.customer_base).customers, 0);
 	customers_written := histories.written;

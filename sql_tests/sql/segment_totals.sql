@@ -28,7 +28,8 @@ CREATE TEMP TABLE person AS SELECT 'segment ' || i % 4 AS segment, (random() * r
 		CASE i % 13 WHEN 0 THEN 'NaN' ELSE random() END AS score, CASE i % 17 WHEN 0 THEN 'infinity' ELSE date '2020-01-01' + (i % 1000) END AS since, CASE i % 7 WHEN 0 THEN ' ' WHEN 1 THEN NULL ELSE 'city ' || i % 40 END AS city,
 		i % 3 = 0 AS loan, CASE WHEN i % 5 > 0 THEN ARRAY['tag ' || i % 6, NULL, 'tag ' || i % 8, 'tag ' || i % 6] END AS tags
 	FROM generate_series(1, 20000) i;
-CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, ROW(age, income, score, since, city, loan, tags), '{age,income,score,since,city,loan,tags}') AS counts FROM person) x, unnest(x.counts) c;
+CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, ROW(age, income, score, since, city, loan, tags), '{age,income,score,since,city,loan,tags}',
+	(SELECT persona_fifths(ROW(age, income, score, since, city, loan, tags)) FROM person)) AS counts FROM person) x, unnest(x.counts) c;
 CREATE TEMP TABLE ranged AS SELECT n.attribute, p.segment, n.value
 	FROM person p, LATERAL (VALUES ('age', p.age::float8), ('income', p.income::float8), ('score', NULLIF(p.score, 'NaN')), ('since', CASE WHEN isfinite(p.since) THEN (p.since - date '2000-01-01')::float8 END)) n(attribute, value) WHERE n.value IS NOT NULL;
 CREATE TEMP TABLE plain AS
@@ -45,4 +46,4 @@ FROM (SELECT * FROM plain WHERE attribute IN ('city', 'loan', 'tags') OR value I
 SELECT p.attribute, p.found = c.found AS same FROM (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM plain WHERE value IS NOT NULL GROUP BY attribute) p
 	JOIN (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM counted WHERE value IS NOT NULL GROUP BY attribute) c USING (attribute) ORDER BY 1;
 SELECT attribute, value, sum(customers) FROM counted WHERE attribute IN ('age', 'since') GROUP BY attribute, value ORDER BY attribute, value COLLATE "C";
-SELECT persona_counts('one', ROW(1), '{a,b}');
+SELECT persona_counts('one', ROW(1), '{a,b}', NULL);

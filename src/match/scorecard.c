@@ -877,8 +877,8 @@ ShrinkageLoss(void *data, const double *at, double *gradient, double *hessian)
 	for (int64 row = 0; row < s->nrows; row++)
 	{
 		double x = s->log_odds[row];
-		double residual;
-		double weight;
+		double residual = 0;
+		double weight = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (s->fold[row] == s->left_out)
