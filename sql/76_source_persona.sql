@@ -465,10 +465,12 @@ CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b 
 
 CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+	-- a check of the key is a subtransaction
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	attributes CONSTANT regclass := crm_profile_internal.attributes_of_source(source);
 	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
+	key_type CONSTANT text := (SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = attributes AND k.attnum = 1);
 	columns text;
 	options jsonb;
 	person text;
@@ -485,12 +487,13 @@ BEGIN
 		options := options || jsonb_build_object('weights', weights);
 	END IF;
 	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a, LATERAL (SELECT %s) "(row)"', attributes, columns)
-		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
+		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, crm_profile_internal.same_key(key_type, 'a.customer', format('%L::%s', whom::text, key_type))) END;
 	IF by_record AND NOT EXISTS (SELECT FROM jsonb_each_text(to_jsonb(whom)) r JOIN pg_attribute a ON a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped AND a.attname = r.key WHERE r.value IS NOT NULL) THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('the row has none of the attributes of source "%s"', source),
 			DETAIL = format('Attributes: %s.', (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped)),
 			HINT = 'Columns of the row count by name: (SELECT r FROM (SELECT 40 AS age) r).';
 	ELSIF NOT by_record THEN
+		PERFORM crm_profile_internal.check_key(source, whom::text, key_type);
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
 		IF NOT found THEN
 			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
