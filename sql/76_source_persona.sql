@@ -577,7 +577,8 @@ BEGIN
 	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
 		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
 	END IF;
-	-- variance of numbers, in the range of those in profiles, so that squares never overflow; of words the chance that two customers differ
+	-- variance of numbers, in the range of those in profiles, so that squares never overflow;
+	-- of words the chance that two customers differ
 	SELECT string_agg(CASE WHEN c.class IN ('number', 'date')
 			THEN format('SELECT %s, %L, sum(g.n)::int8, count(*), sum(g.n * g.v) / sum(g.n) AS w, sum(g.n * (g.v + (g.m - t.m) ^ 2)) / sum(g.n) AS t
 				FROM (SELECT p.label, count(p.a%1$s) AS n, avg(p.a%1$s) AS m, var_pop(p.a%1$s) AS v FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1) g, (SELECT avg(p.a%1$s) AS m FROM people p WHERE p.label IS NOT NULL) t', c.place, c.name)
