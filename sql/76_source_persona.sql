@@ -580,7 +580,8 @@ BEGIN
 	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
 		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
 	END IF;
-	-- variance of numbers; of words the chance that two customers differ
+	-- variance of numbers, in the range of those in profiles, so that squares never overflow;
+	-- of words the chance that two customers differ
 	SELECT string_agg(CASE WHEN c.class IN ('number', 'date')
 			THEN format('SELECT %s, %L, sum(g.n)::int8, count(*), sum(g.n * g.v) / sum(g.n) AS w, sum(g.n * (g.v + (g.m - t.m) ^ 2)) / sum(g.n) AS t
 				FROM (SELECT p.label, count(p.a%1$s) AS n, avg(p.a%1$s) AS m, var_pop(p.a%1$s) AS v FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1) g, (SELECT avg(p.a%1$s) AS m FROM people p WHERE p.label IS NOT NULL) t', c.place, c.name)
@@ -595,7 +596,7 @@ BEGIN
 			people AS MATERIALIZED (SELECT l.label, %s FROM %s x LEFT JOIN labels l ON l.customer = x.customer::text)
 		SELECT v.name, v.n, v.groups, v.t, v.w, v.t - v.w, (v.t - v.w) / NULLIF(v.t, 0), (SELECT count(p.label) / NULLIF(count(*), 0)::float8 FROM people p) FROM (%s) v(place, name, n, groups, w, t) WHERE v.n IS NOT NULL ORDER BY v.place',
 		format('SELECT l.customer, l.%I FROM %s l', label, coalesce(labels::text, format('%I.customer_profile', source))),
-		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN abs(x.%1$I::float8) < ''Infinity'' THEN x.%1$I::float8 END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o), ', ')
+		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN x.%1$I BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 THEN CASE WHEN abs(x.%1$I::float8) < 1e-37 THEN 0 ELSE least(greatest(x.%1$I::float8, -(2::float8 ^ 128)), 2::float8 ^ 128) END END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o), ', ')
 			FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o)),
 		crm_profile_internal.source_people(source), parts);
 END $$; -- how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers' keys in the column customer; coverage: share of customers who have a label
