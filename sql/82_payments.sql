@@ -170,7 +170,7 @@ CREATE FUNCTION crm_profile_internal.payment_alarms(due date[], paid date[], amo
 CREATE FUNCTION crm_profile_internal.source_due_payments(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN format($sql$
-		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN f.payments = 1 THEN 'a payment' ELSE f.payments || ' payments' END, ' of ' || trim_scale(f.amount), CASE WHEN f.payments = 1 THEN ' was' ELSE ' were' END, ' due on ', to_char(f.due_on, 'YYYY-MM-DD'),
+		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN f.payments = 1 THEN 'a payment' ELSE f.payments || ' payments' END, ' of ' || trim_scale(f.amount), CASE WHEN f.payments = 1 THEN ' was' ELSE ' were' END, ' due on ', crm_profile_internal.iso_day(f.due_on),
 				': open for ', e.day - f.due_on, ' days, longer than usual for this customer')::varchar, e.day, f.amount::double precision, %2$s
 			FROM (SELECT k.customer, k.day, array_agg(p.due_on) AS due, array_agg(p.paid_on) AS paid, array_agg(p.amount) AS amounts
 				FROM (SELECT DISTINCT o.customer, d.day FROM %3$s JOIN %4$s o ON o.due_on < d.day AND (o.paid_on <= d.day) IS NOT TRUE) k JOIN %4$s p ON p.due_on <= k.day AND %5$s GROUP BY k.customer, k.day
