@@ -158,7 +158,6 @@ DECLARE
 	target CONSTANT regclass := format('%I.customer_history', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
 	work_mem CONSTANT text := current_setting('work_mem');
-	jit CONSTANT text := current_setting('jit');
 	-- whatever is read again contains what was noted by then
 	taken CONSTANT text := CASE WHEN src.recorded_columns IS NOT NULL THEN format('taken AS (DELETE FROM %I.change_queue WHERE marker IS NULL)', src.name) END;
 	orders text := coalesce(histories, crm_profile_internal.source_orders_query(src));
@@ -182,8 +181,6 @@ BEGIN
 		RETURN;
 	ELSIF keys IS NOT NULL THEN
 		PERFORM set_config('enable_seqscan', 'off', true);
-		-- what has to be read by a scan all the same has a cost for which everything would be compiled
-		PERFORM set_config('jit', 'off', true);
 		-- a bitmap of the rows of some customers should not shrink to one of pages
 		PERFORM set_config('work_mem', '64MB', true) WHERE pg_size_bytes(work_mem) < pg_size_bytes('64MB');
 	END IF;
@@ -254,7 +251,6 @@ BEGIN
 	END IF;
 	PERFORM set_config('enable_seqscan', seqscan, true);
 	PERFORM set_config('work_mem', work_mem, true);
-	PERFORM set_config('jit', jit, true);
 	-- not counted on other machines
 	without_customer := CASE WHEN histories IS NULL AND keys IS NULL THEN crm_profile_internal.orders_without_customer() END;
 	seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
@@ -595,7 +591,8 @@ END $$; -- makes the key the replica identity of customer_history, at the end of
 CREATE FUNCTION crm_profile_internal.refresh_as_owner(src crm_profile.source_definition, "nowait" boolean, verbose boolean,
 	OUT orders bigint, OUT customers bigint, OUT customers_written bigint, OUT customers_removed bigint, OUT seconds numeric)
 	RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+	-- the work is in C: compiling the queries around it takes seconds, also for a few customers, and gains nothing
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
 	histories record;
 	models record;

@@ -38,12 +38,11 @@ BEGIN
 END $$; -- SQL of the keys of all customers whose row in customer_profile may have changed with a refresh: those whose orders or own rows changed, and those between an old and a new threshold; NULL: it may be any
 
 CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean, keys text) RETURNS double precision
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
 	target CONSTANT regclass := format('%I.stored_profile', src.name)::regclass;
 	seqscan CONSTANT text := current_setting('enable_seqscan');
-	jit CONSTANT text := current_setting('jit');
 	-- ANY, not a join: the rows are found by their indexes
 	among CONSTANT text := CASE WHEN keys IS NULL THEN 'true' ELSE format('p.customer %s ANY (ARRAY(%s))', crm_profile_internal.key_equality(src.key_type::regtype), keys) END;
 	columns text;
@@ -71,7 +70,6 @@ BEGIN
 	ELSE
 		IF keys IS NOT NULL THEN
 			PERFORM set_config('enable_seqscan', 'off', true);
-			PERFORM set_config('jit', 'off', true);
 		END IF;
 		EXECUTE format('DELETE FROM %s p WHERE %s AND NOT EXISTS (SELECT FROM %s c WHERE %s)', target, among, src.customers,
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'p.customer'));
@@ -82,7 +80,6 @@ BEGIN
 			replace(compared, '?', 'n'), replace(compared, '?', 'was'), assigned, columns, replace(columns, ', ', ', n.')) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
 		PERFORM set_config('enable_seqscan', seqscan, true);
-		PERFORM set_config('jit', jit, true);
 	END IF;
 	-- what thresholds are looked for in
 	IF src.track_changes <> 'none' THEN
