@@ -814,7 +814,7 @@ BEGIN
 	EXECUTE format('SELECT jsonb_object_agg(d.day, d.weight), (SELECT min(t.day) FROM (SELECT w.day FROM %1$s w GROUP BY w.day HAVING count(*) > 1) t)
 		FROM (SELECT w.day::date AS day, w.weight::double precision AS weight FROM %1$s w WHERE w.day IS NOT NULL AND w.weight IS NOT NULL) d', src.day_weights) INTO weights, twice;
 	IF twice IS NOT NULL THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('source "%s": %s has more than one weight for %s', src.name, src.day_weights, to_char(twice, 'YYYY-MM-DD')),
+		RAISE invalid_parameter_value USING MESSAGE = format('source "%s": %s has more than one weight for %s', src.name, src.day_weights, crm_profile_internal.iso_day(twice)),
 			HINT = 'Give each day one weight.';
 	END IF;
 	RETURN weights;

@@ -389,7 +389,7 @@ END $$; -- with the rights of the reader: segment_rule() of a segment, over colu
 
 CREATE FUNCTION crm_profile.explain_segment(source text, segment text,
 	OUT over text, OUT rule text, OUT coverage double precision, OUT "precision" double precision, OUT lift double precision, OUT adjusted_p_value double precision, OUT customers bigint) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 2 SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
 	profile CONSTANT regclass := crm_profile_internal.check_source_exists(source);
 	attributes CONSTANT regclass := to_regclass(format('%I.customer_attributes', source));
