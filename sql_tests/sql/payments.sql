@@ -10,11 +10,11 @@ CREATE FUNCTION chance(what text) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SE
 CREATE FUNCTION near(got float8, wanted float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT abs(got - wanted) <= 1e-9 * abs(wanted) $$;
 
 -- the test of Mann and Whitney, as scipy.stats.mannwhitneyu (asymptotic, with continuity and ties) has it
-SELECT (h).earlier, (h).recent, (h).usual_days_late, (h).recent_days_late, near((h).z, 2.797238686782616) AS z, near((h).p_value, 0.005154144115090436) AS p_value
-FROM (SELECT crm_profile_internal.payment_habit(d, r) AS h FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false UNION ALL VALUES (NULL, true), (7, NULL)) v(d, r)) x;
-SELECT crm_profile_internal.payment_habit(d, d > 2) FROM generate_series(1, 4) d;
-SELECT crm_profile_internal.payment_habit(3, d > 6) FROM generate_series(1, 12) d;
-SELECT crm_profile_internal.payment_habit(NULL, true);
+SELECT (h).payments, (h).late, (h).overdue, (h).overdue_days, (h).usual_days_late, (h).recent_days_late, near((h).z, 2.797238686782616) AS z, near((h).p_value, 0.005154144115090436) AS p_value
+FROM (SELECT crm_profile_internal.payment_habit(d, r, d IN (5, 30)) AS h FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false UNION ALL VALUES (NULL, true), (7, NULL)) v(d, r)) x;
+SELECT crm_profile_internal.payment_habit(d, d > 2, false) FROM generate_series(1, 4) d;
+SELECT crm_profile_internal.payment_habit(3, d > 6, d = 1) FROM generate_series(1, 12) d;
+SELECT crm_profile_internal.payment_habit(NULL, true, false);
 
 -- 240 customers with an invoice a month, each as late as ever; the first twelve got later in the last half year
 CREATE TABLE customer (id int PRIMARY KEY, name text);
