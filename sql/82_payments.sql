@@ -132,7 +132,8 @@ BEGIN
 				FROM (SELECT p.customer, crm_profile_internal.payment_habit(p.days, p.is_recent, p.is_open) AS habit, sum(p.amount) AS overdue_amount
 					FROM (SELECT q.customer, q.due_on > $1 - $2 AS is_recent, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days, CASE WHEN (q.paid_on <= $1) IS NOT TRUE THEN q.amount END AS amount
 						FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1
-						-- narrow rows sorted by customer: so many states would not fit into a hash table, and the profile is merged
+						-- narrow rows sorted by customer: so many states would not fit into a hash table, and the
+						-- profile is merged
 						ORDER BY q.customer OFFSET 0) p GROUP BY p.customer) p JOIN %2$I.%3$s c ON %4$s),
 			habit AS (SELECT array_agg(h.segment ORDER BY h.customers DESC) AS segments, array_agg(h.days ORDER BY h.customers DESC) AS days -- the largest are found first
 				FROM (SELECT l.segment, count(*) AS customers, crm_profile_internal.median(coalesce(l.recent_days_late, l.usual_days_late)) AS days FROM labelled l GROUP BY l.segment) h),
@@ -178,11 +179,11 @@ CREATE AGGREGATE crm_profile_internal.payment_alarm(due_on date, paid_on date, a
 
 CREATE FUNCTION crm_profile_internal.source_due_payments(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- all payments are looked at only of those who owe something on one of the days, and for no longer than anybody ever
-	-- took: no median is above that; an equality: the planner expects few
+	-- all payments are looked at only of those who owe something on one of the days, and for no longer than anybody
+	-- ever took: no median is above that; an equality: the planner expects few
 	RETURN format($sql$
 		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN (e.alarm).payments = 1 THEN 'a payment' ELSE (e.alarm).payments || ' payments' END, ' of ' || trim_scale((e.alarm).amount), CASE WHEN (e.alarm).payments = 1 THEN ' was' ELSE ' were' END,
-				' due on ', to_char((e.alarm).due_on, 'YYYY-MM-DD'), ': open for ', e.day - (e.alarm).due_on, ' days, longer than usual for this customer')::varchar, e.day, (e.alarm).amount::double precision, %2$s
+				' due on ', to_char((e.alarm).due_on, 'YYYY-MM-DD'), ': open for ', e.day - (e.alarm).due_on, CASE e.day - (e.alarm).due_on WHEN 1 THEN ' day' ELSE ' days' END, ', longer than usual for this customer')::varchar, e.day, (e.alarm).amount::double precision, %2$s
 			FROM (SELECT p.customer, d.day, crm_profile_internal.payment_alarm(p.due_on, p.paid_on, p.amount, d.day, %8$s) AS alarm
 				FROM (SELECT DISTINCT o.customer FROM %4$s o WHERE (o.paid_on <= (SELECT min(d.day) FROM %3$s)) IS NOT TRUE AND o.due_on < (SELECT max(d.day) FROM %3$s)
 					AND o.due_on >= (SELECT min(d.day) FROM %3$s) - 1 - (SELECT greatest(max(l.paid_on - l.due_on), 0) FROM (%9$s) l)) k

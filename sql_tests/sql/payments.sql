@@ -44,7 +44,7 @@ SELECT count(*) FILTER (WHERE change IN ('later', 'earlier')) AS changed, sum(ov
 SELECT count(*) FROM payment_behaviour('shop', '2001-01-01');
 
 -- alarms: a day later than usual, day by day over a year, none twice within the pause
-CREATE TABLE alarm AS SELECT i.customer_id, i.due_date + 1 + u.usual AS day, sum(i.total) AS total FROM invoice i, LATERAL (SELECT greatest(coalesce((SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY k.paid_on::date - k.due_date) FROM invoice k WHERE k.customer_id = i.customer_id AND k.paid_on::date <= i.due_date), 0), 0) AS usual) u
+CREATE TABLE alarm AS SELECT i.customer_id, i.due_date + 1 + u.usual AS day, sum(i.total) AS total FROM invoice i, LATERAL (SELECT greatest(coalesce((SELECT floor(percentile_cont(0.5) WITHIN GROUP (ORDER BY k.paid_on::date - k.due_date))::integer FROM invoice k WHERE k.customer_id = i.customer_id AND k.paid_on::date <= i.due_date), 0), 0) AS usual) u
 	WHERE i.paid_on IS NULL OR i.paid_on::date > i.due_date + 1 + u.usual GROUP BY 1, 2;
 CREATE FUNCTION due(pause integer) RETURNS TABLE (customer integer, day date) LANGUAGE sql BEGIN ATOMIC
 	WITH RECURSIVE given AS (SELECT a.customer_id, min(a.day) AS day FROM alarm a GROUP BY 1

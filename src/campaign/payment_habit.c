@@ -318,7 +318,9 @@ FindAlarms(const AlarmState *state, const Payment *paid, int64 *alarms)
 		CHECK_FOR_INTERRUPTS();
 		for (; n < state->npayments && paid[n].paid <= payment->due; n++)
 			InsertSorted(taken, n, DaysTaken(&paid[n]));
-		alarms[i] = (int64) payment->due + 1 + (n == 0 ? 0 : Max(taken[(n - 1) / 2], 0));
+		/* the first day of more days than the median, which may be half a day */
+		alarms[i] =
+			(int64) payment->due + 1 + (n == 0 ? 0 : Max(taken[(n - 1) / 2] + taken[n / 2], 0) / 2);
 		if (payment->paid <= alarms[i] || alarms[i] > state->day)
 			alarms[i] = (int64) state->day + 1;
 	}
