@@ -3,19 +3,21 @@
 ---------------------------------------------------------------- habits
 
 CREATE TYPE crm_profile_internal.payment_habit AS ( -- how late a customer pays
-	earlier bigint, -- payments before the recent ones
-	recent bigint, -- recent payments
+	payments bigint, -- earlier and recent ones
+	late bigint, -- those of them that came after the due day
+	overdue bigint, -- those of them that are open
+	overdue_days integer, -- days of the oldest of these; NULL: none
 	usual_days_late double precision, -- median of the earlier ones, negative: before the due day; NULL: none
 	recent_days_late double precision, -- median of the recent ones
 	z double precision, -- how far the recent ones rank above the earlier ones (Mann and Whitney), as a standard normal; NULL: fewer than five of either, or all alike
 	p_value double precision -- chance of such a difference either way
 );
 
-CREATE FUNCTION crm_profile_internal.payment_habit_transfn(state internal, days_late integer, is_recent boolean) RETURNS internal
+CREATE FUNCTION crm_profile_internal.payment_habit_transfn(state internal, days_late integer, is_recent boolean, is_open boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.payment_habit_finalfn(state internal) RETURNS crm_profile_internal.payment_habit
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.payment_habit(days_late integer, is_recent boolean) (
+CREATE AGGREGATE crm_profile_internal.payment_habit(days_late integer, is_recent boolean, is_open boolean) (
 	SFUNC = crm_profile_internal.payment_habit_transfn, STYPE = internal, SSPACE = 256,
 	FINALFUNC = crm_profile_internal.payment_habit_finalfn, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE); -- how late a customer pays, usually and recently, and whether that differs
 
@@ -29,6 +31,7 @@ DECLARE
 	candidates text[];
 	customer text;
 	amount text := 'NULL::numeric';
+	is_credit text := 'false';
 	selected text;
 	days CONSTANT oid[] := ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[];
 BEGIN
@@ -57,6 +60,8 @@ BEGIN
 	IF src.payment_amount IS NOT NULL THEN
 		src.payment_amount := crm_profile_internal.source_expression('payment_amount', src.payment_amount, relation, src.payments, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[], 'numeric, an integer, a float or money');
 		amount := format('CASE WHEN abs((%1$s)::numeric) < 1e15 THEN round((%1$s)::numeric, 6) END', src.payment_amount);
+		-- whether it is below zero, at the cost of one comparison for the others
+		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e15', src.payment_amount);
 	END IF;
 	IF src.payment_customer IS NULL AND src.payment_order IS NULL THEN
 		IF relation = orders THEN
@@ -66,13 +71,13 @@ BEGIN
 			src.payment_customer := crm_profile_internal.source_one_of('payment_customer', candidates, 'foreign key to, or column named like the key of, ' || src.customers, src.payments, columns);
 		END IF;
 	END IF;
-	selected := format('%s AS due_on, %s AS paid_on, %s AS amount', crm_profile_internal.source_local_day(src, src.payment_due, src.payments, path), crm_profile_internal.source_local_day(src, src.payment_paid, src.payments, path), amount);
+	selected := format('%s AS due_on, %s AS paid_on, %s AS amount, %s AS is_credit', crm_profile_internal.source_local_day(src, src.payment_due, src.payments, path), crm_profile_internal.source_local_day(src, src.payment_paid, src.payments, path), amount, is_credit);
 	IF src.payment_customer IS NOT NULL THEN
 		src.payment_customer := crm_profile_internal.source_expression('payment_customer', src.payment_customer, relation, src.payments, path, NULL, NULL);
 		selected := format('SELECT %s AS customer, %s FROM %s', crm_profile_internal.source_key_of(src, src.payment_customer, src.payments, path), selected, src.payments);
 	ELSE
 		src.payment_order := crm_profile_internal.source_expression('payment_order', src.payment_order, relation, src.payments, path, NULL, NULL);
-		selected := format('SELECT o.customer, p.due_on, p.paid_on, p.amount FROM (SELECT (%s) AS basket, %s FROM %s) p LEFT JOIN %s o ON o.basket = p.basket',
+		selected := format('SELECT o.customer, p.due_on, p.paid_on, p.amount, p.is_credit FROM (SELECT (%s) AS basket, %s FROM %s) p LEFT JOIN %s o ON o.basket = p.basket',
 			src.payment_order, selected, src.payments, crm_profile_internal.source_order_customers(src, orders, orders_sql, path));
 	END IF;
 	BEGIN
@@ -86,7 +91,7 @@ END $$; -- checks and completes the arguments about payments with the caller's r
 CREATE FUNCTION crm_profile_internal.source_payments(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- a credit note is nothing that a customer pays
-	RETURN (SELECT format('(SELECT %s AS customer, q.due_on, q.paid_on, q.amount FROM (%s) q%s WHERE q.customer IS NOT NULL AND q.due_on IS NOT NULL AND (q.amount < 0) IS NOT TRUE)', CASE WHEN m.merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END,
+	RETURN (SELECT format('(SELECT %s AS customer, q.due_on, q.paid_on, q.amount FROM (%s) q%s WHERE q.customer IS NOT NULL AND q.due_on IS NOT NULL AND q.is_credit IS NOT TRUE)', CASE WHEN m.merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END,
 			src.payment_query, CASE WHEN m.merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END)
 		FROM (SELECT crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AS merged) m);
 COMMENT ON FUNCTION crm_profile_internal.source_payments IS 'SQL of the payments of a source that count: customer, due_on, paid_on (NULL: open) and amount';
@@ -122,21 +127,24 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
 	RETURN QUERY EXECUTE format($query$
-		WITH person AS MATERIALIZED (
-				SELECT p.customer, count(*) AS payments, count(*) FILTER (WHERE p.days > 0) AS late, crm_profile_internal.payment_habit(p.days, p.due_on > $1 - $2) AS habit,
-					count(*) FILTER (WHERE p.is_open) AS overdue, sum(p.amount) FILTER (WHERE p.is_open) AS overdue_amount, max(p.days) FILTER (WHERE p.is_open) AS overdue_days
-				FROM (SELECT q.customer, q.due_on, q.amount, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1
-					-- sorted by customer: so many states would not fit into a hash table, and the profile is merged
-					ORDER BY q.customer OFFSET 0) p GROUP BY p.customer),
-			labelled AS MATERIALIZED (
-				SELECT c.customer::text AS customer, c.segment, p.payments, p.late, (p.habit).usual_days_late AS usual, (p.habit).recent_days_late AS recent, p.overdue, p.overdue_amount, p.overdue_days, (p.habit).z, (p.habit).p_value
-				FROM person p JOIN %2$I.%3$s c ON %4$s),
-			habit AS (SELECT l.segment, crm_profile_internal.median(coalesce(l.recent, l.usual)) AS days FROM labelled l GROUP BY l.segment),
+		WITH labelled AS MATERIALIZED (
+				SELECT c.customer::text AS customer, c.segment, p.overdue_amount, (p.habit).*
+				FROM (SELECT p.customer, crm_profile_internal.payment_habit(p.days, p.is_recent, p.is_open) AS habit, sum(p.amount) AS overdue_amount
+					FROM (SELECT q.customer, q.due_on > $1 - $2 AS is_recent, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days, CASE WHEN (q.paid_on <= $1) IS NOT TRUE THEN q.amount END AS amount
+						FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1
+						-- narrow rows sorted by customer: so many states would not fit into a hash table, and the
+						-- profile is merged
+						ORDER BY q.customer OFFSET 0) p GROUP BY p.customer) p JOIN %2$I.%3$s c ON %4$s),
+			habit AS (SELECT array_agg(h.segment ORDER BY h.customers DESC) AS segments, array_agg(h.days ORDER BY h.customers DESC) AS days -- the largest are found first
+				FROM (SELECT l.segment, count(*) AS customers, crm_profile_internal.median(coalesce(l.recent_days_late, l.usual_days_late)) AS days FROM labelled l GROUP BY l.segment) h),
 			ranked AS (SELECT l.*, l.p_value * count(*) OVER () / count(*) OVER (ORDER BY l.p_value) AS raised FROM labelled l WHERE l.p_value IS NOT NULL),
-			adjusted AS (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.p_value DESC)) AS adjusted FROM ranked r UNION ALL SELECT l.*, NULL, NULL FROM labelled l WHERE l.p_value IS NULL)
-		SELECT a.customer, a.segment, a.payments, a.late, a.usual, a.recent, h.days, a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual, 0), a.p_value, a.adjusted,
+			tested AS MATERIALIZED (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.p_value DESC)) AS adjusted FROM ranked r),
+			untested AS NOT MATERIALIZED (SELECT l.*, NULL::double precision, NULL::double precision FROM labelled l WHERE l.p_value IS NULL)
+		SELECT a.customer, a.segment, a.payments, a.late, a.usual_days_late, a.recent_days_late, h.days[array_position(h.segments, a.segment)], a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual_days_late, 0), a.p_value, a.adjusted,
 			(CASE WHEN a.p_value IS NULL THEN 'too few' WHEN a.adjusted > $3 THEN 'cannot tell' WHEN a.z > 0 THEN 'later' ELSE 'earlier' END)::varchar
-		FROM adjusted a JOIN habit h ON h.segment IS NOT DISTINCT FROM a.segment ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C"$query$,
+		-- only those who owe are sorted: the others come as they are
+		FROM habit h, ((SELECT * FROM (TABLE tested UNION ALL TABLE untested) a WHERE a.overdue > 0 ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C")
+			UNION ALL SELECT * FROM tested t WHERE t.overdue = 0 UNION ALL SELECT * FROM untested u WHERE u.overdue = 0) a$query$,
 		crm_profile_internal.source_payments(src), source, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE 'profile_as_of($1)' END, crm_profile_internal.same_key(src.key_type, 'p.customer', 'c.customer'))
 		USING crm_profile_internal.evaluated_day(src, as_of), recent_days, false_discovery_rate;
 END $$; -- how late each customer pays: recently against the customer's own habit, tested, and against the segment's, and what is overdue now; what is owed most first
@@ -155,29 +163,33 @@ END $$; -- creates or replaces the view of payments of a source, or drops it if 
 
 ---------------------------------------------------------------- payments that become due as an action
 
-CREATE FUNCTION crm_profile_internal.payment_alarms(due date[], paid date[], amounts numeric[], day date, pause integer, OUT due_on date, OUT payments bigint, OUT amount numeric, OUT usual integer) RETURNS SETOF record
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1
-	BEGIN ATOMIC
-		WITH RECURSIVE payment AS MATERIALIZED (SELECT p.due, p.paid, p.amount FROM unnest(due, paid, amounts) p(due, paid, amount)),
-			-- what was usual is what was known on the due day, so that the past does not change
-			habit AS (SELECT p.*, greatest((SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY k.paid - k.due) FROM payment k WHERE k.paid <= p.due), 0) AS usual FROM payment p),
-			alarm AS MATERIALIZED (SELECT h.due, h.amount, h.usual, h.due + 1 + h.usual AS day FROM habit h WHERE (h.paid <= h.due + 1 + h.usual) IS NOT TRUE),
-			given AS (SELECT min(a.day) AS day FROM alarm a
-				UNION ALL SELECT (SELECT min(a.day) FROM alarm a WHERE a.day >= g.day + greatest(payment_alarms.pause, 1)) FROM given g WHERE g.day < payment_alarms.day)
-		SELECT min(a.due), count(*), sum(a.amount), min(a.usual) FROM alarm a WHERE a.day = payment_alarms.day AND EXISTS (SELECT FROM given g WHERE g.day = a.day) HAVING count(*) > 0;
-	END; -- the payments of a customer that on this day are one day later than the customer usually is, unless others were within the pause; no row: none
+CREATE TYPE crm_profile_internal.payment_alarm AS ( -- payments of a customer that become later than usual on a day
+	due_on date, -- when the oldest of them was due
+	payments bigint,
+	amount numeric -- NULL: not known
+);
+
+CREATE FUNCTION crm_profile_internal.payment_alarm_transfn(state internal, due_on date, paid_on date, amount numeric, day date, pause integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.payment_alarm_finalfn(state internal) RETURNS crm_profile_internal.payment_alarm
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+CREATE AGGREGATE crm_profile_internal.payment_alarm(due_on date, paid_on date, amount numeric, day date, pause integer) (
+	SFUNC = crm_profile_internal.payment_alarm_transfn, STYPE = internal, SSPACE = 512,
+	FINALFUNC = crm_profile_internal.payment_alarm_finalfn, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE); -- the payments of a customer, due by this day, that on it are one day later than the customer usually is, unless others were within the pause; NULL: none
 
 CREATE FUNCTION crm_profile_internal.source_due_payments(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- all payments are looked at only of those who owe something on one of the days, and for no longer than anybody
+	-- ever took: no median is above that; an equality: the planner expects few
 	RETURN format($sql$
-		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN f.payments = 1 THEN 'a payment' ELSE f.payments || ' payments' END, ' of ' || trim_scale(f.amount), CASE WHEN f.payments = 1 THEN ' was' ELSE ' were' END, ' due on ', to_char(f.due_on, 'YYYY-MM-DD'),
-				': open for ', e.day - f.due_on, ' days, longer than usual for this customer')::varchar, e.day, f.amount::double precision, %2$s
-			FROM (SELECT k.customer, k.day, array_agg(p.due_on) AS due, array_agg(p.paid_on) AS paid, array_agg(p.amount) AS amounts
-				FROM (SELECT DISTINCT o.customer, d.day FROM %3$s JOIN %4$s o ON o.due_on < d.day AND (o.paid_on <= d.day) IS NOT TRUE) k JOIN %4$s p ON p.due_on <= k.day AND %5$s GROUP BY k.customer, k.day
-				-- no median is above the largest: most who owe for long are out
-				HAVING min(CASE WHEN p.due_on < k.day AND (p.paid_on <= k.day) IS NOT TRUE THEN k.day - p.due_on - 1 END) <= greatest(max(p.paid_on - p.due_on), 0)) e
-				JOIN %6$s c ON %7$s CROSS JOIN LATERAL crm_profile_internal.payment_alarms(e.due, e.paid, e.amounts, e.day, %8$s) f$sql$,
-		src.customer_key, as_of, days, crm_profile_internal.source_payments(src), crm_profile_internal.same_key(src.key_type, 'p.customer', 'k.customer'), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), src.action_pause);
+		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN (e.alarm).payments = 1 THEN 'a payment' ELSE (e.alarm).payments || ' payments' END, ' of ' || trim_scale((e.alarm).amount), CASE WHEN (e.alarm).payments = 1 THEN ' was' ELSE ' were' END,
+				' due on ', to_char((e.alarm).due_on, 'YYYY-MM-DD'), ': open for ', e.day - (e.alarm).due_on, CASE e.day - (e.alarm).due_on WHEN 1 THEN ' day' ELSE ' days' END, ', longer than usual for this customer')::varchar, e.day, (e.alarm).amount::double precision, %2$s
+			FROM (SELECT p.customer, d.day, crm_profile_internal.payment_alarm(p.due_on, p.paid_on, p.amount, d.day, %8$s) AS alarm
+				FROM (SELECT DISTINCT o.customer FROM %4$s o WHERE (o.paid_on <= (SELECT min(d.day) FROM %3$s)) IS NOT TRUE AND o.due_on < (SELECT max(d.day) FROM %3$s)
+					AND o.due_on >= (SELECT min(d.day) FROM %3$s) - 1 - (SELECT greatest(max(l.paid_on - l.due_on), 0) FROM (%9$s) l)) k
+				JOIN %4$s p ON %5$s JOIN %3$s ON p.due_on <= d.day GROUP BY p.customer, d.day) e
+				JOIN %6$s c ON %7$s WHERE sign((e.alarm).payments) = 1$sql$,
+		src.customer_key, as_of, days, crm_profile_internal.source_payments(src), crm_profile_internal.same_key(src.key_type, 'p.customer', 'k.customer'), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), src.action_pause, src.payment_query);
 COMMENT ON FUNCTION crm_profile_internal.source_due_payments IS 'the part of due_actions about payments';
 
 ---------------------------------------------------------------- faults in the payments
@@ -194,7 +206,7 @@ BEGIN
 			(85, 'payments of unknown customers', 'warning', q.customer IS NOT NULL AND NOT q.known, 'Their customer is not in the customer table: they are in no figure.', NULL),
 			(86, 'payments made after the as-of date', 'note', q.paid_on > $1, 'They count as open until their day.', NULL),
 			(87, 'payments open for more than a year', 'note', q.due_on < $1 - 365 AND q.paid_on IS NULL, 'They count as overdue: is the day of payment missing, or are they written off?', 'payment_paid'),
-			(88, 'payments of less than nothing', 'note', q.amount < 0, 'Credit notes, which nobody pays: they are left out.', 'payment_amount')) v(place, finding, severity, found, advice, argument)
+			(88, 'payments of less than nothing', 'note', q.is_credit, 'Credit notes, which nobody pays: they are left out.', 'payment_amount')) v(place, finding, severity, found, advice, argument)
 		WHERE v.found GROUP BY v.place, v.finding, v.severity, v.advice, v.argument) f$sql$,
 		src.payment_query, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer')) USING today;
 END $$; -- finds problems in the payments

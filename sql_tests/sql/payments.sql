@@ -10,11 +10,11 @@ CREATE FUNCTION chance(what text) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SE
 CREATE FUNCTION near(got float8, wanted float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT abs(got - wanted) <= 1e-9 * abs(wanted) $$;
 
 -- the test of Mann and Whitney, as scipy.stats.mannwhitneyu (asymptotic, with continuity and ties) has it
-SELECT (h).earlier, (h).recent, (h).usual_days_late, (h).recent_days_late, near((h).z, 2.797238686782616) AS z, near((h).p_value, 0.005154144115090436) AS p_value
-FROM (SELECT crm_profile_internal.payment_habit(d, r) AS h FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false UNION ALL VALUES (NULL, true), (7, NULL)) v(d, r)) x;
-SELECT crm_profile_internal.payment_habit(d, d > 2) FROM generate_series(1, 4) d;
-SELECT crm_profile_internal.payment_habit(3, d > 6) FROM generate_series(1, 12) d;
-SELECT crm_profile_internal.payment_habit(NULL, true);
+SELECT (h).payments, (h).late, (h).overdue, (h).overdue_days, (h).usual_days_late, (h).recent_days_late, near((h).z, 2.797238686782616) AS z, near((h).p_value, 0.005154144115090436) AS p_value
+FROM (SELECT crm_profile_internal.payment_habit(d, r, d IN (5, 30)) AS h FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false UNION ALL VALUES (NULL, true), (7, NULL)) v(d, r)) x;
+SELECT crm_profile_internal.payment_habit(d, d > 2, false) FROM generate_series(1, 4) d;
+SELECT crm_profile_internal.payment_habit(3, d > 6, d = 1) FROM generate_series(1, 12) d;
+SELECT crm_profile_internal.payment_habit(NULL, true, false);
 
 -- 240 customers with an invoice a month, each as late as ever; the first twelve got later in the last half year
 CREATE TABLE customer (id int PRIMARY KEY, name text);
@@ -44,7 +44,7 @@ SELECT count(*) FILTER (WHERE change IN ('later', 'earlier')) AS changed, sum(ov
 SELECT count(*) FROM payment_behaviour('shop', '2001-01-01');
 
 -- alarms: a day later than usual, day by day over a year, none twice within the pause
-CREATE TABLE alarm AS SELECT i.customer_id, i.due_date + 1 + u.usual AS day, sum(i.total) AS total FROM invoice i, LATERAL (SELECT greatest(coalesce((SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY k.paid_on::date - k.due_date) FROM invoice k WHERE k.customer_id = i.customer_id AND k.paid_on::date <= i.due_date), 0), 0) AS usual) u
+CREATE TABLE alarm AS SELECT i.customer_id, i.due_date + 1 + u.usual AS day, sum(i.total) AS total FROM invoice i, LATERAL (SELECT greatest(coalesce((SELECT floor(percentile_cont(0.5) WITHIN GROUP (ORDER BY k.paid_on::date - k.due_date))::integer FROM invoice k WHERE k.customer_id = i.customer_id AND k.paid_on::date <= i.due_date), 0), 0) AS usual) u
 	WHERE i.paid_on IS NULL OR i.paid_on::date > i.due_date + 1 + u.usual GROUP BY 1, 2;
 CREATE FUNCTION due(pause integer) RETURNS TABLE (customer integer, day date) LANGUAGE sql BEGIN ATOMIC
 	WITH RECURSIVE given AS (SELECT a.customer_id, min(a.day) AS day FROM alarm a GROUP BY 1
