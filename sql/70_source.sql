@@ -857,7 +857,7 @@ BEGIN
 				WHERE r.ev_class = format('%I.source_probe_view', src.name)::regclass AND d.refobjid = probe::regclass;
 			-- all but this one are refused as columns below
 			IF 'tableoid' = ANY (columns) THEN
-				RAISE invalid_column_reference USING MESSAGE = 'it uses the system column "tableoid"';
+				RAISE invalid_parameter_value USING MESSAGE = 'it uses the system column "tableoid"';
 			END IF;
 			EXECUTE format('DROP VIEW %I.source_probe_view', src.name);
 			-- which no volatile function, subquery or aggregate can be in
