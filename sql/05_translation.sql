@@ -63,6 +63,11 @@ CREATE FUNCTION crm_profile_internal.number_in_words(number numeric, language te
 		FROM (SELECT round(number, CASE WHEN number = 0 OR abs(number) BETWEEN 100 AND 10000 THEN 0 ELSE 2 - floor(log(abs(number)))::integer END) AS rounded) n);
 COMMENT ON FUNCTION crm_profile_internal.number_in_words IS 'a number as people write it, with three digits that count';
 
+CREATE FUNCTION crm_profile_internal.iso_day(day date) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	-- to_char() takes no day that a timestamp cannot be, and a cast follows DateStyle
+	RETURN to_json(day) #>> '{}'; -- a day as YYYY-MM-DD, whatever its year
+
 CREATE FUNCTION crm_profile.segment_label(segment text, language text DEFAULT NULL) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE COST 100
 	RETURN coalesce(crm_profile_internal.in_words('segment.' || segment, crm_profile_internal.check_language(language)), segment); -- the name of a segment in a language (NULL: that of the setting crm_profile.language, else English); a segment without a translation keeps its name

@@ -55,10 +55,10 @@ CREATE FUNCTION crm_profile_internal.model_findings(model crm_profile.source_mod
 			UNION ALL SELECT 2, CASE
 				WHEN model.id IS NULL THEN NULL
 				WHEN model.newest_order IS NULL THEN 'the last refresh found no orders'
-				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order (%s): nobody has bought yet', to_char(model.oldest_order, 'YYYY-MM-DD'))
+				WHEN today < model.oldest_order THEN format('the as-of date is before the oldest order (%s): nobody has bought yet', crm_profile_internal.iso_day(model.oldest_order))
 				WHEN today - model.newest_order > model.active_days
-					THEN format('the as-of date is far past the newest order (%s): everybody looks inactive; refresh the source, or set as_of', to_char(model.newest_order, 'YYYY-MM-DD'))
-				WHEN today < model.newest_order THEN format('the as-of date is before the newest order (%s): later orders are left out', to_char(model.newest_order, 'YYYY-MM-DD')) END
+					THEN format('the as-of date is far past the newest order (%s): everybody looks inactive; refresh the source, or set as_of', crm_profile_internal.iso_day(model.newest_order))
+				WHEN today < model.newest_order THEN format('the as-of date is before the newest order (%s): later orders are left out', crm_profile_internal.iso_day(model.newest_order)) END
 			UNION ALL SELECT 3, CASE WHEN model.repeated_keys > 0
 				THEN format('keys occur more than once in the customer table: %s rows of customer_profile are too many; name another customer_key', model.repeated_keys) END
 			UNION ALL SELECT 4, p.problem FROM unnest(model.scheme_problems) p(problem)) v
@@ -493,10 +493,10 @@ CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source
 			SELECT 1 AS part, v.line AS line, 'refresh' AS section, v.item AS item, v.value AS value, v.number AS number, NULL::double precision AS standard_error, v.note AS note
 			FROM (VALUES
 				(1, 'fitted at', to_char(model.fitted_at, 'YYYY-MM-DD HH24:MI TZ'), NULL::double precision, 'when the refresh began that found these models'),
-				(2, 'as of', to_char(model.as_of, 'YYYY-MM-DD'), NULL, 'the day that they look back from'),
+				(2, 'as of', crm_profile_internal.iso_day(model.as_of), NULL, 'the day that they look back from'),
 				(3, 'customers', NULL, model.customers, 'customers with a history'),
 				(4, 'share fitted', NULL, model.fit_share, 'share of the customers that purchases and spend are fitted to; 1: all'),
-				(5, 'newest order', to_char(model.newest_order, 'YYYY-MM-DD'), NULL, 'the newest day of an order that the refresh read')) v(line, item, value, number, note)
+				(5, 'newest order', crm_profile_internal.iso_day(model.newest_order), NULL, 'the newest day of an order that the refresh read')) v(line, item, value, number, note)
 			UNION ALL
 			SELECT 1 AS part, 10 + f.n AS line, 'refresh' AS section, 'warning' AS item, f.finding AS value, NULL AS number, NULL AS standard_error, 'look at this before you use the figures' AS note
 			FROM crm_profile_internal.model_findings(model, today) WITH ORDINALITY f(finding, n)
@@ -516,7 +516,7 @@ CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source
 			SELECT 2 AS part, 20 + v.line AS line, 'purchases' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM crm_profile.clv_model_card(model.clv) c, crm_profile.clv_choice(model.clv_record) r, LATERAL (VALUES
 				(1, 'season', nullif(c.season, 'none'), NULL::double precision, 'fitted: months of the year differ, see clv_season(); too short: below a year and a half of data; level: no more than by chance'),
-				(2, 'observed from', to_char(c.observed_from, 'YYYY-MM-DD'), NULL, 'who first bought before may have been there before the data, and is not in the fit'),
+				(2, 'observed from', crm_profile_internal.iso_day(c.observed_from), NULL, 'who first bought before may have been there before the data, and is not in the fit'),
 				(3, 'early customers', NULL, CASE WHEN c.observed_from IS NOT NULL THEN c.early_customers END, 'these'),
 				(4, 'pace', NULL, nullif(c.pace, 1), 'what forecasts are multiplied by, for a steady bias of the past'),
 				(5, 'chosen by record', r.model, NULL, 'the candidate with the best forecasts of the past'),
@@ -573,8 +573,8 @@ CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source
 			SELECT 7 AS part, v.line AS line, 'holdout' AS section, v.item AS item, v.value AS value, v.number AS number, NULL AS standard_error, v.note AS note
 			FROM (SELECT) one LEFT JOIN unnest(model.holdout) h ON h.part = 'total', LATERAL (VALUES
 				(1, 'status', CASE WHEN model.holdout IS NULL THEN 'none' ELSE 'done' END, NULL::double precision, 'none: too short a time, no fit, or fewer than five customers; by class: model_holdout'),
-				(2, 'fitted until', to_char(model.holdout_fit_until, 'YYYY-MM-DD'), NULL, 'last day that the forecast knew'),
-				(3, 'forecast until', to_char(model.holdout_until, 'YYYY-MM-DD'), NULL, 'last day that it was for'),
+				(2, 'fitted until', crm_profile_internal.iso_day(model.holdout_fit_until), NULL, 'last day that the forecast knew'),
+				(3, 'forecast until', crm_profile_internal.iso_day(model.holdout_until), NULL, 'last day that it was for'),
 				(4, 'share tested', NULL, model.holdout_share, 'share of the customers in the test; 1: all'),
 				(5, 'customers', NULL, h.customers, 'those of them who had bought when the forecast was made'),
 				(6, 'predicted', NULL, h.predicted, 'purchase days forecast'),

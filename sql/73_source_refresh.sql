@@ -235,7 +235,7 @@ BEGIN
 			dropped := crm_profile_internal.old_orders_dropped(new_histories, stored_histories, same_fresh, orders, progress, kept, moved);
 			IF dropped IS NOT NULL THEN
 				kept := moved;
-				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, to_char(moved, 'YYYY-MM-DD'), dropped
+				RAISE WARNING 'source "%": the orders before % are gone: the histories of % customers keep them', src.name, crm_profile_internal.iso_day(moved), dropped
 					USING HINT = format('To have the histories follow the orders all the same: SELECT crm_profile.alter_source(%L, keep_history_before => ''-infinity'')', src.name);
 			END IF;
 			SELECT w.* INTO done FROM crm_profile_internal.write_histories(target, taken, crm_profile_internal.both_histories(new_histories, stored_histories, same_fresh), orders, progress, kept, NULL, followed, NULL) w;

@@ -890,7 +890,7 @@ BEGIN
 		WHERE v.rows > 0);
 	IF kept > '-infinity' THEN
 		found := found || crm_profile_internal.found_row(15, 'days that only the histories still have', 'note', NULL, NULL, NULL, NULL,
-			format('Days before %s stay as they were stored, whatever the orders have of them.', to_char(kept, 'YYYY-MM-DD')), 'keep_history_before => ''-infinity'', to forget them');
+			format('Days before %s stay as they were stored, whatever the orders have of them.', crm_profile_internal.iso_day(kept)), 'keep_history_before => ''-infinity'', to forget them');
 	END IF;
 	IF crm_profile_internal.match_problem(src, model) IS NOT NULL THEN
 		found := found || crm_profile_internal.found_row(90, split_part(crm_profile_internal.match_problem(src, model), ': ', 1), 'warning', NULL, NULL, NULL, NULL,

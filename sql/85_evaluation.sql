@@ -487,7 +487,7 @@ BEGIN
 	END IF;
 	EXECUTE format('SELECT %s', crm_profile_internal.source_model_in_use(src, 'newest_order')) INTO newest;
 	IF on_day + horizon > newest THEN
-		RAISE WARNING USING MESSAGE = format('the %s days after %s were not over on the newest order (%s)', horizon, to_char(on_day, 'YYYY-MM-DD'), to_char(newest, 'YYYY-MM-DD')),
+		RAISE WARNING USING MESSAGE = format('the %s days after %s were not over on the newest order (%s)', horizon, crm_profile_internal.iso_day(on_day), crm_profile_internal.iso_day(newest)),
 			DETAIL = 'What customers did next is counted up to there.', HINT = 'Take an earlier day or a shorter horizon.';
 	END IF;
 END $$; -- raises an error for a day or horizon that cannot be, a WARNING for one that was not over

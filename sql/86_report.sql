@@ -43,7 +43,7 @@ CREATE FUNCTION crm_profile_internal.report_sentence(page crm_profile_internal.r
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	-- the key has # for what differs from case to case: numbers, a list after a colon, the name of a time zone
 	RETURN (SELECT coalesce(format(page.words ->> ('text.' || regexp_replace(report_sentence.sentence, p.pattern, '#', 'g')), VARIADIC ARRAY(SELECT crm_profile_internal.html(m[1]) FROM regexp_matches(report_sentence.sentence, p.pattern, 'g') m)),
-			page.words ->> ('text.' || report_sentence.sentence), crm_profile_internal.html(report_sentence.sentence))
+			page.words ->> ('text.' || report_sentence.sentence), crm_profile_internal.html(regexp_replace(report_sentence.sentence, '(\d{4}-\d\d-\d\d) to (?=\d{4}-)', '\1 – ', 'g')))
 		FROM (SELECT CASE WHEN report_sentence.sentence ~ '^(Its values, with orders|Orders) and revenue: ' THEN '(?<=revenue: )(.*)$' WHEN report_sentence.sentence ~ 'in time zone \S+\.$' THEN '(?<=zone )(\S+)(?=\.$)'
 			ELSE '(\[[^]]*\]|\d+(?:[-.,:]\d+)*)' END AS pattern) p);
 COMMENT ON FUNCTION crm_profile_internal.report_sentence IS 'a sentence of a view in the language of the page; as it is if there is no translation';
@@ -51,15 +51,27 @@ COMMENT ON FUNCTION crm_profile_internal.report_sentence IS 'a sentence of a vie
 CREATE FUNCTION crm_profile_internal.report_text(page crm_profile_internal.report_page, whole text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN page.words ->> 'language' = 'en' THEN crm_profile_internal.html(whole) ELSE
-		(SELECT string_agg(crm_profile_internal.report_sentence(page, s), ' ' ORDER BY n) FROM regexp_split_to_table(whole, '(?<=[.?!]) +(?=[[:alpha:]])') WITH ORDINALITY u(s, n)) END;
+		(SELECT string_agg(crm_profile_internal.report_sentence(page, s), ' ' ORDER BY n) FROM regexp_split_to_table(whole, '(?<=[.?!]) +(?=[[:alpha:]])|(?<=on the way[?]) +') WITH ORDINALITY u(s, n)) END;
 COMMENT ON FUNCTION crm_profile_internal.report_text IS 'a text of a view in the language of the page, sentence by sentence';
 
 CREATE FUNCTION crm_profile_internal.report_finding(page crm_profile_internal.report_page, finding text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(page.words ->> ('finding.' || finding), -- or the same of some column or number
 		format(page.words ->> ('finding.' || regexp_replace(finding, '".*"', '"%s"')), crm_profile_internal.html(substring(finding FROM '"(.*)"'))),
-		format(page.words ->> ('finding.' || regexp_replace(finding, '\S+$', '%s')), crm_profile_internal.html(substring(finding FROM '\S+$'))), crm_profile_internal.html(finding));
+		format(page.words ->> ('finding.' || regexp_replace(finding, '\S+$', '%s')), crm_profile_internal.html(substring(finding FROM '\S+$'))), crm_profile_internal.report_text(page, finding));
 COMMENT ON FUNCTION crm_profile_internal.report_finding IS 'a finding of data_quality in the language of the page';
+
+CREATE FUNCTION crm_profile_internal.report_note(page crm_profile_internal.report_page, note text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	-- labels and scores are told with their words; a segment can have any name
+	RETURN coalesce((SELECT format(page.words ->> 'text.segment #, lifecycle #', crm_profile_internal.report_word(page, 'segment', m[1]), crm_profile_internal.report_word(page, 'lifecycle', m[2]))
+			FROM regexp_match(note, '^segment (.*), lifecycle (.*)$') m WHERE m IS NOT NULL),
+		(SELECT format(page.words ->> format('text.%s #, %s', m[1], m[3]), crm_profile_internal.report_word(page, m[1], m[2]))
+			FROM regexp_match(note, '^(segment|lifecycle) (.*), (forecast: (?:still|no longer) a customer)$') m WHERE m IS NOT NULL),
+		(SELECT format(page.words ->> format('text.%s #: %s', m[1], m[3]), (SELECT string_agg(crm_profile_internal.report_word(page, k.kind, u.word), ', ' ORDER BY u.n) FROM regexp_split_to_table(m[2], ', (and the same )?') WITH ORDINALITY u(word, n)))
+			FROM regexp_match(note, '^(no customer can be|at least 60 % have the same) (.*): (.*)$') m, LATERAL (SELECT CASE WHEN m[1] LIKE 'no %' THEN 'segment' ELSE 'item' END AS kind) k WHERE m IS NOT NULL),
+		crm_profile_internal.report_text(page, note));
+COMMENT ON FUNCTION crm_profile_internal.report_note IS 'what the model card notes on a figure, in the language of the page';
 
 CREATE FUNCTION crm_profile_internal.report_shown(page crm_profile_internal.report_page, value numeric, kind text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -80,7 +92,7 @@ CREATE FUNCTION crm_profile_internal.report_number(page crm_profile_internal.rep
 
 CREATE FUNCTION crm_profile_internal.report_date(page crm_profile_internal.report_page, day date) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN coalesce(format('<time datetime="%s">%s</time>', to_char(day, 'YYYY-MM-DD'), format(page.words ->> 'date',
+	RETURN coalesce(format('<time datetime="%s">%s</time>', crm_profile_internal.iso_day(day), format(page.words ->> 'date',
 		extract(day FROM day), page.words ->> ('month.' || extract(month FROM day)), extract(year FROM day))), '–');
 COMMENT ON FUNCTION crm_profile_internal.report_date IS 'a day in words';
 
@@ -367,7 +379,7 @@ BEGIN
 	EXECUTE format('SELECT format($1.words ->> ''report.test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted::numeric, ''count''),
 			crm_profile_internal.report_number($1, actual::numeric, ''count''), crm_profile_internal.report_number($1, calibration::numeric, ''share''))
 		FROM %I.model_holdout WHERE part = ''total''', page.source) INTO told USING page;
-	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''item'', item) || coalesce(''<small>'' || crm_profile_internal.report_text($1, note) || ''</small>'', ''''), crm_profile_internal.report_word($1, ''figure'', value)), '''' ORDER BY line)
+	EXECUTE format('SELECT string_agg(crm_profile_internal.report_row(crm_profile_internal.report_word($1, ''item'', item) || coalesce(''<small>'' || crm_profile_internal.report_note($1, note) || ''</small>'', ''''), coalesce($1.words ->> (''figure.'' || value), crm_profile_internal.report_note($1, value), ''–'')), '''' ORDER BY line)
 		FROM %I.model_card_details', page.source) INTO rows USING page;
 	RETURN format('<p>%s</p><p>%s</p><details><summary>%s</summary>%s</details>', coalesce(told, page.words ->> 'report.no test'), page.words ->> 'report.how', page.words ->> 'report.all figures',
 		crm_profile_internal.report_table(page, '{item,value}', rows));
@@ -406,7 +418,7 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 	END; -- the sections of a report in their order, and the view that each shows: report_… reads it
 
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
 	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL, NULL);
 	body text;

@@ -21,7 +21,7 @@ CREATE FUNCTION crm_profile_internal.help_topics(OUT topic text, OUT example tex
 	END; -- what help() shows: what there is, an example of each, and its page in the documentation
 
 CREATE FUNCTION crm_profile.help(word text DEFAULT NULL) RETURNS SETOF text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 ROWS 40 SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 ROWS 40 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
 	wanted CONSTANT text := '%' || replace(replace(replace(word, '\', '\\'), '%', '\%'), '_', '\_') || '%';
 	line record;

@@ -36,6 +36,22 @@ SELECT crm_profile.alter_source('shop', amount => '1 / (total - 5)', amount_scal
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT crm_profile.alter_source('shop', amount => 'total', reset => '{amount_scale}');
 DELETE FROM bill WHERE total = 5;
+-- days that no timestamp can be are days like others: the far ones count from their day on
+INSERT INTO bill VALUES (3, '5874897-12-31', 5), (4, '300000-01-01', 5), (5, '4714-11-24 BC', 5);
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT * FROM found WHERE finding ~ 'as-of|1970';
+SELECT count(last_purchase), max(last_purchase), min(first_purchase), sum(monetary) - (SELECT sum(total) FROM bill WHERE billed < '2026-01-01') AS missing FROM shop.customer_profile;
+DO $$
+DECLARE
+	view name;
+BEGIN
+	FOR view IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'shop'::regnamespace AND c.relkind = 'v' LOOP
+		EXECUTE format('SELECT count(v::text) FROM shop.%I v', view);
+	END LOOP;
+	PERFORM crm_profile.report('shop');
+END $$;
+SELECT value FROM shop.model_card_details WHERE item = 'newest order';
+DELETE FROM bill WHERE billed NOT BETWEEN '2000-01-01' AND '2030-01-01';
 -- customers and prospects
 INSERT INTO buyer VALUES (7, '+49 30 1000007', 'Bonn'), (NULL, '+49 30 2000000', 'Bonn');
 SELECT * FROM found WHERE finding ~ '^customers with';

@@ -93,10 +93,32 @@ HAVING NOT array_agg(language::text) @> CASE WHEN key ~ '^(segment|lifecycle|sev
 CREATE FUNCTION left_in_english(source text) RETURNS TABLE (language text, sentence text) LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY EXECUTE format('WITH page AS MATERIALIZED (SELECT l, crm_profile.report(%1$L, l, ''{quality,model,prospects}'') AS html FROM unnest(''{de,es,fr,it}''::text[]) l)
-		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT note FROM %1$I.model_card_details) s
+		SELECT page.l, s.sentence FROM page, (SELECT regexp_split_to_table(advice, ''(?<=[.?!]) +'') AS sentence FROM %1$I.data_quality UNION SELECT finding FROM %1$I.data_quality UNION SELECT unnest(ARRAY[note, CASE WHEN item = ''warning'' THEN value END]) FROM %1$I.model_card_details) s
 		WHERE s.sentence ~ ''[[:alpha:]]{3}'' AND strpos(page.html, crm_profile_internal.html(s.sentence)) > 0 ORDER BY 2, 1', source);
 END $$;
 SELECT * FROM left_in_english('s');
+-- so are corrections, stretches without orders, what readers are warned of, and labels that contradict each other
+SELECT count(*) FROM crm_profile.create_source('told', 'client', 'SELECT s.* FROM sale s WHERE s.day NOT BETWEEN ''2024-03-01'' AND ''2024-03-20'' UNION ALL SELECT client, day, total FROM sale, generate_series(1, 20) WHERE day < ''2024-09-01'' AND day NOT BETWEEN ''2024-03-01'' AND ''2024-03-20''',
+	order_customer => 'client', amount => 'total', as_of => '2025-01-01', corrections => '{"leave_out_above": 4000, "refunds": "pair", "guests": ["nobody"]}');
+SELECT crm_profile.refresh('told') IS NOT NULL AS refreshed;
+SELECT count(*) > 0 AS checked FROM crm_profile.check_source('told');
+SELECT * FROM left_in_english('told');
+SELECT l AS language, substring(page FROM '(?<=<small>)[^<]*2024-03-01[^<]*') AS closed, substring(page FROM '<th scope="row">([^<]*4000[^<]*)<') AS left_out, substring(page FROM '<td>([^<]*2025-[^<]*[0-9]\)[^<]*)<') AS newest
+FROM unnest('{de,en,es,fr,it}'::text[]) l, crm_profile.report('told', l, '{quality,model}') page;
+SELECT l AS language, note, crm_profile_internal.report_note(ROW('s', crm_profile_internal.report_words(l), false, NULL, NULL, NULL)::crm_profile_internal.report_page, note) AS told
+FROM unnest('{de,en,es,fr,it}'::text[]) l, unnest(ARRAY['copies of other orders are left out', 'orders and refunds above 50000 count as 50000', 'orders that were refunded in full, and their refunds, are left out',
+	'orders of a customer''s second key are those of the first, by customer_identity', 'segment Hibernating, forecast: still a customer', 'segment Lost, lifecycle active', 'lifecycle new, forecast: no longer a customer',
+	'the as-of date is far past the newest order (2024-01-31): everybody looks inactive; refresh the source, or set as_of', 'the as-of date is before the oldest order (2024-01-31): nobody has bought yet', 'never refreshed',
+	'the last refresh found no orders', 'the customer table was empty at the last refresh', 'at least 60 % have the same recency, and the same monetary: such scores tell little', 'no customer can be Lost, Loyal: each of their cells needs a score that nobody has',
+	'keys occur more than once in the customer table: 3 rows of customer_profile are too many; name another customer_key']) WITH ORDINALITY n(note, place)
+WHERE l = 'de' OR l <> 'en' AND crm_profile_internal.report_note(ROW('s', crm_profile_internal.report_words(l), false, NULL, NULL, NULL)::crm_profile_internal.report_page, note) = note ORDER BY l, place;
+-- a setting that reads backslashes otherwise changes nothing, and warns of nothing
+SET standard_conforming_strings = off;
+SELECT page = crm_profile.report('s', 'de') AS same FROM (SELECT crm_profile.report('s', 'de') AS page) p;
+SELECT count(*) > 0 AS helped FROM crm_profile.help('back%');
+SELECT count(*) >= 0 AS explained FROM crm_profile.explain_segment('s', (SELECT segment FROM s.customer_profile WHERE segment IS NOT NULL LIMIT 1));
+RESET standard_conforming_strings;
+SELECT crm_profile.drop_source('told');
 SELECT regexp_replace(d.advice, '[0-9]', '#', 'g') AS advice, crm_profile_internal.report_text(ROW('s', crm_profile_internal.report_words('de'), false, NULL, NULL, NULL)::crm_profile_internal.report_page, v.advice) AS in_german
 FROM (VALUES ('Beyond 1250.5, where the half of all orders has 20.00 or less: typing errors?'), ('Its values, with orders and revenue: a & b: 3, 20.5; <x>: 1, 2.'), ('They have bought already. Its values are these.')) v(advice), LATERAL (SELECT v.advice) d;
 -- every language has the same number of placeholders

@@ -33,7 +33,7 @@
 #define TABLE_FROM (-3652) /* 1990-01-01 */
 #define TABLE_DAYS 32768   /* 90 years */
 
-/* Months since FIRST_YEAR. */
+/* Months since FIRST_YEAR; the days before the first month that begins in the calendar count to it. */
 static int32
 MonthOfDay(DateADT day)
 {
@@ -42,7 +42,8 @@ MonthOfDay(DateADT day)
 	int mday;
 
 	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
-	return (year - FIRST_YEAR) * MONTHS + month - 1;
+	return Max((year - FIRST_YEAR) * MONTHS + month - 1,
+			   (JULIAN_MINYEAR - FIRST_YEAR) * MONTHS + JULIAN_MINMONTH);
 }
 
 /* The same, looked up: it is asked for every purchase day of all customers. */
