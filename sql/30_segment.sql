@@ -61,6 +61,8 @@ CREATE FUNCTION crm_profile_internal.guard_schemes() RETURNS trigger
 
 CREATE FUNCTION crm_profile_internal.checked_expression(expression text) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the text, if it is one expression of SQL and nothing else; else an error
+CREATE FUNCTION crm_profile_internal.present_words(query text) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- how many words of its string constants are, as a date or time, the present: now, today, tomorrow, yesterday. Fewer once it is stored: they have become the day on which that was done
 
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');

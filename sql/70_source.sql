@@ -759,6 +759,9 @@ BEGIN
 				WHERE r.ev_class = format('%I.source_probe_again', schema)::regclass) g ON g.place = f.place AND g.operator <> f.operator;
 	EXECUTE format('DROP VIEW %I.source_probe_again', schema);
 	EXECUTE format('DROP VIEW %I.source_probe', schema);
+	IF crm_profile_internal.present_words(query) > crm_profile_internal.present_words(canonical) THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'a constant such as ''today'' would stay the day of today', HINT = 'Write current_date or now().';
+	END IF;
 	IF lost IS NOT NULL THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('the source would compare by another operator than %s', lost), DETAIL = format('Its SQL is kept with all names qualified: %s', canonical),
 			HINT = 'CASE x WHEN y, NULLIF, IS DISTINCT FROM and the like cannot name an operator: write a comparison, x = y, in their place.';
@@ -836,6 +839,7 @@ CREATE FUNCTION crm_profile_internal.source_resolve_conditions(src crm_profile.s
 DECLARE
 	probe CONSTANT text := format('%I.source_probe', src.name);
 	strange text;
+	stored text;
 	nth integer;
 	columns text[];
 BEGIN
@@ -859,14 +863,22 @@ BEGIN
 			END IF;
 			SELECT array_agg(DISTINCT a.attname::text) INTO columns FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 				WHERE r.ev_class = format('%I.source_probe_view', src.name)::regclass AND d.refobjid = probe::regclass;
+			-- all but this one are refused as columns below
+			IF 'tableoid' = ANY (columns) THEN
+				RAISE invalid_parameter_value USING MESSAGE = 'it uses the system column "tableoid"';
+			END IF;
 			EXECUTE format('DROP VIEW %I.source_probe_view', src.name);
 			-- which no volatile function, subquery or aggregate can be in
 			EXECUTE format(E'ALTER TABLE %s ADD COLUMN "condition %s" boolean GENERATED ALWAYS AS ((%s\n) IS TRUE) STORED', probe, nth, conditions[nth]);
+			stored := (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = probe::regclass AND a.attname = 'condition ' || nth);
+			IF crm_profile_internal.present_words('SELECT ' || conditions[nth]) > crm_profile_internal.present_words('SELECT ' || stored) THEN
+				RAISE invalid_parameter_value USING MESSAGE = 'a constant such as ''today'' would stay the day of today: write as_of';
+			END IF;
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported OR insufficient_privilege THEN
 			PERFORM crm_profile_internal.source_argument_error('scheme', format('its condition "%s": %s', conditions[nth], SQLERRM),
 				format('A condition reads: %s.', (SELECT string_agg(p.name, ', ') FROM crm_profile_internal.source_probe_columns(src) p)), 'Correct the rule in crm_profile.scheme_rule: only immutable functions and operators that PostgreSQL itself has may be used.');
 		END;
-		src.condition_sql := src.condition_sql || (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = probe::regclass AND a.attname = 'condition ' || nth);
+		src.condition_sql := src.condition_sql || stored;
 		src.condition_columns := ARRAY(SELECT DISTINCT u FROM unnest(src.condition_columns || columns) u ORDER BY u);
 	END LOOP;
 	EXECUTE format('DROP TABLE %s', probe);

@@ -260,6 +260,7 @@ BEGIN
 		condition := format('segment IN (%s)', (SELECT string_agg(quote_literal(s), ', ') FROM unnest(listed) s));
 	END IF;
 	BEGIN
+		PERFORM crm_profile_internal.checked_expression(condition);
 		src.best_columns := NULL;
 		BEGIN
 			src.best_query := crm_profile_internal.source_canonical(format(E'SELECT customer, (%s\n) IS TRUE AS is_best FROM %s', condition, crm_profile_internal.source_best_from(src)), src.name, path);

@@ -959,6 +959,12 @@ BEGIN
 		INTO keys USING keys, moved;
 END $$; -- step of a refresh after changes were taken, if customers are merged: finds who is who, where rows of customers changed (customer_keys; NULL: unknown); keys: of those whose orders changed, or NULL for all, to those of the persons whose histories may change
 
+CREATE FUNCTION crm_profile_internal.source_own_key(src crm_profile.source_definition, key text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN '' ELSE format(' AND NOT EXISTS (SELECT FROM %I.customer_identity i WHERE %s AND NOT %s)', src.name,
+		crm_profile_internal.same_key(src.key_type, 'i.customer', key), crm_profile_internal.same_key(src.key_type, 'i.person', 'i.customer')) END;
+COMMENT ON FUNCTION crm_profile_internal.source_own_key IS 'AND the condition that a key, given as SQL, is the own one of its person, where customers are merged: nobody counts twice by another key';
+
 ---------------------------------------------------------------- tables and views
 
 CREATE FUNCTION crm_profile_internal.source_build_findings(src crm_profile.source_definition) RETURNS void

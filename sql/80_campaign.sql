@@ -553,12 +553,14 @@ END $$; -- creates or replaces the views of campaigns of a source, or drops them
 
 CREATE FUNCTION crm_profile_internal.find_in_campaigns(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	merged CONSTANT boolean := crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL;
 BEGIN
 	IF src.campaigns IS NULL THEN
 		RETURN;
 	END IF;
-	RETURN QUERY EXECUTE format($sql$WITH q AS MATERIALIZED (SELECT q.*, EXISTS (SELECT FROM %2$s c WHERE %3$s) AS known FROM (%1$s) q),
-		member AS MATERIALIZED (SELECT q.customer, q.campaign, count(*) AS rows, bool_or(q.treated) AS treated, bool_and(q.treated) AS all_treated FROM q WHERE q.customer IS NOT NULL AND q.campaign IS NOT NULL GROUP BY q.customer, q.campaign),
+	RETURN QUERY EXECUTE format($sql$WITH q AS MATERIALIZED (SELECT q.*, %8$s AS person, EXISTS (SELECT FROM %2$s c WHERE %3$s) AS known FROM (%1$s) q%9$s),
+		member AS MATERIALIZED (SELECT q.person AS customer, q.campaign, count(*) AS rows, bool_or(q.treated) AS treated, bool_and(q.treated) AS all_treated FROM q WHERE q.customer IS NOT NULL AND q.campaign IS NOT NULL GROUP BY q.person, q.campaign),
 		campaign AS MATERIALIZED (SELECT q.campaign, count(*) AS rows, count(*) FILTER (WHERE q.treated) AS treated, count(*) FILTER (WHERE NOT q.treated) AS control, count(*) FILTER (WHERE q.responded OR q.responded_on IS NOT NULL) AS responses FROM q WHERE q.campaign IS NOT NULL GROUP BY q.campaign),
 		-- of single contacts
 		fault AS (
@@ -583,7 +585,9 @@ BEGIN
 			(79, 'campaigns without responses', 'warning', 'Nobody responded: are the responses loaded?', 'responded_at'),
 			(80, 'campaigns whose control group has another share', 'warning', %7$L, 'control_share')) v(place, finding, severity, advice, argument) ON v.place = n.place) f$sql$,
 		src.campaign_query, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'), src.treated IS NOT NULL, src.responded_at IS NOT NULL, src.control_share,
-		format('It was to be %s, and differs by more than chance: no comparison can be relied on.', src.control_share)) USING today;
+		format('It was to be %s, and differs by more than chance: no comparison can be relied on.', src.control_share),
+		CASE WHEN merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END,
+		CASE WHEN merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END) USING today;
 	IF src.code_query IS NOT NULL THEN
 		RETURN QUERY EXECUTE format($sql$WITH code AS MATERIALIZED (SELECT DISTINCT q.code, q.campaign FROM (%1$s) q WHERE q.code IS NOT NULL AND q.campaign IS NOT NULL)
 			SELECT (f.f).* FROM (

@@ -27,6 +27,7 @@ BEGIN
 	END IF;
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
 	BEGIN
+		PERFORM crm_profile_internal.checked_expression(src.best);
 		BEGIN
 			EXECUTE format(E'SELECT FROM %s WHERE (%s\n) IS TRUE LIMIT 0', crm_profile_internal.source_best_from(src), src.best);
 		EXCEPTION WHEN undefined_column THEN
@@ -81,7 +82,7 @@ BEGIN
 	src := crm_profile_internal.source_condition(src, condition);
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
 	RETURN QUERY SELECT a.customer, a."group", a.stratum FROM crm_profile_internal.draw_audience(
-		format(E'SELECT customer::pg_catalog.text, coalesce(segment, ''(unscored)'')::pg_catalog.text FROM %s WHERE (%s\n) IS TRUE', crm_profile_internal.source_best_from(src), src.best), control_share, coalesce(seed, ''), base_rate) a;
+		format(E'SELECT customer::pg_catalog.text, coalesce(segment, ''(unscored)'')::pg_catalog.text FROM %s WHERE (%s\n) IS TRUE%s', crm_profile_internal.source_best_from(src), src.best, crm_profile_internal.source_own_key(src, 'customer_profile.customer')), control_share, coalesce(seed, ''), base_rate) a;
 END $$; -- runs as the owner of the source: select_audience()
 CREATE FUNCTION crm_profile.select_audience(source text, condition text DEFAULT NULL, control_share double precision DEFAULT 0.1, seed text DEFAULT '', base_rate double precision DEFAULT 0.05,
 	OUT customer text, OUT "group" text, OUT stratum text) RETURNS SETOF record
@@ -170,12 +171,12 @@ BEGIN
 			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effect, o.effect) AS effect,
 					-- nobody''s order is expected to be a loss
 					greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0) AS order_value
-				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE) customer_profile
+				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE%7$s) customer_profile
 					LEFT JOIN %3$I.customer_history h ON %4$s CROSS JOIN %5$s CROSS JOIN (SELECT %6$s AS clv, (SELECT k.mean_value FROM crm_profile.clv_model_card(%6$s) k) AS mean_value) m
 					LEFT JOIN unnest($4) e ON e.segment = coalesce(customer_profile.segment, ''(unscored)'') LEFT JOIN unnest($4) o ON o.segment IS NULL) p)
 		SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
 		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
-		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv')) USING budget, cost_per_contact, margin, effects;
+		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv'), crm_profile_internal.source_own_key(src, 'customer_profile.customer')) USING budget, cost_per_contact, margin, effects;
 END $$; -- the rows of plan_contacts()
 CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record

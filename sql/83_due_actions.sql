@@ -20,6 +20,8 @@ CREATE FUNCTION crm_profile_internal.checked_days(days integer) RETURNS integer
 BEGIN
 	IF days IS NULL OR days < 1 THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('days must be at least 1, not %s', coalesce(days::text, 'NULL')), DETAIL = 'It is the number of days up to the day, that day included.';
+	ELSIF days > 36525 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('days must be at most 36525, a hundred years, not %s', days), DETAIL = 'It is the number of days up to the day, that day included.';
 	END IF;
 	RETURN days;
 END $$; -- the argument days of due_actions(), checked
@@ -131,9 +133,9 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 		src.customer_key, crm_profile_internal.source_due_kinds(src, '', format('%I.customer_history h CROSS JOIN %s', src.name, days), NULL, 'sign(%s::double precision) = 1'), as_of, crm_profile_internal.source_period(src), src.tier_by)
 		|| CASE WHEN src.birthday IS NULL THEN '' ELSE format('
 		UNION ALL SELECT e.customer, ''birthday'', ''birthday'', e.day, crm_profile_internal.source_clv_365d(h.history, (m.model).clv, e.day), %1$s
-		FROM (SELECT c.%2$I AS customer, d.day FROM %3$s c CROSS JOIN %4$s WHERE crm_profile_internal.is_anniversary(c.%5$I::date, d.day)) e LEFT JOIN %6$I.customer_history h ON %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
+		FROM (SELECT c.%2$I AS customer, d.day FROM %3$s c CROSS JOIN %4$s WHERE crm_profile_internal.is_anniversary(c.%5$I::date, d.day)%11$s) e LEFT JOIN %6$I.customer_history h ON %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
 		as_of, src.customer_key, src.customers, days, src.birthday, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'e.customer'), crm_profile_internal.source_own_model(src, 'e.customer'),
-		CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true)) END
+		CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_own_key(src, format('c.%I', src.customer_key))) END
 		-- a complement comes with thanks, and so not more often
 		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
 		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (

@@ -114,4 +114,29 @@ SELECT refresh('shop') IS NOT NULL AS refreshed;
 SELECT best_customers = (SELECT count(*) FROM shop.customer_profile p JOIN customer c ON c.id = p.customer WHERE c.city = 'Köln' AND p.lifecycle = 'active' AND p.value_tier <> 'C' AND c.born > 1950) AS best, best_customers > 0 AS some FROM sources_details WHERE name = 'shop';
 DROP VIEW by_hand;
 SELECT drop_source('shop');
+-- ---------------------------------------------------------------- one person with two keys
+
+CREATE TABLE person (id int PRIMARY KEY, email text, born date);
+INSERT INTO person SELECT i, format('p%s@example.org', (i - 1) % 60 + 1), date '1970-09-01' + (i - 1) % 60 FROM generate_series(1, 80) i;
+CREATE TABLE sale AS SELECT i % 80 + 1 AS person_id, date '2025-01-01' + i % 240 AS sold_on, 10 + i % 7 AS amount FROM generate_series(1, 500) i;
+CREATE TABLE letter AS SELECT p.id AS person_id, 'autumn'::text AS campaign, date '2025-07-01' AS sent, p.id > 60 OR p.id % 2 = 0 AS treated FROM person p;
+SELECT count(*) > 0 AS created FROM create_source('merged', 'person', 'sale', as_of => '2025-09-01', birthday => 'born', corrections => '{"merge_customers": true}', campaigns => 'letter', campaign_customer => 'person_id', treated => 'treated');
+SELECT refresh('merged') IS NOT NULL AS refreshed;
+SELECT count(*) AS second_keys FROM merged.customer_identity;
+-- each once, by the own key: 60 persons; who is in both groups by two keys is in none, which is told
+SELECT count(*) AS persons, count(DISTINCT p.email) AS addresses, max(p.id) AS last FROM select_audience('merged', NULL, 0.5) a JOIN person p ON p.id::text = a.customer;
+SELECT count(*) AS persons, max(customer::int) AS last FROM plan_contacts('merged', NULL, 1, lift => 0.1);
+SELECT treated + control AS counted FROM merged.campaign_result;
+SELECT count(*) FILTER (WHERE started) AS counted, count(*) FILTER (WHERE NOT started) AS in_both FROM (SELECT count(DISTINCT l.treated) = 1 AS started FROM letter l JOIN person p ON p.id = l.person_id GROUP BY p.email) s;
+SELECT finding, rows, customers FROM check_source_details('merged') WHERE argument = 'treated' OR finding LIKE '%more than once in a campaign%' ORDER BY finding COLLATE "C";
+SELECT customer, action, since FROM merged.due_actions WHERE action = 'birthday';
+SELECT count(*) AS birthdays, count(DISTINCT customer) AS persons FROM merged.due_actions('2025-10-30', 60) WHERE action = 'birthday';
+SELECT count(*) FROM merged.due_actions('2025-12-31', 2147483647);
+-- a condition is one expression
+SELECT count(*) FROM select_audience('merged', 'false) OR (true');
+SELECT count(*) FROM select_audience('merged', '-- nobody');
+SELECT alter_source('merged', prospects => 'person', best => 'false) OR (true');
+SELECT alter_source('merged', prospects => 'person', best => 'last_purchase > date ''yesterday''');
+SELECT drop_source('merged');
+
 DROP SCHEMA test_audience CASCADE;

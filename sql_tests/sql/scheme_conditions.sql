@@ -20,8 +20,12 @@ INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'true)
 INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'true), (false');
 INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'true) UNION SELECT (true');
 INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'true) AS y');
+INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'true) or (1=1');
+INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'satisfied > 3) AND (true');
+INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'true, false');
 INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', 'a b c');
 INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', ' ');
+INSERT INTO scheme_rule (scheme, segment, condition) VALUES ('mine', 'x', '-- nothing');
 
 -- a scheme of the four kinds: attributes, lifecycle, value, and scores besides
 INSERT INTO scheme_rule (scheme, segment, r_from, condition, description) VALUES ('mine', 'Fans', 3, 'satisfied >= 7 AND feels = ''good'' -- who likes us', 'satisfied, and not long ago'),
@@ -110,7 +114,7 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
 SELECT try(c) FROM unnest(ARRAY['test_conditions.evil(1)', 'id::test_conditions.trap > 1', '1::test_conditions.trap > 1', 'EXISTS (SELECT FROM test_conditions.secret)', '(SELECT true)', 'random() < 0.5', 'set_config(''role'', ''x'', false) IS NULL', 'now() > ''2020-01-01''', 'query_to_xml(''SELECT 1'', true, true, '''') IS NULL', 'count(*) > 1', 'satisfied',
-	'nothing_there', 'segment = ''A''', '1 / 0 = 1', 'generate_series(1, 2) > 1', 'row_number() OVER () > 1', 'born + satisfied > as_of - 9000', 'satisfied > 1 /* a remark', 'region LIKE ''n%'' OR region ~ ''^s''']) WITH ORDINALITY t(c, n) ORDER BY n;
+	'nothing_there', 'segment = ''A''', '1 / 0 = 1', 'generate_series(1, 2) > 1', 'row_number() OVER () > 1', 'born + satisfied > as_of - 9000', 'satisfied > 1 /* a remark', 'region LIKE ''n%'' OR region ~ ''^s''', 'tableoid > 0', 'xmin IS NOT NULL', 'born < date ''today''', 'born < '' Tomorrow 00:00''', '''NOW''::timestamp > born', 'born <> ALL (''{yesterday}'')', 'region <> ''today''', 'born < ''1970-01-01'' -- now']) WITH ORDINALITY t(c, n) ORDER BY n;
 SELECT to_regclass('shop.source_probe') IS NULL AS nothing_left;
 -- an attribute that a condition reads cannot be taken away unseen
 UPDATE scheme_rule SET condition = 'born_late' WHERE scheme = 'other' AND position = 1;

@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "utils/array.h"
@@ -470,24 +471,65 @@ check_scheme(PG_FUNCTION_ARGS)
 
 /* ---------- conditions ---------- */
 
-/*
- * Raises an error unless the text is one expression of SQL: put in parentheses, it must not become
- * anything else.  Nothing is looked up and nothing is run.
- */
-static void
-CheckExpression(const char *expression)
+/* Number of expressions that a query selects, if it has no other clause; else -1. */
+static int
+SelectedExpressions(const List *statements)
 {
-	List *statements = raw_parser(psprintf("SELECT (%s\n)", expression), RAW_PARSE_DEFAULT);
 	const SelectStmt *select = NULL;
 
 	if (list_length(statements) == 1 && IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
 		select = (const SelectStmt *) linitial_node(RawStmt, statements)->stmt;
-	if (select == NULL || select->op != SETOP_NONE || list_length(select->targetList) != 1 ||
-		linitial_node(ResTarget, select->targetList)->name != NULL ||
-		select->distinctClause != NIL || select->intoClause != NULL || select->fromClause != NIL ||
-		select->whereClause != NULL || select->groupClause != NIL || select->havingClause != NULL ||
-		select->windowClause != NIL || select->sortClause != NIL || select->limitOffset != NULL ||
-		select->limitCount != NULL || select->lockingClause != NIL || select->withClause != NULL)
+	if (select == NULL || select->op != SETOP_NONE || select->distinctClause != NIL ||
+		select->intoClause != NULL || select->fromClause != NIL || select->whereClause != NULL ||
+		select->groupClause != NIL || select->havingClause != NULL || select->windowClause != NIL ||
+		select->sortClause != NIL || select->limitOffset != NULL || select->limitCount != NULL ||
+		select->lockingClause != NIL || select->withClause != NULL)
+		return -1;
+	if (list_length(select->targetList) == 1 &&
+		linitial_node(ResTarget, select->targetList)->name != NULL)
+		return -1;
+	return list_length(select->targetList);
+}
+
+/* The same of SQL; -1, too, if it has a syntax error. */
+static int
+ParsedExpressions(const char *query)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int number;
+
+	PG_TRY();
+	{
+		number = SelectedExpressions(raw_parser(query, RAW_PARSE_DEFAULT));
+	}
+	PG_CATCH();
+	{
+		/* parsing holds nothing that would have to be given back */
+		if (geterrcode() != ERRCODE_SYNTAX_ERROR)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		number = -1;
+	}
+	PG_END_TRY();
+	return number;
+}
+
+/*
+ * Raises an error unless the text is one expression of SQL: one by itself, and put in parentheses
+ * it must not become anything else.  Nothing is looked up and nothing is run.
+ */
+static void
+CheckExpression(const char *expression)
+{
+	int by_itself = ParsedExpressions(psprintf("SELECT %s\n", expression));
+
+	if (by_itself == 0)
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the condition is empty"),
+						errhint("Write one condition, such as value_tier = 'A'.")));
+	if (SelectedExpressions(raw_parser(psprintf("SELECT (%s\n)", expression), RAW_PARSE_DEFAULT)) !=
+			1 ||
+		by_itself != 1)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("\"%s\" is more than one expression", expression),
 						errhint("Write one condition, such as value_tier = 'A'.")));
@@ -500,6 +542,54 @@ checked_expression(PG_FUNCTION_ARGS)
 {
 	CheckExpression(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	return PG_GETARG_DATUM(0);
+}
+
+/* How many words of a text are, as a date or time, the present. */
+static int
+PresentWords(const char *text)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+	int found = 0;
+
+	while (*text != '\0')
+	{
+		size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+		for (int i = 0; i < lengthof(words); i++)
+			if (length == strlen(words[i]) && pg_strncasecmp(text, words[i], length) == 0)
+				found++;
+		text += Max(length, 1);
+	}
+	return found;
+}
+
+static bool
+CountPresentWords(Node *node, void *count)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Const))
+	{
+		A_Const *constant = (A_Const *) node;
+
+		if (!constant->isnull && IsA(&constant->val, String))
+			*(int *) count += PresentWords(strVal(&constant->val));
+		return false;
+	}
+	return raw_expression_tree_walker(node, CountPresentWords, count);
+}
+
+/* (query): how many words of its string constants are, as a date or time, the present */
+PG_FUNCTION_INFO_V1(present_words);
+Datum
+present_words(PG_FUNCTION_ARGS)
+{
+	ListCell *cell;
+	int count = 0;
+
+	foreach (cell, raw_parser(text_to_cstring(PG_GETARG_TEXT_PP(0)), RAW_PARSE_DEFAULT))
+		CountPresentWords(lfirst_node(RawStmt, cell)->stmt, &count);
+	PG_RETURN_INT32(count);
 }
 
 /* ---------- guarding the built-in schemes ---------- */
