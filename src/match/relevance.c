@@ -429,7 +429,7 @@ SendAttribute(StringInfo out, const CountedAttribute *attribute)
 
 	pq_sendbyte(out, attribute->ignored);
 	pq_sendint32(out, name);
-	pq_sendbytes(out, attribute->name, name);
+	SendBytes(out, attribute->name, name);
 	pq_sendint32(out, attribute->table == NULL ? InvalidOid : attribute->column.type);
 	SendCount(out, attribute->missing);
 	if (attribute->table == NULL)
