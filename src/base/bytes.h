@@ -4,6 +4,7 @@
 #ifndef CRM_BYTES_H
 #define CRM_BYTES_H
 
+#include "libpq/pqformat.h"
 #include "port/pg_bitutils.h"
 
 /*
@@ -114,5 +115,13 @@ extern int64 ReadInt64(ByteReader *r);
 
 extern uint8 *WriteFloat4(uint8 *p, float v);
 extern float ReadFloat4(ByteReader *r);
+
+/* pq_sendbytes() that also takes no bytes at NULL. */
+static inline void
+SendBytes(StringInfo out, const void *bytes, Size size)
+{
+	if (size > 0)
+		pq_sendbytes(out, bytes, size);
+}
 
 #endif /* CRM_BYTES_H */

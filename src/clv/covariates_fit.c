@@ -23,6 +23,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
+#include "base/bytes.h"
 #include "base/json_read.h"
 #include "clv/clv_fit.h"
 #include "clv/covariates.h"
@@ -249,8 +250,7 @@ static void
 SendChunk(StringInfo out, const void *bytes, Size size)
 {
 	pq_sendint64(out, size);
-	if (size > 0)
-		pq_sendbytes(out, bytes, size);
+	SendBytes(out, bytes, size);
 }
 
 /* A copy of the bytes that SendChunk() sent; NULL if there were none. */

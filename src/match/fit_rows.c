@@ -16,6 +16,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "base/bytes.h"
 #include "base/common.h"
 #include "match/fit_rows.h"
 #include "match/own_bins.h"
@@ -185,7 +186,7 @@ SendValue(StringInfo out, const struct varlena *value)
 	int length = value == NULL ? 0 : (int) VARSIZE(value);
 
 	pq_sendint32(out, length);
-	pq_sendbytes(out, (const char *) value, length);
+	SendBytes(out, value, length);
 }
 
 static struct varlena *
@@ -225,11 +226,11 @@ match_fit_serialize(PG_FUNCTION_ARGS)
 	SendValue(&out, state->first);
 	SendValue(&out, state->model);
 	SendValue(&out, state->options);
-	pq_sendbytes(&out, (const char *) state->rows, state->nrows * state->row_size);
-	pq_sendbytes(&out, (const char *) state->target, state->nrows);
+	SendBytes(&out, state->rows, state->nrows * state->row_size);
+	SendBytes(&out, state->target, state->nrows);
 	/* the same machine reads them */
 	if (state->with_value)
-		pq_sendbytes(&out, (const char *) state->value, state->nrows * sizeof(double));
+		SendBytes(&out, state->value, state->nrows * sizeof(double));
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 

@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "base/bytes.h"
 #include "base/common.h"
 #include "base/sortable_float.h"
 #include "base/statistics.h"
@@ -438,7 +439,7 @@ SendAttribute(StringInfo out, const CountedAttribute *attribute)
 	for (int i = 0; i < nlevels; i++)
 	{
 		pq_sendint32(out, levels[i].value.length);
-		pq_sendbytes(out, levels[i].value.text, levels[i].value.length);
+		SendBytes(out, levels[i].value.text, levels[i].value.length);
 		SendCount(out, levels[i].count);
 	}
 	pfree(levels);
@@ -492,7 +493,7 @@ attribute_relevance_serialize(PG_FUNCTION_ARGS)
 	for (int i = 0; i < state->nattributes; i++)
 		SendAttribute(&out, &state->attributes[i]);
 	pq_sendint32(&out, length);
-	pq_sendbytes(&out, (const char *) state->options, length);
+	SendBytes(&out, state->options, length);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
