@@ -152,7 +152,7 @@ BEGIN
 				WHERE v IN ('out_invoice', 'out_refund') OR lower(btrim(v)) ~ '^(closed[ _-]?)?won$' HAVING count(*) > 0;
 			IF part IS NULL AND c.name !~ '(type|stage|stage_name)$' THEN
 				SELECT format('(%I IN (%s)) IS NOT TRUE', c.attname, string_agg(DISTINCT quote_literal(v), ', ')) INTO part FROM unnest(values) v
-					-- a quotation that was sent is no order yet; pending is a new order to some and an unpaid one to others
+					-- a quotation that was sent is no order yet; pending is a new order to some, unpaid to others
 					WHERE lower(btrim(v)) ~ crm_profile_internal.status_words() AND lower(btrim(v)) <> 'pending' OR v = 'sent' AND 'sale' = ANY (values) HAVING count(*) BETWEEN 1 AND 20;
 			END IF;
 		END IF;
