@@ -116,6 +116,14 @@ CREATE FUNCTION crm_profile_internal.same_key(key_type text, a text, b text) RET
 		ELSE format('%s::%s %s %s::%2$s', a, key_type, crm_profile_internal.key_equality(key_type::regtype), b) END;
 COMMENT ON FUNCTION crm_profile_internal.same_key IS 'SQL condition that two customer keys, given as SQL, are equal by the equality of their type';
 
+CREATE FUNCTION crm_profile_internal.check_key(source text, key text, key_type text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE format('SELECT %L::%s', key, key_type);
+EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+	RAISE invalid_text_representation USING MESSAGE = format('"%s" cannot be the key of a customer of source "%s"', key, source), DETAIL = format('Keys have the type %s.', key_type);
+END $$; -- an error if a text is no value of the type of customer keys
+
 ---------------------------------------------------------------- the definition of a source
 
 -- All settings of a source, given or found, defined once: a new setting takes one line here, besides the code that uses

@@ -110,7 +110,9 @@ DECLARE
 BEGIN
 	IF src.name IS NULL OR src.name = '' OR src.name <> btrim(src.name) THEN
 		PERFORM crm_profile_internal.source_argument_error('name', 'it is blank, or begins or ends with a blank', NULL, NULL);
-	ELSIF octet_length(src.name) > 63 OR src.name LIKE 'pg\_%' OR src.name IN ('information_schema', 'crm_profile', 'crm_profile_internal') THEN
+	ELSIF octet_length(src.name) > 63 THEN
+		PERFORM crm_profile_internal.source_argument_error('name', format('"%s" has %s bytes', src.name, octet_length(src.name)), 'A source is named like its schema, by at most 63 bytes.', 'Take a shorter name.');
+	ELSIF src.name LIKE 'pg\_%' OR src.name IN ('information_schema', 'crm_profile', 'crm_profile_internal') THEN
 		PERFORM crm_profile_internal.source_argument_error('name', format('"%s" cannot be the name of a schema', src.name), 'The tables and views of a source are in a schema of the same name.', NULL);
 	END IF;
 	SELECT n.* INTO schema FROM pg_namespace n WHERE n.nspname = src.name;
@@ -206,10 +208,6 @@ BEGIN
 	IF src.prospect_key_type <> old.prospect_key_type THEN
 		PERFORM crm_profile_internal.source_argument_error('prospect_key', format('the key would have type %s, so far it has %s', src.prospect_key_type, old.prospect_key_type),
 			'The views of a source keep the types of their columns.', 'Take the prospects away first, with reset => ''{prospects}''.');
-	END IF;
-	-- the model of repeat purchase cannot read other attributes than its own: until the next refresh it goes without
-	IF src.customer_query IS DISTINCT FROM old.customer_query THEN
-		src.by_attributes := NULL;
 	END IF;
 	-- by the definition that the objects were made by
 	src.grants := crm_profile_internal.source_grants(old);

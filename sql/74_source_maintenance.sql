@@ -114,6 +114,7 @@ CREATE FUNCTION crm_profile_internal.figures_now(src crm_profile.source_definiti
 DECLARE
 	found crm_profile.purchase_history;
 BEGIN
+	PERFORM crm_profile_internal.check_key(src.name, key, src.key_type);
 	-- a policy on the orders is an error; one on the customers decides whether the customer is there
 	PERFORM set_config('row_security', 'off', true);
 	EXECUTE format('SELECT history FROM crm_profile.collect_purchase_histories(NULL::%s, $1)', src.key_type) INTO found

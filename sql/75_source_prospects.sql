@@ -80,9 +80,14 @@ BEGIN
 	END LOOP;
 END $$; -- raises a WARNING for each attribute that identifies a person
 
+CREATE FUNCTION crm_profile_internal.is_figure(name text) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = name);
+COMMENT ON FUNCTION crm_profile_internal.is_figure IS 'whether customer_profile has a column of that name: no attribute can bear it, since both are read together';
+
 CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.source_definition, customers oid, prospects oid) RETURNS text[]
 	LANGUAGE sql STABLE
-	RETURN (SELECT array_agg(c.attname::text ORDER BY c.attnum)
+	RETURN (SELECT array_agg(CASE WHEN crm_profile_internal.is_figure(c.attname) THEN format('own_%1$s = %1$I', c.attname) ELSE c.attname::text END ORDER BY c.attnum)
 		FROM pg_attribute c JOIN pg_attribute p ON p.attname = c.attname AND p.attrelid = prospects AND p.attnum > 0 AND NOT p.attisdropped
 		WHERE c.attrelid = customers AND c.attnum > 0 AND NOT c.attisdropped
 			AND crm_profile_internal.source_attribute_class(c.atttypid) = crm_profile_internal.source_attribute_class(p.atttypid)
@@ -100,7 +105,7 @@ CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.sourc
 			AND lower(c.attname) <> ALL ('{customer,prospect,is_target,email}')
 			-- columns that define the best customers would predict themselves
 			AND (lower(c.attname) <> ALL (regexp_split_to_array(lower(regexp_replace(src.best, '''[^'']*''', '', 'g')), '\W+'))
-				OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = 'crm_profile.customer_profile_row'::regclass AND r.attname = c.attname))
+				OR crm_profile_internal.is_figure(c.attname))
 			-- names, addresses and the like identify people, too
 			AND crm_profile_internal.identifying(c.attname, quote_ident(c.attname), customers::regclass::text) IS NULL
 			AND crm_profile_internal.identifying(p.attname, quote_ident(p.attname), prospects::regclass::text) IS NULL);
@@ -176,6 +181,8 @@ BEGIN
 		END IF;
 		src.attributes := NULL;
 		RETURN src;
+	ELSIF cardinality(src.attributes) > 250 THEN
+		PERFORM crm_profile_internal.source_argument_error('attributes', format('there are %s, and at most 250 are possible', cardinality(src.attributes)), NULL, 'Name those that tell most about people.');
 	END IF;
 
 	FOR attribute IN SELECT a.*, count(*) OVER (PARTITION BY a.name) AS times FROM crm_profile_internal.source_attributes(src.attributes, columns) a ORDER BY a.place LOOP
@@ -187,6 +194,9 @@ BEGIN
 		ELSIF lower(attribute.name) = ANY (reserved) THEN
 			PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" cannot be the name of one', attribute.name),
 				format('These cannot: %s.', array_to_string(reserved, ', ')), 'Leave it out if it only says who somebody is; otherwise write name = expression with another name.');
+		ELSIF crm_profile_internal.is_figure(attribute.name) THEN
+			PERFORM crm_profile_internal.source_argument_error('attributes', format('"%s" is a column of customer_profile', attribute.name),
+				'Both are read together, and would be mixed up.', format('Write it under another name: own_%s = %s.', attribute.name, attribute.expression));
 		END IF;
 		PERFORM crm_profile_internal.source_expression('attributes', attribute.expression, customers, src.customers, path, NULL, NULL);
 		kind := crm_profile_internal.source_type_of(attribute.expression, src.customers, path);
@@ -381,6 +391,9 @@ BEGIN
 	END IF;
 	BEGIN
 		given := src.attribute_options::jsonb;
+		IF jsonb_typeof(given) <> 'object' THEN
+			RAISE invalid_parameter_value USING MESSAGE = 'it is no JSON object';
+		END IF;
 		SELECT min(o.key) INTO unknown FROM jsonb_each(given) o WHERE o.key <> ALL ('{special,breaks,asymmetric}');
 		IF unknown IS NOT NULL THEN
 			RAISE invalid_parameter_value USING MESSAGE = format('there is no option "%s"', unknown);

@@ -465,10 +465,12 @@ CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b 
 
 CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+	-- a check of the key is a subtransaction
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	attributes CONSTANT regclass := crm_profile_internal.attributes_of_source(source);
 	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
+	key_type CONSTANT text := (SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = attributes AND k.attnum = 1);
 	columns text;
 	options jsonb;
 	person text;
@@ -485,12 +487,13 @@ BEGIN
 		options := options || jsonb_build_object('weights', weights);
 	END IF;
 	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a, LATERAL (SELECT %s) "(row)"', attributes, columns)
-		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, (SELECT crm_profile_internal.same_key(t.type, 'a.customer', format('%L::%s', whom::text, t.type)) FROM pg_attribute k, LATERAL (SELECT format_type(k.atttypid, NULL) AS type) t WHERE k.attrelid = attributes AND k.attnum = 1)) END;
+		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, crm_profile_internal.same_key(key_type, 'a.customer', format('%L::%s', whom::text, key_type))) END;
 	IF by_record AND NOT EXISTS (SELECT FROM jsonb_each_text(to_jsonb(whom)) r JOIN pg_attribute a ON a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped AND a.attname = r.key WHERE r.value IS NOT NULL) THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('the row has none of the attributes of source "%s"', source),
 			DETAIL = format('Attributes: %s.', (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped)),
 			HINT = 'Columns of the row count by name: (SELECT r FROM (SELECT 40 AS age) r).';
 	ELSIF NOT by_record THEN
+		PERFORM crm_profile_internal.check_key(source, whom::text, key_type);
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
 		IF NOT found THEN
 			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
@@ -577,7 +580,8 @@ BEGIN
 	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
 		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
 	END IF;
-	-- variance of numbers; of words the chance that two customers differ
+	-- variance of numbers, in the range of those in profiles, so that squares never overflow;
+	-- of words the chance that two customers differ
 	SELECT string_agg(CASE WHEN c.class IN ('number', 'date')
 			THEN format('SELECT %s, %L, sum(g.n)::int8, count(*), sum(g.n * g.v) / sum(g.n) AS w, sum(g.n * (g.v + (g.m - t.m) ^ 2)) / sum(g.n) AS t
 				FROM (SELECT p.label, count(p.a%1$s) AS n, avg(p.a%1$s) AS m, var_pop(p.a%1$s) AS v FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1) g, (SELECT avg(p.a%1$s) AS m FROM people p WHERE p.label IS NOT NULL) t', c.place, c.name)
@@ -592,7 +596,7 @@ BEGIN
 			people AS MATERIALIZED (SELECT l.label, %s FROM %s x LEFT JOIN labels l ON l.customer = x.customer::text)
 		SELECT v.name, v.n, v.groups, v.t, v.w, v.t - v.w, (v.t - v.w) / NULLIF(v.t, 0), (SELECT count(p.label) / NULLIF(count(*), 0)::float8 FROM people p) FROM (%s) v(place, name, n, groups, w, t) WHERE v.n IS NOT NULL ORDER BY v.place',
 		format('SELECT l.customer, l.%I FROM %s l', label, coalesce(labels::text, format('%I.customer_profile', source))),
-		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN abs(x.%1$I::float8) < ''Infinity'' THEN x.%1$I::float8 END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o), ', ')
+		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN x.%1$I BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 THEN CASE WHEN abs(x.%1$I::float8) < 1e-37 THEN 0 ELSE least(greatest(x.%1$I::float8, -(2::float8 ^ 128)), 2::float8 ^ 128) END END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o), ', ')
 			FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o)),
 		crm_profile_internal.source_people(source), parts);
 END $$; -- how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers' keys in the column customer; coverage: share of customers who have a label

@@ -236,7 +236,9 @@ BEGIN
 	ELSE
 		PERFORM crm_profile_internal.source_drop_view(src, 'category_buyers');
 		PERFORM crm_profile_internal.source_drop_view(src, 'product_affinity');
-		EXECUTE format('DROP FUNCTION IF EXISTS %I.product_affinity(date)', src.name);
+		IF to_regprocedure(format('%I.product_affinity(date)', src.name)) IS NOT NULL THEN
+			EXECUTE format('DROP FUNCTION %I.product_affinity(date)', src.name);
+		END IF;
 		PERFORM crm_profile_internal.source_build_complements(src);
 		PERFORM crm_profile_internal.source_drop_view(src, 'order_line');
 		RETURN;

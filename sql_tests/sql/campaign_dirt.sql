@@ -54,10 +54,16 @@ INSERT INTO numbers SELECT i, i % 3, i % 2 FROM generate_series(1, 60) i;
 CREATE TABLE bought (kid int, d date, amt numeric);
 INSERT INTO bought SELECT 1 + i % 60, date '2025-01-01' + i, 5 + i % 3 FROM generate_series(1, 200) i;
 SELECT count(*) > 0 AS created FROM create_source('named', 'letters', 'bought', order_customer => 'kid', attributes => '{r,n,m,f,x,p}', as_of => '2025-08-01', clv_model => 'bg/nbd');
-SELECT count(*) > 0 AS created FROM create_source('figures', 'numbers', 'bought', order_customer => 'kid', attributes => '{segment,recency}', as_of => '2025-08-01', clv_model => 'bg/nbd');
+SELECT count(*) > 0 AS created FROM create_source('figures', 'numbers', 'bought', order_customer => 'kid', attributes => '{recency}');
+SELECT count(*) > 0 AS created FROM create_source('figures', 'numbers', 'bought', order_customer => 'kid', attributes => '{own_segment = segment,own_recency = recency}', as_of => '2025-08-01', clv_model => 'bg/nbd');
+SELECT value FROM create_source('inferred', 'numbers', 'bought', order_customer => 'kid', prospects => 'numbers') WHERE argument = 'attributes';
 SELECT refresh(name) IS NOT NULL AS refreshed FROM unnest('{named,figures}'::text[]) name;
 SELECT (SELECT count(*) FROM segment_card(name)) > 0 AS card, (SELECT count(*) FROM explain_segment(name, (SELECT segment FROM named.customer_profile WHERE segment IS NOT NULL LIMIT 1))) > 0 AS rule FROM unnest('{named,figures}'::text[]) name;
 SELECT (SELECT count(*) FROM customer_groups('named', 2)) > 0 AS groups, (SELECT count(*) FROM nearest_customers('named', 1, 3)) AS near;
+-- a key that cannot be one
+SELECT nearest_customers('named', 'abc'::text, 2);
+SELECT nearest_customers('named', 3000000000, 2);
+SELECT profile_now('named', 'abc'::text);
 
 SELECT drop_source(name) FROM sources ORDER BY name;
 DROP OWNED BY regress_dirt_reader;

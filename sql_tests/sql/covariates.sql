@@ -72,6 +72,10 @@ CREATE FUNCTION effects(m clv_model) RETURNS text LANGUAGE sql AS $$ SELECT stri
 -- A ridge shrinks the effects to 0, and the parameters to those of a fit without attributes
 SELECT ridge, effects(m), (SELECT max(abs(ln(a.estimate / b.estimate))) FROM clv_parameters(m) a JOIN clv_parameters(plain) b USING (part, parameter)) < 1e-4 AS plain
 FROM unnest('{0,10,1e9}'::float8[]) ridge, LATERAL (SELECT clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r, jsonb_build_object('ridge', ridge)) AS m, clv_fit(h, '2021-08-23', 'mbg/nbd') AS plain FROM (SELECT ridge) x, few, LATERAL (SELECT member, city) r) f ORDER BY ridge;
+-- Attributes that say the same have no effects of their own without a ridge: no maximum, or no fit, which names the cause
+SELECT ridge, card.status FROM unnest('{0,1}'::float8[]) ridge, LATERAL (SELECT clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r, jsonb_build_object('ridge', ridge)) AS m FROM (SELECT ridge) x, few, LATERAL (SELECT member, member AS same) r) f, LATERAL clv_model_card(m) card ORDER BY ridge;
+CREATE TABLE twin AS SELECT id, id % 2 = 0 AS a, id % 2 = 0 AS b, purchase_history_agg(date '2024-01-01' + (id * 7 + k * k * (13 + id % 29)) % 360, 10) AS h FROM generate_series(1, 400) id, LATERAL generate_series(0, id % 4) k GROUP BY id;
+SELECT status FROM clv_model_card((SELECT clv_fit(h, '2024-12-31', 'mbg/nbd', NULL, NULL, r) FROM twin, LATERAL (SELECT a, b) r));
 -- Uninformative attributes have no effect; kinds and ignored columns as in profiles; missing values count as the mean
 SELECT clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r) = clv_fit(h, '2021-08-23', 'mbg/nbd') AS plain FROM few, LATERAL (SELECT seven) r;
 SELECT effects(clv_fit(h, '2021-08-23', 'mbg/nbd', NULL, NULL, r, '{"ignore": ["age"], "kinds": {"member": "nominal"}}')) FROM few, LATERAL (SELECT member, age) r;

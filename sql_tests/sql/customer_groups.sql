@@ -93,5 +93,12 @@ SELECT segment_variance('shop', 'segmen');
 SELECT segment_variance('shop', 'found', 'person');
 SELECT segment_variance('shopp');
 SELECT drop_source('shop');
+-- numbers beyond those of profiles count as the largest, or 0; those beyond double precision are missing
+CREATE TABLE far AS SELECT id, id * 1e300::float8 AS large, id * 1e-300::float8 AS small, id * 1e400::numeric AS larger, -id AS number FROM client WHERE id <= 300;
+ALTER TABLE far ADD PRIMARY KEY (id);
+SELECT count(*) > 0 AS made FROM create_source('farshop', 'far', 'SELECT * FROM grouped.sale WHERE client_id <= 300', order_customer => 'client_id', as_of => '2024-12-31', clv_model => 'bg/nbd', attributes => '{large,small,larger,number}');
+SELECT refresh('farshop') IS NOT NULL AS refreshed;
+SELECT attribute, customers, CASE WHEN attribute = 'number' THEN abs(v.total - 89999 / 12.0) < 1e-6 ELSE v.total = 0 END AS total, explained IS NULL AS nothing FROM segment_variance('farshop') v;
+SELECT drop_source('farshop');
 SET client_min_messages = warning;
 DROP SCHEMA grouped CASCADE;

@@ -44,6 +44,14 @@ SELECT bin, rows FROM (SELECT match_fit(profile(f, m), target, m, '{"breaks": {"
 SELECT bin, rows, targets FROM (SELECT match_fit(profile(f, m), target, m, '{"special": {"x": [1, 2]}}') AS mm FROM (SELECT 1 + i % 2 AS x, coin(i, 1) < 0.2 + (i % 2) * 0.3 AS target FROM generate_series(1, 1000) i) f,
 	(SELECT profile_fit(f, '{"ignore": ["target"]}') AS m FROM (SELECT 1 + i % 2 AS x, true AS target FROM generate_series(1, 1000) i) f) x) y, match_card(mm);
 
+-- attributes that only have missing values, or one value, are part of no interaction: they would but be finer ranges of the other
+CREATE TABLE gap AS SELECT i AS id, 20 + i % 60 AS age, NULL::int AS n, NULL::date AS d, 7 AS seven, (i % 60 < 20) <> (i % 13 = 0) AS target FROM generate_series(1, 4000) i;
+SELECT c.attribute, c.bin, c.rows FROM (SELECT match_fit(profile(g, m), target, m, '{"breaks": {"age": [30, 45], "n": [1], "d": ["2020-01-01"]}}') AS mm FROM gap g, (SELECT profile_fit(g, '{"ignore": ["id", "target"]}') AS m FROM gap g) x) y, match_card(mm) c;
+SELECT DISTINCT c.attribute FROM (SELECT match_fit(profile(g, m), target::int, m, '{"breaks": {"age": [30, 45]}}') AS mm FROM gap g, (SELECT profile_fit(g, '{"ignore": ["id", "target"]}') AS m FROM gap g) x) y, match_card(mm) c;
+SELECT count(DISTINCT score) AS scores FROM match_prospects(NULL::int, 'SELECT id, target AS is_target, age, n, d FROM bins.gap', 'SELECT id + 10000, age, n, d FROM bins.gap WHERE id <= 60', options => '{"breaks": {"age": [30, 45]}}');
+-- numbers beyond those of profiles count as the largest, and so do borders
+SELECT c.bin, c.rows FROM (SELECT match_fit(profile(r, m), target, m, '{"breaks": {"x": [1e300]}}') AS mm FROM gap, LATERAL (SELECT CASE WHEN target THEN 1e301 ELSE id END::float8 AS x) r, (SELECT profile_fit(r) AS m FROM (SELECT id::float8 AS x FROM gap) r) x) y, match_card(mm) c;
+
 -- ---------------------------------------------------------------- attribute_relevance
 CREATE TABLE found AS SELECT r.* FROM unnest((SELECT attribute_relevance(p, target, '{id}', '{"special": {"income": [-999, 666666], "job": ["refused"]}, "breaks": {"age": [30, 45, 60], "job": [["student", "retired"], "services"], "since": ["2021-01-01", "2022-01-01"], "noise": [0.25, 0.5, 0.75]}}') FROM person p)) r;
 SELECT attribute, b.bin, b.rows, b.targets FROM found, unnest(bins) b WHERE attribute IN ('age', 'job', 'since');
@@ -71,8 +79,10 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT o, refused(o::jsonb) FROM unnest(ARRAY['[]', '{"specials": {}}', '{"special": []}', '{"special": {"incom": [1]}}', '{"special": {"likes": ["a"]}}', '{"special": {"income": 1}}', '{"special": {"income": ["x"]}}',
 	'{"special": {"income": [1, 1]}}', '{"breaks": {"age": [30, 30]}}', '{"breaks": {"age": [45, 30]}}', '{"breaks": {"since": [1]}}', '{"breaks": {"since": ["no day"]}}', '{"breaks": {"job": [["student"], ["admin", "student"]]}}',
-	'{"breaks": {"education": ["master", "college"]}}', '{"breaks": {"income": [1e-30, 1.00000001e-30]}}', '{"special": {"income": [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}}', '{"special": null, "breaks": {"age": [30]}}']) WITH ORDINALITY u(o, n) ORDER BY n;
+	'{"breaks": {"education": ["master", "college"]}}', '{"breaks": {"income": [1e-30, 1.00000001e-30]}}', '{"special": {"income": [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}}', '{"special": null, "breaks": {"age": [30]}}',
+	'{"breaks": {"education": ["master", "nope"]}}', '{"special": {"education": ["nope"]}}', '{"breaks": {"job": ["nope"]}}']) WITH ORDINALITY u(o, n) ORDER BY n;
 SELECT match_fit(profile(p, m), target, NULL, '{"breaks": {"age": [30]}}') FROM person p, model;
+SELECT match_fit(profile(p, m), target, m, '{"breaks": {"education": ["nope"]}}') FROM person p, model;
 SELECT attribute_relevance(p, target, '{id}', '{"breaks": {"ages": [30]}}') FROM person p;
 SELECT attribute_relevance(p, target, NULL, '{"special": {"likes": ["a"]}}') FROM person p;
 DROP SCHEMA bins CASCADE;

@@ -76,4 +76,9 @@ SELECT match_fit(profile(p, m), 'NaN'::float8) FROM person p, model;
 SELECT match_fit(profile(p, m), CASE WHEN id % 2 = 0 THEN 1e308 ELSE -1e308 END) FROM person p, model;
 SELECT rows FROM (SELECT match_fit(profile(p, m), value) AS mm FROM person p, model WHERE id <= 20) x, match_quality(mm);
 SELECT match_fit(profile(p, m), 1e6 + value) IS NOT NULL AS shifted, abs((match_quality(match_fit(profile(p, m), 1e6 + value))).r_squared - (match_quality(match_fit(profile(p, m), value))).r_squared) < 1e-6 AS the_same FROM person p, model;
+-- ---------------------------------------------------------------- very small and very large values: the same card in another unit
+SELECT unit, abs(q.r_squared / (match_quality(mm)).r_squared - 1) < 1e-9 AS r_squared, abs(q.rmse / unit / (match_quality(mm)).rmse - 1) < 1e-9 AS rmse, abs(q.base_rate / unit / (match_quality(mm)).base_rate - 1) < 1e-9 AS mean, scaled::text::match_model = scaled AS lossless
+FROM (SELECT unit, match_fit(profile(p, m), value * unit, m) AS scaled FROM person p, model, unnest(ARRAY[1e-300, 1e300]::float8[]) unit WHERE id <= 3000 GROUP BY unit) x, card, match_quality(scaled) q ORDER BY unit;
+SELECT match_fit(profile(p, m), value * 1e305, m) FROM person p, model;
+SELECT match_fit(profile(p, m), member::int * 1e-310, m) FROM person p, model;
 DROP SCHEMA worth CASCADE;

@@ -29,6 +29,8 @@ SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'so
 SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total', active_days => 0);
 SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total', interacted_at => 'x');
 SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total', attributes => ARRAY['nme']);
+SELECT * FROM crm_profile.create_source('s', 'client', 'sale', ordered_at => 'sold_at', amount => 'total', attributes => (SELECT array_agg('a' || i || ' = ' || i) FROM generate_series(1, 251) i));
+SELECT * FROM crm_profile.create_source(repeat('s', 64), 'client', 'sale');
 SELECT * FROM crm_profile.create_source('s', 'client', 'SELECT * FROM sale WHERE', amount => 'total');
 SELECT * FROM crm_profile.create_source('s', 'client', 'SELECT * FROM sale; DROP TABLE sale', amount => 'total');
 SELECT * FROM crm_profile.create_source(' s', 'client', 'sale');

@@ -35,7 +35,10 @@ END $$;
 SELECT setseed(0.5);
 CALL simulate(1500);
 SELECT count(*) AS names FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client', amount => 'amount', as_of => '2024-12-31', attributes => '{subscribed,region,age}');
+-- views are made anew as the attributes come into use, which tells nobody anything
+SET client_min_messages = notice;
 SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SET client_min_messages = warning;
 SELECT value FROM shop.model_card_details WHERE item = 'attributes';
 SELECT attributes_gain > 2 * attributes_error AS earned FROM shop.model;
 -- the planted effect is found: ln 3 on the rate of purchases
@@ -103,6 +106,21 @@ SELECT differences(), count(*) FILTER (WHERE customer = 2001) AS came, count(*) 
 SELECT histories_deleted FROM crm_profile.forget_customer('shop', 21);
 SELECT count(*) AS forgotten FROM shop.customer_effect WHERE customer = 21;
 SELECT crm_profile.alter_source('shop', track_changes => 'none');
+
+-- ---------------------------------------------------------------- other attributes count from the next refresh on: until then, predictions are those of the model in use
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+CREATE TABLE former AS SELECT * FROM shop.customer_profile;
+SELECT count(DISTINCT round(expected_purchases_90d::numeric, 6)) > 20 AS told, differences() FROM former;
+SELECT crm_profile.alter_source('shop', attributes => a) FROM (VALUES ('{age,region,subscribed}'::text[]), ('{subscribed}'), ('{subscribed,region,age,young = age < 30}')) v(a);
+SELECT count(*) AS differences FROM former f FULL JOIN shop.customer_profile p USING (customer) WHERE f.* IS DISTINCT FROM p.*;
+SELECT crm_profile.alter_source('shop', reset => '{attributes}');
+SELECT count(*) AS differences FROM former f FULL JOIN shop.customer_profile p USING (customer) WHERE f.* IS DISTINCT FROM p.*;
+SELECT value FROM shop.model_card_details WHERE item = 'attributes';
+-- the refresh fits anew, with another attribute
+SELECT crm_profile.alter_source('shop', attributes => '{subscribed,young = age < 30}');
+SELECT orders > 0 AS refreshed FROM crm_profile.refresh('shop');
+SELECT count(*) FILTER (WHERE p.expected_purchases_90d IS DISTINCT FROM crm_profile.expected_purchases(h.history, m.clv, '2024-12-31', '90 days', r)) AS differences, count(p.expected_purchases_90d) > 1000 AS many
+FROM shop.customer_profile p JOIN shop.customer_history h USING (customer) JOIN client c ON c.id = p.customer, LATERAL (SELECT c.subscribed, c.age < 30 AS young) r, (SELECT clv FROM shop.model ORDER BY id DESC LIMIT 1) m;
 
 -- ---------------------------------------------------------------- noise alone is not used, nor are attributes of a named model
 SELECT crm_profile.alter_source('shop', attributes => '{region,age}');

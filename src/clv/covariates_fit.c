@@ -640,8 +640,8 @@ LearnAttributes(const AttributeFit *fit, int64 longest, ClvModel *model)
 	return n > 0;
 }
 
-/* Adds the effects of attributes to a model fitted without them. */
-static void
+/* Adds the effects of attributes to a model fitted without them; false if that did not converge. */
+static bool
 FitEffects(const AttributeFit *fit, ClvModel *model)
 {
 	EffectSample sample = {.family = (ClvFamily) model->family, .ridge = fit->ridge};
@@ -656,7 +656,7 @@ FitEffects(const AttributeFit *fit, ClvModel *model)
 	int n;
 
 	if (!FitIsMaximum(model->status) || !LearnAttributes(fit, longest, model))
-		return;
+		return true;
 	n = sample.ncolumns = ProfileColumns(model->attributes);
 	sample.likelihood = ClvLikelihood(sample.family);
 	SetEffectSamples(fit, model, longest, &sample, &coarse);
@@ -669,7 +669,7 @@ FitEffects(const AttributeFit *fit, ClvModel *model)
 	{
 		model->status = FIT_FAILED;
 		model->attributes = NULL;
-		return;
+		return false;
 	}
 	model->status = result.status;
 	memcpy(model->parameters, result.parameters, sizeof(model->parameters));
@@ -690,6 +690,7 @@ FitEffects(const AttributeFit *fit, ClvModel *model)
 	for (int i = 0; i < 2 * n; i++)
 		model->log_likelihood +=
 			sample.ridge / 2 * model->purchase_effects[i] * model->purchase_effects[i];
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(clv_fit_attributes_finalfn);
@@ -706,7 +707,14 @@ clv_fit_attributes_finalfn(PG_FUNCTION_ARGS)
 	if (fit->nrows == 0)
 		PG_RETURN_NULL();
 	FitClvModel(fit->summary, &model);
-	FitEffects(fit, &model);
-	WarnOfClvFit(&model);
+	if (FitEffects(fit, &model))
+		WarnOfClvFit(&model);
+	else
+		ereport(WARNING,
+				(errmsg("the %s model did not converge with its attributes", ClvModelName(&model)),
+				 errdetail("Effects of attributes that say the same, or nearly, cannot be told "
+						   "apart."),
+				 errhint("Its predictions are NULL. Leave one of such attributes out, or give the "
+						 "option \"ridge\": {\"ridge\": 1}.")));
 	PG_RETURN_POINTER(ModelValue(&ClvModelFormat, &model));
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "fmgr.h"
@@ -356,15 +357,32 @@ CanHaveOwnBins(const char *name, const void *model)
 	return att != NULL && att->kind != KIND_SET;
 }
 
-/* A number as profiles keep it; of an ordinal attribute the rank of the word, -1 if it has none. */
+/* The rank of a word of an ordinal attribute; nobody can have another word. */
+static int
+RankOfWord(const ProfileAttribute *att, Word word)
+{
+	int rank = LookUpWord(&att->codes, word, HashWord(word));
+	StringInfoData known;
+
+	if (rank >= 0)
+		return rank;
+	initStringInfo(&known);
+	for (int i = 0; i < att->nvalues; i++)
+		appendStringInfo(&known, "%s\"%s\"", i > 0 ? ", " : "", att->values[i]);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("the ordinal attribute \"%s\" has no word \"%.*s\"", att->name,
+						   word.length, word.text),
+					errdetail("Its words are %s.", known.data)));
+}
+
+/* A number as profiles keep it; of an ordinal attribute the rank of the word. */
 static void
 TakeAsStored(const ProfileAttribute *att, OwnValue *values, int n)
 {
 	for (int i = 0; i < n; i++)
-		values[i].number =
-			att->kind == KIND_ORDINAL
-				? Max(-1, LookUpWord(&att->codes, values[i].word, HashWord(values[i].word)))
-				: (float) values[i].number + 0.0f;
+		values[i].number = att->kind == KIND_ORDINAL
+							   ? RankOfWord(att, values[i].word)
+							   : Max(Min((float) values[i].number, FLT_MAX), -FLT_MAX) + 0.0f;
 }
 
 /* The bins given for the attribute of a slot; NULL if there are none. */
@@ -647,33 +665,43 @@ TakeTargets(FitFeatures *f)
 	f->min_size = MinBinSize(TallyOf(f->total), &f->outcome);
 }
 
-/* Values less their mean, in standard deviations; nothing where they are all equal. */
+/*
+ * Values less their mean, in standard deviations; nothing where they are all equal.  Sums are of
+ * values divided by a power of two, so that squares of very large or small ones neither overflow
+ * nor vanish.
+ */
 static void
 TakeValues(FitFeatures *f)
 {
 	int64 n = f->rows->nrows;
 	double squares = 0;
 	double fourths = 0;
+	int power;
 
 	f->value = palloc_extended(mul_size(n, sizeof(double)), MCXT_ALLOC_HUGE);
 	/* they are sorted: of equal values no rounding must make different ones */
-	if (f->places[0].value == f->places[n - 1].value)
-		f->mean = f->places[0].value;
-	else
-		for (int64 i = 0; i < n; i++)
-			f->mean += f->places[i].value / n;
+	f->equal = f->places[0].value == f->places[n - 1].value;
+	(void) frexp(Max(fabs(f->places[0].value), fabs(f->places[n - 1].value)), &power);
 	for (int64 i = 0; i < n; i++)
 	{
-		f->value[i] = f->places[i].value - f->mean;
+		f->value[i] = ldexp(f->places[i].value, -power);
+		f->mean += f->value[i] / n;
+	}
+	if (f->equal)
+		f->mean = f->value[0];
+	for (int64 i = 0; i < n; i++)
+	{
+		f->value[i] -= f->mean;
 		squares += f->value[i] * f->value[i] / n;
 	}
 	f->deviation = sqrt(squares);
-	if (f->deviation > 0)
-		for (int64 i = 0; i < n; i++)
-		{
-			f->value[i] /= f->deviation;
-			fourths += f->value[i] * f->value[i] * f->value[i] * f->value[i] / n;
-		}
+	for (int64 i = 0; !f->equal && i < n; i++)
+	{
+		f->value[i] /= f->deviation;
+		fourths += f->value[i] * f->value[i] * f->value[i] * f->value[i] / n;
+	}
+	f->mean = ldexp(f->mean, power);
+	f->deviation = ldexp(f->deviation, power);
 	f->outcome = (Outcome){.is_value = true, .kurtosis = fourths};
 	f->min_size = MinBinSize((Tally){.rows = n}, &f->outcome);
 }

@@ -64,6 +64,7 @@ typedef struct FitFeatures
 	double *value; /* as differences from the mean in standard deviations; NULL for targets */
 	double mean;
 	double deviation;
+	bool equal; /* all values */
 	int nfeatures;
 	int room;
 	ScorecardFeature *features;

@@ -117,12 +117,25 @@ NotePair(PairSearch *found, int first, int second, double p_value, double signal
 	found->signal[at] = signal;
 }
 
-/* The score test of a pair's cells; returns the number of cells that say something. */
+/* Whether a set of classes, as bits, has at least two. */
+static inline bool
+AreSeveral(uint32 classes)
+{
+	return (classes & (classes - 1)) != 0;
+}
+
+/*
+ * The score test of a pair's cells; returns the number of cells that say something.  It is 0 where
+ * they are all of one class of a feature (of one that has only missing values, say): then they are
+ * but finer bins of the other.
+ */
 static int
 TestPair(const uint8 *first, const uint8 *second, int nsecond, const PairRows *rows, double *test)
 {
 	double sum[MAX_CELLS] = {0};
 	double variance[MAX_CELLS] = {0};
+	uint32 of_first = 0;
+	uint32 of_second = 0;
 	int cells = 0;
 
 	for (int64 row = 0; row < rows->nrows; row++)
@@ -139,9 +152,11 @@ TestPair(const uint8 *first, const uint8 *second, int nsecond, const PairRows *r
 		if (variance[cell] >= CELL_VARIANCE)
 		{
 			*test += sum[cell] * sum[cell] / variance[cell];
+			of_first |= 1U << (cell / nsecond);
+			of_second |= 1U << (cell % nsecond);
 			cells++;
 		}
-	return cells;
+	return AreSeveral(of_first) && AreSeveral(of_second) ? cells : 0;
 }
 
 PairSearch

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "fmgr.h"
@@ -177,10 +178,15 @@ CheckTargets(ClassCount total, bool warn)
 static void
 CheckValues(const FitFeatures *f, bool warn)
 {
-	if (!isfinite(f->deviation))
+	if (!f->equal &&
+		(f->deviation < DBL_MIN || !isfinite(f->rows->nrows * (fabs(f->mean) + f->deviation))))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("the values of match_fit are too far apart")));
-	if (f->deviation == 0)
+						errmsg("the values of match_fit are too %s for sums of them",
+							   f->deviation < DBL_MIN ? "small" : "large"),
+						errdetail("They go from %g to %g.", f->places[0].value,
+								  f->places[f->rows->nrows - 1].value),
+						errhint("Give them in another unit.")));
+	if (f->equal)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("match_fit needs values that differ"),
