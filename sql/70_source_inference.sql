@@ -22,7 +22,8 @@ CREATE FUNCTION crm_profile_internal.amount_rank(name text) RETURNS integer
 			WHEN n.plain ~ '(freight|(^|_)ship|tax|(^|_)vat|mwst|discount|rabatt|weight|gewicht|margin|cost|balance|rate|ratio|percent|factor|conversion|promo|coupon|voucher|adjust|surcharge|deposit|refund|credit|reward|point|cancel|authori|captur|outstanding|installment|count|qty|quantity|number|wrapping|stock|limit|version|(^|_)(fees?|tips?|num|no|nr|id|lat|lng|lon)(_|$))'
 				AND n.plain !~ 'untaxed' THEN 90
 			WHEN n.plain ~ '^base_grand_?total$' THEN 1
-			WHEN n.plain ~ '^grand_?total$' THEN 2
+			-- in the currency of the company, refunds below zero
+			WHEN n.plain ~ '^(grand_?total|amount_?total_?signed)$' THEN 2
 			WHEN n.plain ~ '^(total|amount_?total|total_?(amount|sales|price|value|due|sum|ttc|revenue|gross|gross_?amount)|gross_?total|total_?order|gesamt_?(betrag|summe|preis)?|summe|totale|(order|invoice|sales?|receipt|bill|purchase|transaction|bestell|rechnungs?|auftrags?)_?(grand_?)?(total|amount|value|sum|betrag|summe|wert)|payment_?(amount|value)|(montant|importe|importo)_?total[e]?|revenue|turnover|umsatz|line_?(total|amount)|row_?total)$' THEN 3
 			WHEN n.plain ~ '^total_?paid' THEN 4
 			WHEN n.plain ~ '(sub_?total|item_?total|payment_?total|(^|_)net(_|$)|untaxed|products|due|invoiced|(^|_)(real|base)(_|$)|presentment)' AND n.plain ~ '(total|amount|revenue|paid)' THEN 7
@@ -38,11 +39,14 @@ COMMENT ON FUNCTION crm_profile_internal.amount_rank IS 'how likely a column of 
 CREATE FUNCTION crm_profile_internal.day_rank(name text, relation text) RETURNS integer
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE
+		-- a deal is done on the day on which it is won
+		WHEN relation ~ '(^|_)(deal|opportunity|opportunitie)s?$' AND name ~ '^(won_?|closed?_?)(date|time|at|on)$' THEN 1
 		WHEN name ~ '(updat|modif|upd$|write|last_|deliver|(^|_)ship|liefer|versand|(^|_)due|cancel|storn|refund|approv|expir|valid|clos|finish|delet|requir|return|commit|birth|geburt|confirm|effective|(^|_)(start|end|sent|until)|promis|estimat|sync|export|import|print|archiv|remind|next|schedul|expected|clear)' THEN 9
 		WHEN name ~ '(order|purchas|sale|sold|placed|bought|bestell|kauf|auftrag|transaction|commande|pedido|compra|ordine|donat|booking|booked|rental)' THEN 1
 		-- an order can be without an invoice
 		WHEN name ~ '(invoice|receipt|bill|rechnung|beleg|facture|factura|fattura|payment)' THEN CASE WHEN relation ~ '(order|bestell|auftrag|commande|pedido|ordin)' THEN 5 ELSE 2 END
-		WHEN name ~ 'complete' THEN 2
+		-- datef: of the invoice, beside datec: of its entry
+		WHEN name ~ '(complete|^datef$)' THEN 2
 		WHEN name ~ '(^|_)(date|day|datum|fecha|data|jour|on|at|time|timestamp|ts|tag|when|dia|giorno)$' AND name !~ '(creat|add|paid|insert|enter)' THEN 3
 		WHEN name ~ '(creat|add|insert|enter|paid)' THEN 4
 		ELSE 5 END;
@@ -97,7 +101,7 @@ CREATE FUNCTION crm_profile_internal.infer_days(relation regclass, prefix text) 
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	own CONSTANT text := (SELECT crm_profile_internal.snake_name(c.relname) FROM pg_class c WHERE c.oid = relation);
-	days CONSTANT text[] := ARRAY(SELECT prefix || quote_ident(a.attname) FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.snake_name(a.attname) AS name) n
+	days text[] := ARRAY(SELECT prefix || quote_ident(a.attname) FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.snake_name(a.attname) AS name) n
 		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND crm_profile_internal.base_type(a.atttypid) IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
 		ORDER BY crm_profile_internal.day_rank(n.name, own), n.name ~ '(date|time|_at|_on)$' DESC, a.attnum);
 	counted CONSTANT name := (SELECT a.attname FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.snake_name(a.attname) AS name) n
@@ -105,7 +109,13 @@ DECLARE
 			AND n.name ~ '(^|_)(created|ordered|purchased|placed|date|datetime|time|timestamp|ts|unix|epoch)(_|$)|(_at|_on|date|time)$' AND n.name !~ '(_by|_id|_no|count|zone|days|amount|total)(_|$)' AND crm_profile_internal.day_rank(n.name, own) < 9
 		ORDER BY crm_profile_internal.day_rank(n.name, own), a.attnum LIMIT 1);
 	largest numeric;
+	filled jsonb;
 BEGIN
+	-- a day that next to no row has comes after the others
+	IF cardinality(days) > 1 THEN
+		filled := crm_profile_internal.glance_at(format('SELECT jsonb_build_array(%s) FROM (SELECT * FROM %s LIMIT 10000) s', (SELECT string_agg(format('count(s.%s)', substr(d, length(prefix) + 1)), ', ' ORDER BY n) FROM unnest(days) WITH ORDINALITY u(d, n) WHERE n <= 50), relation));
+		days := ARRAY(SELECT d FROM unnest(days) WITH ORDINALITY u(d, n) ORDER BY (filled ->> (n - 1)::integer)::numeric < 0.02 * (SELECT max(v::numeric) FROM jsonb_array_elements_text(NULLIF(filled, 'null')) v) IS TRUE, n);
+	END IF;
 	IF counted IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND prefix || quote_ident(a.attname) = days[1]
 			AND crm_profile_internal.day_rank(crm_profile_internal.snake_name(a.attname), own) < 9) THEN
 		RETURN NULLIF(days, '{}');

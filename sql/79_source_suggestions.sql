@@ -38,6 +38,7 @@ CREATE FUNCTION crm_profile_internal.order_rank(name text) RETURNS double precis
 		WHEN name ~ '(charge)s?$' THEN 5.5
 		WHEN name ~ '(sale|purchase|kauf|kaeufe|achat|compra|invoice|rechnung|facture|factura|fattura|umsatz|umsaetze)(s|en|e)?(_?(header|head|entity|stats|dataset|table|data|fact|kopf|all|flat|list))*$' THEN 5
 		WHEN name ~ '(transaction|receipt|beleg|bon|ticket|booking|buchung|donation|gift|spende|till|rental|basket)(s|en|e)?(_?(header|dataset|table|data|all|list))*$' THEN 4
+		WHEN name ~ '(^|_)(deal|opportunity|opportunities|opportunitie)s?$' THEN 4
 		WHEN name ~ '(payment|zahlung)(s|en)?(_?(dataset|table|data|list))*$' THEN 3
 		WHEN name ~ '(order|invoice|sale|purchase|transaction|receipt|payment|donation|booking|bestell|rechnung)' THEN 2
 		ELSE 0.5 END;
@@ -60,11 +61,14 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 			SELECT n.name, crm_profile_internal.people_rank(n.name) AS people FROM (SELECT DISTINCT r.name FROM relation r) n),
 		refers AS MATERIALIZED (
 			SELECT f.conrelid, f.conkey, f.confrelid, f.confkey, f.conkey[1] AS own, f.confkey[1] AS other, cardinality(f.conkey) AS width FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0),
+		-- a table that joins two others and has no key of its own is neither people nor orders
+		joining AS MATERIALIZED (
+			SELECT f.conrelid AS oid FROM refers f WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = f.conrelid AND i.indisprimary AND i.indnkeyatts = 1) GROUP BY f.conrelid HAVING count(DISTINCT f.confrelid) = 2),
 		-- tables of another kind count if something refers to them
 		person AS MATERIALIZED (
 			SELECT r.*, k.people, crm_profile_internal.squashed(r.relname) AS own, CASE WHEN k.people > 0 THEN crm_profile_internal.key_column(r.oid) END AS key,
 				substring(r.name FROM '(customer|client|kunde|kunden|buyer|shopper|patron|donor|debitor|cliente|klant|consumer|guest|partner|member|mitglied|account|subscriber|party|household|contact|user|usuario|benutzer|person|patient|company)(?!.*(customer|client|user|account|member|contact|partner))') AS noun
-			FROM relation r JOIN ranked k ON k.name = r.name WHERE k.people > 0 OR k.people = 0 AND r.oid IN (SELECT f.confrelid FROM refers f)),
+			FROM relation r JOIN ranked k ON k.name = r.name WHERE (k.people > 0 OR k.people = 0 AND r.oid IN (SELECT f.confrelid FROM refers f)) AND r.oid NOT IN (SELECT j.oid FROM joining j)),
 		keyed AS MATERIALIZED (
 			SELECT p.*, crm_profile_internal.squashed(p.key) AS key_name, crm_profile_internal.key_class(a.atttypid) AS class FROM person p JOIN pg_attribute a ON a.attrelid = p.oid AND a.attname = p.key WHERE p.people > 0),
 		named AS MATERIALIZED (
@@ -99,8 +103,8 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 		-- who bought is told by a table between the orders and the customers
 		linked AS MATERIALIZED (
 			SELECT p.customers, p.key, f.confrelid AS orders, p.attname, p.by_foreign_key, p.orders AS link, p.fit - 1 AS fit, h.name, h.rows, p.customer_rows
-			FROM (SELECT * FROM pair WHERE orders_name ~ 'order.*(customer|client|user|buyer)|(customer|client|user|buyer).*order') p JOIN refers f ON f.conrelid = p.orders JOIN relation h ON h.oid = f.confrelid
-			WHERE NOT EXISTS (SELECT FROM pair o WHERE o.orders = h.oid)),
+			FROM (SELECT * FROM pair WHERE orders_name ~ 'order.*(customer|client|user|buyer)|(customer|client|user|buyer).*order' OR orders IN (SELECT j.oid FROM joining j)) p JOIN refers f ON f.conrelid = p.orders JOIN relation h ON h.oid = f.confrelid
+			WHERE h.oid <> p.customers AND NOT EXISTS (SELECT FROM pair o WHERE o.orders = h.oid)),
 		best AS MATERIALIZED (
 			SELECT DISTINCT ON (p.orders) p.* FROM (SELECT * FROM pair UNION ALL SELECT * FROM linked) p ORDER BY p.orders, p.fit DESC, p.customers, p.attname),
 		-- columns are ranked for the best by name alone
@@ -129,23 +133,28 @@ DECLARE
 BEGIN
 	FOR c IN SELECT a.attname, n.name, a.atttypid AS type, t.typtype, t.typcategory AS category FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid), LATERAL (SELECT crm_profile_internal.snake_name(a.attname) AS name) n
 			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND crm_profile_internal.trusted_type(a.atttypid)
-				AND (n.name ~ '^((sales_?)?order_?|invoice_?|charge_?|transaction_?|booking_?|financial_?)?(status|state|zustand|etat|estado|stato)$' AND t.typcategory IN ('S', 'E')
-					OR n.name ~ '^(is_?)?(cancell?ed|test|deleted|draft|void|voided|demo|valid)$' AND (t.typcategory = 'B' OR t.oid = 'int2'::regtype)
-					OR n.name ~ '^((cancell?ed|deleted|voided)_?(at|on|date|time)|date_?(cancell?ed|deleted))$' AND t.typcategory = 'D')
+				AND (n.name ~ '^((sales_?)?order_?|invoice_?|charge_?|transaction_?|booking_?|financial_?)?(status|state|zustand|etat|estado|stato)$|^move_type$|^(deal_?|sales_?)?stage(_name)?$' AND t.typcategory IN ('S', 'E')
+					OR n.name ~ '^(is_?)?(cancell?ed|test|deleted|draft|void|voided|demo|valid)$|^(n_)?storno$|(^|_)is_(closed_)?won$' AND (t.typcategory = 'B' OR t.oid = 'int2'::regtype)
+					OR n.name ~ '^((cancell?ed|cancel|deleted|voided)_?(at|on|date|time)|date_?(cancell?ed|deleted))$' AND t.typcategory = 'D')
 			ORDER BY a.attnum LOOP
 		IF c.category = 'D' THEN
 			part := format('%I IS NULL', c.attname);
 		ELSIF c.category = 'B' THEN
-			part := format('%I IS NOT %s', c.attname, CASE c.name WHEN 'valid' THEN 'FALSE' ELSE 'TRUE' END);
+			part := CASE WHEN c.name ~ 'won$' THEN quote_ident(c.attname) ELSE format('%I IS NOT %s', c.attname, CASE WHEN c.name ~ 'valid$' THEN 'FALSE' ELSE 'TRUE' END) END;
 		ELSIF c.type = 'int2'::regtype THEN
-			part := format('%I %s 0', c.attname, CASE c.name WHEN 'valid' THEN '<>' ELSE '=' END);
+			part := format('%I %s 0', c.attname, CASE WHEN c.name ~ '(valid|won)$' THEN '<>' ELSE '=' END);
 		ELSE
 			SELECT array_agg(v.value ORDER BY v.value COLLATE "C") INTO values FROM jsonb_array_elements_text(coalesce(NULLIF(crm_profile_internal.glance_at(
 				format('SELECT jsonb_agg(DISTINCT s.v) FROM (SELECT %I::text AS v FROM %s LIMIT 10000) s', c.attname, relation)), 'null'), '[]')
 					|| coalesce((SELECT jsonb_agg(e.enumlabel) FROM pg_enum e WHERE e.enumtypid = crm_profile_internal.base_type(c.type)), '[]')) v(value) WHERE v.value IS NOT NULL;
-			SELECT format('(%I IN (%s)) IS NOT TRUE', c.attname, string_agg(DISTINCT quote_literal(v), ', ')) INTO part FROM unnest(values) v
-				-- a quotation that was sent is no order yet; pending is a new order to some and an unpaid one to others
-				WHERE lower(btrim(v)) ~ crm_profile_internal.status_words() AND lower(btrim(v)) <> 'pending' OR v = 'sent' AND 'sale' = ANY (values) HAVING count(*) BETWEEN 1 AND 20;
+			-- of deals those that were won, of entries in the books those of customers
+			SELECT format('%I IN (%s)', c.attname, string_agg(DISTINCT quote_literal(v), ', ')) INTO part FROM unnest(values) v
+				WHERE v IN ('out_invoice', 'out_refund') OR lower(btrim(v)) ~ '^(closed[ _-]?)?won$' HAVING count(*) > 0;
+			IF part IS NULL AND c.name !~ '(type|stage|stage_name)$' THEN
+				SELECT format('(%I IN (%s)) IS NOT TRUE', c.attname, string_agg(DISTINCT quote_literal(v), ', ')) INTO part FROM unnest(values) v
+					-- a quotation that was sent is no order yet; pending is a new order to some, unpaid to others
+					WHERE lower(btrim(v)) ~ crm_profile_internal.status_words() AND lower(btrim(v)) <> 'pending' OR v = 'sent' AND 'sale' = ANY (values) HAVING count(*) BETWEEN 1 AND 20;
+			END IF;
 		END IF;
 		IF part IS NOT NULL THEN
 			condition := concat_ws(' AND ', condition, part);

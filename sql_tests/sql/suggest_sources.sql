@@ -307,6 +307,63 @@ INSERT INTO party VALUES (1, 'customer'), (2, 'customer'), (3, 'vendor');
 INSERT INTO orders VALUES (1, 1, '2024-01-05', 10), (2, 1, '2024-02-05', 20), (3, 2, '2024-03-05', 30);
 SELECT * FROM pg_temp.looked_at('viewed') \gx
 
+-- HubSpot: who a deal is of stands in a table between deals and contacts, which is neither; deals that were lost
+CREATE SCHEMA hubspot;
+SET search_path = hubspot;
+CREATE TABLE contact (id bigint PRIMARY KEY, property_email text, property_createdate timestamp);
+CREATE TABLE deal (deal_id bigint PRIMARY KEY, property_amount numeric, property_createdate timestamp, close_date timestamp, hs_is_closed_won boolean);
+CREATE TABLE deal_contact (deal_id bigint REFERENCES deal, contact_id bigint REFERENCES contact);
+INSERT INTO contact (id) VALUES (1), (2);
+INSERT INTO deal VALUES (11, 10, '2023-12-01', '2024-01-05', true), (12, 20, '2023-12-01', '2024-02-05', true), (13, 30, '2023-12-01', '2024-03-05', true), (14, 99, '2023-12-01', '2024-04-05', false), (15, 99, '2023-12-01', NULL, NULL);
+INSERT INTO deal_contact VALUES (11, 1), (12, 1), (13, 2), (14, 2), (15, 2);
+SELECT * FROM pg_temp.looked_at('hubspot') \gx
+
+-- Pipedrive: no foreign keys
+CREATE SCHEMA pipedrive;
+SET search_path = pipedrive;
+CREATE TABLE persons (id bigint PRIMARY KEY, name text, add_time timestamp);
+CREATE TABLE deals (id bigint PRIMARY KEY, person_id bigint, title text, value numeric, status text, add_time timestamp, won_time timestamp, lost_time timestamp, expected_close_date date);
+INSERT INTO persons (id) VALUES (1), (2);
+INSERT INTO deals (id, person_id, value, status, add_time, won_time) VALUES (1, 1, 10, 'won', '2023-12-01', '2024-01-05'), (2, 1, 20, 'won', '2023-12-01', '2024-02-05'), (3, 2, 30, 'won', '2023-12-01', '2024-03-05'), (4, 2, 99, 'lost', '2023-12-01', NULL), (5, 2, 99, 'open', '2023-12-01', NULL);
+SELECT * FROM pg_temp.looked_at('pipedrive') \gx
+
+-- Salesforce: opportunities by stage
+CREATE SCHEMA salesforce;
+SET search_path = salesforce;
+CREATE TABLE account (id varchar(18) PRIMARY KEY, name text);
+CREATE TABLE opportunity (id varchar(18) PRIMARY KEY, account_id varchar(18) REFERENCES account, amount numeric, stage_name text, close_date date, created_date timestamp);
+INSERT INTO account VALUES ('a'), ('b');
+INSERT INTO opportunity VALUES ('1', 'a', 10, 'Closed Won', '2024-01-05', '2023-12-01'), ('2', 'a', 20, 'Closed Won', '2024-02-05', '2023-12-01'), ('3', 'b', 30, 'Closed Won', '2024-03-05', '2023-12-01'), ('4', 'b', 99, 'Closed Lost', '2024-04-05', '2023-12-01'), ('5', 'b', 99, 'Prospecting', '2024-04-05', '2023-12-01');
+SELECT * FROM pg_temp.looked_at('salesforce') \gx
+
+-- CiviCRM: a day that no row has, a day of cancellation
+CREATE SCHEMA civicrm;
+SET search_path = civicrm;
+CREATE TABLE civicrm_contact (id int PRIMARY KEY, display_name text);
+CREATE TABLE civicrm_contribution (id int PRIMARY KEY, contact_id int REFERENCES civicrm_contact, receipt_date timestamp, receive_date timestamp, cancel_date timestamp, total_amount numeric);
+INSERT INTO civicrm_contact VALUES (1), (2);
+INSERT INTO civicrm_contribution VALUES (1, 1, NULL, '2024-01-05', NULL, 10), (2, 1, NULL, '2024-02-05', NULL, 20), (3, 2, NULL, '2024-03-05', NULL, 30), (4, 2, NULL, '2024-04-05', '2024-04-06', 99);
+SELECT * FROM pg_temp.looked_at('civicrm') \gx
+
+-- Odoo's books: bills of vendors beside invoices, refunds without a sign in amount_total
+CREATE SCHEMA books;
+SET search_path = books;
+CREATE TABLE res_partner (id int PRIMARY KEY, name varchar);
+CREATE TABLE account_move (id int PRIMARY KEY, partner_id int REFERENCES res_partner, move_type varchar, state varchar, invoice_date date, create_date timestamp, amount_total numeric, amount_total_signed numeric);
+INSERT INTO res_partner VALUES (1), (2);
+INSERT INTO account_move VALUES (1, 1, 'out_invoice', 'posted', '2024-01-05', '2024-01-01', 10, 10), (2, 1, 'out_invoice', 'posted', '2024-02-05', '2024-01-01', 25, 25), (3, 1, 'out_refund', 'posted', '2024-02-06', '2024-01-01', 5, -5), (4, 2, 'out_invoice', 'posted', '2024-03-05', '2024-01-01', 30, 30),
+	(5, 2, 'in_invoice', 'posted', '2024-04-05', '2024-01-01', 99, -99), (6, 2, 'out_invoice', 'cancel', '2024-04-05', '2024-01-01', 99, 99);
+SELECT * FROM pg_temp.looked_at('books') \gx
+
+-- Dolibarr: the day of an invoice beside that of its entry; and a flag as JTL has it
+CREATE SCHEMA dolibarr;
+SET search_path = dolibarr;
+CREATE TABLE llx_societe (rowid int PRIMARY KEY, nom varchar);
+CREATE TABLE llx_facture (rowid int PRIMARY KEY, fk_soc int REFERENCES llx_societe, datec timestamp, datef date, total_ttc numeric, "nStorno" smallint);
+INSERT INTO llx_societe VALUES (1), (2);
+INSERT INTO llx_facture VALUES (1, 1, '2023-12-01', '2024-01-05', 10, 0), (2, 1, '2023-12-01', '2024-02-05', 20, 0), (3, 2, '2023-12-01', '2024-03-05', 30, 0), (4, 2, '2023-12-01', '2024-04-05', 99, 1);
+SELECT * FROM pg_temp.looked_at('dolibarr') \gx
+
 -- tenants: a schema for each; names without foreign keys never lead from one to another, and no name comes twice
 CREATE SCHEMA tenant_a;
 CREATE TABLE tenant_a.customers (id int PRIMARY KEY);
