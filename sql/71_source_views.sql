@@ -1148,7 +1148,10 @@ BEGIN
 		PERFORM crm_profile_internal.source_build_lines(src);
 		PERFORM crm_profile_internal.source_build_due(src);
 	END IF;
-	-- nothing reads it any more
+	-- nothing reads these any more
+	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_view(src, 'customer_identity');
+	END IF;
 	IF src.by_attributes IS NOT TRUE AND to_regclass(format('%I.customer_effect', src.name)) IS NOT NULL THEN
 		EXECUTE format('DROP TABLE %I.customer_effect', src.name);
 	END IF;

@@ -622,7 +622,7 @@ BEGIN
 		PERFORM crm_profile_internal.keep_population(src, histories.population);
 	END IF;
 	-- the population goes by who was known, and then follows who came to be
-	flips := crm_profile_internal.refresh_known(src, today, histories.newcomers, CASE WHEN histories.touched IS NOT NULL THEN changes.customer_keys END);
+	flips := crm_profile_internal.refresh_known(src, today, histories.newcomers, CASE WHEN histories.touched IS NOT NULL THEN changes.customer_keys END, histories.touched);
 	IF flips > 0 AND histories.population IS NOT NULL THEN
 		EXECUTE format('SELECT array_agg(p.content ORDER BY p.part) FROM %I.population p', src.name) INTO histories.population;
 	END IF;

@@ -301,13 +301,15 @@ BEGIN
 		WHERE p.content IS DISTINCT FROM u.content ON CONFLICT (part) DO UPDATE SET content = excluded.content', src.name) USING population;
 END $$; -- stores a population; NULL: there is none any more
 
-CREATE FUNCTION crm_profile_internal.refresh_known(src crm_profile.source_definition, today date, keys text, customer_keys text) RETURNS bigint
+CREATE FUNCTION crm_profile_internal.refresh_known(src crm_profile.source_definition, today date, keys text, customer_keys text, touched text) RETURNS bigint
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
 	all_of_them CONSTANT boolean := keys IS NULL OR customer_keys IS NULL;
 	same_history CONSTANT text := crm_profile_internal.same_key(src.key_type, 'h.customer', 'k.customer');
-	candidates CONSTANT text := concat_ws(' UNION ', CASE WHEN all_of_them THEN format('SELECT h.customer FROM %I.customer_history h', src.name) ELSE format('SELECT unnest(%L::%s[]) AS customer', customer_keys, src.key_type) END,
-		CASE WHEN keys <> '{}' THEN format('SELECT unnest(%L::%s[]) AS customer', keys, src.key_type) END);
+	candidates CONSTANT text := CASE WHEN all_of_them THEN format('SELECT h.customer FROM %I.customer_history h', src.name)
+		ELSE format('SELECT unnest(%1$L::%3$s[]) AS customer UNION SELECT unnest(%2$L::%3$s[])', customer_keys, keys, src.key_type) END;
+	-- a key that changed need not have orders of its own: it can be a guest's or a second one, or they are gone
+	with_orders CONSTANT text := format('EXISTS (SELECT FROM %I.customer_history h WHERE %s)', src.name, same_history);
 	known CONSTANT text := CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'k.customer') END;
 	tracked CONSTANT boolean := src.track_changes <> 'none';
 	-- customers whom a policy hides from the owner are in none of the owner's views
@@ -316,22 +318,22 @@ DECLARE
 BEGIN
 	EXECUTE format('WITH candidate AS (%1$s),
 		flip AS MATERIALIZED (
-			SELECT k.customer, false AS known FROM candidate k WHERE NOT %2$s AND NOT EXISTS (SELECT FROM %3$I.unknown_customer u WHERE %4$s)
+			SELECT k.customer, false AS known FROM candidate k WHERE NOT %2$s AND NOT EXISTS (SELECT FROM %3$I.unknown_customer u WHERE %4$s)%7$s
 			UNION ALL SELECT k.customer, true FROM %3$I.unknown_customer k WHERE %2$s%5$s),
 		come AS (INSERT INTO %3$I.unknown_customer SELECT f.customer FROM flip f WHERE NOT f.known),
 		gone AS (DELETE FROM %3$I.unknown_customer u USING flip k WHERE k.known AND %4$s)
 		SELECT (SELECT count(*) FROM flip), %6$s', candidates, known, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k.customer'),
 			CASE WHEN NOT all_of_them THEN format(' AND EXISTS (SELECT FROM candidate h WHERE %s)', same_history) END,
 			CASE WHEN tracked THEN crm_profile_internal.population_followed(src, today, format('(SELECT CASE WHEN NOT k.known THEN h.history END AS was, CASE WHEN k.known THEN h.history END AS history
-				FROM flip k JOIN %I.customer_history h ON %s)', src.name, same_history)) ELSE 'NULL::bytea[]' END) INTO flips, followed;
+				FROM flip k JOIN %I.customer_history h ON %s)', src.name, same_history)) ELSE 'NULL::bytea[]' END, CASE WHEN NOT all_of_them THEN ' AND ' || with_orders END) INTO flips, followed;
 	IF flips > 0 AND tracked THEN
 		PERFORM crm_profile_internal.keep_population(src, followed);
 	END IF;
-	IF all_of_them AND keys IS NULL THEN
-		EXECUTE format('DELETE FROM %1$I.unknown_customer k WHERE NOT EXISTS (SELECT FROM %1$I.customer_history h WHERE %2$s)', src.name, same_history);
+	IF keys IS NULL OR touched <> '{}' THEN
+		EXECUTE format('DELETE FROM %I.unknown_customer k WHERE NOT %s', src.name, with_orders) || CASE WHEN keys IS NOT NULL THEN format(' AND k.customer %s ANY (%L::%s[])', crm_profile_internal.key_equality(src.key_type::regtype), touched, src.key_type) ELSE '' END;
 	END IF;
 	RETURN flips;
-END $$; -- part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; returns their number
+END $$; -- part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; of those touched, who has no orders any more is not listed; returns the number of the former
 
 ---------------------------------------------------------------- taking changes
 

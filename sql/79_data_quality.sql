@@ -990,7 +990,6 @@ BEGIN
 	PERFORM crm_profile_internal.source_comment(src.name, 'data_quality', 'what the last refresh, and the last check_source(), found amiss in the data, and what was put right', 'crm_profile.source_finding');
 	EXECUTE format('COMMENT ON COLUMN %I.data_quality.sample_keys IS ''some of these customers, as far as the reader sees them in the customer table''', src.name);
 	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN
-		PERFORM crm_profile_internal.source_drop_view(src, 'customer_identity');
 		RETURN;
 	END IF;
 	IF to_regclass(format('%I.identity_found', src.name)) IS NULL THEN

@@ -22,6 +22,15 @@ INSERT INTO bill VALUES (1, '2025-01-01', 1.12345678), (2, '2025-01-01', 1234567
 SELECT * FROM found WHERE finding ~ '^amounts (of|out of range)';
 SELECT orders FROM crm_profile.refresh('shop');
 DELETE FROM bill WHERE total > 1e12 OR scale(total) > 2;
+-- amounts that a refresh takes, of more digits than others
+INSERT INTO bill VALUES (4, '2025-01-01', 1e15), (5, '2025-01-01', 950000000000000.05), (6, '2025-01-01', 9223372036854775);
+SELECT * FROM found;
+DELETE FROM bill WHERE total > 1e12;
+INSERT INTO bill VALUES (4, '2025-01-01', -1e15), (5, '2025-01-01', 922337203685478), (6, '2025-01-01', -922337203685478.5);
+SELECT * FROM found;
+SELECT orders FROM crm_profile.refresh('shop');
+SELECT * FROM found;
+DELETE FROM bill WHERE abs(total) > 1e12;
 -- one faulty row is enough: the message names the source and what finds it
 INSERT INTO bill VALUES (3, 'infinity', 1);
 SELECT orders FROM crm_profile.refresh('shop');

@@ -161,6 +161,18 @@ SELECT finding, rows FROM crm_profile.check_source_details('told') WHERE finding
 SELECT count(*) FROM told.prospect_match;
 SELECT crm_profile.alter_source('told', corrections => '{"merge_customers": true}');
 SELECT string_agg(prospect, ', ' ORDER BY prospect COLLATE "C") FROM told.prospect_match;
+-- what reads customer_identity no longer does when it is taken back
+CREATE TABLE contact (person_id int, campaign text, sent date);
+CREATE TABLE invoice (person_id int, due_date date, paid_on date, total numeric);
+INSERT INTO contact SELECT id, 'spring', '2025-05-01' FROM person;
+INSERT INTO invoice SELECT id, '2025-05-01', '2025-05-03', 10 FROM person;
+SELECT crm_profile.alter_source('told', campaigns => 'contact', contacted_at => 'sent', payments => 'invoice', payment_amount => 'total');
+SELECT crm_profile.alter_source('told', reset => '{corrections}');
+SELECT to_regclass('told.customer_identity') IS NULL AS dropped, (SELECT count(*) FROM told.campaign_response) = count(*) AS contacts FROM person;
+SELECT crm_profile.alter_source('told', corrections => '{"merge_customers": true}');
+SELECT count(*) - (SELECT count(*) FROM told.campaign_response) = (SELECT count(*) FROM told.customer_identity) AS merged FROM person;
+SELECT crm_profile.alter_source('told', reset => '{campaigns,payments}', corrections => '{"duplicates": "drop"}');
+SELECT crm_profile.alter_source('told', corrections => '{"merge_customers": true}');
 CREATE ROLE regress_crm_reader;
 GRANT USAGE ON SCHEMA told TO regress_crm_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA told TO regress_crm_reader;
@@ -184,4 +196,4 @@ DROP ROLE regress_crm_reader;
 DROP VIEW by_hand;
 DROP FUNCTION changed(text, boolean, text);
 DROP FUNCTION labels(text, boolean);
-DROP TABLE member, bill, person, sale, clean_sale, line, raw, odd, lead;
+DROP TABLE member, bill, person, sale, clean_sale, line, raw, odd, lead, contact, invoice;

@@ -27,9 +27,11 @@ BEGIN
 		kept AS (SELECT o.customer_id, o.at, o.amount FROM orders o GROUP BY o.customer_id, o.at, o.amount),
 		counted AS (SELECT CASE WHEN k.customer_id <> 7 THEN coalesce(w.person, k.customer_id) END AS customer, k.at::date AS day, k.amount FROM kept k LEFT JOIN whose w ON w.id = k.customer_id),
 		fresh AS (SELECT c.customer, crm_profile.purchase_history_agg(c.day, c.amount) AS history FROM counted c GROUP BY 1)
-		SELECT format('%%s histories, %%s persons%%s', (SELECT count(*) FROM (SELECT * FROM fresh WHERE customer IS NOT NULL) n FULL JOIN %1$I.customer_history h USING (customer) WHERE (n.history::text = h.history::text) IS NOT TRUE),
+		SELECT format('%%s histories, %%s persons%%s%%s', (SELECT count(*) FROM (SELECT * FROM fresh WHERE customer IS NOT NULL) n FULL JOIN %1$I.customer_history h USING (customer) WHERE (n.history::text = h.history::text) IS NOT TRUE),
 			(SELECT count(*) FROM whose w FULL JOIN %1$I.identity_in_use u ON u.customer = w.id WHERE w.person IS DISTINCT FROM u.person),
-			CASE WHEN (SELECT history::text FROM fresh WHERE customer IS NULL) IS DISTINCT FROM (SELECT m.unassigned::text FROM %1$I.model m ORDER BY m.id DESC LIMIT 1) THEN ', unassigned' END)$q$, source) INTO result;
+			CASE WHEN (SELECT history::text FROM fresh WHERE customer IS NULL) IS DISTINCT FROM (SELECT m.unassigned::text FROM %1$I.model m ORDER BY m.id DESC LIMIT 1) THEN ', unassigned' END,
+			(SELECT ', unknown: ' || string_agg(coalesce(n.customer, u.customer)::text, ',') FROM (SELECT f.customer FROM fresh f WHERE f.customer IS NOT NULL AND f.customer NOT IN (SELECT c.id FROM customer c)) n FULL JOIN %1$I.unknown_customer u USING (customer)
+				WHERE n.customer IS NULL OR u.customer IS NULL))$q$, source) INTO result;
 	RETURN result;
 END $$;
 -- what a refresh read, and what of it is wrong
@@ -57,6 +59,13 @@ SELECT refreshed('shop');
 INSERT INTO orders (customer_id, at, amount) VALUES (7, '2025-01-02', 11);
 SELECT refreshed('shop');
 INSERT INTO orders (customer_id, at, amount) VALUES (NULL, '2025-01-02', 12);
+SELECT refreshed('shop');
+-- a guest whom the customer table does not have, either; nor somebody with orders, as long as there are any
+DELETE FROM customer WHERE id = 7;
+INSERT INTO orders (customer_id, at, amount) VALUES (7, '2025-01-03', 11), (200, '2025-01-03', 11);
+SELECT refreshed('shop');
+SELECT customer FROM shop.unknown_customer WHERE customer IN (7, 200);
+DELETE FROM orders WHERE customer_id = 200;
 SELECT refreshed('shop');
 -- an address that comes, goes, and joins others; a note that says nothing of it
 UPDATE customer SET email = 'P1@example.org ' WHERE id = 3;

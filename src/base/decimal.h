@@ -24,12 +24,20 @@ extern const int64 PowerOfTen[19];
 
 pg_noreturn extern void AmountOutOfRange(void);
 
-/* Rescales a mantissa to an equal or larger scale; false if it leaves the 64-bit range. */
+/*
+ * Rescales a mantissa to an equal or larger scale; false if it leaves the 64-bit range: the result,
+ * which may be where the mantissa was, is then as before.
+ */
 static inline bool
 RescaleFits(int64 mantissa, int from, int to, int64 *result)
 {
+	int64 product;
+
 	Assert(from <= to);
-	return !pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], result);
+	if (pg_mul_s64_overflow(mantissa, PowerOfTen[to - from], &product))
+		return false;
+	*result = product;
+	return true;
 }
 
 /* The same, but out of range is an error. */

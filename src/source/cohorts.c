@@ -33,7 +33,8 @@
 #define TABLE_FROM (-3652) /* 1990-01-01 */
 #define TABLE_DAYS 32768   /* 90 years */
 
-/* Months since FIRST_YEAR; the days before the first month that begins in the calendar count to it. */
+/* Months since FIRST_YEAR; the days before the first month that begins in the calendar count to it.
+ */
 static int32
 MonthOfDay(DateADT day)
 {
