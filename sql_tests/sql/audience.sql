@@ -129,7 +129,7 @@ SELECT count(*) AS persons, max(customer::int) AS last FROM plan_contacts('merge
 SELECT treated + control AS counted FROM merged.campaign_result;
 SELECT count(*) FILTER (WHERE started) AS counted, count(*) FILTER (WHERE NOT started) AS in_both FROM (SELECT count(DISTINCT l.treated) = 1 AS started FROM letter l JOIN person p ON p.id = l.person_id GROUP BY p.email) s;
 SELECT finding, rows, customers FROM check_source_details('merged') WHERE argument = 'treated' OR finding LIKE '%more than once in a campaign%' ORDER BY finding COLLATE "C";
-SELECT customer, action, since FROM merged.due_actions WHERE action = 'birthday';
+SELECT customer, action, to_char(since, 'YYYY-MM-DD') AS since FROM merged.due_actions WHERE action = 'birthday';
 SELECT count(*) AS birthdays, count(DISTINCT customer) AS persons FROM merged.due_actions('2025-10-30', 60) WHERE action = 'birthday';
 SELECT count(*) FROM merged.due_actions('2025-12-31', 2147483647);
 -- a condition is one expression
