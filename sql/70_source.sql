@@ -886,7 +886,7 @@ BEGIN
 END $$; -- checks the conditions of a scheme for a source, and keeps them as SQL; NULL: none
 
 CREATE FUNCTION crm_profile_internal.source_resolve_settings(src crm_profile.source_definition) RETURNS crm_profile.source_definition
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
 	scheme_bins integer;
 BEGIN

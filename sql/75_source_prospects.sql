@@ -378,7 +378,7 @@ END $$; -- creates or replaces the view prospect_match of a source, or drops it 
 ---------------------------------------------------------------- options of attributes
 
 CREATE FUNCTION crm_profile_internal.source_check_attribute_options(src crm_profile.source_definition) RETURNS crm_profile.source_definition
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	example CONSTANT text := 'Write attribute_options => ''{"special": {"income": [-999]}, "breaks": {"age": [30, 45, 60]}, "asymmetric": ["has_boat"]}''.';
 	given jsonb;

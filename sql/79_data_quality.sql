@@ -8,7 +8,7 @@ CREATE FUNCTION crm_profile_internal.word_list(words jsonb) RETURNS text
 	RETURN format('%L::text[]', ARRAY(SELECT lower(btrim(w)) FROM jsonb_array_elements_text(words) w)::text); -- SQL of an array of words in lower case
 
 CREATE FUNCTION crm_profile_internal.source_check_corrections(src crm_profile.source_definition) RETURNS crm_profile.source_definition
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	known CONSTANT text[] := '{duplicates,guests,merge_customers,refunds,clip_above,leave_out_above,missing_values}';
 	given jsonb;

@@ -66,7 +66,7 @@ SELECT count(*) AS events, count(*) FILTER (WHERE e.customer IS NULL OR d.custom
 FROM (SELECT customer, action, since FROM generate_series(timestamp '2025-10-01', '2025-12-31', '1 day') g(day), LATERAL shop.due_actions(g.day::date) WHERE action IN ('entered_top', 'left_top')) d
 	FULL JOIN (SELECT customer, CASE WHEN top THEN 'entered_top' ELSE 'left_top' END AS action, day AS since FROM (SELECT g.day::date AS day, h.customer, coalesce(h.segment = 'Fans', false) AS top, coalesce(lag(h.segment) OVER (PARTITION BY h.customer ORDER BY g.day) = 'Fans', false) AS was
 		FROM generate_series(timestamp '2025-09-30', '2025-12-31', '1 day') g(day), LATERAL by_hand(g.day::date) h) x WHERE top <> was AND day > '2025-09-30') e USING (customer, action, since);
-SELECT min(regexp_replace(reason, '^[A-Z][a-z ]+ now, |[A-Z][a-z ]+ the day before$', '…', 'g')) AS reason FROM shop.due_actions('2025-12-31', 90) WHERE action = 'entered_top';
+SELECT min(regexp_replace(reason, '^[A-Z][a-z ]+ now, |[A-Z][a-z ]+ the day before$', '…', 'g') COLLATE "C") AS reason FROM shop.due_actions('2025-12-31', 90) WHERE action = 'entered_top';
 -- campaigns: the segment on the day before
 CREATE TABLE contact AS SELECT id AS customer_id, 'spring'::text AS campaign, date '2025-04-01' AS sent, id % 3 > 0 AS treated FROM customer;
 SELECT alter_source('shop', campaigns => 'contact', treated => 'treated');
