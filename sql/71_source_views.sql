@@ -471,7 +471,7 @@ CREATE TYPE crm_profile_internal.model_card_details_row AS ( -- a row of the vie
 );
 
 CREATE FUNCTION crm_profile_internal.short_number(number double precision) RETURNS text
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET extra_float_digits = 0
 	RETURN CASE
 		WHEN number IN ('NaN', 'Infinity', '-Infinity') THEN number::text
 		WHEN abs(number) < 1e15 AND number = trunc(number) THEN number::numeric::text
