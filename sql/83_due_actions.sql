@@ -99,9 +99,9 @@ CREATE FUNCTION crm_profile_internal.source_build_complements(src crm_profile.so
 DECLARE
 	is_new CONSTANT boolean := to_regclass(format('%I.product_complement', src.name)) IS NULL;
 BEGIN
-	IF src.line_query IS NULL AND NOT is_new THEN
-		EXECUTE format('DROP TABLE %I.product_complement', src.name);
-	ELSIF src.line_query IS NOT NULL AND is_new THEN
+	IF src.line_query IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_table(src, 'product_complement');
+	ELSIF is_new THEN
 		EXECUTE format('CREATE TABLE %I.product_complement OF crm_profile_internal.product_complement_row (PRIMARY KEY (product, complement))', src.name);
 		PERFORM crm_profile_internal.source_comment(src.name, 'product_complement', 'what goes with each product in a basket: the five of the highest lift, as of the last refresh that fitted models', 'crm_profile_internal.product_complement_row');
 		PERFORM crm_profile_internal.source_share_rights(src, 'due_actions', 'product_complement');
