@@ -257,8 +257,11 @@ HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total)
 	return Min(1.0, sum);
 }
 
+/* (the template takes the name of a type) */
+typedef double *PValue;
+
 #define ST_SORT SortIndirect
-#define ST_ELEMENT_TYPE double *
+#define ST_ELEMENT_TYPE PValue
 #define ST_COMPARE(a, b) (**(a) < **(b) ? -1 : **(a) > **(b))
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
@@ -268,12 +271,12 @@ HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total)
 void
 AdjustPValues(double *p, int n)
 {
-	double **order;
+	PValue *order;
 	double smallest = 1.0;
 
 	if (n == 0)
 		return;
-	order = palloc_extended(n * sizeof(double *), MCXT_ALLOC_HUGE);
+	order = palloc_extended(n * sizeof(PValue), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < n; i++)
 		order[i] = &p[i];
 	SortIndirect(order, n);
