@@ -80,9 +80,13 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.product_complement', src.name);
 	LOOP
 		BEGIN
-			EXECUTE format('INSERT INTO %1$I.product_complement SELECT r.product, r.right_side, r.baskets, r.confidence, r.lift FROM (
+			-- readers see this table whole, so it names no product that fewer than five customers have bought
+			EXECUTE format('INSERT INTO %1$I.product_complement
+				WITH shared AS MATERIALIZED (SELECT b.product FROM (SELECT DISTINCT l.product, coalesce(l.customer::text, l.basket::text) AS buyer FROM %1$I.order_line l) b GROUP BY b.product HAVING count(*) >= 5)
+				SELECT r.product, r.right_side, r.baskets, r.confidence, r.lift FROM (
 					SELECT r.left_side[1] AS product, r.*, row_number() OVER (PARTITION BY r.left_side ORDER BY r.lift DESC, r.right_side COLLATE "C") AS place
-					FROM crm_profile.basket_rules(%2$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05) r WHERE r.place <= 5', src.name, crm_profile_internal.source_lines(src.name, NULL)) USING min_support;
+					FROM crm_profile.basket_rules(%2$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05
+						AND r.left_side[1] IN (SELECT s.product FROM shared s) AND r.right_side IN (SELECT s.product FROM shared s)) r WHERE r.place <= 5', src.name, crm_profile_internal.source_lines(src.name, NULL)) USING min_support;
 			RETURN;
 		EXCEPTION WHEN program_limit_exceeded THEN
 			-- too many pairs for this memory: only more frequent ones
