@@ -142,7 +142,7 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 		CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_own_key(src, format('c.%I', src.customer_key))) END
 		-- a complement comes with thanks, and so not more often
 		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
-		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (
+		UNION ALL SELECT b.customer, ''complement''::varchar AS action, b.reason, b.since, b.value, b.as_of FROM (
 			SELECT DISTINCT ON (e.customer::text, e.day) c.%1$I AS customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
 				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %2$s AS as_of
 			FROM %3$s ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,

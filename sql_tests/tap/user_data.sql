@@ -52,7 +52,7 @@ INSERT INTO app.mailing SELECT i, 'spring', '2025-03-01', i % 3 > 0 FROM generat
 INSERT INTO crm_profile.scheme (name, bins) VALUES ('app', 5);
 INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, condition) VALUES ('app', 'Near', 2, 'region = ''r1'''), ('app', 'Others', NULL, NULL);
 SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', order_key => 'id', as_of => '2025-04-30', scheme => 'app',
-	time_zone => 'Asia/Tokyo', materialize => true, prospects => 'app.prospects', best => 'customer > 15', attributes => '{region,age}', corrections => '{"merge_customers": true}', track_changes => 'keys',
+	time_zone => 'Asia/Tokyo', materialize => true, prospects => 'app.prospects', best => 'customer > 15', attributes => '{region,age}', corrections => '{"merge_customers": true}',
 	lines => 'app.lines', line_order => 'order_id', line_product => 'product', line_category => 'kind', payments => 'app.payments', payment_customer => 'customer', payment_amount => 'amount',
 	campaigns => 'app.mailing', campaign_customer => 'customer', campaign_name => 'campaign', contacted_at => 'sent_on', treated => 'treated');
 INSERT INTO app.identity_override VALUES (3, 4, 'they said so');
