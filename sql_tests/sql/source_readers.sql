@@ -1,6 +1,7 @@
 -- A reader under row-level security finds nothing of a hidden customer: in no table, no view, no function of a source that has everything, not even with rights on all of it
 SET client_min_messages = error;
 SET jit = off;
+SET max_parallel_workers_per_gather = 0;
 \set SHOW_CONTEXT never
 CREATE ROLE regress_readers_reader;
 CREATE SCHEMA readers;
