@@ -63,7 +63,8 @@ CREATE FUNCTION crm_profile_internal.whole_range(value text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN (SELECT CASE WHEN e.ends IS NULL THEN value WHEN e.ends[1] IS NULL THEN format('up to %s', coalesce(e.ends[2], e.ends[3])::numeric - 1)
 			WHEN e.ends[1]::numeric = e.ends[2]::numeric - 1 THEN (e.ends[1]::numeric)::text ELSE format('%s to %s', e.ends[1]::numeric, e.ends[2]::numeric - 1) END
-		FROM (SELECT regexp_match(value, '^(?:(.+) to below (.+)|below (.+))$') AS ends) e); -- a range of whole numbers, which end below a number, by the last one
+		FROM (SELECT regexp_match(value, '^(?:(.+) to below (.+)|below (.+))$') AS ends) e);
+COMMENT ON FUNCTION crm_profile_internal.whole_range IS 'a range of whole numbers that ends below one, by its last number';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], whole text[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row

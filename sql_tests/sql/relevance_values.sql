@@ -7,11 +7,11 @@ CREATE SCHEMA worth_of;
 SET search_path = worth_of, crm_profile;
 CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
 CREATE FUNCTION normal(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN sqrt(-2 * ln(coin(i, k) + 1e-9)) * cos(2 * pi() * coin(i, k + 500));
-CREATE TABLE person AS SELECT i AS id, 18 + floor(coin(i, 1) * 60)::int AS age, (ARRAY['Ulm', 'Rome', 'Oslo', 'Bonn', ' '])[1 + floor(coin(i, 2) * 5)] AS town, coin(i, 3) < 0.4 AS member, CASE WHEN coin(i, 4) < 0.8 THEN coin(i, 4) END AS score,
-	ARRAY[chr(97 + (coin(i, 5) * 3)::int)] AS likes, date '2020-01-01' + (coin(i, 6) * 900)::int AS since, coin(i, 7) AS noise1, chr(97 + (coin(i, 8) * 20)::int) AS noise2, ARRAY[chr(97 + (coin(i, 9) * 9)::int)] AS noise3 FROM generate_series(1, 4000) i;
+CREATE TABLE person AS SELECT i AS id, 18 + floor(coin(i, 1) * 60)::int AS age, (ARRAY['Ulm', 'Rome', 'Oslo', 'Bonn', ' '])[1 + floor(coin(i, 2) * 5)] AS town, coin(i, 3) < 0.4 AS member, CASE WHEN coin(i, 4) < 0.8 THEN round(coin(i, 4)::numeric, 3) END AS score,
+	ARRAY[chr(97 + (coin(i, 5) * 3)::int)] AS likes, date '2020-01-01' + (coin(i, 6) * 900)::int AS since, round(coin(i, 7)::numeric, 3) AS noise1, chr(97 + (coin(i, 8) * 20)::int) AS noise2, ARRAY[chr(97 + (coin(i, 9) * 9)::int)] AS noise3 FROM generate_series(1, 4000) i;
 -- every third has no value yet spends nothing; the others' spending is very skew
 ALTER TABLE person ADD value float8;
-UPDATE person SET value = CASE WHEN coin(id, 10) > 0.33 THEN round(exp(3 + 0.02 * age + 0.6 * (town = 'Rome')::int - 0.4 * (town = 'Oslo')::int + 1.1 * member::int + 0.5 * (score IS NULL)::int + 1.0 * ('b' = ANY (likes))::int + 0.0016 * (since - date '2020-01-01') + 1.5 * normal(id, 11))::numeric, 2) ELSE 0 END;
+UPDATE person SET value = CASE WHEN coin(id, 10) > 0.33 THEN round(exp(3 + 0.03 * age + 1.4 * (town = 'Rome')::int - 1.2 * (town = 'Oslo')::int + 1.1 * member::int + 0.5 * (score IS NULL)::int + 1.0 * ('b' = ANY (likes))::int + 0.0016 * (since - date '2020-01-01') + 1.5 * normal(id, 11))::numeric, 2) ELSE 0 END;
 CREATE TABLE told AS SELECT r.* FROM unnest((SELECT attribute_relevance(p, value, '{id,value}') FROM person p)) r;
 -- what was planted is found, noise is not
 SELECT attribute, verdict, rank_correlation IS NULL AS no_order, rows, rows_without_value FROM told ORDER BY attribute COLLATE "C";
@@ -23,7 +23,7 @@ CREATE FUNCTION falls_into(bin text, x numeric) RETURNS boolean LANGUAGE sql IMM
 	WHEN bin ~ ' to ' THEN x BETWEEN split_part(bin, ' ', 1)::numeric AND split_part(bin, ' ', 3)::numeric WHEN bin ~ '^[0-9.e-]+$' THEN x = bin::numeric ELSE bin = 'any' END;
 CREATE TABLE placed AS
 	SELECT t.attribute, b.o, b.rows, b.mean, b.median, k.value, k.r, k.v FROM told t, unnest(t.bins) WITH ORDINALITY b(bin, rows, mean, median, o), ranked k
-	WHERE CASE t.attribute WHEN 'age' THEN falls_into(b.bin, k.age) WHEN 'score' THEN falls_into(b.bin, k.score::numeric) WHEN 'noise1' THEN falls_into(b.bin, k.noise1::numeric) WHEN 'town' THEN CASE WHEN k.town = ' ' THEN b.bin = '(missing)' ELSE k.town = ANY (string_to_array(b.bin, ', ')) END
+	WHERE CASE t.attribute WHEN 'age' THEN falls_into(b.bin, k.age) WHEN 'score' THEN falls_into(b.bin, k.score) WHEN 'noise1' THEN falls_into(b.bin, k.noise1) WHEN 'town' THEN CASE WHEN k.town = ' ' THEN b.bin = '(missing)' ELSE k.town = ANY (string_to_array(b.bin, ', ')) END
 		WHEN 'member' THEN k.member::text = ANY (string_to_array(b.bin, ', ')) END;
 SELECT attribute, bool_and(n = rows AND abs(x.m - mean) < 1e-9 AND abs(x.middle - median) < 1e-9) AS rows_means_medians, sum(n) = 4000 AS everybody
 FROM (SELECT attribute, o, min(rows) AS rows, min(mean) AS mean, min(median) AS median, count(*) AS n, avg(value) AS m, percentile_cont(0.5) WITHIN GROUP (ORDER BY value) AS middle FROM placed GROUP BY 1, 2) x GROUP BY 1 ORDER BY 1;
@@ -33,7 +33,7 @@ SELECT attribute, abs(kruskal_wallis - 3999 * of_ranks) < 1e-6 AS kruskal_wallis
 -- Spearman's correlation: of ranks with ranks
 SELECT attribute, abs(rank_correlation - rho) < 1e-9 AS spearman FROM told JOIN (
 	SELECT 'age' AS attribute, corr(r, a) AS rho FROM (SELECT r, rank() OVER (ORDER BY age) + (count(*) OVER (PARTITION BY age) - 1) / 2.0 AS a FROM ranked) x
-	UNION ALL SELECT 'noise1', corr(r, a) FROM (SELECT r, rank() OVER (ORDER BY noise1) AS a FROM ranked) x UNION ALL SELECT 'since', corr(r, a) FROM (SELECT r, rank() OVER (ORDER BY since) + (count(*) OVER (PARTITION BY since) - 1) / 2.0 AS a FROM ranked) x) s USING (attribute) ORDER BY 1;
+	UNION ALL SELECT 'noise1', corr(r, a) FROM (SELECT r, rank() OVER (ORDER BY noise1) + (count(*) OVER (PARTITION BY noise1) - 1) / 2.0 AS a FROM ranked) x UNION ALL SELECT 'since', corr(r, a) FROM (SELECT r, rank() OVER (ORDER BY since) + (count(*) OVER (PARTITION BY since) - 1) / 2.0 AS a FROM ranked) x) s USING (attribute) ORDER BY 1;
 -- p-values of chi-square from tables: 95 % points of 1, 2 and 5 degrees of freedom
 SELECT bool_and(CASE degrees_of_freedom WHEN 1 THEN (p_value < 0.05) = (kruskal_wallis > 3.8415) WHEN 2 THEN (p_value < 0.05) = (kruskal_wallis > 5.9915) WHEN 3 THEN (p_value < 0.05) = (kruskal_wallis > 7.8147) WHEN 4 THEN (p_value < 0.05) = (kruskal_wallis > 9.4877) ELSE true END) AS consistent FROM told;
 SELECT round(p_value::numeric, 4) AS exp_of_minus_half_h FROM (SELECT (attribute_relevance(chr(97 + i % 3), CASE WHEN i % 3 = 0 THEN i ELSE i + 12 END::float8)).* FROM generate_series(1, 90) i) x WHERE degrees_of_freedom = 2 AND abs(p_value - exp(-kruskal_wallis / 2)) > 1e-12;
@@ -86,7 +86,7 @@ SELECT count(*) AS draws, abs(avg(share) - avg((r).variance_explained)) < 0.01 A
 -- ---------------------------------------------------------------- leaks: the value itself, and what is known only after the fact
 SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(l, value, '{value}') FROM (SELECT value, value + 1 AS with_postage, CASE WHEN value > 0 THEN id % 9 END AS parcel, CASE WHEN value = 0 THEN 'dormant' ELSE chr(97 + id % 3) END AS state, age FROM person) l)) ORDER BY attribute;
 -- ---------------------------------------------------------------- odd input
-SELECT verdict, rows, rows_without_value, missing_rate FROM (SELECT (attribute_relevance(x, v)).* FROM (VALUES (1, 2.5), (NULL, 3), (3, NULL), (4, 4)) t(x, v)) y;
+SELECT verdict, rows, rows_without_value, round(missing_rate::numeric, 3) AS missing FROM (SELECT (attribute_relevance(x, v)).* FROM (VALUES (1, 2.5), (NULL, 3), (3, NULL), (4, 4)) t(x, v)) y;
 SELECT verdict, mean FROM (SELECT (attribute_relevance(i, 7.5)).* FROM generate_series(1, 100) i) y;
 SELECT verdict, rows, rows_without_value, mean, bins, kruskal_wallis FROM (SELECT (attribute_relevance(i, NULL::float8)).* FROM generate_series(1, 100) i) y;
 SELECT attribute_relevance(age, value) IS NULL AS nothing FROM person WHERE false;

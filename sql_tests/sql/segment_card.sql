@@ -107,7 +107,7 @@ SELECT to_regclass('shop.where_to_find') IS NULL AS gone;
 SELECT bool_and(card ~ '^last order') AS behaviour FROM crm_profile.segment_card('shop') WHERE customers >= 5 AND segment <> '(unscored)';
 -- numbers beyond those of double precision, and none at all
 ALTER TABLE client ADD fortune numeric, ADD rate float8;
-UPDATE client SET fortune = CASE WHEN id % 100 = 0 THEN 1e400 WHEN id % 100 = 1 THEN 'NaN' ELSE income END, rate = CASE WHEN id % 50 = 3 THEN 'Infinity' ELSE age END;
+UPDATE client SET fortune = CASE WHEN id % 100 = 0 THEN 1e400 WHEN id % 100 = 1 THEN 'NaN' ELSE income END, rate = CASE WHEN id % 50 = 3 THEN 'Infinity'::float8 ELSE age END;
 SELECT crm_profile.alter_source('shop', attributes => '{fortune,rate,age}');
 SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
 SELECT count(*) AS differences FROM told FULL JOIN crm_profile.segment_card('shop') s USING (segment) WHERE told.customers IS DISTINCT FROM s.customers OR s.customers >= 5 AND s.card !~ 'last order';

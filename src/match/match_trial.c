@@ -20,7 +20,8 @@
 static char *
 FoldQuery(const MatchQuery *q, bool held_out)
 {
-	const char *bits = "(('x' || pg_catalog.substr(pg_catalog.md5(u.%s::text%s), 1, 7))::bit(28)::int)";
+	const char *bits =
+		"(('x' || pg_catalog.substr(pg_catalog.md5(u.%s::text%s), 1, 7))::bit(28)::int)";
 	char *head = quote_literal_cstr(psprintf("SELECT u.* FROM (%s\n) AS u WHERE %s %% %d %s ",
 											 q->customers, psprintf(bits, q->customer_key, ""),
 											 TRIAL_FOLDS, held_out ? "=" : "<>"));

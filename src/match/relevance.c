@@ -37,9 +37,9 @@
 #include "match/relevance.h"
 
 #define VERY_STRONG 0.5 /* information value */
-#define LATE_ROWS 5    /* so many days, and such a share, after the one by which all is known */
+#define LATE_ROWS 5     /* so many days, and such a share, after the one by which all is known */
 #define LATE_SHARE 0.01
-#define JUMP 3          /* times the information of the next attribute: too much to be true */
+#define JUMP 3 /* times the information of the next attribute: too much to be true */
 
 /* ---------- counting ---------- */
 
@@ -781,8 +781,8 @@ RelevanceDatum(const RelevanceState *state, int i, const Relevance *relevance, T
 	values[11] = Int64GetDatum(rows);
 	values[12] = Int64GetDatum(state->rows.targets);
 	values[13] = Int64GetDatum(state->without_target);
-	values[14] = BinsArray(relevance, get_element_type(TupleDescAttr(columns, 14)->atttypid),
-						   FillTargetBin);
+	values[14] =
+		BinsArray(relevance, get_element_type(TupleDescAttr(columns, 14)->atttypid), FillTargetBin);
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
 }
 
@@ -810,9 +810,8 @@ FindJump(Relevance *const *all, const int *order, int n)
 
 	while (first < n && all[order[first]]->leak != NULL)
 		first++;
-	if (first + 2 < n &&
-		all[order[first]]->information >
-			Max(VERY_STRONG, JUMP * all[order[first + 1]]->information))
+	if (first + 2 < n && all[order[first]]->information >
+							 Max(VERY_STRONG, JUMP * all[order[first + 1]]->information))
 		all[order[first]]->leak = "it tells far more than any other";
 }
 

@@ -19,7 +19,7 @@ typedef struct RelevanceState
 	Jsonb *options;    /* bins that are given; NULL for none */
 	int nattributes;
 	CountedAttribute *attributes;
-	int known_by; /* the column with the day by which all is known; -1 for none */
+	int known_by;     /* the column with the day by which all is known; -1 for none */
 	double known_day; /* that day, of the row; infinite if there is none */
 	ClassCount rows;  /* of values all are others */
 	int64 without_target;
@@ -39,9 +39,8 @@ struct ValueRanks;
 extern struct ValueRanks *RankValues(const RelevanceState *state);
 
 /* Bins an attribute and computes its statistics; and a row of type crm_profile.value_relevance. */
-extern void
-MeasureValueRelevance(const RelevanceState *state, const struct ValueRanks *ranks, int attribute,
-					  Relevance *relevance);
+extern void MeasureValueRelevance(const RelevanceState *state, const struct ValueRanks *ranks,
+								  int attribute, Relevance *relevance);
 extern Datum ValueRelevanceDatum(const RelevanceState *state, const struct ValueRanks *ranks,
 								 int attribute, const Relevance *relevance, TupleDesc columns);
 

@@ -141,8 +141,8 @@ OpenValues(const CountedAttribute *attribute, const LevelValues *values)
 	v.alone = palloc_extended(room, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < v.n; i++)
 	{
-		v.tallies[i] = values == NULL ? TallyOf(v.levels[i].count)
-									  : values->of_level[v.levels[i].code];
+		v.tallies[i] =
+			values == NULL ? TallyOf(v.levels[i].count) : values->of_level[v.levels[i].code];
 		v.alone[i] = SpecialOf(attribute, v.levels[i].value);
 		v.common[i] = v.alone[i] > 0 ? (Tally){0} : v.tallies[i];
 	}
@@ -346,8 +346,7 @@ BinApart(const Values *v, Relevance *relevance)
 							   v->levels[i].count));
 	}
 	split[nalone + 1] = v->missing;
-	relevance->bin_of_missing =
-		AppendBin(relevance, pstrdup("(missing)"), v->attribute->missing);
+	relevance->bin_of_missing = AppendBin(relevance, pstrdup("(missing)"), v->attribute->missing);
 	total = SumTallies(split, nalone + 2);
 	for (int i = 1; i < nalone + 2; i++)
 		if (!CanTest(v, split[i], total))
@@ -503,12 +502,12 @@ BinSets(const Values *v, Relevance *relevance)
 	{
 		Word value = g < ninformative ? informative[g].member->value : (Word){"", 0};
 
-		number[g] = AppendBin(
-			relevance,
-			g < ninformative
-				? psprintf("%s%s", g > 0 ? "else " : "", pnstrdup(value.text, value.length))
-				: pstrdup(ninformative > 0 ? "none of these" : "any"),
-			counts[g]);
+		number[g] =
+			AppendBin(relevance,
+					  g < ninformative ? psprintf("%s%s", g > 0 ? "else " : "",
+												  pnstrdup(value.text, value.length))
+									   : pstrdup(ninformative > 0 ? "none of these" : "any"),
+					  counts[g]);
 	}
 	PutLevels(v, relevance, bin, number);
 	/* each member is the best of the remaining ones */

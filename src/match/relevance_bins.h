@@ -65,14 +65,14 @@ typedef struct Relevance
  * Bins one attribute.  Of targets (values NULL) it computes the statistics, too, and looks for
  * leaks.
  */
-extern void
-MeasureRelevance(const CountedAttribute *attribute, const LevelValues *values, Relevance *relevance);
+extern void MeasureRelevance(const CountedAttribute *attribute, const LevelValues *values,
+							 Relevance *relevance);
 
 /*
  * Why an attribute may leak the answer, of four reasons: known for targets only, known for others
  * only, some values mean a target almost always, or no target; NULL if it does not seem to.
  */
-extern const char *FindLeak(ClassCount missing, const ClassCount *groups, int ngroups,
-							const char *const *reasons);
+extern const char *
+FindLeak(ClassCount missing, const ClassCount *groups, int ngroups, const char *const *reasons);
 
 #endif /* CRM_RELEVANCE_BINS_H */

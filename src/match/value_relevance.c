@@ -156,11 +156,10 @@ MeasureBins(const RelevanceState *state, const ValueRanks *r, int attribute, Rel
 	f->explained = of_values * Min(share, SignalShare(r->n * of_values, f->df));
 }
 
-static const char *const ValueLeaks[] = {
-	"known only where there is more than the least value",
-	"known only where there is the least value",
-	"some values mean more than the least value almost always",
-	"some values mean the least value almost always"};
+static const char *const ValueLeaks[] = {"known only where there is more than the least value",
+										 "known only where there is the least value",
+										 "some values mean more than the least value almost always",
+										 "some values mean the least value almost always"};
 
 void
 MeasureValueRelevance(const RelevanceState *state, const ValueRanks *r, int attribute,
@@ -240,7 +239,7 @@ ValueRelevanceDatum(const RelevanceState *state, const ValueRanks *r, int i,
 	nulls[11] = r == NULL;
 	values[11] = Float8GetDatum(r == NULL ? 0 : r->values.mean);
 	values[12] = Int64GetDatum(state->without_target);
-	values[13] = BinsArray(relevance, get_element_type(TupleDescAttr(columns, 13)->atttypid),
-						   FillValueBin);
+	values[13] =
+		BinsArray(relevance, get_element_type(TupleDescAttr(columns, 13)->atttypid), FillValueBin);
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
 }
