@@ -13,6 +13,39 @@
 
 #define MANY_EXPECTED 1000 /* of each class in both groups: chi-square is as good as exact */
 
+ValueScale
+ScaleValues(double *value, int64 n)
+{
+	ValueScale scale = {0};
+	double squares = 0;
+	int power;
+
+	/* they are sorted: of equal values no rounding must make different ones */
+	scale.equal = value[0] == value[n - 1];
+	(void) frexp(Max(fabs(value[0]), fabs(value[n - 1])), &power);
+	for (int64 i = 0; i < n; i++)
+	{
+		value[i] = ldexp(value[i], -power);
+		scale.mean += value[i] / n;
+	}
+	if (scale.equal)
+		scale.mean = value[0];
+	for (int64 i = 0; i < n; i++)
+	{
+		value[i] -= scale.mean;
+		squares += value[i] * value[i] / n;
+	}
+	scale.deviation = sqrt(squares);
+	for (int64 i = 0; !scale.equal && i < n; i++)
+	{
+		value[i] /= scale.deviation;
+		scale.kurtosis += value[i] * value[i] * value[i] * value[i] / n;
+	}
+	scale.mean = ldexp(scale.mean, power);
+	scale.deviation = ldexp(scale.deviation, power);
+	return scale;
+}
+
 ClassCount
 SumClassCounts(const ClassCount *counts, int ncounts)
 {
