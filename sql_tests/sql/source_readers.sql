@@ -73,7 +73,7 @@ END $$;
 SELECT count(*) > 30 AS tried, count(t.hidden) > 15 AS found, count(t.error) AS errors FROM question q, told(q.sql) t;
 SET ROLE regress_readers_reader;
 -- (names of products that five customers or more have bought are no secret, in the table of what goes with what)
-SELECT q.name, t.error, t.hidden FROM question q, told(q.sql) t WHERE t.error IS NOT NULL OR t.hidden IS NOT NULL ORDER BY q.name COLLATE "C";
+SELECT q.name, t.error, substring(t.hidden FROM 'HIDDEN[a-z0-9]*') AS hidden FROM question q, told(q.sql) t WHERE t.error IS NOT NULL OR t.hidden IS NOT NULL ORDER BY q.name COLLATE "C";
 SELECT count(*) > 30 AS tried, count(*) FILTER (WHERE t.rows > 0) > 25 AS told FROM question q, told(q.sql) t;
 RESET ROLE;
 SELECT count(*) FROM shop.product_complement c WHERE c::text LIKE '%only%';
