@@ -64,8 +64,8 @@ CREATE FUNCTION crm_profile_internal.checked_expression(expression text) RETURNS
 CREATE FUNCTION crm_profile_internal.present_words(query text) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- how many words of its string constants are, as a date or time, the present: now, today, tomorrow, yesterday. Fewer once it is stored: they have become the day on which that was done
 
--- A foreign key in other words: pg_restore with several jobs may load the rules before their schemes, and cannot be told
--- to wait.  What pg_dump writes has these checks turned off.
+-- A foreign key in other words: pg_restore with several jobs may load rules before their schemes, and cannot be told to
+-- wait. What pg_dump writes turns off check_function_bodies, and so this check.
 CREATE FUNCTION crm_profile_internal.scheme_of_rule() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

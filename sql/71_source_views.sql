@@ -1049,8 +1049,8 @@ END $$; -- creates or replaces the view prospect_model of a source, or drops it 
 CREATE FUNCTION crm_profile_internal.source_build_effects(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	-- every source has the table from the beginning: a refresh that made or dropped it would stop subscribers of logical
-	-- replication
+	-- every source has the table from the beginning: a refresh that made or dropped it would stop subscribers of
+	-- logical replication
 	IF to_regclass(format('%I.customer_effect', src.name)) IS NULL THEN
 		EXECUTE format('CREATE TABLE %I.customer_effect (customer %s%s PRIMARY KEY, buying double precision NOT NULL, leaving double precision NOT NULL)', src.name, src.key_type,
 			crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));

@@ -1,6 +1,7 @@
 -- Every object of a source, with everything that a source can have: nothing runs while one is somebody else's, or has a trigger of somebody else; and drop_source leaves it alone
 SET client_min_messages = error;
 SET jit = off;
+SET max_parallel_workers_per_gather = 0;
 \set SHOW_CONTEXT never
 CREATE ROLE regress_planted_owner;
 CREATE ROLE regress_planted_thief;

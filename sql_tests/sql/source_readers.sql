@@ -1,6 +1,7 @@
 -- A reader under row-level security finds nothing of a hidden customer: in no table, no view, no function of a source that has everything, not even with rights on all of it
 SET client_min_messages = error;
 SET jit = off;
+SET max_parallel_workers_per_gather = 0;
 \set SHOW_CONTEXT never
 CREATE ROLE regress_readers_reader;
 CREATE SCHEMA readers;
@@ -72,7 +73,7 @@ END $$;
 SELECT count(*) > 30 AS tried, count(t.hidden) > 15 AS found, count(t.error) AS errors FROM question q, told(q.sql) t;
 SET ROLE regress_readers_reader;
 -- (names of products that five customers or more have bought are no secret, in the table of what goes with what)
-SELECT q.name, t.error, t.hidden FROM question q, told(q.sql) t WHERE t.error IS NOT NULL OR t.hidden IS NOT NULL ORDER BY q.name COLLATE "C";
+SELECT q.name, t.error, substring(t.hidden FROM 'HIDDEN[a-z0-9]*') AS hidden FROM question q, told(q.sql) t WHERE t.error IS NOT NULL OR t.hidden IS NOT NULL ORDER BY q.name COLLATE "C";
 SELECT count(*) > 30 AS tried, count(*) FILTER (WHERE t.rows > 0) > 25 AS told FROM question q, told(q.sql) t;
 RESET ROLE;
 SELECT count(*) FROM shop.product_complement c WHERE c::text LIKE '%only%';

@@ -92,6 +92,11 @@ my %long = (
 	rhythm_fit => q{SELECT rhythm_fit(history, '2025-12-31') FROM history},
 	'profile_fit of a long set' => q{SELECT length(profile_fit(r)::text) FROM (SELECT ARRAY(SELECT 'v' || i FROM generate_series(1, 500000) i) AS a) r},
 	attribute_relevance => q{SELECT count(*) FROM unnest((SELECT attribute_relevance(p, p.id % 7 = 0) FROM person p)) r},
+	clv_record => q{SELECT clv_record(history, '2025-12-31', 90) FROM history},
+	uplift_fit => q{SELECT length(uplift_fit(p, id % 2 = 0, hashint4(id) % 7 = 0)::text) FROM encoded},
+	profile_groups_fit => q{SELECT profile_groups_fit(id::text, p) FROM encoded},
+	basket_rules => q{SELECT count(*) FROM basket_rules('SELECT i / 5, ''p'' || i::bigint * i * 7919 % 3001 FROM generate_series(1, 600000) i', 0.00002)},
+	'alarms of one customer with very many payments' => q{SELECT crm_profile_internal.payment_alarm(date '2000-01-01' + i * 7919 % 9000, date '2000-01-01' + i * 7919 % 9000 + i * 31 % 100, 1, '2025-12-31', 30) FROM generate_series(1, 200000) i},
 	match_fit => q{SELECT length(match_fit(p, id % 7 = 0)::text) FROM encoded},
 	nearest_profiles => q{SELECT count(*) FROM nearest_profiles(NULL::int, 'TABLE encoded', 'TABLE encoded')},
 	match_prospects => q{SELECT count(*) FROM match_prospects(NULL::int, 'SELECT id, id % 7 = 0 AS is_target, age, city FROM person', 'SELECT -id, age, city FROM person')});
