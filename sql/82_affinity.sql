@@ -248,7 +248,7 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.product_affinity(as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		WITH bought AS MATERIALIZED (SELECT DISTINCT l.customer, coalesce(l.category, ''(no category)'') AS category FROM %1$I.order_line l WHERE l.ordered_on <= product_affinity.as_of AND l.product <> '''')
 		SELECT a.* FROM crm_profile_internal.product_affinity(ARRAY(SELECT ROW(p.segment, p.value_tier, b.category, count(*))::crm_profile_internal.category_cell
-			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL FROM bought b) b JOIN %1$I.profile_as_of(product_affinity.as_of) p ON %2$s
+			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL::text AS category FROM bought b) b JOIN %1$I.profile_as_of(product_affinity.as_of) p ON %2$s
 			GROUP BY p.segment, p.value_tier, b.category), product_affinity.as_of) a; END',
 		src.name, crm_profile_internal.same_key(src.key_type, 'p.customer', 'b.customer'));
 	EXECUTE format('COMMENT ON FUNCTION %I.product_affinity(date) IS ''the view product_affinity as it would have been at the end of that day, by the thresholds in use now''', src.name);
