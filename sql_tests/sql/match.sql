@@ -270,8 +270,9 @@ SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 
 DROP TABLE learnt, points, widest;
 
 -- a trial: the folds by hand, each fifth matched by the other four; with all targets (-1), with halves of them (0, 1) and quarters (2, 3)
-CREATE TABLE trial AS SELECT * FROM match_trial(NULL::int, :'customers');
-CREATE TABLE dealt AS SELECT c.*, md5("ID"::text) AS h, ('x' || substr(md5("ID"::text), 1, 7))::bit(28)::int % 5 AS fold, ('x' || substr(md5("ID" || '/1'), 1, 7))::bit(28)::int % 4 AS quarter FROM c WHERE "ID" % 10 > 0;
+\set half 'SELECT * FROM (' :customers ') q WHERE "ID" / 10 % 2 = 0'
+CREATE TABLE trial AS SELECT * FROM match_trial(NULL::int, :'half');
+CREATE TABLE dealt AS SELECT c.*, md5("ID"::text) AS h, ('x' || substr(md5("ID"::text), 1, 7))::bit(28)::int % 5 AS fold, ('x' || substr(md5("ID" || '/1'), 1, 7))::bit(28)::int % 4 AS quarter FROM c WHERE "ID" % 10 > 0 AND "ID" / 10 % 2 = 0;
 SET client_min_messages = error;
 CREATE TABLE by_hand AS SELECT f.fold, f.half, s."ID", s.is_target, row_number() OVER (PARTITION BY f.fold, f.half ORDER BY match_score(profile(r, pm), mm) DESC, s.h) / count(*) OVER (PARTITION BY f.fold, f.half)::float8 AS place
 FROM (SELECT fold, half, pm, (SELECT match_fit(profile(r, pm), s.is_target) FROM dealt s, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r

@@ -183,8 +183,10 @@ CREATE FUNCTION has(c client, attribute text, value text) RETURNS boolean LANGUA
 	WHEN 'school' THEN lower(c.education) = value
 	WHEN 'parent' THEN (c.kids > 0)::text = value
 	WHEN 'tags' THEN value IN (c.education, c.marital_status)
-	ELSE CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END >= coalesce(substring(value FROM '^[0-9.]+')::numeric, 0)
-		AND CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END < coalesce(substring(value FROM 'below ([0-9.]+)')::numeric, 'Infinity') END;
+	-- whole numbers: up to the last one; others: below the next
+	ELSE (SELECT CASE WHEN value ~ '^up to' THEN n <= substr(value, 7)::numeric WHEN value ~ '^[0-9]+$' THEN n = value::numeric WHEN value ~ '^[0-9]+ to [0-9]+$' THEN n BETWEEN split_part(value, ' ', 1)::numeric AND split_part(value, ' ', 3)::numeric
+			ELSE n >= coalesce(substring(value FROM '^[0-9.]+')::numeric, 0) AND n < coalesce(substring(value FROM 'below ([0-9.]+)')::numeric, 'Infinity') END
+		FROM (SELECT CASE attribute WHEN 'born' THEN c.born WHEN 'Income' THEN c."Income" WHEN 'kids' THEN c.kids END AS n) v) END;
 -- Fisher's exact test, one-sided: at least n of m, where a of o have it
 CREATE TABLE log_factorial AS SELECT k, sum(ln(greatest(k, 1)::float8)) OVER (ORDER BY k) AS f FROM generate_series(0, 3000) k;
 CREATE FUNCTION fisher(n bigint, m bigint, a bigint, o bigint) RETURNS float8 LANGUAGE sql STABLE BEGIN ATOMIC
