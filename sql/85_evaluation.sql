@@ -658,14 +658,14 @@ BEGIN
 	IF attributes IS NULL THEN
 		RETURN NULL;
 	END IF;
-	buyers := format('%I.customer_attributes c JOIN %s h ON %s CROSS JOIN (VALUES (''before'', $1), (''after'', $2)) d(label, day) WHERE crm_profile.frequency(h.history, d.day, make_interval(days => $2 - $1)) > 0',
+	buyers := format('%I.customer_attributes c JOIN %s h ON %s CROSS JOIN LATERAL (SELECT NULLIF(concat(CASE WHEN crm_profile.frequency(h.history, $1, make_interval(days => $2 - $1)) > 0 THEN ''before'' END, CASE WHEN crm_profile.frequency(h.history, $2, make_interval(days => $2 - $1)) > 0 THEN ''after'' END), '''') AS label OFFSET 0) d WHERE d.label IS NOT NULL',
 		src.name, crm_profile_internal.evaluated_histories(src), crm_profile_internal.same_key(src.key_type, 'h.customer', 'c.customer'));
 	-- who bought within the days between both, before the first and before the last day
 	EXECUTE format($query$
 		WITH counted AS (SELECT k.* FROM unnest((%s)) k WHERE k.value IS NOT NULL)
 		SELECT array_agg(ROW(x.attribute, x.value, x.before, x.after)::crm_profile_internal.drift_count ORDER BY array_position(%L::text[], x.attribute), x.value COLLATE "C")
-		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
-		crm_profile_internal.persona_counts_query('d.label', attributes, named, buyers, buyers, 'c.customer::text'), named) INTO counts USING from_date, to_date;
+		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment ~ 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment ~ 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
+		crm_profile_internal.persona_counts_query('d.label', attributes, named, buyers, format('%I.customer_attributes c WHERE c.customer IS NOT NULL', src.name), 'c.customer::text'), named) INTO counts USING from_date, to_date;
 	RETURN counts;
 END $$; -- values of the attributes of those who bought, before both days; NULL: the source has no attributes
 
