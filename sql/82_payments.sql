@@ -1,21 +1,5 @@
 -- Payments: how late customers pay, against their own habit and that of their segment
 
----------------------------------------------------------------- habits
-
-CREATE TYPE crm_profile_internal.payment_habit AS ( -- how late a customer pays
-	payments bigint, -- earlier and recent ones
-	late bigint, -- those of them that came after the due day
-	overdue bigint, -- those of them that are open
-	overdue_days integer, -- days of the oldest of these; NULL: none
-	usual_days_late double precision, -- median of the earlier ones, negative: before the due day; NULL: none
-	recent_days_late double precision, -- median of the recent ones
-	z double precision, -- how far the recent ones rank above the earlier ones (Mann and Whitney), as a standard normal; NULL: fewer than five of either, or all alike
-	p_value double precision -- chance of such a difference either way
-);
-
-CREATE FUNCTION crm_profile_internal.payment_habit(payments crm_profile.purchase_history) RETURNS crm_profile_internal.payment_habit
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- how late a customer pays, usually and recently, and whether that differs; payments as a history: an order on each day 2000-01-01 + 4 × days late + 1 for a recent one + 2 for an open one
-
 ---------------------------------------------------------------- the payments of a source
 
 CREATE FUNCTION crm_profile_internal.source_resolve_payments(src crm_profile.source_definition, customers oid, orders oid, orders_sql text, path text) RETURNS crm_profile.source_definition
@@ -56,11 +40,11 @@ BEGIN
 	IF src.payment_amount IS NOT NULL THEN
 		src.payment_amount := crm_profile_internal.source_expression('payment_amount', src.payment_amount, relation, src.payments, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[], 'numeric, an integer, a float or money');
 		-- as many decimals as the column has; of a float those that it means
-		amount := format(CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(src.payment_amount, src.payments, path)) IN ('float4'::regtype, 'float8'::regtype) THEN 'CASE WHEN abs((%1$s)::numeric) < 1e15 THEN trim_scale(round((%1$s)::numeric, 6)) END'
-			ELSE 'CASE WHEN abs((%1$s)::numeric) < 1e15 THEN (%1$s)::numeric END' END, src.payment_amount);
-		is_odd := format('abs((%1$s)::numeric) >= 1e15', src.payment_amount);
+		amount := format(CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(src.payment_amount, src.payments, path)) IN ('float4'::regtype, 'float8'::regtype) THEN 'CASE WHEN abs((%1$s)::numeric) < 1e12 THEN trim_scale(round((%1$s)::numeric, 6)) END'
+			ELSE 'CASE WHEN abs((%1$s)::numeric) < 1e12 THEN (%1$s)::numeric END' END, src.payment_amount);
+		is_odd := format('abs((%1$s)::numeric) >= 1e12', src.payment_amount);
 		-- whether it is below zero, at the cost of one comparison for the others
-		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e15', src.payment_amount);
+		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e12', src.payment_amount);
 	END IF;
 	IF src.payment_customer IS NULL AND src.payment_order IS NULL THEN
 		IF relation = orders THEN
@@ -109,41 +93,37 @@ CREATE TYPE crm_profile_internal.payment_behaviour_row AS ( -- a row of the view
 	overdue bigint, -- payments overdue on the day
 	overdue_amount numeric, -- their amount; NULL: none, or amounts are not known
 	overdue_days integer, -- days since the oldest of them was due; NULL: none
-	beyond_habit double precision, -- overdue_days beyond what is usual for the customer; NULL: none overdue, or no habit known
+	beyond_habit double precision, -- overdue_days beyond what is usual for the customer, at least 0 days, and 0 where no habit is known; NULL: none overdue
 	p_value double precision, -- chance of such a difference between recent and earlier payments (Mann and Whitney, two-sided); NULL: fewer than five of either, or all alike
 	adjusted_p_value double precision, -- the same, adjusted over all customers who could be tested (Benjamini and Hochberg)
 	change varchar -- later, earlier: recent payments against the customer's earlier ones, by adjusted_p_value; cannot tell; too few
 );
 
-CREATE FUNCTION crm_profile_internal.payment_habits_query(src crm_profile.source_definition, day date, recent_days integer) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- days late of more than a million years, or as long before the due day, are no figure of anybody
-	RETURN format($sql$SELECT q.customer, date '2000-01-01' + 4 * least(greatest(CASE WHEN q.paid_on <= %2$L THEN q.paid_on ELSE %2$L::date END - q.due_on, -600000), 500000000)
-			+ CASE WHEN q.due_on > %2$L::date - %3$s THEN 1 ELSE 0 END + CASE WHEN q.paid_on <= %2$L THEN 0 ELSE 2 END, 0 FROM %1$s q WHERE q.paid_on <= %2$L OR q.due_on < %2$L$sql$, crm_profile_internal.source_payments(src), crm_profile_internal.iso_day(day), recent_days);
-COMMENT ON FUNCTION crm_profile_internal.payment_habits_query IS 'SQL of the payments as orders, for payment_habit()';
+CREATE FUNCTION crm_profile_internal.payment_rows(query text, decimals integer, false_discovery_rate double precision, example crm_profile.purchase_history) RETURNS SETOF crm_profile_internal.payment_behaviour_row
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support; -- the rows of payment_behaviour(), from a query of customer, segment and payments as a history: on the day 2000-01-01 + 8 × days late, + 1 for recent ones, + 2 for open ones, + 4 for those of unknown amount, as many orders as payments, and the amount of open ones; example: NULL
 
-CREATE FUNCTION crm_profile_internal.payment_behaviour_query(src crm_profile.source_definition, is_today boolean) RETURNS text
+CREATE FUNCTION crm_profile_internal.payment_behaviour_query(src crm_profile.source_definition, as_of date, day date, recent_days integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN format($query$
-		WITH habit AS MATERIALIZED (SELECT p.customer, crm_profile_internal.payment_habit(p.history) AS habit FROM crm_profile_internal.collect_valid_histories(NULL::%5$s, $4) p),
-			owed AS (SELECT q.customer, sum(q.amount) AS amount FROM %1$s q WHERE q.due_on < $1 AND (q.paid_on <= $1) IS NOT TRUE GROUP BY q.customer),
-			labelled AS MATERIALIZED (SELECT c.customer::text AS customer, c.segment, o.amount AS overdue_amount, (p.habit).*
-				FROM habit p JOIN %2$I.%3$s c ON %4$s LEFT JOIN owed o ON %6$s),
-			usual AS (SELECT array_agg(h.segment ORDER BY h.customers DESC) AS segments, array_agg(h.days ORDER BY h.customers DESC) AS days -- the largest are found first
-				FROM (SELECT l.segment, count(*) AS customers, crm_profile_internal.median(coalesce(l.recent_days_late, l.usual_days_late)) AS days FROM labelled l GROUP BY l.segment) h),
-			ranked AS (SELECT l.*, l.p_value * count(*) OVER () / count(*) OVER (ORDER BY l.p_value) AS raised FROM labelled l WHERE l.p_value IS NOT NULL),
-			tested AS MATERIALIZED (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.p_value DESC)) AS adjusted FROM ranked r),
-			untested AS NOT MATERIALIZED (SELECT l.*, NULL::double precision, NULL::double precision FROM labelled l WHERE l.p_value IS NULL)
-		SELECT a.customer, a.segment, a.payments, a.late, a.usual_days_late, a.recent_days_late, h.days[array_position(h.segments, a.segment)], a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual_days_late, 0), a.p_value, a.adjusted,
-			(CASE WHEN a.p_value IS NULL THEN 'too few' WHEN a.adjusted > $3 THEN 'cannot tell' WHEN a.z > 0 THEN 'later' ELSE 'earlier' END)::varchar
-		-- only those who owe are sorted: the others come as they are
-		FROM usual h, ((SELECT * FROM (TABLE tested UNION ALL TABLE untested) a WHERE a.overdue > 0 ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C")
-			UNION ALL SELECT * FROM tested t WHERE t.overdue = 0 UNION ALL SELECT * FROM untested u WHERE u.overdue = 0) a$query$,
-		crm_profile_internal.source_payments(src), src.name, CASE WHEN is_today THEN 'customer_profile' ELSE 'profile_as_of($1)' END, crm_profile_internal.same_key(src.key_type, 'p.customer', 'c.customer'), src.key_type, crm_profile_internal.same_key(src.key_type, 'o.customer', 'p.customer'));
-COMMENT ON FUNCTION crm_profile_internal.payment_behaviour_query IS 'SQL of the rows of payment_behaviour(); $1: the day, $2: recent_days, $3: false_discovery_rate, $4: payment_habits_query()';
+	-- more days late than half a million years have, or as many centuries before the due day, are a fault anyway.
+	-- OFFSET 0: segments are found in the order of the histories
+	RETURN (SELECT format('SELECT c.customer::text, c.segment::text, p.history FROM (SELECT c.customer, c.segment FROM %I.%s c OFFSET 0) c JOIN crm_profile_internal.collect_valid_histories(NULL::%s, %L) p ON %s',
+			src.name, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE format('profile_as_of(%L)', d.day) END, src.key_type,
+			format($sql$SELECT q.customer, date '2000-01-01' + 8 * least(greatest(CASE WHEN q.paid_on <= %2$L THEN q.paid_on ELSE %2$L::date END - q.due_on, -300000), 250000000)
+				+ CASE WHEN q.due_on > %2$L::date - %3$s THEN 1 ELSE 0 END + CASE WHEN q.paid_on <= %2$L THEN 0 WHEN q.amount IS NULL THEN 6 ELSE 2 END,
+				CASE WHEN q.paid_on <= %2$L THEN 0 ELSE coalesce(round(q.amount, 6), 0) END FROM %1$s q WHERE q.paid_on <= %2$L OR q.due_on < %2$L$sql$, crm_profile_internal.source_payments(src), d.day, recent_days),
+			crm_profile_internal.same_key(src.key_type, 'p.customer', 'c.customer'))
+		FROM (SELECT crm_profile_internal.iso_day(day) AS day) d);
+COMMENT ON FUNCTION crm_profile_internal.payment_behaviour_query IS 'SQL of the customers with their segments on a day (as_of: NULL for that of the views) and their payments, for payment_rows()';
+
+CREATE FUNCTION crm_profile_internal.payment_decimals(src crm_profile.source_definition) RETURNS integer
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- the scale of a numeric is in its typmod, beside 4 for the header
+	RETURN coalesce((SELECT CASE a.atttypid WHEN 'money'::regtype THEN 2 ELSE (a.atttypmod - 4) & 2047 END FROM pg_attribute a WHERE a.attrelid = to_regclass(src.payments) AND quote_ident(a.attname) = src.payment_amount
+		AND (a.atttypid = 'money'::regtype OR a.atttypid = 'numeric'::regtype AND a.atttypmod > 0)), 0);
+COMMENT ON FUNCTION crm_profile_internal.payment_decimals IS 'how many decimals the column of amounts has, as far as it says';
 
 CREATE FUNCTION crm_profile.payment_behaviour(source text, as_of date DEFAULT NULL, recent_days integer DEFAULT 180, false_discovery_rate double precision DEFAULT 0.05) RETURNS SETOF crm_profile_internal.payment_behaviour_row
-	LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	src crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 	day CONSTANT date := crm_profile_internal.evaluated_day(src, as_of);
@@ -155,11 +135,14 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
 	BEGIN
-		RETURN QUERY EXECUTE crm_profile_internal.payment_behaviour_query(src, as_of IS NULL) USING day, recent_days, false_discovery_rate, crm_profile_internal.payment_habits_query(src, day, recent_days);
+		RETURN QUERY SELECT r.* FROM crm_profile_internal.payment_rows(crm_profile_internal.payment_behaviour_query(src, as_of, day, recent_days), crm_profile_internal.payment_decimals(src), false_discovery_rate, NULL::crm_profile.purchase_history) r;
 	EXCEPTION WHEN data_exception THEN
 		-- payments that an expression cannot read are left out, as check_source() tells; all are read before the first row
 		src.payment_query := crm_profile_internal.source_rows_from(src.payment_query, src.payments, crm_profile_internal.readable_rows_of(src.payments, src.payment_query, true));
-		RETURN QUERY EXECUTE crm_profile_internal.payment_behaviour_query(src, as_of IS NULL) USING day, recent_days, false_discovery_rate, crm_profile_internal.payment_habits_query(src, day, recent_days);
+		IF src.payment_query IS NULL THEN
+			RAISE;
+		END IF;
+		RETURN QUERY SELECT r.* FROM crm_profile_internal.payment_rows(crm_profile_internal.payment_behaviour_query(src, as_of, day, recent_days), crm_profile_internal.payment_decimals(src), false_discovery_rate, NULL::crm_profile.purchase_history) r;
 	END;
 END $$; -- how late each customer pays: recently against the customer's own habit, tested, and against the segment's, and what is overdue now; what is owed most first
 

@@ -10,12 +10,16 @@ CREATE FUNCTION chance(what text) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SE
 CREATE FUNCTION near(got float8, wanted float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT abs(got - wanted) <= 1e-9 * abs(wanted) $$;
 
 -- the test of Mann and Whitney, as scipy.stats.mannwhitneyu (asymptotic, with continuity and ties) has it
-CREATE FUNCTION payment_day(days integer, is_recent boolean, is_open boolean) RETURNS date LANGUAGE sql IMMUTABLE AS $$ SELECT date '2000-01-01' + 4 * days + is_recent::integer + 2 * is_open::integer $$;
-SELECT (h).payments, (h).late, (h).overdue, (h).overdue_days, (h).usual_days_late, (h).recent_days_late, near((h).z, 2.797238686782616) AS z, near((h).p_value, 0.005154144115090436) AS p_value
-FROM (SELECT crm_profile_internal.payment_habit(purchase_history_agg(payment_day(d, r, d IN (5, 30)), 0)) AS h FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false) v(d, r)) x;
-SELECT crm_profile_internal.payment_habit(purchase_history_agg(payment_day(d, d > 2, false), 0)) FROM generate_series(1, 4) d;
-SELECT crm_profile_internal.payment_habit(purchase_history_agg(payment_day(3, d > 6, d = 1), 0)) FROM generate_series(1, 12) d;
-SELECT crm_profile_internal.payment_habit('{}');
+CREATE FUNCTION payment_day(days integer, is_recent boolean, is_open boolean, unknown boolean DEFAULT false) RETURNS date LANGUAGE sql IMMUTABLE AS $$ SELECT date '2000-01-01' + 8 * days + is_recent::integer + 2 * is_open::integer + 4 * unknown::integer $$;
+CREATE TABLE habits (who text, segment text, history purchase_history);
+INSERT INTO habits SELECT 'a', 's', purchase_history_agg(payment_day(d, r, d IN (5, 30)), CASE WHEN d IN (5, 30) THEN d ELSE 0 END) FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false) v(d, r);
+INSERT INTO habits SELECT 'b', 's', purchase_history_agg(payment_day(d, d > 2, false), 0) FROM generate_series(1, 4) d;
+INSERT INTO habits SELECT 'c', NULL, purchase_history_agg(payment_day(3, d > 6, d = 1, true), 0) FROM generate_series(1, 12) d;
+INSERT INTO habits VALUES ('d', 's', '{}'), ('e', 's', NULL);
+SELECT customer, segment, payments, late, usual_days_late, recent_days_late, segment_days_late, overdue, overdue_amount, overdue_days, beyond_habit, near(p_value, 0.005154144115090436) AS p_value, near(adjusted_p_value, 0.005154144115090436) AS adjusted, change
+FROM crm_profile_internal.payment_rows('SELECT * FROM habits', 2, 0.05, NULL::purchase_history);
+SELECT * FROM crm_profile_internal.payment_rows('SELECT who, segment, segment FROM habits', 2, 0.05, NULL::purchase_history);
+SELECT * FROM crm_profile_internal.payment_rows('SELECT who, segment, history FROM habits', 2, 0.05, NULL::purchase_history) WHERE customer IN (SELECT customer FROM crm_profile_internal.payment_rows('SELECT who, NULL::text, history FROM habits WHERE false', 2, 0.05, NULL));
 
 -- 240 customers with an invoice a month, each as late as ever; the first twelve got later in the last half year
 CREATE TABLE customer (id int PRIMARY KEY, name text);

@@ -18,18 +18,10 @@
 #include "utils/numeric.h"
 
 #include "base/common.h"
-#include "base/two_samples.h"
-#include "history/purchase_history.h"
+#include "campaign/payment_habit.h"
 
 #define MIN_PAYMENTS 5    /* of each kind: below, the approximation is not good enough */
 #define FIRST_PAYMENTS 16 /* most customers have few: room to begin with */
-
-/*
- * The payments of a customer come as a history, which is how rows are grouped fastest: its days,
- * counted from 2000-01-01, are four times the days late, plus these, and its orders are payments.
- */
-#define RECENT 1
-#define OPEN 2
 
 #define ST_SORT SortPayments
 #define ST_ELEMENT_TYPE int64
@@ -50,34 +42,31 @@ RoomForOne(MemoryContext context, void *array, int64 n, int64 *room, Size size)
 						 : repalloc_huge(array, mul_size(*room, size));
 }
 
+/* ---------- habits ---------- */
+
 static inline bool
 IsRecent(const PurchaseDay *payments)
 {
-	return (payments->day & RECENT) != 0;
+	return (payments->day & RECENT_PAYMENT) != 0;
 }
 
 static inline int64
 DaysLate(const PurchaseDay *payments)
 {
-	return (payments->day - (payments->day & (RECENT | OPEN))) / 4;
+	return (payments->day - (payments->day & (PAYMENT_KINDS - 1))) / PAYMENT_KINDS;
 }
 
 /* Payments of a customer, all sorted by the days that they are late. */
-typedef struct Habit
+typedef struct Payments
 {
 	const PurchaseDay *first;
 	const PurchaseDay *end;
-	int64 recent; /* number of payments */
-	int64 earlier;
-	int64 late;
-	int64 open;
-	int64 oldest_open; /* days */
-} Habit;
+} Payments;
 
 static void
-CountPayments(Habit *habit)
+CountPayments(const Payments *payments, PaymentHabit *habit)
 {
-	for (const PurchaseDay *p = habit->first; p < habit->end; p++)
+	for (const PurchaseDay *p = payments->first; p < payments->end; p++)
 	{
 		if (IsRecent(p))
 			habit->recent += p->orders;
@@ -85,39 +74,42 @@ CountPayments(Habit *habit)
 			habit->earlier += p->orders;
 		if (DaysLate(p) > 0)
 			habit->late += p->orders;
-		if ((p->day & OPEN) == 0)
+		if ((p->day & OPEN_PAYMENT) == 0)
 			continue;
-		habit->open += p->orders;
-		habit->oldest_open = DaysLate(p);
+		habit->overdue += p->orders;
+		habit->overdue_days = DaysLate(p);
+		if ((p->day & UNKNOWN_PAYMENT) != 0)
+			continue;
+		habit->amount += p->amount;
+		habit->amount_known = true;
 	}
 }
 
 /* The days late of the payment of a rank, from 0, among the recent ones or the earlier ones. */
 static int64
-DaysAtRank(const Habit *habit, bool recent, int64 rank)
+DaysAtRank(const Payments *payments, bool recent, int64 rank)
 {
-	const PurchaseDay *p = habit->first;
+	const PurchaseDay *p = payments->first;
 
-	for (; p < habit->end - 1; p++)
+	for (; p < payments->end - 1; p++)
 		if (IsRecent(p) == recent && (rank -= p->orders) < 0)
 			break;
 	return DaysLate(p);
 }
 
-static double
-MedianOf(const Habit *habit, bool recent, int64 n)
+/* Twice the median, NO_MEDIAN for no payments. */
+static int64
+TwiceMedianOf(const Payments *payments, bool recent, int64 n)
 {
-	return ((double) DaysAtRank(habit, recent, (n - 1) / 2) +
-			(double) DaysAtRank(habit, recent, n / 2)) /
-		   2;
+	if (n == 0)
+		return NO_MEDIAN;
+	return DaysAtRank(payments, recent, (n - 1) / 2) + DaysAtRank(payments, recent, n / 2);
 }
 
 /* How far the recent payments rank above the earlier ones, as a standard normal; NaN: all tied. */
 static double
-RankDifference(const Habit *habit)
+RankDifference(const Payments *payments, double recent, double earlier)
 {
-	double recent = (double) habit->recent;
-	double earlier = (double) habit->earlier;
 	double all = recent + earlier;
 	double before = 0;
 	double ranks = 0;
@@ -125,13 +117,13 @@ RankDifference(const Habit *habit)
 	double distance;
 	double variance;
 
-	for (const PurchaseDay *p = habit->first; p < habit->end;)
+	for (const PurchaseDay *p = payments->first; p < payments->end;)
 	{
 		int64 days = DaysLate(p);
 		double tied = 0;
 		double of_recent = 0;
 
-		for (; p < habit->end && DaysLate(p) == days; p++)
+		for (; p < payments->end && DaysLate(p) == days; p++)
 		{
 			tied += p->orders;
 			of_recent += IsRecent(p) ? p->orders : 0;
@@ -147,44 +139,24 @@ RankDifference(const Habit *habit)
 	return copysign(Max(fabs(distance) - 0.5, 0.0), distance) / sqrt(variance);
 }
 
-/*
- * (history of payments): a row of payments, late, overdue, overdue_days, usual_days_late,
- * recent_days_late, z, p_value
- */
-PG_FUNCTION_INFO_V1(payment_habit);
-Datum
-payment_habit(PG_FUNCTION_ARGS)
+bool
+ReadPaymentHabit(const PurchaseHistory *history, PaymentHabit *habit)
 {
-	PurchaseHistory *history = PG_GETARG_HISTORY(0);
-	bool nulls[8] = {false};
-	Datum values[8] = {0};
-	Habit habit = {0};
-	double z = NAN;
+	Payments payments;
 	int64 n;
 
-	habit.first = DecodeHistory(history, HistoryScale(history), &n);
-	habit.end = habit.first + n;
-	CountPayments(&habit);
-	if (habit.recent + habit.earlier == 0)
-		PG_RETURN_NULL();
-	values[0] = Int64GetDatum(habit.recent + habit.earlier);
-	values[1] = Int64GetDatum(habit.late);
-	values[2] = Int64GetDatum(habit.open);
-	nulls[3] = habit.open == 0;
-	values[3] = Int32GetDatum((int32) habit.oldest_open);
-	nulls[4] = habit.earlier == 0;
-	if (habit.earlier > 0)
-		values[4] = Float8GetDatum(MedianOf(&habit, false, habit.earlier));
-	nulls[5] = habit.recent == 0;
-	if (habit.recent > 0)
-		values[5] = Float8GetDatum(MedianOf(&habit, true, habit.recent));
-	if (Min(habit.earlier, habit.recent) >= MIN_PAYMENTS)
-		z = RankDifference(&habit);
-	nulls[6] = nulls[7] = isnan(z);
-	values[6] = Float8GetDatum(z);
-	if (!isnan(z))
-		values[7] = Float8GetDatum(NormalTwoSided(z));
-	return RowDatum(fcinfo, values, nulls);
+	memset(habit, 0, sizeof(*habit));
+	habit->scale = HistoryScale(history);
+	payments.first = DecodeHistory(history, habit->scale, &n);
+	payments.end = payments.first + n;
+	CountPayments(&payments, habit);
+	habit->usual = TwiceMedianOf(&payments, false, habit->earlier);
+	habit->now = TwiceMedianOf(&payments, true, habit->recent);
+	habit->z = Min(habit->earlier, habit->recent) >= MIN_PAYMENTS
+				   ? RankDifference(&payments, (double) habit->recent, (double) habit->earlier)
+				   : NAN;
+	pfree((void *) payments.first);
+	return habit->recent + habit->earlier > 0;
 }
 
 /* ---------- payments that become later than usual on a day ---------- */
