@@ -686,7 +686,7 @@ BEGIN
 			CASE WHEN birth.type IN ('int2', 'int4', 'int8') THEN format(' AND (SELECT count(*) FILTER (WHERE k.%1$s BETWEEN 1900 AND 2100) > 0.9 * count(k.%1$s) FROM %2$s k)', birth.own, src.customers) ELSE '' END,
 			format('implausible birth dates in %s', birth.attname), 'More than 110 years ago, or still to come.') USING today;
 	END LOOP;
-	-- among a thousand customers somebody should be in each segment; the sample that a refresh keeps saves looking for most
+	-- among a thousand customers somebody should be in each segment; the sample of a refresh saves looking for most
 	IF to_regclass(format('%I.label_sample', src.name)) IS NOT NULL AND (crm_profile_internal.source_last_model(src)).customers >= 1000 THEN
 		EXECUTE format('SELECT array_agg(s.segment) FROM crm_profile.segments($1) s WHERE s.segment NOT IN (SELECT l.segment FROM %I.label_sample l WHERE l.segment IS NOT NULL)', src.name) INTO missing USING crm_profile.compile_scheme(src.scheme);
 		IF missing IS NOT NULL THEN
