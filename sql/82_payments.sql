@@ -137,7 +137,7 @@ BEGIN
 	BEGIN
 		RETURN QUERY SELECT r.* FROM crm_profile_internal.payment_rows(crm_profile_internal.payment_behaviour_query(src, as_of, day, recent_days), crm_profile_internal.payment_decimals(src), false_discovery_rate, NULL::crm_profile.purchase_history) r;
 	EXCEPTION WHEN data_exception THEN
-		-- payments that an expression cannot read are left out, as check_source() tells; all are read before a row comes
+		-- payments that an expression cannot read are left out, as check_source() tells; all are read before any row
 		src.payment_query := crm_profile_internal.source_rows_from(src.payment_query, src.payments, crm_profile_internal.readable_rows_of(src.payments, src.payment_query, true));
 		IF src.payment_query IS NULL THEN
 			RAISE;
