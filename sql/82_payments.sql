@@ -43,8 +43,9 @@ BEGIN
 		amount := format(CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(src.payment_amount, src.payments, path)) IN ('float4'::regtype, 'float8'::regtype) THEN 'CASE WHEN abs((%1$s)::numeric) < 1e12 THEN trim_scale(round((%1$s)::numeric, 6)) END'
 			ELSE 'CASE WHEN abs((%1$s)::numeric) < 1e12 THEN (%1$s)::numeric END' END, src.payment_amount);
 		is_odd := format('abs((%1$s)::numeric) >= 1e12', src.payment_amount);
-		-- whether it is below zero, at the cost of one comparison for the others
-		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e12', src.payment_amount);
+		-- whether it is below zero, at the cost of one comparison for the others; the last one says nothing new, but
+		-- makes the planner ask for the days first
+		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e12 AND (%1$s)::numeric < 0', src.payment_amount);
 	END IF;
 	IF src.payment_customer IS NULL AND src.payment_order IS NULL THEN
 		IF relation = orders THEN
