@@ -682,7 +682,7 @@ BEGIN
 END $$; -- raises an error unless the first day is before the other
 
 CREATE FUNCTION crm_profile.segment_drift(source text, from_date date, to_date date) RETURNS SETOF crm_profile_internal.segment_drift_row
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 	counts crm_profile_internal.drift_count[];
