@@ -669,6 +669,7 @@ CREATE FUNCTION crm_profile_internal.find_in_customers(src crm_profile.source_de
 DECLARE
 	birth record;
 	year text;
+	missing text[];
 BEGIN
 	RETURN QUERY EXECUTE format($sql$SELECT f.*
 		FROM (SELECT count(*) FILTER (WHERE c.%1$I IS NULL) AS no_key, count(c.%1$I) - count(%3$s c.%1$I) AS twice FROM %2$s c) k,
@@ -685,7 +686,15 @@ BEGIN
 			CASE WHEN birth.type IN ('int2', 'int4', 'int8') THEN format(' AND (SELECT count(*) FILTER (WHERE k.%1$s BETWEEN 1900 AND 2100) > 0.9 * count(k.%1$s) FROM %2$s k)', birth.own, src.customers) ELSE '' END,
 			format('implausible birth dates in %s', birth.attname), 'More than 110 years ago, or still to come.') USING today;
 	END LOOP;
-END $$; -- finds problems in the customer table: keys, birth dates
+	-- among a thousand customers somebody should be in each segment; the sample of a refresh saves looking for most
+	IF to_regclass(format('%I.label_sample', src.name)) IS NOT NULL AND (crm_profile_internal.source_last_model(src)).customers >= 1000 THEN
+		EXECUTE format('SELECT array_agg(s.segment) FROM crm_profile.segments($1) s WHERE s.segment NOT IN (SELECT l.segment FROM %I.label_sample l WHERE l.segment IS NOT NULL)', src.name) INTO missing USING crm_profile.compile_scheme(src.scheme);
+		IF missing IS NOT NULL THEN
+			EXECUTE format('SELECT array_agg(m ORDER BY o) FROM unnest($1) WITH ORDINALITY u(m, o) WHERE m NOT IN (SELECT p.segment FROM %I.customer_profile p WHERE p.segment = ANY ($1))', src.name) INTO missing USING missing;
+			RETURN QUERY SELECT f.* FROM crm_profile_internal.found_row(89, 'segments without customers', 'note', cardinality(missing), NULL, NULL, '0', 'Is the scheme made for such customers?', 'scheme => ''…''') f WHERE missing IS NOT NULL;
+		END IF;
+	END IF;
+END $$; -- finds problems in the customer table: keys, birth dates, and segments that nobody is in
 
 ---------------------------------------------------------------- rows that cannot be read
 
@@ -724,33 +733,57 @@ CREATE FUNCTION crm_profile_internal.source_orders_from(src crm_profile.source_d
 		AND strpos(src.orders_query, E'\n   FROM ' || src.orders) > 0);
 COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of orders over other rows of the same table, given as SQL; NULL if the orders are a query';
 
-CREATE FUNCTION crm_profile_internal.find_unreadable(src crm_profile.source_definition, problem text, INOUT readable text, OUT finding crm_profile_internal.found)
+CREATE FUNCTION crm_profile_internal.source_rows_from(query text, relation text, rows text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN (SELECT CASE WHEN query ~ p.pattern THEN regexp_replace(query, p.pattern, format('\1%s AS %I', replace(rows, '\', '\\'), c.relname)) END
+		FROM pg_class c, LATERAL (SELECT '(\sFROM )' || regexp_replace(relation, '([^[:alnum:]_])', '\\\1', 'g') || '(?![\w."$])' AS pattern) p WHERE c.oid = to_regclass(relation));
+COMMENT ON FUNCTION crm_profile_internal.source_rows_from IS 'a query of the source over other rows of the same table, given as SQL; NULL if it does not read a table of that name';
+
+CREATE FUNCTION crm_profile_internal.readable_rows_of(relation text, query text, readable boolean) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN format('crm_profile_internal.readable_rows(NULL::%s, %L, %L)', relation, format('SELECT count(q) FROM (%s) q', crm_profile_internal.source_rows_from(query, relation, format('unnest($1::%s[])', relation))), readable);
+COMMENT ON FUNCTION crm_profile_internal.readable_rows_of IS 'SQL of the rows of a table that a query can read, or cannot';
+
+CREATE FUNCTION crm_profile_internal.find_unreadable(what text, relation text, query text, key text, problem text, argument text, OUT readable text, OUT finding crm_profile_internal.found)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	probe text := format('SELECT count(q.customer), count(q.ordered_at), count(q.amount) FROM (%s) q', crm_profile_internal.source_orders_from(src, format('unnest($1::%s[])', src.orders)));
 	rows text;
-	found record;
+	n bigint;
 BEGIN
-	IF probe IS NULL THEN
-		readable := NULL;
-		finding := crm_profile_internal.found_row(1, 'orders that cannot be read', 'error', NULL, NULL, NULL, NULL, format('A refresh stops at them: %s. No more can be told of orders that are a query.', problem), 'orders => ''…''');
+	readable := crm_profile_internal.source_rows_from(query, relation, crm_profile_internal.readable_rows_of(relation, query, true));
+	IF readable IS NULL THEN
+		finding := crm_profile_internal.found_row(1, what || ' that cannot be read', 'error', NULL, NULL, NULL, NULL, format('%s. No more can be told of %s that are a query.', problem, what), what || ' => ''…''');
 		RETURN;
 	END IF;
-	rows := format('crm_profile_internal.readable_rows(NULL::%s, %L, %%L)', src.orders, probe);
-	readable := crm_profile_internal.source_orders_from(src, format(rows, true));
-	EXECUTE format('SELECT count(*) AS n, array_agg(b) AS part FROM (SELECT b, row_number() OVER () AS place FROM %s b) b WHERE b.place <= 1000', format(rows, false)) INTO found;
-	EXECUTE format('SELECT count(*) FROM %s b', format(rows, false)) INTO found.n;
-	finding := crm_profile_internal.found_row(1, 'orders that cannot be read', 'error', found.n, NULL, NULL, NULL, format('A refresh stops at them: %s. Leave them out, or correct them. All else here is of the others.', problem), 'order_filter => ''…''');
+	rows := crm_profile_internal.readable_rows_of(relation, query, false);
+	EXECUTE format('SELECT count(*) FROM %s b', rows) INTO n;
+	finding := crm_profile_internal.found_row(1, what || ' that cannot be read', 'error', n, NULL, NULL, NULL, problem || '. Leave them out, or correct them. All else here is of the others.', argument);
 	BEGIN
 		-- as they are in the table, since the key itself may be the problem
-		EXECUTE format('SELECT array_agg(ROW(k.key, NULL)::crm_profile_internal.key_sample) FROM (SELECT DISTINCT (%s)::text AS key FROM %s AS %s ORDER BY 1 LIMIT 5) k', src.order_customer, format(rows, false),
-			(SELECT quote_ident(c.relname) FROM pg_class c WHERE c.oid = src.orders::regclass)) INTO finding.samples;
+		EXECUTE format('SELECT array_agg(ROW(k.key, NULL)::crm_profile_internal.key_sample) FROM (SELECT DISTINCT (%s)::text AS key FROM %s AS %s ORDER BY 1 LIMIT 5) k', key, rows,
+			(SELECT quote_ident(c.relname) FROM pg_class c WHERE c.oid = relation::regclass)) INTO finding.samples;
 	EXCEPTION WHEN OTHERS THEN
 		NULL;
 	END;
-END $$; -- finds rows of the order table for which an expression of the source fails, such as a key that cannot be cast; readable: set to the query of orders without them
+END $$; -- finds rows of a table for which an expression of the source fails, such as a key that cannot be cast; readable: the query of the table without them
 
 ---------------------------------------------------------------- all of it
+
+CREATE FUNCTION crm_profile_internal.source_find_part(src crm_profile.source_definition, part integer, orders text, identified text, today date) RETURNS SETOF crm_profile_internal.found
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	CASE part
+		WHEN 1 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_orders(src, orders, identified, today) f;
+		WHEN 2 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_columns(src, today) f;
+		WHEN 3 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_customers(src, today) f;
+		WHEN 4 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_persons(src, orders, today) f;
+		WHEN 5 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_attributes(src) f;
+		WHEN 6 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_campaigns(src, today) f;
+		WHEN 7 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_lines(src) f;
+		WHEN 8 THEN RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_payments(src, today) f;
+		ELSE RETURN QUERY SELECT f.* FROM crm_profile_internal.find_in_prospects(src) f;
+	END CASE;
+END $$; -- one part of source_find()
 
 CREATE FUNCTION crm_profile_internal.source_find(src crm_profile.source_definition, today date) RETURNS SETOF crm_profile_internal.found
 	-- STABLE: everything is read in one snapshot. JIT-compiling such queries takes longer than running them over a
@@ -762,31 +795,31 @@ DECLARE
 	found crm_profile_internal.found[];
 	unreadable record;
 	part integer;
+	problem text;
 BEGIN
 	-- unreadable rows must not hide the problems of others
 	FOR part IN 1..9 LOOP
 		BEGIN
-			CASE part
-				WHEN 1 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, orders, identified, today) f);
-				WHEN 2 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_columns(src, today) f);
-				WHEN 3 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_customers(src, today) f);
-				WHEN 4 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_persons(src, orders, today) f);
-				WHEN 5 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_attributes(src) f);
-				WHEN 6 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_campaigns(src, today) f);
-				WHEN 7 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_lines(src) f);
-				WHEN 8 THEN found := ARRAY(SELECT f FROM crm_profile_internal.find_in_payments(src, today) f);
-				ELSE found := ARRAY(SELECT f FROM crm_profile_internal.find_in_prospects(src) f);
-			END CASE;
+			found := ARRAY(SELECT f FROM crm_profile_internal.source_find_part(src, part, orders, identified, today) f);
 		EXCEPTION WHEN data_exception OR feature_not_supported THEN
-			IF part = 1 THEN
-				SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, SQLERRM, orders) u;
-				RETURN NEXT unreadable.finding;
-				orders := coalesce(unreadable.readable, orders);
-				found := CASE WHEN unreadable.readable IS NOT NULL THEN
-					ARRAY(SELECT f FROM crm_profile_internal.find_in_orders(src, unreadable.readable, format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', unreadable.readable), today) f) END;
-			ELSE
-				found := ARRAY[crm_profile_internal.found_row(2, format('%s that could not be checked', ('{orders,"columns of the orders",customers,"customers who may be one person",attributes,campaigns,"order lines",payments,prospects}'::text[])[part]), 'warning', NULL, NULL, NULL, NULL, SQLERRM, NULL)];
-			END IF;
+			problem := SQLERRM;
+			BEGIN
+				CASE part
+					WHEN 1 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('orders', src.orders, src.orders_query, src.order_customer, 'A refresh stops at them: ' || problem, 'order_filter => ''…''') u;
+						orders := coalesce(unreadable.readable, orders);
+						identified := format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', orders);
+					WHEN 6 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('contacts', src.campaigns, src.campaign_query, quote_ident(src.campaign_customer), 'The views of campaigns stop at them: ' || problem, 'campaigns => ''…''') u;
+						src.campaign_query := unreadable.readable;
+					WHEN 7 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('order lines', src.lines, src.line_query, coalesce(src.line_customer, src.line_order), 'All that reads order lines stops at them: ' || problem, 'lines => ''…''') u;
+						src.line_query := unreadable.readable;
+					WHEN 8 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('payments', src.payments, src.payment_query, coalesce(src.payment_customer, src.payment_order), 'payment_behaviour leaves them out, due_actions stops at them: ' || problem, 'payments => ''…''') u;
+						src.payment_query := unreadable.readable;
+					ELSE RAISE;
+				END CASE;
+				found := unreadable.finding || CASE WHEN unreadable.readable IS NOT NULL THEN ARRAY(SELECT f FROM crm_profile_internal.source_find_part(src, part, orders, identified, today) f) END;
+			EXCEPTION WHEN data_exception OR feature_not_supported THEN
+				found := ARRAY[crm_profile_internal.found_row(2, format('%s that could not be checked', ('{orders,"columns of the orders",customers,"customers who may be one person",attributes,campaigns,"order lines",payments,prospects}'::text[])[part]), 'warning', NULL, NULL, NULL, NULL, problem, NULL)];
+			END;
 		END;
 		RETURN QUERY SELECT f.* FROM unnest(found) f;
 	END LOOP;

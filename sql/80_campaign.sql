@@ -253,12 +253,15 @@ BEGIN
 	IF src.campaign_code IS NOT NULL THEN
 		src.campaign_code := crm_profile_internal.source_expression('campaign_code', src.campaign_code, relation, src.campaigns, path, NULL, NULL);
 	END IF;
-	src.campaign_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, NULLIF((%s)::text, '''') AS campaign, %s AS contacted_on, %s AS treated, %s AS responded_on, %s AS responded, %s AS value, %s AS cost, %s AS code FROM %s',
-		format('%I::%s', src.campaign_customer, src.key_type) || crm_profile_internal.key_collation(customers, src.customer_key), src.campaign_name, crm_profile_internal.source_local_day(src, src.contacted_at, src.campaigns, path),
+	src.campaign_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, NULLIF((%s)::text, '''') AS campaign, %s AS contacted_on, %s AS treated, %s AS responded_on, %s AS responded, %s AS value, %s AS cost, %s AS code, %s FROM %s',
+		crm_profile_internal.source_key_of(src, quote_ident(src.campaign_customer), src.campaigns, path), src.campaign_name, crm_profile_internal.source_local_day(src, src.contacted_at, src.campaigns, path),
 		coalesce(src.treated, 'true'), CASE WHEN kind <> 'boolean'::regtype THEN crm_profile_internal.source_local_day(src, src.responded_at, src.campaigns, path) ELSE 'NULL::date' END,
 		CASE WHEN kind = 'boolean'::regtype THEN format('(%s)', src.responded_at) ELSE 'NULL::boolean' END,
 		crm_profile_internal.source_contact_amount(src, 'response_value', src.response_value, relation, path), crm_profile_internal.source_contact_amount(src, 'contact_cost', src.contact_cost, relation, path),
-		coalesce('(' || src.campaign_code || ')', 'NULL') || '::text', src.campaigns), src.name, path);
+		coalesce('(' || src.campaign_code || ')', 'NULL') || '::text',
+		-- what the others make of what cannot be
+		format('%I::text AS given_key, NOT isfinite(%s) AS never_contacted, %s AS never_responded, %s AS is_odd', src.campaign_customer, src.contacted_at, CASE WHEN kind <> 'boolean'::regtype THEN format('NOT isfinite(%s)', src.responded_at) ELSE 'false' END,
+			(SELECT coalesce(string_agg(format('coalesce(abs((%s)::numeric) >= 1e12, false)', a), ' OR '), 'false') FROM unnest(ARRAY[src.response_value, src.contact_cost]) a WHERE a IS NOT NULL)), src.campaigns), src.name, path);
 	RETURN src;
 END $$; -- checks and completes the arguments about campaigns with the caller's rights
 
@@ -519,17 +522,17 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
-CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
+CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false, with_values boolean DEFAULT true) RETURNS SETOF crm_profile_internal.campaign_measures
 	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are
 	-- kept: merging takes half the time of hashing
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 BEGIN
-	-- OFFSET 0: each figure of a contact is computed once, however often it is used
+	-- each figure of a contact is computed once, however often it is used, and none that is not
 	RETURN QUERY EXECUTE format('SELECT r.campaign::text, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
-			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT * FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
+			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT %6$s FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
 		responses, CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
 		CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
-		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END);
+		CASE WHEN NOT by_score AND with_values THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END, 'campaign, customer, contacted_on, treated, responded, cost, coded_orders, coded_value, ' || CASE WHEN by_score THEN 'score' WHEN with_values THEN 'segment, value, past_value' ELSE 'segment' END);
 END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
@@ -559,21 +562,26 @@ BEGIN
 	IF src.campaigns IS NULL THEN
 		RETURN;
 	END IF;
-	RETURN QUERY EXECUTE format($sql$WITH q AS MATERIALIZED (SELECT q.*, %8$s AS person, EXISTS (SELECT FROM %2$s c WHERE %3$s) AS known FROM (%1$s) q%9$s),
+	RETURN QUERY EXECUTE format($sql$WITH q AS MATERIALIZED (SELECT q.*, %7$s AS person, EXISTS (SELECT FROM %2$s c WHERE %3$s) AS known FROM (%1$s) q%8$s),
 		member AS MATERIALIZED (SELECT q.person AS customer, q.campaign, count(*) AS rows, bool_or(q.treated) AS treated, bool_and(q.treated) AS all_treated FROM q WHERE q.customer IS NOT NULL AND q.campaign IS NOT NULL GROUP BY q.person, q.campaign),
 		campaign AS MATERIALIZED (SELECT q.campaign, count(*) AS rows, count(*) FILTER (WHERE q.treated) AS treated, count(*) FILTER (WHERE NOT q.treated) AS control, count(*) FILTER (WHERE q.responded OR q.responded_on IS NOT NULL) AS responses FROM q WHERE q.campaign IS NOT NULL GROUP BY q.campaign),
 		-- of single contacts
 		fault AS (
-			SELECT v.place, q.customer, q.value FROM q, LATERAL (VALUES (70, q.customer IS NULL OR q.campaign IS NULL OR q.contacted_on IS NULL AND coalesce(q.treated, true)), (71, q.customer IS NOT NULL AND NOT q.known), (73, q.treated IS NULL), (75, q.responded_on < q.contacted_on), (76, q.contacted_on > $1)) v(place, found) WHERE v.found
-			UNION ALL SELECT v.place, m.customer, NULL FROM member m, LATERAL (VALUES (72, m.treated <> m.all_treated), (74, m.rows > 1 AND m.treated = m.all_treated)) v(place, found) WHERE v.found),
+			SELECT v.place, coalesce(q.customer::text, q.given_key) AS customer, q.value FROM q, LATERAL (VALUES (70, q.customer IS NULL AND q.given_key IS NULL OR q.campaign IS NULL OR q.contacted_on IS NULL AND q.never_contacted IS NOT TRUE AND coalesce(q.treated, true)),
+				(60, q.customer IS NULL AND q.given_key IS NOT NULL), (61, q.never_contacted), (62, q.never_responded), (63, q.is_odd), (71, q.customer IS NOT NULL AND NOT q.known), (73, q.treated IS NULL), (75, q.responded_on < q.contacted_on), (76, q.contacted_on > $1)) v(place, found) WHERE v.found
+			UNION ALL SELECT v.place, m.customer::text, NULL FROM member m, LATERAL (VALUES (72, m.treated <> m.all_treated), (74, m.rows > 1 AND m.treated = m.all_treated)) v(place, found) WHERE v.found),
 		counted AS (
-			SELECT f.place, count(*) AS rows, count(DISTINCT f.customer) AS customers, sum(f.value) AS value, crm_profile_internal.sample_keys(f.customer::text, f.value) FILTER (WHERE f.customer IS NOT NULL) AS samples FROM fault f GROUP BY f.place
+			SELECT f.place, count(*) AS rows, count(DISTINCT f.customer) AS customers, sum(f.value) AS value, crm_profile_internal.sample_keys(f.customer, f.value) FILTER (WHERE f.customer IS NOT NULL) AS samples FROM fault f GROUP BY f.place
 			-- of whole campaigns
-			UNION ALL SELECT v.place, count(*), NULL, NULL, '{}' FROM campaign c, LATERAL (VALUES (77, %4$L AND c.control = 0), (78, %4$L AND c.treated = 0), (79, %5$L AND c.responses = 0),
-				(80, crm_profile.sample_ratio_p_value(ROW(c.treated, 0, NULL, NULL, NULL, NULL, NULL, c.control, 0, NULL, NULL, NULL, NULL, NULL)::crm_profile.campaign_lift, %6$L) < 0.001)) v(place, found) WHERE v.found GROUP BY v.place)
+			UNION ALL SELECT v.place, count(*), NULL, NULL, '{}' FROM campaign c, LATERAL (VALUES (77, c.control = 0), (78, c.treated = 0), (79, %4$L AND c.responses = 0),
+				(80, crm_profile.sample_ratio_p_value(ROW(c.treated, 0, NULL, NULL, NULL, NULL, NULL, c.control, 0, NULL, NULL, NULL, NULL, NULL)::crm_profile.campaign_lift, %5$L) < 0.001)) v(place, found) WHERE v.found GROUP BY v.place)
 		SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(n.place, v.finding, v.severity, n.rows, n.customers, n.value, '0', v.advice, v.argument, n.samples) AS f
 		FROM counted n JOIN (VALUES
 			(70, 'contacts without customer, campaign or day', 'warning', 'They are in no result.', 'campaign_customer, campaign_name, contacted_at'),
+			(60, 'contacts with a key that no customer can have', 'warning', 'They are in no result.', 'campaign_customer'),
+			(61, 'contacts on an infinite day', 'warning', 'Without a day, the treated are in no result, and the control group counts from the first day of the campaign.', 'contacted_at'),
+			(62, 'responses on an infinite day', 'warning', 'They are no responses.', 'responded_at'),
+			(63, 'contacts whose value or cost is no number', 'warning', 'NaN, infinite, or too large: they count as none.', 'response_value, contact_cost'),
 			(71, 'contacts of unknown customers', 'warning', 'Their customer is not in the customer table: they are in no result.', NULL),
 			(72, 'customers both treated and control', 'warning', 'In one and the same campaign: they are in neither of its groups.', 'treated'),
 			(73, 'contacts neither treated nor control', 'warning', 'The condition treated gives NULL: they are in no result.', 'treated'),
@@ -583,8 +591,8 @@ BEGIN
 			(77, 'campaigns without control group', 'note', 'Their results show the response, not what the campaign changed.', 'treated'),
 			(78, 'campaigns without treated customers', 'warning', 'Nothing can be said of them.', 'treated'),
 			(79, 'campaigns without responses', 'warning', 'Nobody responded: are the responses loaded?', 'responded_at'),
-			(80, 'campaigns whose control group has another share', 'warning', %7$L, 'control_share')) v(place, finding, severity, advice, argument) ON v.place = n.place) f$sql$,
-		src.campaign_query, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'), src.treated IS NOT NULL, src.responded_at IS NOT NULL, src.control_share,
+			(80, 'campaigns whose control group has another share', 'warning', %6$L, 'control_share')) v(place, finding, severity, advice, argument) ON v.place = n.place) f$sql$,
+		src.campaign_query, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'q.customer'), src.responded_at IS NOT NULL, src.control_share,
 		format('It was to be %s, and differs by more than chance: no comparison can be relied on.', src.control_share),
 		CASE WHEN merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END,
 		CASE WHEN merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END) USING today;
@@ -596,4 +604,21 @@ BEGIN
 				UNION ALL SELECT crm_profile_internal.found_row(79, 'codes of several campaigns', 'warning', count(*), NULL, NULL, '0', 'An order with such a code counts for each of them in which its customer was.', 'campaign_code')
 					FROM (SELECT c.code FROM code c GROUP BY c.code HAVING count(*) > 1) c HAVING count(*) > 0) f$sql$, src.campaign_query, src.code_query);
 	END IF;
-END $$; -- finds problems in the contacts of campaigns, and in codes of orders
+	IF to_regclass(format('%I.campaign_response', src.name)) IS NOT NULL THEN
+		-- what the responses show; contacts that cannot be read, at which the view stops, have been told
+		BEGIN
+			RETURN QUERY WITH total AS MATERIALIZED (SELECT t.* FROM crm_profile_internal.campaign_totals(format('%I.campaign_response', src.name)::regclass) t WHERE (t.lift).treated IS NOT NULL),
+				campaign AS MATERIALIZED (SELECT t.campaign, crm_profile_internal.add_lifts(array_agg(t.lift)) AS lift FROM total t GROUP BY t.campaign),
+				n AS (SELECT count(*) FILTER (WHERE (c.lift).treated_responses + (c.lift).control_responses = 0) AS silent,
+					count(*) FILTER (WHERE crm_profile_internal.sample_variance((c.lift).treated, (c.lift).treated_value, (c.lift).treated_value_squares) = 0 AND crm_profile_internal.sample_variance((c.lift).control, (c.lift).control_value, (c.lift).control_value_squares) = 0) AS alike,
+					(SELECT count(*) FROM total t JOIN campaign k ON k.campaign = t.campaign WHERE (k.lift).treated > 0 AND (k.lift).control > 0 AND least((t.lift).treated, (t.lift).control) = 0) AS lone FROM campaign c)
+				SELECT f.* FROM n, LATERAL (VALUES (79, 'campaigns without responses', 'warning', CASE WHEN src.responded_at IS NULL THEN n.silent END, 'Nobody ordered in the days after contact.', 'response_days'),
+						(81, 'campaigns in which all have the same value', 'note', n.alike, 'Nothing can be tested where nobody differs.', 'response_value'),
+						(82, 'segments in which a campaign has one group only', 'note', n.lone, 'Nothing can be compared there.', NULL)) v(place, finding, severity, n, advice, argument),
+					crm_profile_internal.found_row(v.place, v.finding, v.severity, v.n, NULL, NULL, '0', v.advice, v.argument) f
+				WHERE v.n > 0;
+		EXCEPTION WHEN data_exception THEN
+			NULL;
+		END;
+	END IF;
+END $$; -- finds problems in the contacts of campaigns, in codes of orders, and in the responses

@@ -135,7 +135,7 @@ BEGIN
 		RETURN ARRAY[ROW(NULL, NULL, lift, 'as given')::crm_profile_internal.segment_effect];
 	END IF;
 	IF src.campaigns IS NOT NULL THEN
-		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(format('%I.campaign_response', src.name)::regclass) m)) e);
+		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(format('%I.campaign_response', src.name)::regclass, with_values => false) m)) e);
 	END IF;
 	IF coalesce(cardinality(effects), 0) = 0 THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no past campaign to learn from', src.name),
@@ -156,33 +156,31 @@ BEGIN
 	END IF;
 END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 
-CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
+CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition) RETURNS text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	RETURN format(E'SELECT p.customer, p.segment, p.effect, p.order_value, p.effect OPERATOR(pg_catalog.*) p.order_value OPERATOR(pg_catalog.*) $3::pg_catalog.float8 OPERATOR(pg_catalog.-) $2::pg_catalog.float8 AS gain
+			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effect, o.effect) AS effect,
+					-- nobody''s order is expected to be a loss
+					greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0) AS order_value
+				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE%7$s) customer_profile
+					LEFT JOIN %3$I.customer_history h ON %4$s CROSS JOIN %5$s CROSS JOIN (SELECT %6$s AS clv, (SELECT k.mean_value FROM crm_profile.clv_model_card(%6$s) k) AS mean_value) m
+					LEFT JOIN unnest($4) e ON e.segment = coalesce(customer_profile.segment, ''(unscored)'') LEFT JOIN unnest($4) o ON o.segment IS NULL) p',
+		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
+		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv'), crm_profile_internal.source_own_key(src, 'customer_profile.customer'));
+COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'SQL of the customers whom a plan may choose, with what a contact gains; $1: budget, $2: cost_per_contact, $3: margin, $4: effects';
+
+CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	effects crm_profile_internal.segment_effect[];
 BEGIN
 	PERFORM crm_profile_internal.check_plan(budget, cost_per_contact, margin);
-	budget := NULLIF(budget, 'Infinity');
 	effects := crm_profile_internal.plan_effects(src, lift);
 	src := crm_profile_internal.source_condition(src, condition);
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
-	RETURN QUERY EXECUTE format(E'WITH c AS (SELECT p.customer, p.segment, p.effect, p.order_value, p.effect OPERATOR(pg_catalog.*) p.order_value OPERATOR(pg_catalog.*) $3::pg_catalog.float8 OPERATOR(pg_catalog.-) $2::pg_catalog.float8 AS gain
-			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effect, o.effect) AS effect,
-					-- nobody''s order is expected to be a loss
-					greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0) AS order_value
-				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE%7$s) customer_profile
-					LEFT JOIN %3$I.customer_history h ON %4$s CROSS JOIN %5$s CROSS JOIN (SELECT %6$s AS clv, (SELECT k.mean_value FROM crm_profile.clv_model_card(%6$s) k) AS mean_value) m
-					LEFT JOIN unnest($4) e ON e.segment = coalesce(customer_profile.segment, ''(unscored)'') LEFT JOIN unnest($4) o ON o.segment IS NULL) p)
-		SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
-		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
-		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv'), crm_profile_internal.source_own_key(src, 'customer_profile.customer')) USING budget, cost_per_contact, margin, effects;
-END $$; -- the rows of plan_contacts()
-CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
-	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-BEGIN
-	RETURN QUERY SELECT c.* FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c;
+	RETURN QUERY EXECUTE format('WITH c AS (%s) SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
+		crm_profile_internal.planned_contacts(src)) USING NULLIF(budget, 'Infinity'), cost_per_contact, margin, effects;
 END $$; -- runs as the owner of the source: plan_contacts()
 CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
@@ -191,18 +189,23 @@ CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_
 CREATE FUNCTION crm_profile_internal.campaign_plan_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
 	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	effects crm_profile_internal.segment_effect[];
 BEGIN
 	PERFORM crm_profile_internal.check_plan(budget, cost_per_contact, margin);
 	effects := crm_profile_internal.plan_effects(src, lift);
-	RETURN QUERY SELECT g.*, CASE WHEN e.segment IS NULL AND e.basis <> 'as given' THEN e.basis || ', of all segments together' ELSE e.basis END
-		FROM (SELECT c.segment, count(*), min(c.effect), (crm_profile_internal.decimal_sum(c.order_value) / count(*))::double precision, count(*) FILTER (WHERE c.worth), count(*) FILTER (WHERE NOT c.worth), count(*) FILTER (WHERE c.chosen), count(*) FILTER (WHERE c.chosen) * cost_per_contact,
-				count(*) FILTER (WHERE c.chosen) * min(c.effect), round(coalesce(crm_profile_internal.decimal_sum(CASE WHEN c.chosen THEN c.gain END), 0), 2)
-			FROM crm_profile_internal.planned_contacts(src, budget, cost_per_contact, margin, condition, lift) c GROUP BY c.segment) g
-			LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest(effects) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
-			LEFT JOIN crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C";
+	src := crm_profile_internal.source_condition(src, condition);
+	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
+	-- only those whom the budget buys are put in order
+	RETURN QUERY EXECUTE format('WITH c AS MATERIALIZED (%s),
+			g AS (SELECT c.segment, count(*) AS customers, min(c.effect) AS effect, crm_profile_internal.decimal_sum(c.order_value) AS value, count(*) FILTER (WHERE c.gain > 0) AS worth FROM c GROUP BY c.segment),
+			b AS (SELECT c.segment, count(*) AS contacts, crm_profile_internal.decimal_sum(c.gain) AS gain FROM (SELECT c.segment, c.gain FROM c WHERE c.gain > 0%s) c GROUP BY c.segment)
+		SELECT g.segment, g.customers, g.effect, (g.value / g.customers)::float8, g.worth, g.customers - g.worth, coalesce(b.contacts, 0), coalesce(b.contacts, 0) * $2, coalesce(b.contacts, 0) * g.effect, round(coalesce(b.gain, 0), 2),
+			CASE WHEN e.segment IS NULL AND e.basis <> ''as given'' THEN concat(e.basis, '', of all segments together'') ELSE e.basis END
+		FROM g LEFT JOIN b ON b.segment = g.segment LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest($4) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
+			LEFT JOIN crm_profile.segments($5) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C"',
+		crm_profile_internal.planned_contacts(src), CASE WHEN budget < 'Infinity' THEN ' ORDER BY c.gain DESC, c.customer COLLATE "C" LIMIT least(floor($1 / $2), 9e18)::bigint' END) USING budget, cost_per_contact, margin, effects, crm_profile.compile_scheme(src.scheme);
 END $$; -- runs as the owner of the source: campaign_plan()
 CREATE FUNCTION crm_profile.campaign_plan(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,

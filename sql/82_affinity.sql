@@ -25,9 +25,17 @@ END $$; -- SQL of the day that an argument gives as day or time
 
 CREATE FUNCTION crm_profile_internal.source_key_of(src crm_profile.source_definition, expression text, relation_sql text, path text) RETURNS text
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
-	RETURN CASE WHEN crm_profile_internal.source_type_of(expression, relation_sql, path) = src.key_type::regtype THEN format('(%s)', expression) ELSE format('(%s)::%s', expression, src.key_type) END
+	-- a word that is no number must not stop all that reads the table
+	RETURN (SELECT CASE WHEN k.given = k.wanted THEN format('(%s)', expression)
+			WHEN k.range IS NOT NULL AND k.of_words THEN format('CASE WHEN (%1$s)::text COLLATE "C" ~ ''^\s*[+-]?[0-9]{1,19}\s*$'' THEN CASE WHEN (%1$s)::text::numeric BETWEEN %2$s THEN (%1$s)::text::%3$s END END', expression, k.range, src.key_type)
+			WHEN k.range IS NOT NULL AND k.base = ANY ('{int4,int8,numeric,float4,float8}'::regtype[]) AND (k.base, k.wanted) <> ('int4'::regtype, 'int8'::regtype) THEN format('CASE WHEN (%1$s) BETWEEN %2$s THEN (%1$s)::%3$s END', expression, k.range, src.key_type)
+			WHEN k.wanted = 'uuid'::regtype AND k.of_words THEN format('CASE WHEN (%1$s)::text COLLATE "C" ~* ''^(([0-9a-f]{4}-?){7}[0-9a-f]{4}|\{([0-9a-f]{4}-?){7}[0-9a-f]{4}\})$'' THEN (%1$s)::uuid END', expression)
+			ELSE format('(%s)::%s', expression, src.key_type) END
+		FROM (SELECT t.given, t.base, t.wanted, CASE t.wanted WHEN 'int2'::regtype THEN '-32768 AND 32767' WHEN 'int4'::regtype THEN '-2147483648 AND 2147483647' WHEN 'int8'::regtype THEN '-9223372036854775808 AND 9223372036854775807' END AS range,
+				(SELECT y.typcategory = 'S' FROM pg_type y WHERE y.oid = t.base) AS of_words
+			FROM (SELECT g.given, crm_profile_internal.base_type(g.given) AS base, src.key_type::regtype AS wanted FROM (SELECT crm_profile_internal.source_type_of(expression, relation_sql, path)::oid AS given) g) t) k)
 		|| crm_profile_internal.key_collation(src.customers::regclass, src.customer_key);
-COMMENT ON FUNCTION crm_profile_internal.source_key_of IS 'SQL of a customer''s key, as in the customer table';
+COMMENT ON FUNCTION crm_profile_internal.source_key_of IS 'SQL of a customer''s key, as in the customer table; NULL for what no number, or no UUID, can be where the key is one';
 
 CREATE FUNCTION crm_profile_internal.source_order_customers(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -86,19 +94,22 @@ BEGIN
 	IF src.line_order IS NOT NULL THEN
 		src.line_order := crm_profile_internal.source_expression('line_order', src.line_order, relation, src.lines, path, NULL, NULL);
 	END IF;
+	selected := 'NULL::text AS given_key';
 	IF customer IS NOT NULL THEN
-		customer := crm_profile_internal.source_key_of(src, crm_profile_internal.source_expression('line_customer', customer, relation, src.lines, path, NULL, NULL), src.lines, path);
+		customer := crm_profile_internal.source_expression('line_customer', customer, relation, src.lines, path, NULL, NULL);
+		selected := format('(%s)::text AS given_key', customer);
+		customer := crm_profile_internal.source_key_of(src, customer, src.lines, path);
 	END IF;
 	IF day IS NOT NULL THEN
 		day := crm_profile_internal.source_day_of('line_day', day, relation, src.lines, src.time_zone, path);
 	END IF;
-	selected := format('(%s)::text AS product, (%s)::text AS category', src.line_product, coalesce(src.line_category, src.line_product));
+	selected := format('(%s)::text AS product, (%s)::text AS category, %s', src.line_product, coalesce(src.line_category, src.line_product), selected);
 	IF customer IS NOT NULL AND day IS NOT NULL THEN
 		src.line_query := format('SELECT %s AS basket, %s AS customer, %s AS ordered_on, %s FROM %s%s',
 			CASE WHEN src.line_order IS NULL THEN format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NOT NULL THEN concat(%2$s, '' '', %1$s) END', customer, day) ELSE format('(%s)', src.line_order) END,
 			customer, day, selected, src.lines, CASE WHEN relation = orders THEN ' WHERE ' || src.order_filter END);
 	ELSE
-		src.line_query := format('SELECT l.basket, %s AS customer, %s AS ordered_on, l.product, l.category
+		src.line_query := format('SELECT l.basket, %s AS customer, %s AS ordered_on, l.product, l.category, l.given_key
 			FROM (SELECT (%s) AS basket, %s%s%s FROM %s) l LEFT JOIN %s o ON o.basket = l.basket',
 			CASE WHEN customer IS NULL THEN 'o' ELSE 'l' END || '.customer', CASE WHEN day IS NULL THEN 'o' ELSE 'l' END || '.ordered_on',
 			src.line_order, selected, ', ' || customer || ' AS customer', ', ' || day || ' AS ordered_on', src.lines,
@@ -120,13 +131,16 @@ BEGIN
 	END IF;
 	RETURN QUERY EXECUTE format($sql$SELECT f.*
 		FROM (SELECT count(*) FILTER (WHERE coalesce(l.product, '') = '') AS product, count(*) FILTER (WHERE l.product <> '' AND coalesce(l.category, '') = '') AS category,
-				count(*) FILTER (WHERE l.basket IS NULL) AS basket, count(*) FILTER (WHERE l.basket IS NOT NULL AND (l.customer IS NULL OR l.ordered_on IS NULL)) AS astray,
+				count(*) FILTER (WHERE l.basket IS NULL) AS basket, count(*) FILTER (WHERE l.basket IS NOT NULL AND (l.customer IS NULL AND l.given_key IS NULL OR l.ordered_on IS NULL)) AS astray,
+				count(*) FILTER (WHERE l.customer IS NULL AND l.given_key IS NOT NULL) AS unreadable, count(*) FILTER (WHERE NOT isfinite(l.ordered_on)) AS endless,
 				count(*) FILTER (WHERE l.customer IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s c WHERE %3$s)) AS stranger,
 				count(DISTINCT l.basket) - count(DISTINCT l.basket) FILTER (WHERE l.product <> '') AS empty FROM (%1$s) l) n,
 			LATERAL (VALUES (70, 'order lines without a product', 'warning', n.product, 'No affinity counts them.', 'line_product => ''…'''),
 				(71, 'order lines without a category', 'note', n.category, 'product_affinity has them as (no category).', 'line_category => ''…'''),
 				(72, 'order lines without an order', 'warning', n.basket, 'They are in no basket.', 'line_order => ''…'''),
 				(73, 'order lines without a customer or a day', 'note', n.astray, 'Their order, or its customer, is not there: only rules of products count them.', NULL),
+				(73, 'order lines with a key that no customer can have', 'warning', n.unreadable, 'Only rules of products count them.', 'line_customer => ''…'''),
+				(73, 'order lines of an infinite day', 'warning', n.endless, 'They belong to no day.', 'line_day => ''…'''),
 				(74, 'order lines of unknown customers', 'note', n.stranger, 'Only rules of products count them.', NULL),
 				(75, 'baskets without a product', 'note', n.empty, 'They count nowhere.', NULL)) v(place, finding, severity, n, advice, argument),
 			crm_profile_internal.found_row(v.place, v.finding, v.severity, v.n, NULL, NULL, '0', v.advice, v.argument) f
@@ -210,7 +224,7 @@ CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_intern
 CREATE FUNCTION crm_profile_internal.source_line_view(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- a table is asked whether it has policies for the reader; of a view that leaves out customers nobody can tell
-	RETURN format('VIEW %I.order_line WITH (security_invoker = true) AS SELECT l.* FROM (%s) l WHERE l.customer IS NULL OR (SELECT %s) OR %s', src.name, src.line_query,
+	RETURN format('VIEW %I.order_line WITH (security_invoker = true) AS SELECT l.basket, l.customer, l.ordered_on, l.product, l.category FROM (%s) l WHERE l.customer IS NULL OR (SELECT %s) OR %s', src.name, src.line_query,
 		CASE WHEN (SELECT c.relkind FROM pg_class c WHERE c.oid = src.customers::regclass) IN ('r', 'p') THEN format('NOT row_security_active(%L::regclass)', src.customers)
 			ELSE format('c.relowner = r.oid FROM pg_class c, pg_roles r WHERE c.oid = %L::regclass AND r.rolname = current_user', format('%I.source_definition', src.name)) END,
 		crm_profile_internal.is_known(src, 'l.customer'));

@@ -1,26 +1,5 @@
 -- Payments: how late customers pay, against their own habit and that of their segment
 
----------------------------------------------------------------- habits
-
-CREATE TYPE crm_profile_internal.payment_habit AS ( -- how late a customer pays
-	payments bigint, -- earlier and recent ones
-	late bigint, -- those of them that came after the due day
-	overdue bigint, -- those of them that are open
-	overdue_days integer, -- days of the oldest of these; NULL: none
-	usual_days_late double precision, -- median of the earlier ones, negative: before the due day; NULL: none
-	recent_days_late double precision, -- median of the recent ones
-	z double precision, -- how far the recent ones rank above the earlier ones (Mann and Whitney), as a standard normal; NULL: fewer than five of either, or all alike
-	p_value double precision -- chance of such a difference either way
-);
-
-CREATE FUNCTION crm_profile_internal.payment_habit_transfn(state internal, days_late integer, is_recent boolean, is_open boolean) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
-CREATE FUNCTION crm_profile_internal.payment_habit_finalfn(state internal) RETURNS crm_profile_internal.payment_habit
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.payment_habit(days_late integer, is_recent boolean, is_open boolean) (
-	SFUNC = crm_profile_internal.payment_habit_transfn, STYPE = internal, SSPACE = 256,
-	FINALFUNC = crm_profile_internal.payment_habit_finalfn, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE); -- how late a customer pays, usually and recently, and whether that differs
-
 ---------------------------------------------------------------- the payments of a source
 
 CREATE FUNCTION crm_profile_internal.source_resolve_payments(src crm_profile.source_definition, customers oid, orders oid, orders_sql text, path text) RETURNS crm_profile.source_definition
@@ -32,6 +11,7 @@ DECLARE
 	customer text;
 	amount text := 'NULL::numeric';
 	is_credit text := 'false';
+	is_odd text := 'false';
 	selected text;
 	days CONSTANT oid[] := ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[];
 BEGIN
@@ -59,9 +39,13 @@ BEGIN
 	src.payment_paid := crm_profile_internal.source_expression('payment_paid', src.payment_paid, relation, src.payments, path, days, 'date, timestamp or timestamptz');
 	IF src.payment_amount IS NOT NULL THEN
 		src.payment_amount := crm_profile_internal.source_expression('payment_amount', src.payment_amount, relation, src.payments, path, ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[], 'numeric, an integer, a float or money');
-		amount := format('CASE WHEN abs((%1$s)::numeric) < 1e15 THEN round((%1$s)::numeric, 6) END', src.payment_amount);
-		-- whether it is below zero, at the cost of one comparison for the others
-		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e15', src.payment_amount);
+		-- as many decimals as the column has; of a float those that it means
+		amount := format(CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(src.payment_amount, src.payments, path)) IN ('float4'::regtype, 'float8'::regtype) THEN 'CASE WHEN abs((%1$s)::numeric) < 1e12 THEN trim_scale(round((%1$s)::numeric, 6)) END'
+			ELSE 'CASE WHEN abs((%1$s)::numeric) < 1e12 THEN (%1$s)::numeric END' END, src.payment_amount);
+		is_odd := format('abs((%1$s)::numeric) >= 1e12', src.payment_amount);
+		-- whether it is below zero, at the cost of one comparison for the others; the last one says nothing new, but
+		-- makes the planner ask for the days first
+		is_credit := format('(%1$s)::numeric <= -0.0000005 AND (%1$s)::numeric > -1e12 AND (%1$s)::numeric < 0', src.payment_amount);
 	END IF;
 	IF src.payment_customer IS NULL AND src.payment_order IS NULL THEN
 		IF relation = orders THEN
@@ -71,13 +55,14 @@ BEGIN
 			src.payment_customer := crm_profile_internal.source_one_of('payment_customer', candidates, 'foreign key to, or column named like the key of, ' || src.customers, src.payments, columns);
 		END IF;
 	END IF;
-	selected := format('%s AS due_on, %s AS paid_on, %s AS amount, %s AS is_credit', crm_profile_internal.source_local_day(src, src.payment_due, src.payments, path), crm_profile_internal.source_local_day(src, src.payment_paid, src.payments, path), amount, is_credit);
+	selected := format('%s AS due_on, %s AS paid_on, %s AS amount, %s AS is_credit, %s AS is_odd, NOT isfinite(%s) AS never_due, NOT isfinite(%s) AS never_paid', crm_profile_internal.source_local_day(src, src.payment_due, src.payments, path), crm_profile_internal.source_local_day(src, src.payment_paid, src.payments, path),
+		amount, is_credit, is_odd, src.payment_due, src.payment_paid);
 	IF src.payment_customer IS NOT NULL THEN
 		src.payment_customer := crm_profile_internal.source_expression('payment_customer', src.payment_customer, relation, src.payments, path, NULL, NULL);
-		selected := format('SELECT %s AS customer, %s FROM %s', crm_profile_internal.source_key_of(src, src.payment_customer, src.payments, path), selected, src.payments);
+		selected := format('SELECT %s AS customer, %s, (%s)::text AS given_key FROM %s', crm_profile_internal.source_key_of(src, src.payment_customer, src.payments, path), selected, src.payment_customer, src.payments);
 	ELSE
 		src.payment_order := crm_profile_internal.source_expression('payment_order', src.payment_order, relation, src.payments, path, NULL, NULL);
-		selected := format('SELECT o.customer, p.due_on, p.paid_on, p.amount, p.is_credit FROM (SELECT (%s) AS basket, %s FROM %s) p LEFT JOIN %s o ON o.basket = p.basket',
+		selected := format('SELECT o.customer, p.due_on, p.paid_on, p.amount, p.is_credit, p.is_odd, p.never_due, p.never_paid, NULL::text AS given_key FROM (SELECT (%s) AS basket, %s FROM %s) p LEFT JOIN %s o ON o.basket = p.basket',
 			src.payment_order, selected, src.payments, crm_profile_internal.source_order_customers(src, orders, orders_sql, path));
 	END IF;
 	BEGIN
@@ -109,16 +94,40 @@ CREATE TYPE crm_profile_internal.payment_behaviour_row AS ( -- a row of the view
 	overdue bigint, -- payments overdue on the day
 	overdue_amount numeric, -- their amount; NULL: none, or amounts are not known
 	overdue_days integer, -- days since the oldest of them was due; NULL: none
-	beyond_habit double precision, -- overdue_days beyond what is usual for the customer; NULL: none overdue, or no habit known
+	beyond_habit double precision, -- overdue_days beyond what is usual for the customer, at least 0 days, and 0 where no habit is known; NULL: none overdue
 	p_value double precision, -- chance of such a difference between recent and earlier payments (Mann and Whitney, two-sided); NULL: fewer than five of either, or all alike
 	adjusted_p_value double precision, -- the same, adjusted over all customers who could be tested (Benjamini and Hochberg)
 	change varchar -- later, earlier: recent payments against the customer's earlier ones, by adjusted_p_value; cannot tell; too few
 );
 
+CREATE FUNCTION crm_profile_internal.payment_rows(query text, decimals integer, false_discovery_rate double precision, example crm_profile.purchase_history) RETURNS SETOF crm_profile_internal.payment_behaviour_row
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support; -- the rows of payment_behaviour(), from a query of customer, segment and payments as a history: on the day 2000-01-01 + 8 × days late, + 1 for recent ones, + 2 for open ones, + 4 for those of unknown amount, as many orders as payments, and the amount of open ones; example: NULL
+
+CREATE FUNCTION crm_profile_internal.payment_behaviour_query(src crm_profile.source_definition, as_of date, day date, recent_days integer) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- more days late than half a million years have, or as many centuries before the due day, are a fault anyway.
+	-- OFFSET 0: segments are found in the order of the histories
+	RETURN (SELECT format('SELECT c.customer::text, c.segment::text, p.history FROM (SELECT c.customer, c.segment FROM %I.%s c OFFSET 0) c JOIN crm_profile_internal.collect_valid_histories(NULL::%s, %L) p ON %s',
+			src.name, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE format('profile_as_of(%L)', d.day) END, src.key_type,
+			format($sql$SELECT q.customer, date '2000-01-01' + 8 * least(greatest(CASE WHEN q.paid_on <= %2$L THEN q.paid_on ELSE %2$L::date END - q.due_on, -300000), 250000000)
+				+ CASE WHEN q.due_on > %2$L::date - %3$s THEN 1 ELSE 0 END + CASE WHEN q.paid_on <= %2$L THEN 0 WHEN q.amount IS NULL THEN 6 ELSE 2 END,
+				CASE WHEN q.paid_on <= %2$L THEN 0 ELSE coalesce(round(q.amount, 6), 0) END FROM %1$s q WHERE q.paid_on <= %2$L OR q.due_on < %2$L$sql$, crm_profile_internal.source_payments(src), d.day, recent_days),
+			crm_profile_internal.same_key(src.key_type, 'p.customer', 'c.customer'))
+		FROM (SELECT crm_profile_internal.iso_day(day) AS day) d);
+COMMENT ON FUNCTION crm_profile_internal.payment_behaviour_query IS 'SQL of the customers with their segments on a day (as_of: NULL for that of the views) and their payments, for payment_rows()';
+
+CREATE FUNCTION crm_profile_internal.payment_decimals(src crm_profile.source_definition) RETURNS integer
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- the scale of a numeric is in its typmod, beside 4 for the header
+	RETURN coalesce((SELECT CASE a.atttypid WHEN 'money'::regtype THEN 2 ELSE (a.atttypmod - 4) & 2047 END FROM pg_attribute a WHERE a.attrelid = to_regclass(src.payments) AND quote_ident(a.attname) = src.payment_amount
+		AND (a.atttypid = 'money'::regtype OR a.atttypid = 'numeric'::regtype AND a.atttypmod > 0)), 0);
+COMMENT ON FUNCTION crm_profile_internal.payment_decimals IS 'how many decimals the column of amounts has, as far as it says';
+
 CREATE FUNCTION crm_profile.payment_behaviour(source text, as_of date DEFAULT NULL, recent_days integer DEFAULT 180, false_discovery_rate double precision DEFAULT 0.05) RETURNS SETOF crm_profile_internal.payment_behaviour_row
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
-	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	src crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	day CONSTANT date := crm_profile_internal.evaluated_day(src, as_of);
 BEGIN
 	IF src.payment_query IS NULL THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no payments', source), HINT = 'Name the table: crm_profile.alter_source(…, payments => ''…'').';
@@ -126,27 +135,16 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('recent_days is %s', coalesce(recent_days::text, 'NULL')), DETAIL = 'It is a number of days, from 1 on.';
 	END IF;
 	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
-	RETURN QUERY EXECUTE format($query$
-		WITH labelled AS MATERIALIZED (
-				SELECT c.customer::text AS customer, c.segment, p.overdue_amount, (p.habit).*
-				FROM (SELECT p.customer, crm_profile_internal.payment_habit(p.days, p.is_recent, p.is_open) AS habit, sum(p.amount) AS overdue_amount
-					FROM (SELECT q.customer, q.due_on > $1 - $2 AS is_recent, (q.paid_on <= $1) IS NOT TRUE AS is_open, CASE WHEN q.paid_on <= $1 THEN q.paid_on ELSE $1 END - q.due_on AS days, CASE WHEN (q.paid_on <= $1) IS NOT TRUE THEN q.amount END AS amount
-						FROM %1$s q WHERE q.paid_on <= $1 OR q.due_on < $1
-						-- narrow rows sorted by customer: so many states would not fit into a hash table, and the
-						-- profile is merged
-						ORDER BY q.customer OFFSET 0) p GROUP BY p.customer) p JOIN %2$I.%3$s c ON %4$s),
-			habit AS (SELECT array_agg(h.segment ORDER BY h.customers DESC) AS segments, array_agg(h.days ORDER BY h.customers DESC) AS days -- the largest are found first
-				FROM (SELECT l.segment, count(*) AS customers, crm_profile_internal.median(coalesce(l.recent_days_late, l.usual_days_late)) AS days FROM labelled l GROUP BY l.segment) h),
-			ranked AS (SELECT l.*, l.p_value * count(*) OVER () / count(*) OVER (ORDER BY l.p_value) AS raised FROM labelled l WHERE l.p_value IS NOT NULL),
-			tested AS MATERIALIZED (SELECT r.*, least(1, min(r.raised) OVER (ORDER BY r.p_value DESC)) AS adjusted FROM ranked r),
-			untested AS NOT MATERIALIZED (SELECT l.*, NULL::double precision, NULL::double precision FROM labelled l WHERE l.p_value IS NULL)
-		SELECT a.customer, a.segment, a.payments, a.late, a.usual_days_late, a.recent_days_late, h.days[array_position(h.segments, a.segment)], a.overdue, a.overdue_amount, a.overdue_days, a.overdue_days - greatest(a.usual_days_late, 0), a.p_value, a.adjusted,
-			(CASE WHEN a.p_value IS NULL THEN 'too few' WHEN a.adjusted > $3 THEN 'cannot tell' WHEN a.z > 0 THEN 'later' ELSE 'earlier' END)::varchar
-		-- only those who owe are sorted: the others come as they are
-		FROM habit h, ((SELECT * FROM (TABLE tested UNION ALL TABLE untested) a WHERE a.overdue > 0 ORDER BY a.overdue_amount DESC NULLS LAST, a.overdue_days DESC NULLS LAST, a.adjusted, a.customer COLLATE "C")
-			UNION ALL SELECT * FROM tested t WHERE t.overdue = 0 UNION ALL SELECT * FROM untested u WHERE u.overdue = 0) a$query$,
-		crm_profile_internal.source_payments(src), source, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE 'profile_as_of($1)' END, crm_profile_internal.same_key(src.key_type, 'p.customer', 'c.customer'))
-		USING crm_profile_internal.evaluated_day(src, as_of), recent_days, false_discovery_rate;
+	BEGIN
+		RETURN QUERY SELECT r.* FROM crm_profile_internal.payment_rows(crm_profile_internal.payment_behaviour_query(src, as_of, day, recent_days), crm_profile_internal.payment_decimals(src), false_discovery_rate, NULL::crm_profile.purchase_history) r;
+	EXCEPTION WHEN data_exception THEN
+		-- payments that an expression cannot read are left out, as check_source() tells; all are read before any row
+		src.payment_query := crm_profile_internal.source_rows_from(src.payment_query, src.payments, crm_profile_internal.readable_rows_of(src.payments, src.payment_query, true));
+		IF src.payment_query IS NULL THEN
+			RAISE;
+		END IF;
+		RETURN QUERY SELECT r.* FROM crm_profile_internal.payment_rows(crm_profile_internal.payment_behaviour_query(src, as_of, day, recent_days), crm_profile_internal.payment_decimals(src), false_discovery_rate, NULL::crm_profile.purchase_history) r;
+	END;
 END $$; -- how late each customer pays: recently against the customer's own habit, tested, and against the segment's, and what is overdue now; what is owed most first
 
 CREATE FUNCTION crm_profile_internal.source_build_payments(src crm_profile.source_definition) RETURNS void
@@ -200,9 +198,13 @@ BEGIN
 	IF src.payment_query IS NULL THEN
 		RETURN;
 	END IF;
-	RETURN QUERY EXECUTE format($sql$SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(v.place, v.finding, v.severity, count(*), count(DISTINCT q.customer), sum(q.amount), '0', v.advice, v.argument, crm_profile_internal.sample_keys(q.customer::text, q.amount) FILTER (WHERE q.customer IS NOT NULL)) AS f
-		FROM (SELECT q.*, EXISTS (SELECT FROM %2$s c WHERE %3$s) AS known FROM (%1$s) q) q, LATERAL (VALUES
-			(84, 'payments without customer or due day', 'warning', q.customer IS NULL OR q.due_on IS NULL, 'They are in no figure.', 'payment_customer, payment_due'),
+	RETURN QUERY EXECUTE format($sql$SELECT (f.f).* FROM (SELECT crm_profile_internal.found_row(v.place, v.finding, v.severity, count(*), count(DISTINCT q.customer), sum(q.amount), '0', v.advice, v.argument, crm_profile_internal.sample_keys(coalesce(q.customer::text, q.given_key), q.amount) FILTER (WHERE coalesce(q.customer::text, q.given_key) IS NOT NULL)) AS f
+		FROM (SELECT q.*, EXISTS (SELECT FROM %2$s c WHERE %3$s) AS known, q.customer IS NULL AND q.given_key IS NOT NULL AS unreadable FROM (%1$s) q) q, LATERAL (VALUES
+			(84, 'payments without customer or due day', 'warning', q.customer IS NULL AND NOT q.unreadable OR q.due_on IS NULL AND q.never_due IS NOT TRUE, 'They are in no figure.', 'payment_customer, payment_due'),
+			(84, 'payments with a key that no customer can have', 'warning', q.unreadable, 'They are in no figure.', 'payment_customer'),
+			(84, 'payments due on an infinite day', 'warning', q.never_due, 'They are in no figure.', 'payment_due'),
+			(84, 'payments made on an infinite day', 'warning', q.never_paid, 'They count as open.', 'payment_paid'),
+			(84, 'payments whose amount is no number', 'warning', q.is_odd, 'NaN, infinite, or too large: they count, but not their amount.', 'payment_amount'),
 			(85, 'payments of unknown customers', 'warning', q.customer IS NOT NULL AND NOT q.known, 'Their customer is not in the customer table: they are in no figure.', NULL),
 			(86, 'payments made after the as-of date', 'note', q.paid_on > $1, 'They count as open until their day.', NULL),
 			(87, 'payments open for more than a year', 'note', q.due_on < $1 - 365 AND q.paid_on IS NULL, 'They count as overdue: is the day of payment missing, or are they written off?', 'payment_paid'),

@@ -659,14 +659,15 @@ BEGIN
 	IF attributes IS NULL THEN
 		RETURN NULL;
 	END IF;
-	buyers := format('%I.customer_attributes c JOIN %s h ON %s CROSS JOIN (VALUES (''before'', $1), (''after'', $2)) d(label, day) WHERE crm_profile.frequency(h.history, d.day, make_interval(days => $2 - $1)) > 0',
+	buyers := format('(SELECT c.*, CASE WHEN crm_profile_internal.orders_between(h.history, $1 - ($2 - $1), $1) > 0 THEN CASE WHEN crm_profile_internal.orders_between(h.history, $1, $2) > 0 THEN ''before after'' ELSE ''before'' END
+			WHEN crm_profile_internal.orders_between(h.history, $1, $2) > 0 THEN ''after'' END AS "label " FROM %I.customer_attributes c JOIN %s h ON %s OFFSET 0) c WHERE c."label " IS NOT NULL',
 		src.name, crm_profile_internal.evaluated_histories(src), crm_profile_internal.same_key(src.key_type, 'h.customer', 'c.customer'));
 	-- who bought within the days between both, before the first and before the last day
 	EXECUTE format($query$
 		WITH counted AS (SELECT k.* FROM unnest((%s)) k WHERE k.value IS NOT NULL)
 		SELECT array_agg(ROW(x.attribute, x.value, x.before, x.after)::crm_profile_internal.drift_count ORDER BY array_position(%L::text[], x.attribute), x.value COLLATE "C")
-		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment = 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
-		crm_profile_internal.persona_counts_query('d.label', attributes, named, buyers, buyers, 'c.customer::text'), named) INTO counts USING from_date, to_date;
+		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment ~ 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment ~ 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
+		crm_profile_internal.persona_counts_query('c."label "', attributes, named, buyers, format('%I.customer_attributes c WHERE c.customer IS NOT NULL', src.name), 'c.customer::text'), named) INTO counts USING from_date, to_date;
 	RETURN counts;
 END $$; -- values of the attributes of those who bought, before both days; NULL: the source has no attributes
 
@@ -681,7 +682,7 @@ BEGIN
 END $$; -- raises an error unless the first day is before the other
 
 CREATE FUNCTION crm_profile.segment_drift(source text, from_date date, to_date date) RETURNS SETOF crm_profile_internal.segment_drift_row
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 	counts crm_profile_internal.drift_count[];
@@ -689,12 +690,18 @@ BEGIN
 	PERFORM crm_profile_internal.check_days(from_date, to_date);
 	EXECUTE format($query$
 		WITH figure AS MATERIALIZED (
-				SELECT false AS later, p.r_score, p.f_score, p.m_score, p.segment, p.lifecycle, p.value_tier, count(*) AS n FROM %1$I.profile_as_of($1) p WHERE p.last_purchase IS NOT NULL GROUP BY 2, 3, 4, 5, 6, 7
-				UNION ALL SELECT true, p.r_score, p.f_score, p.m_score, p.segment, p.lifecycle, p.value_tier, count(*) FROM %1$I.profile_as_of($2) p WHERE p.last_purchase IS NOT NULL GROUP BY 2, 3, 4, 5, 6, 7),
+				-- OFFSET 0: each figure is computed once
+				SELECT f.later, f.score, crm_profile_internal.segment_met(f.score, f.segments, f.lifecycle, f.met)::text AS segment, f.lifecycle, f.value_tier, count(*) AS n
+				FROM (SELECT d.later, m.segments, crm_profile.rfm_score(h.history, m.rfm, d.day) AS score, crm_profile.lifecycle(h.history, d.day, m.active_days, m.clv) AS lifecycle, %9$s AS met, crm_profile.value_tier(%10$s, m.a_from, m.b_from) AS value_tier
+					FROM (VALUES (false, $1), (true, $2)) d(later, day) CROSS JOIN %1$s h%2$s CROSS JOIN%3$s (SELECT %4$s AS rfm, %5$s AS segments, %6$s AS active_days, %7$s AS clv, %11$s AS a_from, %12$s AS b_from) m%8$s
+					WHERE crm_profile.last_purchase(h.history, d.day) IS NOT NULL OFFSET 0) f GROUP BY 1, 2, 3, 4, 5),
 			counted AS (SELECT v.place, v.measure, coalesce(v.value, '(unscored)') AS value, coalesce(sum(f.n) FILTER (WHERE NOT f.later), 0)::bigint AS before, coalesce(sum(f.n) FILTER (WHERE f.later), 0)::bigint AS after
-				FROM figure f CROSS JOIN LATERAL (VALUES (1, 'r_score', f.r_score::text), (2, 'f_score', f.f_score::text), (3, 'm_score', f.m_score::text), (4, 'segment', f.segment::text), (5, 'lifecycle', f.lifecycle::text),
-					(6, 'value_tier', f.value_tier::text)) v(place, measure, value) GROUP BY 1, 2, 3)
-		SELECT array_agg(ROW(c.measure, c.value, c.before, c.after)::crm_profile_internal.drift_count ORDER BY c.place, c.value COLLATE "C") FROM counted c$query$, source) INTO counts USING from_date, to_date;
+				FROM figure f CROSS JOIN LATERAL (VALUES (1, 'r_score', crm_profile.r_score(f.score)::text), (2, 'f_score', crm_profile.f_score(f.score)::text), (3, 'm_score', crm_profile.m_score(f.score)::text), (4, 'segment', f.segment), (5, 'lifecycle', f.lifecycle),
+					(6, 'value_tier', f.value_tier)) v(place, measure, value) GROUP BY 1, 2, 3)
+		SELECT array_agg(ROW(c.measure, c.value, c.before, c.after)::crm_profile_internal.drift_count ORDER BY c.place, c.value COLLATE "C") FROM counted c$query$,
+		crm_profile_internal.evaluated_histories(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END, crm_profile_internal.source_model_in_use(src, 'rfm'), crm_profile_internal.source_model_in_use(src, 'segments'),
+		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'd.day'), crm_profile_internal.source_met(src, 1), replace(crm_profile_internal.evaluated_value(src), '$1', 'd.day'),
+		crm_profile_internal.source_model_in_use(src, 'a_from'), crm_profile_internal.source_model_in_use(src, 'b_from')) INTO counts USING from_date, to_date;
 	RETURN QUERY SELECT d.* FROM crm_profile_internal.drift(counts || crm_profile_internal.segment_drift_attributes(src, from_date, to_date)) d;
 END $$; -- how far the customers of a day differ from those of an earlier day, by score, segment, lifecycle, tier and attribute: population stability index with alarm levels, by the thresholds in use
 

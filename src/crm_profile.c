@@ -11,6 +11,7 @@
 #include "rfm/score_orders.h"
 #include "source/audience.h"
 #include "source/label_selectivity.h"
+#include "source/payment_rows.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,6 +28,7 @@ _PG_init(void)
 	InitOrderWorkers();
 	InitScoreOrders();
 	InitAudience();
+	InitPaymentRows();
 	InitLabelSelectivity();
 	InitProfileGistCost();
 	DefineCustomStringVariable(

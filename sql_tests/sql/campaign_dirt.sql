@@ -46,6 +46,51 @@ SELECT treated, control FROM gs.campaign_result;
 SELECT bool_and(abs(adjusted_p_value / p_value - 1) < 1e-12) AS as_they_are FROM crm_profile_internal.campaign_segment_result(ARRAY(SELECT ROW('c', s, NULL, date '2025-01-01', date '2025-01-01', 0, NULL, NULL, NULL, NULL, NULL, campaign_lift(i % 2 = 0, i % 2 = 0 AND i < 140))::crm_profile_internal.campaign_measures
 	FROM generate_series(1, 1000) i, (VALUES ('a'), ('b'), ('c')) v(s) GROUP BY s), compile_scheme('standard'));
 
+-- ---------------------------------------------------------------- every kind of bad contact, told and counted
+CREATE TABLE mail (who text, campaign text, sent timestamp, t boolean, resp timestamp, val float8, cost numeric);
+INSERT INTO mail SELECT i, 'good', '2025-03-01', i % 2 = 0, CASE WHEN i % 3 = 0 THEN timestamp '2025-03-04' END, i, 1 FROM generate_series(1, 40) i;
+SELECT count(*) > 0 AS created FROM create_source('post', 'g', 'go', order_customer => 'gid', as_of => '2025-12-10', campaigns => 'mail', campaign_customer => 'who', contacted_at => 'sent', treated => 't', responded_at => 'resp', response_value => 'val', contact_cost => 'cost', control_share => 0.5);
+SELECT refresh('post') IS NOT NULL AS refreshed;
+CREATE TABLE result AS SELECT * FROM post.campaign_result;
+SELECT campaign, treated, control, treated_rate, control_rate, result FROM result;
+SELECT finding, rows FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response' ORDER BY 1;
+INSERT INTO mail VALUES ('x1', 'good', '2025-03-01', true, NULL, 1, 1), ('77777777777', 'good', '2025-03-01', true, NULL, 1, 1), -- keys that cannot be
+	('1', NULL, '2025-03-01', true, NULL, 1, 1), ('999', 'good', '2025-03-01', true, NULL, 1, 1), -- no campaign, nobody
+	('1', 'lost', 'infinity', true, NULL, 1, 1), ('2', 'lost', '-infinity', true, NULL, 1, 1),
+	('3', 'odd', '2025-03-01', true, 'infinity', 'NaN', 1), ('4', 'odd', '2025-03-01', false, NULL, 'Infinity', 'NaN'), ('5', 'odd', '2025-03-01', true, '2025-02-01', 1e300, 1), -- a response before contact
+	('6', 'both', '2025-03-01', true, NULL, 1, 1), ('6', 'both', '2025-03-01', false, NULL, 1, 1);
+INSERT INTO mail SELECT i, 'all treated', '2025-04-01', true, '2025-04-02', i, 1 FROM generate_series(1, 20) i;
+INSERT INTO mail SELECT i, 'none treated', '2025-04-01', false, '2025-04-02', i, 1 FROM generate_series(1, 20) i;
+INSERT INTO mail SELECT i, 'silence', '2025-04-01', i % 2 = 0, NULL, 0, 1 FROM generate_series(1, 40) i;
+SELECT finding, severity, rows, customers, sample_keys FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response|treated|segments' ORDER BY finding COLLATE "C";
+SELECT count(*) FROM (TABLE result EXCEPT TABLE post.campaign_result) x;
+SELECT campaign, treated, control, lift IS NULL AS no_lift, p_value IS NULL AS no_p, value_p_value IS NULL AS no_value_p, roi IS NULL AS no_roi, result FROM post.campaign_result ORDER BY campaign COLLATE "C";
+SELECT count(*) FILTER (WHERE p_value IS NOT NULL AND (treated = 0 OR control = 0)) AS from_nothing, count(*) > 0 AS rows, count(*) FILTER (WHERE (treated = 0 OR control = 0) AND campaign !~ 'treated') AS one_group_only FROM post.campaign_segment_result;
+SELECT count(*) > 0 AS gains FROM post.campaign_gains;
+-- a response by orders, of which there are none, and nobody treated apart
+SELECT alter_source('post', response_days => 5, reset => '{responded_at,response_value,treated}');
+DELETE FROM mail WHERE campaign <> 'silence';
+UPDATE mail SET sent = '2024-06-01';
+SELECT finding, severity, rows FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response' ORDER BY finding COLLATE "C";
+-- an expression that fails does not hide the rest
+SELECT alter_source('post', campaign_name => 'substr(campaign, 1, length(campaign) - 4)', response_days => 14);
+INSERT INTO mail VALUES ('x2', 'silence', '2025-03-01'), ('3', 'a', '2025-03-01');
+SELECT finding, severity, rows, sample_keys FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response' ORDER BY finding COLLATE "C";
+
+-- order lines: keys, days, products and categories
+CREATE TABLE line (who text, d timestamp, product text, kind text);
+INSERT INTO line SELECT 1 + i % 40, date '2025-01-01' + i % 50, 'p' || i % 7, 'k' || i % 3 FROM generate_series(1, 400) i;
+INSERT INTO line VALUES ('x1', '2025-01-01', 'p1', 'k1'), ('1', 'infinity', 'p1', 'k1'), ('1', '-infinity', 'p1', 'k1'), ('1', '2025-01-01', '', 'k1'), ('1', '2025-01-01', 'p1', NULL), ('1', '2025-01-01', 'p2', ''), (NULL, '2025-01-01', 'p1', 'k1'), ('999', '2025-01-01', 'p1', 'k1');
+SELECT alter_source('post', lines => 'line', line_customer => 'who', line_day => 'd', line_product => 'product', line_category => 'kind', reset => '{campaigns}');
+SELECT refresh('post') IS NOT NULL AS refreshed;
+SELECT finding, severity, rows FROM check_source_details('post') WHERE finding ~ 'lines|baskets' ORDER BY finding COLLATE "C";
+SELECT bool_and(customers <= 40) AS counted, bool_or(category = '(no category)') AS without, bool_and(p_value IS NOT NULL) AS tested FROM post.product_affinity;
+SELECT count(*) >= 0 AS found FROM complements('post', 'p1');
+SELECT count(*) >= 0 AS found FROM next_product('post', '1');
+SELECT alter_source('post', line_product => 'substr(product, 1, length(product) - 1)');
+SELECT finding, severity, rows, sample_keys FROM check_source_details('post') WHERE finding ~ 'lines|baskets' ORDER BY finding COLLATE "C";
+SELECT drop_source('post');
+
 -- ---------------------------------------------------------------- attributes of any name
 CREATE TABLE letters (id int PRIMARY KEY, r int, n int, m int, f int, x int, p int);
 INSERT INTO letters SELECT i, i % 3, i % 2, i % 5, i % 7, i % 4, i % 6 FROM generate_series(1, 60) i;

@@ -10,11 +10,16 @@ CREATE FUNCTION chance(what text) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SE
 CREATE FUNCTION near(got float8, wanted float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT abs(got - wanted) <= 1e-9 * abs(wanted) $$;
 
 -- the test of Mann and Whitney, as scipy.stats.mannwhitneyu (asymptotic, with continuity and ties) has it
-SELECT (h).payments, (h).late, (h).overdue, (h).overdue_days, (h).usual_days_late, (h).recent_days_late, near((h).z, 2.797238686782616) AS z, near((h).p_value, 0.005154144115090436) AS p_value
-FROM (SELECT crm_profile_internal.payment_habit(d, r, d IN (5, 30)) AS h FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false UNION ALL VALUES (NULL, true), (7, NULL)) v(d, r)) x;
-SELECT crm_profile_internal.payment_habit(d, d > 2, false) FROM generate_series(1, 4) d;
-SELECT crm_profile_internal.payment_habit(3, d > 6, d = 1) FROM generate_series(1, 12) d;
-SELECT crm_profile_internal.payment_habit(NULL, true, false);
+CREATE FUNCTION payment_day(days integer, is_recent boolean, is_open boolean, unknown boolean DEFAULT false) RETURNS date LANGUAGE sql IMMUTABLE AS $$ SELECT date '2000-01-01' + 8 * days + is_recent::integer + 2 * is_open::integer + 4 * unknown::integer $$;
+CREATE TABLE habits (who text, segment text, history purchase_history);
+INSERT INTO habits SELECT 'a', 's', purchase_history_agg(payment_day(d, r, d IN (5, 30)), CASE WHEN d IN (5, 30) THEN d ELSE 0 END) FROM (SELECT unnest('{3,5,8,8,12,30}'::int[]), true UNION ALL SELECT unnest('{0,1,0,2,3,-1,0,5}'::int[]), false) v(d, r);
+INSERT INTO habits SELECT 'b', 's', purchase_history_agg(payment_day(d, d > 2, false), 0) FROM generate_series(1, 4) d;
+INSERT INTO habits SELECT 'c', NULL, purchase_history_agg(payment_day(3, d > 6, d = 1, true), 0) FROM generate_series(1, 12) d;
+INSERT INTO habits VALUES ('d', 's', '{}'), ('e', 's', NULL);
+SELECT customer, segment, payments, late, usual_days_late, recent_days_late, segment_days_late, overdue, overdue_amount, overdue_days, beyond_habit, near(p_value, 0.005154144115090436) AS p_value, near(adjusted_p_value, 0.005154144115090436) AS adjusted, change
+FROM crm_profile_internal.payment_rows('SELECT * FROM habits', 2, 0.05, NULL::purchase_history);
+SELECT * FROM crm_profile_internal.payment_rows('SELECT who, segment, segment FROM habits', 2, 0.05, NULL::purchase_history);
+SELECT * FROM crm_profile_internal.payment_rows('SELECT who, segment, history FROM habits', 2, 0.05, NULL::purchase_history) WHERE customer IN (SELECT customer FROM crm_profile_internal.payment_rows('SELECT who, NULL::text, history FROM habits WHERE false', 2, 0.05, NULL));
 
 -- 240 customers with an invoice a month, each as late as ever; the first twelve got later in the last half year
 CREATE TABLE customer (id int PRIMARY KEY, name text);
@@ -75,6 +80,43 @@ INSERT INTO invoice VALUES (NULL, NULL, '2025-01-01', NULL, 5), (1, 1, NULL, '20
 SELECT alter_source('shop', payments => 'invoice', payment_customer => 'customer_id', payment_amount => 'total', as_of => '2025-12-31');
 SELECT finding, severity, rows, customers, argument FROM check_source_details('shop') WHERE finding LIKE 'payments%' ORDER BY finding COLLATE "C";
 SELECT sum(payments) - (SELECT sum(payments) FROM before) AS more FROM shop.payment_behaviour;
+-- keys that no customer can have, infinite days and amounts that are no number: told, and nobody else is touched
+CREATE TABLE bill (who text, due date, paid timestamp, total float8);
+INSERT INTO bill SELECT customer_id, due_date, paid_on AT TIME ZONE 'UTC', total FROM invoice WHERE customer_id BETWEEN 2 AND 40 AND total > 0;
+SELECT count(*) FROM create_source('dirty', 'customer', 'orders', amount => 'amount', as_of => '2025-12-31', payments => 'bill', payment_customer => 'who', payment_due => 'due', payment_paid => 'paid', payment_amount => 'total');
+SELECT count(*) FROM refresh('dirty');
+CREATE TABLE clean AS TABLE dirty.payment_behaviour;
+SELECT count(*) > 30 AS many, sum(overdue_amount) = (SELECT sum(round(total::numeric, 2)) FROM bill WHERE due < '2025-12-31' AND (paid < '2026-01-01') IS NOT TRUE) AS owed FROM clean;
+INSERT INTO bill VALUES ('abc', '2025-11-01', NULL, 5), ('', '2025-11-01', NULL, 5), ('12.0', '2025-11-01', NULL, 5), ('99999999999', '2025-11-01', NULL, 5), (NULL, '2025-11-01', NULL, 5), -- four keys that cannot be, and none
+	(' 1 ', '-infinity', NULL, 5), ('1', 'infinity', NULL, 5), ('1', NULL, NULL, 5), -- never due
+	('1', '2025-01-01', 'infinity', 1), ('+1', '2025-12-01', '-infinity', 2), -- never paid
+	('1', '2025-11-01', NULL, 'NaN'), ('01', '2025-11-01', NULL, 'Infinity'), ('1', '2025-11-01', '2025-11-05', '-Infinity'), ('1', '2025-11-01', NULL, 1e300);
+SELECT finding, severity, rows, customers, sample_keys, argument FROM check_source_details('dirty') WHERE finding ~ 'payments' AND finding !~ 'year|after' ORDER BY finding COLLATE "C";
+SELECT count(*) FROM (SELECT customer, payments, late, overdue, overdue_amount, overdue_days, usual_days_late, recent_days_late, p_value FROM clean EXCEPT SELECT customer, payments, late, overdue, overdue_amount, overdue_days, usual_days_late, recent_days_late, p_value FROM dirty.payment_behaviour) x;
+SELECT payments, late, overdue, overdue_amount, overdue_days FROM dirty.payment_behaviour WHERE customer = '1';
+SELECT count(*) > 0 AS due FROM dirty.due_actions('2025-12-31', 60) WHERE action = 'payment_overdue';
+-- where the expression itself fails, the rows are left out and told, beside the other faults
+SELECT alter_source('dirty', payment_customer => 'btrim(who)::integer', payment_amount => '100 / total * total / 100 * total');
+INSERT INTO bill VALUES ('1', '2025-11-01', NULL, 0);
+SELECT count(*) FROM (SELECT customer, payments, late, overdue, usual_days_late FROM clean EXCEPT SELECT customer, payments, late, overdue, usual_days_late FROM dirty.payment_behaviour) x;
+SELECT payments, late, overdue FROM dirty.payment_behaviour WHERE customer = '1';
+SELECT finding, severity, rows, sample_keys FROM check_source_details('dirty') WHERE finding ~ 'payments' AND finding !~ 'year|after' ORDER BY finding COLLATE "C";
+SELECT count(*) FROM dirty.due_actions('2025-12-31', 60);
+SELECT drop_source('dirty');
+-- amounts have the decimals of their column
+CREATE TABLE debt (customer_id int, due_date date, paid_on date, a numeric(10, 3), b numeric, c float8, d int8);
+INSERT INTO debt VALUES (1, '2025-11-01', NULL, 5, 7.50, 0.1, 3), (1, '2025-11-02', NULL, 2.5, 1, 0.2, 4);
+SELECT count(*) FROM create_source('typed', 'customer', 'orders', amount => 'amount', as_of => '2025-12-31', payments => 'debt', payment_amount => 'a');
+SELECT count(*) FROM refresh('typed');
+SELECT overdue_amount FROM typed.payment_behaviour;
+SELECT alter_source('typed', payment_amount => 'b');
+SELECT overdue_amount FROM typed.payment_behaviour;
+SELECT alter_source('typed', payment_amount => 'c');
+SELECT overdue_amount FROM typed.payment_behaviour;
+SELECT alter_source('typed', payment_amount => 'd');
+SELECT overdue_amount FROM typed.payment_behaviour;
+SELECT drop_source('typed');
+
 -- readers see what the customer table shows them
 CREATE ROLE regress_payments_reader;
 GRANT USAGE ON SCHEMA test_payments, shop TO regress_payments_reader;

@@ -19,21 +19,10 @@
 #include "utils/numeric.h"
 
 #include "base/common.h"
-#include "base/two_samples.h"
+#include "campaign/payment_habit.h"
 
 #define MIN_PAYMENTS 5    /* of each kind: below, the approximation is not good enough */
 #define FIRST_PAYMENTS 16 /* most customers have few: room to begin with */
-
-/* Days late, with two bits below: sorting brings equal days together. */
-#define RECENT 1
-#define OPEN 2
-
-typedef struct HabitState
-{
-	int64 npayments;
-	int64 room;
-	int64 *payments;
-} HabitState;
 
 #define ST_SORT SortPayments
 #define ST_ELEMENT_TYPE int64
@@ -54,80 +43,95 @@ RoomForOne(MemoryContext context, void *array, int64 n, int64 *room, Size size)
 						 : repalloc_huge(array, mul_size(*room, size));
 }
 
-/* (state, days late, whether it is recent, whether it is open); NULLs are skipped */
-PG_FUNCTION_INFO_V1(payment_habit_transfn);
-Datum
-payment_habit_transfn(PG_FUNCTION_ARGS)
-{
-	MemoryContext context = AggregateContext(fcinfo, "payment_habit_transfn");
-	HabitState *state = PG_ARGISNULL(0) ? NULL : (HabitState *) PG_GETARG_POINTER(0);
-
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-		PG_RETURN_STATE(state);
-	if (state == NULL)
-		state = MemoryContextAllocZero(context, sizeof(HabitState));
-	state->payments =
-		RoomForOne(context, state->payments, state->npayments, &state->room, sizeof(int64));
-	state->payments[state->npayments++] = (int64) PG_GETARG_INT32(1) * 4 +
-										  (PG_GETARG_BOOL(2) ? RECENT : 0) +
-										  (PG_GETARG_BOOL(3) ? OPEN : 0);
-	PG_RETURN_POINTER(state);
-}
+/* ---------- habits ---------- */
 
 static inline bool
-IsRecent(int64 payment)
+IsRecent(const PurchaseDay *payments)
 {
-	return (payment & RECENT) != 0;
+	return (payments->day & RECENT_PAYMENT) != 0;
 }
 
 static inline int64
-DaysLate(int64 payment)
+DaysLate(const PurchaseDay *payments)
 {
-	return (payment - (payment & (RECENT | OPEN))) / 4;
+	return (payments->day - (payments->day & (PAYMENT_KINDS - 1))) / PAYMENT_KINDS;
 }
 
-/* The median of the recent payments, or of the earlier ones, `n` of them, all sorted. */
-static double
-MedianOf(const HabitState *state, bool recent, int64 n)
+/* Payments of a customer, all sorted by the days that they are late. */
+typedef struct Payments
 {
-	int64 seen = 0;
-	int64 low = 0;
+	const PurchaseDay *first;
+	const PurchaseDay *end;
+} Payments;
 
-	for (int64 i = 0; i < state->npayments; i++)
+static void
+CountPayments(const Payments *payments, PaymentHabit *habit)
+{
+	for (const PurchaseDay *p = payments->first; p < payments->end; p++)
 	{
-		if (IsRecent(state->payments[i]) != recent)
+		if (IsRecent(p))
+			habit->recent += p->orders;
+		else
+			habit->earlier += p->orders;
+		if (DaysLate(p) > 0)
+			habit->late += p->orders;
+		if ((p->day & OPEN_PAYMENT) == 0)
 			continue;
-		if (seen == (n - 1) / 2)
-			low = DaysLate(state->payments[i]);
-		if (seen == n / 2)
-			return ((double) low + (double) DaysLate(state->payments[i])) / 2;
-		seen++;
+		habit->overdue += p->orders;
+		habit->overdue_days = DaysLate(p);
+		if ((p->day & UNKNOWN_PAYMENT) != 0)
+			continue;
+		habit->amount += p->amount;
+		habit->amount_known = true;
 	}
-	return NAN;
+}
+
+/* The days late of the payment of a rank, from 0, among the recent ones or the earlier ones. */
+static int64
+DaysAtRank(const Payments *payments, bool recent, int64 rank)
+{
+	const PurchaseDay *p = payments->first;
+
+	for (; p < payments->end - 1; p++)
+		if (IsRecent(p) == recent && (rank -= p->orders) < 0)
+			break;
+	return DaysLate(p);
+}
+
+/* Twice the median, NO_MEDIAN for no payments. */
+static int64
+TwiceMedianOf(const Payments *payments, bool recent, int64 n)
+{
+	if (n == 0)
+		return NO_MEDIAN;
+	return DaysAtRank(payments, recent, (n - 1) / 2) + DaysAtRank(payments, recent, n / 2);
 }
 
 /* How far the recent payments rank above the earlier ones, as a standard normal; NaN: all tied. */
 static double
-RankDifference(const HabitState *state, double recent, double earlier)
+RankDifference(const Payments *payments, double recent, double earlier)
 {
 	double all = recent + earlier;
+	double before = 0;
 	double ranks = 0;
 	double ties = 0;
 	double distance;
 	double variance;
 
-	for (int64 i = 0, next; i < state->npayments; i = next)
+	for (const PurchaseDay *p = payments->first; p < payments->end;)
 	{
-		double tied;
-		int64 of_recent = 0;
+		int64 days = DaysLate(p);
+		double tied = 0;
+		double of_recent = 0;
 
-		for (next = i; next < state->npayments &&
-					   DaysLate(state->payments[next]) == DaysLate(state->payments[i]);
-			 next++)
-			of_recent += IsRecent(state->payments[next]);
-		tied = (double) (next - i);
-		ranks += (double) of_recent * ((double) i + (tied + 1) / 2);
+		for (; p < payments->end && DaysLate(p) == days; p++)
+		{
+			tied += p->orders;
+			of_recent += IsRecent(p) ? p->orders : 0;
+		}
+		ranks += of_recent * (before + (tied + 1) / 2);
 		ties += tied * tied * tied - tied;
+		before += tied;
 	}
 	distance = ranks - recent * (recent + 1) / 2 - recent * earlier / 2;
 	variance = recent * earlier / 12 * (all + 1 - ties / (all * (all - 1)));
@@ -136,53 +140,24 @@ RankDifference(const HabitState *state, double recent, double earlier)
 	return copysign(Max(fabs(distance) - 0.5, 0.0), distance) / sqrt(variance);
 }
 
-/* A row of payments, late, overdue, overdue_days, usual_days_late, recent_days_late, z, p_value. */
-PG_FUNCTION_INFO_V1(payment_habit_finalfn);
-Datum
-payment_habit_finalfn(PG_FUNCTION_ARGS)
+bool
+ReadPaymentHabit(const PurchaseHistory *history, PaymentHabit *habit)
 {
-	HabitState *state = PG_ARGISNULL(0) ? NULL : (HabitState *) PG_GETARG_POINTER(0);
-	bool nulls[8] = {false};
-	Datum values[8] = {0};
-	int64 recent = 0;
-	int64 late = 0;
-	int64 open = 0;
-	int64 earlier;
-	double z = NAN;
+	Payments payments;
+	int64 n;
 
-	(void) AggregateContext(fcinfo, "payment_habit_finalfn");
-	if (state == NULL)
-		PG_RETURN_NULL();
-	SortPayments(state->payments, state->npayments);
-	for (int64 i = 0; i < state->npayments; i++)
-	{
-		int64 payment = state->payments[i];
-
-		recent += IsRecent(payment);
-		late += DaysLate(payment) > 0;
-		if ((payment & OPEN) == 0)
-			continue;
-		open++;
-		values[3] = Int32GetDatum((int32) DaysLate(payment));
-	}
-	earlier = state->npayments - recent;
-	values[0] = Int64GetDatum(state->npayments);
-	values[1] = Int64GetDatum(late);
-	values[2] = Int64GetDatum(open);
-	nulls[3] = open == 0;
-	nulls[4] = earlier == 0;
-	if (earlier > 0)
-		values[4] = Float8GetDatum(MedianOf(state, false, earlier));
-	nulls[5] = recent == 0;
-	if (recent > 0)
-		values[5] = Float8GetDatum(MedianOf(state, true, recent));
-	if (Min(earlier, recent) >= MIN_PAYMENTS)
-		z = RankDifference(state, (double) recent, (double) earlier);
-	nulls[6] = nulls[7] = isnan(z);
-	values[6] = Float8GetDatum(z);
-	if (!isnan(z))
-		values[7] = Float8GetDatum(NormalTwoSided(z));
-	return RowDatum(fcinfo, values, nulls);
+	memset(habit, 0, sizeof(*habit));
+	habit->scale = HistoryScale(history);
+	payments.first = DecodeHistory(history, habit->scale, &n);
+	payments.end = payments.first + n;
+	CountPayments(&payments, habit);
+	habit->usual = TwiceMedianOf(&payments, false, habit->earlier);
+	habit->now = TwiceMedianOf(&payments, true, habit->recent);
+	habit->z = Min(habit->earlier, habit->recent) >= MIN_PAYMENTS
+				   ? RankDifference(&payments, (double) habit->recent, (double) habit->earlier)
+				   : NAN;
+	pfree((void *) payments.first);
+	return habit->recent + habit->earlier > 0;
 }
 
 /* ---------- payments that become later than usual on a day ---------- */
