@@ -33,4 +33,7 @@ ANALYZE history;
 SQL
 psql -qX -v ON_ERROR_STOP=1 -f forecast/windows.sql
 psql -qX -v ON_ERROR_STOP=1 -f forecast/ranking.sql
+if ./python_with numpy python3-numpy; then
+  psql -qX -c '\copy (SELECT shop, day, came, purchases, recency, p_purchase_90d, expected_purchases_90d, clv_365d FROM shown) to stdout csv header' | /usr/bin/python3 forecast/auc_errors.py
+fi
 [ -z "${FORECAST_SETTINGS:-}" ] || psql -qX -v ON_ERROR_STOP=1 -f forecast/settings.sql -f forecast/bands.sql

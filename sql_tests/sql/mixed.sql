@@ -105,6 +105,31 @@ SELECT (regexp_replace(m::text, '"random_share": [0-9.]*', '"random_share": 1.5'
 CREATE TABLE alike AS SELECT customer, purchase_history_agg(day, 10) AS history FROM purchase WHERE NOT regular GROUP BY customer;
 SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed') = clv_fit(history, '2024-12-31', 'mbg/cnbd-k') AS the_same FROM alike;
 SELECT (clv_model_card(clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed'))).random_share IS NULL AS none FROM customer WHERE regular;
+-- very regular buyers: fits of too little regularity end at an edge, and the search for k goes on from there; k is that of the greatest likelihood
+CREATE TABLE seldom (customer int, day date);
+CREATE PROCEDURE simulate_seldom(customers int, k int) LANGUAGE plpgsql AS $$
+DECLARE
+	at float8;
+	rate float8;
+	leave float8;
+BEGIN
+	FOR i IN 1 .. customers LOOP
+		at := floor(random() * 1000);
+		rate := gamma_variate(0.8) / 63;
+		leave := gamma_variate(0.7);
+		leave := leave / (leave + gamma_variate(3));
+		LOOP
+			INSERT INTO seldom VALUES (i, date '2021-01-01' + floor(at)::int);
+			EXIT WHEN random() < leave;
+			at := at + gamma_variate(k) / rate;
+			EXIT WHEN at >= 1000;
+		END LOOP;
+	END LOOP;
+END $$;
+SELECT setseed(0.5);
+CALL simulate_seldom(4000, 6);
+WITH h AS (SELECT purchase_history_agg(day, 10) AS history FROM seldom GROUP BY customer), f AS (SELECT n, clv_model_card(clv_fit(history, '2023-09-30', n)) AS c FROM h, unnest('{mbg/cnbd-k,mbg/cnbd-2,mbg/cnbd-3,mbg/cnbd-4,mbg/cnbd-5,mbg/cnbd-6,mbg/cnbd-7,mbg/cnbd-8}'::text[]) n GROUP BY n)
+SELECT abs(k - 6) <= 1 AS near_truth, greatest_likelihood FROM (SELECT right((l.c).model, 1)::int AS k, (l.c).log_likelihood > (SELECT max((c).log_likelihood) FROM f) - 2.01 AS greatest_likelihood FROM f l WHERE n LIKE '%k') x;
 SELECT clv_fit(history, '2024-12-31', 'mbg/nbd, mixed') FROM customer;
 SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-1, mixed') FROM customer;
 SELECT clv_fit(history, '2024-12-31', 'mbg/cnbd-k, mixed, mixed') FROM customer;

@@ -484,7 +484,8 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, true, &result);
 		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
 											   : -INFINITY;
-		known_k = FitIsMaximum(result.status) ? k : 0;
+		/* from an edge there is no way to an inner maximum */
+		known_k = result.status == FIT_CONVERGED ? k : 0;
 		if (k == 1 || value[k] > value[chosen] + REGULARITY_GAIN)
 		{
 			chosen = k;

@@ -72,6 +72,12 @@ SetMonths(Predictor *predictor)
 	}
 }
 
+static inline Memo *
+MemoAt(const MemoTable *table, int64 number)
+{
+	return (Memo *) (table->slots + number * table->size);
+}
+
 /* Forgets all answers at once. */
 static void
 ForgetMemos(MemoTable *table)
@@ -81,23 +87,24 @@ ForgetMemos(MemoTable *table)
 	{
 		/* the counter wrapped around: the oldest answers would look valid */
 		for (int64 i = 0; i < table->nslots; i++)
-			table->slots[i].generation = 0;
+			MemoAt(table, i)->generation = 0;
 		table->generation = 1;
 	}
 }
 
-/* Sets the numbers per answer; answers of another width are dropped. */
+/* Sets the numbers per answer; answers of another size are dropped. */
 static void
 SetWidth(MemoTable *table, int width)
 {
-	if (table->width != width && table->slots != NULL)
+	Size size = TYPEALIGN(PG_CACHE_LINE_SIZE / 2, offsetof(Memo, value) + width * sizeof(double));
+
+	if (table->size != size && table->room != NULL)
 	{
-		pfree(table->slots);
-		pfree(table->values);
-		table->slots = NULL;
+		pfree(table->room);
+		table->room = NULL;
 		table->nslots = table->misses = 0;
 	}
-	table->width = width;
+	table->size = size;
 }
 
 /* Notes the horizon and the discount of this call. */
@@ -395,19 +402,32 @@ static void
 GrowMemos(MemoTable *table, MemoryContext context)
 {
 	int64 nslots = table->nslots == 0 ? FIRST_SLOTS : table->nslots * 4;
-	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
 
-	if (table->slots != NULL)
-	{
-		pfree(table->slots);
-		pfree(table->values);
-	}
-	table->values = MemoryContextAlloc(context, nslots * table->width * sizeof(double));
-	for (int64 i = 0; i < nslots; i++)
-		slots[i].value = table->values + i * table->width;
-	table->slots = slots;
+	if (table->room != NULL)
+		pfree(table->room);
+	table->room = MemoryContextAllocZero(context, nslots * table->size + PG_CACHE_LINE_SIZE);
+	table->slots = (char *) TYPEALIGN(PG_CACHE_LINE_SIZE, table->room);
 	table->nslots = nslots;
 	table->misses = 0;
+}
+
+/* The number of the slot of the answer for this customer. */
+static inline int64
+MemoNumber(const MemoTable *table, const Question *question, int32 silence)
+{
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
+
+	return MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age) &
+		   (table->nslots - 1);
+}
+
+/* Fetches that slot, which is needed soon. */
+static inline void
+PrefetchMemo(const MemoTable *table, const Question *question, int32 silence)
+{
+	if (table->nslots > 0)
+		__builtin_prefetch(MemoAt(table, MemoNumber(table, question, silence)));
 }
 
 /* The slot of the answer for this customer, and whether it is filled. */
@@ -416,12 +436,11 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 {
 	int32 purchase_days = (int32) question->facts->purchase_days;
 	int32 age = question->as_of - question->facts->first;
-	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
 	Memo *memo;
 
 	if (table->misses >= table->nslots && table->nslots < MAX_SLOTS)
 		GrowMemos(table, question->context);
-	memo = &table->slots[hash & (table->nslots - 1)];
+	memo = MemoAt(table, MemoNumber(table, question, silence));
 	*found = memo->generation == table->generation && memo->purchase_days == purchase_days &&
 			 memo->age == age && memo->silence == silence;
 	table->misses += !*found;
@@ -511,9 +530,11 @@ RegularAnswer(const Question *question, IfAlive kind, double *beyond)
 	const double *value;
 	double regular;
 	double at_random;
+	double alive;
 	bool random;
 
 	*beyond = 0;
+	PrefetchMemo(&question->predictor->by_phase, question, 0);
 	if (model->random_share > 0)
 	{
 		(void) CustomerClasses(model, model->parameters, customer, classes);
@@ -524,10 +545,10 @@ RegularAnswer(const Question *question, IfAlive kind, double *beyond)
 	}
 	RegularClass(model, model->parameters, &classes[0]);
 	random = ClassAtRandom(model, model->parameters, &classes[1]);
+	alive = Alive(question);
 	value = AnswersByPhase(question, kind, classes, 1, random ? &classes[1] : NULL);
 	at_random = value[model->regularity];
-	regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value) *
-			  Alive(question);
+	regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value) * alive;
 	if (random)
 		*beyond = ChanceBeyond(&classes[1], customer, at_random, regular);
 	return regular;
