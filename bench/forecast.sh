@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How good the forecasts are on public shops, at past dates: the automatic choice beside plain mbg/nbd, and who comes back within
 # 90 days by each number and label that the views show. CRM_PROFILE_DATA names a directory with the files that forecast/load.py reads; they may not all be
-# passed on, so none is here. FORECAST_SETTINGS=1 compares settings of the choice, too.
+# passed on, so none is here. FORECAST_SETTINGS=1 compares settings of the choice, and counts how many totals lie within their bounds, too.
 set -euo pipefail
 cd "$(dirname "$0")"
 data=${CRM_PROFILE_DATA:-}
@@ -33,4 +33,7 @@ ANALYZE history;
 SQL
 psql -qX -v ON_ERROR_STOP=1 -f forecast/windows.sql
 psql -qX -v ON_ERROR_STOP=1 -f forecast/ranking.sql
-[ -z "${FORECAST_SETTINGS:-}" ] || psql -qX -v ON_ERROR_STOP=1 -f forecast/settings.sql
+if ./python_with numpy python3-numpy; then
+  psql -qX -c '\copy (SELECT shop, day, came, purchases, recency, p_purchase_90d, expected_purchases_90d, clv_365d FROM shown) to stdout csv header' | /usr/bin/python3 forecast/auc_errors.py
+fi
+[ -z "${FORECAST_SETTINGS:-}" ] || psql -qX -v ON_ERROR_STOP=1 -f forecast/settings.sql -f forecast/bands.sql

@@ -172,9 +172,9 @@ BEGIN ATOMIC
 	bias AS (
 		SELECT avg(l.bias) AS mean, var_samp(l.bias) / count(l.bias)::double precision AS variance, count(l.bias) AS n FROM line l JOIN chosen USING (candidate))
 	SELECT c.candidate,
-		-- a steady bias counts as far as it exceeds chance, twice its variance, and for at most 5 %: it rests on few
-		-- days
-		CASE WHEN b.n > 2 AND b.mean <> 0 THEN exp(greatest(-0.05, least(0.05, b.mean * greatest(0, 1 - 2 * b.variance / (b.mean * b.mean))))) ELSE 1 END,
+		-- forecasts that were too high go on to be, since no model knows a pace that fades; those that were too low
+		-- do not, since a shop does not grow for ever. It rests on few days: less half a standard error, at most 10 %
+		CASE WHEN b.n > 2 THEN exp(greatest(-0.1, least(0, b.mean + sqrt(b.variance) / 2))) ELSE 1 END,
 		b.n::integer,
 		(SELECT l.error FROM line l WHERE l.candidate = c.candidate AND l.fit_until = l.latest),
 		(SELECT l.error FROM line l WHERE l.candidate = 'mbg/nbd' AND l.fit_until = l.latest)

@@ -529,10 +529,11 @@ CREATE FUNCTION crm_profile_internal.model_card_details(model crm_profile.source
 				(11, 'buy at random', NULL, c.random_share, 'share of customers who buy at random, the others regularly')) v(line, item, value, number, note)
 			WHERE v.value IS NOT NULL OR v.number IS NOT NULL
 			UNION ALL
-			SELECT CASE WHEN p.part = 'purchases' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
+			SELECT CASE WHEN p.part LIKE 'purchases%' THEN 2 ELSE 3 END AS part, 10 + p.n AS line, p.part AS section, p.parameter AS item, NULL AS value, p.estimate AS number, p.standard_error AS standard_error,
 				CASE p.parameter
 					WHEN 'r' THEN 'shape of the purchase rates of the customers' WHEN 'alpha' THEN 'scale of these rates: their mean is r by alpha'
 					WHEN 'a' THEN 'of the chance to leave after a purchase: its mean is a by a + b' WHEN 'b' THEN 'of the same'
+					WHEN 'share' THEN 'share of customers who buy so'
 					WHEN 's' THEN 'shape of the rates of leaving' WHEN 'beta' THEN 'scale of these rates: their mean is s by beta'
 					WHEN 'p' THEN 'shape of the values of a customer''s purchases' WHEN 'tau' THEN 'standard deviation of the customers'' mean values'
 					WHEN 'sigma' THEN 'standard deviation of a customer''s values around their mean' WHEN 'mu' THEN 'mean of the customers'' mean values' ELSE 'of the spread of the customers'' mean values' END AS note

@@ -344,9 +344,9 @@ Polish(Fit *fit, void *sample, Place *place)
 	return false;
 }
 
-/* Whether the data determine each free coordinate. */
-static bool
-AllAreKnown(const Fit *fit, const Place *place)
+/* A free coordinate that the data do not determine; -1 if there is none. */
+static int
+UnknownCoordinate(const Fit *fit, const Place *place)
 {
 	for (int i = 0; i < fit->n; i++)
 	{
@@ -358,9 +358,38 @@ AllAreKnown(const Fit *fit, const Place *place)
 		for (int j = 0; j < fit->n; j++)
 			variance += whitened[j] * whitened[j];
 		if (!place->fixed[i] && sqrt(variance) > MAX_LOG_SE)
-			return false;
+			return i;
 	}
-	return true;
+	return -1;
+}
+
+/*
+ * Computes the information at a point that was climbed roughly.  Coordinates at edges, and others
+ * that the data do not determine, count as known.  Returns false if nothing is left.
+ */
+static bool
+ComputeInformationOfKnown(Fit *fit, void *sample, Place *place)
+{
+	for (int i = 0; i < fit->n; i++)
+		place->fixed[i] = fabs(place->at[i]) > EDGE - 0.1;
+	for (int round = 0; round < fit->n; round++)
+	{
+		bool definite = ComputeInformation(fit, sample, place);
+		int unknown = definite ? UnknownCoordinate(fit, place) : -1;
+
+		if (definite && unknown < 0)
+			return true;
+		/* the flattest one keeps the others from being known */
+		for (int i = 0; !definite && i < fit->n; i++)
+			if (!place->fixed[i] &&
+				(unknown < 0 ||
+				 fit->information[i * fit->n + i] < fit->information[unknown * fit->n + unknown]))
+				unknown = i;
+		if (unknown < 0)
+			return false;
+		place->fixed[unknown] = true;
+	}
+	return false;
 }
 
 /* Whether the likelihood of the coarse sample does not depend on a fixed coordinate. */
@@ -471,7 +500,7 @@ Settle(Fit *fit, void *sample, Place *place)
 			*place = inside;
 			return ComputeInformation(fit, sample, place);
 		}
-		if (reached && AllAreKnown(fit, place))
+		if (reached && UnknownCoordinate(fit, place) < 0)
 		{
 			if (!LeaveEdges(fit, sample, place))
 				return true;
@@ -588,6 +617,8 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 	bool found;
 
 	memset(result, 0, sizeof(*result));
+	fit.information = palloc(n * n * sizeof(double));
+	fit.factor = palloc(n * n * sizeof(double));
 	ClimbFromStarts(&fit, &place);
 	if (problem->roughly)
 	{
@@ -596,10 +627,13 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 												   : FIT_EDGE;
 		ParametersAt(problem, place.at, result->parameters);
 		result->log_likelihood = place.value;
+		if (problem->with_covariance && result->status != FIT_NO_MAXIMUM &&
+			ComputeInformationOfKnown(&fit, problem->coarse, &place))
+			result->covariance = CovarianceAt(&fit, &place);
+		pfree(fit.information);
+		pfree(fit.factor);
 		return;
 	}
-	fit.information = palloc(n * n * sizeof(double));
-	fit.factor = palloc(n * n * sizeof(double));
 	(void) ComputeInformation(&fit, problem->coarse, &place);
 	found = Settle(&fit, problem->coarse, &place);
 	if (problem->coarse != problem->sample)

@@ -61,10 +61,11 @@ typedef struct FitProblem
 	double start[MAX_FIT_STARTS][MAX_FIT_PARAMETERS];
 	bool penalized; /* shrink the parameters towards start[0] */
 	/*
-	 * Only climb, on the coarse sample, from starts that are near a maximum: neither edges nor a
-	 * covariance are looked for
+	 * Only climb, on the coarse sample, from starts that are near a maximum: edges are not looked
+	 * for, and a covariance only if it is asked for
 	 */
 	bool roughly;
+	bool with_covariance;
 } FitProblem;
 
 typedef struct FitResult
@@ -74,7 +75,7 @@ typedef struct FitResult
 	double log_likelihood; /* without the penalty */
 	/*
 	 * of the logs of the positive parameters and of the others: the lower triangle, row by row;
-	 * NULL if there is no maximum, or if it was climbed roughly
+	 * NULL if there is no maximum, or, climbed roughly, unless it was asked for
 	 */
 	double *covariance;
 	/*

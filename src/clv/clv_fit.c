@@ -309,6 +309,7 @@ SetStarts(FitProblem *problem, ClvFamily family, double rate)
 #define REGULARITY_GAIN 2.0 /* gain in log-likelihood that one more phase requires */
 #define SPLIT_GAIN 10.0     /* the same for two classes of customers: five parameters more */
 #define MIXED_TIMES 16      /* stretches of time of a sample with regularities */
+#define SMALLEST_CLASS 0.01 /* share below which a class is none */
 #define CLOSE_ENOUGH 4.0    /* coarse log-likelihoods this close are compared on the whole sample */
 #define SEASON_ROUNDS 6
 #define SEASON_SETTLED 0.002 /* of a factor */
@@ -483,7 +484,8 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, true, &result);
 		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
 											   : -INFINITY;
-		known_k = FitIsMaximum(result.status) ? k : 0;
+		/* from an edge there is no way to an inner maximum */
+		known_k = result.status == FIT_CONVERGED ? k : 0;
 		if (k == 1 || value[k] > value[chosen] + REGULARITY_GAIN)
 		{
 			chosen = k;
@@ -804,8 +806,7 @@ SampleWithRegularity(const PurchaseFit *fit, ClvSample *sample)
 /*
  * Splits the customers, who are on the whole regular, into regular ones and others who buy at
  * random, with parameters of their own; those who are regular are more so than all together.  The
- * coarse sample is good enough for the parameters.  Nothing is split without a clear gain.  What is
- * split has no covariance: where the classes are hard to tell apart, it would say little.
+ * coarse sample is good enough for the parameters.  Nothing is split without a clear gain.
  */
 static void
 SplitByRegularity(PurchaseFit *fit)
@@ -830,20 +831,22 @@ SplitByRegularity(PurchaseFit *fit)
 
 		mixture.regular[CLV_ALPHA] *= (double) best.regularity / k;
 		mixture.regularity = k;
-		if (!FitMixture(coarse, family, &mixture) || !(mixture.log_likelihood > value))
+		if (!FitMixture(coarse, family, &mixture, NULL) || !(mixture.log_likelihood > value))
 			break;
 		best = mixture;
 		value = mixture.log_likelihood + REGULARITY_GAIN;
 	}
-	if (best.share == 0.5)
+	if (best.share == 0.5 || Min(best.share, 1 - best.share) < SMALLEST_CLASS)
 		return;
+	(void) FitMixture(coarse, family, &best, model->mixed_covariance);
 	model->regularity = best.regularity;
 	memcpy(model->parameters, best.regular, sizeof(best.regular));
 	memcpy(model->random_parameters, best.random, sizeof(best.random));
 	model->parameters[CLV_ALPHA] *= fit->scale;
 	model->random_parameters[CLV_ALPHA] *= fit->scale;
 	model->random_share = best.share;
-	memset(model->covariance, 0, sizeof(model->covariance));
+	/* its first rows are those of the regular class */
+	memcpy(model->covariance, model->mixed_covariance, sizeof(model->covariance));
 	memset(model->bounds, 0, sizeof(model->bounds));
 	model->log_likelihood = MixtureLogLikelihood(&sample, family, &best) -
 							(double) model->purchases * log(fit->scale) + fit->log_factors;
@@ -878,13 +881,15 @@ StartFrom(const PurchaseFit *fit, const ClvModel *like, FitResult *known)
 
 /*
  * The purchase part: which customers, from when, how regular, then the parameters.  With
- * `coarsely`, on a coarsened sample, starting from a model `like` this one (NULL for from scratch).
+ * `coarsely`, on a coarsened sample, starting from a model `like` this one (NULL for from scratch),
+ * which says how regular customers are unless that was asked for.
  */
 static void
 FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const ClvModel *like)
 {
 	PurchaseFit fit = {.state = state, .model = model, .coarsely = coarsely};
-	int asked = state->features & FIT_REGULARITY;
+	bool any = (state->features & FIT_REGULARITY) == 0; /* regularity may be asked for */
+	int asked = any && like ? (int) like->regularity : state->features & FIT_REGULARITY;
 	bool by_month = (state->features & (FIT_SEASON | FIT_MONTHS)) != 0;
 	int k = Max(asked, 1);
 	int close = 0;
@@ -932,12 +937,12 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	else if (enough)
 		FitWhole(&fit, k, close, &known, known_k);
 	if (FitIsMaximum(model->status) && model->regularity > 1 &&
-		((asked == 0 && !coarsely) || (state->features & FIT_MIXED) != 0))
+		(any || (state->features & FIT_MIXED) != 0))
 	{
 		FitAtRandom(&fit);
 		if ((state->features & FIT_MIXED) != 0 && model->random_parameters[CLV_R] > 0)
 			SplitByRegularity(&fit);
-		if (asked > 0 && model->random_share == 0)
+		if (!any && model->random_share == 0)
 			memset(model->random_parameters, 0, sizeof(model->random_parameters));
 	}
 	if (!FitIsMaximum(model->status))

@@ -224,11 +224,7 @@ MakeTest(const PurchaseRecord *record, DateADT as_of, DateADT until, const ClvMo
 	if (like == NULL)
 		FitClvModel(state, &test->model);
 	else
-	{
-		if ((state->features & FIT_REGULARITY) == 0)
-			state->features |= (uint8) like->regularity;
 		FitClvModelCoarsely(state, like, &test->model);
-	}
 	pfree(state);
 	test->outcomes =
 		palloc_extended(mul_size(Max(test->noutcomes, 1), sizeof(Outcome)), MCXT_ALLOC_HUGE);
@@ -348,6 +344,24 @@ TotalSlopes(const Test *test, ClvModel *copy, double *vary, int n, int npositive
 	}
 }
 
+/* The variances of the totals by the parameters of two classes, the slopes by the first known. */
+static void
+MixedVariance(const Test *test, ClvModel *copy, double slopes[][MAX_FIT_PARAMETERS],
+			  double *variance)
+{
+	double random[MEASURED][MAX_FIT_PARAMETERS];
+	double share[MEASURED][MAX_FIT_PARAMETERS];
+
+	TotalSlopes(test, copy, copy->random_parameters, CLV_PARAMETERS, CLV_PARAMETERS, random);
+	TotalSlopes(test, copy, &copy->random_share, 1, 1, share);
+	for (int k = 0; k < MEASURED; k++)
+	{
+		memcpy(slopes[k] + CLV_PARAMETERS, random[k], CLV_PARAMETERS * sizeof(double));
+		slopes[k][MIXED_ODDS] = share[k][0] * (1 - copy->random_share);
+		variance[k] = QuadraticForm(copy->mixed_covariance, slopes[k], MIXED_PARAMETERS);
+	}
+}
+
 /* The relative variances of the totals that come from the uncertainty of the parameters. */
 static void
 ParameterVariance(const Test *test, double *variance)
@@ -361,6 +375,8 @@ ParameterVariance(const Test *test, double *variance)
 	TotalSlopes(test, &copy, copy.parameters, CLV_PARAMETERS, CLV_PARAMETERS, slopes);
 	for (int k = 0; k < MEASURED; k++)
 		variance[k] = QuadraticForm(model->covariance, slopes[k], CLV_PARAMETERS);
+	if (model->random_share > 0)
+		MixedVariance(test, &copy, slopes, variance);
 	if (SpendIsFitted(model))
 	{
 		TotalSlopes(test, &copy, copy.spend_parameters, SPEND_PARAMETERS,

@@ -93,6 +93,36 @@ BoundReach(const Question *question, Answer answer, Scale scale, const double *s
 	}
 }
 
+/* The variance of an answer, on its scale, that comes from the parameters of purchases. */
+static double
+PurchaseVariance(const Question *question, Answer answer, Scale scale, double *spend)
+{
+	Predictor *predictor = question->predictor;
+	const ClvModel *model = predictor->model;
+	double *parameters;
+	double slopes[MIXED_PARAMETERS];
+	ClvModel varied = *model;
+
+	parameters = varied.parameters;
+	if (model->random_share == 0)
+	{
+		Slopes(question, answer, scale, parameters, spend, parameters, CLV_PARAMETERS,
+			   CLV_PARAMETERS, slopes);
+		return QuadraticForm(model->covariance, slopes, CLV_PARAMETERS);
+	}
+	/* the other class has parameters of its own, which the model of the question says */
+	predictor->model = &varied;
+	Slopes(question, answer, scale, parameters, spend, parameters, CLV_PARAMETERS, CLV_PARAMETERS,
+		   slopes);
+	Slopes(question, answer, scale, parameters, spend, varied.random_parameters, CLV_PARAMETERS,
+		   CLV_PARAMETERS, slopes + CLV_PARAMETERS);
+	Slopes(question, answer, scale, parameters, spend, &varied.random_share, 1, 1,
+		   &slopes[MIXED_ODDS]);
+	slopes[MIXED_ODDS] *= 1 - model->random_share; /* the log of the share by its log-odds */
+	predictor->model = model;
+	return QuadraticForm(model->mixed_covariance, slopes, MIXED_PARAMETERS);
+}
+
 /*
  * The interval of an answer: by the delta method and, for parameters at edges, by the answers at
  * the ends of the profile likelihood.  Returns false if the parameters have neither, or if the
@@ -133,9 +163,7 @@ DeltaInterval(const Question *question, Answer answer, Scale scale, bool with_sp
 		}
 		return true;
 	}
-	Slopes(question, answer, scale, parameters, spend, parameters, CLV_PARAMETERS, CLV_PARAMETERS,
-		   slopes);
-	variance = QuadraticForm(model->covariance, slopes, CLV_PARAMETERS);
+	variance = PurchaseVariance(question, answer, scale, spend);
 	value = OnScale(value, scale);
 	BoundReach(question, answer, scale, spend, value, &below, &above);
 	if (with_spend && SpendIsFitted(model))

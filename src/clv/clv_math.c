@@ -457,8 +457,20 @@ LogLastChance(double a, double b, double y)
 	return kept[at].value;
 }
 
-double
-LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+/* The log of the phases of the open gap, added up. */
+static inline double
+LogOpenGap(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+{
+	if (process.regularity == 1)
+		return 0;
+	return LogPhaseSum(process.regularity, Shape(process, parameters, customer->x),
+					   PhaseRatio(parameters, customer));
+}
+
+/* The log-odds of having dropped out, from the log of the phases. */
+static double
+LogOddsOfLeaving(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+				 double log_open)
 {
 	double k = Shape(process, parameters, customer->x);
 	double silence = customer->T - customer->t_x;
@@ -482,10 +494,15 @@ LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *
 
 		if (y == 0)
 			return -INFINITY;
-		if (process.regularity > 1)
-			by_rate -= LogPhaseSum(process.regularity, k, PhaseRatio(parameters, customer));
-		return LogLastChance(parameters[CLV_A], parameters[CLV_B], y) + by_rate;
+		return LogLastChance(parameters[CLV_A], parameters[CLV_B], y) + (by_rate - log_open);
 	}
+}
+
+double
+LogDropoutOdds(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+{
+	return LogOddsOfLeaving(process, parameters, customer,
+							LogOpenGap(process, parameters, customer));
 }
 
 double
@@ -504,18 +521,28 @@ CountLogLikelihood(ClvProcess process, const double *parameters, double x)
 }
 
 double
-TimesLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+ActiveLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer,
+					double *log_odds)
 {
 	double r = parameters[CLV_R];
 	double alpha = parameters[CLV_ALPHA];
 	double events = process.regularity * customer->x;
-	double value = -r * log1p(customer->T / alpha) - events * log(alpha + customer->T);
+	double log_open = LogOpenGap(process, parameters, customer);
+	double value = -r * log1p(customer->T / alpha) - events * log(alpha + customer->T) + log_open;
 
-	if (process.regularity > 1)
-		value += LogPhaseSum(process.regularity, r + events, PhaseRatio(parameters, customer));
 	if (process.family == CLV_PARETO_NBD)
 		value -= parameters[CLV_S] * log1p(customer->T / parameters[CLV_BETA]);
-	return value + SoftPlus(LogDropoutOdds(process, parameters, customer));
+	*log_odds = LogOddsOfLeaving(process, parameters, customer, log_open);
+	return value;
+}
+
+double
+TimesLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer)
+{
+	double log_odds;
+	double active = ActiveLogLikelihood(process, parameters, customer, &log_odds);
+
+	return active + SoftPlus(log_odds);
 }
 
 double
@@ -524,6 +551,20 @@ ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer
 	return CountLogLikelihood(process, parameters, customer->x) +
 		   TimesLogLikelihood(process, parameters, customer);
 }
+
+/* ln n! */
+static const double LogFactorial[MAX_REGULARITY] = {0,
+													0,
+													0.6931471805599453,
+													1.791759469228055,
+													3.1780538303479458,
+													4.787491742782046,
+													6.579251212010101,
+													8.525161361065415,
+													10.60460290274525,
+													12.801827480081469,
+													15.104412573075516,
+													17.502307845873887};
 
 /* The sum of ln gap is that of equal gaps, and what is said about their regularity. */
 double
@@ -534,7 +575,7 @@ GapsLogLikelihood(ClvProcess process, const ClvCustomer *customer)
 
 	if (k == 1 || x <= 0)
 		return 0;
-	return (k - 1) * (x * log(customer->t_x / x) + customer->regularity) - x * lgamma(k);
+	return (k - 1) * (x * log(customer->t_x / x) + customer->regularity) - x * LogFactorial[k - 1];
 }
 
 void

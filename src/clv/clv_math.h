@@ -32,6 +32,9 @@ typedef struct ClvProcess
 
 #define CLV_PARAMETERS 4
 #define SPEND_PARAMETERS 3
+/* of two classes: those of the regular one and of the random one, and the log-odds of the latter */
+#define MIXED_PARAMETERS (2 * CLV_PARAMETERS + 1)
+#define MIXED_ODDS (2 * CLV_PARAMETERS)
 
 /* The parameters in the order of the papers. */
 enum
@@ -129,12 +132,15 @@ extern double
 ClvLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
 
 /*
- * The same in parts: what depends on the number of purchases alone, and the rest; and the factor
+ * The same in parts: what depends on the number of purchases alone, and the rest; of the rest, what
+ * is said of customers who are still active, and the log-odds that they are lost; and the factor
  * that was left out.
  */
 extern double CountLogLikelihood(ClvProcess process, const double *parameters, double x);
 extern double
 TimesLogLikelihood(ClvProcess process, const double *parameters, const ClvCustomer *customer);
+extern double ActiveLogLikelihood(ClvProcess process, const double *parameters,
+								  const ClvCustomer *customer, double *log_odds);
 extern double GapsLogLikelihood(ClvProcess process, const ClvCustomer *customer);
 
 /* The log-odds that the customer is lost; -infinity if P(alive) is 1. */

@@ -97,6 +97,8 @@ static const ModelField Fields[] = {
 	MODEL_FIELD(ClvModel, "random_parameters", random_parameters, FIELD_NUMBER,
 				.count = CLV_PARAMETERS),
 	MODEL_FIELD(ClvModel, "random_share", random_share, FIELD_NUMBER),
+	MODEL_FIELD(ClvModel, "mixed_covariance", mixed_covariance, FIELD_NUMBER,
+				.count = COVARIANCES(MIXED_PARAMETERS)),
 };
 
 static bool
@@ -184,6 +186,7 @@ ClvModelFault(const void *data)
 	if (model->repeaters > model->customers)
 		return "There are more repeaters than customers.";
 	if (!VariancesAreSound(model->covariance, CLV_PARAMETERS) ||
+		!VariancesAreSound(model->mixed_covariance, MIXED_PARAMETERS) ||
 		!VariancesAreSound(model->spend_covariance, SPEND_PARAMETERS))
 		return "A variance is negative.";
 	if (model->regularity < 1 || model->regularity > MAX_REGULARITY)
@@ -552,12 +555,19 @@ clv_parameters(PG_FUNCTION_ARGS)
 	if (model->random_share > 0)
 	{
 		static const char *const share[] = {"share"};
-		double unknown[COVARIANCES(CLV_PARAMETERS)] = {0};
+		const double *all = model->mixed_covariance;
+		double covariance[COVARIANCES(CLV_PARAMETERS)];
+		double stays = 1 - model->random_share; /* the log of the share by its log-odds */
+		double of_share = all[COVARIANCES(MIXED_PARAMETERS) - 1] * stays * stays;
 
+		for (int i = 0; i < CLV_PARAMETERS; i++)
+			for (int j = 0; j <= i; j++)
+				covariance[COVARIANCES(i) + j] =
+					all[COVARIANCES(CLV_PARAMETERS + i) + CLV_PARAMETERS + j];
 		PutParameters(fcinfo, "purchases at random", ParameterNames[model->family], CLV_PARAMETERS,
-					  CLV_PARAMETERS, model->status, true, model->random_parameters, unknown);
+					  CLV_PARAMETERS, model->status, true, model->random_parameters, covariance);
 		PutParameters(fcinfo, "purchases at random", share, 1, 1, model->status, true,
-					  &model->random_share, unknown);
+					  &model->random_share, &of_share);
 	}
 	PutEffects(fcinfo, model, "effect on buying", 0, model->purchase_effects);
 	PutEffects(fcinfo, model, "effect on leaving", model->neffects, model->leaving_effects);

@@ -65,7 +65,9 @@ typedef struct ClvModel
 	 */
 	double random_parameters[CLV_PARAMETERS];
 	double random_share; /* of customers who buy at random, with those parameters; 0: not split */
-	int nday_runs;       /* days with a weight that was given */
+	/* of the logs of both classes' parameters, and of the log-odds of the random one; 0: unknown */
+	double mixed_covariance[COVARIANCES(MIXED_PARAMETERS)];
+	int nday_runs; /* days with a weight that was given */
 	DayRun *day_runs;
 	/* effects of attributes, see covariates.h; NULL if fitted without */
 	const struct ProfileModel *attributes; /* how they are encoded */

@@ -96,6 +96,13 @@ HorizonInUnits(const ClvModel *model, DateADT as_of, const Interval *horizon)
 	return FutureInUnits(model, as_of, days);
 }
 
+void
+RegularClass(const ClvModel *model, const double *parameters, CustomerClass *class)
+{
+	class->process = ProcessOf(model);
+	memcpy(class->parameters, parameters, sizeof(class->parameters));
+}
+
 /* The class of customers who buy at random; false if the model has none. */
 static bool
 RandomClass(const ClvModel *model, const double *parameters, CustomerClass *class)
@@ -107,28 +114,35 @@ RandomClass(const ClvModel *model, const double *parameters, CustomerClass *clas
 	return model->random_parameters[CLV_R] > 0;
 }
 
-/* What the number of purchases says for the second class against the first; results are kept. */
+/*
+ * What the share of the second class and the number of purchases say for it against the first;
+ * results are kept.
+ */
 static double
-OddsByCount(const CustomerClass *classes, double x)
+OddsByCount(const CustomerClass *classes, double share, double x)
 {
 	static struct
 	{
 		double x;
-		ClvProcess process; /* of the first class; regularity 0: nothing is kept */
+		double share;       /* 0: nothing is kept */
+		ClvProcess process; /* of the first class */
 		double parameters[MAX_CLASSES][CLV_PARAMETERS];
 		double odds;
 	} kept[64];
 	int at = (int) ((int64) x % lengthof(kept));
 	Size size = sizeof(classes->parameters);
 
-	if (kept[at].x != x || kept[at].process.regularity != classes[0].process.regularity ||
+	if (kept[at].x != x || kept[at].share != share ||
+		kept[at].process.regularity != classes[0].process.regularity ||
 		kept[at].process.family != classes[0].process.family ||
 		memcmp(kept[at].parameters[0], classes[0].parameters, size) != 0 ||
 		memcmp(kept[at].parameters[1], classes[1].parameters, size) != 0)
 	{
-		kept[at].odds = CountLogLikelihood(classes[1].process, classes[1].parameters, x) -
+		kept[at].odds = log(share / (1 - share)) +
+						CountLogLikelihood(classes[1].process, classes[1].parameters, x) -
 						CountLogLikelihood(classes[0].process, classes[0].parameters, x);
 		kept[at].x = x;
+		kept[at].share = share;
 		kept[at].process = classes[0].process;
 		memcpy(kept[at].parameters[0], classes[0].parameters, size);
 		memcpy(kept[at].parameters[1], classes[1].parameters, size);
@@ -136,26 +150,53 @@ OddsByCount(const CustomerClass *classes, double x)
 	return kept[at].odds;
 }
 
+#define LARGEST_LOG_ODDS 200.0 /* beyond, nothing is left of the other side */
+
+static inline double
+OddsOf(double log_odds)
+{
+	return exp(Max(-LARGEST_LOG_ODDS, Min(LARGEST_LOG_ODDS, log_odds)));
+}
+
+/*
+ * The likelihood of each class is that of an active customer times 1 + the odds of being lost, so
+ * three exponentials give all probabilities.
+ */
+static void
+SetProbabilities(double share, const ClvCustomer *customer, CustomerClass *classes)
+{
+	double lost[MAX_CLASSES];
+	double active[MAX_CLASSES];
+	double odds;
+	double all;
+
+	for (int c = 0; c < MAX_CLASSES; c++)
+		active[c] =
+			ActiveLogLikelihood(classes[c].process, classes[c].parameters, customer, &lost[c]);
+	odds = OddsOf(OddsByCount(classes, share, customer->x) + active[1] - active[0] -
+				  GapsLogLikelihood(classes[0].process, customer));
+	lost[0] = OddsOf(lost[0]);
+	lost[1] = OddsOf(lost[1]);
+	all = 1 + lost[0] + odds * (1 + lost[1]);
+	classes[0].active = 1 / all;
+	classes[0].probability = (1 + lost[0]) / all;
+	classes[1].active = odds / all;
+	classes[1].probability = odds * (1 + lost[1]) / all;
+}
+
 int
 CustomerClasses(const ClvModel *model, const double *parameters, const ClvCustomer *customer,
 				CustomerClass *classes)
 {
-	double odds;
-
-	classes[0].process = ProcessOf(model);
-	memcpy(classes[0].parameters, parameters, sizeof(classes[0].parameters));
+	RegularClass(model, parameters, &classes[0]);
+	if (model->random_share > 0 && RandomClass(model, parameters, &classes[1]))
+	{
+		SetProbabilities(model->random_share, customer, classes);
+		return 2;
+	}
 	classes[0].probability = 1;
-	if (!(model->random_share > 0) || !RandomClass(model, parameters, &classes[1]))
-		return 1;
-	odds = log(model->random_share / (1 - model->random_share));
-	if (customer->x > 0 || customer->T > 0)
-		odds += OddsByCount(classes, customer->x) +
-				TimesLogLikelihood(classes[1].process, classes[1].parameters, customer) -
-				TimesLogLikelihood(classes[0].process, classes[0].parameters, customer) -
-				GapsLogLikelihood(classes[0].process, customer);
-	classes[0].probability = Logistic(-odds);
-	classes[1].probability = Logistic(odds);
-	return 2;
+	classes[0].active = ActiveOf(&classes[0], customer);
+	return 1;
 }
 
 int
@@ -167,7 +208,46 @@ ClassesOfProbability(const ClvModel *model, const double *parameters, const ClvC
 	if (n > 1 || model->regularity == 1 || !RandomClass(model, parameters, &classes[1]))
 		return n;
 	classes[0].probability = classes[1].probability = 0.5;
+	classes[0].active /= 2;
+	classes[1].active = ActiveOf(&classes[1], customer) / 2;
 	return 2;
+}
+
+double
+CustomerLogLikelihood(const ClvModel *model, const ClvCustomer *customer)
+{
+	ClvProcess process = ProcessOf(model);
+	double regular = ClvLogLikelihood(process, model->parameters, customer);
+	CustomerClass random;
+	double off;
+
+	if (!(model->random_share > 0) || !RandomClass(model, model->parameters, &random))
+		return regular;
+	regular += log1p(-model->random_share) + GapsLogLikelihood(process, customer);
+	off = log(model->random_share) + ClvLogLikelihood(random.process, random.parameters, customer) -
+		  regular;
+	return regular + SoftPlus(off);
+}
+
+bool
+ClassAtRandom(const ClvModel *model, const double *parameters, CustomerClass *class)
+{
+	return model->random_share == 0 && model->regularity > 1 &&
+		   RandomClass(model, parameters, class);
+}
+
+/* What is added for customers who are not split, see ClassAtRandom(). */
+static double
+FirstPurchaseBeyond(const ClvModel *model, const ClvCustomer *customer, double horizon,
+					double expected)
+{
+	CustomerClass class;
+
+	if (!ClassAtRandom(model, model->parameters, &class))
+		return 0;
+	return ChanceBeyond(&class, customer,
+						AnyPurchaseIfAlive(class.process, class.parameters, customer, horizon),
+						expected);
 }
 
 double
@@ -178,9 +258,9 @@ ExpectedPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	double sum = 0;
 
 	for (int c = 0; c < n; c++)
-		sum += classes[c].probability * ClassAlive(&classes[c], customer) *
+		sum += classes[c].active *
 			   PurchasesIfAlive(classes[c].process, classes[c].parameters, customer, horizon);
-	return sum;
+	return sum + FirstPurchaseBeyond(model, customer, horizon, sum);
 }
 
 /* Mean and mean square of purchases, to which the classes of customers add. */
@@ -208,23 +288,24 @@ AddPurchases(Moments *moments, ClvProcess process, const double *p, const ClvCus
 		alive * (mean + mean * mean * (1 + 1 / shape) * pow(Max(part, 1e-9), 4.0 / 3 - 2));
 }
 
+/* What is added is a single purchase, or none. */
 static PurchaseForecast
-ForecastOf(Moments moments)
+ForecastOf(Moments moments, double beyond)
 {
-	PurchaseForecast forecast = {moments.mean,
-								 Max(0, moments.square - moments.mean * moments.mean)};
+	double mean = moments.mean + beyond;
+	PurchaseForecast forecast = {mean, Max(0, moments.square + beyond - mean * mean)};
 
 	return forecast;
 }
 
 PurchaseForecast
 ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer, double horizon, double alive,
-				double mean)
+				double mean, double beyond)
 {
 	Moments moments = {0};
 
 	AddPurchases(&moments, ProcessOf(model), model->parameters, customer, horizon, alive, mean);
-	return ForecastOf(moments);
+	return ForecastOf(moments, beyond);
 }
 
 PurchaseForecast
@@ -237,9 +318,9 @@ ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double hor
 	for (int c = 0; c < n; c++)
 		AddPurchases(
 			&moments, classes[c].process, classes[c].parameters, customer, horizon,
-			classes[c].probability * ClassAlive(&classes[c], customer),
+			classes[c].active,
 			PurchasesIfAlive(classes[c].process, classes[c].parameters, customer, horizon));
-	return ForecastOf(moments);
+	return ForecastOf(moments, FirstPurchaseBeyond(model, customer, horizon, moments.mean));
 }
 
 double
@@ -251,7 +332,7 @@ AnyPurchase(const ClvModel *model, const double *parameters, const ClvCustomer *
 	double sum = 0;
 
 	for (int c = 0; c < n; c++)
-		sum += classes[c].probability * ClassAlive(&classes[c], customer) *
+		sum += classes[c].active *
 			   AnyPurchaseIfAlive(classes[c].process, classes[c].parameters, customer, horizon);
 	return sum;
 }

@@ -22,12 +22,13 @@ extern double HorizonInUnits(const ClvModel *model, DateADT as_of, const Interva
 /* The same of any interval. */
 extern double UnitsAhead(const ClvModel *model, DateADT as_of, const Interval *interval);
 
-/* A class that the customer may be of, and how likely that is. */
+/* A class that the customer may be of. */
 typedef struct CustomerClass
 {
 	ClvProcess process;
 	double parameters[CLV_PARAMETERS];
-	double probability;
+	double probability; /* of being of it */
+	double active;      /* of being of it and active */
 } CustomerClass;
 
 #define MAX_CLASSES 2
@@ -46,11 +47,30 @@ extern int CustomerClasses(const ClvModel *model, const double *parameters,
 extern int ClassesOfProbability(const ClvModel *model, const double *parameters,
 								const ClvCustomer *customer, CustomerClass *classes);
 
-/* The probability that a customer of a class is active. */
+/* The regular class, which all customers are of if they are not split, without probabilities. */
+extern void RegularClass(const ClvModel *model, const double *parameters, CustomerClass *class);
+
+/* The probability that a customer of the class is active. */
 static inline double
-ClassAlive(const CustomerClass *class, const ClvCustomer *customer)
+ActiveOf(const CustomerClass *class, const ClvCustomer *customer)
 {
 	return Logistic(-LogDropoutOdds(class->process, class->parameters, customer));
+}
+
+/*
+ * Where customers are not split, somebody whose silence is too long for a regular buyer may buy at
+ * random all the same, and be expected to buy less than once.  So half of what the chance of a
+ * first purchase at random exceeds the expected number is added to it; then it is no less than the
+ * probability of a purchase.  False if there is nobody to think of.
+ */
+extern bool ClassAtRandom(const ClvModel *model, const double *parameters, CustomerClass *class);
+
+/* What is added, from the chance of one who is active. */
+static inline double
+ChanceBeyond(const CustomerClass *class, const ClvCustomer *customer, double chance,
+			 double expected)
+{
+	return chance > expected ? Max(0, ActiveOf(class, customer) * chance - expected) / 2 : 0;
 }
 
 /*
@@ -62,6 +82,9 @@ extern double AnyPurchase(const ClvModel *model, const double *parameters,
 /* The same at the parameters of the model. */
 extern double
 ProbabilityOfPurchase(const ClvModel *model, const ClvCustomer *customer, double horizon);
+
+/* The log-likelihood of a customer; of one who may be of two classes, single gaps included. */
+extern double CustomerLogLikelihood(const ClvModel *model, const ClvCustomer *customer);
 
 /* The probability that the customer, had they not left, would have bought again by T. */
 extern double GapProbability(const ClvModel *model, const ClvCustomer *customer);
@@ -76,9 +99,12 @@ typedef struct PurchaseForecast
 	double variance;
 } PurchaseForecast;
 
-/* The same from P(alive) and the purchases if alive, where all customers are of one class. */
+/*
+ * The same from P(alive), the purchases if alive and what is added to them, where all customers are
+ * of one class.
+ */
 extern PurchaseForecast ForecastIfAlive(const ClvModel *model, const ClvCustomer *customer,
-										double horizon, double alive, double mean);
+										double horizon, double alive, double mean, double beyond);
 
 extern PurchaseForecast
 ForecastPurchases(const ClvModel *model, const ClvCustomer *customer, double horizon);

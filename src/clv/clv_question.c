@@ -72,6 +72,12 @@ SetMonths(Predictor *predictor)
 	}
 }
 
+static inline Memo *
+MemoAt(const MemoTable *table, int64 number)
+{
+	return (Memo *) (table->slots + number * table->size);
+}
+
 /* Forgets all answers at once. */
 static void
 ForgetMemos(MemoTable *table)
@@ -81,23 +87,24 @@ ForgetMemos(MemoTable *table)
 	{
 		/* the counter wrapped around: the oldest answers would look valid */
 		for (int64 i = 0; i < table->nslots; i++)
-			table->slots[i].generation = 0;
+			MemoAt(table, i)->generation = 0;
 		table->generation = 1;
 	}
 }
 
-/* Sets the numbers per answer; answers of another width are dropped. */
+/* Sets the numbers per answer; answers of another size are dropped. */
 static void
 SetWidth(MemoTable *table, int width)
 {
-	if (table->width != width && table->slots != NULL)
+	Size size = TYPEALIGN(PG_CACHE_LINE_SIZE / 2, offsetof(Memo, value) + width * sizeof(double));
+
+	if (table->size != size && table->room != NULL)
 	{
-		pfree(table->slots);
-		pfree(table->values);
-		table->slots = NULL;
+		pfree(table->room);
+		table->room = NULL;
 		table->nslots = table->misses = 0;
 	}
-	table->width = width;
+	table->size = size;
 }
 
 /* Notes the horizon and the discount of this call. */
@@ -277,11 +284,13 @@ AnswerAlive(const Question *question, const double *parameters, const double *sp
 	double sum = 0;
 
 	for (int c = 0; c < n; c++)
-		sum += classes[c].probability * ClassAlive(&classes[c], &question->customer);
+		sum += classes[c].active;
 	return sum;
 }
 
 static double DiscountedPurchasesIfAlive(const Question *question, const CustomerClass *class);
+static double
+FirstPurchaseIfAlive(const Question *question, IfAlive kind, const CustomerClass *class);
 
 /* Of the classes that the customer may be of: purchases, or those that are discounted. */
 static double
@@ -290,14 +299,17 @@ SumOverClasses(const Question *question, const double *parameters, IfAlive kind)
 	CustomerClass classes[MAX_CLASSES];
 	const ClvCustomer *customer = &question->customer;
 	int n = CustomerClasses(question->predictor->model, parameters, customer, classes);
+	CustomerClass random;
 	double sum = 0;
 
 	for (int c = 0; c < n; c++)
-		sum += classes[c].probability * ClassAlive(&classes[c], customer) *
-			   (kind == DISCOUNTED_IF_ALIVE
-					? DiscountedPurchasesIfAlive(question, &classes[c])
-					: PurchasesIfAlive(classes[c].process, classes[c].parameters, customer,
-									   question->predictor->horizon));
+		sum +=
+			classes[c].active * (kind == DISCOUNTED_IF_ALIVE
+									 ? DiscountedPurchasesIfAlive(question, &classes[c])
+									 : PurchasesIfAlive(classes[c].process, classes[c].parameters,
+														customer, question->predictor->horizon));
+	if (ClassAtRandom(question->predictor->model, parameters, &random))
+		sum += ChanceBeyond(&random, customer, FirstPurchaseIfAlive(question, kind, &random), sum);
 	return sum;
 }
 
@@ -354,6 +366,30 @@ DiscountedPurchasesIfAlive(const Question *question, const CustomerClass *class)
 	return MeanOverPhases(class->process, class->parameters, &question->customer, purchases);
 }
 
+/* The chance of a purchase in the horizon, or that purchase discounted by its month. */
+static double
+FirstPurchaseIfAlive(const Question *question, IfAlive kind, const CustomerClass *class)
+{
+	const Predictor *predictor = question->predictor;
+	double before = 0;
+	double factor = 1;
+	double sum = 0;
+
+	if (kind == PURCHASES_IF_ALIVE)
+		return AnyPurchaseIfAlive(class->process, class->parameters, &question->customer,
+								  predictor->horizon);
+	for (int i = 0; i < predictor->nmonths; i++)
+	{
+		double chance = AnyPurchaseIfAlive(class->process, class->parameters, &question->customer,
+										   predictor->month_end[i]);
+
+		factor /= 1 + predictor->discount;
+		sum += (chance - before) * factor;
+		before = chance;
+	}
+	return sum;
+}
+
 double
 AnswerClv(const Question *question, const double *parameters, const double *spend)
 {
@@ -366,19 +402,32 @@ static void
 GrowMemos(MemoTable *table, MemoryContext context)
 {
 	int64 nslots = table->nslots == 0 ? FIRST_SLOTS : table->nslots * 4;
-	Memo *slots = MemoryContextAllocZero(context, nslots * sizeof(Memo));
 
-	if (table->slots != NULL)
-	{
-		pfree(table->slots);
-		pfree(table->values);
-	}
-	table->values = MemoryContextAlloc(context, nslots * table->width * sizeof(double));
-	for (int64 i = 0; i < nslots; i++)
-		slots[i].value = table->values + i * table->width;
-	table->slots = slots;
+	if (table->room != NULL)
+		pfree(table->room);
+	table->room = MemoryContextAllocZero(context, nslots * table->size + PG_CACHE_LINE_SIZE);
+	table->slots = (char *) TYPEALIGN(PG_CACHE_LINE_SIZE, table->room);
 	table->nslots = nslots;
 	table->misses = 0;
+}
+
+/* The number of the slot of the answer for this customer. */
+static inline int64
+MemoNumber(const MemoTable *table, const Question *question, int32 silence)
+{
+	int32 purchase_days = (int32) question->facts->purchase_days;
+	int32 age = question->as_of - question->facts->first;
+
+	return MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age) &
+		   (table->nslots - 1);
+}
+
+/* Fetches that slot, which is needed soon. */
+static inline void
+PrefetchMemo(const MemoTable *table, const Question *question, int32 silence)
+{
+	if (table->nslots > 0)
+		__builtin_prefetch(MemoAt(table, MemoNumber(table, question, silence)));
 }
 
 /* The slot of the answer for this customer, and whether it is filled. */
@@ -387,12 +436,11 @@ FindMemo(MemoTable *table, const Question *question, int32 silence, bool *found)
 {
 	int32 purchase_days = (int32) question->facts->purchase_days;
 	int32 age = question->as_of - question->facts->first;
-	uint64 hash = MixHash64((uint64) purchase_days << 48 ^ (uint64) silence << 24 ^ (uint64) age);
 	Memo *memo;
 
 	if (table->misses >= table->nslots && table->nslots < MAX_SLOTS)
 		GrowMemos(table, question->context);
-	memo = &table->slots[hash & (table->nslots - 1)];
+	memo = MemoAt(table, MemoNumber(table, question, silence));
 	*found = memo->generation == table->generation && memo->purchase_days == purchase_days &&
 			 memo->age == age && memo->silence == silence;
 	table->misses += !*found;
@@ -445,10 +493,12 @@ GrowIfAlive(void)
 
 /*
  * The same for regular buyers: the answers by phase, which depend on x and T, are kept, and the
- * silence weights the phases.  After them is the answer for purchases at random, if there are any.
+ * silence weights the phases.  After them is the answer for purchases at random, if there are any:
+ * where customers are not split, the first of them.
  */
 static double *
-AnswersByPhase(const Question *question, IfAlive kind, const CustomerClass *classes, int n)
+AnswersByPhase(const Question *question, IfAlive kind, const CustomerClass *classes, int n,
+			   const CustomerClass *random)
 {
 	bool found;
 	Memo *memo = FindMemo(&question->predictor->by_phase, question, 0, &found);
@@ -462,25 +512,46 @@ AnswersByPhase(const Question *question, IfAlive kind, const CustomerClass *clas
 			PurchasesByPhase(classes[c].process, classes[c].parameters, &question->customer,
 							 question->predictor->horizon, value);
 	}
+	if (random && !found)
+		*value = FirstPurchaseIfAlive(question, kind, random);
 	return memo->value;
 }
 
-/* The answer for one who is regular and may be lost, or who may be of either class. */
+/*
+ * The answer for one who is regular and may be lost, or who may be of either class; and what is
+ * added to it for those who may buy at random all the same.
+ */
 static double
-RegularAnswer(const Question *question, IfAlive kind)
+RegularAnswer(const Question *question, IfAlive kind, double *beyond)
 {
 	const ClvModel *model = question->predictor->model;
 	const ClvCustomer *customer = &question->customer;
 	CustomerClass classes[MAX_CLASSES];
-	int n = CustomerClasses(model, model->parameters, customer, classes);
-	const double *value = AnswersByPhase(question, kind, classes, n);
-	double regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value);
+	const double *value;
+	double regular;
+	double at_random;
+	double alive;
+	bool random;
 
-	if (n == 1)
-		return regular * Alive(question);
-	return classes[0].probability * ClassAlive(&classes[0], customer) * regular +
-		   classes[1].probability * ClassAlive(&classes[1], customer) *
-			   value[classes[0].process.regularity];
+	*beyond = 0;
+	PrefetchMemo(&question->predictor->by_phase, question, 0);
+	if (model->random_share > 0)
+	{
+		(void) CustomerClasses(model, model->parameters, customer, classes);
+		value = AnswersByPhase(question, kind, classes, 2, NULL);
+		at_random = value[model->regularity];
+		regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value);
+		return classes[0].active * regular + classes[1].active * at_random;
+	}
+	RegularClass(model, model->parameters, &classes[0]);
+	random = ClassAtRandom(model, model->parameters, &classes[1]);
+	alive = Alive(question);
+	value = AnswersByPhase(question, kind, classes, 1, random ? &classes[1] : NULL);
+	at_random = value[model->regularity];
+	regular = MeanOverPhases(classes[0].process, classes[0].parameters, customer, value) * alive;
+	if (random)
+		*beyond = ChanceBeyond(&classes[1], customer, at_random, regular);
+	return regular;
 }
 
 double
@@ -492,7 +563,12 @@ Expected(const Question *question, IfAlive kind)
 	IfAliveMemo *memo;
 
 	if (model->regularity > 1)
-		return RegularAnswer(question, kind);
+	{
+		double beyond;
+		double regular = RegularAnswer(question, kind, &beyond);
+
+		return regular + beyond;
+	}
 	SetTerms(kind, question);
 	if (IfAliveTable.misses >= IfAliveTable.nslots && IfAliveTable.nslots < MAX_SLOTS)
 		GrowIfAlive();
@@ -507,7 +583,7 @@ Expected(const Question *question, IfAlive kind)
 	{
 		CustomerClass class;
 
-		(void) CustomerClasses(model, model->parameters, &question->customer, &class);
+		RegularClass(model, model->parameters, &class);
 		IfAliveTable.misses++;
 		memo->value[kind] =
 			kind == DISCOUNTED_IF_ALIVE
@@ -550,11 +626,14 @@ ForecastOfQuestion(const Question *question)
 	const ClvModel *model = question->predictor->model;
 	double horizon = question->predictor->horizon;
 	double alive = Alive(question);
+	double beyond = 0;
+	double expected;
 
 	if (model->random_share > 0 || !(alive > 0))
 		return ForecastPurchases(model, &question->customer, horizon);
-	return ForecastIfAlive(model, &question->customer, horizon, alive,
-						   Expected(question, PURCHASES_IF_ALIVE) / alive);
+	expected = model->regularity > 1 ? RegularAnswer(question, PURCHASES_IF_ALIVE, &beyond)
+									 : Expected(question, PURCHASES_IF_ALIVE);
+	return ForecastIfAlive(model, &question->customer, horizon, alive, expected / alive, beyond);
 }
 
 #define WAIT_HALVINGS 60
@@ -594,10 +673,7 @@ AnswerWait(const Question *question, const double *parameters, const double *spe
 
 	for (int c = 0; c < n; c++)
 		wait[c] = WaitForPurchase(classes[c].process, classes[c].parameters, &question->customer,
-								  n == 1 && parameters == model->parameters
-									  ? Alive(question)
-									  : ClassAlive(&classes[c], &question->customer),
-								  question->chance);
+								  classes[c].active / classes[c].probability, question->chance);
 	return n == 1 ? wait[0] : WaitBetween(question, parameters, wait[0], wait[1]);
 }
 

@@ -18,7 +18,7 @@ typedef struct Memo
 	int32 purchase_days;
 	int32 age;     /* days from the first purchase to as_of */
 	int32 silence; /* and from the last one, if it matters */
-	double *value; /* `width` of them */
+	double value[FLEXIBLE_ARRAY_MEMBER];
 } Memo;
 
 /*
@@ -27,9 +27,9 @@ typedef struct Memo
  */
 typedef struct MemoTable
 {
-	Memo *slots;
-	double *values;
-	int width;    /* numbers per answer */
+	void *room; /* in which the slots lie */
+	char *slots;
+	Size size;    /* of a slot: whole lines of the cache, since each is read alone */
 	int64 nslots; /* a power of two */
 	int64 misses; /* since the table has its size */
 	uint32 generation;

@@ -138,8 +138,6 @@ TryCandidates(TupleDesc desc, SummaryState *state, Datum *lines)
 
 			state->purpose = Candidates[c].family;
 			state->features = Candidates[c].features;
-			if ((state->features & FIT_REGULARITY) == 0 && like)
-				state->features |= (uint8) like->regularity;
 			FitPurchasesCoarsely(state, like, &models[c]);
 			if (ClvModelIsUsable(&models[c]))
 				HoldoutTotals(state, &models[c], &totals[c]);

@@ -706,6 +706,8 @@ clv_fit_attributes_finalfn(PG_FUNCTION_ARGS)
 	fit = (const AttributeFit *) PG_GETARG_POINTER(0);
 	if (fit->nrows == 0)
 		PG_RETURN_NULL();
+	/* whom attributes tell apart are not split besides */
+	fit->summary->features &= (uint8) ~FIT_MIXED;
 	FitClvModel(fit->summary, &model);
 	if (FitEffects(fit, &model))
 		WarnOfClvFit(&model);

@@ -16,9 +16,6 @@
 #include "base/special_functions.h"
 #include "clv/mixture.h"
 
-#define MIXED_PARAMETERS (2 * CLV_PARAMETERS + 1) /* the last one: log-odds of the random class */
-#define ODDS (2 * CLV_PARAMETERS)
-
 typedef struct MixedSample
 {
 	ClvSample *sample;
@@ -64,7 +61,7 @@ Classify(const MixedSample *mixed, const double *parameters, double *by_odds)
 	const ClvSample *sample = mixed->sample;
 	ClvProcess regular = {mixed->family, mixed->regularity};
 	ClvProcess random = {mixed->family, 1};
-	double odds = parameters[ODDS];
+	double odds = parameters[MIXED_ODDS];
 	double of_regular = 0;
 	double of_random = 0;
 	double total = 0;
@@ -100,7 +97,7 @@ static double
 MixedLogLikelihood(void *data, const double *parameters, double *gradient)
 {
 	const MixedSample *mixed = (const MixedSample *) data;
-	double total = Classify(mixed, parameters, &gradient[ODDS]);
+	double total = Classify(mixed, parameters, &gradient[MIXED_ODDS]);
 
 	ClassGradient(mixed, false, parameters, gradient);
 	ClassGradient(mixed, true, parameters + CLV_PARAMETERS, gradient + CLV_PARAMETERS);
@@ -117,7 +114,7 @@ MixtureLogLikelihood(ClvSample *sample, ClvFamily family, const Mixture *mixture
 	InitMixedSample(&mixed, sample, family, mixture->regularity);
 	memcpy(parameters, mixture->regular, sizeof(mixture->regular));
 	memcpy(parameters + CLV_PARAMETERS, mixture->random, sizeof(mixture->random));
-	parameters[ODDS] = log(mixture->share / (1 - mixture->share));
+	parameters[MIXED_ODDS] = log(mixture->share / (1 - mixture->share));
 	return Classify(&mixed, parameters, &by_odds);
 }
 
@@ -127,34 +124,36 @@ SetBasis(ClvFamily family, double *basis)
 {
 	const double *own = ClvBasis(family);
 
-	memset(basis, 0, ODDS * ODDS * sizeof(double));
-	for (int i = 0; i < ODDS; i++)
-		for (int j = 0; j < ODDS; j++)
+	memset(basis, 0, MIXED_ODDS * MIXED_ODDS * sizeof(double));
+	for (int i = 0; i < MIXED_ODDS; i++)
+		for (int j = 0; j < MIXED_ODDS; j++)
 			if (i / CLV_PARAMETERS == j / CLV_PARAMETERS)
-				basis[i * ODDS + j] = own[i % CLV_PARAMETERS * CLV_PARAMETERS + j % CLV_PARAMETERS];
+				basis[i * MIXED_ODDS + j] =
+					own[i % CLV_PARAMETERS * CLV_PARAMETERS + j % CLV_PARAMETERS];
 }
 
 bool
-FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture)
+FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture, double *covariance)
 {
 	MixedSample mixed;
-	double basis[ODDS * ODDS];
+	double basis[MIXED_ODDS * MIXED_ODDS];
 	FitResult result;
 	FitProblem problem = {.nparameters = MIXED_PARAMETERS,
-						  .npositive = ODDS,
+						  .npositive = MIXED_ODDS,
 						  .basis = basis,
 						  .likelihood = MixedLogLikelihood,
 						  .sample = &mixed,
 						  .coarse = &mixed,
 						  .weight = sample->weight,
 						  .nstarts = 1,
-						  .roughly = true};
+						  .roughly = true,
+						  .with_covariance = covariance != NULL};
 
 	InitMixedSample(&mixed, sample, family, mixture->regularity);
 	SetBasis(family, basis);
 	ClvCoordinates(family, mixture->regular, problem.start[0]);
 	ClvCoordinates(family, mixture->random, problem.start[0] + CLV_PARAMETERS);
-	problem.start[0][ODDS] = log(mixture->share / (1 - mixture->share));
+	problem.start[0][MIXED_ODDS] = log(mixture->share / (1 - mixture->share));
 	MaximizeLikelihood(&problem, &result);
 	pfree(mixed.weights);
 	pfree(mixed.random);
@@ -162,7 +161,9 @@ FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture)
 		return false;
 	memcpy(mixture->regular, result.parameters, sizeof(mixture->regular));
 	memcpy(mixture->random, result.parameters + CLV_PARAMETERS, sizeof(mixture->random));
-	mixture->share = Logistic(result.parameters[ODDS]);
+	mixture->share = Logistic(result.parameters[MIXED_ODDS]);
 	mixture->log_likelihood = result.log_likelihood;
+	if (result.covariance != NULL)
+		memcpy(covariance, result.covariance, COVARIANCES(MIXED_PARAMETERS) * sizeof(double));
 	return true;
 }

@@ -20,9 +20,10 @@ typedef struct Mixture
 
 /*
  * Fits a mixture to a sample with the regularities of customers, starting from one with the same
- * parameters; false if there is no maximum.
+ * parameters; false if there is no maximum.  `covariance`, unless it is NULL, gets that of the logs
+ * of the parameters and of the log-odds, if the maximum is inside.
  */
-extern bool FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture);
+extern bool FitMixture(ClvSample *sample, ClvFamily family, Mixture *mixture, double *covariance);
 
 /* Its log-likelihood of a sample. */
 extern double MixtureLogLikelihood(ClvSample *sample, ClvFamily family, const Mixture *mixture);

@@ -131,12 +131,10 @@ AtLeast(const Question *question, int32 max_purchases, double *at_least)
 	memset(at_least, 0, max_purchases * sizeof(double));
 	for (int c = 0; c < nclasses; c++)
 	{
-		double alive = classes[c].probability * ClassAlive(&classes[c], &question->customer);
-
 		ManyPurchasesIfAlive(classes[c].process, classes[c].parameters, &question->customer,
 							 question->predictor->horizon, max_purchases, of_class);
 		for (int n = 0; n < max_purchases; n++)
-			at_least[n] += alive * of_class[n];
+			at_least[n] += classes[c].active * of_class[n];
 	}
 	pfree(of_class);
 }
@@ -228,6 +226,5 @@ clv_log_likelihood(PG_FUNCTION_ARGS)
 
 	if (!ReadQuestion(fcinfo, 0, 0, &question))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(ClvLogLikelihood(ProcessOf(question.predictor->model),
-									  question.predictor->model->parameters, &question.customer));
+	PG_RETURN_FLOAT8(CustomerLogLikelihood(question.predictor->model, &question.customer));
 }
