@@ -387,8 +387,8 @@ CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_h
 	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, clv), from_met), '(unscored)'),
-			coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv), to_met), '(unscored)'),
+		SELECT coalesce(crm_profile_internal.segment_on_day(history, earlier, from_date, segments, active_days, clv, from_met), '(unscored)'),
+			coalesce(crm_profile_internal.segment_on_day(history, later, to_date, segments, active_days, clv, to_met), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END; -- the segments of a customer on two days, and the amount in the period up to the later one
 
@@ -1071,6 +1071,22 @@ BEGIN
 	END LOOP;
 END $$; -- creates the view customer_attributes of a source, or replaces it; other columns are an error if objects depend on it
 
+CREATE FUNCTION crm_profile_internal.source_summary_query(src crm_profile.source_definition, measures text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN format('SELECT s.* FROM crm_profile_internal.segment_summary_details(%2$L, %3$s, %8$s,
+	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
+		FROM (SELECT h.customer::text AS customer, f.* FROM %4$s CROSS JOIN (SELECT %6$s AS today) d
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
+			UNION ALL SELECT h.customer::text AS customer, f.* FROM %5$s CROSS JOIN (SELECT %6$s AS today) d
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
+				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s)
+			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%1$s, ''(no customer)'', %6$s, %7$s) f) o
+		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
+			crm_profile_internal.source_model_in_use(src, 'unassigned'), src.scheme, crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.source_outside(src, true), crm_profile_internal.source_outside(src, false),
+			crm_profile_internal.source_today(src), crm_profile_internal.source_period(src), measures, src.tier_by);
+END $$; -- the query of segment_summary_details; measures: SQL of the totals of the segments
+
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1085,18 +1101,9 @@ BEGIN
 	END IF;
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary_details', 'the segments in the order of the scheme, and a row for customers without a score, with all figures', 'crm_profile_internal.segment_summary_details_row',
-		format('SELECT s.* FROM crm_profile_internal.segment_summary_details(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+		crm_profile_internal.source_summary_query(src, format('ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
-	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
-	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
-		FROM (SELECT h.customer::text AS customer, f.* FROM %4$s CROSS JOIN (SELECT %6$s AS today) d
-				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
-			UNION ALL SELECT h.customer::text AS customer, f.* FROM %5$s CROSS JOIN (SELECT %6$s AS today) d
-				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
-				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s)
-			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
-		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
-			src.name, src.scheme, segments, crm_profile_internal.source_outside(src, true), crm_profile_internal.source_outside(src, false), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
+	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)', src.name)));
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, for a terminal of 80 columns; segment_summary_details says more', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.monetary, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',

@@ -5,15 +5,25 @@
 -- are merged or left out, keys are shown only if asked for. Everything that comes from tables is escaped.
 
 CREATE TYPE crm_profile_internal.report_cell AS ( -- customers who are alike in what sections of a report count
+	segment text, -- their segment
 	lifecycle text, -- their lifecycle
 	value_decile integer, -- their tenth by value
 	r_score integer, -- their recency score
 	f_score integer, -- their frequency score
+	"position" integer, -- position of the segment in its scheme
 	customers bigint, -- number of customers
 	buyers bigint, -- how many of them have bought
 	repeaters bigint, -- how many have more than one order in the period
 	counted bigint, -- how many have an order in the period
-	monetary numeric -- their amount in the period
+	orders numeric, -- their orders in the period
+	monetary numeric, -- their amount in the period
+	profit numeric, -- their profit in the period
+	predicted_value numeric, -- sum of clv_365d
+	p_purchase_90d numeric, -- sum of p_purchase_90d
+	p_purchase numeric, -- sum of p_purchase
+	predicted_90d bigint, -- how many have a p_purchase_90d
+	predicted bigint, -- how many have a p_purchase
+	horizon_days integer -- horizon of p_purchase
 );
 
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
@@ -22,8 +32,30 @@ CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a rep
 	"keys" boolean, -- whether keys of customers and prospects may be shown
 	summary jsonb, -- the rows of segment_summary_details, in their order: several sections show some of them
 	forecast jsonb, -- the rows of revenue_forecast
-	cells crm_profile_internal.report_cell[] -- customer_profile, counted: it is read once for several sections
+	cells crm_profile_internal.report_cell[], -- customer_profile, counted: it is read once for several sections
+	parts jsonb -- totals of the segments, for their cards
 );
+
+CREATE FUNCTION crm_profile_internal.read_profiles(page crm_profile_internal.report_page) RETURNS crm_profile_internal.report_page
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	measures crm_profile_internal.segment_measures[];
+BEGIN
+	EXECUTE format('SELECT array_agg(ROW(c.*)::crm_profile_internal.report_cell) FROM (SELECT p.segment, p.lifecycle, p.value_decile, p.r_score, p.f_score, min(p.segment_position),
+			count(*), count(p.first_purchase), count(*) FILTER (WHERE p.frequency > 1), count(*) FILTER (WHERE p.frequency > 0), sum(p.frequency), sum(p.monetary), sum(p.profit),
+			crm_profile_internal.decimal_sum(p.clv_365d), crm_profile_internal.decimal_sum(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase), count(p.p_purchase_90d), count(p.p_purchase), max(p.horizon_days)
+		FROM %I.customer_profile p GROUP BY p.segment, p.lifecycle, p.value_decile, p.r_score, p.f_score) c', page.source) INTO page.cells;
+	-- sums of sums are exact, medians are not
+	EXECUTE format('WITH median AS MATERIALIZED (SELECT p.segment, crm_profile_internal.median(p.recency) AS recency, crm_profile_internal.median(p.frequency) AS frequency, crm_profile_internal.median(p.monetary) AS monetary FROM %I.customer_profile p GROUP BY p.segment),
+		segment AS MATERIALIZED (
+			SELECT c.segment, min(c."position") AS "position", sum(c.customers)::bigint AS customers, sum(c.orders) AS orders, sum(c.monetary) AS monetary, sum(c.profit) AS profit, sum(c.predicted_value) AS predicted_value, sum(c.p_purchase_90d) / NULLIF(sum(c.predicted_90d), 0) AS p_90d, sum(c.p_purchase) / NULLIF(sum(c.predicted), 0) AS p,
+				max(c.horizon_days) AS horizon_days FROM unnest($1) c GROUP BY c.segment)
+		SELECT array_agg(ROW(s.segment, s.customers, s.monetary, s.profit, m.recency, m.frequency, m.monetary, s.predicted_value, s.p_90d, s.p, s.horizon_days)::crm_profile_internal.segment_measures),
+			jsonb_agg(jsonb_build_object(''segment'', coalesce(s.segment, ''(unscored)''), ''position'', s."position", ''n'', s.customers, ''orders'', s.orders, ''amount'', s.monetary, ''silence'', round(m.recency::numeric)))
+		FROM segment s JOIN median m ON m.segment IS NOT DISTINCT FROM s.segment', page.source) INTO measures, page.parts USING page.cells;
+	EXECUTE format('SELECT jsonb_agg(s) FROM (%s) s', crm_profile_internal.source_summary_query(crm_profile_internal.evaluated_source(page.source), 'coalesce($1, ''{}'')')) INTO page.summary USING measures;
+	RETURN page;
+END $$; -- adds what several sections show of customer_profile
 
 ---------------------------------------------------------------- words, numbers, dates
 
@@ -93,7 +125,7 @@ CREATE FUNCTION crm_profile_internal.report_number(page crm_profile_internal.rep
 CREATE FUNCTION crm_profile_internal.report_date(page crm_profile_internal.report_page, day date) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(format('<time datetime="%s">%s</time>', crm_profile_internal.iso_day(day), format(page.words ->> 'date',
-		extract(day FROM day), page.words ->> ('month.' || extract(month FROM day)), extract(year FROM day))), '–');
+		coalesce(page.words ->> ('day.' || extract(day FROM day)), extract(day FROM day)::text), page.words ->> ('month.' || extract(month FROM day)), extract(year FROM day))), '–');
 COMMENT ON FUNCTION crm_profile_internal.report_date IS 'a day in words';
 
 ---------------------------------------------------------------- parts of a page
@@ -320,7 +352,7 @@ CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.r
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT '<div class="cards">' || string_agg(format('<article><h3>%s</h3><p>%s</p>%s</article>', crm_profile_internal.report_word(page, 'segment', c.segment), crm_profile_internal.html(c.card),
 			CASE WHEN page."keys" THEN format('<p><b>%s</b> %s</p>', crm_profile_internal.html(c.example), crm_profile_internal.html(c.example_card)) ELSE '' END), '') || '</div>'
-		FROM crm_profile.segment_card(page.source, page.words ->> 'language') c WHERE c.card IS NOT NULL);
+		FROM crm_profile_internal.source_cards(crm_profile_internal.evaluated_source(page.source), page.words ->> 'language', page.parts) c WHERE c.card IS NOT NULL);
 COMMENT ON FUNCTION crm_profile_internal.report_personas IS 'section of a report: what kind of people are in each segment';
 
 CREATE FUNCTION crm_profile_internal.report_prospects(page crm_profile_internal.report_page) RETURNS text
@@ -420,7 +452,7 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL, NULL);
+	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL, NULL, NULL);
 	body text;
 	bodies text := '';
 	links text := '';
@@ -435,13 +467,8 @@ BEGIN
 			DETAIL = format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY place) FROM crm_profile_internal.report_sections()));
 	END IF;
 	EXECUTE format('SELECT as_of FROM %I.customer_profile LIMIT 1', source) INTO day;
-	IF sections IS NULL OR sections && '{overview,scores,concentration}' THEN
-		EXECUTE format('SELECT array_agg(ROW(c.*)::crm_profile_internal.report_cell) FROM (SELECT p.lifecycle, p.value_decile, p.r_score, p.f_score,
-				count(*), count(p.first_purchase), count(*) FILTER (WHERE p.frequency > 1), count(*) FILTER (WHERE p.frequency > 0), sum(p.monetary)
-			FROM %I.customer_profile p GROUP BY p.lifecycle, p.value_decile, p.r_score, p.f_score) c', source) INTO page.cells;
-	END IF;
-	IF sections IS NULL OR sections && '{overview,segments,migration}' THEN
-		EXECUTE format('SELECT jsonb_agg(s) FROM %I.segment_summary_details s', source) INTO page.summary;
+	IF sections IS NULL OR sections && '{overview,segments,migration,scores,concentration,personas}' THEN
+		page := crm_profile_internal.read_profiles(page);
 	END IF;
 	IF sections IS NULL OR sections && '{overview,forecast}' THEN
 		EXECUTE format('SELECT jsonb_agg(f) FROM %I.revenue_forecast f', source) INTO page.forecast;

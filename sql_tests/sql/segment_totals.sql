@@ -29,7 +29,7 @@ CREATE TEMP TABLE person AS SELECT 'segment ' || i % 4 AS segment, (random() * r
 		i % 3 = 0 AS loan, CASE WHEN i % 5 > 0 THEN ARRAY['tag ' || i % 6, NULL, 'tag ' || i % 8, 'tag ' || i % 6] END AS tags
 	FROM generate_series(1, 20000) i;
 CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, ROW(age, income, score, since, city, loan, tags), '{age,income,score,since,city,loan,tags}',
-	(SELECT persona_fifths(ROW(age, income, score, since, city, loan, tags)) FROM person)) AS counts FROM person) x, unnest(x.counts) c;
+	(SELECT persona_fifths(ROW(age, income, score, since, city, loan, tags)) FROM person), true) AS counts FROM person) x, unnest(x.counts) c;
 CREATE TEMP TABLE ranged AS SELECT n.attribute, p.segment, n.value
 	FROM person p, LATERAL (VALUES ('age', p.age::float8), ('income', p.income::float8), ('score', NULLIF(p.score, 'NaN')), ('since', CASE WHEN isfinite(p.since) THEN (p.since - date '2000-01-01')::float8 END)) n(attribute, value) WHERE n.value IS NOT NULL;
 CREATE TEMP TABLE plain AS
@@ -46,4 +46,8 @@ FROM (SELECT * FROM plain WHERE attribute IN ('city', 'loan', 'tags') OR value I
 SELECT p.attribute, p.found = c.found AS same FROM (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM plain WHERE value IS NOT NULL GROUP BY attribute) p
 	JOIN (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM counted WHERE value IS NOT NULL GROUP BY attribute) c USING (attribute) ORDER BY 1;
 SELECT attribute, value, sum(customers) FROM counted WHERE attribute IN ('age', 'since') GROUP BY attribute, value ORDER BY attribute, value COLLATE "C";
-SELECT persona_counts('one', ROW(1), '{a,b}', NULL);
+-- of numbers their sum, to the last decimal of their texts, and the smallest
+SELECT attribute, count(*) AS segments, bool_and(c.total = p.total AND c.lowest = p.lowest) AS same FROM counted c
+	JOIN (SELECT attribute, segment, sum(value::numeric) AS total, min(value)::numeric AS lowest FROM ranged WHERE attribute <> 'since' GROUP BY attribute, segment) p USING (attribute, segment) WHERE c.value IS NULL GROUP BY attribute ORDER BY attribute;
+SELECT count(*) AS others FROM counted WHERE (total IS NOT NULL OR lowest IS NOT NULL) AND (value IS NOT NULL OR attribute IN ('since', 'city', 'loan', 'tags'));
+SELECT persona_counts('one', ROW(1), '{a,b}', NULL, false);

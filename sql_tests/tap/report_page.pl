@@ -86,12 +86,30 @@ my ($found) = $out =~ m{<pre id="found">(.*?)</pre>}s;
 is($found, "frames 15\n", 'in each language the page fits a phone, a tablet and a desk');
 is($console, '', 'nothing is said on the console');
 
-append_to_file("$dir/paint.html", slurp_file("$dir/report-en.html")
-	  . q{<script>new PerformanceObserver(l => console.log('paint ' + l.getEntries()[0].startTime)).observe({ type: 'paint', buffered: true })</script>});
-my (undef, $said) = browse('--window-size=1400,1000', "--screenshot=$dir/paint.png", "file://$dir/paint.html");
-my ($paint) = $said =~ m{paint ([0-9.]+)};
-ok(defined $paint, 'the page is painted');
-note 'first paint after ', $paint // '?', ' ms';
+# first_paint(NAME, PAGE): milliseconds until something is seen
+sub first_paint
+{
+	my ($name, $page) = @_;
+	append_to_file("$dir/$name.html", $page
+		  . q{<script>new PerformanceObserver(l => console.log('paint ' + l.getEntries()[0].startTime)).observe({ type: 'paint', buffered: true })</script>}) if !-e "$dir/$name.html";
+	my (undef, $said) = browse('--window-size=1400,1000', "--screenshot=$dir/paint.png", "file://$dir/$name.html");
+	return $said =~ m{paint ([0-9.]+)} ? $1 : undef;
+}
+
+# beside a page with one word, load by load, since a busy machine paints that late, too: the median of what the report takes longer
+my (@alone, @longer);
+for (1 .. 5)
+{
+	my $word = first_paint('word', '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"></head><body><p>word</p>');
+	my $paint = first_paint('paint', slurp_file("$dir/report-en.html"));
+	next if !defined $word || !defined $paint;
+	push @alone, $paint;
+	push @longer, $paint - $word;
+}
+is(scalar @alone, 5, 'the page is painted each time');
+my ($alone, $longer) = map { (sort { $a <=> $b } @$_)[ $#$_ / 2 ] } \@alone, \@longer;
+cmp_ok($longer, '<=', 300, 'first paint');
+note "first paint after $alone ms, $longer ms after that of a page with one word: medians of ", scalar @alone;
 
 for my $look ([ 'desk', 1400, 4200 ], [ 'dark', 1400, 4200, '--blink-settings=preferredColorScheme=0' ], [ 'phone', 500, 7000 ])
 {
