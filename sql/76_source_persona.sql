@@ -265,26 +265,32 @@ CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
 			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
 
+CREATE FUNCTION crm_profile_internal.key_sample_transfn(state internal, key text, size integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.key_sample_finalfn(state internal) RETURNS text[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="key_sample"
+CREATE AGGREGATE crm_profile_internal.key_sample(key text, size integer) (
+	SFUNC = crm_profile_internal.key_sample_transfn, STYPE = internal, SSPACE = 8192,
+	FINALFUNC = crm_profile_internal.key_sample_finalfn,
+	COMBINEFUNC = crm_profile_internal.key_sample_combine, SERIALFUNC = crm_profile_internal.key_sample_serialize, DESERIALFUNC = crm_profile_internal.key_sample_deserialize,
+	PARALLEL = SAFE); -- so many of the keys, the same on every machine and in any order; NULL: there are none
+
 CREATE FUNCTION crm_profile_internal.segment_examples(people text, key_type text, parts jsonb, attributes text[], OUT segment text, OUT example text, OUT example_values jsonb) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	-- keys are drawn first, and rows looked up for them alone
 	RETURN QUERY EXECUTE format($sql$
-		WITH drawn AS MATERIALIZED (
-			SELECT d.segment, d.customer, d.place FROM (
-				SELECT f.segment, p.customer, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
-				FROM %1$s p JOIN jsonb_to_recordset($1) f(segment text, n bigint) ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n))) d
-			WHERE d.place <= 100 ORDER BY d.segment, d.place LIMIT 100 * %4$s),
-		member AS MATERIALIZED (
-			SELECT d.segment, p.customer::text AS customer, d.place, "(row)" AS r
-			FROM drawn d JOIN %1$s p ON %3$s, LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
+		WITH member AS MATERIALIZED (
+			SELECT d.segment, p.customer::text AS customer, "(row)" AS r
+			FROM (SELECT f.segment, k::%4$s AS customer FROM jsonb_to_recordset($1) f(segment text, n bigint, sample text[]), unnest(f.sample) k WHERE f.n >= 5 LIMIT %5$s) d JOIN %1$s p ON %3$s,
+				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n)) AS profile FROM member m)
 		SELECT DISTINCT ON (a.segment) a.segment, a.customer, to_jsonb(a.r) FROM sampled a JOIN LATERAL (
 			SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
 		ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C"$sql$,
 		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)),
-		crm_profile_internal.same_key(key_type, 'p.customer', 'd.customer'), greatest(jsonb_array_length(parts), 1)) USING parts;
-END $$; -- for each segment of five customers or more, of a FROM item of customers with figures and attributes, the customer of a sample who is nearest to all of the sample
+		crm_profile_internal.same_key(key_type, 'p.customer', 'd.customer'), key_type, 100 * greatest(jsonb_array_length(parts), 1)) USING parts;
+END $$; -- for each segment of five customers or more, of a FROM item of customers with figures and attributes, the customer of its sample who is nearest to all of the sample
 
 CREATE FUNCTION crm_profile_internal.segment_phrases(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
@@ -323,7 +329,7 @@ DECLARE
 BEGIN
 	IF parts IS NULL THEN
 		EXECUTE format('SELECT jsonb_agg(part) FROM (SELECT coalesce(p.segment, ''(unscored)'')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
-			round(crm_profile_internal.median(p.recency)::numeric) AS silence FROM %s p GROUP BY p.segment) part', people) INTO parts;
+			round(crm_profile_internal.median(p.recency)::numeric) AS silence, crm_profile_internal.key_sample(p.customer::text, 100) AS sample FROM %s p GROUP BY p.segment) part', people) INTO parts;
 	END IF;
 	SELECT jsonb_agg(e) INTO examples FROM crm_profile_internal.segment_examples(people, key_type, parts, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, n) ORDER BY n)) e;
 	RETURN QUERY
@@ -337,7 +343,7 @@ BEGIN
 		FROM part h LEFT JOIN crm_profile_internal.segment_phrases(segments, counts, columns, cards.language) p ON p.segment = h.segment
 			LEFT JOIN jsonb_to_recordset(examples) e(segment text, example text, example_values jsonb) ON e.segment = h.segment
 		ORDER BY h."position" NULLS LAST, h.segment;
-END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount and median recency of each (NULL: they are counted); counts: their attributes (NULL: none)
+END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount, median recency and a sample of each (NULL: they are counted); counts: their attributes (NULL: none)
 
 CREATE FUNCTION crm_profile_internal.source_cards(src crm_profile.source_definition, language text, parts jsonb DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

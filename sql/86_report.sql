@@ -5,26 +5,27 @@
 -- are merged or left out, keys are shown only if asked for. Everything that comes from tables is escaped.
 
 CREATE TYPE crm_profile_internal.report_cell AS ( -- customers who are alike in what sections of a report count
-	segment text, -- their segment
 	lifecycle text, -- their lifecycle
 	value_decile integer, -- their tenth by value
 	r_score integer, -- their recency score
 	f_score integer, -- their frequency score
-	"position" integer, -- position of the segment in its scheme
 	customers bigint, -- number of customers
 	buyers bigint, -- how many of them have bought
 	repeaters bigint, -- how many have more than one order in the period
 	counted bigint, -- how many have an order in the period
-	orders numeric, -- their orders in the period
-	monetary numeric, -- their amount in the period
-	profit numeric, -- their profit in the period
-	predicted_value numeric, -- sum of clv_365d
-	p_purchase_90d numeric, -- sum of p_purchase_90d
-	p_purchase numeric, -- sum of p_purchase
-	predicted_90d bigint, -- how many have a p_purchase_90d
-	predicted bigint, -- how many have a p_purchase
-	horizon_days integer -- horizon of p_purchase
+	monetary numeric -- their amount in the period
 );
+
+CREATE FUNCTION crm_profile_internal.profile_cells_transfn(state internal, lifecycle text, value_decile integer, r_score integer, f_score integer, first_purchase date, frequency bigint, monetary numeric) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.profile_cells_finalfn(state internal) RETURNS crm_profile_internal.report_cell[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="profile_cells"
+CREATE AGGREGATE crm_profile_internal.profile_cells(lifecycle text, value_decile integer, r_score integer, f_score integer, first_purchase date, frequency bigint, monetary numeric) (
+	SFUNC = crm_profile_internal.profile_cells_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.profile_cells_finalfn,
+	COMBINEFUNC = crm_profile_internal.profile_cells_combine, SERIALFUNC = crm_profile_internal.profile_cells_serialize, DESERIALFUNC = crm_profile_internal.profile_cells_deserialize,
+	PARALLEL = SAFE); -- customers by lifecycle, tenth and scores
 
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
 	source text, -- name of the source
@@ -41,18 +42,14 @@ CREATE FUNCTION crm_profile_internal.read_profiles(page crm_profile_internal.rep
 DECLARE
 	measures crm_profile_internal.segment_measures[];
 BEGIN
-	EXECUTE format('SELECT array_agg(ROW(c.*)::crm_profile_internal.report_cell) FROM (SELECT p.segment, p.lifecycle, p.value_decile, p.r_score, p.f_score, min(p.segment_position),
-			count(*), count(p.first_purchase), count(*) FILTER (WHERE p.frequency > 1), count(*) FILTER (WHERE p.frequency > 0), sum(p.frequency), sum(p.monetary), sum(p.profit),
-			crm_profile_internal.decimal_sum(p.clv_365d), crm_profile_internal.decimal_sum(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase), count(p.p_purchase_90d), count(p.p_purchase), max(p.horizon_days)
-		FROM %I.customer_profile p GROUP BY p.segment, p.lifecycle, p.value_decile, p.r_score, p.f_score) c', page.source) INTO page.cells;
-	-- sums of sums are exact, medians are not
-	EXECUTE format('WITH median AS MATERIALIZED (SELECT p.segment, crm_profile_internal.median(p.recency) AS recency, crm_profile_internal.median(p.frequency) AS frequency, crm_profile_internal.median(p.monetary) AS monetary FROM %I.customer_profile p GROUP BY p.segment),
-		segment AS MATERIALIZED (
-			SELECT c.segment, min(c."position") AS "position", sum(c.customers)::bigint AS customers, sum(c.orders) AS orders, sum(c.monetary) AS monetary, sum(c.profit) AS profit, sum(c.predicted_value) AS predicted_value, sum(c.p_purchase_90d) / NULLIF(sum(c.predicted_90d), 0) AS p_90d, sum(c.p_purchase) / NULLIF(sum(c.predicted), 0) AS p,
-				max(c.horizon_days) AS horizon_days FROM unnest($1) c GROUP BY c.segment)
-		SELECT array_agg(ROW(s.segment, s.customers, s.monetary, s.profit, m.recency, m.frequency, m.monetary, s.predicted_value, s.p_90d, s.p, s.horizon_days)::crm_profile_internal.segment_measures),
-			jsonb_agg(jsonb_build_object(''segment'', coalesce(s.segment, ''(unscored)''), ''position'', s."position", ''n'', s.customers, ''orders'', s.orders, ''amount'', s.monetary, ''silence'', round(m.recency::numeric)))
-		FROM segment s JOIN median m ON m.segment IS NOT DISTINCT FROM s.segment', page.source) INTO measures, page.parts USING page.cells;
+	EXECUTE format('WITH part AS MATERIALIZED (SELECT p.segment, min(p.segment_position) AS "position", count(*) AS customers, sum(p.frequency) AS orders, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
+			crm_profile_internal.median(p.recency) AS median_recency, crm_profile_internal.median(p.frequency) AS median_frequency, crm_profile_internal.median(p.monetary) AS median_monetary, crm_profile_internal.decimal_sum(p.clv_365d) AS predicted_value,
+			crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d) AS p_90d, crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase) AS p, max(p.horizon_days) AS horizon_days,
+			crm_profile_internal.key_sample(p.customer::text, 100) AS sample, crm_profile_internal.profile_cells(p.lifecycle, p.value_decile, p.r_score, p.f_score, p.first_purchase, p.frequency, p.monetary) AS cells FROM %I.customer_profile p GROUP BY p.segment)
+		SELECT (SELECT array_agg(c) FROM part a, unnest(a.cells) c),
+			array_agg(ROW(a.segment, a.customers, a.monetary, a.profit, a.median_recency, a.median_frequency, a.median_monetary, a.predicted_value, a.p_90d, a.p, a.horizon_days)::crm_profile_internal.segment_measures),
+			jsonb_agg(jsonb_build_object(''segment'', coalesce(a.segment, ''(unscored)''), ''position'', a."position", ''n'', a.customers, ''orders'', a.orders, ''amount'', a.monetary, ''silence'', round(a.median_recency::numeric), ''sample'', a.sample))
+		FROM part a', page.source) INTO page.cells, measures, page.parts;
 	EXECUTE format('SELECT jsonb_agg(s) FROM (%s) s', crm_profile_internal.source_summary_query(crm_profile_internal.evaluated_source(page.source), 'coalesce($1, ''{}'')')) INTO page.summary USING measures;
 	RETURN page;
 END $$; -- adds what several sections show of customer_profile

@@ -54,7 +54,8 @@ RfmPeriod(const RfmModel *model)
 extern RfmScore ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 						 int monetary_scale);
 
-/* The part of a history that the model scores; NULL if it gets no score.  Valid until the next call. */
+/* The part of a history that the model scores; NULL if it gets no score.  Valid until the next
+ * call. */
 extern const HistorySummary *
 SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model);
 

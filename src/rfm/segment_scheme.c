@@ -380,13 +380,12 @@ void
 CheckBins(int score_bins, const SegmentScheme *scheme)
 {
 	if (unlikely(score_bins != scheme->bins))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("score and scheme have different numbers of bins"),
-				 errdetail("The score was made with %d, the scheme is for %d.", score_bins,
-						   scheme->bins),
-				 errhint("Fit the model with %d bins, or take a scheme of %d.", scheme->bins,
-						 score_bins)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("score and scheme have different numbers of bins"),
+						errdetail("The score was made with %d, the scheme is for %d.", score_bins,
+								  scheme->bins),
+						errhint("Fit the model with %d bins, or take a scheme of %d.", scheme->bins,
+								score_bins)));
 }
 
 /* (score, scheme): the name of the segment, NULL for a cell that the scheme leaves uncovered. */

@@ -37,8 +37,7 @@ CountPurchase(Past *past, DateADT day)
 static inline LapseRule
 LapseRuleFor(int64 active, const ClvModel *model)
 {
-	bool known =
-		model != NULL && model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
+	bool known = model != NULL && model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
 
 	return (LapseRule){Max(1, active), 2 * Max(1, active), NULL, known ? model : NULL};
 }

@@ -576,8 +576,8 @@ AddRow(PersonaState *state, const PersonaColumn *column, int segment, Datum valu
 	if (value == 0 && column->totals != NULL)
 	{
 		values[4] = NumericGetDatum(TotalOfDecimalSum(&column->totals[segment].sum));
-		values[5] = DirectFunctionCall1(float8_numeric,
-										Float8GetDatum(column->totals[segment].lowest));
+		values[5] =
+			DirectFunctionCall1(float8_numeric, Float8GetDatum(column->totals[segment].lowest));
 		nulls[4] = nulls[5] = false;
 	}
 	tuple = heap_form_tuple(state->row, values, nulls);

@@ -63,8 +63,7 @@ segment_on_day(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
 	if (models == NULL)
-		models = fcinfo->flinfo->fn_extra =
-			MemoryContextAllocZero(context, sizeof(SegmentModels));
+		models = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(context, sizeof(SegmentModels));
 	history = PG_GETARG_HISTORY(0);
 	rfm = CachedModel(&RfmModelFormat, &models->rfm, PG_GETARG_DATUM(1), context);
 	day = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
@@ -73,15 +72,14 @@ segment_on_day(PG_FUNCTION_ARGS)
 	summary = SummaryForRfm(history, day, rfm);
 	if (summary == NULL)
 		PG_RETURN_NULL();
-	score = ScoreRfm(rfm, day - summary->last_ever, summary->orders, summary->amount,
-					 summary->scale);
+	score =
+		ScoreRfm(rfm, day - summary->last_ever, summary->orders, summary->amount, summary->scale);
 	if (PG_ARGISNULL(4) || PG_ARGISNULL(5))
 		segment = SegmentOfAnyCustomer(scheme, RFM_R(score), RFM_F(score), RFM_M(score), met);
 	else
 	{
-		rule = LapseRuleFor(
-			PG_GETARG_INT32(4),
-			CachedModel(&ClvModelFormat, &models->clv, PG_GETARG_DATUM(5), context));
+		rule = LapseRuleFor(PG_GETARG_INT32(4), CachedModel(&ClvModelFormat, &models->clv,
+															PG_GETARG_DATUM(5), context));
 		segment = SegmentOfScore(scheme, score, history, day, &rule, met);
 	}
 	if (segment == NULL)

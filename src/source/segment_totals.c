@@ -236,8 +236,7 @@ PG_FUNCTION_INFO_V1(decimal_sum_finalfn);
 Datum
 decimal_sum_finalfn(PG_FUNCTION_ARGS)
 {
-	Numeric total =
-		PG_ARGISNULL(0) ? NULL : TotalOfDecimalSum((DecimalSum *) PG_GETARG_POINTER(0));
+	Numeric total = PG_ARGISNULL(0) ? NULL : TotalOfDecimalSum((DecimalSum *) PG_GETARG_POINTER(0));
 
 	(void) AggregateContext(fcinfo, "decimal_sum_finalfn");
 	if (total == NULL)
