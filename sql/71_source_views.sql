@@ -392,6 +392,19 @@ CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_h
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END; -- the segments of a customer on two days, and the amount in the period up to the later one
 
+CREATE FUNCTION crm_profile_internal.segment_moves_transfn(state internal, history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
+	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.segment_moves_finalfn(state internal) RETURNS crm_profile_internal.segment_move[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="segment_moves"
+CREATE AGGREGATE crm_profile_internal.segment_moves(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
+		segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer) (
+	SFUNC = crm_profile_internal.segment_moves_transfn, STYPE = internal, SSPACE = 16384,
+	FINALFUNC = crm_profile_internal.segment_moves_finalfn,
+	COMBINEFUNC = crm_profile_internal.segment_moves_combine, SERIALFUNC = crm_profile_internal.segment_moves_serialize, DESERIALFUNC = crm_profile_internal.segment_moves_deserialize,
+	PARALLEL = SAFE); -- segment_step() of all customers, counted by segments
+
 CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
@@ -1122,12 +1135,10 @@ BEGIN
 	-- known at the last refresh, not by a join with the customer table: that takes as long as all the rest
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
-		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
+		SELECT m.* FROM crm_profile_internal.segment_migration((SELECT crm_profile_internal.segment_moves(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s, %13$s, %14$s)
 			FROM %10$s h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS earlier,
 					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS later, %5$s AS segments,
-					%6$s AS active_days, %7$s AS clv) m%11$s%12$s
-				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s, %13$s, %14$s) s
-			GROUP BY s.from_segment, s.to_segment)) m;
+					%6$s AS active_days, %7$s AS clv) m%11$s%12$s)) m;
 		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
 		crm_profile_internal.evaluated_histories(src),
 		crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'from_date'), crm_profile_internal.source_met(src, 2, 'h.history', 'h.customer', 'to_date'), crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2));

@@ -329,8 +329,7 @@ PositionByCondition(const SegmentScheme *scheme, int cell, uint8 lifecycles, int
 	return 0;
 }
 
-/* The position of the segment among the labels, from 1; 0 if the cell is not covered. */
-static int
+int
 PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle,
 					int32 met)
 {
@@ -348,22 +347,13 @@ PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle 
 	return *corrected;
 }
 
-/* The same for a customer of whom no lifecycle is known. */
-static int
+int
 PositionForAnybody(const SegmentScheme *scheme, int r, int f, int m, int32 met)
 {
 	int cell = CellOf(r, f, m, scheme->bins);
 	int position = PositionByCondition(scheme, cell, ALL_LIFECYCLES, met);
 
 	return position != 0 ? position : scheme->cells[cell];
-}
-
-text *
-SegmentOfAnyCustomer(const SegmentScheme *scheme, int r, int f, int m, int32 met)
-{
-	int position = PositionForAnybody(scheme, r, f, m, met);
-
-	return position == 0 ? NULL : scheme->labels[position - 1];
 }
 
 text *
