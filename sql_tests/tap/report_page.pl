@@ -59,6 +59,16 @@ addEventListener('load', () => {
 			if (box.left < card.left || box.right > card.right + 0.5) faults.push(`${wide}: "${label.textContent}" is cut off`);
 			if (box.height < 7) faults.push(`${wide}: "${label.textContent}" is ${box.height} high`);
 		}
+		const channels = colour => colour.match(/[0-9.]+/g).slice(0, 3).map(Number);
+		const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+		for (const label of page.querySelectorAll('svg rect.h + text')) {
+			const box = label.previousElementSibling, opacity = Number(box.getAttribute('fill-opacity')), card = channels(frame.contentWindow.getComputedStyle(box.closest('section')).backgroundColor);
+			const back = channels(frame.contentWindow.getComputedStyle(box).fill).map((v, i) => opacity * v + (1 - opacity) * card[i]), front = channels(frame.contentWindow.getComputedStyle(label).fill);
+			const [low, high] = [light(back), light(front)].sort((a, b) => a - b);
+			if ((high + 0.05) / (low + 0.05) < 4.5) faults.push(`${wide}: "${label.textContent}" on a shade of ${opacity} has a contrast of ${(high + 0.05) / (low + 0.05)}`);
+		}
+		const segments = page.querySelector('#segments table');
+		if (segments.scrollWidth > segments.parentElement.clientWidth) faults.push(`${wide}: the table of segments is ${segments.scrollWidth} wide`);
 		for (const chart of page.querySelectorAll('svg')) if (!chart.getAttribute('aria-label')) faults.push('a drawing without a name');
 		for (const table of page.querySelectorAll('table')) if (table.scrollWidth > table.parentElement.clientWidth && getComputedStyle(table.parentElement).overflowX !== 'auto') faults.push(`${wide}: a table runs over`);
 	}
