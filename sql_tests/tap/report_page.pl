@@ -118,8 +118,12 @@ for (1 .. 5)
 }
 is(scalar @alone, 5, 'the page is painted each time');
 my ($alone, $longer) = map { (sort { $a <=> $b } @$_)[ $#$_ / 2 ] } \@alone, \@longer;
-cmp_ok($longer, '<=', 300, 'first paint');
-note "first paint after $alone ms, $longer ms after that of a page with one word: medians of ", scalar @alone;
+# where more processes want a processor than there are, all takes that many times as long
+my ($waiting) = slurp_file('/proc/loadavg') =~ /^([0-9.]+)/;
+my $processors = () = slurp_file('/proc/cpuinfo') =~ /^processor/mg;
+my $times = $waiting > $processors ? $waiting / $processors : 1;
+cmp_ok($longer, '<=', 300 * $times, 'first paint');
+note "first paint after $alone ms, $longer ms after that of a page with one word: medians of ", scalar(@alone), "; $waiting processes on $processors processors";
 
 for my $look ([ 'desk', 1400, 4200 ], [ 'dark', 1400, 4200, '--blink-settings=preferredColorScheme=0' ], [ 'phone', 500, 7000 ])
 {
