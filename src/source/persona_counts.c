@@ -291,7 +291,7 @@ CountRanged(const PersonaState *state, PersonaColumn *column, Datum value, int s
 	for (int b = 0; b < BREAKS; b++)
 		fifth += number >= column->breaks[b];
 	column->counts[segment * FIFTHS + fifth]++;
-	if (column->totals != NULL)
+	if (column->totals != NULL && isfinite(number))
 		AddTotal(&column->totals[segment], number, state->context);
 }
 
@@ -573,7 +573,7 @@ AddRow(PersonaState *state, const PersonaColumn *column, int segment, Datum valu
 	if (customers == 0)
 		return;
 	CHECK_FOR_INTERRUPTS();
-	if (value == 0 && column->totals != NULL)
+	if (value == 0 && column->totals != NULL && column->totals[segment].sum.any)
 	{
 		values[4] = NumericGetDatum(TotalOfDecimalSum(&column->totals[segment].sum));
 		values[5] =
